@@ -1,0 +1,60 @@
+# One door. Every target works on a fresh clone: it sets up .venv once, from the hashed lock files.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+# The first interpreter that is new enough; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALL := install --require-hashes --only-binary=:all: -r
+
+.PHONY: help demo up test lint format lock clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
+	@$(BIN)/python -m deploy.local.demo
+
+up: .venv/ready ## the same stack, until Ctrl-C
+	@$(BIN)/python -m deploy.local.stack
+
+test: .venv/ready-dev ## all tests; ARGS="-k name" picks
+	@$(BIN)/pytest $(ARGS)
+
+lint: .venv/ready-dev ## ruff, mypy strict, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/ready-dev ## rewrite what ruff can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .venv/ready-dev ## resolve both lock files anew (needs uv in .venv)
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build --group dev \
+		-c requirements.lock -o requirements-dev.lock
+
+clean: ## forget the environment and the local data
+	@rm -rf .venv .hookbus
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "hookbus needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
+
+.venv/ready: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "setting up .venv (once)"
+	@$(PIP) $(INSTALL) requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/ready-dev: requirements-dev.lock .venv/ready
+	@echo "adding the tools for tests and lint (once)"
+	@$(PIP) $(INSTALL) requirements-dev.lock
+	@touch $@

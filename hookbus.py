@@ -1,0 +1,55 @@
+"""The door of both programs: `hookbus-ingest` and `hookbus-worker`.
+
+hookbus installs three packages with everyday names (`ingest`, `worker`, `shared`). Another package of such a name,
+found first on `sys.path`, would be imported in its place and fail far from the cause. So the console scripts start
+here, in a module whose name nobody else uses, and look before they import.
+"""
+
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent
+PACKAGES = ("ingest", "worker", "shared")
+EXIT_CONFIG = 78
+
+
+def shadows(folders: list[str] | None = None) -> list[str]:
+    """One line for each other package or module that takes, or would take, the name of one of ours.
+
+    Looks in `folders`, by default those of `sys.path`. A plain folder without `__init__.py` shadows nothing.
+    """
+    found = []
+    for name in PACKAGES:
+        for folder in folders or sys.path:
+            spec = PathFinder.find_spec(name, [folder or "."])
+            if spec is None or spec.origin is None:
+                continue
+            if Path(spec.origin).resolve() == HOME / name / "__init__.py":
+                break
+            found.append(
+                f"the package {name!r} at {spec.origin} has the name of one of hookbus's own and is found instead"
+                f" of it: rename it, move it into a package, or take its folder off PYTHONPATH"
+            )
+            break
+    return found
+
+
+def _start(program: str) -> None:
+    for problem in (problems := shadows()):
+        print(f"hookbus-{program}: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(EXIT_CONFIG)
+    import importlib
+
+    importlib.import_module(f"{program}.__main__").main()
+
+
+def ingest() -> None:
+    """Console script `hookbus-ingest`."""
+    _start("ingest")
+
+
+def worker() -> None:
+    """Console script `hookbus-worker`."""
+    _start("worker")

@@ -1,0 +1,174 @@
+"""The life of hookbus-ingest: connect, listen, serve, drain, close.
+
+SIGTERM: readiness turns 503 and requests are still served for the drain delay, since load balancers learn of it
+later; then the port closes, what was received is stored and answered, and the process ends. Nothing that was
+accepted is refused.
+"""
+
+import asyncio
+from logging import Logger
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from ingest.enqueue import Queue
+from ingest.fitness import Fitness
+from ingest.receive import Endpoint, Receiver
+from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
+from shared import health, log
+from shared.command import Stopping
+from shared.connection import connect, redacted
+from shared.settings import ConfigError
+
+LINGER_S = 2.0
+"""How long the rest of a refused body is read and dropped, so that the client sees the answer and not a reset."""
+
+KEEPALIVE_S = 75.0
+FINISH_S = 10.0
+"""How long requests in hand may take once the port is closed: two Redis timeouts."""
+
+
+class _Connection(RequestHandler):
+    """aiohttp's protocol, but for what it does with bytes that are not HTTP: a traceback for each would fill a disk."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun; there can't be another")
+        if status >= 500:
+            log.get("ingest").error("internal_error", exc_info=exc)
+        else:
+            log.get("ingest").debug("malformed_request", peer=request.remote, reason=type(exc).__name__)
+        code = "internal_error" if status >= 500 else "malformed_request"
+        response = web.json_response({"error": code}, status=status)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """Makes our connections instead of aiohttp's; `options` are RequestHandler's."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler)
+        self._options = options
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._options)
+
+
+async def serve(settings: IngestSettings, stopping: Stopping) -> None:
+    """Run until `stopping` is set and what is in hand is done. Raises ConfigError."""
+    logger = log.get("ingest")
+    fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
+    probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
+    clients = [
+        connect(
+            settings.redis_url,
+            f"hookbus-ingest:{shard}",
+            reply_timeout_s=settings.enqueue_timeout_s,
+            connections=1,
+            greet=fitness.greet,
+        )
+        for shard in range(settings.shards)
+    ]
+    queues = [
+        Queue(
+            client,
+            shard,
+            fitness,
+            days=settings.dedupe_days,
+            batch_size=settings.batch_size,
+            max_waiting=settings.max_waiting,
+        )
+        for shard, client in enumerate(clients)
+    ]
+    receiver = Receiver(
+        {
+            source.path: Endpoint(name, source.verifier(settings.tolerance_s))
+            for name, source in settings.sources.items()
+        },
+        queues,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    if settings.unsafe_redis:
+        logger.warning("unsafe_redis", effect="200s are given even if Redis may forget. Never use this in production")
+    try:
+        async with asyncio.TaskGroup() as duties:
+            tasks = [duties.create_task(queue.run()) for queue in queues]
+            tasks.append(duties.create_task(fitness.run(probe)))
+            await _listen_and_drain(settings, receiver, fitness, stopping)
+            for task in tasks:
+                task.cancel()
+    except* ConfigError as group:
+        # The first one says enough, and the command line knows what to do with it.
+        raise next(error for error in group.exceptions if isinstance(error, ConfigError)) from None
+    finally:
+        for client in (probe, *clients):
+            await client.aclose()
+    logger.info("stopped")
+
+
+async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitness: Fitness, stopping: Stopping) -> None:
+    logger = log.get("ingest")
+
+    def readiness() -> str:
+        if stopping.is_set():
+            return "draining"
+        if not fitness.was_fit.is_set():
+            return fitness.fault.detail if fitness.fault else "starting"
+        return health.READY
+
+    runner = web.ServerRunner(
+        _Server(
+            receiver.handle,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=LINGER_S,
+            keepalive_timeout=KEEPALIVE_S,
+            logger=_silent(),
+        ),
+        shutdown_timeout=FINISH_S,
+    )
+    await runner.setup()
+    ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
+    site = web.TCPSite(runner, settings.listen.host, settings.listen.port, reuse_port=True, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        await ops.cleanup()
+        raise ConfigError([f"ingest.listen: can't listen on {settings.listen}: {error.strerror}"]) from None
+    logger.info(
+        "listening",
+        urls=[f"http://{_address(runner)}{source.path}" for source in settings.sources.values()],
+        ops=f"http://{_address(ops)}",
+        redis=redacted(settings.redis_url),
+        durability=settings.durability,
+    )
+    await stopping.wait()
+    delay_s = 0.0 if stopping.is_interactive else settings.drain_delay_s
+    logger.info("draining", delay_s=delay_s)
+    receiver.is_leaving = True
+    await asyncio.sleep(delay_s)
+    await site.stop()
+    receiver.is_closed = True
+    await runner.cleanup()
+    await ops.cleanup()
+
+
+def _address(runner: web.BaseRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"{host}:{port}"
+
+
+def _silent() -> Logger:
+    """A logger for aiohttp's own remarks about clients, which carry tracebacks."""
+    logger = Logger("aiohttp.server")
+    logger.disabled = True
+    return logger

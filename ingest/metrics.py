@@ -1,0 +1,22 @@
+"""What hookbus-ingest counts. Labels come from configuration and from code, never from requests."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS: Final = Counter(
+    "hookbus_ingest_requests_total",
+    "Requests by source and outcome (the code of the answer).",
+    ["source", "code"],
+)
+REQUEST_SECONDS: Final = Histogram(
+    "hookbus_ingest_request_seconds",
+    "From the first look at a request to its answer, stored ones only.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BATCH_EVENTS: Final = Histogram(
+    "hookbus_ingest_batch_events", "Events per group commit.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+WAITING: Final = Gauge("hookbus_ingest_waiting_events", "Events that wait for Redis.")
+FIT: Final = Gauge("hookbus_ingest_redis_fit", "1 while Redis can keep what a 200 promises.")
+LOSSES: Final = Counter("hookbus_ingest_data_loss_total", "Times that stored data was found gone.")

@@ -1,0 +1,194 @@
+"""One request, from its path to its answer: the cheapest refusal first.
+
+    method and path → Content-Encoding and Content-Length → body, with a deadline → signature and age → type → store
+
+The status table of the README is this file. Nothing is decompressed: the signature covers the bytes on the wire.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import PayloadEncodingError
+from multidict import CIMultiDict
+
+from ingest import metrics
+from ingest.enqueue import Queue, Received, RefusedError
+from ingest.signature import SignatureError, Verifier
+from shared import decoding, keys, log
+
+RETRY_AFTER_S: Final = 1
+"""What a 503 asks for. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
+
+UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_STORED = {True: (b'{"status": "accepted"}', "accepted"), False: (b'{"status": "duplicate"}', "duplicate")}
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+    """An answer other than 200; its body is `{"error": code}`."""
+
+    def __init__(
+        self, status: int, code: str, *, close: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.close = close
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A source as the receiver sees it."""
+
+    source: str
+    verifier: Verifier
+
+
+class Receiver:
+    """Answers requests. `endpoints` by path; `queues` by shard; body limit in bytes, deadline in seconds."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        queues: Sequence[Queue],
+        *,
+        max_body_bytes: int,
+        body_timeout_s: float,
+    ) -> None:
+        self._endpoints = endpoints
+        self._queues = queues
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
+        self._log = log.get("ingest")
+        self.is_leaving = False
+        """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
+        self.is_closed = False
+        """Nothing more is stored: 503 `draining`."""
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        began = time.perf_counter()
+        endpoint = self._endpoints.get(request.path)
+        source = endpoint.source if endpoint else ""
+        try:
+            body, code = _STORED[await self._accept(request, endpoint)]
+        except Refusal as refusal:
+            response = self._refused(request, refusal, source)
+            code = refusal.code
+        else:
+            response = _answer(200, body)
+            metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
+        metrics.REQUESTS.labels(source, code).inc()
+        if self.is_leaving:
+            response.force_close()
+        return response
+
+    async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
+        """Store the event of a request; True when new. Raises Refusal."""
+        if endpoint is None:
+            raise Refusal(404, "unknown_endpoint")
+        self._check_head(request)
+        body = await self._read(request)
+        event = self._verified(request, endpoint, body)
+        if self.is_closed:
+            raise _unavailable("draining")
+        queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]
+        try:
+            is_new = await queue.store(event)
+        except RefusedError as error:
+            raise _unavailable(error.code) from error
+        self._log.debug(
+            "stored" if is_new else "duplicate",
+            webhook_id=event.webhook_id,
+            type=event.event_type,
+            source=event.source,
+        )
+        return is_new
+
+    def _check_head(self, request: web.BaseRequest) -> None:
+        if request.method != "POST":
+            raise Refusal(405, "method_not_allowed", headers={"Allow": "POST"})
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Refusal(415, "unsupported_encoding", close=True)
+        if (request.content_length or 0) > self._max_body_bytes:
+            raise Refusal(413, "body_too_large", close=True)
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        content = request.content
+        if content.is_eof():  # all of it came with the head, as nearly always
+            body = content.read_nowait()
+            if len(body) > self._max_body_bytes:
+                raise Refusal(413, "body_too_large", close=True)
+            return body
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                while chunk := await content.readany():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > self._max_body_bytes:
+                        raise Refusal(413, "body_too_large", close=True)
+        except TimeoutError:
+            raise Refusal(408, "body_timeout", close=True) from None
+        except (web.RequestPayloadError, PayloadEncodingError):
+            raise Refusal(400, "malformed_request", close=True) from None
+        return b"".join(chunks)
+
+    def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> Received:
+        headers = request.headers
+        now = time.time()
+        try:
+            endpoint.verifier.verify(headers, body, now)
+        except SignatureError as error:
+            status = UNAUTHORIZED if error.code == "signature_mismatch" else 400
+            raise Refusal(status, error.code) from error
+        traceparent = headers.get("traceparent", "")
+        if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
+            traceparent = ""
+        return Received(_stream_type(body), headers["webhook-id"], endpoint.source, int(now * 1000), body, traceparent)
+
+    def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
+        # Whoever can reach the port can cause a refusal: warnings only for what a source's own sender meets.
+        level = self._log.warning if source and refusal.status not in (404, 405) else self._log.debug
+        level(
+            "refused",
+            code=refusal.code,
+            source=source,
+            peer=request.remote,
+            reason=str(refusal.__cause__ or ""),
+        )
+        response = _answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
+        if refusal.close:
+            response.force_close()
+        return response
+
+
+def _stream_type(body: bytes) -> str:
+    """The type whose stream the event goes to. It is signed, so it is stored whatever it is."""
+    try:
+        event_type = decoding.read_type(body)
+    except decoding.UNDECODABLE:
+        return keys.UNTYPED
+    return event_type if keys.is_name(event_type) else keys.UNTYPED
+
+
+def _unavailable(code: str) -> Refusal:
+    return Refusal(503, code, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+_JSON = (("Content-Type", "application/json"),)
+
+
+def _answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    response = web.Response(status=status, body=body, headers=CIMultiDict(_JSON))
+    if headers:
+        response.headers.update(headers)
+    return response

@@ -1,0 +1,107 @@
+"""Whether a request was signed by one of a source's secrets, lately. Pure: headers, body and time in, verdict out.
+
+Follows Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
+as OpenAI signs (https://platform.openai.com/docs/guides/webhooks). Stricter than some SDKs: the timestamp is ASCII
+digits, a signature without its `v1,` is no signature. Never raises anything but `SignatureError` on any input.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from shared.secret import Scheme, digest, key_bytes
+
+Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
+
+ID: Final = "webhook-id"
+TIMESTAMP: Final = "webhook-timestamp"
+SIGNATURE: Final = "webhook-signature"
+
+LONGEST_ID: Final = 255
+LONGEST_TIMESTAMP: Final = 20
+"""Digits. Beyond 64 bits nothing is a date, and int() of a long text costs quadratic time."""
+MOST_SIGNATURES: Final = 16
+"""Signatures looked at. A sender in rotation sends two; each costs a comparison for every secret."""
+
+
+# Visible ASCII: the id becomes part of what is signed, stored and shown.
+_VISIBLE_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
+
+
+class SignatureError(Exception):
+    """The sender must act. `code` is what the answer says."""
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code: Code = code
+
+
+class Verifier:
+    """Verifies the deliveries of one source.
+
+    `secrets` are as the issuer shows them, newest first by custom; `tolerance` is in seconds, both ways, inclusive.
+    Raises ValueError when there is no secret, or one is empty or can't be decoded.
+    """
+
+    def __init__(self, secrets: Sequence[str] | str, scheme: Scheme = "openai", tolerance: int = 300) -> None:
+        if scheme not in ("openai", "standard"):
+            raise ValueError(f"unknown scheme {scheme!r}: 'openai' or 'standard'")
+        # A lone string is taken for one secret, not for its characters.
+        secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+        if not secrets:
+            raise ValueError("at least one secret is needed")
+        self._keys = tuple(key_bytes(secret, scheme) for secret in secrets)
+        self._tolerance = tolerance
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
+        """Return the index of the secret that signed this request.
+
+        `headers` is looked up by lower-case name (aiohttp's multidicts ignore case); `now` is in Unix seconds.
+        Raises SignatureError.
+        """
+        webhook_id, timestamp, signatures = _required(headers)
+        self._check_age(timestamp, now)
+        candidates = _candidates(signatures)
+        for index, key in enumerate(self._keys):
+            expected = digest(key, webhook_id, timestamp, body)
+            if any(hmac.compare_digest(expected, candidate) for candidate in candidates):
+                return index
+        raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
+
+    def _check_age(self, timestamp: bytes, now: float) -> None:
+        if not timestamp.isdigit() or len(timestamp) > LONGEST_TIMESTAMP:
+            raise SignatureError("malformed_header", f"{TIMESTAMP} is not a number of seconds")
+        age_s = now - int(timestamp)
+        if age_s > self._tolerance:
+            raise SignatureError("timestamp_stale", f"signed {age_s:.0f} s ago")
+        if -age_s > self._tolerance:
+            raise SignatureError("timestamp_future", f"signed {-age_s:.0f} s ahead of our clock")
+
+
+def _required(headers: Mapping[str, str]) -> tuple[bytes, bytes, str]:
+    values = headers.get(ID), headers.get(TIMESTAMP), headers.get(SIGNATURE)
+    webhook_id, timestamp, signatures = values
+    if webhook_id is None or timestamp is None or signatures is None:
+        missing = [name for name, value in zip((ID, TIMESTAMP, SIGNATURE), values, strict=True) if value is None]
+        raise SignatureError("missing_header", ", ".join(missing))
+    if _VISIBLE_ID.fullmatch(webhook_id) is None:
+        raise SignatureError("malformed_header", f"{ID} is not 1 to {LONGEST_ID} visible ASCII characters")
+    if not timestamp.isascii():
+        raise SignatureError("malformed_header", f"{TIMESTAMP} is not a number of seconds")
+    return webhook_id.encode(), timestamp.encode(), signatures
+
+
+def _candidates(signatures: str) -> list[bytes]:
+    """The decoded `v1` signatures; what can't be one is skipped, so that it can't hide a valid one."""
+    candidates = []
+    for entry in signatures.split(" ", MOST_SIGNATURES)[:MOST_SIGNATURES]:
+        version, comma, text = entry.partition(",")
+        if version == "v1" and comma:
+            try:
+                candidates.append(base64.b64decode(text, validate=True))
+            except (binascii.Error, ValueError):
+                continue
+    return candidates

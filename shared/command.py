@@ -1,0 +1,87 @@
+"""The frame of both command lines: exit codes, and errors told in a line instead of a traceback.
+
+0 ok · 1 failed · 2 usage (typer) · 78 configuration (sysexits.h) · 130 interrupted.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn
+
+import typer
+
+from shared.connection import FAULTS
+from shared.settings import EXIT_CONFIG, ConfigError
+
+EXIT_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+class FailedError(Exception):
+    """A command did not do what it was asked to; the text says why. Exit code 1."""
+
+
+def typer_app(name: str, about: str) -> typer.Typer:
+    """An app with the settings that both programs share."""
+    return typer.Typer(
+        name=name, help=about, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    )
+
+
+def run(app: typer.Typer, program: str) -> NoReturn:
+    """Run a command line and exit."""
+    try:
+        app(prog_name=program)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"{program}: {problem}", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    except FailedError as error:
+        sys.exit(_say(program, str(error), EXIT_FAILED))
+    except BrokenPipeError:
+        # The reader of our output left, as `| head` does. Python's own flush at exit must not fail on it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except FAULTS as error:
+        sys.exit(_say(program, f"Redis: {error or type(error).__name__}", EXIT_FAILED))
+    except KeyboardInterrupt:
+        sys.exit(_say(program, "interrupted", EXIT_INTERRUPTED))
+    sys.exit(0)
+
+
+def _say(program: str, text: str, code: int) -> int:
+    print(f"{program}: {text}", file=sys.stderr)
+    return code
+
+
+class Stopping(asyncio.Event):
+    """Set by SIGTERM and SIGINT."""
+
+    is_interactive = False
+    """It was Ctrl-C: nobody's load balancer needs time to notice."""
+
+
+def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
+    """Run a program under uvloop until done.
+
+    A second signal ends the process at once, as one who presses Ctrl-C twice means it.
+    """
+    import uvloop
+
+    async def with_signals() -> None:
+        stopping = Stopping()
+        loop = asyncio.get_running_loop()
+
+        def stop(number: signal.Signals) -> None:
+            if stopping.is_set():
+                os._exit(EXIT_INTERRUPTED)
+            stopping.is_interactive = number == signal.SIGINT
+            stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop, number)
+        await main(stopping)
+
+    uvloop.run(with_signals())

@@ -1,0 +1,113 @@
+"""Clients for Redis and Valkey, made for programs that must outlive the server.
+
+No command is ever repeated by the client: with redis-py's default of ten retries a lost reply turned one XADD into
+four entries (redis-py's `Retry`). Callers see the error, and know what may be repeated.
+`redis://`, `rediss://` and `unix://` URLs, as in https://redis.readthedocs.io/en/stable/connections.html.
+"""
+
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import redis as sync_redis
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+CONNECT_TIMEOUT_S: Final = 3.0
+REPLY_TIMEOUT_S: Final = 5.0
+"""How long a reply may take before the connection counts as dead. Scripts here take milliseconds; fsync may not."""
+
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+FAULTS: Final = (RedisError, OSError)
+"""What a call to Redis may raise: refusals (OOM, MISCONF, READONLY …) are RedisErrors, not connection errors."""
+
+# Seconds until a silent peer is probed, between probes, and how many may fail: a half-open link dies in 25 s.
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+
+
+Ask = Callable[..., Awaitable[Any]]
+"""Sends one command, returns its reply: a client's `execute_command`, or the same on one connection."""
+
+
+def connect(
+    url: str,
+    name: str,
+    *,
+    reply_timeout_s: float = REPLY_TIMEOUT_S,
+    connections: int = 20,
+    greet: Callable[[Ask], Awaitable[None]] | None = None,
+) -> Redis:
+    """A client; connects when first used, and again after every loss.
+
+    `greet` is called on each new connection before any command; what it raises fails that command.
+
+    `name` shows in CLIENT LIST. Replies are as on the wire: bytes, ints and lists, of RESP2 whatever the server
+    speaks, and not reshaped by redis-py, which costs a third of a reader's time.
+    """
+    client = Redis.from_url(
+        url,
+        client_name=name,
+        retry=AsyncRetry(NoBackoff(), 0),
+        max_connections=connections,
+        redis_connect_func=None if greet is None else _greeting(greet),
+        **_options(url, reply_timeout_s),
+    )
+    client.response_callbacks.clear()
+    return client
+
+
+def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:
+    async def on_connect(connection: AbstractConnection) -> None:
+        async def ask(*command: str | bytes | int) -> Any:
+            await connection.send_command(*command)
+            return await connection.read_response()
+
+        await connection.on_connect()
+        await greet(ask)
+
+    return on_connect
+
+
+def connect_blocking(url: str, name: str, *, reply_timeout_s: float) -> "sync_redis.Redis":
+    """The same for a thread of its own."""
+    return sync_redis.Redis.from_url(
+        url,
+        client_name=name,
+        retry=Retry(NoBackoff(), 0),
+        **_options(url, reply_timeout_s),
+    )
+
+
+def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": reply_timeout_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        # These notices are RESP3; switching them off spares each idle connection one failure (redis-py #4252).
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if not url.startswith("unix://"):
+        options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+    return options
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, for logs."""
+    return re.sub(r"(?<=://)([^@/]*:)[^@]*(?=@)", r"\1***", url)
+
+
+def parse_info(reply: bytes) -> dict[str, str]:
+    """The lines of INFO as a mapping."""
+    lines = (line.partition(":") for line in reply.decode().splitlines())
+    return {key: value for key, colon, value in lines if colon}

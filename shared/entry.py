@@ -1,0 +1,73 @@
+"""A stream entry: what is stored of an event, and what a redelivery adds to it.
+
+Field names are part of the data layout; readers accept any order and ignore what they do not know.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+HISTORY_KEPT: Final = 25
+"""Failures kept of a delivery, newest last. More helps nobody and bloats each retry (25 MB records have been seen)."""
+
+ERROR_CHARS: Final = 300
+"""Longest error text in a history."""
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """One attempt that did not end well. `at_ms` is when it ended, Unix ms."""
+
+    attempt: int
+    at_ms: int
+    duration_ms: int
+    consumer: str
+    error: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event on its way to a group. `received_at_ms` is Unix ms; `body` holds the exact bytes that were signed."""
+
+    webhook_id: str
+    source: str
+    received_at_ms: int
+    body: bytes
+    traceparent: str = ""
+    attempt: int = 1
+    history: tuple[Failure, ...] = ()
+
+
+_encode_history = msgspec.msgpack.Encoder().encode
+_decode_history = msgspec.msgpack.Decoder(tuple[Failure, ...]).decode
+
+
+def parse(fields: Sequence[bytes]) -> Entry:
+    """Read the flat field list of XREADGROUP or XRANGE (`[name, value, name, value, …]`).
+
+    Raises KeyError or ValueError when the entry was not written by hookbus.
+    """
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entry(
+        values[b"id"].decode(),
+        values[b"src"].decode(),
+        int(values[b"at"]),
+        values[b"body"],
+        values.get(b"tp", b"").decode(),
+        int(values.get(b"attempt", 1)),
+        _decode_history(values[b"history"]) if b"history" in values else (),
+    )
+
+
+def redelivery_fields(entry: Entry, attempt: int, history: Sequence[Failure]) -> list[bytes]:
+    """The flat field list of a redelivery; `attempt` is the one that it will be."""
+    fields = [
+        *(b"id", entry.webhook_id.encode()),
+        *(b"src", entry.source.encode()),
+        *(b"at", b"%d" % entry.received_at_ms),
+        *(b"body", entry.body),
+        *(b"attempt", b"%d" % attempt),
+        *(b"history", _encode_history(tuple(history)[-HISTORY_KEPT:])),
+    ]
+    if entry.traceparent:
+        fields += (b"tp", entry.traceparent.encode())
+    return fields

@@ -1,0 +1,78 @@
+"""The second port of both programs: `/healthz`, `/readyz`, `/metrics`.
+
+Loopback by default: it answers whoever asks. Liveness says only that the event loop turns, and never looks at Redis:
+restarting a program does not mend a database.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import prometheus_client
+from aiohttp import web
+
+from shared.settings import ConfigError, Listen
+
+READY = ""
+"""What a readiness check returns when there is nothing to say."""
+
+
+async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> web.BaseRunner:
+    """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
+
+    When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
+    used. Raises ConfigError when a chosen port is taken.
+    """
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.path == "/metrics":
+            return web.Response(
+                body=prometheus_client.generate_latest(),
+                headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST},
+            )
+        if request.path == "/healthz":
+            return web.json_response({"status": "alive"})
+        if request.path == "/readyz":
+            reason = readiness()
+            if reason == READY:
+                return web.json_response({"status": "ready"})
+            return web.json_response({"status": "not_ready", "reason": reason}, status=503)
+        return web.json_response({"error": "unknown_endpoint"}, status=404)
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    for port in (listen.port, 0) if default else (listen.port,):
+        try:
+            await web.TCPSite(runner, listen.host, port, shutdown_timeout=1).start()
+        except OSError as error:
+            if port == 0 or not default:
+                await runner.cleanup()
+                raise ConfigError([f"ops_listen: can't listen on {listen}: {error.strerror}"]) from None
+        else:
+            break
+    return runner
+
+
+class LoopTick:
+    """Notes when the event loop last turned, for liveness threads and readiness.
+
+    One timer every half second; a loop blocked by CPU work stops ticking, and `age_s` grows.
+    """
+
+    INTERVAL_S = 0.5
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._last = loop.time()
+        self._handle = loop.call_later(self.INTERVAL_S, self._tick)
+
+    def _tick(self) -> None:
+        self._last = self._loop.time()
+        self._handle = self._loop.call_later(self.INTERVAL_S, self._tick)
+
+    def age_s(self) -> float:
+        """Seconds since the loop last turned. Safe from any thread: `loop.time()` is the monotonic clock."""
+        return self._loop.time() - self._last
+
+    def stop(self) -> None:
+        """Let the loop rest."""
+        self._handle.cancel()

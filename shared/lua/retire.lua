@@ -1,0 +1,20 @@
+-- Remove a consumer that is gone, once nothing is pending in its name.
+-- KEYS  consumers  hash of the group's consumers
+--       alive      liveness key of the consumer
+--       started    hash of the suspect that each consumer runs alone
+--       streams    every stream that the group may read
+-- ARGV  group      consumer group
+--       consumer   who is gone
+-- Returns 1 when removed, 0 when it lives or still has pending entries.
+-- One step: XGROUP DELCONSUMER forgets pending entries, so none may appear after the look.
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+for i = 4, #KEYS do
+  local pending = redis.pcall('XPENDING', KEYS[i], ARGV[1], '-', '+', 1, ARGV[2])
+  if not pending.err and #pending > 0 then return 0 end
+end
+for i = 4, #KEYS do
+  redis.pcall('XGROUP', 'DELCONSUMER', KEYS[i], ARGV[1], ARGV[2])
+end
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
+return 1

@@ -1,0 +1,92 @@
+"""The Lua scripts, loaded from `lua/`, and the one way to run them.
+
+A script is known to a server by its SHA-1 and forgotten on restart, failover and SCRIPT FLUSH, so every call may
+meet NOSCRIPT; the script then ran not at all, and is loaded and called again.
+Nothing else is retried here: whether a lost reply may be repeated is for the caller to know.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from shared.connection import Ask
+
+Argument = str | bytes | int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One `.lua` file. Its header says what KEYS, ARGV and result are."""
+
+    name: str
+    source: str = field(repr=False)
+    sha: str = field(repr=False)
+
+    @classmethod
+    def load(cls, name: str) -> "Script":
+        """Read `lua/<name>.lua`."""
+        source = resources.files("shared").joinpath("lua", f"{name}.lua").read_text()
+        return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+ENQUEUE: Final = Script.load("enqueue")
+PARK: Final = Script.load("park")
+PROMOTE: Final = Script.load("promote")
+BURY: Final = Script.load("bury")
+RESTORE: Final = Script.load("restore")
+EXHUME: Final = Script.load("exhume")
+TAKEOVER: Final = Script.load("takeover")
+RELEASE: Final = Script.load("release")
+RETIRE: Final = Script.load("retire")
+TRIM: Final = Script.load("trim")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script with its keys and arguments, ready to be sent."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Argument]
+
+    def command(self) -> tuple[Argument, ...]:
+        """The EVALSHA command."""
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+
+
+async def run(client: Redis, call: Call) -> Any:
+    """Run one script and return its result. Raises RedisError."""
+    ask: Ask = client.execute_command
+    try:
+        return await ask(*call.command())
+    except NoScriptError:
+        await client.script_load(call.script.source)
+        return await ask(*call.command())
+
+
+async def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:
+    """Run scripts in one round trip; results in order, a failed call's exception in its place.
+
+    Raises ConnectionError or TimeoutError when the replies were lost: then each may or may not have run.
+    """
+    results = await _pipelined(client, calls)
+    missing = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+    if missing:
+        for script in {calls[i].script for i in missing}:
+            await client.script_load(script.source)
+        again = await _pipelined(client, [calls[i] for i in missing])
+        for i, result in zip(missing, again, strict=True):
+            results[i] = result
+    return results
+
+
+async def _pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
+    pipeline = client.pipeline(transaction=False)
+    for call in calls:
+        pipeline.execute_command(*call.command())
+    return list(await pipeline.execute(raise_on_error=False))

@@ -1,0 +1,70 @@
+"""What both programs need of a Redis before they trust it: its version, its role, and whose data it holds.
+
+The first program to meet an empty server writes down the layout version and the shard count; everybody after that
+must agree, since an event's shard, and with it its dedupe, follows from the count.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from shared import keys
+from shared.connection import Ask, parse_info
+from shared.settings import ConfigError
+
+OLDEST: Final = (7, 0)
+"""Redis 7.0 brought EXPIRE NX and CONFIG GET of several names. Valkey reports itself as 7.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server says of itself. `config` is empty where CONFIG is refused, as by managed services."""
+
+    info: dict[str, str]
+    config: dict[str, str]
+    is_new: bool
+    """Nothing of hookbus was stored there before this call."""
+
+    def setting(self, name: str) -> str:
+        """A configuration value, "" when unknown."""
+        return self.config.get(name, "")
+
+    @property
+    def eviction_policy(self) -> str:
+        """`maxmemory-policy`; INFO has it too, for where CONFIG is refused."""
+        return self.setting("maxmemory-policy") or self.info.get("maxmemory_policy", "")
+
+
+async def inspect(ask: Ask, shards: int) -> Server:
+    """Look a server over, and claim it for this layout if it is new.
+
+    Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError when
+    it can't be reached or refuses writes (the claim is one, on purpose).
+    """
+    info = parse_info(await ask("INFO"))
+    version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
+    if version < OLDEST:
+        raise ConfigError([f"redis_url: Redis {info['redis_version']} is too old: 7.0 or newer, or Valkey 8"])
+    config: dict[str, str] = {}
+    with contextlib.suppress(ResponseError):
+        flat = await ask("CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy")
+        config = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    is_new = info.get("role") == "master" and await _claim(ask, shards)
+    return Server(info, config, is_new)
+
+
+async def _claim(ask: Ask, shards: int) -> bool:
+    """Write the layout down unless it is; True when it was not. Raises ConfigError when it is another."""
+    is_new: bool = await ask("HSETNX", keys.META, "layout", keys.LAYOUT) == 1
+    await ask("HSETNX", keys.META, "shards", shards)
+    layout, found = (int(value) for value in await ask("HMGET", keys.META, "layout", "shards"))
+    problems = []
+    if layout != keys.LAYOUT:
+        problems.append(f"redis_url: data layout {layout} there, this release knows {keys.LAYOUT}")
+    if found != shards:
+        problems.append(f"shards: {shards} here, but the data in Redis is spread over {found}")
+    if problems:
+        raise ConfigError(problems)
+    return is_new

@@ -1,0 +1,189 @@
+"""Settings: one frozen msgspec struct per program, from defaults, TOML, environment and command line, in that order.
+
+Reports all problems together, each naming its key; a program that meets any does not start. Unknown keys are
+problems, since a misspelt one would silently mean the default.
+
+    hookbus.toml                        environment
+    redis_url = "redis://…"             HOOKBUS_REDIS_URL
+    [ingest]                            (read by hookbus-ingest; the other program leaves it alone)
+    listen = "0.0.0.0:8080"             HOOKBUS_INGEST_LISTEN
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from shared.connection import SCHEMES
+
+DEFAULT_FILE: Final = "hookbus.toml"
+SECTIONS: Final = ("ingest", "worker")
+EXIT_CONFIG: Final = 78
+"""EX_CONFIG of sysexits.h; systemd shows it by name."""
+
+# Kubernetes injects variables like HOOKBUS_INGEST_PORT_8080_TCP for a Service of that name:
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ConfigError(Exception):
+    """The operator must act: `problems` says on what, one line each. Exit code 78."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """An address to listen on. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Listen":
+        """Read "host:port", "[ipv6]:port" or ":port" (all interfaces). Raises ValueError."""
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise ValueError(f"expected host:port, got {text!r}")
+        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
+
+
+class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What both programs are told. Times in seconds."""
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def problems(self) -> list[str]:
+        """What is impossible about the combination, one line each, beginning with the key."""
+        found = []
+        if not self.redis_url.startswith(SCHEMES):
+            found.append(f"redis_url: must begin with {', '.join(SCHEMES)}")
+        if "://" in self.redis_url and "@" in self.redis_url.rsplit("/", 1)[-1]:
+            found.append("redis_url: a password with '/' in it must be percent-encoded ('%2F')")
+        return found
+
+
+S = TypeVar("S", bound=Common)
+
+
+def load(
+    cls: type[S],
+    section: str,
+    file: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, Any] | None = None,
+    extend: Callable[[dict[str, Any]], None] | None = None,
+) -> S:
+    """Build the settings of one program.
+
+    `section` is its table in the file and the word in its variables. `file` must exist when given; without it
+    `hookbus.toml` is read if it is there. `overrides` come from the command line; None means not given. `extend` may
+    complete the raw values before they are checked. Raises ConfigError.
+    """
+    problems: list[str] = []
+    raw = _from_file(cls, section, file, problems)
+    raw |= _from_environment(cls, section, environ, problems)
+    raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    if extend is not None:
+        extend(raw)
+    values = _converted(cls, section, raw, problems)
+    if not problems:
+        settings = cls(**values)
+        problems = settings.problems()
+        if not problems:
+            return settings
+    raise ConfigError(problems)
+
+
+def _from_file(cls: type[Common], section: str, file: Path | None, problems: list[str]) -> dict[str, Any]:
+    path = file or Path(DEFAULT_FILE)
+    if file is None and not path.exists():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}")
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: not TOML: {error}")
+        return {}
+    own = table.pop(section, {})
+    for other in SECTIONS:
+        table.pop(other, None)
+    if not isinstance(own, dict):
+        problems.append(f"{path}: [{section}] must be a table")
+        return {}
+    common = set(Common.__struct_fields__)
+    problems += [f"{key}: unknown key in {path}" for key in table if key not in common]
+    problems += [
+        f"{section}.{key}: unknown key in {path}" for key in own if key not in cls.__struct_fields__ or key in common
+    ]
+    return table | own
+
+
+def _from_environment(
+    cls: type[Common], section: str, environ: Mapping[str, str], problems: list[str]
+) -> dict[str, Any]:
+    others = tuple(f"HOOKBUS_{name.upper()}_" for name in SECTIONS if name != section)
+    prefix = f"HOOKBUS_{section.upper()}_"
+    common = set(Common.__struct_fields__)
+    found: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("HOOKBUS_") or variable.startswith(others) or _SERVICE_LINK.search(variable):
+            continue
+        own = variable.startswith(prefix)
+        key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()
+        if key in cls.__struct_fields__ and (key not in common) == own:
+            found[key] = _text_value(text)
+        else:
+            problems.append(f"{variable}: unknown variable")
+    return found
+
+
+def _text_value(text: str) -> Any:
+    """A variable's text; tables and lists are written as JSON."""
+    if text[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    return text
+
+
+def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    values = {}
+    common = set(Common.__struct_fields__)
+    for field in msgspec.structs.fields(cls):
+        if field.name not in raw:
+            continue
+        name = field.name if field.name in common else f"{section}.{field.name}"
+        try:
+            value = raw[field.name]
+            # Text is lax ("8" for 8) since variables have no types; TOML values are strict.
+            lax = isinstance(value, str)
+            values[field.name] = msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
+        except (msgspec.ValidationError, ValueError) as error:
+            where = re.search(r" - at `\$(.*)`", str(error))
+            problems.append(f"{name}{where[1] if where else ''}: {str(error).split(' - at ')[0]}")
+    return values
+
+
+def _parse(kind: type, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # noqa: TRY004 - reported by msgspec
+    parse: Callable[[str], Any] = kind.parse if hasattr(kind, "parse") else kind
+    return parse(value)
