@@ -1,0 +1,51 @@
+"""A real Valkey for every test that asks for one, empty at its start."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from deploy.local.valkey import Valkey
+from shared.connection import connect
+
+for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENAI_"))]:
+    del os.environ[_name]  # the tests say themselves what the programs are told
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server for the whole run; without fsync, which only slows the tests that are not about it."""
+    valkey = Valkey(tmp_path_factory.mktemp("valkey"), appendfsync="no").start()
+    yield valkey
+    valkey.close()
+
+
+@pytest.fixture
+def redis_url(server: Valkey) -> str:
+    """URL of an empty database."""
+    with server.client() as client:
+        # Flush nobody's server but ours.
+        assert client.info("server")["process_id"] == server.pid
+        client.config_resetstat()
+        client.config_set("maxmemory", "0")
+        client.flushall()
+        client.script_flush()
+    return server.url
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Redis]:
+    """A client as the programs use it: raw replies, no retries."""
+    client = connect(redis_url, "tests")
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Valkey]:
+    """A durable server of the test's own, to stop and kill."""
+    valkey = Valkey(tmp_path / "valkey").start()
+    yield valkey
+    valkey.close()

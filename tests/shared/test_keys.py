@@ -1,0 +1,24 @@
+from shared import keys
+from shared.keys import Keys
+
+
+def test_every_key_of_a_shard_carries_its_hash_tag():
+    shard = Keys(3)
+    named = [
+        shard.stream("a.b"), shard.redelivery("a.b", "g"), shard.seen(1), shard.types, shard.groups,
+        shard.delayed("g"), shard.delayed_data("g"), shard.dead("g"), shard.dead_data("g"),
+        shard.dead_fingerprint("g", "f"), shard.dead_fingerprints("g"), shard.consumers("g"), shard.alive("c"),
+        shard.started("g"), shard.deaths("g"), shard.losses,
+    ]  # fmt: skip
+    assert all(key.startswith("hookbus:{3}:") for key in named)
+    assert len(set(named)) == len(named)
+
+
+def test_a_duplicate_meets_its_original_on_the_same_shard():
+    assert [keys.shard_of("wh_1", 4) for _ in range(3)] == [keys.shard_of("wh_1", 4)] * 3
+    assert {keys.shard_of(f"wh_{i}", 4) for i in range(100)} == {0, 1, 2, 3}
+
+
+def test_names_that_would_break_a_key_are_refused():
+    assert all(keys.is_name(name) for name in ("response.completed", "a", "A-1_b", "x" * 128))
+    assert not any(keys.is_name(name) for name in ("", "a:b", "{a}", "a b", "x" * 129, "é", "a\n"))
