@@ -89,7 +89,7 @@ class Valkey:
             stderr=subprocess.DEVNULL,
             # Its own session: Ctrl-C is for the programs that use it, which stop before it does.
             start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),
+            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - runs before any thread could matter
         )
         self._wait_until_ready()
         return self
