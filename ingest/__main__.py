@@ -49,5 +49,57 @@ def serve(
     command.run_service(lambda stopping: serve_until(settings, stopping))
 
 
+@app.command()
+def send(
+    event_type: Annotated[
+        str, typer.Argument(metavar="TYPE", help="Event type, or a pattern of known ones like 'response.*'.")
+    ] = "",
+    list_types: Annotated[bool, typer.Option("--list", help="Print the known types and stop.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="Events of each type.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0 as fast as answers come.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Posts under way at once.")] = 8,
+    duplicate: Annotated[bool, typer.Option("--duplicate", help="Post each twice, as a retry is.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Sign as if 10 minutes ago.")] = False,
+    bad_signature: Annotated[bool, typer.Option("--bad-signature", help="Sign with another key.")] = False,
+    data: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a field of data (JSON).")] = None,
+    body: Annotated[Path | None, typer.Option(help="Send these bytes exactly; - reads standard input.")] = None,
+    url: Annotated[str, typer.Option(help="Where to post; a source's own path by default.")] = "",
+    secret: Annotated[str, typer.Option(help="What to sign with; a source's first secret by default.")] = "",
+    source: Annotated[str, typer.Option(help="Which source's path, secret and scheme to use.")] = "",
+    config: Config = None,
+) -> None:
+    """Post signed test events; exit 0 only if every answer is the expected one."""
+    from ingest import send_command
+    from ingest.send import Plan, samples
+
+    if list_types:
+        print("\n".join(sorted(samples())))
+        return
+    if not event_type and body is None:
+        raise typer.BadParameter("which event? Give a TYPE (--list shows them) or --body FILE")
+    if body is not None and data:
+        raise typer.BadParameter("--body is sent as it is, so there is nothing for --data to set")
+    needs_settings = not (url and secret) or bool(source) or config is not None
+    settings = needs_sources(load_settings(config)) if needs_settings else None
+    try:
+        where, key = send_command.destination(settings, source, url, secret)
+        types, make = send_command.events(event_type, data or [], body)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    plan = Plan(where, key, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
+    raise typer.Exit(send_command.run(plan, types))
+
+
+@app.command()
+def check(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Validate the configuration and Redis, and print what ingest would promise; exit 78 if it could not."""
+    from ingest import check as checking
+
+    raise typer.Exit(checking.run(load_settings(config), as_json))
+
+
 if __name__ == "__main__":
     main()
