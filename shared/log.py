@@ -20,9 +20,12 @@ def configure(level: str = "info") -> None:
     ]
     on_terminal = sys.stderr.isatty()
     if on_terminal:
-        last: list[Any] = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
+        plain = structlog.dev.plain_traceback
+        last: list[Any] = [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=plain)]
     else:
-        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Both renderers would by default print the local variables of each frame, bodies and secrets among them.
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        last = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
