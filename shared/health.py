@@ -38,11 +38,11 @@ async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> 
             return web.json_response({"status": "not_ready", "reason": reason}, status=503)
         return web.json_response({"error": "unknown_endpoint"}, status=404)
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=1)
     await runner.setup()
     for port in (listen.port, 0) if default else (listen.port,):
         try:
-            await web.TCPSite(runner, listen.host, port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, listen.host, port).start()
         except OSError as error:
             if port == 0 or not default:
                 await runner.cleanup()
