@@ -102,10 +102,11 @@ def load_settings(
 
     def extend(raw: dict[str, Any]) -> None:
         if environ.get(SECRET_VARIABLE, "").strip():
-            sources = dict(raw.get("sources") or {})
-            openai = {"path": "/webhooks/openai"} | dict(sources.get("openai", {}))
-            sources["openai"] = openai | {"secrets": environ[SECRET_VARIABLE].split()}
-            raw["sources"] = sources
+            sources = raw.get("sources", {})
+            openai = sources.get("openai", {}) if isinstance(sources, dict) else None
+            if isinstance(openai, dict):  # anything else is reported by the conversion
+                openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
+                raw["sources"] = sources | {"openai": openai}
         _read_secret_files(raw)
 
     return load(IngestSettings, "ingest", file, environ, overrides, extend)
@@ -138,8 +139,9 @@ def _secret_lines(name: str, secrets: list[Any], problems: list[str]) -> list[An
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             problems.append(f"ingest.sources.{name}.secrets[{i}]: {secret}: {reason}")
+            lines.append(secret)
         else:
             if not found:
                 problems.append(f"ingest.sources.{name}.secrets[{i}]: {secret} is empty")
-            lines += found
+            lines += found or [secret]
     return lines

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -104,7 +105,32 @@ def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
 
 def redacted(url: str) -> str:
     """The URL without its password, for logs."""
-    return re.sub(r"(?<=://)([^@/]*:)[^@]*(?=@)", r"\1***", url)
+    url = re.sub(r"(?<=://)([^@/]*:)[^@]*(?=@)", r"\1***", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
+
+
+class RedisUrl(str):
+    """A URL that keeps its password out of logs, tracebacks and reprs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redacted(self))
+
+
+def url_problem(url: str) -> str:
+    """What is wrong with a URL, "" for nothing. Never quotes the password."""
+    if not url.startswith(SCHEMES):
+        return f"must begin with {', '.join(SCHEMES)}"
+    if not url.startswith("unix://") and "@" in url.partition("://")[2].partition("/")[2].partition("?")[0]:
+        return "a password with '/' in it must be percent-encoded ('%2F')"
+    try:
+        options = parse_url(url)
+    except ValueError:
+        return "host, port, database number or an option in it can't be read"
+    known = ("host", "port", "db", "path", "username", "password", "connection_class")
+    strange = [name for name in options if name not in known and not name.startswith("ssl_")]
+    return f"unknown option {strange[0]!r}" if strange else ""
 
 
 def parse_info(reply: bytes) -> dict[str, str]:

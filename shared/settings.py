@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from shared.connection import SCHEMES
+from shared.connection import RedisUrl, url_problem
 
 DEFAULT_FILE: Final = "hookbus.toml"
 SECTIONS: Final = ("ingest", "worker")
@@ -63,18 +63,14 @@ class Listen(msgspec.Struct, frozen=True):
 class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What both programs are told. Times in seconds."""
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: RedisUrl = RedisUrl("redis://127.0.0.1:6379/0")
     shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def problems(self) -> list[str]:
         """What is impossible about the combination, one line each, beginning with the key."""
-        found = []
-        if not self.redis_url.startswith(SCHEMES):
-            found.append(f"redis_url: must begin with {', '.join(SCHEMES)}")
-        if "://" in self.redis_url and "@" in self.redis_url.rsplit("/", 1)[-1]:
-            found.append("redis_url: a password with '/' in it must be percent-encoded ('%2F')")
-        return found
+        problem = url_problem(self.redis_url)
+        return [f"redis_url: {problem}"] if problem else []
 
 
 S = TypeVar("S", bound=Common)
@@ -99,7 +95,10 @@ def load(
     raw |= _from_environment(cls, section, environ, problems)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
     if extend is not None:
-        extend(raw)
+        try:
+            extend(raw)
+        except ConfigError as error:
+            problems += error.problems
     values = _converted(cls, section, raw, problems)
     if not problems:
         settings = cls(**values)
