@@ -106,8 +106,10 @@ class Queue:
 
     def _call(self, events: Sequence[Received]) -> scripts.Call:
         today = events[0].at_ms // DAY_MS
+        # Tomorrow's too: another process, or this one before its clock was set back, may have been past midnight.
+        days = [today, today + 1, *(today - day for day in range(1, self._days))]
         streams = {name: i for i, name in enumerate(dict.fromkeys(event.event_type for event in events), 1)}
-        args: list[scripts.Argument] = [self._days, (self._days + 1) * DAY_MS // 1000, len(streams), *streams]
+        args: list[scripts.Argument] = [len(days), (self._days + 1) * DAY_MS // 1000, len(streams), *streams]
         for event in events:
             args += (
                 streams[event.event_type],
@@ -121,7 +123,7 @@ class Queue:
         names = [
             self._keys.types,
             self._keys.seen(today - self._days),
-            *(self._keys.seen(today - day) for day in range(self._days)),
+            *(self._keys.seen(day) for day in days),
             *(self._keys.stream(name) for name in streams),
         ]
         return scripts.Call(scripts.ENQUEUE, names, args)
