@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -131,6 +131,16 @@ def url_problem(url: str) -> str:
     known = ("host", "port", "db", "path", "username", "password", "connection_class")
     strange = [name for name in options if name not in known and not name.startswith("ssl_")]
     return f"unknown option {strange[0]!r}" if strange else ""
+
+
+def refusal_code(error: Exception) -> str:
+    """The first word of a refusal by Redis (OOM, MISCONF, NOGROUP, BUSYGROUP …), "" for other errors.
+
+    redis-py moves the word out of the text for the refusals that it has classes for, and leaves it in for the rest.
+    """
+    if not isinstance(error, ResponseError):
+        return ""
+    return error.status_code or str(error).partition(" ")[0]
 
 
 def parse_info(reply: bytes) -> dict[str, str]:

@@ -70,7 +70,7 @@ class Keys:
         return self._key(f"delayed:{group}")
 
     def delayed_data(self, group: str) -> str:
-        """Hash: parked delivery → its stored fields, msgpack."""
+        """Hash: parked delivery → fields and values of its redelivery, packed by `park.lua`."""
         return self._key(f"delayed:{group}:data")
 
     def dead(self, group: str) -> str:

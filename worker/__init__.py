@@ -1,0 +1,8 @@
+"""What a consumer needs: `from worker import App, Delivery, Reject, Retry, RetryLater`."""
+
+from worker.app import App
+from worker.delivery import Delivery
+from worker.outcome import Reject, RetryLater
+from worker.retry import Retry
+
+__all__ = ["App", "Delivery", "Reject", "Retry", "RetryLater"]

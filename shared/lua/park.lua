@@ -8,12 +8,12 @@
 --       own       1 when the stream is this group's alone, so that the entry can go
 --       member    name of the parked delivery
 --       due_ms    Unix ms of the next attempt
---       fields    msgpack array of the redelivery's fields and values
+--       fields    fields and values of the redelivery
 -- Returns 1 when parked, 0 when someone else settled or took the entry first.
 -- One step: an ack without a park loses the event, a park without an ack delivers it twice.
 local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #mine == 0 then return 0 end
-redis.call('HSET', KEYS[3], ARGV[5], ARGV[7])
+redis.call('HSET', KEYS[3], ARGV[5], cmsgpack.pack({unpack(ARGV, 7)}))
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[4] == '1' then redis.call('XDEL', KEYS[1], ARGV[3]) end

@@ -1,0 +1,42 @@
+"""The command line of hookbus-worker."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared import command, log
+from worker.settings import load_settings
+
+app = command.typer_app("hookbus-worker", "Runs handlers, and looks after what they left.")
+
+Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command.run(app, "hookbus-worker")
+
+
+@app.callback()
+def commands() -> None:
+    """Runs handlers, and looks after what they left."""
+
+
+@app.command()
+def run(
+    targets: Annotated[list[str], typer.Argument(metavar="MODULE:APP...", help="Apps to run.")],
+    only: Annotated[str, typer.Option(help="Work only on types that match: a type, 'prefix.*'.")] = "",
+    config: Config = None,
+    ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
+) -> None:
+    """Run handlers until SIGTERM or Ctrl-C."""
+    from worker.run import run as run_until
+
+    settings = load_settings(config, overrides={"ops_listen": ops_listen})
+    log.configure(settings.log_level)
+    run_until(settings, targets, only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""How handlers are declared: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+
+from shared import keys
+from shared.settings import ConfigError
+from worker.retry import Retry
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Start = Literal["earliest", "latest"] | datetime
+
+ASYNC_CONCURRENCY: Final = 100
+"""Deliveries that a subscription runs at once in one process, by default: handlers mostly wait for somebody."""
+THREAD_CONCURRENCY: Final = 16
+"""The same for plain `def` handlers, each of which takes a thread."""
+
+DEFAULT_RETRY: Final = Retry()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What `on` was told. None means the default, which may come from the settings."""
+
+    pattern: str
+    handler: Callable[..., Any]
+    concurrency: int | None = None
+    timeout_s: float | None = None
+    max_age_s: float | None = None
+    retry: Retry = DEFAULT_RETRY
+
+    @property
+    def where(self) -> str:
+        """The handler, for messages: `file:line name`."""
+        code = getattr(self.handler, "__code__", None)
+        name = getattr(self.handler, "__qualname__", repr(self.handler))
+        return f"{code.co_filename}:{code.co_firstlineno} {name}" if code else name
+
+
+class App:
+    """A consumer group and its handlers.
+
+    `start` counts when the group is born, that is when its first worker starts: `"earliest"` brings every stored
+    event, `"latest"` only what comes after, a datetime (with a zone) what came since. Raises ConfigError.
+    """
+
+    def __init__(self, group: str, *, start: Start = "earliest") -> None:
+        if not keys.is_name(group) or group == keys.HANDOVER:
+            raise ConfigError([f"App(group={group!r}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -"])
+        if start not in ("earliest", "latest") and not (isinstance(start, datetime) and start.tzinfo):
+            raise ConfigError([f'App(start={start!r}): "earliest", "latest", or a datetime with a time zone'])
+        self.group = group
+        self.start = start
+        self.subscriptions: list[Subscription] = []
+
+    def on(
+        self,
+        pattern: str,
+        *,
+        concurrency: int | None = None,
+        timeout: float | None = None,
+        max_age: float | None = None,
+        retry: Retry | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Subscribe the decorated handler to an event type, `"prefix.*"` or `"*"`; the most specific pattern wins.
+
+        `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
+        seconds after which an event is of no use; older ones become dead letters (`expired`). Raises ConfigError.
+        """
+        problems = [
+            f"on({pattern!r}): {name} must be positive, not {value!r}"
+            for name, value in (("concurrency", concurrency), ("timeout", timeout), ("max_age", max_age))
+            if value is not None and not value > 0
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+        def subscribe(handler: Handler) -> Handler:
+            self.subscriptions.append(
+                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY)
+            )
+            return handler
+
+        return subscribe

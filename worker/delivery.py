@@ -1,0 +1,70 @@
+"""A delivery: one event on its way to one group. `Delivery` is what a handler sees, `Held` what the worker holds."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from shared.entry import Entry
+
+
+class _Id(msgspec.Struct):
+    id: str = ""
+
+
+_read_id = msgspec.json.Decoder(_Id).decode
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What is known of a delivery beside its event. `attempt` counts from 1; `body` is what was signed."""
+
+    webhook_id: str
+    source: str
+    type: str
+    group: str
+    attempt: int
+    received_at_ms: int
+    body: bytes
+
+    @property
+    def event_id(self) -> str:
+        """OpenAI's id of the event (`evt_…`), "" where the body has none. It differs from the webhook-id."""
+        try:
+            return _read_id(self.body).id
+        except (ValueError, RecursionError):
+            return ""
+
+    @property
+    def received_at(self) -> datetime:
+        """When ingest received it, UTC."""
+        return datetime.fromtimestamp(self.received_at_ms / 1000, UTC)
+
+
+class Held(msgspec.Struct, frozen=True, eq=False):
+    """A delivery that is pending in this consumer's name."""
+
+    stream: str
+    """Key that it was read from."""
+    entry_id: bytes
+    is_own_stream: bool
+    """Read from the group's redelivery stream, where nobody else needs the entry."""
+    entry: Entry
+    delivery: Delivery
+    times_delivered: int = 1
+    """1 for a fresh one; each takeover from a consumer that died adds one."""
+    deaths: tuple[str, ...] = ()
+    """Consumers that surely died of it, `consumer@unix_ms`."""
+
+    @property
+    def name(self) -> str:
+        """Its name among the parked and the suspects of its group."""
+        return member_prefix(self.delivery.type, self.delivery.group, self.is_own_stream) + self.entry_id.decode()
+
+
+def member_prefix(event_type: str, group: str, is_own_stream: bool) -> str:
+    """What stands before the entry id in a `Held.name`. Neither part can hold the separator."""
+    return f"{event_type}|{group if is_own_stream else ''}|"
+
+
+def type_of_member(member: str) -> str:
+    """The event type in a `Held.name`."""
+    return member.partition("|")[0]

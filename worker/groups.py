@@ -1,0 +1,112 @@
+"""Makes sure that a group exists on every stream that it reads, and finds the streams of types seen for the first time.
+
+A group is born once: where it starts is fixed then, and holds for types that appear later too. Looks for new types
+every two seconds, at the cost of one SMEMBERS a group and shard; types documented beforehand need no looking.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from redis.asyncio import Redis
+
+from shared import log
+from shared.connection import FAULTS, refusal_code
+from shared.keys import Keys
+from worker import metrics
+from worker.app import Start
+from worker.pause import pause
+
+INTERVAL_S: Final = 2.0
+
+Found = Callable[[str], Awaitable[None]]
+
+
+class Membership:
+    """A group's place on the streams of one shard."""
+
+    def __init__(self, client: Redis, keys: Keys, group: str, start: Start) -> None:
+        self._client = client
+        self._keys = keys
+        self._group = group
+        self._start = start
+        self._start_id = ""
+        self._joined: set[str] = set()
+        self._log = log.get("worker.groups")
+
+    async def join(self, types: Iterable[str]) -> None:
+        """Create the group where it is missing. Raises RedisError, OSError; can be repeated.
+
+        A stream that this process had joined before and where the group is gone again counts as data loss.
+        """
+        names = list(types)
+        start_id = await self._born()
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            for stream, begin in (
+                (self._keys.stream(name), start_id),
+                (self._keys.redelivery(name, self._group), "0"),
+            ):
+                pipeline.execute_command("XGROUP", "CREATE", stream, self._group, begin, "MKSTREAM")
+        results = await pipeline.execute(raise_on_error=False)
+        lost = set()
+        for i, result in enumerate(results):
+            if isinstance(result, Exception) and refusal_code(result) == "BUSYGROUP":
+                continue
+            if isinstance(result, Exception):
+                raise result
+            if names[i // 2] in self._joined:
+                lost.add(names[i // 2])
+        self._joined.update(names)
+        if lost:
+            await self._report_loss(sorted(lost))
+
+    async def _born(self) -> str:
+        """The stream id that the group starts after. Kept in memory too, for a Redis that comes back empty."""
+        if not self._start_id:
+            if self._start == "earliest":
+                self._start_id = "0"
+            elif isinstance(self._start, datetime):
+                self._start_id = f"{int(self._start.timestamp() * 1000)}-0"
+            else:
+                seconds, microseconds = await self._client.execute_command("TIME")
+                self._start_id = f"{int(seconds) * 1000 + int(microseconds) // 1000}-0"
+        await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
+        found: bytes = await self._client.execute_command("HGET", self._keys.groups, self._group)
+        self._start_id = found.decode()
+        return self._start_id
+
+    async def _report_loss(self, types: list[str]) -> None:
+        metrics.LOSSES.labels(self._group).inc()
+        self._log.error(
+            "data_loss", group=self._group, types=types, reason="group or stream had vanished; it was made anew"
+        )
+        await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
+
+    async def types(self) -> set[str]:
+        """The types that were ever stored in this shard."""
+        return {name.decode() for name in await self._client.execute_command("SMEMBERS", self._keys.types)}
+
+
+class Discovery:
+    """Hands types that appear to `found`, which subscribes to those that concern the group."""
+
+    def __init__(
+        self, membership: Membership, stopping: asyncio.Event, found: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._membership = membership
+        self._stopping = stopping
+        self._found = found
+        self._known: set[str] = set()
+
+    async def run(self) -> None:
+        """Look until stopping."""
+        while not self._stopping.is_set():
+            try:
+                for name in await self._membership.types() - self._known:
+                    await self._found(name)
+                    self._known.add(name)
+            except FAULTS as error:
+                log.get("worker.groups").debug("discovery_delayed", reason=str(error))
+            await pause(self._stopping, INTERVAL_S)

@@ -1,0 +1,96 @@
+"""Says every two seconds that this process lives, from a thread of its own with a connection of its own.
+
+A CPU-bound handler may block the event loop for longer than the key's TTL; the thread renews all the same, as long
+as the loop has turned within the longest time that a handler may take. After that the process counts as stuck, and
+its deliveries go to others. Costs Redis one pipeline every two seconds and shard.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from shared import log
+from shared.connection import FAULTS, connect_blocking
+from shared.keys import Keys
+
+TTL_S: Final = 10.0
+"""With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
+INTERVAL_S: Final = 2.0
+REPLY_TIMEOUT_S: Final = 2.0
+
+
+class Liveness:
+    """The life signs of one consumer. `loop_age_s` tells how long the event loop has been stuck."""
+
+    def __init__(
+        self,
+        url: str,
+        consumer: str,
+        groups: Sequence[str],
+        shards: Sequence[Keys],
+        loop_age_s: Callable[[], float],
+        hard_limit_s: float,
+    ) -> None:
+        self._client = connect_blocking(url, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
+        self._consumer = consumer
+        self._groups = groups
+        self._shards = shards
+        self._loop_age_s = loop_age_s
+        self._hard_limit_s = hard_limit_s
+        self._info = msgspec.json.encode({"since_ms": int(time.time() * 1000)})
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
+        self._steady_since: float | None = None
+        self._log = log.get("worker.liveness")
+
+    def start(self) -> None:
+        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
+        self._renew()
+        uptime_s = self._client.info("server")["uptime_in_seconds"]
+        # A server that just came up may hold keys that ran out while nobody could renew them.
+        self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
+        self._thread.start()
+
+    def is_steady(self) -> bool:
+        """Whether everybody alive has had time to say so: our own signs went through for a whole TTL."""
+        return self._steady_since is not None and time.monotonic() - self._steady_since >= TTL_S
+
+    def stop(self) -> None:
+        """Give no more signs, and take the last one back so that others need not wait."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self._client.delete(*(keys.alive(self._consumer) for keys in self._shards))
+        except FAULTS as error:
+            self._log.debug("liveness_left", reason=str(error))
+        self._client.close()
+
+    def _run(self) -> None:
+        was_stuck = False
+        while not self._stop.wait(INTERVAL_S):
+            is_stuck = self._loop_age_s() > self._hard_limit_s
+            if is_stuck and not was_stuck:
+                self._log.error("loop_stuck", seconds=round(self._loop_age_s(), 1), reason="declared dead")
+            was_stuck = is_stuck
+            if is_stuck:
+                continue
+            try:
+                self._renew()
+            except FAULTS as error:
+                self._steady_since = None
+                self._log.warning("liveness_not_renewed", reason=str(error) or type(error).__name__)
+            else:
+                self._steady_since = self._steady_since or time.monotonic()
+
+    def _renew(self) -> None:
+        for keys in self._shards:
+            pipeline = self._client.pipeline(transaction=False)
+            # Registered anew each time: a process that was declared dead by mistake was removed from there.
+            for group in self._groups:
+                pipeline.hset(keys.consumers(group), self._consumer, self._info)
+            pipeline.set(keys.alive(self._consumer), 1, px=int(TTL_S * 1000))
+            pipeline.execute()

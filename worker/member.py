@@ -1,0 +1,143 @@
+"""A group in one shard, as one process works for it: its place on the streams, its subscriptions, its duties."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from redis.asyncio import Redis
+
+from shared import keys as names
+from shared import scripts
+from shared.connection import connect
+from shared.keys import Keys
+from worker.groups import Discovery, Membership
+from worker.liveness import Liveness
+from worker.process import Caller
+from worker.promote import Promoter
+from worker.read import REPLY_TIMEOUT_S, Reader
+from worker.routes import Group, Route, known_types, matches
+from worker.settle import Settler
+from worker.slots import Gate, Slots
+from worker.subscriber import Subscriber
+from worker.suspects import Suspects
+from worker.takeover import Takeover, retire
+
+RELEASED_AT_ONCE: Final = 1000
+"""More than any subscription holds by default; a release of more takes several calls."""
+
+
+class Duty(Protocol):
+    """Something that runs until the worker stops."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What all groups of one process share. `only` is a pattern that limits the types, "" for none."""
+
+    redis_url: str
+    consumer: str
+    shards: int
+    only: str
+    control: Redis
+    settler: Settler
+    gate: Gate
+    suspects: Suspects
+    liveness: Liveness
+    stopping: asyncio.Event
+
+
+class Member:
+    """`callers` run the handlers of each route, shared by the shards."""
+
+    def __init__(self, group: Group, keys: Keys, process: Process, callers: Mapping[Route, Caller]) -> None:
+        self._group = group
+        self._keys = keys
+        self._process = process
+        self._membership = Membership(process.control, keys, group.name, group.start)
+        self._lanes = {route: self._lane(route, callers[route]) for route in group.routes}
+        self._clients = [client for _, _, client in self._lanes.values()]
+        for event_type in self._types():
+            self._reader(event_type).add(event_type)
+        self.promoter = Promoter(process.control, keys, group.name, process.stopping)
+
+    @property
+    def readers(self) -> list[Reader]:
+        """One for each subscription."""
+        return [reader for reader, _, _ in self._lanes.values()]
+
+    @property
+    def subscribers(self) -> list[Subscriber]:
+        """One for each subscription."""
+        return [subscriber for _, subscriber, _ in self._lanes.values()]
+
+    def duties(self) -> list[Duty]:
+        """What has to run for the group."""
+        process = self._process
+        takeover = Takeover(
+            *(process.control, self._keys, self._group.name, process.consumer, self._membership),
+            *(list(zip(self.readers, self.subscribers, strict=True)), process.suspects),
+            *(process.liveness, process.stopping),
+        )
+        return [*self.readers, self.promoter, takeover, Discovery(self._membership, process.stopping, self._found)]
+
+    async def join(self) -> None:
+        """Create the group where it is missing. Raises RedisError, OSError; can be repeated."""
+        await self._membership.join(self._types())
+
+    async def release(self) -> int:
+        """Leave pending deliveries to the others, and the group for good; how many were left. After the last read."""
+        group, consumer, control = self._group.name, self._process.consumer, self._process.control
+        streams = [stream for reader in self.readers for stream in reader.streams]
+        calls = [
+            scripts.Call(
+                scripts.RELEASE,
+                (stream, self._keys.consumers(group)),
+                (group, consumer, names.HANDOVER, RELEASED_AT_ONCE),
+            )
+            for stream in streams
+        ]
+        results = await scripts.run_all(control, calls)
+        await scripts.run(control, retire(self._keys, group, consumer, streams))
+        return sum(result for result in results if isinstance(result, int))
+
+    async def close(self) -> None:
+        """Close the readers' connections."""
+        for client in self._clients:
+            await client.aclose()
+
+    def _lane(self, route: Route, caller: Caller) -> tuple[Reader, Subscriber, Redis]:
+        process = self._process
+        slots = Slots(max(1, route.concurrency // process.shards))
+        subscriber = Subscriber(route, self._keys, caller, slots, process.gate, process.settler)
+        name = f"hookbus-worker:read:{process.consumer}"
+        client = connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S, connections=1)
+        reader = Reader(
+            *(client, process.control, self._keys, route.group, process.consumer, slots),
+            *(subscriber.overdue, subscriber.begin, self._membership.join, process.stopping),
+        )
+        return reader, subscriber, client
+
+    def _types(self) -> list[str]:
+        return [name for name in known_types(self._group) if self._concerns(name)]
+
+    def _concerns(self, event_type: str) -> bool:
+        only = self._process.only
+        return self._group.route(event_type) is not None and (not only or matches(only, event_type))
+
+    def _reader(self, event_type: str) -> Reader:
+        route = self._group.route(event_type)
+        assert route is not None
+        return self._lanes[route][0]
+
+    async def _found(self, event_type: str) -> None:
+        """Subscribe to a type that appeared, if it concerns the group and this process."""
+        if not self._concerns(event_type):
+            return
+        reader = self._reader(event_type)
+        if event_type not in reader.types:
+            await self._membership.join([event_type])
+            reader.add(event_type)
+            await reader.wake()

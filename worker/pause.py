@@ -1,0 +1,12 @@
+"""Waiting, in duties: no sleep outlives a stop."""
+
+import asyncio
+
+
+async def pause(until: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most some seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await until.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,215 @@
+"""Reads one subscription of one shard: blocking XREADGROUP for at most the free slots, a task for each delivery.
+
+Never reads more than it can start, so that a slow subscription holds back only itself. Costs Redis one command every
+two seconds when idle. Dies half-way: what was read is pending in this consumer's name and is taken over; what was
+read into a connection that broke is found by reading our own pending entries again, after every error and every ten
+seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from shared import entry, log
+from shared.backoff import Reconnect
+from shared.connection import FAULTS, refusal_code
+from shared.keys import Keys
+from worker.delivery import Delivery, Held
+from worker.pause import pause
+from worker.slots import Claim, Slots
+
+BLOCK_MS: Final = 2000
+"""Longest wait for events in one call: one call in two seconds is what an idle reader costs."""
+REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
+"""No return in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never)."""
+RECHECK_S: Final = 10.0
+"""How often our own pending entries are compared with what is in hand."""
+
+Lost = Callable[[Iterable[str]], Awaitable[None]]
+
+
+class Reader:
+    """`begin` starts a delivery; `lost` makes a group anew on the streams of some types."""
+
+    def __init__(
+        self,
+        client: Redis,
+        control: Redis,
+        keys: Keys,
+        group: str,
+        consumer: str,
+        slots: Slots,
+        overdue: Callable[[], int],
+        begin: Callable[[Held], None],
+        lost: Lost,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._client = client
+        self._control = control
+        self._keys = keys
+        self._group = group
+        self._consumer = consumer
+        self._slots = slots
+        self._overdue = overdue
+        self._begin = begin
+        self._lost = lost
+        self._stopping = stopping
+        self._streams: dict[str, tuple[str, bool]] = {}
+        self._hot: list[str] = []
+        self._unswept: list[str] = []
+        self._surplus: dict[Claim, Held] = {}
+        self._turn = 0
+        self._client_id = 0
+        self._reading_since: float | None = None
+        self._log = log.get("worker.read").bind(group=group)
+
+    @property
+    def types(self) -> list[str]:
+        """The types that it reads."""
+        return list(dict.fromkeys(name for name, _ in self._streams.values()))
+
+    @property
+    def streams(self) -> dict[str, tuple[str, bool]]:
+        """The streams that it reads → event type, and whether it is the group's own."""
+        return self._streams
+
+    def add(self, event_type: str) -> None:
+        """Read a type too, from the next call on."""
+        self._streams[self._keys.stream(event_type)] = (event_type, False)
+        self._streams[self._keys.redelivery(event_type, self._group)] = (event_type, True)
+
+    def silent_s(self) -> float:
+        """Seconds that a read has been out; 0 while waiting for a free slot."""
+        return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
+
+    async def wake(self) -> None:
+        """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection."""
+        self._slots.changed.set()
+        if self._client_id:
+            await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id)
+
+    async def run(self) -> None:
+        """Read until stopping."""
+        reconnect = Reconnect()
+        recheck_at = 0.0
+        while not self._stopping.is_set():
+            free = self._begin_surplus()
+            if free <= 0 or not self._streams:
+                await self._wait_for_slot()
+                continue
+            try:
+                if time.monotonic() >= recheck_at:
+                    self._client_id = await self._client.execute_command("CLIENT", "ID")
+                    await self._read_own_pending()
+                    recheck_at = time.monotonic() + RECHECK_S
+                    continue
+                await self._read_new(free)
+                reconnect.reset()
+            except FAULTS as error:
+                recheck_at = 0.0
+                await self._recover(error, reconnect)
+
+    async def _wait_for_slot(self) -> None:
+        # A stop wakes it too; the timeout serves threads that ended late, and types that were added meanwhile.
+        await pause(self._slots.changed, 1)
+        self._slots.changed.clear()
+
+    async def _read_new(self, free: int) -> None:
+        """Read at most `free` deliveries. COUNT holds for each stream, so many streams are read in turns.
+
+        Streams that filled their COUNT are read alone every other time, so that few busy ones fill the slots. With
+        more streams than slots a sweep asks part after part without waiting; only when all were empty does a call
+        wait on all of them, and what it may return too much waits here for a slot.
+        """
+        self._turn += 1
+        names, block = list(self._streams), True
+        if self._hot and self._turn % 2:
+            names, block = self._hot[:free], False
+        elif len(names) > free and self._unswept:
+            names, block = self._unswept[:free], False
+            del self._unswept[:free]
+        count = max(1, free // len(names))
+        reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names, b">")
+        if reply:
+            self._hot = [stream.decode() for stream, entries in reply if len(entries) == count]
+            if block and len(names) > free:
+                self._unswept = names
+        elif not block:
+            self._hot = []
+
+    async def _read_own_pending(self) -> None:
+        """Start what is pending in our name but not in hand: its reply was lost on the way."""
+        names = list(self._streams)
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.execute_command("XPENDING", name, self._group, "-", "+", 1000, self._consumer)
+        for name, pending in zip(names, await pipeline.execute(), strict=True):
+            for entry_id, *_ in pending:
+                if not self._slots.holds(name, entry_id) and (name, entry_id) not in self._surplus:
+                    before = b"%d-%d" % _previous(entry_id)
+                    await self._read(1, (), [name], before)
+
+    async def _read(self, count: int, block: tuple[Any, ...], names: list[str], after: bytes) -> Any:
+        self._reading_since = time.monotonic()
+        try:
+            reply = await self._client.execute_command(
+                *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count, *block),
+                *("STREAMS", *names, *[after] * len(names)),
+            )
+        finally:
+            self._reading_since = None
+        for stream, entries in reply or ():
+            self._start(stream.decode(), entries)
+        return reply or ()
+
+    def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
+        event_type, is_own = self._streams[stream]
+        for entry_id, fields in entries:
+            if not self._slots.holds(stream, entry_id):
+                held = hold(stream, event_type, is_own, self._group, entry_id, fields or [])
+                self._surplus[stream, entry_id] = held
+        self._begin_surplus()
+
+    def _begin_surplus(self) -> int:
+        """Begin what was read, as slots allow; how many are free then."""
+        free = self._slots.free(self._overdue())
+        while self._surplus and free > 0:
+            self._begin(self._surplus.pop(next(iter(self._surplus))))
+            free -= 1
+        return free
+
+    async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
+        if refusal_code(error) == "NOGROUP":
+            try:
+                await self._lost(self.types)
+            except FAULTS as again:
+                error = again
+            else:
+                return
+        wait_s = reconnect.next_s()
+        self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))
+        await pause(self._stopping, wait_s)
+
+
+def _previous(entry_id: bytes) -> tuple[int, int]:
+    """The id just before one; XREADGROUP returns what follows."""
+    ms, _, sequence = entry_id.partition(b"-")
+    return (int(ms), int(sequence) - 1) if int(sequence) else (int(ms) - 1, 2**64 - 1)
+
+
+def hold(
+    stream: str, event_type: str, is_own: bool, group: str, entry_id: bytes, fields: list[bytes], **known: Any
+) -> Held:
+    """A delivery out of a stream entry. One that hookbus did not write comes out undecodable, and is seen that way."""
+    try:
+        found = entry.parse(fields)
+    except (KeyError, ValueError):
+        stored_ms = int(entry_id.partition(b"-")[0])
+        found = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
+    delivery = Delivery(
+        found.webhook_id, found.source, event_type, group, found.attempt, found.received_at_ms, found.body
+    )
+    return Held(stream, entry_id, is_own, found, delivery, **known)

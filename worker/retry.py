@@ -1,0 +1,31 @@
+"""When a failed delivery is tried again."""
+
+from typing import Final
+
+import msgspec
+
+from shared import backoff
+from shared.settings import ConfigError
+
+DEFAULT_ATTEMPTS: Final = 20
+"""With the waits below: the 20th attempt comes 9 to 12 hours after the first. Longer than an on-call night."""
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Up to `attempts` attempts, the n-th failure waiting `base` × `factor`^(n-1) seconds, at most `cap`.
+
+    Up to a quarter is added by chance; no attempt comes sooner than its step asks. Raises ConfigError.
+    """
+
+    attempts: int = DEFAULT_ATTEMPTS
+    base: float = 1.0
+    factor: float = 2.0
+    cap: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.base < 0 or self.factor < 1 or self.cap < self.base:
+            raise ConfigError([f"{self}: needs attempts >= 1, base >= 0, factor >= 1, cap >= base"])
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds to wait after the attempt of that number (from 1) failed."""
+        return backoff.jittered_s(backoff.step_s(attempt, base_s=self.base, factor=self.factor, cap_s=self.cap))

@@ -1,0 +1,58 @@
+"""`hookbus-worker run`: from names on the command line to a worker."""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from shared.command import Stopping, run_service
+from shared.settings import ConfigError
+from worker.load import load_apps
+from worker.routes import Group, build, known_types, matches
+from worker.settings import WorkerSettings
+
+
+def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
+    """Run the apps until stopped. Raises ConfigError."""
+    groups = build(load_apps(targets), settings.handler_timeout_s)
+    problems = [*_too_long(groups, settings), *_idle(groups, only)]
+    if problems:
+        raise ConfigError(problems)
+
+    async def work(stopping: Stopping) -> None:
+        from worker.supervise import Worker
+
+        await Worker(settings, groups, only, stopping).run()
+
+    run_service(work)
+    _end_with_threads()
+
+
+def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:
+    return [
+        f"worker.grace_period_s: {settings.grace_period_s:g} is not above the timeout of group {group.name},"
+        f" {route.pattern!r} ({route.timeout_s:g} s): each stop would interrupt handlers that may still run"
+        for group in groups
+        for route in group.routes
+        if route.timeout_s >= settings.grace_period_s
+    ]
+
+
+def _idle(groups: Sequence[Group], only: str) -> list[str]:
+    """`--only` that leaves a group nothing to do is a slip of the pen."""
+    if not only:
+        return []
+    return [
+        f"--only {only!r}: group {group.name} subscribes to nothing of that"
+        for group in groups
+        if not any(matches(only, name) for name in known_types(group))
+        and not any(route.pattern == "*" for route in group.routes)
+    ]
+
+
+def _end_with_threads() -> None:
+    """A handler's thread that ignores its timeout must not keep the process: its delivery was handed over."""
+    if any(thread.name.startswith("handler-") for thread in threading.enumerate()):
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(0)

@@ -1,0 +1,41 @@
+"""What hookbus-worker is told, and which combinations are impossible."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from shared.settings import Common, Listen, Positive, load
+
+DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
+DAY_S: Final = 86_400.0
+
+
+class WorkerSettings(Common, frozen=True, kw_only=True):
+    """Times in seconds."""
+
+    ops_listen: Listen = DEFAULT_OPS_LISTEN
+    handler_timeout_s: Positive = 30.0
+    """For subscriptions that name no timeout."""
+    grace_period_s: Positive = 40.0
+    """How long running deliveries may take to end after SIGTERM; the rest is handed over."""
+    retention_s: Positive = 3 * DAY_S
+    """How long handled events stay, for replay and for groups that start from the past."""
+    orphan_retention_s: Positive = 14 * DAY_S
+    """How long events stay that no group subscribes to."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.grace_period_s <= self.handler_timeout_s:
+            found.append(
+                f"worker.grace_period_s: {self.grace_period_s:g} is not above worker.handler_timeout_s"
+                f" ({self.handler_timeout_s:g}): each stop would interrupt handlers that may still run"
+            )
+        return found
+
+
+def load_settings(
+    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+) -> WorkerSettings:
+    """The settings of hookbus-worker. Raises ConfigError with every problem found."""
+    return load(WorkerSettings, "worker", file, environ, overrides)

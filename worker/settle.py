@@ -1,0 +1,145 @@
+"""Writes outcomes to Redis: acks together, retries and dead letters by scripts that check who owns the delivery.
+
+Runs when there is something to write; one pipeline a tick, the next gathers meanwhile. When Redis is away it tries
+until it is back: acks can be repeated, and a script that ran already finds nothing to own. A process that dies before
+the write leaves the delivery pending, and another runs it again: at least once, never less.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from shared import log, scripts
+from shared.backoff import Reconnect
+from shared.clock import now_ms
+from shared.connection import FAULTS, refusal_code
+from shared.keys import Keys
+from worker import metrics
+from worker.delivery import Held
+from worker.outcome import Ack, Outcome, Park
+from worker.settlement import Settlement
+from worker.slots import Slots
+
+
+class Settler:
+    """One for a process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
+
+    def __init__(self, client: Redis, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
+        self._client = client
+        self._consumer = consumer
+        self._parked = parked
+        self._waiting: list[Settlement] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._reconnect = Reconnect()
+        self._log = log.get("worker.settle")
+
+    def settle(self, held: Held, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
+        """Have an outcome written soon."""
+        self._waiting.append(Settlement(held, outcome, slots, keys, duration_s, now_ms()))
+        self._idle.clear()
+        self._wake.set()
+
+    async def all_written(self) -> None:
+        """Wait until nothing is left to write."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write outcomes until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                metrics.UNSETTLED.set(len(batch))
+                left = await self._write(batch)
+                if left:
+                    self._waiting = left + self._waiting
+                    await asyncio.sleep(self._reconnect.next_s())
+                else:
+                    self._reconnect.reset()
+            metrics.UNSETTLED.set(0)
+            self._idle.set()
+
+    async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
+        """Write a batch; what is returned has to be written again."""
+        acks: dict[tuple[str, str, bool], list[Settlement]] = {}
+        calls: list[tuple[Settlement, scripts.Call]] = []
+        for item in batch:
+            if isinstance(item.outcome, Ack):
+                held = item.held
+                acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
+            else:
+                calls.append((item, item.call(self._consumer)))
+        pipeline = self._client.pipeline(transaction=False)
+        for (stream, group, is_own), items in acks.items():
+            ids = [item.held.entry_id for item in items]
+            pipeline.execute_command("XACK", stream, group, *ids)
+            if is_own:
+                pipeline.execute_command("XDEL", stream, *ids)
+        for _, call in calls:
+            pipeline.execute_command(*call.command())
+        try:
+            results = await pipeline.execute(raise_on_error=False)
+        except FAULTS as error:
+            self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
+            return list(batch)
+        return await self._read_results(acks, calls, results)
+
+    async def _read_results(
+        self,
+        acks: dict[tuple[str, str, bool], list[Settlement]],
+        calls: Sequence[tuple[Settlement, scripts.Call]],
+        results: list[Any],
+    ) -> list[Settlement]:
+        left: list[Settlement] = []
+        position = 0
+        for (_, _, is_own), items in acks.items():
+            width = 2 if is_own else 1
+            errors = [result for result in results[position : position + width] if isinstance(result, Exception)]
+            position += width
+            for item in items:
+                self._wrote(item, errors[0] if errors else 1, left)
+        missing = set()
+        for (item, call), result in zip(calls, results[position:], strict=True):
+            if isinstance(result, NoScriptError):
+                missing.add(call.script)
+                left.append(item)
+            else:
+                self._wrote(item, result, left)
+        for script in missing:
+            try:
+                await self._client.script_load(script.source)
+            except FAULTS:
+                break  # the next write finds it missing again
+        return left
+
+    def _wrote(self, item: Settlement, result: Any, left: list[Settlement]) -> None:
+        held, delivery = item.held, item.held.delivery
+        if isinstance(result, RedisError):
+            if refusal_code(result) != "NOGROUP":
+                self._log.warning("settling_delayed", outcomes=1, reason=str(result))
+                left.append(item)
+                return
+            result = 0  # the group vanished, and with it whatever could be settled
+        item.slots.settled(held)
+        if isinstance(item.outcome, Ack):
+            return
+        fields = {
+            "webhook_id": delivery.webhook_id,
+            "type": delivery.type,
+            "source": delivery.source,
+            "group": delivery.group,
+            "attempt": delivery.attempt,
+        }
+        if result == 0:
+            self._log.warning("delivery_lost", **fields, reason="another consumer took it over; this outcome is void")
+        elif isinstance(item.outcome, Park):
+            self._parked(item.keys, delivery.group, item.due_ms)
+            self._log.info("parked", **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
+        else:
+            self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))

@@ -1,0 +1,84 @@
+"""The places of one subscription in one process: how many deliveries run, and which are in hand.
+
+In hand means running, or settled with the outcome not yet in Redis. Reading one's own pending entries again after a
+lost connection must leave those out.
+"""
+
+import asyncio
+
+from worker.delivery import Held
+
+Claim = tuple[str, bytes]
+"""Stream key and entry id."""
+
+
+class Slots:
+    """`concurrency` places."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._in_hand: set[Claim] = set()
+        self.changed = asyncio.Event()
+        """Set when a delivery has ended or was settled; whoever waits clears it."""
+        self.running = 0
+
+    def free(self, overdue: int = 0) -> int:
+        """Places for new deliveries; `overdue` threads keep theirs. Unwritten outcomes may fill as many again."""
+        return min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
+
+    def holds(self, stream: str, entry_id: bytes) -> bool:
+        """Whether a delivery is in hand."""
+        return (stream, entry_id) in self._in_hand
+
+    def take(self, held: Held) -> None:
+        """A delivery begins."""
+        self._in_hand.add((held.stream, held.entry_id))
+        self.running += 1
+
+    def leave(self) -> None:
+        """Its attempt has ended."""
+        self.running -= 1
+        self.changed.set()
+
+    def settled(self, held: Held) -> None:
+        """Its outcome is in Redis."""
+        self._in_hand.discard((held.stream, held.entry_id))
+        self.changed.set()
+
+
+class Gate:
+    """Holds back attempts while a suspect runs alone; counts those inside."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._inside = 0
+
+    async def enter(self) -> None:
+        """Wait until the gate is open, and go in."""
+        while not self._open.is_set():
+            await self._open.wait()
+        self._inside += 1
+        self._empty.clear()
+
+    def leave(self) -> None:
+        """Go out."""
+        self._inside -= 1
+        if self._inside == 0:
+            self._empty.set()
+
+    async def close(self, patience_s: float) -> bool:
+        """Let nobody in any more; True when all went out within `patience_s`."""
+        self._open.clear()
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def open(self) -> None:
+        """Let the others in again."""
+        self._open.set()

@@ -1,0 +1,83 @@
+"""One subscription at work in one shard: its reader, its slots, and the tasks that run its deliveries.
+
+A delivery passes `read → process → settle`; this file is the way between them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from shared import log
+from shared.keys import Keys
+from worker import metrics
+from worker.delivery import Held
+from worker.outcome import Outcome
+from worker.process import Caller, process
+from worker.routes import Route
+from worker.settle import Settler
+from worker.slots import Gate, Slots
+
+
+class Subscriber:
+    """Runs the deliveries of one route. `gate` is the process's, see `suspects`."""
+
+    def __init__(self, route: Route, keys: Keys, caller: Caller, slots: Slots, gate: Gate, settler: Settler) -> None:
+        self.route = route
+        self.slots = slots
+        self._keys = keys
+        self._caller = caller
+        self._gate = gate
+        self._settler = settler
+        self._tasks: set[asyncio.Task[None]] = set()
+        labels = (route.group, route.pattern)
+        self._running = metrics.RUNNING.labels(*labels)
+        self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
+        self._counts: Callable[[str], None] = lambda outcome: metrics.DELIVERIES.labels(*labels, outcome).inc()
+        self._log = log.get("worker")
+
+    def begin(self, held: Held) -> None:
+        """Run a delivery in a task of its own."""
+        self.slots.take(held)
+        task = asyncio.create_task(self._deliver(held))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
+        """Have the outcome of a delivery written."""
+        self._counts(type(outcome).__name__.lower())
+        self._settler.settle(held, outcome, self.slots, self._keys, duration_s)
+
+    async def attempt(self, held: Held) -> None:
+        """Run one attempt and settle it; the caller has taken a slot for it. Cancelled, it stays pending."""
+        began = time.perf_counter()
+        self._running.inc()
+        try:
+            outcome = await process(held.delivery, self.route, self._caller)
+        finally:
+            self._running.dec()
+            self.slots.leave()
+        duration_s = time.perf_counter() - began
+        self._seconds.observe(duration_s)
+        self.settle(held, outcome, duration_s)
+
+    def overdue(self) -> int:
+        """Threads that outlived their timeout."""
+        return self._caller.overdue
+
+    async def finish(self, grace_s: float) -> int:
+        """Wait for the running deliveries, then cancel the rest; how many were cancelled."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._caller.close()
+        return len(left)
+
+    async def _deliver(self, held: Held) -> None:
+        await self._gate.enter()
+        try:
+            await self.attempt(held)
+        finally:
+            self._gate.leave()

@@ -1,0 +1,174 @@
+"""The life of hookbus-worker: connect, join, read, and at the end finish or hand over.
+
+SIGTERM: no new reads; running deliveries get the grace period; outcomes are written; what is left goes to the other
+workers without counting as a death or an attempt; then the consumer leaves its groups.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from shared import health, keys, log, server
+from shared.backoff import Reconnect
+from shared.command import Stopping
+from shared.connection import FAULTS, connect, redacted
+from shared.keys import Keys
+from worker.liveness import Liveness
+from worker.member import Duty, Member, Process
+from worker.pause import pause
+from worker.process import Caller
+from worker.read import REPLY_TIMEOUT_S
+from worker.routes import Group
+from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
+from worker.settle import Settler
+from worker.slots import Gate
+from worker.suspects import Suspects
+from worker.trim import Trimmer
+
+STALE_S: Final = REPLY_TIMEOUT_S + 2
+"""A read without return for this long, or a loop without a tick, and the worker is not ready."""
+WRITE_GRACE_S: Final = 5.0
+"""How long the last outcomes may take to be written."""
+STUCK_MARGIN_S: Final = 10.0
+"""How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
+
+
+def consumer_name() -> str:
+    """A name that no other process ever has: host, pid, and chance."""
+    host = "".join(char if keys.is_name(char) else "-" for char in socket.gethostname())[:64]
+    return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
+
+
+class Worker:
+    """One process that works for some groups. `only` is a pattern that limits the types, "" for none."""
+
+    def __init__(self, settings: WorkerSettings, groups: Sequence[Group], only: str, stopping: Stopping) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._groups = groups
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        shards = [Keys(shard) for shard in range(settings.shards)]
+        consumer = consumer_name()
+        self._control = connect(settings.redis_url, f"hookbus-worker:{consumer}", connections=50)
+        self._write = connect(settings.redis_url, f"hookbus-worker:settle:{consumer}", connections=1)
+        self._settler = Settler(self._write, consumer, self._parked)
+        gate = Gate()
+        self._suspects = Suspects(self._control, consumer, gate)
+        longest_s = max(route.timeout_s for group in groups for route in group.routes)
+        self._liveness = Liveness(
+            *(settings.redis_url, consumer, [group.name for group in groups], shards),
+            *(self._tick.age_s, longest_s + STUCK_MARGIN_S),
+        )
+        self._process = Process(
+            *(settings.redis_url, consumer, settings.shards, only, self._control),
+            *(self._settler, gate, self._suspects, self._liveness, stopping),
+        )
+        callers = {route: Caller(route) for group in groups for route in group.routes}
+        self._members = {
+            (shard, group.name): Member(group, shard, self._process, callers) for shard in shards for group in groups
+        }
+        retention = {"handled_s": settings.retention_s, "orphaned_s": settings.orphan_retention_s}
+        self._trimmers = [Trimmer(self._control, shard, stopping, **retention) for shard in shards]
+        self._readers = [reader for member in self._members.values() for reader in member.readers]
+        self._is_reading = False
+        self._log = log.get("worker")
+
+    async def run(self) -> None:
+        """Run until stopping, then leave in order. Raises ConfigError."""
+        settings = self._settings
+        ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self._readiness)
+        try:
+            if await self._connected():
+                await self._work()
+        finally:
+            self._tick.stop()
+            await ops.cleanup()
+            for member in self._members.values():
+                await member.close()
+            await self._control.aclose()
+            await self._write.aclose()
+        self._log.info("stopped", consumer=self._process.consumer)
+
+    async def _connected(self) -> bool:
+        """Wait for a Redis that may be used, join the groups, show life; False when stopped before that."""
+        reconnect = Reconnect()
+        while not self._stopping.is_set():
+            try:
+                await server.inspect(self._control.execute_command, self._settings.shards)
+                for member in self._members.values():
+                    await member.join()
+                await asyncio.to_thread(self._liveness.start)
+            except FAULTS as error:
+                self._log.warning("redis_unreachable", reason=str(error) or type(error).__name__)
+                await pause(self._stopping, reconnect.next_s())
+            else:
+                return True
+        return False
+
+    async def _work(self) -> None:
+        self._log.info(
+            "working",
+            consumer=self._process.consumer,
+            groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
+            redis=redacted(self._settings.redis_url),
+        )
+        background = [asyncio.create_task(self._settler.run()), asyncio.create_task(self._suspects.run())]
+        duties: list[Duty] = [duty for member in self._members.values() for duty in member.duties()]
+        self._is_reading = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for duty in (*duties, *self._trimmers):
+                    group.create_task(duty.run())
+                group.create_task(self._wake_at_stop())
+        finally:
+            self._is_reading = False
+            await self._leave(*background)
+
+    async def _wake_at_stop(self) -> None:
+        await self._stopping.wait()
+        members = self._members.values()
+        self._log.info("draining", running=sum(s.slots.running for member in members for s in member.subscribers))
+        for member in members:
+            member.promoter.stop()
+        for reader in self._readers:
+            try:
+                await reader.wake()
+            except FAULTS:
+                return  # without Redis there is no read to end
+
+    async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
+        subscribers = [subscriber for member in self._members.values() for subscriber in member.subscribers]
+        grace_s = self._settings.grace_period_s
+        interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in subscribers)))
+        suspecting.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WRITE_GRACE_S):
+                await self._settler.all_written()
+        settling.cancel()
+        await asyncio.gather(settling, suspecting, return_exceptions=True)
+        await asyncio.to_thread(self._liveness.stop)
+        try:
+            released = sum([await member.release() for member in self._members.values()])
+        except FAULTS as error:
+            self._log.warning("not_handed_over", reason=str(error), effect="others take over within 11 s")
+        else:
+            if released:
+                self._log.info("handed_over", deliveries=released, interrupted=interrupted)
+
+    def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
+        self._members[shard, group].promoter.expect(due_ms)
+
+    def _readiness(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        if not self._is_reading:
+            return "not connected to Redis yet"
+        if self._tick.age_s() > STALE_S:
+            return "the event loop is stuck"
+        if any(reader.silent_s() > STALE_S for reader in self._readers):
+            return f"a read has not returned for {STALE_S:g} s"
+        return health.READY

@@ -1,0 +1,93 @@
+"""Runs suspects: deliveries that were in the hands of two consumers that died.
+
+One at a time, and alone in the process: the gate holds back everything else, and its start is marked in Redis first.
+When the process dies then, that delivery is to blame and no other (`takeover.lua` counts it). Neighbours that were in
+flight beside a killer each get their turn alone, survive it, and are handled.
+
+Alone has a price, so both waits are bounded: others get `PATIENCE_S` to finish, and after `ALONE_S` the mark is taken
+back and the gate opens although the suspect still runs. Both grow fourfold with each further death, so that a
+delivery that kills late, or among long handlers, is found out too.
+"""
+
+import asyncio
+from typing import Final
+
+from redis.asyncio import Redis
+
+from shared import log
+from shared.backoff import Reconnect
+from shared.connection import FAULTS
+from shared.keys import Keys
+from worker.delivery import Held
+from worker.slots import Gate
+from worker.subscriber import Subscriber
+
+PATIENCE_S: Final = 2.0
+"""A death is noticed within 11 s; with this a taken delivery still starts within G4's 15 s."""
+ALONE_S: Final = 10.0
+GROWTH: Final = 4
+FIRST_SUSPICION: Final = 3
+"""Times delivered when a delivery becomes a suspect."""
+
+
+class Suspects:
+    """The suspects of one process."""
+
+    def __init__(self, client: Redis, consumer: str, gate: Gate) -> None:
+        self._client = client
+        self._consumer = consumer
+        self._gate = gate
+        self._queue: asyncio.Queue[tuple[Held, Subscriber, Keys]] = asyncio.Queue()
+        self._log = log.get("worker.suspects")
+
+    def add(self, held: Held, subscriber: Subscriber, keys: Keys) -> None:
+        """Run a delivery when its turn comes. It takes its slot now."""
+        subscriber.slots.take(held)
+        self._queue.put_nowait((held, subscriber, keys))
+
+    async def run(self) -> None:
+        """Run one after the other, until cancelled; what did not run stays pending."""
+        while True:
+            held, subscriber, keys = await self._queue.get()
+            try:
+                await self._try(held, subscriber, keys)
+            finally:
+                self._gate.open()
+
+    async def _try(self, held: Held, subscriber: Subscriber, keys: Keys) -> None:
+        factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
+        is_alone = await self._gate.close(PATIENCE_S * factor)
+        group = held.delivery.group
+        self._log.info(
+            "suspect_started",
+            webhook_id=held.delivery.webhook_id,
+            type=held.delivery.type,
+            source=held.delivery.source,
+            group=group,
+            deaths=len(held.deaths),
+            is_alone=is_alone,
+        )
+        if is_alone:
+            await self._until_done("HSET", keys.started(group), self._consumer, held.name)
+        running = asyncio.create_task(subscriber.attempt(held))
+        try:
+            done, _ = await asyncio.wait((running,), timeout=ALONE_S * factor)
+            await self._until_done("HDEL", keys.started(group), self._consumer)
+            if not done:
+                self._gate.open()
+            await running
+        finally:
+            running.cancel()
+        await self._until_done("HDEL", keys.deaths(group), held.name)
+
+    async def _until_done(self, *command: str) -> None:
+        """A mark must be right before anything else happens, however long Redis is away."""
+        reconnect = Reconnect()
+        while True:
+            try:
+                await self._client.execute_command(*command)
+            except FAULTS as error:
+                self._log.debug("mark_delayed", reason=str(error))
+                await asyncio.sleep(reconnect.next_s())
+            else:
+                return

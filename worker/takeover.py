@@ -1,0 +1,170 @@
+"""Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
+
+Looks every second who is registered but gives no sign of life: two commands a group and shard. Each stream of a dead
+consumer then costs one script call. Once a minute also looks for consumers that have deliveries but are registered
+nowhere, as a process can leave that was frozen, declared dead, thawed and killed. Dies half-way: what was claimed is
+pending in our name, and found by our heir.
+
+Taken for the first time, deliveries run at once and together, since most deaths are nobody's fault. From the second
+time on they are suspects, see `suspects`. After three deaths that are surely its own, a delivery is a dead letter.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from shared import keys as names
+from shared import log, scripts
+from shared.clock import now_ms
+from shared.connection import FAULTS
+from shared.events import BY_TYPE
+from shared.keys import Keys
+from worker import metrics, outcome
+from worker.delivery import Held, member_prefix
+from worker.groups import Membership
+from worker.liveness import Liveness
+from worker.pause import pause
+from worker.read import Reader, hold
+from worker.subscriber import Subscriber
+from worker.suspects import FIRST_SUSPICION, Suspects
+
+INTERVAL_S: Final = 1.0
+ADOPT_EVERY: Final = 60
+"""Rounds between looks for unregistered consumers."""
+MOST_DEATHS: Final = 3
+MOST_AT_ONCE: Final = 100
+
+
+class Takeover:
+    """The dead of one group in one shard. `lanes` are the subscriptions that run here, each with its reader."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        group: str,
+        consumer: str,
+        membership: Membership,
+        lanes: Sequence[tuple[Reader, Subscriber]],
+        suspects: Suspects,
+        liveness: Liveness,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._group = group
+        self._consumer = consumer
+        self._membership = membership
+        self._lanes = lanes
+        self._suspects = suspects
+        self._liveness = liveness
+        self._stopping = stopping
+        self._log = log.get("worker.takeover").bind(group=group)
+
+    async def run(self) -> None:
+        """Look until stopping."""
+        rounds = 0
+        while not self._stopping.is_set():
+            if self._liveness.is_steady():
+                try:
+                    if rounds % ADOPT_EVERY == 0:
+                        await self._adopt()
+                    for dead in await self._dead():
+                        await self._inherit(dead)
+                except FAULTS as error:
+                    self._log.debug("takeover_delayed", reason=str(error))
+                rounds += 1
+            await pause(self._stopping, INTERVAL_S)
+
+    async def _dead(self) -> list[str]:
+        """Registered consumers without a sign of life."""
+        registered = [
+            name.decode() for name in await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
+        ]
+        if not registered:
+            return []
+        signs = await self._client.execute_command("MGET", *(self._keys.alive(name) for name in registered))
+        return [name for name, sign in zip(registered, signs, strict=True) if sign is None and name != self._consumer]
+
+    async def _inherit(self, dead: str) -> None:
+        """Take what there are slots for; remove the dead one when nothing is left in its name."""
+        for reader, subscriber in self._lanes:
+            for stream, (event_type, is_own) in list(reader.streams.items()):
+                count = min(subscriber.slots.free(subscriber.overdue()), MOST_AT_ONCE)
+                if count <= 0 or self._stopping.is_set():
+                    break
+                for held in await self._take(dead, stream, event_type, is_own, count):
+                    self._begin(held, subscriber)
+        streams = await self._all_streams()
+        retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
+        if retired and dead != names.HANDOVER:
+            self._log.warning("consumer_gone", consumer=dead)
+
+    async def _take(self, dead: str, stream: str, event_type: str, is_own: bool, count: int) -> list[Held]:
+        call = scripts.Call(
+            scripts.TAKEOVER,
+            (
+                stream,
+                self._keys.alive(dead),
+                self._keys.started(self._group),
+                self._keys.deaths(self._group),
+            ),
+            (self._group, dead, self._consumer, count, member_prefix(event_type, self._group, is_own), now_ms()),
+        )
+        taken = await scripts.run(self._client, call)
+        if taken:
+            metrics.TAKEOVERS.labels(self._group).inc(len(taken))
+            self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
+        return [
+            hold(
+                *(stream, event_type, is_own, self._group, entry_id, fields),
+                times_delivered=before + 1,
+                deaths=tuple(deaths.decode().split()),
+            )
+            for entry_id, before, deaths, fields in taken
+        ]
+
+    def _begin(self, held: Held, subscriber: Subscriber) -> None:
+        if len(held.deaths) >= MOST_DEATHS:
+            subscriber.slots.take(held)
+            subscriber.slots.leave()
+            subscriber.settle(held, outcome.worker_lost(held.deaths))
+        elif held.times_delivered >= FIRST_SUSPICION:
+            self._suspects.add(held, subscriber, self._keys)
+        else:
+            subscriber.begin(held)
+
+    async def _all_streams(self) -> list[str]:
+        """Every stream that any worker of the group may read, also those of types that this one leaves to others."""
+        types = {*BY_TYPE, *await self._membership.types()}
+        types.update(name for reader, _ in self._lanes for name in reader.types)
+        return [
+            stream for name in types for stream in (self._keys.stream(name), self._keys.redelivery(name, self._group))
+        ]
+
+    async def _adopt(self) -> None:
+        """Register consumers that hold deliveries but are registered nowhere."""
+        streams = [stream for reader, _ in self._lanes for stream in reader.streams]
+        pipeline = self._client.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.execute_command("XINFO", "CONSUMERS", stream, self._group)
+        for reply in await pipeline.execute(raise_on_error=False):
+            for consumer in [] if isinstance(reply, Exception) else map(_pairs, reply):
+                if consumer[b"pending"]:
+                    key = self._keys.consumers(self._group)
+                    await self._client.execute_command("HSETNX", key, consumer[b"name"], "{}")
+
+
+def _pairs(flat: list[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:
+    """The call that removes a consumer from a group if nothing is pending in its name."""
+    return scripts.Call(
+        scripts.RETIRE,
+        (keys.consumers(group), keys.alive(consumer), keys.started(group), *streams),
+        (group, consumer),
+    )
