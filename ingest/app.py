@@ -157,7 +157,7 @@ async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitnes
     receiver.is_leaving = True
     await asyncio.sleep(delay_s)
     await site.stop()
-    receiver.is_closed = True
+    receiver.close()
     await runner.cleanup()
     await ops.cleanup()
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import PayloadEncodingError
 from multidict import CIMultiDict
 
@@ -72,6 +72,14 @@ class Receiver:
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
         self.is_closed = False
         """Nothing more is stored: 503 `draining`."""
+        self._reading: set[asyncio.Timeout] = set()
+        """Deadlines of the bodies that are on their way."""
+
+    def close(self) -> None:
+        """Store nothing more. Bodies on their way are not waited for, since aiohttp drops what comes from here on."""
+        self.is_closed = True
+        for deadline in self._reading:
+            deadline.reschedule(0)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -128,18 +136,31 @@ class Receiver:
             if len(body) > self._max_body_bytes:
                 raise Refusal(413, "body_too_large", close=True)
             return body
-        chunks, size = [], 0
+        if self.is_closed:
+            raise _unavailable("draining", close=True)
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                while chunk := await content.readany():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > self._max_body_bytes:
-                        raise Refusal(413, "body_too_large", close=True)
+            async with asyncio.timeout(self._body_timeout_s) as deadline:
+                self._reading.add(deadline)
+                try:
+                    return await self._read_chunks(content)
+                finally:
+                    self._reading.discard(deadline)
         except TimeoutError:
+            if self.is_closed:
+                raise _unavailable("draining", close=True) from None
             raise Refusal(408, "body_timeout", close=True) from None
         except (web.RequestPayloadError, PayloadEncodingError):
             raise Refusal(400, "malformed_request", close=True) from None
+        except OSError as error:  # nobody is left to see the answer; it is counted
+            raise Refusal(400, "disconnected", close=True) from error
+
+    async def _read_chunks(self, content: StreamReader) -> bytes:
+        chunks, size = [], 0
+        while chunk := await content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._max_body_bytes:
+                raise Refusal(413, "body_too_large", close=True)
         return b"".join(chunks)
 
     def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> Received:
@@ -180,8 +201,8 @@ def _stream_type(body: bytes) -> str:
     return event_type if keys.is_name(event_type) else keys.UNTYPED
 
 
-def _unavailable(code: str) -> Refusal:
-    return Refusal(503, code, headers={"Retry-After": str(RETRY_AFTER_S)})
+def _unavailable(code: str, *, close: bool = False) -> Refusal:
+    return Refusal(503, code, close=close, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 _JSON = (("Content-Type", "application/json"),)
