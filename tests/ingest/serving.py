@@ -1,0 +1,129 @@
+"""The real receiver over real HTTP, in the test's own event loop, with everything that it logs."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from structlog.testing import capture_logs
+
+from ingest import app, send
+from ingest.settings import IngestSettings, Source
+from shared.command import Stopping
+from shared.secret import Secret, key_bytes
+from shared.settings import Listen
+from tests.wait import until
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+KEY = key_bytes(SECRET, "openai")
+PATH = "/webhooks/openai"
+ANY_PORT = Listen("127.0.0.1", 0)
+
+
+def settings(redis_url: str, **options: Any) -> IngestSettings:
+    """Settings of a receiver that takes any free ports."""
+    values = {
+        "redis_url": redis_url,
+        "listen": ANY_PORT,
+        "ops_listen": ANY_PORT,
+        "durability": "memory",
+        "sources": {"openai": Source(path=PATH, secrets=(Secret(SECRET),))},
+        "drain_delay_s": 0.0,
+    }
+    return IngestSettings(**(values | options))
+
+
+@dataclass
+class Ingest:
+    """A running receiver."""
+
+    base: str
+    ops: str
+    session: aiohttp.ClientSession
+    stopping: Stopping
+    logs: list[dict[str, Any]]
+
+    @property
+    def url(self) -> str:
+        return self.base + PATH
+
+    @property
+    def port(self) -> int:
+        return int(self.base.rsplit(":", 1)[1])
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.logs if entry["event"] == event]
+
+    async def ask(self, request: send.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
+        """Post a request, with headers changed; ("-" leaves one out). Status and JSON come back."""
+        changed = request.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in changed.items() if value != "-"}
+        async with self.session.post(self.base + path, data=request.body, headers=kept) as response:
+            if response.status == 503:
+                assert int(response.headers["Retry-After"]) > 0
+            return response.status, await response.json()
+
+    async def raw(self, data: bytes, patience_s: float = 0.3) -> bytes:
+        """Send bytes and return the answer; nothing when none came, as to half a request."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            return await asyncio.wait_for(reader.readuntil(b"}"), patience_s)
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+            return b""
+        finally:
+            await hang_up(writer)
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and wait until it is."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def serving(redis_url: str, until_logged: str = "redis_fit", **options: Any) -> AsyncIterator[Ingest]:
+    """A receiver, once it has logged that line; it stops in the end, and must not have logged an error by then."""
+    stopping = Stopping()
+    stopping.is_interactive = True
+    with capture_logs() as logs:
+        task = asyncio.create_task(app.serve(settings(redis_url, **options), stopping))
+        try:
+            await until(lambda: task.done() or {"listening", until_logged} <= {entry["event"] for entry in logs})
+            if task.done():
+                task.result()
+            (start,) = [entry for entry in logs if entry["event"] == "listening"]
+            async with aiohttp.ClientSession() as session:
+                yield Ingest(start["urls"][0].removesuffix(PATH), start["ops"], session, stopping, logs)
+        finally:
+            stopping.set()
+            await task
+    bad = [entry for entry in logs if entry["log_level"] in ("error", "critical") or entry.get("exc_info")]
+    assert not bad, bad
+
+
+def signed(event_type: str = "response.completed", **data: Any) -> send.Request:
+    """A fresh signed event."""
+    return send.signed_request(KEY, send.event_body(event_type, data))
+
+
+async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[int, str, str]:
+    """Run `hookbus-ingest` as a process: exit code, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"} | environ,
+    )
+    out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    assert b"Traceback" not in err
+    return process.returncode, out.decode(), err.decode()

@@ -1,0 +1,337 @@
+"""The status table, to the letter, over real HTTP."""
+
+import asyncio
+import json
+import random
+import re
+
+import pytest
+
+from ingest import send
+from ingest.settings import Source
+from shared import keys
+from shared.secret import Secret
+from tests.ingest.serving import KEY, PATH, SECRET, Ingest, hang_up, serving, signed
+from tests.wait import until
+
+SHARD = keys.Keys(0)
+
+
+async def entries(client, event_type="response.completed"):
+    found = await client.execute_command("XRANGE", SHARD.stream(event_type), "-", "+")
+    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in found]
+
+
+def head(request: send.Request, *lines: str, path: str = PATH) -> bytes:
+    """The request line and headers of a delivery, without a length."""
+    named = [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *named, *lines, "", ""]).encode()
+
+
+async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Ingest, client):
+    body = b'{"type" :  "response.completed",\n "id":"evt_\\u00e9", "x": 1.10}'
+    request = send.signed_request(KEY, body)
+    assert await ingest.ask(request) == (200, {"status": "accepted"})
+    (entry,) = await entries(client)
+    assert int(entry.pop(b"at")) > 0
+    assert entry == {b"id": request.webhook_id.encode(), b"src": b"openai", b"body": body}
+
+
+async def test_g1_a_duplicate_gets_200_and_is_not_stored_again(ingest: Ingest, client):
+    request = signed()
+    assert await ingest.ask(request) == (200, {"status": "accepted"})
+    later = send.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
+    assert await ingest.ask(request) == await ingest.ask(later) == (200, {"status": "duplicate"})
+    assert len(await entries(client)) == 1
+
+
+async def test_g1_of_many_copies_at_once_one_is_stored(ingest: Ingest, client):
+    request = signed()
+    answers = await asyncio.gather(*(ingest.ask(request) for _ in range(20)))
+    assert sorted(answer["status"] for _, answer in answers) == ["accepted"] + ["duplicate"] * 19
+    assert len(await entries(client)) == 1
+
+
+@pytest.mark.parametrize("name", ["webhook_id", "webhook_timestamp", "webhook_signature"])
+async def test_400_missing_header(ingest: Ingest, name):
+    assert await ingest.ask(signed(), **{name: "-"}) == (400, {"error": "missing_header"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("webhook_id", "x" * 256),
+        ("webhook_id", "a b"),
+        ("webhook_id", "wh_é"),
+        ("webhook_timestamp", "soon"),
+        ("webhook_timestamp", "9" * 21),
+    ],
+)
+async def test_400_malformed_header(ingest: Ingest, name, value):
+    assert await ingest.ask(signed(), **{name: value}) == (400, {"error": "malformed_header"})
+
+
+async def test_400_timestamp_stale_and_timestamp_future(ingest: Ingest, client):
+    old, early = (send.signed_request(KEY, b"{}", age_s=age_s) for age_s in (310, -310))
+    assert await ingest.ask(old) == (400, {"error": "timestamp_stale"})
+    assert await ingest.ask(early) == (400, {"error": "timestamp_future"})
+    assert await client.execute_command("KEYS", "*stream*") == []
+
+
+async def test_401_signature_mismatch(ingest: Ingest, client):
+    forged = send.signed_request(KEY, b"{}", is_forged=True)
+    assert await ingest.ask(forged) == (401, {"error": "signature_mismatch"})
+    assert await ingest.ask(signed(), webhook_id="wh_other") == (401, {"error": "signature_mismatch"})
+    assert await ingest.ask(signed(), webhook_signature="v1,short v2,x") == (401, {"error": "signature_mismatch"})
+    assert await client.execute_command("KEYS", "*stream*") == []
+
+
+@pytest.mark.parametrize("path", ["/", "/webhooks", PATH + "/", PATH + "x", "/WEBHOOKS/openai"])
+async def test_404_unknown_endpoint(ingest: Ingest, path):
+    assert await ingest.ask(signed(), path=path) == (404, {"error": "unknown_endpoint"})
+
+
+async def test_a_query_string_does_not_matter(ingest: Ingest):
+    assert await ingest.ask(signed(), path=PATH + "?from=openai") == (200, {"status": "accepted"})
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_405_method_not_allowed_names_the_method_that_is(ingest: Ingest, method):
+    async with ingest.session.request(method, ingest.url) as response:
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+        assert await response.json() == {"error": "method_not_allowed"}
+
+
+async def test_408_body_timeout(redis_url):
+    async with serving(redis_url, body_timeout_s=0.1) as ingest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(head(signed(), "Content-Length: 100") + b"{")
+        answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert answer.endswith(b'{"error":"body_timeout"}')
+        await hang_up(writer)
+
+
+async def test_413_body_too_large_is_known_from_the_declared_length(ingest: Ingest):
+    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    writer.write(head(signed(), "Content-Length: 100000000"))  # and not one byte of it
+    answer = await reader.readuntil(b"}")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b'{"error":"body_too_large"}')
+    await hang_up(writer)
+
+
+async def test_413_body_too_large_is_noticed_while_a_chunked_body_comes(redis_url, client):
+    async with serving(redis_url, max_body_bytes=1024) as ingest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(head(signed(), "Transfer-Encoding: chunked") + b"401\r\n" + b"x" * 1025 + b"\r\n")
+        answer = await reader.readuntil(b"}")  # although the body has not ended
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        await hang_up(writer)
+
+
+async def test_a_body_of_exactly_the_limit_is_taken(redis_url):
+    async with serving(redis_url, max_body_bytes=1024) as ingest:
+        fits, does_not = (send.signed_request(KEY, b" " * size) for size in (1024, 1025))
+        assert await ingest.ask(fits) == (200, {"status": "accepted"})
+        assert await ingest.ask(does_not) == (413, {"error": "body_too_large"})
+
+
+async def test_a_chunked_body_is_taken(ingest: Ingest, client):
+    request = signed()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (1, request.body[i : i + 1]) for i in range(len(request.body)))
+    answer = await ingest.raw(head(request, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert [entry[b"body"] for entry in await entries(client)] == [request.body]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "GZIP", "x"])
+async def test_415_unsupported_encoding_and_nothing_is_decompressed(ingest: Ingest, encoding):
+    answer = await ingest.raw(head(signed(), f"Content-Encoding: {encoding}", "Content-Length: 1") + b"x")
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert answer.endswith(b'{"error":"unsupported_encoding"}')
+
+
+async def test_503_queue_unavailable_while_redis_is_away_and_200_when_it_is_back(own_server):
+    async with serving(own_server.url) as ingest:
+        request = signed()
+        own_server.stop()
+        assert await ingest.ask(request) == (503, {"error": "queue_unavailable"})
+        own_server.start()
+
+        async def stored():
+            return await ingest.ask(request) == (200, {"status": "accepted"})
+
+        await until(stored)
+
+
+async def test_503_overloaded_when_redis_is_out_of_memory(ingest: Ingest, client):
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    assert await ingest.ask(signed()) == (503, {"error": "overloaded"})
+
+
+async def test_503_not_durable_when_redis_cannot_keep_the_promise(redis_url):
+    async with serving(redis_url, until_logged="redis_unfit", durability="fsync") as ingest:
+        assert await ingest.ask(signed()) == (503, {"error": "not_durable"})
+        async with ingest.session.get(f"{ingest.ops}/readyz") as response:
+            assert response.status == 503
+            assert "appendfsync always" in (await response.json())["reason"]
+
+
+async def test_unsafe_redis_relaxes_that_loudly(redis_url):
+    async with serving(redis_url, durability="fsync", unsafe_redis=True) as ingest:
+        assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+        assert ingest.logged("unsafe_redis")
+
+
+async def test_503_draining_at_once_for_a_body_that_is_still_on_its_way_when_the_port_closes(ingest: Ingest, client):
+    request = signed()
+    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    writer.write(head(request, f"Content-Length: {len(request.body)}") + request.body[:5])
+    await ingest.ask(signed())  # by now the bytes above are read, too
+    ingest.stopping.set()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(b'{"error":"draining"}')
+    assert len(await entries(client)) == 1
+    await hang_up(writer)
+
+
+async def test_while_draining_requests_are_served_readiness_is_off_and_connections_close(redis_url):
+    async with serving(redis_url, drain_delay_s=0.5) as ingest:
+        ingest.stopping.is_interactive = False
+        ingest.stopping.set()
+        await until(lambda: ingest.logged("draining"))
+        request = signed()
+        async with ingest.session.post(ingest.url, data=request.body, headers=request.headers) as response:
+            assert (response.status, response.headers["Connection"]) == (200, "close")
+        async with ingest.session.get(f"{ingest.ops}/readyz") as response:
+            assert response.status == 503
+
+
+async def test_an_unknown_type_is_stored_under_its_own_type(ingest: Ingest, client):
+    assert await ingest.ask(signed("response.imagined")) == (200, {"status": "accepted"})
+    assert len(await entries(client, "response.imagined")) == 1
+    assert await client.execute_command("SMEMBERS", SHARD.types) == [b"response.imagined"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not JSON", b"\xff\xfe", b"[]", b"{}", b'{"type": 1}', b'{"type": "a:b"}', b'{"type": ""}', b"[" * 100_000],
+)
+async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest: Ingest, client, body):
+    assert await ingest.ask(send.signed_request(KEY, body)) == (200, {"status": "accepted"})
+    assert [entry[b"body"] for entry in await entries(client, keys.UNTYPED)] == [body]
+
+
+async def test_a_valid_traceparent_is_kept_and_any_other_left_out(ingest: Ingest, client):
+    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await ingest.ask(signed(), traceparent=good)
+    await ingest.ask(signed(), traceparent="nonsense")
+    assert [entry.get(b"tp") for entry in await entries(client)] == [good.encode(), None]
+
+
+async def test_two_sources_have_their_own_paths_and_secrets(redis_url, client):
+    other = "whsec_" + "QUJD" * 8
+    sources = {
+        "openai": Source(path=PATH, secrets=(Secret(other), Secret(SECRET))),
+        "org": Source(path="/org", secrets=(Secret(other),)),
+    }
+    async with serving(redis_url, sources=sources) as ingest:
+        request = signed()
+        assert await ingest.ask(request) == (200, {"status": "accepted"})
+        assert await ingest.ask(request, path="/org") == (401, {"error": "signature_mismatch"})
+        assert [entry[b"src"] for entry in await entries(client)] == [b"openai"]
+
+
+async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
+    await ingest.ask(signed(), path="/webhooks/minted")
+    await ingest.ask(signed("type.minted"))
+    async with ingest.session.get(f"{ingest.ops}/metrics") as response:
+        text = await response.text()
+    assert 'hookbus_ingest_requests_total{code="accepted",source="openai"}' in text
+    assert 'hookbus_ingest_requests_total{code="unknown_endpoint",source=""}' in text
+    assert "minted" not in text
+
+
+async def test_every_line_about_an_event_says_which_and_none_shows_its_body(ingest: Ingest):
+    request = signed(id="resp_private")
+    await ingest.ask(request)
+    (line,) = ingest.logged("stored")
+    assert {key: line[key] for key in ("webhook_id", "type", "source")} == {
+        "webhook_id": request.webhook_id, "type": "response.completed", "source": "openai",
+    }  # fmt: skip
+    assert "resp_private" not in json.dumps(ingest.logs)
+
+
+HOSTILE = [
+    b"\x00\x01\x02\r\n\r\n",
+    b"GET\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/9.9\r\n\r\n",
+    b"POST /%ff%00 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    b"POST //[::1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    b"POST http://[bad/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    b"POST * HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(5000)) + b"\r\n",
+    b"POST /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\nContent-Length: 0\r\n\r\n",
+    b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+]
+
+
+def is_refusal(answer: bytes) -> bool:
+    """Answered with a 4xx, or not at all because there was no whole request."""
+    return not answer or re.match(rb"HTTP/1\.\d 4\d\d ", answer) is not None
+
+
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+async def test_g8_what_is_not_http_is_refused_without_a_traceback(ingest: Ingest, client, data):
+    answer = await ingest.raw(data)
+    assert is_refusal(answer), answer
+    assert await client.execute_command("KEYS", "*stream*") == []
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"\xc3\xa9", b"v1," + b"=" * 4000, b"1" * 5000, b"v1,\xff", b""])
+async def test_g8_hostile_header_bytes_are_refused(ingest: Ingest, client, name, value):
+    request = signed()
+    lines = [f"{key}: {text}".encode() for key, text in request.headers.items() if key != name]
+    lines += [name.encode() + b": " + value, b"Content-Length: %d" % len(request.body)]
+    answer = await ingest.raw(
+        b"POST %b HTTP/1.1\r\nHost: x\r\n" % PATH.encode() + b"\r\n".join(lines) + b"\r\n\r\n" + request.body
+    )
+    assert re.match(rb"HTTP/1\.[01] 40[01] ", answer), answer
+    assert await client.execute_command("KEYS", "*stream*") == []
+
+
+async def test_g8_no_mutation_of_a_good_request_is_stored_or_answered_500(ingest: Ingest, client):
+    chance = random.Random(8)
+    good = set()
+    for _ in range(200):
+        request = signed()
+        data = bytearray(head(request, f"Content-Length: {len(request.body)}") + request.body)
+        where = chance.randrange(len(data))
+        data[where : where + chance.randrange(3)] = chance.randbytes(chance.randrange(1, 3))
+        answer = await ingest.raw(bytes(data), 0.1)
+        assert answer[9:12] != b"500", bytes(data)
+        if answer[9:12] == b"200":  # the mutation hit what is not signed, as the name of another header
+            good.add(request.body)
+    assert {entry[b"body"] for entry in await entries(client)} == good
+    assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+
+
+async def test_g8_a_sender_that_leaves_in_the_middle_of_a_body_leaves_no_trace(ingest: Ingest, client):
+    for _ in range(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(head(signed(), "Content-Length: 100") + b"{")
+        await writer.drain()
+        writer.transport.abort()
+        await hang_up(writer)
+    assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+    assert len(await entries(client)) == 1
