@@ -41,14 +41,25 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-class Listen(msgspec.Struct, frozen=True):
-    """An address to listen on. Port 0 takes a free one."""
+class Listen:
+    """An address to listen on. Port 0 takes a free one. No struct: msgspec would want an object for it, not text."""
 
-    host: str
-    port: int
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     @classmethod
     def parse(cls, text: str) -> "Listen":
@@ -174,7 +185,13 @@ def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems
             value = raw[field.name]
             # Text is lax ("8" for 8) since variables have no types; TOML values are strict.
             lax = isinstance(value, str)
-            values[field.name] = msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
+            # msgspec would ask for a struct's fields; these are written as one text.
+            is_text = hasattr(field.type, "parse")
+            values[field.name] = (
+                _parse(field.type, value)
+                if is_text
+                else msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
+            )
         except (msgspec.ValidationError, ValueError) as error:
             where = re.search(r" - at `\$(.*)`", str(error))
             problems.append(f"{name}{where[1] if where else ''}: {str(error).split(' - at ')[0]}")

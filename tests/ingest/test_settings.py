@@ -1,0 +1,161 @@
+import json
+
+import pytest
+
+from ingest.settings import IngestSettings, load_settings
+from ingest.signature import SignatureError
+from shared.settings import ConfigError, Listen
+
+SECRET = "whsec_" + "QUJD" * 8
+OTHER = "whsec_" + "REVG" * 8
+
+
+def load(tmp_path, toml="", environ=None, **overrides) -> IngestSettings:
+    file = tmp_path / "hookbus.toml"
+    file.write_text(toml)
+    return load_settings(file, environ or {}, overrides)
+
+
+def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, toml, environ, **overrides)
+    assert SECRET not in str(caught.value)
+    return caught.value.problems
+
+
+def source(rest: str = "", path: str = '"/a"', secrets: str = f'["{SECRET}"]') -> str:
+    return f"[ingest.sources.a]\npath = {path}\nsecrets = {secrets}\n{rest}\n"
+
+
+def test_the_openai_variable_alone_is_a_complete_configuration():
+    settings = load_settings(None, {"OPENAI_WEBHOOK_SECRET": SECRET})
+    assert list(settings.sources) == ["openai"]
+    assert settings.sources["openai"].path == "/webhooks/openai"
+    assert settings.sources["openai"].secrets == (SECRET,)
+    assert settings.sources["openai"].scheme == "openai"
+    assert settings.durability == "fsync"
+    assert settings.dedupe_window_h == 96
+
+
+def test_the_openai_variable_may_hold_several_secrets(tmp_path):
+    found = load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": f" {SECRET} {OTHER}\n"})
+    assert found.sources["openai"].secrets == (SECRET, OTHER)
+
+
+def test_the_openai_variable_gives_its_secret_to_a_configured_source(tmp_path):
+    found = load(tmp_path, '[ingest.sources.openai]\npath = "/mine"\n', {"OPENAI_WEBHOOK_SECRET": SECRET})
+    assert (found.sources["openai"].path, found.sources["openai"].secrets) == ("/mine", (SECRET,))
+
+
+def test_an_empty_openai_variable_counts_as_unset(tmp_path):
+    assert load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": "  "}).sources == {}
+
+
+@pytest.mark.parametrize("value", ['"x"', "3", '{openai = "x"}', "{openai = 3}", "[1]"])
+def test_sources_that_are_no_table_are_a_problem_and_not_a_crash(tmp_path, value):
+    (problem,) = problems(tmp_path, f"[ingest]\nsources = {value}", {"OPENAI_WEBHOOK_SECRET": SECRET})
+    assert problem.startswith("ingest.sources")
+
+
+def test_environment_beats_file_and_the_command_line_beats_both(tmp_path):
+    toml = '[ingest]\nlisten = "1.1.1.1:1"\nmax_waiting = 1\nbatch_size = 1'
+    environ = {"HOOKBUS_INGEST_LISTEN": "2.2.2.2:2", "HOOKBUS_INGEST_MAX_WAITING": "2"}
+    found = load(tmp_path, toml, environ, listen="3.3.3.3:3", max_waiting=None)
+    assert (found.listen, found.max_waiting, found.batch_size) == (Listen("3.3.3.3", 3), 2, 1)
+
+
+def test_sources_can_come_from_the_environment_as_json(tmp_path):
+    environ = {"HOOKBUS_INGEST_SOURCES": json.dumps({"org": {"path": "/org", "secrets": [SECRET]}})}
+    assert load(tmp_path, environ=environ).sources["org"].path == "/org"
+
+
+def test_a_secret_file_gives_its_lines(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n{OTHER}\n")
+    found = load(tmp_path, source(secrets=f'["file:{file}"]'))
+    assert found.sources["a"].secrets == (SECRET, OTHER)
+    assert load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": f"file:{file}"}).sources["openai"].secrets == (
+        SECRET,
+        OTHER,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe\xff", "not text"), (b" \n", "is empty")],
+)
+def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content, says):
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    found = problems(tmp_path, source(secrets=f'["file:{file}"]') + "[worker]\nx = 1\n[nonsense]\n")
+    (about_file,) = [problem for problem in found if problem.startswith("ingest.sources.a.secrets[0]")]
+    assert says in about_file
+    assert any(problem.startswith("nonsense: unknown key") for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        ("[ingest]\ndedupe_window_h = 71", "ingest.dedupe_window_h"),
+        ("[ingest]\ndedupe_window_h = 0", "ingest.dedupe_window_h"),
+        ("[ingest]\nlisten = 80", "ingest.listen"),
+        ('[ingest]\nlisten = "nowhere"', "ingest.listen"),
+        ('[ingest]\nops_listen = "x:99999"', "ingest.ops_listen"),
+        ('[ingest]\ndurability = "disk"', "ingest.durability"),
+        ('[ingest]\nunsafe_redis = "maybe"', "ingest.unsafe_redis"),
+        ("[ingest]\ntolerance_s = -1", "ingest.tolerance_s"),
+        ("[ingest]\nmax_body_bytes = 1", "ingest.max_body_bytes"),
+        ("[ingest]\nbody_timeout_s = 0", "ingest.body_timeout_s"),
+        ("[ingest]\nenqueue_timeout_s = -1.0", "ingest.enqueue_timeout_s"),
+        ("[ingest]\nmax_waiting = 0", "ingest.max_waiting"),
+        ("[ingest]\nbatch_size = 1001", "ingest.batch_size"),
+        ("[ingest]\ndrain_delay_s = -1", "ingest.drain_delay_s"),
+        ("[ingest]\nlistne = 1", "ingest.listne"),
+        ("[ingest]\nshards = 1", "ingest.shards"),
+        ("shards = 0", "shards"),
+        ('redis_url = "http://x"', "redis_url"),
+        (source(path='"a"'), "ingest.sources.a.path"),
+        (source(path='"/a b"'), "ingest.sources.a.path"),
+        (source(path='"/a?b"'), "ingest.sources.a.path"),
+        (source(path="1"), "ingest.sources"),
+        (source(secrets="[]"), "ingest.sources"),
+        (source(secrets='["whsec_QUJD"]'), "ingest.sources.a.secrets[0]"),
+        (source(secrets='["short"]'), "ingest.sources.a.secrets[0]"),
+        (source(secrets=f'["{SECRET}", ""]'), "ingest.sources.a.secrets[1]"),
+        (source(secrets=f'["v1,{SECRET}"]'), "ingest.sources.a.secrets[0]"),
+        (source(secrets='["whsec_%%%%"]'), "ingest.sources.a.secrets[0]"),
+        (source('scheme = "svix"'), "ingest.sources"),
+        (source("pth = 1"), "ingest.sources"),
+        (source().replace("sources.a", 'sources."a b"'), "ingest.sources.a b"),
+        (source() + source().replace("sources.a", "sources.b"), "ingest.sources.b.path"),
+    ],
+)
+def test_each_refusal_names_its_key(tmp_path, toml, key):
+    (problem,) = problems(tmp_path, toml)
+    assert problem.startswith(key)
+
+
+def test_all_problems_are_told_together(tmp_path):
+    found = problems(tmp_path, 'shards = 0\n[ingest]\nbatch_size = 0\nx = 1\ndurability = "no"', {"HOOKBUS_Y": "1"})
+    assert [problem.split(":")[0] for problem in found] == [
+        "ingest.x", "HOOKBUS_Y", "shards", "ingest.durability", "ingest.batch_size",
+    ]  # fmt: skip
+
+
+def test_a_window_of_72_hours_is_the_least(tmp_path):
+    assert load(tmp_path, "[ingest]\ndedupe_window_h = 72").dedupe_days == 4
+    assert load(tmp_path, "[ingest]\ndedupe_window_h = 96").dedupe_days == 5
+    assert load(tmp_path, "[ingest]\ndedupe_window_h = 97").dedupe_days == 6
+
+
+def test_secrets_and_passwords_never_show(tmp_path):
+    found = load(tmp_path, 'redis_url = "redis://:hunter2@h:1/0"\n' + source())
+    assert SECRET not in repr(found)
+    assert "hunter2" not in repr(found)
+    assert found.redis_url == "redis://:hunter2@h:1/0"
+
+
+def test_a_source_makes_its_verifier(tmp_path):
+    with pytest.raises(SignatureError):
+        load(tmp_path, source()).sources["a"].verifier(300).verify({}, b"", 0)
