@@ -1,0 +1,193 @@
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.signature import MOST_SIGNATURES, SignatureError, Verifier
+from shared.secret import key_bytes, sign
+
+NOW = 1_750_000_000
+SECRETS = tuple("whsec_" + base64.b64encode(bytes([i]) * 32).decode() for i in range(3))
+VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text())
+V1 = [vector for vector in VECTORS if vector["scheme"] == "v1"]
+BODY = b'{"type": "response.completed"}'
+
+
+def headers(secret=SECRETS[0], body=BODY, at=NOW, webhook_id="wh_1", **changed):
+    timestamp = str(at)
+    made = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(key_bytes(secret, "openai"), webhook_id, timestamp, body),
+    }
+    return made | {name.replace("_", "-"): value for name, value in changed.items()}
+
+
+def code_of(made, body=BODY, now=NOW, verifier=None):
+    with pytest.raises(SignatureError) as caught:
+        (verifier or Verifier(SECRETS[:1])).verify(made, body, now)
+    assert str(caught.value).startswith(caught.value.code)
+    return caught.value.code
+
+
+def test_all_published_vectors_are_here():
+    assert len(V1) == 46
+    assert {vector["recommended"] for vector in V1} == {"accept", "reject", "config_error", "choice"}
+
+
+@pytest.mark.parametrize("vector", V1, ids=lambda vector: vector["name"])
+def test_published_vector(vector):
+    if vector["recommended"] == "config_error":
+        with pytest.raises(ValueError, match="secret"):
+            Verifier([vector["secret"]], scheme=vector["secret_mode"])
+        return
+    body = vector["body"].encode() if "body" in vector else base64.b64decode(vector["body_base64"])
+    verifier = Verifier([vector["secret"]], scheme=vector["secret_mode"], tolerance=vector["tolerance"])
+    if vector["recommended"] == "accept":
+        assert verifier.verify(vector["headers"], body, vector["now"]) == 0
+    else:  # "choice" is a signature without its version: refused
+        with pytest.raises(SignatureError):
+            verifier.verify(vector["headers"], body, vector["now"])
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_an_absent_header_is_missing(name):
+    made = headers()
+    del made[name]
+    assert code_of(made) == "missing_header"
+
+
+def test_all_missing_headers_are_named():
+    with pytest.raises(SignatureError, match="webhook-id, webhook-timestamp, webhook-signature"):
+        Verifier(SECRETS).verify({}, BODY, NOW)
+
+
+@pytest.mark.parametrize("webhook_id", ["", "a b", "é", "\udcff", "a\n", "\x7f", "x" * 256])
+def test_an_id_that_is_not_1_to_255_visible_characters_is_malformed(webhook_id):
+    assert code_of(headers() | {"webhook-id": webhook_id}) == "malformed_header"
+
+
+def test_an_id_of_255_characters_is_fine():
+    assert Verifier(SECRETS).verify(headers(webhook_id="x" * 255), BODY, NOW) == 0
+
+
+@pytest.mark.parametrize("text", ["", "now", "1.5", "-1", "+1", " 1", "1_0", "１２", "²", "9" * 21, "\udcff", "0x10"])
+def test_a_timestamp_that_is_not_ascii_digits_is_malformed(text):
+    assert code_of(headers(webhook_timestamp=text)) == "malformed_header"
+
+
+@pytest.mark.parametrize("age_s", [300, 0, -300])
+def test_the_age_limit_is_inclusive(age_s):
+    assert Verifier(SECRETS).verify(headers(at=NOW - age_s), BODY, NOW) == 0
+
+
+def test_beyond_the_age_limit_is_stale_or_future():
+    assert code_of(headers(at=NOW - 301)) == "timestamp_stale"
+    assert code_of(headers(at=NOW - 300), now=NOW + 0.5) == "timestamp_stale"
+    assert code_of(headers(at=NOW + 301)) == "timestamp_future"
+    assert code_of(headers(webhook_timestamp="9" * 20)) == "timestamp_future"
+
+
+def test_the_tolerance_can_be_chosen():
+    verifier = Verifier(SECRETS, tolerance=10)
+    assert verifier.verify(headers(at=NOW - 10), BODY, NOW) == 0
+    assert code_of(headers(at=NOW - 11), verifier=verifier) == "timestamp_stale"
+
+
+def test_g8_any_changed_part_is_a_mismatch():
+    made = headers()
+    assert code_of(made, body=BODY + b" ") == "signature_mismatch"
+    assert code_of(made | {"webhook-id": "wh_2"}) == "signature_mismatch"
+    assert code_of(made | {"webhook-timestamp": str(NOW + 1)}) == "signature_mismatch"
+    assert code_of(made, verifier=Verifier(SECRETS[1:])) == "signature_mismatch"
+
+
+def test_the_original_text_of_the_timestamp_is_signed():
+    key = key_bytes(SECRETS[0], "openai")
+    padded = headers(webhook_timestamp=f"0{NOW}", webhook_signature=sign(key, "wh_1", f"0{NOW}", BODY))
+    assert Verifier(SECRETS).verify(padded, BODY, NOW) == 0
+    assert code_of(headers(webhook_timestamp=f"0{NOW}")) == "signature_mismatch"
+
+
+def test_the_index_of_the_secret_that_matched_is_returned():
+    verifier = Verifier(SECRETS)
+    assert [verifier.verify(headers(secret), BODY, NOW) for secret in SECRETS] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("noise", ["v1,%%%", "v1,", "v1", ",", "v1,é", "v2,AAAA", "v1a,AAAA", "\udcff", "v1,AAAA", ""])
+def test_a_malformed_entry_does_not_hide_a_valid_one(noise):
+    made = headers()
+    good = made["webhook-signature"]
+    for both in (f"{noise} {good}", f"{good} {noise}"):
+        assert Verifier(SECRETS).verify(made | {"webhook-signature": both}, BODY, NOW) == 0
+    assert code_of(made | {"webhook-signature": noise}) == "signature_mismatch"
+
+
+@pytest.mark.parametrize("form", ["{}", "V1,{}", "v1={}", "v1a,{}", "v2,{}", "v1,{}x"])
+def test_a_right_digest_in_a_wrong_form_is_a_mismatch(form):
+    made = headers()
+    bare = made["webhook-signature"].removeprefix("v1,")
+    assert code_of(made | {"webhook-signature": form.format(bare)}) == "signature_mismatch"
+
+
+def test_work_on_signatures_is_bounded():
+    made = headers()
+    crowd = " ".join(["v1,AAAA"] * MOST_SIGNATURES)
+    assert code_of(made | {"webhook-signature": f"{crowd} {made['webhook-signature']}"}) == "signature_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "scheme", "says"),
+    [
+        ([], "openai", "at least one secret"),
+        ("", "openai", "empty"),
+        (["  "], "openai", "empty"),
+        (["whsec_"], "openai", "empty after 'whsec_'"),
+        (["whsec_%%%"], "openai", "not valid base64 after 'whsec_'"),
+        (["not base64!"], "standard", "not valid base64"),
+        (["whsec_é"], "openai", "not valid base64"),
+        ([f"v1,{SECRETS[0]}"], "openai", "paste only what follows"),
+        ([f" {SECRETS[0]}"], "openai", "white space"),
+        ([SECRETS[0], ""], "openai", "empty"),
+        ([SECRETS[0]], "svix", "unknown scheme"),
+    ],
+)
+def test_a_secret_that_cannot_be_one_is_refused_at_construction(secrets, scheme, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        Verifier(secrets, scheme=scheme)
+    assert SECRETS[0] not in str(caught.value)
+
+
+def test_a_lone_string_is_one_secret():
+    assert Verifier(SECRETS[0]).verify(headers(), BODY, NOW) == 0
+
+
+def test_without_its_prefix_a_secret_is_raw_for_openai_and_base64_for_standard():
+    bare = SECRETS[0].removeprefix("whsec_")
+    assert Verifier([bare], scheme="standard").verify(headers(), BODY, NOW) == 0
+    assert Verifier([bare]).verify(headers(bare), BODY, NOW) == 0
+    assert code_of(headers(), verifier=Verifier([bare])) == "signature_mismatch"
+
+
+HOSTILE = st.one_of(
+    st.text(st.characters(codec=None)),  # surrogates, too
+    st.text(st.sampled_from("v1, =+/AZaz09\udcff\x00é")),
+    st.integers(0, 100_000).map(lambda size: "1" * size),
+    st.sampled_from([str(NOW), "wh_1", headers()["webhook-signature"]]),
+)
+NAMES = st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"])
+
+
+@given(st.dictionaries(NAMES, HOSTILE), st.binary(max_size=64), st.floats(0, 4e9))
+def test_g8_nothing_but_a_signature_error_is_raised(made, body, now):
+    with pytest.raises(SignatureError):
+        Verifier(SECRETS).verify(made, body + b"never signed", now)
+
+
+@given(st.binary(), st.integers(0, 2**40), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+def test_what_is_signed_verifies(body, at, webhook_id):
+    webhook_id = webhook_id[:255]
+    assert Verifier(SECRETS).verify(headers(body=body, at=at, webhook_id=webhook_id), body, at) == 0
