@@ -66,7 +66,7 @@ class Stopping(asyncio.Event):
 def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
     """Run a program under uvloop until done.
 
-    A second signal ends the process at once, as one who presses Ctrl-C twice means it.
+    A second Ctrl-C ends the process at once, as one who presses it twice means it.
     """
     import uvloop
 
@@ -75,9 +75,9 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
 
         def stop(number: signal.Signals) -> None:
-            if stopping.is_set():
+            if stopping.is_set() and number == signal.SIGINT:
                 os._exit(EXIT_INTERRUPTED)
-            stopping.is_interactive = number == signal.SIGINT
+            stopping.is_interactive = stopping.is_interactive or number == signal.SIGINT
             stopping.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):

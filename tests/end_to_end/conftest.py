@@ -1,0 +1,23 @@
+"""What handlers noted, read from outside."""
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.local.valkey import Valkey
+
+
+def notes_of(server: Valkey) -> Callable[..., list[str]]:
+    """Reads the lists that `handlers.note` writes."""
+
+    def read(group: str, what: str = "handled") -> list[str]:
+        with server.client() as client:
+            return [name.decode() for name in client.lrange(f"test:{what}:{group}", 0, -1)]
+
+    return read
+
+
+@pytest.fixture
+def handled(server: Valkey, redis_url: str) -> Callable[..., list[str]]:
+    """The webhook-ids that a group noted."""
+    return notes_of(server)

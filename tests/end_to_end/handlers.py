@@ -1,0 +1,85 @@
+"""Apps that the end-to-end tests run. Each notes in Redis what it did, outside of hookbus's keys."""
+
+import asyncio
+import os
+import signal
+import time
+
+import redis
+
+from worker import App, Delivery, Reject, Retry, RetryLater
+
+notes = redis.Redis.from_url(os.environ["HOOKBUS_REDIS_URL"], protocol=2)
+
+
+def note(delivery: Delivery, what: str = "handled") -> None:
+    """Append to the list of one group."""
+    notes.rpush(f"test:{what}:{delivery.group}", delivery.webhook_id)
+
+
+plain = App("plain")
+other = App("other")
+flaky = App("flaky")
+failing = App("failing")
+slow = App("slow")
+deadly = App("deadly")
+late = App("late", start="latest")
+
+
+@plain.on("*")
+@other.on("*")
+async def handle(event: dict, delivery: Delivery) -> None:
+    note(delivery)
+
+
+@late.on("*")
+async def handle_late(event: dict, delivery: Delivery) -> None:
+    note(delivery)
+
+
+@flaky.on("*", retry=Retry(attempts=5, base=0.3, factor=2))
+async def fail_twice(event: dict, delivery: Delivery) -> None:
+    notes.rpush(f"test:attempts:{delivery.group}", f"{delivery.attempt} {time.time()}")
+    if delivery.attempt < 3:
+        raise ValueError(f"attempt {delivery.attempt}")
+    note(delivery)
+
+
+@failing.on("response.failed", retry=Retry(attempts=3, base=0.05))
+def always_fail(event: dict, delivery: Delivery) -> None:
+    note(delivery, "attempts")
+    if notes.get("test:fixed"):
+        note(delivery)
+        return
+    raise KeyError("always")
+
+
+@failing.on("response.cancelled")
+async def reject(event: dict) -> None:
+    raise Reject("not for us")
+
+
+@failing.on("batch.*", retry=Retry(attempts=2))
+async def later(event: dict, delivery: Delivery) -> None:
+    if delivery.attempt == 1:
+        raise RetryLater(0.2)
+    note(delivery)
+
+
+@slow.on("*", concurrency=50, timeout=60)
+async def wait_for_release(event: dict, delivery: Delivery) -> None:
+    """Runs until the test lets it go."""
+    note(delivery, "started")
+    while not notes.get("test:go"):
+        await asyncio.sleep(0.02)
+    note(delivery)
+
+
+@deadly.on("*", concurrency=100)
+async def die_of_some(event: dict, delivery: Delivery) -> None:
+    """Kills its process when the event says so; the others take a moment, so that they are in flight then."""
+    if event["data"]["id"] == "killer":
+        note(delivery, "deaths")
+        os.kill(os.getpid(), signal.SIGKILL)
+    await asyncio.sleep(0.02)
+    note(delivery)

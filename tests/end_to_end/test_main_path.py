@@ -1,0 +1,118 @@
+"""Signed POST in, handler run, failure retried, dead letter there: with the real programs and independent signers."""
+
+import time
+from datetime import UTC, datetime
+
+import aiohttp
+import msgspec
+from openai import OpenAI
+from standardwebhooks import Webhook
+
+from shared.keys import Keys
+from tests.programs import SECRET, Ingest, Worker, event_body, post, signed
+from tests.wait import until
+from worker.letter import decode
+
+KEYS = Keys(0)
+
+
+async def test_an_event_signed_by_the_standardwebhooks_library_reaches_every_group(redis_url, handled):
+    body = event_body()
+    signature = Webhook(SECRET).sign("wh_1", datetime.now(UTC), body.decode())
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        headers = signed("wh_1", body) | {"webhook-signature": signature}
+        async with aiohttp.ClientSession() as session, session.post(ingest.url, data=body, headers=headers) as answer:
+            assert (answer.status, await answer.json()) == (200, {"status": "accepted"})
+        await until(lambda: handled("plain") == ["wh_1"] and handled("other") == ["wh_1"])
+        assert await worker.end() == 0
+        assert await ingest.end(2) == 0
+
+
+def test_our_signatures_satisfy_the_openai_sdk():
+    body = event_body()
+    client = OpenAI(api_key="unused", webhook_secret=SECRET)
+    event = client.webhooks.unwrap(body.decode(), signed("wh_1", body))
+    assert event.type == "response.completed"
+
+
+async def test_g2_every_type_reaches_every_subscribed_group_also_a_type_nobody_knows(redis_url, handled):
+    types = ["response.completed", "live.transport.incoming", "made.up.tomorrow"]
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        for name in types:
+            assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
+        wanted = sorted(f"wh_{name}" for name in types)
+        await until(lambda: sorted(handled("plain")) == wanted and sorted(handled("other")) == wanted)
+
+
+async def test_g2_an_event_stored_before_the_first_worker_is_not_missed_unless_the_group_starts_late(
+    redis_url, handled
+):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        assert await post(ingest.url, "wh_before", event_body()) == (200, "accepted")
+        with Worker(redis_url, "plain", "late") as worker:
+            await worker.until_working()
+            assert await post(ingest.url, "wh_after", event_body()) == (200, "accepted")
+            await until(lambda: handled("plain") == ["wh_before", "wh_after"] and handled("late") == ["wh_after"])
+
+
+async def test_g2_an_undecodable_body_becomes_a_dead_letter_at_once_with_its_exact_bytes(redis_url, client):
+    body = b'{"type": "response.completed", "broken \xff'
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        assert await post(ingest.url, "wh_broken", body) == (200, "accepted")
+        letter = await worker.until_logged("dead_letter", webhook_id="wh_broken")
+        assert (letter["reason"], letter["attempt"]) == ("undecodable", 1)
+    record = msgspec.msgpack.decode(await client.execute_command("HGET", KEYS.dead_data("plain"), "wh_broken"))
+    assert body in record
+
+
+async def test_g6_a_failed_delivery_is_retried_never_sooner_than_its_step_asks(redis_url, handled):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post(ingest.url, "wh_1", event_body())
+        await until(lambda: handled("flaky") == ["wh_1"])
+        attempts = [line.split() for line in handled("flaky", "attempts")]
+        assert [int(number) for number, _ in attempts] == [1, 2, 3]
+        times = [float(at) for _, at in attempts]
+        # 300 ms, then 600; a quarter may come on top, and some for the way.
+        assert 0.3 <= times[1] - times[0] < 1.5
+        assert 0.6 <= times[2] - times[1] < 2.0
+
+
+async def test_g6_after_the_last_attempt_it_is_a_dead_letter_with_its_history(redis_url, handled, client):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "failing") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post(ingest.url, "wh_1", event_body("response.failed"))
+        await post(ingest.url, "wh_2", event_body("response.cancelled"))
+        await post(ingest.url, "wh_3", event_body("batch.failed"))
+        await worker.until_logged("dead_letter", webhook_id="wh_1", reason="attempts_exhausted", attempt=3)
+        await worker.until_logged("dead_letter", webhook_id="wh_2", reason="rejected", attempt=1)
+        await until(lambda: handled("failing") == ["wh_3"])
+        assert handled("failing", "attempts") == ["wh_1"] * 3
+    letter = decode(await client.execute_command("HGET", KEYS.dead_data("failing"), "wh_1"))
+    assert [failure.attempt for failure in letter.history] == [1, 2, 3]
+    assert (letter.error_class, letter.frame) == ("KeyError", "handlers.py:always_fail")
+    assert letter.body == event_body("response.failed")
+    assert letter.died_at_ms >= letter.received_at_ms > (time.time() - 60) * 1000
+
+
+async def test_g6_the_schedule_survives_every_restart(redis_url, handled):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Worker(redis_url, "flaky") as worker:
+            await worker.until_working()
+            await post(ingest.url, "wh_1", event_body())
+            await worker.until_logged("parked", attempt=1)
+            await worker.end(9)
+        with Worker(redis_url, "flaky") as worker:
+            await until(lambda: handled("flaky") == ["wh_1"])
+            assert worker.logged("parked", attempt=2)
+            assert not worker.logged("parked", attempt=1)

@@ -1,0 +1,181 @@
+"""The real programs as processes, for tests that prove promises from outside."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from shared.secret import key_bytes, sign
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parent.parent
+SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it."""
+
+    def __init__(self, *command: str, redis_url: str, cwd: Path = ROOT, **environ: str) -> None:
+        self.command = command
+        self.lines: list[dict[str, Any]] = []
+        self.raw: list[str] = []
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
+        self.process = subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=cwd,
+            env=clean | {"HOOKBUS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"} | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader.start()
+
+    def _collect(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.raw.append(line.rstrip("\n"))
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                self.lines.append(found)
+
+    def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The log lines of an event that have these fields."""
+        return [
+            line
+            for line in list(self.lines)
+            if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
+        ]
+
+    async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
+        """Wait for a log line."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := self.logged(event, **fields)):
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"{self.command} logged no {event} {fields}; it said:\n" + "\n".join(self.raw))
+            await asyncio.sleep(0.01)
+        return found[0]
+
+    async def end(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = await asyncio.to_thread(self.process.wait, timeout_s)
+        self._reader.join(timeout_s)
+        return code
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait(10)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        if error is not None:
+            error.add_note(f"{' '.join(self.command)} said:\n" + "\n".join(self.raw[-60:]))
+
+
+class Ingest(Program):
+    """`hookbus-ingest serve` on a port of its own."""
+
+    def __init__(self, redis_url: str, *, port: int = 0, **environ: str) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}/webhooks/openai"
+        defaults = {
+            "OPENAI_WEBHOOK_SECRET": SECRET,
+            "HOOKBUS_INGEST_LISTEN": f"127.0.0.1:{self.port}",
+            "HOOKBUS_INGEST_OPS_LISTEN": "127.0.0.1:0",
+            "HOOKBUS_INGEST_DURABILITY": "memory",
+        }
+        super().__init__("hookbus-ingest", "serve", redis_url=redis_url, **defaults | environ)
+
+    async def until_fit(self) -> "Ingest":
+        """Wait until it answers 200s."""
+        await self.until_logged("listening")
+        await self.until_logged("redis_fit")
+        return self
+
+    def __enter__(self) -> "Ingest":
+        return self
+
+
+class Worker(Program):
+    """`hookbus-worker run` with apps of `tests.end_to_end.handlers`."""
+
+    def __init__(self, redis_url: str, *args: str, **environ: str) -> None:
+        defaults = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0", "HOOKBUS_WORKER_GRACE_PERIOD_S": "61"}
+        apps = [
+            a if a.startswith("-") or ":" in a or a.endswith("*") else f"tests.end_to_end.handlers:{a}" for a in args
+        ]
+        super().__init__("hookbus-worker", "run", *apps, redis_url=redis_url, **defaults | environ)
+
+    async def until_working(self) -> "Worker":
+        """Wait until it reads."""
+        await self.until_logged("working")
+        return self
+
+    def __enter__(self) -> "Worker":
+        return self
+
+
+def event_body(event_type: str = "response.completed", **data: Any) -> bytes:
+    """A body as OpenAI sends them."""
+    event = {"id": "evt_1", "object": "event", "created_at": 1750287018, "type": event_type}
+    return json.dumps(event | {"data": {"id": "resp_1"} | data}).encode()
+
+
+def signed(webhook_id: str, body: bytes, *, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
+    """The headers of a delivery."""
+    timestamp = str(int(time.time() if at is None else at))
+    signature = sign(key_bytes(secret, "openai"), webhook_id, timestamp, body)
+    return {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+
+
+async def post(url: str, webhook_id: str, body: bytes, **options: Any) -> tuple[int, str]:
+    """Post one signed delivery; status and code of the answer."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=body, headers=signed(webhook_id, body, **options)) as answer,
+    ):
+        content = await answer.json()
+        return answer.status, content.get("status") or content["error"]
+
+
+async def post_until_accepted(url: str, webhook_id: str, body: bytes, timeout_s: float = 30) -> str:
+    """Post as OpenAI does: the same webhook-id with a fresh timestamp until the answer is 200."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            status, code = await post(url, webhook_id, body)
+            if status == 200:
+                return code
+        except aiohttp.ClientError:
+            pass
+        assert time.monotonic() < deadline, "never accepted"
+        await asyncio.sleep(0.05)
