@@ -1,5 +1,6 @@
 """A running receiver for the tests that need no other settings."""
 
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,3 +19,11 @@ def no_library_complains(caplog: pytest.LogCaptureFixture):
     """aiohttp and asyncio log through the standard library; a traceback there is a failed promise."""
     yield
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]

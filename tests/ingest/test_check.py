@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from ingest import check
+from ingest.settings import Source
+from shared import keys
+from shared.secret import Secret
+from tests.ingest.serving import PATH, SECRET, command, settings
+
+
+async def findings(redis_url, **options) -> dict[str, int]:
+    """Code and exit code of each finding."""
+    report = await check.examine(settings(redis_url, **options))
+    assert all(finding.problem and finding.action for finding in report.findings)
+    assert report.fit == (report.exit_code == 0)
+    return {finding.code: finding.exit_code for finding in report.findings}
+
+
+async def test_a_fit_redis_leaves_a_warning_at_most(redis_url):
+    report = await check.examine(settings(redis_url))
+    assert (report.fit, report.exit_code) == (True, 0)
+    assert [finding.code for finding in report.findings] == ["maxmemory_unlimited"]
+    assert report.redis.role == "master"
+    assert report.redis.eviction_policy == "noeviction"
+    assert abs(report.redis.clock_skew_ms) < 1000
+    assert report.redis.is_new
+
+
+async def test_with_a_memory_limit_there_is_nothing_to_say(client, redis_url):
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
+    assert await findings(redis_url) == {}
+
+
+async def test_a_redis_that_does_not_keep_the_durability_is_wrong(redis_url):
+    assert (await findings(redis_url, durability="fsync"))["not_durable"] == 78
+    assert (await findings(redis_url, durability="fsync", unsafe_redis=True))["not_durable"] == 0
+
+
+async def test_eviction_is_wrong(client, redis_url):
+    await client.execute_command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert (await findings(redis_url))["not_durable"] == 78
+    finally:
+        await client.execute_command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_another_shard_count_is_wrong(client, redis_url):
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 4)
+    assert await findings(redis_url) == {"wrong_redis": 78}
+
+
+async def test_no_source_is_wrong_and_redis_is_looked_at_all_the_same(redis_url):
+    assert await findings(redis_url, sources={}) == {"no_source": 78, "maxmemory_unlimited": 0}
+
+
+async def test_a_redis_that_is_away_is_a_failure(unused_port):
+    assert await findings(f"redis://127.0.0.1:{unused_port}/0") == {"queue_unavailable": 1}
+
+
+async def test_a_full_redis_is_a_failure(client, redis_url):
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    assert await findings(redis_url) == {"overloaded": 1}
+
+
+async def test_a_user_whom_redis_does_not_know_is_wrong(client, redis_url):
+    assert await findings(redis_url.replace("unix://", "unix://who:hunter2@")) == {"access_refused": 78}
+
+
+async def test_a_replica_is_wrong(own_server):
+    with own_server.client() as replica:
+        replica.execute_command("REPLICAOF", "127.0.0.1", "1")
+    assert (await findings(own_server.url))["queue_unavailable"] == 78
+
+
+async def test_a_clock_far_off_is_a_warning(redis_url, monkeypatch):
+    now = check.time.time
+    monkeypatch.setattr(check.time, "time", lambda: now() + 60)
+    assert (await findings(redis_url))["clock_skew"] == 0
+
+
+def test_the_report_for_people_says_what_is_promised_and_no_secret(redis_url, capsys):
+    sources = {"openai": Source(path=PATH, secrets=(Secret(SECRET), Secret(SECRET)))}
+    assert check.run(settings(redis_url, sources=sources), as_json=False) == 0
+    out = capsys.readouterr().out
+    for text in (f"POST {PATH}", "2 secrets", "scheme openai", "96 h", "noeviction", "a 200 outlives ingest", "fit:"):
+        assert text in out
+    assert SECRET not in out
+
+
+def test_a_durability_that_is_not_kept_stands_out(redis_url, capsys):
+    assert check.run(settings(redis_url, durability="fsync"), as_json=False) == 78
+    out = capsys.readouterr().out
+    assert "NOT kept by this Redis" in out
+    assert "ERROR not_durable: durability fsync needs appendfsync always; it is no" in out
+    assert "-> set appendonly yes and appendfsync always" in out
+    assert out.endswith("not fit: ingest would not answer 200\n")
+
+
+async def test_the_command_has_json_for_machines(own_server):
+    environ = {"HOOKBUS_REDIS_URL": own_server.url, "OPENAI_WEBHOOK_SECRET": SECRET}
+    code, out, err = await command("check", "--json", **environ)
+    report = json.loads(out)
+    assert (code, err) == (0, "")
+    assert report["fit"] is True
+    assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "secrets": 1}]
+    assert report["redis"]["appendfsync"] == "always"
+    assert SECRET not in out
+
+
+@pytest.mark.parametrize("environ", [{"HOOKBUS_SHARDS": "0"}, {"HOOKBUS_INGEST_NONSENSE": "1"}])
+async def test_a_wrong_configuration_is_told_before_anything_else(environ):
+    code, out, err = await command("check", **environ)
+    assert (code, out) == (78, "")
+    assert err.startswith("hookbus-ingest: ")

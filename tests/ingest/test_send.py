@@ -1,0 +1,268 @@
+import asyncio
+import json
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ingest import send, send_command
+from ingest.settings import Source
+from ingest.signature import SignatureError, Verifier
+from shared import clock, decoding
+from shared.events import BY_TYPE, UnknownEvent
+from shared.secret import Secret
+from shared.settings import Listen
+from tests.ingest.serving import ANY_PORT, KEY, PATH, SECRET, command, serving, settings
+
+DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
+OTHER = "whsec_" + "QUJD" * 8
+
+
+def plan(url="http://127.0.0.1:1/", **options) -> send.Plan:
+    return send.Plan(url, KEY, lambda _: send.event_body("response.completed"), **options)
+
+
+async def tallied(a_plan: send.Plan) -> tuple[send.Tally, list[send.Answer]]:
+    tally, answers = send.Tally(), []
+    await send.send(a_plan, tally, lambda number, answer, expected: answers.append(answer))
+    return tally, answers
+
+
+def test_the_samples_are_the_documented_examples_of_every_known_type():
+    assert send.samples() == {event["type"]: event["example"] for event in DOCUMENTED}
+    assert set(send.samples()) == set(BY_TYPE)
+
+
+@pytest.mark.parametrize("event_type", sorted(BY_TYPE))
+def test_a_sample_is_fresh_and_decodes_as_its_type(event_type):
+    event, other = (decoding.decode(send.event_body(event_type)) for _ in range(2))
+    assert isinstance(event, BY_TYPE[event_type])
+    assert event.id.startswith("evt_")
+    assert event.id != other.id
+    assert abs(event.created_at - clock.now_s()) < 60
+    assert event.data == other.data
+
+
+def test_an_unknown_type_gets_a_generic_body():
+    event = json.loads(send.event_body("new.thing"))
+    assert list(event) == ["object", "type", "data", "id", "created_at"]
+    assert isinstance(decoding.decode(send.event_body("new.thing")), UnknownEvent)
+    assert event["data"]["id"]
+
+
+def test_fields_of_data_can_be_set_deep():
+    fields = send_command.fields_of(["id=resp_9", "n=1.5", "list=[1]", "a.b.c=true", "text=x=y", "empty="])
+    data = json.loads(send.event_body("response.completed", fields))["data"]
+    assert data == {
+        "id": "resp_9", "n": 1.5, "list": [1], "a": {"b": {"c": True}}, "text": "x=y", "empty": "",
+    }  # fmt: skip
+    assert json.loads(send.event_body("response.completed"))["data"] == {"id": "resp_abc123"}  # the sample is unharmed
+
+
+@pytest.mark.parametrize("pair", ["novalue", "=1", "a..b=1", ".a=1"])
+def test_a_field_that_is_no_pair_is_refused(pair):
+    with pytest.raises(ValueError, match="key=value"):
+        send_command.fields_of([pair])
+
+
+def test_a_field_inside_something_that_is_no_object_is_refused():
+    with pytest.raises(ValueError, match="'id' is no object"):
+        send.event_body("response.completed", {"id.x": 1})
+
+
+def test_a_signed_request_verifies_and_a_stale_or_forged_one_does_not():
+    verifier = Verifier([SECRET])
+    now = clock.now_s()
+    good = send.signed_request(KEY, b"x")
+    assert verifier.verify(good.headers, good.body, now) == 0
+    assert good.headers["webhook-id"] == good.webhook_id
+    assert good.webhook_id.startswith("wh_")
+    for code, options in {
+        "timestamp_stale": {"age_s": send.STALE_S},
+        "signature_mismatch": {"is_forged": True},
+    }.items():
+        bad = send.signed_request(KEY, b"x", **options)
+        with pytest.raises(SignatureError, match=code):
+            verifier.verify(bad.headers, bad.body, now)
+
+
+def test_patterns_stand_for_known_types_only():
+    assert send_command.types_of("response.*") == [
+        "response.cancelled", "response.completed", "response.failed", "response.incomplete",
+    ]  # fmt: skip
+    assert len(send_command.types_of("*")) == len(BY_TYPE)
+    assert send_command.types_of("new.thing") == ["new.thing"]
+    with pytest.raises(ValueError, match="no known type fits"):
+        send_command.types_of("nothing.*")
+
+
+def test_the_destination_is_the_first_source_unless_another_is_named():
+    sources = {
+        "a": Source(path="/a", secrets=(Secret(SECRET), Secret(OTHER))),
+        "b": Source(path="/b", secrets=(Secret("QUJD" * 8),), scheme="standard"),
+    }
+    configured = settings("redis://x", sources=sources, listen=Listen("0.0.0.0", 8080))
+    assert send_command.destination(configured) == ("http://127.0.0.1:8080/a", KEY)
+    assert send_command.destination(configured, "b") == ("http://127.0.0.1:8080/b", b"ABC" * 8)
+    assert send_command.destination(configured, "b", "https://x/y") == ("https://x/y", b"ABC" * 8)
+    assert send_command.destination(None, url="http://x/", secret=SECRET) == ("http://x/", KEY)
+    with pytest.raises(ValueError, match="no source 'c'; there are a, b"):
+        send_command.destination(configured, "c")
+    with pytest.raises(ValueError, match="http://"):
+        send_command.destination(configured, "a", "ftp://x")
+    with pytest.raises(ValueError, match="--url"):
+        send_command.destination(settings("redis://x", listen=ANY_PORT))
+    with pytest.raises(ValueError, match="base64") as caught:
+        send_command.destination(configured, "a", secret="whsec_%%%hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_ipv6_address_to_listen_on_becomes_one_to_connect_to():
+    configured = settings("redis://x", listen=Listen("::", 8080))
+    assert send_command.destination(configured)[0] == f"http://[::1]:8080{PATH}"
+
+
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({"events": 30}, {(200, "accepted"): 30}),
+        ({"events": 30, "is_duplicated": True}, {(200, "accepted"): 30, (200, "duplicate"): 30}),
+        ({"is_stale": True}, {(400, "timestamp_stale"): 1}),
+        ({"is_forged": True}, {(401, "signature_mismatch"): 1}),
+        ({"is_forged": True, "is_stale": True, "is_duplicated": True}, {(400, "timestamp_stale"): 2}),
+    ],
+)
+async def test_each_kind_of_request_gets_the_answer_that_it_expects(ingest, options, counts):
+    tally, answers = await tallied(plan(ingest.url, **options))
+    assert tally.counts == Counter(counts)
+    assert tally.unexpected == 0
+    assert len(answers) == sum(counts.values())
+    assert 0 < tally.percentile_ms(0.5) <= tally.percentile_ms(0.99) <= tally.percentile_ms(1)
+
+
+async def test_an_answer_that_is_not_the_expected_one_is_counted(ingest):
+    tally, _ = await tallied(plan(ingest.base + "/elsewhere", events=3))
+    assert tally.unexpected == 3
+    assert tally.counts == {(404, "unknown_endpoint"): 3}
+
+
+async def test_the_rate_is_kept(ingest):
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await tallied(plan(ingest.url, events=11, rate=50))
+    assert 0.19 < loop.time() - began < 2
+
+
+async def test_with_nobody_there_it_stops_at_once():
+    tally, answers = await tallied(plan(events=100_000))
+    assert tally.is_hopeless
+    assert tally.failure == "Connection refused"
+    assert answers == []
+    assert tally.counts.total() <= 8
+
+
+async def test_a_receiver_that_goes_away_is_counted_as_no_answer(redis_url):
+    async with serving(redis_url) as ingest:
+        tally, _ = await tallied(plan(ingest.url))
+    assert not tally.is_hopeless
+    await send.send(plan(ingest.url, events=3), tally, lambda number, answer, expected: None)
+    assert tally.counts == {(200, "accepted"): 1, (0, "no_answer"): 3}
+    assert tally.unexpected == 3
+    assert not tally.is_hopeless
+
+
+def test_percentiles_are_of_the_nearest_rank():
+    tally = send.Tally()
+    assert tally.percentile_ms(0.5) == 0
+    for latency_ms in range(100, 0, -1):
+        tally.add(send.Answer(200, "accepted", latency_ms, "wh"), (200, ""))
+    assert [tally.percentile_ms(share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
+
+
+async def test_the_command_prints_a_line_a_post_and_the_sum(ingest):
+    code, out, _ = await command(
+        "send", "response.completed", "--duplicate", "--url", ingest.url, "--secret", SECRET, "--data", "id=resp_1"
+    )
+    assert code == 0
+    first, second, total, *_ = out.splitlines()
+    assert first.startswith("200 accepted")
+    assert second.startswith("200 duplicate")
+    assert first.split()[4] == second.split()[4]  # the webhook-id
+    assert total.startswith("2 posts in ")
+    assert "p99" in out
+
+
+async def test_the_command_uses_the_configured_source_and_sends_exact_bytes(ingest, client, tmp_path):
+    config = tmp_path / "hookbus.toml"
+    config.write_text(
+        f'[ingest]\nlisten = "127.0.0.1:{ingest.port}"\n'
+        f'[ingest.sources.openai]\npath = "{PATH}"\nsecrets = ["{SECRET}"]\n'
+    )
+    body = b'{ "type":"x.y" }\r\n'
+    code, out, _ = await command("send", "--config", str(config), "--body", "-", stdin=body)
+    assert (code, out[:12]) == (0, "200 accepted")
+    ((_, fields),) = await client.execute_command("XRANGE", "hookbus:{0}:stream:x.y", "-", "+")
+    assert fields[fields.index(b"body") + 1] == body
+
+
+async def test_an_unexpected_answer_makes_the_command_fail_and_says_what_was_expected(ingest):
+    code, out, _ = await command("send", "new.thing", "--url", ingest.url, "--secret", OTHER)
+    assert code == 1
+    assert "401 signature_mismatch" in out
+    assert "<- expected 200" in out
+
+
+async def test_a_refused_connection_is_one_line(unused_port):
+    url = f"http://127.0.0.1:{unused_port}/"
+    code, out, err = await command("send", "response.failed", "--url", url, "--secret", SECRET)
+    assert (code, out, err) == (1, "", f"hookbus-ingest: {url}: Connection refused\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["x", "--count", "0"],
+        ["x", "--rate", "-1"],
+        ["x", "--data", "novalue"],
+        ["x", "--data", "a=1", "--body", "-"],
+        ["nothing.*"],
+        ["x", "--source", "nobody"],
+        ["x", "--url", "nonsense"],
+    ],
+)
+async def test_bad_usage_exits_with_2(arguments):
+    code, out, err = await command("send", *arguments, OPENAI_WEBHOOK_SECRET=SECRET)
+    assert (code, out) == (2, "")
+    assert "Usage" in err
+
+
+async def test_the_command_tells_what_is_missing(tmp_path):
+    code, _, err = await command("send", "x")
+    assert code == 78
+    assert "OPENAI_WEBHOOK_SECRET" in err
+    missing = tmp_path / "none"
+    code, _, err = await command("send", "--body", str(missing), OPENAI_WEBHOOK_SECRET=SECRET)
+    assert (code, err) == (1, f"hookbus-ingest: {missing}: No such file or directory\n")
+
+
+async def test_list_prints_the_known_types():
+    code, out, _ = await command("send", "--list")
+    assert (code, out.split()) == (0, sorted(BY_TYPE))
+
+
+async def test_ctrl_c_prints_the_sum_so_far(ingest, client):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest", "send", "response.completed"),
+        *("--url", ingest.url, "--secret", SECRET, "--rate", "20", "--count", "20"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await process.stdout.readline()  # the first answer
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+    assert process.returncode == 130
+    assert b" posts in " in out
+    assert b"Traceback" not in err
