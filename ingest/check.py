@@ -117,11 +117,8 @@ async def _look(client: Redis, settings: IngestSettings) -> tuple[RedisReport | 
     except ConfigError as error:
         action = "configure what the data were written with, or use another Redis database"
         return None, [Finding(EXIT_CONFIG, "wrong_redis", problem, action) for problem in error.problems]
-    except (AuthenticationError, NoPermissionError) as error:
-        action = "check user and password in redis_url, and the user's ACL"
-        return None, [Finding(EXIT_CONFIG, "access_refused", str(error), action)]
     except FAULTS as error:
-        return None, [_unreachable(fitness.fault_of(error), settings)]
+        return None, [_unreachable(error, settings)]
     return _report(found, skew_s), [*_faults(found, settings), *_warnings(found, skew_s)]
 
 
@@ -146,7 +143,12 @@ def _report(found: Server, skew_s: float) -> RedisReport:
     )
 
 
-def _unreachable(fault: fitness.Fault, settings: IngestSettings) -> Finding:
+def _unreachable(error: Exception, settings: IngestSettings) -> Finding:
+    # While it connects, redis-py hides the one class inside the other.
+    if isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError):
+        action = "check user and password in redis_url, and the user's ACL"
+        return Finding(EXIT_CONFIG, "access_refused", str(error), action)
+    fault = fitness.fault_of(error)
     if fault.code == "not_durable":
         return Finding(EXIT_CONFIG, fault.code, fault.detail, "look at Redis' disk and log: it can't save")
     if fault.code == "overloaded":
