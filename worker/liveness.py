@@ -5,6 +5,7 @@ as the loop has turned within the longest time that a handler may take. After th
 its deliveries go to others. Costs Redis one pipeline every two seconds and shard.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +14,26 @@ from typing import Final
 import msgspec
 
 from shared import log
+from shared.clock import now_ms
 from shared.connection import FAULTS, connect_blocking
 from shared.keys import Keys
+from worker.locality import process_space
 
 TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
 INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What a consumer says of itself. `since_ms` is Unix ms; for `space` and `pid` see `locality`."""
+
+    since_ms: int = 0
+    space: str = ""
+    pid: int = 0
+
+
+read_registration: Final = msgspec.json.Decoder(Registration).decode
 
 
 class Liveness:
@@ -40,7 +54,7 @@ class Liveness:
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._info = msgspec.json.encode({"since_ms": int(time.time() * 1000)})
+        self._info = msgspec.json.encode(Registration(now_ms(), process_space(), os.getpid()))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None

@@ -62,6 +62,7 @@ class Settlement:
                 keys.dead_data(group),
                 keys.dead_fingerprint(group, record.fingerprint),
                 keys.dead_fingerprints(group),
+                keys.deaths(group),
             ),
             (
                 *owner,
@@ -70,5 +71,6 @@ class Settlement:
                 letter.encode(record),
                 record.fingerprint,
                 letter.encode(record.kind),
+                held.name,
             ),
         )

@@ -17,12 +17,19 @@ def note(delivery: Delivery, what: str = "handled") -> None:
     notes.rpush(f"test:{what}:{delivery.group}", delivery.webhook_id)
 
 
+async def released() -> None:
+    """Wait until the test lets go."""
+    while not notes.get("test:go"):  # noqa: ASYNC110 - what it waits for is in Redis
+        await asyncio.sleep(0.02)
+
+
 plain = App("plain")
 other = App("other")
 flaky = App("flaky")
 failing = App("failing")
 slow = App("slow")
 deadly = App("deadly")
+flaky_slow = App("flaky_slow")
 late = App("late", start="latest")
 
 
@@ -70,8 +77,16 @@ async def later(event: dict, delivery: Delivery) -> None:
 async def wait_for_release(event: dict, delivery: Delivery) -> None:
     """Runs until the test lets it go."""
     note(delivery, "started")
-    while not notes.get("test:go"):
-        await asyncio.sleep(0.02)
+    await released()
+    note(delivery)
+
+
+@flaky_slow.on("*", timeout=60)
+async def fail_when_told(event: dict, delivery: Delivery) -> None:
+    note(delivery, "started")
+    await released()
+    if notes.get("test:fail"):
+        raise ValueError("too late")
     note(delivery)
 
 

@@ -1,0 +1,306 @@
+"""The dead letters of one Redis: looked at, sent round again, discarded, put back.
+
+Looking costs what is shown, however many lie there: ranges with a limit, and records of that page only. A fingerprint
+tells type and reason, so filters choose fingerprints, whose sorted sets are merged. Each move is one script call that
+checks that the letter is still the one that was seen, so two tools at once move it once, and one that dies half-way
+leaves each letter in one place.
+"""
+
+import heapq
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from redis.asyncio import Redis
+
+from shared import scripts
+from shared.command import FailedError
+from shared.connection import refusal_code
+from shared.entry import redelivery_fields
+from shared.keys import Keys, shard_of
+from worker import layout, letter
+from worker.layout import ask_all
+from worker.letter import Kind, Letter
+from worker.routes import matches
+from worker.walk import Mark, Source, Walk, marks
+
+LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, where datetimes end; far below 2**52, up to which Redis keeps scores exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which letters: of several values any, of several fields all. `types` are patterns, times Unix ms, both included."""
+
+    groups: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    since_ms: int = 0
+    until_ms: int = LAST_MS
+
+    @property
+    def is_by_kind(self) -> bool:
+        """Whether only some fingerprints can match."""
+        return bool(self.types or self.reasons or self.fingerprints)
+
+    def covers_kind(self, fingerprint: str, kind: Kind | Letter) -> bool:
+        """Whether letters of that fingerprint match."""
+        return (
+            (not self.types or any(matches(pattern, kind.type) for pattern in self.types))
+            and (not self.reasons or kind.reason in self.reasons)
+            and (not self.fingerprints or fingerprint in self.fingerprints)
+        )
+
+
+class Dead(NamedTuple):
+    """A letter and where it lies. `died_ms` is its place in the index, which tells it from a later one of its name."""
+
+    keys: Keys
+    group: str
+    name: str
+    died_ms: int
+    letter: Letter
+
+
+class Page(NamedTuple):
+    """The newest letters that match; `total` is how many there are in all."""
+
+    letters: list[Dead]
+    total: int
+
+
+class Summary(NamedTuple):
+    """The letters of one fingerprint in one group. Times Unix ms."""
+
+    group: str
+    fingerprint: str
+    kind: Kind
+    count: int
+    first_ms: int
+    last_ms: int
+
+
+class DeadLetters:
+    """`unreadable` collects the names of records that this release can't read; they are left alone."""
+
+    def __init__(self, client: Redis, shards: Sequence[Keys], groups: Sequence[str]) -> None:
+        self._client = client
+        self._shards = shards
+        self.groups = groups
+        self._prepared: set[str] = set()
+        self.unreadable: list[str] = []
+
+    @classmethod
+    async def open(cls, client: Redis, configured_shards: int) -> "DeadLetters":
+        """Look which shards and groups there are. Raises ConfigError, RedisError, OSError, as all methods may."""
+        shards = await layout.shards(client, configured_shards)
+        return cls(client, shards, await layout.groups(client, shards))
+
+    async def page(self, wanted: Filter, limit: int) -> Page:
+        """The newest `limit` letters. Raises FailedError for a group or a name that is not there."""
+        if wanted.names:
+            found = sorted(await self.find(wanted), key=lambda dead: dead.died_ms, reverse=True)
+            return Page(found[:limit], len(found))
+        sources = await self._sources(wanted)
+        since, until = wanted.since_ms, wanted.until_ms
+        tops = [("ZREVRANGEBYSCORE", s.key, until, since, "WITHSCORES", "LIMIT", 0, limit) for s in sources]
+        found_marks: list[Mark] = []
+        for source, flat in zip(sources, await ask_all(self._client, tops), strict=True):
+            found_marks = heapq.nlargest(limit, (*found_marks, *marks(source, flat)), key=lambda mark: mark[:2])
+        total = await self._count(sources, wanted)
+        return Page(await self._letters(found_marks), total)
+
+    async def count(self, wanted: Filter) -> int:
+        """How many letters match. Raises as `page` does."""
+        if wanted.names:
+            return len(await self.find(wanted))
+        return await self._count(await self._sources(wanted), wanted)
+
+    async def find(self, wanted: Filter) -> list[Dead]:
+        """The letters that are named and match otherwise too. Raises FailedError when a name is nowhere."""
+        places = [
+            (name, Source(shard, group, shard.dead(group)))
+            for name in dict.fromkeys(wanted.names)
+            for group in self._chosen(wanted)
+            for shard in self._shards
+        ]
+        scores = await ask_all(self._client, [("ZSCORE", source.key, name) for name, source in places])
+        there = [
+            Mark(int(float(score)), name, source)
+            for (name, source), score in zip(places, scores, strict=True)
+            if score is not None
+        ]
+        missing = set(wanted.names) - {mark.name for mark in there}
+        if missing:
+            where = f" in group {', '.join(wanted.groups)}" if wanted.groups else ""
+            raise FailedError(f"no dead letter {', '.join(sorted(missing))}{where}")
+        there = [mark for mark in there if wanted.since_ms <= mark.died_ms <= wanted.until_ms]
+        found = await self._letters(there)
+        return [dead for dead in found if wanted.covers_kind(dead.letter.fingerprint, dead.letter)]
+
+    async def walk(self, wanted: Filter, batch: int) -> AsyncIterator[list[Dead]]:
+        """All letters that match, oldest first, in batches. Raises as `page` does.
+
+        A snapshot: without names, only those that were dead when it began, by Redis' clock.
+        """
+        if wanted.names:
+            found = sorted(await self.find(wanted), key=lambda dead: dead.died_ms)
+            for i in range(0, len(found), batch):
+                yield found[i : i + batch]
+            return
+        wanted = await self.snapshot(wanted)
+        walk = Walk(self._client, await self._sources(wanted), wanted.since_ms, wanted.until_ms, batch)
+        while taken := await walk.next():
+            yield await self._letters(taken)
+
+    async def snapshot(self, wanted: Filter) -> Filter:
+        """The same filter, for what is dead by now."""
+        return replace(wanted, until_ms=min(wanted.until_ms, await layout.now_ms(self._client)))
+
+    async def summaries(self, wanted: Filter) -> list[Summary]:
+        """The fingerprints that match, most letters first. Names in the filter are not looked at."""
+        kinds = await self._kinds(wanted)
+        since, until = wanted.since_ms, wanted.until_ms
+        commands: list[layout.Command] = []
+        for source, _, _ in kinds:
+            commands += (
+                ("ZCOUNT", source.key, since, until),
+                ("ZRANGEBYSCORE", source.key, since, until, "WITHSCORES", "LIMIT", 0, 1),
+                ("ZREVRANGEBYSCORE", source.key, until, since, "WITHSCORES", "LIMIT", 0, 1),
+            )
+        replies = await ask_all(self._client, commands)
+        merged: dict[tuple[str, str], Summary] = {}
+        for i, (source, fingerprint, kind) in enumerate(kinds):
+            count, first, last = replies[3 * i : 3 * i + 3]
+            if first and last:
+                found = Summary(source.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
+                before = merged.get((source.group, fingerprint))
+                merged[source.group, fingerprint] = _joined(before, found) if before else found
+        return sorted(merged.values(), key=lambda summary: (-summary.count, summary.group, summary.fingerprint))
+
+    async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
+        """Send letters round again, into the group that each died in; 1 for each that went, 0 for each that was gone.
+
+        A refused one's exception stands in its place. Raises ConnectionError or TimeoutError when replies were lost.
+        """
+        await self._prepare(letters)
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
+
+    async def discard(self, letters: Sequence[Dead]) -> list[Any]:
+        """Drop letters for good; results as of `redrive`."""
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=False) for dead in letters])
+
+    async def restore(self, letters: Iterable[tuple[str, Letter]]) -> list[Any]:
+        """Put letters back under their names; 1 for each that was restored, 0 for each that was there, as `redrive`."""
+        calls = []
+        for name, record in letters:
+            keys = self._shards[shard_of(record.webhook_id, len(self._shards))]
+            calls.append(restore(keys, name, record))
+        return await scripts.run_all(self._client, calls)
+
+    def _chosen(self, wanted: Filter) -> Sequence[str]:
+        for group in wanted.groups:
+            self.require(group)
+        return tuple(dict.fromkeys(wanted.groups)) or self.groups
+
+    def require(self, group: str) -> None:
+        """Raises FailedError when there is no such group."""
+        if group not in self.groups:
+            raise FailedError(f"no group {group}; there are: {', '.join(self.groups) or 'none yet'}")
+
+    async def _sources(self, wanted: Filter) -> list[Source]:
+        if wanted.is_by_kind:
+            return [source for source, _, _ in await self._kinds(wanted)]
+        groups = self._chosen(wanted)
+        return [Source(shard, group, shard.dead(group)) for group in groups for shard in self._shards]
+
+    async def _kinds(self, wanted: Filter) -> list[tuple[Source, str, Kind]]:
+        places = [(shard, group) for group in self._chosen(wanted) for shard in self._shards]
+        replies = await ask_all(self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places])
+        found = []
+        for (shard, group), flat in zip(places, replies, strict=True):
+            for name, raw in zip(flat[::2], flat[1::2], strict=True):
+                fingerprint = name.decode()
+                try:
+                    kind = letter.decode_kind(raw)
+                except msgspec.MsgspecError:
+                    self.unreadable.append(f"fingerprint {fingerprint}")
+                    continue
+                if wanted.covers_kind(fingerprint, kind):
+                    source = Source(shard, group, shard.dead_fingerprint(group, fingerprint))
+                    found.append((source, fingerprint, kind))
+        return found
+
+    async def _count(self, sources: Sequence[Source], wanted: Filter) -> int:
+        commands = [("ZCOUNT", source.key, wanted.since_ms, wanted.until_ms) for source in sources]
+        return sum(await ask_all(self._client, commands))
+
+    async def _letters(self, found: Sequence[Mark]) -> list[Dead]:
+        """The records, in order, without those that went meanwhile."""
+        commands = [("HGET", mark.source.keys.dead_data(mark.source.group), mark.name) for mark in found]
+        letters = []
+        for (died_ms, name, source), raw in zip(found, await ask_all(self._client, commands), strict=True):
+            if raw is None:
+                continue
+            try:
+                letters.append(Dead(source.keys, source.group, name, died_ms, letter.decode(raw)))
+            except msgspec.MsgspecError:
+                self.unreadable.append(name)
+        return letters
+
+    async def _prepare(self, letters: Sequence[Dead]) -> None:
+        """Make the streams that letters go to, with their group: a redriven letter shows as backlog, worker or none.
+
+        The type becomes known too, since workers with wildcards read the types that they find there.
+        """
+        commands: dict[str, tuple[layout.Command, ...]] = {}
+        for dead in letters:
+            stream = dead.keys.redelivery(dead.letter.type, dead.group)
+            if stream not in self._prepared:
+                known = ("SADD", dead.keys.types, dead.letter.type)
+                commands[stream] = (known, ("XGROUP", "CREATE", stream, dead.group, "0", "MKSTREAM"))
+        flat = [command for pair in commands.values() for command in pair]
+        for reply in await ask_all(self._client, flat, raises=False):
+            if isinstance(reply, Exception) and refusal_code(reply) != "BUSYGROUP":
+                raise reply
+        self._prepared.update(commands)
+
+
+def _joined(one: Summary, other: Summary) -> Summary:
+    """The same fingerprint in two shards; the sample is the newer one."""
+    newer = max(one, other, key=lambda summary: summary.last_ms)
+    first_ms = min(one.first_ms, other.first_ms)
+    return newer._replace(count=one.count + other.count, first_ms=first_ms)
+
+
+def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
+    """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
+    keys, group, record = dead.keys, dead.group, dead.letter
+    streams = (keys.redelivery(record.type, group),) if is_redrive else ()
+    fields = redelivery_fields(record.entry(), 1, record.history) if is_redrive else ()
+    return scripts.Call(
+        scripts.EXHUME,
+        (*_index(keys, group, record.fingerprint), *streams),
+        (dead.name, dead.died_ms, record.fingerprint, *fields),
+    )
+
+
+def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
+    """The call that puts a letter back under its name."""
+    return scripts.Call(
+        scripts.RESTORE,
+        _index(keys, record.group, record.fingerprint),
+        (name, record.died_at_ms, letter.encode(record), record.fingerprint, letter.encode(record.kind)),
+    )
+
+
+def _index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
+    return (
+        keys.dead(group),
+        keys.dead_data(group),
+        keys.dead_fingerprint(group, fingerprint),
+        keys.dead_fingerprints(group),
+    )
