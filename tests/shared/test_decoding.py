@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import decoding
+from shared.decoding import UNDECODABLE, decode, read_type
+from shared.events import BY_TYPE, UnknownEvent
+
+DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
+EXAMPLES = {event["type"]: event["example"] for event in DOCUMENTED}
+
+
+def example(event_type: str = "response.completed", **changed) -> bytes:
+    return json.dumps(EXAMPLES[event_type] | changed).encode()
+
+
+@pytest.mark.parametrize("event_type", sorted(EXAMPLES))
+def test_an_example_becomes_its_own_class(event_type):
+    event = decode(example(event_type))
+    assert type(event) is BY_TYPE[event_type]
+    assert event.type == read_type(example(event_type)) == event_type
+
+
+@pytest.mark.parametrize("event_type", sorted(EXAMPLES))
+def test_unknown_fields_are_ignored_and_object_may_be_absent(event_type):
+    plain = dict(EXAMPLES[event_type])
+    del plain["object"]
+    grown = plain | {"new": [1], "data": plain["data"] | {"newer": {"a": None}}}
+    assert decode(json.dumps(grown).encode()) == decode(example(event_type))
+
+
+@pytest.mark.parametrize("event_type", sorted(EXAMPLES))
+def test_a_known_type_without_its_data_is_undecodable_and_never_unknown(event_type):
+    for broken in ({}, None, "x", []):
+        with pytest.raises(UNDECODABLE):
+            decode(example(event_type, data=broken))
+
+
+def test_an_unknown_type_becomes_an_unknown_event():
+    event = decode(b'{"type": "response.imagined", "id": "evt_1", "data": {"id": 1}, "created_at": 5}')
+    assert event == UnknownEvent("response.imagined", "evt_1", 5, "event", {"id": 1})
+
+
+def test_the_type_inside_data_decides_nothing():
+    event = decode(example("live.transport.incoming"))
+    assert (event.type, event.data.type) == ("live.transport.incoming", "sip")
+    assert type(decode(b'{"type": "x", "data": {"type": "response.completed"}}')) is UnknownEvent
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"null", b"[]", b'"response.completed"', b"{}", b'{"type": null}', b'{"type": 1}',
+        b"\xff", b'{"type": "\xff"}', b'{"type": "\\ud800"}', b"[" * 100_000, b'{"type": "a"} trailing',
+        b'{"a":' * 100_000, b"\xef\xbb\xbf{}", b'{"type": "response.completed", "data": NaN}',
+    ],
+)  # fmt: skip
+def test_hostile_bytes_raise_what_is_declared(body):
+    for read in (read_type, decode):
+        with pytest.raises(UNDECODABLE):
+            read(body)
+
+
+TYPES = st.sampled_from([*sorted(EXAMPLES), "response.imagined", ""])
+
+
+@given(TYPES, TYPES, st.booleans())
+def test_a_type_given_twice_never_picks_a_wrong_class(first, second, data_between):
+    data = json.dumps(EXAMPLES.get(second, EXAMPLES["response.completed"])["data"])
+    middle = f'"data": {data}, ' if data_between else ""
+    end = "" if data_between else f', "data": {data}'
+    body = f'{{"type": "{first}", {middle}"id": "e", "created_at": 1, "type": "{second}"{end}}}'.encode()
+    try:
+        event = decode(body)
+    except UNDECODABLE:
+        return
+    assert event.type == read_type(body) == json.loads(body)["type"]
+    assert type(event) is BY_TYPE.get(event.type, UnknownEvent)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(TYPES | st.text(), st.dictionaries(st.sampled_from(["id", "object", "created_at", "data", "x"]), JSON))
+def test_decoding_never_picks_a_wrong_class(event_type, rest):
+    body = json.dumps(rest | {"type": event_type}).encode()
+    try:
+        event = decode(body)
+    except UNDECODABLE:
+        return
+    assert event.type == event_type
+    assert type(event) is BY_TYPE.get(event_type, UnknownEvent)
+
+
+@given(st.binary())
+def test_any_bytes_decode_or_raise_what_is_declared(body):
+    try:
+        event = decode(body)
+    except decoding.UNDECODABLE:
+        return
+    assert isinstance(event, msgspec.Struct)

@@ -1,0 +1,72 @@
+import asyncio
+import contextlib
+import time
+
+import aiohttp
+import pytest
+
+from shared import health
+from shared.settings import ConfigError, Listen
+from tests.wait import until
+
+ANY_PORT = Listen("127.0.0.1", 0)
+
+
+@contextlib.asynccontextmanager
+async def served(readiness=lambda: health.READY, listen=ANY_PORT, default=False):
+    runner = await health.serve(listen, default, readiness)
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def get(url: str) -> tuple[int, dict]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.json()
+
+
+async def test_readiness_says_why_not():
+    reason = ""
+    async with served(lambda: reason) as url:
+        assert await get(f"{url}/readyz") == (200, {"status": "ready"})
+        reason = "draining"
+        assert await get(f"{url}/readyz") == (503, {"status": "not_ready", "reason": "draining"})
+
+
+async def test_liveness_does_not_depend_on_readiness():
+    async with served(lambda: "not at all") as url:
+        assert await get(f"{url}/healthz") == (200, {"status": "alive"})
+
+
+async def test_metrics_are_prometheus_text():
+    async with served() as url, aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        assert "# HELP" in await response.text()
+
+
+async def test_anything_else_is_404():
+    async with served() as url:
+        assert await get(f"{url}/") == (404, {"error": "unknown_endpoint"})
+
+
+async def test_a_taken_port_stops_the_start_unless_nobody_chose_it():
+    async with served() as first:
+        taken = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]))
+        with pytest.raises(ConfigError, match="ops_listen: can't listen on 127"):
+            await health.serve(taken, False, lambda: health.READY)
+        async with served(listen=taken, default=True) as second:
+            assert second != first
+            assert (await get(f"{second}/healthz"))[0] == 200
+
+
+async def test_the_tick_grows_old_while_the_loop_is_blocked():
+    tick = health.LoopTick(asyncio.get_running_loop())
+    try:
+        assert tick.age_s() < 0.5
+        time.sleep(0.7)  # noqa: ASYNC251 - this is the blocking that it must notice
+        assert tick.age_s() >= 0.7
+        await until(lambda: tick.age_s() < 0.5)
+    finally:
+        tick.stop()

@@ -1,0 +1,86 @@
+"""In processes of their own: configuring logging is for the whole process."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging
+from shared import log
+log.configure({level!r})
+logger = log.get("test").bind(webhook_id="wh_1")
+{body}
+"""
+FAIL = """
+def handler(body):
+    secret = "hunter2"
+    raise ValueError("told")
+try:
+    handler(b"private")
+except ValueError as error:
+    logger.error("failed", exc_info=error)
+    logging.getLogger("library").exception("failed too")
+"""
+
+
+def run(body: str, level: str = "info", stderr: int = subprocess.PIPE) -> str:
+    program = PROGRAM.format(level=level, body=body)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=stderr, check=True, text=True)
+    assert done.stdout == ""
+    return done.stderr or ""
+
+
+def on_terminal(body: str) -> str:
+    ours, theirs = pty.openpty()
+    try:
+        run(body, stderr=theirs)
+        return os.read(ours, 1_000_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_lines_are_json_when_standard_error_is_no_terminal():
+    (line,) = run('logger.info("stored", type="x")').splitlines()
+    found = json.loads(line)
+    assert found.pop("timestamp").endswith("Z")
+    assert found == {"event": "stored", "level": "info", "webhook_id": "wh_1", "type": "x"}
+
+
+def test_library_records_take_the_same_road():
+    (line,) = run('logging.getLogger("library").warning("hm %s", 1)').splitlines()
+    assert json.loads(line)["event"] == "hm 1"
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
+def test_the_level_is_kept(level, count):
+    body = 'logger.debug("a"); logger.info("b"); logging.getLogger("c").warning("c")'
+    assert len(run(body, level).splitlines()) == count
+
+
+def test_a_traceback_is_one_json_line_and_holds_no_local_variables():
+    lines = run(FAIL).splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["failed", "failed too"]
+    for line in lines:
+        assert "told" in line
+        assert "handler" in line
+        assert "hunter2" not in line
+        assert "private" not in line
+
+
+def test_a_terminal_gets_readable_lines():
+    text = on_terminal('logger.info("stored", type="x")')
+    assert "stored" in text
+    assert "\x1b[" in text
+    assert not text.startswith("{")
+
+
+def test_a_traceback_on_a_terminal_holds_no_local_variables():
+    text = on_terminal(FAIL.replace('"hunter2"', '"hun" + "ter2"').replace('b"private"', 'b"pri" + b"vate"'))
+    assert "told" in text
+    assert "hunter2" not in text
+    assert "private" not in text

@@ -1,0 +1,83 @@
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from redis.exceptions import NoScriptError, ResponseError
+
+from shared import scripts
+from shared.scripts import Call, Script
+
+FOLDER = Path(scripts.__file__).parent / "lua"
+FILES = sorted(FOLDER.glob("*.lua"))
+SCRIPTS = {value.name: value for value in vars(scripts).values() if isinstance(value, Script)}
+ONE, TWO, BAD = (
+    Script(name, source, hashlib.sha1(source.encode()).hexdigest())
+    for name, source in {
+        "one": "return redis.call('INCR', KEYS[1])",
+        "two": "return {KEYS[1], ARGV[1]}",
+        "bad": "return redis.call('LPUSH', KEYS[1], 'x')",
+    }.items()
+)
+
+
+def test_every_file_has_a_constant_and_every_constant_a_file():
+    assert {path.stem for path in FILES} == set(SCRIPTS)
+    for name, script in SCRIPTS.items():
+        assert getattr(scripts, name.upper()) is script
+        assert script.source == (FOLDER / f"{name}.lua").read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_header_says_what_it_does_takes_returns_and_why_it_is_one_step(path):
+    lines = path.read_text().splitlines()
+    assert re.fullmatch(r"-- [A-Z].*[.,:]", lines[0])
+    places = []
+    for mark in ("-- KEYS  ", "-- ARGV  ", "-- Returns ", "-- One step: "):
+        (place,) = [number for number, line in enumerate(lines) if line.startswith(mark)]
+        places.append(place)
+    assert places == sorted(places)
+    assert all(line.startswith("--") for line in lines[: places[-1] + 1])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_script_is_short_and_reaches_keys_only_through_keys(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= 40
+    assert "hookbus:" not in source
+    assert "'TIME'" not in source  # the time is an argument
+    for command, first in re.findall(r"redis\.p?call\('(\w+)', ([^,)]+)", source):
+        assert first.startswith("KEYS[") or command in ("XINFO", "XGROUP"), (command, first)
+
+
+async def test_a_script_that_redis_forgot_is_loaded_and_run_once(client):
+    call = Call(ONE, ["n"], [])
+    assert await scripts.run(client, call) == 1
+    await client.execute_command("SCRIPT", "FLUSH")
+    assert await scripts.run(client, call) == 2
+
+
+async def test_in_a_pipeline_the_forgotten_ones_are_run_again_and_the_others_not(client):
+    assert await scripts.run(client, Call(ONE, ["n"], [])) == 1  # this one is known now
+    results = await scripts.run_all(client, [Call(ONE, ["n"], []), Call(TWO, ["k"], ["a"]), Call(ONE, ["n"], [])])
+    assert results == [2, [b"k", b"a"], 3]
+    await client.execute_command("SCRIPT", "FLUSH")
+    assert await scripts.run_all(client, [Call(TWO, ["k"], [i]) for i in range(3)]) == [
+        [b"k", b"0"], [b"k", b"1"], [b"k", b"2"],
+    ]  # fmt: skip
+
+
+async def test_in_a_pipeline_a_failed_call_leaves_its_error_in_its_place(client):
+    results = await scripts.run_all(client, [Call(ONE, ["n"], []), Call(BAD, ["n"], []), Call(ONE, ["n"], [])])
+    assert results[::2] == [1, 2]
+    assert isinstance(results[1], ResponseError)
+    assert not isinstance(results[1], NoScriptError)
+
+
+async def test_no_calls_are_no_results(client):
+    assert await scripts.run_all(client, []) == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=lambda script: script.name)
+async def test_redis_takes_the_script_and_names_it_as_we_do(client, script):
+    assert (await client.script_load(script.source)) in (script.sha, script.sha.encode())

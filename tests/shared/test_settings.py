@@ -1,0 +1,190 @@
+"""The loader that both programs share; what each program's own settings refuse is tested beside them."""
+
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from shared.connection import RedisUrl
+from shared.settings import Common, ConfigError, Count, Listen, load
+
+SERVICE_LINKS = {
+    "HOOKBUS_INGEST_SERVICE_HOST": "10.0.0.1",
+    "HOOKBUS_INGEST_SERVICE_PORT": "8080",
+    "HOOKBUS_INGEST_SERVICE_PORT_HTTP": "8080",
+    "HOOKBUS_INGEST_PORT": "tcp://10.0.0.1:8080",
+    "HOOKBUS_INGEST_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "HOOKBUS_INGEST_PORT_8080_TCP_PROTO": "tcp",
+    "HOOKBUS_INGEST_PORT_8080_TCP_PORT": "8080",
+    "HOOKBUS_INGEST_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "HOOKBUS_REDIS_SERVICE_HOST": "10.0.0.2",
+    "HOOKBUS_REDIS_PORT_6379_TCP": "tcp://10.0.0.2:6379",
+    "HOOKBUS_PORT": "tcp://10.0.0.3:80",
+}
+
+
+class Example(Common, frozen=True, kw_only=True):
+    least: Count = 1
+    most: Annotated[int, msgspec.Meta(ge=1)] = 9
+    names: list[str] = []  # noqa: RUF012
+    listen: Listen = Listen("127.0.0.1", 1)
+    is_on: bool = False
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.least > self.most:
+            found.append("worker.least: above worker.most")
+        return found
+
+
+def loaded(tmp_path, toml="", environ=None, **overrides) -> Example:
+    file = tmp_path / "some.toml"
+    file.write_bytes(toml if isinstance(toml, bytes) else toml.encode())
+    return load(Example, "worker", file, environ or {}, overrides)
+
+
+def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, toml, environ, **overrides)
+    assert str(caught.value) == "; ".join(caught.value.problems)
+    return caught.value.problems
+
+
+def test_without_anything_there_are_defaults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(Example, "worker", None, {}) == Example()
+
+
+def test_hookbus_toml_is_read_if_it_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hookbus.toml").write_text("shards = 3\n[worker]\nleast = 2")
+    found = load(Example, "worker", None, {})
+    assert (found.shards, found.least) == (3, 2)
+
+
+def test_variables_beat_the_file_and_overrides_beat_both(tmp_path):
+    toml = "shards = 2\n[worker]\nleast = 2\nmost = 20"
+    environ = {"HOOKBUS_SHARDS": "3", "HOOKBUS_WORKER_LEAST": "3"}
+    found = loaded(tmp_path, toml, environ, shards=4, least=None)
+    assert (found.shards, found.least, found.most) == (4, 3, 20)
+
+
+def test_variables_are_text_and_toml_has_types(tmp_path):
+    environ = {"HOOKBUS_WORKER_IS_ON": "true", "HOOKBUS_WORKER_NAMES": '["a"]', "HOOKBUS_WORKER_LISTEN": ":2"}
+    found = loaded(tmp_path, environ=environ)
+    assert (found.is_on, found.names, found.listen) == (True, ["a"], Listen("0.0.0.0", 2))
+    assert problems(tmp_path, "[worker]\nis_on = 1")[0].startswith("worker.is_on: Expected `bool`")
+
+
+def test_the_other_programs_section_and_variables_are_left_alone(tmp_path):
+    toml = "[ingest]\nwhatever = 1\n[worker]\nleast = 2"
+    assert loaded(tmp_path, toml, {"HOOKBUS_INGEST_WHATEVER": "1"}).least == 2
+
+
+def test_kubernetes_service_links_are_ignored(tmp_path):
+    own = {name.replace("INGEST", "WORKER"): value for name, value in SERVICE_LINKS.items()}
+    assert loaded(tmp_path, environ=SERVICE_LINKS | own | {"PATH": "/bin"}) == Example()
+
+
+@pytest.mark.parametrize(
+    "name", ["HOOKBUS_NONSENSE", "HOOKBUS_WORKER_NONSENSE", "HOOKBUS_LEAST", "HOOKBUS_WORKER_SHARDS", "HOOKBUS_"]
+)
+def test_an_unknown_variable_is_a_problem(tmp_path, name):
+    assert problems(tmp_path, environ={name: "1"}) == [f"{name}: unknown variable"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        ("nonsense = 1", "nonsense"),
+        ("least = 1", "least"),
+        ("[nonsense]\na = 1", "nonsense"),
+        ("[worker]\nnonsense = 1", "worker.nonsense"),
+        ("[worker]\nshards = 1", "worker.shards"),
+        ("[worker]\nleast = 0", "worker.least"),
+        ('[worker]\nleast = "2x"', "worker.least"),
+        ("[worker]\nnames = [1]", "worker.names[0]"),
+        ("[worker]\nleast = 3\nmost = 2", "worker.least"),
+        ("shards = 65", "shards"),
+        ('log_level = "loud"', "log_level"),
+    ],
+)
+def test_a_problem_begins_with_its_key(tmp_path, toml, key):
+    (problem,) = problems(tmp_path, toml)
+    assert problem.startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("toml", ["a = ", "[a", b"\xff"])
+def test_a_file_that_is_not_toml_is_named(tmp_path, toml):
+    (problem,) = problems(tmp_path, toml)
+    assert problem.startswith(f"{tmp_path / 'some.toml'}: not TOML")
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load(Example, "worker", tmp_path / "none.toml", {})
+    with pytest.raises(ConfigError, match="directory"):
+        load(Example, "worker", tmp_path, {})
+
+
+def test_a_section_must_be_a_table(tmp_path):
+    (problem,) = problems(tmp_path, "worker = 1")
+    assert "[worker] must be a table" in problem
+
+
+def test_all_problems_are_told_together(tmp_path):
+    found = problems(tmp_path, "a = 1\n[worker]\nleast = 0\nmost = 0", {"HOOKBUS_B": ""})
+    assert [problem.split(":")[0] for problem in found] == ["a", "HOOKBUS_B", "worker.least", "worker.most"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h", "redis://h:1/2", "rediss://u:p%2Fq@h:1/0", "redis://:pw@h", "redis://[::1]:1/0",
+        "unix:///run/r@1/s.sock", "unix:///run/s@1.sock", "redis://h?db=2", "rediss://h?ssl_cert_reqs=none",
+    ],
+)  # fmt: skip
+def test_a_redis_url_is_taken(tmp_path, url):
+    assert loaded(tmp_path, environ={"HOOKBUS_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://h", "must begin with"),
+        ("h:6379", "must begin with"),
+        ("", "must begin with"),
+        ("redis://:hun/ter@h", "percent-encoded"),
+        ("redis://:hunter@h:x", "can't be read"),
+        ("redis://h:99999", "can't be read"),
+        ("redis://h?db=x", "can't be read"),
+        ("redis://h?nonsense=1", "unknown option 'nonsense'"),
+    ],
+)
+def test_a_bad_redis_url_is_refused_without_its_password(tmp_path, url, says):
+    (problem,) = problems(tmp_path, environ={"HOOKBUS_REDIS_URL": url})
+    assert problem.startswith("redis_url: ")
+    assert says in problem
+    assert "hun" not in problem
+
+
+def test_a_password_never_shows_in_a_repr():
+    found = Example(redis_url=RedisUrl("redis://:hunter2@h"))
+    assert "hunter2" not in repr(found)
+    assert "redis://:***@h" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("a:1", "a", 1), (":1", "0.0.0.0", 1), ("[::1]:1", "::1", 1), ("127.0.0.1:0", "127.0.0.1", 0)],
+)
+def test_an_address_is_read_and_written(text, host, port):
+    found = Listen.parse(text)
+    assert (found.host, found.port) == (host, port)
+    assert Listen.parse(str(found)) == found
+
+
+@pytest.mark.parametrize("text", ["", "a", "1", "a:", "a:b", "a:65536", "a:-1", "a:１"])
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(ValueError, match="host:port"):
+        Listen.parse(text)
