@@ -1,0 +1,140 @@
+"""What happens when something breaks under both programs: answers stay honest, nothing accepted is lost."""
+
+import asyncio
+import contextlib
+import signal
+
+import aiohttp
+import pytest
+
+from shared.keys import Keys
+from tests.end_to_end.conftest import notes_of
+from tests.programs import Ingest, Worker, event_body, post, post_until_accepted
+from tests.wait import until
+
+KEYS = Keys(0)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_g1_nothing_accepted_is_lost_when_redis_goes_and_comes_back(own_server, end):
+    noted = notes_of(own_server)
+    fsync = {"HOOKBUS_INGEST_DURABILITY": "fsync"}
+    with Ingest(own_server.url, **fsync) as ingest, Worker(own_server.url, "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        accepted: list[str] = []
+        codes: set[str] = set()
+        load = asyncio.create_task(_load(ingest.url, accepted, codes))
+        for _ in range(2):
+            before = len(accepted)
+            await until(lambda before=before: len(accepted) > before + 20)
+            await asyncio.to_thread(own_server.stop, end)
+            codes.clear()
+            await until(lambda: "queue_unavailable" in codes)
+            await asyncio.to_thread(own_server.start)
+        before = len(accepted)
+        await until(lambda: len(accepted) > before + 20)
+        load.cancel()
+        await asyncio.gather(load, return_exceptions=True)
+        await until(lambda: set(accepted) <= set(noted("plain")), timeout_s=40)
+        assert codes <= {"accepted", "duplicate", "queue_unavailable"}
+        assert "Traceback" not in "\n".join(ingest.raw + worker.raw)
+        assert await worker.end() == 0
+        assert await ingest.end(signal.SIGINT) == 0
+
+
+async def _load(url: str, accepted: list[str], codes: set[str]) -> None:
+    """One event after the other; what gets no 200 is given up, so that each id is posted once."""
+    number = 0
+    while True:
+        number += 1
+        status, code = await post(url, f"wh_{number}", event_body())
+        codes.add(code)
+        if status == 200:
+            accepted.append(f"wh_{number}")
+
+
+async def test_g1_ingest_killed_before_it_answers_has_stored_all_or_nothing(redis_url, server, handled):
+    """Redis is frozen, so the request hangs between verify and answer; then ingest is killed and started again."""
+    with Ingest(redis_url) as ingest, server.client() as client:
+        await ingest.until_fit()
+        client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+        pending = asyncio.create_task(post(ingest.url, "wh_1", event_body()))
+        await until(lambda: any(c["cmd"] == "evalsha" and "b" in c["flags"] for c in client.client_list()))
+        await ingest.end(signal.SIGKILL)
+        with contextlib.suppress(aiohttp.ClientError):
+            await pending
+        client.execute_command("CLIENT", "UNPAUSE")
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
+        await ingest.until_fit()
+        await post_until_accepted(ingest.url, "wh_1", event_body())
+        await post_until_accepted(ingest.url, "wh_2", event_body())
+        await worker.until_working()
+        await until(lambda: sorted(handled("plain")) == ["wh_1", "wh_2"])
+
+
+async def test_g3_out_of_memory_is_answered_503_and_what_was_stored_is_kept(redis_url, server, handled):
+    with Ingest(redis_url) as ingest, server.client() as client:
+        await ingest.until_fit()
+        assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+        client.config_set("maxmemory", client.info("memory")["used_memory"])
+        assert await post(ingest.url, "wh_2", event_body(filler="x" * 50_000)) == (503, "overloaded")
+        assert client.xlen(KEYS.stream("response.completed")) == 1
+        client.config_set("maxmemory", 0)
+        assert await post_until_accepted(ingest.url, "wh_2", event_body()) == "accepted"
+        with Worker(redis_url, "plain"):
+            await until(lambda: handled("plain") == ["wh_1", "wh_2"])
+
+
+async def test_a_retry_that_redis_has_no_memory_for_is_parked_when_there_is(redis_url, server, handled):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as worker, server.client() as client:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post(ingest.url, "wh_1", event_body())
+        await until(lambda: handled("flaky_slow", "started") == ["wh_1"])
+        client.mset({"test:fail": 1, "test:go": 1})
+        client.config_set("maxmemory", 1)
+        await worker.until_logged("settling_delayed")
+        client.config_set("maxmemory", 0)
+        await worker.until_logged("parked", webhook_id="wh_1")
+        client.delete("test:fail")
+        await until(lambda: handled("flaky_slow") == ["wh_1"])
+
+
+async def test_g9_flushed_scripts_are_loaded_again_without_anybody_noticing(redis_url, server, handled):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker, server.client() as client:
+        await ingest.until_fit()
+        await worker.until_working()
+        for i in range(5):
+            client.script_flush()
+            assert await post(ingest.url, f"wh_{i}", event_body()) == (200, "accepted")
+        client.script_flush()
+        await until(lambda: len(handled("flaky")) == 5)
+
+
+async def test_g9_flushed_data_are_reported_and_both_programs_go_on(redis_url, server, handled):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker, server.client() as client:
+        await ingest.until_fit()
+        await worker.until_working()
+        assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+        await until(lambda: handled("plain") == ["wh_1"])
+        client.flushall()
+        assert await post_until_accepted(ingest.url, "wh_2", event_body()) == "accepted"
+        await until(lambda: handled("plain") == ["wh_2"])
+        await worker.until_logged("data_loss", group="plain")
+        await ingest.until_logged("data_loss")
+        assert client.hgetall(KEYS.losses)
+
+
+async def test_g7_a_subscription_that_hangs_delays_no_other_one(redis_url, handled, client):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        names = [f"wh_{i}" for i in range(120)]
+        await asyncio.gather(*(post(ingest.url, name, event_body()) for name in names))
+        await until(lambda: sorted(handled("plain")) == sorted(names))
+        # No more than its concurrency was begun, none is finished.
+        assert len(handled("slow", "started")) == 50
+        assert handled("slow") == []
+        await client.execute_command("SET", "test:go", 1)
+        await until(lambda: sorted(handled("slow")) == sorted(names))
