@@ -1,16 +1,16 @@
 """The command line of hookbus-worker."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shared import command, log
+from worker.cli import dlq
+from worker.cli.options import Config
+from worker.cli.status import status
 from worker.settings import load_settings
 
 app = command.typer_app("hookbus-worker", "Runs handlers, and looks after what they left.")
-
-Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
 
 
 def main() -> None:
@@ -36,6 +36,10 @@ def run(
     settings = load_settings(config, overrides={"ops_listen": ops_listen})
     log.configure(settings.log_level)
     run_until(settings, targets, only)
+
+
+app.command()(status)
+app.add_typer(dlq.app)
 
 
 if __name__ == "__main__":

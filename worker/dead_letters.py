@@ -1,24 +1,19 @@
-"""The dead letters of one Redis: looked at, sent round again, discarded, put back.
+"""The dead letters of one Redis, looked at; what moves them is in `dead_moves`.
 
 Looking costs what is shown, however many lie there: ranges with a limit, and records of that page only. A fingerprint
-tells type and reason, so filters choose fingerprints, whose sorted sets are merged. Each move is one script call that
-checks that the letter is still the one that was seen, so two tools at once move it once, and one that dies half-way
-leaves each letter in one place.
+tells type and reason, so filters choose fingerprints, whose sorted sets are merged.
 """
 
 import heapq
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
 
-from shared import scripts
 from shared.command import FailedError
-from shared.connection import refusal_code
-from shared.entry import redelivery_fields
-from shared.keys import Keys, shard_of
+from shared.keys import Keys
 from worker import layout, letter
 from worker.layout import ask_all
 from worker.letter import Kind, Letter
@@ -31,7 +26,7 @@ LAST_MS: Final = 253_402_300_799_999
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which letters: of several values any, of several fields all. `types` are patterns, times Unix ms, both included."""
+    """Which letters: any of several values, all of several fields. `types` are patterns; times in Unix ms, included."""
 
     groups: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -72,7 +67,8 @@ class Page(NamedTuple):
     total: int
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Summary:
     """The letters of one fingerprint in one group. Times Unix ms."""
 
     group: str
@@ -88,9 +84,8 @@ class DeadLetters:
 
     def __init__(self, client: Redis, shards: Sequence[Keys], groups: Sequence[str]) -> None:
         self._client = client
-        self._shards = shards
+        self.shards = shards
         self.groups = groups
-        self._prepared: set[str] = set()
         self.unreadable: list[str] = []
 
     @classmethod
@@ -125,7 +120,7 @@ class DeadLetters:
             (name, Source(shard, group, shard.dead(group)))
             for name in dict.fromkeys(wanted.names)
             for group in self._chosen(wanted)
-            for shard in self._shards
+            for shard in self.shards
         ]
         scores = await ask_all(self._client, [("ZSCORE", source.key, name) for name, source in places])
         there = [
@@ -181,26 +176,6 @@ class DeadLetters:
                 merged[source.group, fingerprint] = _joined(before, found) if before else found
         return sorted(merged.values(), key=lambda summary: (-summary.count, summary.group, summary.fingerprint))
 
-    async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
-        """Send letters round again, into the group that each died in; 1 for each that went, 0 for each that was gone.
-
-        A refused one's exception stands in its place. Raises ConnectionError or TimeoutError when replies were lost.
-        """
-        await self._prepare(letters)
-        return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
-
-    async def discard(self, letters: Sequence[Dead]) -> list[Any]:
-        """Drop letters for good; results as of `redrive`."""
-        return await scripts.run_all(self._client, [exhume(dead, is_redrive=False) for dead in letters])
-
-    async def restore(self, letters: Iterable[tuple[str, Letter]]) -> list[Any]:
-        """Put letters back under their names; 1 for each that was restored, 0 for each that was there, as `redrive`."""
-        calls = []
-        for name, record in letters:
-            keys = self._shards[shard_of(record.webhook_id, len(self._shards))]
-            calls.append(restore(keys, name, record))
-        return await scripts.run_all(self._client, calls)
-
     def _chosen(self, wanted: Filter) -> Sequence[str]:
         for group in wanted.groups:
             self.require(group)
@@ -215,10 +190,10 @@ class DeadLetters:
         if wanted.is_by_kind:
             return [source for source, _, _ in await self._kinds(wanted)]
         groups = self._chosen(wanted)
-        return [Source(shard, group, shard.dead(group)) for group in groups for shard in self._shards]
+        return [Source(shard, group, shard.dead(group)) for group in groups for shard in self.shards]
 
     async def _kinds(self, wanted: Filter) -> list[tuple[Source, str, Kind]]:
-        places = [(shard, group) for group in self._chosen(wanted) for shard in self._shards]
+        places = [(shard, group) for group in self._chosen(wanted) for shard in self.shards]
         replies = await ask_all(self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places])
         found = []
         for (shard, group), flat in zip(places, replies, strict=True):
@@ -251,56 +226,9 @@ class DeadLetters:
                 self.unreadable.append(name)
         return letters
 
-    async def _prepare(self, letters: Sequence[Dead]) -> None:
-        """Make the streams that letters go to, with their group: a redriven letter shows as backlog, worker or none.
-
-        The type becomes known too, since workers with wildcards read the types that they find there.
-        """
-        commands: dict[str, tuple[layout.Command, ...]] = {}
-        for dead in letters:
-            stream = dead.keys.redelivery(dead.letter.type, dead.group)
-            if stream not in self._prepared:
-                known = ("SADD", dead.keys.types, dead.letter.type)
-                commands[stream] = (known, ("XGROUP", "CREATE", stream, dead.group, "0", "MKSTREAM"))
-        flat = [command for pair in commands.values() for command in pair]
-        for reply in await ask_all(self._client, flat, raises=False):
-            if isinstance(reply, Exception) and refusal_code(reply) != "BUSYGROUP":
-                raise reply
-        self._prepared.update(commands)
-
 
 def _joined(one: Summary, other: Summary) -> Summary:
     """The same fingerprint in two shards; the sample is the newer one."""
     newer = max(one, other, key=lambda summary: summary.last_ms)
     first_ms = min(one.first_ms, other.first_ms)
-    return newer._replace(count=one.count + other.count, first_ms=first_ms)
-
-
-def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
-    """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
-    keys, group, record = dead.keys, dead.group, dead.letter
-    streams = (keys.redelivery(record.type, group),) if is_redrive else ()
-    fields = redelivery_fields(record.entry(), 1, record.history) if is_redrive else ()
-    return scripts.Call(
-        scripts.EXHUME,
-        (*_index(keys, group, record.fingerprint), *streams),
-        (dead.name, dead.died_ms, record.fingerprint, *fields),
-    )
-
-
-def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
-    """The call that puts a letter back under its name."""
-    return scripts.Call(
-        scripts.RESTORE,
-        _index(keys, record.group, record.fingerprint),
-        (name, record.died_at_ms, letter.encode(record), record.fingerprint, letter.encode(record.kind)),
-    )
-
-
-def _index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
-    return (
-        keys.dead(group),
-        keys.dead_data(group),
-        keys.dead_fingerprint(group, fingerprint),
-        keys.dead_fingerprints(group),
-    )
+    return replace(newer, count=one.count + other.count, first_ms=first_ms)

@@ -57,7 +57,9 @@ class _Cursor:
 
     def fill(self, flat: Sequence[bytes], count: int) -> None:
         self.is_done = len(flat) // 2 < count + len(self.met)
-        fresh = [mark for mark in marks(self.source, flat) if mark.died_ms != self.after_ms or mark.name not in self.met]
+        fresh = [
+            mark for mark in marks(self.source, flat) if mark.died_ms != self.after_ms or mark.name not in self.met
+        ]
         self.ahead.extend(fresh)
         if fresh:
             if fresh[-1].died_ms != self.after_ms:

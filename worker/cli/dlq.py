@@ -1,0 +1,162 @@
+"""`hookbus-worker dlq`: what there is to ask. What each command does is in `dlq_look`, `dlq_move` and `dlq_file`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared import command
+from worker.cli import options
+from worker.cli.options import (
+    All,
+    Config,
+    DryRun,
+    Groups,
+    Json,
+    Limit,
+    Names,
+    Prints,
+    Rate,
+    Reasons,
+    Since,
+    Types,
+    Until,
+)
+
+app = command.typer_app("dlq", "Dead letters: look at them, send them round again, discard, export, import.")
+
+
+@app.command("list")
+def list_(
+    group: Groups = None,
+    type_: Types = None,
+    reason: Reasons = None,
+    fingerprint: Prints = None,
+    since: Since = "",
+    until: Until = "",
+    id_: Names = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """The newest dead letters."""
+    from worker.cli import dlq_look
+
+    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
+    asyncio.run(dlq_look.show_list(config, wanted, limit, as_json))
+
+
+@app.command("groups")
+def groups(
+    group: Groups = None,
+    type_: Types = None,
+    reason: Reasons = None,
+    fingerprint: Prints = None,
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 50,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Dead letters by fingerprint: those that died of the same cause, most first."""
+    from worker.cli import dlq_look
+
+    wanted = options.wanted(group, type_, reason, fingerprint, since, until)
+    asyncio.run(dlq_look.show_groups(config, wanted, limit, as_json))
+
+
+@app.command()
+def show(
+    letter: Annotated[str, typer.Argument(metavar="ID", help="Webhook-id of the letter.")],
+    group: Annotated[str, typer.Option(help="Needed when several groups have a letter of that id.")] = "",
+    body: Annotated[bool, typer.Option("--body", help="Write out the exact bytes of the body, nothing else.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Everything about one dead letter."""
+    from worker.cli import dlq_look
+
+    if body and as_json:
+        raise typer.BadParameter("--body writes the bytes as they are, so there is no JSON of it")
+    wanted = options.wanted([group] if group else None, names=[letter])
+    asyncio.run(dlq_look.show_one(config, wanted, body, as_json))
+
+
+@app.command()
+def redrive(
+    group: Groups = None,
+    type_: Types = None,
+    reason: Reasons = None,
+    fingerprint: Prints = None,
+    since: Since = "",
+    until: Until = "",
+    id_: Names = None,
+    every: All = False,
+    rate: Rate = 0,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Send dead letters round again, into the group that each died in; oldest first, attempts from 1."""
+    from worker.cli import dlq_move
+
+    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
+    order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json)
+    raise typer.Exit(dlq_move.run(config, order, is_all=every))
+
+
+@app.command()
+def discard(
+    group: Groups = None,
+    type_: Types = None,
+    reason: Reasons = None,
+    fingerprint: Prints = None,
+    since: Since = "",
+    until: Until = "",
+    id_: Names = None,
+    every: All = False,
+    rate: Rate = 0,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Drop dead letters for good. Asks first."""
+    from worker.cli import dlq_move
+
+    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
+    order = dlq_move.Order(dlq_move.DISCARD, wanted, rate, dry_run, as_json)
+    raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=not (yes or dry_run)))
+
+
+@app.command()
+def export(
+    group: Groups = None,
+    type_: Types = None,
+    reason: Reasons = None,
+    fingerprint: Prints = None,
+    since: Since = "",
+    until: Until = "",
+    id_: Names = None,
+    file: Annotated[Path | None, typer.Option(help="Where to; standard output by default.")] = None,
+    config: Config = None,
+    _json: Json = False,
+) -> None:
+    """Write dead letters as JSON Lines, oldest first; they stay where they are."""
+    from worker.cli import dlq_file
+
+    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
+    dlq_file.export(config, wanted, file)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON Lines as export writes them; - reads standard input.")] = Path("-"),
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Put exported dead letters back; those that are there already stay as they are."""
+    from worker.cli import dlq_file
+
+    dlq_file.import_(config, file, as_json)

@@ -1,0 +1,117 @@
+"""`dlq export` and `import`: dead letters to a file and back."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from shared.command import FailedError
+from shared.connection import FAULTS
+from worker import letters_file
+from worker.cli import dlq_look, options, output
+from worker.dead_letters import DeadLetters, Filter
+from worker.dead_moves import BATCH, Moves, Named, Tally
+from worker.letters_file import LineError
+
+BATCH_BYTES: Final = 8 * 1024 * 1024
+"""Bodies sent to Redis at once; letters are large where bodies are."""
+
+STANDARD: Final = Path("-")
+
+
+def export(config: Path | None, wanted: Filter, file: Path | None) -> None:
+    """Write the letters that match, and say how many. Raises FailedError."""
+    count = asyncio.run(_export(config, wanted, file or STANDARD))
+    print(f"exported {output.things(count, 'dead letter')}", file=sys.stderr)
+
+
+async def _export(config: Path | None, wanted: Filter, file: Path) -> int:
+    count = 0
+    async with options.dead_letters(config) as (_, store):
+        await store.count(wanted)  # before the file is opened, and with that emptied: an unknown group is told here
+        with _opened(file, "wb") as lines:
+            async for batch in store.walk(wanted, BATCH):
+                for dead in batch:
+                    lines.write(letters_file.write_line(dead.name, dead.letter))
+                count += len(batch)
+            lines.flush()
+    dlq_look.warn_unreadable(store)
+    return count
+
+
+def import_(config: Path | None, file: Path, as_json: bool) -> None:
+    """Put the letters of a file back. Raises FailedError that says what is wrong, and what is in all the same."""
+    tally = Tally()
+    try:
+        with _opened(file, "rb") as lines:
+            _import(config, lines, tally)
+    except LineError as error:
+        raise FailedError(f"{file}, {error}; before it, {_sentence(tally)}") from None
+    except FAULTS as error:
+        raise FailedError(f"Redis: {error or type(error).__name__}; before that, {_sentence(tally)}") from None
+    except KeyboardInterrupt:
+        print(f"interrupted; {_sentence(tally)}", file=sys.stderr)
+        raise
+    if as_json:
+        output.print_json({"imported": tally.moved, "already_there": tally.gone})
+    else:
+        print(_sentence(tally))
+
+
+def _import(config: Path | None, lines: IO[bytes], tally: Tally) -> None:
+    # The file is read outside the loop, where Ctrl-C ends a wait for input.
+    with asyncio.Runner() as runner:
+        opening = options.dead_letters(config)
+        client, store = runner.run(opening.__aenter__())
+        try:
+            moves = Moves(client, store.shards)
+            for batch in _batches(lines, store):
+                tally.add(runner.run(moves.restore(batch)))
+        finally:
+            runner.run(opening.__aexit__(None, None, None))
+
+
+def _sentence(tally: Tally) -> str:
+    return f"imported {output.things(tally.moved, 'dead letter')}, {tally.gone:,} already there"
+
+
+def _batches(lines: IO[bytes], store: DeadLetters) -> Iterator[list[Named]]:
+    """Letters in batches; at a bad line those before it, then LineError."""
+    batch: list[Named] = []
+    size = 0
+    try:
+        for number, name, letter in letters_file.read(lines):
+            _require(store, letter.group, number)
+            batch.append((name, letter))
+            size += len(letter.body)
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except LineError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _require(store: DeadLetters, group: str, number: int) -> None:
+    try:
+        store.require(group)
+    except FailedError as error:
+        raise LineError(number, f"{error}; a group is born when its first worker starts") from None
+
+
+@contextmanager
+def _opened(file: Path, mode: str) -> Iterator[IO[bytes]]:
+    if file == STANDARD:
+        yield sys.stdin.buffer if mode == "rb" else sys.stdout.buffer
+        return
+    try:
+        opened = file.open(mode)
+    except OSError as error:
+        raise FailedError(f"{file}: {error.strerror}") from None
+    with opened:
+        yield opened

@@ -1,0 +1,81 @@
+"""`dlq list`, `groups` and `show`: looking changes nothing."""
+
+import sys
+from pathlib import Path
+
+from shared.clock import now_ms
+from shared.command import FailedError
+from worker import letters_file
+from worker.cli import dlq_tables, options, output
+from worker.dead_letters import DeadLetters, Filter, Summary
+
+
+async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:
+    """Print the newest letters, and how many more there are."""
+    async with options.dead_letters(config) as (_, store):
+        page = await store.page(wanted, limit)
+    for dead in page.letters if as_json else ():
+        output.print_json(letters_file.summary(dead.name, dead.letter))
+    if not as_json:
+        dlq_tables.letters(page.letters, now_ms())
+    _say_more(len(page.letters), page.total, "dead letter", as_json)
+    warn_unreadable(store)
+
+
+async def show_groups(config: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:
+    """Print letters by fingerprint."""
+    async with options.dead_letters(config) as (_, store):
+        summaries = await store.summaries(wanted)
+    for summary in summaries[:limit] if as_json else ():
+        output.print_json(fields(summary))
+    if not as_json:
+        dlq_tables.summaries(summaries[:limit], now_ms())
+    _say_more(min(limit, len(summaries)), len(summaries), "fingerprint", as_json)
+    warn_unreadable(store)
+
+
+async def show_one(config: Path | None, wanted: Filter, only_body: bool, as_json: bool) -> None:
+    """Print one letter. Raises FailedError when it is not there, or in several groups."""
+    async with options.dead_letters(config) as (_, store):
+        found = await store.find(wanted)
+    if not found:
+        raise FailedError(f"the record of {wanted.names[0]} can't be read by this release, or went just now")
+    if len(found) > 1:
+        groups = ", ".join(sorted(dead.group for dead in found))
+        raise FailedError(f"{wanted.names[0]} is a dead letter of several groups: {groups}; choose one with --group")
+    dead = found[0]
+    if only_body:
+        sys.stdout.buffer.write(dead.letter.body)
+    elif as_json:
+        output.print_json(letters_file.fields(dead.name, dead.letter))
+    else:
+        dlq_tables.letter(dead, now_ms())
+
+
+def fields(summary: Summary) -> dict[str, str | int]:
+    """The JSON of one fingerprint."""
+    return {
+        "fingerprint": summary.fingerprint,
+        "group": summary.group,
+        "count": summary.count,
+        "type": summary.kind.type,
+        "reason": summary.kind.reason,
+        "error_class": summary.kind.error_class,
+        "frame": summary.kind.frame,
+        "message": summary.kind.message,
+        "first_died_at_ms": summary.first_ms,
+        "last_died_at_ms": summary.last_ms,
+    }
+
+
+def _say_more(shown: int, total: int, thing: str, as_json: bool) -> None:
+    if total > shown:
+        text = f"{total - shown:,} more; all: --limit {total}" if total <= 10_000 else f"{total - shown:,} more"
+        print(f"{output.things(shown, thing)} shown, {text}", file=sys.stderr if as_json else sys.stdout)
+
+
+def warn_unreadable(store: DeadLetters) -> None:
+    """Say which records were left alone since this release can't read them."""
+    if store.unreadable:
+        some = ", ".join(map(output.line, store.unreadable[:5])) + (", …" if len(store.unreadable) > 5 else "")
+        print(f"{output.things(len(store.unreadable), 'record')} not readable by this release: {some}", file=sys.stderr)

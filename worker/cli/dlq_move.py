@@ -1,0 +1,143 @@
+"""`dlq redrive` and `discard`: bulk moves of a snapshot, which can be watched, paced and stopped between batches."""
+
+import asyncio
+import math
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from rich.progress import Progress
+
+from shared import command
+from shared.clock import now_ms
+from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from worker.cli import dlq_look, dlq_tables, options, output
+from worker.dead_letters import DeadLetters, Filter
+from worker.dead_moves import Moves, Tally, batch_for, move_all
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A bulk move, in the forms that messages need."""
+
+    name: str
+    done: str
+
+
+REDRIVE: Final = Verb("redrive", "redriven")
+DISCARD: Final = Verb("discard", "discarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for. `rate` is letters per second, 0 for no limit."""
+
+    verb: Verb
+    wanted: Filter
+    rate: float
+    is_dry_run: bool
+    as_json: bool
+
+
+def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) -> int:
+    """Do what was ordered, after asking if need be; the exit code. Raises typer.BadParameter, FailedError."""
+    if order.wanted == Filter() and not is_all:
+        raise typer.BadParameter(f"which ones? Give a filter, or --all to {order.verb.name} every dead letter")
+    if not math.isfinite(order.rate):
+        raise typer.BadParameter("a number of letters per second", param_hint="--rate")
+    if asks and not sys.stdin.isatty():
+        raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
+    # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
+    wanted, matching = asyncio.run(_prepare(config, order))
+    if order.is_dry_run or not matching:
+        return 0
+    if asks and not typer.confirm(f"{order.verb.name} {output.things(matching, 'dead letter')} for good?", err=True):
+        print(f"nothing was {order.verb.done}", file=sys.stderr)
+        return EXIT_FAILED
+    order = replace(order, wanted=wanted)
+    is_interrupted = False
+
+    async def until_done(stopping: Stopping) -> None:
+        nonlocal is_interrupted
+        is_interrupted = await _move(config, order, matching, stopping)
+
+    command.run_service(until_done)
+    return EXIT_INTERRUPTED if is_interrupted else 0
+
+
+async def _prepare(config: Path | None, order: Order) -> tuple[Filter, int]:
+    """The filter as a snapshot, and how many match; printed when that is all there is to do."""
+    async with options.dead_letters(config) as (_, store):
+        wanted = order.wanted if order.wanted.names else await store.snapshot(order.wanted)
+        matching = await store.count(wanted)
+        if order.is_dry_run or not matching:
+            if order.as_json:
+                output.print_json(_result(order, matching, Tally(), is_interrupted=False))
+            else:
+                await _show_plan(store, order, wanted, matching)
+    return wanted, matching
+
+
+async def _show_plan(store: DeadLetters, order: Order, wanted: Filter, matching: int) -> None:
+    if not matching:
+        print("no dead letters match")
+        return
+    if wanted.names:
+        dlq_tables.letters(await store.find(wanted), now_ms())
+    else:
+        dlq_tables.summaries(await store.summaries(wanted), now_ms())
+    where = ", each into the group it died in" if order.verb is REDRIVE else " for good"
+    print(f"would {order.verb.name} {output.things(matching, 'dead letter')}{where}")
+
+
+async def _move(config: Path | None, order: Order, matching: int, stopping: Stopping) -> bool:
+    """Move the letters and say how it went; whether it was stopped before the end."""
+    async with options.dead_letters(config) as (client, store):
+        moves = Moves(client, store.shards)
+        move = moves.redrive if order.verb is REDRIVE else moves.discard
+        tally = await _with_progress(order, store, move, matching, stopping)
+    is_interrupted = stopping.is_set() and tally.moved + tally.gone < matching
+    if order.as_json:
+        output.print_json(_result(order, matching, tally, is_interrupted=is_interrupted))
+    else:
+        print(_sentence(order, matching, tally, is_interrupted=is_interrupted))
+    dlq_look.warn_unreadable(store)
+    return is_interrupted
+
+
+async def _with_progress(order: Order, store: DeadLetters, move: Any, matching: int, stopping: Stopping) -> Tally:
+    console = output.console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(order.verb.name, total=matching)
+
+        def progressed(tally: Tally) -> None:
+            progress.update(bar, completed=tally.moved + tally.gone)
+
+        return await move_all(
+            store.walk(order.wanted, batch_for(order.rate)),
+            move,
+            rate=order.rate,
+            stopping=stopping,
+            progressed=progressed,
+        )
+
+
+def _result(order: Order, matching: int, tally: Tally, *, is_interrupted: bool) -> dict[str, int | bool]:
+    return {
+        "dry_run": order.is_dry_run,
+        "matching": matching,
+        order.verb.done: tally.moved,
+        "gone": tally.gone,
+        "interrupted": is_interrupted,
+    }
+
+
+def _sentence(order: Order, matching: int, tally: Tally, *, is_interrupted: bool) -> str:
+    text = f"{order.verb.done} {output.things(tally.moved, 'dead letter')}"
+    if tally.gone:
+        text += f"; {tally.gone:,} had gone meanwhile, or died again"
+    if is_interrupted:
+        text = f"stopped: {text}; {matching - tally.moved - tally.gone:,} left"
+    return text

@@ -1,0 +1,132 @@
+"""Tables of dead letters, two lines a row, so that ids stay whole at 80 columns."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli import output
+from worker.dead_letters import Dead, Summary
+
+_AGE_WIDTH: Final = 4
+_GAP: Final = 2
+_WIDEST_ID: Final = 52
+"""A webhook-id of OpenAI's with an entry id after it; longer ones are folded."""
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+
+
+def letters(found: Sequence[Dead], now_ms: int) -> None:
+    """A page of letters."""
+    console = output.console()
+    if not found:
+        console.print("no dead letters")
+        return
+    left = [Text(f"{dead.name}\n") + output.cell(f"  {where(dead)}", "dim") for dead in found]
+    width = min(_WIDEST_ID, max(len(line) for text in left for line in text.plain.split("\n")))
+    rest = max(20, console.width - width - _AGE_WIDTH - 2 * _GAP)
+    table = _table()
+    table.add_column("LETTER", width=width, overflow="fold")
+    table.add_column("AGE", width=_AGE_WIDTH, justify="right")
+    table.add_column("REASON", width=rest, no_wrap=True, overflow="ellipsis")
+    for dead, text in zip(found, left, strict=True):
+        attempts = output.things(dead.letter.attempts, "attempt")
+        right = Text(f"{dead.letter.reason}, {attempts}\n") + output.cell(error(dead), "red")
+        table.add_row(text, output.since(dead.died_ms, now_ms), right)
+    console.print(table)
+
+
+def where(dead: Dead) -> str:
+    """Group and type."""
+    return f"{dead.group} · {dead.letter.type}"
+
+
+def error(dead: Dead) -> str:
+    """Class and message."""
+    return ": ".join(filter(None, (dead.letter.error_class, dead.letter.message)))
+
+
+def summaries(found: Sequence[Summary], now_ms: int) -> None:
+    """Fingerprints with their counts."""
+    console = output.console()
+    if not found:
+        console.print("no dead letters")
+        return
+    count = max(len("COUNT"), *(len(f"{summary.count:,}") for summary in found))
+    table = _table()
+    table.add_column("COUNT", width=count, justify="right")
+    table.add_column("FINGERPRINT", no_wrap=True)
+    rest = console.width - count - len("FINGERPRINT") - 2 * (_AGE_WIDTH + 1) - 4 * _GAP
+    table.add_column("CAUSE", width=max(20, rest), overflow="ellipsis", no_wrap=True)
+    table.add_column("FIRST", justify="right")
+    table.add_column("LAST", justify="right")
+    for summary in found:
+        kind = summary.kind
+        cause = output.cell(": ".join(filter(None, (kind.error_class, kind.message))), "red")
+        place = " · ".join(filter(None, (summary.group, kind.type)))
+        died = " · ".join(filter(None, (kind.reason, kind.frame)))
+        what = cause + Text("\n") + output.cell(place, "dim") + Text("\n") + output.cell(died, "dim")
+        ages = (output.since(summary.first_ms, now_ms), output.since(summary.last_ms, now_ms))
+        table.add_row(f"{summary.count:,}", summary.fingerprint, what, *ages)
+    console.print(table)
+
+
+def letter(dead: Dead, now_ms: int) -> None:
+    """Everything about one letter."""
+    record = dead.letter
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in (
+        ("letter", dead.name),
+        ("webhook-id", record.webhook_id),
+        ("type", record.type),
+        ("group", record.group),
+        ("source", record.source),
+        ("received", f"{output.moment(record.received_at_ms)}, {output.since(record.received_at_ms, now_ms)} ago"),
+        ("died", f"{output.moment(record.died_at_ms)}, {output.since(record.died_at_ms, now_ms)} ago"),
+        ("reason", f"{record.reason}, {output.things(record.attempts, 'attempt')}"),
+        ("error", error(dead)),
+        ("frame", record.frame),
+        ("fingerprint", record.fingerprint),
+        ("traceparent", record.traceparent),
+    ):
+        if text:
+            table.add_row(name, Text(output.printable(text)))
+    parts = [table, *_history(dead), *_block("traceback", record.traceback.rstrip())]
+    parts += _block(f"body, {len(record.body):,} bytes", _body(record.body))
+    output.console().print(Group(*parts))
+
+
+def _history(dead: Dead) -> list[Text | Table]:
+    if not dead.letter.history:
+        return []
+    table = _table()
+    table.add_column("ATTEMPT", justify="right")
+    table.add_column("ENDED", no_wrap=True)
+    table.add_column("TOOK", justify="right")
+    table.add_column("ERROR / CONSUMER", overflow="fold")
+    for failure in dead.letter.history:
+        what = output.cell(failure.error, "red") + Text("\n") + output.cell(failure.consumer, "dim")
+        took = output.age(failure.duration_ms / 1000)
+        table.add_row(str(failure.attempt), output.moment(failure.at_ms), took, what)
+    return [Text("\nhistory", "bold"), table]
+
+
+def _block(title: str, text: str) -> list[Text | Table]:
+    return [Text(f"\n{title}", "bold"), Text(output.printable(text))] if text else []
+
+
+def _body(body: bytes) -> str:
+    """JSON set out in lines, other text as it is."""
+    try:
+        return msgspec.json.format(body.decode(), indent=2)
+    except UnicodeDecodeError:
+        return "not text; --body writes it out"
+    except (msgspec.DecodeError, RecursionError):
+        return body.decode()

@@ -1,0 +1,87 @@
+"""Options that several tools share, and what they come to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Final, get_args
+
+import typer
+from redis.asyncio import Redis
+
+from shared import clock
+from shared.connection import connect
+from worker.cli.times import parse_time
+from worker.dead_letters import LAST_MS, DeadLetters, Filter
+from worker.outcome import Reason
+from worker.settings import load_settings
+
+CONNECTIONS: Final = 2
+"""A tool does one thing at a time."""
+REASONS: Final[tuple[str, ...]] = get_args(Reason)
+
+Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines: one JSON object, or one in each line.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="Only of this group (repeatable, as all filters).")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*'.")]
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", help=f"Only those that died of this: {', '.join(REASONS)}.")
+]
+Prints = Annotated[list[str] | None, typer.Option("--fingerprint", help="Only of this fingerprint; see dlq groups.")]
+Since = Annotated[str, typer.Option(help="Only those that died since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
+Until = Annotated[str, typer.Option(help="Only those that died until then.")]
+Names = Annotated[list[str] | None, typer.Option("--id", help="Only this letter, by its webhook-id.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most to show.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; move nothing.")]
+Rate = Annotated[float, typer.Option(min=0, help="Letters per second; 0 as fast as Redis goes.")]
+All = Annotated[bool, typer.Option("--all", help="Needed when no filter is given: every dead letter.")]
+
+
+def wanted(
+    groups: list[str] | None = None,
+    types: list[str] | None = None,
+    reasons: list[str] | None = None,
+    fingerprints: list[str] | None = None,
+    since: str = "",
+    until: str = "",
+    names: list[str] | None = None,
+) -> Filter:
+    """The filter that the options describe. Raises typer.BadParameter."""
+    for reason in reasons or ():
+        if reason not in REASONS:
+            raise typer.BadParameter(f"{reason!r} is none of {', '.join(REASONS)}", param_hint="--reason")
+    return Filter(
+        groups=tuple(groups or ()),
+        types=tuple(types or ()),
+        reasons=tuple(reasons or ()),
+        fingerprints=tuple(text.lower() for text in fingerprints or ()),
+        names=tuple(names or ()),
+        since_ms=_time("--since", since, 0),
+        until_ms=_time("--until", until, LAST_MS),
+    )
+
+
+def _time(option: str, text: str, default: int) -> int:
+    if not text:
+        return default
+    try:
+        return parse_time(text, clock.now_ms())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+@asynccontextmanager
+async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis, int]]:
+    """A client for a tool, and the shard count of the settings. Raises ConfigError."""
+    settings = load_settings(config)
+    client = connect(settings.redis_url, f"hookbus-worker:{name}", connections=CONNECTIONS)
+    try:
+        yield client, settings.shards
+    finally:
+        await client.aclose()
+
+
+@asynccontextmanager
+async def dead_letters(config: Path | None) -> AsyncIterator[tuple[Redis, DeadLetters]]:
+    """The dead letters that the settings lead to. Raises ConfigError, RedisError, OSError."""
+    async with connected(config, "dlq") as (client, shards):
+        yield client, await DeadLetters.open(client, shards)

@@ -1,0 +1,112 @@
+"""`hookbus-worker status`: a table, one JSON object, or a table that redraws itself."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from redis.asyncio import Redis
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from shared.clock import now_ms
+from shared.command import Stopping, run_service
+from shared.connection import FAULTS
+from worker import status as state
+from worker.cli import options, output
+from worker.cli.options import Config, Json
+from worker.pause import pause
+from worker.status import GroupStatus, Status, TypeStatus
+
+INTERVAL_S: Final = 2.0
+UNUSED: Final = "nothing here: neither hookbus-ingest nor hookbus-worker run has used this Redis yet"
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every 2 s, until Ctrl-C.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """What each group has before it, in hand, delayed and dead, and who works."""
+    if watch and as_json:
+        raise typer.BadParameter("--watch draws on a terminal; for programs, call status --json again")
+    if watch:
+        run_service(lambda stopping: _watch(config, stopping))
+    else:
+        asyncio.run(_once(config, as_json))
+
+
+async def _once(config: Path | None, as_json: bool) -> None:
+    async with options.connected(config, "status") as (client, shards):
+        found = await state.look(client, shards)
+    if as_json:
+        output.print_json(found)
+    else:
+        output.console().print(_drawn(found))
+
+
+async def _watch(config: Path | None, stopping: Stopping) -> None:
+    async with options.connected(config, "status") as (client, shards):
+        with Live(console=output.console(), auto_refresh=False, screen=False) as live:
+            while not stopping.is_set():
+                live.update(await _frame(client, shards), refresh=True)
+                await pause(stopping, INTERVAL_S)
+
+
+async def _frame(client: Redis, shards: int) -> Group | Text:
+    """A look, or why there is none: a Redis that is away for a moment does not end the watch."""
+    try:
+        return _drawn(await state.look(client, shards))
+    except FAULTS as error:
+        return Text(f"Redis: {error or type(error).__name__}", "red")
+
+
+def _drawn(found: Status) -> Group | Text:
+    if not found.shards:
+        return Text(UNUSED)
+    now = now_ms()
+    parts: list[Table | Text] = []
+    for name, group in found.groups.items():
+        parts += [_headline(name, group, now), *_types(group), Text()]
+    if found.orphans:
+        parts.append(Text("no group", "bold yellow") + Text("  stored, but nobody subscribes"))
+        parts += [Text(f"  {output.line(name)}  {count:,}") for name, count in sorted(found.orphans.items())]
+    if not parts:
+        parts.append(Text("no groups and no events yet"))
+    return Group(*parts)
+
+
+def _headline(name: str, group: GroupStatus, now: int) -> Text:
+    """One line a group; what needs somebody stands out."""
+    alive = f"{group.consumers_alive} of {output.things(group.consumers, 'consumer')} alive"
+    text = Text(name, "bold") + Text("  ") + Text(alive, "green" if group.consumers_alive else "bold red")
+    if group.delayed:
+        due_s = ((group.next_due_ms or now) - now) / 1000
+        text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
+    if group.dead:
+        text += Text(" · ") + Text(f"{group.dead:,} dead", "red")
+    if group.losses:
+        text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
+    return text
+
+
+def _types(group: GroupStatus) -> list[Table]:
+    if not group.types:
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=True)
+    table.add_column("  TYPE", overflow="fold")
+    for title in ("BACKLOG", "IN FLIGHT", "OLDEST"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, entry in sorted(group.types.items()):
+        table.add_row(f"  {output.line(name)}", _backlog(entry), f"{entry.in_flight:,}", _oldest(entry))
+    return [table]
+
+
+def _backlog(entry: TypeStatus) -> str:
+    return f"{entry.backlog:,}{'+' if entry.backlog_is_minimum is True else ''}"
+
+
+def _oldest(entry: TypeStatus) -> str:
+    return "–" if entry.oldest_age_s is None else output.age(entry.oldest_age_s)

@@ -1,0 +1,155 @@
+"""Moves dead letters: round again, away for good, or back from a file.
+
+Each move is one script call that checks that the letter is still the one that was seen: two tools at once move it
+once, and one that dies half-way leaves each letter in one place. Bulk moves go batch by batch, so that they can be
+paced and stopped, and only ever see a snapshot: what dies again meanwhile stays dead.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from shared import scripts
+from shared.command import FailedError
+from shared.connection import FAULTS, refusal_code
+from shared.entry import redelivery_fields
+from shared.keys import Keys, shard_of
+from worker import letter
+from worker.dead_letters import Dead
+from worker.layout import Command, ask_all
+from worker.letter import Letter
+from worker.pause import pause
+
+BATCH: Final = 200
+"""Letters moved in one round trip: some milliseconds of Redis' time, and what a lost connection leaves in doubt."""
+
+Named = tuple[str, Letter]
+"""A letter and its name."""
+
+
+class Moves:
+    """Results of every move: 1 for each letter that went, 0 for each that was gone or there already; a refused one's
+    exception stands in its place. Raises ConnectionError or TimeoutError when replies were lost: then each may or may
+    not have gone."""
+
+    def __init__(self, client: Redis, shards: Sequence[Keys]) -> None:
+        self._client = client
+        self._shards = shards
+        self._prepared: set[str] = set()
+
+    async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
+        """Send letters round again, into the group that each died in, from their first attempt."""
+        await self._prepare(letters)
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
+
+    async def discard(self, letters: Sequence[Dead]) -> list[Any]:
+        """Drop letters for good."""
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=False) for dead in letters])
+
+    async def restore(self, letters: Iterable[Named]) -> list[Any]:
+        """Put letters back under their names."""
+        calls = []
+        for name, record in letters:
+            keys = self._shards[shard_of(record.webhook_id, len(self._shards))]
+            calls.append(restore(keys, name, record))
+        return await scripts.run_all(self._client, calls)
+
+    async def _prepare(self, letters: Sequence[Dead]) -> None:
+        """Make the streams that letters go to, with their group: a redriven letter shows as backlog, worker or none.
+
+        The type becomes known too, since workers with wildcards read the types that they find there.
+        """
+        commands: dict[str, tuple[Command, ...]] = {}
+        for dead in letters:
+            stream = dead.keys.redelivery(dead.letter.type, dead.group)
+            if stream not in self._prepared:
+                known = ("SADD", dead.keys.types, dead.letter.type)
+                commands[stream] = (known, ("XGROUP", "CREATE", stream, dead.group, "0", "MKSTREAM"))
+        flat = [command for pair in commands.values() for command in pair]
+        for reply in await ask_all(self._client, flat, raises=False):
+            if isinstance(reply, Exception) and refusal_code(reply) != "BUSYGROUP":
+                raise reply
+        self._prepared.update(commands)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a bulk move has come to. `gone`: somebody else moved it first, or it died again, or it was there already."""
+
+    moved: int = 0
+    gone: int = 0
+
+    def add(self, results: Sequence[Any]) -> None:
+        """Count a batch; raises FailedError for the first refused move in it."""
+        self.moved += sum(result == 1 for result in results)
+        self.gone += sum(result == 0 for result in results)
+        for result in results:
+            if isinstance(result, Exception):
+                raise FailedError(f"Redis: {result}; {self.moved} went before that")
+
+
+async def move_all(
+    batches: AsyncIterator[list[Dead]],
+    move: Callable[[Sequence[Dead]], Awaitable[list[Any]]],
+    *,
+    rate: float,
+    stopping: asyncio.Event,
+    progressed: Callable[[Tally], None],
+) -> Tally:
+    """Move batch after batch until there are no more, or until stopping; `rate` is letters per second, 0 for no limit.
+
+    Raises FailedError, which says how many went.
+    """
+    tally = Tally()
+    started = time.monotonic()
+    try:
+        async for batch in batches:
+            tally.add(await move(batch))
+            progressed(tally)
+            if rate:
+                await pause(stopping, max(0.0, started + (tally.moved + tally.gone) / rate - time.monotonic()))
+            if stopping.is_set():
+                break
+    except FAULTS as error:
+        text = str(error) or type(error).__name__
+        raise FailedError(f"Redis: {text}; {tally.moved} went before, of the next {BATCH} perhaps some") from None
+    return tally
+
+
+def batch_for(rate: float) -> int:
+    """How many letters to move at once: at most a second's worth."""
+    return max(1, min(BATCH, int(rate))) if rate else BATCH
+
+
+def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
+    """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
+    keys, group, record = dead.keys, dead.group, dead.letter
+    streams = (keys.redelivery(record.type, group),) if is_redrive else ()
+    fields = redelivery_fields(record.entry(), 1, record.history) if is_redrive else ()
+    return scripts.Call(
+        scripts.EXHUME,
+        (*_index(keys, group, record.fingerprint), *streams),
+        (dead.name, dead.died_ms, record.fingerprint, *fields),
+    )
+
+
+def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
+    """The call that puts a letter back under its name."""
+    return scripts.Call(
+        scripts.RESTORE,
+        _index(keys, record.group, record.fingerprint),
+        (name, record.died_at_ms, letter.encode(record), record.fingerprint, letter.encode(record.kind)),
+    )
+
+
+def _index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
+    return (
+        keys.dead(group),
+        keys.dead_data(group),
+        keys.dead_fingerprint(group, fingerprint),
+        keys.dead_fingerprints(group),
+    )

@@ -1,0 +1,207 @@
+"""How far each group is, as Redis tells it: nothing here asks the workers, so it works when they do not.
+
+Backlog counts what was never delivered; in flight is what some consumer holds. Three pipelines whatever there is, and
+no scan: lengths, the groups' own counters, first entries. Changes nothing, and claims nothing in an empty Redis.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from redis.asyncio import Redis
+
+from shared.events import BY_TYPE
+from shared.keys import HANDOVER, UNTYPED, Keys
+from worker import layout
+from worker.layout import Command, ask_all
+
+MOST_COUNTED: Final = 1000
+"""Entries counted one by one where Redis has lost count; with thin events about a megabyte."""
+
+
+class TypeStatus(msgspec.Struct):
+    """One event type of one group. `oldest_age_s` is the age of its oldest unhandled entry, None when there is none.
+
+    An entry's age counts from when it came into its stream, so that of a redelivery from when it was due.
+    """
+
+    backlog: int = 0
+    in_flight: int = 0
+    oldest_age_s: float | None = None
+    backlog_is_minimum: bool | UnsetType = UNSET
+    """True where Redis has lost count and there are more than could be counted."""
+
+
+class GroupStatus(msgspec.Struct):
+    """One group. `delayed` are failed deliveries that wait for `next_due_ms` (Unix ms) and later."""
+
+    consumers_alive: int = 0
+    consumers: int = 0
+    delayed: int = 0
+    next_due_ms: int | None = None
+    dead: int = 0
+    losses: int = 0
+    """How often its place on a stream had vanished and was made anew."""
+    types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
+
+
+class Status(msgspec.Struct):
+    """Everything; `orphans` are types that no group reads, with their length. `shards` is 0 in an unused Redis."""
+
+    groups: dict[str, GroupStatus] = msgspec.field(default_factory=dict)
+    orphans: dict[str, int] = msgspec.field(default_factory=dict)
+    shards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A group's place on one stream. `lag` is None where Redis has lost count."""
+
+    stream: str
+    event_type: str
+    group: str
+    is_own: bool
+    length: int
+    pending: int
+    last_delivered: str
+    lag: int | None
+
+    @property
+    def backlog(self) -> int | None:
+        """Entries never delivered; None when that takes counting."""
+        if self.lag is None and self.is_own:
+            # What is handled is deleted from a group's own stream, so what is not pending was not delivered.
+            return max(0, self.length - self.pending)
+        return self.lag
+
+    def commands(self) -> tuple[Command, Command]:
+        """What finds its oldest pending entry, and its first undelivered ones."""
+        count = 1 if self.backlog is not None else MOST_COUNTED
+        return (
+            ("XPENDING", self.stream, self.group) if self.pending else ("ECHO", ""),
+            ("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count)
+            if self.backlog != 0
+            else ("ECHO", ""),
+        )
+
+
+async def look(client: Redis, configured_shards: int) -> Status:
+    """The status now. Raises ConfigError, RedisError, OSError."""
+    shards = await layout.shards(client, configured_shards)
+    now_ms = await layout.now_ms(client)
+    status = Status(shards=len(shards))
+    names = ("groups", "types", "losses")
+    replies = await ask_all(
+        client,
+        [
+            command
+            for shard in shards
+            for command in (("HKEYS", shard.groups), ("SMEMBERS", shard.types), ("HGETALL", shard.losses))
+        ],
+    )
+    found = {name: replies[i::3] for i, name in enumerate(names)}
+    status.groups = {name: GroupStatus() for name in sorted(_decoded(found["groups"]))}
+    seen = _decoded(found["types"])
+    for flat in found["losses"]:
+        for group, count in _pairs(flat).items():
+            if group in status.groups:
+                status.groups[group].losses += int(count)
+    await _look_at_groups(client, shards, status)
+    await _look_at_streams(client, shards, status, seen, now_ms)
+    return status
+
+
+async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status) -> None:
+    """Delayed, dead, and who works."""
+    places = [(group, shard) for group in status.groups for shard in shards]
+    commands: list[Command] = []
+    for group, shard in places:
+        delayed = shard.delayed(group)
+        commands += [("ZCARD", delayed), ("ZRANGE", delayed, 0, 0, "WITHSCORES")]
+        commands += [("ZCARD", shard.dead(group)), ("HKEYS", shard.consumers(group))]
+    replies = await ask_all(client, commands)
+    consumers: dict[str, set[str]] = {group: set() for group in status.groups}
+    for i, (group, _) in enumerate(places):
+        delayed_count, first, dead, names = replies[4 * i : 4 * i + 4]
+        entry = status.groups[group]
+        entry.delayed += delayed_count
+        entry.dead += dead
+        if first:
+            due_ms = int(float(first[1]))
+            entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
+        consumers[group] |= {name.decode() for name in names} - {HANDOVER}
+    every = sorted(set().union(*consumers.values()))
+    signs = await ask_all(client, [("EXISTS", *(shard.alive(name) for shard in shards)) for name in every])
+    alive = {name for name, sign in zip(every, signs, strict=True) if sign}
+    for group, members in consumers.items():
+        status.groups[group].consumers = len(members)
+        status.groups[group].consumers_alive = len(members & alive)
+
+
+async def _look_at_streams(client: Redis, shards: Sequence[Keys], status: Status, seen: set[str], now_ms: int) -> None:
+    types = sorted({*seen, *BY_TYPE, UNTYPED})
+    streams = [
+        (stream, event_type, group)
+        for shard in shards
+        for event_type in types
+        for stream, group in (
+            (shard.stream(event_type), ""),
+            *((shard.redelivery(event_type, group), group) for group in status.groups),
+        )
+    ]
+    commands: list[Command] = []
+    for stream, _, _ in streams:
+        commands += [("XLEN", stream), ("XINFO", "GROUPS", stream)]
+    replies = await ask_all(client, commands, raises=False)
+    places: list[_Place] = []
+    for i, (stream, event_type, own) in enumerate(streams):
+        length, groups = replies[2 * i : 2 * i + 2]
+        if isinstance(length, Exception):
+            raise length
+        groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
+        if not groups and length and not own:
+            status.orphans[event_type] = status.orphans.get(event_type, 0) + length
+        places += _places(stream, event_type, own, length, groups)
+    await _add_places(client, places, status, seen, now_ms)
+
+
+def _places(stream: str, event_type: str, own: str, length: int, groups: Sequence[Any]) -> list[_Place]:
+    """The groups on a stream; a group's own stream counts for it even where the group is missing."""
+    found = []
+    for flat in groups:
+        info = _pairs(flat)
+        name = info["name"].decode()
+        if own in ("", name):
+            last = info["last-delivered-id"].decode()
+            found.append(_Place(stream, event_type, name, bool(own), length, info["pending"], last, info.get("lag")))
+    if own and not found and length:
+        found.append(_Place(stream, event_type, own, True, length, 0, "0-0", length))
+    return found
+
+
+async def _add_places(client: Redis, places: Sequence[_Place], status: Status, seen: set[str], now_ms: int) -> None:
+    replies = await ask_all(client, [command for place in places for command in place.commands()])
+    for i, place in enumerate(places):
+        pending, first = replies[2 * i : 2 * i + 2]
+        backlog = place.backlog if place.backlog is not None else len(first)
+        group = status.groups.setdefault(place.group, GroupStatus())
+        if not (backlog or place.pending or (place.event_type in seen and not place.is_own)):
+            continue
+        entry = group.types.setdefault(place.event_type, TypeStatus())
+        entry.backlog += backlog
+        entry.in_flight += place.pending
+        if place.backlog is None and backlog >= MOST_COUNTED:
+            entry.backlog_is_minimum = True
+        for oldest in ([pending[1]] if place.pending and pending[1] else []) + [item[0] for item in first[:1]]:
+            age_s = max(0.0, round((now_ms - int(oldest.partition(b"-")[0])) / 1000, 3))
+            entry.oldest_age_s = age_s if entry.oldest_age_s is None else max(age_s, entry.oldest_age_s)
+
+
+def _decoded(replies: Sequence[Sequence[bytes]]) -> set[str]:
+    return {name.decode() for names in replies for name in names}
+
+
+def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
