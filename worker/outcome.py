@@ -86,7 +86,7 @@ def failed(error: BaseException, attempt: int, retry: Retry, message: str = "") 
 
 def undecodable(error: Exception) -> Bury:
     """The body can't become what the handler wants; trying again would not change it."""
-    return Bury("undecodable", Cause(type(error).__name__, str(error)[:MESSAGE_CHARS]))
+    return Bury("undecodable", Cause(type(error).__name__, _storable(str(error))[:MESSAGE_CHARS]))
 
 
 def expired(age_s: float, max_age_s: float) -> Bury:
@@ -106,11 +106,16 @@ def describe(error: BaseException, message: str = "") -> Cause:
         half = TRACEBACK_CHARS // 2
         text = f"{text[:half]}\n… {len(text) - TRACEBACK_CHARS} characters left out …\n{text[-half:]}"
     return Cause(
-        type(error).__qualname__,
-        (message or _safe_text(error))[:MESSAGE_CHARS],
-        text,
-        _application_frame(error.__traceback__),
+        _storable(type(error).__qualname__),
+        _storable(message or _safe_text(error))[:MESSAGE_CHARS],
+        _storable(text),
+        _storable(_application_frame(error.__traceback__)),
     )
+
+
+def _storable(text: str) -> str:
+    """The text as UTF-8 can hold it, so that an error that quotes a lone surrogate can be written down."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _safe_text(error: BaseException) -> str:
