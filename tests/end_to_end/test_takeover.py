@@ -103,7 +103,7 @@ def _dead(server) -> int:
         return client.zcard(KEYS.dead("deadly"))
 
 
-async def test_a_stopping_worker_finishes_what_it_has_in_hand_and_leaves_the_group(redis_url, handled, client):
+async def test_g10_a_stopping_worker_finishes_what_it_has_in_hand_and_leaves_the_group(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow") as leaving:
         await ingest.until_fit()
         await leaving.until_working()
