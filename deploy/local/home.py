@@ -1,0 +1,66 @@
+"""The folder `.hookbus` of `make up`: data, development secret, and what a second terminal needs to know.
+
+data/    Valkey's append-only file, kept between runs
+secret   a webhook secret for development, made once, readable by its owner alone
+env      shell lines to source; written anew by each run
+"""
+
+import base64
+import os
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from deploy.local.processes import BIN
+from ingest.settings import SECRET_VARIABLE
+
+REDIS_VARIABLE: Final = "HOOKBUS_REDIS_URL"
+SECRET_BYTES: Final = 32
+"""As long as the digest that it keys; the scheme asks for 24 to 64."""
+
+
+class Home:
+    """The folder, made where it is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        self.folder = folder.resolve()
+        self.data = self.folder / "data"
+        self.socket = self.folder / "valkey.sock"
+        self.env = self.folder / "env"
+        self._secret = self.folder / "secret"
+
+    def secret(self) -> str:
+        """The development secret; made when there is none."""
+        if self._secret.exists() and (found := self._secret.read_text().strip()):
+            self._secret.chmod(0o600)
+            return found
+        made = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        _write_private(self._secret, made + "\n")
+        return made
+
+    def write_env(self, redis_url: str, environ: Mapping[str, str], *, has_own_secret: bool) -> None:
+        """Write the lines that make another terminal talk to this stack, which runs with `environ`."""
+        lines = ["# Written by `make up`, good as long as it runs:  source .hookbus/env"]
+        told = {name: text for name, text in sorted(environ.items()) if name.startswith("HOOKBUS_")}
+        for name, text in (told | {REDIS_VARIABLE: redis_url}).items():
+            lines.append(f"export {name}={shlex.quote(text)}")
+        if has_own_secret:
+            lines.append(f'export {SECRET_VARIABLE}="$(cat {shlex.quote(str(self._secret))})"')
+        else:
+            lines.append(f"# {SECRET_VARIABLE} came from outside and is not kept here: export it yourself.")
+        lines.append(f'export PATH={shlex.quote(str(BIN))}:"$PATH"')
+        _write_private(self.env, "\n".join(lines) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, in one step."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)

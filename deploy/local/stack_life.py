@@ -1,0 +1,160 @@
+"""The life of the stack of `make up`: Valkey, ingest, worker; a welcome; their output; the end, in order."""
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from deploy.local import terminal
+from deploy.local.home import REDIS_VARIABLE, Home
+from deploy.local.processes import Child, ending, gentle_signal
+from deploy.local.valkey import Valkey
+from ingest.settings import SECRET_VARIABLE, IngestSettings, load_settings
+from shared.command import EXIT_INTERRUPTED
+from shared.settings import Listen
+
+HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")
+INGEST_PATIENCE_S: Final = 15.0
+"""It gives requests in hand 10 s."""
+WORKER_PATIENCE_S: Final = 60.0
+"""It gives handlers 40 s by default, and 5 more to the last outcomes."""
+
+WELCOME: Final = """
+[bold green]hookbus is up[/]: {urls}
+
+In a second terminal, in this folder:
+
+    [bold]source {env}[/]
+    [bold]hookbus-ingest send response.completed[/]   a signed event, as OpenAI sends it
+    [bold]hookbus-ingest send '*'[/]                  one of each type
+    [bold]hookbus-worker status[/]                    who has what to do
+    [bold]hookbus-ingest send response.failed[/]      its handler always fails: after three attempts …
+    [bold]hookbus-worker dlq list[/]                  … it is a dead letter
+
+The handlers are {handlers}. Ctrl-C stops; what is stored stays in {data}.
+"""
+
+
+class StackError(Exception):
+    """The stack can't start, or can't go on; the text says why."""
+
+
+class Stack:
+    """One run. `console` gets everything that is shown."""
+
+    def __init__(self, home: Home, console: Console) -> None:
+        self._home = home
+        self._console = console
+        self._environ = {k: v for k, v in os.environ.items() if k != REDIS_VARIABLE}
+        self._children: list[Child] = []
+        self._signals = 0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until a signal comes or a program ends. Raises StackError, ConfigError, RuntimeError."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop)
+        settings, has_own_secret = self._settings()
+        valkey = Valkey(self._home.data, socket=self._home.socket)
+        try:
+            valkey.start()
+            check_free(settings.listen)
+            self._home.write_env(valkey.url, self._environ, has_own_secret=has_own_secret)
+            self._environ[REDIS_VARIABLE] = valkey.url
+            await self._start()
+            await self._until_the_end(valkey)
+        finally:
+            await self._end()
+            valkey.close()
+        self._console.print(f"stopped; what is stored is in {_short(self._home.data)}")
+        return EXIT_INTERRUPTED if self._signals > 1 else 0
+
+    def _settings(self) -> tuple[IngestSettings, bool]:
+        """What ingest will be told; whether the development secret is in use. Raises ConfigError."""
+        settings = load_settings(None, self._environ)
+        if settings.sources:
+            return settings, False
+        self._environ[SECRET_VARIABLE] = self._home.secret()
+        return load_settings(None, self._environ), True
+
+    async def _start(self) -> None:
+        level = {"HOOKBUS_LOG_LEVEL": "debug"} | self._environ  # so that each stored event shows
+        for name, command, environ in (
+            ("ingest", ["hookbus-ingest", "serve"], level),
+            ("worker", ["hookbus-worker", "run", *HANDLERS], self._environ),
+        ):
+            self._children.append(await Child.start(name, command, environ, self._see))
+
+    async def _until_the_end(self, valkey: Valkey) -> None:
+        """Return when told to stop. Raises StackError when a part of the stack ends."""
+        ends = {asyncio.create_task(child.wait()): child.name for child in self._children}
+        ends[asyncio.create_task(asyncio.to_thread(valkey.wait))] = "valkey"
+        stopping = asyncio.create_task(self._stopping.wait())
+        welcome = asyncio.create_task(self._welcome())
+        try:
+            await asyncio.wait((*ends, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            welcome.cancel()
+            stopping.cancel()
+            await asyncio.gather(welcome, stopping, return_exceptions=True)
+        for task, name in ends.items():
+            if task.done() and not self._stopping.is_set():
+                raise StackError(f"{name} {ending(task.result())}, so everything stops")
+
+    async def _welcome(self) -> None:
+        """Say what to do next once everything works."""
+        ingest, worker = self._children
+        listening = await ingest.until_logged("listening")
+        await ingest.until_logged("redis_fit")
+        await worker.until_logged("working")
+        names = {"env": _short(self._home.env), "data": _short(self._home.data)}
+        text = WELCOME.format(urls=" ".join(listening["urls"]), handlers="deploy/local/handlers.py", **names)
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _stop(self) -> None:
+        self._signals += 1
+        self._stopping.set()
+        if self._signals == 1 and self._children:
+            self._console.print("\nstopping, in order; Ctrl-C again ends everything at once", style="dim")
+        if self._signals > 1:
+            for child in self._children:
+                child.signal(signal.SIGKILL)
+
+    async def _end(self) -> None:
+        """Stop the programs one after the other."""
+        for child, patience_s in zip(self._children, (INGEST_PATIENCE_S, WORKER_PATIENCE_S), strict=False):
+            await child.stop(gentle_signal(child), patience_s)
+
+    def _see(self, child: Child, line: str) -> None:
+        try:
+            terminal.show(self._console, child, line)
+        except OSError:
+            self._stop()  # nobody is there to read any more
+
+
+def check_free(listen: Listen) -> None:
+    """Raises StackError when somebody listens on that port.
+
+    ingest would notice most, but not another ingest: those share a port, and each would get half of the events.
+    """
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listen.host, listen.port))
+        except OSError as error:
+            another = Listen(listen.host, listen.port + 1 if listen.port < 65535 else 0)
+            raise StackError(
+                f"ingest.listen: can't listen on {listen}: {error.strerror}."
+                f" For another port: HOOKBUS_INGEST_LISTEN={another} make up"
+            ) from None
+
+
+def _short(path: Path) -> str:
+    """A path as it is typed in this folder."""
+    return str(path.relative_to(Path.cwd().resolve()))

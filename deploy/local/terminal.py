@@ -1,0 +1,57 @@
+"""Shows what the programs log as a person reads it: a coloured name, the time, the event, its fields.
+
+They write JSON lines, since their output is no terminal but a pipe of ours.
+"""
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+from structlog.dev import ConsoleRenderer
+
+from deploy.local.processes import Child
+
+STYLES: Final = {"ingest": "cyan", "worker": "magenta"}
+EVENT_WIDTH: Final = 16
+_render_colours: Final = ConsoleRenderer(colors=True, pad_event_to=EVENT_WIDTH)
+_render_plain: Final = ConsoleRenderer(colors=False, pad_event_to=EVENT_WIDTH)
+
+
+def show(console: Console, child: Child, line: str) -> None:
+    """Print one line of a child's output, with its name before it."""
+    for part in pretty(line, has_colours=console.is_terminal).splitlines() or [""]:
+        prefix = Text(f"{child.name:<6} │ ", STYLES.get(child.name, ""))
+        console.print(prefix + Text.from_ansi(part), soft_wrap=True, highlight=False)
+
+
+def pretty(line: str, *, has_colours: bool = False) -> str:
+    """A log line for people; other lines as they are."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
+        return line
+    if isinstance(at := fields.get("timestamp"), str):
+        fields["timestamp"] = _local_time(at)
+    if not isinstance(fields.get("exception", ""), str):
+        fields["exception"] = "\n".join(_frames(fields["exception"]))
+    return str((_render_colours if has_colours else _render_plain)(None, "", fields))
+
+
+def _local_time(iso: str) -> str:
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%H:%M:%S")
+    except ValueError:
+        return iso
+
+
+def _frames(exceptions: Any) -> list[str]:
+    """structlog's list of exceptions, as a short traceback."""
+    lines = []
+    for error in exceptions if isinstance(exceptions, list) else []:
+        lines += [f"  {frame.get('filename')}:{frame.get('lineno')} {frame.get('name')}" for frame in error["frames"]]
+        lines.append(f"{error.get('exc_type')}: {error.get('exc_value')}")
+    return lines
