@@ -17,6 +17,7 @@ from deploy.local.processes import BIN
 from ingest.settings import SECRET_VARIABLE
 
 REDIS_VARIABLE: Final = "HOOKBUS_REDIS_URL"
+LISTEN_VARIABLE: Final = "HOOKBUS_INGEST_LISTEN"
 SECRET_BYTES: Final = 32
 """As long as the digest that it keys; the scheme asks for 24 to 64."""
 
@@ -42,12 +43,11 @@ class Home:
         _write_private(self._secret, made + "\n")
         return made
 
-    def write_env(self, redis_url: str, environ: Mapping[str, str], *, has_own_secret: bool) -> None:
+    def write_env(self, environ: Mapping[str, str], *, has_own_secret: bool) -> None:
         """Write the lines that make another terminal talk to this stack, which runs with `environ`."""
         lines = ["# Written by `make up`, good as long as it runs:  source .hookbus/env"]
-        told = {name: text for name, text in sorted(environ.items()) if name.startswith("HOOKBUS_")}
-        for name, text in (told | {REDIS_VARIABLE: redis_url}).items():
-            lines.append(f"export {name}={shlex.quote(text)}")
+        told = sorted((name, text) for name, text in environ.items() if name.startswith("HOOKBUS_"))
+        lines += [f"export {name}={shlex.quote(text)}" for name, text in told]
         if has_own_secret:
             lines.append(f'export {SECRET_VARIABLE}="$(cat {shlex.quote(str(self._secret))})"')
         else:

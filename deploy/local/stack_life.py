@@ -6,11 +6,12 @@ import signal
 import socket
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from deploy.local import terminal
-from deploy.local.home import REDIS_VARIABLE, Home
+from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
 from deploy.local.valkey import Valkey
 from ingest.settings import SECRET_VARIABLE, IngestSettings, load_settings
@@ -51,6 +52,7 @@ class Stack:
         self._console = console
         self._environ = {k: v for k, v in os.environ.items() if k != REDIS_VARIABLE}
         self._children: list[Child] = []
+        self._has_own_secret = False
         self._signals = 0
         self._stopping = asyncio.Event()
 
@@ -59,12 +61,11 @@ class Stack:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop)
-        settings, has_own_secret = self._settings()
+        settings = self._settings()
         valkey = Valkey(self._home.data, socket=self._home.socket)
         try:
             valkey.start()
             check_free(settings.listen)
-            self._home.write_env(valkey.url, self._environ, has_own_secret=has_own_secret)
             self._environ[REDIS_VARIABLE] = valkey.url
             await self._start()
             await self._until_the_end(valkey)
@@ -74,13 +75,14 @@ class Stack:
         self._console.print(f"stopped; what is stored is in {_short(self._home.data)}")
         return EXIT_INTERRUPTED if self._signals > 1 else 0
 
-    def _settings(self) -> tuple[IngestSettings, bool]:
-        """What ingest will be told; whether the development secret is in use. Raises ConfigError."""
+    def _settings(self) -> IngestSettings:
+        """What ingest will be told; with the development secret when nobody gave one. Raises ConfigError."""
         settings = load_settings(None, self._environ)
-        if settings.sources:
-            return settings, False
-        self._environ[SECRET_VARIABLE] = self._home.secret()
-        return load_settings(None, self._environ), True
+        if not settings.sources:
+            self._has_own_secret = True
+            self._environ[SECRET_VARIABLE] = self._home.secret()
+            settings = load_settings(None, self._environ)
+        return settings
 
     async def _start(self) -> None:
         level = {"HOOKBUS_LOG_LEVEL": "debug"} | self._environ  # so that each stored event shows
@@ -112,6 +114,9 @@ class Stack:
         listening = await ingest.until_logged("listening")
         await ingest.until_logged("redis_fit")
         await worker.until_logged("working")
+        # Where it really listens, since port 0 takes a free one.
+        told = self._environ | {LISTEN_VARIABLE: urlsplit(listening["urls"][0]).netloc}
+        self._home.write_env(told, has_own_secret=self._has_own_secret)
         names = {"env": _short(self._home.env), "data": _short(self._home.data)}
         text = WELCOME.format(urls=" ".join(listening["urls"]), handlers="deploy/local/handlers.py", **names)
         self._console.print(text, highlight=False, soft_wrap=True)

@@ -22,8 +22,8 @@ _render_plain: Final = ConsoleRenderer(colors=False, pad_event_to=EVENT_WIDTH)
 def show(console: Console, child: Child, line: str) -> None:
     """Print one line of a child's output, with its name before it."""
     for part in pretty(line, has_colours=console.is_terminal).splitlines() or [""]:
-        prefix = Text(f"{child.name:<6} │ ", STYLES.get(child.name, ""))
-        console.print(prefix + Text.from_ansi(part), soft_wrap=True, highlight=False)
+        prefix = (f"{child.name:<6} │ ", STYLES.get(child.name, ""))
+        console.print(Text.assemble(prefix, Text.from_ansi(part.rstrip())), soft_wrap=True, highlight=False)
 
 
 def pretty(line: str, *, has_colours: bool = False) -> str:

@@ -59,6 +59,7 @@ class Valkey:
 
     def __init__(self, data: Path, *, socket: Path | None = None, port: int = 0, **options: str) -> None:
         self.data = data
+        self._log = data / "valkey.log"
         self._port = port
         self._options = {
             "appendonly": "yes",
@@ -95,19 +96,20 @@ class Valkey:
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock_data()
         command = [str(binary()), "--dir", str(self.data), "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
-        command += ["--port", str(self._port), "--bind", "127.0.0.1", "--daemonize", "no", "--logfile", "valkey.log"]
+        command += ["--port", str(self._port), "--bind", "127.0.0.1", "--daemonize", "no", "--logfile", self._log.name]
         for name, value in self._options.items():
             command += [f"--{name}", value]
-        self._process = subprocess.Popen(
-            dying_with_us(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # Its own session: Ctrl-C is for the programs that use it, which stop before it does.
-            start_new_session=True,
-            # The lock is held until both of us are gone, so that nobody starts over data that are still written.
-            pass_fds=[self._lock.fileno()] if self._lock else [],
-        )
+        with self._log.open("ab") as log:  # it says there, too, why it can't even open its log
+            self._process = subprocess.Popen(
+                dying_with_us(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Its own session: Ctrl-C is for the programs that use it, which stop before it does.
+                start_new_session=True,
+                # The lock is held until both of us are gone, so that nobody starts over data that are still written.
+                pass_fds=[self._lock.fileno()] if self._lock else [],
+            )
         self._wait_until_ready()
         return self
 
@@ -160,6 +162,5 @@ class Valkey:
                 except redis.RedisError:
                     time.sleep(0.01)
         self.stop(signal.SIGKILL)
-        log = self.data / "valkey.log"
-        words = log.read_text(errors="replace").splitlines()[-1:] if log.exists() else []
-        raise RuntimeError(f"Valkey did not start; {log} says: {''.join(words) or 'nothing'}")
+        last = self._log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+        raise RuntimeError(f"Valkey did not start; {self._log} ends with: {last}")

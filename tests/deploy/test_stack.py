@@ -1,0 +1,174 @@
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack_life import StackError, check_free
+from shared.settings import Listen
+from tests.deploy.processes import children_of, is_running
+from tests.programs import ROOT, SECRET, Ingest, Program
+from tests.wait import until
+
+
+class Stack(Program):
+    """`make up` in a folder of its own, on a free port."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        told = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0", "COLUMNS": "200"} | environ
+        super().__init__("python", "-m", "deploy.local.stack", redis_url="redis://127.0.0.1:1", cwd=folder, **told)
+        self.folder = folder
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def said(self, *words: str) -> bool:
+        """Whether one line of its output holds all these words."""
+        return any(all(word in line for word in words) for line in self.raw)
+
+    async def until_said(self, *words: str) -> None:
+        """Wait for a line."""
+        await until(lambda: self.said(*words) or self.process.poll() is not None, what=str(words))
+        assert self.said(*words), "\n".join(self.raw)
+
+    async def until_up(self) -> "Stack":
+        await self.until_said("hookbus is up")
+        return self
+
+    def in_second_terminal(self, command: str) -> str:
+        """Run a command as the stack's welcome tells its reader to."""
+        ran = subprocess.run(
+            ["/bin/bash", "-c", f"source .hookbus/env && {command}"],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+
+async def test_an_event_sent_from_a_second_terminal_reaches_both_groups_and_ctrl_c_stops_in_order(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        assert "200 accepted" in stack.in_second_terminal("hookbus-ingest send response.completed")
+        await stack.until_said("worker", "billing: charge for resp_")
+        await stack.until_said("worker", "audit: response.completed, attempt 1")
+        assert stack.said("ingest", "stored", "type=response.completed")
+        programs = children_of(stack.process.pid)
+        assert len(programs) == 3
+        assert await stack.end(signal.SIGINT) == 0
+        assert not any(is_running(pid) for pid in programs)
+    names = [line.partition(" ")[0] for line in stack.raw]
+    worker_stops = next(i for i, line in enumerate(stack.raw) if names[i] == "worker" and "draining" in line)
+    assert "ingest" not in names[worker_stops:]
+    assert not stack.said("Traceback")
+
+
+async def test_its_failing_example_becomes_a_dead_letter_to_look_at(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        stack.in_second_terminal("hookbus-ingest send response.failed")
+        await stack.until_said("dead_letter", "refund desk", "type=response.failed")
+        assert "refund desk" in stack.in_second_terminal("hookbus-worker dlq list")
+        assert await stack.end(signal.SIGTERM) == 0
+
+
+async def test_sigkill_of_the_stack_leaves_no_process(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        programs = children_of(stack.process.pid)
+        assert len(programs) == 3
+        await stack.end(signal.SIGKILL)
+        await until(lambda: not any(is_running(pid) for pid in programs), timeout_s=5)
+
+
+async def test_events_and_secret_are_kept_between_runs_and_nobody_else_may_read_them(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        stack.in_second_terminal("hookbus-ingest send video.failed")
+        secret = (tmp_path / ".hookbus/secret").read_text()
+        await stack.end(signal.SIGKILL)
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        (pid,) = (pid for pid, command in children_of(stack.process.pid).items() if "hookbus-worker" in command)
+        assert (tmp_path / ".hookbus/secret").read_text() == secret
+        client = "import redis, os; print(redis.Redis.from_url(os.environ['HOOKBUS_REDIS_URL']).xlen('%s'))"
+        assert stack.in_second_terminal(f'python -c "{client % "hookbus:{0}:stream:video.failed"}"') == "1\n"
+        assert is_running(pid)
+        assert await stack.end(signal.SIGINT) == 0
+    assert stat.S_IMODE((tmp_path / ".hookbus").stat().st_mode) == 0o700
+    for name in ("secret", "env"):
+        assert stat.S_IMODE((tmp_path / ".hookbus" / name).stat().st_mode) == 0o600
+
+
+async def test_a_secret_from_outside_wins_and_is_not_written_down(tmp_path):
+    with Stack(tmp_path, OPENAI_WEBHOOK_SECRET=SECRET) as stack:
+        await stack.until_up()
+        assert not (tmp_path / ".hookbus/secret").exists()
+        assert SECRET not in (tmp_path / ".hookbus/env").read_text()
+        sent = stack.in_second_terminal(f"OPENAI_WEBHOOK_SECRET={SECRET} hookbus-ingest send batch.failed")
+        assert "200 accepted" in sent
+        assert await stack.end(signal.SIGINT) == 0
+        assert not stack.said(SECRET)
+
+
+async def test_a_second_one_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        with Stack(tmp_path) as second:
+            assert await second.end(0) == 1
+            assert second.raw == [f"make up: it runs here already: another server runs over {tmp_path}/.hookbus/data"]
+        assert "200 accepted" in stack.in_second_terminal("hookbus-ingest send response.completed")
+        assert await stack.end(signal.SIGINT) == 0
+
+
+async def test_a_port_in_use_is_told_with_a_remedy_also_when_it_is_another_hookbus_ingest(tmp_path, redis_url):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Stack(tmp_path, HOOKBUS_INGEST_LISTEN=f"127.0.0.1:{ingest.port}") as stack:
+            assert await stack.end(0) == 1
+            assert stack.said(
+                f"make up: ingest.listen: can't listen on 127.0.0.1:{ingest.port}: Address already in use",
+                f"HOOKBUS_INGEST_LISTEN=127.0.0.1:{ingest.port + 1} make up",
+            )
+
+
+def test_an_address_that_is_not_ours_is_told_too():
+    with pytest.raises(StackError, match=r"can't listen on 192\.0\.2\.1:8080"):
+        check_free(Listen("192.0.2.1", 8080))
+
+
+@pytest.mark.parametrize(("program", "name"), [("hookbus-worker", "worker"), ("valkey-server", "valkey")])
+async def test_a_program_that_dies_ends_the_stack_with_a_line_that_names_it(tmp_path, program, name):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        programs = children_of(stack.process.pid)
+        (victim,) = (pid for pid, command in programs.items() if program in command)
+        os.kill(victim, signal.SIGKILL)
+        assert await stack.end(0, timeout_s=40) == 1
+        assert stack.said(f"make up: {name} was killed by SIGKILL, so everything stops")
+        assert not any(is_running(pid) for pid in programs)
+    assert not stack.said("Traceback")
+
+
+async def test_bad_configuration_is_told_before_anything_starts(tmp_path):
+    with Stack(tmp_path, HOOKBUS_INGEST_LISTEN="nowhere") as stack:
+        assert await stack.end(0) == 78
+        assert stack.said("make up: ingest.listen: expected host:port, got 'nowhere'")
+    with Stack(tmp_path, HOOKBUS_WORKER_GRACE_PERIOD_S="1") as stack:
+        assert await stack.end(0) == 1
+        assert stack.said("worker.grace_period_s")
+        assert stack.said("make up: worker ended with exit code 78, so everything stops")
+
+
+async def test_ctrl_c_during_the_start_is_quiet(tmp_path):
+    for _ in range(3):
+        with Stack(tmp_path) as stack:
+            await until(lambda: len(children_of(stack.process.pid)) >= 2)
+            assert await stack.end(signal.SIGINT) == 0
+            assert not stack.said("Traceback")
