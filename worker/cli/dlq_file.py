@@ -24,7 +24,7 @@ STANDARD: Final = Path("-")
 def export(config: Path | None, wanted: Filter, file: Path | None) -> None:
     """Write the letters that match, and say how many. Raises FailedError."""
     count = asyncio.run(_export(config, wanted, file or STANDARD))
-    print(f"exported {output.things(count, 'dead letter')}", file=sys.stderr)
+    print(f"{output.things(count, 'dead letter')} exported", file=sys.stderr)
 
 
 async def _export(config: Path | None, wanted: Filter, file: Path) -> int:
@@ -74,7 +74,7 @@ def _import(config: Path | None, lines: IO[bytes], tally: Tally) -> None:
 
 
 def _sentence(tally: Tally) -> str:
-    return f"imported {output.things(tally.moved, 'dead letter')}, {tally.gone:,} already there"
+    return f"{output.things(tally.moved, 'dead letter')} imported, {tally.gone:,} already there"
 
 
 def _batches(lines: IO[bytes], store: DeadLetters) -> Iterator[list[Named]]:

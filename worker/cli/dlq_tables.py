@@ -27,7 +27,7 @@ def letters(found: Sequence[Dead], now_ms: int) -> None:
     if not found:
         console.print("no dead letters")
         return
-    left = [Text(f"{dead.name}\n") + output.cell(f"  {where(dead)}", "dim") for dead in found]
+    left = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in found]
     width = min(_WIDEST_ID, max(len(line) for text in left for line in text.plain.split("\n")))
     rest = max(20, console.width - width - _AGE_WIDTH - 2 * _GAP)
     table = _table()
@@ -124,6 +124,8 @@ def _block(title: str, text: str) -> list[Text | Table]:
 
 def _body(body: bytes) -> str:
     """JSON set out in lines, other text as it is."""
+    if not body:
+        return "(nothing)"
     try:
         return msgspec.json.format(body.decode(), indent=2)
     except UnicodeDecodeError:

@@ -1,0 +1,62 @@
+"""Dead letters for tests."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared import keys, scripts
+from shared.entry import Failure
+from shared.keys import Keys, shard_of
+from worker.dead_letters import DeadLetters
+from worker.dead_moves import restore
+from worker.letter import Letter, fingerprint
+
+DIED_MS = 1_700_000_000_000
+
+
+def letter(name: str = "wh_1", **changes: Any) -> Letter:
+    """A letter; `fingerprint` follows from the rest."""
+    record = {
+        "type": "response.completed",
+        "group": "billing",
+        "webhook_id": name,
+        "source": "openai",
+        "received_at_ms": DIED_MS - 60_000,
+        "died_at_ms": DIED_MS,
+        "reason": "attempts_exhausted",
+        "error_class": "ValueError",
+        "message": "no such customer",
+        "traceback": "Traceback (most recent call last):\n  ...\nValueError: no such customer\n",
+        "frame": "handlers.py:record",
+        "attempts": 20,
+        "history": (Failure(20, DIED_MS, 1500, "host.1.abcd", "ValueError: no such customer"),),
+        "body": b'{"id":"evt_1","type":"response.completed"}',
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    } | changes
+    cause = (record["error_class"], record["frame"], record["type"], record["reason"])
+    return Letter(**record, fingerprint=fingerprint(*cause))
+
+
+async def born(client: Redis, *groups: str, shards: int = 1) -> None:
+    """Make a Redis as programs leave it where these groups once worked."""
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", shards)
+    for shard in range(shards):
+        for group in groups:
+            await client.execute_command("HSET", Keys(shard).groups, group, "0")
+
+
+async def lay(client: Redis, *letters: Letter, shards: int = 1) -> None:
+    """Put letters where they would lie."""
+    calls = [restore(Keys(shard_of(each.webhook_id, shards)), each.webhook_id, each) for each in letters]
+    for i in range(0, len(calls), 1000):
+        assert all(result == 1 for result in await scripts.run_all(client, calls[i : i + 1000]))
+
+
+async def opened(client: Redis) -> DeadLetters:
+    """The tools' view of what is there."""
+    return await DeadLetters.open(client, 1)
+
+
+async def keys_left(client: Redis, pattern: str = "*:dead:*") -> list[bytes]:
+    """The keys that match."""
+    return sorted(await client.execute_command("KEYS", f"hookbus:{pattern}"))

@@ -1,0 +1,203 @@
+"""`hookbus-worker dlq` from outside: what moves letters, and what happens when it is stopped or killed amid that."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shared import entry
+from shared.keys import Keys
+from tests.programs import BIN, ROOT, Program
+from tests.wait import until
+from tests.worker.commands import environment, objects, succeeded, worker
+from tests.worker.dead import DIED_MS, born, lay, letter
+
+KEYS = Keys(0)
+STREAM = KEYS.redelivery("response.completed", "billing")
+
+
+async def dead_names(client) -> list[str]:
+    return [name.decode() for name in await client.execute_command("ZRANGE", KEYS.dead("billing"), 0, -1)]
+
+
+async def moved_names(client) -> list[str]:
+    return [entry.parse(fields).webhook_id for _, fields in await client.execute_command("XRANGE", STREAM, "-", "+")]
+
+
+async def test_a_redrive_moves_what_matches_and_says_how_many(client, redis_url):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
+    before = await dead_names(client)
+    text = succeeded(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--dry-run")
+    assert text.endswith("would redrive 2 dead letters, each into the group it died in\n")
+    (found,) = objects(redis_url, "dlq", "redrive", "--all", "--dry-run", "--json")
+    assert found == {"dry_run": True, "matching": 3, "redriven": 0, "gone": 0, "interrupted": False}
+    assert (await dead_names(client), await moved_names(client)) == (before, [])
+    (found,) = objects(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--json")
+    assert found == {"dry_run": False, "matching": 2, "redriven": 2, "gone": 0, "interrupted": False}
+    assert (await dead_names(client), sorted(await moved_names(client))) == (["wh_3"], ["wh_1", "wh_2"])
+    assert succeeded(redis_url, "dlq", "redrive", "--id", "wh_3") == "1 dead letter redriven\n"
+
+
+async def test_a_discard_without_anybody_to_ask_needs_yes(client, redis_url):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"), letter("wh_2"))
+    found = worker(redis_url, "dlq", "discard", "--all", given=b"y\n")
+    assert found.returncode == 2
+    assert b"--yes" in found.stderr
+    assert succeeded(redis_url, "dlq", "discard", "--all", "--dry-run").endswith(
+        "would discard 2 dead letters for good\n"
+    )
+    assert await dead_names(client) == ["wh_1", "wh_2"]
+    (found,) = objects(redis_url, "dlq", "discard", "--all", "--yes", "--json")
+    assert found == {"dry_run": False, "matching": 2, "discarded": 2, "gone": 0, "interrupted": False}
+    assert await client.execute_command("KEYS", "*dead*") == []
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 1), (b"\n", 1, 1), (b"y\n", 0, 0), (b"\x03", 130, 1)])
+async def test_a_discard_on_a_terminal_asks_and_heeds_the_answer(client, redis_url, answer, code, left):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"))
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [str(BIN / "hookbus-worker"), "dlq", "discard", "--all"],
+            cwd=ROOT,
+            env=environment(redis_url),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 1000)
+        assert b"discard 1 dead letter for good?" in shown
+        if answer == b"\x03":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(ours, answer)
+        assert process.wait(20) == code
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert len(await dead_names(client)) == left
+
+
+async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exactly_one_place(client, redis_url):
+    names = [f"wh_{i:05}" for i in range(10_000)]
+    await born(client, "billing")
+    await lay(client, *(letter(name, died_at_ms=DIED_MS + i) for i, name in enumerate(names)))
+    with Program("hookbus-worker", "dlq", "redrive", "--all", redis_url=redis_url) as redrive:
+        await until(lambda: client.execute_command("XLEN", STREAM))
+        assert await redrive.end(signal.SIGKILL) == -signal.SIGKILL
+    await until_alone(client)
+    dead, moved = await dead_names(client), await moved_names(client)
+    assert dead, "it was done before it was killed"
+    assert moved, "it was killed before it began"
+    assert sorted(dead + moved) == names
+    for index in (KEYS.dead_data("billing"), KEYS.dead_fingerprint("billing", letter().fingerprint)):
+        kind = await client.execute_command("TYPE", index)
+        listed = await client.execute_command(*(("HKEYS", index) if kind == b"hash" else ("ZRANGE", index, 0, -1)))
+        assert sorted(name.decode() for name in listed) == sorted(dead)
+
+
+async def until_alone(client):
+    """What the killed one had sent may still be running."""
+
+    async def is_alone() -> bool:
+        return b"name=hookbus-worker:dlq" not in await client.execute_command("CLIENT", "LIST")
+
+    await until(is_alone)
+
+
+async def test_ctrl_c_stops_a_redrive_between_batches_and_it_says_how_many_went(client, redis_url):
+    names = [f"wh_{i:04}" for i in range(500)]
+    await born(client, "billing")
+    await lay(client, *(letter(name) for name in names))
+    with Program("hookbus-worker", "dlq", "redrive", "--all", "--rate", "20", "--json", redis_url=redis_url) as redrive:
+        await until(lambda: client.execute_command("XLEN", STREAM))
+        assert await redrive.end(signal.SIGINT) == 130
+        (told,) = redrive.lines
+    dead, moved = await dead_names(client), await moved_names(client)
+    assert (told["redriven"], told["matching"], told["interrupted"]) == (len(moved), 500, True)
+    assert 0 < len(moved) < 500
+    assert sorted(dead + moved) == names
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_what_is_exported_and_imported_is_byte_for_byte_the_same(client, redis_url, tmp_path: Path, shards):
+    await born(client, "billing", "phone", shards=shards)
+    await lay(
+        client,
+        letter("wh_1", body=bytes(range(256))),
+        letter("wh_2", body="é\u2028\x00\n".encode(), message="two\nlines \x1b", died_at_ms=DIED_MS + 1),
+        letter("wh_3", body=b"", group="phone", history=(), traceparent="", frame=""),
+        shards=shards,
+    )
+    before = await everything(client)
+    exported = succeeded(redis_url, "dlq", "export").encode()
+    file = tmp_path / "letters.jsonl"
+    assert succeeded(redis_url, "dlq", "export", "--file", str(file)) == ""
+    assert file.read_bytes() == exported
+    succeeded(redis_url, "dlq", "discard", "--all", "--yes")
+    assert await client.execute_command("KEYS", "*dead*") == []
+    assert succeeded(redis_url, "dlq", "import", str(file)) == "3 dead letters imported, 0 already there\n"
+    assert await everything(client) == before
+    # Again, and from standard input: nothing is doubled.
+    assert objects(redis_url, "dlq", "import", "--json", given=exported) == [{"imported": 0, "already_there": 3}]
+    assert await everything(client) == before
+
+
+async def everything(client) -> dict[bytes, object]:
+    """All that is kept of dead letters."""
+    found: dict[bytes, object] = {}
+    for key in sorted(await client.execute_command("KEYS", "*dead*")):
+        if await client.execute_command("TYPE", key) == b"hash":
+            flat = await client.execute_command("HGETALL", key)
+            found[key] = dict(zip(flat[::2], flat[1::2], strict=True))
+        else:
+            found[key] = await client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES")
+    return found
+
+
+async def test_export_takes_what_matches_the_oldest_first(client, redis_url):
+    await born(client, "billing")
+    await lay(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS - i) for i in range(4)), letter("wh_r", reason="rejected"))
+    found = [each["letter"] for each in objects(redis_url, "dlq", "export", "--reason", "attempts_exhausted")]
+    assert found == ["wh_3", "wh_2", "wh_1", "wh_0"]
+    assert len(await dead_names(client)) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [({"died_at_ms": "soon"}, "died_at_ms"), ({"group": "nix"}, "no group nix; there are: billing")],
+)
+async def test_an_import_stops_at_a_bad_line_and_says_what_is_in(client, redis_url, changes, problem):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"))
+    good = json.loads(succeeded(redis_url, "dlq", "export"))
+    lines = [good | {"letter": f"wh_{i}", "webhook_id": f"wh_{i}"} for i in (1, 2, 3)] + [good | changes, good]
+    found = worker(redis_url, "dlq", "import", given="\n".join(map(json.dumps, lines)).encode())
+    assert found.returncode == 1
+    text = found.stderr.decode()
+    assert text.startswith("hookbus-worker: -, line 4: ")
+    assert problem in text
+    assert text.endswith("; before it, 2 dead letters imported, 1 already there\n")
+    assert await dead_names(client) == ["wh_1", "wh_2", "wh_3"]
+
+
+async def test_with_memory_full_an_import_says_what_is_in(client, redis_url):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"))
+    line = succeeded(redis_url, "dlq", "export").encode()
+    succeeded(redis_url, "dlq", "discard", "--all", "--yes")
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    found = worker(redis_url, "dlq", "import", given=line)
+    assert found.returncode == 1
+    assert b"maxmemory" in found.stderr
+    assert await dead_names(client) == []

@@ -1,0 +1,179 @@
+"""`hookbus-worker dlq` from outside: what looks."""
+
+import subprocess
+
+import pytest
+
+from shared.entry import Failure
+from tests.programs import BIN, ROOT
+from tests.worker.commands import environment, objects, succeeded, worker
+from tests.worker.dead import DIED_MS, born, lay, letter
+
+LONG = "wh_" + "0123456789abcdef" * 2
+SUMMARY = [
+    "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
+    "message", "frame", "fingerprint", "attempts",
+]  # fmt: skip
+
+
+async def test_a_list_is_readable_at_80_columns_with_ids_whole_and_says_how_many_more(client, redis_url):
+    await born(client, "billing")
+    message = "a text much too long to stand in a line of eighty characters without being cut"
+    await lay(client, *(letter(f"{LONG}{i}", died_at_ms=DIED_MS + i, message=message) for i in range(3)))
+    lines = succeeded(redis_url, "dlq", "list", "--limit", "2").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("wh_")] == [f"{LONG}2", f"{LONG}1"]
+    assert all("billing · response.completed" in line and "ValueError: a text" in line for line in (lines[2], lines[4]))
+    assert lines[-1] == "2 dead letters shown, 1 more; all: --limit 3"
+
+
+async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"), letter("wh_2", died_at_ms=DIED_MS + 1, reason="rejected"))
+    found = objects(redis_url, "dlq", "list", "--json", "--limit", "5")
+    assert [each["letter"] for each in found] == ["wh_2", "wh_1"]
+    assert all(list(each) == SUMMARY for each in found)
+    (group,) = objects(redis_url, "dlq", "groups", "--json", "--reason", "rejected")
+    assert group == {
+        "fingerprint": letter(reason="rejected").fingerprint,
+        "group": "billing",
+        "count": 1,
+        "type": "response.completed",
+        "reason": "rejected",
+        "error_class": "ValueError",
+        "frame": "handlers.py:record",
+        "message": "no such customer",
+        "first_died_at_ms": DIED_MS + 1,
+        "last_died_at_ms": DIED_MS + 1,
+    }
+    (whole,) = objects(redis_url, "dlq", "show", "wh_1", "--json")
+    assert list(whole) == [*SUMMARY, "traceback", "history", "traceparent", "body"]
+
+
+async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
+    await born(client, "billing", "phone")
+    await lay(
+        client,
+        letter("wh_1", type="batch.failed"),
+        letter("wh_2", group="phone", died_at_ms=DIED_MS + 86_400_000),
+        letter("wh_3", reason="rejected"),
+    )
+
+    def names(*args: str) -> list[str]:
+        return [each["letter"] for each in objects(redis_url, "dlq", "list", "--json", *args)]
+
+    assert names("--group", "phone") == ["wh_2"]
+    assert names("--type", "batch.*", "--type", "nothing", "--since", "2023-11-14") == ["wh_1"]
+    assert names("--reason", "rejected", "--until", "2023-11-15") == ["wh_3"]
+    assert names("--id", "wh_1", "--id", "wh_2", "--until", "1h") == ["wh_2", "wh_1"]
+    assert names("--fingerprint", letter(reason="rejected").fingerprint.upper()) == ["wh_3"]
+
+
+async def test_show_tells_everything_and_sets_json_bodies_out(client, redis_url):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"))
+    text = succeeded(redis_url, "dlq", "show", "wh_1")
+    for part in (
+        "billing",
+        "2023-11-14 22:13:20.000Z",
+        "attempts_exhausted, 20 attempts",
+        "ValueError: no such customer",
+        "handlers.py:record",
+        letter().fingerprint,
+        "host.1.abcd",
+        "1.5s",
+        "Traceback (most recent call last):",
+        '\n  "type": "response.completed"\n',
+    ):
+        assert part in text
+    assert succeeded(redis_url, "dlq", "groups").splitlines()[1].split()[:2] == ["1", letter().fingerprint]
+
+
+@pytest.mark.parametrize("body", [b"\x00\xff\r\n", b'{"a": 1}\n', b"", b"[" * 5000])
+async def test_show_body_writes_the_exact_bytes(client, redis_url, body):
+    await born(client, "billing")
+    await lay(client, letter("wh_1", body=body))
+    assert worker(redis_url, "dlq", "show", "wh_1", "--body").stdout == body
+    assert f"body, {len(body):,} bytes" in succeeded(redis_url, "dlq", "show", "wh_1")
+
+
+async def test_show_asks_which_group_when_several_have_the_letter(client, redis_url):
+    await born(client, "billing", "phone")
+    await lay(client, letter("wh_1"), letter("wh_1", group="phone"))
+    found = worker(redis_url, "dlq", "show", "wh_1")
+    assert found.returncode == 1
+    assert b"wh_1 is a dead letter of several groups: billing, phone; choose one with --group" in found.stderr
+    assert objects(redis_url, "dlq", "show", "wh_1", "--group", "phone", "--json")[0]["group"] == "phone"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (["list", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
+        (["groups", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
+        (["redrive", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
+        (["export", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
+        (["show", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
+        (["redrive", "--id", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
+        (["list", "--reason", "bored"], 2, "'bored' is none of attempts_exhausted"),
+        (["list", "--since", "yesterday"], 2, "neither an age like 15m"),
+        (["redrive"], 2, "--all"),
+        (["discard", "--yes"], 2, "--all"),
+        (["redrive", "--all", "--rate", "nan"], 2, "--rate"),
+        (["import", "no/such/file"], 1, "hookbus-worker: no/such/file: No such file or directory\n"),
+    ],
+)
+async def test_a_slip_is_told_in_a_line_with_its_exit_code(client, redis_url, args, code, text):
+    await born(client, "billing", "phone")
+    found = worker(redis_url, "dlq", *args)
+    assert (found.returncode, found.stdout) == (code, b"")
+    assert text in found.stderr.decode() if code == 2 else found.stderr.decode() == text
+
+
+def test_a_redis_that_is_away_is_told_in_a_line():
+    for args in (("dlq", "list"), ("status",), ("dlq", "redrive", "--all")):
+        found = worker("unix:///nowhere.sock", *args)
+        assert found.returncode == 1
+        assert found.stderr.startswith(b"hookbus-worker: Redis: ")
+        assert found.stderr.count(b"\n") == 1
+
+
+def test_a_bad_configuration_is_told_by_its_key():
+    found = worker("http://nowhere", "dlq", "list")
+    assert (found.returncode, found.stderr[:27]) == (78, b"hookbus-worker: redis_url: ")
+
+
+async def test_nothing_dead_is_said_in_words(client, redis_url):
+    assert succeeded(redis_url, "dlq", "list") == "no dead letters\n"
+    assert succeeded(redis_url, "dlq", "groups") == "no dead letters\n"
+    assert succeeded(redis_url, "dlq", "redrive", "--all") == "no dead letters match\n"
+
+
+async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_url):
+    await born(client, "billing")
+    evil = "\x1b[2J\x9b31m\u202e[bold]x[/bold]\x07"
+    history = (Failure(1, DIED_MS, 1, evil, evil),)
+    await lay(client, letter("wh_1", message=evil, traceback=evil, body=evil.encode(), frame=evil, history=history))
+    for args in (("list",), ("groups",), ("show", "wh_1")):
+        text = succeeded(redis_url, "dlq", *args, FORCE_COLOR="", COLUMNS="200")
+        assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(text)
+        assert r"\x1b[2J" in text
+        assert "[bold]x[/bold]" in text
+
+
+async def test_a_reader_that_leaves_early_ends_the_export_quietly(client, redis_url):
+    await born(client, "billing")
+    await lay(client, *(letter(f"wh_{i}", body=b"x" * 2000) for i in range(500)))
+    with subprocess.Popen(
+        [str(BIN / "hookbus-worker"), "dlq", "export"],
+        cwd=ROOT,
+        env=environment(redis_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"letter":"wh_')
+        process.stdout.close()
+        assert process.wait(20) == 1
+        assert b"Traceback" not in process.stderr.read()

@@ -1,0 +1,81 @@
+import pytest
+
+from shared import entry
+from shared.entry import Entry, Failure
+from worker import letter, outcome
+from worker.delivery import Delivery, Held
+from worker.outcome import Bury, Cause
+from worker.retry import Retry
+
+FAILURE = Failure(2, 1_700_000_000_000, 15, "host.1.abcd", "ValueError: no")
+ENTRY = Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 2, (FAILURE,))
+
+
+def held() -> Held:
+    delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 2, ENTRY.received_at_ms, ENTRY.body)
+    return Held("hookbus:{0}:stream:batch.failed", b"5-0", False, ENTRY, delivery)
+
+
+def written(cause: Cause) -> letter.Letter:
+    return letter.write(held(), Bury("rejected", cause), (FAILURE,), 1_700_000_000_000)
+
+
+def test_a_letter_holds_everything_known_of_its_delivery_and_its_end():
+    assert written(Cause("Reject", "why", "Traceback …", "handlers.py:record")) == letter.Letter(
+        type="batch.failed",
+        group="billing",
+        webhook_id="wh_1",
+        source="openai",
+        received_at_ms=1_600_000_000_000,
+        died_at_ms=1_700_000_000_000,
+        reason="rejected",
+        error_class="Reject",
+        message="why",
+        traceback="Traceback …",
+        frame="handlers.py:record",
+        fingerprint=letter.fingerprint("Reject", "handlers.py:record", "batch.failed", "rejected"),
+        attempts=2,
+        history=(FAILURE,),
+        body=b"\x00\xffbody",
+        traceparent="00-trace-01",
+    )
+
+
+def test_a_letter_and_its_kind_come_out_of_their_packing_unchanged():
+    record = written(Cause("Reject", "why", "Traceback …", "handlers.py:record"))
+    assert letter.decode(letter.encode(record)) == record
+    assert letter.decode_kind(letter.encode(record.kind)) == record.kind
+
+
+def test_the_event_in_a_letter_is_as_it_was_stored_but_at_its_first_attempt():
+    again = entry.parse(entry.redelivery_fields(written(Cause("Reject", "why")).entry(), 1, (FAILURE,)))
+    assert again == Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 1, (FAILURE,))
+
+
+def test_letters_of_one_cause_share_a_fingerprint_whatever_their_messages():
+    one = written(Cause("ValueError", "no customer 1", "line 7", "handlers.py:record"))
+    other = written(Cause("ValueError", "no customer 2", "line 8", "handlers.py:record"))
+    assert one.fingerprint == other.fingerprint
+    assert len(one.fingerprint) == 10
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("KeyError", "handlers.py:record", "batch.failed", "rejected"),
+        ("ValueError", "handlers.py:answer", "batch.failed", "rejected"),
+        ("ValueError", "handlers.py:record", "batch.expired", "rejected"),
+        ("ValueError", "handlers.py:record", "batch.failed", "attempts_exhausted"),
+    ],
+)
+def test_a_fingerprint_tells_class_frame_type_and_reason_apart(other):
+    assert letter.fingerprint(*other) != letter.fingerprint(
+        "ValueError", "handlers.py:record", "batch.failed", "rejected"
+    )
+
+
+def test_an_error_text_that_utf8_can_not_hold_is_written_all_the_same():
+    bury = outcome.failed(ValueError("half of a pair: \ud83d"), 1, Retry(attempts=1))
+    assert isinstance(bury, Bury)
+    record = letter.write(held(), bury, (), 1_700_000_000_000)
+    assert letter.decode(letter.encode(record)).message == r"half of a pair: \ud83d"

@@ -1,0 +1,150 @@
+import time
+
+import pytest
+
+from shared.keys import HANDOVER, Keys
+from tests.worker.dead import born, lay, letter
+from worker import status
+from worker.groups import Membership
+from worker.status import MOST_COUNTED, GroupStatus, Status, TypeStatus
+
+KEYS = Keys(0)
+TYPE = "response.completed"
+MAIN = KEYS.stream(TYPE)
+OWN = KEYS.redelivery(TYPE, "billing")
+
+
+async def add(client, stream: str, count: int = 1, age_s: float = 0, types: str = KEYS.types, event_type: str = TYPE):
+    """Store events that came that long ago."""
+    ms = int((time.time() - age_s) * 1000)
+    for i in range(count):
+        fields = ("id", f"wh_{i}", "src", "openai", "at", ms, "body", "{}")
+        await client.execute_command("XADD", stream, f"{ms}-*", *fields)
+    await client.execute_command("SADD", types, event_type)
+
+
+async def read(client, stream: str, count: int) -> list[bytes]:
+    reply = await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "COUNT", count, "STREAMS", stream, ">")
+    return [entry_id for entry_id, _ in reply[0][1]]
+
+
+async def lag(client, stream: str):
+    (flat,) = await client.execute_command("XINFO", "GROUPS", stream)
+    return dict(zip(flat[::2], flat[1::2], strict=True))[b"lag"]
+
+
+async def types_of(client, group: str = "billing") -> dict[str, TypeStatus]:
+    return (await status.look(client, 1)).groups[group].types
+
+
+async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client):
+    await born(client, shards=2)
+    for shard in (Keys(0), Keys(1)):
+        await Membership(client, shard, "billing", "earliest").join([TYPE, "batch.failed"])
+        await add(client, shard.stream(TYPE), 5, age_s=100, types=shard.types)
+        await add(client, shard.redelivery(TYPE, "billing"), 3, age_s=50, types=shard.types)
+    await read(client, MAIN, 2)
+    await read(client, OWN, 1)
+    found = await status.look(client, 1)
+    assert (found.shards, found.orphans) == (2, {})
+    (entry,) = found.groups["billing"].types.values()
+    assert (entry.backlog, entry.in_flight) == (2 * 8 - 3, 3)
+    assert 100 <= entry.oldest_age_s < 200
+
+
+@pytest.mark.parametrize(
+    ("read_count", "ack_count", "oldest"),
+    [(0, 0, 300), (1, 0, 300), (1, 1, 200), (2, 1, 200), (2, 2, 100), (3, 3, None)],
+)
+async def test_the_oldest_is_whichever_waits_longest_in_hand_or_undelivered(client, read_count, ack_count, oldest):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    for age_s in (300, 200, 100):
+        await add(client, MAIN, age_s=age_s)
+    ids = await read(client, MAIN, read_count) if read_count else []
+    if ack_count:
+        await client.execute_command("XACK", MAIN, "billing", *ids[:ack_count])
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.in_flight) == (3 - read_count, read_count - ack_count)
+    assert entry.oldest_age_s == (None if oldest is None else pytest.approx(oldest, abs=30))
+
+
+async def test_redeliveries_are_counted_where_redis_has_lost_count(client):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await add(client, OWN, 3, age_s=60)
+    ids = await read(client, OWN, 3)
+    await client.execute_command("XACK", OWN, "billing", ids[2])
+    await client.execute_command("XDEL", OWN, ids[2])
+    await add(client, OWN, 2)
+    assert await lag(client, OWN) is None
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.in_flight) == (2, 2)
+    assert 60 <= entry.oldest_age_s < 120
+
+
+async def test_a_group_that_started_amid_a_stream_is_counted_where_redis_can_not(client):
+    await born(client, "billing")
+    for age_s in (300, 200, 100):
+        await add(client, MAIN, 2, age_s=age_s)
+    await client.execute_command("XGROUP", "CREATE", MAIN, "billing", f"{int((time.time() - 250) * 1000)}-0")
+    assert await lag(client, MAIN) is None
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.in_flight) == (4, 0)
+    assert 200 <= entry.oldest_age_s < 250
+
+
+async def test_a_count_that_was_cut_short_says_so(client):
+    await born(client, "billing")
+    for age_s in (300, 100):
+        await add(client, MAIN, MOST_COUNTED + 1, age_s=age_s)
+    await client.execute_command("XGROUP", "CREATE", MAIN, "billing", f"{int((time.time() - 250) * 1000)}-0")
+    assert await lag(client, MAIN) is None
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.backlog_is_minimum) == (MOST_COUNTED, True)
+
+
+async def test_redeliveries_without_a_group_on_their_stream_are_backlog_all_the_same(client):
+    await born(client, "billing")
+    await add(client, OWN, 2, age_s=10)
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.in_flight) == (2, 0)
+    assert entry.oldest_age_s >= 10
+
+
+async def test_types_that_were_seen_have_a_row_and_others_have_none(client):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed", "batch.expired"])
+    await add(client, MAIN)
+    ids = await read(client, MAIN, 1)
+    await client.execute_command("XACK", MAIN, "billing", *ids)
+    assert await types_of(client) == {TYPE: TypeStatus(0, 0, None)}
+
+
+async def test_what_no_group_reads_is_an_orphan(client):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await add(client, KEYS.stream("odd.type"), 3, event_type="odd.type")
+    found = await status.look(client, 1)
+    assert found.orphans == {"odd.type": 3}
+    assert found.groups["billing"].types == {}
+
+
+async def test_a_group_tells_who_works_what_waits_what_died_and_what_was_lost(client):
+    await born(client, "billing", "phone", shards=2)
+    for shard in (Keys(0), Keys(1)):
+        for name in ("alive", "gone", HANDOVER):
+            await client.execute_command("HSET", shard.consumers("billing"), name, "{}")
+        await client.execute_command("SET", shard.alive("alive"), 1)
+    await client.execute_command("ZADD", Keys(0).delayed("billing"), 7000, "a", 5000, "b")
+    await client.execute_command("ZADD", Keys(1).delayed("billing"), 6000, "c")
+    await client.execute_command("HSET", KEYS.losses, "billing", 2)
+    await lay(client, *(letter(f"wh_{i}") for i in range(9)), shards=2)
+    found = await status.look(client, 1)
+    expected = GroupStatus(consumers_alive=1, consumers=2, delayed=3, next_due_ms=5000, dead=9, losses=2)
+    assert found.groups == {"billing": expected, "phone": GroupStatus()}
+
+
+async def test_an_unused_redis_is_empty_and_stays_empty(client):
+    assert await status.look(client, 4) == Status()
+    assert await client.execute_command("DBSIZE") == 0
