@@ -1,9 +1,10 @@
-import msgspec
+import json
 
 from deploy.local import demo_plan
 from deploy.local.demo_book import Note, digest
 from deploy.local.demo_ledger import Ledger
 from ingest.send import Answer
+from tests.programs import ROOT
 
 BODY = b'{"type": "response.completed"}'
 
@@ -76,4 +77,11 @@ def test_the_plan_says_what_the_issue_asks_for():
     assert len(demo_plan.TYPES) == 34
     assert wanted.accepted == 34 + 1 + 1 + 1 + 2, "each type, an unknown one, the real one, the long one, two broken"
     assert wanted.lost == 0
-    assert msgspec.json.decode(demo_plan.REAL_BODY)["type"] == demo_plan.REAL_TYPE
+
+
+def test_the_real_delivery_is_the_published_one_to_the_byte():
+    vectors = json.loads((ROOT / "tests/data/signature_vectors.json").read_bytes())
+    (real,) = (vector for vector in vectors if vector["name"] == "openai_real_event_valid")
+    assert real["body"].encode() == demo_plan.REAL_BODY
+    assert real["headers"]["webhook-id"] == demo_plan.REAL_ID
+    assert json.loads(demo_plan.REAL_BODY)["type"] == demo_plan.REAL_TYPE
