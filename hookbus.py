@@ -5,6 +5,7 @@ found first on `sys.path`, would be imported in its place and fail far from the 
 here, in a module whose name nobody else uses, and look before they import.
 """
 
+import importlib
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent
 PACKAGES = ("ingest", "worker", "shared")
 EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
 
 
 def shadows(folders: list[str] | None = None) -> list[str]:
@@ -40,9 +42,10 @@ def _start(program: str) -> None:
         print(f"hookbus-{program}: {problem}", file=sys.stderr)
     if problems:
         sys.exit(EXIT_CONFIG)
-    import importlib
-
-    importlib.import_module(f"{program}.__main__").main()
+    try:
+        importlib.import_module(f"{program}.__main__").main()
+    except KeyboardInterrupt:  # while it was still importing; later the programs see to it themselves
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def ingest() -> None:
