@@ -76,15 +76,15 @@ class _Place:
             return max(0, self.length - self.pending)
         return self.lag
 
-    def commands(self) -> tuple[Command, Command]:
-        """What finds its oldest pending entry, and its first undelivered ones."""
-        count = 1 if self.backlog is not None else MOST_COUNTED
-        return (
-            ("XPENDING", self.stream, self.group) if self.pending else ("ECHO", ""),
-            ("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count)
-            if self.backlog != 0
-            else ("ECHO", ""),
-        )
+    def commands(self) -> list[Command]:
+        """What finds its oldest pending entry, if any, and its first undelivered ones, if any."""
+        commands: list[Command] = []
+        if self.pending:
+            commands.append(("XPENDING", self.stream, self.group))
+        if self.backlog != 0:
+            count = MOST_COUNTED if self.backlog is None else 1
+            commands.append(("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count))
+        return commands
 
 
 async def look(client: Redis, configured_shards: int) -> Status:
@@ -133,8 +133,8 @@ async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status)
             entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
         consumers[group] |= {name.decode() for name in names} - {HANDOVER}
     every = sorted(set().union(*consumers.values()))
-    signs = await ask_all(client, [("EXISTS", *(shard.alive(name) for shard in shards)) for name in every])
-    alive = {name for name, sign in zip(every, signs, strict=True) if sign}
+    signs = await ask_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in every])
+    alive = {name for name, sign in zip(every * len(shards), signs, strict=True) if sign}
     for group, members in consumers.items():
         status.groups[group].consumers = len(members)
         status.groups[group].consumers_alive = len(members & alive)
@@ -182,9 +182,12 @@ def _places(stream: str, event_type: str, own: str, length: int, groups: Sequenc
 
 
 async def _add_places(client: Redis, places: Sequence[_Place], status: Status, seen: set[str], now_ms: int) -> None:
-    replies = await ask_all(client, [command for place in places for command in place.commands()])
-    for i, place in enumerate(places):
-        pending, first = replies[2 * i : 2 * i + 2]
+    replies = await ask_all(client, [command for place in places for command in place.commands()], raises=False)
+    # A group may have vanished since its place was read; what can't be told of it is left out.
+    told = iter([() if isinstance(reply, Exception) else reply for reply in replies])
+    for place in places:
+        pending = next(told) if place.pending else ()
+        first = next(told) if place.backlog != 0 else ()
         backlog = place.backlog if place.backlog is not None else len(first)
         group = status.groups.setdefault(place.group, GroupStatus())
         if not (backlog or place.pending or (place.event_type in seen and not place.is_own)):
@@ -194,9 +197,10 @@ async def _add_places(client: Redis, places: Sequence[_Place], status: Status, s
         entry.in_flight += place.pending
         if place.backlog is None and backlog >= MOST_COUNTED:
             entry.backlog_is_minimum = True
-        for oldest in ([pending[1]] if place.pending and pending[1] else []) + [item[0] for item in first[:1]]:
-            age_s = max(0.0, round((now_ms - int(oldest.partition(b"-")[0])) / 1000, 3))
-            entry.oldest_age_s = age_s if entry.oldest_age_s is None else max(age_s, entry.oldest_age_s)
+        for oldest in (*pending[1:2], *(entry_id for entry_id, _ in first[:1])):
+            if oldest is not None:
+                age_s = max(0.0, round((now_ms - int(oldest.partition(b"-")[0])) / 1000, 3))
+                entry.oldest_age_s = age_s if entry.oldest_age_s is None else max(age_s, entry.oldest_age_s)
 
 
 def _decoded(replies: Sequence[Sequence[bytes]]) -> set[str]:

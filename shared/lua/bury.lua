@@ -21,7 +21,7 @@ local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[
 if #mine == 0 then return 0 end
 local letter = ARGV[5]
 -- The same webhook-id can die again: replayed, or sent by two sources. Both letters are kept.
-if redis.call('HEXISTS', KEYS[3], letter) == 1 then letter = letter .. '~' .. ARGV[3] end
+while redis.call('HEXISTS', KEYS[3], letter) == 1 do letter = letter .. '~' .. ARGV[3] end
 redis.call('HSET', KEYS[3], letter, ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[6], letter)
 redis.call('ZADD', KEYS[4], ARGV[6], letter)

@@ -124,15 +124,24 @@ async def test_the_same_webhook_id_dead_twice_is_two_letters_and_each_can_be_nam
     assert await names(store, Filter(names=(second,))) == [second]
 
 
-async def _burial(client, keys: Keys) -> tuple[Held, scripts.Call]:
+async def test_no_burial_overwrites_a_letter_even_one_whose_webhook_id_looks_like_a_later_name(client):
+    await born(client, "billing")
+    await lay(client, letter("wh_1"), letter("wh_1~7-0"))
+    _, call = await _burial(client, Keys(0), "7-0")
+    assert await scripts.run(client, call) == 1
+    assert sorted(await names(await opened(client))) == ["wh_1", "wh_1~7-0", "wh_1~7-0~7-0"]
+
+
+async def _burial(client, keys: Keys, entry_id: str = "*") -> tuple[Held, scripts.Call]:
     """A delivery pending with consumer `c`, and the call that buries it."""
     stream = keys.stream("batch.failed")
     entry = Entry("wh_1", "openai", DIED_MS - 1000, b"{}")
     await Membership(client, keys, "billing", "earliest").join(["batch.failed"])
-    entry_id = await client.execute_command("XADD", stream, "*", "id", "wh_1", "src", "openai", "at", 1, "body", "{}")
+    fields = ("id", "wh_1", "src", "openai", "at", 1, "body", "{}")
+    found = await client.execute_command("XADD", stream, entry_id, *fields)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 1, entry.received_at_ms, entry.body)
-    held = Held(stream, entry_id, False, entry, delivery)
+    held = Held(stream, found, False, entry, delivery)
     bury = Bury("rejected", Cause("Reject", "why", "", "handlers.py:record"))
     return held, Settlement(held, bury, Slots(1), keys, 0.1, DIED_MS).call("c")
 

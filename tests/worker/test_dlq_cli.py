@@ -89,7 +89,7 @@ async def test_show_tells_everything_and_sets_json_bodies_out(client, redis_url)
     assert succeeded(redis_url, "dlq", "groups").splitlines()[1].split()[:2] == ["1", letter().fingerprint]
 
 
-@pytest.mark.parametrize("body", [b"\x00\xff\r\n", b'{"a": 1}\n', b"", b"[" * 5000])
+@pytest.mark.parametrize("body", [b"\x00\xff\r\n", b"", b"[" * 5000])
 async def test_show_body_writes_the_exact_bytes(client, redis_url, body):
     await born(client, "billing")
     await lay(client, letter("wh_1", body=body))
@@ -110,8 +110,6 @@ async def test_show_asks_which_group_when_several_have_the_letter(client, redis_
     ("args", "code", "text"),
     [
         (["list", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
-        (["groups", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
-        (["redrive", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
         (["export", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
         (["show", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
         (["redrive", "--id", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
