@@ -1,0 +1,190 @@
+"""Parts of a worker, put together for tests: routes, deliveries, and what a consumer reads."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared.clock import now_ms
+from shared.connection import connect
+from shared.entry import Entry, redelivery_fields
+from shared.keys import Keys
+from tests.programs import event_body
+from worker.app import App
+from worker.delivery import Delivery, Held
+from worker.groups import Membership
+from worker.process import Caller
+from worker.read import Reader, hold
+from worker.routes import Route, build
+from worker.settle import Settler
+from worker.slots import Gate, Slots
+from worker.subscriber import Subscriber
+
+KEYS = Keys(0)
+GROUP = "billing"
+TYPE = "response.completed"
+STREAM = KEYS.stream(TYPE)
+OWN_STREAM = KEYS.redelivery(TYPE, GROUP)
+
+
+def a_route(handler: Callable[..., Any], pattern: str = TYPE, **options: Any) -> Route:
+    """The route of a handler; `options` as for `App.on`."""
+    app = App(GROUP)
+    app.on(pattern, **options)(handler)
+    return build([app], 30.0)[0].routes[0]
+
+
+def a_delivery(event_type: str = TYPE, **changes: Any) -> Delivery:
+    """A delivery as `read` makes it."""
+    known = {
+        "webhook_id": "wh_1",
+        "source": "openai",
+        "type": event_type,
+        "group": GROUP,
+        "attempt": 1,
+        "received_at_ms": now_ms(),
+        "body": event_body(event_type),
+    }
+    return Delivery(**known | changes)
+
+
+def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> Held:
+    """A delivery in hand; `number` makes its entry id."""
+    entry = Entry(name, "openai", now_ms(), event_body())
+    delivery = a_delivery(webhook_id=name)
+    return Held(**{"stream": STREAM, "entry_id": b"%d-0" % number, "is_own_stream": False} | changes,
+                entry=entry, delivery=delivery)  # fmt: skip
+
+
+async def join(client: Redis, *types: str, group: str = GROUP) -> Membership:
+    """The group on the streams of some types."""
+    membership = Membership(client, KEYS, group, "earliest")
+    await membership.join(types or [TYPE])
+    return membership
+
+
+async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: str = "*", **data: Any) -> list[bytes]:
+    """Store events as ingest does; their entry ids."""
+    await client.execute_command("SADD", KEYS.types, event_type)
+    return [
+        await client.execute_command(
+            *("XADD", KEYS.stream(event_type), entry_id, "id", name, "src", "openai"),
+            *("at", now_ms(), "body", event_body(event_type, **data)),
+        )
+        for name in names
+    ]
+
+
+async def redeliver(client: Redis, *names: str, attempt: int = 2) -> list[bytes]:
+    """Put redeliveries into the group's own stream."""
+    return [
+        await client.execute_command(
+            "XADD", OWN_STREAM, "*", *redelivery_fields(Entry(name, "openai", now_ms(), event_body()), attempt, ())
+        )
+        for name in names
+    ]
+
+
+async def take(client: Redis, consumer: str, count: int = 100, *, own: bool = False, group: str = GROUP) -> list[Held]:
+    """Read as a consumer, of the events or of the group's redeliveries."""
+    stream = OWN_STREAM if own else STREAM
+    reply = await client.execute_command("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">")
+    entries = reply[0][1] if reply else []
+    return [hold(stream, TYPE, own, group, entry_id, fields) for entry_id, fields in entries]
+
+
+async def pending(client: Redis, *, own: bool = False, consumer: str = "", group: str = GROUP) -> dict[bytes, tuple]:
+    """Entry id → (consumer, times delivered)."""
+    stream = OWN_STREAM if own else STREAM
+    whose = (consumer,) if consumer else ()
+    found = await client.execute_command("XPENDING", stream, group, "-", "+", 10_000, *whose)
+    return {entry_id: (owner.decode(), times) for entry_id, owner, _, times in found}
+
+
+async def register(client: Redis, consumer: str, *, alive: bool = True, info: str = "{}") -> None:
+    """Have a consumer in the group, alive or not."""
+    await client.execute_command("HSET", KEYS.consumers(GROUP), consumer, info)
+    if alive:
+        await client.execute_command("SET", KEYS.alive(consumer), 1)
+
+
+async def commandstats(client: Redis) -> dict[str, int]:
+    """Command → how often it was called since the test began."""
+    lines = (await client.execute_command("INFO", "commandstats")).decode().split()
+    stats = (line.partition(":") for line in lines if line.startswith("cmdstat_"))
+    return {name.removeprefix("cmdstat_"): int(rest.split(",")[0].removeprefix("calls=")) for name, _, rest in stats}
+
+
+@contextlib.asynccontextmanager
+async def settling(client: Redis, consumer: str = "me") -> AsyncIterator[Settler]:
+    """A settler that runs. `parked` collects what it announces."""
+    announced: list[tuple[Keys, str, int]] = []
+    settler = Settler(client, consumer, lambda *parked: announced.append(parked))
+    settler.announced = announced  # type: ignore[attr-defined]
+    task = asyncio.create_task(settler.run())
+    yield settler
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class Lane:
+    """A subscription of one handler at work: reader, slots and subscriber, under one consumer name."""
+
+    def __init__(self, url: str, control: Redis, settler: Settler, route: Route, consumer: str = "me") -> None:
+        self.client = connect(url, "tests:read", reply_timeout_s=6, connections=1)
+        self.control = control
+        self.slots = Slots(route.concurrency)
+        self.gate = Gate()
+        self.stopping = asyncio.Event()
+        self.losses: list[list[str]] = []
+        caller = Caller(route, route.concurrency)
+        self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler)
+        self.reader = Reader(
+            *(self.client, control, KEYS, GROUP, consumer, self.slots),
+            *(self.subscriber.overdue, self.subscriber.begin, self._lost, self.stopping),
+        )
+        self.task: asyncio.Task[None] | None = None
+
+    async def _lost(self, types: Any) -> None:
+        self.losses.append(list(types))
+        await join(self.control, *types)
+
+    def start(self, *types: str) -> "Lane":
+        for name in types or (TYPE,):
+            self.reader.add(name)
+        self.task = asyncio.create_task(self.reader.run())
+        return self
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.reader.wake()
+        if self.task is not None:
+            await self.task
+
+    async def close(self) -> None:
+        self.stopping.set()
+        if self.task is not None and not self.task.done():
+            with contextlib.suppress(Exception):
+                await self.reader.wake()
+            await asyncio.wait((self.task,), timeout=3)
+            self.task.cancel()
+        await self.subscriber.finish(0)
+        self.subscriber.close()
+        await self.client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def lane(url: str, client: Redis, route: Route, consumer: str = "me") -> AsyncIterator[Lane]:
+    """A lane that can be started, with a settler that runs."""
+    writer = connect(url, "tests:settle")
+    try:
+        async with settling(writer, consumer) as settler:
+            made = Lane(url, client, settler, route, consumer)
+            try:
+                yield made
+            finally:
+                await made.close()
+    finally:
+        await writer.aclose()
