@@ -74,6 +74,8 @@ class App:
             for name, value in (("concurrency", concurrency), ("timeout", timeout), ("max_age", max_age))
             if value is not None and not value > 0
         ]
+        if concurrency is not None and not isinstance(concurrency, int):
+            problems.append(f"on({pattern!r}): concurrency must be a whole number, not {concurrency!r}")
         if problems:
             raise ConfigError(problems)
 

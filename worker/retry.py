@@ -1,5 +1,6 @@
 """When a failed delivery is tried again."""
 
+import math
 from typing import Final
 
 import msgspec
@@ -9,6 +10,10 @@ from shared.settings import ConfigError
 
 DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 9 to 12 hours after the first. Longer than an on-call night."""
+
+
+MOST_FACTOR: Final = 1000.0
+"""Every cap is reached in a few steps long before; what is larger overflows."""
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -23,8 +28,9 @@ class Retry(msgspec.Struct, frozen=True):
     cap: float = 3600.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.base < 0 or self.factor < 1 or self.cap < self.base:
-            raise ConfigError([f"{self}: needs attempts >= 1, base >= 0, factor >= 1, cap >= base"])
+        numbers = all(map(math.isfinite, (self.base, self.factor, self.cap)))
+        if not (numbers and self.attempts >= 1 and 0 <= self.base <= self.cap and 1 <= self.factor <= MOST_FACTOR):
+            raise ConfigError([f"{self}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base"])
 
     def wait_s(self, attempt: int) -> float:
         """Seconds to wait after the attempt of that number (from 1) failed."""
