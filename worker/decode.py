@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from shared import decoding
-from shared.events import BY_TYPE, Event, KnownEvent, UnknownEvent
+from shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
 
 Decoder = Callable[[bytes], Any]
 
@@ -31,16 +31,18 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
     if annotation is bytes:
         return bytes
     if annotation is dict or typing.get_origin(annotation) is dict:
-        return msgspec.json.Decoder(annotation).decode
+        return _json(annotation)
     classes = _members(annotation)
     for cls in classes:
-        if not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
+        if cls in (bytes, dict) or typing.get_origin(cls) is dict:
+            raise ImpossibleError(f"{_name(cls)} has to stand alone, not in a union")
+        if cls is Envelope or not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
             raise ImpossibleError(
                 f"can't decode an event into {_name(cls)}: annotate with an event struct, Event, UnknownEvent,"
                 f" a msgspec.Struct, dict or bytes"
             )
     if len(classes) == 1 and classes[0] not in _TAGS:
-        return msgspec.json.Decoder(classes[0]).decode
+        return _json(classes[0])
     foreign = [cls for cls in classes if cls not in _TAGS and cls is not UnknownEvent]
     if foreign:
         raise ImpossibleError(f"a union of events can't hold {_name(foreign[0])}")
@@ -50,6 +52,13 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
         return decoding.decode if event_type not in BY_TYPE else msgspec.json.Decoder(UnknownEvent).decode
     wanted = ", ".join(sorted(_TAGS[cls] for cls in classes))
     raise ImpossibleError(f"{_name(annotation)} holds {wanted}, but the pattern brings {event_type} too")
+
+
+def _json(annotation: Any) -> Decoder:
+    try:
+        return msgspec.json.Decoder(annotation).decode
+    except Exception as error:  # noqa: BLE001 - msgspec reads the annotations of the user's fields here
+        raise ImpossibleError(f"msgspec can't decode into {_name(annotation)}: {error}") from None
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -139,18 +139,27 @@ def _parameters(handler: Callable[..., Any]) -> tuple[Any, bool]:
     try:
         hints = typing.get_type_hints(handler)
         parameters = list(inspect.signature(handler).parameters.values())
-    except (NameError, TypeError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - written as text, annotations are the user's own code
         raise ImpossibleError(f"its annotations can't be read: {error}") from None
+    if any(is_such(inspect.unwrap(handler)) for is_such in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
+        raise ImpossibleError("it has a yield in it, so that a call would run nothing")
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if not len(positional) >= 1 or len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
         raise ImpossibleError("a handler takes the event, and optionally the Delivery")
-    second = positional[1] if len(positional) > 1 else None
-    if second is not None and second.name in hints and hints[second.name] is not Delivery:
-        if second in required:
-            raise ImpossibleError(f"its second parameter must be a Delivery, not {hints[second.name]}")
-        second = None
-    return hints.get(positional[0].name, Event), second is not None
+    return hints.get(positional[0].name, Event), len(positional) > 1 and _takes_delivery(positional[1], hints)
+
+
+def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
+    """Whether a second parameter is for the `Delivery`; one with a default may be there for something else."""
+    is_required = second.default is second.empty
+    if second.name not in hints:
+        return is_required or second.name == "delivery"
+    hint = hints[second.name]
+    takes = hint is Delivery or Delivery in typing.get_args(hint)
+    if is_required and not takes:
+        raise ImpossibleError(f"its second parameter must be a Delivery, not {hint}")
+    return takes
 
 
 def _impossible(group: Group) -> list[str]:
