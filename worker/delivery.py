@@ -53,6 +53,8 @@ class Held(msgspec.Struct, frozen=True, eq=False):
     """1 for a fresh one; each takeover from a consumer that died adds one."""
     deaths: tuple[str, ...] = ()
     """Consumers that surely died of it, `consumer@unix_ms`."""
+    flaw: str = ""
+    """Why it is no event: an entry that hookbus did not write. No handler sees it."""
 
     @property
     def name(self) -> str:
