@@ -1,7 +1,6 @@
 """A group in one shard, as one process works for it: its place on the streams, its subscriptions, its duties."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -50,14 +49,14 @@ class Process:
 
 
 class Member:
-    """`callers` run the handlers of each route, shared by the shards."""
+    """Reads its shard of the group's streams, each subscription by itself."""
 
-    def __init__(self, group: Group, keys: Keys, process: Process, callers: Mapping[Route, Caller]) -> None:
+    def __init__(self, group: Group, keys: Keys, process: Process) -> None:
         self._group = group
         self._keys = keys
         self._process = process
         self._membership = Membership(process.control, keys, group.name, group.start)
-        self._lanes = {route: self._lane(route, callers[route]) for route in group.routes}
+        self._lanes = {route: self._lane(route) for route in group.routes}
         self._clients = [client for _, _, client in self._lanes.values()]
         for event_type in self._types():
             self._reader(event_type).add(event_type)
@@ -88,30 +87,42 @@ class Member:
         await self._membership.join(self._types())
 
     async def release(self) -> int:
-        """Leave pending deliveries to the others, and the group for good; how many were left. After the last read."""
-        group, consumer, control = self._group.name, self._process.consumer, self._process.control
-        streams = [stream for reader in self.readers for stream in reader.streams]
-        calls = [
-            scripts.Call(
-                scripts.RELEASE,
-                (stream, self._keys.consumers(group)),
-                (group, consumer, names.HANDOVER, RELEASED_AT_ONCE),
-            )
-            for stream in streams
-        ]
-        results = await scripts.run_all(control, calls)
-        await scripts.run(control, retire(self._keys, group, consumer, streams))
-        return sum(result for result in results if isinstance(result, int))
+        """Leave pending deliveries to the others; how many. After the last read, and while our liveness key stands:
+        without it they would be taken as a dead one's, under suspicion. Raises RedisError, OSError."""
+        group, consumer = self._group.name, self._process.consumer
+        released, streams = 0, self._streams()
+        while streams:
+            calls = [
+                scripts.Call(
+                    scripts.RELEASE,
+                    (stream, self._keys.consumers(group)),
+                    (group, consumer, names.HANDOVER, RELEASED_AT_ONCE),
+                )
+                for stream in streams
+            ]
+            results = await scripts.run_all(self._process.control, calls)
+            released += sum(result for result in results if isinstance(result, int))
+            streams = [stream for stream, result in zip(streams, results, strict=True) if result == RELEASED_AT_ONCE]
+        return released
+
+    async def leave(self) -> None:
+        """Leave the group for good, once our liveness key is gone. Raises RedisError, OSError."""
+        call = retire(self._keys, self._group.name, self._process.consumer, self._streams())
+        await scripts.run(self._process.control, call)
+
+    def _streams(self) -> list[str]:
+        return [stream for reader in self.readers for stream in reader.streams]
 
     async def close(self) -> None:
         """Close the readers' connections."""
         for client in self._clients:
             await client.aclose()
 
-    def _lane(self, route: Route, caller: Caller) -> tuple[Reader, Subscriber, Redis]:
+    def _lane(self, route: Route) -> tuple[Reader, Subscriber, Redis]:
         process = self._process
-        slots = Slots(max(1, route.concurrency // process.shards))
-        subscriber = Subscriber(route, self._keys, caller, slots, process.gate, process.settler)
+        places = max(1, route.concurrency // process.shards)
+        slots = Slots(places)
+        subscriber = Subscriber(route, self._keys, Caller(route, places), slots, process.gate, process.settler)
         name = f"hookbus-worker:read:{process.consumer}"
         client = connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S, connections=1)
         reader = Reader(

@@ -5,12 +5,14 @@ Park       failed; again after a while
 Bury       dead letter, now
 """
 
+import math
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
+from hookbus import HOME, PACKAGES
 from worker.retry import Retry
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired"]
@@ -19,15 +21,19 @@ MESSAGE_CHARS: Final = 2_000
 TRACEBACK_CHARS: Final = 16_000
 """Caps of one record: enough to see the fault, too little to fill Redis when every delivery fails."""
 
-_HOOKBUS = Path(__file__).parent
-_LIBRARIES = ("site-packages", "dist-packages", str(Path(traceback.__file__).parent))
+_OURS = {HOME / name for name in PACKAGES}
+_LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
 
 
 class RetryLater(Exception):  # noqa: N818 - a request, not an error
     """Raised by a handler: try again after `seconds`. Counts as an attempt."""
 
+    seconds: float = 0.0
+
     def __init__(self, seconds: float) -> None:
         super().__init__(f"again in {seconds} s")
+        if not math.isfinite(seconds):
+            raise ValueError(f"RetryLater({seconds}): a number of seconds is needed")
         self.seconds = max(0.0, float(seconds))
 
 
@@ -86,7 +92,12 @@ def failed(error: BaseException, attempt: int, retry: Retry, message: str = "") 
 
 def undecodable(error: Exception) -> Bury:
     """The body can't become what the handler wants; trying again would not change it."""
-    return Bury("undecodable", Cause(type(error).__name__, _storable(str(error))[:MESSAGE_CHARS]))
+    return Bury("undecodable", Cause(type(error).__name__, _storable(_safe_text(error))[:MESSAGE_CHARS]))
+
+
+def foreign(flaw: str) -> Bury:
+    """A stream entry that hookbus did not write."""
+    return Bury("undecodable", Cause("ForeignEntry", _storable(flaw)[:MESSAGE_CHARS]))
 
 
 def expired(age_s: float, max_age_s: float) -> Bury:
@@ -130,6 +141,6 @@ def _application_frame(trace: TracebackType | None) -> str:
     found = ""
     for frame, _ in traceback.walk_tb(trace):
         path = Path(frame.f_code.co_filename)
-        if _HOOKBUS not in path.parents and not any(part in str(path) for part in _LIBRARIES):
+        if not _OURS.intersection(path.parents) and not any(part in str(path) for part in _LIBRARIES):
             found = f"{path.name}:{frame.f_code.co_qualname}"
     return found

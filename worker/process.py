@@ -4,13 +4,12 @@ Cancellation passes through: the delivery stays pending, and is handed over.
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from shared import decoding
 from shared.clock import now_ms
 from worker import outcome
-from worker.decode import ImpossibleError
 from worker.delivery import Delivery
 from worker.outcome import Ack, Outcome
 from worker.routes import Route
@@ -26,56 +25,75 @@ async def process(delivery: Delivery, route: Route, call: Call) -> Outcome:
             return outcome.expired(age_s, route.max_age_s)
     try:
         event = route.decoder(delivery.type)(delivery.body)
-    except (*decoding.UNDECODABLE, ImpossibleError) as error:
+    except Exception as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
         return outcome.undecodable(error)
     deadline = asyncio.timeout(route.timeout_s)
     try:
         async with deadline:
             await call(event, delivery)
     except TimeoutError as error:
-        text = f"no end after {route.timeout_s:g} s" if deadline.expired() else ""
-        return outcome.failed(error, delivery.attempt, route.retry, text)
+        return outcome.failed(error, delivery.attempt, route.retry, _overrun(deadline, route))
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if not deadline.expired() and task is not None and task.cancelling():
             raise
-        return outcome.failed(error, delivery.attempt, route.retry, "the handler cancelled itself")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler lets out is its failure, not ours
+        text = _overrun(deadline, route) or "the handler cancelled itself"
+        return outcome.failed(error, delivery.attempt, route.retry, text)
+    except GeneratorExit:
+        raise  # the event loop is gone, and we with it
+    except BaseException as error:  # noqa: BLE001 - whatever a handler lets out is its failure, not ours
         return outcome.failed(error, delivery.attempt, route.retry)
     return Ack()
 
 
+def _overrun(deadline: asyncio.Timeout, route: Route) -> str:
+    return f"no end after {route.timeout_s:g} s" if deadline.expired() else ""
+
+
 class Caller:
-    """Calls the handlers of one route: coroutines here, plain functions in threads of their own.
+    """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
 
     A thread can't be stopped. One that outlives its timeout keeps its place in `overdue` until it ends, so that a
     hanging handler never gets more threads than its concurrency.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, places: int) -> None:
         self._route = route
-        self._threads = None if route.is_async else ThreadPoolExecutor(route.concurrency, f"handler-{route.group}")
+        self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
         self.overdue = 0
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
         """Run the handler once; its return value means nothing."""
         args = (event, delivery) if self._route.wants_delivery else (event,)
-        if self._threads is None:
-            await self._route.handler(*args)
-            return
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._route.handler, *args)
+        result = self._route.handler(*args) if self._threads is None else await self._in_thread(self._threads, args)
+        # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
+        if inspect.isawaitable(result):
+            await result
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...]) -> object:
+        work = threads.submit(self._run, args)
+        future = asyncio.wrap_future(work)
         try:
-            await asyncio.shield(future)
+            result, error = await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not future.done():
+            # One that still waits for a thread must not run after its attempt was settled as a failure.
+            if not work.cancel() and not future.done():
                 self.overdue += 1
                 future.add_done_callback(self._ended)
             raise
+        if error is not None:
+            raise error
+        return result
 
-    def _ended(self, future: "asyncio.Future[object]") -> None:
+    def _run(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
+        """The error as a value: a future refuses StopIteration, and would never end."""
+        try:
+            return self._route.handler(*args), None
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            return None, error
+
+    def _ended(self, _: object) -> None:
         self.overdue -= 1
-        if not future.cancelled():
-            future.exception()  # seen: its attempt was settled as a timeout already
 
     def close(self) -> None:
         """Start no more threads; those that run are left to end with the process."""

@@ -11,7 +11,7 @@ from shared import log
 from shared.keys import Keys
 from worker import metrics
 from worker.delivery import Held
-from worker.outcome import Outcome
+from worker.outcome import Outcome, failed, foreign
 from worker.process import Caller, process
 from worker.routes import Route
 from worker.settle import Settler
@@ -29,6 +29,7 @@ class Subscriber:
         self._gate = gate
         self._settler = settler
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
         labels = (route.group, route.pattern)
         self._running = metrics.RUNNING.labels(*labels)
         self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
@@ -52,7 +53,7 @@ class Subscriber:
         began = time.perf_counter()
         self._running.inc()
         try:
-            outcome = await process(held.delivery, self.route, self._caller)
+            outcome = await self._outcome(held)
         finally:
             self._running.dec()
             self.slots.leave()
@@ -60,20 +61,35 @@ class Subscriber:
         self._seconds.observe(duration_s)
         self.settle(held, outcome, duration_s)
 
+    async def _outcome(self, held: Held) -> Outcome:
+        if held.flaw:
+            return foreign(held.flaw)
+        try:
+            return await process(held.delivery, self.route, self._caller)
+        except asyncio.CancelledError as error:
+            if self._is_closing:
+                raise
+            # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
+            return failed(error, held.delivery.attempt, self.route.retry, "the handler cancelled its own task")
+
     def overdue(self) -> int:
         """Threads that outlived their timeout."""
         return self._caller.overdue
 
     async def finish(self, grace_s: float) -> int:
         """Wait for the running deliveries, then cancel the rest; how many were cancelled."""
+        self._is_closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
         left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        self._caller.close()
         return len(left)
+
+    def close(self) -> None:
+        """Start no more threads."""
+        self._caller.close()
 
     async def _deliver(self, held: Held) -> None:
         await self._gate.enter()

@@ -20,7 +20,6 @@ from shared.keys import Keys
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
 from worker.pause import pause
-from worker.process import Caller
 from worker.read import REPLY_TIMEOUT_S
 from worker.routes import Group
 from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
@@ -67,9 +66,8 @@ class Worker:
             *(settings.redis_url, consumer, settings.shards, only, self._control),
             *(self._settler, gate, self._suspects, self._liveness, stopping),
         )
-        callers = {route: Caller(route) for group in groups for route in group.routes}
         self._members = {
-            (shard, group.name): Member(group, shard, self._process, callers) for shard in shards for group in groups
+            (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
         }
         retention = {"handled_s": settings.retention_s, "orphaned_s": settings.orphan_retention_s}
         self._trimmers = [Trimmer(self._control, shard, stopping, **retention) for shard in shards]
@@ -124,6 +122,7 @@ class Worker:
                 for duty in (*duties, *self._trimmers):
                     group.create_task(duty.run())
                 group.create_task(self._wake_at_stop())
+                group.create_task(self._watch(*background))
         finally:
             self._is_reading = False
             await self._leave(*background)
@@ -140,21 +139,42 @@ class Worker:
             except FAULTS:
                 return  # without Redis there is no read to end
 
+    async def _watch(self, *background: "asyncio.Task[None]") -> None:
+        """Fail when one of these ends before the stop: reading on, we would settle nothing, and nobody would know."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait((stopping, *background), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        for task in done:
+            task.result()
+
     async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
         subscribers = [subscriber for member in self._members.values() for subscriber in member.subscribers]
         grace_s = self._settings.grace_period_s
-        interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in subscribers)))
+        finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
+        interrupted = sum(await asyncio.gather(self._suspects.finish(grace_s), *finishing))
         suspecting.cancel()
+        for subscriber in subscribers:
+            subscriber.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GRACE_S):
                 await self._settler.all_written()
         settling.cancel()
         await asyncio.gather(settling, suspecting, return_exceptions=True)
-        await asyncio.to_thread(self._liveness.stop)
+        await self._hand_over(interrupted)
+
+    async def _hand_over(self, interrupted: int) -> None:
+        members = self._members.values()
         try:
-            released = sum([await member.release() for member in self._members.values()])
+            # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
+            released = sum([await member.release() for member in members])
+            await asyncio.to_thread(self._liveness.stop)
+            for member in members:
+                await member.leave()
         except FAULTS as error:
             self._log.warning("not_handed_over", reason=str(error), effect="others take over within 11 s")
+            await asyncio.to_thread(self._liveness.stop)
         else:
             if released:
                 self._log.info("handed_over", deliveries=released, interrupted=interrupted)

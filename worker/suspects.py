@@ -38,6 +38,8 @@ class Suspects:
         self._consumer = consumer
         self._gate = gate
         self._queue: asyncio.Queue[tuple[Held, Subscriber, Keys]] = asyncio.Queue()
+        self._running: asyncio.Task[None] | None = None
+        self._is_finishing = False
         self._log = log.get("worker.suspects")
 
     def add(self, held: Held, subscriber: Subscriber, keys: Keys) -> None:
@@ -45,9 +47,17 @@ class Suspects:
         subscriber.slots.take(held)
         self._queue.put_nowait((held, subscriber, keys))
 
+    async def finish(self, grace_s: float) -> int:
+        """Start no more, and give the one that runs its time; how many were cancelled."""
+        self._is_finishing = True
+        if self._running is None:
+            return 0
+        await asyncio.wait((self._running,), timeout=grace_s)
+        return int(self._running.cancel())
+
     async def run(self) -> None:
         """Run one after the other, until cancelled; what did not run stays pending."""
-        while True:
+        while not self._is_finishing:
             held, subscriber, keys = await self._queue.get()
             try:
                 await self._try(held, subscriber, keys)
@@ -69,15 +79,18 @@ class Suspects:
         )
         if is_alone:
             await self._until_done("HSET", keys.started(group), self._consumer, held.name)
-        running = asyncio.create_task(subscriber.attempt(held))
+        if self._is_finishing:
+            await self._until_done("HDEL", keys.started(group), self._consumer)
+            return
+        self._running = asyncio.create_task(subscriber.attempt(held))
         try:
-            done, _ = await asyncio.wait((running,), timeout=ALONE_S * factor)
+            done, _ = await asyncio.wait((self._running,), timeout=ALONE_S * factor)
             await self._until_done("HDEL", keys.started(group), self._consumer)
             if not done:
                 self._gate.open()
-            await running
+            await self._running
         finally:
-            running.cancel()
+            self._running.cancel()
         await self._until_done("HDEL", keys.deaths(group), held.name)
 
     async def _until_done(self, *command: str) -> None:
