@@ -11,11 +11,11 @@ END_MS = 2**50
 
 
 def source(key: str) -> Source:
-    return Source(Keys(0), "billing", key)
+    return Source(Keys(0), "billing", f"test:{key}")
 
 
 async def fill(client, key: str, letters: dict[str, int]):
-    await client.execute_command("ZADD", key, *(part for name, ms in letters.items() for part in (ms, name)))
+    await client.execute_command("ZADD", f"test:{key}", *(part for name, ms in letters.items() for part in (ms, name)))
 
 
 async def walked(walk: Walk) -> list[tuple[int, str]]:
@@ -56,7 +56,7 @@ async def test_what_goes_while_walking_hides_nothing_that_stays(client):
         met += [mark.name for mark in batch]
         for name in [f"wh_{chance.randrange(200):03}" for _ in range(5)]:
             gone.add(name)
-            await client.execute_command("ZREM", "a", name)
+            await client.execute_command("ZREM", "test:a", name)
     assert len(met) == len(set(met))
     assert {f"wh_{i:03}" for i in range(200)} - gone <= set(met)
 
@@ -68,5 +68,5 @@ async def test_what_comes_after_the_end_is_not_met_so_the_walk_ends(client):
     while batch := await walk.next():
         met += [mark.name for mark in batch]
         for mark in batch:  # they die again, later than the end
-            await client.execute_command("ZADD", "a", 100 + mark.died_ms, mark.name)
+            await client.execute_command("ZADD", "test:a", 100 + mark.died_ms, mark.name)
     assert sorted(met) == sorted(f"wh_{i}" for i in range(20))
