@@ -7,7 +7,8 @@ the write leaves the delivery pending, and another runs it again: at least once,
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
@@ -22,6 +23,9 @@ from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
 from worker.settlement import Settlement
 from worker.slots import Slots
+
+TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
+SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
 
 
 class Settler:
@@ -87,7 +91,7 @@ class Settler:
             results = await pipeline.execute(raise_on_error=False)
         except FAULTS as error:
             self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
-            return list(batch)
+            return [replace(item, was_sent=True) for item in batch]
         return await self._read_results(acks, calls, results)
 
     async def _read_results(
@@ -137,7 +141,7 @@ class Settler:
             "attempt": delivery.attempt,
         }
         if result == 0:
-            self._log.warning("delivery_lost", **fields, reason="another consumer took it over; this outcome is void")
+            self._log.warning("delivery_lost", **fields, reason=SETTLED_EARLIER if item.was_sent else TAKEN_OVER)
         elif isinstance(item.outcome, Park):
             self._parked(item.keys, delivery.group, item.due_ms)
             self._log.info("parked", **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))

@@ -21,6 +21,8 @@ class Settlement:
     keys: Keys
     duration_s: float
     ended_at_ms: int
+    was_sent: bool = False
+    """Sent before, but the reply was lost: it may have been written."""
 
     @property
     def due_ms(self) -> int:

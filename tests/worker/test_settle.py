@@ -1,0 +1,230 @@
+import asyncio
+
+import pytest
+import structlog
+
+from shared.connection import connect
+from shared.keys import Keys
+from shared.scripts import BURY, PARK
+from tests.wait import until
+from tests.worker.rig import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    TYPE,
+    a_held,
+    commandstats,
+    join,
+    pending,
+    redeliver,
+    settling,
+    store,
+    take,
+)  # fmt: skip
+from worker.outcome import Ack, Bury, Cause, Park
+from worker.settle import SETTLED_EARLIER, TAKEN_OVER
+from worker.slots import Slots
+
+CAUSE = Cause("ValueError", "no")
+
+
+async def in_hand(client, *names: str, own: bool = False):
+    await join(client)
+    await (redeliver(client, *names) if own else store(client, *names))
+    return await take(client, "me", own=own)
+
+
+def settle_all(settler, helds, outcome, slots: Slots | None = None) -> Slots:
+    slots = slots or Slots(1000)
+    for held in helds:
+        slots.take(held)
+        slots.leave()
+        settler.settle(held, outcome, slots, KEYS, 0.1)
+    return slots
+
+
+async def test_acks_of_one_tick_are_one_command_a_stream(client):
+    helds = await in_hand(client, *(f"wh_{i}" for i in range(100)))
+    own = await in_hand(client, "wh_a", "wh_b", own=True)
+    await client.execute_command("CONFIG", "RESETSTAT")
+    async with settling(client) as settler:
+        slots = settle_all(settler, [*helds, *own], Ack())
+        await settler.all_written()
+    assert (await pending(client), await pending(client, own=True)) == ({}, {})
+    assert not any(slots.holds(held.stream, held.entry_id) for held in (*helds, *own))
+    stats = await commandstats(client)
+    assert (stats["xack"], stats["xdel"]) == (2, 1)
+    assert await client.execute_command("XLEN", OWN_STREAM) == 0
+
+
+async def test_what_comes_while_a_batch_is_on_its_way_goes_together_in_the_next(client, redis_url):
+    helds = await in_hand(client, *(f"wh_{i}" for i in range(50)))
+    writer = connect(redis_url, "tests:settle")
+    await client.execute_command("CONFIG", "RESETSTAT")
+    await client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+    async with settling(writer) as settler:
+        settle_all(settler, helds[:1], Ack())
+        await until(lambda: _blocked(client))
+        settle_all(settler, helds[1:], Ack())
+        await client.execute_command("CLIENT", "UNPAUSE")
+        await settler.all_written()
+    await writer.aclose()
+    assert await pending(client) == {}
+    assert (await commandstats(client))["xack"] == 2
+
+
+async def _blocked(client) -> bool:
+    clients = (await client.execute_command("CLIENT", "LIST")).decode().splitlines()
+    fields = [dict(field.partition("=")[::2] for field in line.split()) for line in clients]
+    return any(client["name"] == "tests:settle" and "b" in client["flags"] for client in fields)
+
+
+async def test_parks_and_letters_are_announced_and_logged_with_who_and_why(client):
+    parked, dead = await in_hand(client, "wh_1", "wh_2")
+    with structlog.testing.capture_logs() as logs:
+        async with settling(client) as settler:
+            settle_all(settler, [parked], Park(5, CAUSE))
+            settle_all(settler, [dead], Bury("rejected", CAUSE))
+            await settler.all_written()
+            ((shard, group, due_ms),) = settler.announced
+    assert (shard, group) == (Keys(0), GROUP)
+    assert await client.execute_command("ZSCORE", KEYS.delayed(GROUP), parked.name) == str(due_ms).encode()
+    shared = {"type": TYPE, "source": "openai", "group": GROUP, "attempt": 1, "error": "ValueError: no"}
+    assert logs == [
+        {"event": "parked", "log_level": "info", "webhook_id": "wh_1", "wait_s": 5, **shared},
+        {"event": "dead_letter", "log_level": "error", "webhook_id": "wh_2", "reason": "rejected", **shared},
+    ]
+
+
+async def test_a_consumer_that_lost_the_delivery_parks_nothing_buries_nothing_and_says_so(client):
+    helds = await in_hand(client, "wh_1", "wh_2")
+    for held in helds:
+        await client.execute_command("XCLAIM", held.stream, GROUP, "heir", 0, held.entry_id)
+    with structlog.testing.capture_logs() as logs:
+        async with settling(client) as settler:
+            slots = settle_all(settler, helds[:1], Park(5, CAUSE))
+            settle_all(settler, helds[1:], Bury("rejected", CAUSE), slots)
+            await settler.all_written()
+            assert settler.announced == []
+    assert [(log["event"], log["reason"]) for log in logs] == [("delivery_lost", TAKEN_OVER)] * 2
+    assert {owner for owner, _ in (await pending(client)).values()} == {"heir"}
+    assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
+    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+
+
+async def test_a_late_ack_is_harmless(client):
+    (held,) = await in_hand(client, "wh_1")
+    await client.execute_command("XACK", held.stream, GROUP, held.entry_id)
+    async with settling(client) as settler:
+        settle_all(settler, [held], Ack())
+        await settler.all_written()
+
+
+async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
+    helds = await in_hand(client, *(f"wh_{i}" for i in range(6)))
+    await client.execute_command("SCRIPT", "FLUSH")
+    async with settling(client) as settler:
+        settle_all(settler, helds[:2], Park(5, CAUSE))
+        settle_all(settler, helds[2:4], Bury("rejected", CAUSE))
+        settle_all(settler, helds[4:], Ack())
+        await settler.all_written()
+        assert len(settler.announced) == 2
+    assert await pending(client) == {}
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 2
+    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 2
+
+
+async def test_a_group_that_vanished_has_nothing_left_to_settle(client):
+    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    await client.execute_command("FLUSHALL")
+    async with settling(client) as settler:
+        slots = settle_all(settler, helds[:1], Ack())
+        settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
+        settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
+        await settler.all_written()
+    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+    assert await client.execute_command("DBSIZE") == 0
+
+
+async def test_while_redis_is_away_outcomes_wait_and_none_is_lost(own_server):
+    client = connect(own_server.url, "tests")
+    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    with structlog.testing.capture_logs() as logs:
+        async with settling(client) as settler:
+            await asyncio.to_thread(own_server.stop)
+            slots = settle_all(settler, helds[:1], Ack())
+            settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
+            settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
+            await until(lambda: [log for log in logs if log["event"] == "settling_delayed"])
+            assert all(slots.holds(held.stream, held.entry_id) for held in helds)
+            await asyncio.to_thread(own_server.start)
+            await settler.all_written()
+    assert await pending(client) == {}
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
+    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1
+    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+    await client.aclose()
+
+
+class LosesOneReply:
+    """A client whose first pipeline runs, but whose reply is lost on the way."""
+
+    def __init__(self, client) -> None:
+        self._client = client
+        self._is_lost = False
+
+    def pipeline(self, **options):
+        pipeline = self._client.pipeline(**options)
+        if not self._is_lost:
+            self._is_lost = True
+            execute = pipeline.execute
+
+            async def lost(**how):
+                await execute(**how)
+                raise ConnectionResetError("lost on the way")
+
+            pipeline.execute = lost
+        return pipeline
+
+    def __getattr__(self, name: str):
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("outcome", [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)], ids=["ack", "park", "bury"])
+async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on_another_consumer(client, outcome):
+    helds = await in_hand(client, "wh_1")
+    for script in (PARK, BURY):
+        await client.script_load(script.source)
+    with structlog.testing.capture_logs() as logs:
+        async with settling(LosesOneReply(client)) as settler:
+            slots = settle_all(settler, helds, outcome)
+            await settler.all_written()
+    assert await pending(client) == {}
+    parked = await client.execute_command("ZCARD", KEYS.delayed(GROUP))
+    dead = await client.execute_command("ZCARD", KEYS.dead(GROUP))
+    assert (parked, dead) == (isinstance(outcome, Park), isinstance(outcome, Bury))
+    reasons = [log["reason"] for log in logs if log["event"] == "delivery_lost"]
+    assert reasons == ([] if outcome == Ack() else [SETTLED_EARLIER])
+    assert not slots.holds(helds[0].stream, helds[0].entry_id)
+
+
+async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(client):
+    refused, fine = await in_hand(client, "wh_1", "wh_2")
+    await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
+    async with settling(client) as settler:
+        slots = settle_all(settler, [refused], Park(5, CAUSE))
+        settle_all(settler, [fine], Ack(), slots)
+        await until(lambda: not slots.holds(fine.stream, fine.entry_id))
+        assert slots.holds(refused.stream, refused.entry_id)
+        await client.execute_command("DEL", KEYS.delayed(GROUP))
+        await settler.all_written()
+    assert await pending(client) == {}
+
+
+async def test_nothing_to_write_is_written_at_once():
+    async with settling(None) as settler:
+        async with asyncio.timeout(1):
+            await settler.all_written()
+        settler.settle(a_held(), Ack(), Slots(1), KEYS, 0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(settler.all_written(), 0.01)
