@@ -10,8 +10,9 @@ local promoted = 0
 for i = 2, #ARGV, 2 do
   local due = redis.call('ZSCORE', KEYS[1], ARGV[i])
   if due and tonumber(due) <= tonumber(ARGV[1]) then
-    local fields = cmsgpack.unpack(redis.call('HGET', KEYS[2], ARGV[i]))
-    redis.call('XADD', KEYS[2 + tonumber(ARGV[i + 1])], '*', unpack(fields))
+    local packed = redis.call('HGET', KEYS[2], ARGV[i])
+    -- Deleted by hand: nothing is left to deliver, and it must not hold up the others.
+    if packed then redis.call('XADD', KEYS[2 + tonumber(ARGV[i + 1])], '*', unpack(cmsgpack.unpack(packed))) end
     redis.call('ZREM', KEYS[1], ARGV[i])
     redis.call('HDEL', KEYS[2], ARGV[i])
     promoted = promoted + 1
