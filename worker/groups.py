@@ -68,13 +68,15 @@ class Membership:
             if self._start == "earliest":
                 self._start_id = "0"
             elif isinstance(self._start, datetime):
-                self._start_id = f"{int(self._start.timestamp() * 1000)}-0"
+                # The id just before that millisecond: a group starts after the id that it is given.
+                before_ms = int(self._start.timestamp() * 1000) - 1
+                self._start_id = f"{before_ms}-{2**64 - 1}" if before_ms >= 0 else "0"
             else:
                 seconds, microseconds = await self._client.execute_command("TIME")
                 self._start_id = f"{int(seconds) * 1000 + int(microseconds) // 1000}-0"
         await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
-        found: bytes = await self._client.execute_command("HGET", self._keys.groups, self._group)
-        self._start_id = found.decode()
+        found: bytes | None = await self._client.execute_command("HGET", self._keys.groups, self._group)
+        self._start_id = found.decode() if found else self._start_id
         return self._start_id
 
     async def _report_loss(self, types: list[str]) -> None:
