@@ -5,14 +5,15 @@ four entries (redis-py's `Retry`). Callers see the error, and know what may be r
 `redis://`, `rediss://` and `unix://` URLs, as in https://redis.readthedocs.io/en/stable/connections.html.
 """
 
+import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import redis as sync_redis
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
@@ -65,7 +66,40 @@ def connect(
         **_options(url, reply_timeout_s),
     )
     client.response_callbacks.clear()
+    pool = client.connection_pool
+    pool.connection_class = _CANCELLABLE[pool.connection_class]
     return client
+
+
+class _Cancellable(AbstractConnection):
+    """A connection that does not swallow cancellation.
+
+    redis-py sends inside `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that meets the end of the
+    send (https://github.com/python/cpython/issues/86296). A duty cancelled at that moment would go on for ever.
+    """
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        await super().send_packed_command(command, check_health)
+        if task and task.cancelling() > before:
+            await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
+            raise asyncio.CancelledError
+
+
+class _Tcp(_Cancellable, Connection):
+    pass
+
+
+class _Tls(_Cancellable, SSLConnection):
+    pass
+
+
+class _Unix(_Cancellable, UnixDomainSocketConnection):
+    pass
+
+
+_CANCELLABLE: Final = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:
