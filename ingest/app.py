@@ -116,8 +116,6 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
 
 
 async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitness: Fitness, stopping: Stopping) -> None:
-    logger = log.get("ingest")
-
     def readiness() -> str:
         if stopping.is_set():
             return "draining"
@@ -138,16 +136,26 @@ async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitnes
     )
     await runner.setup()
     ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
+    try:
+        await _serve_and_drain(settings, runner, receiver, stopping, f"http://{_address(ops)}")
+    finally:
+        await runner.cleanup()  # requests in hand are answered before health and metrics go
+        await ops.cleanup()
+
+
+async def _serve_and_drain(
+    settings: IngestSettings, runner: web.ServerRunner, receiver: Receiver, stopping: Stopping, ops: str
+) -> None:
+    logger = log.get("ingest")
     site = web.TCPSite(runner, settings.listen.host, settings.listen.port, reuse_port=True, backlog=1024)
     try:
         await site.start()
     except OSError as error:
-        await ops.cleanup()
         raise ConfigError([f"ingest.listen: can't listen on {settings.listen}: {error.strerror}"]) from None
     logger.info(
         "listening",
         urls=[f"http://{_address(runner)}{source.path}" for source in settings.sources.values()],
-        ops=f"http://{_address(ops)}",
+        ops=ops,
         redis=redacted(settings.redis_url),
         durability=settings.durability,
     )
@@ -158,8 +166,6 @@ async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitnes
     await asyncio.sleep(delay_s)
     await site.stop()
     receiver.close()
-    await runner.cleanup()
-    await ops.cleanup()
 
 
 def _address(runner: web.BaseRunner) -> str:

@@ -1,0 +1,126 @@
+"""The life of the program: start, port, drain, stop. What it answers meanwhile is in test_receive."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+
+import aiohttp
+import pytest
+
+from ingest import app
+from shared.command import Stopping
+from shared.settings import ConfigError, Listen
+from tests.ingest.serving import PATH, SECRET, entries, hang_up, head, serving, settings, signed
+
+
+def environ(redis_url: str, port: int) -> dict[str, str]:
+    return {
+        "HOOKBUS_REDIS_URL": redis_url,
+        "HOOKBUS_INGEST_LISTEN": f"127.0.0.1:{port}",
+        "HOOKBUS_INGEST_OPS_LISTEN": "127.0.0.1:0",
+        "HOOKBUS_INGEST_DURABILITY": "memory",
+        "HOOKBUS_INGEST_DRAIN_DELAY_S": "0",
+        "OPENAI_WEBHOOK_SECRET": SECRET,
+    }
+
+
+async def started(redis_url: str, port: int = 0) -> tuple[asyncio.subprocess.Process, str, list[dict]]:
+    """`hookbus-ingest serve` as a process, once it listens and found Redis fit: with its base URL and first lines."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest", "serve"),
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | environ(redis_url, port),
+    )
+    lines = []
+    while not {"listening", "redis_fit"} <= {line["event"] for line in lines}:
+        lines.append(json.loads(await process.stderr.readline()))
+    (listening,) = [line for line in lines if line["event"] == "listening"]
+    return process, listening["urls"][0].removesuffix(PATH), lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_process_with_0_after_its_last_line(redis_url, number):
+    process, base, lines = await started(redis_url)
+    async with aiohttp.ClientSession() as session:
+        request = signed()
+        async with session.post(base + PATH, data=request.body, headers=request.headers) as response:
+            assert response.status == 200
+    process.send_signal(number)
+    _, rest = await process.communicate()
+    lines += [json.loads(line) for line in rest.splitlines()]
+    assert process.returncode == 0
+    assert [line["event"] for line in lines[-2:]] == ["draining", "stopped"]
+    assert SECRET not in json.dumps(lines)
+    assert not [line for line in lines if line["level"] == "error"]
+
+
+async def test_two_processes_share_a_port(redis_url, unused_port):
+    processes = [(await started(redis_url, unused_port))[0] for _ in range(2)]
+    processes[0].send_signal(signal.SIGINT)
+    await processes[0].communicate()
+    async with aiohttp.ClientSession() as session:
+        request = signed()
+        url = f"http://127.0.0.1:{unused_port}{PATH}"
+        async with session.post(url, data=request.body, headers=request.headers) as response:
+            assert response.status == 200
+    processes[1].send_signal(signal.SIGINT)
+    await processes[1].communicate()
+    assert [process.returncode for process in processes] == [0, 0]
+
+
+async def test_a_taken_port_is_a_matter_of_configuration(redis_url):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name in ("listen", "ops_listen"):
+            with pytest.raises(ConfigError, match=f"{name}: can't listen on 127.0.0.1:{port}"):
+                await app.serve(settings(redis_url, **{name: Listen("127.0.0.1", port)}), Stopping())
+
+
+async def test_a_wrong_shard_count_ends_the_start(redis_url):
+    async with serving(redis_url):
+        pass
+    with pytest.raises(ConfigError, match="shards: 2 here"):
+        await app.serve(settings(redis_url, shards=2), Stopping())
+
+
+async def test_g10_what_is_under_way_when_the_signal_comes_is_answered(ingest, client):
+    async def connected():
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        await posted(writer)
+        assert b" 200 " in await reader.readuntil(b"}")
+        return reader, writer
+
+    async def posted(writer):
+        request = signed()
+        writer.write(head(request, f"Content-Length: {len(request.body)}") + request.body)
+        await writer.drain()
+
+    connections = [await connected() for _ in range(30)]
+    for _, writer in connections:
+        await posted(writer)
+    assert b" 200 " in await connections[0][0].readuntil(b"}")
+    ingest.stopping.set()
+    answers = [await reader.read() for reader, _ in connections[1:]]
+    for _, writer in connections:
+        await hang_up(writer)
+    accepted = sum(b" 200 " in answer for answer in answers)
+    assert accepted == len(answers)
+    assert len(await entries(client)) == 30 + 1 + accepted
+
+
+async def test_shards_spread_the_events_and_dedupe_on_each(redis_url, client):
+    async with serving(redis_url, shards=4) as ingest:
+        requests = [signed() for _ in range(40)]
+        for status in ("accepted", "duplicate"):
+            answers = await asyncio.gather(*(ingest.ask(request) for request in requests))
+            assert {answer["status"] for _, answer in answers} == {status}
+    found = [
+        await client.execute_command("XLEN", f"hookbus:{{{shard}}}:stream:response.completed") for shard in range(4)
+    ]
+    assert sum(found) == 40
+    assert all(found)
