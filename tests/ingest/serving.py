@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from ingest import app, send
 from ingest.settings import IngestSettings, Source
+from shared import keys
 from shared.command import Stopping
 from shared.secret import Secret, key_bytes
 from shared.settings import Listen
@@ -37,6 +38,20 @@ def settings(redis_url: str, **options: Any) -> IngestSettings:
         "drain_delay_s": 0.0,
     }
     return IngestSettings(**(values | options))
+
+
+SHARD = keys.Keys(0)
+
+
+async def entries(client, event_type="response.completed"):
+    found = await client.execute_command("XRANGE", SHARD.stream(event_type), "-", "+")
+    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in found]
+
+
+def head(request: send.Request, *lines: str, path: str = PATH) -> bytes:
+    """The request line and headers of a delivery, without a length."""
+    named = [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *named, *lines, "", ""]).encode()
 
 
 @dataclass

@@ -143,7 +143,7 @@ def test_all_problems_are_told_together(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_window_of_72_hours_is_the_least(tmp_path):
+def test_g1_the_day_sets_cover_the_window_at_any_hour(tmp_path):
     assert load(tmp_path, "[ingest]\ndedupe_window_h = 72").dedupe_days == 4
     assert load(tmp_path, "[ingest]\ndedupe_window_h = 96").dedupe_days == 5
     assert load(tmp_path, "[ingest]\ndedupe_window_h = 97").dedupe_days == 6
