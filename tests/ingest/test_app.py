@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -27,13 +28,31 @@ def environ(redis_url: str, port: int) -> dict[str, str]:
     }
 
 
-async def started(redis_url: str, port: int = 0) -> tuple[asyncio.subprocess.Process, str, list[dict]]:
-    """`hookbus-ingest serve` as a process, once it listens and found Redis fit: with its base URL and first lines."""
+Started = tuple[asyncio.subprocess.Process, str, list[dict]]
+
+
+@pytest.fixture
+async def start(redis_url) -> AsyncIterator[Callable[..., Awaitable[Started]]]:
+    """Starts `hookbus-ingest serve`; returns process, base URL and first lines once it listens and Redis is fit."""
+    processes = []
+
+    async def start(port: int = 0) -> Started:
+        return await started(redis_url, port, processes)
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def started(redis_url: str, port: int, processes: list[asyncio.subprocess.Process]) -> Started:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ingest", "serve"),
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | environ(redis_url, port),
     )
+    processes.append(process)
     lines = []
     while not {"listening", "redis_fit"} <= {line["event"] for line in lines}:
         lines.append(json.loads(await process.stderr.readline()))
@@ -42,8 +61,8 @@ async def started(redis_url: str, port: int = 0) -> tuple[asyncio.subprocess.Pro
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_process_with_0_after_its_last_line(redis_url, number):
-    process, base, lines = await started(redis_url)
+async def test_a_signal_ends_the_process_with_0_after_its_last_line(start, number):
+    process, base, lines = await start()
     async with aiohttp.ClientSession() as session:
         request = signed()
         async with session.post(base + PATH, data=request.body, headers=request.headers) as response:
@@ -57,8 +76,8 @@ async def test_a_signal_ends_the_process_with_0_after_its_last_line(redis_url, n
     assert not [line for line in lines if line["level"] == "error"]
 
 
-async def test_two_processes_share_a_port(redis_url, unused_port):
-    processes = [(await started(redis_url, unused_port))[0] for _ in range(2)]
+async def test_two_processes_share_a_port(start, unused_port):
+    processes = [(await start(unused_port))[0] for _ in range(2)]
     processes[0].send_signal(signal.SIGINT)
     await processes[0].communicate()
     async with aiohttp.ClientSession() as session:

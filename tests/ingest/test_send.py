@@ -260,9 +260,11 @@ async def test_ctrl_c_prints_the_sum_so_far(ingest, client):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    await process.stdout.readline()  # the first answer
-    process.send_signal(signal.SIGINT)
-    out, err = await process.communicate()
+    try:
+        await process.stdout.readline()  # the first answer
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
     assert process.returncode == 130
     assert b" posts in " in out
     assert b"Traceback" not in err
