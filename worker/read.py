@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from shared import entry, log
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, refusal_code
+from shared.decoding import UNDECODABLE
 from shared.keys import Keys
 from worker.delivery import Delivery, Held
 from worker.pause import pause
@@ -60,6 +61,7 @@ class Reader:
         self._streams: dict[str, tuple[str, bool]] = {}
         self._hot: list[str] = []
         self._unswept: list[str] = []
+        self._is_sweep_fruitful = False
         self._surplus: dict[Claim, Held] = {}
         self._turn = 0
         self._client_id = 0
@@ -80,10 +82,21 @@ class Reader:
         """Read a type too, from the next call on."""
         self._streams[self._keys.stream(event_type)] = (event_type, False)
         self._streams[self._keys.redelivery(event_type, self._group)] = (event_type, True)
+        self._is_sweep_fruitful = True  # who knows what waits there
 
     def silent_s(self) -> float:
         """Seconds that a read has been out; 0 while waiting for a free slot."""
         return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
+
+    def accept(self, held: Held) -> None:
+        """Begin a delivery that was taken over, at once or when there is a slot."""
+        if not self.has(held.stream, held.entry_id):
+            self._surplus[held.stream, held.entry_id] = held
+            self._begin_surplus()
+
+    def has(self, stream: str, entry_id: bytes) -> bool:
+        """Whether a delivery is in hand, or waits here for a slot."""
+        return self._slots.holds(stream, entry_id) or (stream, entry_id) in self._surplus
 
     async def wake(self) -> None:
         """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection."""
@@ -122,23 +135,30 @@ class Reader:
 
         Streams that filled their COUNT are read alone every other time, so that few busy ones fill the slots. With
         more streams than slots a sweep asks part after part without waiting; only when all were empty does a call
-        wait on all of them, and what it may return too much waits here for a slot.
+        wait on all of them, and what it may return too much, being stored just then, waits here for a slot.
         """
-        self._turn += 1
-        names, block = list(self._streams), True
-        if self._hot and self._turn % 2:
-            names, block = self._hot[:free], False
-        elif len(names) > free and self._unswept:
-            names, block = self._unswept[:free], False
-            del self._unswept[:free]
+        names, block = self._next(free)
         count = max(1, free // len(names))
         reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names, b">")
         if reply:
             self._hot = [stream.decode() for stream, entries in reply if len(entries) == count]
-            if block and len(names) > free:
-                self._unswept = names
+            self._is_sweep_fruitful = True
         elif not block:
             self._hot = []
+
+    def _next(self, free: int) -> tuple[list[str], bool]:
+        """The streams to ask, and whether to wait for something there."""
+        self._turn += 1
+        if self._hot and self._turn % 2:
+            return self._hot[:free], False
+        names = list(self._streams)
+        if len(names) <= free:
+            return names, True
+        if not self._unswept and self._is_sweep_fruitful:
+            self._unswept, self._is_sweep_fruitful = names[:], False
+        part = self._unswept[:free]
+        del self._unswept[:free]
+        return (part, False) if part else (names, True)
 
     async def _read_own_pending(self) -> None:
         """Start what is pending in our name but not in hand: its reply was lost on the way."""
@@ -146,9 +166,12 @@ class Reader:
         pipeline = self._client.pipeline(transaction=False)
         for name in names:
             pipeline.execute_command("XPENDING", name, self._group, "-", "+", 1000, self._consumer)
-        for name, pending in zip(names, await pipeline.execute(), strict=True):
+        # Left to itself, redis-py words a refusal in a pipeline in its own way, and NOGROUP would not be seen.
+        for name, pending in zip(names, await pipeline.execute(raise_on_error=False), strict=True):
+            if isinstance(pending, Exception):
+                raise pending
             for entry_id, *_ in pending:
-                if not self._slots.holds(name, entry_id) and (name, entry_id) not in self._surplus:
+                if not self.has(name, entry_id):
                     before = b"%d-%d" % _previous(entry_id)
                     await self._read(1, (), [name], before)
 
@@ -168,7 +191,7 @@ class Reader:
     def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
         event_type, is_own = self._streams[stream]
         for entry_id, fields in entries:
-            if not self._slots.holds(stream, entry_id):
+            if not self.has(stream, entry_id):
                 held = hold(stream, event_type, is_own, self._group, entry_id, fields or [])
                 self._surplus[stream, entry_id] = held
         self._begin_surplus()
@@ -203,10 +226,11 @@ def _previous(entry_id: bytes) -> tuple[int, int]:
 def hold(
     stream: str, event_type: str, is_own: bool, group: str, entry_id: bytes, fields: list[bytes], **known: Any
 ) -> Held:
-    """A delivery out of a stream entry. One that hookbus did not write comes out undecodable, and is seen that way."""
+    """A delivery out of a stream entry. One that hookbus did not write has a flaw, and its fields for a body."""
     try:
         found = entry.parse(fields)
-    except (KeyError, ValueError):
+    except (KeyError, *UNDECODABLE) as error:
+        known["flaw"] = f"no entry of hookbus's: {type(error).__name__}: {error}"
         stored_ms = int(entry_id.partition(b"-")[0])
         found = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
     delivery = Delivery(

@@ -20,6 +20,7 @@ from shared import keys as names
 from shared import log, scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS
+from shared.decoding import UNDECODABLE
 from shared.events import BY_TYPE
 from shared.keys import Keys
 from worker import metrics, outcome
@@ -102,7 +103,7 @@ class Takeover:
                 if count <= 0 or self._stopping.is_set():
                     break
                 for held in await self._take(dead, stream, event_type, is_own, count):
-                    self._begin(held, subscriber)
+                    self._begin(held, reader, subscriber)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
         if retired and dead != names.HANDOVER:
@@ -132,7 +133,9 @@ class Takeover:
             for entry_id, before, deaths, fields in taken
         ]
 
-    def _begin(self, held: Held, subscriber: Subscriber) -> None:
+    def _begin(self, held: Held, reader: Reader, subscriber: Subscriber) -> None:
+        if reader.has(held.stream, held.entry_id):
+            return  # the reader found it among our pending entries while the reply was under way
         if len(held.deaths) >= MOST_DEATHS:
             subscriber.slots.take(held)
             subscriber.slots.leave()
@@ -140,7 +143,7 @@ class Takeover:
         elif held.times_delivered >= FIRST_SUSPICION:
             self._suspects.add(held, subscriber, self._keys)
         else:
-            subscriber.begin(held)
+            reader.accept(held)
 
     async def _all_streams(self) -> list[str]:
         """Every stream that any worker of the group may read, also those of types that this one leaves to others."""
@@ -168,7 +171,10 @@ def _pairs(flat: list[Any]) -> dict[bytes, Any]:
 
 
 def _has_ended(info: bytes) -> bool:
-    registration = read_registration(info)
+    try:
+        registration = read_registration(info)
+    except UNDECODABLE:
+        return False  # not written by this release; the liveness key tells
     return has_ended(registration.space, registration.pid)
 
 

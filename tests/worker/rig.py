@@ -103,6 +103,11 @@ async def pending(client: Redis, *, own: bool = False, consumer: str = "", group
     return {entry_id: (owner.decode(), times) for entry_id, owner, _, times in found}
 
 
+async def settled(client: Redis) -> bool:
+    """Whether nothing is pending."""
+    return not await pending(client) and not await pending(client, own=True)
+
+
 async def register(client: Redis, consumer: str, *, alive: bool = True, info: str = "{}") -> None:
     """Have a consumer in the group, alive or not."""
     await client.execute_command("HSET", KEYS.consumers(GROUP), consumer, info)
@@ -115,6 +120,33 @@ async def commandstats(client: Redis) -> dict[str, int]:
     lines = (await client.execute_command("INFO", "commandstats")).decode().split()
     stats = (line.partition(":") for line in lines if line.startswith("cmdstat_"))
     return {name.removeprefix("cmdstat_"): int(rest.split(",")[0].removeprefix("calls=")) for name, _, rest in stats}
+
+
+class Handler:
+    """A handler that the test lets go."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.began: list[str] = []
+        self.done: list[str] = []
+        self.most = 0
+        self._go = asyncio.Event()
+        if is_open:
+            self._go.set()
+
+    async def __call__(self, event: dict, delivery: Delivery) -> None:
+        self.began.append(delivery.webhook_id)
+        self.most = max(self.most, len(self.began) - len(self.done))
+        await self._go.wait()
+        self.done.append(delivery.webhook_id)
+
+    def go(self) -> None:
+        self._go.set()
+
+    def route(self, pattern: str = TYPE, **options):
+        async def handle(event: dict, delivery: Delivery) -> None:
+            await self(event, delivery)
+
+        return a_route(handle, pattern, **options)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,274 @@
+import asyncio
+import time
+
+import pytest
+
+from shared.connection import connect
+from tests.wait import until
+from tests.worker.rig import (
+    GROUP,
+    OWN_STREAM,
+    STREAM,
+    TYPE,
+    Handler,
+    a_held,
+    commandstats,
+    join,
+    lane,
+    pending,
+    redeliver,
+    settled,
+    store,
+)
+from worker import read
+
+
+async def test_a_reader_begins_what_is_there_and_what_comes_of_both_streams(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: handler.done == ["wh_1"])
+        await store(client, "wh_2")
+        await redeliver(client, "wh_3")
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+        await until(lambda: settled(client))
+
+
+async def test_never_more_is_read_than_there_are_slots(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, *(f"wh_{i}" for i in range(20)))
+    async with lane(redis_url, client, handler.route(concurrency=3)) as made:
+        made.start()
+        await until(lambda: len(handler.began) == 3)
+        assert len(await pending(client)) == 3
+        assert made.slots.free() == 0
+        handler.go()
+        await until(lambda: len(handler.done) == 20)
+        assert handler.most == 3
+
+
+async def test_overdue_threads_keep_their_slots_so_that_nothing_is_read_for_them(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, *(f"wh_{i}" for i in range(5)))
+    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+        made.reader._overdue = lambda: 1
+        made.start()
+        await until(lambda: len(handler.began) == 1)
+        assert len(await pending(client)) == 1
+
+
+TYPES = [f"my.type{i}" for i in range(15)]
+
+
+async def test_with_many_streams_and_few_slots_no_more_is_read_and_none_starves(client, redis_url):
+    """30 streams, all with a backlog, one slot: what waits must wait in Redis, where others can have it."""
+    handler, surplus = Handler(is_open=True), []
+    await join(client, *TYPES)
+    for event_type in TYPES:
+        await store(client, *(f"{event_type}-{i}" for i in range(4)), event_type=event_type)
+    async with lane(redis_url, client, handler.route("my.*", concurrency=1)) as made:
+        begin = made.reader._begin
+
+        def count_and_begin(held):
+            surplus.append(len(made.reader._surplus))
+            begin(held)
+
+        made.reader._begin = count_and_begin
+        made.start(*TYPES)
+        await until(lambda: len(handler.done) == 60)
+    assert set(surplus) == {0}
+    first = {name.partition("-")[0] for name in handler.done[:30]}
+    assert len(first) > 7  # the busy ones are read on, and still every type gets its turn
+
+
+async def test_a_busy_stream_among_many_fills_the_slots(client, redis_url):
+    handler = Handler()
+    await join(client, *TYPES)
+    await store(client, *(f"wh_{i}" for i in range(100)), event_type=TYPES[7])
+    async with lane(redis_url, client, handler.route("my.*", concurrency=60)) as made:
+        made.start(*TYPES)
+        await until(lambda: len(handler.began) == 60)
+
+
+async def test_idle_a_reader_costs_one_read_in_two_seconds(client, redis_url):
+    handler = Handler()
+    await join(client, *TYPES)
+    async with lane(redis_url, client, handler.route("my.*", concurrency=1)) as made:
+        made.start(*TYPES)
+        await until(lambda: made.reader.silent_s() > 0.5)
+        await client.execute_command("CONFIG", "RESETSTAT")
+        await until(lambda: _has_read(client), timeout_s=3)
+        assert (await commandstats(client))["xreadgroup"] == 1
+
+
+async def _has_read(client) -> int:
+    return (await commandstats(client)).get("xreadgroup", 0)
+
+
+async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client, *TYPES[:2])
+    async with lane(redis_url, client, handler.route("my.*")) as made:
+        made.start(TYPES[0])
+        await until(lambda: made.reader.silent_s() > 0.05)
+        await store(client, "wh_1", event_type=TYPES[1])
+        made.reader.add(TYPES[1])
+        await made.reader.wake()
+        await until(lambda: handler.done == ["wh_1"], timeout_s=1)
+        assert made.reader.types == TYPES[:2]
+
+
+# What was read into a connection that broke.
+
+
+async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    await redeliver(client, "wh_3")
+    for stream in (STREAM, OWN_STREAM):
+        await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+
+
+async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_looked_at(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+        made.start()
+        await until(lambda: len(handler.began) == 2)
+        for _ in range(3):
+            await made.reader._read_own_pending()
+        assert sorted(handler.began) == ["wh_1", "wh_2"]
+
+
+async def test_others_pending_entries_are_left_alone(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    await client.execute_command("XREADGROUP", "GROUP", GROUP, "another", "STREAMS", STREAM, ">")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await store(client, "wh_2")
+        await until(lambda: handler.done == ["wh_2"])
+        assert {owner for owner, _ in (await pending(client)).values()} == {"another"}
+
+
+async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        for i in range(5):
+            await until(lambda: made.reader.silent_s() > 0)
+            await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
+            await store(client, f"wh_{i}")
+            await until(lambda i=i: f"wh_{i}" in handler.done)
+    assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
+
+
+async def test_redis_away_and_back_the_reader_goes_on(own_server):
+    handler = Handler(is_open=True)
+    client = connect(own_server.url, "tests")
+    await join(client)
+    async with lane(own_server.url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0)
+        await asyncio.to_thread(own_server.stop)
+        await asyncio.to_thread(own_server.start)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        await made.stop()
+    await client.aclose()
+
+
+async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
+    """After an error the reader looks at its own pending entries first, and meets the loss there."""
+    handler = Handler(is_open=True)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.losses == [[TYPE]])
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0)
+        await client.execute_command("FLUSHALL")
+        await until(lambda: made.losses)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        assert made.losses[0] == [TYPE]
+
+
+# The stop.
+
+
+async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    for i in range(10):
+        async with lane(redis_url, client, handler.route()) as made:
+            made.start()
+            await until(lambda: made.reader.silent_s() > 0.02)
+            began = time.monotonic()
+            await asyncio.gather(made.stop(), store(client, f"wh_{i}"))
+            assert time.monotonic() - began < 1
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: sorted(set(handler.done)) == sorted(f"wh_{i}" for i in range(10)))
+
+
+async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    async with lane(redis_url, client, handler.route(concurrency=1)) as made:
+        made.start()
+        await until(lambda: handler.began == ["wh_1"])
+        async with asyncio.timeout(0.5):
+            await made.stop()
+        handler.go()
+        await until(lambda: handler.done == ["wh_1"])
+        assert handler.began == ["wh_1"]
+
+
+# Deliveries that were taken over.
+
+
+async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(client, redis_url):
+    handler = Handler()
+    async with lane(redis_url, client, handler.route(concurrency=1)) as made:
+        for name, number in (("wh_1", 1), ("wh_2", 2), ("wh_2", 2), ("wh_1", 1)):
+            made.reader.accept(a_held(name, number))
+        await until(lambda: handler.began == ["wh_1"])
+        await join(client)
+        made.start()
+        handler.go()
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
+        await made.stop()
+        assert handler.done == ["wh_1", "wh_2"]
+
+
+@pytest.mark.parametrize(("entry_id", "before"), [(b"5-3", (5, 2)), (b"5-0", (4, 2**64 - 1))])
+def test_the_id_before_one_is_that_of_the_same_millisecond_or_the_last_of_the_one_before(entry_id, before):
+    assert read._previous(entry_id) == before
+
+
+async def test_a_read_that_does_not_return_shows_in_its_age(client, redis_url):
+    await join(client)
+    async with lane(redis_url, client, Handler().route()) as made:
+        assert made.reader.silent_s() == 0
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0.1)
