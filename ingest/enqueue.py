@@ -8,9 +8,9 @@ own batch, so a 200 is never given for less. A lost reply leaves open whether th
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from redis.asyncio import Redis
 
 from ingest import metrics
@@ -23,8 +23,7 @@ DIGEST_BYTES: Final = 16
 DAY_MS: Final = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none."""
 
     event_type: str

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from ingest import metrics
 from shared import keys, log, server
 from shared.backoff import Reconnect
-from shared.connection import FAULTS, Ask
+from shared.connection import FAULTS, Ask, refusal_code
 from shared.settings import ConfigError
 
 INTERVAL_S: Final = 2.0
@@ -43,7 +43,7 @@ def fault_of(error: Exception) -> Fault:
     """The fault behind an error of a Redis call, told by the first word of Redis' own refusals."""
     if isinstance(error, UnfitError):
         return error.fault
-    code = getattr(error, "status_code", None)
+    code = refusal_code(error)
     text = str(error) or type(error).__name__
     if code == "OOM":
         return Fault("overloaded", "Redis is out of memory")

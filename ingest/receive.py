@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import PayloadEncodingError
 from multidict import CIMultiDict
+from prometheus_client import Counter
 
 from ingest import metrics
 from ingest.enqueue import Queue, Received, RefusedError
@@ -68,6 +69,8 @@ class Receiver:
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
         self._log = log.get("ingest")
+        self._throttle = log.Throttle()
+        self._counters: dict[tuple[str, str], Counter] = {}
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
         self.is_closed = False
@@ -94,10 +97,17 @@ class Receiver:
         else:
             response = _answer(200, body)
             metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
-        metrics.REQUESTS.labels(source, code).inc()
+        self._counter(source, code).inc()
         if self.is_leaving:
             response.force_close()
         return response
+
+    def _counter(self, source: str, code: str) -> Counter:
+        """Kept, since looking up labels takes longer than counting."""
+        counter = self._counters.get((source, code))
+        if counter is None:
+            counter = self._counters[source, code] = metrics.REQUESTS.labels(source, code)
+        return counter
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
         """Store the event of a request; True when new. Raises Refusal."""
@@ -179,15 +189,12 @@ class Receiver:
         return Received(_stream_type(body), headers["webhook-id"], endpoint.source, int(now * 1000), body, traceparent)
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
-        # Whoever can reach the port can cause a refusal: warnings only for what a source's own sender meets.
-        level = self._log.warning if source and refusal.status not in (404, 405) else self._log.debug
-        level(
-            "refused",
-            code=refusal.code,
-            source=source,
-            peer=request.remote,
-            reason=str(refusal.__cause__ or ""),
-        )
+        left_out = self._throttle.left_out(refusal.code)
+        if left_out is not None:
+            # Whoever can reach the port can cause a refusal: a warning only for what a source's own sender meets.
+            level = self._log.warning if source and refusal.status != 405 else self._log.debug
+            reason = str(refusal.__cause__ or "")
+            level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, left_out=left_out)
         response = _answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()

@@ -6,7 +6,8 @@ get here: nothing in hookbus passes them to a log call.
 
 import logging
 import sys
-from typing import Any
+import time
+from typing import Any, Final
 
 import structlog
 
@@ -44,3 +45,28 @@ def configure(level: str = "info") -> None:
 def get(name: str) -> Any:
     """A logger; bind what every line should carry with `.bind(...)`."""
     return structlog.get_logger(name)
+
+
+class Throttle:
+    """Lets some lines of a kind through each second, so that whoever can cause one can't fill a disk with them."""
+
+    PER_SECOND: Final = 5
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._seen: dict[str, int] = {}
+        self._left_out: dict[str, int] = {}
+
+    def left_out(self, kind: str) -> int | None:
+        """None for a line that is not to be written; else how many of its kind were not since the last that was.
+
+        `kind` must come from a fixed set: each is remembered.
+        """
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._seen = second, {}
+        self._seen[kind] = self._seen.get(kind, 0) + 1
+        if self._seen[kind] > self.PER_SECOND:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return None
+        return self._left_out.pop(kind, 0)

@@ -13,13 +13,14 @@ local days, types = tonumber(ARGV[1]), tonumber(ARGV[3])
 local first = 4 + types
 local digests = {}
 for i = first + 1, #ARGV, 7 do digests[#digests + 1] = ARGV[i] end
-local seen = {}
+local seen, result = {}, {}
 for day = 1, days do
   for i, found in ipairs(redis.call('SMISMEMBER', KEYS[2 + day], unpack(digests))) do
     if found == 1 then seen[digests[i]] = true end
   end
 end
-local result, used = {}, {}
+-- Types first: no reader must miss a stream, and should memory be short this fails before anything is stored.
+redis.call('SADD', KEYS[1], unpack(ARGV, 4, first - 1))
 for i = first, #ARGV, 7 do
   local digest = ARGV[i + 1]
   if seen[digest] then
@@ -31,10 +32,9 @@ for i = first, #ARGV, 7 do
     -- XADD before SADD: should it fail, the sender's retry is not taken for a duplicate.
     redis.call('XADD', KEYS[2 + days + stream], '*', unpack(fields))
     redis.call('SADD', KEYS[3], digest)
-    seen[digest], used[ARGV[3 + stream]], result[#result + 1] = true, true, '1'
+    seen[digest], result[#result + 1] = true, '1'
   end
 end
-for name in pairs(used) do redis.call('SADD', KEYS[1], name) end
 redis.call('EXPIRE', KEYS[3], ARGV[2], 'NX')
 redis.call('UNLINK', KEYS[2])
 return table.concat(result)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from shared.log import Throttle
+
 PROGRAM = """
 import logging
 from shared import log
@@ -84,3 +86,13 @@ def test_a_traceback_on_a_terminal_holds_no_local_variables():
     assert "told" in text
     assert "hunter2" not in text
     assert "private" not in text
+
+
+def test_a_flood_of_one_kind_leaves_the_others_their_lines(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("shared.log.time.monotonic", lambda: now[0])
+    throttle = Throttle()
+    assert [throttle.left_out("flood") for _ in range(8)] == [0] * 5 + [None] * 3
+    assert throttle.left_out("other") == 0
+    now[0] += 1
+    assert [throttle.left_out("flood") for _ in range(2)] == [3, 0]
