@@ -8,10 +8,12 @@
 -- Returns how many were released.
 -- One step: entries under a name that is not in the hash would be found by nobody.
 local released = 0
-for _, p in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])) do
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
+-- First, as Redis may refuse it for want of memory, and undoes nothing of a script that fails.
+if #pending > 0 then redis.call('HSET', KEYS[2], ARGV[3], '{}') end
+for _, p in ipairs(pending) do
   -- One delivery less: a stop is not a death, so the takeover must not raise suspicion.
   redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, p[1], 'RETRYCOUNT', p[4] - 1, 'JUSTID')
   released = released + 1
 end
-if released > 0 then redis.call('HSET', KEYS[2], ARGV[3], '{}') end
 return released

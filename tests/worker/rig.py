@@ -7,13 +7,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from shared import scripts
 from shared.clock import now_ms
 from shared.connection import connect
 from shared.entry import Entry, redelivery_fields
-from shared.keys import Keys
+from shared.keys import HANDOVER, Keys
 from tests.programs import event_body
 from worker.app import App
-from worker.delivery import Delivery, Held
+from worker.delivery import Delivery, Held, member_prefix
 from worker.groups import Membership
 from worker.process import Caller
 from worker.read import Reader, hold
@@ -120,6 +121,35 @@ async def commandstats(client: Redis) -> dict[str, int]:
     lines = (await client.execute_command("INFO", "commandstats")).decode().split()
     stats = (line.partition(":") for line in lines if line.startswith("cmdstat_"))
     return {name.removeprefix("cmdstat_"): int(rest.split(",")[0].removeprefix("calls=")) for name, _, rest in stats}
+
+
+async def die_with(client, *webhook_ids: str, consumer: str = "dead") -> None:
+    """A registered consumer has read these, and shows no life."""
+    await join(client)
+    await register(client, consumer, alive=False)
+    await store(client, *webhook_ids)
+    await take(client, consumer)
+
+
+async def consumers(client) -> set[bytes]:
+    return set(await client.execute_command("HKEYS", KEYS.consumers(GROUP)))
+
+
+async def release(client, consumer: str, count: int = 100) -> int:
+    keys = (STREAM, KEYS.consumers(GROUP))
+    return await scripts.run(client, scripts.Call(scripts.RELEASE, keys, (GROUP, consumer, HANDOVER, count)))
+
+
+async def take_over(client, dead: str, by: str, count: int = 100) -> list:
+    keys = (STREAM, KEYS.alive(dead), KEYS.started(GROUP), KEYS.deaths(GROUP))
+    args = (GROUP, dead, by, count, member_prefix(TYPE, GROUP, False), 1234)
+    return await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
+
+
+async def mark(client, consumer: str, entry_id: bytes) -> str:
+    member = member_prefix(TYPE, GROUP, False) + entry_id.decode()
+    await client.execute_command("HSET", KEYS.started(GROUP), consumer, member)
+    return member
 
 
 class Handler:

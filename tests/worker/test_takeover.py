@@ -1,0 +1,236 @@
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from shared import keys as names
+from shared.connection import connect
+from tests.wait import until
+from tests.worker.rig import (
+    GROUP,
+    KEYS,
+    STREAM,
+    TYPE,
+    Handler,
+    Lane,
+    a_held,
+    consumers,
+    die_with,
+    join,
+    mark,
+    pending,
+    redeliver,
+    register,
+    release,
+    settling,
+    store,
+    take,
+    take_over,
+)  # fmt: skip
+from worker import takeover
+from worker.letter import decode
+from worker.liveness import Registration
+from worker.locality import process_space
+from worker.suspects import Suspects
+from worker.takeover import Takeover
+
+
+class Clockwork:
+    """Says whether everybody had time to show life."""
+
+    steady = True
+
+    def is_steady(self) -> bool:
+        return self.steady
+
+
+class Heir:
+    """A worker that takes over as `me`, round by round; its reader does not read."""
+
+    def __init__(self, made: Lane, membership, client) -> None:
+        made.reader.add(TYPE)
+        self.lane = made
+        self.suspects = Suspects(client, "me", made.gate)
+        self.liveness = Clockwork()
+        self.stopping = asyncio.Event()
+        self.duty = Takeover(
+            *(client, KEYS, GROUP, "me", membership, [(made.reader, made.subscriber)]),
+            *(self.suspects, self.liveness, self.stopping),
+        )
+
+    async def round(self) -> None:
+        for dead in await self.duty._dead():
+            await self.duty._inherit(dead)
+
+
+@contextlib.asynccontextmanager
+async def heir(url: str, client, handler: Handler, **options):
+    membership = await join(client)
+    writer = connect(url, "tests:settle")
+    async with settling(writer) as settler:
+        made = Lane(url, client, settler, handler.route(**options), "me")
+        await register(client, "me")
+        yield Heir(made, membership, client)
+        await made.close()
+    await writer.aclose()
+
+
+async def test_g4_what_a_dead_consumer_had_in_hand_runs_here_and_the_dead_one_is_removed(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", "wh_2")
+    await redeliver(client, "wh_3")
+    await take(client, "dead", own=True)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+        assert await consumers(client) == {b"me"}
+    left = await client.execute_command("XINFO", "CONSUMERS", STREAM, GROUP)
+    assert b"dead" not in [consumer[1] for consumer in left]
+
+
+async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", consumer="alive")
+    await client.execute_command("SET", KEYS.alive("alive"), 1)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert {owner for owner, _ in (await pending(client)).values()} == {"alive"}
+        assert await consumers(client) == {b"me", b"alive"}
+    assert handler.began == []
+
+
+async def test_nobody_is_declared_dead_before_all_had_time_to_show_life(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler) as me:
+        me.liveness.steady = False
+        running = asyncio.create_task(me.duty.run())
+        with pytest.raises(AssertionError):
+            await until(lambda: handler.began, timeout_s=0.3)
+        me.liveness.steady = True
+        await until(lambda: handler.done == ["wh_1"])
+        me.stopping.set()
+        async with asyncio.timeout(0.5):
+            await running
+
+
+async def test_a_process_that_ended_on_this_machine_is_found_without_waiting_for_its_sign(client, redis_url):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    for consumer, pid in (("dead", process.pid), ("neighbour", os.getpid())):
+        info = msgspec.json.encode(Registration(1, process_space(), pid)).decode()
+        await register(client, consumer, info=info)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me", b"neighbour"}
+
+
+@pytest.mark.parametrize("info", ["", "{", "[]", '{"pid": "many"}', '{"new": 1}', "\\xff"])
+async def test_a_registration_of_another_release_does_not_stop_a_worker(client, redis_url, info):
+    await join(client)
+    await register(client, "strange", info=info)
+    async with heir(redis_url, client, Handler()) as me:
+        await me.round()
+        assert await consumers(client) == {b"me", b"strange"}
+
+
+async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_until_nothing_is_left(client, redis_url):
+    handler = Handler()
+    await die_with(client, "wh_1", "wh_2", "wh_3")
+    async with heir(redis_url, client, handler, concurrency=2) as me:
+        await me.round()
+        await until(lambda: len(handler.began) == 2)
+        assert len(await pending(client, consumer="dead")) == 1
+        assert await consumers(client) == {b"me", b"dead"}
+        handler.go()
+        await until(lambda: len(handler.done) == 2)
+        await me.round()
+        await until(lambda: len(handler.done) == 3)
+        assert await consumers(client) == {b"me"}
+
+
+async def test_what_the_reader_found_in_the_meantime_is_not_begun_a_second_time(client, redis_url):
+    handler = Handler()
+    async with heir(redis_url, client, handler) as me:
+        for held in (a_held(), a_held(times_delivered=3), a_held(deaths=("a@1", "b@2", "c@3"))):
+            me.duty._begin(held, me.lane.reader, me.lane.subscriber)
+        await until(lambda: handler.began == ["wh_1"])
+        assert me.suspects._queue.empty()
+        assert me.lane.slots.running == 1
+
+
+async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_adopted(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    await take(client, "thawed")
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert handler.began == []
+        await me.duty._adopt()
+        assert await consumers(client) == {b"me", b"thawed"}
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+
+
+# Suspicion.
+
+
+async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second_on_it_is_a_suspect(client, redis_url):
+    handler = Handler()
+    await die_with(client, "wh_1", consumer="first")
+    await die_with(client, "wh_2", consumer="unlucky")
+    await take_over(client, "first", "second")
+    await register(client, "second", alive=False)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: handler.began == ["wh_2"])
+        (suspect, _, _) = me.suspects._queue.get_nowait()
+        assert (suspect.delivery.webhook_id, suspect.times_delivered) == ("wh_1", 3)
+        assert me.lane.slots.running == 2  # it has its slot already
+
+
+async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_suspicion(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", consumer="one")
+    for leaving, heir_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
+        assert await release(client, leaving) == 1
+        (taken,) = await take_over(client, names.HANDOVER, heir_name)
+        assert taken[1] == 0  # times delivered before: as if it came fresh
+        assert list((await pending(client)).values()) == [(heir_name, 1)]
+    assert await release(client, "five") == 1
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me"}
+
+
+async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that_names_them(client, redis_url):
+    handler = Handler()
+    await die_with(client, "wh_1", consumer="c0")
+    (entry_id,) = await pending(client)
+    for i in range(2):
+        await mark(client, f"c{i}", entry_id)
+        await take_over(client, f"c{i}", f"c{i + 1}")
+    await mark(client, "c2", entry_id)
+    await register(client, "c2", alive=False)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
+        assert me.lane.slots.running == 0
+    letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
+    assert letter.reason == "worker_lost"
+    assert all(f"c{i}@" in letter.message for i in range(3))
+    assert handler.began == []
+    assert await client.execute_command("EXISTS", KEYS.deaths(GROUP), KEYS.started(GROUP)) == 0
+
+
+def test_three_deaths_are_the_limit():
+    assert takeover.MOST_DEATHS == 3
