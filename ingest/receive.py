@@ -193,8 +193,9 @@ class Receiver:
         if left_out is not None:
             # Whoever can reach the port can cause a refusal: a warning only for what a source's own sender meets.
             level = self._log.warning if source and refusal.status != 405 else self._log.debug
+            more = {"left_out": left_out} if left_out else {}
             reason = str(refusal.__cause__ or "")
-            level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, left_out=left_out)
+            level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, **more)
         response = _answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()
