@@ -1,0 +1,146 @@
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis as sync_redis
+
+from shared.connection import connect_blocking
+from shared.health import LoopTick
+from shared.keys import Keys
+from tests.wait import until
+from tests.worker.rig import KEYS
+from worker import liveness
+from worker.liveness import TTL_S, Liveness, read_registration
+from worker.locality import process_space
+
+
+@contextlib.contextmanager
+def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
+    made = Liveness(url, "me", ["a", "b"], shards, loop_age_s, hard_limit_s)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Signs every 20 ms that hold for 300."""
+    monkeypatch.setattr(liveness, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(liveness, "TTL_S", 0.3)
+
+
+@pytest.fixture
+def blocking(redis_url):
+    client = connect_blocking(redis_url, "tests", reply_timeout_s=5)
+    yield client
+    client.close()
+
+
+def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(redis_url, blocking):
+    with living(redis_url, shards=(Keys(0), Keys(1))):
+        for keys in (Keys(0), Keys(1)):
+            assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
+            for group in ("a", "b"):
+                info = read_registration(blocking.hget(keys.consumers(group), "me"))
+                assert (info.space, info.pid) == (process_space(), os.getpid())
+                assert abs(info.since_ms / 1000 - time.time()) < 10
+
+
+def test_a_stop_takes_the_sign_back(redis_url, blocking):
+    with living(redis_url):
+        assert blocking.exists(KEYS.alive("me"))
+    assert not blocking.exists(KEYS.alive("me"))
+    assert "liveness" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_it_renews_from_its_thread_while_the_event_loop_is_blocked(redis_url, blocking):
+    tick = LoopTick(asyncio.get_running_loop())
+    with living(redis_url, tick.age_s):
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:  # busy, on purpose: nothing else may run in this loop
+            assert blocking.exists(KEYS.alive("me"))
+    tick.stop()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_beyond_the_hard_limit_a_stuck_loop_gives_no_more_signs_until_it_turns_again(redis_url, client):
+    age = [0.0]
+    with living(redis_url, lambda: age[0], hard_limit_s=40):
+        age[0] = 41
+        await until(lambda: _is_gone(client), timeout_s=3)
+        age[0] = 0
+        await until(lambda: _is_there(client), timeout_s=3)
+
+
+async def _is_there(client) -> bool:
+    return await client.execute_command("EXISTS", KEYS.alive("me")) == 1
+
+
+async def _is_gone(client) -> bool:
+    return not await _is_there(client)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, client):
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.consumers("a"), KEYS.alive("me"))
+        await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
+        await until(lambda: _is_there(client))
+
+
+def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, monkeypatch):
+    monkeypatch.setattr(liveness, "TTL_S", 0.001)
+    with living(redis_url) as me:
+        time.sleep(0.002)
+        assert me.is_steady()
+
+
+def test_not_steady_before_it_started(redis_url):
+    me = Liveness(redis_url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    assert not me.is_steady()
+    me.stop()
+
+
+async def test_not_steady_beside_a_server_that_just_came_up_before_a_whole_ttl_went_by(own_server):
+    with living(own_server.url) as me:
+        assert not me.is_steady()
+
+
+async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
+    monkeypatch.setattr(liveness, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(liveness, "TTL_S", 1.0)
+    with living(own_server.url) as me:
+        await until(me.is_steady)
+        await asyncio.to_thread(own_server.stop)
+        await until(lambda: not me.is_steady())
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: me._steady_since is not None)
+        assert not me.is_steady()
+        await until(me.is_steady, timeout_s=3)
+
+
+async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
+    with living(own_server.url):
+        await asyncio.to_thread(own_server.stop)
+
+
+def test_without_redis_the_start_says_so(own_server):
+    own_server.stop()
+    me = Liveness(own_server.url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    with pytest.raises(sync_redis.ConnectionError):
+        me.start()
+    me.stop()
+
+
+@pytest.mark.parametrize("text", [b"{}", b'{"since_ms": 1, "new": []}'])
+def test_a_registration_of_another_release_is_read(text):
+    assert read_registration(text).pid == 0
+
+
+def test_a_death_is_noticed_early_enough_for_g4():
+    assert TTL_S + 1 + 2 < 15  # the TTL, one look a second, and patience with who runs beside a suspect
