@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Most tests wait for processes: two at a time suit two cores. JOBS=0 runs them in one process, for a debugger.
+JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
@@ -21,7 +23,7 @@ up: .venv/ready ## the same stack, until Ctrl-C
 	@$(BIN)/python -m deploy.local.stack
 
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 lint: .venv/ready-dev ## ruff, mypy strict, layers
 	@$(BIN)/ruff check .
