@@ -34,10 +34,7 @@ def _load(target: str) -> App:
     except ModuleNotFoundError as error:
         raise ConfigError([f"{target}: {_missing(error)}"]) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does at import
-        trace = error.__traceback__
-        frames = [frame for frame in traceback.extract_tb(trace) if "importlib" not in frame.filename]
-        where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-        raise ConfigError([f"{target}: importing it failed: {type(error).__name__}: {error}{where}"]) from None
+        raise ConfigError([f"{target}: importing it failed: {_told(error)}"]) from None
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, App):
@@ -47,6 +44,14 @@ def _load(target: str) -> App:
     if len(set(apps)) != 1:
         raise ConfigError([f"{target}: {len(set(apps))} apps there; name one as {module_name}:app{_others(module)}"])
     return apps[0]
+
+
+def _told(error: BaseException) -> str:
+    """Class, text and innermost line of an error, in one line."""
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in trace if "importlib" not in frame.filename and frame.filename != __file__]
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -1,0 +1,133 @@
+import sys
+
+import pytest
+
+from shared.settings import ConfigError
+from worker import App
+from worker.load import load_apps
+
+
+@pytest.fixture(autouse=True)
+def put_back():
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module of the user's into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(source: str, name: str = "my_handlers.py") -> None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(source)
+
+    return write
+
+
+APPS = """
+from worker import App
+first, second = App("first"), App("second")
+alias = first
+"""
+
+
+def problem_of(*targets: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_apps(targets)
+    (problem,) = caught.value.problems
+    assert "\n" not in problem
+    return problem
+
+
+def test_apps_are_found_by_name_in_modules_of_the_working_directory(module):
+    module(APPS)
+    module("", "package/__init__.py")
+    module("from worker import App\napp = App('third')\n", "package/handlers.py")
+    apps = load_apps(["my_handlers:second", "my_handlers:alias", "package.handlers:app"])
+    assert [app.group for app in apps] == ["second", "first", "third"]
+
+
+def test_a_module_with_one_app_needs_no_name(module):
+    module("from worker import App\napp = alias = App('only')\n")
+    (app,) = load_apps(["my_handlers"])
+    assert isinstance(app, App)
+
+
+@pytest.mark.parametrize("target", ["", ":app", "my_handlers:"])
+def test_a_target_that_is_none_says_what_is_expected(module, target):
+    module(APPS)
+    assert problem_of(target) == f"{target!r}: expected module:app"
+
+
+def test_a_missing_module_is_told(module):
+    assert problem_of("nobody_has_this:app") == "nobody_has_this:app: no module named 'nobody_has_this'"
+    module("import nobody_has_this_either\n")
+    assert problem_of("my_handlers:app") == "my_handlers:app: no module named 'nobody_has_this_either'"
+    assert problem_of("my_handlers.py:app").startswith("my_handlers.py:app: no module named ")
+
+
+def test_a_missing_attribute_is_told_with_those_that_are_there(module):
+    module(APPS)
+    assert problem_of("my_handlers:nothing") == (
+        "my_handlers:nothing: my_handlers has no App named 'nothing' (there: first, second, alias)"
+    )
+
+
+def test_what_is_no_app_is_told(module):
+    module("app = 5\n")
+    assert problem_of("my_handlers:app") == "my_handlers:app: my_handlers has no App named 'app'"
+
+
+def test_of_several_apps_one_has_to_be_named(module):
+    module(APPS)
+    assert problem_of("my_handlers") == (
+        "my_handlers: 2 apps there; name one as my_handlers:app (there: first, second, alias)"
+    )
+    module("", "empty.py")
+    assert problem_of("empty").startswith("empty: 0 apps there")
+
+
+@pytest.mark.parametrize(
+    ("source", "says", "line"),
+    [
+        ("a = 1\nraise ValueError('first line\\nsecond line')\n", "ValueError: first line second line", 2),
+        ("def f():\n    return 1 / 0\nf()\n", "ZeroDivisionError: division by zero", 2),
+        ("import sys\nsys.exit('bye')\n", "SystemExit: bye", 2),
+        ("def f(:\n", "SyntaxError: invalid syntax (my_handlers.py, line 1)", None),
+        ("import json\njson.loads('')\n", "JSONDecodeError: Expecting value", None),
+        ("from worker import Nothing\n", "ImportError: cannot import name 'Nothing'", 1),
+    ],
+)
+def test_a_module_that_fails_at_import_is_told_in_a_line_that_names_the_place(module, tmp_path, source, says, line):
+    module(source)
+    problem = problem_of("my_handlers:app")
+    assert problem.startswith(f"my_handlers:app: importing it failed: {says}")
+    assert "load.py" not in problem
+    if line is not None:
+        assert f"my_handlers.py:{line})" in problem
+
+
+def test_what_hookbus_refuses_in_a_module_is_told_as_it_is(module):
+    module("from worker import App\napp = App('no name')\n")
+    assert problem_of("my_handlers:app").startswith("App(group='no name'): a group name is")
+
+
+def test_a_module_that_lies_below_a_name_of_ours_is_told_why_it_is_not_found(module):
+    module("", "shared/__init__.py.txt")  # no package: a plain folder shadows nothing
+    problem = problem_of("shared.my_handlers:app")
+    assert "no module 'shared.my_handlers': hookbus's own package 'shared'" in problem
+    assert "which hides one of that name of yours" in problem
+
+
+@pytest.mark.parametrize("name", ["worker", "shared", "ingest"])
+def test_a_package_of_the_users_that_shadows_one_of_ours_is_told(module, tmp_path, monkeypatch, name):
+    module(APPS)
+    monkeypatch.syspath_prepend(tmp_path)
+    module("", f"{name}/__init__.py")
+    problem = problem_of("my_handlers:first")
+    assert problem.startswith(f"the package {name!r} at ")
+    assert "has the name of one of hookbus's own" in problem

@@ -1,0 +1,55 @@
+import pytest
+
+from shared.settings import ConfigError, Listen
+from worker.settings import DAY_S, WorkerSettings, load_settings
+
+
+def loaded(tmp_path, toml: str = "", environ: dict[str, str] | None = None, **overrides) -> WorkerSettings:
+    file = tmp_path / "hookbus.toml"
+    file.write_text(toml)
+    return load_settings(file, environ or {}, overrides)
+
+
+def problems(tmp_path, *args, **overrides) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, *args, **overrides)
+    return caught.value.problems
+
+
+def test_without_a_word_everything_has_a_value_that_fits_the_rest(tmp_path):
+    settings = loaded(tmp_path)
+    assert settings == WorkerSettings()
+    assert settings.ops_listen == Listen("127.0.0.1", 9465)
+    assert settings.grace_period_s > settings.handler_timeout_s
+    assert (settings.retention_s, settings.orphan_retention_s) == (3 * DAY_S, 14 * DAY_S)
+
+
+def test_the_file_the_environment_and_the_command_line_override_each_other_in_that_order(tmp_path):
+    toml = 'shards = 2\n[worker]\nops_listen = ":1"\nhandler_timeout_s = 7\nretention_s = 60\n[ingest]\nanything = 1\n'
+    settings = loaded(tmp_path, toml, {"HOOKBUS_WORKER_OPS_LISTEN": ":2", "HOOKBUS_WORKER_RETENTION_S": "90.5"})
+    assert (settings.shards, settings.handler_timeout_s, settings.retention_s) == (2, 7, 90.5)
+    assert settings.ops_listen == Listen("0.0.0.0", 2)
+    assert loaded(tmp_path, toml, ops_listen=":3").ops_listen.port == 3
+
+
+@pytest.mark.parametrize("name", ["handler_timeout_s", "grace_period_s", "retention_s", "orphan_retention_s"])
+@pytest.mark.parametrize("value", ["0", "-1", '"soon"', "true", "nan"])
+def test_a_time_that_is_none_is_refused_with_its_key(tmp_path, name, value):
+    (problem,) = problems(tmp_path, f"[worker]\n{name} = {value}\n")
+    assert problem.startswith(f"worker.{name}: ")
+
+
+@pytest.mark.parametrize(("grace_s", "timeout_s"), [(10, 10), (10, 11)])
+def test_a_grace_period_that_would_interrupt_handlers_is_refused(tmp_path, grace_s, timeout_s):
+    (problem,) = problems(tmp_path, f"[worker]\ngrace_period_s = {grace_s}\nhandler_timeout_s = {timeout_s}\n")
+    assert problem == (
+        f"worker.grace_period_s: {grace_s} is not above worker.handler_timeout_s ({timeout_s}):"
+        " each stop would interrupt handlers that may still run"
+    )
+
+
+def test_unknown_keys_and_variables_are_refused_by_name_all_together(tmp_path):
+    found = problems(tmp_path, "[worker]\ngrace = 1\n", {"HOOKBUS_WORKER_GRACE": "1"})
+    assert any(problem.startswith("worker.grace: unknown key") for problem in found)
+    assert "HOOKBUS_WORKER_GRACE: unknown variable" in found
+    assert len(found) == 2
