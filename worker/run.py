@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from shared.command import Stopping, run_service
+from shared.events import BY_TYPE
 from shared.settings import ConfigError
 from worker.load import load_apps
 from worker.routes import Group, build, known_types, matches
@@ -46,8 +47,17 @@ def _idle(groups: Sequence[Group], only: str) -> list[str]:
         f"--only {only!r}: group {group.name} subscribes to nothing of that"
         for group in groups
         if not any(matches(only, name) for name in known_types(group))
-        and not any(route.pattern == "*" for route in group.routes)
+        and not any(_may_bring(route.pattern, only) for route in group.routes)
     ]
+
+
+def _may_bring(pattern: str, only: str) -> bool:
+    """Whether a wildcard may yet meet types that `only` covers: nobody knows them beforehand."""
+    if pattern == "*":
+        return True
+    if not pattern.endswith("*") or any(matches(pattern, name) for name in BY_TYPE):
+        return False
+    return matches(pattern, only.removesuffix("*")) or matches(only, pattern.removesuffix("*"))
 
 
 def _end_with_threads() -> None:

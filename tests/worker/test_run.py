@@ -1,0 +1,183 @@
+"""`hookbus-worker run` as a process: its exit codes, and what it says to whoever called it wrongly."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from shared import keys
+from tests.programs import BIN, Worker
+from tests.worker.rig import store
+from worker import App
+from worker.routes import build
+from worker.run import _end_with_threads, _idle, _may_bring
+
+GOOD = """
+from worker import App
+app = App("good")
+@app.on("response.*")
+async def handle(event: dict): ...
+"""
+BAD = {
+    "tie": GOOD + '@app.on("response.*")\nasync def again(event: dict): ...\n',
+    "annotation": 'from worker import App\napp = App("bad")\n@app.on("a")\nasync def handle(event: str): ...\n',
+    "long": 'from worker import App\napp = App("bad")\n@app.on("a", timeout=40)\nasync def handle(event): ...\n',
+    "broken": "raise RuntimeError('at import')\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name, source in ({"good": GOOD} | BAD).items():
+        (tmp_path / f"{name}.py").write_text(source)
+    return tmp_path
+
+
+def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ: str) -> tuple[int, str]:
+    """Run a worker that is expected to end by itself; exit code and what it said."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "PYTHON"))}
+    defaults = {"HOOKBUS_REDIS_URL": redis_url, "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
+    done = subprocess.run(
+        [BIN / "hookbus-worker", "run", *args],
+        cwd=project, env=clean | defaults | environ, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    return done.returncode, said
+
+
+REFUSED = {
+    "bad module": (["nobody:app"], {}, "nobody:app: no module named 'nobody'"),
+    "bad attribute": (["good:other"], {}, "good:other: good has no App named 'other' (there: app)"),
+    "import fails": (["broken:app"], {}, "broken:app: importing it failed: RuntimeError: at import"),
+    "tie": (["tie:app"], {}, "group good: two subscriptions to 'response.*': "),
+    "annotation": (["annotation:app"], {}, "can't decode an event into str"),
+    "grace period in code": (["long:app"], {}, "worker.grace_period_s: 40 is not above the timeout of group bad, 'a'"),
+    "only": (["good:app", "--only", "batch.*"], {}, "--only 'batch.*': group good subscribes to nothing of that"),
+    "settings": (["good:app"], {"HOOKBUS_WORKER_GRACE_PERIOD_S": "5"}, "worker.grace_period_s: 5 is not above"),
+    "variable": (["good:app"], {"HOOKBUS_WORKER_GRACE": "5"}, "HOOKBUS_WORKER_GRACE: unknown variable"),
+    "no file": (["good:app", "--config", "none.toml"], {}, "none.toml: No such file"),
+    "port": (["good:app", "--ops-listen", "here"], {}, "worker.ops_listen: expected host:port, got 'here'"),
+}
+
+
+@pytest.mark.parametrize(("args", "environ", "says"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_ends_with_78_and_one_clear_line(project, args, environ, says):
+    code, said = run(project, *args, **environ)
+    assert code == 78
+    (line,) = said.splitlines()
+    assert line.startswith("hookbus-worker: ")
+    assert says in line
+
+
+@pytest.mark.parametrize("name", ["shared", "worker", "ingest"])
+def test_a_package_of_the_users_with_the_name_of_one_of_ours_ends_with_78(project, name):
+    (project / "lib" / name).mkdir(parents=True)
+    (project / "lib" / name / "__init__.py").write_text("")
+    code, said = run(project, "good:app", PYTHONPATH=str(project / "lib"))
+    assert code == 78
+    assert f"hookbus-worker: the package {name!r} at {project / 'lib' / name}" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_another_shard_count_than_that_in_redis_ends_with_78(project, redis_url, server):
+    with server.client() as client:
+        client.hset(keys.META, mapping={"layout": keys.LAYOUT, "shards": 4})
+    code, said = run(project, "good:app", redis_url=redis_url)
+    assert code == 78
+    assert "hookbus-worker: shards: 1 here, but the data in Redis is spread over 4" in said
+
+
+@pytest.mark.parametrize("args", [[], ["good:app", "--unknown"], ["good:app", "--only"]])
+def test_wrong_usage_ends_with_2(project, args):
+    assert run(project, *args)[0] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_0_whether_it_works_or_waits_for_redis(redis_url, number):
+    with Worker(redis_url, "plain") as working, Worker("unix:///nowhere.sock", "plain") as waiting:
+        await working.until_working()
+        await waiting.until_logged("redis_unreachable")
+        assert await asyncio.gather(working.end(number), waiting.end(number)) == [0, 0]
+        assert working.logged("stopped")
+        assert waiting.logged("stopped")
+        assert "Traceback" not in "\n".join(working.raw + waiting.raw)
+
+
+async def test_ctrl_c_while_redis_is_away_under_a_running_worker_ends_with_0(own_server):
+    with Worker(own_server.url, "plain") as worker:
+        await worker.until_working()
+        await asyncio.to_thread(own_server.stop)
+        await worker.until_logged("read_failed")
+        assert await worker.end(signal.SIGINT) == 0
+        assert worker.logged("not_handed_over")
+        assert "Traceback" not in "\n".join(worker.raw)
+
+
+# `--only`
+
+
+async def handle(event): ...
+
+
+def group(*patterns: str):
+    app = App("g")
+    for pattern in patterns:
+        app.on(pattern)(handle)
+    return build([app], 30)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "only", "is_fine"),
+    [
+        (["response.*"], "", True),
+        (["response.*"], "response.completed", True),
+        (["response.completed"], "response.*", True),
+        (["response.*"], "response.complete", False),
+        (["response.completed"], "batch.*", False),
+        (["*"], "made.up", True),
+        (["my.own.*"], "my.own.thing", True),
+        (["my.own.*"], "my.*", True),
+        (["my.own.*"], "their.thing", False),
+        (["my.thing"], "my.*", True),
+    ],
+)
+def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, only, is_fine):
+    assert (_idle(group(*patterns), only) == []) is is_fine
+
+
+def test_a_wildcard_of_documented_types_is_known_beforehand():
+    assert not _may_bring("response.*", "response.tomorrow")
+
+
+def test_without_handlers_threads_the_process_ends_by_itself(monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    _end_with_threads()
+    assert ended == []
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, name="handler-billing_0")
+    thread.start()
+    _end_with_threads()
+    assert ended == [0]
+    go.set()
+    thread.join()
+
+
+async def test_a_thread_that_never_ends_does_not_keep_the_process(redis_url, client, tmp_path):
+    source = """
+import threading
+from worker import App
+app = App("stuck")
+@app.on("*", timeout=0.2)
+def hang(event: dict): threading.Event().wait()
+"""
+    (tmp_path / "stuck.py").write_text(source)
+    with Worker(redis_url, "stuck:app", PYTHONPATH=str(tmp_path)) as worker:
+        await worker.until_working()
+        await store(client, "wh_1")
+        await worker.until_logged("parked")
+        assert await worker.end() == 0
