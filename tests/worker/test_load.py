@@ -10,6 +10,7 @@ from worker.load import load_apps
 @pytest.fixture(autouse=True)
 def put_back():
     path, modules = list(sys.path), set(sys.modules)
+    sys.path_importer_cache.pop(".", None)  # it remembers the working directory of another test
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:

@@ -1,0 +1,195 @@
+"""Whole workers in this process: how they stop, what they hand over, and that a broken part ends them."""
+
+import asyncio
+import contextlib
+
+import pytest
+import structlog
+
+from shared.command import Stopping
+from shared.connection import RedisUrl
+from shared.keys import HANDOVER, Keys, shard_of
+from shared.settings import Listen
+from tests.wait import until
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
+from worker import App, Delivery, member
+from worker.routes import build
+from worker.settings import WorkerSettings
+from worker.supervise import Worker, consumer_name
+
+
+class Running:
+    """A worker that runs in a task of this process."""
+
+    def __init__(self, url: str, app: App, only: str = "", **settings) -> None:
+        known = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
+        self.stopping = Stopping()
+        told = WorkerSettings(**{**known, "grace_period_s": 40.0, **settings})
+        self.worker = Worker(told, build([app], told.handler_timeout_s), only, self.stopping)
+        self.consumer = self.worker._process.consumer
+        self.task = asyncio.create_task(self.worker.run())
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.task
+
+
+@contextlib.asynccontextmanager
+async def running(url: str, app: App, only: str = "", **settings):
+    found = Running(url, app, only, **settings)
+    try:
+        await until(lambda: found.worker._readiness() == "" or found.task.done())
+        yield found
+    finally:
+        found.stopping.set()
+        await asyncio.gather(found.task, return_exceptions=True)
+
+
+def app_of(handler: Handler, pattern: str = TYPE, **options) -> App:
+    app = App(GROUP)
+
+    @app.on(pattern, **options)
+    async def handle(event: dict, delivery: Delivery) -> None:
+        await handler(event, delivery)
+
+    return app
+
+
+async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler)) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began == ["wh_1"])
+        worker.stopping.set()
+        await until(lambda: worker.worker._readiness() == "draining")
+        await store(client, "wh_2")
+        handler.go()
+        await worker.stop()
+    assert handler.done == ["wh_1"]
+    assert await settled(client)
+    assert await consumers(client) == set()
+
+
+async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1", "wh_2")
+        await until(lambda: len(handler.began) == 2)
+        with structlog.testing.capture_logs() as logs:
+            await worker.stop()
+    assert list((await pending(client)).values()) == [(HANDOVER, 0)] * 2
+    assert await consumers(client) == {HANDOVER.encode()}
+    (handed,) = [log for log in logs if log["event"] == "handed_over"]
+    assert (handed["deliveries"], handed["interrupted"]) == (2, 2)
+    again = Handler(is_open=True)
+    async with running(redis_url, app_of(again)) as worker:
+        await until(lambda: sorted(again.done) == ["wh_1", "wh_2"])
+        await until(lambda: _are(client, {worker.consumer.encode()}))
+
+
+async def _are(client, expected: set[bytes]) -> bool:
+    return await consumers(client) == expected
+
+
+async def test_more_than_one_release_can_hold_is_handed_over_too(client, redis_url, monkeypatch):
+    monkeypatch.setattr(member, "RELEASED_AT_ONCE", 3)
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, *(f"wh_{i}" for i in range(10)))
+        await until(lambda: len(handler.began) == 10)
+        await worker.stop()
+    assert [owner for owner, _ in (await pending(client)).values()] == [HANDOVER] * 10
+
+
+async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis_url, monkeypatch):
+    """Else another worker could take it for a dead one's, and blame or suspect it."""
+    order = []
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        (made,) = worker.worker._members.values()
+        release, stop = made.release, worker.worker._liveness.stop
+
+        async def note_release() -> int:
+            order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
+            return await release()
+
+        def note_stop() -> None:
+            stop()
+            order.append("silent")
+
+        monkeypatch.setattr(made, "release", note_release)
+        monkeypatch.setattr(worker.worker._liveness, "stop", note_stop)
+        await worker.stop()
+    assert order == [1, "silent"]
+
+
+async def test_a_worker_whose_outcomes_can_no_longer_be_written_ends_with_the_error(client, redis_url, monkeypatch):
+    """Reading on, it would look healthy and settle nothing."""
+    monkeypatch.setattr("worker.supervise.WRITE_GRACE_S", 0.1)
+    async with running(redis_url, app_of(Handler(is_open=True))) as worker:
+
+        async def breaks(batch):
+            raise RuntimeError("a bug of ours")
+
+        monkeypatch.setattr(worker.worker._settler, "_write", breaks)
+        await store(client, "wh_1")
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(asyncio.shield(worker.task), 10)
+    assert caught.group_contains(RuntimeError, match="a bug of ours", depth=1)
+    assert [owner for owner, _ in (await pending(client)).values()] == [HANDOVER]
+
+
+@pytest.mark.parametrize("kind", ["async", "plain"])
+async def test_with_several_shards_each_event_is_handled_once_and_a_stop_interrupts_none(client, redis_url, kind):
+    done, app = [], App(GROUP)
+    handler = Handler(is_open=True)
+    if kind == "async":
+        app = app_of(handler)
+        done = handler.done
+    else:
+
+        @app.on(TYPE, concurrency=4)
+        def handle(event: dict, delivery: Delivery) -> None:
+            done.append(delivery.webhook_id)
+
+    names = [f"wh_{i}" for i in range(40)]
+    async with running(redis_url, app, shards=4):
+        for name in names:
+            keys = Keys(shard_of(name, 4))
+            await client.execute_command("SADD", keys.types, TYPE)
+            fields = ("id", name, "src", "openai", "at", 1, "body", '{"type":"response.completed"}')
+            await client.execute_command("XADD", keys.stream(TYPE), "*", *fields)
+        await until(lambda: len(done) == 40)
+    assert sorted(done) == sorted(names)
+    for shard in range(4):
+        delayed = Keys(shard).delayed(GROUP)
+        assert await client.execute_command("EXISTS", delayed, Keys(shard).dead(GROUP)) == 0
+
+
+async def test_a_worker_that_stops_before_redis_was_there_ends(tmp_path):
+    worker = Running(f"unix://{tmp_path}/nothing.sock", app_of(Handler()))
+    await until(lambda: worker.worker._readiness() == "not connected to Redis yet")
+    await worker.stop()
+
+
+async def test_only_reads_the_types_that_match(client, redis_url):
+    handler = Handler(is_open=True)
+    async with running(redis_url, app_of(handler, "*"), only="batch.*"):
+        await store(client, "wh_other")
+        await store(client, "wh_1", event_type="batch.completed")
+        await store(client, "wh_2", event_type="batch.tomorrow")
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2"])
+    assert await client.execute_command("EXISTS", STREAM) == 1
+
+
+async def test_a_type_that_appears_while_it_works_is_handled(client, redis_url):
+    handler = Handler(is_open=True)
+    async with running(redis_url, app_of(handler, "*")):
+        await store(client, "wh_1", event_type="made.up.tomorrow")
+        await until(lambda: handler.done == ["wh_1"])
+
+
+def test_no_two_workers_ever_have_the_same_name():
+    assert len({consumer_name() for _ in range(1000)}) == 1000
