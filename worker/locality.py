@@ -4,10 +4,12 @@ Process ids are compared only within one boot and one pid namespace, which Linux
 process got the old number, the key's TTL decides as ever.
 """
 
+import functools
 import os
 from pathlib import Path
 
 
+@functools.cache
 def process_space() -> str:
     """A name of the space in which process ids are unique: this boot, this namespace. "" where the system has none."""
     try:

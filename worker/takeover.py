@@ -70,30 +70,33 @@ class Takeover:
         """Look until stopping."""
         rounds = 0
         while not self._stopping.is_set():
-            if self._liveness.is_steady():
-                try:
-                    if rounds % ADOPT_EVERY == 0:
-                        await self._adopt()
-                    for dead in await self._dead():
-                        await self._inherit(dead)
-                except FAULTS as error:
-                    self._log.debug("takeover_delayed", reason=str(error))
-                rounds += 1
+            is_steady = self._liveness.is_steady()
+            try:
+                if is_steady and rounds % ADOPT_EVERY == 0:
+                    await self._adopt()
+                for dead in await self._dead(is_steady):
+                    await self._inherit(dead)
+            except FAULTS as error:
+                self._log.debug("takeover_delayed", reason=str(error))
+            rounds += is_steady
             await pause(self._stopping, INTERVAL_S)
 
-    async def _dead(self) -> list[str]:
-        """Registered consumers without a sign of life, and those whose process ended on this machine."""
+    async def _dead(self, is_steady: bool) -> list[str]:
+        """Registered consumers whose process ended on this machine, and those without a sign of life.
+
+        The latter count only when all who live have had time to give one; what was handed over can be had at once.
+        """
         flat = await self._client.execute_command("HGETALL", self._keys.consumers(self._group))
         registered = {name.decode(): info for name, info in zip(flat[::2], flat[1::2], strict=True)}
         registered.pop(self._consumer, None)
         if not registered:
             return []
+        ended = [name for name, info in registered.items() if _has_ended(info)]
+        if ended:
+            await self._client.execute_command("DEL", *map(self._keys.alive, ended))
         signs = await self._client.execute_command("MGET", *map(self._keys.alive, registered))
-        signed = {name for name, sign in zip(registered, signs, strict=True) if sign is not None}
-        for name in [name for name in signed if _has_ended(registered[name])]:
-            await self._client.execute_command("DEL", self._keys.alive(name))
-            signed.discard(name)
-        return [name for name in registered if name not in signed]
+        silent = [name for name, sign in zip(registered, signs, strict=True) if sign is None]
+        return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
 
     async def _inherit(self, dead: str) -> None:
         """Take what there are slots for; remove the dead one when nothing is left in its name."""

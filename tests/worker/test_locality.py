@@ -47,5 +47,5 @@ def test_a_system_that_names_no_spaces_has_none(monkeypatch):
             raise FileNotFoundError
 
     monkeypatch.setattr(locality, "Path", Nowhere)
-    assert process_space() == ""
+    assert process_space.__wrapped__() == ""
     assert not has_ended("", ended_pid())

@@ -63,7 +63,7 @@ class Heir:
         )
 
     async def round(self) -> None:
-        for dead in await self.duty._dead():
+        for dead in await self.duty._dead(self.liveness.is_steady()):
             await self.duty._inherit(dead)
 
 
@@ -127,9 +127,21 @@ async def test_a_process_that_ended_on_this_machine_is_found_without_waiting_for
         info = msgspec.json.encode(Registration(1, process_space(), pid)).decode()
         await register(client, consumer, info=info)
     async with heir(redis_url, client, handler) as me:
+        me.liveness.steady = False
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me", b"neighbour"}
+
+
+async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler := Handler(is_open=True)) as me:
+        me.liveness.steady = False
+        await me.round()
+        assert handler.began == []
+        me.liveness.steady = True
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
 
 
 @pytest.mark.parametrize("info", ["", "{", "[]", '{"pid": "many"}', '{"new": 1}', "\\xff"])
