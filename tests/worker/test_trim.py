@@ -128,7 +128,11 @@ async def test_ids_are_compared_as_numbers(client):
     await join(client)
     for number in (9, 10, 11):
         await store(client, f"wh_{number}", entry_id=f"1000-{number}")
-    await ack(client, *await take(client, "me", 2))
+    await join(client, group="slow")
+    await ack(client, *await take(client, "me"))
+    await ack(client, *await take(client, "me", 1, group="slow"), group="slow")
+    assert await trimmer(client).trim() == 0
+    await ack(client, *await take(client, "me", 1, group="slow"), group="slow")
     assert await trimmer(client).trim() == 1
     assert await left(client) == [b"wh_10", b"wh_11"]
 
