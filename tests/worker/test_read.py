@@ -161,7 +161,12 @@ async def test_others_pending_entries_are_left_alone(client, redis_url):
         made.start()
         await store(client, "wh_2")
         await until(lambda: handler.done == ["wh_2"])
-        assert {owner for owner, _ in (await pending(client)).values()} == {"another"}
+        await until(lambda: _owners(client, {"another"}))
+        assert handler.began == ["wh_2"]
+
+
+async def _owners(client, expected: set[str]) -> bool:
+    return {owner for owner, _ in (await pending(client)).values()} == expected
 
 
 async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
