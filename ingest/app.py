@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+from redis.asyncio import Redis
 
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
@@ -67,27 +68,8 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
     logger = log.get("ingest")
     fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
     probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
-    clients = [
-        connect(
-            settings.redis_url,
-            f"hookbus-ingest:{shard}",
-            reply_timeout_s=settings.enqueue_timeout_s,
-            connections=1,
-            greet=fitness.greet,
-        )
-        for shard in range(settings.shards)
-    ]
-    queues = [
-        Queue(
-            client,
-            shard,
-            fitness,
-            days=settings.dedupe_days,
-            batch_size=settings.batch_size,
-            max_waiting=settings.max_waiting,
-        )
-        for shard, client in enumerate(clients)
-    ]
+    clients = [_writer(settings, fitness, shard) for shard in range(settings.shards)]
+    queues = [_queue(settings, fitness, shard, client) for shard, client in enumerate(clients)]
     receiver = Receiver(
         {
             source.path: Endpoint(name, source.verifier(settings.tolerance_s))
@@ -113,6 +95,27 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
         for client in (probe, *clients):
             await client.aclose()
     logger.info("stopped")
+
+
+def _writer(settings: IngestSettings, fitness: Fitness, shard: int) -> Redis:
+    return connect(
+        settings.redis_url,
+        f"hookbus-ingest:{shard}",
+        reply_timeout_s=settings.enqueue_timeout_s,
+        connections=1,
+        greet=fitness.greet,
+    )
+
+
+def _queue(settings: IngestSettings, fitness: Fitness, shard: int, client: Redis) -> Queue:
+    return Queue(
+        client,
+        shard,
+        fitness,
+        days=settings.dedupe_days,
+        batch_size=settings.batch_size,
+        max_waiting=settings.max_waiting,
+    )
 
 
 async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitness: Fitness, stopping: Stopping) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
-from shared.command import Stopping, run_service
+from shared import log
+from shared.command import EXIT_FAILED, Stopping, run_service
 from shared.events import BY_TYPE
 from shared.settings import ConfigError
 from worker.load import load_apps
@@ -23,10 +24,18 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
     async def work(stopping: Stopping) -> None:
         from worker.supervise import Worker
 
-        await Worker(settings, groups, only, stopping).run()
+        worker = Worker(settings, groups, only, stopping)
+        try:
+            await worker.run()
+        except Exception:
+            if worker.has_leftovers():
+                log.get("worker").exception("crashed")
+                _end_now(EXIT_FAILED)
+            raise
+        if worker.has_leftovers():
+            _end_now(0)
 
     run_service(work)
-    _end_with_threads()
 
 
 def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:
@@ -60,9 +69,8 @@ def _may_bring(pattern: str, only: str) -> bool:
     return matches(pattern, only.removesuffix("*")) or matches(only, pattern.removesuffix("*"))
 
 
-def _end_with_threads() -> None:
-    """A handler's thread that ignores its timeout must not keep the process: its delivery was handed over."""
-    if any(thread.name.startswith("handler-") for thread in threading.enumerate()):
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(0)
+def _end_now(code: int) -> NoReturn:
+    """A handler that ignores its end must not keep the process: its delivery was handed over."""
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(code)

@@ -6,6 +6,7 @@ A delivery passes `read → process → settle`; this file is the way between th
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 from shared import log
 from shared.keys import Keys
@@ -16,6 +17,9 @@ from worker.process import Caller, process
 from worker.routes import Route
 from worker.settle import Settler
 from worker.slots import Gate, Slots
+
+CANCEL_S: Final = 2.0
+"""How long a cancelled handler may take to clean up; one that swallows its cancellation is left behind."""
 
 
 class Subscriber:
@@ -84,8 +88,13 @@ class Subscriber:
         left = list(self._tasks)
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_S)
         return len(left)
+
+    def has_leftovers(self) -> bool:
+        """Whether a handler runs on although it was cancelled, or is a thread, which can't be."""
+        return bool(self._tasks) or self.overdue() > 0
 
     def close(self) -> None:
         """Start no more threads."""

@@ -30,6 +30,8 @@ from worker.trim import Trimmer
 
 STALE_S: Final = REPLY_TIMEOUT_S + 2
 """A read without return for this long, or a loop without a tick, and the worker is not ready."""
+MOST_CONNECTIONS: Final = 1000
+"""For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
 STUCK_MARGIN_S: Final = 10.0
@@ -52,7 +54,7 @@ class Worker:
         self._tick = health.LoopTick(asyncio.get_running_loop())
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
-        self._control = connect(settings.redis_url, f"hookbus-worker:{consumer}", connections=50)
+        self._control = connect(settings.redis_url, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS)
         self._write = connect(settings.redis_url, f"hookbus-worker:settle:{consumer}", connections=1)
         self._settler = Settler(self._write, consumer, self._parked)
         gate = Gate()
@@ -90,6 +92,10 @@ class Worker:
             await self._control.aclose()
             await self._write.aclose()
         self._log.info("stopped", consumer=self._process.consumer)
+
+    def has_leftovers(self) -> bool:
+        """After the end: whether handlers run on that would keep the process."""
+        return any(subscriber.has_leftovers() for member in self._members.values() for subscriber in member.subscribers)
 
     async def _connected(self) -> bool:
         """Wait for a Redis that may be used, join the groups, show life; False when stopped before that."""

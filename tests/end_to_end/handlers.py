@@ -1,8 +1,10 @@
 """Apps that the end-to-end tests run. Each notes in Redis what it did, outside of hookbus's keys."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import threading
 import time
 
 import redis
@@ -30,6 +32,7 @@ failing = App("failing")
 slow = App("slow")
 deadly = App("deadly")
 flaky_slow = App("flaky_slow")
+stubborn = App("stubborn")
 late = App("late", start="latest")
 
 
@@ -88,6 +91,20 @@ async def fail_when_told(event: dict, delivery: Delivery) -> None:
     if notes.get("test:fail"):
         raise ValueError("too late")
     note(delivery)
+
+
+@stubborn.on("response.completed", timeout=0.5)
+async def swallow_every_cancellation(event: dict, delivery: Delivery) -> None:
+    note(delivery, "started")
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await released()
+
+
+@stubborn.on("batch.failed", timeout=0.5)
+def hang_in_a_thread(event: dict, delivery: Delivery) -> None:
+    note(delivery, "started")
+    threading.Event().wait()
 
 
 @deadly.on("*", concurrency=100)

@@ -59,6 +59,19 @@ async def test_g4_a_worker_that_went_silent_is_replaced_within_15_s_and_its_late
             assert handled("flaky_slow") == ["wh_1"]
 
 
+async def test_g10_handlers_that_ignore_their_end_keep_no_process(redis_url, handled, client):
+    limits = {"HOOKBUS_WORKER_HANDLER_TIMEOUT_S": "0.5", "HOOKBUS_WORKER_GRACE_PERIOD_S": "1"}
+    with Ingest(redis_url) as ingest, Worker(redis_url, "stubborn", **limits) as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post(ingest.url, "wh_1", event_body())
+        await post(ingest.url, "wh_2", event_body("batch.failed"))
+        await until(lambda: sorted(handled("stubborn", "started")) == ["wh_1", "wh_2"])
+        assert await worker.end() == 0
+        assert worker.logged("handed_over", deliveries=1)
+        assert "Traceback" not in "\n".join(worker.raw)
+
+
 async def _pending(server) -> bool:
     summary = await server.execute_command("XPENDING", KEYS.stream("response.completed"), "flaky_slow")
     return summary[0] == 0

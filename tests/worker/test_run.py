@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import threading
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.programs import BIN, Worker
 from tests.worker.rig import store
 from worker import App
 from worker.routes import build
-from worker.run import _end_with_threads, _idle, _may_bring
+from worker.run import _idle, _may_bring
 
 GOOD = """
 from worker import App
@@ -151,20 +150,6 @@ def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, on
 
 def test_a_wildcard_of_documented_types_is_known_beforehand():
     assert not _may_bring("response.*", "response.tomorrow")
-
-
-def test_without_handlers_threads_the_process_ends_by_itself(monkeypatch):
-    ended = []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    _end_with_threads()
-    assert ended == []
-    go = threading.Event()
-    thread = threading.Thread(target=go.wait, name="handler-billing_0")
-    thread.start()
-    _end_with_threads()
-    assert ended == [0]
-    go.set()
-    thread.join()
 
 
 async def test_a_thread_that_never_ends_does_not_keep_the_process(redis_url, client, tmp_path):
