@@ -93,6 +93,8 @@ class Fitness:
         fault = judge(found, self._durability)
         if fault is not None and not (self._unsafe and fault.code == "not_durable"):
             raise UnfitError(fault)
+        # A write that changes nothing: refused when writes are (OOM, MISCONF …).
+        await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
         if found.is_new and self._known:
             self._report_loss()
         self._known = True

@@ -41,7 +41,7 @@ async def inspect(ask: Ask, shards: int) -> Server:
     """Look a server over, and claim it for this layout if it is new.
 
     Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError when
-    it can't be reached or refuses writes (the claim is one, on purpose).
+    it can't be reached.
     """
     info = parse_info(await ask("INFO"))
     version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
@@ -56,10 +56,17 @@ async def inspect(ask: Ask, shards: int) -> Server:
 
 
 async def _claim(ask: Ask, shards: int) -> bool:
-    """Write the layout down unless it is; True when it was not. Raises ConfigError when it is another."""
-    is_new: bool = await ask("HSETNX", keys.META, "layout", keys.LAYOUT) == 1
-    await ask("HSETNX", keys.META, "shards", shards)
-    layout, found = (int(value) for value in await ask("HMGET", keys.META, "layout", "shards"))
+    """Write the layout down unless it is; True when it was not. Raises ConfigError when it is another.
+
+    Looks before it writes: a worker must be able to start beside a Redis that has no memory left, to make room.
+    """
+    found_values = await ask("HMGET", keys.META, "layout", "shards")
+    is_new = found_values[0] is None
+    if None in found_values:
+        await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
+        await ask("HSETNX", keys.META, "shards", shards)
+        found_values = await ask("HMGET", keys.META, "layout", "shards")
+    layout, found = (int(value) for value in found_values)
     problems = []
     if layout != keys.LAYOUT:
         problems.append(f"redis_url: data layout {layout} there, this release knows {keys.LAYOUT}")

@@ -42,25 +42,33 @@ class Membership:
         """
         names = list(types)
         start_id = await self._born()
+        missing = await self._missing(names)
         pipeline = self._client.pipeline(transaction=False)
-        for name in names:
-            for stream, begin in (
-                (self._keys.stream(name), start_id),
-                (self._keys.redelivery(name, self._group), "0"),
-            ):
-                pipeline.execute_command("XGROUP", "CREATE", stream, self._group, begin, "MKSTREAM")
-        results = await pipeline.execute(raise_on_error=False)
-        lost = set()
-        for i, result in enumerate(results):
-            if isinstance(result, Exception) and refusal_code(result) == "BUSYGROUP":
-                continue
-            if isinstance(result, Exception):
+        for name, stream in missing:
+            begin = start_id if stream == self._keys.stream(name) else "0"
+            pipeline.execute_command("XGROUP", "CREATE", stream, self._group, begin, "MKSTREAM")
+        for result in await pipeline.execute(raise_on_error=False):
+            if isinstance(result, Exception) and refusal_code(result) != "BUSYGROUP":
                 raise result
-            if names[i // 2] in self._joined:
-                lost.add(names[i // 2])
+        lost = {name for name, _ in missing} & self._joined
         self._joined.update(names)
         if lost:
             await self._report_loss(sorted(lost))
+
+    async def _missing(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Types and streams where the group is not. A look first: Redis refuses XGROUP CREATE when memory is short,
+        also of what exists, and a worker must be able to start then, to make room."""
+        places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
+        pipeline = self._client.pipeline(transaction=False)
+        for _, stream in places:
+            pipeline.execute_command("XINFO", "GROUPS", stream)
+        replies = await pipeline.execute(raise_on_error=False)
+        wanted = self._group.encode()
+        return [
+            place
+            for place, reply in zip(places, replies, strict=True)
+            if isinstance(reply, Exception) or not any(flat[1] == wanted for flat in reply)
+        ]
 
     async def _born(self) -> str:
         """The stream id that the group starts after. Kept in memory too, for a Redis that comes back empty."""
@@ -74,8 +82,10 @@ class Membership:
             else:
                 seconds, microseconds = await self._client.execute_command("TIME")
                 self._start_id = f"{int(seconds) * 1000 + int(microseconds) // 1000}-0"
-        await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
         found: bytes | None = await self._client.execute_command("HGET", self._keys.groups, self._group)
+        if found is None:
+            await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
+            found = await self._client.execute_command("HGET", self._keys.groups, self._group)
         self._start_id = found.decode() if found else self._start_id
         return self._start_id
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from shared import log
 from shared.clock import now_ms
-from shared.connection import FAULTS, connect_blocking
+from shared.connection import FAULTS, connect_blocking, refusal_code
 from shared.keys import Keys
 from worker.locality import process_space
 
@@ -61,11 +62,21 @@ class Liveness:
         self._log = log.get("worker.liveness")
 
     def start(self) -> None:
-        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
-        self._renew()
+        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError.
+
+        A Redis without memory refuses the sign, and must get workers all the same, who make room: nobody can give
+        signs then, so nobody takes over either, until some time after it is over.
+        """
         uptime_s = self._client.info("server")["uptime_in_seconds"]
-        # A server that just came up may hold keys that ran out while nobody could renew them.
-        self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
+        try:
+            self._renew()
+        except ResponseError as error:
+            if refusal_code(error) != "OOM":
+                raise
+            self._log.warning("liveness_not_renewed", reason=str(error))
+        else:
+            # A server that just came up may hold keys that ran out while nobody could renew them.
+            self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
         self._thread.start()
 
     def is_steady(self) -> bool:

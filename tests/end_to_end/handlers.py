@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -33,6 +34,7 @@ slow = App("slow")
 deadly = App("deadly")
 flaky_slow = App("flaky_slow")
 stubborn = App("stubborn")
+quiet = App("quiet")
 late = App("late", start="latest")
 
 
@@ -91,6 +93,12 @@ async def fail_when_told(event: dict, delivery: Delivery) -> None:
     if notes.get("test:fail"):
         raise ValueError("too late")
     note(delivery)
+
+
+@quiet.on("*")
+async def print_only(event: dict, delivery: Delivery) -> None:
+    """For tests in which Redis takes no notes."""
+    print(json.dumps({"event": "handled", "webhook_id": delivery.webhook_id}), flush=True)
 
 
 @stubborn.on("response.completed", timeout=0.5)

@@ -87,6 +87,28 @@ async def test_g3_out_of_memory_is_answered_503_and_what_was_stored_is_kept(redi
             await until(lambda: handled("plain") == ["wh_1", "wh_2"])
 
 
+async def test_g3_memory_filled_while_no_worker_ran_is_freed_by_workers_and_ingest_goes_on(redis_url, server):
+    stream = KEYS.stream("response.completed")
+    with Ingest(redis_url) as ingest, server.client() as client:
+        await ingest.until_fit()
+        with Worker(redis_url, "quiet") as worker:  # the group is born; then nobody works
+            await worker.until_working()
+            await worker.end()
+        for i in range(100):
+            assert await post(ingest.url, f"wh_{i}", event_body(filler="x" * 20_000)) == (200, "accepted")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - 500_000)
+        assert await post(ingest.url, "wh_last", event_body()) == (503, "overloaded")
+        with Worker(redis_url, "quiet") as worker:
+            await until(lambda: len(worker.logged("handled")) == 100)
+            # Nothing is left but what marks the place; the retention time is days away.
+            await until(lambda: client.xlen(stream) == 1)
+            assert await post_until_accepted(ingest.url, "wh_last", event_body()) == "accepted"
+            await worker.until_logged("handled", webhook_id="wh_last")
+        assert {line["webhook_id"] for line in worker.logged("handled")} == {f"wh_{i}" for i in range(100)} | {
+            "wh_last"
+        }
+
+
 async def test_a_retry_that_redis_has_no_memory_for_is_parked_when_there_is(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as worker, server.client() as client:
         await ingest.until_fit()

@@ -4,8 +4,9 @@ import pytest
 
 from shared import scripts
 from shared.clock import now_ms
+from shared.connection import parse_info
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, join, store, take
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
 from worker import trim
 from worker.trim import Trimmer
 
@@ -122,6 +123,35 @@ async def test_trim_cuts_nothing_that_a_group_got_back_between_look_and_cut(clie
     results = await asyncio.gather(reset, scripts.run(client, call), scripts.run(client, call))
     assert results[1:] == [0, 0]
     assert await left(client) == [b"a", b"b", b"c"]
+
+
+async def test_g3_when_memory_is_short_what_was_handled_goes_at_once_and_nothing_else(client, monkeypatch):
+    monkeypatch.setattr(trim, "LOOK_S", 0.01)
+    await join(client)
+    await store(client, "a", "b", "c", "d")
+    held = await take(client, "me", 3)
+    await ack(client, *held[:2])
+    me = trimmer(client)
+    running = asyncio.create_task(me.run())
+    try:
+        await until(lambda: _has_looked(client))
+        assert await left(client) == [b"a", b"b", b"c", b"d"]
+        used = parse_info(await client.execute_command("INFO", "memory"))["used_memory"]
+        await client.execute_command("CONFIG", "SET", "maxmemory", used)
+        await until(lambda: _has_trimmed(client))
+        assert await left(client) == [b"c", b"d"]
+    finally:
+        await client.execute_command("CONFIG", "SET", "maxmemory", 0)
+        me._stopping.set()
+        await running
+
+
+async def _has_looked(client) -> bool:
+    return (await commandstats(client)).get("info", 0) > 10
+
+
+async def _has_trimmed(client) -> bool:
+    return await client.execute_command("XLEN", STREAM) < 4
 
 
 async def test_ids_are_compared_as_numbers(client):
