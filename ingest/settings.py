@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.signature import Verifier
 from shared import keys
-from shared.secret import LEAST_KEY_BYTES, Scheme, Secret, key_bytes
+from shared.secret import FILE, LEAST_KEY_BYTES, Scheme, Secret, key_bytes, read_file
 from shared.settings import Common, ConfigError, Count, Listen, Positive, load
 
 OPENAI_RETRIES_H: Final = 72
@@ -131,17 +131,12 @@ def _read_secret_files(raw: dict[str, Any]) -> None:
 def _secret_lines(name: str, secrets: list[Any], problems: list[str]) -> list[Any]:
     lines: list[Any] = []
     for i, secret in enumerate(secrets):
-        if not isinstance(secret, str) or not secret.startswith("file:"):
+        if not isinstance(secret, str) or not secret.startswith(FILE):
             lines.append(secret)
             continue
         try:
-            found = Path(secret.removeprefix("file:")).read_text().split()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            problems.append(f"ingest.sources.{name}.secrets[{i}]: {secret}: {reason}")
+            lines += read_file(secret)
+        except ValueError as error:
+            problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
             lines.append(secret)
-        else:
-            if not found:
-                problems.append(f"ingest.sources.{name}.secrets[{i}]: {secret} is empty")
-            lines += found or [secret]
     return lines

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from shared.connection import RedisUrl, url_problem
+from shared.secret import FILE, read_file
 
 DEFAULT_FILE: Final = "hookbus.toml"
 SECTIONS: Final = ("ingest", "worker")
@@ -105,6 +106,7 @@ def load(
     raw = _from_file(cls, section, file, problems)
     raw |= _from_environment(cls, section, environ, problems)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    _read_url_file(raw, problems)
     if extend is not None:
         try:
             extend(raw)
@@ -117,6 +119,17 @@ def load(
         if not problems:
             return settings
     raise ConfigError(problems)
+
+
+def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
+    """A URL with a password in it may lie in a file, as a secret."""
+    url = raw.get("redis_url")
+    if isinstance(url, str) and url.startswith(FILE):
+        try:
+            raw["redis_url"] = read_file(url)[0]
+        except ValueError as error:
+            problems.append(f"redis_url: {error}")
+            del raw["redis_url"]
 
 
 def _from_file(cls: type[Common], section: str, file: Path | None, problems: list[str]) -> dict[str, Any]:

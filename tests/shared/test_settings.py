@@ -188,3 +188,14 @@ def test_an_address_is_read_and_written(text, host, port):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(ValueError, match="host:port"):
         Listen.parse(text)
+
+
+def test_the_redis_url_may_lie_in_a_file(tmp_path):
+    file = tmp_path / "url"
+    file.write_text("redis://:hunter2@host:1/0\n")
+    assert loaded(tmp_path, environ={"HOOKBUS_REDIS_URL": f"file:{file}"}).redis_url == "redis://:hunter2@host:1/0"
+    file.write_text("")
+    assert problems(tmp_path, f'redis_url = "file:{file}"\nshards = 0') == [
+        f"redis_url: file:{file} is empty",
+        "shards: Expected `int` >= 1",
+    ]
