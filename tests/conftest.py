@@ -4,11 +4,16 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from shared.connection import connect
+
+# No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENAI_"))]:
     del os.environ[_name]  # the tests say themselves what the programs are told
