@@ -6,6 +6,7 @@ accepted is refused.
 """
 
 import asyncio
+from collections.abc import Sequence
 from logging import Logger
 from typing import Any
 
@@ -70,15 +71,7 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
     probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
     clients = [_writer(settings, fitness, shard) for shard in range(settings.shards)]
     queues = [_queue(settings, fitness, shard, client) for shard, client in enumerate(clients)]
-    receiver = Receiver(
-        {
-            source.path: Endpoint(name, source.verifier(settings.tolerance_s))
-            for name, source in settings.sources.items()
-        },
-        queues,
-        max_body_bytes=settings.max_body_bytes,
-        body_timeout_s=settings.body_timeout_s,
-    )
+    receiver = _receiver(settings, queues)
     if settings.unsafe_redis:
         logger.warning("unsafe_redis", effect="200s are given even if Redis may forget. Never use this in production")
     try:
@@ -95,6 +88,16 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
         for client in (probe, *clients):
             await client.aclose()
     logger.info("stopped")
+
+
+def _receiver(settings: IngestSettings, queues: Sequence[Queue]) -> Receiver:
+    sources = settings.sources.items()
+    return Receiver(
+        {source.path: Endpoint(name, source.verifier(settings.tolerance_s)) for name, source in sources},
+        queues,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+    )
 
 
 def _writer(settings: IngestSettings, fitness: Fitness, shard: int) -> Redis:

@@ -5,7 +5,7 @@ restarting a program does not mend a database.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import prometheus_client
 from aiohttp import web
@@ -22,7 +22,21 @@ async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
     used. Raises ConfigError when a chosen port is taken.
     """
+    runner = web.ServerRunner(web.Server(_answers(readiness), access_log=None), shutdown_timeout=1)
+    await runner.setup()
+    for port in (listen.port, 0) if default else (listen.port,):
+        try:
+            await web.TCPSite(runner, listen.host, port).start()
+        except OSError as error:
+            if port == 0 or not default:
+                await runner.cleanup()
+                raise ConfigError([f"ops_listen: can't listen on {listen}: {error.strerror}"]) from None
+        else:
+            break
+    return runner
 
+
+def _answers(readiness: Callable[[], str]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
     async def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/metrics":
             return web.Response(
@@ -38,18 +52,7 @@ async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> 
             return web.json_response({"status": "not_ready", "reason": reason}, status=503)
         return web.json_response({"error": "unknown_endpoint"}, status=404)
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=1)
-    await runner.setup()
-    for port in (listen.port, 0) if default else (listen.port,):
-        try:
-            await web.TCPSite(runner, listen.host, port).start()
-        except OSError as error:
-            if port == 0 or not default:
-                await runner.cleanup()
-                raise ConfigError([f"ops_listen: can't listen on {listen}: {error.strerror}"]) from None
-        else:
-            break
-    return runner
+    return answer
 
 
 class LoopTick:

@@ -69,14 +69,7 @@ class App:
         `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
         seconds after which an event is of no use; older ones become dead letters (`expired`). Raises ConfigError.
         """
-        problems = [
-            f"on({pattern!r}): {name} must be positive, not {value!r}"
-            for name, value in (("concurrency", concurrency), ("timeout", timeout), ("max_age", max_age))
-            if value is not None and not value > 0
-        ]
-        if concurrency is not None and not isinstance(concurrency, int):
-            problems.append(f"on({pattern!r}): concurrency must be a whole number, not {concurrency!r}")
-        if problems:
+        if problems := _limit_problems(pattern, concurrency, timeout, max_age):
             raise ConfigError(problems)
 
         def subscribe(handler: Handler) -> Handler:
@@ -86,3 +79,17 @@ class App:
             return handler
 
         return subscribe
+
+
+def _limit_problems(
+    pattern: str, concurrency: int | None, timeout_s: float | None, max_age_s: float | None
+) -> list[str]:
+    named = (("concurrency", concurrency), ("timeout", timeout_s), ("max_age", max_age_s))
+    problems = [
+        f"on({pattern!r}): {name} must be positive, not {value!r}"
+        for name, value in named
+        if value is not None and not value > 0
+    ]
+    if concurrency is not None and not isinstance(concurrency, int):
+        problems.append(f"on({pattern!r}): concurrency must be a whole number, not {concurrency!r}")
+    return problems

@@ -10,6 +10,9 @@ from worker.delivery import Held
 from worker.outcome import Ack, Bury, Outcome, Park
 from worker.slots import Slots
 
+Owner = tuple[str, str, bytes, int]
+"""Group, consumer, entry id, and 1 when the stream is the group's alone: how every such script begins its ARGV."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -45,34 +48,30 @@ class Settlement:
 
     def call(self, consumer: str) -> scripts.Call:
         """The script that parks or buries it, checking first that `consumer` still owns it."""
-        held, keys, group = self.held, self.keys, self.held.delivery.group
-        owner = (group, consumer, held.entry_id, int(held.is_own_stream))
+        held = self.held
+        owner = (held.delivery.group, consumer, held.entry_id, int(held.is_own_stream))
+        history = self.history(consumer)
         if isinstance(self.outcome, Park):
-            fields = entry.redelivery_fields(held.entry, held.entry.attempt + 1, self.history(consumer))
-            return scripts.Call(
-                scripts.PARK,
-                (held.stream, keys.delayed(group), keys.delayed_data(group)),
-                (*owner, held.name, self.due_ms, *fields),
-            )
+            return self._park(owner, history)
         assert isinstance(self.outcome, Bury)
-        record = letter.write(held, self.outcome, self.history(consumer), self.ended_at_ms)
-        return scripts.Call(
-            scripts.BURY,
-            (
-                held.stream,
-                keys.dead(group),
-                keys.dead_data(group),
-                keys.dead_fingerprint(group, record.fingerprint),
-                keys.dead_fingerprints(group),
-                keys.deaths(group),
-            ),
-            (
-                *owner,
-                record.webhook_id,
-                record.died_at_ms,
-                letter.encode(record),
-                record.fingerprint,
-                letter.encode(record.kind),
-                held.name,
-            ),
+        return self._bury(owner, letter.write(held, self.outcome, history, self.ended_at_ms))
+
+    def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
+        held, group = self.held, self.held.delivery.group
+        fields = entry.redelivery_fields(held.entry, held.entry.attempt + 1, history)
+        names = (held.stream, self.keys.delayed(group), self.keys.delayed_data(group))
+        return scripts.Call(scripts.PARK, names, (*owner, held.name, self.due_ms, *fields))
+
+    def _bury(self, owner: Owner, record: letter.Letter) -> scripts.Call:
+        keys, group = self.keys, record.group
+        names = (
+            self.held.stream,
+            keys.dead(group),
+            keys.dead_data(group),
+            keys.dead_fingerprint(group, record.fingerprint),
+            keys.dead_fingerprints(group),
+            keys.deaths(group),
         )
+        told = (record.webhook_id, record.died_at_ms, letter.encode(record))
+        shared = (record.fingerprint, letter.encode(record.kind))
+        return scripts.Call(scripts.BURY, names, (*owner, *told, *shared, self.held.name))
