@@ -1,7 +1,7 @@
 """Whether Redis can keep what a 200 promises: asked on every new connection, and again every two seconds.
 
 Unfit means 503 with the reason as its code, not unreadiness: all replicas share that Redis, and an empty endpoint
-list would only hide why. Costs Redis one INFO, one CONFIG GET and three commands on one small hash each time.
+list would only hide why. Costs Redis one INFO, one CONFIG GET and two commands on one small hash each time.
 """
 
 import asyncio

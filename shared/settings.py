@@ -198,13 +198,7 @@ def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems
             value = raw[field.name]
             # Text is lax ("8" for 8) since variables have no types; TOML values are strict.
             lax = isinstance(value, str)
-            # msgspec would ask for a struct's fields; these are written as one text.
-            is_text = hasattr(field.type, "parse")
-            values[field.name] = (
-                _parse(field.type, value)
-                if is_text
-                else msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
-            )
+            values[field.name] = msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
         except (msgspec.ValidationError, ValueError) as error:
             where = re.search(r" - at `\$(.*)`", str(error))
             problems.append(f"{name}{where[1] if where else ''}: {str(error).split(' - at ')[0]}")

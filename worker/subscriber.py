@@ -5,14 +5,12 @@ A delivery passes `read → process → settle`; this file is the way between th
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
-from shared import log
 from shared.keys import Keys
 from worker import metrics
 from worker.delivery import Held
-from worker.outcome import Outcome, failed, foreign
+from worker.outcome import Ack, Bury, Outcome, Park, failed, foreign
 from worker.process import Caller, process
 from worker.routes import Route
 from worker.settle import Settler
@@ -37,8 +35,7 @@ class Subscriber:
         labels = (route.group, route.pattern)
         self._running = metrics.RUNNING.labels(*labels)
         self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
-        self._counts: Callable[[str], None] = lambda outcome: metrics.DELIVERIES.labels(*labels, outcome).inc()
-        self._log = log.get("worker")
+        self._settled = {kind: metrics.DELIVERIES.labels(*labels, kind.__name__.lower()) for kind in (Ack, Park, Bury)}
 
     def begin(self, held: Held) -> None:
         """Run a delivery in a task of its own."""
@@ -49,7 +46,7 @@ class Subscriber:
 
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
-        self._counts(type(outcome).__name__.lower())
+        self._settled[type(outcome)].inc()
         self._settler.settle(held, outcome, self.slots, self._keys, duration_s)
 
     async def attempt(self, held: Held) -> None:
