@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test lint format lock clean
+.PHONY: help demo up test chaos lint format lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ up: .venv/ready ## the same stack, until Ctrl-C
 
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one
+	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/ready-dev ## ruff, mypy strict, layers
 	@$(BIN)/ruff check .

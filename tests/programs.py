@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,15 +31,20 @@ def free_port() -> int:
 
 
 class Program:
-    """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it."""
+    """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it.
 
-    def __init__(self, *command: str, redis_url: str, cwd: Path = ROOT, **environ: str) -> None:
+    `around` is a command that runs it.
+    """
+
+    def __init__(
+        self, *command: str, redis_url: str, cwd: Path = ROOT, around: Sequence[str] = (), **environ: str
+    ) -> None:
         self.command = command
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
         self.process = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]],
+            [*around, str(BIN / command[0]), *command[1:]],
             cwd=cwd,
             env=clean | {"HOOKBUS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"} | environ,
             stdout=subprocess.PIPE,
@@ -128,12 +134,12 @@ class Ingest(Program):
 class Worker(Program):
     """`hookbus-worker run` with apps of `tests.end_to_end.handlers`."""
 
-    def __init__(self, redis_url: str, *args: str, **environ: str) -> None:
+    def __init__(self, redis_url: str, *args: str, around: Sequence[str] = (), **environ: str) -> None:
         defaults = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0", "HOOKBUS_WORKER_GRACE_PERIOD_S": "61"}
         apps = [
             a if a.startswith("-") or ":" in a or a.endswith("*") else f"tests.end_to_end.handlers:{a}" for a in args
         ]
-        super().__init__("hookbus-worker", "run", *apps, redis_url=redis_url, **defaults | environ)
+        super().__init__("hookbus-worker", "run", *apps, redis_url=redis_url, around=around, **defaults | environ)
 
     async def until_working(self) -> "Worker":
         """Wait until it reads."""

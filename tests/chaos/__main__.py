@@ -1,0 +1,46 @@
+"""`make chaos`: runs scenarios one after the other, prints a table, and one JSON object as the last line.
+
+python -m tests.chaos [--only NAME] [--seed N] [--short] [--list]
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+
+from tests.chaos import runner, scenario, table
+
+
+def main() -> int:
+    """The exit code: 0 when every scenario held."""
+    parser = argparse.ArgumentParser(prog="make chaos", description="Breaks things under load, and counts.")
+    parser.add_argument("--only", default="", help="names of scenarios, separated by commas")
+    parser.add_argument("--seed", type=int, default=None, help="repeats the plan of an earlier run")
+    parser.add_argument("--short", action="store_true", help="the forms that run among the tests")
+    parser.add_argument("--list", action="store_true", help="what there is")
+    options = parser.parse_args()
+    known = scenario.every()
+    if options.list:
+        table.print_known(known.values())
+        return 0
+    names = [name for name in options.only.split(",") if name] or list(known)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
+    seed = random.randrange(2**32) if options.seed is None else options.seed
+    results = []
+    table.print_head(seed)
+    for name in names:
+        table.print_start(name)
+        results.append(asyncio.run(runner.run(known[name], seed, is_short=options.short)))
+        table.print_result(results[-1])
+    summary = table.summary(results)
+    print(json.dumps(summary), flush=True)
+    return 0 if summary["chaos"] == "ok" else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

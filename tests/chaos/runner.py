@@ -1,0 +1,57 @@
+"""Runs one scenario on a fresh stage and says how it ended."""
+
+import shutil
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from tests.chaos.ledger import Report
+from tests.chaos.scenario import Scenario, SkippedError
+from tests.chaos.stage import Stage
+from tests.programs import ROOT
+
+KEPT: Final = ROOT / ".hookbus" / "chaos"
+"""Where the logs, the journal and the data of a failed scenario stay."""
+
+
+@dataclass(slots=True)
+class Result:
+    """How a scenario ended. `why` it failed or was skipped; `trace` for a failure; `folder` with what it left."""
+
+    name: str
+    outcome: Literal["ok", "failed", "skipped"]
+    seconds: float
+    report: Report = field(default_factory=Report)
+    why: str = ""
+    trace: str = ""
+    folder: Path | None = None
+
+
+async def run(scenario: Scenario, seed: int, *, is_short: bool) -> Result:
+    """Run a scenario. Whatever goes wrong in it is its failure; cancellation passes through."""
+    began_at = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix=f"hookbus-chaos-{scenario.name}-"))
+    result = Result(scenario.name, "ok", 0.0)
+    async with Stage(folder, seed, is_short=is_short) as stage:
+        try:
+            await scenario.drive(stage)
+            stage.check_logs()
+        except SkippedError as reason:
+            result.outcome, result.why = "skipped", str(reason)
+        except Exception as error:
+            result.outcome, result.why = "failed", str(error) or type(error).__name__
+            result.trace = traceback.format_exc()
+        result.report = stage.ledger.report()
+        if result.outcome == "ok" and result.report.lost:
+            result.outcome, result.why = "failed", f"{result.report.lost} deliveries lost"
+    if result.outcome == "failed":
+        stage.save_logs()
+        result.folder = KEPT / f"{scenario.name}-{seed}"
+        shutil.rmtree(result.folder, ignore_errors=True)
+        shutil.copytree(folder, result.folder, ignore_dangling_symlinks=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    result.seconds = time.monotonic() - began_at
+    return result

@@ -1,0 +1,19 @@
+"""The short form of every scenario."""
+
+import secrets
+
+import pytest
+
+from tests.chaos import runner, scenario
+
+KNOWN = scenario.every()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", KNOWN)
+async def test_nothing_is_lost(name: str) -> None:
+    seed = secrets.randbelow(2**32)
+    result = await runner.run(KNOWN[name], seed, is_short=True)
+    if result.outcome == "skipped":
+        pytest.skip(result.why)
+    assert result.outcome == "ok", f"make chaos ONLY={name} SEED={seed}: {result.why}\n{result.trace}{result.folder}"
