@@ -37,6 +37,11 @@ class Kept:
         return self.program.process.pid
 
     @property
+    def pids(self) -> set[int]:
+        """Process ids under which it may note things: with a pid namespace of its own it is a child of `unshare`."""
+        return {self.pid, *_children(self.pid)}
+
+    @property
     def deaths(self) -> int:
         """How often it was started again."""
         return len(self.programs) - 1
@@ -85,8 +90,7 @@ class Kept:
         await self._task  # which starts no more
 
     def _gone(self) -> None:
-        for pid in (self.pid, *_children(self.pid)):
-            self._ledger.gone(pid)
+        self._ledger.gone(self.pids)
 
     async def _keep(self) -> None:
         while True:
@@ -103,7 +107,6 @@ class Kept:
 
 
 def _children(pid: int) -> list[int]:
-    """Process ids of the children; a worker in a pid namespace of its own is one of `unshare`."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

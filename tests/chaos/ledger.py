@@ -16,6 +16,8 @@ Missing = dict[str, set[str]]
 
 SHOWN: Final = 5
 """Names in a message."""
+SAME_DEATH_S: Final = 1.0
+"""A kill is told by who kills, and again by who finds the process ended."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Ledger:
         self._due: dict[str, Callable[[str], bool]] = {}
         self._dead: dict[str, set[str]] = defaultdict(set)
         self._forgiven: dict[str, set[str]] = defaultdict(set)
-        self._gone: list[tuple[float, int]] = []
+        self._gone: list[tuple[float, frozenset[int]]] = []
         self._notes: dict[tuple[str, str], list[Note]] = defaultdict(list)
         self._handled: dict[str, Counter[str]] = defaultdict(Counter)
         self.accepted: dict[str, str] = {}
@@ -64,9 +66,14 @@ class Ledger:
         """These were destroyed on purpose (a flushed Redis): they are not expected, though they may have come."""
         self._forgiven[group].update(webhook_ids)
 
-    def gone(self, pid: int) -> None:
-        """A worker process was killed, or stopped, just now: what it had in hand has to run elsewhere."""
-        self._gone.append((time.monotonic(), pid))
+    def gone(self, pids: Collection[int]) -> None:
+        """A worker was killed, stopped, or ended just now: what it had in hand has to run elsewhere.
+
+        Its process ids are one, or two where it has a pid namespace of its own. Saying it twice is fine.
+        """
+        at_s = time.monotonic()
+        if not any(at_s - before_s < SAME_DEATH_S and pids <= known for before_s, known in self._gone):
+            self._gone.append((at_s, frozenset(pids)))
 
     def bury(self, group: str, webhook_ids: Collection[str]) -> None:
         """These are dead letters of a group."""
@@ -119,24 +126,20 @@ class Ledger:
                 self._handled[note.group][note.webhook_id] += 1
 
     def _takeovers_s(self) -> list[float]:
-        """For each delivery that ran in a process when that went: seconds until it began elsewhere."""
-        gone: dict[int, list[float]] = defaultdict(list)
-        for at_s, pid in self._gone:
-            gone[pid].append(at_s)
+        """For each delivery that ran in a process when that went: seconds until it began elsewhere.
+
+        Where another process went meanwhile it may have been the heir, and the wait began anew: that tells nothing.
+        """
         waits = []
         for notes in self._notes.values():
             notes.sort()
-            for i, note in enumerate(notes):
-                if note.what == BEGAN and note.pid in gone:
-                    waits += _waits_s(note, notes[i + 1 :], gone[note.pid])
+            for began, ended in zip(notes, notes[1:], strict=False):
+                if began.what != BEGAN or ended.what != BEGAN or began.pid == ended.pid:
+                    continue
+                deaths = [(at_s, pids) for at_s, pids in self._gone if began.at_s <= at_s < ended.at_s]
+                if len(deaths) == 1 and began.pid in deaths[0][1]:
+                    waits.append(ended.at_s - deaths[0][0])
         return waits
-
-
-def _waits_s(began: Note, later: list[Note], gone: list[float]) -> list[float]:
-    """Seconds from when the process went, in which this began, until it began in another; none if it was over."""
-    over_at_s = min((note.at_s for note in later if note.pid == began.pid), default=float("inf"))
-    cut = [at_s for at_s in gone if began.at_s <= at_s < over_at_s]
-    return [n.at_s - cut[0] for n in later if cut and n.what == BEGAN and n.pid != began.pid and n.at_s >= cut[0]][:1]
 
 
 def shown(missing: Missing) -> str:

@@ -1,5 +1,6 @@
 """What `make chaos` prints."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,8 +23,9 @@ def print_head(seed: int) -> None:
 
 
 def print_start(name: str) -> None:
-    """Say what runs, until its row replaces it."""
-    print(f"{name:<18} …", end="\r", flush=True)
+    """Say what runs, until its row replaces it; in a file that would only be noise."""
+    if sys.stdout.isatty():
+        print(f"{name:<18} …", end="\r", flush=True)
 
 
 def print_result(result: Result) -> None:
