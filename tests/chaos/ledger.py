@@ -3,6 +3,7 @@
 Counts for itself; of hookbus it asks nothing but the names of the dead letters.
 """
 
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -133,7 +134,7 @@ class Ledger:
         waits = []
         for notes in self._notes.values():
             notes.sort()
-            for began, ended in zip(notes, notes[1:], strict=False):
+            for began, ended in itertools.pairwise(notes):
                 if began.what != BEGAN or ended.what != BEGAN or began.pid == ended.pid:
                     continue
                 deaths = [(at_s, pids) for at_s, pids in self._gone if began.at_s <= at_s < ended.at_s]
