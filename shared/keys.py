@@ -65,6 +65,11 @@ class Keys:
         """Hash: group → stream id that it starts after, fixed when the group is born."""
         return self._key("groups")
 
+    @property
+    def patterns(self) -> str:
+        """Hash: group → the patterns that it subscribes to, separated by spaces, as its last worker to start said."""
+        return self._key("patterns")
+
     def delayed(self, group: str) -> str:
         """Sorted set: parked delivery → Unix ms when it is due."""
         return self._key(f"delayed:{group}")

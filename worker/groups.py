@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared import log
 from shared.connection import FAULTS, refusal_code
@@ -24,13 +25,14 @@ Found = Callable[[str], Awaitable[None]]
 
 
 class Membership:
-    """A group's place on the streams of one shard."""
+    """A group's place on the streams of one shard. `patterns` are what it subscribes to."""
 
-    def __init__(self, client: Redis, keys: Keys, group: str, start: Start) -> None:
+    def __init__(self, client: Redis, keys: Keys, group: str, start: Start, patterns: Iterable[str] = ()) -> None:
         self._client = client
         self._keys = keys
         self._group = group
         self._start = start
+        self._patterns = " ".join(sorted(patterns)).encode()
         self._start_id = ""
         self._joined: set[str] = set()
         self._log = log.get("worker.groups")
@@ -42,6 +44,7 @@ class Membership:
         """
         names = list(types)
         start_id = await self._born()
+        await self._tell_patterns()
         missing = await self._missing(names)
         pipeline = self._client.pipeline(transaction=False)
         for name, stream in missing:
@@ -88,6 +91,18 @@ class Membership:
             found = await self._client.execute_command("HGET", self._keys.groups, self._group)
         self._start_id = found.decode() if found else self._start_id
         return self._start_id
+
+    async def _tell_patterns(self) -> None:
+        """Say what the group subscribes to, so that no event of a type that is new goes before the group has a place on
+        its stream. Without memory Redis refuses that, but trims what can be told by the streams."""
+        place = (self._keys.patterns, self._group)
+        if self._patterns and await self._client.execute_command("HGET", *place) != self._patterns:
+            try:
+                await self._client.execute_command("HSET", *place, self._patterns)
+            except ResponseError as error:
+                if refusal_code(error) != "OOM":
+                    raise
+                self._log.warning("patterns_not_told", group=self._group, reason=str(error))
 
     async def _report_loss(self, types: list[str]) -> None:
         metrics.LOSSES.labels(self._group).inc()

@@ -55,7 +55,10 @@ class Member:
         self._group = group
         self._keys = keys
         self._process = process
-        self._membership = Membership(process.control, keys, group.name, group.start)
+        self._membership = Membership(
+            *(process.control, keys, group.name, group.start),
+            [route.pattern for route in group.routes],
+        )
         self._lanes = {route: self._lane(route) for route in group.routes}
         self._clients = [client for _, _, client in self._lanes.values()]
         for event_type in self._types():

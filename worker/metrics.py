@@ -16,4 +16,7 @@ HANDLER_SECONDS: Final = Histogram(
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
 TAKEOVERS: Final = Counter("hookbus_worker_takeovers_total", "Deliveries taken over from the dead.", ["group"])
 LOSSES: Final = Counter("hookbus_worker_data_loss_total", "Streams or groups found gone and made anew.", ["group"])
+TRIMMED: Final = Counter(
+    "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
+)
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")

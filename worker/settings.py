@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from shared.settings import Common, Listen, Positive, load
+from shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
 DAY_S: Final = 86_400.0
@@ -21,6 +21,8 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """How long running deliveries may take to end after SIGTERM; the rest is handed over."""
     retention_s: Positive = 3 * DAY_S
     """How long handled events stay, for replay and for groups that start from the past."""
+    retention_events: Count = 1_000_000
+    """Events of a type and shard beyond which handled ones go although young. A million thin events take 300 MB."""
     orphan_retention_s: Positive = 14 * DAY_S
     """How long events stay that no group subscribes to."""
 

@@ -71,8 +71,7 @@ class Worker:
         self._members = {
             (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
         }
-        retention = {"handled_s": settings.retention_s, "orphaned_s": settings.orphan_retention_s}
-        self._trimmers = [Trimmer(self._control, shard, stopping, **retention) for shard in shards]
+        self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
         self._readers = [reader for member in self._members.values() for reader in member.readers]
         self._is_reading = False
         self._log = log.get("worker")

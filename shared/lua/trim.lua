@@ -1,25 +1,39 @@
--- Trim a stream up to what every group has handled, but never what is younger than the retention time.
+-- Trim a stream by a bounded step, up to what every group has handled and no further.
 -- KEYS  stream     events of a type
--- ARGV  handled    oldest stream id to keep when every group has handled it
---       orphaned   oldest stream id to keep when no group reads the stream
--- Returns how many entries went.
+--       groups     hash: group → stream id that it starts after
+--       patterns   hash: group → patterns that it subscribes to, separated by spaces
+-- ARGV  type       event type of the stream
+--       handled    oldest stream id to keep although every group has handled it
+--       orphaned   oldest stream id to keep when no group subscribes
+--       most       entries to keep; of more the oldest go however young, if every group has handled them
+--       limit      entries that may go, twice: by age and by number, each in whole nodes of the stream's tree
+-- Returns how many entries went, and 1 when no group subscribes.
 -- One step: a group that reads or is born between the look and the cut would miss what was cut.
-local function before(a, b)
-  local a_ms, a_seq = a:match('(%d+)-(%d+)')
-  local b_ms, b_seq = b:match('(%d+)-(%d+)')
-  if a_ms ~= b_ms then return tonumber(a_ms) < tonumber(b_ms) end
-  return tonumber(a_seq) < tonumber(b_seq)
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
+local safe, present = nil, {}
+local function padded(id)
+  local ms, seq = (id .. '-0'):match('(%d+)-(%d+)')
+  return ('0'):rep(20 - #ms) .. ms .. ('0'):rep(20 - #seq) .. seq
 end
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
-local cut = #groups == 0 and ARGV[2] or ARGV[1]
-for _, flat in ipairs(groups) do
+local function hold(id) if not safe or padded(id) < padded(safe) then safe = id end end
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local group = {}
   for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
-  local oldest = group['last-delivered-id']
-  if group['pending'] > 0 then
-    oldest = redis.call('XPENDING', KEYS[1], group['name'])[2]
-  end
-  if before(oldest, cut) then cut = oldest end
+  present[group['name']] = true
+  hold(group['pending'] > 0 and redis.call('XPENDING', KEYS[1], group['name'])[2] or group['last-delivered-id'])
 end
-return redis.call('XTRIM', KEYS[1], 'MINID', cut)
+local subscribed = redis.call('HGETALL', KEYS[3])
+for i = 1, #subscribed, 2 do
+  local start = not present[subscribed[i]] and redis.call('HGET', KEYS[2], subscribed[i])
+  for pattern in subscribed[i + 1]:gmatch('%S+') do
+    local prefix = pattern:match('^(.*)%*$')
+    if start and (pattern == ARGV[1] or prefix and ARGV[1]:sub(1, #prefix) == prefix) then hold(start) end
+  end
+end
+local cut = safe and ARGV[2] or ARGV[3]
+if safe and padded(safe) < padded(cut) then cut = safe end
+local gone = redis.call('XTRIM', KEYS[1], 'MINID', '~', cut, 'LIMIT', ARGV[5])
+if gone < ARGV[5] / 2 then gone = gone + redis.call('XTRIM', KEYS[1], 'MINID', cut) end
+local excess = math.min(redis.call('XLEN', KEYS[1]) - ARGV[4], ARGV[5])
+if safe and excess > 0 then gone = gone + redis.call('XTRIM', KEYS[1], 'MINID', '~', safe, 'LIMIT', excess) end
+return {gone, safe and 0 or 1}

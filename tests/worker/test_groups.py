@@ -5,6 +5,7 @@ import pytest
 import structlog
 from redis.exceptions import ResponseError
 
+from shared.clock import now_ms
 from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
@@ -44,7 +45,7 @@ async def test_earliest_brings_everything_that_is_stored(client):
 async def test_latest_brings_only_what_comes_after(client):
     await store(client, "wh_1")
     await membership(client, "latest").join([TYPE])
-    await store(client, "wh_2")
+    await store(client, "wh_2", entry_id=f"{now_ms() + 1000}-0")  # surely in a later millisecond
     assert await handled_from(client) == ["wh_2"]
 
 

@@ -8,6 +8,7 @@ from shared.connection import parse_info
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
 from worker import trim
+from worker.settings import WorkerSettings
 from worker.trim import Trimmer
 
 NOW = now_ms()
@@ -17,8 +18,13 @@ def ago(ms: int) -> str:
     return f"{NOW - ms}-0"
 
 
-def trimmer(client, *, handled_s: float = 3600, orphaned_s: float = 7200) -> Trimmer:
-    return Trimmer(client, KEYS, asyncio.Event(), handled_s=handled_s, orphaned_s=orphaned_s)
+def trimmer(client, *, handled_s: float = 3600, orphaned_s: float = 7200, most: int = 1000, stopping=None) -> Trimmer:
+    settings = WorkerSettings(retention_s=handled_s, orphan_retention_s=orphaned_s, retention_events=most)
+    return Trimmer(client, KEYS, stopping or asyncio.Event(), settings)
+
+
+def call(*, handled: str = "0-0", orphaned: str = "0-0", most: int = 1000, limit: int = 1000) -> scripts.Call:
+    return scripts.Call(scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (TYPE, handled, orphaned, most, limit))
 
 
 async def old(client, *names: str, hours_ago: float = 5) -> list[bytes]:
@@ -118,10 +124,10 @@ async def test_trim_cuts_nothing_that_a_group_got_back_between_look_and_cut(clie
     await join(client)
     await old(client, "a", "b", "c")
     await ack(client, *await take(client, "me"))
-    call = scripts.Call(scripts.TRIM, (STREAM,), (ago(3_600_000), ago(7_200_000)))
+    trim = call(handled=ago(3_600_000), orphaned=ago(7_200_000))
     reset = client.execute_command("XGROUP", "SETID", STREAM, GROUP, "0")
-    results = await asyncio.gather(reset, scripts.run(client, call), scripts.run(client, call))
-    assert results[1:] == [0, 0]
+    results = await asyncio.gather(reset, scripts.run(client, trim), scripts.run(client, trim))
+    assert results[1:] == [[0, 0], [0, 0]]
     assert await left(client) == [b"a", b"b", b"c"]
 
 
@@ -188,7 +194,7 @@ async def test_the_duty_trims_now_and_then_and_stops_at_once(client, monkeypatch
     await old(client, "a", "b")
     await ack(client, *await take(client, "me"))
     stopping = asyncio.Event()
-    running = asyncio.create_task(Trimmer(client, KEYS, stopping, handled_s=3600, orphaned_s=7200).run())
+    running = asyncio.create_task(trimmer(client, stopping=stopping).run())
     await until(lambda: _is_trimmed(client))
     monkeypatch.setattr(trim, "INTERVAL_S", 3600)
     stopping.set()
