@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test chaos lint format lock clean
+.PHONY: help demo up test chaos soak lint format lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 
 chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one
 	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
+	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/ready-dev ## ruff, mypy strict, layers
 	@$(BIN)/ruff check .

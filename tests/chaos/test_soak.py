@@ -1,0 +1,70 @@
+"""The parts of the soak that judge, and a soak of seconds."""
+
+import pytest
+
+from tests.chaos import soak
+from tests.chaos.flatness import Minutes
+from tests.chaos.journal import Journal, Writer
+from tests.chaos.lean import LeanLedger
+from tests.chaos.stage import Stage
+
+
+def minutes_of(*figures: float) -> Minutes:
+    minutes = Minutes()
+    for figure in figures:
+        minutes.add({"x": figure})
+        minutes.close()
+    return minutes
+
+
+def test_a_minute_is_the_middle_of_its_samples():
+    minutes = Minutes()
+    for sample in (10, 11, 500):
+        minutes.add({"x": sample})
+    assert minutes.close() == {"x": 11}
+    assert minutes.close() == {}
+
+
+@pytest.mark.parametrize(
+    ("figures", "warm_up", "spread"), [((100, 100, 105), 0, 0.05), ((50, 100, 104, 102), 1, 2 / 102), ((100,), 1, None)]
+)
+def test_the_farthest_minute_after_the_warm_up_counts(figures, warm_up, spread):
+    found = minutes_of(*figures).spreads(warm_up)
+    assert found == ({} if spread is None else {"x": pytest.approx(spread)})
+
+
+def test_the_lean_ledger_forgets_what_is_handled_and_no_more(tmp_path):
+    ledger = LeanLedger(Journal(tmp_path))
+    for group in ("alpha", "beta"):
+        ledger.expect(group)
+    writer = Writer(tmp_path)
+    for name in ("wh_1", "wh_2", "wh_3"):
+        ledger.accept(name, "t")
+    writer.note("handled", "alpha", "wh_1", 1)
+    writer.note("began", "beta", "wh_1", 1)
+    assert ledger.missing() == {"alpha": {"wh_2", "wh_3"}, "beta": {"wh_1", "wh_2", "wh_3"}}
+    for name in ("wh_1", "wh_2", "wh_4"):
+        writer.note("handled", "beta", name, 1)
+    ledger.bury("alpha", ["wh_2", "wh_9"])
+    assert ledger.missing() == {"alpha": {"wh_3"}, "beta": {"wh_3"}}
+    ledger.accept("wh_4", "t")  # handled before its answer came
+    assert ledger.missing() == {"alpha": {"wh_3", "wh_4"}, "beta": {"wh_3"}}
+    writer.note("handled", "beta", "wh_1", 1)
+    report = ledger.report()
+    assert (report.events, report.dead, report.lost, report.duplicates) == (4, 1, 3, 1)
+
+
+@pytest.mark.timeout(120)
+async def test_a_soak_of_seconds_loses_nothing_and_knows_a_figure_of_everything(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(soak, "MINUTE_S", 2.0)
+    monkeypatch.setattr(soak, "LOOK_S", 0.2)
+    monkeypatch.setattr(soak, "FAULT_EVERY_S", 1.0)
+    async with Stage(tmp_path, 1, is_short=True) as stage:
+        made = await soak.set_up(stage)
+        await soak.drive(made, 5, 100)
+        assert made.ledger.report().lost == 0
+        assert made.ledger.report().events > 300
+        assert made.faults
+        assert set(made.growth(0)) == {"ingest", "worker", "redis"}
+        assert all(min(figures) > 0 for name, figures in made.minutes.figures.items() if name != "open")
+    assert len(capsys.readouterr().out.splitlines()) == 4
