@@ -111,6 +111,16 @@ class Keys:
         return self._key(f"deaths:{group}")
 
     @property
+    def worked(self) -> str:
+        """Hash: group → when one of its workers last gave a sign of life, Unix ms."""
+        return self._key("worked")
+
+    @property
+    def dropped(self) -> str:
+        """Hash: group → dead letters that its retention dropped."""
+        return self._key("stats:dropped")
+
+    @property
     def losses(self) -> str:
         """Hash: what vanished from Redis → how often."""
         return self._key("stats:losses")

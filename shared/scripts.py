@@ -43,6 +43,8 @@ EXHUME: Final = Script.load("exhume")
 TAKEOVER: Final = Script.load("takeover")
 RELEASE: Final = Script.load("release")
 RETIRE: Final = Script.load("retire")
+UNJOIN: Final = Script.load("unjoin")
+FORGET: Final = Script.load("forget")
 TRIM: Final = Script.load("trim")
 
 

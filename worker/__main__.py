@@ -6,6 +6,7 @@ import typer
 
 from shared import command, log
 from worker.cli import dlq
+from worker.cli.forget import forget
 from worker.cli.options import Config
 from worker.cli.status import status
 from worker.settings import load_settings
@@ -39,6 +40,7 @@ def run(
 
 
 app.command()(status)
+app.command()(forget)
 app.add_typer(dlq.app)
 
 

@@ -117,5 +117,6 @@ class Liveness:
             # Registered anew each time: a process that was declared dead by mistake was removed from there.
             for group in self._groups:
                 pipeline.hset(keys.consumers(group), self._consumer, self._info)
+                pipeline.hset(keys.worked, group, now_ms())
             pipeline.set(keys.alive(self._consumer), 1, px=int(TTL_S * 1000))
             pipeline.execute()

@@ -19,4 +19,12 @@ LOSSES: Final = Counter("hookbus_worker_data_loss_total", "Streams or groups fou
 TRIMMED: Final = Counter(
     "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
 )
+ABANDONED: Final = Gauge(
+    "hookbus_worker_abandoned_group_events",
+    "Unhandled events of groups that nobody works for (names from Redis, at most 100).",
+    ["group"],
+)
+DROPPED: Final = Counter(
+    "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
+)
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")

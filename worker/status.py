@@ -16,9 +16,14 @@ from shared.events import BY_TYPE
 from shared.keys import HANDOVER, UNTYPED, Keys
 from worker import layout
 from worker.layout import Command, ask_all
+from worker.routes import matches
 
 MOST_COUNTED: Final = 1000
 """Entries counted one by one where Redis has lost count; with thin events about a megabyte."""
+
+
+ABANDONED_S: Final = 300.0
+"""Silent for this long a group counts as abandoned: longer than a rollout leaves one alone (a guess)."""
 
 
 class TypeStatus(msgspec.Struct):
@@ -44,7 +49,16 @@ class GroupStatus(msgspec.Struct):
     dead: int = 0
     losses: int = 0
     """How often its place on a stream had vanished and was made anew."""
+    dropped: int = 0
+    """Dead letters that the retention of its workers dropped."""
+    abandoned_s: float | None = None
+    """Since the last sign of life of any of its workers, where that is long ago and something waits for them."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
+
+    @property
+    def unhandled(self) -> int:
+        """Deliveries that are neither handled nor dead."""
+        return self.delayed + sum(entry.backlog + entry.in_flight for entry in self.types.values())
 
 
 class Status(msgspec.Struct):
@@ -92,25 +106,40 @@ async def look(client: Redis, configured_shards: int) -> Status:
     shards = await layout.shards(client, configured_shards)
     now_ms = await layout.now_ms(client)
     status = Status(shards=len(shards))
-    names = ("groups", "types", "losses")
+    names = ("groups", "types", "losses", "dropped", "worked", "patterns")
     replies = await ask_all(
         client,
         [
             command
             for shard in shards
-            for command in (("HKEYS", shard.groups), ("SMEMBERS", shard.types), ("HGETALL", shard.losses))
+            for command in (
+                *(("HGETALL", shard.groups), ("SMEMBERS", shard.types), ("HGETALL", shard.losses)),
+                *(("HGETALL", shard.dropped), ("HGETALL", shard.worked), ("HGETALL", shard.patterns)),
+            )
         ],
     )
-    found = {name: replies[i::3] for i, name in enumerate(names)}
-    status.groups = {name: GroupStatus() for name in sorted(_decoded(found["groups"]))}
-    seen = _decoded(found["types"])
-    for flat in found["losses"]:
-        for group, count in _pairs(flat).items():
+    found = {name: replies[i :: len(names)] for i, name in enumerate(names)}
+    starts = [_pairs(flat) for flat in found["groups"]]
+    status.groups = {name: GroupStatus() for name in sorted({name for born in starts for name in born})}
+    seen = {name.decode() for types in found["types"] for name in types}
+    for what in ("losses", "dropped"):
+        for group, count in [pair for flat in found[what] for pair in _pairs(flat).items()]:
             if group in status.groups:
-                status.groups[group].losses += int(count)
+                entry = status.groups[group]
+                setattr(entry, what, getattr(entry, what) + int(count))
     await _look_at_groups(client, shards, status)
-    await _look_at_streams(client, shards, status, seen, now_ms)
+    subscribed = [_pairs(flat) for flat in found["patterns"]]
+    await _look_at_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
+    _find_abandoned(status, [_pairs(flat) for flat in found["worked"]], now_ms)
     return status
+
+
+def _find_abandoned(status: Status, signs: Sequence[Mapping[str, bytes]], now_ms: int) -> None:
+    for name, group in status.groups.items():
+        last_ms = max((int(sign[name]) for sign in signs if name in sign), default=now_ms)
+        silent_s = (now_ms - last_ms) / 1000
+        if not group.consumers_alive and group.unhandled and silent_s >= ABANDONED_S:
+            group.abandoned_s = round(silent_s, 3)
 
 
 async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status) -> None:
@@ -140,11 +169,19 @@ async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status)
         status.groups[group].consumers_alive = len(members & alive)
 
 
-async def _look_at_streams(client: Redis, shards: Sequence[Keys], status: Status, seen: set[str], now_ms: int) -> None:
+async def _look_at_streams(
+    client: Redis,
+    shards: Sequence[Keys],
+    status: Status,
+    seen: set[str],
+    now_ms: int,
+    told: Sequence[tuple[Mapping[str, bytes], Mapping[str, bytes]]],
+) -> None:
+    """`told`, for each shard: what group starts after which id, and what it subscribes to."""
     types = sorted({*seen, *BY_TYPE, UNTYPED})
     streams = [
-        (stream, event_type, group)
-        for shard in shards
+        (stream, event_type, group, number)
+        for number, shard in enumerate(shards)
         for event_type in types
         for stream, group in (
             (shard.stream(event_type), ""),
@@ -152,18 +189,21 @@ async def _look_at_streams(client: Redis, shards: Sequence[Keys], status: Status
         )
     ]
     commands: list[Command] = []
-    for stream, _, _ in streams:
+    for stream, *_ in streams:
         commands += [("XLEN", stream), ("XINFO", "GROUPS", stream)]
     replies = await ask_all(client, commands, raises=False)
     places: list[_Place] = []
-    for i, (stream, event_type, own) in enumerate(streams):
+    for i, (stream, event_type, own, number) in enumerate(streams):
         length, groups = replies[2 * i : 2 * i + 2]
         if isinstance(length, Exception):
             raise length
         groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
-        if not groups and length and not own:
-            status.orphans[event_type] = status.orphans.get(event_type, 0) + length
-        places += _places(stream, event_type, own, length, groups)
+        found = _places(stream, event_type, own, length, groups)
+        if length and not own:
+            found += _coming(stream, event_type, length, {place.group for place in found}, told[number])
+            if not found:
+                status.orphans[event_type] = status.orphans.get(event_type, 0) + length
+        places += found
     await _add_places(client, places, status, seen, now_ms)
 
 
@@ -179,6 +219,23 @@ def _places(stream: str, event_type: str, own: str, length: int, groups: Sequenc
     if own and not found and length:
         found.append(_Place(stream, event_type, own, True, length, 0, "0-0", length))
     return found
+
+
+def _coming(
+    stream: str,
+    event_type: str,
+    length: int,
+    there: set[str],
+    told: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+) -> list[_Place]:
+    """The groups that subscribe to a type, but whose workers did not run since it came up."""
+    starts, subscribed = told
+    return [
+        _Place(stream, event_type, name, False, length, 0, starts[name].decode(), None)
+        for name, patterns in subscribed.items()
+        if name in starts and name not in there
+        if any(matches(pattern, event_type) for pattern in patterns.decode().split())
+    ]
 
 
 async def _add_places(client: Redis, places: Sequence[_Place], status: Status, seen: set[str], now_ms: int) -> None:
@@ -201,10 +258,6 @@ async def _add_places(client: Redis, places: Sequence[_Place], status: Status, s
             if oldest is not None:
                 age_s = max(0.0, round((now_ms - int(oldest.partition(b"-")[0])) / 1000, 3))
                 entry.oldest_age_s = age_s if entry.oldest_age_s is None else max(age_s, entry.oldest_age_s)
-
-
-def _decoded(replies: Sequence[Sequence[bytes]]) -> set[str]:
-    return {name.decode() for names in replies for name in names}
 
 
 def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from shared.backoff import Reconnect
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
+from worker.abandoned import AbandonedGroups
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
 from worker.pause import pause
@@ -72,6 +73,7 @@ class Worker:
             (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
         }
         self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
+        self._abandoned = AbandonedGroups(self._control, shards, stopping)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
         self._is_reading = False
         self._log = log.get("worker")
@@ -124,7 +126,7 @@ class Worker:
         self._is_reading = True
         try:
             async with asyncio.TaskGroup() as group:
-                for duty in (*duties, *self._trimmers):
+                for duty in (*duties, *self._trimmers, self._abandoned):
                     group.create_task(duty.run())
                 group.create_task(self._wake_at_stop())
                 group.create_task(self._watch(*background))

@@ -149,3 +149,38 @@ async def test_a_group_tells_who_works_what_waits_what_died_and_what_was_lost(cl
 async def test_an_unused_redis_is_empty_and_stays_empty(client):
     assert await status.look(client, 4) == Status()
     assert await client.execute_command("DBSIZE") == 0
+
+
+async def test_g3_a_group_is_named_abandoned_when_long_nobody_worked_and_something_waits(client):
+    await born(client, "idle", "busy", "fresh", "strange", shards=2)
+    minutes_ago = {"idle": 10, "busy": 10, "fresh": 4}
+    for name, minutes in minutes_ago.items():
+        for shard, more in ((Keys(0), 60), (Keys(1), 0)):
+            last_ms = int((time.time() - (minutes + more) * 60) * 1000)
+            await client.execute_command("HSET", shard.worked, name, last_ms)
+    await client.execute_command("HSET", KEYS.consumers("busy"), "c", "{}")
+    await client.execute_command("SET", KEYS.alive("c"), 1)
+    assert [group.abandoned_s for group in (await status.look(client, 1)).groups.values()] == [None] * 4
+    for name in ("idle", "busy", "fresh", "strange"):
+        await client.execute_command("ZADD", KEYS.delayed(name), 1, "a")
+    found = (await status.look(client, 1)).groups
+    assert {name: group.abandoned_s for name, group in found.items() if group.abandoned_s} == {
+        "idle": pytest.approx(600, abs=30)
+    }
+
+
+async def test_what_a_group_subscribes_to_is_its_backlog_before_it_has_a_place_there(client):
+    await Membership(client, KEYS, "billing", "earliest", ["response.*"]).join(["response.failed"])
+    await born(client)
+    await add(client, MAIN, 3, age_s=10)
+    await add(client, KEYS.stream("odd.type"), 2, event_type="odd.type")
+    found = await status.look(client, 1)
+    assert found.orphans == {"odd.type": 2}
+    assert (found.groups["billing"].types[TYPE].backlog, found.groups["billing"].unhandled) == (3, 3)
+
+
+async def test_dropped_dead_letters_are_counted_over_shards(client):
+    await born(client, "billing", shards=2)
+    for shard in (Keys(0), Keys(1)):
+        await client.execute_command("HSET", shard.dropped, "billing", 3)
+    assert (await status.look(client, 1)).groups["billing"].dropped == 6

@@ -41,6 +41,8 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "next_due_ms": None,
                 "dead": 1,
                 "losses": 0,
+                "dropped": 0,
+                "abandoned_s": None,
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0}},
             }
         },

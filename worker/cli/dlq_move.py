@@ -53,7 +53,7 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
     wanted, matching = asyncio.run(_prepare(config, order))
     if order.is_dry_run or not matching:
         return 0
-    if asks and not _confirmed(f"{order.verb.name} {output.things(matching, 'dead letter')} for good?"):
+    if asks and not output.confirmed(f"{order.verb.name} {output.things(matching, 'dead letter')} for good?"):
         print(f"nothing was {order.verb.done}", file=sys.stderr)
         return EXIT_FAILED
     order = replace(order, wanted=wanted)
@@ -65,12 +65,6 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
 
     command.run_service(until_done)
     return EXIT_INTERRUPTED if is_interrupted else 0
-
-
-def _confirmed(question: str) -> bool:
-    """Whether somebody types y or yes. Unlike typer's own question, Ctrl-C here is an interruption (exit code 130)."""
-    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 async def _prepare(config: Path | None, order: Order) -> tuple[Filter, int]:

@@ -62,3 +62,9 @@ def moment(unix_ms: int) -> str:
 def things(count: int, thing: str) -> str:
     """A count with its noun: 1 dead letter, 2 dead letters, 1,200 dead letters."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def confirmed(question: str) -> bool:
+    """Whether somebody types y or yes. Unlike typer's own question, Ctrl-C here is an interruption (exit code 130)."""
+    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

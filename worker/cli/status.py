@@ -87,6 +87,10 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
         text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
     if group.dead:
         text += Text(" · ") + Text(f"{group.dead:,} dead", "red")
+    if group.dropped:
+        text += Text(" · ") + Text(f"{group.dropped:,} dead dropped by retention", "red")
+    if group.abandoned_s is not None:
+        text += Text(" · ") + Text(f"abandoned for {output.age(group.abandoned_s)}, holds up trimming", "bold red")
     if group.losses:
         text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
     return text

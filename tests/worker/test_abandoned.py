@@ -1,0 +1,98 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.clock import now_ms
+from tests.wait import until
+from tests.worker.dead import born
+from tests.worker.rig import KEYS, TYPE, store
+from worker import abandoned, metrics
+from worker.abandoned import AbandonedGroups
+from worker.groups import Membership
+
+
+@pytest.fixture(autouse=True)
+def none_named():
+    """The metric is the process's."""
+    metrics.ABANDONED.clear()
+
+
+def watcher(client) -> AbandonedGroups:
+    return AbandonedGroups(client, [KEYS], asyncio.Event())
+
+
+async def silent(client, *groups: str, minutes: int = 10) -> None:
+    """Groups that were left alone with an event to handle."""
+    await born(client)
+    for group in groups:
+        await Membership(client, KEYS, group, "earliest").join([TYPE])
+        await client.execute_command("HSET", KEYS.worked, group, now_ms() - minutes * 60_000)
+    await store(client, "wh_1")
+
+
+def figures() -> dict[str, float]:
+    return {labels[0]: child._value.get() for labels, child in metrics.ABANDONED._metrics.items()}
+
+
+async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line_and_a_metric(client):
+    await silent(client, "billing")
+    with capture_logs() as logs:
+        await watcher(client).look()
+    [line] = logs
+    assert (line["event"], line["log_level"], line["group"], line["unhandled"]) == (
+        *("group_abandoned", "warning", "billing", 1),
+    )
+    assert 590 < line["silent_s"] < 650
+    assert line["remedy"].endswith("hookbus-worker forget billing")
+    assert figures() == {"billing": 1}
+
+
+async def test_it_is_said_once_an_hour_and_again_when_it_happens_again(client, monkeypatch):
+    await silent(client, "billing")
+    me = watcher(client)
+    with capture_logs() as logs:
+        await me.look()
+        await me.look()
+        assert len(logs) == 1
+        await client.execute_command("HSET", KEYS.worked, "billing", now_ms())
+        await me.look()
+        assert figures() == {}
+        await client.execute_command("HSET", KEYS.worked, "billing", 1)
+        await me.look()
+        assert len(logs) == 2
+        monkeypatch.setattr(abandoned, "REPEAT_S", 0)
+        await me.look()
+        assert len(logs) == 3
+
+
+async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
+    await born(client, "billing")
+    await watcher(client).look()
+    assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
+
+
+async def test_the_metric_names_a_bounded_number_of_groups(client, monkeypatch):
+    monkeypatch.setattr(abandoned, "MOST_NAMED", 2)
+    await silent(client, "a", "b", "c")
+    me = watcher(client)
+    await me.look()
+    assert list(figures()) == ["a", "b"]
+    await client.execute_command("HSET", KEYS.worked, "a", now_ms())
+    await me.look()
+    assert list(figures()) == ["b", "c"]
+    await client.execute_command("HSET", KEYS.worked, "b", now_ms(), "c", now_ms())
+    await me.look()
+
+
+async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch):
+    monkeypatch.setattr(abandoned, "INTERVAL_S", 0.01)
+    await silent(client, "billing")
+    me = watcher(client)
+    running = asyncio.create_task(me.run())
+    await until(lambda: figures() == {"billing": 1})
+    await client.execute_command("HSET", KEYS.worked, "billing", now_ms())
+    await until(lambda: figures() == {})
+    me._stopping.set()
+    async with asyncio.timeout(1):
+        await running

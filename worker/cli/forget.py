@@ -1,0 +1,82 @@
+"""`hookbus-worker forget`: shows what a group holds, asks, and removes the group."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shared.command import EXIT_FAILED, FailedError
+from worker.cli import options, output
+from worker.cli.options import Config, Json
+from worker.forget import Forgetting, Holdings, refusal
+
+
+def forget(
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="Whom nobody works for any more.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Remove a group for good, with its backlog, its retries and its dead letters."""
+    if not yes and not dry_run and not sys.stdin.isatty():
+        raise typer.BadParameter(f"nobody here to ask: --yes to forget {group} without asking")
+    # Asking blocks, so it comes between two loops.
+    holdings = asyncio.run(_look(config, group, dry_run, as_json))
+    if dry_run:
+        return
+    count = f"{output.things(holdings.unhandled, 'unhandled event')}, {output.things(holdings.dead, 'dead letter')}"
+    if not yes and not output.confirmed(f"forget {group}, with {count}, for good?"):
+        print("nothing was forgotten", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED)
+    asyncio.run(_run(config, group))
+    if as_json:
+        output.print_json(_result(holdings, is_dry_run=False))
+    else:
+        print(f"forgot {group}, with {count}")
+
+
+async def _look(config: Path | None, group: str, is_dry_run: bool, as_json: bool) -> Holdings:
+    """Look, and show it to people. Raises FailedError when somebody works."""
+    async with options.connected(config, "forget") as (client, shards):
+        holdings = await (await Forgetting.open(client, shards, group)).look()
+    if not as_json:
+        _show(holdings)
+    elif is_dry_run:
+        output.print_json(_result(holdings, is_dry_run=True))
+    if holdings.alive and not is_dry_run:
+        raise FailedError(refusal(group, holdings.alive))
+    return holdings
+
+
+async def _run(config: Path | None, group: str) -> None:
+    async with options.connected(config, "forget") as (client, shards):
+        await (await Forgetting.open(client, shards, group)).run()
+
+
+def _show(holdings: Holdings) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("TYPE", overflow="fold")
+    for title in ("BACKLOG", "IN FLIGHT", "DELAYED", "DEAD"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, held in holdings.types.items():
+        figures = (held.backlog, held.in_flight, held.delayed, held.dead)
+        table.add_row(output.cell(name), *(f"{figure:,}" for figure in figures))
+    if holdings.types:
+        output.console().print(table)
+    else:
+        print(f"group {holdings.group} holds nothing")
+
+
+def _result(holdings: Holdings, *, is_dry_run: bool) -> dict[str, Any]:
+    return {
+        "group": holdings.group,
+        "dry_run": is_dry_run,
+        "alive": holdings.alive,
+        "unhandled": holdings.unhandled,
+        "dead": holdings.dead,
+        "types": holdings.types,
+    }
