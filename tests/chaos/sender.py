@@ -21,6 +21,8 @@ FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 15.0
 """More than ingest takes for any honest answer."""
+REPEATED: Final = 0.02
+"""Share of accepted events that come once more, as OpenAI's do when it missed the answer."""
 DEFAULT_TYPE: Final = "response.completed"
 
 
@@ -55,6 +57,8 @@ class Sender:
         while not await self._post(webhook_id, event_type, body):
             await asyncio.sleep(wait_s * (1 + self._rng.random()))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        if self._rng.random() < REPEATED:
+            await self._post(webhook_id, event_type, body)
         return webhook_id
 
     async def burst(self, count: int, make: Callable[[int], dict[str, Any]] = lambda _: {}) -> None:

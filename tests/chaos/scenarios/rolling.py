@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from shared.keys import HANDOVER
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.programs import free_port
@@ -35,6 +36,8 @@ async def everything_is_restarted_in_turn(stage: Stage) -> None:
     stage.ledger.facts["refused"] = str(sender.refused.total())
     assert not sender.refused, f"refused: {dict(sender.refused)}"
     assert report.duplicates == 0, f"{report.duplicates} deliveries ran twice, although nobody crashed"
+    robbed = [line for worker in workers for line in worker.logged("takeover") if line["consumer"] != HANDOVER]
+    assert not robbed, f"a worker that stopped left deliveries as a dead one does: {robbed[0]}"
     burnt = [name for group in stage.ledger.groups for name in stage.ledger.accepted if burns(stage, group, name)]
     assert not burnt, f"a stop burnt an attempt: {burnt[:5]}"
 
