@@ -23,6 +23,7 @@ from tests.chaos.kept import Kept
 from tests.chaos.ledger import Ledger, shown
 from tests.chaos.sender import Sender
 from tests.programs import Ingest, Program, Worker, free_port
+from worker import status
 
 T = TypeVar("T")
 
@@ -98,18 +99,34 @@ class Stage:
         return await self._exits.enter_async_context(Sender(urls, self.ledger, self.rng, connections=connections))
 
     async def accounted(self, server: Valkey, timeout_s: float = ACCOUNTED_S, shards: int = 1) -> None:
-        """Wait until every accepted event is handled by each group that is expected to, or its dead letter.
+        """Wait until every accepted event is handled by each group that is expected to, or its dead letter, and until
+        `server` agrees: nothing waits or is pending for those groups.
 
-        Raises AssertionError when it takes too long. Reads the dead letters of `server`.
+        Raises AssertionError when it takes too long.
         """
         deadline = time.monotonic() + timeout_s
         while True:
             await self.read_dead(server, shards)
-            missing = self.ledger.missing()
-            if not missing:
+            left = shown(self.ledger.missing()) or await self._unfinished(server, shards)
+            if not left:
                 return
-            assert time.monotonic() < deadline, f"not handled and not dead after {timeout_s:g} s: {shown(missing)}"
+            assert time.monotonic() < deadline, f"not handled and not dead after {timeout_s:g} s: {left}"
             await asyncio.sleep(0.2)
+
+    async def _unfinished(self, server: Valkey, shards: int) -> str:
+        """What hookbus itself says is not done yet, "" for nothing."""
+        client = connect(server.url, "chaos", connections=1)
+        try:
+            groups = (await status.look(client, shards)).groups
+        finally:
+            await client.aclose()
+        for name in self.ledger.groups:
+            waiting = {
+                kind: (t.backlog, t.in_flight) for kind, t in groups[name].types.items() if t.backlog or t.in_flight
+            }
+            if waiting or groups[name].delayed:
+                return f"{name}: {groups[name].delayed} delayed, and (backlog, in flight) of {waiting}"
+        return ""
 
     async def read_dead(self, server: Valkey, shards: int = 1) -> None:
         """Enter the dead letters of all expected groups into the ledger."""
