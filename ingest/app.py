@@ -7,13 +7,12 @@ accepted is refused.
 
 import asyncio
 from collections.abc import Sequence
-from logging import Logger
-from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from redis.asyncio import Redis
 
+from ingest import descriptors, metrics
+from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from ingest.receive import Endpoint, Receiver
@@ -21,47 +20,11 @@ from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
 from shared import health, log
 from shared.command import Stopping
 from shared.connection import connect, redacted
+from shared.http_server import Limits, Server
 from shared.settings import ConfigError
 
-LINGER_S = 2.0
-"""How long the rest of a refused body is read and dropped, so that the client sees the answer and not a reset."""
-
-KEEPALIVE_S = 75.0
 FINISH_S = 10.0
 """How long requests in hand may take once the port is closed: two Redis timeouts."""
-
-
-class _Connection(RequestHandler):
-    """aiohttp's protocol, but for what it does with bytes that are not HTTP: a traceback for each would fill a disk."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer is not None and request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun; there can't be another")
-        if status >= 500:
-            log.get("ingest").error("internal_error", exc_info=exc)
-        else:
-            log.get("ingest").debug("malformed_request", peer=request.remote, reason=type(exc).__name__)
-        code = "internal_error" if status >= 500 else "malformed_request"
-        response = web.json_response({"error": code}, status=status)
-        response.force_close()
-        return response
-
-
-class _Server(web.Server):
-    """Makes our connections instead of aiohttp's; `options` are RequestHandler's."""
-
-    def __init__(self, handler: Any, **options: Any) -> None:
-        super().__init__(handler)
-        self._options = options
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._options)
 
 
 async def serve(settings: IngestSettings, stopping: Stopping) -> None:
@@ -95,9 +58,15 @@ def _receiver(settings: IngestSettings, queues: Sequence[Queue]) -> Receiver:
     return Receiver(
         {source.path: Endpoint(name, source.verifier(settings.tolerance_s)) for name, source in sources},
         queues,
-        max_body_bytes=settings.max_body_bytes,
-        body_timeout_s=settings.body_timeout_s,
+        Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s),
     )
+
+
+def _limits(settings: IngestSettings) -> Limits:
+    connections = descriptors.room_for(settings.max_connections)
+    if connections < settings.max_connections:
+        log.get("ingest").warning("few_descriptors", connections=connections, wanted=settings.max_connections)
+    return Limits(connections, settings.header_timeout_s)
 
 
 def _writer(settings: IngestSettings, fitness: Fitness, shard: int) -> Redis:
@@ -129,17 +98,9 @@ async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitnes
             return fitness.fault.detail if fitness.fault else "starting"
         return health.READY
 
-    runner = web.ServerRunner(
-        _Server(
-            receiver.handle,
-            access_log=None,
-            auto_decompress=False,
-            lingering_time=LINGER_S,
-            keepalive_timeout=KEEPALIVE_S,
-            logger=_silent(),
-        ),
-        shutdown_timeout=FINISH_S,
-    )
+    http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
+    metrics.CONNECTIONS.set_function(lambda: len(http.connections))
+    runner = web.ServerRunner(http, shutdown_timeout=FINISH_S)
     await runner.setup()
     ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
     try:
@@ -177,10 +138,3 @@ async def _serve_and_drain(
 def _address(runner: web.BaseRunner) -> str:
     host, port = runner.addresses[0][:2]
     return f"{host}:{port}"
-
-
-def _silent() -> Logger:
-    """A logger for aiohttp's own remarks about clients, which carry tracebacks."""
-    logger = Logger("aiohttp.server")
-    logger.disabled = True
-    return logger

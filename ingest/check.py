@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from ingest import fitness
+from ingest import descriptors, fitness
 from ingest.settings import SECRET_VARIABLE, IngestSettings
 from shared import server
 from shared.command import EXIT_FAILED
@@ -94,6 +94,7 @@ async def examine(settings: IngestSettings) -> Report:
     if not settings.sources:
         action = f"set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"
         findings.insert(0, Finding(EXIT_CONFIG, "no_source", "there is nobody to receive from", action))
+    findings += _few_descriptors(settings.max_connections)
     return Report(
         fit=not any(finding.exit_code for finding in findings),
         sources=[
@@ -191,6 +192,14 @@ def _warnings(found: Server, skew_s: float) -> list[Finding]:
         action = "keep both by NTP: a wrong clock here refuses fresh signatures as stale"
         warnings.append(Finding(0, "clock_skew", f"Redis' clock and ours differ by {abs(skew_s):.0f} s", action))
     return warnings
+
+
+def _few_descriptors(wanted: int) -> list[Finding]:
+    room = descriptors.room_for(wanted)
+    if room == wanted:
+        return []
+    action = f"raise the hard limit of open files to {wanted + descriptors.RESERVED}, or lower ingest.max_connections"
+    return [Finding(0, "few_descriptors", f"here {room} connections fit, not the {wanted} of max_connections", action)]
 
 
 def _lines(report: Report) -> list[str]:

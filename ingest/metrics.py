@@ -18,5 +18,11 @@ BATCH_EVENTS: Final = Histogram(
     "hookbus_ingest_batch_events", "Events per group commit.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
 WAITING: Final = Gauge("hookbus_ingest_waiting_events", "Events that wait for Redis.")
+INFLIGHT: Final = Gauge(
+    "hookbus_ingest_inflight_bytes",
+    "Bytes of bodies in memory: state arriving or waiting (for Redis), each bounded by half of max_inflight_bytes.",
+    ["state"],
+)
+CONNECTIONS: Final = Gauge("hookbus_ingest_connections", "Open connections.")
 FIT: Final = Gauge("hookbus_ingest_redis_fit", "1 while Redis can keep what a 200 promises.")
 LOSSES: Final = Counter("hookbus_ingest_data_loss_total", "Times that stored data was found gone.")

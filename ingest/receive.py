@@ -5,7 +5,6 @@
 The status table of the README is this file. Nothing is decompressed: the signature covers the bytes on the wire.
 """
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -14,35 +13,20 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from aiohttp import StreamReader, web
-from aiohttp.http_exceptions import PayloadEncodingError
+from aiohttp import web
 from multidict import CIMultiDict
 from prometheus_client import Counter
 
 from ingest import metrics
+from ingest.body import Bodies
 from ingest.enqueue import Queue, Received, RefusedError
+from ingest.refusal import Refusal, unavailable
 from ingest.signature import SignatureError, Verifier
 from shared import decoding, keys, log
-
-RETRY_AFTER_S: Final = 1
-"""What a 503 asks for. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STORED = {True: (b'{"status": "accepted"}', "accepted"), False: (b'{"status": "duplicate"}', "duplicate")}
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """An answer other than 200; its body is `{"error": code}`."""
-
-    def __init__(
-        self, status: int, code: str, *, close: bool = False, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.close = close
-        self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +38,17 @@ class Endpoint:
 
 
 class Receiver:
-    """Answers requests. `endpoints` by path; `queues` by shard; body limit in bytes, deadline in seconds."""
+    """Answers requests. `endpoints` by path; `queues` by shard."""
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         queues: Sequence[Queue],
-        *,
-        max_body_bytes: int,
-        body_timeout_s: float,
+        bodies: Bodies,
     ) -> None:
         self._endpoints = endpoints
         self._queues = queues
-        self._max_body_bytes = max_body_bytes
-        self._body_timeout_s = body_timeout_s
+        self._bodies = bodies
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._counters: dict[tuple[str, str], Counter] = {}
@@ -75,14 +56,18 @@ class Receiver:
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
         self.is_closed = False
         """Nothing more is stored: 503 `draining`."""
-        self._reading: set[asyncio.Timeout] = set()
-        """Deadlines of the bodies that are on their way."""
 
     def close(self) -> None:
         """Store nothing more. Bodies on their way are not waited for, since aiohttp drops what comes from here on."""
         self.is_closed = True
-        for deadline in self._reading:
-            deadline.reschedule(0)
+        self._bodies.close()
+
+    def count(self, source: str, code: str) -> None:
+        """Count an answer, or what became of a connection without one."""
+        counter = self._counters.get((source, code))
+        if counter is None:  # kept, since looking up labels takes longer than counting
+            counter = self._counters[source, code] = metrics.REQUESTS.labels(source, code)
+        counter.inc()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -97,32 +82,28 @@ class Receiver:
         else:
             response = _answer(200, body)
             metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
-        self._counter(source, code).inc()
+        self.count(source, code)
         if self.is_leaving:
             response.force_close()
         return response
-
-    def _counter(self, source: str, code: str) -> Counter:
-        """Kept, since looking up labels takes longer than counting."""
-        counter = self._counters.get((source, code))
-        if counter is None:
-            counter = self._counters[source, code] = metrics.REQUESTS.labels(source, code)
-        return counter
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
         """Store the event of a request; True when new. Raises Refusal."""
         if endpoint is None:
             raise Refusal(404, "unknown_endpoint")
         self._check_head(request)
-        body = await self._read(request)
+        body = await self._bodies.read(request)
         event = self._verified(request, endpoint, body)
         if self.is_closed:
-            raise _unavailable("draining")
+            raise unavailable("draining")
         queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]
+        self._bodies.wait(len(body))
         try:
             is_new = await queue.store(event)
         except RefusedError as error:
-            raise _unavailable(error.code) from error
+            raise unavailable(error.code) from error
+        finally:
+            self._bodies.leave(len(body))
         self._log.debug(
             "stored" if is_new else "duplicate",
             webhook_id=event.webhook_id,
@@ -136,44 +117,8 @@ class Receiver:
             raise Refusal(405, "method_not_allowed", headers={"Allow": "POST"})
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Refusal(415, "unsupported_encoding", close=True)
-        if (request.content_length or 0) > self._max_body_bytes:
+        if (request.content_length or 0) > self._bodies.most_bytes:
             raise Refusal(413, "body_too_large", close=True)
-
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        content = request.content
-        if content.is_eof():  # all of it came with the head, as nearly always
-            body = content.read_nowait()
-            if len(body) > self._max_body_bytes:
-                raise Refusal(413, "body_too_large", close=True)
-            return body
-        if self.is_closed:
-            raise _unavailable("draining", close=True)
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await _continue(request)
-        try:
-            async with asyncio.timeout(self._body_timeout_s) as deadline:
-                self._reading.add(deadline)
-                try:
-                    return await self._read_chunks(content)
-                finally:
-                    self._reading.discard(deadline)
-        except TimeoutError:
-            if self.is_closed:
-                raise _unavailable("draining", close=True) from None
-            raise Refusal(408, "body_timeout", close=True) from None
-        except (web.RequestPayloadError, PayloadEncodingError):
-            raise Refusal(400, "malformed_request", close=True) from None
-        except OSError as error:  # nobody is left to see the answer; it is counted
-            raise Refusal(400, "disconnected", close=True) from error
-
-    async def _read_chunks(self, content: StreamReader) -> bytes:
-        chunks, size = [], 0
-        while chunk := await content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._max_body_bytes:
-                raise Refusal(413, "body_too_large", close=True)
-        return b"".join(chunks)
 
     def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> Received:
         headers = request.headers
@@ -202,12 +147,6 @@ class Receiver:
         return response
 
 
-async def _continue(request: web.BaseRequest) -> None:
-    """Ask for the body; older curls wait a second for this. What is to be refused by its head has been by now."""
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # the answer itself has yet to begin
-
-
 def _stream_type(body: bytes) -> str:
     """The type whose stream the event goes to. It is signed, so it is stored whatever it is."""
     try:
@@ -215,10 +154,6 @@ def _stream_type(body: bytes) -> str:
     except decoding.UNDECODABLE:
         return keys.UNTYPED
     return event_type if keys.is_name(event_type) else keys.UNTYPED
-
-
-def _unavailable(code: str, *, close: bool = False) -> Refusal:
-    return Refusal(503, code, close=close, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 _JSON = (("Content-Type", "application/json"),)

@@ -47,6 +47,12 @@ class IngestSettings(Common, frozen=True, kw_only=True):
     tolerance_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
     dedupe_window_h: Count = 96
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    max_inflight_bytes: Annotated[int, msgspec.Meta(ge=2048)] = 64 * 1024 * 1024
+    """Of bodies: half for those on their way, half for those that wait for Redis. 503 `overloaded` beyond."""
+    max_connections: Count = 10_000
+    """Further ones are closed with 503 `overloaded`; each connection has one request in hand."""
+    header_timeout_s: Positive = 10.0
+    """From the opening of a connection, or the first byte of a later request, to the end of the request's head."""
     body_timeout_s: Positive = 10.0
     enqueue_timeout_s: Positive = 5.0
     """Longest wait for Redis before a request is answered 503."""
@@ -67,6 +73,11 @@ class IngestSettings(Common, frozen=True, kw_only=True):
             found.append(
                 f"ingest.dedupe_window_h: {self.dedupe_window_h} is below {OPENAI_RETRIES_H}:"
                 f" OpenAI retries that long, and an old retry would be taken for a new event"
+            )
+        if self.max_inflight_bytes < 2 * self.max_body_bytes:
+            found.append(
+                f"ingest.max_inflight_bytes: {self.max_inflight_bytes} is below twice ingest.max_body_bytes"
+                f" ({self.max_body_bytes}): a half of it must hold a body"
             )
         paths: dict[str, str] = {}
         for name, source in self.sources.items():

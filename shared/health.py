@@ -6,14 +6,19 @@ restarting a program does not mend a database.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import prometheus_client
 from aiohttp import web
 
+from shared.http_server import Limits, Server
 from shared.settings import ConfigError, Listen
 
 READY = ""
 """What a readiness check returns when there is nothing to say."""
+
+OPS_CONNECTIONS: Final = 50
+"""Of probes and scrapers; further ones are closed with a 503."""
 
 
 async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> web.BaseRunner:
@@ -22,7 +27,7 @@ async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
     used. Raises ConfigError when a chosen port is taken.
     """
-    runner = web.ServerRunner(web.Server(_answers(readiness), access_log=None), shutdown_timeout=1)
+    runner = web.ServerRunner(Server(_answers(readiness), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
     for port in (listen.port, 0) if default else (listen.port,):
         try:

@@ -5,6 +5,7 @@ import re
 import shlex
 import types
 import typing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -69,9 +70,12 @@ def test_the_status_table_has_every_code():
     said = table_codes("What ingest answers")
     codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(ingest.fitness.Code)}
     assert codes <= said
-    source = (ROOT / "ingest" / "receive.py").read_text() + (ROOT / "ingest" / "app.py").read_text()
+    files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_server.py"]
+    found = re.findall(
+        r'(?:(?:Refusal|_end|_bare)\(\d+, |unavailable\()"([a-z_]+)"', "".join(map(Path.read_text, files))
+    )
     never_answered = {"disconnected"}
-    assert set(re.findall(r'(?:Refusal\(\d+, |_unavailable\()"([a-z_]+)"', source)) <= said | never_answered
+    assert {"header_timeout", "draining", *never_answered} <= set(found) <= said | never_answered
 
 
 def test_every_reason_for_a_dead_letter_is_told():

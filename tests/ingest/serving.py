@@ -36,6 +36,7 @@ def settings(redis_url: str, **options: Any) -> IngestSettings:
         "durability": "memory",
         "sources": {"openai": Source(path=PATH, secrets=(Secret(SECRET),))},
         "drain_delay_s": 0.0,
+        "max_connections": 500,  # wherever the tests run, so many files may be open
     }
     return IngestSettings(**(values | options))
 

@@ -1,0 +1,25 @@
+"""What is not answered 200: a status, and a code that senders and metrics can rely on."""
+
+from collections.abc import Mapping
+from typing import Final
+
+RETRY_AFTER_S: Final = 1
+"""What a 503 asks for. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+    """An answer other than 200; its body is `{"error": code}`. `close` ends the connection with it."""
+
+    def __init__(
+        self, status: int, code: str, *, close: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.close = close
+        self.headers = headers or {}
+
+
+def unavailable(code: str, *, close: bool = False) -> Refusal:
+    """503: the sender should come again."""
+    return Refusal(503, code, close=close, headers={"Retry-After": str(RETRY_AFTER_S)})

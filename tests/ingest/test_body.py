@@ -1,0 +1,109 @@
+"""G3, G8: the bytes of bodies are bounded, and slow ones do not take the room of others."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+from ingest import send
+from tests.ingest.serving import KEY, Ingest, hang_up, head, serving
+from tests.wait import until
+
+SMALL = {"max_body_bytes": 10_000, "max_inflight_bytes": 40_000}
+
+
+def sized(size: int) -> send.Request:
+    return send.signed_request(KEY, b" " * size)
+
+
+async def begun(ingest: Ingest, request: send.Request, size: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request of which `size` bytes of the body are sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    writer.write(head(request, f"Content-Length: {len(request.body)}"))
+    writer.write(request.body[:size])
+    await writer.drain()
+    return reader, writer
+
+
+async def inflight(ingest: Ingest, state: str) -> float:
+    async with ingest.session.get(f"{ingest.ops}/metrics") as response:
+        text = await response.text()
+    (line,) = [line for line in text.splitlines() if line.startswith(f'hookbus_ingest_inflight_bytes{{state="{state}"')]
+    return float(line.split()[1])
+
+
+async def until_inflight(ingest: Ingest, state: str, size: int) -> None:
+    async def is_there() -> bool:
+        return await inflight(ingest, state) == size
+
+    await until(is_there)
+
+
+async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_url):
+    async with serving(redis_url, **SMALL) as ingest:
+        request = sized(10_000)
+        slow = []
+        for number in range(1, 3):
+            slow.append(await begun(ingest, sized(10_000), 9000))
+            await until_inflight(ingest, "arriving", number * 9000)
+        reader, writer = await begun(ingest, request, 5000)
+        answer = await slow[0][0].read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After" in answer
+        assert answer.endswith(b'{"error":"overloaded"}')
+        writer.write(request.body[5000:])
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        await until_inflight(ingest, "arriving", 9000)
+        for _, other in (*slow, (reader, writer)):
+            await hang_up(other)
+        await until_inflight(ingest, "arriving", 0)
+
+
+async def test_g8_to_declare_a_body_takes_no_room(redis_url):
+    async with serving(redis_url, **SMALL) as ingest:
+        declared = [await begun(ingest, sized(10_000), 0) for _ in range(50)]
+        assert await ingest.ask(sized(10_000)) == (200, {"status": "accepted"})
+        assert await inflight(ingest, "arriving") == 0
+        for _, writer in declared:
+            await hang_up(writer)
+
+
+async def test_g8_slow_bodies_do_not_keep_out_what_comes_whole(redis_url):
+    async with serving(redis_url, **SMALL) as ingest:
+        slow = [await begun(ingest, sized(10_000), 9900) for _ in range(2)]
+        await until_inflight(ingest, "arriving", 19_800)
+        for _ in range(20):
+            request = sized(1000)
+            answer = await ingest.raw(head(request, "Content-Length: 1000") + request.body, 5)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+        assert await inflight(ingest, "arriving") == 19_800
+        for _, writer in slow:
+            await hang_up(writer)
+
+
+async def test_g3_what_waits_for_redis_is_bounded_in_bytes(own_server):
+    async with serving(own_server.url, **SMALL, enqueue_timeout_s=30) as ingest:
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            waiting = [asyncio.ensure_future(ingest.ask(sized(9000))) for _ in range(2)]
+            await until_inflight(ingest, "waiting", 18_000)
+            assert await ingest.ask(sized(2001)) == (503, {"error": "overloaded"})
+            waiting.append(asyncio.ensure_future(ingest.ask(sized(2000))))
+            await until_inflight(ingest, "waiting", 20_000)
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+        assert await asyncio.gather(*waiting) == [(200, {"status": "accepted"})] * 3
+        assert await inflight(ingest, "waiting") == 0
+
+
+async def test_g8_a_body_in_tiny_pieces_is_taken_or_refused_as_any_other(redis_url, client):
+    async with serving(redis_url, **SMALL, body_timeout_s=0.3) as ingest:
+        reader, writer = await begun(ingest, sized(1000), 1)
+        answer = asyncio.ensure_future(reader.read())
+        with contextlib.suppress(OSError):
+            while not answer.done():
+                writer.write(b" ")
+                await asyncio.sleep(0.02)
+        assert (await answer).startswith(b"HTTP/1.1 408 ")
+        await hang_up(writer)
+    assert await client.execute_command("KEYS", "*stream*") == []

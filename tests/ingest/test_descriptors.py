@@ -1,0 +1,66 @@
+"""G8: running out of file descriptors is told at the start, and stops nothing."""
+
+import asyncio
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from ingest import descriptors
+from tests.ingest.serving import signed
+from tests.programs import Ingest, post
+from tests.wait import until
+
+ASK = "import sys; from ingest import descriptors; print(descriptors.room_for(int(sys.argv[1])))"
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted", "room"),
+    [(256, 400, 200, 200), (256, 400, 1000, 400 - descriptors.RESERVED), (400, 400, 100, 100), (60, 60, 100, 1)],
+)
+def test_g8_the_soft_limit_is_raised_as_far_as_needed_and_allowed(soft, hard, wanted, room):
+    said = subprocess.run(
+        [sys.executable, "-c", ASK, str(wanted)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+        capture_output=True,
+        check=True,
+    )
+    assert int(said.stdout) == room
+
+
+async def test_g8_without_descriptors_connections_are_closed_and_nothing_spins(redis_url):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        pid = ingest.process.pid
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (60, 60))
+        connections = [await asyncio.open_connection("127.0.0.1", ingest.port) for _ in range(100)]
+        closed = asyncio.ensure_future(connections[-1][0].read())
+        assert await asyncio.wait_for(closed, 5) == b""
+        spent_s = cpu_s(pid)
+        await asyncio.sleep(0.5)  # a stretch of time to measure in, not a wait
+        assert cpu_s(pid) - spent_s < 0.25
+        for _, writer in connections:
+            writer.close()
+
+        async def is_served() -> bool:
+            try:
+                return await post(ingest.url, "wh_after", signed().body) == (200, "accepted")
+            except OSError:
+                return False
+
+        await until(is_served)
+        assert len(ingest.raw) == 2, ingest.raw
+
+
+async def test_g8_few_descriptors_are_told_at_the_start(redis_url):
+    with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS="100000000") as ingest:
+        await ingest.until_fit()
+        assert ingest.logged("few_descriptors", wanted=100_000_000)
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / 100
