@@ -151,6 +151,12 @@ class DeadLetters:
         while taken := await walk.next():
             yield await self._letters(taken)
 
+    async def oldest(self, keys: Keys, group: str, count: int) -> list[Dead]:
+        """The letters of a group and shard that died first, without those that can't be read."""
+        source = Source(keys, group, keys.dead(group))
+        flat = await self._client.execute_command("ZRANGE", source.key, 0, count - 1, "WITHSCORES")
+        return await self._letters(marks(source, flat))
+
     async def snapshot(self, wanted: Filter) -> Filter:
         """The same filter, for what is dead by now."""
         return replace(wanted, until_ms=min(wanted.until_ms, await layout.now_ms(self._client)))

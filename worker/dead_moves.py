@@ -132,7 +132,7 @@ def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
     fields = redelivery_fields(record.entry(), 1, record.history) if is_redrive else ()
     return scripts.Call(
         scripts.EXHUME,
-        (*_index(keys, group, record.fingerprint), *streams),
+        (*index(keys, group, record.fingerprint), *streams),
         (dead.name, dead.died_ms, record.fingerprint, *fields),
     )
 
@@ -141,12 +141,13 @@ def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
     """The call that puts a letter back under its name."""
     return scripts.Call(
         scripts.RESTORE,
-        _index(keys, record.group, record.fingerprint),
+        index(keys, record.group, record.fingerprint),
         (name, record.died_at_ms, letter.encode(record), record.fingerprint, letter.encode(record.kind)),
     )
 
 
-def _index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
+def index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
+    """Where a letter lies: the first keys of every script that moves one."""
     return (
         keys.dead(group),
         keys.dead_data(group),

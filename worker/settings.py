@@ -3,12 +3,16 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
 DAY_S: Final = 86_400.0
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class WorkerSettings(Common, frozen=True, kw_only=True):
@@ -25,6 +29,11 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """Events of a type and shard beyond which handled ones go although young. A million thin events take 300 MB."""
     orphan_retention_s: Positive = 14 * DAY_S
     """How long events stay that no group subscribes to."""
+
+    dead_retention_s: NotNegative = 0.0
+    """How long dead letters stay; 0: until they are redriven or discarded."""
+    dead_retention_events: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Dead letters of a group and shard beyond which the oldest go; 0: none ever goes."""
 
     def problems(self) -> list[str]:
         found = super().problems()

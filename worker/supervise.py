@@ -18,6 +18,7 @@ from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
 from worker.abandoned import AbandonedGroups
+from worker.dead_retention import DeadRetention
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
 from worker.pause import pause
@@ -74,6 +75,8 @@ class Worker:
         }
         self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
         self._abandoned = AbandonedGroups(self._control, shards, stopping)
+        names = [group.name for group in groups]
+        self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
         self._is_reading = False
         self._log = log.get("worker")
@@ -126,7 +129,7 @@ class Worker:
         self._is_reading = True
         try:
             async with asyncio.TaskGroup() as group:
-                for duty in (*duties, *self._trimmers, self._abandoned):
+                for duty in (*duties, *self._trimmers, self._abandoned, self._dead_retention):
                     group.create_task(duty.run())
                 group.create_task(self._wake_at_stop())
                 group.create_task(self._watch(*background))

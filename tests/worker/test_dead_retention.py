@@ -1,0 +1,145 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.clock import now_ms
+from tests.wait import until
+from tests.worker.dead import born, keys_left, lay, letter, opened
+from tests.worker.rig import KEYS
+from worker import dead_retention, metrics
+from worker.dead_letters import Filter
+from worker.dead_retention import DeadRetention
+from worker.settings import WorkerSettings
+
+HOUR_MS = 3_600_000
+
+
+def retention(client, *, age_s: float = 0, most: int = 0, stopping: asyncio.Event | None = None) -> DeadRetention:
+    settings = WorkerSettings(dead_retention_s=age_s, dead_retention_events=most)
+    return DeadRetention(client, [KEYS], ["billing"], stopping or asyncio.Event(), settings)
+
+
+async def laid(client, count: int, **changes) -> None:
+    """Letters that died so many hours ago as their number says; the higher, the older. Two fingerprints."""
+    now = now_ms()
+    await born(client, "billing", "phone")
+    await lay(
+        client,
+        *(letter(f"wh_{i}", died_at_ms=now - i * HOUR_MS - 60_000, frame=f"f{i % 2}", **changes) for i in range(count)),
+    )
+
+
+async def left(client, group: str = "billing") -> list[str]:
+    page = await (await opened(client)).page(Filter(groups=(group,)), 10_000)
+    return [dead.name for dead in page.letters]
+
+
+async def dropped(client) -> int:
+    return int(await client.execute_command("HGET", KEYS.dropped, "billing") or 0)
+
+
+async def test_by_default_no_letter_ever_goes_and_redis_is_not_asked(client):
+    await laid(client, 3)
+    async with asyncio.timeout(1):
+        await retention(client).run()
+    assert len(await left(client)) == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "stay"),
+    [
+        ({"age_s": 2 * 3600}, 2),
+        ({"most": 3}, 3),
+        ({"age_s": 2 * 3600, "most": 3}, 2),
+        ({"age_s": 4 * 3600, "most": 3}, 3),
+    ],
+)
+async def test_the_oldest_go_by_age_and_by_number(client, limits, stay):
+    await laid(client, 6)
+    assert not await retention(client, **limits).round()
+    assert await left(client) == [f"wh_{i}" for i in range(stay)]
+    assert await dropped(client) == 6 - stay
+
+
+async def test_it_is_told_by_a_log_line_a_metric_and_a_count(client):
+    await laid(client, 6)
+    before = metrics.DROPPED.labels("billing")._value.get()
+    with capture_logs() as logs:
+        await retention(client, most=4).round()
+        await retention(client, most=4).round()
+    [line] = logs
+    assert (line["event"], line["log_level"], line["group"], line["count"]) == (
+        *("dead_letters_dropped", "error", "billing", 2),
+    )
+    assert metrics.DROPPED.labels("billing")._value.get() == before + 2
+    assert await dropped(client) == 2
+
+
+async def test_the_last_letter_of_a_fingerprint_takes_its_index_along(client):
+    await laid(client, 4)
+    await retention(client, age_s=60).round()
+    assert await keys_left(client) == []
+
+
+async def test_other_groups_are_left_alone(client):
+    await laid(client, 4, group="phone")
+    await retention(client, most=1).round()
+    assert len(await left(client, "phone")) == 4
+
+
+async def test_a_letter_is_dropped_and_counted_once_whoever_does_it(client):
+    await laid(client, 300)
+    await asyncio.gather(*(retention(client, most=10).round() for _ in range(4)))
+    assert len(await left(client)) == 10
+    assert await dropped(client) == 290
+
+
+async def test_letters_go_when_redis_has_no_memory_left_to_count_them(client):
+    await laid(client, 3)
+    await retention(client, most=2).round()  # the script is known
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await retention(client, most=1).round()
+    assert (await left(client), await dropped(client)) == (["wh_0"], 1)
+
+
+async def test_a_letter_that_died_again_meanwhile_stays(client):
+    await laid(client, 1)
+    [dead] = await (await opened(client)).oldest(KEYS, "billing", 1)
+    await client.execute_command("ZADD", KEYS.dead("billing"), now_ms(), "wh_0")
+    assert await dead_retention.scripts.run(client, dead_retention._drop(dead)) == 0
+    assert (await left(client), await dropped(client)) == (["wh_0"], 0)
+
+
+async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatch):
+    monkeypatch.setattr(dead_retention, "MOST_A_ROUND", 2)
+    monkeypatch.setattr(dead_retention, "BATCH", 10)
+    await laid(client, 35)
+    me = retention(client, most=5)
+    assert await me.round()
+    assert await dropped(client) == 20
+    assert not await me.round()
+    assert await dropped(client) == 30
+
+
+async def test_what_can_not_be_read_stays_and_holds_nobody_up(client):
+    await laid(client, 6)
+    await client.execute_command("HSET", KEYS.dead_data("billing"), "wh_5", "junk")
+    assert not await retention(client, most=2).round()
+    assert await left(client) == ["wh_0", "wh_1"]
+    assert await dropped(client) == 3
+
+
+async def test_the_duty_drops_now_and_then_and_stops_at_once(client, monkeypatch):
+    monkeypatch.setattr(dead_retention, "INTERVAL_S", 0.01)
+    await laid(client, 3)
+    me = retention(client, most=1)
+    running = asyncio.create_task(me.run())
+    await until(lambda: _one_left(client))
+    me._stopping.set()
+    async with asyncio.timeout(1):
+        await running
+
+
+async def _one_left(client) -> bool:
+    return len(await left(client)) == 1

@@ -1,0 +1,105 @@
+"""Drops the oldest dead letters of the groups that run here, where the settings ask for it; by default none ever goes.
+
+Loudly: a log line, a metric, and a count in Redis that `status` shows. Looks once a minute or more often, and takes
+two commands a group and shard when there is nothing to do. Every worker does it; a letter is dropped, and counted,
+in one script. Letters that this release can't read stay.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from redis.asyncio import Redis
+
+from shared import log, scripts
+from shared.backoff import jittered_s
+from shared.connection import FAULTS
+from shared.keys import Keys
+from worker import layout, metrics
+from worker.dead_letters import Dead, DeadLetters
+from worker.dead_moves import BATCH, index
+from worker.pause import pause
+from worker.settings import WorkerSettings
+
+INTERVAL_S: Final = 60.0
+SHARE: Final = 0.1
+"""Of the retention time, between two rounds at most."""
+MOST_A_ROUND: Final = 50
+"""Batches of a group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
+SOON_S: Final = 1.0
+
+
+class DeadRetention:
+    """`groups` are those of this process."""
+
+    def __init__(
+        self,
+        client: Redis,
+        shards: Sequence[Keys],
+        groups: Sequence[str],
+        stopping: asyncio.Event,
+        settings: WorkerSettings,
+    ) -> None:
+        self._client = client
+        self._shards = shards
+        self._groups = groups
+        self._stopping = stopping
+        self._age_ms = round(settings.dead_retention_s * 1000)
+        self._most = settings.dead_retention_events
+        self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
+        self._log = log.get("worker.dead_retention")
+
+    async def run(self) -> None:
+        """Drop until stopping; ends at once where nothing is to be dropped ever."""
+        wait_s = self._interval_s
+        while (self._age_ms or self._most) and not self._stopping.is_set():
+            await pause(self._stopping, jittered_s(wait_s))
+            try:
+                wait_s = SOON_S if await self.round() else self._interval_s
+            except FAULTS as error:
+                self._log.debug("drop_delayed", reason=str(error))
+
+    async def round(self) -> bool:
+        """Drop what is due; whether there is more. Raises RedisError, OSError."""
+        is_more = False
+        for group in self._groups:
+            dropped = 0
+            for keys in self._shards:
+                for _ in range(MOST_A_ROUND):
+                    count, is_due_more = await self._drop_batch(keys, group)
+                    dropped += count
+                    if not is_due_more or self._stopping.is_set():
+                        break
+                else:
+                    is_more = True
+            if dropped:
+                metrics.DROPPED.labels(group).inc(dropped)
+                why = "older than worker.dead_retention_s, or more than worker.dead_retention_events"
+                self._log.error("dead_letters_dropped", group=group, count=dropped, reason=why)
+        return is_more
+
+    async def _drop_batch(self, keys: Keys, group: str) -> tuple[int, bool]:
+        """Drop the oldest ones; how many, and whether more are due."""
+        due = await self._due(keys, group)
+        if due <= 0:
+            return 0, False
+        store = DeadLetters(self._client, self._shards, self._groups)
+        letters = await store.oldest(keys, group, min(due, BATCH))
+        results = await scripts.run_all(self._client, [_drop(dead) for dead in letters])
+        dropped = sum(result == 1 for result in results)
+        return dropped, bool(dropped) and due > BATCH
+
+    async def _due(self, keys: Keys, group: str) -> int:
+        """How many of the oldest are to go."""
+        aged = over = 0
+        if self._age_ms:
+            until_ms = await layout.now_ms(self._client) - self._age_ms
+            aged = await self._client.execute_command("ZCOUNT", keys.dead(group), "-inf", until_ms)
+        if self._most:
+            over = await self._client.execute_command("ZCARD", keys.dead(group)) - self._most
+        return max(aged, over)
+
+
+def _drop(dead: Dead) -> scripts.Call:
+    keys = (*index(dead.keys, dead.group, dead.letter.fingerprint), dead.keys.dropped)
+    return scripts.Call(scripts.DROP, keys, (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group))
