@@ -15,6 +15,8 @@ from shared.keys import Keys
 TOLERANCE: Final = 0.05
 """How far a minute may be from the middle of all."""
 DAY_MS: Final = 86_400_000
+SAMPLES: Final = 1000
+"""Of a day set, to estimate its size: with Redis' default of 5 the estimate was 8 % too low, 3.4 bytes an event."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,8 @@ async def redis_bytes(client: Redis, keys: Keys) -> dict[str, float]:
     """What Redis uses, and of that the dedupe's day sets, which grow for as long as its window is, four days."""
     used = int(next(line for line in (await _info(client)) if line.startswith("used_memory:")).partition(":")[2])
     today = now_ms() // DAY_MS
-    sizes = [await client.execute_command("MEMORY", "USAGE", keys.seen(day)) for day in (today - 1, today)]
+    days = [keys.seen(day) for day in (today - 1, today)]
+    sizes = [await client.execute_command("MEMORY", "USAGE", day, "SAMPLES", SAMPLES) for day in days]
     dedupe = sum(size or 0 for size in sizes)
     return {"redis": float(used - dedupe), "dedupe": float(dedupe)}
 
