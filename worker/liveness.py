@@ -2,7 +2,8 @@
 
 A CPU-bound handler may block the event loop for longer than the key's TTL; the thread renews all the same, as long
 as the loop has turned within the longest time that a handler may take. After that the process counts as stuck, and
-its deliveries go to others. Costs Redis one pipeline every two seconds and shard.
+its deliveries go to others. Costs Redis one pipeline every two seconds and shard, and one TIME: this is also where the
+process learns what time it is for all (`shared.clock`).
 """
 
 import os
@@ -14,8 +15,7 @@ from typing import Final
 import msgspec
 from redis.exceptions import ResponseError
 
-from shared import log
-from shared.clock import now_ms
+from shared import clock, log
 from shared.connection import FAULTS, connect_blocking, refusal_code
 from shared.keys import Keys
 from worker.locality import process_space
@@ -55,7 +55,7 @@ class Liveness:
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._info = msgspec.json.encode(Registration(now_ms(), process_space(), os.getpid()))
+        self._info = msgspec.json.encode(Registration(clock.now_ms(), process_space(), os.getpid()))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None
@@ -68,6 +68,7 @@ class Liveness:
         signs then, so nobody takes over either, until some time after it is over.
         """
         uptime_s = self._client.info("server")["uptime_in_seconds"]
+        self._follow_clock()
         try:
             self._renew()
         except ResponseError as error:
@@ -93,6 +94,7 @@ class Liveness:
         except FAULTS as error:
             self._log.debug("liveness_left", reason=str(error))
         self._client.close()
+        clock.leave()
 
     def _run(self) -> None:
         was_stuck = False
@@ -104,6 +106,7 @@ class Liveness:
             if is_stuck:
                 continue
             try:
+                self._follow_clock()
                 self._renew()
             except FAULTS as error:
                 self._steady_since = None
@@ -111,12 +114,17 @@ class Liveness:
             else:
                 self._steady_since = self._steady_since or time.monotonic()
 
+    def _follow_clock(self) -> None:
+        asked_s = time.monotonic()
+        seconds, microseconds = self._client.time()
+        clock.follow(seconds * 1000 + microseconds // 1000, asked_s)
+
     def _renew(self) -> None:
         for keys in self._shards:
             pipeline = self._client.pipeline(transaction=False)
             # Registered anew each time: a process that was declared dead by mistake was removed from there.
             for group in self._groups:
                 pipeline.hset(keys.consumers(group), self._consumer, self._info)
-                pipeline.hset(keys.worked, group, now_ms())
+                pipeline.hset(keys.worked, group, clock.now_ms())
             pipeline.set(keys.alive(self._consumer), 1, px=int(TTL_S * 1000))
             pipeline.execute()

@@ -1,7 +1,8 @@
 """Groups that do what each event tells them, and note in the journal what they did.
 
 An event's `data.do` is a list of words, one for each attempt, the last one for all that follow: `ok`, `fail`,
-`reject`, `exit` (ends the process), or a number of seconds to sleep before `ok`.
+`reject`, both also `… later`, after a second and a half, `exit` (ends the process), or a number of seconds to sleep
+before `ok`.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ def note(what: str, delivery: Delivery) -> None:
 
 async def obey(word: str | float) -> None:
     """Do what an event says."""
+    if isinstance(word, str) and word.endswith(" later"):
+        await asyncio.sleep(1.5)
+        word = word.removesuffix(" later")
     match word:
         case "ok":
             await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis as sync_redis
 
+from shared import clock
 from shared.connection import connect_blocking
 from shared.health import LoopTick
 from shared.keys import Keys
@@ -144,3 +145,13 @@ def test_a_registration_of_another_release_is_read(text):
 
 def test_a_death_is_noticed_early_enough_for_g4():
     assert TTL_S + 1 + 2 < 15  # the TTL, one look a second, and patience with who runs beside a suspect
+
+
+def test_the_process_goes_by_redis_clock_while_it_lives(redis_url, monkeypatch):
+    hour_s = 3600
+    wall_s = time.time()
+    monkeypatch.setattr(time, "time_ns", lambda: int((wall_s + hour_s + 1) * 1e9))
+    assert clock.now_ms() / 1000 - wall_s >= hour_s
+    with living(redis_url):
+        assert abs(clock.now_ms() / 1000 - time.time()) < 60
+    assert clock.now_ms() / 1000 - wall_s >= hour_s

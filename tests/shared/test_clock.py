@@ -1,0 +1,29 @@
+import time
+
+import pytest
+
+from shared import clock
+
+
+@pytest.fixture(autouse=True)
+def _alone():
+    yield
+    clock.leave()
+
+
+def test_by_itself_it_is_this_machines_clock():
+    assert clock.now_ms() == pytest.approx(time.time() * 1000, abs=1000)
+
+
+def test_following_it_counts_on_by_the_monotonic_clock_alone(monkeypatch):
+    asked_s = time.monotonic()
+    clock.follow(1_000_000, asked_s)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # a step of the wall clock
+    monkeypatch.setattr(time, "monotonic", lambda: asked_s + 2.5)
+    assert clock.now_ms() == 1_002_500
+
+
+def test_it_follows_backwards_too():
+    clock.follow(2_000_000, time.monotonic())
+    clock.follow(1_000_000, time.monotonic())
+    assert clock.now_ms() == pytest.approx(1_000_000, abs=1000)
