@@ -1,10 +1,14 @@
 """Accounts for hours: only what is still open is kept, so that the watcher does not grow while it watches."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from typing import Final
 
 from tests.chaos.journal import HANDLED, Journal
 from tests.chaos.ledger import Ledger, Missing, Report
+
+RECENT: Final = 10_000
+"""Webhook-ids remembered after their answer: the sender repeats some, right after it."""
 
 
 class LeanLedger(Ledger):
@@ -14,9 +18,15 @@ class LeanLedger(Ledger):
         super().__init__(journal)
         self._open: dict[str, set[str]] = defaultdict(set)
         self._early: dict[str, set[str]] = defaultdict(set)
+        self._recent: dict[str, None] = {}
         self._report = Report()
 
     def accept(self, webhook_id: str, event_type: str) -> None:
+        if webhook_id in self._recent:
+            return
+        self._recent[webhook_id] = None
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
         self._report.events += 1
         for group in self.groups:
             # Handled before its sender knew that it was accepted: the answer was lost on the way, or is slower.
@@ -29,7 +39,7 @@ class LeanLedger(Ledger):
         self._report.dead += len(self._open[group] & set(webhook_ids))
         self._open[group].difference_update(webhook_ids)
 
-    def gone(self, pids: Sequence[int]) -> None:
+    def gone(self, pids: Collection[int]) -> None:
         """Takeovers are not timed here."""
 
     def missing(self) -> Missing:

@@ -50,6 +50,7 @@ def test_the_lean_ledger_forgets_what_is_handled_and_no_more(tmp_path):
     ledger.accept("wh_4", "t")  # handled before its answer came
     assert ledger.missing() == {"alpha": {"wh_3", "wh_4"}, "beta": {"wh_3"}}
     writer.note("handled", "beta", "wh_1", 1)
+    ledger.accept("wh_4", "t")  # the sender repeats itself
     report = ledger.report()
     assert (report.events, report.dead, report.lost, report.duplicates) == (4, 1, 3, 1)
 
