@@ -5,6 +5,7 @@ meet NOSCRIPT; the script then ran not at all, and is loaded and called again.
 Nothing else is retried here: whether a lost reply may be repeated is for the caller to know.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,9 +35,20 @@ class Script:
         return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+@functools.cache
+def past_the_limit(script: Script) -> Script:
+    """The same script, which Redis runs although `maxmemory` is reached.
+
+    For what has to go on for memory to become free: see https://valkey.io/topics/lua-api/, "Script flags".
+    """
+    source = f"#!lua flags=allow-oom\n{script.source}"
+    return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
 ENQUEUE: Final = Script.load("enqueue")
 PARK: Final = Script.load("park")
-PROMOTE: Final = Script.load("promote")
+# A redelivery takes less than a parked one; and if retries fill the memory, only running them makes room.
+PROMOTE: Final = past_the_limit(Script.load("promote"))
 BURY: Final = Script.load("bury")
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")

@@ -119,7 +119,10 @@ class Reader:
                     await self._read_own_pending()
                     recheck_at = time.monotonic() + RECHECK_S
                     continue
-                await self._read_new(free)
+                if self._slots.may_read_on():
+                    await self._read_new(free)
+                else:
+                    await pause(self._stopping, BLOCK_MS / 1000)
                 reconnect.reset()
             except FAULTS as error:
                 recheck_at = 0.0

@@ -6,6 +6,7 @@ the write leaves the delivery pending, and another runs it again: at least once,
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -16,16 +17,24 @@ from redis.exceptions import NoScriptError, RedisError
 from shared import log, scripts
 from shared.backoff import Reconnect
 from shared.clock import now_ms
-from shared.connection import FAULTS, refusal_code
+from shared.connection import FAULTS, parse_info, refusal_code
 from shared.keys import Keys
 from worker import metrics
 from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
+from worker.pause import pause
 from worker.settlement import Settlement
 from worker.slots import Slots
 
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
+REFUSED_S: Final = 1.0
+"""Between two tries to write what Redis had no memory for."""
+REFUSED_LOG_S: Final = 10.0
+"""Between two lines about that."""
+RESERVE: Final = 1.05
+"""Share of `maxmemory` up to which retries and dead letters are written although the limit is reached (a guess: Redis
+takes more than that by itself for buffers and fragmentation)."""
 
 
 class Settler:
@@ -42,6 +51,10 @@ class Settler:
         self._reconnect = Reconnect()
         self._log = log.get("worker.settle")
 
+        self._refused: list[Settlement] = []
+        self._try_again_at = 0.0
+        self._refused_said_at = -REFUSED_LOG_S
+
     def settle(self, held: Held, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
         """Have an outcome written soon."""
         self._waiting.append(Settlement(held, outcome, slots, keys, duration_s, now_ms()))
@@ -55,8 +68,7 @@ class Settler:
     async def run(self) -> None:
         """Write outcomes until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._until_there_is_work()
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 metrics.UNSETTLED.set(len(batch))
@@ -66,8 +78,31 @@ class Settler:
                     await asyncio.sleep(self._reconnect.next_s())
                 else:
                     self._reconnect.reset()
-            metrics.UNSETTLED.set(0)
-            self._idle.set()
+            metrics.UNSETTLED.set(len(self._refused))
+            if not self._refused:
+                self._idle.set()
+
+    async def _until_there_is_work(self) -> None:
+        """Wait for outcomes, and now and then for memory: acks go on meanwhile, as they make room."""
+        if not self._refused:
+            await self._wake.wait()
+        else:
+            await pause(self._wake, self._try_again_at - time.monotonic())
+        self._wake.clear()
+        if self._refused and time.monotonic() >= self._try_again_at:
+            refused, self._refused = self._refused, []
+            self._try_again_at = time.monotonic() + REFUSED_S
+            try:
+                past_the_limit = await self._has_some_left()
+            except FAULTS:
+                past_the_limit = False
+            self._waiting += [replace(item, past_the_limit=past_the_limit) for item in refused]
+
+    async def _has_some_left(self) -> bool:
+        """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
+        anything that came after it; a single delivery that fails would keep a full Redis full."""
+        info = parse_info(await self._client.execute_command("INFO", "memory"))
+        return int(info["used_memory"]) < RESERVE * int(info.get("maxmemory", 0))
 
     async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
         """Write a batch; what is returned has to be written again."""
@@ -125,6 +160,9 @@ class Settler:
     def _wrote(self, item: Settlement, result: Any, left: list[Settlement]) -> None:
         held, delivery = item.held, item.held.delivery
         if isinstance(result, RedisError):
+            if refusal_code(result) == "OOM":
+                self._postpone(item)
+                return
             if refusal_code(result) != "NOGROUP":
                 self._log.warning("settling_delayed", outcomes=1, reason=str(result))
                 left.append(item)
@@ -147,3 +185,17 @@ class Settler:
             self._log.info("parked", **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
         else:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
+
+    def _postpone(self, item: Settlement) -> None:
+        """Redis has no memory for a retry or a dead letter. Held for some time; then its slot is worth more."""
+        if item.may_run_again(now_ms()):
+            item.slots.put_off(item.held)
+        else:
+            self._refused.append(item)
+        if time.monotonic() - self._refused_said_at >= REFUSED_LOG_S:
+            self._refused_said_at = time.monotonic()
+            self._log.warning(
+                "settling_delayed",
+                outcomes=len(self._refused),
+                reason="Redis has no memory for retries and dead letters; deliveries stay pending, and may run again",
+            )

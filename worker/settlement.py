@@ -1,6 +1,7 @@
 """An outcome together with what is needed to write it down, and the script call that does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from shared import entry, scripts
 from shared.entry import Failure
@@ -12,6 +13,9 @@ from worker.slots import Slots
 
 Owner = tuple[str, str, bytes, int]
 """Group, consumer, entry id, and 1 when the stream is the group's alone: how every such script begins its ARGV."""
+
+UNBURIED_MS: Final = 10_000
+"""How long a dead letter that Redis has no memory for is held before its delivery runs again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,21 @@ class Settlement:
     was_sent: bool = False
     """Sent before, but the reply was lost: it may have been written."""
 
+    past_the_limit: bool = False
+    """Write it although Redis has reached its memory limit."""
+
     @property
     def due_ms(self) -> int:
         """When the next attempt of a parked delivery is due, Unix ms."""
         assert isinstance(self.outcome, Park)
         return self.ended_at_ms + round(self.outcome.wait_s * 1000)
+
+    def may_run_again(self, now_ms: int) -> bool:
+        """Whether an outcome that can't be written for want of memory may be given up: then the delivery is pending
+        still, and runs again. Not before the next attempt is due; nor what was taken over, whose deaths only we know.
+        """
+        due_ms = self.due_ms if isinstance(self.outcome, Park) else self.ended_at_ms + UNBURIED_MS
+        return self.held.times_delivered == 1 and now_ms >= due_ms
 
     def history(self, consumer: str) -> tuple[Failure, ...]:
         """The delivery's history with this attempt."""
@@ -52,9 +66,11 @@ class Settlement:
         owner = (held.delivery.group, consumer, held.entry_id, int(held.is_own_stream))
         history = self.history(consumer)
         if isinstance(self.outcome, Park):
-            return self._park(owner, history)
-        assert isinstance(self.outcome, Bury)
-        return self._bury(owner, letter.write(held, self.outcome, history, self.ended_at_ms))
+            call = self._park(owner, history)
+        else:
+            assert isinstance(self.outcome, Bury)
+            call = self._bury(owner, letter.write(held, self.outcome, history, self.ended_at_ms))
+        return replace(call, script=scripts.past_the_limit(call.script)) if self.past_the_limit else call
 
     def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
         held, group = self.held, self.held.delivery.group

@@ -5,8 +5,12 @@ lost connection must leave those out.
 """
 
 import asyncio
+from typing import Final
 
 from worker.delivery import Held
+
+MOST_PUT_OFF: Final = 1000
+"""As many as a reader looks for among its own pending entries at once."""
 
 Claim = tuple[str, bytes]
 """Stream key and entry id."""
@@ -18,6 +22,7 @@ class Slots:
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
         self._in_hand: set[Claim] = set()
+        self._put_off: set[Claim] = set()
         self.changed = asyncio.Event()
         """Set when a delivery has ended or was settled; whoever waits clears it."""
         self.running = 0
@@ -43,7 +48,18 @@ class Slots:
     def settled(self, held: Held) -> None:
         """Its outcome is in Redis."""
         self._in_hand.discard((held.stream, held.entry_id))
+        self._put_off.discard((held.stream, held.entry_id))
         self.changed.set()
+
+    def put_off(self, held: Held) -> None:
+        """Its outcome can't be written, and is given up: it is pending, and in nobody's hand."""
+        self._in_hand.discard((held.stream, held.entry_id))
+        self._put_off.add((held.stream, held.entry_id))
+        self.changed.set()
+
+    def may_read_on(self) -> bool:
+        """Whether new deliveries may be read: not with too many put off, since what is pending takes memory too."""
+        return len(self._put_off) < MOST_PUT_OFF
 
 
 class Gate:

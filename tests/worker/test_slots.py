@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker.rig import a_held
+from worker import slots as slots_module
 from worker.slots import Gate, Slots
 
 
@@ -112,3 +113,19 @@ async def test_one_that_was_woken_and_finds_the_gate_closed_again_waits_on():
     assert not waiting.done()
     gate.open()
     await waiting
+
+
+def test_what_is_put_off_is_in_nobodys_hand_and_too_much_of_it_ends_reading(monkeypatch):
+    monkeypatch.setattr(slots_module, "MOST_PUT_OFF", 2)
+    slots = Slots(1)
+    first, second = (a_held(number=i) for i in (1, 2))
+    for held in (first, second, first):
+        slots.take(held)
+        slots.leave()
+        assert slots.may_read_on()
+        slots.put_off(held)
+        assert not slots.holds(held.stream, held.entry_id)
+        if held is first:
+            continue
+        assert not slots.may_read_on()
+        slots.settled(second)
