@@ -2,7 +2,7 @@
 
 SIGTERM: readiness turns 503 and requests are still served for the drain delay, since load balancers learn of it
 later; then the port closes, what was received is stored and answered, and the process ends. Nothing that was
-accepted is refused.
+accepted is refused, and nobody who had connected is turned away (port.py).
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from ingest import descriptors, metrics
 from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
+from ingest.port import close_port, open_port
 from ingest.receive import Endpoint, Receiver
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
 from shared import health, log
@@ -104,21 +105,23 @@ async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitnes
     await runner.setup()
     ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
     try:
-        await _serve_and_drain(settings, runner, receiver, stopping, f"http://{_address(ops)}")
+        await _serve_and_drain(settings, http, runner, receiver, fitness, stopping, f"http://{_address(ops)}")
     finally:
         await runner.cleanup()  # requests in hand are answered before health and metrics go
         await ops.cleanup()
 
 
 async def _serve_and_drain(
-    settings: IngestSettings, runner: web.ServerRunner, receiver: Receiver, stopping: Stopping, ops: str
+    settings: IngestSettings,
+    http: Server,
+    runner: web.ServerRunner,
+    receiver: Receiver,
+    fitness: Fitness,
+    stopping: Stopping,
+    ops: str,
 ) -> None:
     logger = log.get("ingest")
-    site = web.TCPSite(runner, settings.listen.host, settings.listen.port, reuse_port=True, backlog=1024)
-    try:
-        await site.start()
-    except OSError as error:
-        raise ConfigError([f"ingest.listen: can't listen on {settings.listen}: {error.strerror}"]) from None
+    site = await open_port(runner, settings.listen, fitness)
     logger.info(
         "listening",
         urls=[f"http://{_address(runner)}{source.path}" for source in settings.sources.values()],
@@ -131,7 +134,7 @@ async def _serve_and_drain(
     logger.info("draining", delay_s=delay_s)
     receiver.is_leaving = True
     await asyncio.sleep(delay_s)
-    await site.stop()
+    await close_port(site, http)
     receiver.close()
 
 

@@ -82,6 +82,8 @@ class Fitness:
         self._known = False
         self.was_fit = asyncio.Event()
         """Set when Redis was fit for the first time: the program is ready from then on."""
+        self.was_seen = asyncio.Event()
+        """Set when the first look is over, whatever it saw."""
         self.fault: Fault | None = Fault("queue_unavailable", "not connected yet")
 
     async def greet(self, ask: Ask) -> None:
@@ -138,6 +140,7 @@ class Fitness:
         elif self.fault is None or self.fault.code != fault.code or (not self.was_fit.is_set() and fault != self.fault):
             self._log.warning("redis_unfit", code=fault.code, reason=fault.detail)
         self.fault = fault
+        self.was_seen.set()
         metrics.FIT.set(fault is None)
 
     def _report_loss(self) -> None:

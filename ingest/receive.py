@@ -54,12 +54,9 @@ class Receiver:
         self._counters: dict[tuple[str, str], Counter] = {}
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
-        self.is_closed = False
-        """Nothing more is stored: 503 `draining`."""
 
     def close(self) -> None:
-        """Store nothing more. Bodies on their way are not waited for, since aiohttp drops what comes from here on."""
-        self.is_closed = True
+        """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
         self._bodies.close()
 
     def count(self, source: str, code: str) -> None:
@@ -94,8 +91,6 @@ class Receiver:
         self._check_head(request)
         body = await self._bodies.read(request)
         event = self._verified(request, endpoint, body)
-        if self.is_closed:
-            raise unavailable("draining")
         queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]
         self._bodies.wait(len(body))
         try:

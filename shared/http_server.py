@@ -19,6 +19,9 @@ from aiohttp.web_protocol import RequestHandler
 from shared import log
 
 SWEEP_S: Final = 1.0
+SETTLE_S: Final = 0.2
+"""How long a connection that was opened just before the port closed may take to send its request."""
+SETTLE_LOOKS: Final = 20
 STALL_S: Final = 10.0
 """How long a client may leave answers unread, or keep a connection that we closed."""
 MOST_HEAD_BYTES: Final = 32 * 1024
@@ -75,6 +78,13 @@ class Server(web.Server):
         """No further connection may stay."""
         return len(self._connections) >= self.limits.connections
 
+    async def settled(self) -> None:
+        """Wait for the first request of each connection, once the port is closed; `SETTLE_S` at most."""
+        for _ in range(SETTLE_LOOKS):
+            if not any(is_fresh(connection) for connection in self._connections):
+                return
+            await asyncio.sleep(SETTLE_S / SETTLE_LOOKS)
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
         try:
             await super().shutdown(timeout)
@@ -89,6 +99,11 @@ class Server(web.Server):
             if isinstance(connection, _Connection):
                 connection.look(transport, now, head_s, is_crowded)
         self._sweep = self._loop.call_later(SWEEP_S, self._look)
+
+
+def is_fresh(connection: RequestHandler) -> bool:
+    """Nothing was asked on it yet."""
+    return connection._request_count == 0  # aiohttp's own; there is no other way to know
 
 
 class _Connection(RequestHandler):
@@ -148,7 +163,7 @@ class _Connection(RequestHandler):
         elif self._head_at is not None:
             if now - self._head_at > head_s:
                 self._end(408, "header_timeout")
-        elif self._request_count > 0:
+        elif not is_fresh(self):
             if is_crowded:
                 self.force_close()
         elif now - self._opened_at > head_s:
