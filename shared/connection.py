@@ -17,6 +17,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, SSLConnecti
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -72,16 +73,22 @@ def connect(
 
 
 class _Cancellable(AbstractConnection):
-    """A connection that does not swallow cancellation.
+    """A connection that does not swallow cancellation, and whose end is always a ConnectionError.
 
     redis-py sends inside `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that meets the end of the
     send (https://github.com/python/cpython/issues/86296). A duty cancelled at that moment would go on for ever.
+    uvloop raises RuntimeError when a connection that was reset is written to
+    (https://github.com/MagicStack/uvloop/issues/506); let through, it would end the program.
     """
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         task = asyncio.current_task()
         before = task.cancelling() if task else 0
-        await super().send_packed_command(command, check_health)
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"the connection was reset: {error}") from error
         if task and task.cancelling() > before:
             await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
             raise asyncio.CancelledError

@@ -40,7 +40,8 @@ class Membership:
     async def join(self, types: Iterable[str]) -> None:
         """Create the group where it is missing. Raises RedisError, OSError; can be repeated.
 
-        A stream that this process had joined before and where the group is gone again counts as data loss.
+        A stream that this process had joined before, and where it has to make the group anew, counts as data loss; of
+        several processes that find it gone, one makes it.
         """
         names = list(types)
         start_id = await self._born()
@@ -50,10 +51,13 @@ class Membership:
         for name, stream in missing:
             begin = start_id if stream == self._keys.stream(name) else "0"
             pipeline.execute_command("XGROUP", "CREATE", stream, self._group, begin, "MKSTREAM")
-        for result in await pipeline.execute(raise_on_error=False):
-            if isinstance(result, Exception) and refusal_code(result) != "BUSYGROUP":
+        made: set[str] = set()
+        for (name, _), result in zip(missing, await pipeline.execute(raise_on_error=False), strict=True):
+            if not isinstance(result, Exception):
+                made.add(name)
+            elif refusal_code(result) != "BUSYGROUP":
                 raise result
-        lost = {name for name, _ in missing} & self._joined
+        lost = made & self._joined
         self._joined.update(names)
         if lost:
             await self._report_loss(sorted(lost))

@@ -1,5 +1,6 @@
 """Runs one scenario on a fresh stage and says how it ended."""
 
+import asyncio
 import shutil
 import tempfile
 import time
@@ -15,6 +16,10 @@ from tests.programs import ROOT
 
 KEPT: Final = ROOT / ".hookbus" / "chaos"
 """Where the logs, the journal and the data of a failed scenario stay."""
+
+LIMIT_S: Final = 400.0
+"""Far more than any takes; what waits for ever is a failure too."""
+SHORT_LIMIT_S: Final = 150.0
 
 
 @dataclass(slots=True)
@@ -37,7 +42,8 @@ async def run(scenario: Scenario, seed: int, *, is_short: bool) -> Result:
     result = Result(scenario.name, "ok", 0.0)
     async with Stage(folder, seed, is_short=is_short) as stage:
         try:
-            await scenario.drive(stage)
+            async with asyncio.timeout(SHORT_LIMIT_S if is_short else LIMIT_S):
+                await scenario.drive(stage)
             stage.check_logs()
         except SkippedError as reason:
             result.outcome, result.why = "skipped", str(reason)

@@ -3,12 +3,13 @@ timestamp. Its waits are short, since a scenario lasts seconds and not days.
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -86,6 +87,18 @@ class Sender:
                 count = max(count, due)
                 await asyncio.sleep(0.005)
         return count
+
+    @contextlib.asynccontextmanager
+    async def flow(self, rate: float, make: Callable[[int], dict[str, Any]] = lambda _: {}) -> AsyncIterator[None]:
+        """A load while something else happens; at its end all is accepted, unless an error ended it."""
+        is_over = asyncio.Event()
+        load = asyncio.create_task(self.load(rate, is_over.is_set, make))
+        try:
+            yield
+            is_over.set()
+            await load
+        finally:
+            load.cancel()
 
     async def _send_in_turn(self, arguments: dict[str, Any]) -> None:
         async with self._room:

@@ -1,8 +1,12 @@
 import asyncio
 
 import pytest
+import uvloop
 
-from shared.connection import connect, parse_info, redacted
+from deploy.local.valkey import Valkey
+from shared.connection import FAULTS, connect, parse_info, redacted
+from tests.chaos.proxy import FaultProxy
+from tests.programs import free_port
 
 
 async def test_replies_come_as_on_the_wire(client):
@@ -46,3 +50,27 @@ async def test_a_cancellation_is_never_swallowed_at_whatever_moment_it_comes(red
 def test_every_kind_of_connection_is_cancellable(url):
     pool = connect(url, "tests").connection_pool
     assert pool.connection_class.__name__ in ("_Tcp", "_Tls", "_Unix")
+
+
+def test_the_end_of_a_connection_is_an_error_of_the_network_in_uvloop_too(tmp_path):
+    """uvloop itself raises RuntimeError when a connection that was reset is written to."""
+
+    async def ask_while_connections_are_cut() -> int:
+        proxy = await FaultProxy(port).start()
+        client = connect(f"redis://127.0.0.1:{proxy.port}/0", "tests")
+        faults = 0
+        for _ in range(100):
+            asking = [asyncio.ensure_future(client.execute_command("PING")) for _ in range(5)]
+            await asyncio.sleep(0)
+            proxy.cut()
+            for result in await asyncio.gather(*asking, return_exceptions=True):
+                assert result in (b"PONG", True) or isinstance(result, FAULTS), repr(result)
+                faults += isinstance(result, Exception)
+        await client.aclose()
+        await proxy.close()
+        return faults
+
+    port = free_port()
+    valkey = Valkey(tmp_path, port=port).start()
+    assert uvloop.run(ask_while_connections_are_cut()) > 0
+    valkey.close()

@@ -1,6 +1,5 @@
 """An upgrade: two ingest processes on one port and three workers are restarted one by one, under constant load."""
 
-import asyncio
 from typing import Final
 
 from shared.keys import HANDOVER
@@ -23,13 +22,10 @@ async def everything_is_restarted_in_turn(stage: Stage) -> None:
     stage.ledger.expect("beta")
     workers = [await stage.worker(server.url, "alpha", "beta") for _ in range(3)]
     sender = await stage.sender(ingests[0])
-    is_over = asyncio.Event()
-    load = asyncio.create_task(sender.load(RATE, is_over.is_set, lambda n: {"do": [0.2] if n % 20 == 0 else ["ok"]}))
-    for _ in range(stage.scale(3, 1)):
-        for kept in (*ingests, *workers):
-            await kept.restart()
-    is_over.set()
-    await load
+    async with sender.flow(RATE, lambda number: {"do": [0.2] if number % 20 == 0 else ["ok"]}):
+        for _ in range(stage.scale(3, 1)):
+            for kept in (*ingests, *workers):
+                await kept.restart()
     await stage.accounted(server)
     report = stage.ledger.report()
     stage.ledger.facts["restarts"] = str(sum(kept.deaths for kept in (*ingests, *workers)))

@@ -1,0 +1,47 @@
+"""Events that kill whoever handles them, among innocent ones that run beside them."""
+
+from typing import Final
+
+from deploy.local.valkey import Valkey
+from shared.connection import connect
+from shared.keys import Keys
+from tests.chaos.scenario import scenario
+from tests.chaos.stage import Stage
+from worker.letter import decode
+
+GROUP: Final = "poisoned"
+DEATHS_OF_ONE: Final = 5
+"""README, G5: two deaths before suspicion, three alone."""
+
+
+@scenario("poison", "G5: events that kill their worker are found out; those beside them are handled")
+async def three_kill(stage: Stage) -> None:
+    killers = stage.scale(["exit", "segfault", "eat"], ["eat"])
+    server = await stage.valkey()
+    ingest = await stage.ingest(server.url)
+    stage.ledger.expect(GROUP)
+    sender = await stage.sender(ingest)
+    # All are there before the first worker, so that it fetches them together.
+    plans = [*killers, *["ok"] * stage.scale(200, 40)]
+    stage.rng.shuffle(plans)
+    names = {await sender.send(do=[plan]): plan for plan in plans}
+    workers = [await stage.worker(server.url, "tests.chaos.poison:poisoned", is_ready=False) for _ in range(2)]
+    await stage.accounted(server, timeout_s=180)
+    deaths = sum(worker.deaths for worker in workers)
+    stage.ledger.facts["deaths"] = str(deaths)
+    guilty = {name for name, plan in names.items() if plan != "ok"}
+    letters = await dead_letters(server)
+    assert letters == dict.fromkeys(guilty, "worker_lost"), f"dead letters {letters}, killers {guilty}"
+    handled = stage.ledger.handled(GROUP)
+    assert handled.keys() == names.keys() - guilty, "an innocent event was not handled"
+    assert deaths <= DEATHS_OF_ONE * len(killers), f"{deaths} deaths of {len(killers)} killers"
+
+
+async def dead_letters(server: Valkey) -> dict[str, str]:
+    """webhook-id → reason."""
+    client = connect(server.url, "chaos", connections=1)
+    try:
+        flat = await client.execute_command("HGETALL", Keys(0).dead_data(GROUP))
+    finally:
+        await client.aclose()
+    return {name.decode(): decode(record).reason for name, record in zip(flat[::2], flat[1::2], strict=True)}
