@@ -70,6 +70,10 @@ class Keys:
         """Hash: group → the patterns that it subscribes to, separated by spaces, as its last worker to start said."""
         return self._key("patterns")
 
+    def paused(self, group: str) -> str:
+        """Hash: pattern of types → Unix ms since when their deliveries to this group are paused."""
+        return self._key(f"paused:{group}")
+
     def delayed(self, group: str) -> str:
         """Sorted set: parked delivery → Unix ms when it is due."""
         return self._key(f"delayed:{group}")

@@ -8,6 +8,7 @@ from shared import command, log
 from worker.cli import dlq
 from worker.cli.forget import forget
 from worker.cli.options import Config
+from worker.cli.paused import pause, resume
 from worker.cli.status import status
 from worker.settings import load_settings
 
@@ -41,6 +42,8 @@ def run(
 
 app.command()(status)
 app.command()(forget)
+app.command()(pause)
+app.command()(resume)
 app.add_typer(dlq.app)
 
 

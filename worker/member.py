@@ -12,6 +12,7 @@ from shared.connection import connect
 from shared.keys import Keys
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
+from worker.paused import Pauses
 from worker.process import Caller
 from worker.promote import Promoter
 from worker.read import REPLY_TIMEOUT_S, Reader
@@ -63,6 +64,7 @@ class Member:
         self._clients = [client for _, _, client in self._lanes.values()]
         for event_type in self._types():
             self._reader(event_type).add(event_type)
+        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.stopping)
         self.promoter = Promoter(process.control, keys, group.name, process.stopping)
 
     @property
@@ -83,11 +85,13 @@ class Member:
             *(list(zip(self.readers, self.subscribers, strict=True)), process.suspects),
             *(process.liveness, process.stopping),
         )
-        return [*self.readers, self.promoter, takeover, Discovery(self._membership, process.stopping, self._found)]
+        discovery = Discovery(self._membership, process.stopping, self._found)
+        return [*self.readers, self.promoter, self._pauses, takeover, discovery]
 
     async def join(self) -> None:
-        """Create the group where it is missing. Raises RedisError, OSError; can be repeated."""
+        """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
         await self._membership.join(self._types())
+        await self._pauses.apply()
 
     async def release(self) -> int:
         """Leave pending deliveries to the others; how many. After the last read, and while our liveness key stands:

@@ -28,3 +28,4 @@ DROPPED: Final = Counter(
     "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
+PAUSED: Final = Gauge("hookbus_worker_paused_patterns", "Patterns of types that an operator paused.", ["group"])

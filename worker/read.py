@@ -59,6 +59,7 @@ class Reader:
         self._lost = lost
         self._stopping = stopping
         self._streams: dict[str, tuple[str, bool]] = {}
+        self._paused: frozenset[str] = frozenset()
         self._hot: list[str] = []
         self._unswept: list[str] = []
         self._is_sweep_fruitful = False
@@ -83,6 +84,21 @@ class Reader:
         self._streams[self._keys.stream(event_type)] = (event_type, False)
         self._streams[self._keys.redelivery(event_type, self._group)] = (event_type, True)
         self._is_sweep_fruitful = True  # who knows what waits there
+
+    def is_paused(self, event_type: str) -> bool:
+        """Whether deliveries of a type have to wait."""
+        return event_type in self._paused
+
+    async def pause(self, types: frozenset[str]) -> None:
+        """Begin nothing of these types from now on, and what was paused before again. Raises RedisError, OSError.
+
+        A read that is out may bring some all the same: they wait here, pending, and have not begun.
+        """
+        if types == self._paused:
+            return
+        self._paused = types
+        self._hot, self._unswept, self._is_sweep_fruitful = [], [], True
+        await self.wake()
 
     def silent_s(self) -> float:
         """Seconds that a read has been out; 0 while waiting for a free slot."""
@@ -110,7 +126,7 @@ class Reader:
         recheck_at = 0.0
         while not self._stopping.is_set():
             free = self._begin_surplus()
-            if free <= 0 or not self._streams:
+            if free <= 0 or not self._open():
                 await self._wait_for_slot()
                 continue
             try:
@@ -154,7 +170,7 @@ class Reader:
         self._turn += 1
         if self._hot and self._turn % 2:
             return self._hot[:free], False
-        names = list(self._streams)
+        names = self._open()
         if len(names) <= free:
             return names, True
         if not self._unswept and self._is_sweep_fruitful:
@@ -163,9 +179,13 @@ class Reader:
         del self._unswept[:free]
         return (part, False) if part else (names, True)
 
+    def _open(self) -> list[str]:
+        """The streams that may be read now."""
+        return [name for name, (event_type, _) in self._streams.items() if event_type not in self._paused]
+
     async def _read_own_pending(self) -> None:
         """Start what is pending in our name but not in hand: its reply was lost on the way."""
-        names = list(self._streams)
+        names = self._open()
         pipeline = self._client.pipeline(transaction=False)
         for name in names:
             pipeline.execute_command("XPENDING", name, self._group, "-", "+", 1000, self._consumer)
@@ -202,9 +222,11 @@ class Reader:
     def _begin_surplus(self) -> int:
         """Begin what was read, as slots allow; how many are free then."""
         free = self._slots.free(self._overdue())
-        while self._surplus and free > 0:
-            self._begin(self._surplus.pop(next(iter(self._surplus))))
-            free -= 1
+        if self._surplus and free > 0:
+            ready = [claim for claim, held in self._surplus.items() if held.delivery.type not in self._paused]
+            for claim in ready[:free]:
+                self._begin(self._surplus.pop(claim))
+                free -= 1
         return free
 
     async def _recover(self, error: Exception, reconnect: Reconnect) -> None:

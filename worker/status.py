@@ -1,7 +1,8 @@
 """How far each group is, as Redis tells it: nothing here asks the workers, so it works when they do not.
 
-Backlog counts what was never delivered; in flight is what some consumer holds. Three pipelines whatever there is, and
-no scan: lengths, the groups' own counters, first entries. Changes nothing, and claims nothing in an empty Redis.
+Backlog counts what was never delivered; in flight is what some consumer holds. A few pipelines, one
+more for each group, and no scan: lengths, the groups' own counters, first entries. Changes nothing, and claims nothing
+in an empty Redis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 
 from shared.events import BY_TYPE
 from shared.keys import HANDOVER, UNTYPED, Keys
-from worker import layout
+from worker import layout, paused
 from worker.layout import Command, ask_all
 from worker.routes import matches
 
@@ -53,6 +54,8 @@ class GroupStatus(msgspec.Struct):
     """Dead letters that the retention of its workers dropped."""
     abandoned_s: float | None = None
     """Since the last sign of life of any of its workers, where that is long ago and something waits for them."""
+    paused: dict[str, int] = msgspec.field(default_factory=dict)
+    """Patterns of types that an operator paused → since when, Unix ms."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
 
     @property
@@ -128,6 +131,8 @@ async def look(client: Redis, configured_shards: int) -> Status:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
     await _look_at_groups(client, shards, status)
+    for name, told in status.groups.items():
+        told.paused = await paused.look(client, shards, name)
     subscribed = [_pairs(flat) for flat in found["patterns"]]
     await _look_at_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
     _find_abandoned(status, [_pairs(flat) for flat in found["worked"]], now_ms)

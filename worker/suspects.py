@@ -10,6 +10,7 @@ delivery that kills late, or among long handlers, is found out too.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
@@ -19,6 +20,7 @@ from shared.backoff import Reconnect
 from shared.connection import FAULTS
 from shared.keys import Keys
 from worker.delivery import Held
+from worker.read import Reader
 from worker.slots import Gate
 from worker.subscriber import Subscriber
 
@@ -28,6 +30,18 @@ ALONE_S: Final = 10.0
 GROWTH: Final = 4
 FIRST_SUSPICION: Final = 3
 """Times delivered when a delivery becomes a suspect."""
+PAUSED_S: Final = 1.0
+"""How long a paused suspect lets the others go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A delivery to be run alone, by whom, and who says whether its type is paused."""
+
+    held: Held
+    subscriber: Subscriber
+    keys: Keys
+    reader: Reader
 
 
 class Suspects:
@@ -37,15 +51,15 @@ class Suspects:
         self._client = client
         self._consumer = consumer
         self._gate = gate
-        self._queue: asyncio.Queue[tuple[Held, Subscriber, Keys]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Suspect] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
         self._is_finishing = False
         self._log = log.get("worker.suspects")
 
-    def add(self, held: Held, subscriber: Subscriber, keys: Keys) -> None:
+    def add(self, suspect: Suspect) -> None:
         """Run a delivery when its turn comes. It takes its slot now."""
-        subscriber.slots.take(held)
-        self._queue.put_nowait((held, subscriber, keys))
+        suspect.subscriber.slots.take(suspect.held)
+        self._queue.put_nowait(suspect)
 
     async def finish(self, grace_s: float) -> int:
         """Start no more, and give the one that runs its time; how many were cancelled."""
@@ -58,9 +72,13 @@ class Suspects:
     async def run(self) -> None:
         """Run one after the other, until cancelled; what did not run stays pending."""
         while not self._is_finishing:
-            held, subscriber, keys = await self._queue.get()
+            suspect = await self._queue.get()
+            if suspect.reader.is_paused(suspect.held.delivery.type):
+                self._queue.put_nowait(suspect)
+                await asyncio.sleep(PAUSED_S / self._queue.qsize())
+                continue
             try:
-                await self._try(held, subscriber, keys)
+                await self._try(suspect.held, suspect.subscriber, suspect.keys)
             finally:
                 self._gate.open()
 

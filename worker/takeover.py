@@ -31,7 +31,7 @@ from worker.locality import has_ended
 from worker.pause import pause
 from worker.read import Reader, hold
 from worker.subscriber import Subscriber
-from worker.suspects import FIRST_SUSPICION, Suspects
+from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
 
 INTERVAL_S: Final = 1.0
 ADOPT_EVERY: Final = 60
@@ -102,6 +102,8 @@ class Takeover:
         """Take what there are slots for; remove the dead one when nothing is left in its name."""
         for reader, subscriber in self._lanes:
             for stream, (event_type, is_own) in list(reader.streams.items()):
+                if reader.is_paused(event_type):
+                    continue  # where it is it waits as well as in our hands
                 count = min(subscriber.slots.free(subscriber.overdue()), MOST_AT_ONCE)
                 if count <= 0 or self._stopping.is_set():
                     break
@@ -144,7 +146,7 @@ class Takeover:
             subscriber.slots.leave()
             subscriber.settle(held, outcome.worker_lost(held.deaths))
         elif held.times_delivered >= FIRST_SUSPICION:
-            self._suspects.add(held, subscriber, self._keys)
+            self._suspects.add(Suspect(held, subscriber, self._keys, reader))
         else:
             reader.accept(held)
 

@@ -43,6 +43,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "losses": 0,
                 "dropped": 0,
                 "abandoned_s": None,
+                "paused": {},
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0}},
             }
         },

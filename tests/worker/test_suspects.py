@@ -9,7 +9,7 @@ from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, join, lane, pending, store, take
 from worker import Delivery, suspects
-from worker.suspects import Suspects
+from worker.suspects import Suspect, Suspects
 
 
 class Court:
@@ -21,7 +21,7 @@ class Court:
         self.task = asyncio.create_task(self.suspects.run())
 
     def suspect(self, held) -> None:
-        self.suspects.add(held, self.lane.subscriber, KEYS)
+        self.suspects.add(Suspect(held, self.lane.subscriber, KEYS, self.lane.reader))
 
     def other(self, held) -> None:
         self.lane.subscriber.begin(held)

@@ -204,7 +204,7 @@ async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second
     async with heir(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: handler.began == ["wh_2"])
-        (suspect, _, _) = me.suspects._queue.get_nowait()
+        suspect = me.suspects._queue.get_nowait().held
         assert (suspect.delivery.webhook_id, suspect.times_delivered) == ("wh_1", 3)
         assert me.lane.slots.running == 2  # it has its slot already
 

@@ -85,6 +85,8 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
     if group.delayed:
         due_s = ((group.next_due_ms or now) - now) / 1000
         text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
+    if group.paused:
+        text += Text(" · ") + Text(f"paused: {', '.join(map(output.line, group.paused))}", "bold yellow")
     if group.dead:
         text += Text(" · ") + Text(f"{group.dead:,} dead", "red")
     if group.dropped:

@@ -1,0 +1,51 @@
+"""`hookbus-worker pause` and `resume`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from shared.keys import is_name
+from worker import paused
+from worker.cli import options, output
+from worker.cli.options import Config, Json
+
+Group = Annotated[str, typer.Argument(help="The group.")]
+Pattern = Annotated[
+    str, typer.Argument(metavar="[TYPE]", help="A type, or 'prefix.*'; all by default.", show_default=False)
+]
+
+EFFECT: Final = "within two seconds"
+
+
+def pause(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
+    """Deliver nothing to a group, or nothing of a type; events are kept, handlers that run may end."""
+    asyncio.run(_write(config, group, pattern, is_pause=True, as_json=as_json))
+
+
+def resume(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
+    """Deliver again. Without a type: all that was paused of the group."""
+    asyncio.run(_write(config, group, pattern, is_pause=False, as_json=as_json))
+
+
+async def _write(config: Path | None, group: str, pattern: str, *, is_pause: bool, as_json: bool) -> None:
+    if pattern != paused.ALL and not is_name(pattern.removesuffix(".*")):
+        raise typer.BadParameter(f"{pattern!r} is neither a type nor 'prefix.*' nor '*'")
+    async with options.dead_letters(config) as (client, store):
+        store.require(group)
+        changed = await (paused.write if is_pause else paused.erase)(client, store.shards, group, pattern)
+        left = list(await paused.look(client, store.shards, group))
+    if as_json:
+        output.print_json({"group": group, "changed": changed, "paused": left})
+    else:
+        print(_told(group, changed, left, is_pause=is_pause))
+
+
+def _told(group: str, changed: list[str], left: list[str], *, is_pause: bool) -> str:
+    what = ", ".join(changed)
+    if is_pause:
+        text = f"{group}: {what} paused {EFFECT}" if changed else f"{group}: was paused before"
+    else:
+        text = f"{group}: {what} resumed {EFFECT}" if changed else f"{group}: nothing of that was paused"
+    return f"{text}; paused now: {', '.join(left) or 'nothing'}"

@@ -1,0 +1,93 @@
+"""Holds back what an operator paused, in every worker process of the group.
+
+Looks once a second, at the cost of one HGETALL a group and shard, and once before the first read. A paused type is not
+read; what was read and has not begun waits, pending; what runs may end. Kept in Redis, so that it outlasts restarts of
+everything. With Redis away the last known state holds.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from redis.asyncio import Redis
+
+from shared import log
+from shared.connection import FAULTS
+from shared.keys import Keys
+from worker import layout, metrics
+from worker.layout import ask_all
+from worker.pause import pause
+from worker.read import Reader
+from worker.routes import matches
+
+INTERVAL_S: Final = 1.0
+"""A pause takes effect within two seconds: one look, and the read that is woken up."""
+ALL: Final = "*"
+
+
+async def look(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, int]:
+    """Paused pattern → since when, Unix ms. Raises RedisError, OSError.
+
+    Every shard says the same, unless a `pause` was cut off half-way: what one of them says holds.
+    """
+    found: dict[str, int] = {}
+    for flat in await ask_all(client, [("HGETALL", keys.paused(group)) for keys in shards]):
+        for name, since_ms in zip(flat[::2], flat[1::2], strict=True):
+            found[name.decode()] = int(since_ms)
+    return dict(sorted(found.items()))
+
+
+async def write(client: Redis, shards: Sequence[Keys], group: str, pattern: str) -> list[str]:
+    """Pause; the patterns that were not paused before. Raises RedisError, OSError."""
+    now_ms = await layout.now_ms(client)
+    added = await ask_all(client, [("HSETNX", keys.paused(group), pattern, now_ms) for keys in shards])
+    return [pattern] if any(added) else []
+
+
+async def erase(client: Redis, shards: Sequence[Keys], group: str, pattern: str) -> list[str]:
+    """Resume, `ALL` for whatever is paused; the patterns that were. Raises RedisError, OSError."""
+    known = await look(client, shards, group)
+    chosen = [name for name in known if pattern in (ALL, name)]
+    if chosen:
+        await ask_all(client, [("HDEL", keys.paused(group), *chosen) for keys in shards])
+    return chosen
+
+
+class Pauses:
+    """Tells the readers of a group in one shard."""
+
+    def __init__(
+        self, client: Redis, keys: Keys, group: str, readers: Sequence[Reader], stopping: asyncio.Event
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._group = group
+        self._readers = readers
+        self._stopping = stopping
+        self._known: list[str] = []
+        self._log = log.get("worker.paused").bind(group=group)
+
+    async def apply(self) -> None:
+        """Look, and tell. Raises RedisError, OSError."""
+        patterns = list(await look(self._client, [self._keys], self._group))
+        for reader in self._readers:
+            # Each time, as types appear.
+            types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
+            await reader.pause(frozenset(types))
+        before, self._known = self._known, patterns
+        for pattern in patterns:
+            if pattern not in before:
+                self._log.warning("paused", pattern=pattern)
+        for pattern in before:
+            if pattern not in patterns:
+                self._log.info("resumed", pattern=pattern)
+        metrics.PAUSED.labels(self._group).set(len(patterns))
+
+    async def run(self) -> None:
+        """Look until stopping."""
+        while not self._stopping.is_set():
+            try:
+                await self.apply()
+            except FAULTS as error:
+                self._log.debug("look_delayed", reason=str(error))
+            await pause(self._stopping, INTERVAL_S)
