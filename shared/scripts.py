@@ -58,6 +58,7 @@ RELEASE: Final = Script.load("release")
 RETIRE: Final = Script.load("retire")
 UNJOIN: Final = Script.load("unjoin")
 FORGET: Final = Script.load("forget")
+SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
 
 

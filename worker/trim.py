@@ -33,6 +33,10 @@ PRESSURE: Final = 0.9
 """Share of `maxmemory` above which handled events go at once."""
 STEP: Final = 10_000
 """Entries that may go in one call: 1 ms of Redis' time at most, however many there are (measured with a million)."""
+SWEPT: Final = 10
+"""Entries looked at in one call when memory is short: their bodies, of a megabyte at most, pass through Lua."""
+CALLS: Final = 100
+"""Such calls between two looks at the memory."""
 EVERYTHING: Final = f"{2**64 - 1}-0"
 DAY_MS: Final = 86_400_000
 LONGEST_WINDOW_DAYS: Final = 40
@@ -62,6 +66,8 @@ class Trimmer:
                 if is_short or time.monotonic() >= trim_at:
                     await self.trim(at_once=is_short)
                     await self.unlink_old_days()
+                    if is_short:
+                        await self.sweep()
                     trim_at = time.monotonic() + jittered_s(self._interval_s)
             except FAULTS as error:
                 self._log.debug("trim_delayed", reason=str(error))
@@ -74,7 +80,7 @@ class Trimmer:
         now = await layout.now_ms(self._client)
         handled = EVERYTHING if at_once else f"{max(0, now - self._handled_ms)}-0"
         orphaned = f"{max(0, now - self._orphaned_ms)}-0"
-        types = [name.decode() for name in await self._client.execute_command("SMEMBERS", self._keys.types)]
+        types = await self._types()
         gone = 0
         while types:
             calls = [self._call(name, handled, orphaned) for name in types]
@@ -85,6 +91,33 @@ class Trimmer:
             # As many as a call may take by age alone: there may be more.
             types = [name for name, (count, _) in zip(types, told, strict=True) if count >= STEP // 2]
         return gone
+
+    async def sweep(self) -> int:
+        """Delete handled events also where older ones are in the way, until memory is not short; how many went.
+
+        A delivery that fails keeps its place in the stream until Redis has the memory to park it, and what came after
+        it would keep Redis from having any. Raises RedisError, OSError.
+        """
+        gone = 0
+        for name in await self._types():
+            first = "-"
+            while first and not self._stopping.is_set() and await self._is_memory_short():
+                for _ in range(CALLS):
+                    count, last = await scripts.run(self._client, self._sweeping(name, first))
+                    gone += count
+                    first = f"({last.decode()}" if last else ""
+                    if not first:
+                        break
+        if gone:
+            metrics.TRIMMED.labels("handled").inc(gone)
+        return gone
+
+    async def _types(self) -> list[str]:
+        return [name.decode() for name in await self._client.execute_command("SMEMBERS", self._keys.types)]
+
+    def _sweeping(self, event_type: str, first: str) -> scripts.Call:
+        keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
+        return scripts.Call(scripts.SWEEP, keys, (event_type, first, SWEPT))
 
     def _call(self, event_type: str, handled: str, orphaned: str) -> scripts.Call:
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)

@@ -60,6 +60,21 @@ async def test_g3_number_never_takes_what_is_not_handled(client):
     assert await length(client) == 24
 
 
+async def test_g3_without_memory_what_is_handled_goes_also_behind_what_is_not(client):
+    await join(client)
+    await join(client, group="slow")
+    await store(client, *(f"wh_{i}" for i in range(40)))
+    await ack(client, *(await take(client, "me"))[1:])
+    held = await take(client, "me", 30, group="slow")
+    await ack(client, *held[:7], *held[8:], group="slow")
+    me = trimmer(client)
+    assert await me.sweep() == 0  # memory is not short
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    assert (await me.trim(at_once=True), await me.sweep()) == (0, 28)
+    left = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [fields[1] for _, fields in left] == [b"wh_0", b"wh_7", *(b"wh_%d" % i for i in range(30, 40))]
+
+
 async def test_orphans_are_not_counted(client):
     await store(client, *(f"wh_{i}" for i in range(30)))
     assert await trimmer(client, most=1).trim() == 0
@@ -167,6 +182,7 @@ STEPS = st.one_of(
     st.tuples(st.just("join"), st.sampled_from(GROUPS)),
     st.tuples(st.just("read"), st.sampled_from(GROUPS), st.integers(1, 9)),
     st.tuples(st.just("settle"), st.sampled_from(GROUPS), st.integers(0, 5), st.integers(1, 9)),
+    st.tuples(st.just("sweep"), st.integers(1, 5)),
     st.tuples(st.just("trim"), st.booleans(), st.integers(1, 12), st.sampled_from([6, 100])),
 )
 
@@ -227,14 +243,25 @@ class Model:
         args = (TYPE, handled, "0-0", most, limit)
         self.client.eval(scripts.TRIM.source, 3, STREAM, KEYS.groups, KEYS.patterns, *args)
         after = {entry[0] for entry in self.client.xrange(STREAM)}
-        needed = {
+        assert self.needed() <= after
+        assert len(before - after) <= 2 * limit + 3
+
+    def needed(self) -> set[bytes]:
+        """What some group has yet to handle."""
+        return {
             entry_id
             for group, start in self.starts.items()
             for entry_id in self.stored[start:]
             if entry_id not in self.handled[group]
         }
-        assert needed <= after
-        assert len(before - after) <= 2 * limit + 3
+
+    def sweep(self, count: int) -> None:
+        first = "-"
+        while first:
+            args = (STREAM, KEYS.groups, KEYS.patterns, TYPE, first, count)
+            _, last = self.client.eval(scripts.SWEEP.source, 3, *args)
+            first = f"({last.decode()}" if last else ""
+        assert self.needed() <= {entry[0] for entry in self.client.xrange(STREAM)}
 
 
 @given(st.lists(STEPS, max_size=40))

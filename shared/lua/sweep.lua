@@ -1,0 +1,38 @@
+-- Delete what every group has handled from amid a stream that older, unhandled events keep from being trimmed.
+-- KEYS  stream     events of a type
+--       groups     hash: group → stream id that it starts after
+--       patterns   hash: group → patterns that it subscribes to, separated by spaces
+-- ARGV  type       event type of the stream
+--       first      where to begin: - or ( and a stream id
+--       count      entries to look at; their bodies pass through Lua, so few
+-- Returns how many went, and the id of the last one looked at, "" when there are no more that all groups have read.
+-- One step: an event that a group gets back between the look and the deletion would be lost.
+local names, present, reached = {}, {}, nil
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, ''} end
+local function padded(id)
+  local ms, seq = (id .. '-0'):match('(%d+)-(%d+)')
+  return ('0'):rep(20 - #ms) .. ms .. ('0'):rep(20 - #seq) .. seq
+end
+local function hold(id) if not reached or padded(id) < padded(reached) then reached = id end end
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local group = {}
+  for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
+  names[#names + 1], present[group['name']] = group['name'], true
+  hold(group['last-delivered-id'])
+end
+local subscribed = redis.call('HGETALL', KEYS[3])
+for i = 1, #subscribed, 2 do
+  local start = not present[subscribed[i]] and redis.call('HGET', KEYS[2], subscribed[i])
+  for pattern in subscribed[i + 1]:gmatch('%S+') do
+    local prefix = pattern:match('^(.*)%*$')
+    if start and (pattern == ARGV[1] or prefix and ARGV[1]:sub(1, #prefix) == prefix) then hold(start) end
+  end
+end
+local gone, last = 0, ''
+for _, entry in ipairs(reached and redis.call('XRANGE', KEYS[1], ARGV[2], reached, 'COUNT', ARGV[3]) or {}) do
+  local needed = 0
+  for _, name in ipairs(names) do needed = needed + #redis.call('XPENDING', KEYS[1], name, entry[1], entry[1], 1) end
+  if needed == 0 then gone = gone + redis.call('XDEL', KEYS[1], entry[1]) end
+  last = entry[1]
+end
+return {gone, last}

@@ -1,0 +1,76 @@
+"""Redis reaches its memory limit while no worker runs; then workers start, and make room."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from deploy.local.valkey import Valkey
+from tests.chaos.scenario import scenario
+from tests.chaos.stage import Stage
+from tests.wait import until
+
+ROOM_BYTES: Final = 1024 * 1024
+MOST: Final = 1.05
+"""Share of the limit that retries and dead letters may take."""
+BUFFERS_BYTES: Final = 8 * 1024 * 1024
+"""What Redis may take besides: replies on their way to two workers, two groups, a hundred events of 8 kB each."""
+FAILING: Final = 0.1
+"""Share of events that fail at first: what is pending or parked takes memory, and pins its stream."""
+
+
+def fat(stage: Stage) -> Callable[[int], dict[str, Any]]:
+    """Events of some kilobytes. The very first one fails: nothing that came after it can be trimmed before it parks."""
+
+    def make(number: int) -> dict[str, Any]:
+        is_failing = number == 0 or stage.rng.random() < FAILING
+        do = ["fail", "fail", "ok"] if is_failing else ["reject"] if stage.rng.random() < 0.002 else ["ok"]
+        return {"do": do, "filler": "x" * stage.rng.randrange(1000, 8000)}
+
+    return make
+
+
+def memory(server: Valkey, name: str) -> int:
+    """A figure of INFO memory."""
+    with server.client() as client:
+        return int(client.info("memory")[name])
+
+
+@scenario("memory_full", "G3: a Redis that filled up while no worker ran loses nothing; ingest recovers by itself")
+async def memory_is_full(stage: Stage) -> None:
+    server = await stage.valkey()
+    ingest = await stage.ingest(server.url)
+    # An age of trimming that nothing reaches here, so that only the want of memory trims; looked at each second.
+    environ = {"HOOKBUS_WORKER_RETENTION_S": "10" if stage.is_short else "3600"}
+    born = [await stage.worker(server.url, "alpha", "beta", **environ)]
+    for group in ("alpha", "beta"):
+        stage.ledger.expect(group)
+    await born[0].end()
+    limit = memory(server, "used_memory") + stage.scale(30, 3) * ROOM_BYTES
+    with server.client() as client:
+        client.config_set("maxmemory", limit)
+    sender = await stage.sender(ingest)
+    sending = asyncio.create_task(sender.burst(stage.scale(20_000, 1_000), fat(stage)))
+    await until(lambda: sender.refused["overloaded"] > 100 or sending.done(), timeout_s=60)
+    assert not sending.done(), "Redis was never full"
+    filled = len(stage.ledger.accepted)
+    assert memory(server, "used_memory") > 0.95 * limit
+    began_at = time.monotonic()
+    for _ in range(2):
+        await stage.worker(server.url, "alpha", "beta", **environ)
+    await until(lambda: len(stage.ledger.accepted) > filled + 100, timeout_s=30, what="ingest recovers")
+    stage.ledger.facts["filled"] = f"{filled:,}"
+    stage.ledger.facts["ingest recovered"] = f"{time.monotonic() - began_at:.1f} s after"
+    async with asyncio.timeout(stage.scale(120, 60)):
+        await sending
+    await stage.accounted(server)
+    check_end(stage, server, limit, set(sender.refused))
+
+
+def check_end(stage: Stage, server: Valkey, limit: int, refused: set[str]) -> None:
+    """Nobody died of it, nothing but the want of memory was answered, and the limit held."""
+    assert refused == {"overloaded"}, f"refused as {refused}"
+    assert not any(kept.deaths for kept in stage.kept), "a program died of it"
+    peak = memory(server, "used_memory_peak")
+    stage.ledger.facts["peak"] = f"{peak / limit:.0%} of the limit"
+    assert peak < MOST * limit + BUFFERS_BYTES, f"Redis used {peak / limit:.0%} of its limit"
