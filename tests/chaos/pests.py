@@ -1,0 +1,90 @@
+"""Clients that hold what they get: connections, half heads, half bodies, bodies without end."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from tests.chaos import hostile
+
+PIECE: Final = 64 * 1024
+ENDLESS_BYTES: Final = 8 * 1024 * 1024
+"""What a client sends of a body without end, if nobody stops it."""
+DROP_S: Final = 0.25
+"""Between two bytes of a slow client."""
+
+
+class Pests:
+    """All clients of one scenario. `answers` counts statuses; `held_s` are the lives of slow connections."""
+
+    def __init__(self, port: int, rng: random.Random) -> None:
+        self._port = port
+        self._rng = rng
+        self._idle: list[asyncio.StreamWriter] = []
+        self.answers: Counter[str] = Counter()
+        self.held_s: list[float] = []
+        self.was_held = asyncio.Event()
+
+    async def be_idle(self, count: int) -> None:
+        """Open connections, ask one thing on each, and keep them until `leave`."""
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.answers[(await reader.readuntil(b"}"))[9:12].decode()] += 1
+            self._idle.append(writer)
+
+    async def leave(self) -> None:
+        """Close the idle connections."""
+        for writer in self._idle:
+            writer.transport.abort()
+
+    async def be_slow(self, is_over: Callable[[], bool]) -> None:
+        """Again and again: a head that comes byte by byte, or a body of which all comes so but for its beginning."""
+        while not is_over():
+            head = hostile.post({"webhook-id": "slow"}, b"").replace(b"Content-Length: 0", b"Content-Length: 1000000")
+            start = head[:20] if self._rng.random() < 0.5 else head + b"x" * 900_000
+            await self._hold(start, b"y" * 10_000)
+
+    async def _hold(self, start: bytes, rest: bytes) -> None:
+        began_at = time.monotonic()
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            answer = asyncio.ensure_future(reader.read())
+            try:
+                writer.write(start)
+                for byte in rest:
+                    await asyncio.wait((answer,), timeout=DROP_S)
+                    if answer.done():
+                        break
+                    writer.write(bytes([byte]))
+                self.answers[(await answer)[9:12].decode() or "closed"] += 1
+            finally:
+                answer.cancel()
+                writer.transport.abort()
+        self.held_s.append(time.monotonic() - began_at)
+        self.was_held.set()
+
+    async def be_endless(self, is_over: Callable[[], bool]) -> None:
+        """Again and again: a chunked body that is much too large."""
+        chunk = b"%x\r\n%b\r\n" % (PIECE, b"z" * PIECE)
+        head = hostile.post({"webhook-id": "endless"}, b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        while not is_over():
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                answer = asyncio.ensure_future(reader.readuntil(b"}"))
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    writer.write(head)
+                    for _ in range(ENDLESS_BYTES // PIECE):
+                        writer.write(chunk)
+                        await writer.drain()
+                        if answer.done():
+                            break
+                    await asyncio.wait((answer,), timeout=5)
+                if answer.done() and not answer.exception():
+                    self.answers[answer.result()[9:12].decode()] += 1
+                answer.cancel()
+                writer.transport.abort()
+            await asyncio.sleep(DROP_S)

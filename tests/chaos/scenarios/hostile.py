@@ -1,0 +1,185 @@
+"""Everybody who has no secret, all at once, and one honest sender beside them."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from deploy.local.valkey import Valkey
+from ingest import descriptors
+from shared.keys import Keys
+from tests.chaos.kept import Kept
+from tests.chaos.pests import Pests
+from tests.chaos.scenario import scenario
+from tests.chaos.sender import Sender
+from tests.chaos.stage import Stage
+from tests.programs import ROOT, event_body
+
+ATTACKERS: Final = 2
+RATE: Final = 50.0
+"""Honest events a second."""
+P99_S: Final = 1.0
+"""For honest events. Alone they take some ms; here ingest and its attackers share two cores, and each forgery that was
+read before an honest request is answered before it."""
+TIMEOUT_S: Final = 3.0
+"""For heads and bodies; half a body or head may stay for that long, a sweep, and the reading of the answer."""
+HELD_S: Final = TIMEOUT_S + 4.0
+INFLIGHT_BYTES: Final = 16 * 1024 * 1024
+IDLE_BYTES: Final = 16 * 1024
+"""For an idle connection; 9 KiB were measured."""
+REST_BYTES: Final = 48 * 1024 * 1024
+"""For what aiohttp has read of bodies on their way out (2 × 64 KiB and a read of 256 KiB, on a hundred connections),
+and for what Python's allocator does not give back."""
+LINES_PER_S: Final = 5 * 12
+"""Throttled lines of each code, of which there are a dozen."""
+
+
+class Memory:
+    """The resident memory of a process, looked at often; in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/status")
+        self.start = self.highest = self._now()
+
+    async def watch(self) -> None:
+        while True:
+            self.highest = max(self.highest, self._now())
+            await asyncio.sleep(0.1)
+
+    def _now(self) -> int:
+        line = next(line for line in self._status.read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) * 1024
+
+
+@scenario("hostile", "G8: no forgery, no 500, no traceback, bounded memory and log; honest requests are served")
+async def everybody_without_a_secret(stage: Stage) -> None:
+    server = await stage.valkey(appendfsync="always")
+    limits = {
+        "HOOKBUS_INGEST_HEADER_TIMEOUT_S": f"{TIMEOUT_S}",
+        "HOOKBUS_INGEST_BODY_TIMEOUT_S": f"{TIMEOUT_S}",
+        "HOOKBUS_INGEST_MAX_INFLIGHT_BYTES": f"{INFLIGHT_BYTES}",
+    }
+    ingest = await stage.ingest(server.url, **limits)
+    sender = await stage.sender(ingest)
+    began_at, memory, took_s = time.monotonic(), Memory(ingest.pid), list[float]()
+    idle = descriptors.room_for(stage.scale(5000, 200))
+    pests = Pests(port_of(ingest), stage.rng)
+    watching = asyncio.create_task(memory.watch())
+    try:
+        await pests.be_idle(idle)
+        answers = await attacked(stage, ingest, pests, lambda: honest(sender, took_s))
+    finally:
+        watching.cancel()
+        await pests.leave()
+    assert not watching.done() or watching.cancelled(), watching.exception()
+    check_answers(answers + pests.answers, sender)
+    check_speed(stage, pests, sorted(took_s))
+    check_memory(stage, memory, idle)
+    check_log(ingest, time.monotonic() - began_at)
+    check_streams(server, stage)
+    stage.ledger.facts["refused"] = f"{(answers + pests.answers).total():,}"
+
+
+async def attacked(stage: Stage, ingest: Kept, pests: Pests, send: Callable[[], asyncio.Future[None]]) -> Counter[str]:
+    """Send honest events for as long as the attack lasts; what the attackers were answered."""
+    count = stage.scale(210_000, 4000) // ATTACKERS
+    attackers = [await attacker(port_of(ingest), stage.rng.getrandbits(32), count) for _ in range(ATTACKERS)]
+    is_over = asyncio.Event()
+    answers: Counter[str] = Counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(stage.scale(60, 16)):
+            group.create_task(pests.be_slow(is_over.is_set))
+        for _ in range(stage.scale(12, 4)):
+            group.create_task(pests.be_endless(is_over.is_set))
+        going_on = group.create_task(at_a_rate(send, is_over))
+        for process in attackers:
+            out, _ = await process.communicate()
+            answers.update(json.loads(out))
+        await pests.was_held.wait()
+        is_over.set()
+        await going_on
+    return answers
+
+
+async def attacker(port: int, seed: int, count: int) -> asyncio.subprocess.Process:
+    """A process that attacks."""
+    arguments = (sys.executable, "-m", "tests.chaos.attack", str(port), str(seed), str(count))
+    return await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+
+
+async def at_a_rate(send: Callable[[], asyncio.Future[None]], is_over: asyncio.Event) -> None:
+    """Send without waiting for answers, then wait for them all."""
+    sent = []
+    while not is_over.is_set():
+        sent.append(send())
+        await asyncio.sleep(1 / RATE)
+    await asyncio.gather(*sent)
+
+
+def honest(sender: Sender, took_s: list[float]) -> "asyncio.Future[None]":
+    """Send one event; note how long it took until it was accepted."""
+
+    async def send() -> None:
+        began_at = time.monotonic()
+        await sender.send()
+        took_s.append(time.monotonic() - began_at)
+
+    return asyncio.ensure_future(send())
+
+
+def port_of(ingest: Kept) -> int:
+    """Where it listens."""
+    return int(ingest.program.port)  # type: ignore[attr-defined]  # a Kept of an Ingest
+
+
+def check_answers(answers: Counter[str], sender: Sender) -> None:
+    """Only refusals for the ones, only 200s for the other."""
+    wrong = {status: count for status, count in answers.items() if status not in REFUSALS}
+    assert not wrong, f"hostile clients were answered {wrong}"
+    assert not sender.refused, f"honest requests were refused: {dict(sender.refused)}"
+
+
+REFUSALS: Final = {"100", "400", "401", "404", "405", "408", "413", "415", "503", "closed"}
+
+
+def check_speed(stage: Stage, pests: Pests, took_s: list[float]) -> None:
+    """Honest requests are quick, and slow clients do not stay."""
+    p99_s = took_s[int(len(took_s) * 0.99)]
+    stage.ledger.facts["p99"] = f"{p99_s * 1000:.0f} ms"
+    assert p99_s < P99_S, f"honest requests took {p99_s:.2f} s (p99)"
+    longest_s = max(pests.held_s)
+    assert longest_s < HELD_S, f"a slow client held its connection for {longest_s:.1f} s"
+
+
+def check_memory(stage: Stage, memory: Memory, idle: int) -> None:
+    """Memory grew by no more than what is allowed to be held."""
+    grown, allowed = memory.highest - memory.start, idle * IDLE_BYTES + INFLIGHT_BYTES + REST_BYTES
+    stage.ledger.facts["idle"] = f"{idle:,}"
+    stage.ledger.facts["grown"] = f"{grown / 2**20:.0f} of {allowed / 2**20:.0f} MiB"
+    assert grown < allowed, f"ingest grew by {grown / 2**20:.0f} MiB; {allowed / 2**20:.0f} are allowed"
+
+
+def check_log(ingest: Kept, seconds: float) -> None:
+    """Few lines, none an error, and no restart."""
+    assert ingest.deaths == 0, "ingest died of it"
+    lines = ingest.program.lines
+    assert len(lines) < 50 + LINES_PER_S * seconds, f"{len(lines)} log lines in {seconds:.0f} s"
+    errors = [line for line in lines if line.get("level") in ("error", "critical")]
+    assert not errors, f"an error was logged: {errors[0].get('event')}"
+
+
+def check_streams(server: Valkey, stage: Stage) -> None:
+    """What is stored is what the honest sender signed, byte by byte."""
+    names, stored = Keys(0), []
+    with server.client() as client:
+        for kind in client.smembers(names.types):
+            stored += client.xrange(names.stream(kind.decode()))
+    bodies = {fields[b"id"].decode(): fields[b"body"] for _, fields in stored}
+    forged = bodies.keys() - stage.ledger.accepted.keys()
+    assert not forged, f"{len(forged)} forgeries were stored: {sorted(forged)[:3]}"
+    assert set(bodies.values()) <= {event_body()}, "a body was stored that was not signed"
+    assert len(stored) == len(stage.ledger.accepted), "not every accepted event is stored, once"
