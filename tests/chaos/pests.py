@@ -45,9 +45,9 @@ class Pests:
         for writer in self._idle:
             writer.transport.abort()
 
-    async def until_answered(self, *statuses: str) -> None:
+    async def until_answered(self, statuses: frozenset[str]) -> None:
         """Wait until each of these was an answer."""
-        while not self.answers.keys() >= set(statuses):
+        while not self.answers.keys() >= statuses:
             self._changed.clear()
             await self._changed.wait()
 
@@ -75,7 +75,8 @@ class Pests:
                     if answer.done():
                         break
                     writer.write(bytes([byte]))
-                self._count((await answer)[9:12].decode() or "closed")
+                if answer.done():
+                    self._count(answer.result()[9:12].decode() or "closed")
             finally:
                 answer.cancel()
                 writer.transport.abort()
