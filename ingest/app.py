@@ -92,17 +92,18 @@ def _queue(settings: IngestSettings, fitness: Fitness, shard: int, client: Redis
 
 
 async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitness: Fitness, stopping: Stopping) -> None:
+    http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
+    metrics.CONNECTIONS.set_function(lambda: len(http.connections))
+    runner = web.ServerRunner(http, shutdown_timeout=FINISH_S)
+    await runner.setup()
+
     def readiness() -> str:
         if stopping.is_set():
             return "draining"
         if not fitness.was_fit.is_set():
             return fitness.fault.detail if fitness.fault else "starting"
-        return health.READY
+        return health.READY if runner.sites else "starting"
 
-    http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
-    metrics.CONNECTIONS.set_function(lambda: len(http.connections))
-    runner = web.ServerRunner(http, shutdown_timeout=FINISH_S)
-    await runner.setup()
     ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
     try:
         await _serve_and_drain(settings, http, runner, receiver, fitness, stopping, f"http://{_address(ops)}")

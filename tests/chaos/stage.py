@@ -74,7 +74,7 @@ class Stage:
         """hookbus-ingest, kept running; its `program` is an `Ingest`, which knows its url."""
         port = port or free_port()
         durable = {"HOOKBUS_INGEST_DURABILITY": "fsync"} | environ
-        return await self._keep(lambda: Ingest(url, port=port, **durable), "redis_fit", is_ready)
+        return await self._keep(lambda: Ingest(url, port=port, **durable), "listening", is_ready)
 
     async def worker(
         self, url: str, *apps: str, is_ready: bool = True, is_elsewhere: bool = False, **environ: str
