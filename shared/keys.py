@@ -74,6 +74,10 @@ class Keys:
         """Hash: pattern of types → Unix ms since when their deliveries to this group are paused."""
         return self._key(f"paused:{group}")
 
+    def breakers(self, group: str) -> str:
+        """Hash: pattern of a subscription whose breaker is open → what is known of it (JSON). In shard 0 only."""
+        return self._key(f"breakers:{group}")
+
     def delayed(self, group: str) -> str:
         """Sorted set: parked delivery → Unix ms when it is due."""
         return self._key(f"delayed:{group}")

@@ -60,6 +60,7 @@ UNJOIN: Final = Script.load("unjoin")
 FORGET: Final = Script.load("forget")
 SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
+SWAP: Final = Script.load("swap")
 
 
 @dataclass(frozen=True, slots=True)

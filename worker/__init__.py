@@ -1,8 +1,9 @@
-"""What a consumer needs: `from worker import App, Delivery, Reject, Retry, RetryLater`."""
+"""What a consumer needs: `from worker import App, Breaker, Delivery, Reject, Retry, RetryLater`."""
 
 from worker.app import App
+from worker.breaker import Breaker
 from worker.delivery import Delivery
 from worker.outcome import Reject, RetryLater
 from worker.retry import Retry
 
-__all__ = ["App", "Delivery", "Reject", "Retry", "RetryLater"]
+__all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from shared import keys
 from shared.settings import ConfigError
+from worker.breaker import Breaker
 from worker.retry import Retry
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -18,6 +19,7 @@ THREAD_CONCURRENCY: Final = 16
 """The same for plain `def` handlers, each of which takes a thread."""
 
 DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Subscription:
     timeout_s: float | None = None
     max_age_s: float | None = None
     retry: Retry = DEFAULT_RETRY
+    breaker: Breaker | None = DEFAULT_BREAKER
 
     @property
     def where(self) -> str:
@@ -63,18 +66,20 @@ class App:
         timeout: float | None = None,
         max_age: float | None = None,
         retry: Retry | None = None,
+        breaker: Breaker | None = DEFAULT_BREAKER,
     ) -> Callable[[Handler], Handler]:
         """Subscribe the decorated handler to an event type, `"prefix.*"` or `"*"`; the most specific pattern wins.
 
         `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
-        seconds after which an event is of no use; older ones become dead letters (`expired`). Raises ConfigError.
+        seconds after which an event is of no use; older ones become dead letters (`expired`). `breaker`: None never
+        stops a handler that only fails. Raises ConfigError.
         """
         if problems := _limit_problems(pattern, concurrency, timeout, max_age):
             raise ConfigError(problems)
 
         def subscribe(handler: Handler) -> Handler:
             self.subscriptions.append(
-                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY)
+                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker)
             )
             return handler
 

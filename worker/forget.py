@@ -96,7 +96,7 @@ class Forgetting:
         group = self._group
         return [
             *(keys.dead(group), keys.dead_data(group), keys.dead_fingerprints(group)),
-            *(keys.delayed(group), keys.delayed_data(group), keys.paused(group)),
+            *(keys.delayed(group), keys.delayed_data(group), keys.paused(group), keys.breakers(group)),
             *(keys.started(group), keys.deaths(group), keys.consumers(group)),
         ]
 

@@ -1,6 +1,7 @@
 """A group in one shard, as one process works for it: its place on the streams, its subscriptions, its duties."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from shared import keys as names
 from shared import scripts
 from shared.connection import connect
 from shared.keys import Keys
+from worker.circuit import Circuit
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
 from worker.paused import Pauses
@@ -46,6 +48,7 @@ class Process:
     gate: Gate
     suspects: Suspects
     liveness: Liveness
+    circuits: Mapping[Route, Circuit]
     stopping: asyncio.Event
 
 
@@ -128,8 +131,11 @@ class Member:
     def _lane(self, route: Route) -> tuple[Reader, Subscriber, Redis]:
         process = self._process
         places = max(1, route.concurrency // process.shards)
-        slots = Slots(places)
-        subscriber = Subscriber(route, self._keys, Caller(route, places), slots, process.gate, process.settler)
+        circuit = process.circuits[route]
+        slots = Slots(places, circuit.valve)
+        subscriber = Subscriber(
+            *(route, self._keys, Caller(route, places), slots, process.gate, process.settler, circuit.observe)
+        )
         name = f"hookbus-worker:read:{process.consumer}"
         client = connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S, connections=1)
         reader = Reader(

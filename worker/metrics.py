@@ -29,3 +29,4 @@ DROPPED: Final = Counter(
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
 PAUSED: Final = Gauge("hookbus_worker_paused_patterns", "Patterns of types that an operator paused.", ["group"])
+BREAKER_OPEN: Final = Gauge("hookbus_worker_breaker_open", "1 while a breaker is open.", ["group", "pattern"])

@@ -14,6 +14,7 @@ from shared import keys
 from shared.events import BY_TYPE, Event
 from shared.settings import ConfigError
 from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
+from worker.breaker import Breaker
 from worker.decode import Decoder, ImpossibleError, decoder_for
 from worker.delivery import Delivery
 from worker.retry import Retry
@@ -33,6 +34,7 @@ class Route:
     timeout_s: float
     max_age_s: float | None
     retry: Retry
+    breaker: Breaker | None
     decoders: dict[str, Decoder] = field(default_factory=dict)
 
     def decoder(self, event_type: str) -> Decoder:
@@ -131,6 +133,7 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
         timeout_s=subscription.timeout_s or timeout_s,
         max_age_s=subscription.max_age_s,
         retry=subscription.retry,
+        breaker=subscription.breaker,
     )
 
 

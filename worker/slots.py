@@ -16,20 +16,52 @@ Claim = tuple[str, bytes]
 """Stream key and entry id."""
 
 
-class Slots:
-    """`concurrency` places."""
+class Valve:
+    """What a circuit breaker lets through of one subscription, in all its shards. Open at first."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self) -> None:
+        self.places: int | None = None
+        """How many more deliveries may begin; None when it is open."""
+        self._changed: list[asyncio.Event] = []
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether the breaker is open, and this therefore shut."""
+        return self.places is not None
+
+    def tell(self, changed: asyncio.Event) -> None:
+        """Have an event set whenever places change."""
+        self._changed.append(changed)
+
+    def set(self, places: int | None) -> None:
+        """Let so many through, None for all."""
+        self.places = places
+        for changed in self._changed:
+            changed.set()
+
+    def take(self) -> None:
+        """A delivery begins."""
+        if self.places:
+            self.places -= 1
+
+
+class Slots:
+    """`concurrency` places, behind a valve."""
+
+    def __init__(self, concurrency: int, valve: Valve | None = None) -> None:
         self._concurrency = concurrency
+        self._valve = valve or Valve()
         self._in_hand: set[Claim] = set()
         self._put_off: set[Claim] = set()
         self.changed = asyncio.Event()
-        """Set when a delivery has ended or was settled; whoever waits clears it."""
+        """Set when a delivery has ended or was settled, or the valve has moved; whoever waits clears it."""
+        self._valve.tell(self.changed)
         self.running = 0
 
     def free(self, overdue: int = 0) -> int:
         """Places for new deliveries; `overdue` threads keep theirs. Unwritten outcomes may fill as many again."""
-        return min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
+        free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
+        return free if self._valve.places is None else min(free, self._valve.places)
 
     def holds(self, stream: str, entry_id: bytes) -> bool:
         """Whether a delivery is in hand."""
@@ -39,6 +71,7 @@ class Slots:
         """A delivery begins."""
         self._in_hand.add((held.stream, held.entry_id))
         self.running += 1
+        self._valve.take()
 
     def leave(self) -> None:
         """Its attempt has ended."""

@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 
 from shared.events import BY_TYPE
 from shared.keys import HANDOVER, UNTYPED, Keys
-from worker import layout, paused
+from worker import circuit, layout, paused
+from worker.breaker import Opened
 from worker.layout import Command, ask_all
 from worker.routes import matches
 
@@ -56,6 +57,8 @@ class GroupStatus(msgspec.Struct):
     """Since the last sign of life of any of its workers, where that is long ago and something waits for them."""
     paused: dict[str, int] = msgspec.field(default_factory=dict)
     """Patterns of types that an operator paused → since when, Unix ms."""
+    breakers: dict[str, Opened] = msgspec.field(default_factory=dict)
+    """Subscriptions whose handler only fails, by pattern."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
 
     @property
@@ -133,6 +136,7 @@ async def look(client: Redis, configured_shards: int) -> Status:
     await _look_at_groups(client, shards, status)
     for name, told in status.groups.items():
         told.paused = await paused.look(client, shards, name)
+        told.breakers = await circuit.look(client, name)
     subscribed = [_pairs(flat) for flat in found["patterns"]]
     await _look_at_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
     _find_abandoned(status, [_pairs(flat) for flat in found["worked"]], now_ms)

@@ -5,6 +5,7 @@ A delivery passes `read → process → settle`; this file is the way between th
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from shared.keys import Keys
@@ -21,9 +22,19 @@ CANCEL_S: Final = 2.0
 
 
 class Subscriber:
-    """Runs the deliveries of one route. `gate` is the process's, see `suspects`."""
+    """Runs the deliveries of one route. `gate` is the process's, see `suspects`; `observe` is told every outcome."""
 
-    def __init__(self, route: Route, keys: Keys, caller: Caller, slots: Slots, gate: Gate, settler: Settler) -> None:
+    def __init__(
+        self,
+        route: Route,
+        keys: Keys,
+        caller: Caller,
+        slots: Slots,
+        gate: Gate,
+        settler: Settler,
+        observe: Callable[[Outcome, str], None],
+    ) -> None:
+        self._observe = observe
         self.route = route
         self.slots = slots
         self._keys = keys
@@ -47,6 +58,7 @@ class Subscriber:
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
         self._settled[type(outcome)].inc()
+        self._observe(outcome, held.delivery.type)
         self._settler.settle(held, outcome, self.slots, self._keys, duration_s)
 
     async def attempt(self, held: Held) -> None:

@@ -18,6 +18,7 @@ from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
 from worker.abandoned import AbandonedGroups
+from worker.circuit import Circuit
 from worker.dead_retention import DeadRetention
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
@@ -61,14 +62,19 @@ class Worker:
         self._settler = Settler(self._write, consumer, self._parked)
         gate = Gate()
         self._suspects = Suspects(self._control, consumer, gate)
-        longest_s = max(route.timeout_s for group in groups for route in group.routes)
+        routes = [route for group in groups for route in group.routes]
+        longest_s = max(route.timeout_s for route in routes)
         self._liveness = Liveness(
             *(settings.redis_url, consumer, [group.name for group in groups], shards),
             *(self._tick.age_s, longest_s + STUCK_MARGIN_S),
         )
+        self._circuits = {route: Circuit(self._control, route, consumer, stopping) for route in routes}
         self._process = Process(
             *(settings.redis_url, consumer, settings.shards, only, self._control),
-            *(self._settler, gate, self._suspects, self._liveness, stopping),
+            self._settler,
+            *(gate, self._suspects, self._liveness),
+            self._circuits,
+            stopping,
         )
         self._members = {
             (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
@@ -129,7 +135,7 @@ class Worker:
         self._is_reading = True
         try:
             async with asyncio.TaskGroup() as group:
-                for duty in (*duties, *self._trimmers, self._abandoned, self._dead_retention):
+                for duty in (*duties, *self._circuits.values(), *self._trimmers, self._abandoned, self._dead_retention):
                     group.create_task(duty.run())
                 group.create_task(self._wake_at_stop())
                 group.create_task(self._watch(*background))

@@ -10,7 +10,7 @@ import time
 
 import redis
 
-from worker import App, Delivery, Reject, Retry, RetryLater
+from worker import App, Breaker, Delivery, Reject, Retry, RetryLater
 
 notes = redis.Redis.from_url(os.environ["HOOKBUS_REDIS_URL"], protocol=2)
 
@@ -36,6 +36,7 @@ flaky_slow = App("flaky_slow")
 stubborn = App("stubborn")
 quiet = App("quiet")
 late = App("late", start="latest")
+broken = App("broken")
 
 
 @plain.on("*")
@@ -122,4 +123,17 @@ async def die_of_some(event: dict, delivery: Delivery) -> None:
         note(delivery, "deaths")
         os.kill(os.getpid(), signal.SIGKILL)
     await asyncio.sleep(0.02)
+    note(delivery)
+
+
+@broken.on("response.*", concurrency=5, retry=Retry(attempts=50, base=0.05, factor=1), breaker=Breaker(5, 0.4, 0.8))
+async def fail_while_broken(event: dict, delivery: Delivery) -> None:
+    notes.rpush("test:tries:broken", time.time())
+    if notes.get("test:broken"):
+        raise ConnectionError("what it needs is away")
+    note(delivery)
+
+
+@broken.on("batch.*")
+async def never_mind(event: dict, delivery: Delivery) -> None:
     note(delivery)

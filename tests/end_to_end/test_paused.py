@@ -46,3 +46,28 @@ async def test_g7_what_a_dead_worker_held_of_a_paused_type_waits_and_is_not_blam
             await client.execute_command("SET", "test:go", 1)
             succeeded(redis_url, "resume", "slow")
             await until(lambda: sorted(handled("slow")) == ["wh_1", "wh_2"])
+
+
+async def test_g7_a_handler_that_only_fails_is_left_alone_burns_no_attempts_and_goes_on_by_itself(
+    redis_url, handled, client
+):
+    names = [f"wh_{i}" for i in range(30)]
+    with Ingest(redis_url) as ingest, Worker(redis_url, "broken") as one, Worker(redis_url, "broken") as two:
+        await ingest.until_fit()
+        for worker in (one, two):
+            await worker.until_working()
+        await client.execute_command("SET", "test:broken", 1)
+        for name in names:
+            await post(ingest.url, name, event_body())
+        await until(lambda: one.logged("breaker_opened") or two.logged("breaker_opened"))
+        await until(lambda: len(one.logged("breaker_stays_open") + two.logged("breaker_stays_open")) >= 2)
+        # Another subscription of the group goes on.
+        await post(ingest.url, "wh_other", event_body("batch.completed"))
+        await until(lambda: handled("broken") == ["wh_other"])
+        tries = await client.execute_command("LLEN", "test:tries:broken")
+        # Two processes of five slots until they know, and then one at a time; without a breaker hundreds.
+        assert tries <= 40
+        await client.execute_command("DEL", "test:broken")
+        await until(lambda: sorted(handled("broken")) == sorted([*names, "wh_other"]))
+        for worker in (one, two):
+            await worker.until_logged("breaker_closed")

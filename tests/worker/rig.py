@@ -14,6 +14,7 @@ from shared.entry import Entry, redelivery_fields
 from shared.keys import HANDOVER, Keys
 from tests.programs import event_body
 from worker.app import App
+from worker.circuit import Circuit
 from worker.delivery import Delivery, Held, member_prefix
 from worker.groups import Membership
 from worker.process import Caller
@@ -197,12 +198,13 @@ class Lane:
     def __init__(self, url: str, control: Redis, settler: Settler, route: Route, consumer: str = "me") -> None:
         self.client = connect(url, "tests:read", reply_timeout_s=6, connections=1)
         self.control = control
-        self.slots = Slots(route.concurrency)
         self.gate = Gate()
         self.stopping = asyncio.Event()
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
-        self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler)
+        self.circuit = Circuit(control, route, consumer, self.stopping)
+        self.slots = Slots(route.concurrency, self.circuit.valve)
+        self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
             *(self.client, control, KEYS, GROUP, consumer, self.slots),
             *(self.subscriber.overdue, self.subscriber.begin, self._lost, self.stopping),

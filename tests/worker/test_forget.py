@@ -14,6 +14,7 @@ from tests.worker.dead import born, lay, letter
 from tests.worker.rig import TYPE, store, take
 from tests.worker.test_trim_bounds import trimmer
 from worker import forget
+from worker.breaker import Opened, encode
 from worker.delivery import member_prefix
 from worker.forget import Forgetting
 from worker.groups import Membership
@@ -34,6 +35,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         await client.execute_command("ZADD", keys.delayed(group), 1, f"{member}1-0", 2, f"{member}2-0")
         await client.execute_command("HSET", keys.delayed_data(group), f"{member}1-0", "x", f"{member}2-0", "x")
         await client.execute_command("HSET", keys.paused(group), "*", 1)
+        await client.execute_command("HSET", keys.breakers(group), "*", encode(Opened("f", "E", 1, 2)))
         for key in (keys.started(group), keys.deaths(group)):
             await client.execute_command("HSET", key, "gone", "x")
         for name in ("gone", "handover"):

@@ -94,7 +94,7 @@ async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_
     )
     assert "paused: batch.*" in succeeded(redis_url, "status")
     assert objects(redis_url, "pause", "billing", "--json") == [
-        {"group": "billing", "changed": ["*"], "paused": ["*", "batch.*"]}
+        {"group": "billing", "changed": ["*"], "closed": [], "paused": ["*", "batch.*"]}
     ]
     assert list(objects(redis_url, "status", "--json")[0]["groups"]["billing"]["paused"]) == ["*", "batch.*"]
     assert succeeded(redis_url, "resume", "billing", "batch.*").endswith("paused now: *\n")

@@ -44,6 +44,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "dropped": 0,
                 "abandoned_s": None,
                 "paused": {},
+                "breakers": {},
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0}},
             }
         },

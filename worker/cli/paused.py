@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from shared.keys import is_name
-from worker import paused
+from worker import circuit, paused
 from worker.cli import options, output
 from worker.cli.options import Config, Json
 
@@ -25,7 +25,7 @@ def pause(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, co
 
 
 def resume(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
-    """Deliver again. Without a type: all that was paused of the group."""
+    """Deliver again. Without a type: all that was paused of the group. Closes open breakers too."""
     asyncio.run(_write(config, group, pattern, is_pause=False, as_json=as_json))
 
 
@@ -35,11 +35,14 @@ async def _write(config: Path | None, group: str, pattern: str, *, is_pause: boo
     async with options.dead_letters(config) as (client, store):
         store.require(group)
         changed = await (paused.write if is_pause else paused.erase)(client, store.shards, group, pattern)
+        closed = [] if is_pause else await circuit.close(client, group, pattern)
         left = list(await paused.look(client, store.shards, group))
     if as_json:
-        output.print_json({"group": group, "changed": changed, "paused": left})
+        output.print_json({"group": group, "changed": changed, "closed": closed, "paused": left})
     else:
         print(_told(group, changed, left, is_pause=is_pause))
+        if closed:
+            print(f"{group}: breaker of {', '.join(closed)} closed {EFFECT}")
 
 
 def _told(group: str, changed: list[str], left: list[str], *, is_pause: bool) -> str:

@@ -87,6 +87,9 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
         text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
     if group.paused:
         text += Text(" · ") + Text(f"paused: {', '.join(map(output.line, group.paused))}", "bold yellow")
+    for pattern, opened in group.breakers.items():
+        told = f"breaker of {pattern} open ({opened.fingerprint}: {opened.error})"
+        text += Text(" · ") + Text(output.line(told), "bold red")
     if group.dead:
         text += Text(" · ") + Text(f"{group.dead:,} dead", "red")
     if group.dropped:

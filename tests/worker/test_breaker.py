@@ -1,0 +1,63 @@
+import pytest
+
+from shared.settings import ConfigError
+from worker import RetryLater, breaker
+from worker.breaker import Breaker, Run
+from worker.letter import fingerprint
+from worker.outcome import Ack, Bury, Cause, Park, failed
+from worker.retry import Retry
+
+CAUSE = Cause("ValueError", "no", "", "a.py:f")
+
+
+def test_a_run_counts_failures_of_one_kind_in_a_row():
+    run = Run()
+    assert [run.failed("a") for _ in range(3)] == [1, 2, 3]
+
+
+def test_another_kind_begins_another_run():
+    run = Run()
+    assert [run.failed(of) for of in "aabaa"] == [1, 2, 1, 1, 2]
+
+
+def test_a_success_ends_a_run():
+    run = Run()
+    run.failed("a")
+    run.succeeded()
+    assert run.failed("a") == 1
+
+
+def test_the_delay_doubles_up_to_the_cap():
+    assert [Breaker(delay=5, cap=30).delay_s(times) for times in range(1, 6)] == [5, 10, 20, 30, 30]
+
+
+@pytest.mark.parametrize(
+    "options", [{"failures": 0}, {"delay": 0}, {"delay": 9, "cap": 5}, {"cap": float("inf")}, {"delay": float("nan")}]
+)
+def test_what_can_never_work_is_refused(options):
+    with pytest.raises(ConfigError):
+        Breaker(**options)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts", "succeeds"),
+    [
+        (Ack(), False, True),
+        (Park(1, CAUSE), True, False),
+        (Bury("attempts_exhausted", CAUSE), True, False),
+        (failed(RetryLater(5), 1, Retry()), False, False),
+        (Bury("rejected", CAUSE), False, True),
+        (Bury("undecodable", CAUSE), False, False),
+        (Bury("expired", CAUSE), False, False),
+        (Bury("worker_lost", CAUSE), False, False),
+    ],
+)
+def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
+    assert (breaker.failure(outcome) is not None) == counts
+    assert breaker.is_success(outcome) == succeeds
+
+
+def test_its_fingerprint_is_that_of_the_dead_letters_to_come():
+    assert breaker.print_of(CAUSE, "batch.failed") == fingerprint(
+        "ValueError", "a.py:f", "batch.failed", "attempts_exhausted"
+    )

@@ -1,0 +1,93 @@
+"""When a subscription that fails all the time is given a rest, as values. `circuit` does it.
+
+A run is what fails one after the other in one process, always with the same fingerprint, and nothing succeeds
+between. Only what the handler itself lets out counts: not `Reject` and `RetryLater`, which are decisions, and not
+what never ran.
+"""
+
+import math
+from typing import Final
+
+import msgspec
+
+from shared import backoff
+from shared.settings import ConfigError
+from worker.letter import fingerprint
+from worker.outcome import Ack, Bury, Cause, Outcome, Park, RetryLater
+
+FACTOR: Final = 2.0
+
+
+class Breaker(msgspec.Struct, frozen=True):
+    """Opens after a run of `failures`; one delivery tries after `delay` seconds, doubled each time, at most `cap`.
+
+    Twenty of the same kind without a success between them are no accident. The first try comes soon enough for a
+    deployment that is rolled back, the cap keeps a night's outage at a dozen tries an hour. Raises ConfigError.
+    """
+
+    failures: int = 20
+    delay: float = 5.0
+    cap: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not (self.failures >= 1 and 0 < self.delay <= self.cap and math.isfinite(self.cap)):
+            raise ConfigError([f"{self}: needs failures >= 1, delay > 0, cap >= delay"])
+
+    def delay_s(self, times: int) -> float:
+        """Seconds until a try, when it opened for the `times`-th time in a row (from 1)."""
+        return backoff.step_s(times, base_s=self.delay, factor=FACTOR, cap_s=self.cap)
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What all workers of a group know of an open breaker. Times in Unix ms."""
+
+    fingerprint: str
+    """As among the dead letters that its failures would become."""
+    error: str
+    since_ms: int
+    try_ms: int
+    """When a delivery may try; while one does, when it counts as lost."""
+    times: int = 1
+    prober: str = ""
+    """The consumer that has one trying."""
+
+
+class Run:
+    """Counts failures in a row."""
+
+    def __init__(self) -> None:
+        self._fingerprint = ""
+        self._length = 0
+
+    def failed(self, of: str) -> int:
+        """One more, of a fingerprint; how many there are in a row."""
+        self._length = self._length + 1 if of == self._fingerprint else 1
+        self._fingerprint = of
+        return self._length
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self._length = 0
+
+
+def is_success(outcome: Outcome) -> bool:
+    """Whether the handler did what it is there for; a `Reject` is its decision, too."""
+    return isinstance(outcome, Ack) or (isinstance(outcome, Bury) and outcome.reason == "rejected")
+
+
+def failure(outcome: Outcome) -> Cause | None:
+    """What counts against the handler, None for anything else."""
+    if isinstance(outcome, Park) and outcome.cause.error_class != RetryLater.__qualname__:
+        return outcome.cause
+    if isinstance(outcome, Bury) and outcome.reason == "attempts_exhausted":
+        return outcome.cause
+    return None
+
+
+def print_of(cause: Cause, event_type: str) -> str:
+    """The fingerprint of a failure: that of the dead letter that it becomes if it goes on."""
+    return fingerprint(cause.error_class, cause.frame, event_type, "attempts_exhausted")
+
+
+encode: Final = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder(Opened).decode
