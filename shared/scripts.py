@@ -60,7 +60,8 @@ UNJOIN: Final = Script.load("unjoin")
 FORGET: Final = Script.load("forget")
 SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
-SWAP: Final = Script.load("swap")
+SWAP: Final = past_the_limit(Script.load("swap"))
+"""A breaker must be told, and let tries through, in a full Redis too: what it holds back is what fills it."""
 
 
 @dataclass(frozen=True, slots=True)

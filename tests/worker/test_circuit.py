@@ -145,6 +145,18 @@ async def test_swap_does_nothing_when_another_was_first(client):
     assert await client.execute_command("EXISTS", KEY) == 0
 
 
+async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, now):
+    one = a_circuit(client)
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await opened(client, one)
+    now[0] += 10_000
+    await one.apply()
+    assert one.valve.places == 1
+    one.observe(Ack(), TYPE)
+    await one.apply()
+    assert not one.valve.is_shut
+
+
 async def test_without_a_breaker_nothing_ever_opens(client):
     one = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
     for _ in range(1000):

@@ -103,7 +103,7 @@ async def test_g3_what_can_not_be_parked_runs_again_when_it_is_due_and_is_acked_
             raise ValueError
         handled.add(delivery.webhook_id)
 
-    route = a_route(handle, concurrency=5, retry=Retry(attempts=3, base=0.01, factor=1))
+    route = a_route(handle, concurrency=5, retry=Retry(attempts=3, base=0.01, factor=1), breaker=None)
     await limit(client, 0.5)
     async with lane(redis_url, client, route) as made:
         made.start()
