@@ -1,0 +1,30 @@
+"""One group with four subscriptions: healthy, failing, slow, and one to be paused."""
+
+import asyncio
+
+from tests.chaos.handlers import note
+from tests.chaos.journal import BEGAN, HANDLED
+from worker import App, Breaker, Delivery, Retry
+
+ward = App("ward")
+
+
+@ward.on("response.completed")
+async def be_well(event: dict, delivery: Delivery) -> None:
+    note(BEGAN, delivery)
+    note(HANDLED, delivery)
+
+
+@ward.on("batch.failed", retry=Retry(base=0.2, factor=1), breaker=Breaker(failures=20, delay=1, cap=5))
+async def always_fail(event: dict, delivery: Delivery) -> None:
+    raise ConnectionError("what it needs is away")
+
+
+@ward.on("batch.completed", concurrency=10, timeout=25)
+async def be_slow(event: dict, delivery: Delivery) -> None:
+    await asyncio.sleep(20)
+
+
+@ward.on("response.failed")
+async def be_paused(event: dict, delivery: Delivery) -> None:
+    note(BEGAN, delivery)
