@@ -1,4 +1,4 @@
-"""One group with four subscriptions: healthy, failing, slow, and one to be paused."""
+"""A group with four subscriptions: healthy, failing, slow, and one to be paused; and one with the healthy one alone."""
 
 import asyncio
 
@@ -7,15 +7,17 @@ from tests.chaos.journal import BEGAN, HANDLED
 from worker import App, Breaker, Delivery, Retry
 
 ward = App("ward")
+alone = App("alone")
 
 
-@ward.on("response.completed")
+@alone.on("response.completed", concurrency=10)
+@ward.on("response.completed", concurrency=10)
 async def be_well(event: dict, delivery: Delivery) -> None:
     note(BEGAN, delivery)
     note(HANDLED, delivery)
 
 
-@ward.on("batch.failed", retry=Retry(base=0.2, factor=1), breaker=Breaker(failures=20, delay=1, cap=5))
+@ward.on("batch.failed", concurrency=10, retry=Retry(base=0.2, factor=1), breaker=Breaker(failures=20, delay=1, cap=5))
 async def always_fail(event: dict, delivery: Delivery) -> None:
     raise ConnectionError("what it needs is away")
 
@@ -25,6 +27,6 @@ async def be_slow(event: dict, delivery: Delivery) -> None:
     await asyncio.sleep(20)
 
 
-@ward.on("response.failed")
+@ward.on("response.failed", concurrency=10)
 async def be_paused(event: dict, delivery: Delivery) -> None:
     note(BEGAN, delivery)

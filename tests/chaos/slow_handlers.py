@@ -18,7 +18,7 @@ async def block(event: dict, delivery: Delivery) -> None:
     note(HANDLED, delivery)
 
 
-@punctual.on("*", max_age=600, retry=Retry(attempts=5, base=1, factor=1))
+@punctual.on("*", max_age=600, retry=Retry(attempts=5, base=1, factor=1), breaker=None)
 async def be_punctual(event: dict, delivery: Delivery) -> None:
     note(BEGAN, delivery)
     words = event["data"]["do"]
