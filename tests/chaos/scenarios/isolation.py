@@ -38,6 +38,7 @@ async def one_is_healthy(stage: Stage) -> None:
         [str(BIN / "hookbus-worker"), "pause", "ward", OTHERS[2]],
         env={"HOOKBUS_REDIS_URL": server.url}, cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
+    await worker.program.until_logged("paused")
     sender = await stage.sender(ingest)
     count = stage.scale(1800, 300)
     crowd = asyncio.create_task(neighbours(sender, count))

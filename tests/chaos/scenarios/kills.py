@@ -128,8 +128,8 @@ async def ingest_is_killed(stage: Stage) -> None:
     stage.ledger.expect("alpha")
     worker = await stage.worker(server.url, "alpha")
     sender = await stage.sender(ingest)
-    with going_on(kill_ingest(stage, ingest, stage.scale(3.0, 1.0))):
-        await under_load(stage, sender, 30_000, lambda: ingest.deaths)
+    with going_on(kill_ingest(stage, ingest, stage.scale(1.5, 1.0))):
+        await under_load(stage, sender, 50_000, lambda: ingest.deaths)
     await stage.accounted(server)
     stage.ledger.facts["kills"] = str(ingest.deaths)
     assert worker.deaths == 0, "a worker died of it"
@@ -145,7 +145,7 @@ async def redis_is_killed(stage: Stage) -> None:
     workers = await three_workers(stage, server)
     sender = await stage.sender(ingest)
     killer = RedisKiller(stage, server)
-    with going_on(killer.run(stage.scale(4.0, 1.0))):
+    with going_on(killer.run(stage.scale(2.0, 1.0))):
         await under_load(stage, sender, 30_000, lambda: killer.kills)
     stage.ledger.facts["kills"] = str(killer.kills)
     await until_up(server)
