@@ -2,7 +2,7 @@
 
 A CPU-bound handler may block the event loop for longer than the key's TTL; the thread renews all the same, as long
 as the loop has turned within the longest time that a handler may take. After that the process counts as stuck, and
-its deliveries go to others. Costs Redis one pipeline every two seconds and shard, and one TIME: this is also where the
+its deliveries go to others. Costs Redis one script every two seconds and shard, and one TIME: this is also where the
 process learns what time it is for all (`shared.clock`).
 """
 
@@ -13,10 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from redis.exceptions import ResponseError
 
-from shared import clock, log
-from shared.connection import FAULTS, connect_blocking, refusal_code
+from shared import clock, log, scripts
+from shared.connection import FAULTS, connect_blocking
 from shared.keys import Keys
 from worker.locality import process_space
 
@@ -62,22 +61,12 @@ class Liveness:
         self._log = log.get("worker.liveness")
 
     def start(self) -> None:
-        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError.
-
-        A Redis without memory refuses the sign, and must get workers all the same, who make room: nobody can give
-        signs then, so nobody takes over either, until some time after it is over.
-        """
+        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
         uptime_s = self._client.info("server")["uptime_in_seconds"]
         self._follow_clock()
-        try:
-            self._renew()
-        except ResponseError as error:
-            if refusal_code(error) != "OOM":
-                raise
-            self._log.warning("liveness_not_renewed", reason=str(error))
-        else:
-            # A server that just came up may hold keys that ran out while nobody could renew them.
-            self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
+        self._renew()
+        # A server that just came up may hold keys that ran out while nobody could renew them.
+        self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
         self._thread.start()
 
     def is_steady(self) -> bool:
@@ -120,11 +109,9 @@ class Liveness:
         clock.follow(seconds * 1000 + microseconds // 1000, asked_s)
 
     def _renew(self) -> None:
+        """Registered anew each time: a process that was declared dead by mistake was removed from there."""
+        source = scripts.RENEW.source  # whole, as one call in two seconds is not worth the care for a forgotten one
+        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms(), self._info, *self._groups]
         for keys in self._shards:
-            pipeline = self._client.pipeline(transaction=False)
-            # Registered anew each time: a process that was declared dead by mistake was removed from there.
-            for group in self._groups:
-                pipeline.hset(keys.consumers(group), self._consumer, self._info)
-                pipeline.hset(keys.worked, group, clock.now_ms())
-            pipeline.set(keys.alive(self._consumer), 1, px=int(TTL_S * 1000))
-            pipeline.execute()
+            names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._groups))
+            self._client.eval(source, len(names), *names, *args)

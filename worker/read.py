@@ -26,6 +26,8 @@ BLOCK_MS: Final = 2000
 """Longest wait for events in one call: one call in two seconds is what an idle reader costs."""
 REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
 """No return in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never)."""
+WAKE_AGAIN_S: Final = 0.02
+"""Between two calls to end a read that has not begun in Redis yet."""
 RECHECK_S: Final = 10.0
 """How often our own pending entries are compared with what is in hand."""
 
@@ -115,10 +117,16 @@ class Reader:
         return self._slots.holds(stream, entry_id) or (stream, entry_id) in self._surplus
 
     async def wake(self) -> None:
-        """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection."""
+        """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection.
+
+        What we say on one connection may overtake the read on the other, so it is said until it was of use.
+        """
         self._slots.changed.set()
-        if self._client_id:
-            await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id)
+        read = self._reading_since
+        while read is not None and self._reading_since == read:
+            if await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id):
+                return
+            await asyncio.sleep(WAKE_AGAIN_S)
 
     async def run(self) -> None:
         """Read until stopping."""

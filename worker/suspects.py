@@ -10,12 +10,13 @@ delivery that kills late, or among long handlers, is found out too.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import log
+from shared import log, scripts
 from shared.backoff import Reconnect
 from shared.connection import FAULTS
 from shared.keys import Keys
@@ -96,27 +97,31 @@ class Suspects:
             is_alone=is_alone,
         )
         if is_alone:
-            await self._until_done("HSET", keys.started(group), self._consumer, held.name)
+            mark = scripts.Call(scripts.MARK, (keys.started(group),), (self._consumer, held.name))
+            await self._until_done(lambda: scripts.run(self._client, mark))
         if self._is_finishing:
-            await self._until_done("HDEL", keys.started(group), self._consumer)
+            await self._until_gone(keys.started(group), self._consumer)
             return
         self._running = asyncio.create_task(subscriber.attempt(held))
         try:
             done, _ = await asyncio.wait((self._running,), timeout=ALONE_S * factor)
-            await self._until_done("HDEL", keys.started(group), self._consumer)
+            await self._until_gone(keys.started(group), self._consumer)
             if not done:
                 self._gate.open()
             await self._running
         finally:
             self._running.cancel()
-        await self._until_done("HDEL", keys.deaths(group), held.name)
+        await self._until_gone(keys.deaths(group), held.name)
 
-    async def _until_done(self, *command: str) -> None:
+    async def _until_gone(self, key: str, field: str) -> None:
+        await self._until_done(lambda: self._client.execute_command("HDEL", key, field))
+
+    async def _until_done(self, write: Callable[[], Awaitable[object]]) -> None:
         """A mark must be right before anything else happens, however long Redis is away."""
         reconnect = Reconnect()
         while True:
             try:
-                await self._client.execute_command(*command)
+                await write()
             except FAULTS as error:
                 self._log.debug("mark_delayed", reason=str(error))
                 await asyncio.sleep(reconnect.next_s())

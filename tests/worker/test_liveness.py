@@ -94,6 +94,16 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
         await until(lambda: _is_there(client))
 
 
+@pytest.mark.usefixtures("quick")
+async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.alive("me"), KEYS.consumers("a"), KEYS.worked)
+        await until(lambda: _is_there(client))
+        assert await client.execute_command("HKEYS", KEYS.consumers("a")) == [b"me"]
+        assert await client.execute_command("HKEYS", KEYS.worked) == [b"a", b"b"]
+
+
 def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, monkeypatch):
     monkeypatch.setattr(liveness, "TTL_S", 0.001)
     with living(redis_url) as me:

@@ -122,6 +122,32 @@ async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_
         assert made.reader.types == TYPES[:2]
 
 
+async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_url, monkeypatch):
+    await join(client)
+    async with lane(redis_url, client, Handler().route()) as made:
+        made.reader.add(TYPE)
+        made.reader._client_id = await made.client.execute_command("CLIENT", "ID")
+        ask, is_overtaken = made.client.execute_command, asyncio.Event()
+
+        async def ask_late(*command):
+            await is_overtaken.wait()
+            return await ask(*command)
+
+        async def unblock(*command):
+            ended = await control(*command)
+            is_overtaken.set()
+            return ended
+
+        monkeypatch.setattr(made.client, "execute_command", ask_late)
+        control = made.control.execute_command
+        monkeypatch.setattr(made.control, "execute_command", unblock)
+        read = asyncio.create_task(made.reader._read(1, ("BLOCK", 60_000), [STREAM], b">"))
+        await until(lambda: made.reader.silent_s() > 0)
+        async with asyncio.timeout(3):
+            await made.reader.wake()
+            assert await read == ()
+
+
 # What was read into a connection that broke.
 
 

@@ -94,6 +94,18 @@ async def test_no_mark_no_start_however_long_redis_is_away(own_server):
     await client.aclose()
 
 
+async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_behind_it(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+        found.suspect(held)
+        await until(lambda: handler.began == ["wh_1"])
+        assert await marks(client) == [b"me", held.name.encode()]
+        handler.go()
+        await until(lambda: _is_quiet(client))
+
+
 async def test_one_that_survives_is_cleared_of_its_earlier_deaths_and_settled(client, redis_url):
     (held,) = await in_hand(client, "wh_1")
     await client.execute_command("HSET", KEYS.deaths(GROUP), held.name, "a@1", "other", "a@1")

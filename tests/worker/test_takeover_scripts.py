@@ -47,6 +47,15 @@ async def test_g5_an_unmarked_delivery_is_never_blamed_however_often_its_worker_
         assert (before, deaths) == (i + 1, b"")
 
 
+async def test_g4_without_memory_deliveries_are_taken_over_and_blamed_all_the_same(client):
+    await die_with(client, "wh_1")
+    member = await mark(client, "dead", next(iter(await pending(client))))
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    ((_, _, deaths, _),) = await take_over(client, "dead", "me")
+    assert deaths == b"dead@1234"
+    assert await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == [member.encode()]
+
+
 async def test_takeover_takes_nothing_from_one_that_came_back(client):
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.alive("dead"), 1)
