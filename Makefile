@@ -49,8 +49,8 @@ lock: .venv/ready-dev ## resolve both lock files anew (needs uv in .venv)
 		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build --group dev \
 		-c requirements.lock -o requirements-dev.lock
 
-clean: ## forget the environment and the local data
-	@rm -rf .venv .hookbus
+clean: ## forget the environments and the local data
+	@rm -rf .venv .bench .hookbus
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "hookbus needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }

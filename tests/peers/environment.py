@@ -1,0 +1,64 @@
+"""Other projects' packages, each in a Python environment of its own: theirs must not meet ours, nor one another's.
+
+An environment is made once, under `.bench/`, and used again for as long as it is asked for with the same requirements.
+What was resolved beside them is kept in its `resolved.txt`, for the record.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.programs import ROOT
+
+FOLDER: Final = ROOT / ".bench"
+INSTALL_LIMIT_S: Final = 600.0
+"""For one environment, over a slow network."""
+
+PINNED: Final[dict[str, tuple[str, ...]]] = {
+    "arq": ("arq==0.28.0", "redis[hiredis]==5.3.1", "uvloop==0.22.1"),
+    "celery": ("celery==5.7.0", "kombu==5.7.0", "redis[hiredis]==6.4.0"),
+    "docket": ("pydocket==0.27.0", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
+    "dramatiq": ("dramatiq==2.2.1", "redis[hiredis]==7.4.1"),
+    "faststream": ("faststream[redis,cli]==0.7.8", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
+    "saq": ("saq==0.26.4", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
+    "streaq": ("streaq==7.2.0", "uvloop==0.22.1"),
+    "taskiq": ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis[hiredis]==8.1.0", "uvloop==0.22.1"),
+}
+"""Who is compared with hookbus, and the releases that its figures are about: the newest of their day."""
+
+
+def python_of(name: str, requirements: Sequence[str]) -> Path:
+    """The interpreter of the environment `name`, which has these requirements; made anew if it had others.
+
+    Raises RuntimeError with pip's last words where it can't be made.
+    """
+    folder = FOLDER / name
+    python = folder / "bin" / "python"
+    stamp = folder / "requirements.txt"
+    wanted = "\n".join([f"# Python {sys.version.split()[0]}", *sorted(requirements), ""])
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at once share it
+        if not stamp.exists() or stamp.read_text() != wanted or not python.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+            pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
+            if requirements:
+                _run(*pip, "install", "-q", "--prefer-binary", *requirements)
+            (folder / "resolved.txt").write_text(_run(*pip, "freeze"))
+            stamp.write_text(wanted)  # last: an environment that is half made has none
+    return python
+
+
+def _run(*command: str) -> str:
+    """What it printed. Python's own variables are of our environment, not of the one that is made."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
