@@ -18,6 +18,10 @@ LAYOUT: Final = 1
 UNTYPED: Final = "untyped"
 """Stream of events whose body names no usable type: kept, and seen by `*` subscriptions."""
 
+RESERVED: Final = "hookbus."
+"""What event types of hookbus's own begin with, as those of `hookbus-worker verify`. OpenAI's begin with what they are
+about. No wildcard brings them: who wants one names it."""
+
 HANDOVER: Final = "handover"
 """Name under which a stopping consumer leaves what it could not finish. It never lives, so others take it over."""
 

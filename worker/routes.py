@@ -54,11 +54,23 @@ class Group:
 
     def route(self, event_type: str) -> Route | None:
         """Where a type goes; None when the group does not subscribe to it."""
-        return next((route for route in self.routes if matches(route.pattern, event_type)), None)
+        covering = patterns_of(event_type)
+        return next((route for route in self.routes if route.pattern in covering), None)
+
+
+def patterns_of(event_type: str) -> tuple[str, ...]:
+    """Every pattern that subscribes to a type: itself, `prefix.*` for each of its prefixes, `*`.
+
+    The one place that knows; the scripts are told. Types of hookbus's own have only their names.
+    """
+    if event_type.startswith(keys.RESERVED):
+        return (event_type,)
+    prefixes = (event_type[:i] for i, char in enumerate(event_type) if char == "." and i)
+    return (event_type, *(f"{prefix}.*" for prefix in prefixes), "*")
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether a pattern covers a type."""
+    """Whether a pattern that a person gave, to filter or to pause, covers a type."""
     if pattern.endswith("*"):
         return event_type.startswith(pattern[:-1])
     return event_type == pattern
@@ -115,6 +127,9 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
     pattern = subscription.pattern
     if pattern != "*" and not keys.is_name(pattern.removesuffix(".*")):
         problems.append(f"{where}: {pattern!r} is no pattern: an event type, 'prefix.*' or '*'")
+        return None
+    if pattern.startswith(keys.RESERVED) and pattern.endswith("*"):
+        problems.append(f"{where}: {pattern!r} brings nothing: types of hookbus's own come only to who names them")
         return None
     try:
         annotation, wants_delivery = _parameters(subscription.handler)

@@ -8,6 +8,7 @@ from typing import NoReturn
 from shared import log
 from shared.command import EXIT_FAILED, Stopping, run_service
 from shared.events import BY_TYPE
+from shared.keys import RESERVED
 from shared.settings import ConfigError
 from worker.load import load_apps
 from worker.routes import Group, build, known_types, matches
@@ -62,6 +63,8 @@ def _idle(groups: Sequence[Group], only: str) -> list[str]:
 
 def _may_bring(pattern: str, only: str) -> bool:
     """Whether a wildcard may yet meet types that `only` covers: nobody knows them beforehand."""
+    if only.startswith(RESERVED):
+        return False
     if pattern == "*":
         return True
     if not pattern.endswith("*") or any(matches(pattern, name) for name in BY_TYPE):

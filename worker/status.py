@@ -18,7 +18,7 @@ from shared.keys import HANDOVER, UNTYPED, Keys
 from worker import circuit, layout, paused
 from worker.breaker import Opened
 from worker.layout import Command, ask_all
-from worker.routes import matches
+from worker.routes import patterns_of
 
 MOST_COUNTED: Final = 1000
 """Entries counted one by one where Redis has lost count; with thin events about a megabyte."""
@@ -239,11 +239,12 @@ def _coming(
 ) -> list[_Place]:
     """The groups that subscribe to a type, but whose workers did not run since it came up."""
     starts, subscribed = told
+    covering = set(patterns_of(event_type))
     return [
         _Place(stream, event_type, name, False, length, 0, starts[name].decode(), None)
         for name, patterns in subscribed.items()
         if name in starts and name not in there
-        if any(matches(pattern, event_type) for pattern in patterns.decode().split())
+        if not covering.isdisjoint(patterns.decode().split())
     ]
 
 

@@ -22,6 +22,7 @@ from shared.keys import Keys
 from worker import layout, metrics
 from worker.layout import ask_all
 from worker.pause import pause
+from worker.routes import patterns_of
 from worker.settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
@@ -117,11 +118,12 @@ class Trimmer:
 
     def _sweeping(self, event_type: str, first: str) -> scripts.Call:
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
-        return scripts.Call(scripts.SWEEP, keys, (event_type, first, SWEPT))
+        return scripts.Call(scripts.SWEEP, keys, (" ".join(patterns_of(event_type)), first, SWEPT))
 
     def _call(self, event_type: str, handled: str, orphaned: str) -> scripts.Call:
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
-        return scripts.Call(scripts.TRIM, keys, (event_type, handled, orphaned, self._most, STEP))
+        covering = " ".join(patterns_of(event_type))
+        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._most, STEP))
 
     def _report(self, types: list[str], told: list[list[int]]) -> None:
         for name, (count, is_orphan) in zip(types, told, strict=True):

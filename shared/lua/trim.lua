@@ -2,7 +2,7 @@
 -- KEYS  stream     events of a type
 --       groups     hash: group → stream id that it starts after
 --       patterns   hash: group → patterns that it subscribes to, separated by spaces
--- ARGV  type       event type of the stream
+-- ARGV  covering   patterns that subscribe to the stream's type, separated by spaces
 --       handled    oldest stream id to keep although every group has handled it
 --       orphaned   oldest stream id to keep when no group subscribes
 --       most       entries to keep; of more the oldest go however young, if every group has handled them
@@ -26,8 +26,7 @@ local subscribed = redis.call('HGETALL', KEYS[3])
 for i = 1, #subscribed, 2 do
   local start = not present[subscribed[i]] and redis.call('HGET', KEYS[2], subscribed[i])
   for pattern in subscribed[i + 1]:gmatch('%S+') do
-    local prefix = pattern:match('^(.*)%*$')
-    if start and (pattern == ARGV[1] or prefix and ARGV[1]:sub(1, #prefix) == prefix) then hold(start) end
+    if start and (' ' .. ARGV[1] .. ' '):find(' ' .. pattern .. ' ', 1, true) then hold(start) end
   end
 end
 local cut = safe and ARGV[2] or ARGV[3]

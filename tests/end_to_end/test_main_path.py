@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import aiohttp
 import msgspec
+import pytest
 from openai import OpenAI
+from redis.exceptions import ResponseError
 from standardwebhooks import Webhook
 
 from shared.keys import Keys
@@ -47,6 +49,20 @@ async def test_g2_every_type_reaches_every_subscribed_group_also_a_type_nobody_k
             assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
         wanted = sorted(f"wh_{name}" for name in types)
         await until(lambda: sorted(handled("plain")) == wanted and sorted(handled("other")) == wanted)
+
+
+async def test_types_of_hookbus_own_reach_no_wildcard(redis_url, handled, client):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        for names in (["hookbus.mine", "made.up"], ["made.up.later"]):  # found by one look at the types, and the next
+            for name in names:
+                assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
+            await until(lambda names=names: f"wh_{names[-1]}" in handled("plain"))
+        assert handled("plain") == ["wh_made.up", "wh_made.up.later"]
+        assert await client.execute_command("XLEN", KEYS.stream("hookbus.mine")) == 1
+        with pytest.raises(ResponseError):  # the redelivery stream is not there either
+            await client.execute_command("XINFO", "GROUPS", KEYS.redelivery("hookbus.mine", "plain"))
 
 
 async def test_g2_an_event_stored_before_the_first_worker_is_not_missed_unless_the_group_starts_late(

@@ -3,13 +3,15 @@ import operator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared import keys
 from shared.events import BY_TYPE, Event, ResponseCompleted, UnknownEvent
 from shared.settings import ConfigError
 from worker import App, Delivery, Retry
 from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY
-from worker.routes import Group, Route, build, known_types, matches
+from worker.routes import Group, Route, build, known_types, matches, patterns_of
 
 
 async def handle(event): ...
@@ -56,6 +58,24 @@ def problem_of(handler, pattern="response.completed") -> str:
 )
 def test_a_pattern_is_a_type_a_prefix_or_everything(pattern, event_type, is_match):
     assert matches(pattern, event_type) is is_match
+
+
+@given(st.from_regex(r"[ab.]{1,8}", fullmatch=True), st.from_regex(r"([ab.]{1,8}\.)?\*|[ab.]{1,8}", fullmatch=True))
+def test_the_patterns_of_a_type_are_those_that_match_it(event_type, pattern):
+    assert (pattern in patterns_of(event_type)) is matches(pattern, event_type)
+
+
+def test_types_of_hookbus_own_come_only_to_who_names_them():
+    assert patterns_of("hookbus.verify.x") == ("hookbus.verify.x",)
+    assert group_of("*").route("hookbus.verify.x") is None
+    assert group_of("*", "hookbus.verify.x").route("hookbus.verify.x").pattern == "hookbus.verify.x"
+    assert group_of("*").route("hookbusy.x").pattern == "*"
+    assert not any(name.startswith(keys.RESERVED) for name in BY_TYPE)
+
+
+@pytest.mark.parametrize("pattern", ["hookbus.*", "hookbus.verify.*"])
+def test_a_wildcard_for_types_of_hookbus_own_is_refused_since_it_would_bring_nothing(pattern):
+    assert f"{pattern!r} brings nothing" in problem_of(handle, pattern)
 
 
 @pytest.mark.parametrize("patterns", [("*", "a.*", "a.b.*", "a.b.c"), ("a.b.c", "a.b.*", "a.*", "*")])

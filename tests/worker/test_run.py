@@ -142,6 +142,8 @@ def group(*patterns: str):
         (["my.own.*"], "my.*", True),
         (["my.own.*"], "their.thing", False),
         (["my.thing"], "my.*", True),
+        (["*"], "hookbus.verify.x", False),
+        (["hookbus.verify.x"], "hookbus.*", True),
     ],
 )
 def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, only, is_fine):

@@ -8,6 +8,7 @@ from shared.connection import parse_info
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
 from worker import trim
+from worker.routes import patterns_of
 from worker.settings import WorkerSettings
 from worker.trim import Trimmer
 
@@ -24,7 +25,8 @@ def trimmer(client, *, handled_s: float = 3600, orphaned_s: float = 7200, most: 
 
 
 def call(*, handled: str = "0-0", orphaned: str = "0-0", most: int = 1000, limit: int = 1000) -> scripts.Call:
-    return scripts.Call(scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (TYPE, handled, orphaned, most, limit))
+    covering = " ".join(patterns_of(TYPE))
+    return scripts.Call(scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (covering, handled, orphaned, most, limit))
 
 
 async def old(client, *names: str, hours_ago: float = 5) -> list[bytes]:

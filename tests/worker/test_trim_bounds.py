@@ -12,8 +12,11 @@ from shared.clock import now_ms
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, join, store, take
 from worker import metrics, trim
 from worker.groups import Membership
+from worker.routes import patterns_of
 from worker.settings import WorkerSettings
 from worker.trim import DAY_MS, Trimmer
+
+COVERING = " ".join(patterns_of(TYPE))
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +92,7 @@ async def test_a_call_takes_a_bounded_step_and_a_round_as_many_as_it_needs(clien
         await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
     await ack(client, *await take(client, "me"))
     one = scripts.Call(
-        scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (TYPE, trim.EVERYTHING, "0-0", 1_000_000, trim.STEP)
+        scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (COVERING, trim.EVERYTHING, "0-0", 1_000_000, trim.STEP)
     )
     assert await scripts.run(client, one) == [12, 0]
     assert await trimmer(client).trim(at_once=at_once) == 87
@@ -117,6 +120,21 @@ async def test_a_group_that_subscribes_to_other_types_holds_nothing(client):
     await store(client, *(f"wh_{i}" for i in range(9)))
     await ack(client, *await take(client, "me"))
     assert await trimmer(client).trim(at_once=True) == 8
+
+
+@pytest.mark.parametrize(("pattern", "is_kept"), [("*", False), ("hookbus.mine", True)])
+async def test_a_wildcard_holds_nothing_of_hookbus_own_types_and_a_name_does(client, pattern, is_kept):
+    await Membership(client, KEYS, "away", "earliest", [pattern]).join(["batch.failed"])
+    await store(client, "wh_1", event_type="hookbus.mine", entry_id="1000-0")
+    assert await trimmer(client, orphan_s=1).trim() == (0 if is_kept else 1)
+    await join(client, "hookbus.mine")
+    await store(client, "wh_2", event_type="hookbus.mine")
+    stream = KEYS.stream("hookbus.mine")
+    reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
+    await client.execute_command("XACK", stream, GROUP, *(entry_id for entry_id, _ in reply[0][1]))
+    await store(client, "wh_3", event_type="hookbus.mine")
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    assert await trimmer(client).sweep() == (0 if is_kept else 1)
 
 
 async def test_a_group_without_a_place_holds_only_what_came_after_its_start(client):
@@ -240,7 +258,7 @@ class Model:
     def trim(self, is_all: bool, most: int, limit: int) -> None:
         before = {entry[0] for entry in self.client.xrange(STREAM)}
         handled = trim.EVERYTHING if is_all else "0-0"
-        args = (TYPE, handled, "0-0", most, limit)
+        args = (COVERING, handled, "0-0", most, limit)
         self.client.eval(scripts.TRIM.source, 3, STREAM, KEYS.groups, KEYS.patterns, *args)
         after = {entry[0] for entry in self.client.xrange(STREAM)}
         assert self.needed() <= after
@@ -258,7 +276,7 @@ class Model:
     def sweep(self, count: int) -> None:
         first = "-"
         while first:
-            args = (STREAM, KEYS.groups, KEYS.patterns, TYPE, first, count)
+            args = (STREAM, KEYS.groups, KEYS.patterns, COVERING, first, count)
             _, last = self.client.eval(scripts.SWEEP.source, 3, *args)
             first = f"({last.decode()}" if last else ""
         assert self.needed() <= {entry[0] for entry in self.client.xrange(STREAM)}
