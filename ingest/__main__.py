@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ingest.settings import SECRET_VARIABLE, IngestSettings, load_settings
+from ingest.settings import load_settings
 from shared import command, log
-from shared.settings import ConfigError
+from shared.sources import destination
 
 app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
 
@@ -17,13 +17,6 @@ Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml i
 def main() -> None:
     """Entry point of the console script."""
     command.run(app, "hookbus-ingest")
-
-
-def needs_sources(settings: IngestSettings) -> IngestSettings:
-    """The settings, if there is anybody to receive from. Raises ConfigError."""
-    if not settings.sources:
-        raise ConfigError([f"ingest.sources: none; set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"])
-    return settings
 
 
 @app.callback()
@@ -44,7 +37,7 @@ def serve(
     from ingest.app import serve as serve_until
 
     overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
-    settings = needs_sources(load_settings(config, overrides=overrides))
+    settings = load_settings(config, overrides=overrides).required()
     log.configure(settings.log_level)
     command.run_service(lambda stopping: serve_until(settings, stopping))
 
@@ -80,9 +73,9 @@ def send(
     if body is not None and data:
         raise typer.BadParameter("--body is sent as it is, so there is nothing for --data to set")
     needs_settings = not (url and secret) or bool(source) or config is not None
-    settings = needs_sources(load_settings(config)) if needs_settings else None
+    settings = load_settings(config).required() if needs_settings else None
     try:
-        where, key = send_command.destination(settings, source, url, secret)
+        where, key = destination(settings, source, url, secret)
         types, make = send_command.events(event_type, data or [], body)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -18,6 +18,7 @@ from ingest.fitness import Fitness
 from ingest.port import close_port, open_port
 from ingest.receive import Endpoint, Receiver
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
+from ingest.signature import Verifier
 from shared import health, log
 from shared.command import Stopping
 from shared.connection import connect, redacted
@@ -57,7 +58,10 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
 def _receiver(settings: IngestSettings, queues: Sequence[Queue]) -> Receiver:
     sources = settings.sources.items()
     return Receiver(
-        {source.path: Endpoint(name, source.verifier(settings.tolerance_s)) for name, source in sources},
+        {
+            source.path: Endpoint(name, Verifier(source.secrets, source.scheme, settings.tolerance_s))
+            for name, source in sources
+        },
         queues,
         Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s),
     )

@@ -13,13 +13,14 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from ingest import descriptors, fitness
-from ingest.settings import SECRET_VARIABLE, IngestSettings
+from ingest.settings import IngestSettings
 from shared import server
 from shared.command import EXIT_FAILED
 from shared.connection import FAULTS, Ask, connect, redacted
 from shared.secret import Scheme
 from shared.server import Server
 from shared.settings import EXIT_CONFIG, ConfigError
+from shared.sources import SECRET_VARIABLE
 
 MOST_SKEW_S: Final = 5.0
 """Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""

@@ -9,9 +9,6 @@ here touches Redis: it stands where the sender stands.
 import asyncio
 import functools
 import json
-import math
-import os
-import secrets
 import time
 from array import array
 from collections import Counter
@@ -22,44 +19,12 @@ from typing import Any, Final
 
 import aiohttp
 
-from ingest.signature import ID, SIGNATURE, TIMESTAMP
 from shared import clock
-from shared.secret import sign
+from shared.percentile import percentile
+from shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
 
 STALE_S: Final = 600
 """Age of a stale timestamp: twice what Standard Webhooks allow."""
-
-POST_TIMEOUT_S: Final = 30.0
-NO_ANSWER: Final = 0
-"""Status of a post that nobody answered."""
-
-Expected = tuple[int, str]
-"""Status and code that an answer must have; "" takes any code."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A signed delivery, ready to be posted."""
-
-    webhook_id: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. `code` is the `status` or `error` of the answer; `detail` says why there was none."""
-
-    status: int
-    code: str
-    latency_ms: float
-    webhook_id: str
-    detail: str = ""
-
-    def is_as(self, expected: Expected) -> bool:
-        """Whether this is the answer that the request was to get."""
-        status, code = expected
-        return self.status == status and code in ("", self.code)
 
 
 @functools.cache
@@ -67,11 +32,6 @@ def samples() -> dict[str, dict[str, Any]]:
     """OpenAI's documented example of every known event type."""
     found: dict[str, dict[str, Any]] = json.loads(resources.files("ingest").joinpath("samples.json").read_bytes())
     return found
-
-
-def new_id(prefix: str) -> str:
-    """A fresh id in OpenAI's shape: `evt_…`, `wh_…`."""
-    return f"{prefix}_{secrets.token_hex(16)}"
 
 
 def event_body(event_type: str, data: Mapping[str, Any] | None = None) -> bytes:
@@ -95,53 +55,6 @@ def _with(table: Mapping[str, Any], path: list[str], value: Any) -> dict[str, An
     if not isinstance(inner, Mapping):
         raise ValueError(f"{first!r} is no object, so nothing in it can be set")  # noqa: TRY004 - the user's mistake
     return {**table, first: _with(inner, rest, value)}
-
-
-def signed_request(
-    key: bytes, body: bytes, webhook_id: str = "", *, age_s: int = 0, is_forged: bool = False
-) -> Request:
-    """Sign a body now, or as if `age_s` seconds ago; a forged one is signed with another key.
-
-    Without `webhook_id` it gets a fresh one. A second request with the same one is what a sender's retry looks like.
-    """
-    webhook_id = webhook_id or new_id("wh")
-    timestamp = str(clock.now_s() - age_s)
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "hookbus-ingest send",
-        ID: webhook_id,
-        TIMESTAMP: timestamp,
-        SIGNATURE: sign(key + b"forged" if is_forged else key, webhook_id, timestamp, body),
-    }
-    return Request(webhook_id, headers, body)
-
-
-async def post(session: aiohttp.ClientSession, url: str, request: Request) -> Answer:
-    """Post a request once. Never raises for what the network or the receiver does."""
-    began = time.perf_counter()
-    status, code, detail = NO_ANSWER, "no_answer", ""
-    try:
-        async with session.post(
-            url,
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(POST_TIMEOUT_S),
-        ) as response:
-            status, code = response.status, _code(await response.read())
-    except (aiohttp.ClientError, OSError) as error:
-        # The text of a refused connection lists addresses; the system's own words say it better.
-        number = getattr(error, "errno", None) or 0
-        detail = os.strerror(number) if number > 0 else str(error) or "no answer in time"
-    return Answer(status, code, (time.perf_counter() - began) * 1000, request.webhook_id, detail)
-
-
-def _code(answer: bytes) -> str:
-    try:
-        found = json.loads(answer)
-    except (ValueError, RecursionError):
-        return ""
-    return str(found.get("status") or found.get("error") or "") if isinstance(found, dict) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +106,8 @@ class Tally:
             self._latencies_ms.append(answer.latency_ms)
 
     def percentile_ms(self, share: float) -> float:
-        """Latency that this share of the answers stayed within (nearest rank); 0 when there are none."""
-        ranked = sorted(self._latencies_ms)
-        return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else 0.0
+        """Latency that this share of the answers stayed within; 0 when there are none."""
+        return percentile(self._latencies_ms, share)
 
 
 async def send(plan: Plan, tally: Tally, show: Callable[[int, Answer, Expected], None]) -> None:

@@ -15,44 +15,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ingest import send
-from ingest.send import Answer, Expected, Plan, Tally
-from ingest.settings import IngestSettings
+from ingest.send import Plan, Tally
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
-from shared.secret import Scheme, key_bytes
-from shared.settings import Listen
+from shared.posting import Answer, Expected
 
 MOST_LINES: Final = 20
 """Posts that get a line each; above it a progress bar: a screenful."""
 
 Show = Callable[[int, Answer, Expected], None]
-
-
-def destination(
-    settings: IngestSettings | None, source_name: str = "", url: str = "", secret: str = ""
-) -> tuple[str, bytes]:
-    """URL and signing key: as given, else those of a source (the named one, else the first).
-
-    Without settings both must be given. Raises ValueError.
-    """
-    scheme: Scheme = "openai"
-    if settings is not None:
-        name = source_name or next(iter(settings.sources))
-        if name not in settings.sources:
-            raise ValueError(f"no source {name!r}; there are {', '.join(settings.sources)}")
-        source = settings.sources[name]
-        scheme = source.scheme
-        secret = secret or source.secrets[0]
-        if not url and settings.listen.port == 0:
-            raise ValueError("ingest.listen takes any free port (0), so --url is needed")
-        url = url or f"http://{_reachable(settings.listen)}{source.path}"
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("the URL must begin with http:// or https://")
-    return url, key_bytes(secret, scheme)
-
-
-def _reachable(listen: Listen) -> Listen:
-    """An address to connect to, for one to listen on."""
-    return Listen({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host), listen.port)  # noqa: S104
 
 
 def types_of(text: str) -> list[str]:

@@ -12,13 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from shared.secret import Scheme, digest, key_bytes
+from shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
-
-ID: Final = "webhook-id"
-TIMESTAMP: Final = "webhook-timestamp"
-SIGNATURE: Final = "webhook-signature"
 
 LONGEST_ID: Final = 255
 LONGEST_TIMESTAMP: Final = 20

@@ -13,6 +13,11 @@ from typing import Final, Literal
 
 Scheme = Literal["openai", "standard"]
 
+ID: Final = "webhook-id"
+TIMESTAMP: Final = "webhook-timestamp"
+SIGNATURE: Final = "webhook-signature"
+"""The headers of a delivery."""
+
 PREFIX: Final = "whsec_"
 LEAST_KEY_BYTES: Final = 16
 """Settings refuse shorter keys; the scheme asks for 24 to 64 bytes, some issuers give 16."""

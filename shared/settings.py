@@ -95,16 +95,19 @@ def load(
     environ: Mapping[str, str] = os.environ,
     overrides: Mapping[str, Any] | None = None,
     extend: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    is_partial: bool = False,
 ) -> S:
     """Build the settings of one program.
 
     `section` is its table in the file and the word in its variables. `file` must exist when given; without it
     `hookbus.toml` is read if it is there. `overrides` come from the command line; None means not given. `extend` may
-    complete the raw values before they are checked. Raises ConfigError.
+    complete the raw values before they are checked. `is_partial`: the class has only some of the section's keys, and
+    leaves the others alone. Raises ConfigError.
     """
     problems: list[str] = []
-    raw = _from_file(cls, section, file, problems)
-    raw |= _from_environment(cls, section, environ, problems)
+    raw = _from_file(cls, section, file, problems, is_partial)
+    raw |= _from_environment(cls, section, environ, problems, is_partial)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
     _read_url_file(raw, problems)
     if extend is not None:
@@ -132,7 +135,9 @@ def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
             del raw["redis_url"]
 
 
-def _from_file(cls: type[Common], section: str, file: Path | None, problems: list[str]) -> dict[str, Any]:
+def _from_file(
+    cls: type[Common], section: str, file: Path | None, problems: list[str], is_partial: bool
+) -> dict[str, Any]:
     path = file or Path(DEFAULT_FILE)
     if file is None and not path.exists():
         return {}
@@ -151,15 +156,15 @@ def _from_file(cls: type[Common], section: str, file: Path | None, problems: lis
         problems.append(f"{path}: [{section}] must be a table")
         return {}
     common = set(Common.__struct_fields__)
+    known = {key: value for key, value in own.items() if key in cls.__struct_fields__ and key not in common}
     problems += [f"{key}: unknown key in {path}" for key in table if key not in common]
-    problems += [
-        f"{section}.{key}: unknown key in {path}" for key in own if key not in cls.__struct_fields__ or key in common
-    ]
-    return table | own
+    if not is_partial:
+        problems += [f"{section}.{key}: unknown key in {path}" for key in own if key not in known]
+    return table | known
 
 
 def _from_environment(
-    cls: type[Common], section: str, environ: Mapping[str, str], problems: list[str]
+    cls: type[Common], section: str, environ: Mapping[str, str], problems: list[str], is_partial: bool
 ) -> dict[str, Any]:
     others = tuple(f"HOOKBUS_{name.upper()}_" for name in SECTIONS if name != section)
     prefix = f"HOOKBUS_{section.upper()}_"
@@ -172,7 +177,7 @@ def _from_environment(
         key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()
         if key in cls.__struct_fields__ and (key not in common) == own:
             found[key] = _text_value(text)
-        else:
+        elif not (own and is_partial):
             problems.append(f"{variable}: unknown variable")
     return found
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from deploy.local.demo_plan import Figures
 from deploy.local.processes import Child
 from deploy.local.terminal import pretty
-from ingest.send import Answer
+from shared.posting import Answer
 
 INDENT: Final = "    "
 LOG_LINES: Final = 15

@@ -13,7 +13,8 @@ from deploy.local.demo_ledger import Ledger
 from deploy.local.demo_plan import GROUPS
 from deploy.local.demo_screen import Screen
 from deploy.local.processes import ending
-from ingest.send import Answer, Expected, event_body, post, signed_request
+from ingest.send import event_body
+from shared.posting import Answer, Expected, post, signed_request
 from shared.secret import key_bytes
 
 STEP_TIMEOUT_S: Final = 30.0

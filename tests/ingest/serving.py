@@ -14,11 +14,12 @@ import aiohttp
 from structlog.testing import capture_logs
 
 from ingest import app, send
-from ingest.settings import IngestSettings, Source
-from shared import keys
+from ingest.settings import IngestSettings
+from shared import keys, posting
 from shared.command import Stopping
 from shared.secret import Secret, key_bytes
 from shared.settings import Listen
+from shared.sources import Source
 from tests.wait import until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -49,7 +50,7 @@ async def entries(client, event_type="response.completed"):
     return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in found]
 
 
-def head(request: send.Request, *lines: str, path: str = PATH) -> bytes:
+def head(request: posting.Request, *lines: str, path: str = PATH) -> bytes:
     """The request line and headers of a delivery, without a length."""
     named = [f"{name}: {value}" for name, value in request.headers.items()]
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *named, *lines, "", ""]).encode()
@@ -76,7 +77,7 @@ class Ingest:
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [entry for entry in self.logs if entry["event"] == event]
 
-    async def ask(self, request: send.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
+    async def ask(self, request: posting.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
         """Post a request, with headers changed; ("-" leaves one out). Status and JSON come back."""
         changed = request.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in changed.items() if value != "-"}
@@ -125,9 +126,9 @@ async def serving(redis_url: str, until_logged: str = "redis_fit", **options: An
     assert not bad, bad
 
 
-def signed(event_type: str = "response.completed", **data: Any) -> send.Request:
+def signed(event_type: str = "response.completed", **data: Any) -> posting.Request:
     """A fresh signed event."""
-    return send.signed_request(KEY, send.event_body(event_type, data))
+    return posting.signed_request(KEY, send.event_body(event_type, data))
 
 
 async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[int, str, str]:

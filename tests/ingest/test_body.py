@@ -5,18 +5,20 @@ import contextlib
 import os
 import signal
 
-from ingest import send
+from shared import posting
 from tests.ingest.serving import KEY, Ingest, hang_up, head, serving
 from tests.wait import until
 
 SMALL = {"max_body_bytes": 10_000, "max_inflight_bytes": 40_000}
 
 
-def sized(size: int) -> send.Request:
-    return send.signed_request(KEY, b" " * size)
+def sized(size: int) -> posting.Request:
+    return posting.signed_request(KEY, b" " * size)
 
 
-async def begun(ingest: Ingest, request: send.Request, size: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def begun(
+    ingest: Ingest, request: posting.Request, size: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A request of which `size` bytes of the body are sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.write(head(request, f"Content-Length: {len(request.body)}"))

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from ingest import check
-from ingest.settings import Source
 from shared import keys
 from shared.secret import Secret
+from shared.sources import Source
 from tests.ingest.serving import PATH, SECRET, command, settings
 
 

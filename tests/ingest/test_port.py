@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 
-from ingest import send
+from shared import posting
 from shared.secret import key_bytes
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port
@@ -34,7 +34,7 @@ class Load:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             for _ in range(uses):
-                requests = [send.signed_request(KEY, BODY) for _ in range(depth)]
+                requests = [posting.signed_request(KEY, BODY) for _ in range(depth)]
                 writer.write(b"".join(head(one, f"Content-Length: {len(BODY)}") + BODY for one in requests))
                 for request in requests:
                     answer = await reader.readuntil(b"}")

@@ -5,17 +5,16 @@ import json
 
 import pytest
 
-from ingest import send
-from ingest.settings import Source
-from shared import keys
+from shared import keys, posting
 from shared.secret import Secret
+from shared.sources import Source
 from tests.ingest.serving import KEY, PATH, SECRET, SHARD, Ingest, entries, hang_up, head, serving, signed
 from tests.wait import until
 
 
 async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Ingest, client):
     body = b'{"type" :  "response.completed",\n "id":"evt_\\u00e9", "x": 1.10}'
-    request = send.signed_request(KEY, body)
+    request = posting.signed_request(KEY, body)
     assert await ingest.ask(request) == (200, {"status": "accepted"})
     (entry,) = await entries(client)
     assert int(entry.pop(b"at")) > 0
@@ -25,7 +24,7 @@ async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Inges
 async def test_g1_a_duplicate_gets_200_and_is_not_stored_again(ingest: Ingest, client):
     request = signed()
     assert await ingest.ask(request) == (200, {"status": "accepted"})
-    later = send.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
+    later = posting.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
     assert await ingest.ask(request) == await ingest.ask(later) == (200, {"status": "duplicate"})
     assert len(await entries(client)) == 1
 
@@ -57,14 +56,14 @@ async def test_400_malformed_header(ingest: Ingest, name, value):
 
 
 async def test_400_timestamp_stale_and_timestamp_future(ingest: Ingest, client):
-    old, early = (send.signed_request(KEY, b"{}", age_s=age_s) for age_s in (310, -310))
+    old, early = (posting.signed_request(KEY, b"{}", age_s=age_s) for age_s in (310, -310))
     assert await ingest.ask(old) == (400, {"error": "timestamp_stale"})
     assert await ingest.ask(early) == (400, {"error": "timestamp_future"})
     assert await client.execute_command("KEYS", "*stream*") == []
 
 
 async def test_401_signature_mismatch(ingest: Ingest, client):
-    forged = send.signed_request(KEY, b"{}", is_forged=True)
+    forged = posting.signed_request(KEY, b"{}", is_forged=True)
     assert await ingest.ask(forged) == (401, {"error": "signature_mismatch"})
     assert await ingest.ask(signed(), webhook_id="wh_other") == (401, {"error": "signature_mismatch"})
     assert await ingest.ask(signed(), webhook_signature="v1,short v2,x") == (401, {"error": "signature_mismatch"})
@@ -117,7 +116,7 @@ async def test_413_body_too_large_is_noticed_while_a_chunked_body_comes(redis_ur
 
 async def test_a_body_of_exactly_the_limit_is_taken(redis_url):
     async with serving(redis_url, max_body_bytes=1024) as ingest:
-        fits, does_not = (send.signed_request(KEY, b" " * size) for size in (1024, 1025))
+        fits, does_not = (posting.signed_request(KEY, b" " * size) for size in (1024, 1025))
         assert await ingest.ask(fits) == (200, {"status": "accepted"})
         assert await ingest.ask(does_not) == (413, {"error": "body_too_large"})
 
@@ -228,7 +227,7 @@ async def test_an_unknown_type_is_stored_under_its_own_type(ingest: Ingest, clie
     ],
 )
 async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest: Ingest, client, body):
-    assert await ingest.ask(send.signed_request(KEY, body)) == (200, {"status": "accepted"})
+    assert await ingest.ask(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
     assert [entry[b"body"] for entry in await entries(client, keys.UNTYPED)] == [body]
 
 

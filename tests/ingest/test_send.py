@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 
 from ingest import send, send_command
-from ingest.settings import Source
 from ingest.signature import SignatureError, Verifier
-from shared import clock, decoding
+from shared import clock, decoding, posting
 from shared.events import BY_TYPE, UnknownEvent
-from shared.secret import Secret
-from shared.settings import Listen
-from tests.ingest.serving import ANY_PORT, KEY, PATH, SECRET, command, serving, settings
+from tests.ingest.serving import KEY, PATH, SECRET, command, serving
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 OTHER = "whsec_" + "QUJD" * 8
@@ -24,7 +21,7 @@ def plan(url="http://127.0.0.1:1/", **options) -> send.Plan:
     return send.Plan(url, KEY, lambda _: send.event_body("response.completed"), **options)
 
 
-async def tallied(a_plan: send.Plan) -> tuple[send.Tally, list[send.Answer]]:
+async def tallied(a_plan: send.Plan) -> tuple[send.Tally, list[posting.Answer]]:
     tally, answers = send.Tally(), []
     await send.send(a_plan, tally, lambda number, answer, expected: answers.append(answer))
     return tally, answers
@@ -75,7 +72,7 @@ def test_a_field_inside_something_that_is_no_object_is_refused():
 def test_a_signed_request_verifies_and_a_stale_or_forged_one_does_not():
     verifier = Verifier([SECRET])
     now = clock.now_s()
-    good = send.signed_request(KEY, b"x")
+    good = posting.signed_request(KEY, b"x")
     assert verifier.verify(good.headers, good.body, now) == 0
     assert good.headers["webhook-id"] == good.webhook_id
     assert good.webhook_id.startswith("wh_")
@@ -83,7 +80,7 @@ def test_a_signed_request_verifies_and_a_stale_or_forged_one_does_not():
         "timestamp_stale": {"age_s": send.STALE_S},
         "signature_mismatch": {"is_forged": True},
     }.items():
-        bad = send.signed_request(KEY, b"x", **options)
+        bad = posting.signed_request(KEY, b"x", **options)
         with pytest.raises(SignatureError, match=code):
             verifier.verify(bad.headers, bad.body, now)
 
@@ -96,32 +93,6 @@ def test_patterns_stand_for_known_types_only():
     assert send_command.types_of("new.thing") == ["new.thing"]
     with pytest.raises(ValueError, match="no known type fits"):
         send_command.types_of("nothing.*")
-
-
-def test_the_destination_is_the_first_source_unless_another_is_named():
-    sources = {
-        "a": Source(path="/a", secrets=(Secret(SECRET), Secret(OTHER))),
-        "b": Source(path="/b", secrets=(Secret("QUJD" * 8),), scheme="standard"),
-    }
-    configured = settings("redis://x", sources=sources, listen=Listen("0.0.0.0", 8080))
-    assert send_command.destination(configured) == ("http://127.0.0.1:8080/a", KEY)
-    assert send_command.destination(configured, "b") == ("http://127.0.0.1:8080/b", b"ABC" * 8)
-    assert send_command.destination(configured, "b", "https://x/y") == ("https://x/y", b"ABC" * 8)
-    assert send_command.destination(None, url="http://x/", secret=SECRET) == ("http://x/", KEY)
-    with pytest.raises(ValueError, match="no source 'c'; there are a, b"):
-        send_command.destination(configured, "c")
-    with pytest.raises(ValueError, match="http://"):
-        send_command.destination(configured, "a", "ftp://x")
-    with pytest.raises(ValueError, match="--url"):
-        send_command.destination(settings("redis://x", listen=ANY_PORT))
-    with pytest.raises(ValueError, match="base64") as caught:
-        send_command.destination(configured, "a", secret="whsec_%%%hunter2")
-    assert "hunter2" not in str(caught.value)
-
-
-def test_an_ipv6_address_to_listen_on_becomes_one_to_connect_to():
-    configured = settings("redis://x", listen=Listen("::", 8080))
-    assert send_command.destination(configured)[0] == f"http://[::1]:8080{PATH}"
 
 
 @pytest.mark.parametrize(
@@ -171,14 +142,6 @@ async def test_a_receiver_that_goes_away_is_counted_as_no_answer(redis_url):
     assert tally.counts == {(200, "accepted"): 1, (0, "no_answer"): 3}
     assert tally.unexpected == 3
     assert not tally.is_hopeless
-
-
-def test_percentiles_are_of_the_nearest_rank():
-    tally = send.Tally()
-    assert tally.percentile_ms(0.5) == 0
-    for latency_ms in range(100, 0, -1):
-        tally.add(send.Answer(200, "accepted", latency_ms, "wh"), (200, ""))
-    assert [tally.percentile_ms(share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
 
 
 async def test_the_command_prints_a_line_a_post_and_the_sum(ingest):

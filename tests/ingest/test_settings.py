@@ -3,7 +3,6 @@ import json
 import pytest
 
 from ingest.settings import IngestSettings, load_settings
-from ingest.signature import SignatureError
 from shared.settings import ConfigError, Listen
 
 SECRET = "whsec_" + "QUJD" * 8
@@ -154,8 +153,3 @@ def test_secrets_and_passwords_never_show(tmp_path):
     assert SECRET not in repr(found)
     assert "hunter2" not in repr(found)
     assert found.redis_url == "redis://:hunter2@h:1/0"
-
-
-def test_a_source_makes_its_verifier(tmp_path):
-    with pytest.raises(SignatureError):
-        load(tmp_path, source()).sources["a"].verifier(300).verify({}, b"", 0)

@@ -1,0 +1,143 @@
+"""The senders that ingest receives from, and where it listens: what whoever signs and posts has to know too.
+
+Read from ingest's own settings by whichever program asks, so that a secret stands in one place.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+import msgspec
+
+from shared import keys
+from shared.secret import FILE, LEAST_KEY_BYTES, Scheme, Secret, key_bytes, read_file
+from shared.settings import Common, ConfigError, Listen, load
+
+SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
+"""Alone a complete configuration: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""
+
+DEFAULT_LISTEN: Final = Listen("127.0.0.1", 8080)
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sender: the path that it posts to and the secrets that it may sign with, several during a rotation."""
+
+    path: str
+    secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
+    scheme: Scheme = "openai"
+
+
+class Endpoints(Common, frozen=True, kw_only=True):
+    """Part of ingest's settings: where it listens, and for whom."""
+
+    listen: Listen = DEFAULT_LISTEN
+    sources: dict[str, Source] = {}  # noqa: RUF012 - msgspec copies it
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        paths: dict[str, str] = {}
+        for name, source in self.sources.items():
+            found += _source_problems(name, source)
+            if source.path in paths:
+                found.append(f"ingest.sources.{name}.path: {source.path} is taken by {paths[source.path]}")
+            paths.setdefault(source.path, name)
+        return found
+
+    def required(self) -> Self:
+        """These, if there is anybody to receive from. Raises ConfigError."""
+        if not self.sources:
+            raise ConfigError([f"ingest.sources: none; set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"])
+        return self
+
+
+def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -> Endpoints:
+    """This part alone, whatever else ingest is told. Raises ConfigError with every problem found."""
+    return load(Endpoints, "ingest", file, environ, extend=lambda raw: complete(raw, environ), is_partial=True)
+
+
+def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Add the source that a variable alone configures, and what lies in files. Raises ConfigError."""
+    if environ.get(SECRET_VARIABLE, "").strip():
+        sources = raw.get("sources", {})
+        openai = sources.get("openai", {}) if isinstance(sources, dict) else None
+        if isinstance(openai, dict):  # anything else is reported by the conversion
+            openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
+            raw["sources"] = sources | {"openai": openai}
+    _read_secret_files(raw)
+
+
+def _source_problems(name: str, source: Source) -> list[str]:
+    where = f"ingest.sources.{name}"
+    found = []
+    if not keys.is_name(name):
+        found.append(f"{where}: a source name is 1 to 128 of A-Z a-z 0-9 _ . -")
+    if not source.path.startswith("/") or not source.path.isascii() or set(source.path) & set(" ?#%"):
+        found.append(f"{where}.path: must begin with '/' and hold no space, '?', '#' or '%'")
+    for i, secret in enumerate(source.secrets):
+        try:
+            size = len(key_bytes(secret, source.scheme))
+        except ValueError as error:
+            found.append(f"{where}.secrets[{i}]: {error}")
+        else:
+            if size < LEAST_KEY_BYTES:
+                found.append(f"{where}.secrets[{i}]: a key of {size} bytes; at least {LEAST_KEY_BYTES} are needed")
+    return found
+
+
+def _read_secret_files(raw: dict[str, Any]) -> None:
+    """Replace each `file:PATH` among the secrets with the lines of that file."""
+    sources = raw.get("sources")
+    if not isinstance(sources, dict):
+        return
+    problems: list[str] = []
+    raw["sources"] = {
+        name: source | {"secrets": _secret_lines(name, source["secrets"], problems)}
+        if isinstance(source, dict) and isinstance(source.get("secrets"), list)
+        else source
+        for name, source in sources.items()
+    }
+    if problems:
+        raise ConfigError(problems)
+
+
+def _secret_lines(name: str, secrets: list[Any], problems: list[str]) -> list[Any]:
+    lines: list[Any] = []
+    for i, secret in enumerate(secrets):
+        if not isinstance(secret, str) or not secret.startswith(FILE):
+            lines.append(secret)
+            continue
+        try:
+            lines += read_file(secret)
+        except ValueError as error:
+            problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
+            lines.append(secret)
+    return lines
+
+
+def destination(
+    endpoints: Endpoints | None, source_name: str = "", url: str = "", secret: str = ""
+) -> tuple[str, bytes]:
+    """URL and signing key: as given, else those of a source (the named one, else the first).
+
+    Without endpoints both must be given. Raises ValueError.
+    """
+    scheme: Scheme = "openai"
+    if endpoints is not None:
+        name = source_name or next(iter(endpoints.sources))
+        if name not in endpoints.sources:
+            raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
+        source = endpoints.sources[name]
+        scheme = source.scheme
+        secret = secret or source.secrets[0]
+        if not url and endpoints.listen.port == 0:
+            raise ValueError("ingest.listen takes any free port (0), so --url is needed")
+        url = url or f"http://{_reachable(endpoints.listen)}{source.path}"
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("the URL must begin with http:// or https://")
+    return url, key_bytes(secret, scheme)
+
+
+def _reachable(listen: Listen) -> Listen:
+    """An address to connect to, for one to listen on."""
+    return Listen({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host), listen.port)  # noqa: S104
