@@ -37,6 +37,7 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
     clients = [_writer(settings, fitness, shard) for shard in range(settings.shards)]
     queues = [_queue(settings, fitness, shard, client) for shard, client in enumerate(clients)]
     receiver = _receiver(settings, queues)
+    tick = health.LoopTick(asyncio.get_running_loop())
     if settings.unsafe_redis:
         logger.warning("unsafe_redis", effect="200s are given even if Redis may forget. Never use this in production")
     try:
@@ -50,6 +51,7 @@ async def serve(settings: IngestSettings, stopping: Stopping) -> None:
         # The first one says enough, and the command line knows what to do with it.
         raise next(error for error in group.exceptions if isinstance(error, ConfigError)) from None
     finally:
+        tick.stop()
         for client in (probe, *clients):
             await client.aclose()
     logger.info("stopped")

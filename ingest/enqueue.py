@@ -7,6 +7,7 @@ own batch, so a 200 is never given for less. A lost reply leaves open whether th
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 
 from ingest import metrics
 from ingest.fitness import Code, Fault, Fitness, fault_of
+from ingest.measures import Stored
 from shared import scripts
 from shared.connection import FAULTS
 from shared.keys import Keys
@@ -64,6 +66,7 @@ class Queue:
         self._waiting: list[tuple[Received, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._stored = Stored()
 
     async def store(self, event: Received) -> bool:
         """Store an event; True when stored, False when it was before. Raises RefusedError."""
@@ -89,8 +92,10 @@ class Queue:
 
     async def _commit(self, batch: Sequence[tuple[Received, "asyncio.Future[bool]"]]) -> None:
         metrics.BATCH_EVENTS.observe(len(batch))
+        events = [event for event, _ in batch]
+        began = time.perf_counter()
         try:
-            stored = await scripts.run(self._client, self._call([event for event, _ in batch]))
+            stored = await scripts.run(self._client, self._call(events))
         except FAULTS as error:
             fault = fault_of(error)
             self._fitness.doubt(fault)
@@ -102,6 +107,7 @@ class Queue:
             for (_, future), mark in zip(batch, stored, strict=True):
                 if not future.done():
                     future.set_result(mark == ord("1"))
+            self._stored.count(events, stored, time.perf_counter() - began)
 
     def _call(self, events: Sequence[Received]) -> scripts.Call:
         today = events[0].at_ms // DAY_MS

@@ -4,18 +4,32 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-REQUESTS: Final = Counter(
+from shared.tally import Spreads, Sums
+
+REQUESTS: Final = Sums(
     "hookbus_ingest_requests_total",
-    "Requests by source and outcome (the code of the answer).",
-    ["source", "code"],
+    "Requests by source, status and outcome (the code of the answer; duplicate and accepted are the 200s).",
+    ["source", "status", "code"],
 )
-REQUEST_SECONDS: Final = Histogram(
-    "hookbus_ingest_request_seconds",
-    "From the first look at a request to its answer, stored ones only.",
+ACK_SECONDS: Final = Spreads(
+    "hookbus_ingest_ack_seconds",
+    "From the first look at a request to its 200.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+).labels()
+ENQUEUE_SECONDS: Final = Histogram(
+    "hookbus_ingest_enqueue_seconds",
+    "How long Redis took for a group commit.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 BATCH_EVENTS: Final = Histogram(
     "hookbus_ingest_batch_events", "Events per group commit.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+STORED_EVENTS: Final = Sums("hookbus_ingest_stored_events_total", "Events stored, duplicates left out.", ["type"])
+STORED_BYTES: Final = Sums("hookbus_ingest_stored_bytes_total", "Bytes of the bodies of stored events.", ["type"])
+LAST_EVENT: Final = Gauge(
+    "hookbus_ingest_last_event_timestamp_seconds",
+    "When this process last received a verified event, new or not; absent before the first.",
+    ["source"],
 )
 WAITING: Final = Gauge("hookbus_ingest_waiting_events", "Events that wait for Redis.")
 INFLIGHT: Final = Gauge(

@@ -15,14 +15,14 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
-from prometheus_client import Counter
 
 from ingest import metrics
 from ingest.body import Bodies
 from ingest.enqueue import Queue, Received, RefusedError
-from ingest.refusal import Refusal, unavailable
+from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.signature import SignatureError, Verifier
 from shared import decoding, keys, log
+from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -51,7 +51,7 @@ class Receiver:
         self._bodies = bodies
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
-        self._counters: dict[tuple[str, str], Counter] = {}
+        self._sums: dict[tuple[str, str], Sum] = {}
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
 
@@ -61,10 +61,10 @@ class Receiver:
 
     def count(self, source: str, code: str) -> None:
         """Count an answer, or what became of a connection without one."""
-        counter = self._counters.get((source, code))
-        if counter is None:  # kept, since looking up labels takes longer than counting
-            counter = self._counters[source, code] = metrics.REQUESTS.labels(source, code)
-        counter.inc()
+        found = self._sums.get((source, code))
+        if found is None:
+            found = self._sums[source, code] = metrics.REQUESTS.labels(source, str(STATUSES[code]), code)
+        found.value += 1
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -78,7 +78,7 @@ class Receiver:
             code = refusal.code
         else:
             response = _answer(200, body)
-            metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
+            metrics.ACK_SECONDS.observe(time.perf_counter() - began)
         self.count(source, code)
         if self.is_leaving:
             response.force_close()

@@ -1,10 +1,25 @@
-"""What is not answered 200: a status, and a code that senders and metrics can rely on."""
+"""What is not answered 200: a status, and a code that senders and metrics can rely on. A code has one status."""
 
 from collections.abc import Mapping
 from typing import Final
 
 RETRY_AFTER_S: Final = 1
 """What a 503 asks for. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
+
+STATUSES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("accepted", "duplicate"), 200),
+    **dict.fromkeys(("missing_header", "malformed_header", "timestamp_stale", "timestamp_future"), 400),
+    **dict.fromkeys(("malformed_request", "disconnected"), 400),
+    "signature_mismatch": 401,
+    "unknown_endpoint": 404,
+    "method_not_allowed": 405,
+    **dict.fromkeys(("body_timeout", "header_timeout"), 408),
+    "body_too_large": 413,
+    "unsupported_encoding": 415,
+    "internal_error": 500,
+    **dict.fromkeys(("queue_unavailable", "overloaded", "draining", "not_durable"), 503),
+}
+"""For counting, where only the code is at hand."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours

@@ -11,6 +11,7 @@ from typing import Final
 import prometheus_client
 from aiohttp import web
 
+from shared import metrics
 from shared.http_server import Limits, Server
 from shared.settings import ConfigError, Listen
 
@@ -63,7 +64,7 @@ def _answers(readiness: Callable[[], str]) -> Callable[[web.BaseRequest], Awaita
 class LoopTick:
     """Notes when the event loop last turned, for liveness threads and readiness.
 
-    One timer every half second; a loop blocked by CPU work stops ticking, and `age_s` grows.
+    One timer every half second, whose lag is measured; a loop blocked by CPU work stops ticking, and `age_s` grows.
     """
 
     INTERVAL_S = 0.5
@@ -74,6 +75,7 @@ class LoopTick:
         self._handle = loop.call_later(self.INTERVAL_S, self._tick)
 
     def _tick(self) -> None:
+        metrics.LOOP_LAG.observe(max(0.0, self.age_s() - self.INTERVAL_S))
         self._last = self._loop.time()
         self._handle = self._loop.call_later(self.INTERVAL_S, self._tick)
 

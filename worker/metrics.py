@@ -1,32 +1,61 @@
-"""What hookbus-worker counts. Labels come from subscriptions and from the documented types, never from events."""
+"""What hookbus-worker counts: what this process did. Figures about the whole bus are the exporter's (`bus_metrics`).
+
+Labels come from subscriptions and from the documented types, never from events.
+"""
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
-DELIVERIES: Final = Counter(
-    "hookbus_worker_deliveries_total", "Settled deliveries by outcome.", ["group", "pattern", "outcome"]
+from shared.tally import Spreads, Sums
+
+DELIVERIES: Final = Sums(
+    "hookbus_worker_deliveries_total",
+    "Attempts by outcome: handled, parked (another attempt follows), dead_letter.",
+    ["group", "type", "outcome"],
 )
-HANDLER_SECONDS: Final = Histogram(
+DEAD_LETTERS: Final = Counter(
+    "hookbus_worker_dead_letters_total", "Deliveries that became dead letters.", ["group", "type", "reason"]
+)
+HANDLER_SECONDS: Final = Spreads(
     "hookbus_worker_handler_seconds",
     "Duration of attempts.",
-    ["group", "pattern"],
+    ["group", "type"],
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
+ATTEMPTS: Final = Spreads(
+    "hookbus_worker_attempts",
+    "How many attempts deliveries took until they were handled or dead.",
+    ["group", "type"],
+    buckets=(1, 2, 3, 5, 10, 20),
+)
+TAKEOVERS: Final = Sums(
+    "hookbus_worker_takeovers_total",
+    "Deliveries taken over from consumers that died or stopped.",
+    ["group", "type"],
+)
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
-TAKEOVERS: Final = Counter("hookbus_worker_takeovers_total", "Deliveries taken over from the dead.", ["group"])
+OVERDUE: Final = Gauge(
+    "hookbus_worker_overdue_threads",
+    "Threads of plain `def` handlers that run on after their timeout, each in one of the places.",
+    ["group", "pattern"],
+)
+READ_AGE: Final = Gauge(
+    "hookbus_worker_last_read_age_seconds",
+    "How long the longest read has been out; reads return within two seconds, and none is out while no slot is free.",
+)
+UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
 LOSSES: Final = Counter("hookbus_worker_data_loss_total", "Streams or groups found gone and made anew.", ["group"])
 TRIMMED: Final = Counter(
     "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
+)
+DROPPED: Final = Counter(
+    "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
 )
 ABANDONED: Final = Gauge(
     "hookbus_worker_abandoned_group_events",
     "Unhandled events of groups that nobody works for (names from Redis, at most 100).",
     ["group"],
 )
-DROPPED: Final = Counter(
-    "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
-)
-UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
 PAUSED: Final = Gauge("hookbus_worker_paused_patterns", "Patterns of types that an operator paused.", ["group"])
 BREAKER_OPEN: Final = Gauge("hookbus_worker_breaker_open", "1 while a breaker is open.", ["group", "pattern"])

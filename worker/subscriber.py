@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.keys import Keys
-from worker import metrics
 from worker.delivery import Held
-from worker.outcome import Ack, Bury, Outcome, Park, failed, foreign
+from worker.measures import Measures
+from worker.outcome import Outcome, failed, foreign
 from worker.process import Caller, process
 from worker.routes import Route
 from worker.settle import Settler
@@ -43,10 +43,7 @@ class Subscriber:
         self._settler = settler
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
-        labels = (route.group, route.pattern)
-        self._running = metrics.RUNNING.labels(*labels)
-        self._seconds = metrics.HANDLER_SECONDS.labels(*labels)
-        self._settled = {kind: metrics.DELIVERIES.labels(*labels, kind.__name__.lower()) for kind in (Ack, Park, Bury)}
+        self.measures = Measures(route.group, route.pattern)
 
     def begin(self, held: Held) -> None:
         """Run a delivery in a task of its own."""
@@ -57,21 +54,19 @@ class Subscriber:
 
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
-        self._settled[type(outcome)].inc()
+        self.measures.settled(held.delivery.type, outcome, held.delivery.attempt)
         self._observe(outcome, held.delivery.type)
         self._settler.settle(held, outcome, self.slots, self._keys, duration_s)
 
     async def attempt(self, held: Held) -> None:
         """Run one attempt and settle it; the caller has taken a slot for it. Cancelled, it stays pending."""
         began = time.perf_counter()
-        self._running.inc()
         try:
             outcome = await self._outcome(held)
         finally:
-            self._running.dec()
             self.slots.leave()
         duration_s = time.perf_counter() - began
-        self._seconds.observe(duration_s)
+        self.measures.of(held.delivery.type).seconds.observe(duration_s)
         self.settle(held, outcome, duration_s)
 
     async def _outcome(self, held: Held) -> Outcome:

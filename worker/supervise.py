@@ -20,6 +20,7 @@ from shared.keys import Keys
 from worker.abandoned import AbandonedGroups
 from worker.circuit import Circuit
 from worker.dead_retention import DeadRetention
+from worker.gauges import expose
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
 from worker.pause import pause
@@ -84,6 +85,7 @@ class Worker:
         names = [group.name for group in groups]
         self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
+        expose((s for member in self._members.values() for s in member.subscribers), self._readers)
         self._is_reading = False
         self._log = log.get("worker")
 

@@ -23,7 +23,7 @@ from shared.connection import FAULTS
 from shared.decoding import UNDECODABLE
 from shared.events import BY_TYPE
 from shared.keys import Keys
-from worker import metrics, outcome
+from worker import outcome
 from worker.delivery import Held, member_prefix
 from worker.groups import Membership
 from worker.liveness import Liveness, read_registration
@@ -107,7 +107,9 @@ class Takeover:
                 count = min(subscriber.slots.free(subscriber.overdue()), MOST_AT_ONCE)
                 if count <= 0 or self._stopping.is_set():
                     break
-                for held in await self._take(dead, stream, event_type, is_own, count):
+                taken = await self._take(dead, stream, event_type, is_own, count)
+                subscriber.measures.of(event_type).takeovers.value += len(taken)
+                for held in taken:
                     self._begin(held, reader, subscriber)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
@@ -127,7 +129,6 @@ class Takeover:
         )
         taken = await scripts.run(self._client, call)
         if taken:
-            metrics.TAKEOVERS.labels(self._group).inc(len(taken))
             self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
         return [
             hold(

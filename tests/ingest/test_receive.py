@@ -256,8 +256,9 @@ async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
     await ingest.ask(signed("type.minted"))
     async with ingest.session.get(f"{ingest.ops}/metrics") as response:
         text = await response.text()
-    assert 'hookbus_ingest_requests_total{code="accepted",source="openai"}' in text
-    assert 'hookbus_ingest_requests_total{code="unknown_endpoint",source=""}' in text
+    assert 'hookbus_ingest_requests_total{code="accepted",source="openai",status="200"}' in text
+    assert 'hookbus_ingest_requests_total{code="unknown_endpoint",source="",status="404"}' in text
+    assert 'hookbus_ingest_stored_events_total{type="other"}' in text
     assert "minted" not in text
 
 

@@ -5,7 +5,7 @@ import time
 import aiohttp
 import pytest
 
-from shared import health
+from shared import health, metrics
 from shared.settings import ConfigError, Listen
 from tests.wait import until
 
@@ -63,10 +63,12 @@ async def test_a_taken_port_stops_the_start_unless_nobody_chose_it():
 
 async def test_the_tick_grows_old_while_the_loop_is_blocked():
     tick = health.LoopTick(asyncio.get_running_loop())
+    lag_s = metrics.LOOP_LAG.total
     try:
         assert tick.age_s() < 0.5
         time.sleep(0.7)  # noqa: ASYNC251 - this is the blocking that it must notice
         assert tick.age_s() >= 0.7
         await until(lambda: tick.age_s() < 0.5)
+        assert metrics.LOOP_LAG.total - lag_s >= 0.2
     finally:
         tick.stop()

@@ -16,13 +16,13 @@ async def in_hand(client, *names: str):
 
 
 def counted(outcome: str) -> float:
-    labels = {"group": GROUP, "pattern": TYPE, "outcome": outcome}
+    labels = {"group": GROUP, "type": TYPE, "outcome": outcome}
     return prometheus_client.REGISTRY.get_sample_value("hookbus_worker_deliveries_total", labels) or 0
 
 
 async def test_a_delivery_runs_is_settled_and_counted(client, redis_url):
     (held,) = await in_hand(client, "wh_1")
-    before = counted("ack")
+    before = counted("handled")
     handler = Handler(is_open=True)
     async with lane(redis_url, client, handler.route()) as made:
         made.subscriber.begin(held)
@@ -30,7 +30,7 @@ async def test_a_delivery_runs_is_settled_and_counted(client, redis_url):
         await until(lambda: _is_settled(client))
         assert handler.done == ["wh_1"]
         assert made.slots.running == 0
-    assert counted("ack") == before + 1
+    assert counted("handled") == before + 1
 
 
 async def _is_settled(client) -> bool:

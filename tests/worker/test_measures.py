@@ -1,0 +1,62 @@
+from uuid import uuid4
+
+import prometheus_client
+import pytest
+
+from shared.events import BY_TYPE
+from shared.metrics import OTHER
+from worker import outcome
+from worker.measures import Measures
+from worker.outcome import Ack, Park, Reject
+from worker.retry import Retry
+
+TYPE = "response.completed"
+
+
+@pytest.fixture
+def group() -> str:
+    """A name that nobody has counted under."""
+    return f"group-{uuid4()}"
+
+
+def sample(name: str, **labels: str) -> float | None:
+    return prometheus_client.REGISTRY.get_sample_value(f"hookbus_worker_{name}", labels)
+
+
+def series(group: str) -> set[str]:
+    """The type labels of a group."""
+    families = prometheus_client.REGISTRY.collect()
+    samples = (sample for family in families for sample in family.samples)
+    return {sample.labels["type"] for sample in samples if sample.labels.get("group") == group}
+
+
+def test_outcomes_are_counted_and_attempts_only_when_there_will_be_no_more(group):
+    measures = Measures(group, TYPE)
+    measures.settled(TYPE, Park(1.0, outcome.describe(ValueError())), 1)
+    measures.settled(TYPE, Ack(), 2)
+    measures.settled(TYPE, outcome.failed(Reject("no"), 3, Retry()), 3)
+    told = [sample("deliveries_total", group=group, type=TYPE, outcome=n) for n in ("handled", "parked", "dead_letter")]
+    assert told == [1, 1, 1]
+    assert sample("attempts_sum", group=group, type=TYPE) == 5
+    assert sample("attempts_count", group=group, type=TYPE) == 2
+    assert sample("dead_letters_total", group=group, type=TYPE, reason="rejected") == 1
+
+
+def test_types_that_nobody_documented_or_configured_share_one_label(group):
+    measures = Measures(group, "mine.own")
+    for name in ("mine.own", TYPE, *(f"minted.{i}" for i in range(1000))):
+        measures.settled(name, Ack(), 1)
+    assert series(group) == {"mine.own", TYPE, OTHER}
+    assert sample("deliveries_total", group=group, type=OTHER, outcome="handled") == 1000
+    assert len(measures._counts) <= len(BY_TYPE) + 3
+
+
+def test_a_type_has_no_series_before_it_comes(group):
+    Measures(group, "*")
+    assert series(group) == set()
+
+
+def test_the_shards_of_a_subscription_add_up(group):
+    for _ in range(2):
+        Measures(group, TYPE).of(TYPE).takeovers.value += 2
+    assert sample("takeovers_total", group=group, type=TYPE) == 4
