@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test chaos soak lint format lock clean
+.PHONY: help demo up test chaos soak bench lint format lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n r
 
 soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+bench: .venv/ready-dev ## ratios beside peers and the limit; QUICK=1 the starred ones, ONLY=key
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: .venv/ready-dev ## ruff, mypy strict, layers
 	@$(BIN)/ruff check .

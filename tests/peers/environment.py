@@ -24,6 +24,10 @@ PINNED: Final[dict[str, tuple[str, ...]]] = {
     "celery": ("celery==5.7.0", "kombu==5.7.0", "redis[hiredis]==6.4.0"),
     "docket": ("pydocket==0.27.0", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
     "dramatiq": ("dramatiq==2.2.1", "redis[hiredis]==7.4.1"),
+    "fastapi": (
+        *("fastapi==0.165.0", "uvicorn==0.54.0", "httptools==0.9.0"),
+        *("standardwebhooks==1.1.0", "redis[hiredis]==8.1.0", "uvloop==0.23.0"),
+    ),
     "faststream": ("faststream[redis,cli]==0.7.8", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
     "saq": ("saq==0.26.4", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
     "streaq": ("streaq==7.2.0", "uvloop==0.22.1"),

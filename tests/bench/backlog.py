@@ -1,0 +1,79 @@
+"""Events that wait, stored as ingest stores them, and the rate at which a worker takes them.
+
+A group reads its backlog again each round, from the start: its place on the stream is set back, the entries stay.
+"""
+
+import asyncio
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from deploy.local.valkey import Valkey
+from ingest.enqueue import Queue, Received
+from ingest.fitness import Fitness
+from shared.clock import now_ms
+from shared.connection import connect
+from shared.keys import Keys
+from tests.bench import requests
+from tests.bench.stage import Stage
+
+GROUP: Final = "bench"
+MEASURED_S: Final = 300.0
+"""Longest wait for a worker that has a backlog."""
+DAYS: Final = 5
+BATCH: Final = 256
+"""What ingest's defaults make of `dedupe_window_h` and `batch_size`."""
+KEYS: Final = Keys(0)
+STREAM: Final = KEYS.stream(requests.EVENT_TYPE)
+
+
+async def store(server: Valkey, events: int) -> None:
+    """Store so many events in an empty server, by ingest's own queue."""
+    client = connect(server.url, "bench", connections=1)
+    fitness = Fitness("memory", 1, False)
+    await fitness.greet(client.execute_command)  # claims the layout, as a program's start does
+    fitness.fault = None
+    queue = Queue(client, 0, fitness, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
+    running = asyncio.create_task(queue.run())
+    body = requests.body()
+    for first in range(0, events, BATCH):
+        count = min(BATCH, events - first)
+        await asyncio.gather(*(queue.store(received(body)) for _ in range(count)))
+    running.cancel()
+    await client.aclose()
+
+
+def received(body: bytes, event_type: str = requests.EVENT_TYPE) -> Received:
+    """An event as ingest hands it on."""
+    return Received(event_type, requests.webhook_id(), "openai", now_ms(), body)
+
+
+async def rewind(server: Valkey, group: str) -> None:
+    """Let a group read all of the stream again, if there is such a group."""
+    client = connect(server.url, "bench", connections=1)
+    try:
+        await client.execute_command("XGROUP", "SETID", STREAM, group, "0")
+    except ResponseError as error:
+        if "NOGROUP" not in str(error):
+            raise
+    finally:
+        await client.aclose()
+
+
+async def worker_rate(stage: Stage, server: Valkey, events: int, group: str = GROUP) -> float:
+    """Events a second that one hookbus-worker handles, from the first to the last of `events`."""
+    await rewind(server, group)
+    worker = await stage.worker(
+        server, "tests.bench.handlers:app", BENCH_GROUP=group, BENCH_EVENTS=str(events)
+    )  # fmt: skip
+    measured = await worker.until_logged("measured", MEASURED_S)
+    await stage.end(worker)
+    return float(events / measured["seconds"])
+
+
+async def loop_rate(stage: Stage, server: Valkey, events: int) -> float:
+    """The same for the bare loop."""
+    loop = await stage.script(server, "tests.bench.sides.bare_loop", server.url, str(events), ready="measured")
+    [measured] = loop.logged("measured")
+    await stage.end(loop)
+    return float(events / measured["seconds"])

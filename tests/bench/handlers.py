@@ -1,0 +1,16 @@
+"""What the measured worker runs: an async handler that takes the typed struct and does nothing but be counted."""
+
+import os
+
+from shared.events import ResponseCompleted
+from tests.bench.peers.meter import Meter
+from worker import App
+
+app = App(os.environ["BENCH_GROUP"])
+meter = Meter(int(os.environ["BENCH_EVENTS"]))
+
+
+@app.on("response.completed")
+async def handle(event: ResponseCompleted) -> None:
+    """Nothing to do."""
+    meter.count()

@@ -1,0 +1,108 @@
+"""Load on a port: `wrk`, or the bundled generator where there is no `wrk`.
+
+Requests are signed before the clock starts, and no more are sent than were signed: a repeated one would be answered
+as a duplicate, which costs less.
+"""
+
+import asyncio
+import functools
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench import requests
+from tests.bench.figures import Series
+from tests.bench.stage import Stage
+from tests.programs import ROOT
+
+CONNECTIONS: Final = 64
+WARM_UP_S: Final = 1.0
+FULL_S: Final = 5.0
+QUICK_S: Final = 2.0
+"""Of load on each side of a round. Whole seconds, since wrk knows no others."""
+MARGIN: Final = 1.5
+"""How many more requests are signed than the warm-up's rate asks for."""
+LEAST_RATE: Final = 40_000.0
+"""What they are enough for at least: the warm-up may have had a bad second."""
+LUA: Final = Path(__file__).parent / "wrk.lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a generator counted."""
+
+    requests: int
+    seconds: float
+    failed: int
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+@functools.cache
+def generator() -> str:
+    """What makes the load: the path of wrk, or "" for the bundled generator, with a warning."""
+    found = shutil.which("wrk") or ""
+    if not found:
+        print("no wrk here (Debian: apt-get install wrk): the bundled generator is slower", file=sys.stderr)
+    return found
+
+
+def sign(folder: Path, count: int) -> tuple[Path, int]:
+    """A file of so many fresh requests, and the bytes of each."""
+    file = folder / "requests"
+    return file, requests.write(file, count)
+
+
+async def warm_up(folder: Path, port: int) -> float:
+    """The rate of a first second, whose requests may repeat."""
+    return (await _run(_command(port, *sign(folder, 20_000), WARM_UP_S))).rate
+
+
+async def rate(file: Path, size: int, port: int, seconds: float) -> float:
+    """Requests a second that were answered 200. Raises RuntimeError when one was not, or the requests ran out."""
+    load = await _run(_command(port, file, size, seconds))
+    if load.failed:
+        raise RuntimeError(f"{load.failed} of {load.requests} requests failed")
+    signed = file.stat().st_size // size
+    if load.requests > signed:
+        raise RuntimeError(f"{load.requests} requests were sent, {signed} were signed")
+    return load.rate
+
+
+def _command(port: int, file: Path, size: int, seconds: float) -> Sequence[str]:
+    url, rest = f"http://127.0.0.1:{port}{requests.PATH}", (str(file), str(size))
+    if wrk := generator():
+        # wrk takes whole seconds only.
+        return (wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(LUA), url, "--", *rest)
+    return (sys.executable, "-m", "tests.bench.generator", str(port), *rest, str(seconds))
+
+
+async def _run(command: Sequence[str]) -> Load:
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed: {output.decode(errors='replace')}")
+    return Load(**json.loads(output.splitlines()[-1]))
+
+
+async def in_turn(stage: Stage, **ports: int) -> tuple[Series, ...]:
+    """Load each port in turn, with the same fresh requests for all of a round."""
+    seconds = stage.scale(FULL_S, QUICK_S)
+    rates = [await warm_up(stage.folder, port) for port in ports.values()]
+    most = max(LEAST_RATE, MARGIN * max(rates))
+    found: dict[str, list[float]] = {name: [] for name in ports}
+    for number in range(1, stage.rounds + 1):
+        file, size = sign(stage.folder, int(most * seconds))
+        for name, port in ports.items():
+            found[name].append(await rate(file, size, port, seconds))
+        stage.tell(number, {name: figures[-1] for name, figures in found.items()})
+    return tuple(Series(name, tuple(figures)) for name, figures in found.items())

@@ -1,0 +1,112 @@
+"""Sends what was written beforehand at a steady rate, and notes when. An open loop: a slow answer delays nothing.
+
+The time of a message is that at which it should have gone, or went, if that was earlier than its turn.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from tests.wait import until
+
+CONNECTIONS: Final = 64
+LATE_S: Final = 30.0
+"""Longest wait for the last answers."""
+
+
+class Line(asyncio.Protocol):
+    """One connection, with at most one message on its way."""
+
+    def __init__(self, is_done: Callable[["Line"], None], is_whole: Callable[[bytes], bool]) -> None:
+        self._is_done = is_done
+        self._is_whole = is_whole
+        self._answer = b""
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        if self._is_whole(self._answer):
+            self._answer = b""
+            self._is_done(self)
+
+
+class Pacer:
+    """Some connections to one port. `begins` is how every good answer begins; `is_whole` tells its end."""
+
+    def __init__(self, port: int, begins: bytes, is_whole: Callable[[bytes], bool]) -> None:
+        self._port = port
+        self._begins = begins
+        self._is_whole = is_whole
+        self._idle: deque[Line] = deque()
+        self._waiting: deque[bytes] = deque()
+        self._open = 0
+        self.bad: list[bytes] = []
+        """Answers that began otherwise."""
+
+    async def connect(self, connections: int = CONNECTIONS) -> "Pacer":
+        """Open the connections."""
+        loop = asyncio.get_running_loop()
+        for _ in range(connections):
+            _, line = await loop.create_connection(lambda: Line(self._done, self._whole), "127.0.0.1", self._port)
+            self._idle.append(line)
+        return self
+
+    def send(self, message: bytes) -> int:
+        """Send on a free connection, or as soon as one is free; now, in ns of CLOCK_MONOTONIC."""
+        self._open += 1
+        now_ns = time.monotonic_ns()
+        if self._idle:
+            self._idle.popleft().transport.write(message)
+        else:
+            self._waiting.append(message)
+        return now_ns
+
+    async def answered(self) -> None:
+        """Wait for all answers. Raises AssertionError when some stay out, and RuntimeError when one was bad."""
+        await until(lambda: not self._open, LATE_S, "answers to all that was sent")
+        if self.bad:
+            raise RuntimeError(f"{len(self.bad)} bad answers, the first: {self.bad[0]!r}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            self._idle.popleft().transport.abort()
+
+    def _whole(self, answer: bytes) -> bool:
+        if not self._is_whole(answer):
+            return False
+        if not answer.startswith(self._begins):
+            self.bad.append(answer)
+        return True
+
+    def _done(self, line: Line) -> None:
+        self._open -= 1
+        if self._waiting:
+            line.transport.write(self._waiting.popleft())
+        else:
+            self._idle.append(line)
+
+
+async def steadily(sends: Sequence[Callable[[], None]], rate: float) -> None:
+    """Call each at its time, `rate` a second."""
+    began = time.monotonic()
+    for number, send in enumerate(sends):
+        wait_s = began + number / rate - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        send()
+
+
+def http(port: int) -> Pacer:
+    """For POSTs to ingest, whose answers end with a brace and have no other."""
+    return Pacer(port, b"HTTP/1.1 200", lambda answer: answer.endswith(b"}"))
+
+
+def redis(port: int) -> Pacer:
+    """For XADDs, answered with one id each."""
+    return Pacer(port, b"$", lambda answer: answer.count(b"\r\n") == 2)

@@ -1,0 +1,69 @@
+"""What a question is: the keys that it answers, their goals, and a coroutine that measures on a `Stage`.
+
+The modules in `questions/` register theirs with the decorator, one question a file.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tests.bench import questions
+from tests.bench.figures import Answer, Goal
+from tests.bench.stage import Stage
+
+Measure = Callable[[Stage], Awaitable[Sequence[Answer]]]
+
+KEYS: Final = (
+    "ingest_vs_floor",
+    "ingest_vs_fastapi",
+    "ingest_fsync_vs_everysec",
+    "ingest_two_vs_one",
+    "worker_vs_loop",
+    "worker_vs_best_peer",
+    "latency_p50_vs_raw",
+    "latency_p99_vs_raw",
+    "latency_loaded_p99_ms",
+    "backlog_1m_vs_10k",
+    "delayed_1m_overhead",
+    "dlq_page_ms_at_1m",
+    "fanout_10_groups_vs_1",
+    "dedupe_bytes_per_id",
+    "stored_bytes_vs_raw",
+    "decode_vs_sdk",
+    "cpu_us_per_event",
+    "idle_cpu_percent",
+    "start_s",
+)
+"""Every key of the last line, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`goals` by key, None where a figure is only reported. `is_starred`: QUICK=1 asks it too."""
+
+    asks: str
+    goals: Mapping[str, Goal | None]
+    is_starred: bool
+    measure: Measure
+
+
+_FOUND: Final[list[Question]] = []
+
+
+def question(asks: str, *, is_starred: bool = False, **goals: Goal | None) -> Callable[[Measure], Measure]:
+    """Register a question, with a goal (or None) for each key that it answers."""
+
+    def register(measure: Measure) -> Measure:
+        _FOUND.append(Question(asks, goals, is_starred, measure))
+        return measure
+
+    return register
+
+
+def every() -> list[Question]:
+    """All questions, in the order of their first keys."""
+    for module in pkgutil.iter_modules(questions.__path__):
+        importlib.import_module(f"{questions.__name__}.{module.name}")
+    return sorted(_FOUND, key=lambda one: KEYS.index(next(iter(one.goals))))

@@ -1,0 +1,56 @@
+"""How long does an event take from its POST to its handler, when nothing else goes on?"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.bench import pace, waits
+from tests.bench.figures import Answer, Series, at_most, compared, percentile
+from tests.bench.question import question
+from tests.bench.sides.raw_reader import STREAM
+from tests.bench.stage import Stage, port_of
+from tests.bench.waits import Sent
+
+RATE: Final = 50.0
+"""Requests a second on each side: an idle bus."""
+WARM_UP_RATE: Final = 500.0
+
+
+@question(
+    "POST sent to handler entered, beside a bare XADD to a blocked XREADGROUP",
+    is_starred=True,
+    latency_p50_vs_raw=at_most(2),
+    latency_p99_vs_raw=at_most(5),
+)
+async def latency(stage: Stage) -> Sequence[Answer]:
+    events = stage.scale(500, 150)
+    server, raw_server = await stage.valkey(), await stage.valkey()
+    worker = await stage.worker(server, "tests.bench.stopwatch:app", BENCH_EVENTS=str(events))
+    ingest = await stage.ingest(server)
+    reader = await stage.script(raw_server, "tests.bench.sides.raw_reader", raw_server.url, str(events))
+    posts, adds = Sent(await pace.http(ingest.port).connect(1)), Sent(await pace.redis(port_of(raw_server)).connect(1))
+
+    async def both(rate: float) -> tuple[list[float], list[float]]:
+        turns = zip(waits.posts(posts, events), waits.adds(adds, STREAM, events), strict=True)
+        # In turn, event by event: what the machine does meanwhile, it does to both.
+        await pace.steadily([send for turn in turns for send in turn], 2 * rate)
+        return await waits.arrived_ms(posts, worker), await waits.arrived_ms(adds, reader)
+
+    await both(WARM_UP_RATE)
+    found: dict[str, list[float]] = {}
+    for number in range(1, stage.rounds + 1):
+        round_of = figures(*await both(RATE))
+        for name, figure in round_of.items():
+            found.setdefault(name, []).append(figure)
+        stage.tell(number, round_of)
+    return answers({name: Series(name, tuple(values)) for name, values in found.items()})
+
+
+def figures(ours_ms: Sequence[float], raw_ms: Sequence[float]) -> dict[str, float]:
+    """What a round came to."""
+    sides = (("hookbus", ours_ms), ("raw", raw_ms))
+    return {f"{name} {p}": percentile(ms, share) for p, share in (("p50", 0.5), ("p99", 0.99)) for name, ms in sides}
+
+
+def answers(found: dict[str, Series]) -> list[Answer]:
+    """One of each percentile."""
+    return [compared(f"latency_{p}_vs_raw", found[f"hookbus {p}"], found[f"raw {p}"], "ms") for p in ("p50", "p99")]

@@ -1,0 +1,49 @@
+"""Requests as OpenAI sends them, signed beforehand: unique ids, its own example of `response.completed`."""
+
+import itertools
+import json
+import time
+from pathlib import Path
+from typing import Final
+
+from ingest.send import samples
+from shared.secret import key_bytes, sign
+from tests.programs import SECRET
+
+EVENT_TYPE: Final = "response.completed"
+PATH: Final = "/webhooks/openai"
+
+_numbers = itertools.count()
+
+
+def body(event_type: str = EVENT_TYPE) -> bytes:
+    """OpenAI's own example of a type."""
+    return json.dumps(samples()[event_type]).encode()
+
+
+def webhook_id() -> str:
+    """A new id, as long as OpenAI's."""
+    return f"wh_{next(_numbers):032d}"
+
+
+def request(webhook_id: str, body: bytes) -> bytes:
+    """One POST, ready for the wire. All of one body are equally long."""
+    timestamp = str(int(time.time()))
+    signature = sign(_KEY, webhook_id, timestamp, body)
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: OpenAI/1.0 (+https://platform.openai.com)\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nwebhook-id: {webhook_id}\r\n"
+        f"webhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_KEY: Final = key_bytes(SECRET, "openai")
+
+
+def write(file: Path, count: int) -> int:
+    """Write so many unique requests one behind the other; the bytes of each."""
+    payload = body()
+    made = [request(webhook_id(), payload) for _ in range(count)]
+    file.write_bytes(b"".join(made))
+    return len(made[0])

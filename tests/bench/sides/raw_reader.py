@@ -1,0 +1,35 @@
+"""What a way through Redis takes at least: a blocked XREADGROUP of redis-py that returns.
+
+python -m tests.bench.sides.raw_reader URL EVENTS
+"""
+
+import json
+import sys
+import time
+from typing import Final
+
+import uvloop
+from redis.asyncio import Redis
+
+from tests.bench.stopwatch import Notes
+
+STREAM: Final = "raw"
+GROUP: Final = "raw"
+
+
+async def main(url: str, events: int) -> None:
+    """Read until killed."""
+    client = Redis.from_url(url, protocol=2)
+    await client.xgroup_create(STREAM, GROUP, "0", mkstream=True)
+    notes = Notes(events)
+    print(json.dumps({"event": "ready"}), flush=True)
+    while True:
+        reply = await client.xreadgroup(GROUP, "one", {STREAM: ">"}, count=100, block=2000)
+        at_ns = time.monotonic_ns()
+        for entry_id, fields in reply[0][1] if reply else ():
+            notes.note(fields[b"id"].decode(), at_ns)
+            await client.xack(STREAM, GROUP, entry_id)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,120 @@
+"""Where a question measures: private servers and the real programs, over loopback, all gone at its end.
+
+Every server listens on a TCP port, as one on another machine would, and writes its log of commands once a second
+(`appendfsync everysec`), unless a question says otherwise.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from deploy.local.valkey import Valkey
+from tests.bench.figures import Series
+from tests.programs import Ingest, Program, Worker, free_port
+
+T = TypeVar("T")
+See = Callable[[int, dict[str, float]], None]
+Side = Callable[[], Awaitable[float]]
+
+ROUNDS: Final = 5
+"""Pairs measured; the median of fewer says little on a machine that others use too."""
+READY_S: Final = 60.0
+"""More than any program takes to start, on a busy machine."""
+OPTIONS: Final = {
+    "appendfsync": "everysec",
+    # A rewrite in the middle of a round would cost that round alone.
+    "auto_aof_rewrite_percentage": "0",
+}
+
+
+class Stage:
+    """`see` is told each round; `is_quick` asks for short rounds."""
+
+    def __init__(self, see: See, *, is_quick: bool, rounds: int = ROUNDS) -> None:
+        self.is_quick = is_quick
+        self.rounds = rounds
+        self.folder = Path(tempfile.mkdtemp(prefix="hookbus-bench-"))
+        self._see = see
+        self._servers: list[Valkey] = []
+        self._programs: list[Program] = []
+
+    async def __aenter__(self) -> "Stage":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for program in self._programs:
+            program.__exit__(kind, error, trace)
+        for server in self._servers:
+            await asyncio.to_thread(server.close)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def scale(self, full: T, quick: T) -> T:
+        """A figure in the form that runs."""
+        return quick if self.is_quick else full
+
+    async def rounds_of(self, **sides: Side) -> tuple[Series, ...]:
+        """Measure the sides in turn, A B A B …; a series of each."""
+        found: dict[str, list[float]] = {name: [] for name in sides}
+        for number in range(1, self.rounds + 1):
+            for name, measure in sides.items():
+                found[name].append(await measure())
+            self.tell(number, {name: figures[-1] for name, figures in found.items()})
+        return tuple(Series(name, tuple(figures)) for name, figures in found.items())
+
+    def tell(self, number: int, figures: dict[str, float]) -> None:
+        """Have the figures of a round shown."""
+        self._see(number, figures)
+
+    async def valkey(self, **options: Any) -> Valkey:
+        """A server of the question's own; configuration directives as `Valkey` takes them."""
+        server = Valkey(self.folder / f"valkey{len(self._servers)}", port=free_port(), **(OPTIONS | options))
+        self._servers.append(server)
+        return await asyncio.to_thread(server.start)
+
+    async def ingest(self, server: Valkey, **environ: str) -> Ingest:
+        """hookbus-ingest, ready; its 200s mean `memory`, which is what everysec can keep."""
+        ingest = Ingest(server.url, **environ)
+        self._programs.append(ingest)
+        return await ingest.until_fit()
+
+    async def worker(self, server: Valkey, *apps: str, **environ: str) -> Worker:
+        """hookbus-worker, at work, with everything at its defaults."""
+        worker = Worker(server.url, *apps, HOOKBUS_WORKER_GRACE_PERIOD_S="40", **environ)
+        self._programs.append(worker)
+        return await worker.until_working()
+
+    async def script(self, server: Valkey | None, module: str, *args: str, ready: str = "ready") -> Program:
+        """One of the bench's own modules, run in the environment that hookbus runs in, once it is ready."""
+        return await self._started(sys.executable, "-m", module, *args, server=server, ready=ready)
+
+    async def peer(self, python: Path, server: Valkey, script: str, *args: str, ready: str = "ready") -> Program:
+        """A script in `peers/`, run by the interpreter of another environment, once it is ready."""
+        path = str(Path(__file__).parent / "peers" / script)
+        return await self._started(str(python), path, *args, server=server, ready=ready)
+
+    async def _started(self, *command: str, server: Valkey | None, ready: str) -> Program:
+        program = Program(*command, redis_url=server.url if server else "")
+        self._programs.append(program)
+        await program.until_logged(ready, READY_S)
+        return program
+
+    async def end(self, program: Program) -> None:
+        """End a program in order, before the question ends."""
+        await program.end()
+        self._programs.remove(program)
+        program.__exit__(None, None, None)
+
+
+def port_of(server: Valkey) -> int:
+    """Where a server of a stage listens."""
+    port = urlsplit(server.url).port
+    assert port
+    return port

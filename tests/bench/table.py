@@ -1,0 +1,46 @@
+"""What `make bench` prints."""
+
+from collections.abc import Iterable
+
+from tests.bench.figures import Answer, Goal
+from tests.bench.question import Question
+
+
+def print_known(known: Iterable[Question]) -> None:
+    """Keys, goals, and what they ask; a star for those that QUICK=1 asks."""
+    for one in known:
+        for key, goal in one.goals.items():
+            print(f"{'*' if one.is_starred else ' '} {key:<26} {shown_goal(goal):<10} {one.asks}")
+
+
+def print_question(question: Question) -> None:
+    """What is measured now."""
+    print(f"\n{', '.join(question.goals)}: {question.asks}", flush=True)
+
+
+def print_round(number: int, figures: dict[str, float]) -> None:
+    """The figures of one round."""
+    row = "".join(f"  {name} {shown(figure):>9}" for name, figure in figures.items())
+    print(f"  round {number:<2}{row}", flush=True)
+
+
+def print_answer(answer: Answer, goal: Goal | None) -> None:
+    """What it came to."""
+    sides = ", ".join(f"{one.name} {shown(one.median)}" for one in answer.series)
+    verdict = "" if goal is None else f"; goal {shown_goal(goal)}, {'met' if goal.is_met(answer.value) else 'missed'}"
+    spread = "" if answer.low == answer.high else f" ({shown(answer.low)} to {shown(answer.high)})"
+    print(f"  {answer.key} {shown(answer.value)}{spread}{verdict}; median {answer.unit}: {sides}", flush=True)
+    if answer.note:
+        print(f"    {answer.note}", flush=True)
+
+
+def shown(figure: float) -> str:
+    """A figure with three digits that count."""
+    return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
+
+
+def shown_goal(goal: Goal | None) -> str:
+    """A goal in few signs."""
+    if goal is None:
+        return "report"
+    return f"{'≥' if goal.bound == 'at least' else '≤'} {goal.figure:g}"
