@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
-from multidict import CIMultiDict
 
 from ingest import metrics
+from ingest.answer import Standing, answer
 from ingest.body import Bodies
 from ingest.enqueue import Queue, Received, RefusedError
 from ingest.refusal import STATUSES, Refusal, unavailable
@@ -26,7 +26,6 @@ from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_STORED = {True: (b'{"status": "accepted"}', "accepted"), False: (b'{"status": "duplicate"}', "duplicate")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,10 @@ class Receiver:
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._sums: dict[tuple[str, str], Sum] = {}
+        self._stored = {
+            "accepted": Standing(b'{"status": "accepted"}'),
+            "duplicate": Standing(b'{"status": "duplicate"}'),
+        }
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
 
@@ -66,23 +69,22 @@ class Receiver:
             found = self._sums[source, code] = metrics.REQUESTS.labels(source, str(STATUSES[code]), code)
         found.value += 1
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         began = time.perf_counter()
         endpoint = self._endpoints.get(request.path)
         source = endpoint.source if endpoint else ""
         try:
-            body, code = _STORED[await self._accept(request, endpoint)]
+            code = "accepted" if await self._accept(request, endpoint) else "duplicate"
         except Refusal as refusal:
+            self.count(source, refusal.code)
             response = self._refused(request, refusal, source)
-            code = refusal.code
-        else:
-            response = _answer(200, body)
-            metrics.ACK_SECONDS.observe(time.perf_counter() - began)
+            if self.is_leaving:
+                response.force_close()
+            return response
         self.count(source, code)
-        if self.is_leaving:
-            response.force_close()
-        return response
+        metrics.ACK_SECONDS.observe(time.perf_counter() - began)
+        return self._stored[code].to(request, time.time(), not self.is_leaving)
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
         """Store the event of a request; True when new. Raises Refusal."""
@@ -136,7 +138,7 @@ class Receiver:
             more = {"left_out": left_out} if left_out else {}
             reason = str(refusal.__cause__ or "")
             level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, **more)
-        response = _answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
+        response = answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()
         return response
@@ -149,13 +151,3 @@ def _stream_type(body: bytes) -> str:
     except decoding.UNDECODABLE:
         return keys.UNTYPED
     return event_type if keys.is_name(event_type) else keys.UNTYPED
-
-
-_JSON = (("Content-Type", "application/json"),)
-
-
-def _answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
-    response = web.Response(status=status, body=body, headers=CIMultiDict(_JSON))
-    if headers:
-        response.headers.update(headers)
-    return response

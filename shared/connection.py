@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+import hiredis
 import redis as sync_redis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
@@ -72,6 +73,14 @@ def connect(
     return client
 
 
+def _packed(command: tuple[Any, ...]) -> bytes:
+    name = command[0]
+    if isinstance(name, str) and " " in name:  # redis-py writes SCRIPT LOAD and the like as one word
+        command = (*name.split(), *command[1:])
+    packed: bytes = hiredis.pack_command(command)
+    return packed
+
+
 class _Cancellable(AbstractConnection):
     """A connection that does not swallow cancellation, and whose end is always a ConnectionError.
 
@@ -79,7 +88,14 @@ class _Cancellable(AbstractConnection):
     send (https://github.com/python/cpython/issues/86296). A duty cancelled at that moment would go on for ever.
     uvloop raises RuntimeError when a connection that was reset is written to
     (https://github.com/MagicStack/uvloop/issues/506); let through, it would end the program.
+    Commands are packed in C, which redis-py does for its blocking client only.
     """
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        return [_packed(args)]
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        return [b"".join(_packed(tuple(command)) for command in commands)]
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         task = asyncio.current_task()

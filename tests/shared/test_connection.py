@@ -74,3 +74,14 @@ def test_the_end_of_a_connection_is_an_error_of_the_network_in_uvloop_too(tmp_pa
     valkey = Valkey(tmp_path, port=port).start()
     assert uvloop.run(ask_while_connections_are_cut()) > 0
     valkey.close()
+
+
+async def test_commands_are_sent_as_given_whatever_their_arguments_are(client):
+    values = ["é", b"\xff\r\n$3", 7, "", "x" * 100_000]
+    await client.execute_command("RPUSH", "l", *values)
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command("LRANGE", "l", 0, -1)
+    pipeline.execute_command("CLIENT GETNAME")
+    found, name = await pipeline.execute()
+    assert found == ["é".encode(), b"\xff\r\n$3", b"7", b"", b"x" * 100_000]
+    assert name == b"tests"
