@@ -73,7 +73,9 @@ async def worker_rate(stage: Stage, server: Valkey, events: int, group: str = GR
 
 async def loop_rate(stage: Stage, server: Valkey, events: int) -> float:
     """The same for the bare loop."""
-    loop = await stage.script(server, "tests.bench.sides.bare_loop", server.url, str(events), ready="measured")
+    loop = await stage.script(
+        server, "tests.bench.sides.bare_loop", server.url, str(events), ready="measured", limit_s=MEASURED_S
+    )
     [measured] = loop.logged("measured")
     await stage.end(loop)
     return float(events / measured["seconds"])

@@ -5,10 +5,13 @@ Every server listens on a TCP port, as one on another machine would, and writes 
 """
 
 import asyncio
+import contextlib
+import itertools
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -26,6 +29,8 @@ ROUNDS: Final = 5
 """Pairs measured; the median of fewer says little on a machine that others use too."""
 READY_S: Final = 60.0
 """More than any program takes to start, on a busy machine."""
+END_S: Final = 5.0
+"""For a program to end by itself; hookbus takes less when nothing is left to do."""
 OPTIONS: Final = {
     "appendfsync": "everysec",
     # A rewrite in the middle of a round would cost that round alone.
@@ -42,6 +47,7 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix="hookbus-bench-"))
         self._see = see
         self._servers: list[Valkey] = []
+        self._numbers = itertools.count()
         self._programs: list[Program] = []
 
     async def __aenter__(self) -> "Stage":
@@ -75,7 +81,7 @@ class Stage:
 
     async def valkey(self, **options: Any) -> Valkey:
         """A server of the question's own; configuration directives as `Valkey` takes them."""
-        server = Valkey(self.folder / f"valkey{len(self._servers)}", port=free_port(), **(OPTIONS | options))
+        server = Valkey(self.folder / f"valkey{next(self._numbers)}", port=free_port(), **(OPTIONS | options))
         self._servers.append(server)
         return await asyncio.to_thread(server.start)
 
@@ -91,26 +97,36 @@ class Stage:
         self._programs.append(worker)
         return await worker.until_working()
 
-    async def script(self, server: Valkey | None, module: str, *args: str, ready: str = "ready") -> Program:
-        """One of the bench's own modules, run in the environment that hookbus runs in, once it is ready."""
-        return await self._started(sys.executable, "-m", module, *args, server=server, ready=ready)
+    async def script(
+        self, server: Valkey | None, module: str, *args: str, ready: str = "ready", limit_s: float = READY_S
+    ) -> Program:
+        """One of the bench's own modules, run in the environment that hookbus runs in; returns at its line `ready`."""
+        return await self._started((sys.executable, "-m", module, *args), server, ready, limit_s)
 
-    async def peer(self, python: Path, server: Valkey, script: str, *args: str, ready: str = "ready") -> Program:
-        """A script in `peers/`, run by the interpreter of another environment, once it is ready."""
+    async def peer(
+        self, python: Path, server: Valkey, script: str, *args: str, ready: str = "ready", limit_s: float = READY_S
+    ) -> Program:
+        """A script in `peers/`, run by the interpreter of another environment; returns at its line `ready`."""
         path = str(Path(__file__).parent / "peers" / script)
-        return await self._started(str(python), path, *args, server=server, ready=ready)
+        return await self._started((str(python), path, *args), server, ready, limit_s)
 
-    async def _started(self, *command: str, server: Valkey | None, ready: str) -> Program:
+    async def _started(self, command: Sequence[str], server: Valkey | None, ready: str, limit_s: float) -> Program:
         program = Program(*command, redis_url=server.url if server else "")
         self._programs.append(program)
-        await program.until_logged(ready, READY_S)
+        await program.until_logged(ready, limit_s)
         return program
 
     async def end(self, program: Program) -> None:
-        """End a program in order, before the question ends."""
-        await program.end()
+        """End a program before the question ends; in order, if it knows how to."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await program.end(timeout_s=END_S)
         self._programs.remove(program)
         program.__exit__(None, None, None)
+
+    async def close(self, server: Valkey) -> None:
+        """Stop a server before the question ends."""
+        self._servers.remove(server)
+        await asyncio.to_thread(server.close)
 
 
 def port_of(server: Valkey) -> int:

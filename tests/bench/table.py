@@ -19,9 +19,9 @@ def print_question(question: Question) -> None:
 
 
 def print_round(number: int, figures: dict[str, float]) -> None:
-    """The figures of one round."""
+    """The figures of one round; round 0 is what was measured before, each side alone."""
     row = "".join(f"  {name} {shown(figure):>9}" for name, figure in figures.items())
-    print(f"  round {number:<2}{row}", flush=True)
+    print(f"  {f'round {number}' if number else 'alone':<8}{row}", flush=True)
 
 
 def print_answer(answer: Answer, goal: Goal | None) -> None:

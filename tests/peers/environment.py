@@ -21,7 +21,7 @@ INSTALL_LIMIT_S: Final = 600.0
 
 PINNED: Final[dict[str, tuple[str, ...]]] = {
     "arq": ("arq==0.28.0", "redis[hiredis]==5.3.1", "uvloop==0.22.1"),
-    "celery": ("celery==5.7.0", "kombu==5.7.0", "redis[hiredis]==6.4.0"),
+    "celery": ("celery==5.7.0", "kombu==5.7.0", "redis[hiredis]==6.4.0", "packaging"),
     "docket": ("pydocket==0.27.0", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
     "dramatiq": ("dramatiq==2.2.1", "redis[hiredis]==7.4.1"),
     "fastapi": (
@@ -29,7 +29,7 @@ PINNED: Final[dict[str, tuple[str, ...]]] = {
         *("standardwebhooks==1.1.0", "redis[hiredis]==8.1.0", "uvloop==0.23.0"),
     ),
     "faststream": ("faststream[redis,cli]==0.7.8", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
-    "saq": ("saq==0.26.4", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
+    "saq": ("saq==0.26.4", "typing-extensions", "redis[hiredis]==7.4.1", "uvloop==0.22.1"),
     "streaq": ("streaq==7.2.0", "uvloop==0.22.1"),
     "taskiq": ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis[hiredis]==8.1.0", "uvloop==0.22.1"),
 }
