@@ -35,6 +35,8 @@ class Entry(msgspec.Struct, frozen=True):
     traceparent: str = ""
     attempt: int = 1
     history: tuple[Failure, ...] = ()
+    is_replay: bool = False
+    """Delivered to this group once more because somebody asked for history."""
 
 
 _encode_history = msgspec.msgpack.Encoder().encode
@@ -55,6 +57,7 @@ def parse(fields: Sequence[bytes]) -> Entry:
         values.get(b"tp", b"").decode(),
         int(values.get(b"attempt", 1)),
         _decode_history(values[b"history"]) if b"history" in values else (),
+        b"replay" in values,
     )
 
 
@@ -70,4 +73,6 @@ def redelivery_fields(entry: Entry, attempt: int, history: Sequence[Failure]) ->
     ]
     if entry.traceparent:
         fields += (b"tp", entry.traceparent.encode())
+    if entry.is_replay:
+        fields += (b"replay", b"1")
     return fields

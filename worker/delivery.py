@@ -15,7 +15,11 @@ _read_id = msgspec.json.Decoder(_Id).decode
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What is known of a delivery beside its event. `attempt` counts from 1; `body` is what was signed."""
+    """What is known of a delivery beside its event. `attempt` counts from 1; `body` is what was signed.
+
+    `is_replay`: the group was given this event before, and somebody asked for history. It stays so over retries and
+    redrives.
+    """
 
     webhook_id: str
     source: str
@@ -24,6 +28,7 @@ class Delivery(msgspec.Struct, frozen=True):
     attempt: int
     received_at_ms: int
     body: bytes
+    is_replay: bool = False
 
     @property
     def event_id(self) -> str:

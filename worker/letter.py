@@ -41,6 +41,7 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
     history: tuple[Failure, ...]
     body: bytes
     traceparent: str = ""
+    is_replay: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -48,8 +49,11 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
         return Kind(self.type, self.reason, self.error_class, self.frame, self.message)
 
     def entry(self) -> Entry:
-        """The event as it was delivered, at its first attempt again."""
-        return Entry(self.webhook_id, self.source, self.received_at_ms, self.body, self.traceparent, 1, self.history)
+        """The event as it was delivered, at its first attempt again. What was a replay stays one."""
+        return Entry(
+            *(self.webhook_id, self.source, self.received_at_ms, self.body, self.traceparent),
+            *(1, self.history, self.is_replay),
+        )
 
 
 encode: Final = msgspec.msgpack.Encoder().encode
@@ -86,4 +90,5 @@ def write(held: Held, bury: Bury, history: tuple[Failure, ...], died_at_ms: int)
         history=history,
         body=held.entry.body,
         traceparent=held.entry.traceparent,
+        is_replay=held.entry.is_replay,
     )

@@ -61,6 +61,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Natural
     history: tuple[_Attempt, ...]
     traceparent: str = ""
+    is_replay: bool = False
     body: str | None = None
     body_base64: str | None = None
 
@@ -84,6 +85,7 @@ def summary(name: str, letter: Letter) -> dict[str, Any]:
         "frame": letter.frame,
         "fingerprint": letter.fingerprint,
         "attempts": letter.attempts,
+        "is_replay": letter.is_replay,
     }
 
 

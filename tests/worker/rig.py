@@ -79,13 +79,12 @@ async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: st
     ]
 
 
-async def redeliver(client: Redis, *names: str, attempt: int = 2) -> list[bytes]:
+async def redeliver(client: Redis, *names: str, attempt: int = 2, is_replay: bool = False) -> list[bytes]:
     """Put redeliveries into the group's own stream."""
+    entries = [Entry(name, "openai", now_ms(), event_body(), is_replay=is_replay) for name in names]
     return [
-        await client.execute_command(
-            "XADD", OWN_STREAM, "*", *redelivery_fields(Entry(name, "openai", now_ms(), event_body()), attempt, ())
-        )
-        for name in names
+        await client.execute_command("XADD", OWN_STREAM, "*", *redelivery_fields(entry, attempt, ()))
+        for entry in entries
     ]
 
 

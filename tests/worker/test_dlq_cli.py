@@ -12,7 +12,7 @@ from tests.worker.dead import DIED_MS, born, lay, letter
 LONG = "wh_" + "0123456789abcdef" * 2
 SUMMARY = [
     "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
-    "message", "frame", "fingerprint", "attempts",
+    "message", "frame", "fingerprint", "attempts", "is_replay",
 ]  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from shared import entry
@@ -8,7 +9,7 @@ from worker.outcome import Bury, Cause
 from worker.retry import Retry
 
 FAILURE = Failure(2, 1_700_000_000_000, 15, "host.1.abcd", "ValueError: no")
-ENTRY = Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 2, (FAILURE,))
+ENTRY = Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 2, (FAILURE,), is_replay=True)
 
 
 def held() -> Held:
@@ -38,6 +39,7 @@ def test_a_letter_holds_everything_known_of_its_delivery_and_its_end():
         history=(FAILURE,),
         body=b"\x00\xffbody",
         traceparent="00-trace-01",
+        is_replay=True,
     )
 
 
@@ -49,7 +51,13 @@ def test_a_letter_and_its_kind_come_out_of_their_packing_unchanged():
 
 def test_the_event_in_a_letter_is_as_it_was_stored_but_at_its_first_attempt():
     again = entry.parse(entry.redelivery_fields(written(Cause("Reject", "why")).entry(), 1, (FAILURE,)))
-    assert again == Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 1, (FAILURE,))
+    assert again == msgspec.structs.replace(ENTRY, attempt=1)
+
+
+def test_a_letter_of_a_release_that_knew_no_replays_can_be_read():
+    record = written(Cause("Reject", "why"))
+    *older, _ = msgspec.msgpack.decode(letter.encode(record))
+    assert letter.decode(msgspec.msgpack.encode(older)) == msgspec.structs.replace(record, is_replay=False)
 
 
 def test_letters_of_one_cause_share_a_fingerprint_whatever_their_messages():

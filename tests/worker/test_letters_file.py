@@ -17,9 +17,11 @@ def line(**changes) -> bytes:
     return msgspec.json.encode({k: v for k, v in (FIELDS | changes).items() if v is not None})
 
 
-@given(body=st.binary(max_size=200), message=st.text(max_size=50), attempts=st.integers(0, 2**40))
-def test_every_letter_comes_back_from_its_line_as_it_was(body, message, attempts):
-    record = letter(body=body, message=message, attempts=attempts)
+@given(
+    body=st.binary(max_size=200), message=st.text(max_size=50), attempts=st.integers(0, 2**40), is_replay=st.booleans()
+)
+def test_every_letter_comes_back_from_its_line_as_it_was(body, message, attempts, is_replay):
+    record = letter(body=body, message=message, attempts=attempts, is_replay=is_replay)
     written = write_line("wh_1", record)
     assert written.count(b"\n") == 1
     assert read_line(written) == ("wh_1", record)
@@ -38,7 +40,7 @@ def test_a_body_is_text_where_it_is_utf8_and_base64_elsewhere(body, key):
 def test_a_line_names_every_field():
     assert list(FIELDS) == [
         "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
-        "message", "frame", "fingerprint", "attempts", "traceback", "history", "traceparent", "body",
+        "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history", "traceparent", "body",
     ]  # fmt: skip
     assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error"]
 
@@ -46,6 +48,10 @@ def test_a_line_names_every_field():
 def test_the_fingerprint_follows_from_the_cause_whatever_the_line_says():
     assert read_line(line(fingerprint="fp:{1}"))[1].fingerprint == letter().fingerprint
     assert read_line(line(fingerprint=None))[1] == letter()
+
+
+def test_a_line_of_a_release_that_knew_no_replays_can_be_read():
+    assert read_line(line(is_replay=None))[1] == letter()
 
 
 def test_fields_that_a_later_release_adds_are_ignored():

@@ -66,6 +66,16 @@ async def test_what_is_parked_comes_back_with_its_bytes_its_attempt_and_its_hist
     assert entry.history == (Failure(1, 1_000, 250, "me", "ValueError: no"),)
 
 
+async def test_a_replay_stays_one_when_it_is_parked_and_when_it_is_buried(client):
+    await join(client)
+    await redeliver(client, "wh_1", "wh_2", is_replay=True)
+    one, other = await take(client, "me", own=True)
+    assert one.delivery.is_replay
+    assert parse(settlement(one, PARK).call("me").args[6:]).is_replay
+    assert await settle(client, other, BURY) == 1
+    assert decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_2")).is_replay
+
+
 async def test_history_and_error_texts_are_bounded(client):
     long = tuple(Failure(i, i, 1, "c", "e") for i in range(HISTORY_KEPT))
     held = a_held()

@@ -91,6 +91,7 @@ def letter(dead: Dead, now_ms: int) -> None:
         ("received", f"{output.moment(record.received_at_ms)}, {output.since(record.received_at_ms, now_ms)} ago"),
         ("died", f"{output.moment(record.died_at_ms)}, {output.since(record.died_at_ms, now_ms)} ago"),
         ("reason", f"{record.reason}, {output.things(record.attempts, 'attempt')}"),
+        ("replay", "yes: the group had been given it before" if record.is_replay else ""),
         ("error", error(dead)),
         ("frame", record.frame),
         ("fingerprint", record.fingerprint),
