@@ -1,31 +1,23 @@
 """Moves dead letters: round again, away for good, or back from a file.
 
 Each move is one script call that checks that the letter is still the one that was seen: two tools at once move it
-once, and one that dies half-way leaves each letter in one place. Bulk moves go batch by batch, so that they can be
-paced and stopped, and only ever see a snapshot: what dies again meanwhile stays dead.
+once, and one that dies half-way leaves each letter in one place. Bulk moves (see `bulk`) only ever see a snapshot:
+what dies again meanwhile stays dead.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 
 from shared import scripts
-from shared.command import FailedError
-from shared.connection import FAULTS, refusal_code
+from shared.connection import refusal_code
 from shared.entry import redelivery_fields
 from shared.keys import Keys, shard_of
 from worker import letter
 from worker.dead_letters import Dead
 from worker.layout import Command, ask_all
 from worker.letter import Letter
-from worker.pause import pause
-
-BATCH: Final = 200
-"""Letters moved in one round trip: some milliseconds of Redis' time, and what a lost connection leaves in doubt."""
 
 Named = tuple[str, Letter]
 """A letter and its name."""
@@ -74,55 +66,6 @@ class Moves:
             if isinstance(reply, Exception) and refusal_code(reply) != "BUSYGROUP":
                 raise reply
         self._prepared.update(commands)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a bulk move has come to. `gone`: somebody else moved it first, or it died again, or it was there already."""
-
-    moved: int = 0
-    gone: int = 0
-
-    def add(self, results: Sequence[Any]) -> None:
-        """Count a batch; raises FailedError for the first refused move in it."""
-        self.moved += sum(result == 1 for result in results)
-        self.gone += sum(result == 0 for result in results)
-        for result in results:
-            if isinstance(result, Exception):
-                raise FailedError(f"Redis: {result}; {self.moved} went before that")
-
-
-async def move_all(
-    batches: AsyncIterator[list[Dead]],
-    move: Callable[[Sequence[Dead]], Awaitable[list[Any]]],
-    *,
-    rate: float,
-    stopping: asyncio.Event,
-    progressed: Callable[[Tally], None],
-) -> Tally:
-    """Move batch after batch until there are no more, or until stopping; `rate` is letters per second, 0 for no limit.
-
-    Raises FailedError, which says how many went.
-    """
-    tally = Tally()
-    started = time.monotonic()
-    try:
-        async for batch in batches:
-            tally.add(await move(batch))
-            progressed(tally)
-            if rate:
-                await pause(stopping, max(0.0, started + (tally.moved + tally.gone) / rate - time.monotonic()))
-            if stopping.is_set():
-                break
-    except FAULTS as error:
-        text = str(error) or type(error).__name__
-        raise FailedError(f"Redis: {text}; {tally.moved} went before, of the next {BATCH} perhaps some") from None
-    return tally
-
-
-def batch_for(rate: float) -> int:
-    """How many letters to move at once: at most a second's worth."""
-    return max(1, min(BATCH, int(rate))) if rate else BATCH
 
 
 def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:

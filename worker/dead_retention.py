@@ -16,8 +16,9 @@ from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
 from worker import layout, metrics
+from worker.bulk import BATCH
 from worker.dead_letters import Dead, DeadLetters
-from worker.dead_moves import BATCH, index
+from worker.dead_moves import index
 from worker.pause import pause
 from worker.settings import WorkerSettings
 

@@ -17,9 +17,9 @@ from redis.exceptions import NoScriptError, RedisError
 from shared import log, scripts
 from shared.backoff import Reconnect
 from shared.clock import now_ms
-from shared.connection import FAULTS, parse_info, refusal_code
+from shared.connection import FAULTS, refusal_code
 from shared.keys import Keys
-from worker import metrics
+from worker import memory, metrics
 from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
 from worker.pause import pause
@@ -101,8 +101,7 @@ class Settler:
     async def _has_some_left(self) -> bool:
         """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
         anything that came after it; a single delivery that fails would keep a full Redis full."""
-        info = parse_info(await self._client.execute_command("INFO", "memory"))
-        return int(info["used_memory"]) < RESERVE * int(info.get("maxmemory", 0))
+        return await memory.share_used(self._client) < RESERVE
 
     async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
         """Write a batch; what is returned has to be written again."""

@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 
 from shared import log, scripts
 from shared.backoff import jittered_s
-from shared.connection import FAULTS, parse_info
+from shared.connection import FAULTS
 from shared.keys import Keys
-from worker import layout, metrics
+from worker import layout, memory, metrics
 from worker.layout import ask_all
 from worker.pause import pause
 from worker.routes import patterns_of
@@ -143,6 +143,4 @@ class Trimmer:
             await self._client.execute_command("UNLINK", *old)
 
     async def _is_memory_short(self) -> bool:
-        info = parse_info(await self._client.execute_command("INFO", "memory"))
-        limit = int(info.get("maxmemory", 0))
-        return limit > 0 and int(info["used_memory"]) > PRESSURE * limit
+        return await memory.share_used(self._client) > PRESSURE

@@ -1,5 +1,4 @@
 import asyncio
-import time
 
 import pytest
 
@@ -8,8 +7,9 @@ from shared.command import FailedError
 from shared.keys import Keys
 from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
 from worker import status
+from worker.bulk import Tally, move_all
 from worker.dead_letters import Dead, DeadLetters, Filter
-from worker.dead_moves import BATCH, Moves, Tally, batch_for, exhume, move_all, restore
+from worker.dead_moves import Moves, exhume, restore
 
 KEYS = Keys(0)
 ALL = Filter()
@@ -147,24 +147,6 @@ async def test_a_bulk_move_goes_oldest_first_and_stops_between_batches(client):
     assert tally == Tally(moved=6)
     assert [each.webhook_id for each in await entries(client)] == [f"wh_{i}" for i in range(19, 13, -1)]
     assert await dead_names(store) == {f"wh_{i}" for i in range(14)}
-
-
-async def test_a_rate_is_kept_and_a_stop_does_not_wait_for_it(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}") for i in range(10)))
-    started = time.monotonic()
-    assert (await move(store, moves.redrive, batch=2, rate=40)).moved == 10
-    assert time.monotonic() - started >= 10 / 40
-    await lay(client, letter("wh_a"), letter("wh_b"))
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.05, stopping.set)
-    started = time.monotonic()
-    assert (await move(store, moves.redrive, batch=1, rate=0.001, stopping=stopping)).moved == 1
-    assert time.monotonic() - started < 10
-
-
-@pytest.mark.parametrize(("rate", "batch"), [(0, BATCH), (0.1, 1), (1, 1), (50, 50), (1e9, BATCH)])
-def test_a_batch_is_at_most_what_a_second_allows(rate, batch):
-    assert batch_for(rate) == batch
 
 
 async def test_with_memory_full_a_redrive_says_so_and_keeps_every_letter_and_a_discard_still_works(client):

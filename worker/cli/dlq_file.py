@@ -10,9 +10,10 @@ from typing import IO, Final
 from shared.command import FailedError
 from shared.connection import FAULTS
 from worker import letters_file
+from worker.bulk import BATCH, Tally
 from worker.cli import dlq_look, options, output
 from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import BATCH, Moves, Named, Tally
+from worker.dead_moves import Moves, Named
 from worker.letters_file import LineError
 
 BATCH_BYTES: Final = 8 * 1024 * 1024

@@ -1,21 +1,21 @@
 """`dlq redrive` and `discard`: bulk moves of a snapshot, which can be watched, paced and stopped between batches."""
 
 import asyncio
-import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import typer
-from rich.progress import Progress
 
 from shared import command
 from shared.clock import now_ms
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from worker.bulk import Tally, batch_for
 from worker.cli import dlq_look, dlq_tables, options, output
+from worker.cli.progress import move_watched
 from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import Moves, Tally, batch_for, move_all
+from worker.dead_moves import Moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,6 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
     """Do what was ordered, after asking if need be; the exit code. Raises typer.BadParameter, FailedError."""
     if order.wanted == Filter() and not is_all:
         raise typer.BadParameter(f"which ones? Give a filter, or --all to {order.verb.name} every dead letter")
-    if not math.isfinite(order.rate):
-        raise typer.BadParameter("a number of letters per second", param_hint="--rate")
     if asks and not sys.stdin.isatty():
         raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
     # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
@@ -97,7 +95,10 @@ async def _move(config: Path | None, order: Order, matching: int, stopping: Stop
     async with options.dead_letters(config) as (client, store):
         moves = Moves(client, store.shards)
         move = moves.redrive if order.verb is REDRIVE else moves.discard
-        tally = await _with_progress(order, store, move, matching, stopping)
+        batches = store.walk(order.wanted, batch_for(order.rate))
+        tally = await move_watched(
+            lambda: order.verb.name, batches, move, total=matching, rate=order.rate, stopping=stopping
+        )
     is_interrupted = stopping.is_set() and tally.moved + tally.gone < matching
     if order.as_json:
         output.print_json(_result(order, matching, tally, is_interrupted=is_interrupted))
@@ -105,23 +106,6 @@ async def _move(config: Path | None, order: Order, matching: int, stopping: Stop
         print(_sentence(order, matching, tally, is_interrupted=is_interrupted))
     dlq_look.warn_unreadable(store)
     return is_interrupted
-
-
-async def _with_progress(order: Order, store: DeadLetters, move: Any, matching: int, stopping: Stopping) -> Tally:
-    console = output.console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(order.verb.name, total=matching)
-
-        def progressed(tally: Tally) -> None:
-            progress.update(bar, completed=tally.moved + tally.gone)
-
-        return await move_all(
-            store.walk(order.wanted, batch_for(order.rate)),
-            move,
-            rate=order.rate,
-            stopping=stopping,
-            progressed=progressed,
-        )
 
 
 def _result(order: Order, matching: int, tally: Tally, *, is_interrupted: bool) -> dict[str, int | bool]:

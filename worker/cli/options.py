@@ -1,5 +1,6 @@
 """Options that several tools share, and what they come to."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 
 from shared import clock
 from shared.connection import connect
+from shared.keys import is_name
 from worker.cli.times import parse_time
 from worker.dead_letters import LAST_MS, DeadLetters, Filter
 from worker.outcome import Reason
@@ -18,6 +20,14 @@ from worker.settings import load_settings
 CONNECTIONS: Final = 2
 """A tool does one thing at a time."""
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
+
+
+def finite(rate: float) -> float:
+    """A rate that is a number. Raises typer.BadParameter."""
+    if not math.isfinite(rate):
+        raise typer.BadParameter("a number is needed")
+    return rate
+
 
 Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines: one JSON object, or one in each line.")]
@@ -32,7 +42,7 @@ Until = Annotated[str, typer.Option(help="Only those that died until then.")]
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this letter, by its webhook-id.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most to show.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; move nothing.")]
-Rate = Annotated[float, typer.Option(min=0, help="Letters per second; 0 as fast as Redis goes.")]
+Rate = Annotated[float, typer.Option(min=0, callback=finite, help="How many a second; 0 as fast as Redis goes.")]
 All = Annotated[bool, typer.Option("--all", help="Needed when no filter is given: every dead letter.")]
 
 
@@ -55,12 +65,20 @@ def wanted(
         reasons=tuple(reasons or ()),
         fingerprints=tuple(text.lower() for text in fingerprints or ()),
         names=tuple(names or ()),
-        since_ms=_time("--since", since, 0),
-        until_ms=_time("--until", until, LAST_MS),
+        since_ms=moment("--since", since, 0),
+        until_ms=moment("--until", until, LAST_MS),
     )
 
 
-def _time(option: str, text: str, default: int) -> int:
+def pattern(text: str) -> str:
+    """A pattern of types. Raises typer.BadParameter."""
+    if text != "*" and not is_name(text.removesuffix(".*")):
+        raise typer.BadParameter(f"{text!r} is neither a type nor 'prefix.*' nor '*'")
+    return text
+
+
+def moment(option: str, text: str, default: int) -> int:
+    """The time that an option names, Unix ms. Raises typer.BadParameter."""
     if not text:
         return default
     try:

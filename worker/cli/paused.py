@@ -6,7 +6,6 @@ from typing import Annotated, Final
 
 import typer
 
-from shared.keys import is_name
 from worker import circuit, paused
 from worker.cli import options, output
 from worker.cli.options import Config, Json
@@ -30,8 +29,7 @@ def resume(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, c
 
 
 async def _write(config: Path | None, group: str, pattern: str, *, is_pause: bool, as_json: bool) -> None:
-    if pattern != paused.ALL and not is_name(pattern.removesuffix(".*")):
-        raise typer.BadParameter(f"{pattern!r} is neither a type nor 'prefix.*' nor '*'")
+    options.pattern(pattern)
     async with options.dead_letters(config) as (client, store):
         store.require(group)
         changed = await (paused.write if is_pause else paused.erase)(client, store.shards, group, pattern)
