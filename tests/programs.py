@@ -86,6 +86,10 @@ class Program:
         """Send a signal and wait for the end; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return await self.until_ended(timeout_s)
+
+    async def until_ended(self, timeout_s: float = 20) -> int:
+        """Wait until it ends by itself and all it said was read; the exit code."""
         code = await asyncio.to_thread(self.process.wait, timeout_s)
         self._reader.join(timeout_s)
         return code

@@ -9,6 +9,7 @@ from worker.cli import dlq
 from worker.cli.forget import forget
 from worker.cli.options import Config
 from worker.cli.paused import pause, resume
+from worker.cli.replay import replay
 from worker.cli.status import status
 from worker.settings import load_settings
 
@@ -44,6 +45,7 @@ app.command()(status)
 app.command()(forget)
 app.command()(pause)
 app.command()(resume)
+app.command()(replay)
 app.add_typer(dlq.app)
 
 

@@ -37,6 +37,7 @@ stubborn = App("stubborn")
 quiet = App("quiet")
 late = App("late", start="latest")
 broken = App("broken")
+repeated = App("repeated")
 
 
 @plain.on("*")
@@ -132,6 +133,16 @@ async def fail_while_broken(event: dict, delivery: Delivery) -> None:
     if notes.get("test:broken"):
         raise ConnectionError("what it needs is away")
     note(delivery)
+
+
+@repeated.on("*", concurrency=10, timeout=60, retry=Retry(attempts=2, base=0.05))
+async def tell_replays(event: dict, delivery: Delivery) -> None:
+    what = "replay" if delivery.is_replay else "first"
+    note(delivery, f"{what}:{delivery.attempt}")
+    if delivery.is_replay and notes.get("test:fail"):
+        await released()
+        raise ValueError("not again")
+    note(delivery, what)
 
 
 @broken.on("batch.*")

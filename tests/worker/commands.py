@@ -2,10 +2,15 @@
 
 import json
 import os
+import pty
+import signal
 import subprocess
 from typing import Any
 
+from redis.asyncio import Redis
+
 from tests.programs import BIN, ROOT
+from tests.wait import until
 
 
 def environment(redis_url: str, **environ: str) -> dict[str, str]:
@@ -21,6 +26,38 @@ def worker(redis_url: str, *args: str, given: bytes = b"", **environ: str) -> "s
     found = subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, timeout=30, check=False)
     assert b"Traceback (most" not in found.stderr, found.stderr.decode()
     return found
+
+
+def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
+    """The exit code on a terminal where somebody answers the question; Ctrl-C is an answer too."""
+    ours, theirs = pty.openpty()
+    try:
+        command = [str(BIN / "hookbus-worker"), *args]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(redis_url), stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 1000)
+        assert question in shown
+        if answer == b"\x03":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(ours, answer)
+        return process.wait(20)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+async def until_alone(client: Redis, name: str) -> None:
+    """What a killed command had sent may still be running. `name` is that of its connections."""
+
+    async def is_alone() -> bool:
+        return f"name=hookbus-worker:{name}".encode() not in await client.execute_command("CLIENT", "LIST")
+
+    await until(is_alone)
 
 
 def succeeded(redis_url: str, *args: str, **options: Any) -> str:

@@ -1,19 +1,16 @@
 """`hookbus-worker dlq` from outside: what moves letters, and what happens when it is stopped or killed amid that."""
 
 import json
-import os
-import pty
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from shared import entry
 from shared.keys import Keys
-from tests.programs import BIN, ROOT, Program
+from tests.programs import Program
 from tests.wait import until
-from tests.worker.commands import environment, objects, succeeded, worker
+from tests.worker.commands import answered, objects, succeeded, until_alone, worker
 from tests.worker.dead import DIED_MS, born, lay, letter
 
 KEYS = Keys(0)
@@ -62,29 +59,8 @@ async def test_a_discard_without_anybody_to_ask_needs_yes(client, redis_url):
 async def test_a_discard_on_a_terminal_asks_and_heeds_the_answer(client, redis_url, answer, code, left):
     await born(client, "billing")
     await lay(client, letter("wh_1"))
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [str(BIN / "hookbus-worker"), "dlq", "discard", "--all"],
-            cwd=ROOT,
-            env=environment(redis_url),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        shown = b""
-        while b"[y/N]" not in shown:
-            shown += os.read(ours, 1000)
-        assert b"discard 1 dead letter for good?" in shown
-        if answer == b"\x03":
-            process.send_signal(signal.SIGINT)
-        else:
-            os.write(ours, answer)
-        assert process.wait(20) == code
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    question = b"discard 1 dead letter for good?"
+    assert answered(redis_url, "dlq", "discard", "--all", question=question, answer=answer) == code
     assert len(await dead_names(client)) == left
 
 
@@ -95,7 +71,7 @@ async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exac
     with Program("hookbus-worker", "dlq", "redrive", "--all", redis_url=redis_url) as redrive:
         await until(lambda: client.execute_command("XLEN", STREAM))
         assert await redrive.end(signal.SIGKILL) == -signal.SIGKILL
-    await until_alone(client)
+    await until_alone(client, "dlq")
     dead, moved = await dead_names(client), await moved_names(client)
     assert dead, "it was done before it was killed"
     assert moved, "it was killed before it began"
@@ -104,15 +80,6 @@ async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exac
         kind = await client.execute_command("TYPE", index)
         listed = await client.execute_command(*(("HKEYS", index) if kind == b"hash" else ("ZRANGE", index, 0, -1)))
         assert sorted(name.decode() for name in listed) == sorted(dead)
-
-
-async def until_alone(client):
-    """What the killed one had sent may still be running."""
-
-    async def is_alone() -> bool:
-        return b"name=hookbus-worker:dlq" not in await client.execute_command("CLIENT", "LIST")
-
-    await until(is_alone)
 
 
 async def test_ctrl_c_stops_a_redrive_between_batches_and_it_says_how_many_went(client, redis_url):

@@ -1,0 +1,202 @@
+"""`hookbus-worker replay`: shows what a group would be given again, asks, and gives it."""
+
+import asyncio
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shared import command
+from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
+from worker import history, paused
+from worker.bulk import Tally, batch_for
+from worker.cli import options, output
+from worker.cli.options import Config, Json, Rate
+from worker.cli.progress import move_watched
+from worker.dead_letters import LAST_MS
+from worker.history import Count, History, Stretch, Wanted
+from worker.replay import Replay
+from worker.routes import matches
+
+Types = Annotated[
+    list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*' (repeatable, as --id).")
+]
+Since = Annotated[str, typer.Option(help="Only those stored since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
+Until = Annotated[str, typer.Option(help="Only those stored until then.")]
+Names = Annotated[list[str] | None, typer.Option("--id", help="Only this event, by its webhook-id.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for. `rate` is events per second, 0 for no limit."""
+
+    group: str
+    wanted: Wanted
+    rate: float
+    is_dry_run: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The snapshot, and what is in it. `paused` are patterns that will hold some of it back."""
+
+    stretches: list[Stretch]
+    count: Count
+    paused: list[str]
+
+    @property
+    def matching(self) -> int:
+        """How many events."""
+        return self.count.types.total()
+
+
+def replay(
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="Who gets it.")],
+    type_: Types = None,
+    since: Since = "",
+    until: Until = "",
+    id_: Names = None,
+    rate: Rate = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without a terminal nobody is asked anyway.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be replayed; replay nothing.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Deliver what is retained to one group again, handled or not; oldest first, marked as a replay."""
+    wanted = Wanted(
+        tuple(map(options.pattern, type_ or ())),
+        tuple(id_ or ()),
+        options.moment("--since", since, 0),
+        options.moment("--until", until, LAST_MS),
+    )
+    raise typer.Exit(run(config, Order(group, wanted, rate, dry_run, as_json), asks=sys.stdin.isatty() and not yes))
+
+
+def run(config: Path | None, order: Order, *, asks: bool) -> int:
+    """Do what was ordered, after asking if need be; the exit code. Raises FailedError."""
+    # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
+    plan = asyncio.run(_prepare(config, order))
+    if order.is_dry_run or not plan.matching:
+        _show(order, plan)
+        return 0
+    if asks and not output.confirmed(f"replay {output.things(plan.matching, 'event')} to {order.group}?"):
+        print("nothing was replayed", file=sys.stderr)
+        return EXIT_FAILED
+    is_interrupted = False
+
+    async def until_done(stopping: Stopping) -> None:
+        nonlocal is_interrupted
+        is_interrupted = await _replay(config, order, plan, stopping)
+
+    command.run_service(until_done)
+    return EXIT_INTERRUPTED if is_interrupted else 0
+
+
+async def _prepare(config: Path | None, order: Order) -> Plan:
+    """Take the snapshot, and count. Raises FailedError when an event that was named is not in it."""
+    console = output.console(stderr=True)
+    async with options.dead_letters(config) as (client, store):
+        store.require(order.group)
+        past = await history.look(client, store.shards, order.group, order.wanted)
+        with console.status("counting") if console.is_terminal else nullcontext():
+            count = await past.count()
+        held = await paused.look(client, store.shards, order.group)
+    missing = sorted(set(order.wanted.names) - count.names)
+    if missing:
+        raise FailedError(
+            f"nothing retained that {order.group} was given is {', '.join(map(output.line, missing))}"
+            " (what it was not given yet comes anyway)"
+        )
+    if count.unreadable:
+        print(f"{output.things(count.unreadable, 'entry')} not hookbus's own: left out", file=sys.stderr)
+    holding = [each for each in held if any(matches(each, name) for name in count.types)]
+    return Plan(list(past.stretches), count, holding)
+
+
+async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
+    """Replay, and say how it went; whether it was stopped before the end."""
+    async with options.connected(config, "replay") as (client, _):
+        past = History(client, plan.stretches, order.wanted.names)
+        giving = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
+        try:
+            tally = await move_watched(
+                lambda: _title(giving.reached_ms),
+                past.batches(batch_for(order.rate)),
+                giving.give,
+                total=plan.matching,
+                rate=order.rate,
+                stopping=stopping,
+            )
+        except FailedError as error:
+            raise FailedError(f"{error}; {_advice(_rest(order, plan, giving.reached_ms))}") from None
+    is_interrupted = stopping.is_set() and tally.moved < plan.matching
+    tally.gone = 0 if is_interrupted else plan.matching - tally.moved
+    rest = _rest(order, plan, giving.reached_ms) if is_interrupted else None
+    if order.as_json:
+        output.print_json(_result(order, plan, tally, rest))
+    else:
+        print(_sentence(order, plan, tally, rest))
+    return is_interrupted
+
+
+def _title(reached_ms: int) -> str:
+    return f"replay, up to {output.moment(reached_ms)}" if reached_ms else "replay"
+
+
+def _rest(order: Order, plan: Plan, reached_ms: int) -> dict[str, str]:
+    """The times between which the rest lies. Its end is the snapshot's, so that what came later stays out."""
+    times = {"since": reached_ms or order.wanted.since_ms, "until": plan.count.newest_ms}
+    return {name: output.moment(ms).replace(" ", "T") for name, ms in times.items()}
+
+
+def _advice(rest: dict[str, str]) -> str:
+    return f"to go on: --since {rest['since']} --until {rest['until']}"
+
+
+def _show(order: Order, plan: Plan) -> None:
+    """What would be replayed."""
+    if order.as_json:
+        output.print_json(_result(order, plan, Tally(), None))
+        return
+    if not plan.matching:
+        print(f"no events match; what {order.group} was not given yet comes anyway")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("TYPE", overflow="fold")
+    table.add_column("EVENTS", justify="right", no_wrap=True)
+    for name, count in sorted(plan.count.types.items()):
+        table.add_row(output.cell(name), f"{count:,}")
+    output.console().print(table)
+    print(f"would replay {output.things(plan.matching, 'event')} to {order.group}{_held(order, plan)}")
+
+
+def _result(order: Order, plan: Plan, tally: Tally, rest: dict[str, str] | None) -> dict[str, Any]:
+    return {
+        "group": order.group,
+        "dry_run": order.is_dry_run,
+        "matching": plan.matching,
+        "types": dict(sorted(plan.count.types.items())),
+        "replayed": tally.moved,
+        "gone": tally.gone,
+        "paused": plan.paused,
+        "interrupted": rest is not None,
+        "rest": rest,
+    }
+
+
+def _sentence(order: Order, plan: Plan, tally: Tally, rest: dict[str, str] | None) -> str:
+    text = f"{output.things(tally.moved, 'event')} replayed to {order.group}"
+    if tally.gone:
+        text += f"; {tally.gone:,} were trimmed meanwhile"
+    if rest is not None:
+        return f"stopped: {text}, {plan.matching - tally.moved:,} left; {_advice(rest)}"
+    return text + _held(order, plan)
+
+
+def _held(order: Order, plan: Plan) -> str:
+    return f"; they wait, as {', '.join(plan.paused)} of {order.group} is paused" if plan.paused else ""
