@@ -15,6 +15,9 @@ from shared import metrics
 from shared.http_server import Limits, Server
 from shared.settings import ConfigError, Listen
 
+Page = Callable[[], Awaitable[bytes]]
+"""Makes what `/metrics` answers."""
+
 READY = ""
 """What a readiness check returns when there is nothing to say."""
 
@@ -22,13 +25,19 @@ OPS_CONNECTIONS: Final = 50
 """Of probes and scrapers; further ones are closed with a 503."""
 
 
-async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> web.BaseRunner:
+async def _own_figures() -> bytes:
+    return prometheus_client.generate_latest()
+
+
+async def serve(
+    listen: Listen, default: bool, readiness: Callable[[], str], page: Page = _own_figures
+) -> web.BaseRunner:
     """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
     used. Raises ConfigError when a chosen port is taken.
     """
-    runner = web.ServerRunner(Server(_answers(readiness), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
+    runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
     for port in (listen.port, 0) if default else (listen.port,):
         try:
@@ -42,11 +51,11 @@ async def serve(listen: Listen, default: bool, readiness: Callable[[], str]) -> 
     return runner
 
 
-def _answers(readiness: Callable[[], str]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
+def _answers(readiness: Callable[[], str], page: Page) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
     async def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/metrics":
             return web.Response(
-                body=prometheus_client.generate_latest(),
+                body=await page(),
                 headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST},
             )
         if request.path == "/healthz":

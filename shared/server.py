@@ -5,7 +5,8 @@ must agree, since an event's shard, and with it its dedupe, follows from the cou
 """
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from redis.exceptions import ResponseError
@@ -24,7 +25,7 @@ class Server:
 
     info: dict[str, str]
     config: dict[str, str]
-    is_new: bool
+    is_new: bool = False
     """Nothing of hookbus was stored there before this call."""
 
     def setting(self, name: str) -> str:
@@ -43,6 +44,12 @@ async def inspect(ask: Ask, shards: int) -> Server:
     Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError when
     it can't be reached.
     """
+    found = await look(ask)
+    return replace(found, is_new=found.info.get("role") == "master" and await _claim(ask, shards))
+
+
+async def look(ask: Ask) -> Server:
+    """Look a server over; nothing is claimed. Raises ConfigError for one that is too old, RedisError, OSError."""
     info = parse_info(await ask("INFO"))
     version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
     if version < OLDEST:
@@ -51,8 +58,16 @@ async def inspect(ask: Ask, shards: int) -> Server:
     with contextlib.suppress(ResponseError):
         flat = await ask("CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy")
         config = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-    is_new = info.get("role") == "master" and await _claim(ask, shards)
-    return Server(info, config, is_new)
+    return Server(info, config)
+
+
+async def is_unused(ask: Ask, shards: int) -> bool:
+    """Whether nothing of hookbus is there. Raises ConfigError when it is of another layout or shard count."""
+    found = await ask("HMGET", keys.META, "layout", "shards")
+    if None in found:
+        return True
+    _agree(found, shards)
+    return False
 
 
 async def _claim(ask: Ask, shards: int) -> bool:
@@ -66,6 +81,11 @@ async def _claim(ask: Ask, shards: int) -> bool:
         await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
         await ask("HSETNX", keys.META, "shards", shards)
         found_values = await ask("HMGET", keys.META, "layout", "shards")
+    _agree(found_values, shards)
+    return is_new
+
+
+def _agree(found_values: Sequence[bytes], shards: int) -> None:
     layout, found = (int(value) for value in found_values)
     problems = []
     if layout != keys.LAYOUT:
@@ -74,4 +94,3 @@ async def _claim(ask: Ask, shards: int) -> bool:
         problems.append(f"shards: {shards} here, but the data in Redis is spread over {found}")
     if problems:
         raise ConfigError(problems)
-    return is_new

@@ -8,15 +8,18 @@ import typing
 from pathlib import Path
 
 import msgspec
+import prometheus_client
 import pytest
 
 import ingest.fitness
+import ingest.metrics
 import ingest.signature
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import Common
 from tests.programs import ROOT, SECRET, Ingest, Program, post
 from tests.wait import until
 from worker import App
+from worker.exporter import Watch
 from worker.outcome import Reason
 from worker.routes import build
 from worker.settings import WorkerSettings
@@ -90,6 +93,18 @@ def test_each_guarantee_has_a_test_of_its_name_in_each_file_that_the_readme_give
         assert f"def test_g{number}_" in (ROOT / file).read_text(), f"G{number}: {file}"
 
 
+async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, client):
+    section = TEXT.split("## Metrics\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    watch = Watch(client, 1)
+    await watch.look()
+    families = [*prometheus_client.REGISTRY.collect(), *watch.collect()]
+    exported = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
+    named = re.findall(r"`([a-z_]+)`", " ".join(rows))
+    assert len(named) == len(set(named))
+    assert set(named) == {name for name in exported if name.startswith("hookbus_")}
+
+
 def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = re.findall(r"(?:^|`)make ([a-z-]+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
@@ -116,7 +131,7 @@ async def test_the_commands_in_the_readme_work(redis_url, tmp_path):
             assert await post(served.url, "wh_1", b'{"type": "response.completed"}') == (200, "accepted")
             await working.until_logged("dead_letter", reason="undecodable")
             for command in commands:
-                if command[1] not in ("run", "serve"):
+                if command[1] not in ("run", "serve", "exporter"):
                     with Program(*command, redis_url=redis_url, cwd=tmp_path, **environ) as tool:
                         code = await asyncio.to_thread(tool.process.wait, 30)
                         await until(lambda tool=tool: tool.raw)

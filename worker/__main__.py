@@ -41,6 +41,19 @@ def run(
     run_until(settings, targets, only)
 
 
+@app.command()
+def exporter(
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
+) -> None:
+    """Tell Prometheus about the whole bus until SIGTERM or Ctrl-C; one for a bus, beside any number of workers."""
+    from worker.exporter import export
+
+    settings = load_settings(config, overrides={"exporter_listen": listen})
+    log.configure(settings.log_level)
+    command.run_service(lambda stopping: export(settings, stopping))
+
+
 app.command()(status)
 app.command()(forget)
 app.command()(pause)

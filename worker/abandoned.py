@@ -6,7 +6,7 @@ status. Each process says it once an hour and group. Changes nothing: `hookbus-w
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -15,15 +15,13 @@ from shared import log
 from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
-from worker import layout, metrics, status
+from worker import layout, status
 from worker.pause import pause
 from worker.status import GroupStatus
 
 INTERVAL_S: Final = 60.0
 REPEAT_S: Final = 3600.0
 """Between two log lines about one group."""
-MOST_NAMED: Final = 100
-"""Groups that the metric names; their names come from whoever may start a worker, so there is an end."""
 
 
 class AbandonedGroups:
@@ -34,7 +32,6 @@ class AbandonedGroups:
         self._shards = shards
         self._stopping = stopping
         self._said_at: dict[str, float] = {}
-        self._named: set[str] = set()
         self._log = log.get("worker.abandoned")
 
     async def run(self) -> None:
@@ -52,7 +49,6 @@ class AbandonedGroups:
         if await self._is_somebody_silent():
             everything = (await status.look(self._client, len(self._shards))).groups
             found = {name: group for name, group in everything.items() if group.abandoned_s is not None}
-        self._measure(found)
         for name, group in found.items():
             self._warn(name, group)
         for name in self._said_at.keys() - found:
@@ -73,14 +69,6 @@ class AbandonedGroups:
                 else:
                     oldest_ms = min(oldest_ms, int(sign))
         return now_ms - oldest_ms >= status.ABANDONED_S * 1000
-
-    def _measure(self, found: Mapping[str, GroupStatus]) -> None:
-        named = dict(list(found.items())[:MOST_NAMED])
-        for name in self._named - named.keys():
-            metrics.ABANDONED.remove(name)
-        for name, group in named.items():
-            metrics.ABANDONED.labels(name).set(group.unhandled)
-        self._named = set(named)
 
     def _warn(self, name: str, group: GroupStatus) -> None:
         now = time.monotonic()

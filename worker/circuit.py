@@ -17,7 +17,7 @@ from shared import log, scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS
 from shared.keys import Keys
-from worker import breaker, metrics
+from worker import breaker
 from worker.breaker import Opened
 from worker.outcome import Outcome
 from worker.pause import pause
@@ -46,7 +46,6 @@ class Circuit:
         self._wanted: Opened | None = None
         self._verdict: bool | None = None
         self._is_told = asyncio.Event()
-        self._gauge = metrics.BREAKER_OPEN.labels(route.group, route.pattern)
         self._log = log.get("worker.circuit").bind(group=route.group, pattern=route.pattern)
 
     def observe(self, outcome: Outcome, event_type: str) -> None:
@@ -87,7 +86,6 @@ class Circuit:
             self._close()
             return
         known = breaker.decode(self._seen)
-        self._gauge.set(1)
         if self._verdict:
             await self._swap(self._seen, None, "")
             self._close()
@@ -116,7 +114,6 @@ class Circuit:
 
     def _close(self) -> None:
         """Closed here or elsewhere, by a success or by an operator."""
-        self._gauge.set(0)
         self._verdict = None
         if self.valve.is_shut:
             self._run.succeeded()

@@ -52,10 +52,3 @@ TRIMMED: Final = Counter(
 DROPPED: Final = Counter(
     "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
 )
-ABANDONED: Final = Gauge(
-    "hookbus_worker_abandoned_group_events",
-    "Unhandled events of groups that nobody works for (names from Redis, at most 100).",
-    ["group"],
-)
-PAUSED: Final = Gauge("hookbus_worker_paused_patterns", "Patterns of types that an operator paused.", ["group"])
-BREAKER_OPEN: Final = Gauge("hookbus_worker_breaker_open", "1 while a breaker is open.", ["group", "pattern"])

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from shared import log
 from shared.connection import FAULTS
 from shared.keys import Keys
-from worker import layout, metrics
+from worker import layout
 from worker.layout import ask_all
 from worker.pause import pause
 from worker.read import Reader
@@ -81,7 +81,6 @@ class Pauses:
         for pattern in before:
             if pattern not in patterns:
                 self._log.info("resumed", pattern=pattern)
-        metrics.PAUSED.labels(self._group).set(len(patterns))
 
     async def run(self) -> None:
         """Look until stopping."""

@@ -10,6 +10,7 @@ import msgspec
 from shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
+DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466)
 DAY_S: Final = 86_400.0
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -19,6 +20,7 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """Times in seconds."""
 
     ops_listen: Listen = DEFAULT_OPS_LISTEN
+    exporter_listen: Listen = DEFAULT_EXPORTER_LISTEN
     handler_timeout_s: Positive = 30.0
     """For subscriptions that name no timeout."""
     grace_period_s: Positive = 40.0

@@ -37,6 +37,8 @@ class TypeStatus(msgspec.Struct):
     backlog: int = 0
     in_flight: int = 0
     oldest_age_s: float | None = None
+    oldest_in_flight_s: float | None = None
+    """Since the oldest of those in flight was handed to its consumer."""
     backlog_is_minimum: bool | UnsetType = UNSET
     """True where Redis has lost count and there are more than could be counted."""
 
@@ -53,6 +55,8 @@ class GroupStatus(msgspec.Struct):
     """How often its place on a stream had vanished and was made anew."""
     dropped: int = 0
     """Dead letters that the retention of its workers dropped."""
+    missing: int = 0
+    """Streams with events for it on which it has no place; a worker that lives makes one within seconds."""
     abandoned_s: float | None = None
     """Since the last sign of life of any of its workers, where that is long ago and something waits for them."""
     paused: dict[str, int] = msgspec.field(default_factory=dict)
@@ -87,6 +91,7 @@ class _Place:
     pending: int
     last_delivered: str
     lag: int | None
+    is_missing: bool = False
 
     @property
     def backlog(self) -> int | None:
@@ -100,7 +105,7 @@ class _Place:
         """What finds its oldest pending entry, if any, and its first undelivered ones, if any."""
         commands: list[Command] = []
         if self.pending:
-            commands.append(("XPENDING", self.stream, self.group))
+            commands.append(("XPENDING", self.stream, self.group, "-", "+", 1))
         if self.backlog != 0:
             count = MOST_COUNTED if self.backlog is None else 1
             commands.append(("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count))
@@ -226,7 +231,7 @@ def _places(stream: str, event_type: str, own: str, length: int, groups: Sequenc
             last = info["last-delivered-id"].decode()
             found.append(_Place(stream, event_type, name, bool(own), length, info["pending"], last, info.get("lag")))
     if own and not found and length:
-        found.append(_Place(stream, event_type, own, True, length, 0, "0-0", length))
+        found.append(_Place(stream, event_type, own, True, length, 0, "0-0", length, is_missing=True))
     return found
 
 
@@ -241,7 +246,7 @@ def _coming(
     starts, subscribed = told
     covering = set(patterns_of(event_type))
     return [
-        _Place(stream, event_type, name, False, length, 0, starts[name].decode(), None)
+        _Place(stream, event_type, name, False, length, 0, starts[name].decode(), None, is_missing=True)
         for name, patterns in subscribed.items()
         if name in starts and name not in there
         if not covering.isdisjoint(patterns.decode().split())
@@ -259,15 +264,20 @@ async def _add_places(client: Redis, places: Sequence[_Place], status: Status, s
         group = status.groups.setdefault(place.group, GroupStatus())
         if not (backlog or place.pending or (place.event_type in seen and not place.is_own)):
             continue
+        group.missing += place.is_missing and backlog > 0
         entry = group.types.setdefault(place.event_type, TypeStatus())
         entry.backlog += backlog
         entry.in_flight += place.pending
         if place.backlog is None and backlog >= MOST_COUNTED:
             entry.backlog_is_minimum = True
-        for oldest in (*pending[1:2], *(entry_id for entry_id, _ in first[:1])):
-            if oldest is not None:
-                age_s = max(0.0, round((now_ms - int(oldest.partition(b"-")[0])) / 1000, 3))
-                entry.oldest_age_s = age_s if entry.oldest_age_s is None else max(age_s, entry.oldest_age_s)
+        for oldest, *_ in (*pending, *first[:1]):
+            entry.oldest_age_s = _older(entry.oldest_age_s, now_ms - int(oldest.partition(b"-")[0]))
+        for _, _, idle_ms, _ in pending:
+            entry.oldest_in_flight_s = _older(entry.oldest_in_flight_s, idle_ms)
+
+
+def _older(known_s: float | None, age_ms: int) -> float:
+    return max(known_s or 0.0, round(age_ms / 1000, 3))
 
 
 def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:

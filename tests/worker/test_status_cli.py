@@ -42,10 +42,11 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "dead": 1,
                 "losses": 0,
                 "dropped": 0,
+                "missing": 0,
                 "abandoned_s": None,
                 "paused": {},
                 "breakers": {},
-                "types": {"response.completed": {"backlog": 3, "in_flight": 0}},
+                "types": {"response.completed": {"backlog": 3, "in_flight": 0, "oldest_in_flight_s": None}},
             }
         },
         "orphans": {"odd.type": 1},

@@ -1,0 +1,57 @@
+"""What people and Prometheus are told of a Redis."""
+
+import time
+
+import msgspec
+
+from shared.connection import Ask
+from shared.server import Server
+
+
+class RedisReport(msgspec.Struct, frozen=True):
+    """What the server says of itself; "" and -1 stand for what it does not tell."""
+
+    version: str
+    role: str
+    replicas: int
+    """Connected ones."""
+    eviction_policy: str
+    appendonly: str
+    appendfsync: str
+    can_save: bool
+    """Its last write of the append-only file, and its last snapshot, went well."""
+    used_memory_bytes: int
+    maxmemory_bytes: int
+    """0 for no limit."""
+    clock_skew_ms: int
+    """How far its clock is ahead of ours."""
+
+
+def report(found: Server, skew_s: float) -> RedisReport:
+    """The report of a server."""
+    info = found.info
+    saves = (info.get("aof_last_write_status", "ok"), info.get("rdb_last_bgsave_status", "ok"))
+    return RedisReport(
+        version=info.get("valkey_version") or info["redis_version"],
+        role=info.get("role", ""),
+        replicas=int(info.get("connected_slaves", -1)),
+        eviction_policy=found.eviction_policy,
+        appendonly=found.setting("appendonly") or _appendonly(info),
+        appendfsync=found.setting("appendfsync"),
+        can_save=saves == ("ok", "ok"),
+        used_memory_bytes=int(info.get("used_memory", -1)),
+        maxmemory_bytes=int(info.get("maxmemory", -1)),
+        clock_skew_ms=round(skew_s * 1000),
+    )
+
+
+def _appendonly(info: dict[str, str]) -> str:
+    """INFO tells that much where CONFIG is refused."""
+    return {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
+
+
+async def skew_s(ask: Ask) -> float:
+    """How far Redis' clock is ahead of ours, in seconds; good to half a round trip. Raises RedisError, OSError."""
+    before = time.time()
+    seconds, micros = await ask("TIME")
+    return int(seconds) + int(micros) / 1e6 - (before + time.time()) / 2

@@ -1,0 +1,64 @@
+"""The whole bus at one moment, for Prometheus: what Redis says of itself, of every group, and of the last events.
+
+Costs Redis what `status` costs, one INFO, and one XINFO STREAM for each type that ever came; nothing is scanned.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from redis.asyncio import Redis
+
+from shared import redis_report, server
+from shared.keys import Keys
+from shared.redis_report import RedisReport
+from worker import layout, status
+from worker.layout import ask_all
+from worker.status import Status
+
+
+class Bus(msgspec.Struct, frozen=True):
+    """`last_event_ms`: type → when its last event was stored, Unix ms; also of events that were trimmed since.
+
+    `patterns`: group → what it subscribes to. `now_ms` is Redis' time.
+    """
+
+    redis: RedisReport
+    status: Status
+    patterns: dict[str, frozenset[str]]
+    last_event_ms: dict[str, int]
+    now_ms: int
+
+
+async def look(client: Redis, configured_shards: int) -> Bus:
+    """The bus now. Raises ConfigError, RedisError, OSError."""
+    ask = client.execute_command
+    found = redis_report.report(await server.look(ask), await redis_report.skew_s(ask))
+    shards = await layout.shards(client, configured_shards)
+    return Bus(
+        found,
+        await status.look(client, configured_shards),
+        await _patterns(client, shards),
+        await _last_events(client, shards),
+        await layout.now_ms(client),
+    )
+
+
+async def _patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for flat in await ask_all(client, [("HGETALL", shard.patterns) for shard in shards]):
+        for name, patterns in zip(flat[::2], flat[1::2], strict=True):
+            found[name.decode()] = frozenset(patterns.decode().split())
+    return found
+
+
+async def _last_events(client: Redis, shards: Sequence[Keys]) -> dict[str, int]:
+    replies = await ask_all(client, [("SMEMBERS", shard.types) for shard in shards])
+    places = [(name.decode(), shard) for shard, names in zip(shards, replies, strict=True) for name in names]
+    commands = [("XINFO", "STREAM", shard.stream(name)) for name, shard in places]
+    last: dict[str, int] = {}
+    for (name, _), reply in zip(places, await ask_all(client, commands, raises=False), strict=True):
+        if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
+            info = dict(zip(reply[::2], reply[1::2], strict=True))
+            last_ms = int(info[b"last-generated-id"].partition(b"-")[0])
+            last[name] = max(last_ms, last.get(name, 0))
+    return {name: last_ms for name, last_ms in last.items() if last_ms}
