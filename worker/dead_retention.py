@@ -81,26 +81,26 @@ class DeadRetention:
 
     async def _drop_batch(self, keys: Keys, group: str) -> tuple[int, bool]:
         """Drop the oldest ones; how many, and whether more are due."""
-        due = await self._due(keys, group)
+        until_ms = await layout.now_ms(self._client) - self._age_ms if self._age_ms else 0
+        due = await self._due(keys, group, until_ms)
         if due <= 0:
             return 0, False
         store = DeadLetters(self._client, self._shards, self._groups)
         letters = await store.oldest(keys, group, min(due, BATCH))
-        results = await scripts.run_all(self._client, [_drop(dead) for dead in letters])
+        results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._most) for dead in letters])
         dropped = sum(result == 1 for result in results)
         return dropped, bool(dropped) and due > BATCH
 
-    async def _due(self, keys: Keys, group: str) -> int:
+    async def _due(self, keys: Keys, group: str, until_ms: int) -> int:
         """How many of the oldest are to go."""
         aged = over = 0
-        if self._age_ms:
-            until_ms = await layout.now_ms(self._client) - self._age_ms
+        if until_ms:
             aged = await self._client.execute_command("ZCOUNT", keys.dead(group), "-inf", until_ms)
         if self._most:
             over = await self._client.execute_command("ZCARD", keys.dead(group)) - self._most
         return max(aged, over)
 
 
-def _drop(dead: Dead) -> scripts.Call:
+def _drop(dead: Dead, until_ms: int, most: int) -> scripts.Call:
     keys = (*index(dead.keys, dead.group, dead.letter.fingerprint), dead.keys.dropped)
-    return scripts.Call(scripts.DROP, keys, (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group))
+    return scripts.Call(scripts.DROP, keys, (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group, until_ms, most))

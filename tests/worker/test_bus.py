@@ -17,10 +17,10 @@ async def add(client, keys: Keys, count: int = 1, event_type: str = TYPE, entry_
 
 async def test_the_last_event_of_a_type_is_the_last_of_all_shards_although_it_was_trimmed(client):
     await born(client, "billing", shards=2)
-    await add(client, Keys(0), entry_id="5000-0")
-    await add(client, Keys(1), entry_id="7000-3")
+    await add(client, Keys(0), entry_id="7000-3")
+    await add(client, Keys(1), entry_id="5000-0")
     await add(client, Keys(1), entry_id="6000-0", event_type="batch.failed")
-    await client.execute_command("XTRIM", Keys(1).stream(TYPE), "MAXLEN", 0)
+    await client.execute_command("XTRIM", Keys(0).stream(TYPE), "MAXLEN", 0)
     assert (await bus.look(client, 1)).last_event_ms == {TYPE: 7000, "batch.failed": 6000}
 
 

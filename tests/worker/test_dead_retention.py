@@ -107,8 +107,16 @@ async def test_a_letter_that_died_again_meanwhile_stays(client):
     await laid(client, 1)
     [dead] = await (await opened(client)).oldest(KEYS, "billing", 1)
     await client.execute_command("ZADD", KEYS.dead("billing"), now_ms(), "wh_0")
-    assert await dead_retention.scripts.run(client, dead_retention._drop(dead)) == 0
+    assert await dead_retention.scripts.run(client, dead_retention._drop(dead, now_ms(), 0)) == 0
     assert (await left(client), await dropped(client)) == (["wh_0"], 0)
+
+
+async def test_what_is_not_too_many_any_more_when_its_turn_comes_stays(client):
+    await laid(client, 4)
+    letters = await (await opened(client)).oldest(KEYS, "billing", 4)
+    calls = [dead_retention._drop(dead, 0, 3) for dead in letters]
+    assert await dead_retention.scripts.run_all(client, calls) == [1, 0, 0, 0]
+    assert (len(await left(client)), await dropped(client)) == (3, 1)
 
 
 async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatch):
