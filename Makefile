@@ -6,12 +6,13 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+DIST ?= dist
 # Most tests wait for processes: two at a time suit two cores. JOBS=0 runs them in one process, for a debugger.
 JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test chaos soak bench lint format lock clean
+.PHONY: help demo up test chaos soak bench lint format dist lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +45,9 @@ format: .venv/ready-dev ## rewrite what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+dist: .venv/ready ## wheel and sdist, into dist/
+	@$(BIN)/hatchling build -d $(DIST)
+
 lock: .venv/ready-dev ## resolve both lock files anew (needs uv in .venv)
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -51,6 +55,8 @@ lock: .venv/ready-dev ## resolve both lock files anew (needs uv in .venv)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build --group dev \
 		-c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--only-binary :all: --upgrade pyproject.toml -c requirements.lock -o deploy/container/requirements.lock
 
 clean: ## forget the environments and the local data
 	@rm -rf .venv .bench .hookbus

@@ -33,7 +33,7 @@ def free_port() -> int:
 class Program:
     """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it.
 
-    `around` is a command that runs it.
+    The command is one of our console scripts or a full path; `around` is a command that runs it.
     """
 
     def __init__(
@@ -114,7 +114,9 @@ class Program:
 class Ingest(Program):
     """`hookbus-ingest serve` on a port of its own."""
 
-    def __init__(self, redis_url: str, *, port: int = 0, **environ: str) -> None:
+    def __init__(
+        self, redis_url: str, *, port: int = 0, command: str = "hookbus-ingest", cwd: Path = ROOT, **environ: str
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/webhooks/openai"
         defaults = {
@@ -123,7 +125,7 @@ class Ingest(Program):
             "HOOKBUS_INGEST_OPS_LISTEN": "127.0.0.1:0",
             "HOOKBUS_INGEST_DURABILITY": "memory",
         }
-        super().__init__("hookbus-ingest", "serve", redis_url=redis_url, **defaults | environ)
+        super().__init__(command, "serve", redis_url=redis_url, cwd=cwd, **defaults | environ)
 
     async def until_fit(self) -> "Ingest":
         """Wait until it answers 200s."""

@@ -14,6 +14,7 @@ import pytest
 import ingest.fitness
 import ingest.metrics
 import ingest.signature
+import worker.metrics  # noqa: F401 - its figures are in the registry
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import Common
 from tests.programs import ROOT, SECRET, Ingest, Program, post

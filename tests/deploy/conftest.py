@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from tests.deploy.installed import installed  # noqa: F401 - a fixture
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Only Linux has /proc, and only there the kernel ends children with their parent."""

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Make the environment that the image holds: the locked run-time packages and the wheel, nothing to build or install with.
+# usage: install.sh VENV WHEEL        (PYTHON names the interpreter, python3 by default; it must have pip)
+set -eu
+python=${PYTHON:-python3}
+venv=$1
+wheel=$2
+pip() { "$python" -m pip --python "$venv/bin/python" --disable-pip-version-check -qq "$@"; }
+
+"$python" -m venv --without-pip "$venv"
+pip install --require-hashes --only-binary=:all: -r "$(dirname "$0")/requirements.lock"
+pip install --no-deps --no-index "$wheel"
+pip check

