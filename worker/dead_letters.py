@@ -7,21 +7,19 @@ tells type and reason, so filters choose fingerprints, whose sorted sets are mer
 import heapq
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
 
 from shared.command import FailedError
 from shared.keys import Keys
+from shared.times import LAST_MS
 from worker import layout, letter
 from worker.layout import ask_all
 from worker.letter import Kind, Letter
 from worker.routes import matches
 from worker.walk import Mark, Source, Walk, marks
-
-LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999, where datetimes end; far below 2**52, up to which Redis keeps scores exact."""
 
 
 @dataclass(frozen=True, slots=True)

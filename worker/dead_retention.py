@@ -103,4 +103,5 @@ class DeadRetention:
 
 def _drop(dead: Dead, until_ms: int, most: int) -> scripts.Call:
     keys = (*index(dead.keys, dead.group, dead.letter.fingerprint), dead.keys.dropped)
-    return scripts.Call(scripts.DROP, keys, (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group, until_ms, most))
+    args = (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group, until_ms, most)
+    return scripts.Call(scripts.DROP, keys, args)

@@ -17,7 +17,7 @@ from shared.command import FailedError
 from shared.decoding import UNDECODABLE
 from shared.entry import Entry, parse
 from shared.keys import Keys, shard_of
-from worker.dead_letters import LAST_MS
+from shared.times import LAST_MS
 from worker.layout import ask_all
 from worker.routes import matches, patterns_of
 

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.entry import Failure
 from shared.keys import is_name
-from worker.dead_letters import LAST_MS
+from shared.times import LAST_MS
 from worker.letter import Letter, fingerprint
 from worker.outcome import Reason
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from shared import output
 from shared.command import FailedError
 from shared.connection import FAULTS
 from worker import letters_file
 from worker.bulk import BATCH, Tally
-from worker.cli import dlq_look, options, output
+from worker.cli import dlq_look, options
 from worker.dead_letters import DeadLetters, Filter
 from worker.dead_moves import Moves, Named
 from worker.letters_file import LineError

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
+from shared import output
 from shared.clock import now_ms
 from shared.command import FailedError
 from worker import letters_file
-from worker.cli import dlq_tables, options, output
+from worker.cli import dlq_tables, options
 from worker.dead_letters import DeadLetters, Filter, Summary
 
 

@@ -8,11 +8,11 @@ from typing import Final
 
 import typer
 
-from shared import command
+from shared import command, output
 from shared.clock import now_ms
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
 from worker.bulk import Tally, batch_for
-from worker.cli import dlq_look, dlq_tables, options, output
+from worker.cli import dlq_look, dlq_tables, options
 from worker.cli.progress import move_watched
 from worker.dead_letters import DeadLetters, Filter
 from worker.dead_moves import Moves

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli import output
+from shared import output
 from worker.dead_letters import Dead, Summary
 
 _AGE_WIDTH: Final = 4

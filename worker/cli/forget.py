@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from shared import output
 from shared.command import EXIT_FAILED, FailedError
-from worker.cli import options, output
+from worker.cli import options
 from worker.cli.options import Config, Json
 from worker.forget import Forgetting, Holdings, refusal
 

@@ -9,11 +9,10 @@ from typing import Annotated, Final, get_args
 import typer
 from redis.asyncio import Redis
 
-from shared import clock
 from shared.connection import connect
 from shared.keys import is_name
-from worker.cli.times import parse_time
-from worker.dead_letters import LAST_MS, DeadLetters, Filter
+from shared.times import LAST_MS, moment
+from worker.dead_letters import DeadLetters, Filter
 from worker.outcome import Reason
 from worker.settings import load_settings
 
@@ -75,16 +74,6 @@ def pattern(text: str) -> str:
     if text != "*" and not is_name(text.removesuffix(".*")):
         raise typer.BadParameter(f"{text!r} is neither a type nor 'prefix.*' nor '*'")
     return text
-
-
-def moment(option: str, text: str, default: int) -> int:
-    """The time that an option names, Unix ms. Raises typer.BadParameter."""
-    if not text:
-        return default
-    try:
-        return parse_time(text, clock.now_ms())
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 @asynccontextmanager

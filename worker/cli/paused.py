@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
+from shared import output
 from worker import circuit, paused
-from worker.cli import options, output
+from worker.cli import options
 from worker.cli.options import Config, Json
 
 Group = Annotated[str, typer.Argument(help="The group.")]

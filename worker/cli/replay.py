@@ -10,14 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from shared import command
+from shared import command, output
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
+from shared.times import LAST_MS, moment
 from worker import history, paused
 from worker.bulk import Tally, batch_for
-from worker.cli import options, output
+from worker.cli import options
 from worker.cli.options import Config, Json, Rate
 from worker.cli.progress import move_watched
-from worker.dead_letters import LAST_MS
 from worker.history import Count, History, Stretch, Wanted
 from worker.replay import Replay
 from worker.routes import matches
@@ -71,8 +71,8 @@ def replay(
     wanted = Wanted(
         tuple(map(options.pattern, type_ or ())),
         tuple(id_ or ()),
-        options.moment("--since", since, 0),
-        options.moment("--until", until, LAST_MS),
+        moment("--since", since, 0),
+        moment("--until", until, LAST_MS),
     )
     raise typer.Exit(run(config, Order(group, wanted, rate, dry_run, as_json), asks=sys.stdin.isatty() and not yes))
 

@@ -11,11 +11,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from shared import output
 from shared.clock import now_ms
 from shared.command import Stopping, run_service
 from shared.connection import FAULTS
 from worker import status as state
-from worker.cli import options, output
+from worker.cli import options
 from worker.cli.options import Config, Json
 from worker.pause import pause
 from worker.status import GroupStatus, Status, TypeStatus

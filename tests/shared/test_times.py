@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.cli.times import parse_time
-from worker.dead_letters import LAST_MS
+from shared.times import LAST_MS, parse_time
 
 NOW = 1_700_000_000_000
 

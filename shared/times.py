@@ -4,7 +4,12 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from worker.dead_letters import LAST_MS
+import typer
+
+from shared import clock
+
+LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, where datetimes end; far below 2**52, up to which Redis keeps scores exact."""
 
 _AGE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -21,3 +26,13 @@ def parse_time(text: str, now_ms: int) -> int:
             raise ValueError(f"{text!r} is neither an age like 15m, 2h or 3d nor an ISO time") from None
         found = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     return min(max(found, 0), LAST_MS)
+
+
+def moment(option: str, text: str, default: int) -> int:
+    """The time that an option of a command names, Unix ms. Raises typer.BadParameter."""
+    if not text:
+        return default
+    try:
+        return parse_time(text, clock.now_ms())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
