@@ -4,10 +4,11 @@ python -m tests.bench [--quick] [--only KEY,KEY] [--rounds N] [--list]
 """
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
+
+import uvloop
 
 from tests.bench import question, record, table
 from tests.bench.figures import Answer
@@ -33,7 +34,7 @@ def main() -> int:
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
     chosen = [one for one in known if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
-    answers = asyncio.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
+    answers = uvloop.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
     is_full = not keys and not options.quick and options.rounds >= ROUNDS
     record.write(answers, {key: goal for one in chosen for key, goal in one.goals.items()}, is_full=is_full)
     print(json.dumps(record.last_line(answers)), flush=True)

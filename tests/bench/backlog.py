@@ -4,6 +4,8 @@ A group reads its backlog again each round, from the start: its place on the str
 """
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 from typing import Final
 
 from redis.exceptions import ResponseError
@@ -27,23 +29,24 @@ KEYS: Final = Keys(0)
 STREAM: Final = KEYS.stream(requests.EVENT_TYPE)
 
 
-async def store(server: Valkey, events: int) -> None:
-    """Store so many events in an empty server, by ingest's own queue."""
+async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EVENT_TYPE,)) -> None:
+    """Store so many events in an empty server, by ingest's own queue; the types by turns."""
     client = connect(server.url, "bench", connections=1)
     fitness = Fitness("memory", 1, False)
     await fitness.greet(client.execute_command)  # claims the layout, as a program's start does
     fitness.fault = None
     queue = Queue(client, 0, fitness, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
     running = asyncio.create_task(queue.run())
-    body = requests.body()
+    bodies = {name: requests.body(name) for name in types}
+    turns = itertools.cycle(types)
     for first in range(0, events, BATCH):
-        count = min(BATCH, events - first)
-        await asyncio.gather(*(queue.store(received(body)) for _ in range(count)))
+        names = itertools.islice(turns, min(BATCH, events - first))
+        await asyncio.gather(*(queue.store(received(name, bodies[name])) for name in names))
     running.cancel()
     await client.aclose()
 
 
-def received(body: bytes, event_type: str = requests.EVENT_TYPE) -> Received:
+def received(event_type: str, body: bytes) -> Received:
     """An event as ingest hands it on."""
     return Received(event_type, requests.webhook_id(), "openai", now_ms(), body)
 

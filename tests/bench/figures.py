@@ -79,11 +79,11 @@ def reported(key: str, series: Sequence[Series], unit: str, note: str = "") -> A
     return Answer(key, worst.median, min(worst.figures), max(worst.figures), unit, tuple(series), note=note)
 
 
-def parted(key: str, series: Sequence[Series], unit: str, note: str = "") -> Answer:
-    """Figures that stand beside each other, with their sum as the value."""
+def parted(key: str, series: Sequence[Series], unit: str, note: str = "", more: Sequence[Series] = ()) -> Answer:
+    """Figures that stand beside each other, with their sum as the value. `more` were measured too, and are kept."""
     parts = {one.name: one.median for one in series}
     total = sum(parts.values())
-    return Answer(key, total, total, total, unit, tuple(series), parts=parts, note=note)
+    return Answer(key, total, total, total, unit, (*series, *more), parts=parts, note=note)
 
 
 def percentile(figures: Sequence[float], share: float) -> float:

@@ -65,15 +65,15 @@ async def warm_up(folder: Path, port: int) -> float:
     return (await _run(_command(port, *sign(folder, 20_000), WARM_UP_S))).rate
 
 
-async def rate(file: Path, size: int, port: int, seconds: float) -> float:
-    """Requests a second that were answered 200. Raises RuntimeError when one was not, or the requests ran out."""
+async def run(file: Path, size: int, port: int, seconds: float) -> Load:
+    """Send for so long. Raises RuntimeError when an answer was no 200, or the requests ran out."""
     load = await _run(_command(port, file, size, seconds))
     if load.failed:
         raise RuntimeError(f"{load.failed} of {load.requests} requests failed")
     signed = file.stat().st_size // size
     if load.requests > signed:
         raise RuntimeError(f"{load.requests} requests were sent, {signed} were signed")
-    return load.rate
+    return load
 
 
 def _command(port: int, file: Path, size: int, seconds: float) -> Sequence[str]:
@@ -103,6 +103,6 @@ async def in_turn(stage: Stage, **ports: int) -> tuple[Series, ...]:
     for number in range(1, stage.rounds + 1):
         file, size = sign(stage.folder, int(most * seconds))
         for name, port in ports.items():
-            found[name].append(await rate(file, size, port, seconds))
+            found[name].append((await run(file, size, port, seconds)).rate)
         stage.tell(number, {name: figures[-1] for name, figures in found.items()})
     return tuple(Series(name, tuple(figures)) for name, figures in found.items())

@@ -1,5 +1,6 @@
 """Requests as OpenAI sends them, signed beforehand: unique ids, its own example of `response.completed`."""
 
+import functools
 import itertools
 import json
 import time
@@ -16,6 +17,7 @@ PATH: Final = "/webhooks/openai"
 _numbers = itertools.count()
 
 
+@functools.cache
 def body(event_type: str = EVENT_TYPE) -> bytes:
     """OpenAI's own example of a type."""
     return json.dumps(samples()[event_type]).encode()

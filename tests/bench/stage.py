@@ -66,10 +66,10 @@ class Stage:
         """A figure in the form that runs."""
         return quick if self.is_quick else full
 
-    async def rounds_of(self, **sides: Side) -> tuple[Series, ...]:
-        """Measure the sides in turn, A B A B …; a series of each."""
+    async def rounds_of(self, least: int = 1, **sides: Side) -> tuple[Series, ...]:
+        """Measure the sides in turn, A B A B …, in `least` rounds at least; a series of each."""
         found: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(1, self.rounds + 1):
+        for number in range(1, max(least, self.rounds) + 1):
             for name, measure in sides.items():
                 found[name].append(await measure())
             self.tell(number, {name: figures[-1] for name, figures in found.items()})
@@ -85,9 +85,9 @@ class Stage:
         self._servers.append(server)
         return await asyncio.to_thread(server.start)
 
-    async def ingest(self, server: Valkey, **environ: str) -> Ingest:
+    async def ingest(self, server: Valkey, port: int = 0, **environ: str) -> Ingest:
         """hookbus-ingest, ready; its 200s mean `memory`, which is what everysec can keep."""
-        ingest = Ingest(server.url, **environ)
+        ingest = Ingest(server.url, port=port, **environ)
         self._programs.append(ingest)
         return await ingest.until_fit()
 

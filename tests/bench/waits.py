@@ -1,5 +1,6 @@
 """From when each event was sent and when it was there, how long it took."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -7,55 +8,62 @@ from typing import Final
 from shared.clock import now_ms
 from tests.bench import requests
 from tests.bench.pace import Pacer
+from tests.bench.stopwatch import TELL
 from tests.programs import Program
-from tests.wait import until
 
-NOTED_S: Final = 60.0
+NOTED_S: Final = 120.0
 """Longest wait for the last events."""
 
-
-class Sent:
-    """Webhook-id → when it was sent, in ns of CLOCK_MONOTONIC."""
-
-    def __init__(self, pacer: Pacer) -> None:
-        self.pacer = pacer
-        self.at_ns: dict[str, int] = {}
-
-    def send(self, webhook_id: str, message: bytes) -> None:
-        """Send it now."""
-        self.at_ns[webhook_id] = self.pacer.send(message)
+_asked = itertools.count()
 
 
-def posts(sent: Sent, count: int) -> list[Callable[[], None]]:
-    """What sends signed requests when it is called."""
-    body, ids = requests.body(), [requests.webhook_id() for _ in range(count)]
-    return [partial(sent.send, name, requests.request(name, body)) for name in ids]
+class Sender:
+    """Sends events over a pacer, and knows when: webhook-id → ns of CLOCK_MONOTONIC. `make` writes one."""
+
+    def __init__(self, pacer: Pacer, make: Callable[[str], bytes]) -> None:
+        self._pacer = pacer
+        self._make = make
+        self._at_ns: dict[str, int] = {}
+
+    def prepared(self, count: int) -> list[Callable[[], None]]:
+        """New events, written and signed; each is sent when it is called."""
+        ids = [requests.webhook_id() for _ in range(count)]
+        return [partial(self._send, name, self._make(name)) for name in ids]
+
+    async def arrived_ms(self, program: Program) -> list[float]:
+        """Milliseconds that each event took to where `program` noted it; the next ones begin a new list.
+
+        Raises AssertionError when an answer or a note is missing.
+        """
+        await self._pacer.answered()
+        tell = f"{TELL}_{next(_asked)}"
+        self._pacer.send(self._make(tell))
+        at_ns = (await program.until_logged("noted", NOTED_S, asked=tell))["at_ns"]
+        missing = self._at_ns.keys() - at_ns.keys()
+        assert not missing, f"{len(missing)} of {len(self._at_ns)} events were not noted"
+        sent_at_ns, self._at_ns = self._at_ns, {}
+        return [(at_ns[name] - sent_ns) / 1e6 for name, sent_ns in sent_at_ns.items()]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pacer.close()
+
+    def _send(self, webhook_id: str, message: bytes) -> None:
+        self._at_ns[webhook_id] = self._pacer.send(message)
 
 
-def adds(sent: Sent, stream: str, count: int) -> list[Callable[[], None]]:
-    """What adds the same events to a stream."""
-    body, ids = requests.body(), [requests.webhook_id() for _ in range(count)]
-    command = ("XADD", stream, "*", "id")
-    return [partial(sent.send, name, packed(*command, name, "at", str(now_ms()), "body", body)) for name in ids]
+def post(webhook_id: str) -> bytes:
+    """A signed request."""
+    return requests.request(webhook_id, requests.body())
+
+
+def add(stream: str, webhook_id: str) -> bytes:
+    """The XADD of the same event to a stream."""
+    fields = ("id", webhook_id, "at", str(now_ms()), "body", requests.body())
+    return packed("XADD", stream, "*", *fields)
 
 
 def packed(*command: str | bytes) -> bytes:
     """A command as it goes over the wire (https://valkey.io/topics/protocol/)."""
     parts = [part.encode() if isinstance(part, str) else part for part in command]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
-
-
-async def arrived_ms(sent: Sent, program: Program) -> list[float]:
-    """Milliseconds that each event took to where `program` noted it; forgets them. The notes must be complete."""
-    await sent.pacer.answered()
-
-    def noted() -> dict[str, int] | None:
-        for line in reversed(program.logged("noted")):
-            if line["at_ns"].keys() == sent.at_ns.keys():
-                return dict(line["at_ns"])
-        return None
-
-    at_ns = await until(noted, NOTED_S, "the notes of all events")
-    took = [(at_ns[name] - sent_ns) / 1e6 for name, sent_ns in sent.at_ns.items()]
-    sent.at_ns = {}
-    return took

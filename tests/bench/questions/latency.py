@@ -1,6 +1,7 @@
 """How long does an event take from its POST to its handler, when nothing else goes on?"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from tests.bench import pace, waits
@@ -8,7 +9,7 @@ from tests.bench.figures import Answer, Series, at_most, compared, percentile
 from tests.bench.question import question
 from tests.bench.sides.raw_reader import STREAM
 from tests.bench.stage import Stage, port_of
-from tests.bench.waits import Sent
+from tests.bench.waits import Sender
 
 RATE: Final = 50.0
 """Requests a second on each side: an idle bus."""
@@ -24,16 +25,17 @@ WARM_UP_RATE: Final = 500.0
 async def latency(stage: Stage) -> Sequence[Answer]:
     events = stage.scale(500, 150)
     server, raw_server = await stage.valkey(), await stage.valkey()
-    worker = await stage.worker(server, "tests.bench.stopwatch:app", BENCH_EVENTS=str(events))
+    worker = await stage.worker(server, "tests.bench.stopwatch:app")
     ingest = await stage.ingest(server)
-    reader = await stage.script(raw_server, "tests.bench.sides.raw_reader", raw_server.url, str(events))
-    posts, adds = Sent(await pace.http(ingest.port).connect(1)), Sent(await pace.redis(port_of(raw_server)).connect(1))
+    reader = await stage.script(raw_server, "tests.bench.sides.raw_reader")
+    posts = Sender(await pace.http(ingest.port).connect(1), waits.post)
+    adds = Sender(await pace.redis(port_of(raw_server)).connect(1), partial(waits.add, STREAM))
 
     async def both(rate: float) -> tuple[list[float], list[float]]:
-        turns = zip(waits.posts(posts, events), waits.adds(adds, STREAM, events), strict=True)
+        turns = zip(posts.prepared(events), adds.prepared(events), strict=True)
         # In turn, event by event: what the machine does meanwhile, it does to both.
         await pace.steadily([send for turn in turns for send in turn], 2 * rate)
-        return await waits.arrived_ms(posts, worker), await waits.arrived_ms(adds, reader)
+        return await posts.arrived_ms(worker), await adds.arrived_ms(reader)
 
     await both(WARM_UP_RATE)
     found: dict[str, list[float]] = {}

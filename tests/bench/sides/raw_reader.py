@@ -1,10 +1,10 @@
 """What a way through Redis takes at least: a blocked XREADGROUP of redis-py that returns.
 
-python -m tests.bench.sides.raw_reader URL EVENTS
+python -m tests.bench.sides.raw_reader, with HOOKBUS_REDIS_URL
 """
 
 import json
-import sys
+import os
 import time
 from typing import Final
 
@@ -17,11 +17,11 @@ STREAM: Final = "raw"
 GROUP: Final = "raw"
 
 
-async def main(url: str, events: int) -> None:
+async def main() -> None:
     """Read until killed."""
-    client = Redis.from_url(url, protocol=2)
+    client = Redis.from_url(os.environ["HOOKBUS_REDIS_URL"], protocol=2)
     await client.xgroup_create(STREAM, GROUP, "0", mkstream=True)
-    notes = Notes(events)
+    notes = Notes()
     print(json.dumps({"event": "ready"}), flush=True)
     while True:
         reply = await client.xreadgroup(GROUP, "one", {STREAM: ">"}, count=100, block=2000)
@@ -32,4 +32,4 @@ async def main(url: str, events: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2])))
+    uvloop.run(main())

@@ -1,0 +1,24 @@
+"""Ten groups that each handle every event, for one worker process. It counts the deliveries of all that it runs."""
+
+import os
+
+from shared.events import ResponseCompleted
+from tests.bench.peers.meter import Meter
+from worker import App
+
+GROUPS = tuple(f"fan{number}" for number in range(10))
+meter = Meter(int(os.environ.get("BENCH_EVENTS", "1")))
+
+
+def app(group: str) -> App:
+    """A group that does nothing."""
+    made = App(group)
+
+    @made.on("response.completed")
+    async def handle(event: ResponseCompleted) -> None:
+        meter.count()
+
+    return made
+
+
+globals().update({group: app(group) for group in GROUPS})

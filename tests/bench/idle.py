@@ -1,0 +1,18 @@
+"""Ten subscriptions that get nothing."""
+
+from worker import App
+
+TYPES = (
+    *("response.completed", "response.failed", "response.cancelled", "response.incomplete"),
+    *("batch.completed", "batch.failed", "eval.run.succeeded", "eval.run.failed"),
+    *("fine_tuning.job.succeeded", "realtime.call.incoming"),
+)
+app = App("idle")
+
+
+async def handle(event: dict) -> None:
+    """Never called."""
+
+
+for name in TYPES:
+    app.on(name)(handle)

@@ -1,0 +1,25 @@
+"""How much memory Redis has for something: what becomes free when that is deleted."""
+
+from collections.abc import Iterable
+
+from redis.asyncio import Redis
+
+from shared.connection import parse_info
+
+
+async def bytes_of(client: Redis, names: Iterable[str]) -> int:
+    """Bytes that went with these keys, which are deleted."""
+    before = await used_bytes(client)
+    await client.execute_command("DEL", *names)
+    return before - await used_bytes(client)
+
+
+async def used_bytes(client: Redis) -> int:
+    """What Redis' allocator gave away."""
+    info = parse_info(await client.execute_command("INFO", "memory"))
+    return int(info["used_memory"])
+
+
+async def keys_like(client: Redis, pattern: str) -> list[str]:
+    """The keys of a pattern; for servers of our own, where nobody waits meanwhile."""
+    return [name.decode() for name in await client.execute_command("KEYS", pattern)]

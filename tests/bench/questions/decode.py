@@ -1,0 +1,50 @@
+"""From bytes to a typed event, beside what OpenAI's SDK does in `webhooks.unwrap` once the signature is checked.
+
+Both get every example of OpenAI's whose type the SDK knows too.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from openai import BaseModel
+from openai._models import construct_type
+from openai.types.webhooks.unwrap_webhook_event import UnwrapWebhookEvent
+
+from ingest.send import samples
+from shared import decoding
+from tests.bench import requests
+from tests.bench.figures import Answer, at_least, compared
+from tests.bench.question import question
+from tests.bench.stage import Stage
+
+ROUND_S: Final = 1.0
+
+
+def unwrap(body: bytes) -> Any:
+    """The lines of the SDK's `unwrap` after its signature check."""
+    return construct_type(type_=UnwrapWebhookEvent, value=json.loads(body))
+
+
+@question("bytes to a typed event, beside OpenAI's SDK", decode_vs_sdk=at_least(20))
+async def decode(stage: Stage) -> Sequence[Answer]:
+    bodies = [body for name in samples() if isinstance(unwrap(body := requests.body(name)), BaseModel)]
+
+    async def hookbus() -> float:
+        return rate(decoding.decode, bodies)
+
+    async def sdk() -> float:
+        return rate(unwrap, bodies)
+
+    return [compared("decode_vs_sdk", *await stage.rounds_of(hookbus=hookbus, sdk=sdk), "events/s")]
+
+
+def rate(decoder: Callable[[bytes], Any], bodies: Sequence[bytes]) -> float:
+    """Events a second."""
+    count, began = 0, time.perf_counter()
+    while (took := time.perf_counter() - began) < ROUND_S:
+        for body in bodies:
+            decoder(body)
+        count += len(bodies)
+    return count / took

@@ -1,0 +1,56 @@
+"""What does Redis need for a stored event? OpenAI's own examples of all types, beside the same three fields, bare.
+
+The three fields are what any receiver has to keep: webhook-id, when it came, and the body. hookbus stores its source
+too. The dedupe's sets are another question.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from deploy.local.valkey import Valkey
+from ingest.send import samples
+from shared.clock import now_ms
+from shared.connection import connect
+from tests.bench import backlog, memory, requests
+from tests.bench.figures import Answer, Series, at_most, compared
+from tests.bench.question import question
+from tests.bench.stage import Stage
+
+AT_ONCE: Final = 1000
+
+
+@question("Redis memory per stored event, beside a bare XADD of three fields", stored_bytes_vs_raw=at_most(1.25))
+async def stored_memory(stage: Stage) -> Sequence[Answer]:
+    types = sorted(samples())
+    count = stage.scale(3000, 300) * len(types)
+    ours, other = await stage.valkey(appendonly="no"), await stage.valkey(appendonly="no")
+    await backlog.store(ours, count, types)
+    await add_bare(other, count, types)
+    series = [
+        Series(name, (await stream_bytes(server, pattern) / count,))
+        for name, server, pattern in (("hookbus", ours, "hookbus:*:stream:*"), ("bare XADD", other, "stream:*"))
+    ]
+    return [compared("stored_bytes_vs_raw", *series, "bytes")]
+
+
+async def add_bare(server: Valkey, count: int, types: Sequence[str]) -> None:
+    """The same events without hookbus."""
+    client = connect(server.url, "bench", connections=1)
+    bodies = {name: requests.body(name) for name in types}
+    for first in range(0, count, AT_ONCE):
+        pipeline = client.pipeline(transaction=False)
+        for number in range(first, min(first + AT_ONCE, count)):
+            name = types[number % len(types)]
+            fields = ("id", requests.webhook_id(), "at", now_ms(), "body", bodies[name])
+            pipeline.execute_command("XADD", f"stream:{name}", "*", *fields)
+        await pipeline.execute()
+    await client.aclose()
+
+
+async def stream_bytes(server: Valkey, pattern: str) -> int:
+    """What the streams take."""
+    client = connect(server.url, "bench", connections=1)
+    try:
+        return await memory.bytes_of(client, await memory.keys_like(client, pattern))
+    finally:
+        await client.aclose()

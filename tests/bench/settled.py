@@ -1,0 +1,58 @@
+"""Many retries that wait, and many dead letters, written as workers write them: by the scripts that settle.
+
+Each entry takes the way of a redelivery: into the group's own stream, read by a consumer, parked or buried by it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from redis.asyncio import Redis
+
+from deploy.local.valkey import Valkey
+from shared import entry, scripts
+from shared.clock import now_ms
+from shared.connection import connect
+from shared.entry import Entry
+from tests.bench import requests
+from tests.bench.backlog import KEYS
+from worker import read
+from worker.outcome import Bury, Park
+from worker.settlement import Settlement
+from worker.slots import Slots
+
+CONSUMER: Final = "bench"
+AT_ONCE: Final = 1000
+TYPES: Final = ("response.completed", "response.failed", "batch.completed", "batch.failed")
+
+OutcomeOf = Callable[[int], Park | Bury]
+
+
+async def write(server: Valkey, group: str, count: int, outcome_of: OutcomeOf, types: Sequence[str] = TYPES) -> None:
+    """Settle so many deliveries of a group with the outcome of each; the types by turns."""
+    client = connect(server.url, "bench", connections=1)
+    await client.execute_command("HSET", KEYS.groups, group, "0")
+    for name in types:
+        await client.execute_command("XGROUP", "CREATE", KEYS.redelivery(name, group), group, "0", "MKSTREAM")
+    for first in range(0, count, AT_ONCE):
+        numbers = range(first, min(first + AT_ONCE, count))
+        await _settle(client, group, types[first // AT_ONCE % len(types)], [outcome_of(number) for number in numbers])
+    await client.aclose()
+
+
+async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence[Park | Bury]) -> None:
+    stream = KEYS.redelivery(event_type, group)
+    body, now = requests.body(event_type), now_ms()
+    pipeline = client.pipeline(transaction=False)
+    for _ in outcomes:
+        event = Entry(requests.webhook_id(), "openai", now, body)
+        pipeline.execute_command("XADD", stream, "*", *entry.redelivery_fields(event, 1, ()))
+    read_them = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", len(outcomes), "STREAMS", stream, ">")
+    pipeline.execute_command(*read_them)
+    [[_, entries]] = (await pipeline.execute())[-1]
+    slots = Slots(len(outcomes))
+    held = [read.hold(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
+    calls = [
+        Settlement(one, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
+        for one, outcome in zip(held, outcomes, strict=True)
+    ]
+    assert set(await scripts.run_all(client, calls)) == {1}, "not all were settled"

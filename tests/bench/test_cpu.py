@@ -1,0 +1,20 @@
+"""CPU time of processes, ours among them."""
+
+import os
+import time
+
+from tests.bench import cpu
+
+
+def test_the_clock_of_a_pid_is_the_one_that_the_process_sees_itself():
+    before = time.process_time()
+    found = cpu.seconds(os.getpid())
+    assert before <= found <= time.process_time()
+
+
+def test_what_is_used_is_counted_from_the_beginning_on():
+    used = cpu.Used({"me": os.getpid()})
+    began = time.process_time()
+    while time.process_time() - began < 0.05:
+        pass
+    assert 50_000 <= used.so_far_us()["me"] < 5_000_000
