@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ingest.settings import load_settings
+from ingest.settings import IngestSettings, load_settings
 from shared import command, log
 from shared.sources import destination
 
@@ -37,9 +37,13 @@ def serve(
     from ingest.app import serve as serve_until
 
     overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
-    settings = load_settings(config, overrides=overrides).required()
+
+    def told() -> IngestSettings:
+        return load_settings(config, overrides=overrides).required()
+
+    settings = told()
     log.configure(settings.log_level)
-    command.run_service(lambda stopping: serve_until(settings, stopping))
+    command.run_service(lambda stopping: serve_until(settings, stopping, told))
 
 
 @app.command()

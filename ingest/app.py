@@ -2,11 +2,12 @@
 
 SIGTERM: readiness turns 503 and requests are still served for the drain delay, since load balancers learn of it
 later; then the port closes, what was received is stored and answered, and the process ends. Nothing that was
-accepted is refused, and nobody who had connected is turned away (port.py).
+accepted is refused, and nobody who had connected is turned away (port.py). SIGHUP reads secrets again (rotation.py).
 """
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -16,57 +17,149 @@ from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from ingest.port import close_port, open_port
-from ingest.receive import Endpoint, Receiver
+from ingest.receive import Receiver
+from ingest.rotation import Rotation
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
-from ingest.signature import Verifier
 from shared import health, log
 from shared.command import Stopping
 from shared.connection import connect, redacted
 from shared.http_server import Limits, Server
 from shared.settings import ConfigError
+from shared.systemd import Health, Herald, passed_sockets
 
 FINISH_S = 10.0
 """How long requests in hand may take once the port is closed: two Redis timeouts."""
 
 
-async def serve(settings: IngestSettings, stopping: Stopping) -> None:
-    """Run until `stopping` is set and what is in hand is done. Raises ConfigError."""
-    logger = log.get("ingest")
-    fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
-    probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
-    clients = [_writer(settings, fitness, shard) for shard in range(settings.shards)]
-    queues = [_queue(settings, fitness, shard, client) for shard, client in enumerate(clients)]
-    receiver = _receiver(settings, queues)
-    tick = health.LoopTick(asyncio.get_running_loop())
-    if settings.unsafe_redis:
-        logger.warning("unsafe_redis", effect="200s are given even if Redis may forget. Never use this in production")
-    try:
-        async with asyncio.TaskGroup() as duties:
-            tasks = [duties.create_task(queue.run()) for queue in queues]
-            tasks.append(duties.create_task(fitness.run(probe)))
-            await _listen_and_drain(settings, receiver, fitness, stopping)
-            for task in tasks:
-                task.cancel()
-    except* ConfigError as group:
-        # The first one says enough, and the command line knows what to do with it.
-        raise next(error for error in group.exceptions if isinstance(error, ConfigError)) from None
-    finally:
-        tick.stop()
-        for client in (probe, *clients):
-            await client.aclose()
-    logger.info("stopped")
+STUCK_S = 10.0
+"""An event loop that has not turned for so long is stuck: nothing here blocks it for more than milliseconds."""
+OPS_NAME = "ops"
+"""The name (`FileDescriptorName=`) of a passed socket that is for health and metrics; others are for webhooks."""
 
 
-def _receiver(settings: IngestSettings, queues: Sequence[Queue]) -> Receiver:
-    sources = settings.sources.items()
-    return Receiver(
-        {
-            source.path: Endpoint(name, Verifier(source.secrets, source.scheme, settings.tolerance_s))
-            for name, source in sources
-        },
-        queues,
-        Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s),
-    )
+async def serve(
+    settings: IngestSettings, stopping: Stopping, again: Callable[[], IngestSettings] | None = None
+) -> None:
+    """Run until `stopping` is set and what is in hand is done. `again` builds the settings anew, for SIGHUP; without
+    it only files are read again. Raises ConfigError."""
+    await Ingest(settings, stopping, again or (lambda: settings)).run()
+
+
+class Ingest:
+    """One receiver."""
+
+    def __init__(self, settings: IngestSettings, stopping: Stopping, again: Callable[[], IngestSettings]) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._log = log.get("ingest")
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
+        self._probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
+        self._writers = [self._writer(shard) for shard in range(settings.shards)]
+        self._queues = [self._queue(shard, client) for shard, client in enumerate(self._writers)]
+        bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
+        self._receiver = receiver = Receiver({}, self._queues, bodies)
+        self._rotation = Rotation(settings, again, receiver.take)
+        self._http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
+        metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
+        self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
+        self._herald = Herald(Health(self._readiness, self._stuck, self._status))
+        stopping.on_hangup = self._rotation.reload
+
+    async def run(self) -> None:
+        """Run until stopping. Raises ConfigError."""
+        if self._settings.unsafe_redis:
+            effect = "200s are given even if Redis may forget. Never use this in production"
+            self._log.warning("unsafe_redis", effect=effect)
+        duties = [queue.run() for queue in self._queues]
+        duties += [self._fitness.run(self._probe), self._rotation.run(self._herald)]
+        try:
+            with self._herald:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(duty) for duty in duties]
+                    await self._listen_and_drain()
+                    for task in tasks:
+                        task.cancel()
+        except* ConfigError as errors:
+            # The first one says enough, and the command line knows what to do with it.
+            raise next(error for error in errors.exceptions if isinstance(error, ConfigError)) from None
+        finally:
+            self._tick.stop()
+            for client in (self._probe, *self._writers):
+                await client.aclose()
+        self._log.info("stopped")
+
+    def _writer(self, shard: int) -> Redis:
+        return connect(
+            self._settings.redis_url,
+            f"hookbus-ingest:{shard}",
+            reply_timeout_s=self._settings.enqueue_timeout_s,
+            connections=1,
+            greet=self._fitness.greet,
+        )
+
+    def _queue(self, shard: int, client: Redis) -> Queue:
+        settings = self._settings
+        return Queue(
+            *(client, shard, self._fitness),
+            days=settings.dedupe_days,
+            batch_size=settings.batch_size,
+            max_waiting=settings.max_waiting,
+        )
+
+    async def _listen_and_drain(self) -> None:
+        settings = self._settings
+        await self._runner.setup()
+        passed = passed_sockets()
+        ops_port = next((one for name, one in passed if name == OPS_NAME), None)
+        is_default = settings.ops_listen == DEFAULT_OPS_LISTEN
+        ops = await health.serve(settings.ops_listen, is_default, self._readiness, passed=ops_port)
+        try:
+            port = [one for name, one in passed if name != OPS_NAME]
+            await self._serve_and_drain(port, f"http://{_address(ops)}")
+        finally:
+            await self._runner.cleanup()  # requests in hand are answered before health and metrics go
+            await ops.cleanup()
+
+    async def _serve_and_drain(self, passed: Sequence[socket.socket], ops: str) -> None:
+        settings, receiver = self._settings, self._receiver
+        sites = await open_port(self._runner, settings.listen, passed, self._fitness)
+        self._log.info(
+            "listening",
+            urls=[f"http://{_address(self._runner)}{source.path}" for source in settings.sources.values()],
+            ops=ops,
+            redis=redacted(settings.redis_url),
+            durability=settings.durability,
+            **({"port": "passed by systemd"} if passed else {}),
+        )
+        await self._stopping.wait()
+        self._herald.stopping()
+        delay_s = 0.0 if self._stopping.is_interactive else settings.drain_delay_s
+        self._log.info("draining", delay_s=delay_s)
+        receiver.is_leaving = True
+        await asyncio.sleep(delay_s)
+        await close_port(sites, self._http)
+        receiver.close()
+
+    def _readiness(self) -> str:
+        fitness = self._fitness
+        if self._stopping.is_set():
+            return "draining"
+        if not fitness.was_fit.is_set():
+            return fitness.fault.detail if fitness.fault else "starting"
+        return health.READY if self._runner.sites else "starting"
+
+    def _stuck(self) -> str:
+        age_s = self._tick.age_s()
+        return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
+
+    def _status(self) -> str:
+        fault = self._fitness.fault
+        if reason := self._readiness():
+            return f"not ready: {reason}"
+        if fault is not None:
+            return f"answering 503 {fault.code}: {fault.detail}"
+        return f"ready, {len(self._http.connections)} connections"
 
 
 def _limits(settings: IngestSettings) -> Limits:
@@ -74,75 +167,6 @@ def _limits(settings: IngestSettings) -> Limits:
     if connections < settings.max_connections:
         log.get("ingest").warning("few_descriptors", connections=connections, wanted=settings.max_connections)
     return Limits(connections, settings.header_timeout_s)
-
-
-def _writer(settings: IngestSettings, fitness: Fitness, shard: int) -> Redis:
-    return connect(
-        settings.redis_url,
-        f"hookbus-ingest:{shard}",
-        reply_timeout_s=settings.enqueue_timeout_s,
-        connections=1,
-        greet=fitness.greet,
-    )
-
-
-def _queue(settings: IngestSettings, fitness: Fitness, shard: int, client: Redis) -> Queue:
-    return Queue(
-        client,
-        shard,
-        fitness,
-        days=settings.dedupe_days,
-        batch_size=settings.batch_size,
-        max_waiting=settings.max_waiting,
-    )
-
-
-async def _listen_and_drain(settings: IngestSettings, receiver: Receiver, fitness: Fitness, stopping: Stopping) -> None:
-    http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
-    metrics.CONNECTIONS.set_function(lambda: len(http.connections))
-    runner = web.ServerRunner(http, shutdown_timeout=FINISH_S)
-    await runner.setup()
-
-    def readiness() -> str:
-        if stopping.is_set():
-            return "draining"
-        if not fitness.was_fit.is_set():
-            return fitness.fault.detail if fitness.fault else "starting"
-        return health.READY if runner.sites else "starting"
-
-    ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, readiness)
-    try:
-        await _serve_and_drain(settings, http, runner, receiver, fitness, stopping, f"http://{_address(ops)}")
-    finally:
-        await runner.cleanup()  # requests in hand are answered before health and metrics go
-        await ops.cleanup()
-
-
-async def _serve_and_drain(
-    settings: IngestSettings,
-    http: Server,
-    runner: web.ServerRunner,
-    receiver: Receiver,
-    fitness: Fitness,
-    stopping: Stopping,
-    ops: str,
-) -> None:
-    logger = log.get("ingest")
-    site = await open_port(runner, settings.listen, fitness)
-    logger.info(
-        "listening",
-        urls=[f"http://{_address(runner)}{source.path}" for source in settings.sources.values()],
-        ops=ops,
-        redis=redacted(settings.redis_url),
-        durability=settings.durability,
-    )
-    await stopping.wait()
-    delay_s = 0.0 if stopping.is_interactive else settings.drain_delay_s
-    logger.info("draining", delay_s=delay_s)
-    receiver.is_leaving = True
-    await asyncio.sleep(delay_s)
-    await close_port(site, http)
-    receiver.close()
 
 
 def _address(runner: web.BaseRunner) -> str:

@@ -20,7 +20,7 @@ from shared.connection import FAULTS, Ask, connect, redacted
 from shared.secret import Scheme
 from shared.server import Server
 from shared.settings import EXIT_CONFIG, ConfigError
-from shared.sources import SECRET_VARIABLE
+from shared.sources import SECRET_VARIABLE, secrets_of
 
 MOST_SKEW_S: Final = 5.0
 """Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
@@ -99,7 +99,7 @@ async def examine(settings: IngestSettings) -> Report:
     return Report(
         fit=not any(finding.exit_code for finding in findings),
         sources=[
-            SourceReport(name, source.path, source.scheme, len(source.secrets))
+            SourceReport(name, source.path, source.scheme, len(secrets_of(name, source)))
             for name, source in settings.sources.items()
         ],
         listen=str(settings.listen),

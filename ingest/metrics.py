@@ -40,3 +40,17 @@ INFLIGHT: Final = Gauge(
 CONNECTIONS: Final = Gauge("hookbus_ingest_connections", "Open connections.")
 FIT: Final = Gauge("hookbus_ingest_redis_fit", "1 while Redis can keep what a 200 promises.")
 LOSSES: Final = Counter("hookbus_ingest_data_loss_total", "Times that stored data was found gone.")
+SECRET_MATCHES: Final = Sums(
+    "hookbus_ingest_secret_matches_total",
+    "Verified requests by the secret that signed them: its place among those of its source, from 0.",
+    ["source", "secret"],
+)
+SECRETS: Final = Gauge("hookbus_ingest_secrets", "Secrets in force.", ["source"])
+SECRETS_STALE: Final = Gauge(
+    "hookbus_ingest_secrets_stale",
+    "1 while the secrets that were read last are bad, and older ones in force.",
+    ["source"],
+)
+RELOADS: Final = Counter(
+    "hookbus_ingest_reloads_total", "Configuration read again on SIGHUP: ok or refused.", ["outcome"]
+)

@@ -51,12 +51,17 @@ class Receiver:
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._sums: dict[tuple[str, str], Sum] = {}
+        self._matches: dict[tuple[str, int], Sum] = {}
         self._stored = {
             "accepted": Standing(b'{"status": "accepted"}'),
             "duplicate": Standing(b'{"status": "duplicate"}'),
         }
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
+
+    def take(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Go by these endpoints from now on; a request in hand keeps the one that it has."""
+        self._endpoints = endpoints
 
     def close(self) -> None:
         """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
@@ -67,6 +72,12 @@ class Receiver:
         found = self._sums.get((source, code))
         if found is None:
             found = self._sums[source, code] = metrics.REQUESTS.labels(source, str(STATUSES[code]), code)
+        found.value += 1
+
+    def _count_match(self, source: str, secret: int) -> None:
+        found = self._matches.get((source, secret))
+        if found is None:
+            found = self._matches[source, secret] = metrics.SECRET_MATCHES.labels(source, str(secret))
         found.value += 1
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -121,7 +132,7 @@ class Receiver:
         headers = request.headers
         now = time.time()
         try:
-            endpoint.verifier.verify(headers, body, now)
+            self._count_match(endpoint.source, endpoint.verifier.verify(headers, body, now))
         except SignatureError as error:
             status = UNAUTHORIZED if error.code == "signature_mismatch" else 400
             raise Refusal(status, error.code) from error

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 
+from shared import log
 from shared.connection import FAULTS
 from shared.settings import EXIT_CONFIG, ConfigError
 
@@ -62,6 +63,15 @@ class Stopping(asyncio.Event):
     is_interactive = False
     """It was Ctrl-C: nobody's load balancer needs time to notice."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_hangup: Callable[[], None] = _nothing_to_reload
+        """What SIGHUP calls. A program that has something to read again puts it here."""
+
+
+def _nothing_to_reload() -> None:
+    log.get("command").info("nothing_to_reload", effect="a change of configuration needs a restart")
+
 
 def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
     """Run a program under uvloop until done.
@@ -80,8 +90,16 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
             stopping.is_interactive = stopping.is_interactive or number == signal.SIGINT
             stopping.set()
 
+        def hang_up() -> None:
+            if was_terminal and not sys.stderr.isatty():
+                stop(signal.SIGHUP)  # somebody closed the window
+            else:
+                stopping.on_hangup()
+
+        was_terminal = sys.stderr.isatty()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         await main(stopping)
 
     uvloop.run(with_signals())

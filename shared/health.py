@@ -5,6 +5,7 @@ restarting a program does not mend a database.
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -30,15 +31,24 @@ async def _own_figures() -> bytes:
 
 
 async def serve(
-    listen: Listen, default: bool, readiness: Callable[[], str], page: Page = _own_figures
+    listen: Listen,
+    default: bool,
+    readiness: Callable[[], str],
+    page: Page = _own_figures,
+    passed: socket.socket | None = None,
 ) -> web.BaseRunner:
     """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
+
+    A `passed` socket, on which systemd listens for us, goes before `listen`.
 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
     used. Raises ConfigError when a chosen port is taken.
     """
     runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
+    if passed is not None:
+        await web.SockSite(runner, passed).start()
+        return runner
     for port in (listen.port, 0) if default else (listen.port,):
         try:
             await web.TCPSite(runner, listen.host, port).start()

@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-from pathlib import Path
 from typing import Final, Literal
 
 Scheme = Literal["openai", "standard"]
@@ -21,10 +20,6 @@ SIGNATURE: Final = "webhook-signature"
 PREFIX: Final = "whsec_"
 LEAST_KEY_BYTES: Final = 16
 """Settings refuse shorter keys; the scheme asks for 24 to 64 bytes, some issuers give 16."""
-
-
-FILE: Final = "file:"
-"""What a setting begins with whose text lies in a file."""
 
 
 class Secret(str):
@@ -71,14 +66,3 @@ def digest(key: bytes, webhook_id: bytes, timestamp: bytes, body: bytes) -> byte
 def sign(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
     """A `webhook-signature` header value."""
     return "v1," + base64.b64encode(digest(key, webhook_id.encode(), timestamp.encode(), body)).decode()
-
-
-def read_file(reference: str) -> list[str]:
-    """The words of the file that `file:PATH` names. Raises ValueError, which says what is wrong with it."""
-    try:
-        found = Path(reference.removeprefix(FILE)).read_text().split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{reference}: {getattr(error, 'strerror', None) or 'not text'}") from None
-    if not found:
-        raise ValueError(f"{reference} is empty")
-    return found

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from shared import reference
 from shared.connection import RedisUrl, url_problem
-from shared.secret import FILE, read_file
 
 DEFAULT_FILE: Final = "hookbus.toml"
 SECTIONS: Final = ("ingest", "worker")
@@ -125,11 +125,11 @@ def load(
 
 
 def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
-    """A URL with a password in it may lie in a file, as a secret."""
+    """A URL with a password in it may lie elsewhere, as a secret."""
     url = raw.get("redis_url")
-    if isinstance(url, str) and url.startswith(FILE):
+    if isinstance(url, str) and reference.is_reference(url):
         try:
-            raw["redis_url"] = read_file(url)[0]
+            raw["redis_url"] = reference.read(url)[0].text
         except ValueError as error:
             problems.append(f"redis_url: {error}")
             del raw["redis_url"]

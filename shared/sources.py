@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 
-from shared import keys
-from shared.secret import FILE, LEAST_KEY_BYTES, Scheme, Secret, key_bytes, read_file
+from shared import keys, reference
+from shared.reference import Word
+from shared.secret import LEAST_KEY_BYTES, Scheme, Secret, key_bytes
 from shared.settings import Common, ConfigError, Listen, load
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
@@ -21,7 +22,10 @@ DEFAULT_LISTEN: Final = Listen("127.0.0.1", 8080)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sender: the path that it posts to and the secrets that it may sign with, several during a rotation."""
+    """A sender: the path that it posts to and the secrets that it may sign with, several during a rotation.
+
+    A secret that lies in a file is still a reference here: `secrets_of` reads it, now and whenever it may have changed.
+    """
 
     path: str
     secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
@@ -57,14 +61,18 @@ def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -
 
 
 def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Add the source that a variable alone configures, and what lies in files. Raises ConfigError."""
+    """Add the source that a variable alone configures. Raises ConfigError when a secret can't be read.
+
+    That is found this early so that it is told beside all other problems.
+    """
     if environ.get(SECRET_VARIABLE, "").strip():
         sources = raw.get("sources", {})
         openai = sources.get("openai", {}) if isinstance(sources, dict) else None
         if isinstance(openai, dict):  # anything else is reported by the conversion
             openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
             raw["sources"] = sources | {"openai": openai}
-    _read_secret_files(raw)
+    if problems := _unreadable(raw.get("sources")):
+        raise ConfigError(problems)
 
 
 def _source_problems(name: str, source: Source) -> list[str]:
@@ -74,45 +82,53 @@ def _source_problems(name: str, source: Source) -> list[str]:
         found.append(f"{where}: a source name is 1 to 128 of A-Z a-z 0-9 _ . -")
     if not source.path.startswith("/") or not source.path.isascii() or set(source.path) & set(" ?#%"):
         found.append(f"{where}.path: must begin with '/' and hold no space, '?', '#' or '%'")
-    for i, secret in enumerate(source.secrets):
-        try:
-            size = len(key_bytes(secret, source.scheme))
-        except ValueError as error:
-            found.append(f"{where}.secrets[{i}]: {error}")
-        else:
-            if size < LEAST_KEY_BYTES:
-                found.append(f"{where}.secrets[{i}]: a key of {size} bytes; at least {LEAST_KEY_BYTES} are needed")
+    try:
+        secrets_of(name, source)
+    except ConfigError as error:
+        found += error.problems
     return found
 
 
-def _read_secret_files(raw: dict[str, Any]) -> None:
-    """Replace each `file:PATH` among the secrets with the lines of that file."""
-    sources = raw.get("sources")
-    if not isinstance(sources, dict):
-        return
+def secrets_of(name: str, source: Source) -> list[Word]:
+    """The secrets of a source that are in force now, in order, files read. Raises ConfigError with each that is bad."""
+    found: list[Word] = []
     problems: list[str] = []
-    raw["sources"] = {
-        name: source | {"secrets": _secret_lines(name, source["secrets"], problems)}
-        if isinstance(source, dict) and isinstance(source.get("secrets"), list)
-        else source
-        for name, source in sources.items()
-    }
+    for i, secret in enumerate(source.secrets):
+        where = f"ingest.sources.{name}.secrets[{i}]"
+        try:
+            words = reference.read(secret) if reference.is_reference(secret) else [Word(secret, where)]
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        found += words
+        for word in words:
+            place = where if word.where == where else f"{where}: {word.where}"
+            problems += [f"{place}: {problem}" for problem in _secret_problems(word.text, source.scheme)]
     if problems:
         raise ConfigError(problems)
+    return found
 
 
-def _secret_lines(name: str, secrets: list[Any], problems: list[str]) -> list[Any]:
-    lines: list[Any] = []
-    for i, secret in enumerate(secrets):
-        if not isinstance(secret, str) or not secret.startswith(FILE):
-            lines.append(secret)
-            continue
-        try:
-            lines += read_file(secret)
-        except ValueError as error:
-            problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
-            lines.append(secret)
-    return lines
+def _secret_problems(secret: Secret, scheme: Scheme) -> list[str]:
+    try:
+        size = len(key_bytes(secret, scheme))
+    except ValueError as error:
+        return [str(error)]
+    return [] if size >= LEAST_KEY_BYTES else [f"a key of {size} bytes; at least {LEAST_KEY_BYTES} are needed"]
+
+
+def _unreadable(sources: Any) -> list[str]:
+    """What is wrong with references among raw secrets."""
+    problems = []
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        secrets = source.get("secrets") if isinstance(source, dict) else None
+        for i, secret in enumerate(secrets if isinstance(secrets, list) else ()):
+            try:
+                if isinstance(secret, str) and reference.is_reference(secret):
+                    reference.read(secret)
+            except ValueError as error:
+                problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
+    return problems
 
 
 def destination(
@@ -129,7 +145,7 @@ def destination(
             raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
         source = endpoints.sources[name]
         scheme = source.scheme
-        secret = secret or source.secrets[0]
+        secret = secret or secrets_of(name, source)[0].text
         if not url and endpoints.listen.port == 0:
             raise ValueError("ingest.listen takes any free port (0), so --url is needed")
         url = url or f"http://{_reachable(endpoints.listen)}{source.path}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,20 +33,29 @@ def free_port() -> int:
 class Program:
     """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it.
 
-    The command is one of our console scripts or a full path; `around` is a command that runs it.
+    The command is one of our console scripts or a full path; `around` is a command that runs it; `listening` are
+    sockets that it is passed as systemd passes them.
     """
 
     def __init__(
-        self, *command: str, redis_url: str, cwd: Path = ROOT, around: Sequence[str] = (), **environ: str
+        self,
+        *command: str,
+        redis_url: str,
+        cwd: Path = ROOT,
+        around: Sequence[str] = (),
+        listening: Mapping[str, socket.socket] | None = None,
+        **environ: str,
     ) -> None:
         self.command = command
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
+        passed = {name: one.fileno() for name, one in (listening or {}).items()}
         self.process = subprocess.Popen(
-            [*around, str(BIN / command[0]), *command[1:]],
+            [*around, *_passing(passed), str(BIN / command[0]), *command[1:]],
             cwd=cwd,
             env=clean | {"HOOKBUS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"} | environ,
+            pass_fds=list(passed.values()),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -111,11 +120,28 @@ class Program:
             error.add_note(f"{' '.join(self.command)} said:\n" + "\n".join(self.raw[-60:]))
 
 
+def _passing(passed: Mapping[str, int]) -> list[str]:
+    """A command that moves descriptors to where systemd puts them and becomes another, with the pid that it has."""
+    if not passed:
+        return []
+    high = "".join(f"exec {fd}<&{old} {old}<&-; " for fd, old in enumerate(passed.values(), 100))
+    moves = "".join(f"exec {3 + i}<&{100 + i} {100 + i}<&-; " for i in range(len(passed)))
+    told = f"LISTEN_PID=$$ LISTEN_FDS={len(passed)} LISTEN_FDNAMES={':'.join(passed)}"
+    return ["bash", "-c", f'{high}{moves}export {told}; exec "$@"', "-"]
+
+
 class Ingest(Program):
     """`hookbus-ingest serve` on a port of its own."""
 
     def __init__(
-        self, redis_url: str, *, port: int = 0, command: str = "hookbus-ingest", cwd: Path = ROOT, **environ: str
+        self,
+        redis_url: str,
+        *args: str,
+        port: int = 0,
+        listening: Mapping[str, socket.socket] | None = None,
+        command: str = "hookbus-ingest",
+        cwd: Path = ROOT,
+        **environ: str,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/webhooks/openai"
@@ -125,7 +151,8 @@ class Ingest(Program):
             "HOOKBUS_INGEST_OPS_LISTEN": "127.0.0.1:0",
             "HOOKBUS_INGEST_DURABILITY": "memory",
         }
-        super().__init__(command, "serve", redis_url=redis_url, cwd=cwd, **defaults | environ)
+        options = {"redis_url": redis_url, "listening": listening, "cwd": cwd}
+        super().__init__(command, "serve", *args, **options, **defaults | environ)
 
     async def until_fit(self) -> "Ingest":
         """Wait until it answers 200s."""

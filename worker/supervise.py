@@ -17,6 +17,7 @@ from shared.backoff import Reconnect
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
+from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
 from worker.circuit import Circuit
 from worker.dead_retention import DeadRetention
@@ -24,16 +25,14 @@ from worker.gauges import expose
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
 from worker.pause import pause
-from worker.read import REPLY_TIMEOUT_S
 from worker.routes import Group
 from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from worker.settle import Settler
 from worker.slots import Gate
 from worker.suspects import Suspects
 from worker.trim import Trimmer
+from worker.vitals import STALE_S, stuck
 
-STALE_S: Final = REPLY_TIMEOUT_S + 2
-"""A read without return for this long, or a loop without a tick, and the worker is not ready."""
 MOST_CONNECTIONS: Final = 1000
 """For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
 WRITE_GRACE_S: Final = 5.0
@@ -65,9 +64,10 @@ class Worker:
         self._suspects = Suspects(self._control, consumer, gate)
         routes = [route for group in groups for route in group.routes]
         longest_s = max(route.timeout_s for route in routes)
+        self._longest_block_s = longest_s + STUCK_MARGIN_S
         self._liveness = Liveness(
             *(settings.redis_url, consumer, [group.name for group in groups], shards),
-            *(self._tick.age_s, longest_s + STUCK_MARGIN_S),
+            *(self._tick.age_s, self._longest_block_s),
         )
         self._circuits = {route: Circuit(self._control, route, consumer, stopping) for route in routes}
         self._process = Process(
@@ -86,6 +86,7 @@ class Worker:
         self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
         expose((s for member in self._members.values() for s in member.subscribers), self._readers)
+        self._herald = Herald(Health(self._readiness, self._stuck, self._status))
         self._is_reading = False
         self._log = log.get("worker")
 
@@ -94,8 +95,9 @@ class Worker:
         settings = self._settings
         ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self._readiness)
         try:
-            if await self._connected():
-                await self._work()
+            with self._herald:
+                if await self._connected():
+                    await self._work()
         finally:
             self._tick.stop()
             await ops.cleanup()
@@ -147,6 +149,7 @@ class Worker:
 
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
+        self._herald.stopping()
         members = self._members.values()
         self._log.info("draining", running=sum(s.slots.running for member in members for s in member.subscribers))
         for member in members:
@@ -210,3 +213,12 @@ class Worker:
         if any(reader.silent_s() > STALE_S for reader in self._readers):
             return f"a read has not returned for {STALE_S:g} s"
         return health.READY
+
+    def _stuck(self) -> str:
+        return stuck(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)
+
+    def _status(self) -> str:
+        running = sum(s.slots.running for member in self._members.values() for s in member.subscribers)
+        names = ", ".join(group.name for group in self._groups)
+        reason = self._readiness()
+        return f"{f'not ready: {reason}' if reason else 'working'}; {running} running for {names}"

@@ -5,7 +5,7 @@ import base64
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -106,12 +106,14 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def serving(redis_url: str, until_logged: str = "redis_fit", **options: Any) -> AsyncIterator[Ingest]:
+async def serving(
+    redis_url: str, until_logged: str = "redis_fit", again: Callable[[], IngestSettings] | None = None, **options: Any
+) -> AsyncIterator[Ingest]:
     """A receiver, once it has logged that line; it stops in the end, and must not have logged an error by then."""
     stopping = Stopping()
     stopping.is_interactive = True
     with capture_logs() as logs:
-        task = asyncio.create_task(app.serve(settings(redis_url, **options), stopping))
+        task = asyncio.create_task(app.serve(settings(redis_url, **options), stopping, again))
         try:
             await until(lambda: task.done() or {"listening", until_logged} <= {entry["event"] for entry in logs})
             if task.done():

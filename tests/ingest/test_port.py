@@ -1,13 +1,15 @@
-"""G10: two processes share a port; whichever stops, nobody is refused or reset."""
+"""G10: two processes share a port, or one gets it from systemd; whichever stops, nobody is refused or reset."""
 
 import asyncio
 import itertools
+import socket
 from collections import Counter
 
 from shared import posting
 from shared.secret import key_bytes
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port
+from tests.wait import until
 
 KEY = key_bytes(SECRET, "openai")
 BODY = event_body()
@@ -69,3 +71,29 @@ async def test_g10_a_stop_refuses_and_resets_nobody(redis_url, client):
             process.__exit__(None, None, None)
     assert set(load.outcomes) == {"200"}, load.outcomes
     assert load.accepted <= {entry[b"id"] for entry in await entries(client)}
+
+
+async def test_g10_a_restart_on_a_port_of_systemds_refuses_and_resets_nobody(redis_url, client):
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as port, socket.create_server(("127.0.0.1", 0)) as ops:
+        number = port.getsockname()[1]
+        load = Load(number)
+        clients = [asyncio.create_task(load.run(depth, uses)) for depth, uses in ((1, 1), (10, 1000))]
+        served = []
+        for _ in range(2):
+            passed = {"webhooks": port, "ops": ops}
+            before = load.outcomes["200"]
+            with Ingest(redis_url, listening=passed, HOOKBUS_INGEST_DRAIN_DELAY_S="0.2") as ingest:
+                await ingest.until_fit()
+                (line,) = ingest.logged("listening")
+                assert line["urls"] == [f"http://127.0.0.1:{number}/webhooks/openai"]
+                assert line["ops"] == f"http://127.0.0.1:{ops.getsockname()[1]}"
+                await until(lambda before=before: load.outcomes["200"] > before + 100)
+                assert await ingest.end() == 0
+            served.append(load.outcomes["200"] - before)
+        load.is_over.set()
+        with Ingest(redis_url, listening={"webhooks": port}) as ingest:
+            await asyncio.gather(*clients)  # who waits for the next process is answered
+            assert await ingest.end() == 0
+    assert set(load.outcomes) == {"200"}, load.outcomes
+    assert load.accepted <= {entry[b"id"] for entry in await entries(client)}
+    assert all(served)

@@ -4,6 +4,7 @@ import pytest
 
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import ConfigError, Listen
+from shared.sources import secrets_of
 
 SECRET = "whsec_" + "QUJD" * 8
 OTHER = "whsec_" + "REVG" * 8
@@ -24,6 +25,10 @@ def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
 
 def source(rest: str = "", path: str = '"/a"', secrets: str = f'["{SECRET}"]') -> str:
     return f"[ingest.sources.a]\npath = {path}\nsecrets = {secrets}\n{rest}\n"
+
+
+def in_force(settings: IngestSettings, name: str) -> list[str]:
+    return [word.text for word in secrets_of(name, settings.sources[name])]
 
 
 def test_the_openai_variable_alone_is_a_complete_configuration():
@@ -72,11 +77,30 @@ def test_a_secret_file_gives_its_lines(tmp_path):
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n{OTHER}\n")
     found = load(tmp_path, source(secrets=f'["file:{file}"]'))
-    assert found.sources["a"].secrets == (SECRET, OTHER)
-    assert load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": f"file:{file}"}).sources["openai"].secrets == (
-        SECRET,
-        OTHER,
-    )
+    assert in_force(found, "a") == [SECRET, OTHER]
+    assert in_force(load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": f"file:{file}"}), "openai") == [SECRET, OTHER]
+
+
+def test_a_folder_gives_a_secret_for_each_file_and_a_credential_one_too(tmp_path, monkeypatch):
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "2026-11").write_text(SECRET)
+    (folder / "2026-12").write_text(OTHER)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    found = load(tmp_path, source(secrets=f'["file:{folder}/", "credential:2026-12", "{SECRET}"]'))
+    assert in_force(found, "a") == [SECRET, OTHER, OTHER, SECRET]
+    assert [word.where for word in secrets_of("a", found.sources["a"])] == [
+        f"file:{folder}/2026-11",
+        f"file:{folder}/2026-12",
+        "credential:2026-12",
+        "ingest.sources.a.secrets[2]",
+    ]
+
+
+def test_a_bad_secret_in_a_file_is_told_with_key_and_file(tmp_path):
+    (tmp_path / "secret").write_text(f"{SECRET} v1,{SECRET}")
+    (problem,) = problems(tmp_path, source(secrets=f'["file:{tmp_path}/secret"]'))
+    assert problem.startswith(f"ingest.sources.a.secrets[0]: file:{tmp_path}/secret: the secret begins with 'v1,'")
 
 
 @pytest.mark.parametrize(

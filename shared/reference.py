@@ -1,0 +1,85 @@
+"""Settings whose text lies elsewhere: `file:PATH`, and `credential:NAME` under systemd.
+
+A path may be a folder: all its files count, in order of their names, so that several files are several secrets. Names
+that begin with a dot do not: Kubernetes swaps a mounted folder as a whole by renaming its link `..data`
+(https://kubernetes.io/docs/concepts/configuration/secret/), to which its other entries lead.
+Credentials: https://systemd.io/CREDENTIALS/. They stay as they were when the program started.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from shared.secret import Secret
+
+FILE: Final = "file:"
+CREDENTIAL: Final = "credential:"
+CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"
+
+MOST_BYTES: Final = 64 * 1024
+"""Of one file. Secrets take less than a hundred; whoever names a log by mistake shall hear of it."""
+MOST_FILES: Final = 100
+
+
+class Word(NamedTuple):
+    """A word, and where it stands, which never quotes it: it may be a secret."""
+
+    text: Secret
+    where: str
+
+
+def is_reference(text: str) -> bool:
+    """Whether a setting only says where its text lies."""
+    return text.startswith((FILE, CREDENTIAL))
+
+
+def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[Word]:
+    """The words of what a reference names, at least one. Raises ValueError, which says what is wrong with it."""
+    path = _path(reference, environ)
+    for is_last in (False, True):  # a folder may be swapped while we are in it; gone twice is gone
+        try:
+            found = _words(path, reference)
+        except FileNotFoundError as error:
+            if is_last:
+                raise ValueError(f"{reference}: {error.strerror}") from None
+        except OSError as error:
+            raise ValueError(f"{reference}: {error.strerror}") from None
+        else:
+            break
+    if not found:
+        raise ValueError(f"{reference} is empty")
+    return found
+
+
+def _path(reference: str, environ: Mapping[str, str]) -> Path:
+    if reference.startswith(FILE):
+        return Path(reference.removeprefix(FILE))
+    name = reference.removeprefix(CREDENTIAL)
+    if not name or "/" in name:
+        raise ValueError(f"{reference}: a credential's name is not empty and has no '/'")
+    if not environ.get(CREDENTIALS_FOLDER):
+        raise ValueError(f"{reference}: ${CREDENTIALS_FOLDER} is not set; the unit needs LoadCredential={name}:PATH")
+    return Path(environ[CREDENTIALS_FOLDER], name)
+
+
+def _words(path: Path, reference: str) -> list[Word]:
+    """Raises ValueError, OSError."""
+    if not path.is_dir():
+        return [Word(Secret(word), reference) for word in _text(path, reference).split()]
+    files = sorted(file for file in path.iterdir() if not file.name.startswith(".") and file.is_file())
+    if len(files) > MOST_FILES:
+        raise ValueError(f"{reference}: {len(files)} files; at most {MOST_FILES} are read")
+    named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in files]
+    return [Word(Secret(word), where) for file, where in named for word in _text(file, where).split()]
+
+
+def _text(file: Path, where: str) -> str:
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{where}: more than {MOST_BYTES // 1024} KiB")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{where}: not text") from None

@@ -1,0 +1,172 @@
+"""What systemd and a program tell each other: readiness, one line of health, signs of progress, passed sockets.
+
+Follows sd_notify(3) and sd_listen_fds(3), https://www.freedesktop.org/software/systemd/man/latest/. The protocol is
+one datagram and some variables, less than a dependency would cost: sdnotify only sends, systemd-python has to be
+compiled against libsystemd. Outside of systemd nothing here does anything.
+"""
+
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from shared import log
+
+BEAT_S: Final = 2.0
+"""How often health is looked at; sooner when systemd wants signs more often."""
+START_BEAT_S: Final = 0.1
+"""The same before the program is ready: others may wait for it."""
+BEATS: Final = 3
+"""Signs in one WatchdogSec, so that one that comes late ends nothing."""
+EXTENSION_S: Final = 30
+"""How much longer than the last sign a start may take. Waiting for Redis may take for ever, being stuck may not."""
+SEND_TIMEOUT_S: Final = 1.0
+FIRST_FD: Final = 3
+"""SD_LISTEN_FDS_START."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a program says of itself. Each is called from another thread, every few seconds.
+
+    `readiness` and `stuck` return "" or a reason; `status` is one line for people.
+    """
+
+    readiness: Callable[[], str]
+    stuck: Callable[[], str]
+    status: Callable[[], str]
+
+
+class Herald:
+    """Tells systemd how the program does, as long as the context lasts.
+
+    In a thread of its own, since a handler may rightly block the event loop for longer than WatchdogSec: what counts
+    as stuck is the program's word. While it is, no sign is given, and systemd ends the program.
+    """
+
+    def __init__(self, health: Health, environ: MutableMapping[str, str] = os.environ) -> None:
+        self._health = health
+        self._address = _address(environ.get("NOTIFY_SOCKET", ""))
+        self._watchdog_s = _watchdog_s(environ)
+        self._is_ready = False
+        self._is_leaving = False
+        self._was_stuck = ""
+        self._status = ""
+        self._extended_s = -math.inf
+        self._is_unheard = False
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="systemd", daemon=True)
+        self._log = log.get("systemd")
+
+    def __enter__(self) -> "Herald":
+        if self._address:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._is_leaving = True
+        self._send("STOPPING=1")
+
+    def reloading(self) -> None:
+        """Configuration is read again; call `reloaded` afterwards, whatever came of it."""
+        if self._is_ready:
+            self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def reloaded(self) -> None:
+        """Reading again is over."""
+        if self._is_ready:
+            self._send("READY=1")
+
+    def _run(self) -> None:
+        beat_s = min(BEAT_S, self._watchdog_s / BEATS) if self._watchdog_s else BEAT_S
+        while True:
+            lines = self._sign(time.monotonic())
+            if not self._send(*lines):  # then it is said again
+                self._is_ready = self._is_ready and "READY=1" not in lines
+                self._status = ""
+            if self._end.wait(beat_s if self._is_ready else START_BEAT_S):
+                return
+
+    def _sign(self, now_s: float) -> list[str]:
+        """What there is to say now."""
+        stuck = self._health.stuck()
+        if stuck and not self._was_stuck:
+            self._log.error("stuck", reason=stuck, effect="no more signs for systemd's watchdog")
+        self._was_stuck = stuck
+        lines = []
+        if not self._is_ready and not self._is_leaving and self._health.readiness() == "":
+            self._is_ready = True
+            lines.append("READY=1")
+        status = f"stuck: {stuck}" if stuck else self._health.status()
+        if status != self._status:
+            self._status = status
+            lines.append(f"STATUS={' '.join(status.split())}")
+        return lines if stuck else lines + self._progress(now_s)
+
+    def _progress(self, now_s: float) -> list[str]:
+        """A sign for the watchdog, which looks once we are ready; before that, more time to become it."""
+        if self._is_ready:
+            return ["WATCHDOG=1"] if self._watchdog_s else []
+        if self._is_leaving or now_s - self._extended_s < EXTENSION_S / BEATS:
+            return []
+        self._extended_s = now_s
+        return [f"EXTEND_TIMEOUT_USEC={EXTENSION_S * 1_000_000}"]
+
+    def _send(self, *lines: str) -> bool:
+        """False when systemd could not be told."""
+        if not self._address or not lines:
+            return True
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.settimeout(SEND_TIMEOUT_S)
+                out.sendto("\n".join(lines).encode(), self._address)
+        except OSError as error:
+            if not self._is_unheard:
+                self._log.warning("systemd_unreachable", reason=error.strerror or type(error).__name__)
+            self._is_unheard = True
+        else:
+            self._is_unheard = False
+        return not self._is_unheard
+
+
+def _address(name: str) -> str:
+    """The address of a socket: a path, or an abstract name behind `@`. "" for none, or one of another kind."""
+    if name.startswith("@"):
+        return "\0" + name[1:]
+    return name if name.startswith("/") else ""
+
+
+def _watchdog_s(environ: MutableMapping[str, str]) -> float:
+    """The longest pause between two signs of progress; 0 when nobody asks for any, or not us."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(environ.get("WATCHDOG_USEC", "0")) / 1_000_000
+
+
+def passed_sockets(environ: MutableMapping[str, str] = os.environ) -> list[tuple[str, socket.socket]]:
+    """The sockets that systemd listens on for us, with their names; each can be taken once.
+
+    The variables go, so that no child takes the sockets for its own.
+    """
+    pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()):
+        return []
+    named = names.split(":") if names else []
+    found = []
+    for i in range(int(count or 0)):
+        os.set_inheritable(FIRST_FD + i, False)
+        found.append((named[i] if i < len(named) else "", socket.socket(fileno=FIRST_FD + i)))
+    return found

@@ -1,0 +1,160 @@
+"""Secrets change while ingest serves: the new ones count, and a bad set changes nothing."""
+
+import asyncio
+import base64
+import contextlib
+from pathlib import Path
+
+import msgspec
+import prometheus_client
+import pytest
+
+from ingest import rotation, send
+from shared import posting
+from shared.secret import Secret, key_bytes
+from shared.settings import ConfigError
+from shared.sources import Source
+from tests.ingest.serving import KEY, PATH, SECRET, serving, settings, signed
+from tests.wait import until
+
+OTHER = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
+OTHER_KEY = key_bytes(OTHER, "openai")
+BODY = send.event_body("response.completed", {})
+
+
+def source(*secrets: str, path: str = PATH) -> Source:
+    return Source(path=path, secrets=tuple(Secret(secret) for secret in secrets))
+
+
+def metric(name: str, **labels: str) -> float | None:
+    return prometheus_client.REGISTRY.get_sample_value(name, labels)
+
+
+def matches(secret: int) -> float:
+    return metric("hookbus_ingest_secret_matches_total", source="openai", secret=str(secret)) or 0.0
+
+
+async def status(ingest, key: bytes) -> int:
+    return (await ingest.ask(posting.signed_request(key, BODY)))[0]
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Files are looked at every 50 ms."""
+    monkeypatch.setattr(rotation, "INTERVAL_S", 0.05)
+
+
+@contextlib.asynccontextmanager
+async def serving_from(redis_url: str, where: Path, expected_errors: tuple[str, ...] = ()):
+    """A receiver whose secrets lie there; the errors that it was to log are taken out of its log at the end."""
+    async with serving(redis_url, sources={"openai": source(f"file:{where}")}) as ingest:
+        yield ingest
+        assert tuple(log["event"] for log in ingest.logs if log["log_level"] == "error") == expected_errors
+        ingest.logs[:] = [log for log in ingest.logs if log["log_level"] != "error"]
+
+
+async def test_a_new_file_in_the_folder_counts_and_the_one_that_is_gone_does_not(redis_url, tmp_path, soon):
+    (tmp_path / "2026-11").write_text(SECRET)
+    async with serving_from(redis_url, tmp_path) as ingest:
+        assert (await status(ingest, KEY), await status(ingest, OTHER_KEY)) == (200, 401)
+        (tmp_path / ".new").write_text(OTHER)
+        (tmp_path / ".new").rename(tmp_path / "2026-12")
+        (changed,) = await until(lambda: ingest.logged("secrets_changed"))
+        assert changed["secrets"] == [f"file:{tmp_path}/2026-11", f"file:{tmp_path}/2026-12"]
+        assert (await status(ingest, KEY), await status(ingest, OTHER_KEY)) == (200, 200)
+        assert metric("hookbus_ingest_secrets", source="openai") == 2
+        (tmp_path / "2026-11").unlink()
+        await until(lambda: len(ingest.logged("secrets_changed")) == 2)
+        assert (await status(ingest, KEY), await status(ingest, OTHER_KEY)) == (401, 200)
+        assert SECRET not in str(ingest.logs)
+
+
+async def test_the_counter_tells_which_secret_matched(redis_url):
+    async with serving(redis_url, sources={"openai": source(SECRET, OTHER)}) as ingest:
+        before = matches(0), matches(1)
+        for key in (KEY, OTHER_KEY, OTHER_KEY):
+            assert await status(ingest, key) == 200
+        assert (matches(0) - before[0], matches(1) - before[1]) == (1, 2)
+
+
+async def test_a_folder_that_kubernetes_swaps_is_noticed(redis_url, tmp_path, soon):
+    def mount(version: str, secret: str) -> None:
+        (tmp_path / f"..{version}").mkdir()
+        (tmp_path / f"..{version}" / "secret").write_text(secret)
+        (tmp_path / "..data_tmp").symlink_to(f"..{version}")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    mount("1", SECRET)
+    (tmp_path / "secret").symlink_to("..data/secret")
+    async with serving_from(redis_url, tmp_path) as ingest:
+        assert await status(ingest, KEY) == 200
+        mount("2", OTHER)
+        await until(lambda: ingest.logged("secrets_changed"))
+        assert (await status(ingest, KEY), await status(ingest, OTHER_KEY)) == (401, 200)
+
+
+@pytest.mark.parametrize("bad", ["", "whsec_%%%%", "short", None])
+async def test_a_bad_new_set_keeps_the_old_one_and_says_so_once(redis_url, tmp_path, soon, bad):
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    async with serving_from(redis_url, file, ("secrets_refused",)) as ingest:
+        file.unlink() if bad is None else file.write_text(bad)
+        (refused,) = await until(lambda: ingest.logged("secrets_refused"))
+        assert refused["source"] == "openai"
+        assert refused["problems"][0].startswith("ingest.sources.openai.secrets[0]: ")
+        await asyncio.sleep(0.2)  # some more looks
+        assert await status(ingest, KEY) == 200
+        assert metric("hookbus_ingest_secrets_stale", source="openai") == 1
+        (tmp_path / "good").write_text(OTHER)
+        (tmp_path / "good").rename(file)
+        await until(lambda: ingest.logged("secrets_changed"))
+        assert metric("hookbus_ingest_secrets_stale", source="openai") == 0
+        assert await status(ingest, OTHER_KEY) == 200
+
+
+async def test_one_source_with_bad_secrets_does_not_hold_up_another(redis_url, tmp_path, soon):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(SECRET)
+    both = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
+    async with serving(redis_url, sources={"openai": source(SECRET), **both}) as ingest:
+        (tmp_path / "a").write_text("")
+        (tmp_path / "b").write_text(OTHER)
+        await until(lambda: ingest.logged("secrets_changed"))
+        await until(lambda: ingest.logged("secrets_refused"))
+        request = posting.signed_request(OTHER_KEY, BODY)
+        assert (await ingest.ask(request, path="/b"))[0] == 200
+        assert (await ingest.ask(signed(), path="/a"))[0] == 200
+        ingest.logs[:] = [log for log in ingest.logs if log["event"] != "secrets_refused"]
+
+
+async def test_a_hangup_reads_the_sources_again_and_names_what_needs_a_restart(redis_url):
+    told = settings(redis_url, sources={"openai": source(SECRET)})
+    async with serving(redis_url, again=lambda: told) as ingest:
+        told = msgspec.structs.replace(told, sources={"org": source(OTHER, path="/org")}, batch_size=7)
+        ingest.stopping.on_hangup()
+        await until(lambda: ingest.logged("reloaded"))
+        assert (await ingest.ask(signed()))[0] == 404
+        assert (await ingest.ask(posting.signed_request(OTHER_KEY, BODY), path="/org"))[0] == 200
+        (needed,) = ingest.logged("restart_needed")
+        assert needed["keys"] == ["batch_size"]
+        assert metric("hookbus_ingest_secrets", source="openai") is None
+
+
+async def test_a_hangup_with_a_bad_configuration_changes_nothing(redis_url):
+    def again():
+        raise ConfigError(["ingest.batch_size: no"])
+
+    refused = metric("hookbus_ingest_reloads_total", outcome="refused") or 0
+    async with serving(redis_url, again=again) as ingest:
+        ingest.stopping.on_hangup()
+        (line,) = await until(lambda: ingest.logged("reload_refused"))
+        assert line["problems"] == ["ingest.batch_size: no"]
+        assert metric("hookbus_ingest_reloads_total", outcome="refused") == refused + 1
+        assert await status(ingest, KEY) == 200
+        ingest.logs.remove(line)
+
+
+async def test_bad_secrets_at_the_start_are_a_matter_of_configuration(redis_url, tmp_path):
+    with pytest.raises(ConfigError, match=r"openai.secrets\[0\]: file:.*No such file"):
+        async with serving(redis_url, sources={"openai": source(f"file:{tmp_path}/nothing")}):
+            pass

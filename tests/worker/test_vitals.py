@@ -1,0 +1,22 @@
+import pytest
+
+from worker.vitals import STALE_S, stuck
+
+BLOCK_S = 40.0
+
+
+@pytest.mark.parametrize(
+    ("loop_age_s", "silent_s", "says"),
+    [
+        (0, [], ""),
+        (0, [0, 0], ""),  # all wait for slots, or to reach Redis again
+        (0.4, [2.1, STALE_S], ""),
+        (0.4, [0, STALE_S + 1], "a read has not returned for 9 s"),
+        (30, [0, 31], ""),  # a handler blocks the loop, as it may
+        (30, [0, 30 + STALE_S + 1], "a read has not returned for 39 s"),
+        (BLOCK_S, [BLOCK_S], ""),
+        (BLOCK_S + 1, [0], "the event loop has not turned for 41 s"),
+    ],
+)
+def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_excuses_reads(loop_age_s, silent_s, says):
+    assert stuck(loop_age_s, silent_s, BLOCK_S) == says

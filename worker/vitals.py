@@ -1,0 +1,27 @@
+"""Whether a worker makes progress, or had better be ended and started anew.
+
+A read returns by itself, with events, with nothing, or with an error: waiting for a Redis that is down is progress,
+since ending the worker would not bring it back. A handler may block the event loop for as long as it may take; reads
+can't return meanwhile, so only the time that the loop had counts against them.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from worker.read import REPLY_TIMEOUT_S
+
+STALE_S: Final = REPLY_TIMEOUT_S + 2
+"""A read without return for this long, or a loop without a tick, and the worker is not ready."""
+
+
+def stuck(loop_age_s: float, silent_s: Sequence[float], longest_block_s: float) -> str:
+    """Why there is no progress, "" when there is.
+
+    `loop_age_s`: since the event loop turned; `silent_s`: since which each reader waits for its read to return;
+    `longest_block_s`: beyond it the liveness thread gives no sign either, and others take over.
+    """
+    if loop_age_s > longest_block_s:
+        return f"the event loop has not turned for {loop_age_s:.0f} s"
+    if max(silent_s, default=0.0) - loop_age_s > STALE_S:
+        return f"a read has not returned for {max(silent_s):.0f} s"
+    return ""
