@@ -8,6 +8,7 @@ import typer
 from ingest.settings import IngestSettings, load_settings
 from shared import command, log
 from shared.sources import destination
+from shared.times import moment
 
 app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
 
@@ -85,6 +86,26 @@ def send(
         raise typer.BadParameter(str(error)) from None
     plan = Plan(where, key, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
     raise typer.Exit(send_command.run(plan, types))
+
+
+@app.command()
+def rejections(
+    code: Annotated[list[str] | None, typer.Option(help="Only of this code (repeatable).")] = None,
+    since: Annotated[str, typer.Option(help="Only since: 15m, 2h, 3d ago, or an ISO time (UTC).")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most to show of what is kept.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object in each line.")] = False,
+    config: Config = None,
+) -> None:
+    """The last requests that were refused, and why: headers by name only, and no bodies."""
+    from ingest import rejections_command
+
+    strange = [name for name in code or () if name not in rejections_command.CODES]
+    if strange:
+        known = ", ".join(sorted(rejections_command.CODES))
+        raise typer.BadParameter(f"{strange[0]!r} is none of {known}", param_hint="--code")
+    wanted = rejections_command.Wanted(code or [], moment("--since", since, 0), limit)
+    rejections_command.run(load_settings(config), wanted, follow=follow, as_json=as_json)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from ingest.port import close_port, open_port
 from ingest.receive import Receiver
+from ingest.rejections import Rejections
 from ingest.rotation import Rotation
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
 from shared import health, log
@@ -58,7 +59,9 @@ class Ingest:
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
         self._queues = [self._queue(shard, client) for shard, client in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
-        self._receiver = receiver = Receiver({}, self._queues, bodies)
+        self._notebook = connect(settings.redis_url, "hookbus-ingest:rejections", connections=1)
+        self._rejections = Rejections(self._notebook)
+        self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.note)
         self._rotation = Rotation(settings, again, receiver.take)
         self._http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
         metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
@@ -72,7 +75,7 @@ class Ingest:
             effect = "200s are given even if Redis may forget. Never use this in production"
             self._log.warning("unsafe_redis", effect=effect)
         duties = [queue.run() for queue in self._queues]
-        duties += [self._fitness.run(self._probe), self._rotation.run(self._herald)]
+        duties += [self._fitness.run(self._probe), self._rotation.run(self._herald), self._rejections.run()]
         try:
             with self._herald:
                 async with asyncio.TaskGroup() as group:
@@ -85,7 +88,7 @@ class Ingest:
             raise next(error for error in errors.exceptions if isinstance(error, ConfigError)) from None
         finally:
             self._tick.stop()
-            for client in (self._probe, *self._writers):
+            for client in (self._probe, self._notebook, *self._writers):
                 await client.aclose()
         self._log.info("stopped")
 

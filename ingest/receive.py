@@ -7,7 +7,7 @@ The status table of the README is this file. Nothing is decompressed: the signat
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +20,7 @@ from ingest.answer import Standing, answer
 from ingest.body import Bodies
 from ingest.enqueue import Queue, Received, RefusedError
 from ingest.refusal import STATUSES, Refusal, unavailable
+from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
 from shared import decoding, keys, log
 from shared.tally import Sum
@@ -37,17 +38,19 @@ class Endpoint:
 
 
 class Receiver:
-    """Answers requests. `endpoints` by path; `queues` by shard."""
+    """Answers requests. `endpoints` by path; `queues` by shard; `note` is told of some refusals each second."""
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         queues: Sequence[Queue],
         bodies: Bodies,
+        note: Callable[[Rejection], None],
     ) -> None:
         self._endpoints = endpoints
         self._queues = queues
         self._bodies = bodies
+        self._note = note
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._sums: dict[tuple[str, str], Sum] = {}
@@ -149,6 +152,7 @@ class Receiver:
             more = {"left_out": left_out} if left_out else {}
             reason = str(refusal.__cause__ or "")
             level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, **more)
+            self._note(rejection(request, refusal, source, time.time(), left_out))
         response = answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()

@@ -133,6 +133,11 @@ class Keys:
         return self._key("stats:dropped")
 
     @property
+    def rejections(self) -> str:
+        """Stream: the last requests that ingest refused (JSON). In shard 0 only."""
+        return self._key("rejections")
+
+    @property
     def losses(self) -> str:
         """Hash: what vanished from Redis → how often."""
         return self._key("stats:losses")

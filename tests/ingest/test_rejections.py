@@ -1,0 +1,176 @@
+import asyncio
+import json
+import os
+import signal
+import time
+
+import pytest
+from multidict import CIMultiDict
+
+from deploy.local.valkey import Valkey
+from ingest import rejections
+from ingest.rejections import Rejection, Rejections, read
+from shared.connection import connect
+from shared.keys import Keys
+from tests.ingest.serving import SECRET, Ingest, serving, signed
+from tests.wait import until
+
+KEY = Keys(0).rejections
+
+
+def a_rejection(**changes) -> Rejection:
+    known = {
+        "at_ms": 1_700_000_000_000,
+        "code": "signature_mismatch",
+        "status": 401,
+        "source": "openai",
+        "peer": "192.0.2.1",
+        "reason": "no signature was made with a secret of this source",
+        "skew_s": -2,
+        "head_bytes": 300,
+        "body_bytes": 90,
+        "headers": ("host", "webhook-id"),
+    }
+    return Rejection(**known | changes)
+
+
+async def kept(client) -> list[Rejection]:
+    return [rejection for _, rejection in await read(client, 0)]
+
+
+async def writing(client) -> tuple[Rejections, "asyncio.Task[None]"]:
+    book = Rejections(client)
+    return book, asyncio.create_task(book.run())
+
+
+async def test_a_refusal_is_kept_with_what_helps_to_find_its_cause(ingest: Ingest, client):
+    request = signed()
+    stale = str(int(time.time()) - 4000)
+    answer = await ingest.ask(request, webhook_timestamp=stale, x_forwarded_for="203.0.113.9")
+    assert answer == (400, {"error": "timestamp_stale"})
+    (found,) = await until(lambda: kept(client))
+    assert (found.code, found.status, found.source, found.peer) == ("timestamp_stale", 400, "openai", "127.0.0.1")
+    assert found.skew_s == pytest.approx(-4000, abs=5)
+    assert found.reason.startswith("signed 40")
+    assert found.body_bytes == len(request.body)
+    assert 100 < found.head_bytes < 2000
+    assert {"webhook-id", "webhook-signature", "x-forwarded-for"} <= set(found.headers)
+    assert abs(found.at_ms / 1000 - time.time()) < 60
+
+
+async def test_g8_of_a_request_nothing_is_kept_but_names_and_numbers(ingest: Ingest, client):
+    request = signed(id="resp_private")
+    await ingest.ask(request, webhook_signature="v1,cHJpdmF0ZSBzaWduYXR1cmU=", authorization="Bearer private")
+    await ingest.ask(request, path="/private?token=private")
+    await until(lambda: _are(client, 2))
+    raw = str(await client.execute_command("XRANGE", KEY, "-", "+"))
+    assert "private" not in raw
+    assert request.webhook_id not in raw
+    assert SECRET not in raw
+    assert "authorization" in raw
+
+
+async def _are(client, count: int) -> bool:
+    return len(await kept(client)) == count
+
+
+async def test_what_is_stored_leaves_no_rejection(ingest: Ingest, client):
+    assert (await ingest.ask(signed()))[0] == 200
+    await ingest.ask(signed(), path="/nobody")
+    (found,) = await until(lambda: kept(client))
+    assert (found.code, found.source) == ("unknown_endpoint", "")
+
+
+async def test_g8_the_last_thousand_are_kept_and_headers_are_bounded(client, monkeypatch):
+    assert rejections.MOST_KEPT == 1000
+    monkeypatch.setattr(rejections, "MOST_KEPT", 3)
+    book, task = await writing(client)
+    for i in range(7):
+        book.note(a_rejection(skew_s=i))
+    await until(lambda: _are(client, 3))
+    task.cancel()
+    assert [each.skew_s for each in await kept(client)] == [4, 5, 6]
+
+
+async def test_g8_many_long_and_repeated_header_names_are_cut(redis_url, client):
+    async with serving(redis_url) as ingest:
+        headers = CIMultiDict([("x-twice", "1"), ("X-Twice", "2"), *((f"x-{i}-{'y' * 100}", "z") for i in range(80))])
+        async with ingest.session.post(ingest.base + "/nobody", headers=headers) as response:
+            assert response.status == 404
+        (found,) = await until(lambda: kept(client))
+    assert len(found.headers) == rejections.MOST_HEADERS
+    assert max(map(len, found.headers)) == rejections.HEADER_CHARS
+    assert found.headers.count("x-twice") == 1
+
+
+async def test_g8_a_flood_is_kept_in_part_and_says_how_much_was_left_out(ingest: Ingest, client):
+    async def flood(count: int) -> None:
+        await asyncio.gather(*(ingest.ask(signed(), path="/nobody") for _ in range(count)))
+
+    await flood(300)
+    await asyncio.sleep(1.1)  # the next second
+    await flood(1)
+    found = await until(lambda: _when_told(client))
+    assert sum(1 + each.left_out for each in found) == 301
+    assert len(found) < 100
+
+
+async def _when_told(client) -> list[Rejection]:
+    found = await kept(client)
+    return found if any(each.left_out for each in found) else []
+
+
+@pytest.mark.parametrize("timestamp", ["", "soon", "1" * 25, "-5", "１２３"])
+def test_a_timestamp_that_is_none_has_no_skew(timestamp):
+    assert rejections._skew_s(timestamp, 1000.0) is None
+
+
+async def test_g9_an_answer_never_waits_for_the_record(own_server: Valkey):
+    async with serving(own_server.url) as ingest:
+        await ingest.ask(signed(), path="/nobody")
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(2):
+                for _ in range(20):
+                    assert (await ingest.ask(signed(), path="/nobody"))[0] == 404
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+
+
+async def test_g9_with_redis_away_rejections_are_forgotten_and_later_ones_are_kept(own_server: Valkey, monkeypatch):
+    monkeypatch.setattr(rejections, "PAUSE_S", 0.01)
+    client = connect(own_server.url, "tests")
+    book, task = await writing(client)
+    own_server.stop()
+    for _ in range(10 * rejections.MOST_WAITING):
+        book.note(a_rejection(code="not_durable"))
+    assert len(book._waiting) == rejections.MOST_WAITING
+    await until(lambda: not book._waiting)
+    own_server.start()
+    await until(lambda: _kept_at_last(book, client))
+    assert {each.code for each in await kept(client)} == {"signature_mismatch"}
+    task.cancel()
+    await client.aclose()
+
+
+async def _kept_at_last(book: Rejections, client) -> bool:
+    book.note(a_rejection())
+    return bool(await kept(client))
+
+
+async def test_a_full_redis_forgets_them_and_the_duty_goes_on(client, monkeypatch):
+    monkeypatch.setattr(rejections, "PAUSE_S", 0.01)
+    book, task = await writing(client)
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    book.note(a_rejection())
+    await until(lambda: not book._waiting)
+    await client.execute_command("CONFIG", "SET", "maxmemory", 0)
+    await until(lambda: _kept_at_last(book, client))
+    assert not task.done()
+    task.cancel()
+
+
+def test_the_record_survives_its_journey():
+    found = a_rejection(skew_s=None, body_bytes=None, left_out=3)
+    assert rejections.decode(rejections.encode(found)) == found
+    assert json.loads(rejections.encode(found))["headers"] == ["host", "webhook-id"]
