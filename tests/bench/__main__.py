@@ -36,7 +36,8 @@ def main() -> int:
     chosen = [one for one in known if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
     answers = uvloop.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
     is_full = not keys and not options.quick and options.rounds >= ROUNDS
-    record.write(answers, {key: goal for one in chosen for key, goal in one.goals.items()}, is_full=is_full)
+    goals = {key: goal for one in chosen for key, goal in one.goals.items()}
+    print(f"\nresults.json and charts are in {record.write(answers, goals, is_full=is_full)}", flush=True)
     print(json.dumps(record.last_line(answers)), flush=True)
     return 0
 

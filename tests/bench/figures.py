@@ -66,11 +66,11 @@ def ratios(ours: Series, other: Series) -> list[float]:
     return [a / b for a, b in zip(ours.figures, other.figures, strict=True)]
 
 
-def compared(key: str, ours: Series, other: Series, unit: str, note: str = "") -> Answer:
-    """The median of the ratios of the rounds."""
+def compared(key: str, ours: Series, other: Series, unit: str, note: str = "", more: Sequence[Series] = ()) -> Answer:
+    """The median of the ratios of the rounds. `more` were measured too, and are kept."""
     found = ratios(ours, other)
     low, high = min(found), max(found)
-    return Answer(key, statistics.median(found), low, high, unit, (ours, other), is_ratio=True, note=note)
+    return Answer(key, statistics.median(found), low, high, unit, (ours, other, *more), is_ratio=True, note=note)
 
 
 def reported(key: str, series: Sequence[Series], unit: str, note: str = "") -> Answer:

@@ -3,14 +3,17 @@
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench import load, report
 from tests.bench.figures import Answer, Goal
 from tests.bench.question import KEYS
+from tests.peers.environment import python_of
 from tests.programs import ROOT
 
 KEPT: Final = Path(__file__).parent
@@ -20,7 +23,7 @@ PASSING: Final = ROOT / ".bench" / "partial"
 
 
 def write(answers: Sequence[Answer], goals: Mapping[str, Goal | None], *, is_full: bool) -> Path:
-    """Write results.json; its path."""
+    """Write results.json and the charts, and after a full run the README's part; the folder."""
     folder = KEPT if is_full else PASSING
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "results.json"
@@ -30,7 +33,17 @@ def write(answers: Sequence[Answer], goals: Mapping[str, Goal | None], *, is_ful
         "answers": [asdict(answer) | {"goal": _goal(goals[answer.key])} for answer in in_order(answers)],
     }
     file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    return file
+    draw(file, folder / "charts")
+    if is_full:
+        report.update(KEPT / "README.md", told)
+    return folder
+
+
+def draw(results: Path, folder: Path) -> None:
+    """Draw the charts, in an environment of their own. Raises CalledProcessError."""
+    python = python_of("charts", ("matplotlib==3.11.2",))
+    script = Path(__file__).parent / "draw.py"
+    subprocess.run([str(python), str(script), str(results), str(folder)], check=True)
 
 
 def last_line(answers: Sequence[Answer]) -> dict[str, Any]:
@@ -60,6 +73,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "load": "wrk" if load.generator() else "the bundled generator",
     }
 
 

@@ -33,9 +33,8 @@ async def worker_vs_best_peer(stage: Stage) -> Sequence[Answer]:
         hookbus=lambda: backlog.worker_rate(stage, server, events),
         peer=lambda: peer_rate(stage, best, pythons[best], of_peers),
     )
-    others = ", ".join(f"{name} {rate:,.0f}" for name, rate in sorted(alone.items(), key=lambda one: -one[1]))
-    note = f"the best is {best}; each alone, events/s: {others}"
-    return [compared("worker_vs_best_peer", hookbus, Series(best, peer.figures), "events/s", note)]
+    others = [Series(f"{name} alone", (rate,)) for name, rate in alone.items()]
+    return [compared("worker_vs_best_peer", hookbus, Series(best, peer.figures), "events/s", more=others)]
 
 
 async def peer_rate(stage: Stage, name: str, python: Path, events: int) -> float:
