@@ -17,7 +17,7 @@ from shared.secret import ID, SIGNATURE, TIMESTAMP, sign
 
 POST_TIMEOUT_S: Final = 30.0
 NO_ANSWER: Final = 0
-"""Status of a post that nobody answered."""
+"""Status of a post that nobody answered; its code is `no_answer`, or `no_connection` when it never left."""
 
 Expected = tuple[int, str]
 """Status and code that an answer must have; "" takes any code."""
@@ -47,6 +47,11 @@ class Answer:
         status, code = expected
         return self.status == status and code in ("", self.code)
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody knows what became of the post: the receiver may have it, and may yet store it."""
+        return self.status == NO_ANSWER and self.code != "no_connection"
+
 
 def new_id(prefix: str) -> str:
     """A fresh id in OpenAI's shape: `evt_…`, `wh_…`."""
@@ -72,7 +77,9 @@ def signed_request(
     return Request(webhook_id, headers, body)
 
 
-async def post(session: aiohttp.ClientSession, url: str, request: Request) -> Answer:
+async def post(
+    session: aiohttp.ClientSession, url: str, request: Request, *, timeout_s: float = POST_TIMEOUT_S
+) -> Answer:
     """Post a request once. Never raises for what the network or the receiver does."""
     began = time.perf_counter()
     status, code, detail = NO_ANSWER, "no_answer", ""
@@ -82,12 +89,14 @@ async def post(session: aiohttp.ClientSession, url: str, request: Request) -> An
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(POST_TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(timeout_s),
         ) as response:
             status, code = response.status, _code(await response.read())
     except (aiohttp.ClientError, OSError) as error:
-        # The text of a refused connection lists addresses; the system's own words say it better.
-        number = getattr(error, "errno", None) or 0
+        code = "no_connection" if isinstance(error, aiohttp.ClientConnectorError) else code
+        # The text of a refused connection lists addresses; the system's own words say it better, but for TLS, whose
+        # numbers are not the system's.
+        number = 0 if isinstance(error, aiohttp.ClientSSLError) else getattr(error, "errno", None) or 0
         detail = os.strerror(number) if number > 0 else str(error) or "no answer in time"
     return Answer(status, code, (time.perf_counter() - began) * 1000, request.webhook_id, detail)
 

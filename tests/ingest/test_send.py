@@ -134,12 +134,12 @@ async def test_with_nobody_there_it_stops_at_once():
     assert tally.counts.total() <= 8
 
 
-async def test_a_receiver_that_goes_away_is_counted_as_no_answer(redis_url):
+async def test_a_receiver_that_goes_away_is_counted_as_no_connection(redis_url):
     async with serving(redis_url) as ingest:
         tally, _ = await tallied(plan(ingest.url))
     assert not tally.is_hopeless
     await send.send(plan(ingest.url, events=3), tally, lambda number, answer, expected: None)
-    assert tally.counts == {(200, "accepted"): 1, (0, "no_answer"): 3}
+    assert tally.counts == {(200, "accepted"): 1, (0, "no_connection"): 3}
     assert tally.unexpected == 3
     assert not tally.is_hopeless
 
