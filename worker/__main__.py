@@ -11,6 +11,7 @@ from worker.cli.options import Config
 from worker.cli.paused import pause, resume
 from worker.cli.replay import replay
 from worker.cli.status import status
+from worker.cli.verify import verify
 from worker.settings import load_settings
 
 app = command.typer_app("hookbus-worker", "Runs handlers, and looks after what they left.")
@@ -59,6 +60,7 @@ app.command()(forget)
 app.command()(pause)
 app.command()(resume)
 app.command()(replay)
+app.command()(verify)
 app.add_typer(dlq.app)
 
 

@@ -135,7 +135,9 @@ class Discovery:
         """Look until stopping."""
         while not self._stopping.is_set():
             try:
-                for name in await self._membership.types() - self._known:
+                types = await self._membership.types()
+                self._known &= types  # those of runs of `verify` come and go
+                for name in types - self._known:
                     await self._found(name)
                     self._known.add(name)
             except FAULTS as error:

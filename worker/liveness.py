@@ -16,8 +16,9 @@ import msgspec
 
 from shared import clock, log, scripts
 from shared.connection import FAULTS, connect_blocking
+from shared.decoding import UNDECODABLE
 from shared.keys import Keys
-from worker.locality import process_space
+from worker.locality import has_ended, process_space
 
 TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
@@ -34,6 +35,15 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 read_registration: Final = msgspec.json.Decoder(Registration).decode
+
+
+def is_gone(info: bytes) -> bool:
+    """Whether the process that registered so ended, on this very machine; elsewhere its key has to run out."""
+    try:
+        registration = read_registration(info)
+    except UNDECODABLE:
+        return False  # not written by this release; the liveness key tells
+    return has_ended(registration.space, registration.pid)
 
 
 class Liveness:

@@ -86,14 +86,14 @@ class Worker:
         self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
         expose((s for member in self._members.values() for s in member.subscribers), self._readers)
-        self._herald = Herald(Health(self._readiness, self._stuck, self._status))
+        self._herald = Herald(Health(self.readiness, self._stuck, self._status))
         self._is_reading = False
         self._log = log.get("worker")
 
     async def run(self) -> None:
         """Run until stopping, then leave in order. Raises ConfigError."""
         settings = self._settings
-        ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self._readiness)
+        ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
         try:
             with self._herald:
                 if await self._connected():
@@ -203,7 +203,8 @@ class Worker:
     def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
         self._members[shard, group].promoter.expect(due_ms)
 
-    def _readiness(self) -> str:
+    def readiness(self) -> str:
+        """ "" when it works, else the reason why it does not."""
         if self._stopping.is_set():
             return "draining"
         if not self._is_reading:
@@ -220,5 +221,5 @@ class Worker:
     def _status(self) -> str:
         running = sum(s.slots.running for member in self._members.values() for s in member.subscribers)
         names = ", ".join(group.name for group in self._groups)
-        reason = self._readiness()
+        reason = self.readiness()
         return f"{f'not ready: {reason}' if reason else 'working'}; {running} running for {names}"

@@ -20,14 +20,12 @@ from shared import keys as names
 from shared import log, scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS
-from shared.decoding import UNDECODABLE
 from shared.events import BY_TYPE
 from shared.keys import Keys
 from worker import outcome
 from worker.delivery import Held, member_prefix
 from worker.groups import Membership
-from worker.liveness import Liveness, read_registration
-from worker.locality import has_ended
+from worker.liveness import Liveness, is_gone
 from worker.pause import pause
 from worker.read import Reader, hold
 from worker.subscriber import Subscriber
@@ -91,7 +89,7 @@ class Takeover:
         registered.pop(self._consumer, None)
         if not registered:
             return []
-        ended = [name for name, info in registered.items() if _has_ended(info)]
+        ended = [name for name, info in registered.items() if is_gone(info)]
         if ended:
             await self._client.execute_command("DEL", *map(self._keys.alive, ended))
         signs = await self._client.execute_command("MGET", *map(self._keys.alive, registered))
@@ -174,14 +172,6 @@ class Takeover:
 
 def _pairs(flat: list[Any]) -> dict[bytes, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _has_ended(info: bytes) -> bool:
-    try:
-        registration = read_registration(info)
-    except UNDECODABLE:
-        return False  # not written by this release; the liveness key tells
-    return has_ended(registration.space, registration.pid)
 
 
 def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:

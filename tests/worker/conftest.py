@@ -1,10 +1,13 @@
 """After each test that used Redis, nothing lies there that `shared/keys.py` does not know."""
 
+import asyncio
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from deploy.local.valkey import Valkey
 from shared import keys
@@ -46,3 +49,40 @@ def no_strange_key_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         server: Valkey = request.getfixturevalue("server")
         with server.client() as client:
             assert strangers(client.keys("*")) == []
+
+
+@pytest.fixture
+async def late_proxy() -> AsyncIterator[Callable[..., Awaitable[tuple[str, list[asyncio.Task[int]]]]]]:
+    """Makes a proxy that passes the first post on, and drops the connection of each later one before it does; its URL
+    and what it passes on."""
+    loop = asyncio.get_running_loop()
+    runners: list[web.AppRunner] = []
+    passing: list[asyncio.Task[int]] = []
+
+    async def start(url: str, delay_s: float) -> tuple[str, list[asyncio.Task[int]]]:
+        async def pass_on(headers: dict[str, str], body: bytes, after_s: float) -> int:
+            await asyncio.sleep(after_s)
+            async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+                return answer.status
+
+        async def handle(request: web.Request) -> web.Response:
+            headers = {name: value for name, value in request.headers.items() if name.startswith("webhook-")}
+            is_first = not passing
+            passing.append(loop.create_task(pass_on(headers, await request.read(), 0 if is_first else delay_s)))
+            if is_first:
+                return web.json_response({"status": "accepted"}, status=await passing[0])
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_post("/", handle)
+        runners.append(web.AppRunner(app))
+        await runners[0].setup()
+        site = web.TCPSite(runners[0], "127.0.0.1", 0)
+        await site.start()
+        return f"http://127.0.0.1:{runners[0].addresses[0][1]}/", passing
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()

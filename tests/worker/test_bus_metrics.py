@@ -59,6 +59,19 @@ def samples(bus: Bus) -> dict[tuple[str, ...], float]:
     return {(each.name.removeprefix("hookbus_"), *each.labels.values()): each.value for each in found}
 
 
+def test_runs_of_verify_mint_no_series():
+    name = "hookbus.verify.1750000000-abcdefabcdef"
+    run = GroupStatus(types={name: TypeStatus(1, 1)})
+    more = a_bus(
+        status=Status({name: run, "billing": BILLING}, {name: 1}),
+        patterns={name: frozenset({name})},
+        last_event_ms={name: 1_000},
+    )
+    found = samples(more)
+    assert not [labels for labels in found if name in labels]
+    assert found["orphan_events", OTHER] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -38,7 +38,7 @@ class Running:
 async def running(url: str, app: App, only: str = "", **settings):
     found = Running(url, app, only, **settings)
     try:
-        await until(lambda: found.worker._readiness() == "" or found.task.done())
+        await until(lambda: found.worker.readiness() == "" or found.task.done())
         yield found
     finally:
         found.stopping.set()
@@ -61,7 +61,7 @@ async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(
         await store(client, "wh_1")
         await until(lambda: handler.began == ["wh_1"])
         worker.stopping.set()
-        await until(lambda: worker.worker._readiness() == "draining")
+        await until(lambda: worker.worker.readiness() == "draining")
         await store(client, "wh_2")
         handler.go()
         await worker.stop()
@@ -170,7 +170,7 @@ async def test_with_several_shards_each_event_is_handled_once_and_a_stop_interru
 
 async def test_a_worker_that_stops_before_redis_was_there_ends(tmp_path):
     worker = Running(f"unix://{tmp_path}/nothing.sock", app_of(Handler()))
-    await until(lambda: worker.worker._readiness() == "not connected to Redis yet")
+    await until(lambda: worker.worker.readiness() == "not connected to Redis yet")
     await worker.stop()
 
 

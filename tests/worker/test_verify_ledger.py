@@ -1,0 +1,114 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.posting import Answer
+from worker.verify.ledger import Ledger
+
+NAME = "hookbus.verify.1750000000-abcdefabcdef"
+
+
+def accepted(code: str = "accepted", latency_ms: float = 1.0) -> Answer:
+    return Answer(200, code, latency_ms, "")
+
+
+REFUSED = Answer(503, "queue_unavailable", 1.0, "")
+UNANSWERED = Answer(0, "no_answer", 1.0, "", "Server disconnected")
+NEVER_LEFT = Answer(0, "no_connection", 1.0, "", "Connection refused")
+FOREIGN = Answer(200, "", 1.0, "")
+
+
+def ledger(*answers: Answer, count: int = 3) -> Ledger:
+    made = Ledger(NAME, count)
+    for answer in answers:
+        made.answer(0, answer, 10.0)
+    return made
+
+
+def fates(made: Ledger) -> tuple[int, int, int, int]:
+    return tuple(map(len, (made.missing(), made.duplicate(), made.unknown(), made.refused())))
+
+
+@pytest.mark.parametrize(
+    ("answers", "handled", "fate"),
+    [
+        ([accepted()], 1, (0, 0, 0, 0)),
+        ([accepted()], 0, (1, 0, 0, 0)),
+        ([accepted()], 2, (0, 1, 0, 0)),
+        ([accepted("duplicate")], 0, (1, 0, 0, 0)),
+        ([REFUSED, UNANSWERED, accepted()], 0, (1, 0, 0, 0)),
+        ([REFUSED], 0, (0, 0, 0, 1)),
+        ([NEVER_LEFT], 0, (0, 0, 0, 1)),
+        ([FOREIGN], 0, (0, 0, 0, 1)),
+        ([REFUSED, UNANSWERED, REFUSED], 0, (0, 0, 1, 0)),
+        ([UNANSWERED], 1, (0, 0, 0, 0)),
+        ([REFUSED], 1, (0, 0, 0, 0)),
+        ([], 0, (0, 0, 0, 0)),
+    ],
+)
+def test_each_event_has_one_fate(answers, handled, fate):
+    made = ledger(*answers)
+    for _ in range(handled):
+        made.handle(made.webhook_id(0), 11.0)
+    assert fates(made) == fate
+    assert (made.posted, made.handled) == (bool(answers), min(handled, 1))
+
+
+def test_an_event_is_late_by_what_passed_since_its_200_and_never_by_less_than_nothing():
+    made = Ledger(NAME, 4)
+    for number, accepted_s, handled_s in ((0, 10.0, 10.5), (1, 10.0, 9.0), (2, 10.0, None), (3, None, 10.0)):
+        if accepted_s:
+            made.answer(number, accepted(latency_ms=3), accepted_s)
+        if handled_s:
+            made.handle(made.webhook_id(number), handled_s)
+            made.handle(made.webhook_id(number), handled_s + 5)  # the first counts
+    assert list(made.late_ms()) == [500.0, 0.0]
+    assert list(made.accept_ms) == [3, 3, 3]
+
+
+def test_it_is_due_between_its_200_and_its_end_whichever_comes_first():
+    made = Ledger(NAME, 2)
+    made.answer(0, accepted(), 1)
+    assert made.due == 1
+    made.handle(made.webhook_id(0), 2)
+    made.handle(made.webhook_id(1), 2)
+    assert made.due == 0
+    made.answer(1, accepted(), 3)
+    made.answer(1, accepted("duplicate"), 4)
+    assert (made.due, made.accepted, made.handled) == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        "",
+        "wh_1",
+        f"wh_{NAME}_",
+        f"wh_{NAME}_3",
+        f"wh_{NAME}_01",
+        f"wh_{NAME}_-1",
+        f"wh_{NAME}_1x",
+        f"wh_{NAME}_" + "9" * 30,
+    ],
+)
+def test_what_others_sent_does_not_count(strange):
+    made = ledger()
+    made.handle(strange, 1)
+    assert (made.handled, made.duplicate()) == (0, [])
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([accepted(), REFUSED, UNANSWERED, NEVER_LEFT, None])))
+
+
+@given(STEPS)
+def test_whatever_the_order_the_counts_agree_with_the_lists(steps):
+    made = Ledger(NAME, 3)
+    for number, answer in steps:
+        if answer is None:
+            made.handle(made.webhook_id(number), 1.0)
+        else:
+            made.answer(number, answer, 1.0)
+    missing, _, unknown, refused = fates(made)
+    assert made.due == missing
+    known = {number for number, _ in steps}
+    assert made.handled + missing + unknown + refused == len(known)

@@ -1,0 +1,180 @@
+"""The sender's side alone, against a server that answers as it is told."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ingest.signature import Verifier
+from shared.command import FailedError
+from shared.secret import key_bytes
+from tests.programs import SECRET
+from worker.verify.ledger import Ledger
+from worker.verify.send import Plan, Sender
+
+Answers = Callable[[str, int], web.Response | None]
+"""Of the webhook-id and how often it came (from 1); None closes the connection."""
+
+ACCEPTED = '{"status": "accepted"}'
+UNAVAILABLE = '{"error": "queue_unavailable"}'
+
+
+def ok() -> web.Response:
+    return web.Response(text=ACCEPTED)
+
+
+def unavailable() -> web.Response:
+    return web.Response(status=503, text=UNAVAILABLE)
+
+
+class Receiver:
+    """What it got, and what it says to it."""
+
+    def __init__(self) -> None:
+        self.answers: Answers = lambda webhook_id, time: ok()
+        self.headers: list[dict[str, str]] = []
+        self.times: list[float] = []
+        self.seen: Counter[str] = Counter()
+        self.url = ""
+        self.running = 0
+        self.most = 0
+        self.delay_s = 0.0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.times.append(time.monotonic())
+        Verifier([SECRET]).verify(request.headers, await request.read(), time.time())
+        self.headers.append(dict(request.headers))
+        webhook_id = request.headers["webhook-id"]
+        self.seen[webhook_id] += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(self.delay_s)
+        self.running -= 1
+        answer = self.answers(webhook_id, self.seen[webhook_id])
+        if answer is None:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return answer
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    app = web.Application()
+    app.router.add_post("/", made.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield made
+    await runner.cleanup()
+
+
+async def sent(receiver: Receiver, count: int, *, stopping=None, **options) -> Ledger:
+    known = {"rate": 0, "concurrency": 8, "patience_s": 5}
+    plan = Plan(receiver.url, key_bytes(SECRET, "openai"), count, **known | options)
+    ledger = Ledger("hookbus.verify.run", count)
+    async with aiohttp.ClientSession() as session:
+        sender = Sender(plan, ledger, session, stopping or asyncio.Event())
+        await sender.first()
+        await sender.others()
+    return ledger
+
+
+async def test_a_refused_event_comes_again_with_the_same_id_until_it_is_accepted(receiver):
+    receiver.answers = lambda webhook_id, time: ok() if time >= 3 else unavailable()
+    ledger = await sent(receiver, 4)
+    assert ledger.accepted == 4
+    assert set(receiver.seen.values()) == {3}
+    assert ledger.answers == {(503, "queue_unavailable"): 8, (200, "accepted"): 4}
+
+
+async def test_a_retry_is_signed_with_a_timestamp_of_its_own(receiver, monkeypatch):
+    seconds = iter(range(int(time.time()), int(time.time()) + 100))
+    monkeypatch.setattr("shared.clock.now_s", lambda: next(seconds))
+    receiver.answers = lambda webhook_id, time: ok() if time >= 2 else unavailable()
+    await sent(receiver, 1)
+    one, two = receiver.headers
+    assert one["webhook-id"] == two["webhook-id"]
+    assert one["webhook-timestamp"] < two["webhook-timestamp"]
+
+
+async def test_an_event_whose_time_is_over_is_given_up(receiver):
+    receiver.answers = lambda webhook_id, time: ok() if webhook_id.endswith("_0") else unavailable()
+    ledger = await sent(receiver, 3, patience_s=0.5)
+    assert (ledger.accepted, len(ledger.refused())) == (1, 2)
+    assert receiver.seen[ledger.webhook_id(1)] > 1
+
+
+async def test_a_post_without_an_answer_leaves_its_event_unknown(receiver):
+    receiver.answers = lambda webhook_id, time: ok() if webhook_id.endswith("_0") else None
+    ledger = await sent(receiver, 3, patience_s=0)
+    assert ledger.unknown() == [ledger.webhook_id(1), ledger.webhook_id(2)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (web.Response(status=401, text='{"error": "signature_mismatch"}'), "401 signature_mismatch: what this signs"),
+        (web.Response(status=400, text='{"error": "timestamp_stale"}'), "400 timestamp_stale: the clocks"),
+        (web.Response(status=308, headers={"Location": "/x"}), "308: a redirect"),
+        (web.Response(text="<html>"), "200: something answers there, but not hookbus-ingest"),
+        (web.Response(status=403), "403"),
+        (None, "Server disconnected"),
+    ],
+)
+async def test_a_first_event_that_is_refused_for_good_ends_it_at_once(receiver, answer, says):
+    receiver.answers = lambda webhook_id, time: answer
+    with pytest.raises(FailedError) as caught:
+        await sent(receiver, 100, patience_s=60)
+    assert str(caught.value).startswith(f"{receiver.url}: {says}")
+    assert receiver.seen.total() == 1
+
+
+async def test_a_first_event_that_is_refused_for_now_has_its_time_too(receiver):
+    receiver.answers = lambda webhook_id, time: unavailable()
+    with pytest.raises(FailedError, match="503 queue_unavailable"):
+        await sent(receiver, 100, patience_s=0.5)
+    assert 1 < receiver.seen.total() < 5
+
+
+async def test_the_rate_is_a_timetable_that_does_not_drift_and_nothing_is_ahead_of_it(receiver):
+    """50 events a second, one after the other; one answer takes a second, which is caught up with."""
+
+    def answers(webhook_id: str, time: int) -> web.Response:
+        receiver.delay_s = 1.0 if webhook_id.endswith("_9") else 0.0  # of the next one
+        return ok()
+
+    receiver.answers = answers
+    began_s = time.monotonic()
+    ledger = await sent(receiver, 100, rate=50, concurrency=1)
+    took_s = time.monotonic() - began_s
+    assert ledger.accepted == 100
+    assert 99 / 50 <= took_s < 2.7
+    ahead_s = [number / 50 - (at_s - began_s) for number, at_s in enumerate(receiver.times)]
+    assert max(ahead_s) < 0.01
+
+
+async def test_posts_under_way_are_bounded(receiver):
+    receiver.delay_s = 0.02
+    await sent(receiver, 40, concurrency=3)
+    assert receiver.most == 3
+
+
+async def test_stopped_it_waits_for_what_is_under_way_and_begins_nothing_more(receiver):
+    stopping = asyncio.Event()
+
+    def answers(webhook_id: str, time: int) -> web.Response:
+        if webhook_id.endswith("_5"):
+            stopping.set()
+        return ok()
+
+    receiver.answers = answers
+    ledger = await sent(receiver, 10_000, stopping=stopping, rate=1000, concurrency=2)
+    assert ledger.posted == ledger.accepted < 50
+    assert ledger.unknown() == []

@@ -1,0 +1,58 @@
+"""`hookbus-worker verify` as a process, and what it leaves."""
+
+import re
+from typing import Any
+
+from redis.asyncio import Redis
+
+from deploy.local.valkey import Valkey
+from shared.keys import META, Keys
+from tests.programs import SECRET, Program
+from tests.wait import until
+from worker.verify import runs
+
+
+class Verify(Program):
+    """A run against an ingest at `url`; its report is the one line of JSON."""
+
+    def __init__(self, redis_url: str, url: str, *args: str, **environ: str) -> None:
+        given = ("--url", url, "--json", *args)
+        super().__init__(
+            "hookbus-worker", "verify", *given, redis_url=redis_url, **{"OPENAI_WEBHOOK_SECRET": SECRET} | environ
+        )
+
+    async def done(self, number: int = 0, timeout_s: float = 45) -> tuple[int, dict[str, Any]]:
+        """Exit code and report, when it is over; `number` is a signal to send first."""
+        code = await self.end(number, timeout_s) if number else await _ended(self, timeout_s)
+        reports = [line for line in self.lines if "missing_ids" in line]
+        assert len(reports) == 1, self.raw
+        return code, reports[0]
+
+    def __enter__(self) -> "Verify":
+        return self
+
+
+async def _ended(program: Program, timeout_s: float) -> int:
+    await until(lambda: program.process.poll() is not None, timeout_s, "the end of verify")
+    return await program.end()
+
+
+async def run_name(client: Redis, shards: int = 1) -> str:
+    """The name of the one run that is under way, once its group is there."""
+
+    async def found() -> list[str]:
+        return await runs._names(client, [Keys(shard) for shard in range(shards)])
+
+    [name] = await until(found)
+    return name
+
+
+async def left(client: Redis) -> list[str]:
+    """The keys that are there, but for the layout, the dedupe digests, and what ingest notes of its refusals."""
+    names = [name.decode() for name in await client.execute_command("KEYS", "*")]
+    return sorted(name for name in names if name != META and not re.search(":seen:|:rejections$", name))
+
+
+def other_database(server: Valkey) -> str:
+    """A Redis that is not the one that ingest stores in."""
+    return f"{server.url}{'&' if '?' in server.url else '?'}db=1"

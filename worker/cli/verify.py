@@ -1,0 +1,53 @@
+"""`hookbus-worker verify`: its options."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared import log
+from shared.sources import destination, load_endpoints
+from worker.cli.options import Config, Json
+from worker.settings import load_settings
+
+
+def verify(
+    url: Annotated[str, typer.Option(help="Where to post; a source's own path by default.")] = "",
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="Events to post.")] = 1000,
+    rate: Annotated[
+        float, typer.Option(min=0, max=100_000, help="Events per second; 0 as fast as answers come.")
+    ] = 100,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Posts under way at once.")] = 32,
+    patience: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds that an event is posted again that is not accepted.")
+    ] = 30,
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds until what was accepted and not handled is missing.")
+    ] = 30,
+    source: Annotated[str, typer.Option(help="Which source's path, secret and scheme to use.")] = "",
+    secret: Annotated[str, typer.Option(help="What to sign with; a source's first secret by default.")] = "",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Prove that a running deployment loses nothing: post signed events, handle them, and compare; exit 1 if any
+    is missing. They are of a type and a group of their own, and are removed at the end."""
+    from worker.cli import verify_run
+    from worker.verify.send import Plan
+
+    for option, value in (("--rate", rate), ("--patience", patience), ("--wait", wait)):
+        if not math.isfinite(value):
+            raise typer.BadParameter("not a number", param_hint=option)
+    settings = load_settings(config)
+    log.configure("error")
+    plan = Plan(*_destination(config, source, url, secret), count, rate, concurrency, patience)
+    raise typer.Exit(verify_run.run(settings, plan, wait, as_json))
+
+
+def _destination(config: Path | None, source: str, url: str, secret: str) -> tuple[str, bytes]:
+    """Raises ConfigError, typer.BadParameter."""
+    endpoints = None if url and secret and not source else load_endpoints(config).required()
+    try:
+        return destination(endpoints, source, url, secret)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

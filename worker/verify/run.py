@@ -1,0 +1,189 @@
+"""One verify run: a worker for a group of its own, events posted to the real endpoint, and the accounts of both.
+
+    sweep what others left → work → post the first alone → post the rest → wait → stop working → look → remove
+
+The first event decides about the others: when it is refused, or stored elsewhere, they would be too. Whatever happens
+after the group was born, what the run has in Redis is removed at the end; killed, by the next run.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Final
+
+import aiohttp
+import msgspec
+from redis.asyncio import Redis
+
+from shared import health
+from shared.command import FailedError, Stopping
+from shared.connection import FAULTS, redacted
+from shared.keys import Keys
+from shared.settings import Listen
+from worker import layout
+from worker.app import App
+from worker.delivery import Delivery
+from worker.pause import pause
+from worker.routes import Group, build
+from worker.settings import WorkerSettings
+from worker.supervise import Worker
+from worker.verify import report, runs
+from worker.verify.ledger import Ledger
+from worker.verify.report import Report
+from worker.verify.send import Plan, Sender
+
+READY_S: Final = 15.0
+"""Longest wait for our worker to read; Redis answered a moment ago."""
+LOOK_S: Final = 0.02
+SHOW_S: Final = 0.1
+STORE_S: Final = 6.0
+"""After a post without an answer, ingest may yet store its event for so long: `ingest.enqueue_timeout_s`, and some."""
+FOREVER_S: Final = 1e11
+
+Show = Callable[[Ledger], None]
+
+
+class Verification:
+    """One run."""
+
+    def __init__(self, client: Redis, shards: Sequence[Keys], settings: WorkerSettings, plan: Plan, name: str) -> None:
+        self._client = client
+        self._shards = shards
+        self._settings = settings
+        self._plan = plan
+        self._name = name
+        self.ledger = Ledger(name, plan.count)
+        self._unanswered_at_s = -float("inf")
+        self._is_seen = True
+
+    @classmethod
+    async def open(cls, client: Redis, settings: WorkerSettings, plan: Plan) -> "Verification":
+        """Raises FailedError when ingest can't be using this Redis, ConfigError, RedisError, OSError."""
+        shards = await layout.shards(client, settings.shards)
+        if not shards:
+            where = redacted(settings.redis_url)
+            raise FailedError(f"{where}: hookbus never used this Redis; is it the one that ingest stores in?")
+        return cls(client, shards, settings, plan, runs.new_name(await layout.now_ms(client)))
+
+    async def run(self, wait_s: float, stopping: asyncio.Event, show: Show) -> Report:
+        """Run it to its end, or until stopping. Raises FailedError, ConfigError, RedisError, OSError."""
+        swept = await runs.sweep(self._client, self._shards)
+        try:
+            async with self._working(stopping) as over, _showing(show, self.ledger):
+                began_s = time.monotonic()
+                await self._post(over)
+                await self._until_handled(wait_s, over)
+                took_s = time.monotonic() - began_s
+            stored, hints = await self._look(wait_s)
+        except BaseException:
+            with contextlib.suppress(*FAULTS, FailedError):
+                await self._remove()
+            raise
+        found = report.report(
+            *(self.ledger, self._plan.url, took_s, stored),
+            [] if stopping.is_set() else hints,  # nobody waited for what is missing
+            swept,
+            is_interrupted=stopping.is_set(),
+        )
+        try:
+            await self._remove()
+        except (*FAULTS, FailedError) as error:
+            found.left = f"{error or type(error).__name__}; the next verify removes {self._name}"
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _working(self, stopping: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+        """A worker as `hookbus-worker run` is one, for the run's group. The event is set when the run is to end: we
+        are stopping, or the worker ended by itself."""
+        over, halt = asyncio.Event(), Stopping()
+        worker = Worker(self._worker_settings(), [self._group()], "", halt)
+        working = asyncio.create_task(worker.run())
+        waiting = asyncio.create_task(stopping.wait())
+        for task in (working, waiting):
+            task.add_done_callback(lambda _: over.set())
+        try:
+            await _until_ready(worker, over)
+            yield over
+        finally:
+            waiting.cancel()
+            halt.set()
+            await working
+
+    def _group(self) -> Group:
+        app = App(self._name)
+
+        @app.on(self._name, breaker=None)
+        async def note(body: bytes, delivery: Delivery) -> None:
+            self.ledger.handle(delivery.webhook_id, time.monotonic())
+
+        [group] = build([app], self._settings.handler_timeout_s)
+        return group
+
+    def _worker_settings(self) -> WorkerSettings:
+        """Of a worker that trims nobody's events: how long they stay, only the deployment's own workers know."""
+        return msgspec.structs.replace(
+            self._settings,
+            shards=len(self._shards),
+            ops_listen=Listen("127.0.0.1", 0),
+            retention_s=FOREVER_S,
+            retention_events=2**53,
+            orphan_retention_s=FOREVER_S,
+        )
+
+    async def _post(self, over: asyncio.Event) -> None:
+        connector = aiohttp.TCPConnector(limit=self._plan.concurrency)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            sender = Sender(self._plan, self.ledger, session, over)
+            try:
+                await sender.first()
+                with contextlib.suppress(*FAULTS):  # else we shall see what arrives
+                    self._is_seen = await runs.is_seen(self._client, self._shards, self._name)
+                if self._is_seen:
+                    await sender.others()
+            finally:
+                self._unanswered_at_s = sender.unanswered_at_s
+
+    async def _until_handled(self, wait_s: float, over: asyncio.Event) -> None:
+        give_up_s = time.monotonic() + (wait_s if self._is_seen else 0)
+        while self.ledger.due and not over.is_set() and time.monotonic() < give_up_s:
+            await pause(over, LOOK_S)
+
+    async def _look(self, wait_s: float) -> tuple[Collection[str] | None, list[str]]:
+        """The webhook-ids that are still stored, None where Redis can't be asked, and hints on what is missing."""
+        missing = self.ledger.missing()
+        try:
+            stored = await runs.stored(self._client, self._shards, self._name) if missing else set()
+            losses = await runs.losses(self._client, self._shards, self._name)
+        except FAULTS as error:
+            return None, [f"Redis can't be asked about what is missing: {error or type(error).__name__}"]
+        where = redacted(self._settings.redis_url)
+        return stored, report.hints(missing, stored, is_seen=self._is_seen, losses=losses, wait_s=wait_s, redis=where)
+
+    async def _remove(self) -> None:
+        if (left_s := self._unanswered_at_s + STORE_S - time.monotonic()) > 0:
+            await asyncio.sleep(left_s)
+        await runs.remove(self._client, self._shards, self._name)
+
+
+@contextlib.asynccontextmanager
+async def _showing(show: Show, ledger: Ledger) -> AsyncIterator[None]:
+    async def tick() -> None:
+        while True:
+            show(ledger)
+            await asyncio.sleep(SHOW_S)
+
+    task = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+        show(ledger)
+
+
+async def _until_ready(worker: Worker, over: asyncio.Event) -> None:
+    give_up_s = time.monotonic() + READY_S
+    while (reason := worker.readiness()) != health.READY and not over.is_set():
+        if time.monotonic() > give_up_s:
+            raise FailedError(f"no worker could begin: {reason}")
+        await pause(over, LOOK_S)

@@ -1,0 +1,124 @@
+"""Posts the events of a verify run as OpenAI would: what is not answered with 200 comes again, with the same webhook-id
+and a fresh timestamp, until it is accepted or its time is over.
+
+The rate is a timetable: what was held up is caught up with, so that it does not drift. Posts under way at once are
+bounded, and so is each one's time.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from shared import clock
+from shared.backoff import jittered_s, step_s
+from shared.command import FailedError
+from shared.posting import Answer, post, signed_request
+from worker.pause import pause
+from worker.verify.ledger import Ledger, is_accepted
+
+ANSWER_TIMEOUT_S: Final = 10.0
+"""Ingest answers within 5 s by default, whatever Redis does (`ingest.enqueue_timeout_s`)."""
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 5.0
+"""Between two posts of one event. OpenAI's waits are longer; nobody would sit through them."""
+PASSING: Final = (408, 425, 429)
+"""Refusals below 500 that say: come again."""
+
+REMEDIES: Final = {
+    200: "something answers there, but not hookbus-ingest",
+    401: "what this signs with is no secret of that source; see --secret and --source",
+    404: "ingest has no source with this path, or what answers is not ingest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to post. `rate` is in events per second, 0 for no limit; `patience_s` is the time of each event."""
+
+    url: str
+    key: bytes
+    count: int
+    rate: float
+    concurrency: int
+    patience_s: float
+
+
+class Sender:
+    """One run's. `stopping` ends it: what is under way is waited for, nothing more begins."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, session: aiohttp.ClientSession, stopping: asyncio.Event) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._session = session
+        self._stopping = stopping
+        self.unanswered_at_s = -float("inf")
+        """When we last gave up waiting for an answer (`time.monotonic`)."""
+
+    async def first(self) -> None:
+        """Post the first event, alone. Raises FailedError, which says why, when it is not accepted."""
+        answer = await self._until_accepted(0)
+        if not is_accepted(answer) and not self._stopping.is_set():
+            raise FailedError(f"{self._plan.url}: {refusal(answer)}")
+
+    async def others(self) -> None:
+        """Post all the others by the timetable."""
+        numbers = iter(range(1, self._plan.count))
+        began_s = time.monotonic()
+
+        async def lane() -> None:
+            for number in numbers:
+                if self._plan.rate:
+                    await pause(self._stopping, began_s + number / self._plan.rate - time.monotonic())
+                if self._stopping.is_set():
+                    return
+                await self._until_accepted(number)
+
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(min(self._plan.concurrency, self._plan.count)):
+                lanes.create_task(lane())
+
+    async def _until_accepted(self, number: int) -> Answer:
+        """Post one event until it is accepted, or that is hopeless; the last answer."""
+        give_up_s = time.monotonic() + self._plan.patience_s
+        body = self._body(number)
+        attempt = 0
+        while True:
+            request = signed_request(self._plan.key, body, self._ledger.webhook_id(number))
+            answer = await post(self._session, self._plan.url, request, timeout_s=ANSWER_TIMEOUT_S)
+            now_s = time.monotonic()
+            self._ledger.answer(number, answer, now_s)
+            if answer.is_unknown:
+                self.unanswered_at_s = now_s
+            attempt += 1
+            wait_s = jittered_s(step_s(attempt, base_s=FIRST_WAIT_S, factor=2, cap_s=LONGEST_WAIT_S))
+            if is_accepted(answer) or self._is_hopeless(answer) or now_s + wait_s > give_up_s:
+                return answer
+            await pause(self._stopping, wait_s)
+            if self._stopping.is_set():
+                return answer
+
+    def _is_hopeless(self, answer: Answer) -> bool:
+        """Nothing was ever accepted, and this does not look as if it passed."""
+        return not self._ledger.accepted and answer.status not in PASSING and answer.status < 500
+
+    def _body(self, number: int) -> bytes:
+        name = self._ledger.name
+        event = {"id": f"evt_{name}_{number}", "object": "event", "created_at": clock.now_s(), "type": name}
+        return json.dumps(event | {"data": {"id": f"{name}_{number}"}}).encode()
+
+
+def refusal(answer: Answer) -> str:
+    """What an answer that is no acceptance says, and what to do about it."""
+    if answer.detail:
+        return answer.detail
+    told = f"{answer.status} {answer.code}".strip()
+    remedy = REMEDIES.get(answer.status, "")
+    if answer.code.startswith("timestamp_"):
+        remedy = "the clocks of this machine and of ingest's are too far apart"
+    elif 300 <= answer.status < 400:
+        remedy = "a redirect, which senders do not follow; give the URL that it leads to"
+    return f"{told}: {remedy}" if remedy else told
