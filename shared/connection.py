@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -69,7 +70,7 @@ def connect(
     )
     client.response_callbacks.clear()
     pool = client.connection_pool
-    pool.connection_class = _CANCELLABLE[pool.connection_class]
+    pool.connection_class = _LEAN[pool.connection_class]
     return client
 
 
@@ -81,12 +82,12 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     return packed
 
 
-class _Cancellable(AbstractConnection):
-    """A connection that does not swallow cancellation, and whose end is always a ConnectionError.
+class _Lean(AbstractConnection):
+    """A connection that swallows no cancellation, whose end is always a ConnectionError, and that costs less.
 
-    redis-py sends inside `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that meets the end of the
-    send (https://github.com/python/cpython/issues/86296). A duty cancelled at that moment would go on for ever.
-    uvloop raises RuntimeError when a connection that was reset is written to
+    redis-py sends inside `asyncio.wait_for`, which makes a task each time, and before Python 3.12 forgets a
+    cancellation that meets the end of the send (https://github.com/python/cpython/issues/86296): a duty cancelled at
+    that moment would go on for ever. uvloop raises RuntimeError when a connection that was reset is written to
     (https://github.com/MagicStack/uvloop/issues/506); let through, it would end the program.
     Commands are packed in C, which redis-py does for its blocking client only.
     """
@@ -98,31 +99,38 @@ class _Cancellable(AbstractConnection):
         return [b"".join(_packed(tuple(command)) for command in commands)]
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        assert self._writer is not None
+        assert isinstance(command, list)  # as both packers make it
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
+            self._writer.writelines(command)
+            async with asyncio.timeout(self.socket_timeout):
+                await self._writer.drain()
+        except TimeoutError as error:
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"the connection was reset: {error}") from error
-        if task and task.cancelling() > before:
+            raise RedisTimeoutError("the command could not be sent in time") from error
+        except (OSError, RuntimeError) as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"the connection was lost: {error}") from error
+        except BaseException:
             await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
-            raise asyncio.CancelledError
+            raise
 
 
-class _Tcp(_Cancellable, Connection):
+class _Tcp(_Lean, Connection):
     pass
 
 
-class _Tls(_Cancellable, SSLConnection):
+class _Tls(_Lean, SSLConnection):
     pass
 
 
-class _Unix(_Cancellable, UnixDomainSocketConnection):
+class _Unix(_Lean, UnixDomainSocketConnection):
     pass
 
 
-_CANCELLABLE: Final = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
+_LEAN: Final = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:

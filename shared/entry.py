@@ -25,7 +25,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     error: str
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event on its way to a group. `received_at_ms` is Unix ms; `body` holds the exact bytes that were signed."""
 
     webhook_id: str
@@ -48,6 +48,18 @@ def parse(fields: Sequence[bytes]) -> Entry:
 
     Raises KeyError or ValueError when the entry was not written by hookbus.
     """
+    match fields:
+        case [
+            b"id",
+            webhook_id,
+            b"src",
+            source,
+            b"at",
+            at,
+            b"body",
+            body,
+        ]:  # as ingest writes nearly all: a third of the time
+            return Entry(webhook_id.decode(), source.decode(), int(at), body)
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(
         values[b"id"].decode(),

@@ -14,7 +14,7 @@ class _Id(msgspec.Struct):
 _read_id = msgspec.json.Decoder(_Id).decode
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """What is known of a delivery beside its event. `attempt` counts from 1; `body` is what was signed.
 
     `is_replay`: the group was given this event before, and somebody asked for history. It stays so over retries and
@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return datetime.fromtimestamp(self.received_at_ms / 1000, UTC)
 
 
-class Held(msgspec.Struct, frozen=True, eq=False):
+class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A delivery that is pending in this consumer's name."""
 
     stream: str

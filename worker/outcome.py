@@ -59,6 +59,10 @@ class Ack:
     """Handled."""
 
 
+ACK: Final = Ack()
+"""All are alike."""
+
+
 @dataclass(frozen=True, slots=True)
 class Park:
     """Failed; the next attempt is due in `wait_s` seconds."""

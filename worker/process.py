@@ -5,19 +5,17 @@ Cancellation passes through: the delivery stays pending, and is handed over.
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.clock import now_ms
 from worker import outcome
+from worker.deadline import Deadline, Deadlines
 from worker.delivery import Delivery
-from worker.outcome import Ack, Outcome
+from worker.outcome import ACK, Outcome
 from worker.routes import Route
 
-Call = Callable[[object, Delivery], Awaitable[None]]
 
-
-async def process(delivery: Delivery, route: Route, call: Call) -> Outcome:
+async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     """Run one attempt. `call` runs the route's handler, here or in a thread."""
     if route.max_age_s is not None:
         age_s = (now_ms() - delivery.received_at_ms) / 1000
@@ -27,27 +25,31 @@ async def process(delivery: Delivery, route: Route, call: Call) -> Outcome:
         event = route.decoder(delivery.type)(delivery.body)
     except Exception as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
         return outcome.undecodable(error)
-    deadline = asyncio.timeout(route.timeout_s)
+    deadline = call.deadlines.begin()
     try:
-        async with deadline:
-            await call(event, delivery)
-    except TimeoutError as error:
-        return outcome.failed(error, delivery.attempt, route.retry, _overrun(deadline, route))
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if not deadline.expired() and task is not None and task.cancelling():
-            raise
-        text = _overrun(deadline, route) or "the handler cancelled itself"
-        return outcome.failed(error, delivery.attempt, route.retry, text)
+        await call(event, delivery)
     except GeneratorExit:
         raise  # the event loop is gone, and we with it
     except BaseException as error:  # noqa: BLE001 - whatever a handler lets out is its failure, not ours
-        return outcome.failed(error, delivery.attempt, route.retry)
-    return Ack()
+        call.deadlines.end(deadline)
+        return _failed(error, delivery, route, deadline)
+    call.deadlines.end(deadline)
+    return ACK
 
 
-def _overrun(deadline: asyncio.Timeout, route: Route) -> str:
-    return f"no end after {route.timeout_s:g} s" if deadline.expired() else ""
+def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:
+    """What follows from what a handler let out. Raises it again when it is a cancellation from outside."""
+    text = ""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if not deadline.has_passed and task is not None and task.cancelling():
+            raise error
+        text = f"no end after {route.timeout_s:g} s" if deadline.has_passed else "the handler cancelled itself"
+        if deadline.is_sole_reason:
+            late = TimeoutError()
+            late.__cause__ = error
+            error = late
+    return outcome.failed(error, delivery.attempt, route.retry, text)
 
 
 class Caller:
@@ -60,6 +62,7 @@ class Caller:
     def __init__(self, route: Route, places: int) -> None:
         self._route = route
         self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
+        self.deadlines = Deadlines(route.timeout_s)
         self.overdue = 0
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
@@ -67,7 +70,7 @@ class Caller:
         args = (event, delivery) if self._route.wants_delivery else (event,)
         result = self._route.handler(*args) if self._threads is None else await self._in_thread(self._threads, args)
         # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):
             await result
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...]) -> object:

@@ -8,9 +8,9 @@ the write leaves the delivery pending, and another runs it again: at least once,
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 

@@ -1,7 +1,9 @@
 """An outcome together with what is needed to write it down, and the script call that does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from shared import entry, scripts
 from shared.entry import Failure
@@ -18,8 +20,7 @@ UNBURIED_MS: Final = 10_000
 """How long a dead letter that Redis has no memory for is held before its delivery runs again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, eq=False):
     """An outcome on its way to Redis. `ended_at_ms` is Unix ms; `slots` are told when it is there."""
 
     held: Held

@@ -80,8 +80,9 @@ class Slots:
 
     def settled(self, held: Held) -> None:
         """Its outcome is in Redis."""
-        self._in_hand.discard((held.stream, held.entry_id))
-        self._put_off.discard((held.stream, held.entry_id))
+        claim = (held.stream, held.entry_id)
+        self._in_hand.discard(claim)
+        self._put_off.discard(claim)
         self.changed.set()
 
     def put_off(self, held: Held) -> None:

@@ -41,6 +41,7 @@ class Subscriber:
         self._caller = caller
         self._gate = gate
         self._settler = settler
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self.measures = Measures(route.group, route.pattern)
@@ -48,9 +49,7 @@ class Subscriber:
     def begin(self, held: Held) -> None:
         """Run a delivery in a task of its own."""
         self.slots.take(held)
-        task = asyncio.create_task(self._deliver(held))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(self._loop.create_task(self._deliver(held)))
 
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
@@ -62,23 +61,17 @@ class Subscriber:
         """Run one attempt and settle it; the caller has taken a slot for it. Cancelled, it stays pending."""
         began = time.perf_counter()
         try:
-            outcome = await self._outcome(held)
+            outcome = foreign(held.flaw) if held.flaw else await process(held.delivery, self.route, self._caller)
+        except asyncio.CancelledError as error:
+            if self._is_closing:
+                raise
+            # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
+            outcome = failed(error, held.delivery.attempt, self.route.retry, "the handler cancelled its own task")
         finally:
             self.slots.leave()
         duration_s = time.perf_counter() - began
         self.measures.of(held.delivery.type).seconds.observe(duration_s)
         self.settle(held, outcome, duration_s)
-
-    async def _outcome(self, held: Held) -> Outcome:
-        if held.flaw:
-            return foreign(held.flaw)
-        try:
-            return await process(held.delivery, self.route, self._caller)
-        except asyncio.CancelledError as error:
-            if self._is_closing:
-                raise
-            # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
-            return failed(error, held.delivery.attempt, self.route.retry, "the handler cancelled its own task")
 
     def overdue(self) -> int:
         """Threads that outlived their timeout."""
@@ -98,7 +91,7 @@ class Subscriber:
 
     def has_leftovers(self) -> bool:
         """Whether a handler runs on although it was cancelled, or is a thread, which can't be."""
-        return bool(self._tasks) or self.overdue() > 0
+        return self.overdue() > 0 or any(not task.done() for task in self._tasks)
 
     def close(self) -> None:
         """Start no more threads."""
@@ -110,3 +103,4 @@ class Subscriber:
             await self.attempt(held)
         finally:
             self._gate.leave()
+            self._tasks.discard(asyncio.current_task(self._loop))
