@@ -15,10 +15,11 @@ import msgspec
 from redis.asyncio import Redis
 
 from ingest import metrics
-from ingest.fitness import Code, Fault, Fitness, fault_of
+from ingest.fitness import Fitness
 from ingest.measures import Stored
 from shared import scripts
 from shared.connection import FAULTS
+from shared.fault import Code, Fault, fault_of
 from shared.keys import Keys
 
 DIGEST_BYTES: Final = 16

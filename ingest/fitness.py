@@ -6,68 +6,18 @@ list would only hide why. Costs Redis one INFO, one CONFIG GET and two commands 
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from ingest import metrics
 from shared import keys, log, server
 from shared.backoff import Reconnect
-from shared.connection import FAULTS, Ask, refusal_code
+from shared.connection import FAULTS, Ask
+from shared.fault import Fault, UnfitError, fault_of, judge
 from shared.settings import ConfigError
 
 INTERVAL_S: Final = 2.0
-
-Code = Literal["queue_unavailable", "overloaded", "not_durable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why no 200 can be given now."""
-
-    code: Code
-    detail: str
-
-
-class UnfitError(RedisError):
-    """Raised inside a greeting, so that no command follows on that connection."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.code}: {fault.detail}")
-        self.fault = fault
-
-
-def fault_of(error: Exception) -> Fault:
-    """The fault behind an error of a Redis call, told by the first word of Redis' own refusals."""
-    if isinstance(error, UnfitError):
-        return error.fault
-    code = refusal_code(error)
-    text = str(error) or type(error).__name__
-    if code == "OOM":
-        return Fault("overloaded", "Redis is out of memory")
-    if code in ("MISCONF", "NOREPLICAS"):
-        return Fault("not_durable", text)
-    return Fault("queue_unavailable", text)
-
-
-def judge(found: server.Server, durability: str) -> Fault | None:
-    """What a server's state and configuration leave to be desired."""
-    if found.info.get("role") != "master":
-        return Fault("queue_unavailable", "connected to a read-only replica")
-    if found.info.get("loading") == "1":
-        return Fault("queue_unavailable", "Redis is loading its data")
-    if found.eviction_policy != "noeviction":
-        return Fault("not_durable", f"maxmemory-policy is {found.eviction_policy or 'unknown'}, not noeviction")
-    if durability == "fsync":
-        if found.info.get("aof_last_write_status", "ok") != "ok":
-            return Fault("not_durable", "Redis can't write its append-only file")
-        for name, wanted in (("appendonly", "yes"), ("appendfsync", "always")):
-            if found.setting(name) != wanted:
-                actual = found.setting(name) or "unknown (CONFIG is refused)"
-                return Fault("not_durable", f"durability fsync needs {name} {wanted}; it is {actual}")
-    return None
 
 
 class Fitness:

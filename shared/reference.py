@@ -52,6 +52,21 @@ def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[Word]:
     return found
 
 
+def files(reference: str, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The files that a `file:` reference names; none of a credential, whose safety is systemd's business.
+
+    Raises OSError.
+    """
+    if not reference.startswith(FILE):
+        return []
+    path = _path(reference, environ)
+    return _visible(path) if path.is_dir() else [path]
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
+
+
 def _path(reference: str, environ: Mapping[str, str]) -> Path:
     if reference.startswith(FILE):
         return Path(reference.removeprefix(FILE))
@@ -67,10 +82,10 @@ def _words(path: Path, reference: str) -> list[Word]:
     """Raises ValueError, OSError."""
     if not path.is_dir():
         return [Word(Secret(word), reference) for word in _text(path, reference).split()]
-    files = sorted(file for file in path.iterdir() if not file.name.startswith(".") and file.is_file())
-    if len(files) > MOST_FILES:
-        raise ValueError(f"{reference}: {len(files)} files; at most {MOST_FILES} are read")
-    named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in files]
+    found = _visible(path)
+    if len(found) > MOST_FILES:
+        raise ValueError(f"{reference}: {len(found)} files; at most {MOST_FILES} are read")
+    named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in found]
     return [Word(Secret(word), where) for file, where in named for word in _text(file, where).split()]
 
 

@@ -11,9 +11,9 @@ import msgspec
 import prometheus_client
 import pytest
 
-import ingest.fitness
 import ingest.metrics
 import ingest.signature
+import shared.fault
 import worker.metrics  # noqa: F401 - its figures are in the registry
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import Common
@@ -72,7 +72,7 @@ def test_the_configuration_table_has_every_key_with_its_default():
 
 def test_the_status_table_has_every_code():
     said = table_codes("What ingest answers")
-    codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(ingest.fitness.Code)}
+    codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(shared.fault.Code)}
     assert codes <= said
     files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_server.py"]
     found = re.findall(

@@ -6,6 +6,7 @@ import typer
 
 from shared import command, log
 from worker.cli import dlq
+from worker.cli.check import check
 from worker.cli.forget import forget
 from worker.cli.options import Config
 from worker.cli.paused import pause, resume
@@ -56,6 +57,7 @@ def exporter(
 
 
 app.command()(status)
+app.command()(check)
 app.command()(forget)
 app.command()(pause)
 app.command()(resume)

@@ -17,10 +17,7 @@ from worker.settings import WorkerSettings
 
 def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
     """Run the apps until stopped. Raises ConfigError."""
-    groups = build(load_apps(targets), settings.handler_timeout_s)
-    problems = [*_too_long(groups, settings), *_idle(groups, only)]
-    if problems:
-        raise ConfigError(problems)
+    groups = groups_of(settings, targets, only)
 
     async def work(stopping: Stopping) -> None:
         from worker.supervise import Worker
@@ -37,6 +34,15 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
             _end_now(0)
 
     run_service(work)
+
+
+def groups_of(settings: WorkerSettings, targets: Sequence[str], only: str = "") -> list[Group]:
+    """The groups of some apps, fit to run with these settings. Raises ConfigError."""
+    groups = build(load_apps(targets), settings.handler_timeout_s)
+    problems = [*_too_long(groups, settings), *_idle(groups, only)]
+    if problems:
+        raise ConfigError(problems)
+    return groups
 
 
 def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:

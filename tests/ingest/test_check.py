@@ -1,9 +1,11 @@
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from ingest import check
-from shared import keys
+from shared import keys, redis_report
 from shared.secret import Secret
 from shared.sources import Source
 from tests.ingest.serving import PATH, SECRET, command, settings
@@ -11,20 +13,21 @@ from tests.ingest.serving import PATH, SECRET, command, settings
 
 async def findings(redis_url, **options) -> dict[str, int]:
     """Code and exit code of each finding."""
-    report = await check.examine(settings(redis_url, **options))
+    report, _ = await check.examine(settings(redis_url, **options))
     assert all(finding.problem and finding.action for finding in report.findings)
     assert report.fit == (report.exit_code == 0)
     return {finding.code: finding.exit_code for finding in report.findings}
 
 
-async def test_a_fit_redis_leaves_a_warning_at_most(redis_url):
-    report = await check.examine(settings(redis_url))
+async def test_a_fit_redis_leaves_a_warning_at_most_and_is_left_as_it_is(redis_url, client):
+    report, _ = await check.examine(settings(redis_url))
     assert (report.fit, report.exit_code) == (True, 0)
     assert [finding.code for finding in report.findings] == ["maxmemory_unlimited"]
     assert report.redis.role == "master"
     assert report.redis.eviction_policy == "noeviction"
     assert abs(report.redis.clock_skew_ms) < 1000
-    assert report.redis.is_new
+    assert report.is_unused
+    assert await client.execute_command("DBSIZE") == 0
 
 
 async def test_with_a_memory_limit_there_is_nothing_to_say(client, redis_url):
@@ -47,7 +50,7 @@ async def test_eviction_is_wrong(client, redis_url):
 
 async def test_another_shard_count_is_wrong(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 4)
-    assert await findings(redis_url) == {"wrong_redis": 78}
+    assert await findings(redis_url) == {"wrong_redis": 78, "maxmemory_unlimited": 0}
 
 
 async def test_no_source_is_wrong_and_redis_is_looked_at_all_the_same(redis_url):
@@ -59,6 +62,7 @@ async def test_a_redis_that_is_away_is_a_failure(unused_port):
 
 
 async def test_a_full_redis_is_a_failure(client, redis_url):
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 1)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     assert await findings(redis_url) == {"overloaded": 1}
 
@@ -74,8 +78,8 @@ async def test_a_replica_is_wrong(own_server):
 
 
 async def test_a_clock_far_off_is_a_warning(redis_url, monkeypatch):
-    now = check.time.time
-    monkeypatch.setattr(check.time, "time", lambda: now() + 60)
+    now = redis_report.time.time
+    monkeypatch.setattr(redis_report.time, "time", lambda: now() + 60)
     assert (await findings(redis_url))["clock_skew"] == 0
 
 
@@ -83,7 +87,15 @@ def test_the_report_for_people_says_what_is_promised_and_no_secret(redis_url, ca
     sources = {"openai": Source(path=PATH, secrets=(Secret(SECRET), Secret(SECRET)))}
     assert check.run(settings(redis_url, sources=sources), as_json=False) == 0
     out = capsys.readouterr().out
-    for text in (f"POST {PATH}", "2 secrets", "scheme openai", "96 h", "noeviction", "a 200 outlives ingest", "fit:"):
+    for text in (
+        f"POST {PATH}",
+        "2 secrets of 32, 32 bytes",
+        "scheme openai",
+        "96 h",
+        "noeviction",
+        "a 200 outlives ingest",
+        "fit:",
+    ):
         assert text in out
     assert SECRET not in out
 
@@ -103,9 +115,23 @@ async def test_the_command_has_json_for_machines(own_server):
     report = json.loads(out)
     assert (code, err) == (0, "")
     assert report["fit"] is True
-    assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "secrets": 1}]
+    assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "secrets": 1, "key_bytes": [32]}]
     assert report["redis"]["appendfsync"] == "always"
     assert SECRET not in out
+
+
+async def test_a_short_secret_and_a_file_that_all_may_read_are_warnings(redis_url):
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own would let nobody in
+        Path(folder).chmod(0o755)
+        file = Path(folder, "short")
+        file.write_text("0123456789abcdef\n")
+        file.chmod(0o644)
+        sources = {"openai": Source(path=PATH, secrets=(Secret(f"file:{file}"),))}
+        report, _ = await check.examine(settings(redis_url, sources=sources))
+    assert report.sources[0].key_bytes == [16]
+    found = {each.code: each for each in report.findings}
+    assert (found["short_secret"].exit_code, found["secret_exposed"].exit_code) == (0, 0)
+    assert found["secret_exposed"].action == f"chmod o-r {file}"
 
 
 @pytest.mark.parametrize("environ", [{"HOOKBUS_SHARDS": "0"}, {"HOOKBUS_INGEST_NONSENSE": "1"}])

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from ingest.enqueue import DAY_MS, Queue, Received, RefusedError
-from ingest.fitness import Fault, Fitness
+from ingest.fitness import Fitness
 from shared import entry, keys
 from shared.connection import connect
+from shared.fault import Fault
 from tests.wait import until
 
 SHARD = keys.Keys(0)

@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from shared import keys
-from shared.server import inspect
+from shared.server import inspect, is_unused, look
 from shared.settings import ConfigError
 
 
@@ -76,3 +76,14 @@ async def test_a_server_that_refuses_writes_fails_the_look(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(ResponseError):
         await inspect(client.execute_command, 1)
+
+
+async def test_a_look_claims_nothing(client):
+    found = await look(client.execute_command)
+    assert (found.info["role"], found.eviction_policy) == ("master", "noeviction")
+    assert await is_unused(client.execute_command, 4)
+    assert await client.execute_command("DBSIZE") == 0
+    await inspect(client.execute_command, 4)
+    assert not await is_unused(client.execute_command, 4)
+    with pytest.raises(ConfigError, match="shards: 2 here"):
+        await is_unused(client.execute_command, 2)

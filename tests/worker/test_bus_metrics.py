@@ -4,24 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from shared.metrics import OTHER
-from shared.redis_report import RedisReport
+from tests.shared.reports import REDIS
 from worker import bus_metrics
 from worker.breaker import Opened
 from worker.bus import Bus
 from worker.status import GroupStatus, Status, TypeStatus
 
-REDIS = RedisReport(
-    version="9.1.2",
-    role="master",
-    replicas=2,
-    eviction_policy="noeviction",
-    appendonly="yes",
-    appendfsync="always",
-    can_save=False,
-    used_memory_bytes=1_000,
-    maxmemory_bytes=2_000,
-    clock_skew_ms=-1_500,
-)
 TYPES = {
     "response.completed": TypeStatus(7, 2, 30.5, 4.0),
     "mine.own": TypeStatus(1, 0, 2.0),

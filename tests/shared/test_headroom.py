@@ -1,0 +1,74 @@
+import pytest
+from msgspec.structs import replace
+
+from shared import headroom
+from shared.headroom import Headroom
+from shared.keys import Keys
+from tests.shared.reports import REDIS
+
+KEYS = Keys(0)
+LIMITED = replace(REDIS, used_memory_bytes=1_000_000, maxmemory_bytes=3_000_000)
+
+
+@pytest.mark.parametrize(
+    ("redis", "rate_per_s", "expected"),
+    [
+        (LIMITED, 4.0, Headroom(10_000, 200, 4.0, 2_500.0)),
+        (LIMITED, 0.0, Headroom(10_000, 200, 0.0, None)),
+        (replace(LIMITED, used_memory_bytes=4_000_000), 4.0, Headroom(0, 200, 4.0, 0.0)),
+        (replace(LIMITED, maxmemory_bytes=0), 4.0, None),
+        (replace(LIMITED, maxmemory_bytes=-1), 4.0, None),
+    ],
+)
+def test_the_room_below_the_limit_in_events_and_time(redis, rate_per_s, expected):
+    assert headroom.headroom(redis, 200, rate_per_s) == expected
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "rate"),
+    [
+        ([], 0.0),
+        ([9_000, 8_000, 6_000, 5_000], 0.8),
+        ([9_999, 9_998], 2.0),
+        ([1_000], pytest.approx(1 / 9)),
+    ],
+)
+def test_the_rate_is_that_of_the_last_events_until_now(times_ms, rate):
+    assert headroom.rate(times_ms, 10_000) == rate
+
+
+async def fill(client, count: int, body: str, event_type: str = "response.completed") -> None:
+    await client.execute_command("SADD", KEYS.types, event_type)
+    pipeline = client.pipeline(transaction=False)
+    for _ in range(count):
+        fields = ("id", "wh_1", "src", "openai", "at", 1, "body", body)
+        pipeline.execute_command("XADD", KEYS.stream(event_type), "*", *fields)
+    await pipeline.execute()
+
+
+async def used(client) -> int:
+    return int((await client.execute_command("INFO", "memory")).decode().partition("used_memory:")[2].split()[0])
+
+
+async def test_what_an_event_takes_is_measured_to_within_a_quarter(client):
+    await client.execute_command("SADD", KEYS.types, "response.completed")
+    before = await used(client)
+    await fill(client, 5_000, "x" * 700)
+    really = (await used(client) - before) / 5_000
+    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    assert found.event_bytes - headroom.DIGEST_BYTES == pytest.approx(really, rel=0.25)
+
+
+async def test_of_few_events_nothing_is_concluded(client):
+    await fill(client, headroom.FEW - 1, "x" * 10_000)
+    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    assert found.event_bytes == headroom.THIN_EVENT_BYTES + headroom.DIGEST_BYTES
+
+
+async def test_the_rates_of_types_and_shards_add_up(client):
+    for shard in (Keys(0), Keys(1)):
+        await client.execute_command("SADD", shard.types, "a", "b")
+        for ms in (1_000, 2_000):
+            await client.execute_command("XADD", shard.stream("a"), f"{ms}-0", "id", "wh_1")
+    found = await headroom.look(client, [Keys(0), Keys(1)], LIMITED, 11_000)
+    assert found.rate_per_s == 0.4

@@ -1,0 +1,154 @@
+import json
+
+import pytest
+
+from shared import keys
+from tests.worker.commands import worker
+from tests.worker.dead import born, lay, letter
+from tests.worker.rig import GROUP, KEYS, TYPE, store
+from tests.worker.test_bus_metrics import a_bus
+from worker import check
+from worker.app import App
+from worker.breaker import Opened
+from worker.check import of_app, of_group, of_orphans
+from worker.groups import Membership
+from worker.routes import build
+from worker.settings import WorkerSettings
+from worker.status import GroupStatus, Status, TypeStatus
+
+WAITING = {TYPE: TypeStatus(backlog=5)}
+APP = """
+from worker import App
+billing = App("billing")
+
+@billing.on("response.completed")
+async def record(event: dict) -> None: ...
+"""
+
+
+async def examined(redis_url: str, *targets: str) -> check.Report:
+    report, _ = await check.examine(WorkerSettings(redis_url=redis_url), targets)
+    assert all(found.problem and found.action for found in report.findings)
+    assert report.fit == (report.exit_code == 0)
+    return report
+
+
+async def codes(redis_url: str, *targets: str) -> dict[str, int]:
+    return {found.code: found.exit_code for found in (await examined(redis_url, *targets)).findings}
+
+
+@pytest.mark.parametrize(
+    ("group", "code"),
+    [
+        (GroupStatus(consumers=1, consumers_alive=1, types=WAITING), ""),
+        (GroupStatus(), ""),
+        (GroupStatus(types=WAITING), "no_worker"),
+        (GroupStatus(types=WAITING, abandoned_s=400.0), "group_abandoned"),
+        (GroupStatus(consumers=3, consumers_alive=1), "dead_consumers"),
+        (GroupStatus(consumers=1, consumers_alive=1, missing=2), "group_missing"),
+        (GroupStatus(breakers={TYPE: Opened("f", "e", 1, 2)}), "breaker_open"),
+        (GroupStatus(paused={"*": 1}), "paused"),
+        (GroupStatus(dead=1), "dead_letters"),
+        (GroupStatus(losses=1), "data_loss"),
+    ],
+    ids=str,
+)
+def test_what_a_group_needs_somebody_for(group, code):
+    assert [found.code for found in of_group("billing", group)] == ([code] if code else [])
+    assert all(found.exit_code == 0 for found in of_group("billing", group))
+
+
+def test_events_that_nobody_subscribes_to_are_told_by_type():
+    found = of_orphans(a_bus(status=Status(orphans={"odd.type": 3, "batch.failed": 1})))
+    told = [each.problem.partition(",")[0] for each in found]
+    assert told == ["3 events of type odd.type", "1 event of type batch.failed"]
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [
+        ({}, "new_group"),
+        ({"billing": frozenset({TYPE})}, ""),
+        ({"billing": frozenset()}, ""),
+        ({"billing": frozenset({TYPE, "batch.*"})}, "dropped_subscription"),
+    ],
+)
+def test_an_app_is_compared_with_what_its_group_subscribes_to(known, code):
+    app = App("billing")
+
+    @app.on(TYPE)
+    async def handle(event: dict) -> None: ...
+
+    [group] = build([app], 30.0)
+    assert [found.code for found in of_app(group, a_bus(patterns=known))] == ([code] if code else [])
+
+
+async def test_a_bus_in_order_leaves_nothing_to_say_but_what_the_server_is_told(client, redis_url):
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
+    await client.execute_command("CONFIG", "SET", "appendonly", "yes")
+    await Membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
+    await born(client)
+    await client.execute_command("HSET", KEYS.consumers(GROUP), "c", "{}")
+    await client.execute_command("SET", KEYS.alive("c"), 1)
+    await store(client, "wh_1")
+    report = await examined(redis_url)
+    assert report.findings == []
+    (group,) = report.groups
+    assert (group.name, group.patterns, group.backlog, group.consumers_alive) == (GROUP, [TYPE], 1, 1)
+    assert report.headroom.events > 0
+
+
+async def test_an_unused_redis_is_fit_and_stays_unused(client, redis_url):
+    report = await examined(redis_url)
+    assert (report.fit, report.is_unused, report.groups) == (True, True, [])
+    assert await client.execute_command("DBSIZE") == 0
+
+
+async def test_a_redis_that_workers_may_not_use_is_wrong(client, redis_url):
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT + 1, "shards", 1)
+    assert (await codes(redis_url))["wrong_redis"] == 78
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT)
+    await client.execute_command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert (await codes(redis_url))["not_durable"] == 78
+    finally:
+        await client.execute_command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_without_a_file_retries_and_dead_letters_are_at_risk(client, redis_url):
+    await client.execute_command("CONFIG", "SET", "appendonly", "no")
+    try:
+        assert (await codes(redis_url))["not_persistent"] == 0
+    finally:
+        await client.execute_command("CONFIG", "SET", "appendonly", "yes")
+
+
+def test_the_command_tells_people_and_machines_and_exits_with_the_gravest(redis_url):
+    found = worker(redis_url, "check")
+    assert found.returncode == 0
+    assert found.stdout.decode().endswith("fit: workers could do their duty\n")
+    report = json.loads(worker(redis_url, "check", "--json").stdout)
+    assert (report["fit"], report["apps"], report["groups"]) == (True, {}, [])
+    found = worker("redis://127.0.0.1:1/0", "check")
+    assert found.returncode == 1
+    assert "ERROR queue_unavailable" in found.stdout.decode()
+    found = worker(redis_url, "check", "no.such.module:app")
+    assert found.returncode == 78
+    assert "ERROR wrong_app: no.such.module:app: no module named 'no'" in found.stdout.decode()
+
+
+async def test_an_app_that_could_run_is_shown_with_its_patterns(client, redis_url, tmp_path, monkeypatch):
+    (tmp_path / "checked_app.py").write_text(APP)
+    monkeypatch.syspath_prepend(tmp_path)
+    report = await examined(redis_url, "checked_app:billing")
+    assert report.apps == {"billing": [TYPE]}
+    assert "new_group" in {found.code for found in report.findings}
+
+
+async def test_dead_letters_of_a_group_are_told_with_the_command_that_shows_them(client, redis_url):
+    await born(client, GROUP)
+    await lay(client, letter("wh_1"))
+    found = worker(redis_url, "check")
+    assert found.returncode == 0
+    out = found.stdout.decode()
+    assert "warning dead_letters: 1 dead letter of billing\n  -> hookbus-worker dlq groups --group billing" in out

@@ -1,0 +1,202 @@
+"""`hookbus-worker check`: whether workers could do their duty with these apps and this Redis, and what waits for whom.
+
+Pure but for `examine`: what `status` saw goes in, findings come out.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from shared import finding, output, redis_doctor
+from shared.connection import FAULTS, connect
+from shared.finding import Finding
+from shared.headroom import Headroom
+from shared.redis_doctor import Examined
+from shared.redis_report import RedisReport
+from shared.settings import EXIT_CONFIG, ConfigError
+from worker import bus, run
+from worker.bus import Bus
+from worker.routes import Group
+from worker.settings import WorkerSettings
+from worker.status import GroupStatus
+
+DURABILITY: Final = "memory"
+"""What a worker insists on: a master that evicts nothing. What a 200 promises is ingest's to check."""
+
+
+class GroupReport(msgspec.Struct, frozen=True):
+    """A group in Redis. `backlog` and `in_flight` are of all its types."""
+
+    name: str
+    patterns: list[str]
+    consumers_alive: int
+    consumers: int
+    backlog: int
+    in_flight: int
+    delayed: int
+    dead: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Everything that is printed. `apps`: group → patterns of the apps that were named."""
+
+    fit: bool
+    apps: dict[str, list[str]]
+    shards: int
+    redis_url: str
+    redis: RedisReport | None
+    headroom: Headroom | None
+    is_unused: bool
+    groups: list[GroupReport]
+    findings: list[Finding]
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest finding's."""
+        return finding.gravest(self.findings)
+
+
+async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Report, Examined]:
+    """Look at settings, apps and Redis."""
+    findings, groups = _apps(settings, targets)
+    client = connect(settings.redis_url, "hookbus-worker:check", connections=1)
+    seen: Bus | None = None
+    try:
+        examined = await redis_doctor.examine(client, settings, DURABILITY)
+        if examined.redis is not None and not finding.gravest(examined.findings):
+            seen = await bus.look(client, settings.shards)
+    except FAULTS as error:
+        findings.append(redis_doctor.refusal(error, examined.url))
+    finally:
+        await client.aclose()
+    findings += [*examined.findings, *_persistence(examined.redis)]
+    if seen is not None:
+        findings += [found for name, group in seen.status.groups.items() for found in of_group(name, group)]
+        findings += [*of_orphans(seen), *(found for group in groups for found in of_app(group, seen))]
+    report = Report(
+        fit=not finding.gravest(findings),
+        apps={group.name: [route.pattern for route in group.routes] for group in groups},
+        shards=settings.shards,
+        redis_url=examined.url,
+        redis=examined.redis,
+        headroom=examined.headroom,
+        is_unused=examined.is_unused,
+        groups=[] if seen is None else [_group(name, seen) for name in seen.status.groups],
+        findings=findings,
+    )
+    return report, examined
+
+
+def _apps(settings: WorkerSettings, targets: Sequence[str]) -> tuple[list[Finding], list[Group]]:
+    try:
+        return [], run.groups_of(settings, targets) if targets else []
+    except ConfigError as error:
+        action = "mend the app; `hookbus-worker run` would not start with it"
+        return [Finding(EXIT_CONFIG, "wrong_app", problem, action) for problem in error.problems], []
+
+
+def _group(name: str, seen: Bus) -> GroupReport:
+    group = seen.status.groups[name]
+    types = group.types.values()
+    return GroupReport(
+        name,
+        sorted(seen.patterns.get(name, ())),
+        group.consumers_alive,
+        group.consumers,
+        sum(entry.backlog for entry in types),
+        sum(entry.in_flight for entry in types),
+        group.delayed,
+        group.dead,
+    )
+
+
+def _persistence(redis: RedisReport | None) -> list[Finding]:
+    if redis is None or redis.appendonly != "no":
+        return []
+    problem = "Redis keeps no append-only file: retries and dead letters are lost when it crashes"
+    return [Finding(0, "not_persistent", problem, "set appendonly yes and appendfsync always in Redis")]
+
+
+def of_group(name: str, group: GroupStatus) -> Iterator[Finding]:
+    """What a group needs somebody for."""
+    told = output.things
+    dead = group.consumers - group.consumers_alive
+    if group.abandoned_s is not None:
+        problem = f"nobody has worked for {name} for {output.age(group.abandoned_s)}: {told(group.unhandled, 'event')}"
+        yield Finding(0, "group_abandoned", problem, f"start its workers, or: hookbus-worker forget {name}")
+    elif not group.consumers_alive and group.unhandled:
+        problem = f"nobody works for {name}, and {told(group.unhandled, 'event')} wait"
+        yield Finding(0, "no_worker", problem, "start its workers")
+    if dead:
+        problem = f"{told(dead, 'consumer')} of {name} without a sign of life"
+        action = "nothing, if others live: they take over within 15 s; else start workers"
+        yield Finding(0, "dead_consumers", problem, action)
+    if group.missing and group.consumers_alive:
+        problem = f"{name} has no place on {told(group.missing, 'stream')} with events for it, though workers live"
+        yield Finding(0, "group_missing", problem, "look for data_loss and read_failed in their log; restart one")
+    yield from _of_deliveries(name, group)
+
+
+def _of_deliveries(name: str, group: GroupStatus) -> Iterator[Finding]:
+    for pattern, opened in group.breakers.items():
+        problem = f"the breaker of {pattern!r} in {name} is open: {opened.error}"
+        yield Finding(0, "breaker_open", problem, f"mend the handler; to try at once: hookbus-worker resume {name}")
+    if group.paused:
+        problem = f"{', '.join(group.paused)} of {name} paused"
+        yield Finding(0, "paused", problem, f"hookbus-worker resume {name}, when it is time")
+    if group.dead:
+        problem = f"{output.things(group.dead, 'dead letter')} of {name}"
+        yield Finding(0, "dead_letters", problem, f"hookbus-worker dlq groups --group {name}; then redrive or discard")
+    if group.losses:
+        problem = f"streams of {name} had vanished {output.things(group.losses, 'time')} and were made anew"
+        yield Finding(0, "data_loss", problem, "find out who flushed or evicted; the senders' events are gone")
+
+
+def of_orphans(seen: Bus) -> list[Finding]:
+    """Events that nobody will ever handle."""
+    return [
+        Finding(
+            0,
+            "no_subscription",
+            f"{output.things(count, 'event')} of type {name}, to which no group subscribes",
+            "subscribe to it, or let it go: after worker.orphan_retention_s it does",
+        )
+        for name, count in seen.status.orphans.items()
+    ]
+
+
+def of_app(group: Group, seen: Bus) -> list[Finding]:
+    """How an app differs from what the group's workers last told Redis."""
+    known = seen.patterns.get(group.name)
+    if known is None:
+        problem = f"group {group.name} was never there; its first worker makes it, starting from {group.start}"
+        return [Finding(0, "new_group", problem, "check the name, if it should be known")]
+    dropped = sorted(known - {route.pattern for route in group.routes})
+    if not dropped:
+        return []
+    problem = f"group {group.name} subscribes to {', '.join(dropped)} in Redis, but not in this app"
+    action = "nothing, if that is meant: what was not handled of them waits for nobody once a worker has started"
+    return [Finding(0, "dropped_subscription", problem, action)]
+
+
+def lines(report: Report, examined: Examined) -> list[str]:
+    """The report for people."""
+    verdict = "fit: workers could do their duty" if report.fit else "not fit: workers could not do their duty"
+    return [
+        *(f"app          {output.line(name)}: {', '.join(patterns)}" for name, patterns in report.apps.items()),
+        f"shards       {report.shards}",
+        *examined.lines(),
+        *(f"group        {output.line(_told(group))}" for group in report.groups),
+        *finding.lines(report.findings),
+        "",
+        verdict,
+    ]
+
+
+def _told(group: GroupReport) -> str:
+    alive = f"{group.consumers_alive} of {output.things(group.consumers, 'consumer')} alive"
+    figures = (
+        f"{group.backlog:,} backlog, {group.in_flight:,} in flight, {group.delayed:,} delayed, {group.dead:,} dead"
+    )
+    return f"{group.name}: {alive}, {figures}"

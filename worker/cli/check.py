@@ -1,0 +1,28 @@
+"""`hookbus-worker check`: the report of `worker.check`, for people or as one JSON object."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from shared import output
+from worker.cli.options import Config, Json
+from worker.settings import load_settings
+
+
+def check(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODULE:APP...]", help="Apps that would run.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Validate the configuration, apps and Redis, and say what needs somebody; exit 78 if workers could not work."""
+    from worker import check as checking
+
+    report, examined = asyncio.run(checking.examine(load_settings(config), targets or []))
+    if as_json:
+        output.print_json(report)
+    else:
+        print("\n".join(checking.lines(report, examined)))
+    raise typer.Exit(report.exit_code)
