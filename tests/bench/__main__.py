@@ -17,7 +17,7 @@ from tests.bench.stage import ROUNDS, Stage
 
 
 def main() -> int:
-    """The exit code: 0 when everything was measured, whatever came of it."""
+    """The exit code: 0 when everything was measured, whatever came of it; 1 when something could not be."""
     parser = argparse.ArgumentParser(prog="make bench", description="Ratios of two things measured in turn.")
     parser.add_argument("--quick", action="store_true", help="the starred questions, in short rounds")
     parser.add_argument("--only", default="", help="keys, separated by commas")
@@ -35,20 +35,24 @@ def main() -> int:
         parser.error("--rounds: at least 1")
     chosen = [one for one in known if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
     answers = uvloop.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
-    is_full = not keys and not options.quick and options.rounds >= ROUNDS
+    is_full = len(answers) == len(question.KEYS) and not options.quick and options.rounds >= ROUNDS
     goals = {key: goal for one in chosen for key, goal in one.goals.items()}
     print(f"\nresults.json and charts are in {record.write(answers, goals, is_full=is_full)}", flush=True)
     print(json.dumps(record.last_line(answers)), flush=True)
-    return 0
+    return 0 if {answer.key for answer in answers} == goals.keys() else 1
 
 
 async def ask(chosen: Sequence[Question], *, is_quick: bool, rounds: int) -> list[Answer]:
-    """Measure one after the other, each on a stage of its own."""
+    """Measure one after the other, each on a stage of its own. One that fails does not take the others with it."""
     answers: list[Answer] = []
     for one in chosen:
         table.print_question(one)
-        async with Stage(table.print_round, is_quick=is_quick, rounds=rounds) as stage:
-            found = await one.measure(stage)
+        try:
+            async with Stage(table.print_round, is_quick=is_quick, rounds=rounds) as stage:
+                found = await one.measure(stage)
+        except Exception:
+            table.print_failure()
+            continue
         for answer in found:
             table.print_answer(answer, one.goals[answer.key])
         answers += found

@@ -1,5 +1,6 @@
 """What `make bench` prints."""
 
+import traceback
 from collections.abc import Iterable
 
 from tests.bench.figures import Answer, Goal
@@ -32,6 +33,11 @@ def print_answer(answer: Answer, goal: Goal | None) -> None:
     print(f"  {answer.key} {shown(answer.value)}{spread}{verdict}; median {answer.unit}: {sides}", flush=True)
     if answer.note:
         print(f"    {answer.note}", flush=True)
+
+
+def print_failure() -> None:
+    """Why a question has no answer."""
+    print(f"  could not be measured:\n{traceback.format_exc()}", flush=True)
 
 
 def shown(figure: float) -> str:

@@ -1,0 +1,73 @@
+"""How long events take from their sending to their handler."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from tests.bench import pace, waits
+from tests.bench.waits import Sender
+from tests.programs import Ingest, Worker
+
+
+async def test_each_event_has_a_wait_and_none_is_longer_than_all_took(redis_url):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "tests.bench.stopwatch:app") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        sender = Sender(await pace.http(ingest.port).connect(4), waits.post)
+        for count in (1, 20):  # the second list does not hold the first one's
+            began = time.monotonic()
+            await pace.steadily(sender.prepared(count), rate=200)
+            found_ms = await sender.arrived_ms(worker)
+            assert len(found_ms) == count
+            assert 0 < min(found_ms) <= max(found_ms) < (time.monotonic() - began) * 1000
+        sender.close()
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Send what is left, and end the connection; the other side may have reset it."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_slow_answer_delays_no_other_request():
+    """One connection waits for its answer; what is due meanwhile goes out on the others, at its time."""
+    came: list[float] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        came.append(time.monotonic())
+        await asyncio.sleep(2)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        await closed(writer)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    pacer = await pace.http(server.sockets[0].getsockname()[1]).connect(10)
+    began = time.monotonic()
+    await pace.steadily([lambda: pacer.send(b"one")] * 10, rate=100)
+    await pacer.answered()
+    pacer.close()
+    server.close()
+    assert len(came) == 10
+    assert max(came) - began < 1.9
+
+
+async def test_an_answer_that_is_no_200_is_an_error():
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n{}")
+        await closed(writer)
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    pacer = await pace.http(server.sockets[0].getsockname()[1]).connect(1)
+    pacer.send(b"one")
+    with pytest.raises(RuntimeError, match="503"):
+        await pacer.answered()
+    pacer.close()
+    server.close()
+
+
+def test_a_command_is_packed_as_the_protocol_wants_it():
+    assert waits.packed("SET", "key", b"\x00") == b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1\r\n\x00\r\n"
