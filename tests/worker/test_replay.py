@@ -210,8 +210,10 @@ async def test_without_room_for_long_it_gives_up(client, monkeypatch):
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
     events = await past(client, 2)
     await full(client, 0.85)
+    one = Ordered(client)
     with pytest.raises(FailedError, match=r"more than 80% full, and for 0.05 s nothing made room"):
-        await Ordered(client).give(events)
+        await one.give(events)
+    assert len(one.said) == 1
 
 
 async def test_another_refusal_is_told_and_not_taken_for_want_of_memory(client):

@@ -91,6 +91,7 @@ async def test_what_was_not_given_yet_is_left_out_and_said_to_come(client, redis
         (("billing", "--since", "yesterday"), 2, "--since"),
         (("billing", "--until", "2023-13-01"), 2, "--until"),
         (("billing", "--rate", "nan"), 2, "--rate"),
+        (("billing", "--rate", "inf"), 2, "--rate"),
         (("billing", "--rate", "-1"), 2, "--rate"),
         (("billing", "--id", "wh_nix", "--id", "wh_00001"), 1, "nothing retained that billing was given is wh_nix"),
         ((), 2, "GROUP"),
@@ -145,8 +146,8 @@ async def test_killed_amid_its_work_it_has_given_whole_batches_from_the_oldest_a
 
 
 async def test_events_that_arrive_and_are_handled_during_a_replay_are_not_replayed(client, redis_url):
-    await given(client, 300)
-    with Program("hookbus-worker", "replay", "billing", "--rate", "200", redis_url=redis_url) as program:
+    await given(client, 600)  # more than are read ahead
+    with Program("hookbus-worker", "replay", "billing", "--rate", "300", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         live = 0
         while program.process.poll() is None:
@@ -155,9 +156,9 @@ async def test_events_that_arrive_and_are_handled_during_a_replay_are_not_replay
             await hand_out(client)
             await asyncio.sleep(0.01)
         assert await program.until_ended() == 0
-        assert program.raw == ["300 events replayed to billing"]
+        assert program.raw == ["600 events replayed to billing"]
     assert live > 10
-    assert await replayed(client) == names(300)
+    assert await replayed(client) == names(600)
 
 
 async def test_in_a_full_redis_it_waits_says_so_and_goes_on_when_there_is_room(client, redis_url):
