@@ -1,10 +1,13 @@
 """What tests of whole stacks need."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.installed import installed  # noqa: F401 - a fixture
+from tests.deploy.manifests import FOLDER, Object, rendered
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,3 +16,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "deploy" in item.path.parts and item.path.name in ("test_stack.py", "test_demo.py"):
                 item.add_marker(pytest.mark.skip(reason="looks at /proc"))
+
+
+@pytest.fixture
+def with_gateway(tmp_path: Path) -> list[Object]:
+    """The production overlay with its other door, changed as its comment says."""
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes/overlays/production/kustomization.yaml"
+    [line] = [line for line in file.read_text().splitlines() if "# or ../../components/gateway" in line]
+    file.write_text(file.read_text().replace(line, "  - ../../components/gateway"))
+    return rendered("production", tmp_path / "kubernetes")
