@@ -66,6 +66,7 @@ class Ingest:
         self._http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
         metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
         self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
+        self._is_listening = False
         self._herald = Herald(Health(self._readiness, self._stuck, self._status))
         stopping.on_hangup = self._rotation.reload
 
@@ -127,6 +128,7 @@ class Ingest:
     async def _serve_and_drain(self, passed: Sequence[socket.socket], ops: str) -> None:
         settings, receiver = self._settings, self._receiver
         sites = await open_port(self._runner, settings.listen, passed, self._fitness)
+        self._is_listening = True
         self._log.info(
             "listening",
             urls=[f"http://{_address(self._runner)}{source.path}" for source in settings.sources.values()],
@@ -150,7 +152,8 @@ class Ingest:
             return "draining"
         if not fitness.was_fit.is_set():
             return fitness.fault.detail if fitness.fault else "starting"
-        return health.READY if self._runner.sites else "starting"
+        # Not `runner.sites`: aiohttp lists a site before the kernel listens.
+        return health.READY if self._is_listening else "starting"
 
     def _stuck(self) -> str:
         age_s = self._tick.age_s()

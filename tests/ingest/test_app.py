@@ -15,6 +15,8 @@ from ingest import app
 from shared.command import Stopping
 from shared.settings import ConfigError, Listen
 from tests.ingest.serving import PATH, SECRET, entries, hang_up, head, serving, settings, signed
+from tests.programs import free_port
+from tests.wait import until
 
 
 def environ(redis_url: str, port: int) -> dict[str, str]:
@@ -98,6 +100,35 @@ async def test_a_taken_port_is_a_matter_of_configuration(redis_url):
         for name in ("listen", "ops_listen"):
             with pytest.raises(ConfigError, match=f"{name}: can't listen on 127.0.0.1:{port}"):
                 await app.serve(settings(redis_url, **{name: Listen("127.0.0.1", port)}), Stopping())
+
+
+async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):
+    loop = asyncio.get_running_loop()
+    create_server, opening, hold = loop.create_server, asyncio.Event(), asyncio.Event()
+
+    async def slowly(factory, host=None, port=None, **options):
+        if port == unused_port:
+            opening.set()
+            await hold.wait()
+        return await create_server(factory, host, port, **options)
+
+    monkeypatch.setattr(loop, "create_server", slowly)
+    listen, ops, stopping = Listen("127.0.0.1", unused_port), Listen("127.0.0.1", free_port()), Stopping()
+    running = asyncio.create_task(app.serve(settings(redis_url, listen=listen, ops_listen=ops), stopping))
+    await opening.wait()  # by then the first look at Redis is over
+    async with aiohttp.ClientSession() as session:
+        assert not await is_ready(session, ops)
+        hold.set()
+        await until(lambda: is_ready(session, ops))
+        assert (await session.get(f"http://{listen}{PATH}")).status == 405, "the port hears"
+    stopping.set()
+    await running
+
+
+async def is_ready(session: aiohttp.ClientSession, ops: Listen) -> bool:
+    """What a readiness probe would say."""
+    async with session.get(f"http://{ops}/readyz") as answer:
+        return answer.status == 200
 
 
 async def test_a_wrong_shard_count_ends_the_start(redis_url):
