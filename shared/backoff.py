@@ -33,6 +33,7 @@ class Reconnect:
         self._attempt += 1
         return jittered_s(step_s(self._attempt, base_s=0.05, factor=2, cap_s=2))
 
-    def reset(self) -> None:
-        """Redis answered: start from the shortest wait again."""
-        self._attempt = 0
+    def reset(self) -> bool:
+        """Redis answered: start from the shortest wait again. Whether there had been a failure."""
+        had_failed, self._attempt = self._attempt > 0, 0
+        return had_failed

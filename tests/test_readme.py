@@ -17,6 +17,7 @@ import shared.fault
 import worker.metrics  # noqa: F401 - its figures are in the registry
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import Common
+from tests.events_logged import events
 from tests.programs import ROOT, SECRET, Ingest, Program, post
 from tests.wait import until
 from worker import App
@@ -106,6 +107,16 @@ async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, c
     assert set(named) == {name for name in exported if name.startswith("hookbus_")}
 
 
+def test_the_events_of_the_log_are_those_that_the_readme_names_at_their_levels():
+    section = TEXT.split("## Logs\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(error|warning|info|debug)` \| (.*) \|$", section, re.MULTILINE)
+    told = {name: level for level, row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    logged = events()
+    assert set(told) == set(logged)
+    same = {"exception": "error", "level": "warning"}
+    assert {n: v for n, v in told.items() if v not in {same.get(each, each) for each in logged[n]}} == {}
+
+
 def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = re.findall(r"(?:^|`)make ([a-z-]+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
@@ -113,6 +124,7 @@ def test_every_make_target_that_is_named_exists():
     assert set(named) <= targets
 
 
+@pytest.mark.timeout(180)  # sixteen programs, one after the other
 async def test_the_commands_in_the_readme_work(redis_url, tmp_path):
     [source] = blocks("python")
     (tmp_path / "myservice").mkdir()

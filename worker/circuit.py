@@ -8,7 +8,7 @@ timeout, and another worker has one. With Redis away the last known state holds.
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from redis.asyncio import Redis
@@ -87,7 +87,7 @@ class Circuit:
             return
         known = breaker.decode(self._seen)
         if self._verdict:
-            await self._swap(self._seen, None, "")
+            await self._swap(self._seen, None, "breaker_closed")
             self._close()
         elif self._verdict is False and known.prober == self._consumer:
             longer = self._delay_ms(known.times + 1)
@@ -120,7 +120,12 @@ class Circuit:
             self.valve.set(None)
             self._log.info("breaker_closed")
 
-    async def _swap(self, seen: bytes, value: Opened | None, event: str) -> bool:
+    async def _swap(
+        self,
+        seen: bytes,
+        value: Opened | None,
+        event: Literal["breaker_opened", "breaker_stays_open", "breaker_probing", "breaker_closed"],
+    ) -> bool:
         packed = b"" if value is None else breaker.encode(value)
         call = scripts.Call(scripts.SWAP, (self._key,), (self._route.pattern, seen, packed))
         if not await scripts.run(self._client, call):

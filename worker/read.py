@@ -150,7 +150,8 @@ class Reader:
                     await self._read_new(free)
                 else:
                     await pause(self._stopping, BLOCK_MS / 1000)
-                reconnect.reset()
+                if reconnect.reset():
+                    self._log.info("reading_again")
             except FAULTS as error:
                 recheck_at = 0.0
                 await self._recover(error, reconnect)

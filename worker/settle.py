@@ -50,6 +50,7 @@ class Settler:
         self._idle.set()
         self._reconnect = Reconnect()
         self._log = log.get("worker.settle")
+        self._tells_all = log.tells_all()
 
         self._refused: list[Settlement] = []
         self._try_again_at = 0.0
@@ -168,7 +169,7 @@ class Settler:
                 return
             result = 0  # the group vanished, and with it whatever could be settled
         item.slots.settled(held)
-        if isinstance(item.outcome, Ack):
+        if isinstance(item.outcome, Ack) and not self._tells_all:
             return
         fields = {
             "webhook_id": delivery.webhook_id,
@@ -177,7 +178,9 @@ class Settler:
             "group": delivery.group,
             "attempt": delivery.attempt,
         }
-        if result == 0:
+        if isinstance(item.outcome, Ack):
+            self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
+        elif result == 0:
             self._log.warning("delivery_lost", **fields, reason=SETTLED_EARLIER if item.was_sent else TAKEN_OVER)
         elif isinstance(item.outcome, Park):
             self._parked(item.keys, delivery.group, item.due_ms)

@@ -24,5 +24,6 @@ def test_reconnecting_starts_short_stays_bounded_and_starts_short_again():
     found = [waits.next_s() for _ in range(2000)]
     assert 0.05 <= found[0] <= 0.0625
     assert all(2 <= wait_s <= 2.5 for wait_s in found[10:])
-    waits.reset()
+    assert waits.reset()
+    assert not waits.reset(), "there was no failure since"
     assert waits.next_s() <= 0.0625

@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
-from shared.log import Throttle
+from shared.log import Limiter, Throttle
 
 PROGRAM = """
 import logging
@@ -96,3 +97,45 @@ def test_a_flood_of_one_kind_leaves_the_others_their_lines(monkeypatch):
     assert throttle.left_out("other") == 0
     now[0] += 1
     assert [throttle.left_out("flood") for _ in range(2)] == [3, 0]
+
+
+def test_a_storm_of_one_event_is_cut_and_the_next_line_says_by_how_much():
+    body = """
+import time
+for i in range(500):
+    logger.error("dead_letter", group="a")
+logger.error("dead_letter", group="b")
+logger.warning("takeover", group="a")
+time.sleep(1.1)
+logger.error("dead_letter", group="a")
+"""
+    lines = [json.loads(line) for line in run(body).splitlines()]
+    storm = [line for line in lines if line["event"] == "dead_letter" and line["group"] == "a"]
+    assert len(storm) < 100
+    assert len(storm) + storm[-1]["left_out"] == 501 - sum(line.get("left_out", 0) for line in storm[:-1])
+    assert [(line["event"], line["group"]) for line in lines[-3:-1]] == [("dead_letter", "b"), ("takeover", "a")]
+
+
+def test_debug_lines_are_all_written():
+    body = """
+for i in range(200):
+    logger.debug("handled")
+"""
+    assert len(run(body, "debug").splitlines()) == 200
+
+
+def test_what_a_throttled_caller_left_out_is_not_forgotten_by_the_limit(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("shared.log.time.monotonic", lambda: now[0])
+    limiter = Limiter()
+    for _ in range(Limiter.PER_SECOND):
+        limiter(None, "warning", {"event": "refused"})
+    with pytest.raises(structlog.DropEvent):
+        limiter(None, "warning", {"event": "refused"})
+    now[0] += 1
+    assert limiter(None, "warning", {"event": "refused", "left_out": 7})["left_out"] == 8
+
+
+@pytest.mark.parametrize(("level", "tells"), [("debug", True), ("info", False)])
+def test_who_writes_many_lines_can_ask_whether_anybody_reads_them(level, tells):
+    assert json.loads(run('logger.error("asked", tells=log.tells_all())', level))["tells"] is tells

@@ -106,6 +106,17 @@ async def test_a_signal_ends_it_with_0_whether_it_works_or_waits_for_redis(redis
         assert "Traceback" not in "\n".join(working.raw + waiting.raw)
 
 
+async def test_a_worker_says_that_redis_is_away_and_that_it_is_back(own_server):
+    with Worker(own_server.url, "plain") as worker:
+        await worker.until_working()
+        await asyncio.to_thread(own_server.stop)
+        await worker.until_logged("read_failed", group="plain")
+        assert not worker.logged("reading_again")
+        await asyncio.to_thread(own_server.start)
+        await worker.until_logged("reading_again", group="plain")
+        assert await worker.end() == 0
+
+
 async def test_ctrl_c_while_redis_is_away_under_a_running_worker_ends_with_0(own_server):
     with Worker(own_server.url, "plain") as worker:
         await worker.until_working()

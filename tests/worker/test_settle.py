@@ -1,4 +1,5 @@
 import asyncio
+import logging
 
 import pytest
 import structlog
@@ -228,3 +229,20 @@ async def test_nothing_to_write_is_written_at_once():
         settler.settle(a_held(), Ack(), Slots(1), KEYS, 0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(settler.all_written(), 0.01)
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+async def test_a_line_for_each_handled_delivery_is_made_only_when_somebody_reads_it(client, level):
+    (held,) = await in_hand(client, "wh_1")
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(level)
+    try:
+        with structlog.testing.capture_logs() as logs:
+            async with settling(client) as settler:
+                settle_all(settler, [held], Ack())
+                await settler.all_written()
+    finally:
+        root.setLevel(before)
+    told = [(log["event"], log["log_level"], log["webhook_id"]) for log in logs]
+    assert told == ([("handled", "debug", "wh_1")] if level == logging.DEBUG else [])
