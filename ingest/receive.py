@@ -65,6 +65,9 @@ class Receiver:
     def take(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Go by these endpoints from now on; a request in hand keeps the one that it has."""
         self._endpoints = endpoints
+        for endpoint in endpoints.values():
+            for code in STATUSES:
+                self._sum(endpoint.source, code)
 
     def close(self) -> None:
         """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
@@ -72,10 +75,12 @@ class Receiver:
 
     def count(self, source: str, code: str) -> None:
         """Count an answer, or what became of a connection without one."""
-        found = self._sums.get((source, code))
-        if found is None:
-            found = self._sums[source, code] = metrics.REQUESTS.labels(source, str(STATUSES[code]), code)
+        found = self._sums.get((source, code)) or self._sum(source, code)
         found.value += 1
+
+    def _sum(self, source: str, code: str) -> Sum:
+        """There before the first answer, as Prometheus sees no increase in a series that begins above zero."""
+        return self._sums.setdefault((source, code), metrics.REQUESTS.labels(source, str(STATUSES[code]), code))
 
     def _count_match(self, source: str, secret: int) -> None:
         found = self._matches.get((source, secret))

@@ -49,6 +49,8 @@ class DeadRetention:
         self._most = settings.dead_retention_events
         self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
         self._log = log.get("worker.dead_retention")
+        for group in groups:
+            metrics.DROPPED.labels(group)
 
     async def run(self) -> None:
         """Drop until stopping; ends at once where nothing is to be dropped ever."""

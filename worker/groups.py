@@ -36,6 +36,7 @@ class Membership:
         self._start_id = ""
         self._joined: set[str] = set()
         self._log = log.get("worker.groups")
+        metrics.LOSSES.labels(group)  # there from the start: Prometheus sees no increase in what begins at 1
 
     async def join(self, types: Iterable[str]) -> None:
         """Create the group where it is missing. Raises RedisError, OSError; can be repeated.

@@ -14,7 +14,7 @@ DELIVERIES: Final = Sums(
     "Attempts by outcome: handled, parked (another attempt follows), dead_letter.",
     ["group", "type", "outcome"],
 )
-DEAD_LETTERS: Final = Counter(
+DEAD_LETTERS: Final = Sums(
     "hookbus_worker_dead_letters_total", "Deliveries that became dead letters.", ["group", "type", "reason"]
 )
 HANDLER_SECONDS: Final = Spreads(

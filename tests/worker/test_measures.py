@@ -1,3 +1,4 @@
+from typing import get_args
 from uuid import uuid4
 
 import prometheus_client
@@ -7,7 +8,7 @@ from shared.events import BY_TYPE
 from shared.metrics import OTHER
 from worker import outcome
 from worker.measures import Measures
-from worker.outcome import Ack, Park, Reject
+from worker.outcome import Ack, Park, Reason, Reject
 from worker.retry import Retry
 
 TYPE = "response.completed"
@@ -39,7 +40,10 @@ def test_outcomes_are_counted_and_attempts_only_when_there_will_be_no_more(group
     assert told == [1, 1, 1]
     assert sample("attempts_sum", group=group, type=TYPE) == 5
     assert sample("attempts_count", group=group, type=TYPE) == 2
-    assert sample("dead_letters_total", group=group, type=TYPE, reason="rejected") == 1
+    reasons = {
+        reason: sample("dead_letters_total", group=group, type=TYPE, reason=reason) for reason in get_args(Reason)
+    }
+    assert reasons == dict.fromkeys(get_args(Reason), 0) | {"rejected": 1}
 
 
 def test_types_that_nobody_documented_or_configured_share_one_label(group):
