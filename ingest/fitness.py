@@ -5,7 +5,6 @@ list would only hide why. Costs Redis one INFO, one CONFIG GET and two commands 
 """
 
 import asyncio
-import contextlib
 from typing import Final
 
 from redis.asyncio import Redis
@@ -15,6 +14,7 @@ from shared import keys, log, server
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, Ask
 from shared.fault import Fault, UnfitError, fault_of, judge
+from shared.pause import pause
 from shared.settings import ConfigError
 
 INTERVAL_S: Final = 2.0
@@ -74,13 +74,8 @@ class Fitness:
                 self._set(None)
                 reconnect.reset()
                 wait_s = INTERVAL_S
-            await self._wait(wait_s)
-
-    async def _wait(self, wait_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._doubt.wait()
-        self._doubt.clear()
+            await pause(self._doubt, wait_s)
+            self._doubt.clear()
 
     def _set(self, fault: Fault | None) -> None:
         if fault is None:

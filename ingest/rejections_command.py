@@ -1,7 +1,6 @@
 """`hookbus-ingest rejections`: the last refusals, and those to come."""
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from ingest.settings import IngestSettings
 from shared import output
 from shared.command import Stopping, run_service
 from shared.connection import connect
+from shared.pause import pause
 
 INTERVAL_S: Final = 1.0
 CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
@@ -41,7 +41,8 @@ def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool
             _print(wanted.of(found)[-wanted.limit :], as_json)
             if stopping is None and not wanted.of(found) and not as_json:
                 print("no refusal of that kind is kept" if wanted.codes or wanted.since_ms else "no refusal is kept")
-            while stopping is not None and not await _stops_within(stopping, INTERVAL_S):
+            while stopping is not None and not stopping.is_set():
+                await pause(stopping, INTERVAL_S)
                 fresh = await read(client, wanted.since_ms, after=found[-1][0] if found else b"")
                 _print(wanted.of(fresh), as_json)
                 found = fresh or found
@@ -52,13 +53,6 @@ def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool
         run_service(show)
     else:
         asyncio.run(show(None))
-
-
-async def _stops_within(stopping: Stopping, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    return stopping.is_set()
 
 
 def _print(chosen: Sequence[Rejection], as_json: bool) -> None:

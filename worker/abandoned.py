@@ -15,8 +15,8 @@ from shared import log
 from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker import layout, status
-from worker.pause import pause
 from worker.status import GroupStatus
 
 INTERVAL_S: Final = 60.0

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from shared.command import FailedError
 from shared.connection import FAULTS
-from worker.pause import pause
+from shared.pause import pause
 
 BATCH: Final = 200
 """Things moved in one round trip: some milliseconds of Redis' time, and what a lost connection leaves in doubt."""

@@ -17,10 +17,10 @@ from shared import log, scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker import breaker
 from worker.breaker import Opened
 from worker.outcome import Outcome
-from worker.pause import pause
 from worker.routes import Route
 from worker.slots import Valve
 

@@ -15,11 +15,11 @@ from shared import log, scripts
 from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker import layout, metrics
 from worker.bulk import BATCH
 from worker.dead_letters import Dead, DeadLetters
 from worker.dead_moves import index
-from worker.pause import pause
 from worker.settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0

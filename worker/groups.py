@@ -15,9 +15,9 @@ from redis.exceptions import ResponseError
 from shared import log
 from shared.connection import FAULTS, refusal_code
 from shared.keys import Keys
+from shared.pause import pause
 from worker import metrics
 from worker.app import Start
-from worker.pause import pause
 
 INTERVAL_S: Final = 2.0
 

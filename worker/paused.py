@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from shared import log
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker import layout
 from worker.layout import ask_all
-from worker.pause import pause
 from worker.read import Reader
 from worker.routes import matches
 

@@ -14,8 +14,8 @@ from shared import log, scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker.delivery import type_of_member
-from worker.pause import pause
 
 INTERVAL_S: Final = 1.0
 BATCH: Final = 100

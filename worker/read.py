@@ -18,8 +18,8 @@ from shared.backoff import Reconnect
 from shared.connection import FAULTS, refusal_code
 from shared.decoding import UNDECODABLE
 from shared.keys import Keys
+from shared.pause import pause
 from worker.delivery import Delivery, Held
-from worker.pause import pause
 from worker.slots import Claim, Slots
 
 BLOCK_MS: Final = 2000

@@ -19,9 +19,9 @@ from shared.command import FailedError
 from shared.connection import refusal_code
 from shared.entry import redelivery_fields
 from shared.keys import Keys
+from shared.pause import pause
 from worker import memory
 from worker.history import Past
-from worker.pause import pause
 
 ROOM: Final = 0.8
 """Share of `maxmemory` up to which a replay may fill Redis. At nine tenths workers drop what is handled: the very

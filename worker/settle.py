@@ -19,10 +19,10 @@ from shared.backoff import Reconnect
 from shared.clock import now_ms
 from shared.connection import FAULTS, refusal_code
 from shared.keys import Keys
+from shared.pause import pause
 from worker import memory, metrics
 from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
-from worker.pause import pause
 from worker.settlement import Settlement
 from worker.slots import Slots
 

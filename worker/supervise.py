@@ -17,6 +17,7 @@ from shared.backoff import Reconnect
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
+from shared.pause import pause
 from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
 from worker.circuit import Circuit
@@ -24,7 +25,6 @@ from worker.dead_retention import DeadRetention
 from worker.gauges import expose
 from worker.liveness import Liveness
 from worker.member import Duty, Member, Process
-from worker.pause import pause
 from worker.routes import Group
 from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from worker.settle import Settler

@@ -22,11 +22,11 @@ from shared.clock import now_ms
 from shared.connection import FAULTS
 from shared.events import BY_TYPE
 from shared.keys import Keys
+from shared.pause import pause
 from worker import outcome
 from worker.delivery import Held, member_prefix
 from worker.groups import Membership
 from worker.liveness import Liveness, is_gone
-from worker.pause import pause
 from worker.read import Reader, hold
 from worker.subscriber import Subscriber
 from worker.suspects import FIRST_SUSPICION, Suspect, Suspects

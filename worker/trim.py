@@ -19,9 +19,9 @@ from shared import log, scripts
 from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
+from shared.pause import pause
 from worker import layout, memory, metrics
 from worker.layout import ask_all
-from worker.pause import pause
 from worker.routes import patterns_of
 from worker.settings import WorkerSettings
 

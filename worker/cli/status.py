@@ -15,10 +15,10 @@ from shared import output
 from shared.clock import now_ms
 from shared.command import Stopping, run_service
 from shared.connection import FAULTS
+from shared.pause import pause
 from worker import status as state
 from worker.cli import options
 from worker.cli.options import Config, Json
-from worker.pause import pause
 from worker.status import GroupStatus, Status, TypeStatus
 
 INTERVAL_S: Final = 2.0

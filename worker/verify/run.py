@@ -20,11 +20,11 @@ from shared import health
 from shared.command import FailedError, Stopping
 from shared.connection import FAULTS, redacted
 from shared.keys import Keys
+from shared.pause import pause
 from shared.settings import Listen
 from worker import layout
 from worker.app import App
 from worker.delivery import Delivery
-from worker.pause import pause
 from worker.routes import Group, build
 from worker.settings import WorkerSettings
 from worker.supervise import Worker

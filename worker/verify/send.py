@@ -16,8 +16,8 @@ import aiohttp
 from shared import clock
 from shared.backoff import jittered_s, step_s
 from shared.command import FailedError
+from shared.pause import pause
 from shared.posting import Answer, post, signed_request
-from worker.pause import pause
 from worker.verify.ledger import Ledger, is_accepted
 
 ANSWER_TIMEOUT_S: Final = 10.0
