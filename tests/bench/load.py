@@ -21,9 +21,12 @@ from tests.programs import ROOT
 
 CONNECTIONS: Final = 64
 WARM_UP_S: Final = 1.0
-FULL_S: Final = 5.0
-QUICK_S: Final = 2.0
+FULL_S: Final = 2.0
+QUICK_S: Final = 1.0
 """Of load on each side of a round. Whole seconds, since wrk knows no others."""
+FULL_ROUNDS: Final = 11
+QUICK_ROUNDS: Final = 9
+"""Many short rounds see more of what else the machine does on both sides than few long ones."""
 MARGIN: Final = 1.5
 """How many more requests are signed than the warm-up's rate asks for."""
 LEAST_RATE: Final = 40_000.0
@@ -100,7 +103,7 @@ async def in_turn(stage: Stage, **ports: int) -> tuple[Series, ...]:
     rates = [await warm_up(stage.folder, port) for port in ports.values()]
     most = max(LEAST_RATE, MARGIN * max(rates))
     found: dict[str, list[float]] = {name: [] for name in ports}
-    for number in range(1, stage.rounds + 1):
+    for number in stage.numbers(stage.scale(FULL_ROUNDS, QUICK_ROUNDS)):
         file, size = sign(stage.folder, int(most * seconds))
         for name, port in ports.items():
             found[name].append((await run(file, size, port, seconds)).rate)

@@ -66,10 +66,14 @@ class Stage:
         """A figure in the form that runs."""
         return quick if self.is_quick else full
 
+    def numbers(self, least: int = 1) -> range:
+        """The rounds. `least` is for questions that need more of them; who asks for few gets few."""
+        return range(1, (self.rounds if self.rounds < ROUNDS else max(least, self.rounds)) + 1)
+
     async def rounds_of(self, least: int = 1, **sides: Side) -> tuple[Series, ...]:
-        """Measure the sides in turn, A B A B …, in `least` rounds at least; a series of each."""
+        """Measure the sides in turn, A B A B …; a series of each. `least`: see `numbers`."""
         found: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(1, max(least, self.rounds) + 1):
+        for number in self.numbers(least):
             for name, measure in sides.items():
                 found[name].append(await measure())
             self.tell(number, {name: figures[-1] for name, figures in found.items()})

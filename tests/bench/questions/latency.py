@@ -39,7 +39,7 @@ async def latency(stage: Stage) -> Sequence[Answer]:
 
     await both(WARM_UP_RATE)
     found: dict[str, list[float]] = {}
-    for number in range(1, stage.rounds + 1):
+    for number in stage.numbers():
         round_of = figures(*await both(RATE))
         for name, figure in round_of.items():
             found.setdefault(name, []).append(figure)

@@ -27,7 +27,7 @@ async def loaded(stage: Stage) -> Sequence[Answer]:
     stage.tell(0, {"capacity": capacity})
     p99_ms: list[float] = []
     used_us: dict[str, list[float]] = {}
-    for number in range(1, stage.rounds + 1):
+    for number in stage.numbers():
         waits_ms, cpu_us = await whole.at(capacity / 2, stage.scale(10.0, 2.0))
         p99_ms.append(percentile(waits_ms, 0.99))
         for name, us in cpu_us.items():
