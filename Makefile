@@ -26,8 +26,9 @@ up: .venv/ready ## the same stack, until Ctrl-C
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one
-	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one; ONLY=five PEERS=1
+	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(PEERS),--peers)
 
 soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))

@@ -8,6 +8,9 @@ import pytest
 from tests.peers import environment
 from tests.peers.environment import python_of
 
+# Making one takes seconds, and a busy machine longer.
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture(autouse=True)
 def _private(tmp_path, monkeypatch):

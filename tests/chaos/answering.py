@@ -1,0 +1,32 @@
+"""A group for each of the five questions, with a type of events of its own, and the handler that all asked have."""
+
+from typing import Final
+
+from tests.peers.job import perform
+from tests.peers.peer import ATTEMPTS, CONCURRENCY, RETRY_S, TIMEOUT_S
+from worker import App, Delivery, Retry
+
+TYPES: Final = {
+    "undecodable": "untyped",
+    "failing": "response.failed",
+    "killing": "response.completed",
+    "lasting": "batch.completed",
+    "beside": "batch.failed",
+}
+"""Question, which is the name of its group, too → type. What is no JSON has no type."""
+
+
+def subscribed(group: str, event_type: str) -> App:
+    """An app whose handler does what its jobs say."""
+    app = App(group)
+
+    @app.on(
+        event_type, concurrency=CONCURRENCY, timeout=TIMEOUT_S, retry=Retry(attempts=ATTEMPTS, base=RETRY_S, factor=1)
+    )
+    async def answer(event: dict, delivery: Delivery) -> None:
+        await perform(delivery.group, delivery.webhook_id, str(event["data"]["word"]), delivery.attempt)
+
+    return app
+
+
+undecodable, failing, killing, lasting, beside = (subscribed(group, kind) for group, kind in TYPES.items())

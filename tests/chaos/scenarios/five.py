@@ -1,0 +1,121 @@
+"""The five questions on which the field fails, put to hookbus. `PEERS=1` puts them to others too (`tests/peers`)."""
+
+import asyncio
+import platform
+from collections.abc import Collection, Mapping
+from importlib.metadata import version
+from typing import Final
+
+from deploy.local.valkey import Valkey
+from shared.connection import connect
+from tests.chaos import questions
+from tests.chaos.answering import TYPES
+from tests.chaos.asking import ask
+from tests.chaos.kept import Kept
+from tests.chaos.ledger import Report
+from tests.chaos.questions import GARBAGE, Answer, Question
+from tests.chaos.scenario import scenario
+from tests.chaos.sender import Sender
+from tests.chaos.stage import Stage
+from tests.peers.compare import Answers, compare
+from tests.peers.held import held
+from tests.peers.peer import ATTEMPTS, CONCURRENCY, TIMEOUT_S
+from tests.programs import post_until_accepted
+from worker.dead_letters import DeadLetters, Filter
+from worker.liveness import TTL_S
+
+TIMES_TTL: Final = 6
+KILLERS: Final = 3
+SHORT_TIMES_TTL: Final = 1.25
+"""Long enough for a look by idle time to be wrong: workers look every second."""
+RESUMED: Final = "resumed after"
+MOST_LETTERS: Final = 100
+VERSIONS: Final = {name: version(name) for name in ("hookbus", "redis")} | {"Python": platform.python_version()}
+SETTINGS: Final = f"`concurrency` {CONCURRENCY}, `timeout` {TIMEOUT_S} s, `Retry(attempts={ATTEMPTS})`, else defaults"
+APPS: Final = "tests.chaos.answering"
+
+
+@scenario("five", "G4, G5, G6: the five questions on which the field fails")
+async def five_questions(stage: Stage) -> None:
+    server = await stage.valkey()
+    ingest = await stage.ingest(server.url)
+    sender = await stage.sender(ingest)
+    for question, kind in TYPES.items():
+        stage.ledger.expect(question, kind.__eq__)
+    asked = questions.every(TTL_S * stage.scale(TIMES_TTL, SHORT_TIMES_TTL), killers=stage.scale(KILLERS, 1))
+    # Beside one another, each with workers of its own: one kills them, another must not be killed.
+    answers = await asyncio.gather(*(ask(q, Hookbus(stage, q, server, ingest, sender)) for q in asked))
+    for question, answer in zip(asked, answers, strict=True):
+        stage.ledger.facts[question.name] = answer.text
+        if answer.resumed_s is not None:
+            stage.ledger.facts[RESUMED] = f"{answer.resumed_s:.1f} s"
+    bad = [f"{q.asks}: {answer.text}; wanted: {q.criterion}" for q, answer in zip(asked, answers, strict=True)
+           if not answer.is_good]  # fmt: skip
+    assert not bad, "\n  ".join(bad)
+    await stage.accounted(server)
+
+
+async def with_peers(report: Report) -> bool:
+    """Put them to others, and write all answers down. `report` is of our own run, in which all were good."""
+    about = {"name": "**hookbus**", "versions": VERSIONS, "settings": SETTINGS}
+    resumed_s = float(report.facts[RESUMED].removesuffix(" s"))
+    good = {name: Answer(report.facts[name], is_good=True, resumed_s=resumed_s) for name in TYPES}
+    return await compare(Answers(about, good), TTL_S * TIMES_TTL, KILLERS)
+
+
+class Hookbus:
+    """Hookbus as one that is asked. Webhook-ids are the names of jobs."""
+
+    record = "dead letter"
+    lease_s = TTL_S
+
+    def __init__(self, stage: Stage, question: Question, server: Valkey, ingest: Kept, sender: Sender) -> None:
+        self.who = question.name
+        self.ledger = stage.ledger
+        self._stage = stage
+        self._server = server
+        self._ingest = ingest
+        self._sender = sender
+        self._workers: list[Kept] = []
+
+    async def send(self, jobs: Mapping[str, str]) -> None:
+        """Post them."""
+        kind = TYPES[self.who]
+        for name, word in jobs.items():
+            if name == GARBAGE:
+                await post_until_accepted(self._ingest.program.url, name, b"\xff\xfe no JSON")
+                self.ledger.accept(name, kind)
+            else:
+                await self._sender.send(name, event_type=kind, word=word)
+
+    async def work(self, workers: int) -> None:
+        """Of the group of that question."""
+        environ = {"HOOKBUS_WORKER_GRACE_PERIOD_S": str(TIMEOUT_S + 1)}
+        for _ in range(workers):
+            app = f"{APPS}:{self.who}"
+            self._workers.append(await self._stage.worker(self._server.url, app, is_ready=False, **environ))
+
+    async def dead(self, names: Collection[str]) -> set[str]:
+        """What `hookbus-worker dlq list` shows of the group."""
+        client = connect(self._server.url, "chaos", connections=1)
+        try:
+            store = await DeadLetters.open(client, 1)
+            if self.who not in store.groups:
+                return set()
+            page = await store.page(Filter(groups=(self.who,)), MOST_LETTERS)
+        finally:
+            await client.aclose()
+        return {dead.name for dead in page.letters} & set(names)
+
+    async def held(self, names: Collection[str]) -> set[str]:
+        """Anywhere in Redis."""
+        client = connect(self._server.url, "chaos", connections=1)
+        try:
+            return await held(client, names)
+        finally:
+            await client.aclose()
+
+    @property
+    def deaths(self) -> int:
+        """Of both."""
+        return sum(worker.deaths for worker in self._workers)
