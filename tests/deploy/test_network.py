@@ -75,3 +75,12 @@ def test_nobody_but_the_programs_reaches_the_valkey_of_the_dev_overlay_and_it_re
     for name in ("openai", "ingest", "another-team"):
         assert not may(policies, redis("dev"), peer("dev", name), 443)
     assert may(policies, peer("dev", "worker"), peer("dev", "dns"), 53, "UDP")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_pod_that_no_policy_names_neither_calls_nor_is_called(overlay):
+    policies, new = of_kind(rendered(overlay), "NetworkPolicy"), Peer({"app": "new"})
+    assert not may(policies, Peer({"app": "other"}, "another-team"), new, 8080)
+    assert not may(policies, peer(overlay, "ingest"), new, 8080)
+    assert not may(policies, new, peer(overlay, "openai"), 443)
+    assert may(policies, new, peer(overlay, "dns"), 53), "but asks for names"
