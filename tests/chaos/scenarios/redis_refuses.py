@@ -122,9 +122,8 @@ async def redis_refuses(stage: Stage) -> None:
             await play.goes_on()
             await play.ask("SCRIPT", "FLUSH")
             await play.goes_on()
-            if not stage.is_short:
-                await stopped(play)
-                await play.goes_on()
+            await stopped(play)
+            await play.goes_on()
 
     play = await under_load(stage, refuse)
     report = stage.ledger.report()
@@ -161,8 +160,9 @@ async def is_saved(play: Play) -> bool:
 
 
 async def stopped(play: Play) -> None:
-    """SIGSTOP: connections stay, and nobody answers."""
-
+    """SIGSTOP: connections stay, and nobody answers. Senders are told, in time, that it is not their fault."""
     os.kill(play.server.pid, signal.SIGSTOP)
-    await asyncio.sleep(FREEZE_S)
-    os.kill(play.server.pid, signal.SIGCONT)
+    try:
+        await asyncio.gather(play.refused_with("queue_unavailable"), asyncio.sleep(FREEZE_S))
+    finally:
+        os.kill(play.server.pid, signal.SIGCONT)
