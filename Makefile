@@ -27,14 +27,14 @@ test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one; ONLY=five PEERS=1
-	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) \
+	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
 		$(if $(PEERS),--peers)
 
 soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/ready-dev ## ratios beside peers and the limit; QUICK=1 the starred ones, ONLY=key
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: .venv/ready-dev ## ruff, mypy strict, layers
 	@$(BIN)/ruff check .

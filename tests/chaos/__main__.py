@@ -17,7 +17,11 @@ from tests.chaos.scenarios import five
 
 def main() -> int:
     """The exit code: 0 when every scenario held."""
-    parser = argparse.ArgumentParser(prog="make chaos", description="Breaks things under load, and counts.")
+    parser = argparse.ArgumentParser(
+        prog="make chaos",
+        usage="make chaos [ONLY=name,...] [SEED=n] [PEERS=1], or python -m tests.chaos [options]",
+        description="Breaks things under load, and counts.",
+    )
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas")
     parser.add_argument("--seed", type=int, default=None, help="repeats the plan of an earlier run")
     parser.add_argument("--short", action="store_true", help="the forms that run among the tests")
@@ -28,7 +32,7 @@ def main() -> int:
     if options.list:
         table.print_known(known.values())
         return 0
-    names = [name for name in options.only.split(",") if name] or list(known)
+    names = list(dict.fromkeys(options.only.replace(",", " ").split())) or list(known)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
     if options.peers and (options.short or "five" not in names):
@@ -56,4 +60,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

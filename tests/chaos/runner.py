@@ -36,9 +36,13 @@ class Result:
 
 
 async def run(scenario: Scenario, seed: int, *, is_short: bool) -> Result:
-    """Run a scenario. Whatever goes wrong in it is its failure; cancellation passes through."""
+    """Run a scenario. Whatever goes wrong in it is its failure; cancellation passes through, and leaves nothing."""
+    with tempfile.TemporaryDirectory(prefix=f"hookbus-chaos-{scenario.name}-", ignore_cleanup_errors=True) as folder:
+        return await _run(scenario, Path(folder), seed, is_short=is_short)
+
+
+async def _run(scenario: Scenario, folder: Path, seed: int, *, is_short: bool) -> Result:
     began_at = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix=f"hookbus-chaos-{scenario.name}-"))
     result = Result(scenario.name, "ok", 0.0)
     async with Stage(folder, seed, is_short=is_short) as stage:
         try:
@@ -58,6 +62,5 @@ async def run(scenario: Scenario, seed: int, *, is_short: bool) -> Result:
         result.folder = KEPT / f"{scenario.name}-{seed}"
         shutil.rmtree(result.folder, ignore_errors=True)
         shutil.copytree(folder, result.folder, ignore_dangling_symlinks=True)
-    shutil.rmtree(folder, ignore_errors=True)
     result.seconds = time.monotonic() - began_at
     return result
