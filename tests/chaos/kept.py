@@ -82,6 +82,12 @@ class Kept:
             process.send_signal(signal.SIGTERM)
         await self._task
 
+    async def kill(self) -> None:
+        """SIGKILL, and no restart."""
+        self._is_ending = True
+        self.signal()
+        await self._task
+
     async def close(self) -> None:
         """End whatever still runs, at once."""
         self._is_ending = True

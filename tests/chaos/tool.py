@@ -1,0 +1,73 @@
+"""`hookbus-worker`'s tools as somebody runs them in a shell, with what they cost."""
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.programs import BIN, ROOT
+
+LOOK_S: Final = 0.02
+"""Between two looks at a process's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool said, how long it took, and the most memory that it held (0 where the system does not tell)."""
+
+    code: int
+    out: str
+    err: str
+    took_s: float
+    peak_bytes: int
+
+    def objects(self) -> list[Any]:
+        """Its JSON Lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def ask(url: str, *arguments: str) -> Answer:
+    """Run a tool to its end."""
+    return await asyncio.to_thread(_ask, url, arguments)
+
+
+async def told(url: str, *arguments: str) -> Answer:
+    """Run a tool that has to succeed. Raises AssertionError."""
+    answer = await ask(url, *arguments)
+    assert answer.code == 0, f"{' '.join(arguments)} ended with {answer.code}: {answer.err}"
+    return answer
+
+
+def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        began_at = time.monotonic()
+        process = subprocess.Popen(
+            [str(BIN / "hookbus-worker"), *arguments],
+            cwd=ROOT,
+            env={"HOOKBUS_REDIS_URL": url, "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _peak_bytes(process.pid))
+            time.sleep(LOOK_S)
+        took_s = time.monotonic() - began_at
+        out.seek(0)
+        err.seek(0)
+        return Answer(process.returncode, out.read(), err.read(), took_s, peak)
+
+
+def _peak_bytes(pid: int) -> int:
+    """VmHWM of a process; what wait4 tells would include our own memory, from before the exec."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
