@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
-from redis.asyncio import Redis
 
 from ingest import descriptors, metrics
 from ingest.body import Bodies
@@ -25,6 +24,7 @@ from shared import health, log
 from shared.command import Stopping
 from shared.connection import connect, redacted
 from shared.http_server import Limits, Server
+from shared.line import Line
 from shared.settings import ConfigError
 from shared.systemd import Health, Herald, passed_sockets
 
@@ -57,7 +57,7 @@ class Ingest:
         self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
         self._probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
-        self._queues = [self._queue(shard, client) for shard, client in enumerate(self._writers)]
+        self._queues = [self._queue(shard, line) for shard, line in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
         self._notebook = connect(settings.redis_url, "hookbus-ingest:rejections", connections=1)
         self._rejections = Rejections(self._notebook)
@@ -89,23 +89,21 @@ class Ingest:
             raise next(error for error in errors.exceptions if isinstance(error, ConfigError)) from None
         finally:
             self._tick.stop()
-            for client in (self._probe, self._notebook, *self._writers):
+            for line in self._writers:
+                await line.aclose()
+            for client in (self._probe, self._notebook):
                 await client.aclose()
         self._log.info("stopped")
 
-    def _writer(self, shard: int) -> Redis:
-        return connect(
-            self._settings.redis_url,
-            f"hookbus-ingest:{shard}",
-            reply_timeout_s=self._settings.enqueue_timeout_s,
-            connections=1,
-            greet=self._fitness.greet,
-        )
+    def _writer(self, shard: int) -> Line:
+        settings = self._settings
+        timeout_s, greet = settings.enqueue_timeout_s, self._fitness.greet
+        return Line(connect(settings.redis_url, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, greet=greet))
 
-    def _queue(self, shard: int, client: Redis) -> Queue:
+    def _queue(self, shard: int, line: Line) -> Queue:
         settings = self._settings
         return Queue(
-            *(client, shard, self._fitness),
+            *(line, shard, self._fitness),
             days=settings.dedupe_days,
             batch_size=settings.batch_size,
             max_waiting=settings.max_waiting,

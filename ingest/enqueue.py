@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from ingest import metrics
 from ingest.fitness import Fitness
@@ -21,6 +20,7 @@ from shared import scripts
 from shared.connection import FAULTS
 from shared.fault import Code, Fault, fault_of
 from shared.keys import Keys
+from shared.line import Line
 
 DIGEST_BYTES: Final = 16
 DAY_MS: Final = 86_400_000
@@ -56,9 +56,9 @@ class Queue:
     """Stores the events of one shard. `days` day sets make up the dedupe window."""
 
     def __init__(
-        self, client: Redis, shard: int, fitness: Fitness, *, days: int, batch_size: int, max_waiting: int
+        self, line: Line, shard: int, fitness: Fitness, *, days: int, batch_size: int, max_waiting: int
     ) -> None:
-        self._client = client
+        self._line = line
         self._keys = Keys(shard)
         self._fitness = fitness
         self._days = days
@@ -96,7 +96,7 @@ class Queue:
         events = [event for event, _ in batch]
         began = time.perf_counter()
         try:
-            stored = await scripts.run(self._client, self._call(events))
+            stored = await scripts.run(self._line, self._call(events))
         except FAULTS as error:
             fault = fault_of(error)
             self._fitness.doubt(fault)

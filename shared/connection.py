@@ -99,6 +99,8 @@ class _Lean(AbstractConnection):
         return [b"".join(_packed(tuple(command)) for command in commands)]
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        if self._reader is not None and self._reader.at_eof():
+            await self.disconnect(nowait=True)  # the server hung up while nothing was asked: nothing is lost
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         assert self._writer is not None

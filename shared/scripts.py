@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from shared.connection import Ask
+from shared.line import Line
 
 Argument = str | bytes | int
 
@@ -81,7 +82,7 @@ class Call:
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
 
 
-async def run(client: Redis, call: Call) -> Any:
+async def run(client: Redis | Line, call: Call) -> Any:
     """Run one script and return its result. Raises RedisError."""
     ask: Ask = client.execute_command
     try:

@@ -11,6 +11,7 @@ from shared import keys as names
 from shared import scripts
 from shared.connection import connect
 from shared.keys import Keys
+from shared.line import Line
 from worker.circuit import Circuit
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
@@ -64,7 +65,7 @@ class Member:
             [route.pattern for route in group.routes],
         )
         self._lanes = {route: self._lane(route) for route in group.routes}
-        self._clients = [client for _, _, client in self._lanes.values()]
+        self._lines = [line for _, _, line in self._lanes.values()]
         for event_type in self._types():
             self._reader(event_type).add(event_type)
         self._pauses = Pauses(process.control, keys, group.name, self.readers, process.stopping)
@@ -125,10 +126,10 @@ class Member:
 
     async def close(self) -> None:
         """Close the readers' connections."""
-        for client in self._clients:
-            await client.aclose()
+        for line in self._lines:
+            await line.aclose()
 
-    def _lane(self, route: Route) -> tuple[Reader, Subscriber, Redis]:
+    def _lane(self, route: Route) -> tuple[Reader, Subscriber, Line]:
         process = self._process
         places = max(1, route.concurrency // process.shards)
         circuit = process.circuits[route]
@@ -137,12 +138,12 @@ class Member:
             *(route, self._keys, Caller(route, places), slots, process.gate, process.settler, circuit.observe)
         )
         name = f"hookbus-worker:read:{process.consumer}"
-        client = connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S, connections=1)
+        line = Line(connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S))
         reader = Reader(
-            *(client, process.control, self._keys, route.group, process.consumer, slots),
+            *(line, process.control, self._keys, route.group, process.consumer, slots),
             *(subscriber.overdue, subscriber.begin, self._membership.join, process.stopping),
         )
-        return reader, subscriber, client
+        return reader, subscriber, line
 
     def _types(self) -> list[str]:
         return [name for name in known_types(self._group) if self._concerns(name)]

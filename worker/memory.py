@@ -3,9 +3,10 @@
 from redis.asyncio import Redis
 
 from shared.connection import parse_info
+from shared.line import Line
 
 
-async def share_used(client: Redis) -> float:
+async def share_used(client: Redis | Line) -> float:
     """Used memory as a share of `maxmemory`, 0.0 where there is no limit. Raises RedisError, OSError."""
     info = parse_info(await client.execute_command("INFO", "memory"))
     limit = int(info.get("maxmemory", 0))

@@ -18,6 +18,7 @@ from shared.backoff import Reconnect
 from shared.connection import FAULTS, refusal_code
 from shared.decoding import UNDECODABLE
 from shared.keys import Keys
+from shared.line import Command, Line
 from shared.pause import pause
 from worker.delivery import Delivery, Held
 from worker.slots import Claim, Slots
@@ -42,7 +43,7 @@ class Reader:
 
     def __init__(
         self,
-        client: Redis,
+        line: Line,
         control: Redis,
         keys: Keys,
         group: str,
@@ -53,7 +54,7 @@ class Reader:
         lost: Lost,
         stopping: asyncio.Event,
     ) -> None:
-        self._client = client
+        self._line = line
         self._control = control
         self._keys = keys
         self._group = group
@@ -142,7 +143,7 @@ class Reader:
                 continue
             try:
                 if time.monotonic() >= recheck_at:
-                    self._client_id = await self._client.execute_command("CLIENT", "ID")
+                    self._client_id = await self._line.execute_command("CLIENT", "ID")
                     await self._read_own_pending()
                     recheck_at = time.monotonic() + RECHECK_S
                     continue
@@ -199,11 +200,8 @@ class Reader:
     async def _read_own_pending(self) -> None:
         """Start what is pending in our name but not in hand: its reply was lost on the way."""
         names = self._open()
-        pipeline = self._client.pipeline(transaction=False)
-        for name in names:
-            pipeline.execute_command("XPENDING", name, self._group, "-", "+", 1000, self._consumer)
-        # Left to itself, redis-py words a refusal in a pipeline in its own way, and NOGROUP would not be seen.
-        for name, pending in zip(names, await pipeline.execute(raise_on_error=False), strict=True):
+        commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
+        for name, pending in zip(names, await self._line.execute_all(commands), strict=True):
             if isinstance(pending, Exception):
                 raise pending
             for entry_id, *_ in pending:
@@ -211,13 +209,11 @@ class Reader:
                     before = b"%d-%d" % _previous(entry_id)
                     await self._read(1, (), [name], before)
 
-    async def _read(self, count: int, block: tuple[Any, ...], names: list[str], after: bytes) -> Any:
+    async def _read(self, count: int, block: tuple[str | int, ...], names: list[str], after: bytes) -> Any:
         self._reading_since = time.monotonic()
         try:
-            reply = await self._client.execute_command(
-                *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count, *block),
-                *("STREAMS", *names, *[after] * len(names)),
-            )
+            what: Command = ("COUNT", count, *block, "STREAMS", *names, *[after] * len(names))
+            reply = await self._line.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
         finally:
             self._reading_since = None
         for stream, entries in reply or ():

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from shared import log, scripts
@@ -19,6 +18,7 @@ from shared.backoff import Reconnect
 from shared.clock import now_ms
 from shared.connection import FAULTS, refusal_code
 from shared.keys import Keys
+from shared.line import Command, Line
 from shared.pause import pause
 from worker import memory, metrics
 from worker.delivery import Held
@@ -40,8 +40,8 @@ takes more than that by itself for buffers and fragmentation)."""
 class Settler:
     """One for a process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
 
-    def __init__(self, client: Redis, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
-        self._client = client
+    def __init__(self, line: Line, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
+        self._line = line
         self._consumer = consumer
         self._parked = parked
         self._waiting: list[Settlement] = []
@@ -102,7 +102,7 @@ class Settler:
     async def _has_some_left(self) -> bool:
         """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
         anything that came after it; a single delivery that fails would keep a full Redis full."""
-        return await memory.share_used(self._client) < RESERVE
+        return await memory.share_used(self._line) < RESERVE
 
     async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
         """Write a batch; what is returned has to be written again."""
@@ -114,16 +114,15 @@ class Settler:
                 acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
             else:
                 calls.append((item, item.call(self._consumer)))
-        pipeline = self._client.pipeline(transaction=False)
+        commands: list[Command] = []
         for (stream, group, is_own), items in acks.items():
             ids = [item.held.entry_id for item in items]
-            pipeline.execute_command("XACK", stream, group, *ids)
+            commands.append(("XACK", stream, group, *ids))
             if is_own:
-                pipeline.execute_command("XDEL", stream, *ids)
-        for _, call in calls:
-            pipeline.execute_command(*call.command())
+                commands.append(("XDEL", stream, *ids))
+        commands += [call.command() for _, call in calls]
         try:
-            results = await pipeline.execute(raise_on_error=False)
+            results = await self._line.execute_all(commands)
         except FAULTS as error:
             self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
             return [replace(item, was_sent=True) for item in batch]
@@ -152,7 +151,7 @@ class Settler:
                 self._wrote(item, result, left)
         for script in missing:
             try:
-                await self._client.script_load(script.source)
+                await self._line.script_load(script.source)
             except FAULTS:
                 break  # the next write finds it missing again
         return left

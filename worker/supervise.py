@@ -17,6 +17,7 @@ from shared.backoff import Reconnect
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.keys import Keys
+from shared.line import Line
 from shared.pause import pause
 from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
@@ -58,7 +59,7 @@ class Worker:
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
         self._control = connect(settings.redis_url, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS)
-        self._write = connect(settings.redis_url, f"hookbus-worker:settle:{consumer}", connections=1)
+        self._write = Line(connect(settings.redis_url, f"hookbus-worker:settle:{consumer}"))
         self._settler = Settler(self._write, consumer, self._parked)
         gate = Gate()
         self._suspects = Suspects(self._control, consumer, gate)

@@ -16,6 +16,7 @@ from ingest.fitness import Fitness
 from shared.clock import now_ms
 from shared.connection import connect
 from shared.keys import Keys
+from shared.line import Line
 from tests.bench import requests
 from tests.bench.stage import Stage
 
@@ -35,7 +36,8 @@ async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EV
     fitness = Fitness("memory", 1, False)
     await fitness.greet(client.execute_command)  # claims the layout, as a program's start does
     fitness.fault = None
-    queue = Queue(client, 0, fitness, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
+    line = Line(client)
+    queue = Queue(line, 0, fitness, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
     running = asyncio.create_task(queue.run())
     bodies = {name: requests.body(name) for name in types}
     turns = itertools.cycle(types)
@@ -43,6 +45,7 @@ async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EV
         names = itertools.islice(turns, min(BATCH, events - first))
         await asyncio.gather(*(queue.store(received(name, bodies[name])) for name in names))
     running.cancel()
+    await line.aclose()
     await client.aclose()
 
 

@@ -12,6 +12,7 @@ from ingest.fitness import Fitness
 from shared import entry, keys
 from shared.connection import connect
 from shared.fault import Fault
+from shared.line import Line
 from tests.wait import until
 
 SHARD = keys.Keys(0)
@@ -30,10 +31,10 @@ def event(webhook_id: str = "", at_ms: int = NOON, event_type: str = TYPE, sourc
 @contextlib.asynccontextmanager
 async def storing(url: str, *, reply_timeout_s: float = 5, **options: int) -> AsyncIterator[Queue]:
     """A queue at work, over a server that is taken to be fit."""
-    client = connect(url, "tests:queue", reply_timeout_s=reply_timeout_s, connections=1)
+    line = Line(connect(url, "tests:queue", reply_timeout_s=reply_timeout_s))
     fitness = Fitness("memory", 1, unsafe=False)
     fitness.fault = None
-    queue = Queue(client, 0, fitness, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
+    queue = Queue(line, 0, fitness, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
     queue.fitness = fitness  # for tests that make it unfit
     task = asyncio.create_task(queue.run())
     try:
@@ -41,7 +42,7 @@ async def storing(url: str, *, reply_timeout_s: float = 5, **options: int) -> As
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await client.aclose()
+        await line.aclose()
 
 
 @pytest.fixture

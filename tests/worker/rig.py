@@ -12,6 +12,7 @@ from shared.clock import now_ms
 from shared.connection import connect
 from shared.entry import Entry, redelivery_fields
 from shared.keys import HANDOVER, Keys
+from shared.line import Line
 from tests.programs import event_body
 from worker.app import App
 from worker.circuit import Circuit
@@ -180,22 +181,24 @@ class Handler:
 
 
 @contextlib.asynccontextmanager
-async def settling(client: Redis, consumer: str = "me") -> AsyncIterator[Settler]:
-    """A settler that runs. `parked` collects what it announces."""
+async def settling(client: Redis | Line, consumer: str = "me") -> AsyncIterator[Settler]:
+    """A settler that runs, on a line like `client`'s connections. `announced` collects what it announces."""
     announced: list[tuple[Keys, str, int]] = []
-    settler = Settler(client, consumer, lambda *parked: announced.append(parked))
+    line = Line(client) if isinstance(client, Redis) else client
+    settler = Settler(line, consumer, lambda *parked: announced.append(parked))
     settler.announced = announced  # type: ignore[attr-defined]
     task = asyncio.create_task(settler.run())
     yield settler
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await line.aclose()
 
 
 class Lane:
     """A subscription of one handler at work: reader, slots and subscriber, under one consumer name."""
 
     def __init__(self, url: str, control: Redis, settler: Settler, route: Route, consumer: str = "me") -> None:
-        self.client = connect(url, "tests:read", reply_timeout_s=6, connections=1)
+        self.line = Line(connect(url, "tests:read", reply_timeout_s=6))
         self.control = control
         self.gate = Gate()
         self.stopping = asyncio.Event()
@@ -205,7 +208,7 @@ class Lane:
         self.slots = Slots(route.concurrency, self.circuit.valve)
         self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
-            *(self.client, control, KEYS, GROUP, consumer, self.slots),
+            *(self.line, control, KEYS, GROUP, consumer, self.slots),
             *(self.subscriber.overdue, self.subscriber.begin, self._lost, self.stopping),
         )
         self.task: asyncio.Task[None] | None = None
@@ -235,7 +238,7 @@ class Lane:
             self.task.cancel()
         await self.subscriber.finish(0)
         self.subscriber.close()
-        await self.client.aclose()
+        await self.line.aclose()
 
 
 @contextlib.asynccontextmanager

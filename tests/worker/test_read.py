@@ -126,8 +126,8 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
     await join(client)
     async with lane(redis_url, client, Handler().route()) as made:
         made.reader.add(TYPE)
-        made.reader._client_id = await made.client.execute_command("CLIENT", "ID")
-        ask, is_overtaken = made.client.execute_command, asyncio.Event()
+        made.reader._client_id = await made.line.execute_command("CLIENT", "ID")
+        ask, is_overtaken = made.line.execute_command, asyncio.Event()
 
         async def ask_late(*command):
             await is_overtaken.wait()
@@ -138,7 +138,7 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
             is_overtaken.set()
             return ended
 
-        monkeypatch.setattr(made.client, "execute_command", ask_late)
+        monkeypatch.setattr(made.line, "execute_command", ask_late)
         control = made.control.execute_command
         monkeypatch.setattr(made.control, "execute_command", unblock)
         read = asyncio.create_task(made.reader._read(1, ("BLOCK", 60_000), [STREAM], b">"))

@@ -6,6 +6,7 @@ import structlog
 
 from shared.connection import connect
 from shared.keys import Keys
+from shared.line import Line
 from shared.scripts import BURY, PARK
 from tests.wait import until
 from tests.worker.rig import (
@@ -167,28 +168,17 @@ async def test_while_redis_is_away_outcomes_wait_and_none_is_lost(own_server):
     await client.aclose()
 
 
-class LosesOneReply:
-    """A client whose first pipeline runs, but whose reply is lost on the way."""
+class LosesOneReply(Line):
+    """The first commands run, but their replies are lost on the way."""
 
-    def __init__(self, client) -> None:
-        self._client = client
-        self._is_lost = False
+    is_lost = False
 
-    def pipeline(self, **options):
-        pipeline = self._client.pipeline(**options)
-        if not self._is_lost:
-            self._is_lost = True
-            execute = pipeline.execute
-
-            async def lost(**how):
-                await execute(**how)
-                raise ConnectionResetError("lost on the way")
-
-            pipeline.execute = lost
-        return pipeline
-
-    def __getattr__(self, name: str):
-        return getattr(self._client, name)
+    async def execute_all(self, commands):
+        replies = await super().execute_all(commands)
+        if not self.is_lost:
+            self.is_lost = True
+            raise ConnectionResetError("lost on the way")
+        return replies
 
 
 @pytest.mark.parametrize("outcome", [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)], ids=["ack", "park", "bury"])
@@ -222,8 +212,9 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
     assert await pending(client) == {}
 
 
-async def test_nothing_to_write_is_written_at_once():
-    async with settling(None) as settler:
+async def test_nothing_to_write_is_written_at_once(own_server):
+    own_server.stop()  # what comes later is never written
+    async with settling(connect(own_server.url, "tests")) as settler:
         async with asyncio.timeout(1):
             await settler.all_written()
         settler.settle(a_held(), Ack(), Slots(1), KEYS, 0)
