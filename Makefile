@@ -26,7 +26,7 @@ up: .venv/ready ## the same stack, until Ctrl-C
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one; ONLY=five PEERS=1
+chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one, ONLY=five PEERS=1 asks others too
 	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
 		$(if $(PEERS),--peers)
 
