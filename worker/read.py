@@ -173,7 +173,9 @@ class Reader:
         count = max(1, free // len(names))
         reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names, b">")
         if reply:
-            self._hot = [stream.decode() for stream, entries in reply if len(entries) == count]
+            full = [stream.decode() for stream, entries in reply if len(entries) == count]
+            # A pause may have come while the read was out.
+            self._hot = [name for name in full if self._streams[name][0] not in self._paused]
             self._is_sweep_fruitful = True
             await asyncio.sleep(0)  # quick handlers end now, and the next read can bring as many as this one
         elif not block:

@@ -13,6 +13,7 @@ from worker import paused
 from worker.paused import Pauses
 
 OTHER = "response.failed"
+FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
 def pauses(client, *readers) -> Pauses:
@@ -53,6 +54,25 @@ async def test_a_pause_ends_a_read_that_is_out_and_what_it_brings_all_the_same_w
         assert handler.began == []
         await made.reader.pause(frozenset())
         await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is(client, redis_url):
+    """What that read brings fills its COUNT: there must be no more reads of a stream that has so much to give."""
+    handler = Handler(is_open=True)
+    await join(client, TYPE, OTHER)
+    async with lane(redis_url, client, handler.route("response.*", concurrency=8)) as made:
+        made.start(TYPE, OTHER)
+        await until(lambda: made.reader.silent_s() > 0)
+        made.reader._paused = frozenset({TYPE})  # the pause has come, the read is still out
+        async with client.pipeline() as backlog:
+            for i in range(100):
+                backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")
+            await backlog.execute()
+        await until(lambda: pending(client))
+        await store(client, "wh_other", event_type=OTHER)
+        await until(lambda: handler.done == ["wh_other"])
+        await until(lambda: made.reader.silent_s() > 0.1)
+        assert len(await pending(client)) == 2
 
 
 async def test_what_runs_may_end(client, redis_url):
