@@ -34,6 +34,7 @@ class _Raw(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         await request.writer.write(self._raw)
+        await request.writer.drain()  # who reads no answers must not have them heaped up here
 
     async def write_eof(self, data: bytes = b"") -> None:
         pass  # all of it was written

@@ -1,15 +1,18 @@
 """An answer made beforehand is, byte for byte, what aiohttp would have made."""
 
+import asyncio
 import re
+import socket
 from email.utils import formatdate
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import RawTestServer, make_mocked_request
 
 from ingest.answer import Standing, _Raw, answer
-from tests.ingest.serving import Ingest, head, signed
+from tests.ingest.serving import Ingest, hang_up, head, signed
+from tests.wait import until
 
 BODY = b'{"status": "accepted"}'
 
@@ -49,6 +52,43 @@ async def test_a_connection_serves_one_request_after_the_other(ingest: Ingest):
             async with session.post(ingest.url, data=request.body, headers=request.headers) as response:
                 assert await response.read() == BODY
     assert len(connector._conns) <= 1
+
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+def set_buffer(one: socket.socket, which: int, size: int) -> None:
+    one.setsockopt(socket.SOL_SOCKET, which, size)
+
+
+async def test_g8_answers_that_nobody_reads_do_not_heap_up_and_none_is_left_out():
+    """The kernel takes some, and one buffer; then no more requests are looked at, until somebody reads."""
+    standing, asked, many = Standing(BODY), [], 2_000
+    loop, answers = asyncio.get_running_loop(), bytearray()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        set_buffer(request.transport.get_extra_info("socket"), socket.SO_SNDBUF, 4096)
+        asked.append(request.protocol)
+        return standing.to(request, 1_000, True)
+
+    async with RawTestServer(handle) as server:
+        with socket.socket() as deaf:
+            set_buffer(deaf, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            await loop.sock_connect(deaf, ("127.0.0.1", server.port))
+            sending = asyncio.create_task(loop.sock_sendall(deaf, REQUEST * many))
+            await until(lambda: asked and asked[0]._paused)
+            looked_at = asked.count(asked[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            for _ in range(100):  # others are served, and meanwhile it could be, too
+                writer.write(REQUEST)
+                assert await reader.readuntil(BODY)
+            await hang_up(writer)
+            assert asked.count(asked[0]) <= looked_at
+            set_buffer(deaf, socket.SO_RCVBUF, 1 << 20)
+            while answers.count(BODY) < many:
+                answers += await loop.sock_recv(deaf, 65536)
+            await sending
 
 
 @pytest.mark.parametrize(("stays", "is_made_beforehand"), [(True, True), (False, False)])
