@@ -164,5 +164,5 @@ class Member:
         reader = self._reader(event_type)
         if event_type not in reader.types:
             await self._membership.join([event_type])
-            reader.add(event_type)
+            reader.add(event_type, is_paused=self._pauses.covers(event_type))
             await reader.wake()

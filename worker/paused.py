@@ -67,6 +67,10 @@ class Pauses:
         self._known: list[str] = []
         self._log = log.get("worker.paused").bind(group=group)
 
+    def covers(self, event_type: str) -> bool:
+        """Whether a type was paused when we last looked."""
+        return any(matches(pattern, event_type) for pattern in self._known)
+
     async def apply(self) -> None:
         """Look, and tell. Raises RedisError, OSError."""
         patterns = list(await look(self._client, [self._keys], self._group))

@@ -85,8 +85,10 @@ class Reader:
         """The streams that it reads → event type, and whether it is the group's own."""
         return self._streams
 
-    def add(self, event_type: str) -> None:
-        """Read a type too, from the next call on."""
+    def add(self, event_type: str, *, is_paused: bool = False) -> None:
+        """Read a type too, from the next call on, or from the end of its pause."""
+        if is_paused:
+            self._paused |= {event_type}
         self._streams[self._keys.stream(event_type)] = (event_type, False)
         self._streams[self._keys.redelivery(event_type, self._group)] = (event_type, True)
         self._is_sweep_fruitful = True  # who knows what waits there

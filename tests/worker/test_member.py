@@ -1,0 +1,44 @@
+"""A group in one shard as one process works for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.worker.rig import GROUP, KEYS, Handler, settling
+from worker import paused
+from worker.circuit import Circuit
+from worker.liveness import Liveness
+from worker.member import Member, Process
+from worker.routes import Group
+from worker.slots import Gate
+from worker.suspects import Suspects
+
+
+@pytest.fixture
+async def member(client, redis_url) -> AsyncIterator[Member]:
+    """One that takes every type; its duties do not run."""
+    route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
+    liveness = Liveness(redis_url, "me", [GROUP], [KEYS], lambda: 0.0, 60)
+    circuits = {route: Circuit(client, route, "me", stopping)}
+    async with settling(client) as settler:
+        process = Process(
+            *(redis_url, "me", 1, "", client, settler),
+            *(gate, Suspects(client, "me", gate), liveness, circuits, stopping),
+        )
+        made = Member(Group(GROUP, "earliest", (route,)), KEYS, process)
+        yield made
+        await made.close()
+        liveness.stop()
+
+
+@pytest.mark.parametrize("pattern", ["*", "my.*"])
+async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(client, member, pattern):
+    await paused.write(client, [KEYS], GROUP, pattern)
+    await member.join()
+    await member._found("my.type")
+    [reader] = member.readers
+    assert reader.is_paused("my.type")
+    await paused.erase(client, [KEYS], GROUP, paused.ALL)
+    await member._pauses.apply()
+    assert not reader.is_paused("my.type")
