@@ -11,7 +11,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import log
+from shared import log, scripts
 from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
@@ -65,7 +65,8 @@ class AbandonedGroups:
             signs = await self._client.execute_command("HMGET", keys.worked, *groups)
             for group, sign in zip(groups, signs, strict=True):
                 if sign is None:
-                    await self._client.execute_command("HSETNX", keys.worked, group, now_ms)
+                    call = scripts.Call(scripts.ENTER, (keys.groups, keys.worked), (group, now_ms))
+                    await scripts.run(self._client, call)
                 else:
                     oldest_ms = min(oldest_ms, int(sign))
         return now_ms - oldest_ms >= status.ABANDONED_S * 1000

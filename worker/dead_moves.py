@@ -11,12 +11,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from shared import scripts
-from shared.connection import refusal_code
 from shared.entry import redelivery_fields
 from shared.keys import Keys, shard_of
 from worker import letter
 from worker.dead_letters import Dead
-from worker.layout import Command, ask_all
 from worker.letter import Letter
 
 Named = tuple[str, Letter]
@@ -31,11 +29,9 @@ class Moves:
     def __init__(self, client: Redis, shards: Sequence[Keys]) -> None:
         self._client = client
         self._shards = shards
-        self._prepared: set[str] = set()
 
     async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
         """Send letters round again, into the group that each died in, from their first attempt."""
-        await self._prepare(letters)
         return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
 
     async def discard(self, letters: Sequence[Dead]) -> list[Any]:
@@ -50,34 +46,16 @@ class Moves:
             calls.append(restore(keys, name, record))
         return await scripts.run_all(self._client, calls)
 
-    async def _prepare(self, letters: Sequence[Dead]) -> None:
-        """Make the streams that letters go to, with their group: a redriven letter shows as backlog, worker or none.
-
-        The type becomes known too, since workers with wildcards read the types that they find there.
-        """
-        commands: dict[str, tuple[Command, ...]] = {}
-        for dead in letters:
-            stream = dead.keys.redelivery(dead.letter.type, dead.group)
-            if stream not in self._prepared:
-                known = ("SADD", dead.keys.types, dead.letter.type)
-                commands[stream] = (known, ("XGROUP", "CREATE", stream, dead.group, "0", "MKSTREAM"))
-        flat = [command for pair in commands.values() for command in pair]
-        for reply in await ask_all(self._client, flat, raises=False):
-            if isinstance(reply, Exception) and refusal_code(reply) != "BUSYGROUP":
-                raise reply
-        self._prepared.update(commands)
-
 
 def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
     """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
     keys, group, record = dead.keys, dead.group, dead.letter
-    streams = (keys.redelivery(record.type, group),) if is_redrive else ()
-    fields = redelivery_fields(record.entry(), 1, record.history) if is_redrive else ()
-    return scripts.Call(
-        scripts.EXHUME,
-        (*index(keys, group, record.fingerprint), *streams),
-        (dead.name, dead.died_ms, record.fingerprint, *fields),
-    )
+    names = index(keys, group, record.fingerprint)
+    args: tuple[scripts.Argument, ...] = (dead.name, dead.died_ms, record.fingerprint)
+    if is_redrive:
+        names += (keys.types, keys.redelivery(record.type, group))
+        args += (record.type, group, *redelivery_fields(record.entry(), 1, record.history))
+    return scripts.Call(scripts.EXHUME, names, args)
 
 
 def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:

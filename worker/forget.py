@@ -90,7 +90,9 @@ class Forgetting:
                 letters = [keys.dead_fingerprint(self._group, each) for each in fingerprints]
                 await self._drop(keys, known, letters, [(keys.dead_fingerprints(self._group), f) for f in fingerprints])
         for keys in self._shards:
-            await self._drop(keys, await self._consumers(keys), self._whole(keys), self._fields(keys))
+            # A replay or a redrive beside us may have come after the first look; with this nothing is left to them.
+            whole = [*self._whole(keys), *await self._redeliveries(keys)]
+            await self._drop(keys, await self._consumers(keys), whole, self._fields(keys))
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group
@@ -116,6 +118,11 @@ class Forgetting:
                 yield name.decode()
             if int(cursor) == 0:
                 return
+
+    async def _redeliveries(self, keys: Keys) -> list[str]:
+        """Its own streams, there or not, of every type that was seen."""
+        types = await self._client.execute_command("SMEMBERS", keys.types)
+        return [keys.redelivery(name.decode(), self._group) for name in types]
 
     async def _leave(self, keys: Keys, known: Sequence[str], stream: str) -> None:
         if ":" in stream.removeprefix(keys.stream("")):

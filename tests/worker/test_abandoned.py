@@ -60,6 +60,20 @@ async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
     assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
 
 
+async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
+    await born(client, "billing")
+    ask = client.execute_command
+
+    async def forgetting(*command):
+        if command[0].startswith("EVAL"):
+            await ask("HDEL", KEYS.groups, "billing")
+        return await ask(*command)
+
+    client.execute_command = forgetting
+    await watcher(client).look()
+    assert await ask("HEXISTS", KEYS.worked, "billing") == 0
+
+
 async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch):
     monkeypatch.setattr(abandoned, "INTERVAL_S", 0.01)
     monkeypatch.setattr(abandoned, "REPEAT_S", 0)

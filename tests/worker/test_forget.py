@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import inspect
 import signal
@@ -6,6 +7,8 @@ import subprocess
 import pytest
 
 from shared import scripts
+from shared.command import FailedError
+from shared.entry import Entry
 from shared.keys import Keys
 from tests.programs import BIN, ROOT
 from tests.wait import until
@@ -15,9 +18,13 @@ from tests.worker.rig import TYPE, store, take
 from tests.worker.test_trim_bounds import trimmer
 from worker import forget
 from worker.breaker import Opened, encode
+from worker.dead_letters import DeadLetters, Filter
+from worker.dead_moves import Moves
 from worker.delivery import member_prefix
 from worker.forget import Forgetting
 from worker.groups import Membership
+from worker.history import Past
+from worker.replay import Replay
 
 SHARDS = (Keys(0), Keys(1))
 KEYS = Keys(0)
@@ -184,6 +191,35 @@ async def test_many_pending_entries_go_in_steps(client, monkeypatch):
     stats = (await client.execute_command("INFO", "commandstats")).decode()
     assert "cmdstat_xack:calls=10," in stats
     assert "cmdstat_xpending:calls=4," in stats
+
+
+@pytest.mark.parametrize("tool", ["replay", "redrive"])
+@pytest.mark.parametrize("steps", range(0, 60, 4))
+async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_steps(client, monkeypatch, steps, tool):
+    await everything(client)
+    await store(client, "wh_0")
+    letters = await (await DeadLetters.open(client, 1)).find(Filter(names=("wh_0", "wh_1", "wh_2")))
+    event = Past((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"))
+    run, left = scripts.run, steps
+
+    async def come_between():
+        if tool == "redrive":
+            await Moves(client, SHARDS).redrive(letters)
+        else:
+            with contextlib.suppress(FailedError):
+                await Replay(client, "billing", asyncio.Event(), print).give([event])
+
+    async def stepping(*args):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            await come_between()
+        return await run(*args)
+
+    monkeypatch.setattr(scripts, "run", stepping)
+    await (await Forgetting.open(client, 1, "billing")).run()
+    await come_between()  # too late
+    assert await traces(client) == []
 
 
 @pytest.mark.parametrize("steps", range(0, 60, 4))
