@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
-from tests.chaos.journal import BEGAN
+from tests.chaos.journal import BEGAN, Note
 from tests.chaos.ledger import Ledger
 from tests.chaos.questions import MOST_STARTS, Answer, Facts, Question
 from tests.peers.job import EXIT, FAIL, OK
@@ -99,13 +99,16 @@ async def until_over(question: Question, asked: Asked) -> Answer:
 
 
 async def look(question: Question, asked: Asked, seconds: float) -> Facts:
-    """Count."""
-    notes = {name: asked.ledger.notes(asked.who, name) for name in question.jobs}
-    open_names = [name for name in question.jobs if all(note.what == BEGAN for note in notes[name])]
+    """Count. The notes come last: whatever is dead has written all of its own by then."""
+
+    def notes(name: str) -> Sequence[Note]:
+        return asked.ledger.notes(asked.who, name)
+
+    open_names = [name for name in question.jobs if all(note.what == BEGAN for note in notes(name))]
     dead = await asked.dead(open_names) if open_names else set()
     waiting = [name for name in open_names if name not in dead]
     held = await asked.held(waiting) if waiting else set()
-    return Facts(notes, asked.deaths, dead, held, asked.record, seconds)
+    return Facts({name: notes(name) for name in question.jobs}, asked.deaths, dead, held, asked.record, seconds)
 
 
 def is_settled(question: Question, facts: Facts) -> bool:
