@@ -49,11 +49,11 @@ def exporter(
     listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
 ) -> None:
     """Tell Prometheus about the whole bus until SIGTERM or Ctrl-C; one for a bus, beside any number of workers."""
-    from worker.exporter import export
+    from worker.exporter import Exporter
 
     settings = load_settings(config, overrides={"exporter_listen": listen})
     log.configure(settings.log_level)
-    command.run_service(lambda stopping: export(settings, stopping))
+    command.run_service(lambda stopping: Exporter(settings, stopping).run())
 
 
 app.command()(status)

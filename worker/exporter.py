@@ -19,6 +19,7 @@ from shared import health, log
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
 from shared.settings import ConfigError
+from shared.systemd import Health, Herald
 from worker import bus, bus_metrics
 from worker.bus import Bus
 from worker.settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
@@ -26,6 +27,10 @@ from worker.settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
 FRESH_S: Final = 1.0
 LOOK_S: Final = 8.0
 """Longest look; Prometheus gives up after ten seconds by default."""
+
+
+STUCK_S: Final = 10.0
+"""An event loop that has not turned for so long is stuck: the longest look at thousands of groups takes a tenth."""
 
 
 class Watch(Collector):
@@ -78,31 +83,53 @@ class Watch(Collector):
             yield from bus_metrics.families(self._seen)
 
 
-async def export(settings: WorkerSettings, stopping: Stopping) -> None:
-    """Answer scrapes until stopping. Raises ConfigError."""
-    logger = log.get("worker.exporter")
-    client = connect(settings.redis_url, "hookbus-worker:exporter", connections=1)
-    watch = Watch(client, settings.shards)
-    registry = CollectorRegistry()
-    registry.register(watch)
-    ProcessCollector(registry=registry)
-    GCCollector(registry=registry)
+class Exporter:
+    """One process that answers scrapes."""
 
-    async def page() -> bytes:
-        await watch.look()
-        return generate_latest(registry)
+    def __init__(self, settings: WorkerSettings, stopping: Stopping) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._client = connect(settings.redis_url, "hookbus-worker:exporter", connections=1)
+        self._watch = Watch(self._client, settings.shards)
+        self._registry = CollectorRegistry()
+        self._registry.register(self._watch)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        self._is_listening = False
+        self._log = log.get("worker.exporter")
 
-    def readiness() -> str:
-        return "draining" if stopping.is_set() else health.READY
+    async def run(self) -> None:
+        """Answer until stopping. Raises ConfigError."""
+        listen = self._settings.exporter_listen
+        is_default = listen == DEFAULT_EXPORTER_LISTEN
+        ops = await health.serve(listen, is_default, self._readiness, self._page)
+        try:
+            await self._watch.look()
+            host, port = ops.addresses[0][:2]
+            self._log.info("exporting", url=f"http://{host}:{port}/metrics", redis=redacted(self._settings.redis_url))
+            self._is_listening = True
+            with Herald(Health(self._readiness, self._stuck, self._status)) as herald:
+                await self._stopping.wait()
+                herald.stopping()
+        finally:
+            self._tick.stop()
+            await ops.cleanup()
+            await self._client.aclose()
+        self._log.info("stopped")
 
-    listen = settings.exporter_listen
-    ops = await health.serve(listen, listen == DEFAULT_EXPORTER_LISTEN, readiness, page)
-    try:
-        await watch.look()
-        host, port = ops.addresses[0][:2]
-        logger.info("exporting", url=f"http://{host}:{port}/metrics", redis=redacted(settings.redis_url))
-        await stopping.wait()
-    finally:
-        await ops.cleanup()
-        await client.aclose()
-    logger.info("stopped")
+    async def _page(self) -> bytes:
+        await self._watch.look()
+        return generate_latest(self._registry)
+
+    def _readiness(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        return health.READY if self._is_listening else "starting"
+
+    def _stuck(self) -> str:
+        age_s = self._tick.age_s()
+        return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
+
+    def _status(self) -> str:
+        return self._readiness() or ("exporting" if self._watch.is_up else "exporting nothing: Redis is away")

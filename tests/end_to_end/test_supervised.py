@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.programs import SECRET, Ingest, Worker, event_body, free_port, post
+from tests.programs import SECRET, Ingest, Program, Worker, event_body, free_port, post
 from tests.wait import until
 
 OTHER = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
@@ -66,6 +67,23 @@ async def test_ingest_is_ready_when_it_listens_and_redis_is_fit(own_server, mana
             await until(lambda: manager.heard("STATUS=answering 503 not_durable"))
             assert await ingest.end() == 0
     assert manager.heard("READY=1", "WATCHDOG=1", "STOPPING=1")
+
+
+async def test_an_exporter_is_ready_when_it_answers_and_says_whether_it_sees_redis(own_server, manager):
+    arguments = ("hookbus-worker", "exporter", "--listen", "127.0.0.1:0")
+    with Program(*arguments, redis_url=own_server.url, **manager.environ) as exporter:
+        await until(lambda: manager.heard("READY=1", "STATUS=exporting", "WATCHDOG=1"))
+        await asyncio.to_thread(own_server.stop)
+        line = await exporter.until_logged("exporting")
+
+        async def sees_nothing() -> bool:
+            async with aiohttp.ClientSession() as session, session.get(line["url"]) as response:
+                assert response.status == 200
+            return manager.heard("STATUS=exporting nothing: Redis is away", "WATCHDOG=1")
+
+        await until(sees_nothing)
+        assert await exporter.end() == 0
+    assert manager.heard("READY=1", "STOPPING=1")
 
 
 async def test_a_worker_is_ready_when_it_reads_and_lives_on_without_redis(own_server, manager):

@@ -28,7 +28,7 @@ async def exporting(redis_url: str) -> AsyncIterator[str]:
     settings = WorkerSettings(redis_url=redis_url, exporter_listen=Listen("127.0.0.1", 0))
     stopping = Stopping()
     with capture_logs() as logs:
-        task = asyncio.create_task(exporter.export(settings, stopping))
+        task = asyncio.create_task(exporter.Exporter(settings, stopping).run())
         try:
             await until(lambda: task.done() or [log for log in logs if log["event"] == "exporting"])
             (line,) = [log for log in logs if log["event"] == "exporting"]
