@@ -57,9 +57,9 @@ class Mass:
         """How many are in a sorted set."""
         return int(await self.client.execute_command("ZCARD", key))
 
-    def handled(self) -> int:
-        """How many deliveries were handled, each counted once."""
-        return sum(len(self.stage.ledger.handled(group)) for group in GROUPS)
+    def handled(self, *groups: str) -> int:
+        """How many deliveries these groups handled, or both, each counted once."""
+        return sum(len(self.stage.ledger.handled(group)) for group in groups or GROUPS)
 
     def hopeless(self) -> set[str]:
         """What will never be handled by the group that buries."""

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from shared import output
 from shared.connection import connect
-from tests.chaos import tool
-from tests.chaos.kept import Kept
+from tests.chaos import places, tool
 from tests.chaos.mass import (
     BURIED,
     CONCURRENCY,
@@ -19,6 +18,7 @@ from tests.chaos.mass import (
     GROUPS,
     PARKED,
     REASONS,
+    TYPES,
     Mass,
     many_more_fail,
     some_fail,
@@ -51,30 +51,36 @@ async def masses_pile_up(stage: Stage) -> None:
         stage.ledger.expect(group)
     async with connect(server.url, "chaos", reply_timeout_s=REPLY_TIMEOUT_S, connections=4) as client:
         mass = Mass(stage, server, client, await stage.sender(ingest))
-        worker = await mass.worker()
-        alone_s = await pace_s(mass)
-        await worker.end()
+        alone_s = 0.0 if stage.is_short else await pace_s(mass)
         few = stage.scale(2000, 300)
         await some_fail(mass, few)
         alone = await tool.told(server.url, "dlq", "list", "--json")
-        await many_more_fail(mass, stage.scale(200_000, 3000) - few)
+        await many_more_fail(mass, stage.scale(200_000, 2000) - few)
         await look_around(mass, alone)
-        worker = await mass.worker()
-        beside_s = await pace_s(mass)
-        stage.ledger.facts["fresh events"] = f"{alone_s:.1f} s alone, {beside_s:.1f} s beside"
-        assert beside_s <= SLOWER * alone_s + FLOOR_S, f"fresh events took {beside_s:.1f} s, alone {alone_s:.1f} s"
-        await promoters_are_killed(mass, worker)
+        await check_pace(mass, alone_s)
+        await promoters_are_killed(mass)
         await redrives_are_killed(mass)
         await all_go_round(mass, alone)
 
 
 async def pace_s(mass: Mass) -> float:
     """Seconds until some fresh events were sent, and handled by both groups."""
-    count, before = mass.stage.scale(3000, 300), mass.handled()
+    worker, count, before = await mass.worker(), 3000, mass.handled()
     began_at = time.monotonic()
     await mass.sender.burst(count, lambda number: {"how": "raise", "number": number})
     await until(lambda: mass.handled() == before + count * len(GROUPS), timeout_s=60, what="fresh events are handled")
-    return time.monotonic() - began_at
+    took_s = time.monotonic() - began_at
+    await worker.end()
+    return took_s
+
+
+async def check_pace(mass: Mass, alone_s: float) -> None:
+    """Fresh events are handled as if there was no mass; in the short form there is none."""
+    if mass.stage.is_short:
+        return
+    beside_s = await pace_s(mass)
+    mass.stage.ledger.facts["fresh events"] = f"{alone_s:.1f} s alone, {beside_s:.1f} s beside"
+    assert beside_s <= SLOWER * alone_s + FLOOR_S, f"fresh events took {beside_s:.1f} s, alone {alone_s:.1f} s"
 
 
 async def look_around(mass: Mass, alone: tool.Answer) -> None:
@@ -94,12 +100,13 @@ async def look_around(mass: Mass, alone: tool.Answer) -> None:
         ("--id", "wh_few_7"): 1,
     }
     slowest_s = 0.0
-    for options in mass.stage.rng.sample(list(looks), mass.stage.scale(len(looks), 3)):
+    for options in mass.stage.rng.sample(list(looks), mass.stage.scale(len(looks), 2)):
         expected = looks[options]
         answer = await told_quickly(mass, alone, "dlq", "list", "--json", *options)
         assert total(answer) == expected, f"{options}: {total(answer)} instead of {expected}"
         slowest_s = max(slowest_s, answer.took_s)
-    await told_quickly(mass, alone, "status")
+    if not mass.stage.is_short:
+        await told_quickly(mass, alone, "status")
     mass.stage.ledger.facts["list"] = f"{alone.took_s:.1f} s of few, {slowest_s:.1f} s of all"
 
 
@@ -132,10 +139,10 @@ def total(answer: tool.Answer) -> int:
     return len(answer.objects()) + int((more.split() or ["0"])[0].replace(",", ""))
 
 
-async def promoters_are_killed(mass: Mass, worker: Kept) -> None:
+async def promoters_are_killed(mass: Mass) -> None:
     """All retries become due at once, and whoever promotes them is killed. A pause keeps them from being handled."""
     await tool.told(mass.server.url, "pause", PARKED)
-    await worker.program.until_logged("paused")
+    worker = await mass.worker()
     # As if an hour had gone by.
     await mass.client.execute_command("ZUNIONSTORE", DELAYED, 1, DELAYED, "WEIGHTS", 0)
     before, kills = len(mass.kinds), mass.stage.scale(2, 1)
@@ -171,23 +178,32 @@ async def redrives_are_killed(mass: Mass) -> None:
 
 async def all_go_round(mass: Mass, alone: tool.Answer) -> None:
     """The rest is redriven, and all are handled, while workers are killed; the hopeless die again, and stay dead."""
-    kills, before, left = mass.stage.scale(3, 1), mass.handled(), len(GROUPS) * len(mass.kinds)
     await tool.told(mass.server.url, "resume", PARKED)
     workers = await asyncio.gather(*(mass.worker() for _ in range(2)))
+    # A letter that is on its way to Redis when the redrive begins would belong to it, but is not counted yet.
+    await until(lambda: is_settled(mass), timeout_s=120, what="what was redriven before is handled, or dead again")
     # Slow enough, in the short form, that some die again before it ends.
     rated = ("--rate", "300") if mass.stage.is_short else ()
-    redrive = tool.told(mass.server.url, "dlq", "redrive", "--group", BURIED, *rated, "--json")
-    redriving = asyncio.create_task(redrive)
+    dead, before = await mass.count(DEAD), mass.handled(BURIED)
+    redriving = asyncio.create_task(
+        tool.told(mass.server.url, "dlq", "redrive", "--group", BURIED, *rated, "--json"),
+    )
+    kills = mass.stage.scale(3, 1)
     for number in range(kills):
-        goal = before + left * (number + 0.5) / (kills + 1)
-        await until(lambda goal=goal: mass.handled() >= goal, timeout_s=120, what=f"{goal:.0f} are handled")
+        goal = before + dead * (2 * number + 1) / (2 * kills + 1)
+        await until(lambda goal=goal: mass.handled(BURIED) >= goal, timeout_s=120, what=f"{goal:.0f} are handled")
         (await mass.stage.rng.choice(workers).ready()).signal()
     redriven = await redriving
-    (result,) = redriven.objects()
-    assert result["redriven"] == result["matching"], f"not what was dead when it began: {result}"
+    expected = {"dry_run": False, "matching": dead, "redriven": dead, "gone": 0, "interrupted": False}
+    assert redriven.objects() == [expected], f"of {dead} that were dead: {redriven.out}"
     check_memory(redriven, alone, "the redrive")
     await mass.stage.accounted(mass.server, timeout_s=200)
-    await check_end(mass, kills + 1)  # the first promoter that was killed had handled events too
+    await check_end(mass, kills)
+
+
+async def is_settled(mass: Mass) -> bool:
+    """Whether none that was redriven is waiting or in hand."""
+    return await places.total(mass.client, BURIED, TYPES) == await mass.count(DEAD)
 
 
 async def check_end(mass: Mass, kills: int) -> None:
