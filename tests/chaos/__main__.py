@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -57,6 +58,10 @@ def compare_five(results: Sequence[Result]) -> bool:
 
 
 if __name__ == "__main__":
+    # SIGTERM is Ctrl-C too, also where a shell that put us into the background has SIGINT ignored: asyncio then cancels
+    # the scenario, and its programs end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shared.connection import connect_blocking
 from tests.programs import BIN, ROOT
 
 LOOK_S: Final = 0.02
@@ -18,12 +19,14 @@ LOOK_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool said, how long it took, and the most memory that it held (0 where the system does not tell)."""
+    """What a tool said, and what that cost: time, time of processors for it (and for Redis, while it ran), and the most
+    memory that it held (0 where the system does not tell)."""
 
     code: int
     out: str
     err: str
     took_s: float
+    busy_s: float
     peak_bytes: int
 
     def objects(self) -> list[Any]:
@@ -45,7 +48,7 @@ async def told(url: str, *arguments: str) -> Answer:
 
 def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        began_at = time.monotonic()
+        redis_s, began_at = _redis_s(url), time.monotonic()
         process = subprocess.Popen(
             [str(BIN / "hookbus-worker"), *arguments],
             cwd=ROOT,
@@ -55,13 +58,22 @@ def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
             stderr=err,
         )
         peak = 0
-        while process.poll() is None:
+        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
             peak = max(peak, _peak_bytes(process.pid))
             time.sleep(LOOK_S)
         took_s = time.monotonic() - began_at
+        process.returncode = os.waitstatus_to_exitcode(ended[1])
+        busy_s = ended[2].ru_utime + ended[2].ru_stime + _redis_s(url) - redis_s
         out.seek(0)
         err.seek(0)
-        return Answer(process.returncode, out.read(), err.read(), took_s, peak)
+        return Answer(process.returncode, out.read(), err.read(), took_s, busy_s, peak)
+
+
+def _redis_s(url: str) -> float:
+    """Seconds of a processor that Redis has used."""
+    with connect_blocking(url, "chaos", reply_timeout_s=30) as client:
+        told = client.info("cpu")
+    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
 
 def _peak_bytes(pid: int) -> int:
