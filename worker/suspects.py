@@ -44,6 +44,11 @@ class Suspect:
     keys: Keys
     reader: Reader
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether it has to wait, as the rest of its type."""
+        return self.reader.is_paused(self.held.delivery.type)
+
 
 class Suspects:
     """The suspects of one process."""
@@ -74,18 +79,22 @@ class Suspects:
         """Run one after the other, until cancelled; what did not run stays pending."""
         while not self._is_finishing:
             suspect = await self._queue.get()
-            if suspect.reader.is_paused(suspect.held.delivery.type):
+            if suspect.is_paused:
                 self._queue.put_nowait(suspect)
                 await asyncio.sleep(PAUSED_S / self._queue.qsize())
                 continue
             try:
-                await self._try(suspect.held, suspect.subscriber, suspect.keys)
+                await self._try(suspect)
             finally:
                 self._gate.open()
 
-    async def _try(self, held: Held, subscriber: Subscriber, keys: Keys) -> None:
+    async def _try(self, suspect: Suspect) -> None:
+        held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
         factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
         is_alone = await self._gate.close(PATIENCE_S * factor)
+        if suspect.is_paused:  # since we asked the others to leave
+            self._queue.put_nowait(suspect)
+            return
         group = held.delivery.group
         self._log.info(
             "suspect_started",

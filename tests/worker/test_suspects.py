@@ -134,6 +134,24 @@ async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_u
     assert (log["is_alone"], log["webhook_id"], log["type"], log["group"]) == (False, "wh_2", TYPE, GROUP)
 
 
+async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_too(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        found.other(helds[0])
+        await until(lambda: handler.began == ["wh_1"])
+        found.suspect(helds[1])
+        await until(lambda: not found.lane.gate._open.is_set())
+        await found.lane.reader.pause(frozenset({TYPE}))
+        handler.go()
+        await until(lambda: "wh_1" in handler.done)
+        await until(found.lane.gate._open.is_set)
+        assert handler.began == ["wh_1"]
+        assert await marks(client) == []
+        await found.lane.reader.pause(frozenset())
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
+
+
 async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "ALONE_S", 0.05)
     helds = await in_hand(client, "wh_1", "wh_2")
