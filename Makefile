@@ -12,10 +12,10 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test chaos soak bench lint format dist lock clean
+.PHONY: help demo up test test-systemd chaos soak bench lint format dist lock clean
 
 help: ## what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
 	@$(BIN)/python -m deploy.local.demo
@@ -25,6 +25,9 @@ up: .venv/ready ## the same stack, until Ctrl-C
 
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a container; as root; BASE=folder of debootstrap's
+	@$(BIN)/python -m tests.deploy.nspawn $(if $(BASE),--base $(BASE))
 
 chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one, ONLY=five PEERS=1 asks others too
 	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \

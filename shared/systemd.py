@@ -91,13 +91,13 @@ class Herald:
             self._send("READY=1")
 
     def _run(self) -> None:
-        beat_s = min(BEAT_S, self._watchdog_s / BEATS) if self._watchdog_s else BEAT_S
+        between_s = beat_s(self._watchdog_s)
         while True:
             lines = self._sign(time.monotonic())
             if not self._send(*lines):  # then it is said again
                 self._is_ready = self._is_ready and "READY=1" not in lines
                 self._status = ""
-            if self._end.wait(beat_s if self._is_ready else START_BEAT_S):
+            if self._end.wait(between_s if self._is_ready else START_BEAT_S):
                 return
 
     def _sign(self, now_s: float) -> list[str]:
@@ -140,6 +140,11 @@ class Herald:
         else:
             self._is_unheard = False
         return not self._is_unheard
+
+
+def beat_s(watchdog_s: float) -> float:
+    """Seconds between two signs; 0 stands for no watchdog."""
+    return min(BEAT_S, watchdog_s / BEATS) if watchdog_s else BEAT_S
 
 
 def _address(name: str) -> str:

@@ -1,6 +1,7 @@
 """The real programs under a supervisor: what they tell systemd, and what they do on SIGHUP."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
@@ -95,7 +96,7 @@ async def test_a_worker_is_ready_when_it_reads_and_lives_on_without_redis(own_se
             manager.said.clear()
             began = time.monotonic()
             while time.monotonic() - began < 10:  # longer than a read may take
-                await until(lambda: manager.heard("WATCHDOG=1"), 0.6)
+                await until(lambda: manager.heard("WATCHDOG=1"), 5)
                 manager.said.clear()
         assert worker.process.poll() is None
         assert not worker.logged("stuck")
@@ -147,13 +148,20 @@ async def test_a_hangup_leaves_a_worker_at_work(redis_url):
 
 async def test_a_terminal_that_is_closed_stops_what_ran_in_it(redis_url):
     here, there = pty.openpty()
+    os.set_blocking(here, False)
     name = os.ttyname(there)
     # Without one so far, a new session takes the terminal that it opens for its own.
     shell = ("setsid", "bash", "-c", f'exec "$@" <{name} >{name} 2>&1', "-")
+    said = b""
+
+    def has_said(word: bytes) -> bool:
+        nonlocal said
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(here, 4096)
+        return word in said
+
     with Worker(redis_url, "plain", around=shell, TERM="dumb") as worker:
-        said = b""
-        while b"working" not in said:
-            said += await asyncio.to_thread(os.read, here, 4096)
+        await until(lambda: has_said(b"working") or worker.process.poll() is not None)
         os.close(there)
         os.close(here)
-        assert await asyncio.to_thread(worker.process.wait, 20) == 0
+        assert await asyncio.to_thread(worker.process.wait, 20) == 0, said

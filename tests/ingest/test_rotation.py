@@ -124,6 +124,9 @@ async def test_one_source_with_bad_secrets_does_not_hold_up_another(redis_url, t
         request = posting.signed_request(OTHER_KEY, BODY)
         assert (await ingest.ask(request, path="/b"))[0] == 200
         assert (await ingest.ask(signed(), path="/a"))[0] == 200
+        (tmp_path / "b").write_text(f"{OTHER} {SECRET}")
+        await until(lambda: len(ingest.logged("secrets_changed")) == 2)
+        assert len(ingest.logged("secrets_refused")) == 1
         ingest.logs[:] = [log for log in ingest.logs if log["event"] != "secrets_refused"]
 
 

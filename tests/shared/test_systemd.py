@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from shared.systemd import EXTENSION_S, Health, Herald, passed_sockets
+from shared.systemd import EXTENSION_S, Health, Herald, beat_s, passed_sockets
 from tests.wait import until
 
 
@@ -99,9 +99,7 @@ async def test_the_watchdog_is_fed_while_there_is_progress_and_not_while_there_i
     program.reason = ""
     watched = manager.environ | {"WATCHDOG_USEC": "300000", "WATCHDOG_PID": str(os.getpid())}
     with Herald(program.health, watched):
-        began = time.monotonic()
-        await until(lambda: manager.listen().count("WATCHDOG=1") >= 6)
-        assert time.monotonic() - began < 6 * 0.3
+        await until(lambda: manager.listen().count("WATCHDOG=1") >= 3)
         program.stuck = "asleep"
         await until(lambda: manager.heard("STATUS=stuck: asleep"))
         manager.said.clear()
@@ -111,13 +109,18 @@ async def test_the_watchdog_is_fed_while_there_is_progress_and_not_while_there_i
         await until(lambda: manager.heard("WATCHDOG=1"))
 
 
+@pytest.mark.parametrize(("watchdog_s", "seconds"), [(0, 2), (30, 2), (6, 2), (3, 1), (0.3, 0.1)])
+def test_a_watchdog_gets_three_signs_in_its_time(watchdog_s, seconds):
+    assert beat_s(watchdog_s) == pytest.approx(seconds)
+
+
 async def test_the_watchdog_is_fed_although_a_handler_blocks_the_event_loop(manager):
     program = Program()
     program.reason = ""
     with Herald(program.health, manager.environ | {"WATCHDOG_USEC": "300000"}):
         await until(lambda: manager.heard("WATCHDOG=1"))
         manager.said.clear()
-        time.sleep(0.4)  # noqa: ASYNC251 - the blocking
+        time.sleep(1)  # noqa: ASYNC251 - the blocking
         assert manager.heard("WATCHDOG=1")
 
 

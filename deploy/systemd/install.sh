@@ -1,0 +1,79 @@
+#!/bin/sh
+# Put hookbus under systemd: the programs, two users, /etc/hookbus, the units. Can be run again, as for an upgrade; what
+# was configured stays.
+#
+# usage: install.sh [WHEEL]      with a wheel it (re)makes the programs in /opt/hookbus too
+#        install.sh --uninstall  stops everything and takes units and programs away; configuration and data stay
+#
+# PYTHON names the interpreter, python3 by default: 3.11 or newer, with venv.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+home=/opt/hookbus
+config=/etc/hookbus
+units=/etc/systemd/system
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+usage() { sed -n 's/^# \{0,1\}//; 2,8p' "$0"; }
+
+programs() {
+    python=${PYTHON:-python3}
+    [ -f "$1" ] || fail "$1: no such file; 'make dist' makes the wheel"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11"
+    [ -x $home/bin/pip ] || "$python" -m venv $home || fail "python3 -m venv failed: on Debian, apt-get install python3-venv"
+    pip() { $home/bin/pip --disable-pip-version-check -q "$@"; }
+    pip install --require-hashes --only-binary=:all: -r "$here/../container/requirements.lock"
+    pip install --no-deps --no-index --force-reinstall "$1"
+    pip check
+}
+
+# File of ours, where it goes, mode; only if there is none yet.
+example() { [ -e "$2" ] || install -m "$3" "$1" "$2"; }
+
+configuration() {
+    install -d -m 755 $config /srv/hookbus
+    install -d -m 700 $config/credentials $config/workers
+    install -d -m 750 -g hookbus-ingest $config/secrets $config/secrets/openai
+    example "$here/hookbus.toml" $config/hookbus.toml 644
+    example "$here/worker.env" $config/workers/example.env 600
+    if [ ! -e $config/credentials/redis_url ]; then
+        (umask 077 && say redis://127.0.0.1:6379/0 > $config/credentials/redis_url)
+    fi
+}
+
+install_all() {
+    [ -z "${1:-}" ] || programs "$1"
+    [ -x $home/bin/hookbus-ingest ] || fail "no $home/bin/hookbus-ingest: give a WHEEL, or pip install hookbus into a venv there"
+    install -D -m 644 "$here/sysusers.conf" /etc/sysusers.d/hookbus.conf
+    systemd-sysusers hookbus.conf
+    configuration
+    for unit in hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-worker@.service; do
+        install -m 644 "$here/$unit" "$units/$unit"
+    done
+    systemctl daemon-reload
+    say "installed. README.md beside this script says what comes next; after an upgrade: systemctl restart hookbus.target"
+}
+
+uninstall() {
+    workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
+    running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
+    # shellcheck disable=SC2086 # lists of unit names
+    systemctl disable --now $workers $running hookbus-ingest.socket hookbus-ingest.service hookbus.target 2>/dev/null || :
+    rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service"
+    rm -f /etc/sysusers.d/hookbus.conf
+    systemctl daemon-reload
+    rm -rf $home
+    say "uninstalled. Left: $config, /srv/hookbus, /var/lib/hookbus-worker, the users hookbus-ingest and hookbus-worker," \
+        "and all that is in Redis."
+}
+
+case ${1:-} in
+    -h | --help) usage; exit ;;
+    --uninstall) action=uninstall ;;
+    -*) fail "unknown option $1" ;;
+    *) action=install_all ;;
+esac
+[ "$(id -u)" = 0 ] || fail "has to be run by root"
+$action "$@"

@@ -1,0 +1,299 @@
+"""What `make test-systemd` checks, in this order: each function is a claim, and returns what it saw."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.deploy.nspawn.container import Container
+from tests.programs import ROOT
+
+SECRET: Final = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
+OTHER: Final = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
+URL: Final = "http://127.0.0.1:8080/webhooks/openai"
+INGEST: Final = "hookbus-ingest.service"
+WORKER: Final = "hookbus-worker@shop:orders.service"
+UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER)
+STATE: Final = "/var/lib/hookbus-worker"
+MOST_EXPOSED: Final = 1.5
+
+Check = Callable[[Container], str]
+
+
+class WrongError(Exception):
+    """A claim does not hold."""
+
+
+def hold(claim: bool, seen: object) -> None:
+    """Raises WrongError unless the claim holds."""
+    if not claim:
+        raise WrongError(str(seen))
+
+
+def _install(box: Container) -> str:
+    # No network in there: the packages were fetched outside, by the same hashes.
+    return box.sh("PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/deploy/systemd/install.sh /root/dist/*.whl")
+
+
+def _put_secret(box: Container, name: str, secret: str) -> None:
+    folder = "/etc/hookbus/secrets/openai"
+    place = f"install -m 640 -g hookbus-ingest /dev/stdin {folder}/.new && mv {folder}/.new {folder}/{name}"
+    box.run("sh", "-c", place, given=secret)
+
+
+def _send(box: Container, *arguments: str, is_expected: bool = True) -> str:
+    told = "" if "--url" in arguments else "--config /etc/hookbus/hookbus.toml"
+    tool = f"/opt/hookbus/bin/hookbus-ingest send {told} {' '.join(arguments)}"
+    script = f"CREDENTIALS_DIRECTORY=/etc/hookbus/credentials {tool}"
+    return box.run("sh", "-c", script, is_expected=is_expected)
+
+
+def _lines(box: Container, name: str) -> list[str]:
+    return box.sh(f"cat {STATE}/{name} 2>/dev/null || :").splitlines()
+
+
+def _restarts(box: Container) -> dict[str, str]:
+    return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER)}
+
+
+def it_installs_and_installing_again_changes_no_configuration(box: Container) -> str:
+    _install(box)
+    _put_secret(box, "first", SECRET)
+    box.write("/etc/hookbus/ingest.env", "HOOKBUS_LOG_LEVEL=debug\n")
+    before = box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort")
+    said = _install(box)
+    hold(box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort") == before, "configuration changed")
+    box.sh("rm /etc/hookbus/ingest.env")
+    handlers = (ROOT / "tests/deploy/nspawn/handlers.py").read_text()
+    box.write("/srv/hookbus/shop.py", handlers)
+    box.run("systemctl", "enable", *UNITS)
+    return said.splitlines()[-1]
+
+
+def the_units_are_sound_and_closed(box: Container) -> str:
+    box.sh("systemd-analyze verify $(find /etc/systemd/system -maxdepth 1 -type f -name 'hookbus*')")
+    found = []
+    for unit in (INGEST, WORKER):
+        last = box.run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+        exposure = float(re.search(r"([\d.]+) \w+ \S*$", last)[1])  # type: ignore[index]
+        hold(exposure <= MOST_EXPOSED, last)
+        found.append(f"{unit} {exposure}")
+    return ", ".join(found)
+
+
+def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Container) -> str:
+    box.sh("systemctl stop redis-server")
+    for unit in (INGEST, WORKER):  # far less than the wait: the programs ask for more
+        box.write(f"/run/systemd/system/{unit}.d/start.conf", "[Service]\nTimeoutStartSec=5s\n")
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "start", "--no-block", "redis-server.service", "hookbus.target")
+    box.until(lambda: "appendonly" in box.show(INGEST, "StatusText"), "ingest says what it waits for")
+    said = box.show(INGEST, "StatusText")
+    time.sleep(12)
+    hold(box.show(INGEST, "ActiveState") == "activating", box.show(INGEST, "ActiveState"))
+    hold(set(_restarts(box).values()) == {"0"}, _restarts(box))
+    box.sh("redis-cli config set appendonly yes && redis-cli config set appendfsync always && redis-cli config rewrite")
+    for unit in (INGEST, WORKER):
+        box.until_active(unit)
+    started = {
+        unit: int(box.show(unit, "ExecMainStartTimestampMonotonic"))
+        for unit in ("redis-server.service", INGEST, WORKER)
+    }
+    ready = int(box.show("redis-server.service", "ActiveEnterTimestampMonotonic"))
+    listening = int(box.show("hookbus-ingest.socket", "ActiveEnterTimestampMonotonic"))
+    hold(ready <= started[INGEST] and ready <= started[WORKER], (ready, started))
+    hold(listening <= started[INGEST], (listening, started))
+    box.sh("rm -r /run/systemd/system/hookbus-*.d && systemctl daemon-reload")
+    return f'"{said}"; then redis-server before ingest and worker, the socket before ingest'
+
+
+def events_go_through_it_and_nothing_in_the_sandbox_breaks(box: Container) -> str:
+    _send(box, "'*'")
+    _send(box, "response.completed", "--count", "200", "--duplicate")
+    box.until(lambda: len(_lines(box, "handled")) >= 201, "201 events handled")
+    box.until(lambda: bool(_lines(box, "ended")), "a thread's")
+    handled = _lines(box, "handled")
+    hold(len(set(handled)) == len(handled) == 201, len(handled))
+    for unit in (INGEST, WORKER):
+        journal = box.journal(unit)
+        hold("Traceback" not in journal and '"level": "error"' not in journal, journal[-3000:])
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
+    metrics = box.run("/opt/hookbus/bin/python", "-c", ask)
+    hold('hookbus_ingest_secret_matches_total{secret="0",source="openai"}' in metrics, metrics[-2000:])
+    return f"{len(handled)} events of one type, 200 of them sent twice, and one of each other type"
+
+
+def the_sandbox_is_in_force(box: Container) -> str:
+    box.until(lambda: bool(_lines(box, "probed")), "the handler that tries")
+    found = _lines(box, "probed")
+    hold(len(found) == 7 and all(line.endswith("refused") for line in found), found)
+    for unit in (INGEST, WORKER):
+        status = box.sh(f"cat /proc/{box.show(unit, 'MainPID')}/status")
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000"):
+            hold(line in status, (unit, line, status))
+        hold(int(box.show(unit, "MemoryMax")) > 0, unit)
+        user = box.sh(f"stat -c %U /proc/{box.show(unit, 'MainPID')}")
+        hold(user == unit.split("@")[0].removesuffix(".service"), (unit, user))
+    return "; ".join(found)
+
+
+def credentials_and_secrets_are_unreadable_to_other_users(box: Container) -> str:
+    looks = 0
+    for user in ("nobody", "redis", "hookbus-worker"):
+        for path in (
+            "/etc/hookbus/credentials/redis_url",
+            f"/run/credentials/{INGEST}/redis_url",
+            "/etc/hookbus/secrets/openai/first",
+            "/etc/hookbus/workers/example.env",
+        ):
+            box.run("setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup", "cat", path, is_expected=False)
+            looks += 1
+    ours = ("setpriv", "--reuid=hookbus-ingest", "--regid=hookbus-ingest", "--clear-groups", "cat")
+    hold(box.run(*ours, "/etc/hookbus/secrets/openai/first") == SECRET, "its own user can't read the secret")
+    box.run(*ours, f"/run/credentials/{WORKER}/redis_url", is_expected=False)
+    box.run(*ours, "/etc/hookbus/credentials/redis_url", is_expected=False)
+    return f"{looks + 2} looks by other users, none of them successful"
+
+
+def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) -> str:
+    new = ("response.completed", "--url", URL, "--secret", OTHER)
+    old = ("response.completed", "--url", URL, "--secret", SECRET)
+    _send(box, *new, is_expected=False)
+    pid = box.show(INGEST, "MainPID")
+    _put_secret(box, "second", OTHER)
+    box.run("systemctl", "reload", INGEST)  # comes back when the program says so
+    _send(box, *new)
+    _send(box, *old)
+    _put_secret(box, "second", "v1,whsec_nonsense")
+    box.run("systemctl", "reload", INGEST)
+    _send(box, *new)
+    hold("reload_refused" in box.journal(INGEST), "nothing was said of the bad one")
+    hold((box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process")
+    box.sh("cd /etc/hookbus/secrets/openai && mv first second")
+    box.until(lambda: box.journal(INGEST).count("secrets_changed") >= 2, "noticed without a signal", 15)
+    _send(box, *new, is_expected=False)
+    _send(box, *old)
+    return "new one: 200; bad one: the ones before still count; one that is gone: 401 within seconds, without a signal"
+
+
+def a_restart_of_ingest_under_load_refuses_nobody(box: Container) -> str:
+    box.sh("rm -f /run/stop")
+    box.write("/root/load.py", (ROOT / "tests/deploy/nspawn/load.py").read_text())
+    load = box.start("/opt/hookbus/bin/python", "/root/load.py", URL, SECRET, "/run/stop")
+    took = []
+    for _ in range(3):
+        time.sleep(1)
+        began = time.monotonic()
+        box.run("systemctl", "restart", INGEST)
+        took.append(time.monotonic() - began)
+    time.sleep(1)
+    box.sh("touch /run/stop")
+    counts = json.loads(load.communicate(timeout=60)[0].splitlines()[-1])
+    hold(set(counts) == {"200 accepted"} and counts["200 accepted"] > 100, counts)
+    return f"3 restarts of {max(took):.1f} s at most, {counts['200 accepted']} posts, all of them 200"
+
+
+def a_redis_that_is_away_ends_no_program(box: Container) -> str:
+    before = _restarts(box)
+    box.sh("systemctl stop redis-server")
+    box.until(lambda: "503" in box.show(INGEST, "StatusText"), "ingest says so")
+    said = box.show(INGEST, "StatusText")
+    time.sleep(40)  # longer than WatchdogSec
+    hold(_restarts(box) == before, (before, _restarts(box)))
+    box.sh("systemctl start redis-server")
+    box.until(lambda: box.show(INGEST, "StatusText").startswith("ready"), "ready again")
+    return f'40 s without it; "{said}"'
+
+
+def a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again(box: Container) -> str:
+    told = "WatchdogSec=6s\nEnvironment=HOOKBUS_WORKER_HANDLER_TIMEOUT_S=3"
+    box.write(f"/run/systemd/system/{WORKER}.d/watchdog.conf", f"[Service]\n{told}\n")
+    box.sh("sed -i 's/timeout=30/timeout=4/' /srv/hookbus/shop.py")  # so that a block of 14 s is one too many
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "restart", WORKER)
+    box.sh("redis-cli set test:hang 1")
+    pid, hung = box.show(WORKER, "MainPID"), len(_lines(box, "hung"))
+    _send(box, "response.failed")
+    took = box.until(lambda: box.show(WORKER, "NRestarts") != "0", "the watchdog")
+    box.until_active(WORKER)
+    box.until(lambda: len(_lines(box, "hung")) > hung, "the event is handled by the next process")
+    journal = box.journal(WORKER)
+    hold("Watchdog timeout" in journal, journal[-3000:])
+    hold("the event loop has not turned" in journal and 'shop.py", line' in journal, journal[-3000:])
+    hold(box.show(WORKER, "MainPID") != pid, "the same process")
+    box.sh(f"rm -r '/run/systemd/system/{WORKER}.d' && sed -i 's/timeout=4/timeout=30/' /srv/hookbus/shop.py")
+    box.run("systemctl", "daemon-reload")
+    return f"after {took:.0f} s, with the line of the handler in the journal; its event was handled afterwards"
+
+
+def a_stop_finishes_what_runs_within_the_grace_period(box: Container) -> str:
+    box.run("systemctl", "restart", WORKER)
+    box.sh("redis-cli set test:seconds 8")
+    began, ended = len(_lines(box, "began")), len(_lines(box, "ended"))
+    _send(box, "response.cancelled")
+    box.until(lambda: len(_lines(box, "began")) > began, "a delivery runs")
+    took = {}
+    for unit in (WORKER, INGEST):
+        start = time.monotonic()
+        box.run("systemctl", "stop", unit)
+        took[unit] = time.monotonic() - start
+        hold(
+            (box.show(unit, "Result"), box.show(unit, "ExecMainStatus")) == ("success", "0"), box.journal(unit)[-2000:]
+        )
+    hold(len(_lines(box, "ended")) == ended + 1, "the running delivery was cut off")
+    hold(4 < took[WORKER] < 40 and took[INGEST] < 20, took)
+    box.run("systemctl", "start", "hookbus.target")
+    for unit in (INGEST, WORKER):
+        box.until_active(unit)
+    return f"worker {took[WORKER]:.1f} s with a handler of 8 s, ingest {took[INGEST]:.1f} s"
+
+
+def a_second_process_and_a_wrong_configuration(box: Container) -> str:
+    box.write("/etc/hookbus/workers/orders-2.env", "APPS=shop:orders\nOPTIONS=--only response.*\n")
+    box.run("systemctl", "start", "hookbus-worker@orders-2.service")
+    box.run("systemctl", "start", "hookbus-worker@no.such:app.service", is_expected=False)
+    time.sleep(3)
+    hold(box.show("hookbus-worker@no.such:app.service", "NRestarts") == "0", "a wrong configuration was tried again")
+    hold(box.show("hookbus-worker@no.such:app.service", "ExecMainStatus") == "78", "another exit code")
+    # On one machine a death is noticed at once, which needs the pid of the other to be looked at through the sandbox.
+    box.sh("redis-cli set test:seconds 29")
+    began = len(_lines(box, "began"))
+    box.run("systemctl", "stop", WORKER)
+    _send(box, "response.cancelled")
+    box.until(lambda: len(_lines(box, "began")) == began + 1, "the second process runs it")
+    box.run("systemctl", "start", WORKER)
+    box.sh("redis-cli set test:seconds 0")
+    box.run("systemctl", "kill", "-s", "KILL", "hookbus-worker@orders-2.service")
+    took = box.until(lambda: len(_lines(box, "began")) == began + 2, "taken over", 20)
+    hold(took < 6, took)  # far less than a liveness key lasts
+    box.run("systemctl", "stop", "hookbus-worker@orders-2.service")
+    return f"the first took over from the killed second after {took:.1f} s; exit 78 is not tried again"
+
+
+def uninstalling_leaves_configuration_and_nothing_else(box: Container) -> str:
+    said = box.run("/root/deploy/systemd/install.sh", "--uninstall")
+    hold(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units are left")
+    hold(
+        box.sh("systemctl list-units --all --plain --no-legend 'hookbus*' | grep -v not-found || :") == "",
+        "still loaded",
+    )
+    box.sh("test -f /etc/hookbus/secrets/openai/second && test ! -e /opt/hookbus")
+    return said.splitlines()[-1]
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    it_installs_and_installing_again_changes_no_configuration,
+    the_units_are_sound_and_closed,
+    it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order,
+    events_go_through_it_and_nothing_in_the_sandbox_breaks,
+    the_sandbox_is_in_force,
+    credentials_and_secrets_are_unreadable_to_other_users,
+    a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing,
+    a_restart_of_ingest_under_load_refuses_nobody,
+    a_redis_that_is_away_ends_no_program,
+    a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again,
+    a_stop_finishes_what_runs_within_the_grace_period,
+    a_second_process_and_a_wrong_configuration,
+    uninstalling_leaves_configuration_and_nothing_else,
+)

@@ -1,0 +1,139 @@
+"""The units: sound, closed, and in step with the programs. `make test-systemd` tries them under a real systemd."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ingest import app, descriptors
+from ingest.settings import IngestSettings
+from ingest.settings import load_settings as load_ingest
+from shared import systemd
+from tests.programs import BIN, ROOT
+from worker import supervise
+from worker.settings import WorkerSettings
+from worker.settings import load_settings as load_worker
+
+FOLDER = ROOT / "deploy/systemd"
+SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service")
+UNITS = (*SERVICES, "hookbus-ingest.socket", "hookbus.target")
+SCRIPT = (FOLDER / "install.sh").read_text()
+MOST_EXPOSED = 1.5
+
+needs_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: on Debian, apt-get install systemd"
+)
+
+
+class Unit(dict[str, list[str]]):
+    """The settings of a service, each with all its values."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        for line in (FOLDER / name).read_text().splitlines():
+            key, equals, value = line.partition("=")
+            if equals and not line.startswith("#"):
+                self.setdefault(key, []).append(value)
+
+    def seconds(self, key: str) -> float:
+        [value] = self[key]
+        return float(value.removesuffix("s"))
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    told = ["systemd-analyze", *map(str, arguments)]
+    return subprocess.run(told, capture_output=True, text=True, check=False)
+
+
+@needs_analyze
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
+    for name in UNITS:
+        text = (FOLDER / name).read_text()
+        assert name not in SERVICES or "/opt/hookbus/bin" in text
+        (tmp_path / name).write_text(text.replace("/opt/hookbus/bin", str(BIN)))
+    done = analyze("verify", "--man=no", *(tmp_path / name for name in UNITS))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_analyze
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_as_closed_as_it_can_be(name):
+    done = analyze("security", "--offline=true", "--no-pager", FOLDER / name)
+    exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)[1])
+    assert exposure <= MOST_EXPOSED, done.stdout
+
+
+def test_a_stop_has_more_time_than_the_programs_take():
+    ingest, worker = Unit(SERVICES[0]), Unit(SERVICES[1])
+    assert ingest.seconds("TimeoutStopSec") > IngestSettings().drain_delay_s + app.FINISH_S + 5
+    grace_s = WorkerSettings().grace_period_s + supervise.WRITE_GRACE_S
+    assert worker.seconds("TimeoutStopSec") > grace_s + 2 * 5  # handing over: two replies of Redis, 5 s each
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_signs_of_progress_come_in_time(name):
+    unit = Unit(name)
+    assert unit["Type"] == ["notify"]
+    assert unit.seconds("WatchdogSec") > 2 * systemd.BEATS * systemd.BEAT_S
+    assert unit.seconds("TimeoutStartSec") >= systemd.EXTENSION_S
+
+
+def test_each_connection_has_a_descriptor():
+    [limit] = Unit(SERVICES[0])["LimitNOFILE"]
+    assert int(limit) >= IngestSettings().max_connections + descriptors.RESERVED
+
+
+def test_the_port_is_where_the_program_would_open_it():
+    assert Unit("hookbus-ingest.socket")["ListenStream"] == [str(IngestSettings().listen)]
+    assert Unit("hookbus-ingest.socket")["FileDescriptorName"] != [app.OPS_NAME]
+
+
+def test_the_example_configuration_is_one(tmp_path, monkeypatch):
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "first").write_text("whsec_" + "QUJD" * 8)
+    (tmp_path / "redis_url").write_text("redis://elsewhere:1/0\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    text = (FOLDER / "hookbus.toml").read_text()
+    assert "file:/etc/hookbus/secrets/openai" in text
+    file = tmp_path / "hookbus.toml"
+    file.write_text(text.replace("/etc/hookbus/secrets/openai", str(secrets)))
+    environ = configparser.ConfigParser(interpolation=None)
+    environ.optionxform = str
+    environ.read_string("[env]\n" + re.sub(r"^#(?=[A-Z])", "", (FOLDER / "worker.env").read_text(), flags=re.MULTILINE))
+    assert {"APPS", "OPTIONS"} < set(environ["env"])
+    assert load_ingest(file, {}).redis_url == load_worker(file, environ["env"]).redis_url == "redis://elsewhere:1/0"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_unit_names_is_made_by_the_install_script(name):
+    unit = Unit(name)
+    made = SCRIPT.replace("$config", "/etc/hookbus").replace("$home", "/opt/hookbus")
+    credential = unit["LoadCredential"][0].partition(":")[2]
+    program, _, _, config = unit["ExecStart"][0].split()[:4]
+    for path in (credential, program.replace("-worker", "-ingest"), config, *unit.get("WorkingDirectory", [])):
+        assert path in made
+    [user] = Unit(name)["User"]
+    assert f"u {user} " in (FOLDER / "sysusers.conf").read_text()
+
+
+def test_all_files_are_installed_and_all_units_removed():
+    install, uninstall = SCRIPT.split("uninstall()")
+    for name in UNITS:
+        assert name in install
+        assert f"$units/{name}" in uninstall
+    for name in ("hookbus.toml", "worker.env", "sysusers.conf"):
+        assert f'"$here/{name}"' in install
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [(("--help",), 0, "usage: install.sh"), (("--frob",), 1, "unknown option --frob")],
+)
+def test_the_install_script_says_what_it_takes(arguments, code, says):
+    done = subprocess.run([FOLDER / "install.sh", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert says in done.stdout + done.stderr
