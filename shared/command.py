@@ -14,6 +14,7 @@ import typer
 
 from shared import log
 from shared.connection import FAULTS
+from shared.fault import fault_of, is_access_refused
 from shared.settings import EXIT_CONFIG, ConfigError
 
 EXIT_FAILED: Final = 1
@@ -46,7 +47,8 @@ def run(app: typer.Typer, program: str) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     except FAULTS as error:
-        sys.exit(_say(program, f"Redis: {error or type(error).__name__}", EXIT_FAILED))
+        code = EXIT_CONFIG if is_access_refused(error) else EXIT_FAILED
+        sys.exit(_say(program, f"Redis: {fault_of(error).detail}", code))
     except KeyboardInterrupt:
         sys.exit(_say(program, "interrupted", EXIT_INTERRUPTED))
     sys.exit(0)

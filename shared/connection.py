@@ -164,6 +164,8 @@ def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         # These notices are RESP3; switching them off spares each idle connection one failure (redis-py #4252).
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        # CLIENT SETINFO is younger than Redis 7.0, where no ACL can allow it, and each try would fill ACL LOG.
+        "driver_info": None,
     }
     if not url.startswith("unix://"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}

@@ -1,12 +1,18 @@
 """What keeps a Redis from being trusted, as values: by what it says of itself, and by what it refuses."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from shared.connection import refusal_code
 from shared.server import Server
+
+ACCESS: Final = "check user and password in redis_url, and the user's ACL"
+"""What to do where Redis lets a user not in, or not do something."""
+
+_REFUSED_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
+"""How Redis 7.2 and 7.0 begin when a command inside of a script is refused."""
 
 Code = Literal["queue_unavailable", "overloaded", "not_durable"]
 
@@ -27,12 +33,21 @@ class UnfitError(RedisError):
         self.fault = fault
 
 
+def is_access_refused(error: Exception) -> bool:
+    """Whether Redis refuses the user itself: its name, its password, or what its ACL does not allow."""
+    # While it connects, redis-py hides the one class inside the other.
+    refused = isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError)
+    return refused or str(error).startswith(_REFUSED_IN_SCRIPT)
+
+
 def fault_of(error: Exception) -> Fault:
     """The fault behind an error of a Redis call, told by the first word of Redis' own refusals."""
     if isinstance(error, UnfitError):
         return error.fault
     code = refusal_code(error)
     text = str(error) or type(error).__name__
+    if is_access_refused(error):
+        return Fault("queue_unavailable", f"{text.rstrip('.')}; {ACCESS}")
     if code == "OOM":
         return Fault("overloaded", "Redis is out of memory")
     if code in ("MISCONF", "NOREPLICAS"):

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from shared.keys import Keys
 from shared.redis_report import RedisReport
@@ -50,8 +50,7 @@ async def look(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_ms
             length, taken = await _size(client, stream)
             count += length
             size_bytes += taken
-            last = await client.execute_command("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE)
-            rate_per_s += rate([int(entry_id.partition(b"-")[0]) for entry_id, _ in last], now_ms)
+            rate_per_s += rate(await _last_ms(client, stream), now_ms)
     event_bytes = size_bytes // count if count >= FEW and size_bytes else THIN_EVENT_BYTES
     return headroom(redis, event_bytes + DIGEST_BYTES, rate_per_s)
 
@@ -59,6 +58,15 @@ async def look(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_ms
 def rate(times_ms: Sequence[int], now_ms: int) -> float:
     """Events a second, from when the last ones came, newest first."""
     return len(times_ms) / max(1.0, (now_ms - times_ms[-1]) / 1000) if times_ms else 0.0
+
+
+async def _last_ms(client: Redis, stream: str) -> list[int]:
+    """When the last events of a stream came, newest first; none where they may not be read, as by ingest's user."""
+    try:
+        last = await client.execute_command("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE)
+    except NoPermissionError:
+        return []
+    return [int(entry_id.partition(b"-")[0]) for entry_id, _ in last]
 
 
 async def _size(client: Redis, stream: str) -> tuple[int, int]:

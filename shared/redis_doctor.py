@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
 
 from shared import headroom, keys, output, redis_report, server
 from shared.command import EXIT_FAILED
 from shared.connection import FAULTS, Ask, redacted
-from shared.fault import fault_of, judge
+from shared.fault import ACCESS, fault_of, is_access_refused, judge
 from shared.finding import Finding
 from shared.headroom import Headroom
 from shared.keys import Keys
@@ -85,10 +84,8 @@ async def examine(client: Redis, settings: Common, durability: str, *, is_unsafe
 
 def refusal(error: Exception, url: str) -> Finding:
     """What follows from an error of a Redis call. `url` holds no password."""
-    # While it connects, redis-py hides the one class inside the other.
-    if isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError):
-        action = "check user and password in redis_url, and the user's ACL"
-        return Finding(EXIT_CONFIG, "access_refused", str(error), action)
+    if is_access_refused(error):
+        return Finding(EXIT_CONFIG, "access_refused", str(error), ACCESS)
     fault = fault_of(error)
     if fault.code == "not_durable":
         action = "look at Redis' disk and log, and at its replicas: it refuses writes"

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from shared.connection import connect
+from tests import users
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -22,7 +23,7 @@ for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENA
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server for the whole run; without fsync, which only slows the tests that are not about it."""
-    valkey = Valkey(tmp_path_factory.mktemp("valkey"), appendfsync="no").start()
+    valkey = users.guarded(tmp_path_factory.mktemp("valkey"), appendfsync="no").start()
     yield valkey
     valkey.close()
 
@@ -34,6 +35,7 @@ def redis_url(server: Valkey) -> str:
         # Flush nobody's server but ours.
         assert client.info("server")["process_id"] == server.pid
         client.config_resetstat()
+        client.acl_log_reset()
         client.config_set("maxmemory", "0")
         client.flushall()
         client.script_flush()
@@ -51,6 +53,6 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Valkey]:
     """A durable server of the test's own, to stop and kill."""
-    valkey = Valkey(tmp_path / "valkey").start()
+    valkey = users.guarded(tmp_path / "valkey").start()
     yield valkey
     valkey.close()

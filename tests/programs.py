@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from shared.secret import key_bytes, sign
+from tests import users
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
@@ -50,11 +51,16 @@ class Program:
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
+        told = {
+            "HOOKBUS_REDIS_URL": users.login(redis_url, *command),
+            "TEST_REDIS_URL": redis_url,  # for what handlers of the tests note
+            "PYTHONUNBUFFERED": "1",
+        }
         passed = {name: one.fileno() for name, one in (listening or {}).items()}
         self.process = subprocess.Popen(
             [*around, *_passing(passed), str(BIN / command[0]), *command[1:]],
             cwd=cwd,
-            env=clean | {"HOOKBUS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"} | environ,
+            env=clean | told | environ,
             pass_fds=list(passed.values()),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from shared import health, log
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
+from shared.fault import fault_of
 from shared.settings import ConfigError
 from shared.systemd import Health, Herald
 from worker import bus, bus_metrics
@@ -64,7 +65,7 @@ class Watch(Collector):
                 if isinstance(error, ConfigError) and self._looked_at is None:
                     raise
                 if was_up or self._looked_at is None:
-                    self._log.warning("redis_unreachable", reason=str(error) or type(error).__name__)
+                    self._log.warning("redis_unreachable", reason=fault_of(error).detail)
             else:
                 if not was_up:
                     self._log.info("redis_reached")

@@ -16,6 +16,7 @@ from shared import health, keys, log, server
 from shared.backoff import Reconnect
 from shared.command import Stopping
 from shared.connection import FAULTS, connect, redacted
+from shared.fault import fault_of
 from shared.keys import Keys
 from shared.line import Line
 from shared.pause import pause
@@ -122,7 +123,7 @@ class Worker:
                     await member.join()
                 await asyncio.to_thread(self._liveness.start)
             except FAULTS as error:
-                self._log.warning("redis_unreachable", reason=str(error) or type(error).__name__)
+                self._log.warning("redis_unreachable", reason=fault_of(error).detail)
                 await pause(self._stopping, reconnect.next_s())
             else:
                 return True

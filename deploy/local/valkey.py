@@ -53,14 +53,26 @@ class Valkey:
     """One server over one data folder, which is kept. `options` are configuration directives, overriding the safe ones.
 
     `socket` is where it listens, if that path is short enough; else, and by default, it is in a private temporary
-    folder. With `port` it listens on that loopback port too. Raises RuntimeError when it does not start, and
-    InUseError when another process runs over the same folder.
+    folder. With `port` it listens on that loopback port too. `config` is a configuration file that all of this
+    overrides, and `server` another binary. Raises RuntimeError when it does not start, and InUseError when another
+    process runs over the same folder.
     """
 
-    def __init__(self, data: Path, *, socket: Path | None = None, port: int = 0, **options: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        socket: Path | None = None,
+        port: int = 0,
+        config: Path | None = None,
+        server: Path | None = None,
+        **options: str,
+    ) -> None:
         self.data = data
         self._log = data / "valkey.log"
         self._port = port
+        self._config = config
+        self._server = server
         self._options = {
             "appendonly": "yes",
             "appendfsync": "always",
@@ -95,7 +107,16 @@ class Valkey:
         """Start the server and wait until it answers, its data loaded."""
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock_data()
-        command = [str(binary()), "--dir", str(self.data), "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        command = [
+            str(self._server or binary()),
+            *([str(self._config)] if self._config else []),
+            "--dir",
+            str(self.data),
+            "--unixsocket",
+            str(self.socket),
+            "--unixsocketperm",
+            "700",
+        ]
         command += ["--port", str(self._port), "--bind", "127.0.0.1", "--daemonize", "no", "--logfile", self._log.name]
         for name, value in self._options.items():
             command += [f"--{name}", value]

@@ -1,6 +1,6 @@
 """What handlers noted, read from outside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,3 +21,12 @@ def notes_of(server: Valkey) -> Callable[..., list[str]]:
 def handled(server: Valkey, redis_url: str) -> Callable[..., list[str]]:
     """The webhook-ids that a group noted."""
     return notes_of(server)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each program comes as its user of `deploy/redis`: whatever it asked for, its rules allow."""
+    yield
+    if "redis_url" in request.fixturenames:
+        with request.getfixturevalue("server").client() as client:
+            assert [(e["username"], e["reason"], e["object"]) for e in client.acl_log()] == []

@@ -12,7 +12,7 @@ import redis
 
 from worker import App, Breaker, Delivery, Reject, Retry, RetryLater
 
-notes = redis.Redis.from_url(os.environ["HOOKBUS_REDIS_URL"], protocol=2)
+notes = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
 
 
 def note(delivery: Delivery, what: str = "handled") -> None:

@@ -20,6 +20,7 @@ from shared.command import Stopping
 from shared.secret import Secret, key_bytes
 from shared.settings import Listen
 from shared.sources import Source
+from tests import users
 from tests.wait import until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -135,6 +136,8 @@ def signed(event_type: str = "response.completed", **data: Any) -> posting.Reque
 
 async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[int, str, str]:
     """Run `hookbus-ingest` as a process: exit code, standard output, standard error."""
+    if url := environ.get("HOOKBUS_REDIS_URL"):
+        environ["HOOKBUS_REDIS_URL"] = users.login(url, "hookbus-ingest", *arguments)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ingest", *arguments),
         stdin=asyncio.subprocess.PIPE,

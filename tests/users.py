@@ -1,0 +1,58 @@
+"""The users of `deploy/redis`: the servers of the tests know them, and each program that is started comes as its own.
+
+Tests themselves come as nobody in particular, and may do anything.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from deploy.local.valkey import Valkey
+
+FOLDER: Final = Path(__file__).parent.parent / "deploy/redis"
+CONFIG: Final = FOLDER / "redis.conf"
+NAMES: Final = ("admin", "ingest", "worker", "tools", "exporter")
+
+_guarded: set[str] = set()
+"""URLs of the servers that know them."""
+
+
+def acl_file(folder: Path) -> Path:
+    """The ACL file as `make-users.sh` makes it; each name is its own password."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        (folder / f"{name}.password").write_text(name)
+    subprocess.run([FOLDER / "make-users.sh", folder], check=True, capture_output=True)
+    return folder / "users.acl"
+
+
+def guarded(data: Path, *, server: Path | None = None, **options: str) -> Valkey:
+    """A server with the configuration and the users of `deploy/redis`."""
+    file = acl_file(data / "users")
+    nobody, _, others = file.read_text().partition("\n")
+    assert nobody.startswith("user default off ")
+    file.write_text(f"user default on nopass ~* &* +@all\n{others}")
+    valkey = Valkey(data, config=CONFIG, server=server, aclfile=str(file), **options)
+    _guarded.add(valkey.url)
+    return valkey
+
+
+def login(url: str, *command: str) -> str:
+    """The URL for a program: with its user, if that server knows any."""
+    if url not in _guarded:
+        return url
+    scheme, _, place = url.partition("://")
+    name = name_of(*command)
+    return f"{scheme}://{name}:{name}@{place}"
+
+
+def name_of(program: str, *arguments: str) -> str:
+    """Who a program is to Redis."""
+    match Path(program).name, *arguments:
+        case "hookbus-ingest", ("serve" | "check"), *_:
+            return "ingest"
+        case "hookbus-worker", "run", *_:
+            return "worker"
+        case "hookbus-worker", "exporter", *_:
+            return "exporter"
+    return "tools"
