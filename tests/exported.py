@@ -1,0 +1,76 @@
+"""Which figures the real programs export, and which ones a query of Prometheus names."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.programs import ROOT, Ingest, Program, Worker, event_body, free_port, post
+from tests.wait import until
+
+RULES: Final = ROOT / "deploy/prometheus"
+SUFFIXES: Final = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+def rules() -> list[dict[str, Any]]:
+    """All rules, recording and alerting."""
+    files = [file for file in sorted(RULES.glob("*.yml")) if file.name != "prometheus.yml"]
+    return [rule for file in files for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+
+
+def recorded() -> set[str]:
+    """The names that recording rules make."""
+    return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def named(query: str) -> set[str]:
+    """The figures of hookbus that a query names, recorded ones too."""
+    return {name for name in _NAME.findall(_STRING.sub("", query)) if "hookbus" in name}
+
+
+def matched(query: str) -> set[tuple[str, str]]:
+    """Figure and label, wherever a query chooses by a label."""
+    chosen = re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}", _STRING.sub('""', query))
+    return {(name, label) for name, inside in chosen for label in re.findall(r"(\w+)\s*[!=]", inside)}
+
+
+async def exported(redis_url: str) -> dict[str, set[str]]:
+    """Figure → its labels, as ingest, a worker and an exporter tell them once an event was handled."""
+    one, two, three = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    exporter = Program("hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=three)
+    ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=one)
+    with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=two) as worker, exporter:
+        await ingest.until_fit()
+        await worker.until_working()
+        await exporter.until_logged("exporting")
+        assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+        await until(lambda: _tells(two, 'outcome="handled",type="response.completed"} 1.0'))
+        pages = [await scrape(listen) for listen in (one, two, three)]
+    found: dict[str, set[str]] = {}
+    for family in [family for page in pages for family in text_string_to_metric_families(page)]:
+        for suffix in SUFFIXES.get(family.type, ()):
+            labels = found.setdefault(family.name + suffix, set())
+            labels.update(*(each.labels for each in family.samples if each.name == family.name + suffix))
+    return found
+
+
+async def _tells(listen: str, words: str) -> bool:
+    return words in await scrape(listen)
+
+
+async def scrape(listen: str) -> str:
+    """What a program tells Prometheus."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{listen}/metrics") as answer:
+        return await answer.text()
+
+
+def fenced(file: Path) -> list[str]:
+    """The lines of a Markdown file that are for a shell."""
+    blocks = re.findall(r"```sh\n(.*?)```", file.read_text(), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
