@@ -81,21 +81,25 @@ class Membership:
     async def _born(self) -> str:
         """The stream id that the group starts after. Kept in memory too, for a Redis that comes back empty."""
         if not self._start_id:
-            if self._start == "earliest":
-                self._start_id = "0"
-            elif isinstance(self._start, datetime):
-                # The id just before that millisecond: a group starts after the id that it is given.
-                before_ms = int(self._start.timestamp() * 1000) - 1
-                self._start_id = f"{before_ms}-{2**64 - 1}" if before_ms >= 0 else "0"
-            else:
-                seconds, microseconds = await self._client.execute_command("TIME")
-                self._start_id = f"{int(seconds) * 1000 + int(microseconds) // 1000}-0"
+            # The id just before that millisecond: a group starts after the id that it is given, and what is stored
+            # in the millisecond of its birth must not be missed.
+            before_ms = await self._start_ms() - 1
+            self._start_id = f"{before_ms}-{2**64 - 1}" if before_ms >= 0 else "0"
         found: bytes | None = await self._client.execute_command("HGET", self._keys.groups, self._group)
         if found is None:
             await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
             found = await self._client.execute_command("HGET", self._keys.groups, self._group)
         self._start_id = found.decode() if found else self._start_id
         return self._start_id
+
+    async def _start_ms(self) -> int:
+        """The first millisecond whose events are the group's."""
+        if self._start == "earliest":
+            return 0
+        if isinstance(self._start, datetime):
+            return int(self._start.timestamp() * 1000)
+        seconds, microseconds = await self._client.execute_command("TIME")
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _tell_patterns(self) -> None:
         """Say what the group subscribes to, so that no event of a type that is new goes before the group has a place on

@@ -43,10 +43,17 @@ async def test_earliest_brings_everything_that_is_stored(client):
 
 
 async def test_latest_brings_only_what_comes_after(client):
-    await store(client, "wh_1")
+    await store(client, "wh_1", entry_id=f"{now_ms() - 1000}-0")
     await membership(client, "latest").join([TYPE])
-    await store(client, "wh_2", entry_id=f"{now_ms() + 1000}-0")  # surely in a later millisecond
+    await store(client, "wh_2")
     assert await handled_from(client) == ["wh_2"]
+
+
+async def test_latest_misses_nothing_of_the_millisecond_in_which_the_group_was_born(client):
+    await membership(client, "latest").join([TYPE])
+    born_ms = int((await start_of(client)).partition(b"-")[0]) + 1
+    await store(client, "wh_1", entry_id=f"{born_ms}-0")
+    assert await handled_from(client) == ["wh_1"]
 
 
 @pytest.mark.parametrize(
