@@ -1,12 +1,21 @@
 """The parts of the soak that judge, and a soak of seconds."""
 
+import os
+
 import pytest
 
+from shared.clock import now_ms
+from shared.connection import connect
+from shared.keys import Keys
 from tests.chaos import soak
-from tests.chaos.flatness import Minutes
+from tests.chaos.flatness import DAY_MS, Minutes, Twin, redis_bytes
 from tests.chaos.journal import Journal, Writer
 from tests.chaos.lean import LeanLedger
 from tests.chaos.stage import Stage
+
+KEYS = Keys(0)
+BUFFERS_BYTES = 100_000
+"""Of the connections, which come and go."""
 
 
 def minutes_of(*figures: float) -> Minutes:
@@ -31,6 +40,18 @@ def test_a_minute_is_the_middle_of_its_samples():
 def test_the_farthest_minute_after_the_warm_up_counts(figures, warm_up, spread):
     found = minutes_of(*figures).spreads(warm_up)
     assert found == ({} if spread is None else {"x": pytest.approx(spread)})
+
+
+async def test_what_the_dedupe_takes_is_known_but_for_buffers(client, own_server):
+    twin = Twin(connect(own_server.url, "tests"))
+    empty = (await redis_bytes(client, KEYS, twin))["redis"]
+    for _ in range(20):
+        members = [os.urandom(16) for _ in range(1000)]
+        await client.execute_command("SADD", KEYS.seen(now_ms() // DAY_MS), *members)
+        told = await redis_bytes(client, KEYS, twin)
+        assert abs(told["redis"] - empty) < BUFFERS_BYTES
+    assert told["dedupe"] > 20_000 * 16 > 3 * BUFFERS_BYTES
+    await twin.aclose()
 
 
 def test_the_lean_ledger_forgets_what_is_handled_and_no_more(tmp_path):
