@@ -49,7 +49,7 @@ install_all() {
     install -D -m 644 "$here/sysusers.conf" /etc/sysusers.d/hookbus.conf
     systemd-sysusers hookbus.conf
     configuration
-    for unit in hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-worker@.service; do
+    for unit in hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-worker@.service hookbus-exporter.service; do
         install -m 644 "$here/$unit" "$units/$unit"
     done
     systemctl daemon-reload
@@ -60,8 +60,10 @@ uninstall() {
     workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
     running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
     # shellcheck disable=SC2086 # lists of unit names
-    systemctl disable --now $workers $running hookbus-ingest.socket hookbus-ingest.service hookbus.target 2>/dev/null || :
-    rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service"
+    systemctl disable --now $workers $running hookbus-exporter.service hookbus-ingest.socket hookbus-ingest.service \
+        hookbus.target 2> /dev/null || :
+    rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service" \
+        $units/hookbus-exporter.service
     rm -f /etc/sysusers.d/hookbus.conf
     systemctl daemon-reload
     rm -rf $home

@@ -18,7 +18,7 @@ from worker.settings import WorkerSettings
 from worker.settings import load_settings as load_worker
 
 FOLDER = ROOT / "deploy/systemd"
-SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service")
+SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service", "hookbus-exporter.service")
 UNITS = (*SERVICES, "hookbus-ingest.socket", "hookbus.target")
 SCRIPT = (FOLDER / "install.sh").read_text()
 MOST_EXPOSED = 1.5
@@ -113,7 +113,8 @@ def test_what_a_unit_names_is_made_by_the_install_script(name):
     unit = Unit(name)
     made = SCRIPT.replace("$config", "/etc/hookbus").replace("$home", "/opt/hookbus")
     credential = unit["LoadCredential"][0].partition(":")[2]
-    program, _, _, config = unit["ExecStart"][0].split()[:4]
+    program, _, option, config = unit["ExecStart"][0].split()[:4]
+    assert option == "--config"
     for path in (credential, program.replace("-worker", "-ingest"), config, *unit.get("WorkingDirectory", [])):
         assert path in made
     [user] = Unit(name)["User"]

@@ -6,12 +6,14 @@ folder that debootstrap made with the packages of `container.PACKAGES`, to copy 
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-from tests.deploy.nspawn.checks import CHECKS, WrongError
+from tests.deploy.nspawn.checks import CHECKS
 from tests.deploy.nspawn.container import Container, ContainerError, need
+from tests.deploy.nspawn.installation import WrongError
 
 
 def main() -> int:
@@ -22,6 +24,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("make test-systemd has to be run by root: it boots a container", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the container goes then too
     began = time.monotonic()
     try:
         need("systemd-nspawn", "systemd-container")

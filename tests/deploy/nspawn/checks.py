@@ -7,62 +7,35 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.deploy.nspawn.container import Container
+from tests.deploy.nspawn.installation import (
+    EXPORTER,
+    INGEST,
+    OTHER,
+    SECRET,
+    UNITS,
+    URL,
+    WORKER,
+    hold,
+    install,
+    lines,
+    metrics,
+    put_secret,
+    restarts,
+    send,
+)
 from tests.programs import ROOT
 
-SECRET: Final = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
-OTHER: Final = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
-URL: Final = "http://127.0.0.1:8080/webhooks/openai"
-INGEST: Final = "hookbus-ingest.service"
-WORKER: Final = "hookbus-worker@shop:orders.service"
-UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER)
-STATE: Final = "/var/lib/hookbus-worker"
 MOST_EXPOSED: Final = 1.5
 
 Check = Callable[[Container], str]
 
 
-class WrongError(Exception):
-    """A claim does not hold."""
-
-
-def hold(claim: bool, seen: object) -> None:
-    """Raises WrongError unless the claim holds."""
-    if not claim:
-        raise WrongError(str(seen))
-
-
-def _install(box: Container) -> str:
-    # No network in there: the packages were fetched outside, by the same hashes.
-    return box.sh("PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/deploy/systemd/install.sh /root/dist/*.whl")
-
-
-def _put_secret(box: Container, name: str, secret: str) -> None:
-    folder = "/etc/hookbus/secrets/openai"
-    place = f"install -m 640 -g hookbus-ingest /dev/stdin {folder}/.new && mv {folder}/.new {folder}/{name}"
-    box.run("sh", "-c", place, given=secret)
-
-
-def _send(box: Container, *arguments: str, is_expected: bool = True) -> str:
-    told = "" if "--url" in arguments else "--config /etc/hookbus/hookbus.toml"
-    tool = f"/opt/hookbus/bin/hookbus-ingest send {told} {' '.join(arguments)}"
-    script = f"CREDENTIALS_DIRECTORY=/etc/hookbus/credentials {tool}"
-    return box.run("sh", "-c", script, is_expected=is_expected)
-
-
-def _lines(box: Container, name: str) -> list[str]:
-    return box.sh(f"cat {STATE}/{name} 2>/dev/null || :").splitlines()
-
-
-def _restarts(box: Container) -> dict[str, str]:
-    return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER)}
-
-
 def it_installs_and_installing_again_changes_no_configuration(box: Container) -> str:
-    _install(box)
-    _put_secret(box, "first", SECRET)
+    install(box)
+    put_secret(box, "first", SECRET)
     box.write("/etc/hookbus/ingest.env", "HOOKBUS_LOG_LEVEL=debug\n")
     before = box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort")
-    said = _install(box)
+    said = install(box)
     hold(box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort") == before, "configuration changed")
     box.sh("rm /etc/hookbus/ingest.env")
     handlers = (ROOT / "tests/deploy/nspawn/handlers.py").read_text()
@@ -74,7 +47,7 @@ def it_installs_and_installing_again_changes_no_configuration(box: Container) ->
 def the_units_are_sound_and_closed(box: Container) -> str:
     box.sh("systemd-analyze verify $(find /etc/systemd/system -maxdepth 1 -type f -name 'hookbus*')")
     found = []
-    for unit in (INGEST, WORKER):
+    for unit in (INGEST, WORKER, EXPORTER):
         last = box.run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
         exposure = float(re.search(r"([\d.]+) \w+ \S*$", last)[1])  # type: ignore[index]
         hold(exposure <= MOST_EXPOSED, last)
@@ -85,14 +58,14 @@ def the_units_are_sound_and_closed(box: Container) -> str:
 def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Container) -> str:
     box.sh("systemctl stop redis-server")
     for unit in (INGEST, WORKER):  # far less than the wait: the programs ask for more
-        box.write(f"/run/systemd/system/{unit}.d/start.conf", "[Service]\nTimeoutStartSec=5s\n")
+        box.write(f"/run/systemd/system/{unit}.d/start.conf", "[Service]\nTimeoutStartSec=15s\n")
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "start", "--no-block", "redis-server.service", "hookbus.target")
     box.until(lambda: "appendonly" in box.show(INGEST, "StatusText"), "ingest says what it waits for")
     said = box.show(INGEST, "StatusText")
-    time.sleep(12)
+    time.sleep(20)
     hold(box.show(INGEST, "ActiveState") == "activating", box.show(INGEST, "ActiveState"))
-    hold(set(_restarts(box).values()) == {"0"}, _restarts(box))
+    hold(set(restarts(box).values()) == {"0"}, restarts(box))
     box.sh("redis-cli config set appendonly yes && redis-cli config set appendfsync always && redis-cli config rewrite")
     for unit in (INGEST, WORKER):
         box.until_active(unit)
@@ -109,24 +82,26 @@ def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Contai
 
 
 def events_go_through_it_and_nothing_in_the_sandbox_breaks(box: Container) -> str:
-    _send(box, "'*'")
-    _send(box, "response.completed", "--count", "200", "--duplicate")
-    box.until(lambda: len(_lines(box, "handled")) >= 201, "201 events handled")
-    box.until(lambda: bool(_lines(box, "ended")), "a thread's")
-    handled = _lines(box, "handled")
+    send(box, "'*'")
+    send(box, "response.completed", "--count", "200", "--duplicate")
+    box.until(lambda: len(lines(box, "handled")) >= 201, "201 events handled")
+    box.until(lambda: bool(lines(box, "ended")), "a thread's")
+    handled = lines(box, "handled")
     hold(len(set(handled)) == len(handled) == 201, len(handled))
-    for unit in (INGEST, WORKER):
+    for unit in (INGEST, WORKER, EXPORTER):
         journal = box.journal(unit)
         hold("Traceback" not in journal and '"level": "error"' not in journal, journal[-3000:])
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
-    metrics = box.run("/opt/hookbus/bin/python", "-c", ask)
-    hold('hookbus_ingest_secret_matches_total{secret="0",source="openai"}' in metrics, metrics[-2000:])
+    figures = metrics(box, 9464)
+    hold('hookbus_ingest_secret_matches_total{secret="0",source="openai"}' in figures, figures[-2000:])
+    box.until_active(EXPORTER)
+    figures = metrics(box, 9466)
+    hold('hookbus_consumers_alive{group="orders"} 1.0' in figures, figures[-2000:])
     return f"{len(handled)} events of one type, 200 of them sent twice, and one of each other type"
 
 
 def the_sandbox_is_in_force(box: Container) -> str:
-    box.until(lambda: bool(_lines(box, "probed")), "the handler that tries")
-    found = _lines(box, "probed")
+    box.until(lambda: bool(lines(box, "probed")), "the handler that tries")
+    found = lines(box, "probed")
     hold(len(found) == 7 and all(line.endswith("refused") for line in found), found)
     for unit in (INGEST, WORKER):
         status = box.sh(f"cat /proc/{box.show(unit, 'MainPID')}/status")
@@ -159,21 +134,21 @@ def credentials_and_secrets_are_unreadable_to_other_users(box: Container) -> str
 def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) -> str:
     new = ("response.completed", "--url", URL, "--secret", OTHER)
     old = ("response.completed", "--url", URL, "--secret", SECRET)
-    _send(box, *new, is_expected=False)
+    send(box, *new, is_expected=False)
     pid = box.show(INGEST, "MainPID")
-    _put_secret(box, "second", OTHER)
+    put_secret(box, "second", OTHER)
     box.run("systemctl", "reload", INGEST)  # comes back when the program says so
-    _send(box, *new)
-    _send(box, *old)
-    _put_secret(box, "second", "v1,whsec_nonsense")
+    send(box, *new)
+    send(box, *old)
+    put_secret(box, "second", "v1,whsec_nonsense")
     box.run("systemctl", "reload", INGEST)
-    _send(box, *new)
+    send(box, *new)
     hold("reload_refused" in box.journal(INGEST), "nothing was said of the bad one")
     hold((box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process")
     box.sh("cd /etc/hookbus/secrets/openai && mv first second")
     box.until(lambda: box.journal(INGEST).count("secrets_changed") >= 2, "noticed without a signal", 15)
-    _send(box, *new, is_expected=False)
-    _send(box, *old)
+    send(box, *new, is_expected=False)
+    send(box, *old)
     return "new one: 200; bad one: the ones before still count; one that is gone: 401 within seconds, without a signal"
 
 
@@ -195,12 +170,12 @@ def a_restart_of_ingest_under_load_refuses_nobody(box: Container) -> str:
 
 
 def a_redis_that_is_away_ends_no_program(box: Container) -> str:
-    before = _restarts(box)
+    before = restarts(box)
     box.sh("systemctl stop redis-server")
     box.until(lambda: "503" in box.show(INGEST, "StatusText"), "ingest says so")
     said = box.show(INGEST, "StatusText")
     time.sleep(40)  # longer than WatchdogSec
-    hold(_restarts(box) == before, (before, _restarts(box)))
+    hold(restarts(box) == before, (before, restarts(box)))
     box.sh("systemctl start redis-server")
     box.until(lambda: box.show(INGEST, "StatusText").startswith("ready"), "ready again")
     return f'40 s without it; "{said}"'
@@ -213,11 +188,11 @@ def a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again(box: Contain
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "restart", WORKER)
     box.sh("redis-cli set test:hang 1")
-    pid, hung = box.show(WORKER, "MainPID"), len(_lines(box, "hung"))
-    _send(box, "response.failed")
+    pid, hung = box.show(WORKER, "MainPID"), len(lines(box, "hung"))
+    send(box, "response.failed")
     took = box.until(lambda: box.show(WORKER, "NRestarts") != "0", "the watchdog")
     box.until_active(WORKER)
-    box.until(lambda: len(_lines(box, "hung")) > hung, "the event is handled by the next process")
+    box.until(lambda: len(lines(box, "hung")) > hung, "the event is handled by the next process")
     journal = box.journal(WORKER)
     hold("Watchdog timeout" in journal, journal[-3000:])
     hold("the event loop has not turned" in journal and 'shop.py", line' in journal, journal[-3000:])
@@ -230,9 +205,9 @@ def a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again(box: Contain
 def a_stop_finishes_what_runs_within_the_grace_period(box: Container) -> str:
     box.run("systemctl", "restart", WORKER)
     box.sh("redis-cli set test:seconds 8")
-    began, ended = len(_lines(box, "began")), len(_lines(box, "ended"))
-    _send(box, "response.cancelled")
-    box.until(lambda: len(_lines(box, "began")) > began, "a delivery runs")
+    began, ended = len(lines(box, "began")), len(lines(box, "ended"))
+    send(box, "response.cancelled")
+    box.until(lambda: len(lines(box, "began")) > began, "a delivery runs")
     took = {}
     for unit in (WORKER, INGEST):
         start = time.monotonic()
@@ -241,7 +216,7 @@ def a_stop_finishes_what_runs_within_the_grace_period(box: Container) -> str:
         hold(
             (box.show(unit, "Result"), box.show(unit, "ExecMainStatus")) == ("success", "0"), box.journal(unit)[-2000:]
         )
-    hold(len(_lines(box, "ended")) == ended + 1, "the running delivery was cut off")
+    hold(len(lines(box, "ended")) == ended + 1, "the running delivery was cut off")
     hold(4 < took[WORKER] < 40 and took[INGEST] < 20, took)
     box.run("systemctl", "start", "hookbus.target")
     for unit in (INGEST, WORKER):
@@ -258,14 +233,14 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
     hold(box.show("hookbus-worker@no.such:app.service", "ExecMainStatus") == "78", "another exit code")
     # On one machine a death is noticed at once, which needs the pid of the other to be looked at through the sandbox.
     box.sh("redis-cli set test:seconds 29")
-    began = len(_lines(box, "began"))
+    began = len(lines(box, "began"))
     box.run("systemctl", "stop", WORKER)
-    _send(box, "response.cancelled")
-    box.until(lambda: len(_lines(box, "began")) == began + 1, "the second process runs it")
+    send(box, "response.cancelled")
+    box.until(lambda: len(lines(box, "began")) == began + 1, "the second process runs it")
     box.run("systemctl", "start", WORKER)
     box.sh("redis-cli set test:seconds 0")
     box.run("systemctl", "kill", "-s", "KILL", "hookbus-worker@orders-2.service")
-    took = box.until(lambda: len(_lines(box, "began")) == began + 2, "taken over", 20)
+    took = box.until(lambda: len(lines(box, "began")) == began + 2, "taken over", 20)
     hold(took < 6, took)  # far less than a liveness key lasts
     box.run("systemctl", "stop", "hookbus-worker@orders-2.service")
     return f"the first took over from the killed second after {took:.1f} s; exit 78 is not tried again"

@@ -20,6 +20,8 @@ from tests.programs import ROOT
 
 PACKAGES: Final = "systemd,systemd-sysv,dbus,python3,python3-venv,redis-server"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ALONE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+"""What debootstrap mounts and starts goes with it, even when it is killed."""
 BOOT_S: Final = 300
 END_S: Final = 30
 
@@ -138,7 +140,7 @@ class Container:
             host("cp", "-a", "--reflink=auto", f"{self._base}/.", self.root)
         else:
             address, release = _mirror()
-            host("debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, self.root, address)
+            host(*ALONE, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, self.root, address)
         (self.root / "etc/machine-id").unlink(missing_ok=True)
         # Without markers: they speak of the Python in there, and pip here would go by its own.
         lock = self.root / "root/all.lock"

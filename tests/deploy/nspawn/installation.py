@@ -1,0 +1,61 @@
+"""hookbus as it is installed in the container: where things are, and how the checks use it."""
+
+from typing import Final
+
+from tests.deploy.nspawn.container import Container
+
+SECRET: Final = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
+OTHER: Final = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
+URL: Final = "http://127.0.0.1:8080/webhooks/openai"
+INGEST: Final = "hookbus-ingest.service"
+WORKER: Final = "hookbus-worker@shop:orders.service"
+EXPORTER: Final = "hookbus-exporter.service"
+UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER, EXPORTER)
+STATE: Final = "/var/lib/hookbus-worker"
+
+
+class WrongError(Exception):
+    """A claim does not hold."""
+
+
+def hold(claim: bool, seen: object) -> None:
+    """Raises WrongError unless the claim holds."""
+    if not claim:
+        raise WrongError(str(seen))
+
+
+def install(box: Container) -> str:
+    """Run the install script; what it said."""
+    # No network in there: the packages were fetched outside, by the same hashes.
+    return box.sh("PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/deploy/systemd/install.sh /root/dist/*.whl")
+
+
+def put_secret(box: Container, name: str, secret: str) -> None:
+    """Give the source a secret, in a file of that name."""
+    folder = "/etc/hookbus/secrets/openai"
+    place = f"install -m 640 -g hookbus-ingest /dev/stdin {folder}/.new && mv {folder}/.new {folder}/{name}"
+    box.run("sh", "-c", place, given=secret)
+
+
+def send(box: Container, *arguments: str, is_expected: bool = True) -> str:
+    """Post an event; what the tool said."""
+    told = "" if "--url" in arguments else "--config /etc/hookbus/hookbus.toml"
+    tool = f"/opt/hookbus/bin/hookbus-ingest send {told} {' '.join(arguments)}"
+    script = f"CREDENTIALS_DIRECTORY=/etc/hookbus/credentials {tool}"
+    return box.run("sh", "-c", script, is_expected=is_expected)
+
+
+def lines(box: Container, name: str) -> list[str]:
+    """What handlers noted."""
+    return box.sh(f"cat {STATE}/{name} 2>/dev/null || :").splitlines()
+
+
+def restarts(box: Container) -> dict[str, str]:
+    """How often systemd started each program again."""
+    return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER, EXPORTER)}
+
+
+def metrics(box: Container, port: int) -> str:
+    """The figures on a port."""
+    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
+    return box.run("/opt/hookbus/bin/python", "-c", ask)
