@@ -27,6 +27,15 @@ from deploy.local.processes import dying_with_us
 START_TIMEOUT_S: Final = 10.0
 """Without an answer; one that says that it is still loading starts it anew."""
 STOP_TIMEOUT_S: Final = 10.0
+SAFE: Final = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+    # Without a preamble the file can be read by any Redis or Valkey later.
+    "aof-use-rdb-preamble": "no",
+    "save": "",
+}
+"""Directives with which nothing is lost that was answered."""
 LONGEST_SOCKET_PATH_BYTES: Final = 100
 """A socket's path may have 107 bytes on Linux, 103 elsewhere (unix(7))."""
 
@@ -53,8 +62,8 @@ class Valkey:
     """One server over one data folder, which is kept. `options` are configuration directives, overriding the safe ones.
 
     `socket` is where it listens, if that path is short enough; else, and by default, it is in a private temporary
-    folder. With `port` it listens on that loopback port too. `config` is a configuration file that all of this
-    overrides, and `server` another binary. Raises RuntimeError when it does not start, and InUseError when another
+    folder. With `port` it listens on that loopback port too. `config` is a configuration file in place of the safe
+    ones, and `server` another binary. Raises RuntimeError when it does not start, and InUseError when another
     process runs over the same folder.
     """
 
@@ -73,14 +82,8 @@ class Valkey:
         self._port = port
         self._config = config
         self._server = server
-        self._options = {
-            "appendonly": "yes",
-            "appendfsync": "always",
-            "maxmemory-policy": "noeviction",
-            # Without a preamble the file can be read by any Redis or Valkey later.
-            "aof-use-rdb-preamble": "no",
-            "save": "",
-        } | {name.replace("_", "-"): value for name, value in options.items()}
+        told = {name.replace("_", "-"): value for name, value in options.items()}
+        self._options = told if config else SAFE | told
         self._folder: Path | None = None
         if socket is None or len(os.fsencode(socket)) > LONGEST_SOCKET_PATH_BYTES:
             # Temporary folders have short paths and are private; data folders may be neither.

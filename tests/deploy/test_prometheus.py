@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import click
 import pytest
 import typer.main
 import yaml
@@ -70,9 +69,9 @@ def test_each_section_says_what_it_means_how_to_look_and_what_to_do(name):
 def test_each_command_of_the_runbook_exists_with_its_options(line):
     program, *args = shlex.split(line, comments=True)
     told = typer.main.get_command(APPS[program])
-    while isinstance(told, click.Group):
-        told = told.commands[args.pop(0)]
-    told.make_context(line, args)
+    while commands := getattr(told, "commands", None):
+        told = commands[args.pop(0)]
+    told.make_context(line, args)  # raises what a user would be told
 
 
 def test_links_inside_of_the_runbook_lead_somewhere():
