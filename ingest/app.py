@@ -15,7 +15,7 @@ from ingest import descriptors, metrics
 from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
-from ingest.port import close_port, open_port
+from ingest.port import HANDSHAKE_S, close_port, open_port
 from ingest.receive import Receiver
 from ingest.rejections import Rejections
 from ingest.rotation import Rotation
@@ -141,7 +141,7 @@ class Ingest:
         self._log.info("draining", delay_s=delay_s)
         receiver.is_leaving = True
         await asyncio.sleep(delay_s)
-        await close_port(sites, self._http)
+        await close_port(sites, self._http, 0.0 if self._stopping.is_interactive else HANDSHAKE_S)
         receiver.close()
 
     def _readiness(self) -> str:

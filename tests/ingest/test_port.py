@@ -3,9 +3,16 @@
 import asyncio
 import itertools
 import socket
+import sys
 from collections import Counter
 
+import pytest
+from aiohttp import web
+
+from ingest import port
+from ingest.port import close_port
 from shared import posting
+from shared.http_server import Limits, Server
 from shared.secret import key_bytes
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port
@@ -13,6 +20,7 @@ from tests.wait import until
 
 KEY = key_bytes(SECRET, "openai")
 BODY = event_body()
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a port turns deaf by a filter that only Linux has")
 
 
 class Load:
@@ -71,6 +79,53 @@ async def test_g10_a_stop_refuses_and_resets_nobody(redis_url, client):
             process.__exit__(None, None, None)
     assert set(load.outcomes) == {"200"}, load.outcomes
     assert load.accepted <= {entry[b"id"] for entry in await entries(client)}
+
+
+@ON_LINUX
+async def test_g10_who_connects_between_the_last_accept_and_the_end_of_the_port_meets_the_next_process(monkeypatch):
+    """Without the filter the kernel had said yes to him, and reset him a moment later."""
+    take, late = port._take, socket.socket()
+
+    def take_before_somebody_comes(listening: socket.socket) -> list[socket.socket]:
+        taken = take(listening)
+        late.setblocking(False)
+        late.connect_ex(listening.getsockname())
+        return taken
+
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response()
+
+    monkeypatch.setattr(port, "_take", take_before_somebody_comes)
+    http = Server(handle, Limits(10, 10), lambda _: None)
+    runner = web.ServerRunner(http)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, reuse_port=True)
+    await site.start()
+    with socket.socket() as following, late:
+        following.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        following.bind(("127.0.0.1", runner.addresses[0][1]))
+        await close_port([site], http, 0)
+        following.listen()
+        following.setblocking(False)
+        async with asyncio.timeout(10):
+            connection, address = await asyncio.get_running_loop().sock_accept(following)
+        connection.close()
+        assert address == late.getsockname()
+        assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    await runner.cleanup()
+
+
+@ON_LINUX
+async def test_g10_a_port_that_turned_deaf_hears_nobody_new_and_still_those_it_had_heard():
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as early, socket.socket() as late:
+        early.connect(listening.getsockname())
+        port._is_deaf(listening)
+        late.setblocking(False)
+        late.connect_ex(listening.getsockname())
+        [taken] = port._take(listening)
+        with taken:
+            early.sendall(b"x")
+            assert taken.recv(1) == b"x"
 
 
 async def test_g10_a_restart_on_a_port_of_systemds_refuses_and_resets_nobody(redis_url, client):
