@@ -259,7 +259,9 @@ async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
     assert 'hookbus_ingest_requests_total{code="accepted",source="openai",status="200"}' in text
     assert 'hookbus_ingest_requests_total{code="unknown_endpoint",source="",status="404"}' in text
     assert 'hookbus_ingest_stored_events_total{type="other"}' in text
-    assert 'hookbus_ingest_requests_total{code="not_durable",source="openai",status="503"} 0.0' in text
+    assert (
+        'hookbus_ingest_requests_total{code="internal_error",source="openai",status="500"} 0.0' in text
+    )  # from the start
     assert "minted" not in text
 
 
