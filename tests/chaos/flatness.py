@@ -1,6 +1,5 @@
 """Memory over time: samples by the second, a figure a minute, and whether the minutes are flat."""
 
-import os
 import statistics
 import subprocess
 from collections import defaultdict
@@ -13,13 +12,11 @@ from redis.asyncio import Redis
 from shared.clock import now_ms
 from shared.connection import parse_info
 from shared.keys import Keys
+from worker.layout import ask_all
 
 TOLERANCE: Final = 0.05
 """How far a minute may be from the middle of all."""
 DAY_MS: Final = 86_400_000
-DIGEST_BYTES: Final = 16
-MOST_AT_ONCE: Final = 1000
-"""Members of one SADD."""
 
 
 @dataclass(slots=True)
@@ -62,38 +59,16 @@ def rss_bytes(pids: Mapping[str, int]) -> dict[str, float]:
     return {name: found[pid] for name, pid in pids.items() if found.get(pid)}
 
 
-class Twin:
-    """A server with as many digests as the dedupe has, and nothing else: what they take, to some buffers.
-
-    Redis' own estimate (MEMORY USAGE) was up to 0.4 MiB too low of half a million, and most before a table grows.
+async def redis_bytes(client: Redis, keys: Keys) -> dict[str, float]:
+    """What Redis uses, key by key and for itself, and apart from that what the dedupe's day sets take, which grow for
+    as long as its window is, four days. Their exact size can't be had by subtraction: Redis knows it by samples only,
+    and what an estimate misses of half a million digests would hide what else grows.
     """
-
-    def __init__(self, client: Redis) -> None:
-        self._client = client
-        self._empty_bytes: int | None = None
-
-    async def size_bytes(self, day_sets: Mapping[str, int]) -> int:
-        """What sets of so many members take."""
-        if self._empty_bytes is None:
-            self._empty_bytes = await _used_bytes(self._client)
-        for name, wanted in day_sets.items():
-            while (missing := wanted - await self._client.execute_command("SCARD", name)) > 0:
-                members = [os.urandom(DIGEST_BYTES) for _ in range(min(missing, MOST_AT_ONCE))]
-                await self._client.execute_command("SADD", name, *members)
-        return await _used_bytes(self._client) - self._empty_bytes
-
-    async def aclose(self) -> None:
-        """Close its connection."""
-        await self._client.aclose()
-
-
-async def redis_bytes(client: Redis, keys: Keys, twin: Twin) -> dict[str, float]:
-    """What Redis uses, and of that the dedupe's day sets, which grow for as long as its window is, four days."""
-    today = now_ms() // DAY_MS
-    days = {day: await client.execute_command("SCARD", day) for day in map(keys.seen, (today - 1, today))}
-    used, dedupe = await _used_bytes(client), await twin.size_bytes(days)
-    return {"redis": float(used - dedupe), "dedupe": float(dedupe)}
-
-
-async def _used_bytes(client: Redis) -> int:
-    return int(parse_info(await client.execute_command("INFO", "memory"))["used_memory"])
+    names = await client.execute_command("KEYS", "*")
+    sizes = await ask_all(client, [("MEMORY", "USAGE", name) for name in names])
+    taken = {name.decode(): size or 0 for name, size in zip(names, sizes, strict=True)}
+    days = {keys.seen(now_ms() // DAY_MS - back) for back in (0, 1)}
+    info = parse_info(await client.execute_command("INFO", "memory"))
+    itself = sum(int(info[name]) for name in ("used_memory_overhead", "used_memory_vm_total", "used_memory_scripts"))
+    others = sum(size for name, size in taken.items() if name not in days)
+    return {"redis": float(itself + others), "dedupe": float(sum(taken.get(day, 0) for day in days))}

@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 from deploy.local.valkey import Valkey
 from shared.connection import FAULTS, connect
 from shared.keys import Keys
-from tests.chaos.flatness import TOLERANCE, Minutes, Twin, redis_bytes, rss_bytes
+from tests.chaos.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
 from tests.chaos.journal import Journal
 from tests.chaos.kept import Kept
 from tests.chaos.lean import LeanLedger
@@ -54,7 +54,6 @@ class Soak:
     ledger: LeanLedger
     server: Valkey
     client: Redis
-    twin: Twin
     still: dict[str, Kept]
     restless: dict[str, Kept]
     minutes: Minutes = field(default_factory=Minutes)
@@ -102,7 +101,7 @@ class Soak:
             pids["redis rss"] = self.server.pid
             self.minutes.add(await asyncio.to_thread(rss_bytes, pids))
             try:
-                self.minutes.add(await redis_bytes(self.client, Keys(0), self.twin))
+                self.minutes.add(await redis_bytes(self.client, Keys(0)))
             except FAULTS:
                 continue
             self.minutes.add({"open": float(self.ledger.open())})
@@ -140,9 +139,7 @@ async def set_up(stage: Stage, **environ: str) -> Soak:
     workers = [await stage.worker(server.url, "alpha", "beta", **(RETENTION | environ)) for _ in range(3)]
     still = {"ingest": ingests[0], "worker": workers[0]}
     restless = {"ingest 2": ingests[1], "worker 2": workers[1], "worker 3": workers[2]}
-    beside = await stage.valkey(appendonly="no")
-    clients = [connect(each.url, "soak", connections=1) for each in (server, beside)]
-    return Soak(stage, ledger, server, clients[0], Twin(clients[1]), still, restless)
+    return Soak(stage, ledger, server, connect(server.url, "soak", connections=1), still, restless)
 
 
 async def drive(soak: Soak, seconds: float, rate: float) -> None:
@@ -161,7 +158,6 @@ async def drive(soak: Soak, seconds: float, rate: float) -> None:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
         await soak.client.aclose()
-        await soak.twin.aclose()
     await soak.stage.accounted(soak.server)
     soak.stage.check_logs()
 

@@ -5,10 +5,9 @@ import os
 import pytest
 
 from shared.clock import now_ms
-from shared.connection import connect
 from shared.keys import Keys
 from tests.chaos import soak
-from tests.chaos.flatness import DAY_MS, Minutes, Twin, redis_bytes
+from tests.chaos.flatness import DAY_MS, Minutes, redis_bytes
 from tests.chaos.journal import Journal, Writer
 from tests.chaos.lean import LeanLedger
 from tests.chaos.stage import Stage
@@ -42,16 +41,17 @@ def test_the_farthest_minute_after_the_warm_up_counts(figures, warm_up, spread):
     assert found == ({} if spread is None else {"x": pytest.approx(spread)})
 
 
-async def test_what_the_dedupe_takes_is_known_but_for_buffers(client, own_server):
-    twin = Twin(connect(own_server.url, "tests"))
-    empty = (await redis_bytes(client, KEYS, twin))["redis"]
-    for _ in range(20):
-        members = [os.urandom(16) for _ in range(1000)]
-        await client.execute_command("SADD", KEYS.seen(now_ms() // DAY_MS), *members)
-        told = await redis_bytes(client, KEYS, twin)
-        assert abs(told["redis"] - empty) < BUFFERS_BYTES
-    assert told["dedupe"] > 20_000 * 16 > 3 * BUFFERS_BYTES
-    await twin.aclose()
+async def test_redis_is_flat_while_the_dedupe_grows_and_not_while_anything_else_does(client):
+    async def told() -> dict[str, float]:
+        return await redis_bytes(client, KEYS)
+
+    empty = (await told())["redis"]
+    digests = [os.urandom(16) for _ in range(20_000)]
+    await client.execute_command("SADD", KEYS.seen(now_ms() // DAY_MS), *digests)
+    grown = await told()
+    assert abs(grown["redis"] - empty) < BUFFERS_BYTES < grown["dedupe"] / 5
+    await client.execute_command("SADD", KEYS.types, *digests)
+    assert (await told())["redis"] > empty + 5 * BUFFERS_BYTES
 
 
 def test_the_lean_ledger_forgets_what_is_handled_and_no_more(tmp_path):
