@@ -1,8 +1,10 @@
 """The real programs as processes, for tests that prove promises from outside."""
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,14 +23,18 @@ from tests import users
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
+LOWEST_PORT, PORTS = 10_000, 22_000
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, below those that the kernel gives to connections (from 32768 on): one of
+    those may have been given away before it is listened on."""
+    while True:
+        port = LOWEST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:
