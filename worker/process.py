@@ -28,13 +28,22 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     deadline = call.deadlines.begin()
     try:
         await call(event, delivery)
-    except GeneratorExit:
-        raise  # the event loop is gone, and we with it
-    except BaseException as error:  # noqa: BLE001 - whatever a handler lets out is its failure, not ours
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) and _is_abandoned():
+            raise
         call.deadlines.end(deadline)
         return _failed(error, delivery, route, deadline)
     call.deadlines.end(deadline)
     return ACK
+
+
+def _is_abandoned() -> bool:
+    """Whether the event loop has ended, and what waits in it is thrown away, which looks like GeneratorExit."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:

@@ -35,6 +35,8 @@ async def raises(event): raise ValueError("loop")
 async def exits(event): raise SystemExit(3)
 def exits_in_a_thread(event): raise SystemExit(3)
 async def interrupts(event): raise KeyboardInterrupt
+async def closes(event): raise GeneratorExit
+def closes_in_a_thread(event): raise GeneratorExit
 def stops_iteration(event): next(iter(()))
 async def stops_iteration_in_the_loop(event): next(iter(()))
 async def times_out_itself(event): raise TimeoutError("the database is slow")
@@ -68,6 +70,8 @@ async def test_a_handler_that_returns_has_handled_the_event(handler):
         (exits, "SystemExit", "3"),
         (exits_in_a_thread, "SystemExit", "3"),
         (interrupts, "KeyboardInterrupt", ""),
+        (closes, "GeneratorExit", ""),
+        (closes_in_a_thread, "GeneratorExit", ""),
         (raises_a_base_exception, "Odd", "neither Exception nor exit"),
         (stops_iteration, "RuntimeError", "coroutine raised StopIteration"),
         (stops_iteration_in_the_loop, "RuntimeError", "coroutine raised StopIteration"),
