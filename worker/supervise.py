@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,6 +40,9 @@ MOST_CONNECTIONS: Final = 1000
 """For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
+HANDOVER_S: Final = 3.0
+"""How long each of the two steps of a hand-over may take. README promises a stop within the grace period and 15 s, as
+long as Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s for this, 5 s to take the last sign of life back."""
 STUCK_MARGIN_S: Final = 10.0
 """How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
 
@@ -90,6 +94,7 @@ class Worker:
         expose((s for member in self._members.values() for s in member.subscribers), self._readers)
         self._herald = Herald(Health(self.readiness, self._stuck, self._status))
         self._is_reading = False
+        self._stopping_since: float | None = None
         self._log = log.get("worker")
 
     async def run(self) -> None:
@@ -151,6 +156,7 @@ class Worker:
 
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
+        self._stopping_since = time.monotonic()
         self._herald.stopping()
         members = self._members.values()
         self._log.info("draining", running=sum(s.slots.running for member in members for s in member.subscribers))
@@ -174,7 +180,8 @@ class Worker:
 
     async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
         subscribers = [subscriber for member in self._members.values() for subscriber in member.subscribers]
-        grace_s = self._settings.grace_period_s
+        now_s = time.monotonic()
+        grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
         finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
         interrupted = sum(await asyncio.gather(self._suspects.finish(grace_s), *finishing))
         suspecting.cancel()
@@ -185,22 +192,26 @@ class Worker:
                 await self._settler.all_written()
         settling.cancel()
         await asyncio.gather(settling, suspecting, return_exceptions=True)
-        await self._hand_over(interrupted)
+        # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
+        is_released = await self._release(interrupted)
+        await asyncio.to_thread(self._liveness.stop)
+        if is_released:
+            with contextlib.suppress(*FAULTS):  # else another worker retires us
+                async with asyncio.timeout(HANDOVER_S):
+                    for member in self._members.values():
+                        await member.leave()
 
-    async def _hand_over(self, interrupted: int) -> None:
-        members = self._members.values()
+    async def _release(self, interrupted: int) -> bool:
         try:
-            # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
-            released = sum([await member.release() for member in members])
-            await asyncio.to_thread(self._liveness.stop)
-            for member in members:
-                await member.leave()
+            async with asyncio.timeout(HANDOVER_S):
+                released = sum([await member.release() for member in self._members.values()])
         except FAULTS as error:
-            self._log.warning("not_handed_over", reason=str(error), effect="others take over within 11 s")
-            await asyncio.to_thread(self._liveness.stop)
-        else:
-            if released:
-                self._log.info("handed_over", deliveries=released, interrupted=interrupted)
+            reason = str(error) or type(error).__name__
+            self._log.warning("not_handed_over", reason=reason, effect="others take over within 11 s")
+            return False
+        if released:
+            self._log.info("handed_over", deliveries=released, interrupted=interrupted)
+        return True
 
     def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
         self._members[shard, group].promoter.expect(due_ms)

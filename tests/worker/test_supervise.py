@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 
 import pytest
 import structlog
 
+from deploy.local.valkey import Valkey
 from shared.command import Stopping
-from shared.connection import RedisUrl
+from shared.connection import RedisUrl, connect
 from shared.keys import HANDOVER, Keys, shard_of
 from shared.settings import Listen
 from tests.wait import until
@@ -85,6 +88,20 @@ async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(
     async with running(redis_url, app_of(again)) as worker:
         await until(lambda: sorted(again.done) == ["wh_1", "wh_2"])
         await until(lambda: _are(client, {worker.consumer.encode()}))
+
+
+async def test_g10_a_stop_ends_15_s_after_the_grace_although_redis_hangs(own_server: Valkey):
+    handler = Handler()
+    async with running(own_server.url, app_of(handler), grace_period_s=1.0) as worker:
+        async with connect(own_server.url, "tests") as client:
+            await store(client, "wh_1", "wh_2")
+        await until(lambda: len(handler.began) == 2)
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(1.0 + 15.0):
+                await worker.stop()
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
 
 
 async def _are(client, expected: set[bytes]) -> bool:
