@@ -133,7 +133,7 @@ class Member:
         process = self._process
         places = max(1, route.concurrency // process.shards)
         circuit = process.circuits[route]
-        slots = Slots(places, circuit.valve)
+        slots = Slots(places, circuit.valve, process.gate)
         subscriber = Subscriber(
             *(route, self._keys, Caller(route, places), slots, process.gate, process.settler, circuit.observe)
         )

@@ -16,28 +16,38 @@ Claim = tuple[str, bytes]
 """Stream key and entry id."""
 
 
-class Valve:
+class _Telling:
+    """Sets events of others when it moves."""
+
+    def __init__(self) -> None:
+        self._changed: list[asyncio.Event] = []
+
+    def tell(self, changed: asyncio.Event) -> None:
+        """Have an event set whenever more may begin than before."""
+        self._changed.append(changed)
+
+    def _tell_all(self) -> None:
+        for changed in self._changed:
+            changed.set()
+
+
+class Valve(_Telling):
     """What a circuit breaker lets through of one subscription, in all its shards. Open at first."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.places: int | None = None
         """How many more deliveries may begin; None when it is open."""
-        self._changed: list[asyncio.Event] = []
 
     @property
     def is_shut(self) -> bool:
         """Whether the breaker is open, and this therefore shut."""
         return self.places is not None
 
-    def tell(self, changed: asyncio.Event) -> None:
-        """Have an event set whenever places change."""
-        self._changed.append(changed)
-
     def set(self, places: int | None) -> None:
         """Let so many through, None for all."""
         self.places = places
-        for changed in self._changed:
-            changed.set()
+        self._tell_all()
 
     def take(self) -> None:
         """A delivery begins."""
@@ -45,21 +55,62 @@ class Valve:
             self.places -= 1
 
 
-class Slots:
-    """`concurrency` places, behind a valve."""
+class Gate(_Telling):
+    """Closed while a suspect runs alone: nothing else of the process begins then. Counts what runs."""
 
-    def __init__(self, concurrency: int, valve: Valve | None = None) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = True
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._inside = 0
+
+    def enter(self) -> None:
+        """A delivery begins."""
+        self._inside += 1
+        self._empty.clear()
+
+    def leave(self) -> None:
+        """It has ended."""
+        self._inside -= 1
+        if self._inside == 0:
+            self._empty.set()
+
+    async def close(self, patience_s: float) -> bool:
+        """Let nobody in any more; True when all went out within `patience_s`."""
+        self.is_open = False
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def open(self) -> None:
+        """Let the others in again."""
+        self.is_open = True
+        self._tell_all()
+
+
+class Slots:
+    """`concurrency` places, behind the valve of the subscription and the gate of the process."""
+
+    def __init__(self, concurrency: int, valve: Valve | None = None, gate: Gate | None = None) -> None:
         self._concurrency = concurrency
         self._valve = valve or Valve()
+        self._gate = gate or Gate()
         self._in_hand: set[Claim] = set()
         self._put_off: set[Claim] = set()
         self.changed = asyncio.Event()
-        """Set when a delivery has ended or was settled, or the valve has moved; whoever waits clears it."""
+        """Set when a delivery has ended or was settled, or valve or gate have moved; whoever waits clears it."""
         self._valve.tell(self.changed)
+        self._gate.tell(self.changed)
         self.running = 0
 
     def free(self, overdue: int = 0) -> int:
         """Places for new deliveries; `overdue` threads keep theirs. Unwritten outcomes may fill as many again."""
+        if not self._gate.is_open:
+            return 0
         free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
         return free if self._valve.places is None else min(free, self._valve.places)
 
@@ -68,9 +119,17 @@ class Slots:
         return (stream, entry_id) in self._in_hand
 
     def take(self, held: Held) -> None:
-        """A delivery begins."""
+        """A delivery gets a place."""
         self._in_hand.add((held.stream, held.entry_id))
         self.running += 1
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether one that has a place may begin, as far as the breaker is concerned."""
+        return self._valve.places != 0
+
+    def begin(self) -> None:
+        """One that has a place begins."""
         self._valve.take()
 
     def leave(self) -> None:
@@ -94,41 +153,3 @@ class Slots:
     def may_read_on(self) -> bool:
         """Whether new deliveries may be read: not with too many put off, since what is pending takes memory too."""
         return len(self._put_off) < MOST_PUT_OFF
-
-
-class Gate:
-    """Holds back attempts while a suspect runs alone; counts those inside."""
-
-    def __init__(self) -> None:
-        self._open = asyncio.Event()
-        self._open.set()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._inside = 0
-
-    async def enter(self) -> None:
-        """Wait until the gate is open, and go in."""
-        while not self._open.is_set():
-            await self._open.wait()
-        self._inside += 1
-        self._empty.clear()
-
-    def leave(self) -> None:
-        """Go out."""
-        self._inside -= 1
-        if self._inside == 0:
-            self._empty.set()
-
-    async def close(self, patience_s: float) -> bool:
-        """Let nobody in any more; True when all went out within `patience_s`."""
-        self._open.clear()
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def open(self) -> None:
-        """Let the others in again."""
-        self._open.set()

@@ -49,6 +49,8 @@ class Subscriber:
     def begin(self, held: Held) -> None:
         """Run a delivery in a task of its own."""
         self.slots.take(held)
+        self.slots.begin()
+        self._gate.enter()
         self._tasks.add(self._loop.create_task(self._deliver(held)))
 
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
@@ -98,7 +100,6 @@ class Subscriber:
         self._caller.close()
 
     async def _deliver(self, held: Held) -> None:
-        await self._gate.enter()
         try:
             await self.attempt(held)
         finally:

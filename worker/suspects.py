@@ -1,6 +1,6 @@
 """Runs suspects: deliveries that were in the hands of two consumers that died.
 
-One at a time, and alone in the process: the gate holds back everything else, and its start is marked in Redis first.
+One at a time, and alone in the process: the gate lets nothing else begin, and its start is marked in Redis first.
 When the process dies then, that delivery is to blame and no other (`takeover.lua` counts it). Neighbours that were in
 flight beside a killer each get their turn alone, survive it, and are handled.
 
@@ -31,13 +31,13 @@ ALONE_S: Final = 10.0
 GROWTH: Final = 4
 FIRST_SUSPICION: Final = 3
 """Times delivered when a delivery becomes a suspect."""
-PAUSED_S: Final = 1.0
-"""How long a paused suspect lets the others go first."""
+HELD_BACK_S: Final = 1.0
+"""How long a suspect that has to wait lets the others go first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A delivery to be run alone, by whom, and who says whether its type is paused."""
+    """A delivery to be run alone, by whom, and who reads its type."""
 
     held: Held
     subscriber: Subscriber
@@ -45,9 +45,9 @@ class Suspect:
     reader: Reader
 
     @property
-    def is_paused(self) -> bool:
-        """Whether it has to wait, as the rest of its type."""
-        return self.reader.is_paused(self.held.delivery.type)
+    def is_held_back(self) -> bool:
+        """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
+        return self.reader.is_paused(self.held.delivery.type) or not self.subscriber.slots.lets_through
 
 
 class Suspects:
@@ -79,9 +79,9 @@ class Suspects:
         """Run one after the other, until cancelled; what did not run stays pending."""
         while not self._is_finishing:
             suspect = await self._queue.get()
-            if suspect.is_paused:
+            if suspect.is_held_back:
                 self._queue.put_nowait(suspect)
-                await asyncio.sleep(PAUSED_S / self._queue.qsize())
+                await asyncio.sleep(HELD_BACK_S / self._queue.qsize())
                 continue
             try:
                 await self._try(suspect)
@@ -92,7 +92,7 @@ class Suspects:
         held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
         factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
         is_alone = await self._gate.close(PATIENCE_S * factor)
-        if suspect.is_paused:  # since we asked the others to leave
+        if suspect.is_held_back:  # since we asked the others to leave
             self._queue.put_nowait(suspect)
             return
         group = held.delivery.group
@@ -111,6 +111,7 @@ class Suspects:
         if self._is_finishing:
             await self._until_gone(keys.started(group), self._consumer)
             return
+        subscriber.slots.begin()
         self._running = asyncio.create_task(subscriber.attempt(held))
         try:
             done, _ = await asyncio.wait((self._running,), timeout=ALONE_S * factor)

@@ -205,7 +205,7 @@ class Lane:
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(control, route, consumer, self.stopping)
-        self.slots = Slots(route.concurrency, self.circuit.valve)
+        self.slots = Slots(route.concurrency, self.circuit.valve, self.gate)
         self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
             *(self.line, control, KEYS, GROUP, consumer, self.slots),

@@ -4,7 +4,7 @@ import prometheus_client
 from msgspec.structs import replace
 
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_held, a_route, join, lane, pending, store, take
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, lane, pending, store, take
 from worker import Delivery
 from worker.letter import decode
 
@@ -94,13 +94,3 @@ async def test_g10_what_outlasts_the_grace_is_cancelled_and_stays_pending_for_th
         assert len(await pending(client)) == 2
     assert sorted(ended) == ["wh_1", "wh_2"]
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-
-
-async def test_one_held_back_at_the_gate_has_its_slot_and_is_given_up_at_a_stop(client, redis_url):
-    handler = Handler()
-    async with lane(redis_url, client, handler.route()) as made:
-        await made.gate.close(0)
-        made.subscriber.begin(a_held())
-        await asyncio.sleep(0)
-        assert (made.slots.running, handler.began) == (1, [])
-        assert await made.subscriber.finish(0.01) == 1

@@ -53,13 +53,17 @@ async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds
         found.suspect(helds[0])
         found.suspect(helds[1])
         await until(lambda: handler.began == ["wh_1"])
-        found.other(helds[2])
-        await asyncio.sleep(0)
-        assert handler.began == ["wh_1"]
+        found.lane.start()  # and begin what else is in our hands
+        await _waits_for_a_place(found.lane)
         handler.go()
         await until(lambda: len(handler.done) == 3)
         assert handler.most == 1
         await until(lambda: _is_quiet(client))
+
+
+async def _waits_for_a_place(made: Lane) -> None:
+    made.slots.changed.set()
+    await until(lambda: not made.slots.changed.is_set())
 
 
 async def _is_quiet(client) -> bool:
@@ -141,11 +145,11 @@ async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_to
         found.other(helds[0])
         await until(lambda: handler.began == ["wh_1"])
         found.suspect(helds[1])
-        await until(lambda: not found.lane.gate._open.is_set())
+        await until(lambda: not found.lane.gate.is_open)
         await found.lane.reader.pause(frozenset({TYPE}))
         handler.go()
         await until(lambda: "wh_1" in handler.done)
-        await until(found.lane.gate._open.is_set)
+        await until(lambda: found.lane.gate.is_open)
         assert handler.began == ["wh_1"]
         assert await marks(client) == []
         await found.lane.reader.pause(frozenset())
@@ -159,11 +163,34 @@ async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(clie
     async with court(redis_url, client, handler.route()) as found:
         found.suspect(helds[0])
         await until(lambda: handler.began == ["wh_1"])
-        found.other(helds[1])
+        found.lane.start()
         await until(lambda: handler.began == ["wh_1", "wh_2"])
         assert await marks(client) == []
         handler.go()
         await until(lambda: len(handler.done) == 2)
+
+
+async def test_a_breaker_that_is_open_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(
+    client, redis_url, monkeypatch
+):
+    monkeypatch.setattr(suspects, "HELD_BACK_S", 0.01)
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler(is_open=True)
+    looks = []
+    async with court(redis_url, client, handler.route()) as found:
+        valve = found.lane.circuit.valve
+        valve.set(0)
+        for held in helds:
+            found.suspect(held)
+        asked = found.lane.reader.is_paused
+        monkeypatch.setattr(found.lane.reader, "is_paused", lambda name: looks.append(name) or asked(name))
+        await until(lambda: len(looks) >= 4)
+        assert handler.began == []
+        valve.set(1)
+        await until(lambda: handler.done == ["wh_1"])
+        assert valve.places == 0
+        valve.set(None)
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
 @pytest.mark.parametrize(("times_delivered", "factor"), [(3, 1), (4, 4), (5, 16), (60, 4**8)])

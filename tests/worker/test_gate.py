@@ -1,0 +1,46 @@
+"""What a reader does while a suspect runs alone in its process."""
+
+from tests.wait import until
+from tests.worker.rig import TYPE, Handler, join, lane, pending, store
+
+
+async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url):
+    await join(client)
+    handler, elsewhere = Handler(is_open=True), Handler(is_open=True)
+    async with (
+        lane(redis_url, client, handler.route()) as made,
+        lane(redis_url, client, elsewhere.route(), "other") as other,
+    ):
+        await made.gate.close(0)
+        made.start()
+        await store(client, "wh_1", "wh_2")
+        other.start()
+        await until(lambda: len(elsewhere.done) == 2)
+        assert handler.began == []
+        made.gate.open()
+        await other.stop()
+        await store(client, "wh_3")
+        await until(lambda: handler.done == ["wh_3"])
+
+
+async def test_g7_what_a_read_brings_all_the_same_waits_and_heeds_a_pause(client, redis_url):
+    await join(client)
+    handler = Handler(is_open=True)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(made.reader.silent_s)
+        await made.gate.close(0)
+        await store(client, "wh_1")
+        await until(lambda: _is_read(client))
+        await made.reader.pause(frozenset({TYPE}))
+        made.gate.open()
+        await store(client, "wh_2", event_type="batch.completed")
+        made.reader.add("batch.completed")
+        await join(client, "batch.completed")
+        await until(lambda: handler.done == ["wh_2"])
+        await made.reader.pause(frozenset())
+        await until(lambda: handler.done == ["wh_2", "wh_1"])
+
+
+async def _is_read(client) -> bool:
+    return bool(await pending(client))
