@@ -3,11 +3,8 @@ import time
 
 import pytest
 
-from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import (
-    GROUP,
-    OWN_STREAM,
     STREAM,
     TYPE,
     Handler,
@@ -149,119 +146,6 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
 
 
 # What was read into a connection that broke.
-
-
-async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    await store(client, "wh_1", "wh_2")
-    await redeliver(client, "wh_3")
-    for stream in (STREAM, OWN_STREAM):
-        await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
-
-
-async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_looked_at(client, redis_url):
-    handler = Handler()
-    await join(client)
-    await store(client, "wh_1", "wh_2")
-    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
-        made.start()
-        await until(lambda: len(handler.began) == 2)
-        for _ in range(3):
-            await made.reader._read_own_pending()
-            # As when the entry that was looked for is settled meanwhile: the reply holds the next one.
-            await made.reader._read(1, (), [STREAM], b"0-0")
-        assert not made.reader._surplus
-        assert sorted(handler.began) == ["wh_1", "wh_2"]
-
-
-async def test_others_pending_entries_are_left_alone(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    await store(client, "wh_1")
-    await client.execute_command("XREADGROUP", "GROUP", GROUP, "another", "STREAMS", STREAM, ">")
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        await store(client, "wh_2")
-        await until(lambda: handler.done == ["wh_2"])
-        await until(lambda: _owners(client, {"another"}))
-        assert handler.began == ["wh_2"]
-
-
-async def _owners(client, expected: set[str]) -> bool:
-    return {owner for owner, _ in (await pending(client)).values()} == expected
-
-
-async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        for i in range(5):
-            await until(lambda: made.reader.silent_s() > 0)
-            await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
-            await store(client, f"wh_{i}")
-            await until(lambda i=i: f"wh_{i}" in handler.done)
-    assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
-
-
-async def test_after_a_broken_connection_own_pending_entries_are_looked_at_at_once(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    await store(client, "wh_1")
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: handler.done == ["wh_1"])
-        await until(lambda: made.reader.silent_s() > 0.02)
-        (entry_id,) = await redeliver(client, "wh_2")
-        await client.execute_command("XGROUP", "SETID", OWN_STREAM, GROUP, "$")
-        await client.execute_command("XCLAIM", OWN_STREAM, GROUP, "me", 0, entry_id, "FORCE")
-        await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
-        await until(lambda: handler.done == ["wh_1", "wh_2"], timeout_s=5)
-
-
-async def test_redis_away_and_back_the_reader_goes_on(own_server):
-    handler = Handler(is_open=True)
-    client = connect(own_server.url, "tests")
-    await join(client)
-    async with lane(own_server.url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0)
-        await asyncio.to_thread(own_server.stop)
-        await asyncio.to_thread(own_server.start)
-        await store(client, "wh_1")
-        await until(lambda: handler.done == ["wh_1"])
-        await made.stop()
-    await client.aclose()
-
-
-async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
-    """After an error the reader looks at its own pending entries first, and meets the loss there."""
-    handler = Handler(is_open=True)
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.losses == [[TYPE]])
-        await store(client, "wh_1")
-        await until(lambda: handler.done == ["wh_1"])
-
-
-async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0)
-        await client.execute_command("FLUSHALL")
-        await until(lambda: made.losses)
-        await store(client, "wh_1")
-        await until(lambda: handler.done == ["wh_1"])
-        assert made.losses[0] == [TYPE]
-
-
-# The stop.
 
 
 async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, redis_url):

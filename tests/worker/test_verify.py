@@ -1,7 +1,6 @@
 """`hookbus-worker verify` against real programs: what it must find, and what it must leave: nothing."""
 
 import asyncio
-import signal
 import time
 
 import pytest
@@ -13,7 +12,7 @@ from tests.end_to_end.conftest import notes_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import until
 from tests.worker.rig import GROUP, STREAM, join, store, take
-from tests.worker.verifying import Verify, left, other_database, run_name
+from tests.worker.verifying import Verify, left, other_database, paused_with, run_name, stored
 from worker.settings import WorkerSettings
 from worker.trim import Trimmer
 from worker.verify.run import Verification
@@ -21,35 +20,6 @@ from worker.verify.send import Plan
 
 KEYS = Keys(0)
 OTHER_SECRET = "whsec_" + "QUJD" * 8
-
-
-async def stored(client, name: str) -> list[tuple[bytes, list[bytes]]]:
-    return await client.execute_command("XRANGE", KEYS.stream(name), "-", "+")
-
-
-async def _has_some(client, name: str, count: int) -> bool:
-    return len(await stored(client, name)) >= count
-
-
-async def pause(client, name: str) -> None:
-    """Have the run's own worker read nothing more."""
-    await client.execute_command("HSET", KEYS.paused(name), "*", 1)
-
-
-async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list[bytes]]]:
-    """The entries that wait, once there are as many."""
-    await pause(client, name)
-
-    async def waiting():
-        if not await client.execute_command("EXISTS", KEYS.stream(name)):
-            return None  # the group has its name, and no place yet
-        [flat] = await client.execute_command("XINFO", "GROUPS", KEYS.stream(name))
-        group = dict(zip(flat[::2], flat[1::2], strict=True))
-        after = group[b"last-delivered-id"].decode()
-        found = await client.execute_command("XRANGE", KEYS.stream(name), f"({after}", "+")
-        return found if len(found) >= backlog else None
-
-    return await until(waiting)
 
 
 def ids(entries) -> list[str]:
@@ -127,97 +97,6 @@ async def test_a_stream_that_is_flushed_in_the_middle_is_a_loss_that_is_explaine
     assert code == 1
     assert report["missing"] >= 3
     assert any("vanished" in hint for hint in report["hints"])
-    assert await left(client) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_interrupted_it_tells_what_it_knows_and_leaves_nothing(redis_url, client, number):
-    with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
-        with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
-            name = await run_name(client)
-            await until(lambda: stored(client, name))
-            code, report = await verify.done(number)
-    assert code == 130
-    assert report["is_interrupted"]
-    assert 0 < report["posted"] < 1000
-    assert report["accepted"] == report["posted"]
-    assert await left(client) == []
-
-
-async def test_what_a_killed_run_left_is_removed_by_the_next(redis_url, client):
-    with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
-        with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
-            name = await run_name(client)
-            await paused_with(client, name, 3)
-            await verify.end(signal.SIGKILL)
-        assert len(await left(client)) > 5
-        with Verify(redis_url, ingest.url, "--count", "5") as verify:
-            code, report = await verify.done()
-    assert (code, report["swept"]) == (0, [name])
-    assert await left(client) == []
-
-
-async def test_two_at_once_do_not_meet(redis_url, client):
-    with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
-        args = ("--count", "100", "--rate", "50")
-        with Verify(redis_url, ingest.url, *args) as one, Verify(redis_url, ingest.url, *args) as other:
-            found = [await one.done(), await other.done()]
-    for code, report in found:
-        assert (code, report["handled"], report["duplicate"], report["swept"]) == (0, 100, 0, [])
-    assert await left(client) == []
-
-
-async def test_refused_posts_come_again_as_openais_do(redis_url, client):
-    """Ingest is killed in the middle, and started again."""
-    with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
-        with Verify(redis_url, ingest.url, "--count", "150", "--rate", "50") as verify:
-            name = await run_name(client)
-            await until(lambda: stored(client, name))
-            await ingest.end(signal.SIGKILL)
-            await asyncio.sleep(0.5)  # a time in which posts are refused
-            with Ingest(redis_url, port=ingest.port) as again:
-                await again.until_fit()
-                code, report = await verify.done()
-    assert code == 0, report
-    assert report["handled"] == 150
-    assert report["answers"]["0 no_connection"] > 0
-    assert await left(client) == []
-
-
-async def test_redis_killed_in_the_middle_costs_nothing_when_it_is_durable(own_server):
-    client = connect(own_server.url, "tests")
-    with Ingest(own_server.url, HOOKBUS_INGEST_DURABILITY="fsync") as ingest:
-        await ingest.until_fit()
-        with Verify(own_server.url, ingest.url, "--count", "150", "--rate", "50") as verify:
-            name = await run_name(client)
-            await until(lambda: _has_some(client, name, 5))
-            own_server.stop(signal.SIGKILL)
-            await asyncio.sleep(0.5)  # a time in which posts are refused
-            own_server.start()
-            code, report = await verify.done()
-    await client.aclose()
-    client = connect(own_server.url, "tests")
-    assert code == 0, report
-    assert (report["handled"], report["missing"]) == (150, 0)
-    assert report["answers"]["503 queue_unavailable"] > 0
-    assert await left(client) == []
-    await client.aclose()
-
-
-async def test_an_event_that_ingest_stores_after_we_gave_up_on_its_answer_is_removed_too(redis_url, client, late_proxy):
-    with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
-        url, passing = await late_proxy(ingest.url, delay_s=2)
-        args = ("--count", "4", "--rate", "0", "--patience", "0", "--wait", "0")
-        with Verify(redis_url, url, *args) as verify:
-            code, report = await verify.done()
-        assert {await task for task in passing} == {200}
-    assert (code, report["accepted"], report["unknown"]) == (1, 1, 3)
-    assert len(report["unknown_ids"]) == 3
     assert await left(client) == []
 
 

@@ -47,6 +47,31 @@ async def run_name(client: Redis, shards: int = 1) -> str:
     return name
 
 
+async def stored(client, name: str) -> list[tuple[bytes, list[bytes]]]:
+    return await client.execute_command("XRANGE", Keys(0).stream(name), "-", "+")
+
+
+async def pause(client, name: str) -> None:
+    """Have the run's own worker read nothing more."""
+    await client.execute_command("HSET", Keys(0).paused(name), "*", 1)
+
+
+async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list[bytes]]]:
+    """The entries that wait, once there are as many."""
+    await pause(client, name)
+
+    async def waiting():
+        if not await client.execute_command("EXISTS", Keys(0).stream(name)):
+            return None  # the group has its name, and no place yet
+        [flat] = await client.execute_command("XINFO", "GROUPS", Keys(0).stream(name))
+        group = dict(zip(flat[::2], flat[1::2], strict=True))
+        after = group[b"last-delivered-id"].decode()
+        found = await client.execute_command("XRANGE", Keys(0).stream(name), f"({after}", "+")
+        return found if len(found) >= backlog else None
+
+    return await until(waiting)
+
+
 async def left(client: Redis) -> list[str]:
     """The keys that are there, but for the layout, the dedupe digests, and what ingest notes of its refusals."""
     names = [name.decode() for name in await client.execute_command("KEYS", "*")]
