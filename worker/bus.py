@@ -37,18 +37,10 @@ async def look(client: Redis, configured_shards: int) -> Bus:
     return Bus(
         found,
         await status.look(client, configured_shards),
-        await _patterns(client, shards),
+        await layout.patterns(client, shards),
         await _last_events(client, shards),
         await layout.now_ms(client),
     )
-
-
-async def _patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for flat in await ask_all(client, [("HGETALL", shard.patterns) for shard in shards]):
-        for name, patterns in zip(flat[::2], flat[1::2], strict=True):
-            found[name.decode()] = frozenset(patterns.decode().split())
-    return found
 
 
 async def _last_events(client: Redis, shards: Sequence[Keys]) -> dict[str, int]:

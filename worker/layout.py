@@ -53,6 +53,15 @@ async def groups(client: Redis, shards: Sequence[Keys]) -> list[str]:
     return sorted({name.decode() for names in replies for name in names})
 
 
+async def patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset[str]]:
+    """Group → what it subscribes to, as its last worker to start said."""
+    found: dict[str, frozenset[str]] = {}
+    for flat in await ask_all(client, [("HGETALL", shard.patterns) for shard in shards]):
+        for name, told in zip(flat[::2], flat[1::2], strict=True):
+            found[name.decode()] = frozenset(told.decode().split())
+    return found
+
+
 async def now_ms(client: Redis) -> int:
     """What time Redis has, Unix ms."""
     seconds, microseconds = await client.execute_command("TIME")

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from redis.asyncio import Redis
 
 from shared import command, output
 from shared.clock import now_ms
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from worker import layout
 from worker.bulk import Tally, batch_for
 from worker.cli import dlq_look, dlq_tables, options
 from worker.cli.progress import move_watched
 from worker.dead_letters import DeadLetters, Filter
 from worker.dead_moves import Moves
+from worker.routes import patterns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
 
 async def _prepare(config: Path | None, order: Order) -> tuple[Filter, int]:
     """The filter as a snapshot, and how many match; printed when that is all there is to do."""
-    async with options.dead_letters(config) as (_, store):
+    async with options.dead_letters(config) as (client, store):
         wanted = order.wanted if order.wanted.names else await store.snapshot(order.wanted)
         matching = await store.count(wanted)
         if order.is_dry_run or not matching:
@@ -75,7 +78,21 @@ async def _prepare(config: Path | None, order: Order) -> tuple[Filter, int]:
                 output.print_json(_result(order, matching, Tally(), is_interrupted=False))
             else:
                 await _show_plan(store, order, wanted, matching)
+        if order.verb is REDRIVE:
+            await _warn_unheard(client, store, wanted)
     return wanted, matching
+
+
+async def _warn_unheard(client: Redis, store: DeadLetters, wanted: Filter) -> None:
+    """Say what would go round and find nobody: a handler may have gone with a release, or changed its type."""
+    if wanted.names:
+        dead = {(found.group, found.letter.type) for found in await store.find(wanted)}
+    else:
+        dead = {(summary.group, summary.kind.type) for summary in await store.summaries(wanted)}
+    told = await layout.patterns(client, store.shards)
+    for group, event_type in sorted(dead):
+        if group in told and told[group].isdisjoint(patterns_of(event_type)):
+            print(f"{group} does not subscribe to {event_type}: redriven, that waits until it does", file=sys.stderr)
 
 
 async def _show_plan(store: DeadLetters, order: Order, wanted: Filter, matching: int) -> None:
