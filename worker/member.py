@@ -13,6 +13,7 @@ from shared.connection import connect
 from shared.keys import Keys
 from shared.line import Line
 from worker.circuit import Circuit
+from worker.delivery import Held
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
 from worker.paused import Pauses
@@ -23,7 +24,7 @@ from worker.routes import Group, Route, known_types, matches
 from worker.settle import Settler
 from worker.slots import Gate, Slots
 from worker.subscriber import Subscriber
-from worker.suspects import Suspects
+from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
 from worker.takeover import Takeover, retire
 
 RELEASED_AT_ONCE: Final = 1000
@@ -86,7 +87,7 @@ class Member:
         process = self._process
         takeover = Takeover(
             *(process.control, self._keys, self._group.name, process.consumer, self._membership),
-            *(list(zip(self.readers, self.subscribers, strict=True)), process.suspects),
+            list(zip(self.readers, self.subscribers, strict=True)),
             *(process.liveness, process.stopping),
         )
         discovery = Discovery(self._membership, process.stopping, self._found)
@@ -137,11 +138,18 @@ class Member:
         subscriber = Subscriber(
             *(route, self._keys, Caller(route, places), slots, process.gate, process.settler, circuit.observe)
         )
+
+        def begin(held: Held) -> None:
+            if held.times_delivered < FIRST_SUSPICION:
+                subscriber.begin(held)
+            else:
+                process.suspects.add(Suspect(held, subscriber, self._keys, reader))
+
         name = f"hookbus-worker:read:{process.consumer}"
         line = Line(connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S))
         reader = Reader(
             *(line, process.control, self._keys, route.group, process.consumer, slots),
-            *(subscriber.overdue, subscriber.begin, self._membership.join, process.stopping),
+            *(subscriber.overdue, begin, self._membership.join, process.stopping),
         )
         return reader, subscriber, line
 

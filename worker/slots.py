@@ -132,6 +132,11 @@ class Slots:
         """One that has a place begins."""
         self._valve.take()
 
+    def give_back(self, held: Held) -> None:
+        """One that has a place does not begin, and is in nobody's hand."""
+        self._in_hand.discard((held.stream, held.entry_id))
+        self.leave()
+
     def leave(self) -> None:
         """Its attempt has ended."""
         self.running -= 1

@@ -53,6 +53,14 @@ class Subscriber:
         self._gate.enter()
         self._tasks.add(self._loop.create_task(self._deliver(held)))
 
+    def begin_alone(self, held: Held) -> "asyncio.Task[None]":
+        """Run a delivery that has its slot, and passes the closed gate."""
+        self.slots.begin()
+        task = self._loop.create_task(self.attempt(held))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
         self.measures.settled(held.delivery.type, outcome, held.delivery.attempt)

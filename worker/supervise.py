@@ -183,13 +183,15 @@ class Worker:
         now_s = time.monotonic()
         grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
         finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
-        interrupted = sum(await asyncio.gather(self._suspects.finish(grace_s), *finishing))
-        suspecting.cancel()
+        self._suspects.finish()
+        interrupted = sum(await asyncio.gather(*finishing))
         for subscriber in subscribers:
             subscriber.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GRACE_S):
                 await self._settler.all_written()
+                await asyncio.wait((suspecting,))  # it takes its mark back
+        suspecting.cancel()
         settling.cancel()
         await asyncio.gather(settling, suspecting, return_exceptions=True)
         # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.

@@ -6,10 +6,12 @@ flight beside a killer each get their turn alone, survive it, and are handled.
 
 Alone has a price, so both waits are bounded: others get `PATIENCE_S` to finish, and after `ALONE_S` the mark is taken
 back and the gate opens although the suspect still runs. Both grow fourfold with each further death, so that a
-delivery that kills late, or among long handlers, is found out too.
+delivery that kills late, or among long handlers, is found out too. Many suspects close the gate for `ALONE_S`, too,
+before others have a turn.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -31,8 +33,8 @@ ALONE_S: Final = 10.0
 GROWTH: Final = 4
 FIRST_SUSPICION: Final = 3
 """Times delivered when a delivery becomes a suspect."""
-HELD_BACK_S: Final = 1.0
-"""How long a suspect that has to wait lets the others go first."""
+OTHERS_S: Final = 2.0
+"""How long the gate is open between two that were alone for long: time to read and start what there are slots for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Suspect:
         """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
         return self.reader.is_paused(self.held.delivery.type) or not self.subscriber.slots.lets_through
 
+    def give_back(self) -> None:
+        """Let the reader keep it, without a place, until it may begin again."""
+        self.subscriber.slots.give_back(self.held)
+        self.reader.accept(self.held)
+
 
 class Suspects:
     """The suspects of one process."""
@@ -57,8 +64,9 @@ class Suspects:
         self._client = client
         self._consumer = consumer
         self._gate = gate
-        self._queue: asyncio.Queue[Suspect] = asyncio.Queue()
-        self._running: asyncio.Task[None] | None = None
+        self._queue: asyncio.Queue[Suspect | None] = asyncio.Queue()
+        self._followed: set[asyncio.Task[None]] = set()
+        self._closed_at: float | None = None
         self._is_finishing = False
         self._log = log.get("worker.suspects")
 
@@ -67,33 +75,42 @@ class Suspects:
         suspect.subscriber.slots.take(suspect.held)
         self._queue.put_nowait(suspect)
 
-    async def finish(self, grace_s: float) -> int:
-        """Start no more, and give the one that runs its time; how many were cancelled."""
+    def finish(self) -> None:
+        """Start no more; `run` ends when the one that runs has ended, and its mark is gone."""
         self._is_finishing = True
-        if self._running is None:
-            return 0
-        await asyncio.wait((self._running,), timeout=grace_s)
-        return int(self._running.cancel())
+        self._queue.put_nowait(None)
 
     async def run(self) -> None:
-        """Run one after the other, until cancelled; what did not run stays pending."""
-        while not self._is_finishing:
-            suspect = await self._queue.get()
-            if suspect.is_held_back:
-                self._queue.put_nowait(suspect)
-                await asyncio.sleep(HELD_BACK_S / self._queue.qsize())
-                continue
-            try:
-                await self._try(suspect)
-            finally:
-                self._gate.open()
+        """Run one after the other, until finished or cancelled; what did not run stays pending."""
+        try:
+            while (suspect := await self._queue.get()) and not self._is_finishing:
+                if not suspect.is_held_back:
+                    await self._try(suspect)
+                else:
+                    suspect.give_back()
+                await self._let_others_go()
+        finally:
+            self._gate.open()
+            for task in self._followed:
+                task.cancel()
+
+    async def _let_others_go(self) -> None:
+        """Open the gate after the last one, and for some time between two when it was closed for long."""
+        if self._queue.empty():
+            self._gate.open()
+        elif self._closed_at is not None and time.monotonic() - self._closed_at >= ALONE_S:
+            self._gate.open()
+            self._closed_at = None
+            await asyncio.sleep(OTHERS_S)
 
     async def _try(self, suspect: Suspect) -> None:
         held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
         factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
+        if self._gate.is_open:
+            self._closed_at = time.monotonic()
         is_alone = await self._gate.close(PATIENCE_S * factor)
         if suspect.is_held_back:  # since we asked the others to leave
-            self._queue.put_nowait(suspect)
+            suspect.give_back()
             return
         group = held.delivery.group
         self._log.info(
@@ -111,17 +128,26 @@ class Suspects:
         if self._is_finishing:
             await self._until_gone(keys.started(group), self._consumer)
             return
-        subscriber.slots.begin()
-        self._running = asyncio.create_task(subscriber.attempt(held))
-        try:
-            done, _ = await asyncio.wait((self._running,), timeout=ALONE_S * factor)
-            await self._until_gone(keys.started(group), self._consumer)
-            if not done:
-                self._gate.open()
-            await self._running
-        finally:
-            self._running.cancel()
-        await self._until_gone(keys.deaths(group), held.name)
+        running = subscriber.begin_alone(held)
+        done, _ = await asyncio.wait((running,), timeout=ALONE_S * factor)
+        await self._until_gone(keys.started(group), self._consumer)
+        if done:
+            await self._until_gone(keys.deaths(group), held.name)
+        else:
+            self._let_run_on(suspect, running)
+
+    def _let_run_on(self, suspect: Suspect, running: "asyncio.Task[None]") -> None:
+        """One that takes longer than it may be alone goes on as one of the others."""
+        self._gate.enter()
+        running.add_done_callback(lambda _: self._gate.leave())
+        self._gate.open()
+        follow = asyncio.create_task(self._forgive(suspect, running))
+        self._followed.add(follow)
+        follow.add_done_callback(self._followed.discard)
+
+    async def _forgive(self, suspect: Suspect, running: "asyncio.Task[None]") -> None:
+        await asyncio.wait((running,))
+        await self._until_gone(suspect.keys.deaths(suspect.held.delivery.group), suspect.held.name)
 
     async def _until_gone(self, key: str, field: str) -> None:
         await self._until_done(lambda: self._client.execute_command("HDEL", key, field))

@@ -29,7 +29,6 @@ from worker.groups import Membership
 from worker.liveness import Liveness, is_gone
 from worker.read import Reader, hold
 from worker.subscriber import Subscriber
-from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
 
 INTERVAL_S: Final = 1.0
 ADOPT_EVERY: Final = 60
@@ -49,7 +48,6 @@ class Takeover:
         consumer: str,
         membership: Membership,
         lanes: Sequence[tuple[Reader, Subscriber]],
-        suspects: Suspects,
         liveness: Liveness,
         stopping: asyncio.Event,
     ) -> None:
@@ -59,7 +57,6 @@ class Takeover:
         self._consumer = consumer
         self._membership = membership
         self._lanes = lanes
-        self._suspects = suspects
         self._liveness = liveness
         self._stopping = stopping
         self._log = log.get("worker.takeover").bind(group=group)
@@ -144,8 +141,6 @@ class Takeover:
             subscriber.slots.take(held)
             subscriber.slots.leave()
             subscriber.settle(held, outcome.worker_lost(held.deaths))
-        elif held.times_delivered >= FIRST_SUSPICION:
-            self._suspects.add(Suspect(held, subscriber, self._keys, reader))
         else:
             reader.accept(held)
 

@@ -24,6 +24,7 @@ from worker.routes import Route, build
 from worker.settle import Settler
 from worker.slots import Gate, Slots
 from worker.subscriber import Subscriber
+from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
 
 KEYS = Keys(0)
 GROUP = "billing"
@@ -205,13 +206,20 @@ class Lane:
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(control, route, consumer, self.stopping)
+        self.suspects: Suspects | None = None
         self.slots = Slots(route.concurrency, self.circuit.valve, self.gate)
         self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
             *(self.line, control, KEYS, GROUP, consumer, self.slots),
-            *(self.subscriber.overdue, self.subscriber.begin, self._lost, self.stopping),
+            *(self.subscriber.overdue, self._begin, self._lost, self.stopping),
         )
         self.task: asyncio.Task[None] | None = None
+
+    def _begin(self, held: Held) -> None:
+        if self.suspects is not None and held.times_delivered >= FIRST_SUSPICION:
+            self.suspects.add(Suspect(held, self.subscriber, KEYS, self.reader))
+        else:
+            self.subscriber.begin(held)
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))

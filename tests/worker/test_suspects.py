@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, join, lane, pending, store, take
-from worker import Delivery, suspects
+from worker import Delivery, subscriber, suspects
 from worker.suspects import Suspect, Suspects
 
 
@@ -17,7 +17,7 @@ class Court:
 
     def __init__(self, made: Lane, client) -> None:
         self.lane = made
-        self.suspects = Suspects(client, "me", made.gate)
+        self.suspects = made.suspects = Suspects(client, "me", made.gate)
         self.task = asyncio.create_task(self.suspects.run())
 
     def suspect(self, held) -> None:
@@ -144,7 +144,7 @@ async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_to
     async with court(redis_url, client, handler.route()) as found:
         found.other(helds[0])
         await until(lambda: handler.began == ["wh_1"])
-        found.suspect(helds[1])
+        found.suspect(replace(helds[1], times_delivered=3))
         await until(lambda: not found.lane.gate.is_open)
         await found.lane.reader.pause(frozenset({TYPE}))
         handler.go()
@@ -153,6 +153,7 @@ async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_to
         assert handler.began == ["wh_1"]
         assert await marks(client) == []
         await found.lane.reader.pause(frozenset())
+        found.lane.start()
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
@@ -170,27 +171,86 @@ async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(clie
         await until(lambda: len(handler.done) == 2)
 
 
-async def test_a_breaker_that_is_open_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(
-    client, redis_url, monkeypatch
-):
-    monkeypatch.setattr(suspects, "HELD_BACK_S", 0.01)
+async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(client, redis_url):
     helds = await in_hand(client, "wh_1", "wh_2")
     handler = Handler(is_open=True)
-    looks = []
     async with court(redis_url, client, handler.route()) as found:
         valve = found.lane.circuit.valve
         valve.set(0)
         for held in helds:
-            found.suspect(held)
-        asked = found.lane.reader.is_paused
-        monkeypatch.setattr(found.lane.reader, "is_paused", lambda name: looks.append(name) or asked(name))
-        await until(lambda: len(looks) >= 4)
+            found.suspect(replace(held, times_delivered=3))
+        await until(lambda: found.lane.slots.running == 0)
         assert handler.began == []
+        found.lane.start()
         valve.set(1)
         await until(lambda: handler.done == ["wh_1"])
         assert valve.places == 0
         valve.set(None)
         await until(lambda: handler.done == ["wh_1", "wh_2"])
+
+
+async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler(is_open=True)
+    async with court(redis_url, client, handler.route("*", concurrency=1)) as found:
+        found.lane.reader.add("batch.completed")
+        await join(client, "batch.completed")
+        await found.lane.reader.pause(frozenset({TYPE}))
+        found.suspect(replace(held, times_delivered=3))
+        found.lane.start()
+        await store(client, "wh_2", event_type="batch.completed")
+        await until(lambda: handler.done == ["wh_2"])
+        await found.lane.reader.pause(frozenset())
+        await until(lambda: handler.done == ["wh_2", "wh_1"])
+
+
+async def test_g7_many_suspects_let_others_have_a_turn_when_the_gate_was_closed_for_long(
+    client, redis_url, monkeypatch
+):
+    monkeypatch.setattr(suspects, "ALONE_S", 0.1)
+    helds = await in_hand(client, *(f"wh_{i}" for i in range(1, 6)))
+    began = []
+
+    async def slow(event: dict, delivery: Delivery) -> None:
+        began.append(delivery.webhook_id)
+        if delivery.webhook_id != "wh_other":
+            await asyncio.sleep(0.08)
+
+    async with court(redis_url, client, a_route(slow)) as found:
+        for held in helds:
+            found.suspect(replace(held, times_delivered=3))
+        await until(lambda: began == ["wh_1"])
+        found.lane.start()
+        await store(client, "wh_other")
+        await until(lambda: len(began) == 6)
+    assert began.index("wh_other") <= 3
+
+
+async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_nor_a_stop(
+    client, redis_url, monkeypatch
+):
+    monkeypatch.setattr(suspects, "ALONE_S", 0.05)
+    monkeypatch.setattr(suspects, "OTHERS_S", 0.01)
+    monkeypatch.setattr(suspects, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(subscriber, "CANCEL_S", 0.01)
+    helds = await in_hand(client, "wh_1", "wh_2")
+    began, go = [], asyncio.Event()
+
+    async def stubborn(event: dict, delivery: Delivery) -> None:
+        began.append(delivery.webhook_id)
+        while not go.is_set() and delivery.webhook_id == "wh_1":
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
+    async with court(redis_url, client, a_route(stubborn, timeout=0.01)) as found:
+        for held in helds:
+            found.suspect(held)
+        await until(lambda: began == ["wh_1", "wh_2"])
+        found.suspects.finish()
+        assert await found.lane.subscriber.finish(0.01) == 1
+        await until(found.task.done)
+        assert found.lane.subscriber.has_leftovers()
+        go.set()
 
 
 @pytest.mark.parametrize(("times_delivered", "factor"), [(3, 1), (4, 4), (5, 16), (60, 4**8)])
@@ -220,8 +280,8 @@ async def test_g10_a_stop_gives_the_suspect_its_grace_and_starts_no_other(client
         for held in helds:
             found.suspect(held)
         await until(lambda: handler.began == ["wh_1"])
-        finishing = asyncio.create_task(found.suspects.finish(10))
-        await asyncio.sleep(0)
+        found.suspects.finish()
+        finishing = asyncio.create_task(found.lane.subscriber.finish(10))
         handler.go()
         assert await finishing == 0
         await until(found.task.done)
@@ -240,8 +300,8 @@ async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays
     async with court(redis_url, client, handler.route()) as found:
         found.suspect(held)
         await until(lambda: handler.began == ["wh_1"])
-        finishing = asyncio.gather(found.suspects.finish(0.01), found.lane.subscriber.finish(0.01))
-        assert await finishing == [1, 0]
+        found.suspects.finish()
+        assert await found.lane.subscriber.finish(0.01) == 1
         await until(found.task.done)
         assert await marks(client) == []
         assert list(await pending(client)) == [held.entry_id]
@@ -249,7 +309,8 @@ async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays
 
 async def test_a_stop_without_a_suspect_waits_for_none(client, redis_url):
     async with court(redis_url, client, Handler().route()) as found:
-        assert await found.suspects.finish(10) == 0
+        found.suspects.finish()
+        await until(found.task.done)
 
 
 async def test_a_suspect_that_fails_is_settled_like_any_other_and_the_next_has_its_turn(client, redis_url):

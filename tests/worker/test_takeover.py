@@ -54,12 +54,12 @@ class Heir:
     def __init__(self, made: Lane, membership, client) -> None:
         made.reader.add(TYPE)
         self.lane = made
-        self.suspects = Suspects(client, "me", made.gate)
+        self.suspects = made.suspects = Suspects(client, "me", made.gate)
         self.liveness = Clockwork()
         self.stopping = asyncio.Event()
         self.duty = Takeover(
             *(client, KEYS, GROUP, "me", membership, [(made.reader, made.subscriber)]),
-            *(self.suspects, self.liveness, self.stopping),
+            *(self.liveness, self.stopping),
         )
 
     async def round(self) -> None:
