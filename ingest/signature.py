@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes
+from shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
 
@@ -49,7 +49,7 @@ class Verifier:
         secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
         if not secrets:
             raise ValueError("at least one secret is needed")
-        self._keys = tuple(key_bytes(secret, scheme) for secret in secrets)
+        self._signers = tuple(signer(key_bytes(secret, scheme)) for secret in secrets)
         self._tolerance = tolerance
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
@@ -61,10 +61,11 @@ class Verifier:
         webhook_id, timestamp, signatures = _required(headers)
         self._check_age(timestamp, now)
         candidates = _candidates(signatures)
-        for index, key in enumerate(self._keys):
-            expected = digest(key, webhook_id, timestamp, body)
-            if any(hmac.compare_digest(expected, candidate) for candidate in candidates):
-                return index
+        for index, mac in enumerate(self._signers):
+            expected = digest(mac, webhook_id, timestamp, body)
+            for candidate in candidates:
+                if hmac.compare_digest(expected, candidate):
+                    return index
         raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
 
     def _check_age(self, timestamp: bytes, now: float) -> None:
