@@ -174,7 +174,7 @@ def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
 
 def redacted(url: str) -> str:
     """The URL without its password, for logs."""
-    url = re.sub(r"(?<=://)([^@/]*:)[^@]*(?=@)", r"\1***", url)
+    url = re.sub(r"(?<=://)([^@/:]*:)[^/?#]*(?=@)", r"\1***", url)
     return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
 
 

@@ -17,6 +17,9 @@ async def test_replies_come_as_on_the_wire(client):
 def test_a_password_never_shows():
     assert redacted("redis://:hunter2@host:1/0") == "redis://:***@host:1/0"
     assert redacted("rediss://user:p%2Fq@host") == "rediss://user:***@host"
+    assert redacted("redis://user:pa:ss@host/0?a=b@c") == "redis://user:***@host/0?a=b@c"
+    assert redacted("redis://u:p@ss@host") == "redis://u:***@host"
+    assert redacted("unix://u:p:w@/run/x") == "unix://u:***@/run/x"
     assert redacted("redis://host:1/0") == "redis://host:1/0"
     assert redacted("unix:///tmp/a.sock") == "unix:///tmp/a.sock"
 
