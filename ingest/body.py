@@ -25,6 +25,11 @@ class _Arrival:
         self.body = bytearray()  # no list of chunks: of two bytes each, it would take twenty times their size
         self.has_yielded = False
 
+    def give_up(self) -> None:
+        """Wait no longer. A deadline that has just passed ends it anyway, and can't be moved any more."""
+        if not self.deadline.expired():
+            self.deadline.reschedule(0)
+
 
 class Bodies:
     """Reads bodies of at most `most_bytes`, each within `timeout_s`; all together at most `inflight_bytes`."""
@@ -45,7 +50,7 @@ class Bodies:
         """Wait for no body any more: those on their way are refused as `draining`, now."""
         self._is_closed = True
         for arrival in self._arrivals:
-            arrival.deadline.reschedule(0)
+            arrival.give_up()
 
     def wait(self, size: int) -> None:
         """Let a verified body of `size` bytes wait for Redis; call `leave` afterwards. Raises Refusal."""
@@ -84,6 +89,8 @@ class Bodies:
                 try:
                     while chunk := await content.readany():
                         self._grow(arrival, chunk)
+                    if arrival.has_yielded:  # by its own last chunk
+                        raise TimeoutError
                 finally:
                     self._forget(arrival)
         except TimeoutError:
@@ -106,7 +113,7 @@ class Bodies:
             self._forget(oldest)
             oldest.body.clear()
             oldest.has_yielded = True
-            oldest.deadline.reschedule(0)
+            oldest.give_up()
 
     def _forget(self, arrival: _Arrival) -> None:
         if arrival in self._arrivals:

@@ -5,6 +5,12 @@ import contextlib
 import os
 import signal
 
+import pytest
+from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
+
+from ingest.body import Bodies
+from ingest.refusal import Refusal
 from shared import posting
 from tests.ingest.serving import KEY, Ingest, hang_up, head, serving
 from tests.wait import until
@@ -109,3 +115,53 @@ async def test_g8_a_body_in_tiny_pieces_is_taken_or_refused_as_any_other(redis_u
         assert (await answer).startswith(b"HTTP/1.1 408 ")
         await hang_up(writer)
     assert await client.execute_command("KEYS", "*stream*") == []
+
+
+class Arriving:
+    """Bodies on their way, fed by hand; of at most 10,000 bytes each and 20,000 together."""
+
+    def __init__(self) -> None:
+        self.bodies = Bodies(10_000, 40_000, timeout_s=30)
+        self._loop = asyncio.get_running_loop()
+
+    def begin(self) -> tuple[StreamReader, "asyncio.Task[bytes]"]:
+        protocol = BaseProtocol(self._loop)
+        protocol.connection_made(asyncio.Transport())
+        content = StreamReader(protocol, 2**16, loop=self._loop)
+        return content, self._loop.create_task(self.bodies._arrive(content))
+
+    async def feed(self, content: StreamReader, size: int) -> None:
+        before = self.bodies._arriving_bytes
+        content.feed_data(b" " * size)
+        await until(lambda: self.bodies._arriving_bytes == before + size)
+
+
+async def test_g8_one_that_gives_way_in_the_moment_of_its_deadline_harms_nobody():
+    arriving = Arriving()
+    (first, one), (second, two), (third, three) = [arriving.begin() for _ in range(3)]
+    await arriving.feed(first, 9000)
+    await arriving.feed(second, 9000)
+    third.feed_data(b" " * 2500)  # and it wakes up before the first one does
+    next(iter(arriving.bodies._arrivals)).deadline._on_timeout()
+    with pytest.raises(Refusal, match="overloaded"):
+        await one
+    next(iter(arriving.bodies._arrivals)).deadline._on_timeout()
+    arriving.bodies.close()
+    for each in (two, three):
+        with pytest.raises(Refusal, match="draining"):
+            await each
+
+
+async def test_g8_one_that_gives_way_by_its_own_last_bytes_is_refused_as_overloaded():
+    arriving = Arriving()
+    (first, one), (second, two), (third, three) = [arriving.begin() for _ in range(3)]
+    await arriving.feed(first, 9000)
+    await arriving.feed(second, 9000)
+    await arriving.feed(third, 1500)
+    first.feed_data(b" " * 1000)
+    first.feed_eof()
+    with pytest.raises(Refusal, match="overloaded"):
+        await one
+    for content, each in ((second, two), (third, three)):
+        content.feed_eof()
+        assert len(await each) in (9000, 1500)
