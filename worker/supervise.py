@@ -41,8 +41,10 @@ MOST_CONNECTIONS: Final = 1000
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
 HANDOVER_S: Final = 3.0
-"""How long each of the two steps of a hand-over may take. README promises a stop within the grace period and 15 s, as
-long as Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s for this, 5 s to take the last sign of life back."""
+"""How long each of the two steps of a hand-over may take."""
+STOP_S: Final = 15.0
+"""What a stop takes beyond the grace period at most, while Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s
+for the hand-over, 5 s to take the last sign of life back. Supervisors have to give as much."""
 STUCK_MARGIN_S: Final = 10.0
 """How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
 

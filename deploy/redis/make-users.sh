@@ -23,5 +23,10 @@ sed 's/#.*//; s/  */ /g; s/ $//' "$rules" | awk '
     fi
     echo "$line"
 done > "$made"
+# Redis, not root, reads the file: whose it was it stays.
+if [ -e "$1/users.acl" ]; then
+    chown --reference="$1/users.acl" "$made"
+    chmod --reference="$1/users.acl" "$made"
+fi
 mv "$made" "$1/users.acl"
 echo "$1/users.acl is for Redis; each program's redis_url has its user and password: redis://ingest:PASSWORD@HOST:6379/0" >&2

@@ -21,7 +21,7 @@ from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_
 from tests.wait import until
 from worker.settings import WorkerSettings
 from worker.settings import load_settings as worker_settings
-from worker.supervise import WRITE_GRACE_S
+from worker.supervise import STOP_S
 
 HERE = ROOT / "deploy/container"
 DOCKERFILE = (HERE / "Dockerfile").read_text()
@@ -125,7 +125,7 @@ def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
     stopping = {name: int(service["stop_grace_period"].removesuffix("s")) for name, service in SERVICES.items()}
     assert stopping["ingest"] > settings_of("ingest", tmp_path).drain_delay_s + FINISH_S
     grace_s = worker_settings(None, SERVICES["worker"]["environment"]).grace_period_s
-    assert stopping["worker"] > grace_s + WRITE_GRACE_S
+    assert stopping["worker"] > grace_s + STOP_S
 
 
 def settings_of(service: str, tmp_path: Path) -> IngestSettings:

@@ -18,7 +18,7 @@ from tests.deploy.pods import ground
 from tests.programs import BIN, ROOT
 from worker.settings import WorkerSettings
 from worker.settings import load_settings as worker_settings
-from worker.supervise import STUCK_MARGIN_S, WRITE_GRACE_S
+from worker.supervise import STOP_S, STUCK_MARGIN_S
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -87,7 +87,7 @@ def test_a_pod_has_more_time_to_end_than_its_program_takes(overlay, told):
     ingest, worker = told
     takes = {
         "ingest": ingest.drain_delay_s + FINISH_S,
-        "worker": worker.grace_period_s + WRITE_GRACE_S,
+        "worker": worker.grace_period_s + STOP_S,
         "exporter": 0,
     }
     for program in programs(rendered(overlay)):

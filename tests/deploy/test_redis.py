@@ -2,6 +2,7 @@
 proven by all tests that start programs: they run as these users (`tests.users`).
 """
 
+import os
 import shutil
 import stat
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
 from deploy.local.valkey import Valkey, binary
+from shared import keys
 from shared import server as inspection
 from shared.connection import connect
 from shared.fault import judge
@@ -132,10 +134,28 @@ def test_passwords_stay_and_the_acl_file_holds_none(tmp_path):
     assert all(len(word) == 48 and word not in first for word in passwords.values())
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
+    (tmp_path / "users.acl").chmod(0o640)  # as somebody has it
     (tmp_path / "worker.password").unlink()
     subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
     changed = set(first.splitlines()) ^ set((tmp_path / "users.acl").read_text().splitlines())
     assert {line.split()[1] for line in changed} == {"worker"}
+    assert stat.S_IMODE((tmp_path / "users.acl").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_made_again_the_acl_file_still_belongs_to_redis(tmp_path):
+    for _ in range(2):
+        subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
+        os.chown(tmp_path / "users.acl", 1, 1)
+    subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
+    assert (tmp_path / "users.acl").stat().st_uid == 1
+
+
+@pytest.mark.parametrize("user", users.NAMES)
+async def test_another_database_of_the_same_redis_may_be_used(server, redis_url, user):
+    url = as_user(redis_url, user)
+    async with connect(f"{url}{'&' if '?' in url else '?'}db=1", "tests") as client:
+        assert await client.execute_command("HMGET", keys.META, "layout") == [None]
 
 
 def test_without_a_name_nobody_comes_in(tmp_path):

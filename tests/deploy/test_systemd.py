@@ -69,8 +69,7 @@ def test_a_service_is_as_closed_as_it_can_be(name):
 def test_a_stop_has_more_time_than_the_programs_take():
     ingest, worker = Unit(SERVICES[0]), Unit(SERVICES[1])
     assert ingest.seconds("TimeoutStopSec") > IngestSettings().drain_delay_s + app.FINISH_S + 5
-    grace_s = WorkerSettings().grace_period_s + supervise.WRITE_GRACE_S
-    assert worker.seconds("TimeoutStopSec") > grace_s + 2 * 5  # handing over: two replies of Redis, 5 s each
+    assert worker.seconds("TimeoutStopSec") > WorkerSettings().grace_period_s + supervise.STOP_S
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -18,7 +18,7 @@ from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pend
 from worker import App, Delivery, member
 from worker.routes import build
 from worker.settings import WorkerSettings
-from worker.supervise import Worker, consumer_name
+from worker.supervise import STOP_S, Worker, consumer_name
 
 
 class Running:
@@ -98,7 +98,7 @@ async def test_g10_a_stop_ends_15_s_after_the_grace_although_redis_hangs(own_ser
         await until(lambda: len(handler.began) == 2)
         os.kill(own_server.pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(1.0 + 15.0):
+            async with asyncio.timeout(1.0 + STOP_S):
                 await worker.stop()
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
