@@ -67,6 +67,7 @@ class Container:
     def __init__(self, base: Path | None) -> None:
         self._base = base
         self.root = Path(tempfile.mkdtemp(prefix="hookbus-systemd-", dir="/var/tmp"))
+        self.root.chmod(0o755)  # it becomes `/`, which users other than root have to pass
         self._life: subprocess.Popen[bytes] | None = None
         self._init = 0
 
