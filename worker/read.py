@@ -20,7 +20,7 @@ from shared.decoding import UNDECODABLE
 from shared.keys import Keys
 from shared.line import Command, Line
 from shared.pause import pause
-from worker.delivery import Delivery, Held
+from worker.delivery import Delivery, Held, member_prefix
 from worker.slots import Claim, Slots
 
 BLOCK_MS: Final = 2000
@@ -173,7 +173,7 @@ class Reader:
         """
         names, block = self._next(free)
         count = max(1, free // len(names))
-        reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names, b">")
+        reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names)
         if reply:
             full = [stream.decode() for stream, entries in reply if len(entries) == count]
             # A pause may have come while the read was out.
@@ -210,13 +210,33 @@ class Reader:
                 raise pending
             for entry_id, *_ in pending:
                 if not self.has(name, entry_id):
-                    before = b"%d-%d" % _previous(entry_id)
-                    await self._read(1, (), [name], before)
+                    await self._read_again(name, entry_id)
 
-    async def _read(self, count: int, block: tuple[str | int, ...], names: list[str], after: bytes) -> Any:
+    async def _read_again(self, name: str, entry_id: bytes) -> None:
+        """Begin a pending entry of ours, if it is one still: it may have been settled since we looked.
+
+        XREADGROUP would count it as delivered once more, and what was delivered often is suspected.
+        """
+        event_type, is_own = self._streams[name]
+        member = member_prefix(event_type, self._group, is_own) + entry_id.decode()
+        commands: list[Command] = [
+            ("XPENDING", name, self._group, entry_id, entry_id, 1, self._consumer),
+            ("XRANGE", name, entry_id, entry_id),
+            ("HGET", self._keys.deaths(self._group), member),
+        ]
+        pending, entries, deaths = replies = await self._line.execute_all(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        for _, _, _, times_delivered in pending:
+            fields = entries[0][1] if entries else []
+            known = {"times_delivered": times_delivered, "deaths": tuple((deaths or b"").decode().split())}
+            self.accept(hold(name, event_type, is_own, self._group, entry_id, fields, **known))
+
+    async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
         self._reading_since = time.monotonic()
         try:
-            what: Command = ("COUNT", count, *block, "STREAMS", *names, *[after] * len(names))
+            what: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
             reply = await self._line.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
         finally:
             self._reading_since = None
@@ -253,12 +273,6 @@ class Reader:
         wait_s = reconnect.next_s()
         self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))
         await pause(self._stopping, wait_s)
-
-
-def _previous(entry_id: bytes) -> tuple[int, int]:
-    """The id just before one; XREADGROUP returns what follows."""
-    ms, _, sequence = entry_id.partition(b"-")
-    return (int(ms), int(sequence) - 1) if int(sequence) else (int(ms) - 1, 2**64 - 1)
 
 
 def hold(

@@ -1,8 +1,6 @@
 import asyncio
 import time
 
-import pytest
-
 from tests.wait import until
 from tests.worker.rig import (
     STREAM,
@@ -17,7 +15,6 @@ from tests.worker.rig import (
     settled,
     store,
 )
-from worker import read
 
 
 async def test_a_reader_begins_what_is_there_and_what_comes_of_both_streams(client, redis_url):
@@ -138,14 +135,11 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
         monkeypatch.setattr(made.line, "execute_command", ask_late)
         control = made.control.execute_command
         monkeypatch.setattr(made.control, "execute_command", unblock)
-        read = asyncio.create_task(made.reader._read(1, ("BLOCK", 60_000), [STREAM], b">"))
+        read = asyncio.create_task(made.reader._read(1, ("BLOCK", 60_000), [STREAM]))
         await until(lambda: made.reader.silent_s() > 0)
         async with asyncio.timeout(3):
             await made.reader.wake()
             assert await read == ()
-
-
-# What was read into a connection that broke.
 
 
 async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, redis_url):
@@ -192,11 +186,6 @@ async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(cl
         await until(lambda: handler.done == ["wh_1", "wh_2"])
         await made.stop()
         assert handler.done == ["wh_1", "wh_2"]
-
-
-@pytest.mark.parametrize(("entry_id", "before"), [(b"5-3", (5, 2)), (b"5-0", (4, 2**64 - 1))])
-def test_the_id_before_one_is_that_of_the_same_millisecond_or_the_last_of_the_one_before(entry_id, before):
-    assert read._previous(entry_id) == before
 
 
 async def test_a_read_that_does_not_return_shows_in_its_age(client, redis_url):

@@ -6,6 +6,7 @@ from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import (
     GROUP,
+    KEYS,
     OWN_STREAM,
     STREAM,
     TYPE,
@@ -15,7 +16,9 @@ from tests.worker.rig import (
     pending,
     redeliver,
     store,
+    take,
 )
+from worker.suspects import Suspects
 
 
 async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
@@ -39,10 +42,37 @@ async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_l
         await until(lambda: len(handler.began) == 2)
         for _ in range(3):
             await made.reader._read_own_pending()
-            # As when the entry that was looked for is settled meanwhile: the reply holds the next one.
-            await made.reader._read(1, (), [STREAM], b"0-0")
         assert not made.reader._surplus
         assert sorted(handler.began) == ["wh_1", "wh_2"]
+
+
+async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_begun_again(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.reader.add(TYPE)
+        (entry_id,) = await store(client, "wh_1")
+        await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
+        await client.execute_command("XACK", STREAM, GROUP, entry_id)
+        await made.reader._read_again(STREAM, entry_id)
+        assert not made.reader._surplus
+    assert handler.began == []
+
+
+async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    first, second = await take(client, "me")
+    await client.execute_command("XCLAIM", STREAM, GROUP, "me", 0, second.entry_id, "RETRYCOUNT", 4)
+    await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.suspects = Suspects(client, "me", made.gate)
+        made.start()
+        await until(lambda: handler.began == ["wh_1"])
+        again = made.suspects._queue.get_nowait().held
+    assert (again.delivery.webhook_id, again.times_delivered, again.deaths) == ("wh_2", 4, ("a@1", "b@2"))
+    assert (await pending(client))[first.entry_id] == ("me", 1)
 
 
 async def test_others_pending_entries_are_left_alone(client, redis_url):
