@@ -54,11 +54,11 @@ BURY: Final = Script.load("bury")
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 EXHUME: Final = Script.load("exhume")
-# Without signs of life, heirs and marks the deliveries of the dead would wait for memory that only they can free.
+# Without signs of life, heirs, hand-overs and marks, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 TAKEOVER: Final = past_the_limit(Script.load("takeover"))
 MARK: Final = past_the_limit(Script.load("mark"))
-RELEASE: Final = Script.load("release")
+RELEASE: Final = past_the_limit(Script.load("release"))
 RETIRE: Final = Script.load("retire")
 UNJOIN: Final = Script.load("unjoin")
 FORGET: Final = Script.load("forget")

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from shared import keys as names
 from shared import scripts
-from shared.connection import connect
+from shared.connection import connect, refusal_code
 from shared.keys import Keys
 from shared.line import Line
 from worker.circuit import Circuit
@@ -113,6 +113,9 @@ class Member:
                 for stream in streams
             ]
             results = await scripts.run_all(self._process.control, calls)
+            for result in results:
+                if isinstance(result, Exception) and refusal_code(result) != "NOGROUP":
+                    raise result
             released += sum(result for result in results if isinstance(result, int))
             streams = [stream for stream, result in zip(streams, results, strict=True) if result == RELEASED_AT_ONCE]
         return released

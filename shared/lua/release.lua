@@ -9,7 +9,7 @@
 -- One step: entries under a name that is not in the hash would be found by nobody.
 local released = 0
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
--- First, as Redis may refuse it for want of memory, and undoes nothing of a script that fails.
+-- First, as Redis undoes nothing of a script that fails.
 if #pending > 0 then redis.call('HSET', KEYS[2], ARGV[3], '{}') end
 for _, p in ipairs(pending) do
   -- One delivery less: a stop is not a death, so the takeover must not raise suspicion.

@@ -171,9 +171,6 @@ async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(c
         assert handler.began == ["wh_1"]
 
 
-# Deliveries that were taken over.
-
-
 async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(client, redis_url):
     handler = Handler()
     async with lane(redis_url, client, handler.route(concurrency=1)) as made:

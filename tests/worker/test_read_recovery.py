@@ -156,6 +156,3 @@ async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_u
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
         assert made.losses[0] == [TYPE]
-
-
-# The stop.

@@ -90,6 +90,31 @@ async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(
         await until(lambda: _are(client, {worker.consumer.encode()}))
 
 
+async def test_g10_a_full_redis_takes_what_is_handed_over(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+        await worker.stop()
+    assert list((await pending(client)).values()) == [(HANDOVER, 0)]
+
+
+async def test_a_hand_over_that_redis_refuses_is_told(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
+        try:
+            with structlog.testing.capture_logs() as logs:
+                await worker.stop()
+        finally:
+            await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
+    (told,) = [log for log in logs if log["event"] == "not_handed_over"]
+    assert told["reason"].startswith("NOREPLICAS")
+
+
 async def test_g10_a_stop_ends_15_s_after_the_grace_although_redis_hangs(own_server: Valkey):
     handler = Handler()
     async with running(own_server.url, app_of(handler), grace_period_s=1.0) as worker:

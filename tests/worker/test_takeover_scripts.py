@@ -88,12 +88,12 @@ async def test_release_leaves_alone_what_somebody_else_took_first(client):
     assert await release(client, "dead") == 0
 
 
-async def test_release_without_memory_leaves_everything_where_an_heir_finds_it(client):
+async def test_release_that_is_refused_leaves_everything_where_an_heir_finds_it(client):
     await die_with(client, "wh_1")
-    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
     with pytest.raises(ResponseError):
         await release(client, "dead")
-    await client.execute_command("CONFIG", "SET", "maxmemory", "0")
+    await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
     assert await pending(client) == dict.fromkeys(await pending(client), ("dead", 1))
 
 
