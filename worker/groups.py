@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from shared import log
-from shared.connection import FAULTS, refusal_code
+from shared import log, scripts
+from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
 from worker import metrics
@@ -45,52 +44,28 @@ class Membership:
         several processes that find it gone, one makes it.
         """
         names = list(types)
-        start_id = await self._born()
-        await self._tell_patterns()
-        missing = await self._missing(names)
-        pipeline = self._client.pipeline(transaction=False)
-        for name, stream in missing:
-            begin = start_id if stream == self._keys.stream(name) else "0"
-            pipeline.execute_command("XGROUP", "CREATE", stream, self._group, begin, "MKSTREAM")
-        made: set[str] = set()
-        for (name, _), result in zip(missing, await pipeline.execute(raise_on_error=False), strict=True):
-            if not isinstance(result, Exception):
-                made.add(name)
-            elif refusal_code(result) != "BUSYGROUP":
-                raise result
+        start_id = self._start_id = self._start_id or await self._first_id()
+        places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
+        call = scripts.Call(
+            scripts.JOIN,
+            (self._keys.groups, self._keys.patterns, *(key for _, key in places)),
+            (self._group, start_id, self._patterns, int(not self._joined)),
+        )
+        born, *results = await scripts.run(self._client, call)
+        self._start_id = born.decode()
+        made = {name for (name, _), is_made in zip(places, results, strict=True) if is_made}
         lost = made & self._joined
         self._joined.update(names)
         if lost:
             await self._report_loss(sorted(lost))
 
-    async def _missing(self, names: Iterable[str]) -> list[tuple[str, str]]:
-        """Types and streams where the group is not. A look first: Redis refuses XGROUP CREATE when memory is short,
-        also of what exists, and a worker must be able to start then, to make room."""
-        places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
-        pipeline = self._client.pipeline(transaction=False)
-        for _, stream in places:
-            pipeline.execute_command("XINFO", "GROUPS", stream)
-        replies = await pipeline.execute(raise_on_error=False)
-        wanted = self._group.encode()
-        return [
-            place
-            for place, reply in zip(places, replies, strict=True)
-            if isinstance(reply, Exception) or not any(flat[1] == wanted for flat in reply)
-        ]
+    async def _first_id(self) -> str:
+        """The stream id that the group starts after if it is born now; for a Redis that comes back empty it stays so.
 
-    async def _born(self) -> str:
-        """The stream id that the group starts after. Kept in memory too, for a Redis that comes back empty."""
-        if not self._start_id:
-            # The id just before that millisecond: a group starts after the id that it is given, and what is stored
-            # in the millisecond of its birth must not be missed.
-            before_ms = await self._start_ms() - 1
-            self._start_id = f"{before_ms}-{2**64 - 1}" if before_ms >= 0 else "0"
-        found: bytes | None = await self._client.execute_command("HGET", self._keys.groups, self._group)
-        if found is None:
-            await self._client.execute_command("HSETNX", self._keys.groups, self._group, self._start_id)
-            found = await self._client.execute_command("HGET", self._keys.groups, self._group)
-        self._start_id = found.decode() if found else self._start_id
-        return self._start_id
+        The id just before that millisecond: what is stored in the millisecond of its birth must not be missed.
+        """
+        before_ms = await self._start_ms() - 1
+        return f"{before_ms}-{2**64 - 1}" if before_ms >= 0 else "0"
 
     async def _start_ms(self) -> int:
         """The first millisecond whose events are the group's."""
@@ -100,18 +75,6 @@ class Membership:
             return int(self._start.timestamp() * 1000)
         seconds, microseconds = await self._client.execute_command("TIME")
         return int(seconds) * 1000 + int(microseconds) // 1000
-
-    async def _tell_patterns(self) -> None:
-        """Say what the group subscribes to, so that no event of a type that is new goes before the group has a place on
-        its stream. Without memory Redis refuses that, but trims what can be told by the streams."""
-        place = (self._keys.patterns, self._group)
-        if self._patterns and await self._client.execute_command("HGET", *place) != self._patterns:
-            try:
-                await self._client.execute_command("HSET", *place, self._patterns)
-            except ResponseError as error:
-                if refusal_code(error) != "OOM":
-                    raise
-                self._log.warning("patterns_not_told", group=self._group, reason=str(error))
 
     async def _report_loss(self, types: list[str]) -> None:
         metrics.LOSSES.labels(self._group).inc()

@@ -97,6 +97,12 @@ async def test_redeliveries_are_read_from_the_beginning_however_late_the_group_s
     assert len(await take(client, "me", own=True)) == 1
 
 
+async def test_g3_a_full_redis_keeps_nobody_from_joining(client):
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await membership(client).join([TYPE, "new.type"])
+    assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream("new.type"))) == 1
+
+
 async def test_joining_again_changes_nothing_and_many_may_join_at_once(client):
     await store(client, "wh_1", "wh_2")
     await asyncio.gather(*(membership(client).join([TYPE]) for _ in range(5)))

@@ -1,0 +1,22 @@
+-- Have a group know where it starts, and give it a place on streams.
+-- KEYS  groups    hash: group → stream id that it starts after
+--       patterns  hash: group → what it subscribes to
+--       streams   where it must have a place: one of events and one of its redeliveries, in turn
+-- ARGV  group     who joins
+--       start     stream id that it starts after, unless it was born before
+--       told      patterns, "" for none
+--       is_first  1 when these patterns take the place of others, as those of a worker that starts
+-- Returns the stream id that it starts after, then for each stream 1 where its place was made now.
+-- One step: the start of a group and its first places must not fall apart. Goes past the memory limit: a worker must be
+-- able to start in a full Redis, to make room.
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+if ARGV[3] ~= '' then redis.call(ARGV[4] == '1' and 'HSET' or 'HSETNX', KEYS[2], ARGV[1], ARGV[3]) end
+local result = {redis.call('HGET', KEYS[1], ARGV[1])}
+for i = 3, #KEYS do
+  -- Redeliveries are all the group's own.
+  local start = i % 2 == 1 and result[1] or '0'
+  local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], start, 'MKSTREAM')
+  if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
+  result[#result + 1] = made.err and 0 or 1
+end
+return result
