@@ -59,18 +59,26 @@ def parse(fields: Sequence[bytes]) -> Entry:
             b"body",
             body,
         ]:  # as ingest writes nearly all: a third of the time
-            return Entry(webhook_id.decode(), source.decode(), int(at), body)
+            return Entry(webhook_id.decode(), source.decode(), _number(at), body)
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(
         values[b"id"].decode(),
         values[b"src"].decode(),
-        int(values[b"at"]),
+        _number(values[b"at"]),
         values[b"body"],
         values.get(b"tp", b"").decode(),
-        int(values.get(b"attempt", 1)),
+        _number(values.get(b"attempt", b"1")),
         _decode_history(values[b"history"]) if b"history" in values else (),
         b"replay" in values,
     )
+
+
+def _number(text: bytes) -> int:
+    """Raises ValueError for what msgpack, and so a dead letter, can't hold."""
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError("out of range")
+    return number
 
 
 def redelivery_fields(entry: Entry, attempt: int, history: Sequence[Failure]) -> list[bytes]:

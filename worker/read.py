@@ -202,15 +202,18 @@ class Reader:
         return [name for name, (event_type, _) in self._streams.items() if event_type not in self._paused]
 
     async def _read_own_pending(self) -> None:
-        """Start what is pending in our name but not in hand: its reply was lost on the way."""
+        """Start what is pending in our name but not in hand: its reply was lost on the way, or it was put off."""
         names = self._open()
+        claims: list[Claim] = []
         commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
         for name, pending in zip(names, await self._line.execute_all(commands), strict=True):
             if isinstance(pending, Exception):
                 raise pending
-            for entry_id, *_ in pending:
-                if not self.has(name, entry_id):
-                    await self._read_again(name, entry_id)
+            claims += [(name, entry_id) for entry_id, *_ in pending]
+        self._slots.keep_put_off(set(claims))
+        for claim in claims:
+            if not self.has(*claim):
+                await self._read_again(*claim)
 
     async def _read_again(self, name: str, entry_id: bytes) -> None:
         """Begin a pending entry of ours, if it is one still: it may have been settled since we looked.

@@ -5,6 +5,7 @@ lost connection must leave those out.
 """
 
 import asyncio
+from collections.abc import Container
 from typing import Final
 
 from worker.delivery import Held
@@ -158,3 +159,7 @@ class Slots:
     def may_read_on(self) -> bool:
         """Whether new deliveries may be read: not with too many put off, since what is pending takes memory too."""
         return len(self._put_off) < MOST_PUT_OFF
+
+    def keep_put_off(self, pending: Container[Claim]) -> None:
+        """Count those only that are pending still: others vanished with their stream, or went to another consumer."""
+        self._put_off = {claim for claim in self._put_off if claim in pending}

@@ -17,8 +17,10 @@ from worker.read import hold
         ["id", "wh_1", "src", "s", "at", "soon", "body", "{}"],
         ["id", b"\xff", "src", "s", "at", 1, "body", "{}"],
         ["id", "x", "src", "s", "at", 1, "body", "{}", "history", b"\xc1"],
+        ["id", "wh_1", "src", "s", "at", 10**20, "body", "{}"],
+        ["id", "x", "src", "s", "at", 1, "body", "{}", "attempt", 10**20],
     ],
-    ids=["other fields", "no time", "no text", "history"],
+    ids=["other fields", "no time", "no text", "history", "a time out of range", "an attempt out of range"],
 )
 async def test_a_foreign_entry_is_a_dead_letter_and_no_handler_sees_it(client, redis_url, fields):
     handler = Handler(is_open=True)

@@ -11,6 +11,7 @@ from tests.worker.rig import (
     STREAM,
     TYPE,
     Handler,
+    a_held,
     join,
     lane,
     pending,
@@ -18,6 +19,7 @@ from tests.worker.rig import (
     store,
     take,
 )
+from worker import read, slots
 from worker.suspects import Suspects
 
 
@@ -73,6 +75,18 @@ async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, 
         again = made.suspects._queue.get_nowait().held
     assert (again.delivery.webhook_id, again.times_delivered, again.deaths) == ("wh_2", 4, ("a@1", "b@2"))
     assert (await pending(client))[first.entry_id] == ("me", 1)
+
+
+async def test_g9_what_was_put_off_and_is_pending_no_more_ends_no_reading(client, redis_url, monkeypatch):
+    monkeypatch.setattr(slots, "MOST_PUT_OFF", 1)
+    monkeypatch.setattr(read, "RECHECK_S", 0.1)
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.slots.put_off(a_held())
+        made.start()
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
 
 
 async def test_others_pending_entries_are_left_alone(client, redis_url):
