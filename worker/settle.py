@@ -188,11 +188,12 @@ class Settler:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
 
     def _postpone(self, item: Settlement) -> None:
-        """Redis has no memory for a retry or a dead letter. Held for some time; then its slot is worth more."""
-        if item.may_run_again(now_ms()):
+        """Redis has no memory for a retry or a dead letter. Held for some time, and once at least, so that it may go
+        past the limit; then its slot is worth more."""
+        if item.was_refused and item.may_run_again(now_ms()):
             item.slots.put_off(item.held)
         else:
-            self._refused.append(item)
+            self._refused.append(replace(item, was_refused=True))
         if time.monotonic() - self._refused_said_at >= REFUSED_LOG_S:
             self._refused_said_at = time.monotonic()
             self._log.warning(

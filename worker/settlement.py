@@ -32,6 +32,9 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
     was_sent: bool = False
     """Sent before, but the reply was lost: it may have been written."""
 
+    was_refused: bool = False
+    """Redis had no memory for it before."""
+
     past_the_limit: bool = False
     """Write it although Redis has reached its memory limit."""
 

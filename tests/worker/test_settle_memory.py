@@ -73,6 +73,17 @@ async def test_g3_a_little_past_the_limit_is_allowed_since_what_is_pending_pins_
     assert await pending(client) == {}
 
 
+async def test_g3_a_retry_that_is_due_at_once_goes_past_the_limit_too(client):
+    async with settling(client) as settler:
+        settle_all(settler, await in_hand(client, "wh_0"), Park(60, CAUSE))  # the script is known
+        await settler.all_written()
+        helds = await in_hand(client, "wh_1")
+        await limit(client, 0.99)
+        settle_all(settler, helds, Park(0, CAUSE))
+        await settler.all_written()
+    assert await delayed(client) == 2
+
+
 async def _tried(settler, times: int) -> bool:
     """Whether it was refused that often since the first call."""
     settler.tries = getattr(settler, "tries", set()) | {settler._try_again_at}
