@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from hookbus import HOME, PACKAGES, shadows
+from shared.command import FailedError
 from shared.settings import ConfigError
 from worker.app import App
 
@@ -13,7 +14,8 @@ from worker.app import App
 def load_apps(targets: Sequence[str]) -> list[App]:
     """Import the apps; the working directory comes first on the path, as with `python -m`.
 
-    Raises ConfigError that says what is wrong with which target.
+    Raises ConfigError that says what is wrong with which target, and FailedError for what a module raised that may be
+    gone when it is tried again, as where it looks for its database.
     """
     if "" not in sys.path and "." not in sys.path:
         sys.path.insert(0, "")
@@ -34,7 +36,10 @@ def _load(target: str) -> App:
     except ModuleNotFoundError as error:
         raise ConfigError([f"{target}: {_missing(error)}"]) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does at import
-        raise ConfigError([f"{target}: importing it failed: {_told(error)}"]) from None
+        problem = f"{target}: importing it failed: {_told(error)}"
+        if isinstance(error, (ImportError, SyntaxError)):
+            raise ConfigError([problem]) from None
+        raise FailedError(problem) from None
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, App):

@@ -22,11 +22,12 @@ programs() {
     python=${PYTHON:-python3}
     [ -f "$1" ] || fail "$1: no such file; 'make dist' makes the wheel"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11"
-    [ -x $home/bin/pip ] || "$python" -m venv $home || fail "python3 -m venv failed: on Debian, apt-get install python3-venv"
+    # Again where Python was upgraded underneath.
+    $home/bin/pip --version > /dev/null 2>&1 || "$python" -m venv $home || fail "python3 -m venv failed: on Debian, apt-get install python3-venv"
     pip() { $home/bin/pip --disable-pip-version-check -q "$@"; }
     pip install --require-hashes --only-binary=:all: -r "$here/../container/requirements.lock"
     pip install --no-deps --no-index --force-reinstall "$1"
-    pip check
+    pip check || say "warning: packages in $home disagree, see above; the handlers' may be among them"
 }
 
 # File of ours, where it goes, mode; only if there is none yet.
@@ -53,7 +54,8 @@ install_all() {
         install -m 644 "$here/$unit" "$units/$unit"
     done
     systemctl daemon-reload
-    say "installed. README.md beside this script says what comes next; after an upgrade: systemctl restart hookbus.target"
+    say "installed. README.md beside this script says what comes next; after an upgrade:" \
+        "systemctl restart hookbus-ingest hookbus-exporter 'hookbus-worker@*'"
 }
 
 uninstall() {

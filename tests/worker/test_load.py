@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from shared.command import FailedError
 from shared.settings import ConfigError
 from worker import App
 from worker.load import load_apps
@@ -105,7 +106,10 @@ def test_of_several_apps_one_has_to_be_named(module):
 )
 def test_a_module_that_fails_at_import_is_told_in_a_line_that_names_the_place(module, tmp_path, source, says, line):
     module(source)
-    problem = problem_of("my_handlers:app")
+    is_wrong = says.startswith(("SyntaxError", "ImportError"))
+    with pytest.raises(ConfigError if is_wrong else FailedError) as caught:
+        load_apps(["my_handlers:app"])
+    (problem,) = getattr(caught.value, "problems", caught.value.args)
     assert problem.startswith(f"my_handlers:app: importing it failed: {says}")
     assert "load.py" not in problem
     if line is not None:

@@ -51,7 +51,6 @@ def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ:
 REFUSED = {
     "bad module": (["nobody:app"], {}, "nobody:app: no module named 'nobody'"),
     "bad attribute": (["good:other"], {}, "good:other: good has no App named 'other' (there: app)"),
-    "import fails": (["broken:app"], {}, "broken:app: importing it failed: RuntimeError: at import"),
     "tie": (["tie:app"], {}, "group good: two subscriptions to 'response.*': "),
     "annotation": (["annotation:app"], {}, "can't decode an event into str"),
     "grace period in code": (["long:app"], {}, "worker.grace_period_s: 40 is not above the timeout of group bad, 'a'"),
@@ -70,6 +69,13 @@ def test_bad_input_ends_with_78_and_one_clear_line(project, args, environ, says)
     (line,) = said.splitlines()
     assert line.startswith("hookbus-worker: ")
     assert says in line
+
+
+def test_what_a_module_raises_at_import_ends_with_1_so_that_a_supervisor_tries_again(project):
+    code, said = run(project, "broken:app")
+    assert code == 1
+    assert said.startswith("hookbus-worker: broken:app: importing it failed: RuntimeError: at import")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["shared", "worker", "ingest"])
