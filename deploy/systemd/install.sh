@@ -61,15 +61,17 @@ install_all() {
 uninstall() {
     workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
     running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
-    # shellcheck disable=SC2086 # lists of unit names
-    systemctl disable --now $workers $running hookbus-exporter.service hookbus-ingest.socket hookbus-ingest.service \
-        hookbus.target 2> /dev/null || :
+    # One by one, as each that is not there ends the command.
+    for unit in hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service $workers $running hookbus.target; do
+        systemctl stop "$unit" 2> /dev/null || :
+        systemctl disable "$unit" 2> /dev/null || :
+    done
     rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service" \
         $units/hookbus-exporter.service
     rm -f /etc/sysusers.d/hookbus.conf
     systemctl daemon-reload
     rm -rf $home
-    say "uninstalled. Left: $config, /srv/hookbus, /var/lib/hookbus-worker, the users hookbus-ingest and hookbus-worker," \
+    say "uninstalled. Left: $config, /srv/hookbus, what 'systemctl edit' made, /var/lib/hookbus-worker, the users hookbus-ingest and hookbus-worker," \
         "and all that is in Redis."
 }
 
