@@ -21,7 +21,7 @@ from ingest.rejections import Rejections
 from ingest.rotation import Rotation
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
 from shared import health, log
-from shared.command import Stopping
+from shared.command import FailedError, Stopping
 from shared.connection import connect, redacted
 from shared.http_server import Limits, Server
 from shared.line import Line
@@ -71,7 +71,7 @@ class Ingest:
         stopping.on_hangup = self._rotation.reload
 
     async def run(self) -> None:
-        """Run until stopping. Raises ConfigError."""
+        """Run until stopping. Raises ConfigError, FailedError."""
         if self._settings.unsafe_redis:
             effect = "200s are given even if Redis may forget. Never use this in production"
             self._log.warning("unsafe_redis", effect=effect)
@@ -84,9 +84,9 @@ class Ingest:
                     await self._listen_and_drain()
                     for task in tasks:
                         task.cancel()
-        except* ConfigError as errors:
+        except* (ConfigError, FailedError) as errors:
             # The first one says enough, and the command line knows what to do with it.
-            raise next(error for error in errors.exceptions if isinstance(error, ConfigError)) from None
+            raise errors.exceptions[0] from None
         finally:
             self._tick.stop()
             for line in self._writers:

@@ -21,8 +21,9 @@ from typing import Final
 from aiohttp import web
 
 from ingest.fitness import Fitness
+from shared.command import cannot_listen
 from shared.http_server import Server
-from shared.settings import ConfigError, Listen
+from shared.settings import Listen
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel's own limit (`net.core.somaxconn`, 4096) is above."""
@@ -48,7 +49,8 @@ _NO_SYN: Final = b"".join(
 async def open_port(
     runner: web.BaseRunner, listen: Listen, passed: Sequence[socket.socket], fitness: Fitness
 ) -> list[web.BaseSite]:
-    """Listen: on the `passed` sockets if there are any. Raises ConfigError when somebody else has the port."""
+    """Listen: on the `passed` sockets if there are any. Raises ConfigError when somebody else has the port,
+    FailedError when its address is not there."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(fitness.was_seen.wait(), FIRST_LOOK_S)
     sites: list[web.BaseSite] = [web.SockSite(runner, one, backlog=BACKLOG) for one in passed]
@@ -58,7 +60,7 @@ async def open_port(
         try:
             await site.start()
         except OSError as error:
-            raise ConfigError([f"ingest.listen: can't listen on {listen}: {error.strerror}"]) from None
+            raise cannot_listen(f"ingest.listen: can't listen on {listen}", error) from None
     return sites
 
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -23,6 +24,13 @@ EXIT_INTERRUPTED: Final = 130
 
 class FailedError(Exception):
     """A command did not do what it was asked to; the text says why. Exit code 1."""
+
+
+def cannot_listen(where: str, error: OSError) -> ConfigError | FailedError:
+    """What to raise when a port can't be opened. An address that the machine has not got may come, as one does late in
+    a boot: then a supervisor has to try again, which it does not for a ConfigError."""
+    problem = f"{where}: {error.strerror}"
+    return FailedError(problem) if error.errno == errno.EADDRNOTAVAIL else ConfigError([problem])
 
 
 def typer_app(name: str, about: str) -> typer.Typer:

@@ -13,8 +13,9 @@ import prometheus_client
 from aiohttp import web
 
 from shared import metrics
+from shared.command import cannot_listen
 from shared.http_server import Limits, Server
-from shared.settings import ConfigError, Listen
+from shared.settings import Listen
 
 Page = Callable[[], Awaitable[bytes]]
 """Makes what `/metrics` answers."""
@@ -42,7 +43,7 @@ async def serve(
     A `passed` socket, on which systemd listens for us, goes before `listen`.
 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
-    used. Raises ConfigError when a chosen port is taken.
+    used. Raises ConfigError when a chosen port is taken, FailedError when its address is not there.
     """
     runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
@@ -55,7 +56,7 @@ async def serve(
         except OSError as error:
             if port == 0 or not default:
                 await runner.cleanup()
-                raise ConfigError([f"ops_listen: can't listen on {listen}: {error.strerror}"]) from None
+                raise cannot_listen(f"ops_listen: can't listen on {listen}", error) from None
         else:
             break
     return runner

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from ingest import app
-from shared.command import Stopping
+from shared.command import FailedError, Stopping
 from shared.settings import ConfigError, Listen
 from tests.ingest.serving import PATH, SECRET, entries, hang_up, head, serving, settings, signed
 from tests.programs import free_port
@@ -100,6 +100,12 @@ async def test_a_taken_port_is_a_matter_of_configuration(redis_url):
         for name in ("listen", "ops_listen"):
             with pytest.raises(ConfigError, match=f"{name}: can't listen on 127.0.0.1:{port}"):
                 await app.serve(settings(redis_url, **{name: Listen("127.0.0.1", port)}), Stopping())
+
+
+@pytest.mark.parametrize("name", ["listen", "ops_listen"])
+async def test_an_address_that_is_not_there_may_come(redis_url, name):
+    with pytest.raises(FailedError, match=f"{name}: can't listen on 192.0.2.1:8080"):
+        await app.serve(settings(redis_url, **{name: Listen("192.0.2.1", 8080)}), Stopping())
 
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):
