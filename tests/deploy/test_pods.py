@@ -75,7 +75,7 @@ async def test_the_pods_of_the_dev_overlay_do_the_job_and_stop_in_time(home):
         start("exporter", home) as exporter,
     ):
         await until_ready(ingest, billing, audit, exporter)
-        secret = (home / "etc/hookbus/openai/current").read_text()
+        secret = (home / "etc/hookbus/openai/2026-11").read_text()
         url = ingest.url("http", "/webhooks/openai")
         assert await post(url, "wh_1", event_body(), secret=secret) == (200, "accepted")
         await until(lambda: any("billing: charge for resp_1 (wh_1)" in line for line in billing.raw))
@@ -103,12 +103,12 @@ async def test_a_secret_that_is_added_is_taken_and_one_that_is_removed_is_refuse
     with start("ingest", home) as ingest:
         await until_ready(ingest)
         url = ingest.url("http", "/webhooks/openai")
-        old = (folder / "current").read_text()
+        old = (folder / "2026-11").read_text()
         assert await post(url, "wh_1", event_body(), secret=FRESH) == (401, "signature_mismatch")
-        swap(folder, {"current": old, "next": FRESH})
+        swap(folder, {"2026-11": old, "2026-12": FRESH})
         await until(lambda: is_taken(url, "wh_1", FRESH))
         assert await is_taken(url, "wh_2", old), "both, while the sender changes over"
-        swap(folder, {"next": FRESH})
+        swap(folder, {"2026-12": FRESH})
 
         async def old_is_refused() -> bool:
             return not await is_taken(url, "wh_3", old)
