@@ -18,14 +18,17 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000 if _ahead_ms is None else int(time.monotonic() * 1000 + _ahead_ms)
 
 
-def follow(unix_ms: int, asked_s: float) -> None:
+def follow(unix_ms: int, asked_s: float) -> float:
     """Go by another clock from now on: it showed `unix_ms` for a question asked at `asked_s` (`time.monotonic`).
 
+    Returns by how many ms that is ahead of what we went by; 0 at first.
     Counted from the question and not from the answer, our time is ahead by half a round trip: what is due is due
     later, never sooner.
     """
     global _ahead_ms  # noqa: PLW0603 - a process has one clock
+    before_ms = _ahead_ms
     _ahead_ms = unix_ms - asked_s * 1000
+    return 0.0 if before_ms is None else _ahead_ms - before_ms
 
 
 def leave() -> None:

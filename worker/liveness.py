@@ -24,6 +24,9 @@ TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
 INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
+STEP_MS: Final = 2000
+"""A step of Redis' clock by less ends nobody's sign: with one each two seconds, and a reply that takes as long again,
+each has six seconds left. Nor can so late a reply be told from a step."""
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -116,7 +119,8 @@ class Liveness:
     def _follow_clock(self) -> None:
         asked_s = time.monotonic()
         seconds, microseconds = self._client.time()
-        clock.follow(seconds * 1000 + microseconds // 1000, asked_s)
+        if clock.follow(seconds * 1000 + microseconds // 1000, asked_s) > STEP_MS:
+            self._steady_since = None  # all signs may have run out at once
 
     def _renew(self) -> None:
         """Registered anew each time: a process that was declared dead by mistake was removed from there."""

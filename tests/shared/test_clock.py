@@ -27,3 +27,8 @@ def test_it_follows_backwards_too():
     clock.follow(2_000_000, time.monotonic())
     clock.follow(1_000_000, time.monotonic())
     assert clock.now_ms() == pytest.approx(1_000_000, abs=1000)
+
+
+def test_it_tells_by_how_much_the_other_clock_was_set():
+    steps_ms = [clock.follow(unix_ms, asked_s) for unix_ms, asked_s in [(5000, 1), (6000, 2), (17_000, 3), (9000, 4)]]
+    assert steps_ms == [0, 0, 10_000, -9000]

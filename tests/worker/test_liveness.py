@@ -137,6 +137,31 @@ async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
         await until(me.is_steady, timeout_s=3)
 
 
+@pytest.mark.usefixtures("quick")
+async def test_g4_not_steady_after_a_step_of_redis_clock_that_ended_all_signs(redis_url, monkeypatch):
+    with living(redis_url) as me:
+        await until(me.is_steady)
+        monkeypatch.setattr(me._client, "time", lambda: (int(time.time()) + 3600, 0))
+        await until(lambda: not me.is_steady())
+        await until(me.is_steady, timeout_s=3)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatch):
+    with living(redis_url) as me:
+        await until(me.is_steady)
+        asked = []
+
+        def answer_late() -> tuple[int, int]:
+            asked.append(True)
+            seconds = time.time() + len(asked) % 2
+            return int(seconds), int(seconds % 1 * 1_000_000)
+
+        monkeypatch.setattr(me._client, "time", answer_late)
+        await until(lambda: len(asked) > 5)
+        assert me.is_steady()
+
+
 async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
     with living(own_server.url):
         await asyncio.to_thread(own_server.stop)

@@ -63,7 +63,7 @@ class Heir:
         )
 
     async def round(self) -> None:
-        for dead in await self.duty._dead(self.liveness.is_steady()):
+        for dead in await self.duty._dead():
             await self.duty._inherit(dead)
 
 
@@ -142,6 +142,36 @@ async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_giv
         me.liveness.steady = True
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g4_while_our_own_sign_is_gone_too_nobody_is_declared_dead(client, redis_url):
+    """A step of Redis' clock ends all signs at once."""
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler) as me:
+        await client.execute_command("DEL", KEYS.alive("me"))
+        await me.round()
+        assert await pending(client, consumer="dead")
+        await register(client, "me")
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g4_a_step_of_redis_clock_that_is_noticed_while_signs_are_looked_for_counts(
+    client, redis_url, monkeypatch
+):
+    """Our own sign is there again by then, those of others need not be."""
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, Handler(is_open=True)) as me:
+        ask = client.execute_command
+
+        async def ask_meanwhile(*command):
+            me.liveness.steady = me.liveness.steady and command[0] != "MGET"
+            return await ask(*command)
+
+        monkeypatch.setattr(client, "execute_command", ask_meanwhile)
+        await me.round()
+        assert await pending(client, consumer="dead")
 
 
 @pytest.mark.parametrize("info", ["", "{", "[]", '{"pid": "many"}', '{"new": 1}', "\\xff"])
