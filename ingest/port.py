@@ -49,8 +49,7 @@ _NO_SYN: Final = b"".join(
 async def open_port(
     runner: web.BaseRunner, listen: Listen, passed: Sequence[socket.socket], fitness: Fitness
 ) -> list[web.BaseSite]:
-    """Listen: on the `passed` sockets if there are any. Raises ConfigError when somebody else has the port,
-    FailedError when its address is not there."""
+    """Listen: on the `passed` sockets if there are any. Raises ConfigError, FailedError as `cannot_listen` has it."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(fitness.was_seen.wait(), FIRST_LOOK_S)
     sites: list[web.BaseSite] = [web.SockSite(runner, one, backlog=BACKLOG) for one in passed]
@@ -59,7 +58,7 @@ async def open_port(
     for site in sites:
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise cannot_listen(f"ingest.listen: can't listen on {listen}", error) from None
     return sites
 

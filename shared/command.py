@@ -4,9 +4,9 @@
 """
 
 import asyncio
-import errno
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn
@@ -26,11 +26,18 @@ class FailedError(Exception):
     """A command did not do what it was asked to; the text says why. Exit code 1."""
 
 
-def cannot_listen(where: str, error: OSError) -> ConfigError | FailedError:
-    """What to raise when a port can't be opened. An address that the machine has not got may come, as one does late in
-    a boot: then a supervisor has to try again, which it does not for a ConfigError."""
-    problem = f"{where}: {error.strerror}"
-    return FailedError(problem) if error.errno == errno.EADDRNOTAVAIL else ConfigError([problem])
+def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigError | FailedError:
+    """What to raise when a port can't be opened: ConfigError for a port that this user may not have, or no name.
+
+    Anything else may pass, as an address comes late in a boot and who has the port may be about to end: then a
+    supervisor has to try again, which it does not for a ConfigError.
+    """
+    # asyncio of Python 3.13 leaves errno and strerror out; UnicodeError is what getaddrinfo raises for "127.0..1".
+    problem = f"{where}: {getattr(error, 'strerror', None) or error}"
+    is_no_name = isinstance(error, UnicodeError) or (
+        isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    )
+    return ConfigError([problem]) if is_no_name or isinstance(error, PermissionError) else FailedError(problem)
 
 
 def typer_app(name: str, about: str) -> typer.Typer:

@@ -43,7 +43,7 @@ async def serve(
     A `passed` socket, on which systemd listens for us, goes before `listen`.
 
     When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
-    used. Raises ConfigError when a chosen port is taken, FailedError when its address is not there.
+    used. Raises ConfigError, FailedError as `cannot_listen` has it.
     """
     runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
@@ -53,7 +53,7 @@ async def serve(
     for port in (listen.port, 0) if default else (listen.port,):
         try:
             await web.TCPSite(runner, listen.host, port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             if port == 0 or not default:
                 await runner.cleanup()
                 raise cannot_listen(f"ops_listen: can't listen on {listen}", error) from None

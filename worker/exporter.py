@@ -101,7 +101,7 @@ class Exporter:
         self._log = log.get("worker.exporter")
 
     async def run(self) -> None:
-        """Answer until stopping. Raises ConfigError."""
+        """Answer until stopping. Raises ConfigError, FailedError."""
         listen = self._settings.exporter_listen
         is_default = listen == DEFAULT_EXPORTER_LISTEN
         ops = await health.serve(listen, is_default, self._readiness, self._page)

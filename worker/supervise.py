@@ -100,7 +100,7 @@ class Worker:
         self._log = log.get("worker")
 
     async def run(self) -> None:
-        """Run until stopping, then leave in order. Raises ConfigError."""
+        """Run until stopping, then leave in order. Raises ConfigError, FailedError."""
         settings = self._settings
         ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
         try:

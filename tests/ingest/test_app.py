@@ -92,13 +92,13 @@ async def test_two_processes_share_a_port(start, unused_port):
     assert [process.returncode for process in processes] == [0, 0]
 
 
-async def test_a_taken_port_is_a_matter_of_configuration(redis_url):
+async def test_a_taken_port_may_become_free(redis_url):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         for name in ("listen", "ops_listen"):
-            with pytest.raises(ConfigError, match=f"{name}: can't listen on 127.0.0.1:{port}"):
+            with pytest.raises(FailedError, match=f"{name}: can't listen on 127.0.0.1:{port}: .*in use"):
                 await app.serve(settings(redis_url, **{name: Listen("127.0.0.1", port)}), Stopping())
 
 
@@ -106,6 +106,13 @@ async def test_a_taken_port_is_a_matter_of_configuration(redis_url):
 async def test_an_address_that_is_not_there_may_come(redis_url, name):
     with pytest.raises(FailedError, match=f"{name}: can't listen on 192.0.2.1:8080"):
         await app.serve(settings(redis_url, **{name: Listen("192.0.2.1", 8080)}), Stopping())
+
+
+@pytest.mark.parametrize("name", ["listen", "ops_listen"])
+@pytest.mark.parametrize("host", ["no.such.name.invalid", "127.0..1"])
+async def test_what_is_no_name_is_a_matter_of_configuration(redis_url, name, host):
+    with pytest.raises(ConfigError, match=f"{name}: can't listen on {host}:8080: "):
+        await app.serve(settings(redis_url, **{name: Listen(host, 8080)}), Stopping())
 
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):

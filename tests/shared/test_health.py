@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from shared import health, metrics
-from shared.settings import ConfigError, Listen
+from shared.command import FailedError
+from shared.settings import Listen
 from tests.wait import until
 
 ANY_PORT = Listen("127.0.0.1", 0)
@@ -54,7 +55,7 @@ async def test_anything_else_is_404():
 async def test_a_taken_port_stops_the_start_unless_nobody_chose_it():
     async with served() as first:
         taken = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]))
-        with pytest.raises(ConfigError, match="ops_listen: can't listen on 127"):
+        with pytest.raises(FailedError, match="ops_listen: can't listen on 127"):
             await health.serve(taken, False, lambda: health.READY)
         async with served(listen=taken, default=True) as second:
             assert second != first

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -76,6 +77,17 @@ def test_what_a_module_raises_at_import_ends_with_1_so_that_a_supervisor_tries_a
     assert code == 1
     assert said.startswith("hookbus-worker: broken:app: importing it failed: RuntimeError: at import")
     assert len(said.splitlines()) == 1
+
+
+def test_a_taken_port_ends_with_1_so_that_a_supervisor_tries_again(project):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, said = run(project, "good:app", "--ops-listen", listen)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith(f"hookbus-worker: ops_listen: can't listen on {listen}: ")
 
 
 @pytest.mark.parametrize("name", ["shared", "worker", "ingest"])
