@@ -173,8 +173,8 @@ def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password, for logs."""
-    url = re.sub(r"(?<=://)([^@/:]*:)[^/?#]*(?=@)", r"\1***", url)
+    """The URL without its password, for logs. Where that should have been percent-encoded, rather too much goes."""
+    url = re.sub(r"(?<=://)([^@/:]*:)[^?]*(?=@)", r"\1***", url)
     return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
 
 

@@ -104,7 +104,9 @@ def test_the_example_configuration_is_one(tmp_path, monkeypatch):
     environ.optionxform = str
     environ.read_string("[env]\n" + re.sub(r"^#(?=[A-Z])", "", (FOLDER / "worker.env").read_text(), flags=re.MULTILINE))
     assert {"APPS", "OPTIONS"} < set(environ["env"])
-    assert load_ingest(file, {}).redis_url == load_worker(file, environ["env"]).redis_url == "redis://elsewhere:1/0"
+    ingest, worker = load_ingest(file, {}), load_worker(file, environ["env"])
+    assert ingest.redis_url == worker.redis_url == "redis://elsewhere:1/0"
+    assert worker.ops_listen not in (ingest.ops_listen, worker.exporter_listen, WorkerSettings().ops_listen)
 
 
 @pytest.mark.parametrize("name", SERVICES)
