@@ -9,7 +9,7 @@ from shared import backoff
 from shared.settings import ConfigError
 
 DEFAULT_ATTEMPTS: Final = 20
-"""With the waits below: the 20th attempt comes 9 to 12 hours after the first. Longer than an on-call night."""
+"""With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""
 
 
 MOST_FACTOR: Final = 1000.0

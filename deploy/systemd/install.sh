@@ -55,7 +55,7 @@ install_all() {
     done
     systemctl daemon-reload
     say "installed. README.md beside this script says what comes next; after an upgrade:" \
-        "systemctl restart hookbus-ingest hookbus-exporter 'hookbus-worker@*'"
+        "systemctl try-restart hookbus-ingest hookbus-exporter 'hookbus-worker@*'"
 }
 
 uninstall() {
