@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from deploy.local.valkey import Valkey
 from ingest.app import FINISH_S
 from ingest.settings import IngestSettings
 from ingest.settings import load_settings as ingest_settings
+from shared.reference import read
 from tests.deploy.installed import run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_port, post
 from tests.wait import until
@@ -130,11 +132,27 @@ def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
 
 def settings_of(service: str, tmp_path: Path) -> IngestSettings:
     """Of ingest, as its container would see them."""
-    secret = tmp_path / "secret"
-    secret.write_text(SECRET)
-    [name] = SERVICES[service]["secrets"]
-    environ = SERVICES[service]["environment"]
-    return ingest_settings(None, {k: v.replace(f"/run/secrets/{name}", str(secret)) for k, v in environ.items()})
+    return ingest_settings(None, as_mounted(SERVICES[service], tmp_path))
+
+
+def as_mounted(service: dict[str, Any], tmp_path: Path) -> dict[str, str]:
+    """The environment of a service, its paths those of `tmp_path`, where README's commands made the secret."""
+    script = "".join(re.findall(r"^(?:mkdir|printf) .*\n", (HERE / "README.md").read_text(), re.MULTILINE))
+    subprocess.run(["sh", "-euc", script.replace("whsec_...", SECRET)], check=True, cwd=tmp_path)
+    [mounted] = service["volumes"]
+    source = str((tmp_path / mounted["source"]).resolve(strict=True))
+    return {name: value.replace(mounted["target"], source) for name, value in service["environment"].items()}
+
+
+def test_a_secret_that_is_laid_beside_the_old_one_comes_after_it(tmp_path):
+    [mounted] = SERVICES["ingest"]["volumes"]
+    reference = as_mounted(SERVICES["ingest"], tmp_path)["OPENAI_WEBHOOK_SECRET"]
+    folder = tmp_path / mounted["source"]
+    assert folder.is_dir(), "a file that is mounted by itself stays the old one"
+    (folder / ".new").write_text("whsec_" + "bmV3" * 8)
+    assert [word.text for word in read(reference)] == [SECRET]
+    (folder / ".new").rename(folder / "2026-12")
+    assert [word.text for word in read(reference)] == [SECRET, "whsec_" + "bmV3" * 8]
 
 
 def test_what_is_published_is_where_ingest_listens(tmp_path):
@@ -151,7 +169,6 @@ async def test_the_services_of_compose_do_the_job(installed, tmp_path):
     options = {name.removeprefix("--"): value for name, value in zip(command[1::2], command[2::2], strict=True)}
     valkey = Valkey(tmp_path / "valkey", **options).start()
     try:
-        (tmp_path / "secret").write_text(SECRET)
         with serving(installed, valkey.url, tmp_path) as ingest, working(installed, valkey.url, tmp_path) as worker:
             await ingest.until_fit()
             await worker.until_logged("working")
@@ -165,9 +182,8 @@ async def test_the_services_of_compose_do_the_job(installed, tmp_path):
 def serving(installed, redis_url: str, tmp_path: Path) -> Ingest:
     """The service `ingest`, on a port of its own."""
     assert SERVICES["ingest"]["command"] == ["hookbus-ingest", "serve"]
-    environ = dict(SERVICES["ingest"]["environment"])
+    environ = as_mounted(SERVICES["ingest"], tmp_path)
     del environ["HOOKBUS_REDIS_URL"], environ["HOOKBUS_INGEST_LISTEN"]
-    environ = {name: value.replace("/run/secrets/openai", str(tmp_path / "secret")) for name, value in environ.items()}
     program = installed.script("hookbus-ingest")
     return Ingest(redis_url, command=program, cwd=tmp_path, HOOKBUS_INGEST_DURABILITY="fsync", **environ)
 
