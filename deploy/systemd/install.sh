@@ -54,8 +54,7 @@ install_all() {
         install -m 644 "$here/$unit" "$units/$unit"
     done
     systemctl daemon-reload
-    say "installed. README.md beside this script says what comes next; after an upgrade:" \
-        "systemctl try-restart hookbus-ingest hookbus-exporter 'hookbus-worker@*'"
+    say "installed. README.md beside this script says what comes next; after an upgrade: systemctl restart hookbus.target"
 }
 
 uninstall() {

@@ -90,6 +90,13 @@ def test_the_port_is_where_the_program_would_open_it():
     assert Unit("hookbus-ingest.socket")["FileDescriptorName"] != [app.OPS_NAME]
 
 
+def test_the_port_closes_with_the_target_and_stays_open_while_that_restarts():
+    socket = Unit("hookbus-ingest.socket")
+    assert (socket["StopPropagatedFrom"], socket.get("PartOf")) == (["hookbus.target"], None)
+    for name in SERVICES:
+        assert Unit(name)["PartOf"] == ["hookbus.target"]
+
+
 def test_the_example_configuration_is_one(tmp_path, monkeypatch):
     secrets = tmp_path / "secrets"
     secrets.mkdir()
