@@ -14,7 +14,8 @@ config=/etc/hookbus
 units=/etc/systemd/system
 
 say() { printf '%s\n' "$*"; }
-fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+warn() { printf 'install.sh: %s\n' "$*" >&2; }
+fail() { warn "$@"; exit 1; }
 
 usage() { sed -n 's/^# \{0,1\}//; 2,8p' "$0"; }
 
@@ -22,12 +23,24 @@ programs() {
     python=${PYTHON:-python3}
     [ -f "$1" ] || fail "$1: no such file; 'make dist' makes the wheel"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11"
-    # Again where Python was upgraded underneath.
-    $home/bin/pip --version > /dev/null 2>&1 || "$python" -m venv $home || fail "python3 -m venv failed: on Debian, apt-get install python3-venv"
+    is_anew=
+    if ! $home/bin/pip --version > /dev/null 2>&1; then
+        # None yet, or its Python was upgraded or removed; venv leaves links alone that lead nowhere.
+        [ ! -e $home/bin ] || is_anew=yes
+        rm -f $home/bin/python*
+        "$python" -m venv $home || fail "$python -m venv failed: on Debian, apt-get install python3-venv"
+    fi
     pip() { $home/bin/pip --disable-pip-version-check -q "$@"; }
     pip install --require-hashes --only-binary=:all: -r "$here/../container/requirements.lock"
     pip install --no-deps --no-index --force-reinstall "$1"
-    pip check || say "warning: packages in $home disagree, see above; the handlers' may be among them"
+}
+
+# What handlers brought along is theirs to mend, and no reason to stop half-way.
+warnings() {
+    [ -z "$is_anew" ] || warn "warning: $home was made anew for $("$python" -V): install your handlers' packages again"
+    conflicts=$($home/bin/pip --disable-pip-version-check check 2>&1) ||
+        warn "warning: packages in $home disagree, perhaps those of your handlers:
+$conflicts"
 }
 
 # File of ours, where it goes, mode; only if there is none yet.
@@ -55,14 +68,18 @@ install_all() {
     done
     systemctl daemon-reload
     say "installed. README.md beside this script says what comes next; after an upgrade: systemctl restart hookbus.target"
+    [ -z "${1:-}" ] || warnings
 }
 
 uninstall() {
     workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
     running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
-    # One by one, as each that is not there ends the command.
-    for unit in hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service $workers $running hookbus.target; do
+    ours="hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service $workers $running"
+    # One by one, as each that is not there ends the command; the target first, with which all begin to stop.
+    for unit in $ours; do
         systemctl stop "$unit" 2> /dev/null || :
+    done
+    for unit in $ours; do
         systemctl disable "$unit" 2> /dev/null || :
     done
     rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service" \
@@ -70,8 +87,9 @@ uninstall() {
     rm -f /etc/sysusers.d/hookbus.conf
     systemctl daemon-reload
     rm -rf $home
-    say "uninstalled. Left: $config, /srv/hookbus, what 'systemctl edit' made, /var/lib/hookbus-worker, the users hookbus-ingest and hookbus-worker," \
-        "and all that is in Redis."
+    say "uninstalled. Left: $config, /srv/hookbus, /var/lib/hookbus-worker, what 'systemctl edit' made" \
+        "($units/hookbus*.d), the users hookbus-ingest and hookbus-worker, and all that is in Redis." \
+        "Gone with $home: the packages that handlers had there."
 }
 
 case ${1:-} in

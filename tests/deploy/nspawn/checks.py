@@ -44,6 +44,18 @@ def it_installs_and_installing_again_changes_no_configuration(box: Container) ->
     return said.splitlines()[-1]
 
 
+def an_upgrade_mends_programs_whose_python_is_gone_and_tells_of_conflicts(box: Container) -> str:
+    packages = box.sh("echo /opt/hookbus/lib/python3.*/site-packages")
+    told = "Metadata-Version: 2.1\nName: shop\nVersion: 1\nRequires-Dist: aiohttp<3\n"
+    box.write(f"{packages}/shop-1.dist-info/METADATA", told)
+    box.sh("ln -sfn /usr/bin/python3.0 /opt/hookbus/bin/python3 && rm /etc/systemd/system/hookbus.target")
+    said = install(box)
+    hold("install your handlers' packages again" in said and "shop 1 has requirement aiohttp<3" in said, said)
+    box.sh(f"test -f /etc/systemd/system/hookbus.target && rm -r {packages}/shop-1.dist-info")
+    box.run("/opt/hookbus/bin/hookbus-ingest", "--help")
+    return "; ".join(said.splitlines()[1:])
+
+
 def the_units_are_sound_and_closed(box: Container) -> str:
     box.sh("systemd-analyze verify $(find /etc/systemd/system -maxdepth 1 -type f -name 'hookbus*')")
     found = []
@@ -260,6 +272,7 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
 
 def uninstalling_leaves_configuration_and_nothing_else(box: Container) -> str:
     said = box.run("/root/deploy/systemd/install.sh", "--uninstall")
+    hold(box.sh("systemctl list-units --plain --no-legend --state=active 'hookbus*'") == "", "something still runs")
     hold(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units are left")
     hold(
         box.sh("systemctl list-units --all --plain --no-legend 'hookbus*' | grep -v not-found || :") == "",
@@ -271,6 +284,7 @@ def uninstalling_leaves_configuration_and_nothing_else(box: Container) -> str:
 
 CHECKS: Final[tuple[Check, ...]] = (
     it_installs_and_installing_again_changes_no_configuration,
+    an_upgrade_mends_programs_whose_python_is_gone_and_tells_of_conflicts,
     the_units_are_sound_and_closed,
     it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order,
     events_go_through_it_and_nothing_in_the_sandbox_breaks,
