@@ -179,9 +179,11 @@ def a_restart_of_all_under_load_refuses_nobody(box: Container) -> str:
     took = []
     for _ in range(3):
         time.sleep(1)
+        before = {box.show(unit, "MainPID") for unit in (INGEST, WORKER, EXPORTER)}
         began = time.monotonic()
         box.run("systemctl", "restart", "hookbus.target")  # as after an upgrade
         took.append(time.monotonic() - began)
+        hold(before.isdisjoint(box.show(unit, "MainPID") for unit in (INGEST, WORKER, EXPORTER)), before)
     time.sleep(1)
     box.sh("touch /run/stop")
     counts = json.loads(load.communicate(timeout=60)[0].splitlines()[-1])
