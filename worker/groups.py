@@ -44,12 +44,12 @@ class Membership:
         several processes that find it gone, one makes it.
         """
         names = list(types)
-        start_id = self._start_id = self._start_id or await self._first_id()
+        self._start_id = self._start_id or await self._first_id()
         places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
         call = scripts.Call(
             scripts.JOIN,
             (self._keys.groups, self._keys.patterns, *(key for _, key in places)),
-            (self._group, start_id, self._patterns, int(not self._joined)),
+            (self._group, self._start_id, self._patterns, int(not self._joined)),
         )
         born, *results = await scripts.run(self._client, call)
         self._start_id = born.decode()

@@ -24,7 +24,7 @@ from worker.routes import Group, Route, known_types, matches
 from worker.settle import Settler
 from worker.slots import Gate, Slots
 from worker.subscriber import Subscriber
-from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
+from worker.suspects import Suspects
 from worker.takeover import Takeover, retire
 
 RELEASED_AT_ONCE: Final = 1000
@@ -143,10 +143,7 @@ class Member:
         )
 
         def begin(held: Held) -> None:
-            if held.times_delivered < FIRST_SUSPICION:
-                subscriber.begin(held)
-            else:
-                process.suspects.add(Suspect(held, subscriber, self._keys, reader))
+            process.suspects.begin(held, subscriber, self._keys, reader)
 
         name = f"hookbus-worker:read:{process.consumer}"
         line = Line(connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S))

@@ -232,9 +232,12 @@ class Reader:
             if isinstance(reply, Exception):
                 raise reply
         for _, _, _, times_delivered in pending:
-            fields = entries[0][1] if entries else []
-            known = {"times_delivered": times_delivered, "deaths": tuple((deaths or b"").decode().split())}
-            self.accept(hold(name, event_type, is_own, self._group, entry_id, fields, **known))
+            held = hold(
+                *(name, event_type, is_own, self._group, entry_id, entries[0][1] if entries else []),
+                times_delivered=times_delivered,
+                deaths=tuple((deaths or b"").decode().split()),
+            )
+            self.accept(held)
 
     async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
         self._reading_since = time.monotonic()

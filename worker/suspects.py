@@ -70,6 +70,13 @@ class Suspects:
         self._is_finishing = False
         self._log = log.get("worker.suspects")
 
+    def begin(self, held: Held, subscriber: Subscriber, keys: Keys, reader: Reader) -> None:
+        """Begin a delivery: at once, or when its turn comes if it is a suspect."""
+        if held.times_delivered < FIRST_SUSPICION:
+            subscriber.begin(held)
+        else:
+            self.add(Suspect(held, subscriber, keys, reader))
+
     def add(self, suspect: Suspect) -> None:
         """Run a delivery when its turn comes. It takes its slot now."""
         suspect.subscriber.slots.take(suspect.held)

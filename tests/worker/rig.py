@@ -24,7 +24,7 @@ from worker.routes import Route, build
 from worker.settle import Settler
 from worker.slots import Gate, Slots
 from worker.subscriber import Subscriber
-from worker.suspects import FIRST_SUSPICION, Suspect, Suspects
+from worker.suspects import Suspects
 
 KEYS = Keys(0)
 GROUP = "billing"
@@ -206,7 +206,7 @@ class Lane:
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(control, route, consumer, self.stopping)
-        self.suspects: Suspects | None = None
+        self.suspects = Suspects(control, consumer, self.gate)
         self.slots = Slots(route.concurrency, self.circuit.valve, self.gate)
         self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
@@ -216,10 +216,7 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
 
     def _begin(self, held: Held) -> None:
-        if self.suspects is not None and held.times_delivered >= FIRST_SUSPICION:
-            self.suspects.add(Suspect(held, self.subscriber, KEYS, self.reader))
-        else:
-            self.subscriber.begin(held)
+        self.suspects.begin(held, self.subscriber, KEYS, self.reader)
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))

@@ -103,6 +103,30 @@ async def test_g3_a_full_redis_keeps_nobody_from_joining(client):
     assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream("new.type"))) == 1
 
 
+async def test_patterns_are_told_anew_when_they_change_and_missing_memory_is_no_obstacle(client):
+    async def told() -> bytes:
+        return await client.execute_command("HGET", KEYS.patterns, GROUP)
+
+    await Membership(client, KEYS, GROUP, "earliest", ["b.*", "a.b"]).join(["a.b"])
+    assert await told() == b"a.b b.*"
+    await Membership(client, KEYS, GROUP, "earliest", ["a.b"]).join(["a.b"])
+    assert await told() == b"a.b"
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await Membership(client, KEYS, GROUP, "earliest", ["a.b", "*"]).join(["a.b"])
+    assert await told() == b"* a.b"
+
+
+async def test_patterns_that_a_newer_worker_told_stay_when_an_older_one_finds_a_type(client):
+    older = Membership(client, KEYS, GROUP, "earliest", ["a.*"])
+    await older.join(["a.b"])
+    await Membership(client, KEYS, GROUP, "earliest", ["*"]).join(["a.b"])
+    await older.join(["a.c"])
+    assert await client.execute_command("HGET", KEYS.patterns, GROUP) == b"*"
+    await client.execute_command("DEL", KEYS.patterns)
+    await older.join(["a.b"])
+    assert await client.execute_command("HGET", KEYS.patterns, GROUP) == b"a.*"
+
+
 async def test_joining_again_changes_nothing_and_many_may_join_at_once(client):
     await store(client, "wh_1", "wh_2")
     await asyncio.gather(*(membership(client).join([TYPE]) for _ in range(5)))

@@ -20,7 +20,6 @@ from tests.worker.rig import (
     take,
 )
 from worker import read, slots
-from worker.suspects import Suspects
 
 
 async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
@@ -69,7 +68,6 @@ async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, 
     await client.execute_command("XCLAIM", STREAM, GROUP, "me", 0, second.entry_id, "RETRYCOUNT", 4)
     await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
     async with lane(redis_url, client, handler.route()) as made:
-        made.suspects = Suspects(client, "me", made.gate)
         made.start()
         await until(lambda: handler.began == ["wh_1"])
         again = made.suspects._queue.get_nowait().held

@@ -58,6 +58,16 @@ def app_of(handler: Handler, pattern: str = TYPE, **options) -> App:
     return app
 
 
+@contextlib.asynccontextmanager
+async def with_one_in_hand(url: str, client):
+    """A worker whose handler outlasts the grace of a stop."""
+    handler = Handler()
+    async with running(url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        yield worker
+
+
 async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(client, redis_url):
     handler = Handler()
     async with running(redis_url, app_of(handler)) as worker:
@@ -91,20 +101,14 @@ async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(
 
 
 async def test_g10_a_full_redis_takes_what_is_handed_over(client, redis_url):
-    handler = Handler()
-    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
-        await store(client, "wh_1")
-        await until(lambda: handler.began)
+    async with with_one_in_hand(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "maxmemory", 1)
         await worker.stop()
     assert list((await pending(client)).values()) == [(HANDOVER, 0)]
 
 
 async def test_a_hand_over_that_redis_refuses_is_told(client, redis_url):
-    handler = Handler()
-    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
-        await store(client, "wh_1")
-        await until(lambda: handler.began)
+    async with with_one_in_hand(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
         try:
             with structlog.testing.capture_logs() as logs:
@@ -146,10 +150,7 @@ async def test_more_than_one_release_can_hold_is_handed_over_too(client, redis_u
 async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis_url, monkeypatch):
     """Else another worker could take it for a dead one's, and blame or suspect it."""
     order = []
-    handler = Handler()
-    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
-        await store(client, "wh_1")
-        await until(lambda: handler.began)
+    async with with_one_in_hand(redis_url, client) as worker:
         (made,) = worker.worker._members.values()
         release, stop = made.release, worker.worker._liveness.stop
 

@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 
 import pytest
 import structlog
@@ -7,43 +6,9 @@ from msgspec.structs import replace
 
 from shared.connection import connect
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, join, lane, pending, store, take
-from worker import Delivery, subscriber, suspects
-from worker.suspects import Suspect, Suspects
-
-
-class Court:
-    """A lane and its suspects, which run."""
-
-    def __init__(self, made: Lane, client) -> None:
-        self.lane = made
-        self.suspects = made.suspects = Suspects(client, "me", made.gate)
-        self.task = asyncio.create_task(self.suspects.run())
-
-    def suspect(self, held) -> None:
-        self.suspects.add(Suspect(held, self.lane.subscriber, KEYS, self.lane.reader))
-
-    def other(self, held) -> None:
-        self.lane.subscriber.begin(held)
-
-
-@contextlib.asynccontextmanager
-async def court(url: str, client, route):
-    async with lane(url, client, route) as made:
-        found = Court(made, client)
-        yield found
-        found.task.cancel()
-        await asyncio.gather(found.task, return_exceptions=True)
-
-
-async def in_hand(client, *names: str):
-    await join(client)
-    await store(client, *names)
-    return await take(client, "me")
-
-
-async def marks(client) -> list[bytes]:
-    return await client.execute_command("HGETALL", KEYS.started(GROUP))
+from tests.worker.court import court, in_hand, marks
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, pending
+from worker import Delivery, suspects
 
 
 async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds_the_rest(client, redis_url):
@@ -138,25 +103,6 @@ async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_u
     assert (log["is_alone"], log["webhook_id"], log["type"], log["group"]) == (False, "wh_2", TYPE, GROUP)
 
 
-async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_too(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
-    handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        found.other(helds[0])
-        await until(lambda: handler.began == ["wh_1"])
-        found.suspect(replace(helds[1], times_delivered=3))
-        await until(lambda: not found.lane.gate.is_open)
-        await found.lane.reader.pause(frozenset({TYPE}))
-        handler.go()
-        await until(lambda: "wh_1" in handler.done)
-        await until(lambda: found.lane.gate.is_open)
-        assert handler.began == ["wh_1"]
-        assert await marks(client) == []
-        await found.lane.reader.pause(frozenset())
-        found.lane.start()
-        await until(lambda: handler.done == ["wh_1", "wh_2"])
-
-
 async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "ALONE_S", 0.05)
     helds = await in_hand(client, "wh_1", "wh_2")
@@ -169,88 +115,6 @@ async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(clie
         assert await marks(client) == []
         handler.go()
         await until(lambda: len(handler.done) == 2)
-
-
-async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
-    handler = Handler(is_open=True)
-    async with court(redis_url, client, handler.route()) as found:
-        valve = found.lane.circuit.valve
-        valve.set(0)
-        for held in helds:
-            found.suspect(replace(held, times_delivered=3))
-        await until(lambda: found.lane.slots.running == 0)
-        assert handler.began == []
-        found.lane.start()
-        valve.set(1)
-        await until(lambda: handler.done == ["wh_1"])
-        assert valve.places == 0
-        valve.set(None)
-        await until(lambda: handler.done == ["wh_1", "wh_2"])
-
-
-async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
-    handler = Handler(is_open=True)
-    async with court(redis_url, client, handler.route("*", concurrency=1)) as found:
-        found.lane.reader.add("batch.completed")
-        await join(client, "batch.completed")
-        await found.lane.reader.pause(frozenset({TYPE}))
-        found.suspect(replace(held, times_delivered=3))
-        found.lane.start()
-        await store(client, "wh_2", event_type="batch.completed")
-        await until(lambda: handler.done == ["wh_2"])
-        await found.lane.reader.pause(frozenset())
-        await until(lambda: handler.done == ["wh_2", "wh_1"])
-
-
-async def test_g7_many_suspects_let_others_have_a_turn_when_the_gate_was_closed_for_long(
-    client, redis_url, monkeypatch
-):
-    monkeypatch.setattr(suspects, "ALONE_S", 0.1)
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(1, 6)))
-    began = []
-
-    async def slow(event: dict, delivery: Delivery) -> None:
-        began.append(delivery.webhook_id)
-        if delivery.webhook_id != "wh_other":
-            await asyncio.sleep(0.08)
-
-    async with court(redis_url, client, a_route(slow)) as found:
-        for held in helds:
-            found.suspect(replace(held, times_delivered=3))
-        await until(lambda: began == ["wh_1"])
-        found.lane.start()
-        await store(client, "wh_other")
-        await until(lambda: len(began) == 6)
-    assert began.index("wh_other") <= 3
-
-
-async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_nor_a_stop(
-    client, redis_url, monkeypatch
-):
-    monkeypatch.setattr(suspects, "ALONE_S", 0.05)
-    monkeypatch.setattr(suspects, "OTHERS_S", 0.01)
-    monkeypatch.setattr(suspects, "PATIENCE_S", 0.01)
-    monkeypatch.setattr(subscriber, "CANCEL_S", 0.01)
-    helds = await in_hand(client, "wh_1", "wh_2")
-    began, go = [], asyncio.Event()
-
-    async def stubborn(event: dict, delivery: Delivery) -> None:
-        began.append(delivery.webhook_id)
-        while not go.is_set() and delivery.webhook_id == "wh_1":
-            with contextlib.suppress(asyncio.CancelledError):
-                await go.wait()
-
-    async with court(redis_url, client, a_route(stubborn, timeout=0.01)) as found:
-        for held in helds:
-            found.suspect(held)
-        await until(lambda: began == ["wh_1", "wh_2"])
-        found.suspects.finish()
-        assert await found.lane.subscriber.finish(0.01) == 1
-        await until(found.task.done)
-        assert found.lane.subscriber.has_leftovers()
-        go.set()
 
 
 @pytest.mark.parametrize(("times_delivered", "factor"), [(3, 1), (4, 4), (5, 16), (60, 4**8)])

@@ -35,7 +35,6 @@ from worker import takeover
 from worker.letter import decode
 from worker.liveness import Registration
 from worker.locality import process_space
-from worker.suspects import Suspects
 from worker.takeover import Takeover
 
 
@@ -54,7 +53,7 @@ class Heir:
     def __init__(self, made: Lane, membership, client) -> None:
         made.reader.add(TYPE)
         self.lane = made
-        self.suspects = made.suspects = Suspects(client, "me", made.gate)
+        self.suspects = made.suspects
         self.liveness = Clockwork()
         self.stopping = asyncio.Event()
         self.duty = Takeover(

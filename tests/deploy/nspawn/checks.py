@@ -20,6 +20,7 @@ from tests.deploy.nspawn.installation import (
     lines,
     metrics,
     put_secret,
+    reload,
     restarts,
     send,
 )
@@ -149,11 +150,11 @@ def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) ->
     send(box, *new, is_expected=False)
     pid = box.show(INGEST, "MainPID")
     put_secret(box, "second", OTHER)
-    _reload(box, "reloaded")
+    reload(box, "reloaded")
     send(box, *new)
     send(box, *old)
     put_secret(box, "second", "v1,whsec_nonsense")
-    _reload(box, "reload_refused")
+    reload(box, "reload_refused")
     send(box, *new)
     hold((box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process")
     box.sh("cd /etc/hookbus/secrets/openai && mv first second")
@@ -161,15 +162,6 @@ def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) ->
     send(box, *new, is_expected=False)
     send(box, *old)
     return "new one: 200; bad one: the ones before still count; one that is gone: 401 within seconds, without a signal"
-
-
-def _reload(box: Container, event: str) -> None:
-    """Reload, and wait for what comes of it: systemctl may be back before ingest has told systemd that it began."""
-    count = f'"event": "{event}"'
-    before = box.journal(INGEST).count(count)
-    box.run("systemctl", "reload", INGEST)
-    box.until(lambda: box.journal(INGEST).count(count) > before, f"ingest says {event}")
-    box.until_active(INGEST)
 
 
 def a_restart_of_all_under_load_refuses_nobody(box: Container) -> str:

@@ -37,6 +37,15 @@ def put_secret(box: Container, name: str, secret: str) -> None:
     box.run("sh", "-c", place, given=secret)
 
 
+def reload(box: Container, event: str) -> None:
+    """Reload, and wait for what comes of it: systemctl may be back before ingest has told systemd that it began."""
+    count = f'"event": "{event}"'
+    before = box.journal(INGEST).count(count)
+    box.run("systemctl", "reload", INGEST)
+    box.until(lambda: box.journal(INGEST).count(count) > before, f"ingest says {event}")
+    box.until_active(INGEST)
+
+
 def send(box: Container, *arguments: str, is_expected: bool = True) -> str:
     """Post an event; what the tool said."""
     told = "" if "--url" in arguments else "--config /etc/hookbus/hookbus.toml"
