@@ -6,11 +6,12 @@ flight beside a killer each get their turn alone, survive it, and are handled.
 
 Alone has a price, so both waits are bounded: others get `PATIENCE_S` to finish, and after `ALONE_S` the mark is taken
 back and the gate opens although the suspect still runs. Both grow fourfold with each further death, so that a
-delivery that kills late, or among long handlers, is found out too. Many suspects close the gate for `ALONE_S`, too,
-before others have a turn.
+delivery that kills late, or among long handlers, is found out too. Many suspects share the time with others: after
+`SPELL_S` of theirs the gate is open for `OTHERS_S`, long enough to take over what a dead consumer left.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ ALONE_S: Final = 10.0
 GROWTH: Final = 4
 FIRST_SUSPICION: Final = 3
 """Times delivered when a delivery becomes a suspect."""
-OTHERS_S: Final = 2.0
-"""How long the gate is open between two that were alone for long: time to read and start what there are slots for."""
+SPELL_S: Final = 2.0
+"""What a delivery that is taken over may have to wait at the gate, after the 11 s until its consumer counts as dead."""
+OTHERS_S: Final = 1.5
+"""How long the gate is open between two spells: time for one look after the dead (`takeover.INTERVAL_S`), and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Suspects:
         self._gate = gate
         self._queue: asyncio.Queue[Suspect | None] = asyncio.Queue()
         self._followed: set[asyncio.Task[None]] = set()
-        self._closed_at: float | None = None
+        self._open_at = math.inf
         self._is_finishing = False
         self._log = log.get("worker.suspects")
 
@@ -102,20 +105,22 @@ class Suspects:
                 task.cancel()
 
     async def _let_others_go(self) -> None:
-        """Open the gate after the last one, and for some time between two when it was closed for long."""
+        """Open the gate after the last one, and for some time between two when their spell is over."""
         if self._queue.empty():
             self._gate.open()
-        elif self._closed_at is not None and time.monotonic() - self._closed_at >= ALONE_S:
+        elif time.monotonic() >= self._open_at:
             self._gate.open()
-            self._closed_at = None
+            self._open_at = math.inf
             await asyncio.sleep(OTHERS_S)
 
     async def _try(self, suspect: Suspect) -> None:
         held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
         factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
         if self._gate.is_open:
-            self._closed_at = time.monotonic()
+            self._open_at = time.monotonic() + ALONE_S
         is_alone = await self._gate.close(PATIENCE_S * factor)
+        if is_alone:
+            self._open_at = min(self._open_at, time.monotonic() + SPELL_S)
         if suspect.is_held_back:  # since we asked the others to leave
             suspect.give_back()
             return

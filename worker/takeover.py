@@ -36,6 +36,9 @@ ADOPT_EVERY: Final = 60
 MOST_DEATHS: Final = 3
 MOST_AT_ONCE: Final = 100
 
+Heirloom = tuple[Held, Reader, Subscriber]
+"""A delivery that was taken over, and who runs it."""
+
 
 class Takeover:
     """The dead of one group in one shard. `lanes` are the subscriptions that run here, each with its reader."""
@@ -69,12 +72,21 @@ class Takeover:
             try:
                 if is_steady and rounds % ADOPT_EVERY == 0:
                     await self._adopt()
-                for dead in await self._dead():
-                    await self._inherit(dead)
+                await self._look()
             except FAULTS as error:
                 self._log.debug("takeover_delayed", reason=str(error))
             rounds += is_steady
             await pause(self._stopping, INTERVAL_S)
+
+    async def _look(self) -> None:
+        """Take over from all who are dead, then begin: the first suspect would close the gate before the rest."""
+        heirlooms: list[Heirloom] = []
+        try:
+            for dead in await self._dead():
+                await self._inherit(dead, heirlooms)
+        finally:
+            for heirloom in heirlooms:
+                self._begin(*heirloom)
 
     async def _dead(self) -> list[str]:
         """Registered consumers whose process ended on this machine, and those without a sign of life.
@@ -95,19 +107,20 @@ class Takeover:
         silent = [name for name, sign in zip(registered, signs, strict=True) if sign is None]
         return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
 
-    async def _inherit(self, dead: str) -> None:
+    async def _inherit(self, dead: str, heirlooms: list[Heirloom]) -> None:
         """Take what there are slots for; remove the dead one when nothing is left in its name."""
         for reader, subscriber in self._lanes:
+            taken = sum(heir is subscriber for _, _, heir in heirlooms)
+            room = subscriber.slots.free(subscriber.overdue()) - taken
             for stream, (event_type, is_own) in list(reader.streams.items()):
                 if reader.is_paused(event_type):
                     continue  # where it is it waits as well as in our hands
-                count = min(subscriber.slots.free(subscriber.overdue()), MOST_AT_ONCE)
-                if count <= 0 or self._stopping.is_set():
+                if room <= 0 or self._stopping.is_set():
                     break
-                taken = await self._take(dead, stream, event_type, is_own, count)
-                subscriber.measures.of(event_type).takeovers.value += len(taken)
-                for held in taken:
-                    self._begin(held, reader, subscriber)
+                found = await self._take(dead, stream, event_type, is_own, min(room, MOST_AT_ONCE))
+                subscriber.measures.of(event_type).takeovers.value += len(found)
+                heirlooms += [(held, reader, subscriber) for held in found]
+                room -= len(found)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
         if retired and dead != names.HANDOVER:

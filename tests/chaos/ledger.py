@@ -3,10 +3,9 @@
 Counts for itself; of hookbus it asks nothing but the names of the dead letters.
 """
 
-import itertools
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -127,20 +126,26 @@ class Ledger:
                 self._handled[note.group][note.webhook_id] += 1
 
     def _takeovers_s(self) -> list[float]:
-        """For each delivery that ran in a process when that went: seconds until it began elsewhere.
+        """For each delivery that ran in a process when that went, for the first time: seconds until it ran elsewhere.
 
         Where another process went meanwhile it may have been the heir, and the wait began anew: that tells nothing.
+        From the second time on it is a suspect, which waits for its turn.
         """
         waits = []
-        for notes in self._notes.values():
-            notes.sort()
-            for began, ended in itertools.pairwise(notes):
-                if began.what != BEGAN or ended.what != BEGAN or began.pid == ended.pid:
-                    continue
+        for began, ended in self._first_two():
+            if began.what == ended.what == BEGAN and began.pid != ended.pid:
                 deaths = [(at_s, pids) for at_s, pids in self._gone if began.at_s <= at_s < ended.at_s]
                 if len(deaths) == 1 and began.pid in deaths[0][1]:
                     waits.append(ended.at_s - deaths[0][0])
         return waits
+
+    def _first_two(self) -> Iterator[tuple[Note, Note]]:
+        """The first two notes of each attempt that has as many."""
+        attempts: dict[tuple[str, str, int], list[Note]] = defaultdict(list)
+        for (group, webhook_id), notes in self._notes.items():
+            for note in sorted(notes):
+                attempts[group, webhook_id, note.attempt].append(note)
+        return ((notes[0], notes[1]) for notes in attempts.values() if len(notes) > 1)
 
 
 def shown(missing: Missing) -> str:

@@ -66,6 +66,7 @@ def test_half_a_line_waits_for_its_rest(tmp_path):
         ("1 7 began\n1.5 7 handled\n9 8 began", [(2.0, {7})], None),  # it was over when the process went
         ("1 7 began\n9 8 began", [(2.0, {7}), (5.0, {9})], None),  # the heir may have died too
         ("1 7 began\n9 8 began", [(2.0, {6})], None),
+        ("1 7 began\n3 8 began\n30 9 began", [(2.0, {7}), (4.0, {8})], 1.0),  # then it is a suspect
     ],
 )
 def test_a_takeover_lasts_from_the_death_to_the_next_start(tmp_path, lines, deaths, takeover_s):

@@ -155,20 +155,22 @@ async def mark(client, consumer: str, entry_id: bytes) -> str:
 
 
 class Handler:
-    """A handler that the test lets go."""
+    """A handler that the test lets go, or that takes `pause_s`."""
 
-    def __init__(self, *, is_open: bool = False) -> None:
+    def __init__(self, *, is_open: bool = False, pause_s: float | None = None) -> None:
         self.began: list[str] = []
         self.done: list[str] = []
         self.most = 0
         self._go = asyncio.Event()
-        if is_open:
+        self._pause_s = pause_s or 0
+        if is_open or pause_s is not None:
             self._go.set()
 
     async def __call__(self, event: dict, delivery: Delivery) -> None:
         self.began.append(delivery.webhook_id)
         self.most = max(self.most, len(self.began) - len(self.done))
         await self._go.wait()
+        await asyncio.sleep(self._pause_s)
         self.done.append(delivery.webhook_id)
 
     def go(self) -> None:

@@ -63,10 +63,8 @@ async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(cli
         await until(lambda: handler.done == ["wh_2", "wh_1"])
 
 
-async def test_g7_many_suspects_let_others_have_a_turn_when_the_gate_was_closed_for_long(
-    client, redis_url, monkeypatch
-):
-    monkeypatch.setattr(suspects, "ALONE_S", 0.1)
+async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, redis_url, monkeypatch):
+    monkeypatch.setattr(suspects, "SPELL_S", 0.1)
     helds = await in_hand(client, *(f"wh_{i}" for i in range(1, 6)))
     began = []
 

@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
@@ -8,74 +7,27 @@ import msgspec
 import pytest
 
 from shared import keys as names
-from shared.connection import connect
 from tests.wait import until
+from tests.worker.heir import heir
 from tests.worker.rig import (
     GROUP,
     KEYS,
     STREAM,
-    TYPE,
     Handler,
-    Lane,
     a_held,
     consumers,
     die_with,
     join,
-    mark,
     pending,
     redeliver,
     register,
     release,
-    settling,
     store,
     take,
     take_over,
 )  # fmt: skip
-from worker import takeover
-from worker.letter import decode
 from worker.liveness import Registration
 from worker.locality import process_space
-from worker.takeover import Takeover
-
-
-class Clockwork:
-    """Says whether everybody had time to show life."""
-
-    steady = True
-
-    def is_steady(self) -> bool:
-        return self.steady
-
-
-class Heir:
-    """A worker that takes over as `me`, round by round; its reader does not read."""
-
-    def __init__(self, made: Lane, membership, client) -> None:
-        made.reader.add(TYPE)
-        self.lane = made
-        self.suspects = made.suspects
-        self.liveness = Clockwork()
-        self.stopping = asyncio.Event()
-        self.duty = Takeover(
-            *(client, KEYS, GROUP, "me", membership, [(made.reader, made.subscriber)]),
-            *(self.liveness, self.stopping),
-        )
-
-    async def round(self) -> None:
-        for dead in await self.duty._dead():
-            await self.duty._inherit(dead)
-
-
-@contextlib.asynccontextmanager
-async def heir(url: str, client, handler: Handler, **options):
-    membership = await join(client)
-    writer = connect(url, "tests:settle")
-    async with settling(writer) as settler:
-        made = Lane(url, client, settler, handler.route(**options), "me")
-        await register(client, "me")
-        yield Heir(made, membership, client)
-        await made.close()
-    await writer.aclose()
 
 
 async def test_g4_what_a_dead_consumer_had_in_hand_runs_here_and_the_dead_one_is_removed(client, redis_url):
@@ -224,20 +176,6 @@ async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_ado
 # Suspicion.
 
 
-async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second_on_it_is_a_suspect(client, redis_url):
-    handler = Handler()
-    await die_with(client, "wh_1", consumer="first")
-    await die_with(client, "wh_2", consumer="unlucky")
-    await take_over(client, "first", "second")
-    await register(client, "second", alive=False)
-    async with heir(redis_url, client, handler) as me:
-        await me.round()
-        await until(lambda: handler.began == ["wh_2"])
-        suspect = me.suspects._queue.get_nowait().held
-        assert (suspect.delivery.webhook_id, suspect.times_delivered) == ("wh_1", 3)
-        assert me.lane.slots.running == 2  # it has its slot already
-
-
 async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_suspicion(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", consumer="one")
@@ -251,27 +189,3 @@ async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_susp
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
-
-
-async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that_names_them(client, redis_url):
-    handler = Handler()
-    await die_with(client, "wh_1", consumer="c0")
-    (entry_id,) = await pending(client)
-    for i in range(2):
-        await mark(client, f"c{i}", entry_id)
-        await take_over(client, f"c{i}", f"c{i + 1}")
-    await mark(client, "c2", entry_id)
-    await register(client, "c2", alive=False)
-    async with heir(redis_url, client, handler) as me:
-        await me.round()
-        await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
-        assert me.lane.slots.running == 0
-    letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
-    assert letter.reason == "worker_lost"
-    assert all(f"c{i}@" in letter.message for i in range(3))
-    assert handler.began == []
-    assert await client.execute_command("EXISTS", KEYS.deaths(GROUP), KEYS.started(GROUP)) == 0
-
-
-def test_three_deaths_are_the_limit():
-    assert takeover.MOST_DEATHS == 3
