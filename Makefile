@@ -52,7 +52,7 @@ format: .venv/ready-dev ## rewrite what ruff can
 dist: .venv/ready ## wheel and sdist, into dist/
 	@$(BIN)/hatchling build -d $(DIST)
 
-lock: .venv/ready-dev ## resolve both lock files anew (needs uv in .venv)
+lock: .venv/ready-dev ## resolve the three lock files anew
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build -o requirements.lock

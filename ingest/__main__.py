@@ -12,7 +12,7 @@ from shared.times import moment
 
 app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
+Config = Annotated[Path | None, typer.Option(help="Settings file; else $HOOKBUS_CONFIG or hookbus.toml, if there.")]
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ from shared import reference
 from shared.connection import RedisUrl, url_problem
 
 DEFAULT_FILE: Final = "hookbus.toml"
+FILE_VARIABLE: Final = "HOOKBUS_CONFIG"
+"""Names the file where none is given, for a machine on which everybody means the same one."""
 SECTIONS: Final = ("ingest", "worker")
 EXIT_CONFIG: Final = 78
 """EX_CONFIG of sysexits.h; systemd shows it by name."""
@@ -100,12 +102,14 @@ def load(
 ) -> S:
     """Build the settings of one program.
 
-    `section` is its table in the file and the word in its variables. `file` must exist when given; without it
-    `hookbus.toml` is read if it is there. `overrides` come from the command line; None means not given. `extend` may
-    complete the raw values before they are checked. `is_partial`: the class has only some of the section's keys, and
-    leaves the others alone. Raises ConfigError.
+    `section` is its table in the file and the word in its variables. `file`, or what `HOOKBUS_CONFIG` names in its
+    place, must exist when given; without either `hookbus.toml` is read if it is there. `overrides` come from the
+    command line; None means not given. `extend` may complete the raw values before they are checked. `is_partial`: the
+    class has only some of the section's keys, and leaves the others alone. Raises ConfigError.
     """
     problems: list[str] = []
+    if file is None and environ.get(FILE_VARIABLE):
+        file = Path(environ[FILE_VARIABLE])
     raw = _from_file(cls, section, file, problems, is_partial)
     raw |= _from_environment(cls, section, environ, problems, is_partial)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
@@ -171,7 +175,8 @@ def _from_environment(
     common = set(Common.__struct_fields__)
     found: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith("HOOKBUS_") or variable.startswith(others) or _SERVICE_LINK.search(variable):
+        is_ours = variable.startswith("HOOKBUS_") and not variable.startswith(others) and variable != FILE_VARIABLE
+        if not is_ours or _SERVICE_LINK.search(variable):
             continue
         own = variable.startswith(prefix)
         key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()

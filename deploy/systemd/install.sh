@@ -1,6 +1,6 @@
 #!/bin/sh
-# Put hookbus under systemd: the programs, two users, /etc/hookbus, the units. Can be run again, as for an upgrade; what
-# was configured stays.
+# Put hookbus under systemd: the programs, two users, /etc/hookbus, the units, two commands. Can be run again, as for an
+# upgrade; what was configured stays.
 #
 # usage: install.sh [WHEEL]      with a wheel it (re)makes the programs in /opt/hookbus too
 #        install.sh --uninstall  stops everything and takes units and programs away; configuration and data stay
@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 home=/opt/hookbus
 config=/etc/hookbus
 units=/etc/systemd/system
+commands=/usr/local/bin
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'install.sh: %s\n' "$*" >&2; }
@@ -43,6 +44,21 @@ warnings() {
 $conflicts"
 }
 
+# By hand the programs need what their units give them. A command of that name that is not ours stays.
+is_ours() { [ ! -e "$1" ] || grep -q "^# Made by hookbus" "$1"; }
+
+command_for() {
+    is_ours "$commands/$1" || { warn "warning: $commands/$1 is somebody else's, and stays"; return; }
+    cat > "$commands/$1" <<COMMAND
+#!/bin/sh
+# Made by hookbus' install.sh: the program with the settings and credentials of this machine.
+export HOOKBUS_CONFIG="\${HOOKBUS_CONFIG-$config/hookbus.toml}"
+export CREDENTIALS_DIRECTORY="\${CREDENTIALS_DIRECTORY-$config/credentials}"
+exec $home/bin/$1 "\$@"
+COMMAND
+    chmod 755 "$commands/$1"
+}
+
 # File of ours, where it goes, mode; only if there is none yet.
 example() { [ -e "$2" ] || install -m "$3" "$1" "$2"; }
 
@@ -67,6 +83,8 @@ install_all() {
         install -m 644 "$here/$unit" "$units/$unit"
     done
     systemctl daemon-reload
+    command_for hookbus-ingest
+    command_for hookbus-worker
     say "installed. README.md beside this script says what comes next; after an upgrade: systemctl restart hookbus.target"
     [ -z "${1:-}" ] || warnings
 }
@@ -85,6 +103,9 @@ uninstall() {
     rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service" \
         $units/hookbus-exporter.service
     rm -f /etc/sysusers.d/hookbus.conf
+    for name in hookbus-ingest hookbus-worker; do
+        ! is_ours $commands/$name || rm -f $commands/$name
+    done
     systemctl daemon-reload
     rm -rf $home
     say "uninstalled. Left: $config, /srv/hookbus, /var/lib/hookbus-worker, what 'systemctl edit' made" \
@@ -98,5 +119,6 @@ case ${1:-} in
     -*) fail "unknown option $1" ;;
     *) action=install_all ;;
 esac
+[ $# -le 1 ] || fail "more than one WHEEL: $*; 'rm -rf dist && make dist' leaves one"
 [ "$(id -u)" = 0 ] || fail "has to be run by root"
 $action "$@"

@@ -140,7 +140,11 @@ def test_all_files_are_installed_and_all_units_removed():
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
-    [(("--help",), 0, "usage: install.sh"), (("--frob",), 1, "unknown option --frob")],
+    [
+        (("--help",), 0, "usage: install.sh"),
+        (("--frob",), 1, "unknown option --frob"),
+        (("a-1.whl", "a-2.whl"), 1, "more than one WHEEL"),
+    ],
 )
 def test_the_install_script_says_what_it_takes(arguments, code, says):
     done = subprocess.run([FOLDER / "install.sh", *arguments], capture_output=True, text=True, check=False)

@@ -127,6 +127,18 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path):
         load(Example, "worker", tmp_path, {})
 
 
+def test_a_variable_names_the_file_for_those_that_give_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hookbus.toml").write_text("shards = 2")
+    (tmp_path / "machine.toml").write_text("shards = 3")
+    environ = {"HOOKBUS_CONFIG": str(tmp_path / "machine.toml")}
+    assert load(Example, "worker", None, environ).shards == 3
+    assert load(Example, "worker", tmp_path / "hookbus.toml", environ).shards == 2
+    assert load(Example, "worker", None, {"HOOKBUS_CONFIG": ""}).shards == 2
+    with pytest.raises(ConfigError, match="No such file"):
+        load(Example, "worker", None, {"HOOKBUS_CONFIG": "none.toml"})
+
+
 def test_a_section_must_be_a_table(tmp_path):
     (problem,) = problems(tmp_path, "worker = 1")
     assert "[worker] must be a table" in problem

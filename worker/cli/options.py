@@ -28,7 +28,7 @@ def finite(rate: float) -> float:
     return rate
 
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; hookbus.toml if it is there.")]
+Config = Annotated[Path | None, typer.Option(help="Settings file; else $HOOKBUS_CONFIG or hookbus.toml, if there.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines: one JSON object, or one in each line.")]
 Groups = Annotated[list[str] | None, typer.Option("--group", help="Only of this group (repeatable, as all filters).")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*'.")]

@@ -48,10 +48,7 @@ def reload(box: Container, event: str) -> None:
 
 def send(box: Container, *arguments: str, is_expected: bool = True) -> str:
     """Post an event; what the tool said."""
-    told = "" if "--url" in arguments else "--config /etc/hookbus/hookbus.toml"
-    tool = f"/opt/hookbus/bin/hookbus-ingest send {told} {' '.join(arguments)}"
-    script = f"CREDENTIALS_DIRECTORY=/etc/hookbus/credentials {tool}"
-    return box.run("sh", "-c", script, is_expected=is_expected)
+    return box.run("hookbus-ingest", "send", *arguments, is_expected=is_expected)
 
 
 def lines(box: Container, name: str) -> list[str]:
