@@ -143,6 +143,11 @@ class _Connection(RequestHandler):
         if self._head_bytes > MOST_HEAD_BYTES:
             self._end(400, "malformed_request")
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Asked with each body that is read; aiohttp goes through its parser for that, though nothing was held back."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalled_at = self._loop.time()
