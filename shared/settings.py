@@ -108,8 +108,8 @@ def load(
     class has only some of the section's keys, and leaves the others alone. Raises ConfigError.
     """
     problems: list[str] = []
-    if file is None and environ.get(FILE_VARIABLE):
-        file = Path(environ[FILE_VARIABLE])
+    if file is None and (named := environ.get(FILE_VARIABLE)):
+        file = Path(named)
     raw = _from_file(cls, section, file, problems, is_partial)
     raw |= _from_environment(cls, section, environ, problems, is_partial)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}

@@ -155,15 +155,15 @@ async def mark(client, consumer: str, entry_id: bytes) -> str:
 
 
 class Handler:
-    """A handler that the test lets go, or that takes `pause_s`."""
+    """A handler that the test lets go; it takes `pause_s` then."""
 
-    def __init__(self, *, is_open: bool = False, pause_s: float | None = None) -> None:
+    def __init__(self, *, is_open: bool = False, pause_s: float = 0.0) -> None:
         self.began: list[str] = []
         self.done: list[str] = []
         self.most = 0
         self._go = asyncio.Event()
-        self._pause_s = pause_s or 0
-        if is_open or pause_s is not None:
+        self._pause_s = pause_s
+        if is_open:
             self._go.set()
 
     async def __call__(self, event: dict, delivery: Delivery) -> None:

@@ -68,7 +68,7 @@ async def test_g4_what_a_dead_consumer_left_need_not_wait_until_many_suspects_ha
     await die_with(client, *names)
     await take_over(client, "dead", by="dead_too")  # in the second one's hands; with the third they are suspects
     await register(client, "dead_too", alive=False)
-    handler = Handler(pause_s=0.05)
+    handler = Handler(is_open=True, pause_s=0.05)
     async with heir(redis_url, client, handler) as me:
         judging = asyncio.create_task(me.suspects.run())
         looking = asyncio.create_task(me.duty.run())
