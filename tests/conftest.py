@@ -10,14 +10,42 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from shared.connection import connect
-from tests import users
+from tests import tools, users
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENAI_"))]:
-    del os.environ[_name]  # the tests say themselves what the programs are told
+    _value = os.environ.pop(_name)  # the tests say themselves what the programs are told
+    if _name.startswith("HOOKBUS_TESTS_"):  # but these are for us, and for pytest-xdist's processes
+        os.environ[_name.removeprefix("HOOKBUS_")] = _value
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What HOOKBUS_TESTS_REQUIRE names is required; an unknown tool is a mistake of whoever asks for it."""
+    config.addinivalue_line("markers", "needs(*names): what of tests.tools a test can't do without")
+    try:
+        tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())
+    except ValueError as error:
+        raise pytest.UsageError(f"HOOKBUS_TESTS_REQUIRE: {error}") from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture: it may need the same."""
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            tools.need(name)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """A skip is no pass: what was not tried is the last thing that a run says."""
+    yield
+    if skipped := terminalreporter.stats.get("skipped"):
+        terminalreporter.section("skipped, by reason")
+        terminalreporter.write_line("\n".join(tools.counted(skipped)))
 
 
 @pytest.fixture(scope="session")

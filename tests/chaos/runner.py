@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tests.chaos.ledger import Report
-from tests.chaos.scenario import Scenario, SkippedError
+from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 from tests.programs import ROOT
+from tests.tools import MissingError
 
 KEPT: Final = ROOT / ".hookbus" / "chaos"
 """Where the logs, the journal and the data of a failed scenario stay."""
@@ -24,13 +25,15 @@ SHORT_LIMIT_S: Final = 150.0
 
 @dataclass(slots=True)
 class Result:
-    """How a scenario ended. `why` it failed or was skipped; `trace` for a failure; `folder` with what it left."""
+    """How a scenario ended. `why` it failed or was skipped, for the lack of the tool `missing`; `trace` for a failure;
+    `folder` with what it left."""
 
     name: str
     outcome: Literal["ok", "failed", "skipped"]
     seconds: float
     report: Report = field(default_factory=Report)
     why: str = ""
+    missing: str = ""
     trace: str = ""
     folder: Path | None = None
 
@@ -49,8 +52,8 @@ async def _run(scenario: Scenario, folder: Path, seed: int, *, is_short: bool) -
             async with asyncio.timeout(SHORT_LIMIT_S if is_short else LIMIT_S):
                 await scenario.drive(stage)
             stage.check_logs()
-        except SkippedError as reason:
-            result.outcome, result.why = "skipped", str(reason)
+        except MissingError as missing:
+            result.outcome, result.why, result.missing = "skipped", str(missing), missing.name
         except Exception as error:
             result.outcome, result.why = "failed", str(error) or type(error).__name__
             result.trace = traceback.format_exc()

@@ -14,10 +14,6 @@ from tests.chaos.stage import Stage
 Drive = Callable[[Stage], Awaitable[None]]
 
 
-class SkippedError(Exception):
-    """Raised by a scenario that can't run here; says what is missing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`guards` says which promise breaks when it fails."""
@@ -31,7 +27,8 @@ _FOUND: Final[dict[str, Scenario]] = {}
 
 
 def scenario(name: str, guards: str) -> Callable[[Drive], Drive]:
-    """Register a scenario. It raises AssertionError when a check of its own fails; what was lost the runner sees."""
+    """Register a scenario. It raises AssertionError when a check of its own fails, and MissingError for the lack of a
+    tool; what was lost the runner sees."""
 
     def register(drive: Drive) -> Drive:
         assert name not in _FOUND, name

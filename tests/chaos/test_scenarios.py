@@ -4,6 +4,7 @@ import secrets
 
 import pytest
 
+from tests import tools
 from tests.chaos import runner, scenario
 
 KNOWN = scenario.every()
@@ -14,6 +15,6 @@ KNOWN = scenario.every()
 async def test_nothing_is_lost(name: str) -> None:
     seed = secrets.randbelow(2**32)
     result = await runner.run(KNOWN[name], seed, is_short=True)
-    if result.outcome == "skipped":
-        pytest.skip(result.why)
+    if result.missing:
+        tools.need(result.missing)
     assert result.outcome == "ok", f"make chaos ONLY={name} SEED={seed}: {result.why}\n{result.trace}{result.folder}"

@@ -9,6 +9,8 @@ from tests.deploy.processes import children_of, is_running
 from tests.programs import Program
 from tests.wait import until
 
+pytestmark = pytest.mark.needs("linux", "proc")  # where children end with their parents, and who runs is seen
+
 NOBODY = "redis://127.0.0.1:1"
 
 

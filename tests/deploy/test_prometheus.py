@@ -4,7 +4,6 @@ helps, and asks only for figures that the programs export. The cases are in `ale
 
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import yaml
 
 import ingest.__main__
 import worker.__main__
+from tests import tools
 from tests.exported import RULES, exported, fenced, matched, named, recorded, rules
 from tests.programs import ROOT
 
@@ -24,8 +24,7 @@ APPS = {"hookbus-ingest": ingest.__main__.app, "hookbus-worker": worker.__main__
 
 
 def promtool(*args: str | Path) -> str:
-    if not shutil.which("promtool"):
-        pytest.skip("no promtool on this machine (Debian: apt-get install prometheus)")
+    tools.need("promtool")
     done = subprocess.run(["promtool", *map(str, args)], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

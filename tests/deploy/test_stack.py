@@ -12,6 +12,8 @@ from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program
 from tests.wait import until
 
+pytestmark = pytest.mark.needs("linux", "proc")  # where children end with their parents, and who runs is seen
+
 
 class Stack(Program):
     """`make up` in a folder of its own, on a free port."""

@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,10 +21,6 @@ SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service", "hookbus-export
 UNITS = (*SERVICES, "hookbus-ingest.socket", "hookbus.target")
 SCRIPT = (FOLDER / "install.sh").read_text()
 MOST_EXPOSED = 1.5
-
-needs_analyze = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: on Debian, apt-get install systemd"
-)
 
 
 class Unit(dict[str, list[str]]):
@@ -48,7 +43,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(told, capture_output=True, text=True, check=False)
 
 
-@needs_analyze
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
     for name in UNITS:
         text = (FOLDER / name).read_text()
@@ -58,7 +53,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@needs_analyze
+@pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_as_closed_as_it_can_be(name):
     done = analyze("security", "--offline=true", "--no-pager", FOLDER / name)

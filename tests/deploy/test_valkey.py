@@ -35,7 +35,7 @@ def started_by_another(folder):
         yield process
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can kill a child with its parent")
+@pytest.mark.needs("linux")  # which kills a child with its parent
 async def test_it_dies_with_its_parent_when_that_is_killed(tmp_path):
     with started_by_another(tmp_path) as parent:
         pid = int(parent.stdout.readline())

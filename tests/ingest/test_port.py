@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import socket
-import sys
 from collections import Counter
 
 import pytest
@@ -20,7 +19,7 @@ from tests.wait import until
 
 KEY = key_bytes(SECRET, "openai")
 BODY = event_body()
-ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a port turns deaf by a filter that only Linux has")
+ON_LINUX = pytest.mark.needs("linux")  # a port turns deaf by a filter that only Linux has
 
 
 class Load:

@@ -3,20 +3,19 @@
 import itertools
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from deploy.local.valkey import Valkey
+from tests import tools
 from tests.chaos.kept import Kept
 from tests.chaos.ledger import Ledger
-from tests.chaos.scenario import SkippedError, scenario
+from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.wait import until
 
 HANDLERS: Final = "tests.chaos.slow_handlers"
 TAKEOVER_S: Final = 15.0
 """G4."""
-FAKETIME: Final = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
 @scenario("frozen", "G4: a worker stopped for longer than its liveness key comes back and harms nothing")
@@ -81,8 +80,7 @@ MOST_ATTEMPTS: Final = 2
 
 @scenario("clocks", "G6: a worker whose clock is an hour off retries neither early nor late, and nothing expires")
 async def clocks_are_an_hour_off(stage: Stage) -> None:
-    if not FAKETIME:
-        raise SkippedError("libfaketime is not here (Debian: apt-get install faketime)")
+    tools.find("faketime")
     server = await stage.valkey()
     ingest = await stage.ingest(server.url)
     stage.ledger.expect("punctual")
@@ -103,7 +101,7 @@ async def clocks_are_an_hour_off(stage: Stage) -> None:
 
 async def on_a_clock(stage: Stage, server: Valkey, offset: str) -> Kept:
     """A worker whose wall clock is off by some seconds."""
-    environ = {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    environ = {"LD_PRELOAD": tools.find("faketime"), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     return await stage.worker(server.url, f"{HANDLERS}:punctual", **environ)
 
 

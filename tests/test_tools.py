@@ -1,0 +1,83 @@
+"""Skips: only for what the list names, counted by reason at the end, and failures where it is required."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import tools
+from tests.programs import ROOT
+
+SKIPS = {"skip", "skipif", "importorskip", "xfail", "skipTest", "SkipTest"}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs pytest over a test that needs something which nobody has, under the settings of this project."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "from tests import tools\n"
+        "tools.TOOLS['moon'] = tools.Tool('wait for the night', lambda: False)\n"
+        "@pytest.mark.needs('moon')\n"
+        "def test_marked(): pass\n"
+        "def test_calling(): tools.need('moon')\n"
+        "def test_other(): assert tools.need('linux')\n"
+    )
+
+    def run(*options, **environ):
+        this = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml"]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        told = {"cwd": ROOT, "env": clean | environ, "capture_output": True, "text": True}
+        return subprocess.run([*this, *options, tmp_path], check=False, **told)
+
+    return run
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_skips_are_counted_by_reason_at_the_end(run, jobs):
+    done = run("-n", jobs)
+    assert done.returncode == 0, done.stdout
+    *_, section, line, closing = filter(None, done.stdout.splitlines())
+    assert "skipped, by reason" in section
+    assert line == "    2 no moon (wait for the night)"
+    assert "1 passed, 2 skipped" in closing
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_what_is_required_and_missing_fails_the_run(run, jobs, tmp_path):
+    text = (tmp_path / "test_it.py").read_text()
+    (tmp_path / "test_it.py").write_text(text + "tools.require(['moon'])\n")
+    done = run("-n", jobs)
+    assert done.returncode == 1
+    assert "no moon (wait for the night), and HOOKBUS_TESTS_REQUIRE names it" in done.stdout
+    assert "skipped" not in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_the_environment_names_what_is_required(run, jobs, tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "from tests import tools\ndef test_it(): assert tools._required == {'linux', 'proc'}\n"
+    )
+    done = run("-n", jobs, HOOKBUS_TESTS_REQUIRE="linux, proc")
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_is_required_has_to_be_in_the_list(run):
+    done = run(HOOKBUS_TESTS_REQUIRE="linux,promtol")
+    assert done.returncode == 4
+    assert "no such tool: promtol; there are promtool, " in done.stderr
+
+
+def test_nothing_is_skipped_but_for_a_tool_of_the_list():
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        if file == ROOT / "tests/tools.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            assert name not in SKIPS, f"{file.relative_to(ROOT)}:{node.lineno}: tests.tools has the only way to skip"
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("need", "needs", "find"):
+                wanted = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                is_ours = node.func.attr == "needs" or ast.unparse(node.func).startswith("tools.")
+                assert not is_ours or set(wanted) <= tools.TOOLS.keys(), f"{file}:{node.lineno}: not in the list"

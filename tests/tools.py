@@ -1,0 +1,93 @@
+"""What a test may need that the project does not install itself: one list, with how to get each.
+
+A test that can't run without one is marked `@pytest.mark.needs("promtool")`, or calls `need`; nothing else skips.
+`HOOKBUS_TESTS_REQUIRE=promtool,root` names those that have to be here: a test that misses one of them fails.
+"""
+
+import functools
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """`how` to get it, and `find` tells where it is: anything true, its path where it has one."""
+
+    how: str
+    find: Callable[[], object]
+
+
+def _program(name: str, package: str) -> Tool:
+    return Tool(f"Debian: apt-get install {package}", functools.partial(shutil.which, name))
+
+
+def _library(pattern: str) -> Path | None:
+    return next(Path("/usr/lib").glob(pattern), None)
+
+
+TOOLS: Final = {
+    "promtool": _program("promtool", "prometheus"),
+    "systemd-analyze": _program("systemd-analyze", "systemd"),
+    "wrk": _program("wrk", "wrk"),
+    "openssl": _program("openssl", "openssl"),
+    "redis-server": _program("redis-server", "redis-server"),
+    "valkey-server": _program("valkey-server", "valkey-server"),
+    "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
+    "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
+    "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),
+    "root": Tool("run the tests as root", lambda: os.geteuid() == 0),
+}
+
+_required: set[str] = set()
+
+
+class MissingError(Exception):
+    """A tool is not here; says how to get it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no {name} ({TOOLS[name].how})")
+        self.name = name
+
+
+def require(names: Iterable[str]) -> None:
+    """From now on the lack of these is a failure. Raises ValueError for one that is not in the list."""
+    asked = set(names)
+    if unknown := sorted(asked - TOOLS.keys()):
+        raise ValueError(f"no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
+    _required.update(asked)
+
+
+@functools.cache
+def find(name: str) -> str:
+    """Where it is; "True" for what has no path. Raises MissingError."""
+    if not (found := TOOLS[name].find()):
+        raise MissingError(name)
+    return str(found)
+
+
+def need(name: str) -> str:
+    """As `find`, for a test, which is skipped when it is not here, or fails where it is required."""
+    try:
+        return find(name)
+    except MissingError as error:
+        missing = str(error)
+    if name in _required:
+        pytest.fail(f"{missing}, and HOOKBUS_TESTS_REQUIRE names it", pytrace=False)
+    pytest.skip(missing)
+
+
+def counted(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """How many were skipped, a line for each reason."""
+    reasons: Counter[str] = Counter()
+    for report in reports:
+        assert isinstance(report.longrepr, tuple)
+        reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    return [f"{count:5} {reason}" for reason, count in reasons.most_common()]
