@@ -27,7 +27,8 @@ DAY_MS: Final = 86_400_000
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none."""
+    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `late_ms`: how long it was
+    on its way, None where it does not say when it was made."""
 
     event_type: str
     webhook_id: str
@@ -35,6 +36,7 @@ class Received(msgspec.Struct, frozen=True):
     at_ms: int
     body: bytes
     traceparent: str = ""
+    late_ms: int | None = None
 
     def digest(self) -> bytes:
         """What the dedupe remembers: 16 bytes of source and webhook-id.

@@ -26,6 +26,12 @@ BATCH_EVENTS: Final = Histogram(
 )
 STORED_EVENTS: Final = Sums("hookbus_ingest_stored_events_total", "Events stored, duplicates left out.", ["type"])
 STORED_BYTES: Final = Sums("hookbus_ingest_stored_bytes_total", "Bytes of the bodies of stored events.", ["type"])
+SENDER_LATE_SECONDS: Final = Spreads(
+    "hookbus_ingest_sender_late_seconds",
+    "From an event's created_at to its receipt; new events that say when they were made.",
+    ["source"],
+    buckets=(1, 2, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 259_200),
+)
 LAST_EVENT: Final = Gauge(
     "hookbus_ingest_last_event_timestamp_seconds",
     "When this process last received a verified event, new or not; absent before the first.",

@@ -23,7 +23,6 @@ from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
 from shared import decoding, keys, log
-from shared.http_server import prove
 from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
@@ -145,11 +144,12 @@ class Receiver:
         except SignatureError as error:
             status = UNAUTHORIZED if error.code == "signature_mismatch" else 400
             raise Refusal(status, error.code) from error
-        prove(request)
         traceparent = headers.get("traceparent", "")
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""
-        return Received(_stream_type(body), headers["webhook-id"], endpoint.source, int(now * 1000), body, traceparent)
+        at_ms = int(now * 1000)
+        event_type, late_ms = _head(body, at_ms)
+        return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, late_ms)
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
         left_out = self._throttle.left_out(refusal.code)
@@ -166,10 +166,10 @@ class Receiver:
         return response
 
 
-def _stream_type(body: bytes) -> str:
-    """The type whose stream the event goes to. It is signed, so it is stored whatever it is."""
+def _head(body: bytes, at_ms: int) -> tuple[str, int | None]:
+    """The type whose stream the event goes to, and how late its sender was. It is signed, so it is stored anyway."""
     try:
-        event_type = decoding.read_type(body)
+        head = decoding.read_head(body)
     except decoding.UNDECODABLE:
-        return keys.UNTYPED
-    return event_type if keys.is_name(event_type) else keys.UNTYPED
+        return keys.UNTYPED, None
+    return head.type if keys.is_name(head.type) else keys.UNTYPED, head.late_ms(at_ms)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shared import decoding
+from shared import decoding, lenient
 from shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
 
 Decoder = Callable[[bytes], Any]
@@ -31,7 +31,7 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
     if annotation is bytes:
         return bytes
     if annotation is dict or typing.get_origin(annotation) is dict:
-        return _json(annotation)
+        return _lenient(annotation)
     classes = _members(annotation)
     for cls in classes:
         if cls in (bytes, dict) or typing.get_origin(cls) is dict:
@@ -59,6 +59,19 @@ def _json(annotation: Any) -> Decoder:
         return msgspec.json.Decoder(annotation).decode
     except Exception as error:  # noqa: BLE001 - msgspec reads the annotations of the user's fields here
         raise ImpossibleError(f"msgspec can't decode into {_name(annotation)}: {error}") from None
+
+
+def _lenient(annotation: Any) -> Decoder:
+    """A dict holds what any JSON reader takes, so it gets what msgspec's own refuses too."""
+    strict = _json(annotation)
+
+    def decode(body: bytes) -> Any:
+        try:
+            return strict(body)
+        except decoding.UNDECODABLE:
+            return msgspec.convert(lenient.document(body), annotation)
+
+    return decode
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from shared import lenient
+from shared.decoding import UNDECODABLE
 from shared.entry import Entry
 
 
@@ -35,8 +37,13 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
         """OpenAI's id of the event (`evt_…`), "" where the body has none. It differs from the webhook-id."""
         try:
             return _read_id(self.body).id
-        except (ValueError, RecursionError):
+        except UNDECODABLE:
+            pass
+        try:
+            found = lenient.top_level(self.body).get("id")
+        except UNDECODABLE:
             return ""
+        return found if isinstance(found, str) else ""
 
     @property
     def received_at(self) -> datetime:

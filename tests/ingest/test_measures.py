@@ -9,8 +9,14 @@ def sample(name: str, **labels: str) -> float:
     return prometheus_client.REGISTRY.get_sample_value(f"hookbus_ingest_{name}", labels) or 0
 
 
-def received(event_type: str = "batch.failed", source: str = "openai", at_ms: int = 1_000, body: bytes = b"{}"):
-    return Received(event_type, "wh_1", source, at_ms, body)
+def received(
+    event_type: str = "batch.failed",
+    source: str = "openai",
+    at_ms: int = 1_000,
+    body: bytes = b"{}",
+    late_ms: int | None = None,
+) -> Received:
+    return Received(event_type, "wh_1", source, at_ms, body, late_ms=late_ms)
 
 
 def test_only_what_was_new_counts_as_stored():
@@ -38,3 +44,14 @@ def test_a_commit_is_timed():
     before = sample("enqueue_seconds_sum")
     Stored().count([received()], b"1", 0.25)
     assert sample("enqueue_seconds_sum") == before + 0.25
+
+
+def test_how_late_each_source_is_counts_new_events_that_say_when_they_were_made():
+    def told(source: str) -> tuple[float, float]:
+        return sample("sender_late_seconds_count", source=source), sample("sender_late_seconds_sum", source=source)
+
+    before = told("openai"), told("late")
+    events = [received(late_ms=0), received(source="late", late_ms=90_500), received(late_ms=7_000), received()]
+    Stored().count(events, b"1101", 0.1)
+    assert (told("openai")[0] - before[0][0], told("openai")[1] - before[0][1]) == (1, 0)
+    assert (told("late")[0] - before[1][0], told("late")[1] - before[1][1]) == (1, 90.5)

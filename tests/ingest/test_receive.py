@@ -231,6 +231,22 @@ async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest:
     assert [entry[b"body"] for entry in await entries(client, keys.UNTYPED)] == [body]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"type": "response.completed"}',
+        b'{"type": "response.completed", "data": {"id": "\\ud800"}}',
+        b'{"type": "response.completed", "data": {"id": "\xff"}}',
+        b'{"type": "response.completed", "data": NaN}',
+        b'{"type": "response.completed", "data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=["BOM", "surrogate", "no UTF-8", "NaN", "deep"],
+)
+async def test_what_other_json_readers_take_is_stored_under_its_own_type(ingest: Ingest, client, body):
+    assert await ingest.ask(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
+    assert [entry[b"body"] for entry in await entries(client)] == [body]
+
+
 async def test_a_valid_traceparent_is_kept_and_any_other_left_out(ingest: Ingest, client):
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await ingest.ask(signed(), traceparent=good)

@@ -54,6 +54,28 @@ def test_dict_is_the_plain_json(annotation):
     assert decoded(annotation) == json.loads(BODY)
 
 
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": "\\ud800"}', {"a": "\ud800"}),
+        (b'{"a": Infinity}', {"a": float("inf")}),
+        (b'{"a": 1e999}', {"a": float("inf")}),
+    ],
+)
+def test_a_dict_also_holds_what_only_other_readers_take_and_a_struct_does_not(body, found):
+    assert decoded(dict, body=body) == decoded(dict[str, Any], body=body) == found
+    for annotation in (ResponseCompleted, Mine, Event):
+        with pytest.raises(decoding.UNDECODABLE):
+            decoded(annotation, body=body)
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b'{"a": "\\ud800"}', b'{"a": ' + b"[" * 9_000])
+def test_a_dict_of_what_it_can_not_hold_is_undecodable(body):
+    with pytest.raises(decoding.UNDECODABLE):
+        decoded(dict[str, int], body=body)
+
+
 def test_a_struct_of_the_users_own_is_filled_and_may_ignore_fields():
     assert decoded(Mine) == Mine(TYPE, Data("resp_1"))
 
