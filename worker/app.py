@@ -71,8 +71,8 @@ class App:
         """Subscribe the decorated handler to an event type, `"prefix.*"` or `"*"`; the most specific pattern wins.
 
         `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
-        seconds after which an event is of no use; older ones become dead letters (`expired`). `breaker`: None never
-        stops a handler that only fails. Raises ConfigError.
+        seconds since its `created_at` (else since receipt) after which an event is of no use; older ones
+        become dead letters (`expired`). `breaker`: None never stops a handler that only fails. Raises ConfigError.
         """
         if problems := _limit_problems(pattern, concurrency, timeout, max_age):
             raise ConfigError(problems)

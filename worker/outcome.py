@@ -104,9 +104,10 @@ def foreign(flaw: str) -> Bury:
     return Bury("undecodable", Cause("ForeignEntry", _storable(flaw)[:MESSAGE_CHARS]))
 
 
-def expired(age_s: float, max_age_s: float) -> Bury:
-    """The event is too old to be of use."""
-    return Bury("expired", Cause("Expired", f"received {age_s:.1f} s ago, max_age is {max_age_s:g} s"))
+def expired(age_s: float, received_s: float, max_age_s: float) -> Bury:
+    """The event, made `age_s` and received `received_s` seconds ago, is too old to be of use."""
+    ages = f"{age_s:.1f} s old, received {received_s:.1f} s ago"
+    return Bury("expired", Cause("Expired", f"{ages}, max_age is {max_age_s:g} s"))
 
 
 def worker_lost(deaths: tuple[str, ...]) -> Bury:

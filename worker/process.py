@@ -8,7 +8,7 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.clock import now_ms
-from worker import outcome
+from worker import age, outcome
 from worker.deadline import Deadline, Deadlines
 from worker.delivery import Delivery
 from worker.outcome import ACK, Outcome
@@ -18,9 +18,10 @@ from worker.routes import Route
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     """Run one attempt. `call` runs the route's handler, here or in a thread."""
     if route.max_age_s is not None:
-        age_s = (now_ms() - delivery.received_at_ms) / 1000
+        now = now_ms()
+        age_s = (now - age.made_at_ms(delivery)) / 1000
         if age_s > route.max_age_s:
-            return outcome.expired(age_s, route.max_age_s)
+            return outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
     try:
         event = route.decoder(delivery.type)(delivery.body)
     except Exception as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made

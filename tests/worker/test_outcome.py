@@ -70,7 +70,8 @@ def test_reject_is_a_dead_letter_at_once_with_its_reason():
 
 
 def test_what_never_ran_has_a_reason_and_a_cause_of_its_own():
-    assert outcome.expired(61.26, 60) == Bury("expired", Cause("Expired", "received 61.3 s ago, max_age is 60 s"))
+    too_old = Cause("Expired", "61.3 s old, received 1.0 s ago, max_age is 60 s")
+    assert outcome.expired(61.26, 1, 60) == Bury("expired", too_old)
     assert outcome.worker_lost(("a@1", "b@2")).cause.message == "2 workers died of it: a@1, b@2"
     assert outcome.undecodable(ValueError("bad")) == Bury("undecodable", Cause("ValueError", "bad"))
     assert outcome.foreign("no id") == Bury("undecodable", Cause("ForeignEntry", "no id"))

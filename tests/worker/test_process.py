@@ -150,6 +150,16 @@ async def test_an_event_older_than_max_age_is_expired_and_the_handler_never_sees
     assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_what_its_sender_delivered_late_is_expired_however_lately_it_was_received(attempt):
+    now = now_ms()
+    for late_s, is_expired in ((600, True), (10, False)):
+        body = b'{"type": "response.completed", "id": "evt_1", "created_at": %d, "data": {"id": "resp_1"}}'
+        delivery = a_delivery(received_at_ms=now, attempt=attempt, body=body % (now // 1000 - late_s))
+        result = await outcome_of(never if is_expired else returns, delivery, max_age=20)
+        assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
+
+
 async def test_max_age_counts_from_receipt_also_in_later_attempts():
     delivery = a_delivery(received_at_ms=now_ms() - 60_000, attempt=2)
     result = await outcome_of(never, delivery, max_age=20)
