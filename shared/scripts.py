@@ -56,6 +56,7 @@ RESTORE: Final = Script.load("restore")
 EXHUME: Final = Script.load("exhume")
 # Without signs of life, heirs, hand-overs and marks, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
+LAPSE: Final = Script.load("lapse")
 TAKEOVER: Final = past_the_limit(Script.load("takeover"))
 MARK: Final = past_the_limit(Script.load("mark"))
 JOIN: Final = past_the_limit(Script.load("join"))

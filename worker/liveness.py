@@ -6,7 +6,6 @@ its deliveries go to others. Costs Redis one script every two seconds and shard,
 process learns what time it is for all (`shared.clock`).
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,9 +15,8 @@ import msgspec
 
 from shared import clock, log, scripts
 from shared.connection import FAULTS, connect_blocking
-from shared.decoding import UNDECODABLE
 from shared.keys import Keys
-from worker.locality import has_ended, process_space
+from worker.locality import Presence
 
 TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
@@ -30,23 +28,12 @@ each has six seconds left. Nor can so late a reply be told from a step."""
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """What a consumer says of itself. `since_ms` is Unix ms; for `space` and `pid` see `locality`."""
+    """What a consumer says of itself. `since_ms` is Unix ms."""
 
     since_ms: int = 0
-    space: str = ""
-    pid: int = 0
 
 
 read_registration: Final = msgspec.json.Decoder(Registration).decode
-
-
-def is_gone(info: bytes) -> bool:
-    """Whether the process that registered so ended, on this very machine; elsewhere its key has to run out."""
-    try:
-        registration = read_registration(info)
-    except UNDECODABLE:
-        return False  # not written by this release; the liveness key tells
-    return has_ended(registration.space, registration.pid)
 
 
 class Liveness:
@@ -67,7 +54,8 @@ class Liveness:
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._info = msgspec.json.encode(Registration(clock.now_ms(), process_space(), os.getpid()))
+        self._info = msgspec.json.encode(Registration(clock.now_ms()))
+        self._presence: Presence | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None
@@ -77,6 +65,7 @@ class Liveness:
         """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
         uptime_s = self._client.info("server")["uptime_in_seconds"]
         self._follow_clock()
+        self._presence = self._presence or Presence(self._consumer)  # before anybody knows of us
         self._renew()
         # A server that just came up may hold keys that ran out while nobody could renew them.
         self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
@@ -95,6 +84,8 @@ class Liveness:
             self._client.delete(*(keys.alive(self._consumer) for keys in self._shards))
         except FAULTS as error:
             self._log.debug("liveness_left", reason=str(error))
+        if self._presence is not None:
+            self._presence.leave()
         self._client.close()
         clock.leave()
 
@@ -126,6 +117,8 @@ class Liveness:
         """Registered anew each time: a process that was declared dead by mistake was removed from there."""
         source = scripts.RENEW.source  # whole, as one call in two seconds is not worth the care for a forgotten one
         args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms(), self._info, *self._groups]
+        if self._presence is not None:
+            self._presence.touch()
         for keys in self._shards:
             names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._groups))
             self._client.eval(source, len(names), *names, *args)

@@ -1,7 +1,7 @@
 """Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
 
 Looks every second who is registered but gives no sign of life: two commands a group and shard. A process that ended
-on this very machine is found without waiting for its sign to run out. Each stream of a dead
+on this very machine is found before its sign runs out. Each stream of a dead
 consumer then costs one script call. Once a minute also looks for consumers that have deliveries but are registered
 nowhere, as a process can leave that was frozen, declared dead, thawed and killed. Dies half-way: what was claimed is
 pending in our name, and found by our heir.
@@ -23,16 +23,19 @@ from shared.connection import FAULTS
 from shared.events import BY_TYPE
 from shared.keys import Keys
 from shared.pause import pause
-from worker import outcome
+from worker import locality, outcome
 from worker.delivery import Held, member_prefix
 from worker.groups import Membership
-from worker.liveness import Liveness, is_gone
+from worker.liveness import TTL_S, Liveness
 from worker.read import Reader, hold
 from worker.subscriber import Subscriber
 
 INTERVAL_S: Final = 1.0
 ADOPT_EVERY: Final = 60
 """Rounds between looks for unregistered consumers."""
+QUIET_S: Final = 3.0
+"""Without a renewal for so long, the sign of a process that ended on this machine is ended: the liveness key has the
+last word, and one who lives renews it every two seconds."""
 MOST_DEATHS: Final = 3
 MOST_AT_ONCE: Final = 100
 
@@ -89,23 +92,29 @@ class Takeover:
                 self._begin(*heirloom)
 
     async def _dead(self) -> list[str]:
-        """Registered consumers whose process ended on this machine, and those without a sign of life.
+        """Registered consumers without a sign of life.
 
-        The latter count only when all who live have had time to give one; what was handed over can be had at once.
+        They count only when all who live have had time to give one; those whose process ended on this machine, and
+        what was handed over, count at once.
         """
-        flat = await self._client.execute_command("HGETALL", self._keys.consumers(self._group))
-        registered = {name.decode(): info for name, info in zip(flat[::2], flat[1::2], strict=True)}
-        registered.pop(self._consumer, None)
+        known = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
+        registered = [name for name in map(bytes.decode, known) if name != self._consumer]
         if not registered:
             return []
-        ended = [name for name, info in registered.items() if is_gone(info)]
-        if ended:
-            await self._client.execute_command("DEL", *map(self._keys.alive, ended))
+        ended = [name for name in registered if locality.has_ended(name)]
+        await self._lapse(ended)
         own, *signs = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
         # A step of Redis' clock ends our own sign with all others. What renews it notices the step first: asked after.
         is_steady = own is not None and self._liveness.is_steady()
         silent = [name for name, sign in zip(registered, signs, strict=True) if sign is None]
         return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
+
+    async def _lapse(self, ended: Sequence[str]) -> None:
+        """End the signs of those whose process ended here, once nobody renews them."""
+        at_most_ms = round((TTL_S - QUIET_S) * 1000)
+        calls = [scripts.Call(scripts.LAPSE, (self._keys.alive(name),), (at_most_ms,)) for name in ended]
+        if calls:
+            await scripts.run_all(self._client, calls)
 
     async def _inherit(self, dead: str, heirlooms: list[Heirloom]) -> None:
         """Take what there are slots for; remove the dead one when nothing is left in its name."""

@@ -81,7 +81,7 @@ class Stage:
     ) -> Kept:
         """hookbus-worker, kept running, with apps of `tests.chaos.handlers` or `module:app`.
 
-        `is_elsewhere`: in a pid namespace of its own, so that the others can't see that its process ended.
+        `is_elsewhere`: with process ids and a `/dev/shm` of its own: the others can't see that its process ended.
         """
         targets = [app if ":" in app or app.startswith("-") else f"{HANDLERS}:{app}" for app in apps]
         around = ELSEWHERE if is_elsewhere and can_be_elsewhere() else ()
@@ -153,11 +153,14 @@ class Stage:
                 path.write_text("\n".join([json.dumps(program.command), *program.raw, ""]))
 
 
-ELSEWHERE: Final = ("unshare", "--fork", "--pid", "--kill-child", "--")
+ELSEWHERE: Final = (
+    *("unshare", "--mount", "--fork", "--pid", "--kill-child", "--"),
+    *("sh", "-c", 'mount -t tmpfs tmpfs /dev/shm && exec "$0" "$@"'),
+)
 
 
 def can_be_elsewhere() -> bool:
-    """Whether this machine lets us start a process in a pid namespace of its own."""
+    """Whether this machine lets us start a process in namespaces of its own."""
     if shutil.which("unshare") is None:
         return False
     return subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False).returncode == 0

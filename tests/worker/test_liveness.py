@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from tests.wait import until
 from tests.worker.rig import KEYS
 from worker import liveness
 from worker.liveness import TTL_S, Liveness, read_registration
-from worker.locality import process_space
 
 
 @contextlib.contextmanager
@@ -49,7 +47,6 @@ def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(red
             assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
             for group in ("a", "b"):
                 info = read_registration(blocking.hget(keys.consumers(group), "me"))
-                assert (info.space, info.pid) == (process_space(), os.getpid())
                 assert abs(info.since_ms / 1000 - time.time()) < 10
 
 
@@ -177,7 +174,7 @@ def test_without_redis_the_start_says_so(own_server):
 
 @pytest.mark.parametrize("text", [b"{}", b'{"since_ms": 1, "new": []}'])
 def test_a_registration_of_another_release_is_read(text):
-    assert read_registration(text).pid == 0
+    assert read_registration(text).since_ms in (0, 1)
 
 
 def test_a_death_is_noticed_early_enough_for_g4():

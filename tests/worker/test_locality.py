@@ -1,51 +1,105 @@
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import pytest
 
 from worker import locality
-from worker.locality import has_ended, process_space
+from worker.locality import STALE_S, Presence, has_ended
+
+HOLD = "import sys, time; from worker.locality import Presence; p = Presence(sys.argv[1]); print(flush=True); {rest}"
 
 
-def ended_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """What it leaves goes with the test."""
+    monkeypatch.setattr(locality, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def holder(folder, consumer: str, rest: str) -> subprocess.Popen[bytes]:
+    """A process of that name, which has said that it is here."""
+    code = f"import pathlib, worker.locality; worker.locality.FOLDER = pathlib.Path({str(folder)!r}); "
+    process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=rest), consumer], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_a_process_that_was_killed_here_has_ended_and_one_that_runs_has_not(folder):
+    process = holder(folder, "host.1.ab", "time.sleep(60)")
+    assert not has_ended("host.1.ab")
+    process.kill()
+    process.communicate()
+    assert has_ended("host.1.ab")
+
+
+def test_of_a_process_elsewhere_nothing_is_known_whatever_its_pid():
+    assert not has_ended(f"host.{2**22 + 1}.ab")
+
+
+def test_one_that_left_in_order_leaves_nothing(folder):
+    presence = Presence("host.1.ab")
+    presence.leave()
+    presence.leave()
+    assert not has_ended("host.1.ab")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_child_of_a_handler_that_lives_on_leaves_it_to_the_ttl(folder):
+    rest = "import os; c = os.fork(); (print(c, flush=True), os._exit(0)) if c else time.sleep(60)"
+    process = holder(folder, "host.1.ab", rest)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
     process.wait()
-    return process.pid
+    assert not has_ended("host.1.ab")
+    os.kill(child, signal.SIGKILL)
+    process.stdout.read()  # its end closes the pipe
+    process.stdout.close()
+    assert has_ended("host.1.ab")
 
 
-def test_a_process_that_ended_here_has_ended_and_one_that_runs_has_not():
-    assert has_ended(process_space(), ended_pid())
-    assert not has_ended(process_space(), os.getpid())
+@pytest.mark.parametrize("consumer", ["", "../x", "a/b", "handed over", "ü"])
+def test_a_name_that_is_no_consumer_is_not_looked_for(consumer, folder):
+    (folder / "x").touch()
+    assert not has_ended(consumer)
 
 
-@pytest.mark.parametrize("space", ["", "another-boot:pid:[1]"])
-def test_of_a_process_elsewhere_nothing_is_known(space):
-    assert not has_ended(space, ended_pid())
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("/etc/passwd"), os.mkfifo])
+def test_what_is_no_file_proves_nothing(make, folder):
+    make(folder / "hookbus-host.1.ab")
+    assert not has_ended("host.1.ab")
 
 
-def test_a_process_of_another_user_is_there(monkeypatch):
-    def refuse(pid: int, number: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert not has_ended(process_space(), 1)
-
-
-def test_the_space_names_this_boot_and_this_namespace():
-    boot, _, namespace = process_space().partition(":")
-    assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert namespace == str(Path("/proc/self/ns/pid").readlink())
+def test_the_file_of_another_user_proves_nothing(folder, monkeypatch):
+    (folder / "hookbus-host.1.ab").touch()
+    assert has_ended("host.1.ab")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    if (folder / "hookbus-host.1.ab").stat().st_uid:
+        assert not has_ended("host.1.ab")
 
 
-def test_a_system_that_names_no_spaces_has_none(monkeypatch):
-    class Nowhere:
-        def __init__(self, _: str) -> None: ...
+def test_a_system_without_such_memory_knows_nothing(folder, monkeypatch):
+    monkeypatch.setattr(locality, "FOLDER", folder / "nowhere")
+    presence = Presence("host.1.ab")
+    presence.touch()
+    assert not has_ended("host.1.ab")
+    presence.leave()
 
-        def read_text(self) -> str:
-            raise FileNotFoundError
 
-    monkeypatch.setattr(locality, "Path", Nowhere)
-    assert process_space.__wrapped__() == ""
-    assert not has_ended("", ended_pid())
+def test_a_start_removes_old_files_without_a_lock_and_no_other(folder):
+    living = Presence("host.1.living")
+    for name, age_s in (("living", STALE_S + 9), ("old", STALE_S + 9), ("young", STALE_S - 9)):
+        path = folder / f"hookbus-host.1.{name}"
+        path.touch()
+        os.utime(path, (time.time() - age_s,) * 2)
+    (folder / "another's").touch()
+    Presence("host.1.new").leave()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "another's",
+        "hookbus-host.1.living",
+        "hookbus-host.1.young",
+    ]
+    living.leave()

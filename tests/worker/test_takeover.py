@@ -1,12 +1,9 @@
 import asyncio
-import os
-import subprocess
-import sys
 
-import msgspec
 import pytest
 
 from shared import keys as names
+from shared import scripts
 from tests.wait import until
 from tests.worker.heir import heir
 from tests.worker.rig import (
@@ -26,8 +23,17 @@ from tests.worker.rig import (
     take,
     take_over,
 )  # fmt: skip
-from worker.liveness import Registration
-from worker.locality import process_space
+from worker import locality
+from worker.liveness import TTL_S
+from worker.takeover import QUIET_S
+
+
+@pytest.fixture
+def ended(monkeypatch) -> set[str]:
+    """Consumers whose process ended on this machine."""
+    found: set[str] = set()
+    monkeypatch.setattr(locality, "has_ended", found.__contains__)
+    return found
 
 
 async def test_g4_what_a_dead_consumer_had_in_hand_runs_here_and_the_dead_one_is_removed(client, redis_url):
@@ -69,19 +75,44 @@ async def test_nobody_is_declared_dead_before_all_had_time_to_show_life(client, 
             await running
 
 
-async def test_a_process_that_ended_on_this_machine_is_found_without_waiting_for_its_sign(client, redis_url):
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_runs_out(client, redis_url, ended):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
-    for consumer, pid in (("dead", process.pid), ("neighbour", os.getpid())):
-        info = msgspec.json.encode(Registration(1, process_space(), pid)).decode()
-        await register(client, consumer, info=info)
+    ended.add("dead")
+    for consumer in ("dead", "neighbour"):
+        await register(client, consumer)
+        await client.execute_command("PEXPIRE", KEYS.alive(consumer), round((TTL_S - QUIET_S) * 1000))
     async with heir(redis_url, client, handler) as me:
         me.liveness.steady = False
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me", b"neighbour"}
+
+
+@pytest.mark.parametrize("left_s", [TTL_S, TTL_S - QUIET_S + 1, None])
+async def test_g4_who_seems_to_have_ended_here_and_shows_life_is_not_robbed(client, redis_url, ended, left_s):
+    """As of a clone of our machine: the liveness key has the last word."""
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    await register(client, "dead")
+    if left_s is not None:
+        await client.execute_command("PEXPIRE", KEYS.alive("dead"), round(left_s * 1000))
+    ended.add("dead")
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert await pending(client, consumer="dead")
+        assert await client.execute_command("EXISTS", KEYS.alive("dead"))
+    assert handler.began == []
+
+
+async def test_lapse_loses_the_race_against_a_renewal(client):
+    """It was renewed after somebody saw it quiet."""
+    await register(client, "dead")
+    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 9000)
+    call = scripts.Call(scripts.LAPSE, (KEYS.alive("dead"),), (7000,))
+    assert await scripts.run(client, call) == 0
+    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 6999)
+    assert [await scripts.run(client, call) for _ in range(2)] == [1, 1]
 
 
 async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):

@@ -1,9 +1,7 @@
 """What runs leave, and who may remove it."""
 
 import asyncio
-import os
 
-import msgspec
 import pytest
 
 from shared import keys as key_names
@@ -12,15 +10,10 @@ from tests.worker.verifying import left
 from worker import layout
 from worker.forget import Forgetting
 from worker.groups import Membership
-from worker.liveness import Registration
-from worker.locality import process_space
 from worker.verify import runs
 from worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
 
 SHARDS = (Keys(0), Keys(1))
-OURS, ENDED = "a process that runs", "one that ended"
-PIDS = {OURS: os.getpid(), ENDED: 2**22 + 1}
-"""Linux gives none above 2**22."""
 
 
 async def a_run(client, *, age_s: float = 0) -> str:
@@ -34,10 +27,9 @@ async def a_run(client, *, age_s: float = 0) -> str:
     return name
 
 
-async def consumer(client, name: str, *, pid: int, alive: bool) -> None:
-    info = msgspec.json.encode(Registration(1, process_space(), pid))
+async def consumer(client, name: str, *, alive: bool) -> None:
     for keys in SHARDS:
-        await client.execute_command("HSET", keys.consumers(name), "c", info)
+        await client.execute_command("HSET", keys.consumers(name), "c", "{}")
         if alive:
             await client.execute_command("SET", keys.alive("c"), 1)
 
@@ -52,20 +44,19 @@ def test_names_are_types_and_groups_that_no_wildcard_brings():
 
 
 @pytest.mark.parametrize(
-    ("age_s", "whose", "alive", "is_swept"),
+    ("age_s", "has_worker", "alive", "is_swept"),
     [
-        (0, None, False, False),  # about to begin
-        (YOUNG_S + 5, None, False, True),
-        (0, OURS, True, False),
-        (YOUNG_S + 5, OURS, True, False),
-        (0, OURS, False, True),  # its key ran out
-        (0, ENDED, True, True),  # its key would run out, and its process ended here
+        (0, False, False, False),  # about to begin
+        (YOUNG_S + 5, False, False, True),
+        (0, True, True, False),
+        (YOUNG_S + 5, True, True, False),
+        (0, True, False, True),  # its key ran out
     ],
 )
-async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, whose, alive, is_swept):
+async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, has_worker, alive, is_swept):
     name = await a_run(client, age_s=age_s)
-    if whose is not None:
-        await consumer(client, name, pid=PIDS[whose], alive=alive)
+    if has_worker:
+        await consumer(client, name, alive=alive)
     before = await left(client)
     assert await sweep(client, SHARDS) == ([name] if is_swept else [])
     assert await left(client) == ([] if is_swept else before)
@@ -92,11 +83,11 @@ async def test_groups_and_types_of_others_stay_whatever_they_are_called(client):
 
 async def test_a_worker_that_comes_back_in_the_middle_keeps_its_run(client, monkeypatch):
     name = await a_run(client)
-    await consumer(client, name, pid=os.getpid(), alive=False)
+    await consumer(client, name, alive=False)
     run = Forgetting.run
 
     async def late(self):
-        await consumer(client, name, pid=os.getpid(), alive=True)
+        await consumer(client, name, alive=True)
         await run(self)
 
     monkeypatch.setattr(Forgetting, "run", late)

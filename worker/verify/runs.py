@@ -16,7 +16,6 @@ from shared.keys import HANDOVER, RESERVED, Keys
 from worker import layout
 from worker.forget import Forgetting
 from worker.layout import PIPELINE, ask_all
-from worker.liveness import is_gone
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")
@@ -52,12 +51,9 @@ async def _names(client: Redis, shards: Sequence[Keys]) -> list[str]:
 
 
 async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int) -> bool:
-    registered: dict[str, bytes] = {}
-    for flat in await ask_all(client, [("HGETALL", keys.consumers(name)) for keys in shards]):
-        registered |= {who.decode(): info for who, info in zip(flat[::2], flat[1::2], strict=True)}
-    registered.pop(HANDOVER, None)
-    lasting = [who for who, info in registered.items() if not is_gone(info)]
-    signs = await ask_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in lasting])
+    replies = await ask_all(client, [("HKEYS", keys.consumers(name)) for keys in shards])
+    registered = {who.decode() for known in replies for who in known} - {HANDOVER}
+    signs = await ask_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in registered])
     born = _SHAPE.fullmatch(name)
     return not any(signs) and (bool(registered) or born is None or now_s - int(born[1]) >= YOUNG_S)
 
