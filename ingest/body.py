@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import PayloadEncodingError
 
 from ingest import metrics
 from ingest.refusal import Refusal, unavailable
+from shared.http_server import GaveWayError
 
 
 class _Arrival:
@@ -78,6 +79,8 @@ class Bodies:
             return await self._arrive(content)
         except (web.RequestPayloadError, PayloadEncodingError):
             raise Refusal(400, "malformed_request", close=True) from None
+        except GaveWayError as error:
+            raise unavailable("overloaded", close=True) from error
         except OSError as error:  # nobody is left to see the answer; it is counted
             raise Refusal(400, "disconnected", close=True) from error
 

@@ -23,6 +23,7 @@ from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
 from shared import decoding, keys, log
+from shared.http_server import prove
 from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
@@ -144,6 +145,7 @@ class Receiver:
         except SignatureError as error:
             status = UNAUTHORIZED if error.code == "signature_mismatch" else 400
             raise Refusal(status, error.code) from error
+        prove(request)
         traceparent = headers.get("traceparent", "")
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""

@@ -4,6 +4,10 @@ aiohttp waits as long as it likes for the rest of a request head, and for ever f
 answers; it takes any number of connections, and logs a traceback for bytes that are not HTTP. Here one sweep each
 second looks at every connection, so that there is no timer and no task for each, and a request pays for two
 comparisons. What a request in hand may take is its handler's matter.
+
+When all connections are taken, the oldest that has proved nothing gives way to the next: a handler says which have
+(`prove`), as by a signature. So slow sockets can't shut out honest senders, whose requests take milliseconds to prove
+themselves, and the idle connections of a proxy stay.
 """
 
 import asyncio
@@ -11,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from logging import Logger
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -26,9 +30,6 @@ STALL_S: Final = 10.0
 """How long a client may leave answers unread, or keep a connection that we closed."""
 MOST_HEAD_BYTES: Final = 32 * 1024
 """Of a head that comes in pieces, as nginx has it (`large_client_header_buffers`, 4 × 8k): what waits is held."""
-CROWDED: Final = 0.75
-"""From this share of the connections on, idle ones are closed, and a head has `CROWDED_HEAD_S`."""
-CROWDED_HEAD_S: Final = 1.0
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and dropped, so that the client sees the answer and not a reset."""
 READ_BYTES: Final = 64 * 1024
@@ -45,6 +46,10 @@ class Limits:
     keepalive_s: float = 75.0
 
 
+class GaveWayError(ConnectionError):
+    """All connections are taken, and this one, which had proved nothing, gave way to another."""
+
+
 class Server(web.Server):
     """`handle` answers requests; `count` is told the code of what is answered or closed without it."""
 
@@ -59,6 +64,8 @@ class Server(web.Server):
         self.count = count
         self.log = log.get("http")
         self.throttle = log.Throttle()
+        self.unproven: dict[_Connection, None] = {}
+        """Oldest first."""
         self._sweep = self._loop.call_later(SWEEP_S, self._look)
 
     def __call__(self) -> RequestHandler:
@@ -78,6 +85,14 @@ class Server(web.Server):
         """No further connection may stay."""
         return len(self._connections) >= self.limits.connections
 
+    def makes_room(self) -> bool:
+        """Whether a connection gave way: the oldest that has proved nothing, if there is one."""
+        oldest = next(iter(self.unproven), None)
+        if oldest is None:
+            return False
+        oldest.give_way()
+        return True
+
     async def settled(self) -> None:
         """Wait for the first request of each connection, once the port is closed; `SETTLE_S` at most."""
         for _ in range(SETTLE_LOOKS):
@@ -93,11 +108,9 @@ class Server(web.Server):
 
     def _look(self) -> None:
         now = self._loop.time()
-        is_crowded = len(self._connections) >= CROWDED * self.limits.connections
-        head_s = min(self.limits.head_s, CROWDED_HEAD_S) if is_crowded else self.limits.head_s
         for connection, transport in list(self._connections.items()):
             if isinstance(connection, _Connection):
-                connection.look(transport, now, head_s, is_crowded)
+                connection.look(transport, now, self.limits.head_s)
         self._sweep = self._loop.call_later(SWEEP_S, self._look)
 
 
@@ -106,14 +119,23 @@ def is_fresh(connection: RequestHandler) -> bool:
     return connection._request_count == 0  # aiohttp's own; there is no other way to know
 
 
+def prove(request: web.BaseRequest) -> None:
+    """Let the connection of a request stay however many come: it carried what only an honest client has."""
+    connection = request.protocol
+    if isinstance(connection, _Connection) and not connection.is_proven:
+        connection.is_proven = True
+        connection.served_by.unproven.pop(connection, None)
+
+
 class _Connection(RequestHandler):
     """One connection. Times are the loop's."""
 
-    __slots__ = ("_head_at", "_head_bytes", "_opened_at", "_server", "_stalled_at")
+    __slots__ = ("_head_at", "_head_bytes", "_opened_at", "_stalled_at", "is_proven", "served_by")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
-        self._server = server
+        self.served_by = server
+        self.is_proven = False
         self._opened_at = 0.0
         self._head_at: float | None = None
         """Since when a part of a head waits for the rest."""
@@ -122,14 +144,30 @@ class _Connection(RequestHandler):
         """Since when answers are not read, or the end of a closed connection is not reached."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._server.is_full and isinstance(transport, asyncio.Transport):
+        server = self.served_by
+        if server.is_full and not server.makes_room():
             self._force_close = True  # so that what it has sent is not looked at
-            self._server.count("overloaded")
-            transport.write(_bare(503, "overloaded", "Retry-After: 1\r\n"))
-            transport.close()
+            server.count("overloaded")
+            _refuse(cast(asyncio.Transport, transport))  # no isinstance: a transport of uvloop's is none of asyncio's
             return
         self._opened_at = self._loop.time()
+        server.unproven[self] = None
         super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.served_by.unproven.pop(self, None)
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        """End the connection in favour of another. A body on its way ends with GaveWayError: its handler counts it."""
+        self.served_by.unproven.pop(self, None)
+        if self._current_request is None:
+            self.served_by.count("overloaded")
+        else:
+            self._current_request._cancel(GaveWayError("all connections are taken"))
+        if self.transport is not None:
+            _refuse(self.transport)
+        self.force_close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -156,7 +194,7 @@ class _Connection(RequestHandler):
         super().resume_writing()
         self._stalled_at = None
 
-    def look(self, transport: asyncio.Transport, now: float, head_s: float, is_crowded: bool) -> None:
+    def look(self, transport: asyncio.Transport, now: float, head_s: float) -> None:
         """Close the connection if it is overdue."""
         if transport.is_closing() and self._stalled_at is None:
             self._stalled_at = now
@@ -168,15 +206,12 @@ class _Connection(RequestHandler):
         elif self._head_at is not None:
             if now - self._head_at > head_s:
                 self._end(408, "header_timeout")
-        elif not is_fresh(self):
-            if is_crowded:
-                self.force_close()
-        elif now - self._opened_at > head_s:
-            self._server.count("header_timeout")
+        elif is_fresh(self) and now - self._opened_at > head_s:
+            self.served_by.count("header_timeout")
             self.force_close()  # silently: who has asked nothing would take it for the answer to its first request
 
     def _end(self, status: int, code: str) -> None:
-        self._server.count(code)
+        self.served_by.count(code)
         if self.transport is not None:
             self.transport.write(_bare(status, code))
         self.force_close()
@@ -192,16 +227,25 @@ class _Connection(RequestHandler):
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer has begun; there can't be another")
         code = "internal_error" if status >= 500 else "malformed_request"
-        self._server.count(code)
-        left_out = self._server.throttle.left_out(code)
+        self.served_by.count(code)
+        left_out = self.served_by.throttle.left_out(code)
         if left_out is not None:
             if status >= 500:
-                self._server.log.error(code, exc_info=exc, left_out=left_out)
+                self.served_by.log.error(code, exc_info=exc, left_out=left_out)
             else:
-                self._server.log.debug(code, peer=request.remote, reason=type(exc).__name__, left_out=left_out)
+                self.served_by.log.debug(code, peer=request.remote, reason=type(exc).__name__, left_out=left_out)
         response = web.json_response({"error": code}, status=status)
         response.force_close()
         return response
+
+
+def _refuse(transport: asyncio.Transport) -> None:
+    """Answer 503 and close; at once where answers wait unread, since those would keep it open."""
+    if transport.is_closing() or transport.get_write_buffer_size():
+        transport.abort()
+        return
+    transport.write(_bare(503, "overloaded", "Retry-After: 1\r\n"))
+    transport.close()
 
 
 def _bare(status: int, code: str, header: str = "") -> bytes:

@@ -9,10 +9,11 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from shared import http_server
-from shared.http_server import Limits, Server
+from shared.http_server import GaveWayError, Limits, Server, prove
 from tests.wait import until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+PROOF = b"GET /proof HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,12 @@ class Served:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         if request.path == "/fault":
             raise RuntimeError("a fault of ours")
+        if request.path == "/proof":
+            prove(request)
+        try:
+            await request.read()
+        except GaveWayError:
+            self.counted.append("gave way")
         await self.gate.wait()
         return web.Response(text="x" * self.size + "}")
 
@@ -130,37 +137,52 @@ async def test_g8_a_head_in_pieces_is_bounded():
         await hang_up(writer)
 
 
-async def test_g8_one_connection_too_many_gets_503_and_the_others_are_served():
-    async with served(connections=4, head_s=60) as running:
-        running.gate.clear()
-        taken = [await running.connect(GET) for _ in range(4)]
+async def test_g8_the_oldest_connection_that_has_proved_nothing_gives_way_with_503():
+    body = b"POST" + GET[3:-2] + b"Content-Length: 9\r\n\r\n"
+    async with served(connections=3, head_s=60) as running:
+        slow = [await running.connect(part) for part in (b"", GET[:-4], body)]
         await until(lambda: running.server.is_full)
+        followers = []
+        for reader, _ in slow:
+            followers.append(await running.connect(PROOF))
+            assert (await followers[-1][0].readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After: 1\r\n" in answer
+            assert answer.endswith(b'{"error":"overloaded"}')
+        assert running.counted == ["overloaded", "overloaded", "gave way"], "a body's end is for its handler to count"
+        for _, writer in slow + followers:
+            await hang_up(writer)
+
+
+async def test_g8_what_proved_itself_stays_however_long_it_is_idle_and_the_next_one_gets_503():
+    async with served(connections=3, head_s=60) as running:
+        proven = [await running.connect(PROOF) for _ in range(3)]
+        for reader, _ in proven:
+            await reader.readuntil(b"}")
         reader, writer = await running.connect()
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 503 ")
-        assert b"Retry-After: 1\r\n" in answer
         assert answer.endswith(b'{"error":"overloaded"}')
-        running.gate.set()
-        for reader, _ in taken:
-            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
-        for _, other in taken:
-            await hang_up(other)
+        assert running.counted == ["overloaded"]
+        for idle, idle_writer in proven:
+            idle_writer.write(GET)
+            assert (await idle.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+            await hang_up(idle_writer)
         await hang_up(writer)
 
 
-async def test_g8_when_it_gets_crowded_idle_connections_make_room(monkeypatch):
-    monkeypatch.setattr(http_server, "CROWDED_HEAD_S", 0.1)
-    async with served(connections=4, head_s=60) as running:
-        idle = [await running.connect(GET) for _ in range(2)]
-        for reader, _ in idle:
-            await reader.readuntil(b"}")
-        silent, silent_writer = await running.connect()
-        for reader, _ in idle:
-            assert await reader.read() == b""
-        await hang_up(silent_writer)
-        assert await silent.read() == b""
-        for _, writer in idle:
-            await hang_up(writer)
+async def test_g8_who_is_full_of_answers_that_nobody_reads_gives_way_at_once():
+    async with served(connections=1) as running:
+        running.size = 4 * 1024 * 1024
+        _, greedy_writer = await running.connect(GET)
+        await until(lambda: any(one.writing_paused for one in running.server.connections))
+        running.size = 1
+        reader, writer = await running.connect(GET)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        assert len(running.server.connections) == 1
+        for other in (greedy_writer, writer):
+            await hang_up(other)
 
 
 async def test_g8_who_does_not_read_answers_is_cut_off(monkeypatch):
