@@ -12,8 +12,9 @@ import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
+from worker.cause import Cause
 from worker.letter import fingerprint
-from worker.outcome import Ack, Bury, Cause, Outcome, Park, RetryLater
+from worker.outcome import Ack, Bury, Outcome, Park, RetryLater
 
 FACTOR: Final = 2.0
 

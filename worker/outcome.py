@@ -6,23 +6,17 @@ Bury       dead letter, now
 """
 
 import math
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal
+from typing import Any, Final, Literal, SupportsFloat
 
-from hookbus import HOME, PACKAGES
+from worker.cause import MESSAGE_CHARS, Cause, brief, describe
 from worker.retry import Retry
+from worker.traced import storable
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired"]
 
-MESSAGE_CHARS: Final = 2_000
-TRACEBACK_CHARS: Final = 16_000
-"""Caps of one record: enough to see the fault, too little to fill Redis when every delivery fails."""
-
-_OURS = {HOME / name for name in PACKAGES}
-_LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
+MOST_WAIT_S: Final = 10 * 366 * 86_400.0
+"""Ten years: what no wait needs, and every clock and score in Redis can hold."""
 
 
 class RetryLater(Exception):  # noqa: N818 - a request, not an error
@@ -31,27 +25,12 @@ class RetryLater(Exception):  # noqa: N818 - a request, not an error
     seconds: float = 0.0
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"again in {seconds} s")
-        if not math.isfinite(seconds):
-            raise ValueError(f"RetryLater({seconds}): a number of seconds is needed")
-        self.seconds = max(0.0, float(seconds))
+        self.seconds = seconds_of(seconds)
+        super().__init__(f"again in {self.seconds:g} s")
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
     """Raised by a handler: no attempt will ever succeed, make it a dead letter now. Says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What went wrong. `frame` is the innermost line of the application, `file:function`, "" where there is none."""
-
-    error_class: str
-    message: str
-    traceback: str = ""
-    frame: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.error_class}: {self.message}" if self.message else self.error_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +64,47 @@ Outcome = Ack | Park | Bury
 def failed(error: BaseException, attempt: int, retry: Retry, message: str = "") -> Park | Bury:
     """What follows from an exception that a handler let out. `message` replaces the exception's own text."""
     cause = describe(error, message)
-    if isinstance(error, Reject):
+    kind = type(error)  # isinstance would ask the object too, which may raise
+    if issubclass(kind, Reject):
         return Bury("rejected", cause)
     if attempt >= retry.attempts:
         return Bury("attempts_exhausted", cause)
-    if isinstance(error, RetryLater):
-        return Park(error.seconds, cause)
-    return Park(retry.wait_s(attempt), cause)
+    wait_s = _asked_s(error) if issubclass(kind, RetryLater) else None
+    return Park(retry.wait_s(attempt) if wait_s is None else wait_s, cause)
 
 
-def undecodable(error: Exception) -> Bury:
+def _asked_s(later: Any) -> float | None:
+    """The wait that a `RetryLater` asks for; None where a subclass or the handler made something else of it."""
+    try:
+        return seconds_of(later.seconds)
+    except BaseException:  # noqa: BLE001 - an attribute may be code of the user's
+        return None
+
+
+def seconds_of(asked: object) -> float:
+    """A wait that can be kept: what is negative is none, and nobody lives to see the end of one that is too long.
+
+    Raises TypeError for what is no number, ValueError for one that is not finite.
+    """
+    if not isinstance(asked, SupportsFloat):  # text is none, though float() would read it
+        raise TypeError(f"{asked!r}: a number of seconds is needed")
+    try:
+        seconds = float(asked)
+    except OverflowError:  # an int beyond floats
+        seconds = MOST_WAIT_S if asked > 0 else 0.0  # type: ignore[operator]
+    if not math.isfinite(seconds):
+        raise ValueError(f"{asked!r}: a number of seconds is needed")
+    return min(max(0.0, seconds), MOST_WAIT_S)
+
+
+def undecodable(error: BaseException) -> Bury:
     """The body can't become what the handler wants; trying again would not change it."""
-    return Bury("undecodable", Cause(type(error).__name__, _storable(_safe_text(error))[:MESSAGE_CHARS]))
+    return Bury("undecodable", brief(error))
 
 
 def foreign(flaw: str) -> Bury:
     """A stream entry that hookbus did not write."""
-    return Bury("undecodable", Cause("ForeignEntry", _storable(flaw)[:MESSAGE_CHARS]))
+    return Bury("undecodable", Cause("ForeignEntry", storable(flaw)[:MESSAGE_CHARS]))
 
 
 def expired(age_s: float, received_s: float, max_age_s: float) -> Bury:
@@ -113,39 +116,3 @@ def expired(age_s: float, received_s: float, max_age_s: float) -> Bury:
 def worker_lost(deaths: tuple[str, ...]) -> Bury:
     """It ran alone each time that its worker died."""
     return Bury("worker_lost", Cause("WorkerLost", f"{len(deaths)} workers died of it: {', '.join(deaths)}"))
-
-
-def describe(error: BaseException, message: str = "") -> Cause:
-    """Class, message, capped traceback and application frame of an exception."""
-    text = "".join(traceback.format_exception(error))
-    if len(text) > TRACEBACK_CHARS:
-        half = TRACEBACK_CHARS // 2
-        text = f"{text[:half]}\n… {len(text) - TRACEBACK_CHARS} characters left out …\n{text[-half:]}"
-    return Cause(
-        _storable(type(error).__qualname__),
-        _storable(message or _safe_text(error))[:MESSAGE_CHARS],
-        _storable(text),
-        _storable(_application_frame(error.__traceback__)),
-    )
-
-
-def _storable(text: str) -> str:
-    """The text as UTF-8 can hold it, so that an error that quotes a lone surrogate can be written down."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _safe_text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001 - a handler's own exception class may be broken too
-        return f"<no text: {type(broken).__name__}>"
-
-
-def _application_frame(trace: TracebackType | None) -> str:
-    """The innermost frame that is neither a library's nor ours; it stays the same when lines move."""
-    found = ""
-    for frame, _ in traceback.walk_tb(trace):
-        path = Path(frame.f_code.co_filename)
-        if not _OURS.intersection(path.parents) and not any(part in str(path) for part in _LIBRARIES):
-            found = f"{path.name}:{frame.f_code.co_qualname}"
-    return found

@@ -24,13 +24,13 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
             return outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
     try:
         event = route.decoder(delivery.type)(delivery.body)
-    except Exception as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
+    except BaseException as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
         return outcome.undecodable(error)
     deadline = call.deadlines.begin()
     try:
         await call(event, delivery)
     except BaseException as error:
-        if isinstance(error, GeneratorExit) and _is_abandoned():
+        if issubclass(type(error), GeneratorExit) and _is_abandoned():
             raise
         call.deadlines.end(deadline)
         return _failed(error, delivery, route, deadline)
@@ -50,7 +50,7 @@ def _is_abandoned() -> bool:
 def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:
     """What follows from what a handler let out. Raises it again when it is a cancellation from outside."""
     text = ""
-    if isinstance(error, asyncio.CancelledError):
+    if issubclass(type(error), asyncio.CancelledError):  # isinstance would ask the object too, which may raise
         task = asyncio.current_task()
         if not deadline.has_passed and task is not None and task.cancelling():
             raise error

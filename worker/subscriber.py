@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from shared import log
 from shared.keys import Keys
-from worker.delivery import Held
+from worker.delivery import Delivery, Held
 from worker.measures import Measures
 from worker.outcome import Outcome, failed, foreign
 from worker.process import Caller, process
@@ -77,11 +78,28 @@ class Subscriber:
                 raise
             # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
             outcome = failed(error, held.delivery.attempt, self.route.retry, "the handler cancelled its own task")
+        except Exception as error:  # noqa: BLE001 - a fault of ours, which must not leave the delivery to nobody
+            outcome = self._crashed(held.delivery, error)
         finally:
             self.slots.leave()
         duration_s = time.perf_counter() - began
         self.measures.of(held.delivery.type).seconds.observe(duration_s)
         self.settle(held, outcome, duration_s)
+
+    def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
+        """What got out of `process`, which lets nothing out: said at once, and tried again as any failure."""
+        outcome = failed(error, delivery.attempt, self.route.retry)
+        log.get("worker.subscriber").error(
+            "attempt_crashed",
+            webhook_id=delivery.webhook_id,
+            type=delivery.type,
+            source=delivery.source,
+            group=delivery.group,
+            attempt=delivery.attempt,
+            error=str(outcome.cause),
+            traceback=outcome.cause.traceback,
+        )
+        return outcome
 
     def overdue(self) -> int:
         """Threads that outlived their timeout."""

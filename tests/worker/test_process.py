@@ -7,6 +7,7 @@ import pytest
 
 from shared.clock import now_ms
 from tests.wait import until
+from tests.worker.broken import BROKEN
 from tests.worker.rig import a_delivery, a_route
 from worker import Delivery, Reject, Retry, RetryLater
 from worker.outcome import Ack, Bury, Park
@@ -88,6 +89,36 @@ async def test_whatever_a_handler_lets_out_is_a_failed_attempt(handler, error_cl
     last = await outcome_of(handler, a_delivery(attempt=2), timeout=5)
     assert isinstance(last, Bury)
     assert last.reason == "attempts_exhausted"
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["loop", "thread"])
+@pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
+async def test_an_exception_that_can_not_be_looked_at_is_a_failed_attempt_too(fails, is_async):
+    async def in_the_loop(event):
+        fails()
+
+    def in_a_thread(event):
+        fails()
+
+    handler = in_the_loop if is_async else in_a_thread
+    first = await outcome_of(handler)
+    last = await outcome_of(handler, a_delivery(attempt=2))
+    assert isinstance(first, Park)
+    assert isinstance(last, Bury)
+    assert (last.reason, last.cause) == ("attempts_exhausted", first.cause)
+
+
+async def test_a_struct_that_ends_the_program_when_it_is_made_is_undecodable():
+    class Exits(msgspec.Struct):
+        def __post_init__(self) -> None:
+            raise SystemExit(3)
+
+    async def handler(event): ...
+
+    handler.__annotations__["event"] = Exits
+    result = await outcome_of(handler)
+    assert isinstance(result, Bury)
+    assert (result.reason, result.cause.error_class) == ("undecodable", "SystemExit")
 
 
 async def test_a_handler_may_say_when_it_wants_the_event_again_or_that_it_never_will():

@@ -2,10 +2,11 @@ import asyncio
 
 import prometheus_client
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, lane, pending, store, take
-from worker import Delivery
+from worker import Delivery, subscriber
 from worker.letter import decode
 
 
@@ -49,6 +50,26 @@ async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
         assert made.slots.free() == made.slots._concurrency
+
+
+async def test_a_fault_of_ours_in_an_attempt_is_said_at_once_and_the_delivery_tried_again(
+    client, redis_url, monkeypatch
+):
+    (held,) = await in_hand(client, "wh_1")
+
+    async def breaks(*_: object) -> None:
+        raise RecursionError("ours")
+
+    monkeypatch.setattr(subscriber, "process", breaks)
+    async with lane(redis_url, client, Handler().route()) as made:
+        with capture_logs() as lines:
+            made.subscriber.begin(held)
+            await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
+        assert await _is_settled(client)
+        assert made.slots.free() == made.slots._concurrency
+    (line,) = [line for line in lines if line["event"] == "attempt_crashed"]
+    assert (line["webhook_id"], line["error"]) == ("wh_1", "RecursionError: ours")
+    assert "in breaks" in line["traceback"]
 
 
 async def test_an_entry_with_a_flaw_is_buried_without_a_handler(client, redis_url):
