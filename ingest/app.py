@@ -21,8 +21,9 @@ from ingest.rejections import Rejections
 from ingest.rotation import Rotation
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
 from shared import health, log
+from shared.address import redacted
 from shared.command import FailedError, Stopping
-from shared.connection import connect, redacted
+from shared.connection import connect
 from shared.http_server import Limits, Server
 from shared.line import Line
 from shared.settings import ConfigError
@@ -55,11 +56,12 @@ class Ingest:
         self._log = log.get("ingest")
         self._tick = health.LoopTick(asyncio.get_running_loop())
         self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
-        self._probe = connect(settings.redis_url, "hookbus-ingest:fitness", connections=1)
+        self._address = settings.address()
+        self._probe = connect(self._address, "hookbus-ingest:fitness", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
         self._queues = [self._queue(shard, line) for shard, line in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
-        self._notebook = connect(settings.redis_url, "hookbus-ingest:rejections", connections=1)
+        self._notebook = connect(self._address, "hookbus-ingest:rejections", connections=1)
         self._rejections = Rejections(self._notebook)
         self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.note)
         self._rotation = Rotation(settings, again, receiver.take)
@@ -96,9 +98,8 @@ class Ingest:
         self._log.info("stopped")
 
     def _writer(self, shard: int) -> Line:
-        settings = self._settings
-        timeout_s, greet = settings.enqueue_timeout_s, self._fitness.greet
-        return Line(connect(settings.redis_url, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, greet=greet))
+        timeout_s, greet = self._settings.enqueue_timeout_s, self._fitness.greet
+        return Line(connect(self._address, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, greet=greet))
 
     def _queue(self, shard: int, line: Line) -> Queue:
         settings = self._settings

@@ -67,7 +67,7 @@ def run(settings: IngestSettings, as_json: bool) -> int:
 
 async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
     """Look at settings and Redis."""
-    client = connect(settings.redis_url, "hookbus-ingest:check", connections=1)
+    client = connect(settings.address(), "hookbus-ingest:check", connections=1)
     try:
         examined = await redis_doctor.examine(client, settings, settings.durability, is_unsafe=settings.unsafe_redis)
     finally:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from ingest import metrics
 from shared import keys, log, server
 from shared.backoff import Reconnect
-from shared.connection import FAULTS, Ask
+from shared.connection import FAULTS, Ask, leave_server
 from shared.fault import Fault, UnfitError, fault_of, judge
 from shared.pause import pause
 from shared.settings import ConfigError
@@ -66,6 +66,7 @@ class Fitness:
                 if isinstance(error.__cause__, ConfigError) and not self.was_fit.is_set():
                     raise error.__cause__ from None
                 self._set(error.fault)
+                leave_server(client)  # the address may lead to another one by now
                 wait_s = reconnect.next_s()
             except FAULTS as error:
                 self._set(fault_of(error))

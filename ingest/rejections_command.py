@@ -35,7 +35,7 @@ def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool
     """Print, and go on printing if that is wished. Raises RedisError, OSError."""
 
     async def show(stopping: Stopping | None) -> None:
-        client = connect(settings.redis_url, "hookbus-ingest:rejections", connections=1)
+        client = connect(settings.address(), "hookbus-ingest:rejections", connections=1)
         try:
             found = await read(client, wanted.since_ms)
             _print(wanted.of(found)[-wanted.limit :], as_json)

@@ -2,33 +2,28 @@
 
 No command is ever repeated by the client: with redis-py's default of ten retries a lost reply turned one XADD into
 four entries (redis-py's `Retry`). Callers see the error, and know what may be repeated.
-`redis://`, `rediss://` and `unix://` URLs, as in https://redis.readthedocs.io/en/stable/connections.html.
+Connections that meet a wrong server leave it: see `wire`.
 """
 
-import asyncio
-import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import hiredis
 import redis as sync_redis
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
+
+from shared.address import Address
+from shared.wire import OURS
 
 CONNECT_TIMEOUT_S: Final = 3.0
 REPLY_TIMEOUT_S: Final = 5.0
 """How long a reply may take before the connection counts as dead. Scripts here take milliseconds; fsync may not."""
-
-SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 FAULTS: Final = (RedisError, OSError)
 """What a call to Redis may raise: refusals (OOM, MISCONF, READONLY …) are RedisErrors, not connection errors."""
@@ -46,7 +41,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 def connect(
-    url: str,
+    address: Address | str,
     name: str,
     *,
     reply_timeout_s: float = REPLY_TIMEOUT_S,
@@ -60,79 +55,19 @@ def connect(
     `name` shows in CLIENT LIST. Replies are as on the wire: bytes, ints and lists, of RESP2 whatever the server
     speaks, and not reshaped by redis-py, which costs a third of a reader's time.
     """
+    address = _address(address)
     client = Redis.from_url(
-        url,
+        address.url,
         client_name=name,
         retry=AsyncRetry(NoBackoff(), 0),
         max_connections=connections,
         redis_connect_func=None if greet is None else _greeting(greet),
-        **_options(url, reply_timeout_s),
+        **_options(address, reply_timeout_s),
     )
     client.response_callbacks.clear()
     pool = client.connection_pool
-    pool.connection_class = _LEAN[pool.connection_class]
+    pool.connection_class = OURS[pool.connection_class]
     return client
-
-
-def _packed(command: tuple[Any, ...]) -> bytes:
-    name = command[0]
-    if isinstance(name, str) and " " in name:  # redis-py writes SCRIPT LOAD and the like as one word
-        command = (*name.split(), *command[1:])
-    packed: bytes = hiredis.pack_command(command)
-    return packed
-
-
-class _Lean(AbstractConnection):
-    """A connection that swallows no cancellation, whose end is always a ConnectionError, and that costs less.
-
-    redis-py sends inside `asyncio.wait_for`, which makes a task each time, and before Python 3.12 forgets a
-    cancellation that meets the end of the send (https://github.com/python/cpython/issues/86296): a duty cancelled at
-    that moment would go on for ever. uvloop raises RuntimeError when a connection that was reset is written to
-    (https://github.com/MagicStack/uvloop/issues/506); let through, it would end the program.
-    Commands are packed in C, which redis-py does for its blocking client only.
-    """
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        return [_packed(args)]
-
-    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
-        return [b"".join(_packed(tuple(command)) for command in commands)]
-
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        if self._reader is not None and self._reader.at_eof():
-            await self.disconnect(nowait=True)  # the server hung up while nothing was asked: nothing is lost
-        if not self.is_connected:
-            await self.connect_check_health(check_health=False)
-        assert self._writer is not None
-        assert isinstance(command, list)  # as both packers make it
-        try:
-            self._writer.writelines(command)
-            async with asyncio.timeout(self.socket_timeout):
-                await self._writer.drain()
-        except TimeoutError as error:
-            await self.disconnect(nowait=True)
-            raise RedisTimeoutError("the command could not be sent in time") from error
-        except (OSError, RuntimeError) as error:
-            await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"the connection was lost: {error}") from error
-        except BaseException:
-            await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
-            raise
-
-
-class _Tcp(_Lean, Connection):
-    pass
-
-
-class _Tls(_Lean, SSLConnection):
-    pass
-
-
-class _Unix(_Lean, UnixDomainSocketConnection):
-    pass
-
-
-_LEAN: Final = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:
@@ -147,18 +82,36 @@ def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConn
     return on_connect
 
 
-def connect_blocking(url: str, name: str, *, reply_timeout_s: float) -> "sync_redis.Redis":
+def connect_blocking(address: Address | str, name: str, *, reply_timeout_s: float) -> "sync_redis.Redis":
     """The same for a thread of its own."""
-    return sync_redis.Redis.from_url(
-        url,
+    address = _address(address)
+    client = sync_redis.Redis.from_url(
+        address.url,
         client_name=name,
         retry=Retry(NoBackoff(), 0),
-        **_options(url, reply_timeout_s),
+        **_options(address, reply_timeout_s),
     )
+    pool = client.connection_pool
+    pool.connection_class = OURS[pool.connection_class]
+    return client
 
 
-def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
+def leave_server(client: Redis) -> None:
+    """Have all connections of the process made anew: what this client is connected to is no server to work with.
+
+    For who looks a server over; what a server refuses as the wrong one does that by itself.
+    """
+    address: Address = client.connection_pool.connection_kwargs["address"]
+    address.leave(address.epoch)
+
+
+def _address(address: Address | str) -> Address:
+    return address if isinstance(address, Address) else Address(address)
+
+
+def _options(address: Address, reply_timeout_s: float) -> dict[str, Any]:
     options: dict[str, Any] = {
+        "address": address,
         "protocol": 2,
         "socket_timeout": reply_timeout_s,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -167,39 +120,9 @@ def _options(url: str, reply_timeout_s: float) -> dict[str, Any]:
         # CLIENT SETINFO is younger than Redis 7.0, where no ACL can allow it, and each try would fill ACL LOG.
         "driver_info": None,
     }
-    if not url.startswith("unix://"):
+    if not address.url.startswith("unix://"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
     return options
-
-
-def redacted(url: str) -> str:
-    """The URL without its password, for logs. Where that should have been percent-encoded, rather too much goes."""
-    url = re.sub(r"(?<=://)([^@/:]*:)[^?]*(?=@)", r"\1***", url)
-    return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
-
-
-class RedisUrl(str):
-    """A URL that keeps its password out of logs, tracebacks and reprs."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(redacted(self))
-
-
-def url_problem(url: str) -> str:
-    """What is wrong with a URL, "" for nothing. Never quotes the password."""
-    if not url.startswith(SCHEMES):
-        return f"must begin with {', '.join(SCHEMES)}"
-    if not url.startswith("unix://") and "@" in url.partition("://")[2].partition("/")[2].partition("?")[0]:
-        return "a password with '/' in it must be percent-encoded ('%2F')"
-    try:
-        options = parse_url(url)
-    except ValueError:
-        return "host, port, database number or an option in it can't be read"
-    known = ("host", "port", "db", "path", "username", "password", "connection_class")
-    strange = [name for name in options if name not in known and not name.startswith("ssl_")]
-    return f"unknown option {strange[0]!r}" if strange else ""
 
 
 def refusal_code(error: Exception) -> str:

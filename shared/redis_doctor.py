@@ -6,8 +6,9 @@ from typing import Final
 from redis.asyncio import Redis
 
 from shared import headroom, keys, output, redis_report, server
+from shared.address import redacted
 from shared.command import EXIT_FAILED
-from shared.connection import FAULTS, Ask, redacted
+from shared.connection import FAULTS, Ask
 from shared.fault import ACCESS, fault_of, is_access_refused, judge
 from shared.finding import Finding
 from shared.headroom import Headroom

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from shared import reference
-from shared.connection import RedisUrl, url_problem
+from shared.address import Address, RedisUrl, url_problem
 
 DEFAULT_FILE: Final = "hookbus.toml"
 FILE_VARIABLE: Final = "HOOKBUS_CONFIG"
@@ -80,6 +80,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_url: RedisUrl = RedisUrl("redis://127.0.0.1:6379/0")
     shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def address(self) -> Address:
+        """Where Redis is: to be made once in a process, and shared by its connections."""
+        return Address(self.redis_url)
 
     def problems(self) -> list[str]:
         """What is impossible about the combination, one line each, beginning with the key."""

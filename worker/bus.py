@@ -9,6 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from shared import redis_report, server
+from shared.connection import leave_server
 from shared.keys import Keys
 from shared.redis_report import RedisReport
 from worker import layout, status
@@ -32,7 +33,10 @@ class Bus(msgspec.Struct, frozen=True):
 async def look(client: Redis, configured_shards: int) -> Bus:
     """The bus now. Raises ConfigError, RedisError, OSError."""
     ask = client.execute_command
-    found = redis_report.report(await server.look(ask), await redis_report.skew_s(ask))
+    seen = await server.look(ask)
+    if seen.info.get("role") != "master":
+        leave_server(client)  # what a replica tells may be old; the next look goes where the address leads by then
+    found = redis_report.report(seen, await redis_report.skew_s(ask))
     shards = await layout.shards(client, configured_shards)
     return Bus(
         found,

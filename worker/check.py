@@ -60,7 +60,7 @@ class Report(msgspec.Struct, frozen=True):
 async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Report, Examined]:
     """Look at settings, apps and Redis."""
     findings, groups = _apps(settings, targets)
-    client = connect(settings.redis_url, "hookbus-worker:check", connections=1)
+    client = connect(settings.address(), "hookbus-worker:check", connections=1)
     seen: Bus | None = None
     try:
         examined = await redis_doctor.examine(client, settings, DURABILITY)

@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 
 from shared import health, log
+from shared.address import redacted
 from shared.command import Stopping
-from shared.connection import FAULTS, connect, redacted
+from shared.connection import FAULTS, connect
 from shared.fault import fault_of
 from shared.settings import ConfigError
 from shared.systemd import Health, Herald
@@ -90,7 +91,7 @@ class Exporter:
     def __init__(self, settings: WorkerSettings, stopping: Stopping) -> None:
         self._settings = settings
         self._stopping = stopping
-        self._client = connect(settings.redis_url, "hookbus-worker:exporter", connections=1)
+        self._client = connect(settings.address(), "hookbus-worker:exporter", connections=1)
         self._watch = Watch(self._client, settings.shards)
         self._registry = CollectorRegistry()
         self._registry.register(self._watch)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from shared import clock, log, scripts
+from shared.address import Address
 from shared.connection import FAULTS, connect_blocking
 from shared.keys import Keys
 from worker.locality import Presence
@@ -41,14 +42,14 @@ class Liveness:
 
     def __init__(
         self,
-        url: str,
+        address: Address | str,
         consumer: str,
         groups: Sequence[str],
         shards: Sequence[Keys],
         loop_age_s: Callable[[], float],
         hard_limit_s: float,
     ) -> None:
-        self._client = connect_blocking(url, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
+        self._client = connect_blocking(address, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
         self._consumer = consumer
         self._groups = groups
         self._shards = shards

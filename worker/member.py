@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from shared import keys as names
 from shared import scripts
+from shared.address import Address
 from shared.connection import connect, refusal_code
 from shared.keys import Keys
 from shared.line import Line
@@ -41,7 +42,7 @@ class Duty(Protocol):
 class Process:
     """What all groups of one process share. `only` is a pattern that limits the types, "" for none."""
 
-    redis_url: str
+    address: Address
     consumer: str
     shards: int
     only: str
@@ -146,7 +147,7 @@ class Member:
             process.suspects.begin(held, subscriber, self._keys, reader)
 
         name = f"hookbus-worker:read:{process.consumer}"
-        line = Line(connect(process.redis_url, name, reply_timeout_s=REPLY_TIMEOUT_S))
+        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S))
         reader = Reader(
             *(line, process.control, self._keys, route.group, process.consumer, slots),
             *(subscriber.overdue, begin, self._membership.join, process.stopping),

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared import health, keys, log, server
+from shared.address import redacted
 from shared.backoff import Reconnect
 from shared.command import Stopping
-from shared.connection import FAULTS, connect, redacted
+from shared.connection import FAULTS, connect
 from shared.fault import fault_of
 from shared.keys import Keys
 from shared.line import Line
@@ -65,8 +66,9 @@ class Worker:
         self._tick = health.LoopTick(asyncio.get_running_loop())
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
-        self._control = connect(settings.redis_url, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS)
-        self._write = Line(connect(settings.redis_url, f"hookbus-worker:settle:{consumer}"))
+        address = settings.address()
+        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS)
+        self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}"))
         self._settler = Settler(self._write, consumer, self._parked)
         gate = Gate()
         self._suspects = Suspects(self._control, consumer, gate)
@@ -74,12 +76,12 @@ class Worker:
         longest_s = max(route.timeout_s for route in routes)
         self._longest_block_s = longest_s + STUCK_MARGIN_S
         self._liveness = Liveness(
-            *(settings.redis_url, consumer, [group.name for group in groups], shards),
+            *(address, consumer, [group.name for group in groups], shards),
             *(self._tick.age_s, self._longest_block_s),
         )
         self._circuits = {route: Circuit(self._control, route, consumer, stopping) for route in routes}
         self._process = Process(
-            *(settings.redis_url, consumer, settings.shards, only, self._control),
+            *(address, consumer, settings.shards, only, self._control),
             self._settler,
             *(gate, self._suspects, self._liveness),
             self._circuits,

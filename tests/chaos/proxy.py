@@ -13,7 +13,8 @@ class FaultProxy:
     """Passes bytes to a port of this machine. Set an attribute, and connections behave so from then on."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
+        """Where new connections go."""
         self._server: asyncio.Server | None = None
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._silent: set[asyncio.StreamWriter] = set()
@@ -57,7 +58,7 @@ class FaultProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             _reset(writer)
             return

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from shared.connection import RedisUrl
+from shared.address import RedisUrl
 from shared.settings import Common, ConfigError, Count, Listen, load
 
 SERVICE_LINKS = {

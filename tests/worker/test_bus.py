@@ -1,4 +1,7 @@
+from shared import server
+from shared.connection import connect
 from shared.keys import Keys
+from tests.moving import moving
 from tests.worker.dead import born
 from tests.worker.rig import commandstats
 from worker import bus
@@ -79,3 +82,14 @@ async def test_a_stream_on_which_a_group_has_no_place_is_missing_until_it_has(cl
     assert (await bus.look(client, 1)).status.groups["billing"].missing == 1
     await membership.join([TYPE])
     assert (await bus.look(client, 1)).status.groups["billing"].missing == 0
+
+
+async def test_a_look_at_a_replica_is_the_last_one_there(tmp_path):
+    async with moving(tmp_path) as servers:
+        client = connect(servers.url, "tests", connections=1)
+        await server.inspect(client.execute_command, 1)
+        assert (await bus.look(client, 1)).redis.role == "master"
+        await servers.move()
+        await bus.look(client, 1)
+        assert (await bus.look(client, 1)).redis.role == "master"
+        await client.aclose()

@@ -9,8 +9,9 @@ import pytest
 import structlog
 
 from deploy.local.valkey import Valkey
+from shared.address import RedisUrl
 from shared.command import Stopping
-from shared.connection import RedisUrl, connect
+from shared.connection import connect
 from shared.keys import HANDOVER, Keys, shard_of
 from shared.settings import Listen
 from tests.wait import until

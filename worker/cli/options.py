@@ -80,7 +80,7 @@ def pattern(text: str) -> str:
 async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis, int]]:
     """A client for a tool, and the shard count of the settings. Raises ConfigError."""
     settings = load_settings(config)
-    client = connect(settings.redis_url, f"hookbus-worker:{name}", connections=CONNECTIONS)
+    client = connect(settings.address(), f"hookbus-worker:{name}", connections=CONNECTIONS)
     try:
         yield client, settings.shards
     finally:

@@ -39,7 +39,7 @@ def run(settings: WorkerSettings, plan: Plan, wait_s: float, as_json: bool) -> i
 
 
 async def _run(settings: WorkerSettings, plan: Plan, wait_s: float, stopping: Stopping) -> Report:
-    client = connect(settings.redis_url, "hookbus-worker:verify", connections=options.CONNECTIONS)
+    client = connect(settings.address(), "hookbus-worker:verify", connections=options.CONNECTIONS)
     console = output.console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:

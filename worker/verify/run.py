@@ -17,8 +17,9 @@ import msgspec
 from redis.asyncio import Redis
 
 from shared import health
+from shared.address import redacted
 from shared.command import FailedError, Stopping
-from shared.connection import FAULTS, redacted
+from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
 from shared.settings import Listen

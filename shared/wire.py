@@ -1,0 +1,164 @@
+"""redis-py's connections, as hookbus needs them: for asyncio and, in the thread that shows liveness, blocking.
+
+They leave a wrong server by themselves. READONLY, UNBLOCKED, MASTERDOWN, MOVED and CLUSTERDOWN come over a connection
+that works; kept, it would lead to the wrong server for ever. The command fails as it would anyway, and before the next
+one each connection of the process to that address is made anew, name resolution included.
+LOADING, NOAUTH and WRONGPASS need nothing of this: redis-py closes their connection itself.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import hiredis
+from redis import connection as blocking
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.address import Address
+
+# The code of a refusal is its first word; scripts of some servers write their own text in front. UNBLOCKED is also what
+# `CLIENT UNBLOCK … ERROR` brings, which nothing here says; by somebody else's it costs a connection.
+_WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MOVED|CLUSTERDOWN)\b")
+
+
+class _Leaving:
+    """A connection that knows in which epoch of its address it was made; None while it is being made."""
+
+    _parser: Any
+
+    def __init__(self, *, address: Address, **options: Any) -> None:
+        super().__init__(**options)
+        self._address = address
+        self._epoch: int | None = None
+        # Called for each error of the server, wherever in a reply it stands: in EXEC's, in a script's.
+        self._parser.parse_error = self._parse_error
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the server that it leads to was found to be a wrong one."""
+        return self._epoch is not None and self._epoch != self._address.epoch
+
+    def _parse_error(self, response: str) -> Exception:
+        if self._epoch is not None and _WRONG_SERVER.search(response):
+            self._address.leave(self._epoch)
+        error: Exception = type(self._parser).parse_error(response)
+        return error
+
+
+class _Lean(_Leaving, AbstractConnection):
+    """A connection that swallows no cancellation, whose end is always a ConnectionError, and that costs less.
+
+    redis-py sends inside `asyncio.wait_for`, which makes a task each time, and before Python 3.12 forgets a
+    cancellation that meets the end of the send (https://github.com/python/cpython/issues/86296): a duty cancelled at
+    that moment would go on for ever. uvloop raises RuntimeError when a connection that was reset is written to
+    (https://github.com/MagicStack/uvloop/issues/506); let through, it would end the program.
+    Commands are packed in C, which redis-py does for its blocking client only.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.made = 0
+        """How often it was made: an id that the server gave it holds until this changes."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        return [_packed(args)]
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        return [b"".join(_packed(tuple(command)) for command in commands)]
+
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if self.is_connected:
+            return
+        self._epoch, epoch = None, self._address.epoch
+        self.made += 1
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except BaseException:
+            await self.disconnect(nowait=True)  # no command may follow a greeting that broke off
+            raise
+        self._epoch = epoch
+
+    async def ready(self) -> None:
+        """Connect unless it is, to a server that is right as far as anybody knows. Raises RedisError, OSError."""
+        if self._reader is not None and (self.is_stale or self._reader.at_eof()):
+            await self.disconnect(nowait=True)  # nothing was asked: nothing is lost
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        await self.ready()
+        assert self._writer is not None
+        assert isinstance(command, list)  # as both packers make it
+        try:
+            self._writer.writelines(command)
+            async with asyncio.timeout(self.socket_timeout):
+                await self._writer.drain()
+        except TimeoutError as error:
+            await self.disconnect(nowait=True)
+            raise RedisTimeoutError("the command could not be sent in time") from error
+        except (OSError, RuntimeError) as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"the connection was lost: {error}") from error
+        except BaseException:
+            await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
+            raise
+
+
+def _packed(command: tuple[Any, ...]) -> bytes:
+    name = command[0]
+    if isinstance(name, str) and " " in name:  # redis-py writes SCRIPT LOAD and the like as one word
+        command = (*name.split(), *command[1:])
+    packed: bytes = hiredis.pack_command(command)
+    return packed
+
+
+class _Blocking(_Leaving, blocking.AbstractConnection):
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if self.is_connected:
+            return
+        self._epoch, epoch = None, self._address.epoch
+        super().connect_check_health(check_health, retry_socket_connect)
+        self._epoch = epoch
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self.is_stale:
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+
+
+class _Tcp(_Lean, Connection):
+    pass
+
+
+class _Tls(_Lean, SSLConnection):
+    pass
+
+
+class _Unix(_Lean, UnixDomainSocketConnection):
+    pass
+
+
+class _BlockingTcp(_Blocking, blocking.Connection):
+    pass
+
+
+class _BlockingTls(_Blocking, blocking.SSLConnection):
+    pass
+
+
+class _BlockingUnix(_Blocking, blocking.UnixDomainSocketConnection):
+    pass
+
+
+OURS: Final[dict[type, type]] = {
+    Connection: _Tcp,
+    SSLConnection: _Tls,
+    UnixDomainSocketConnection: _Unix,
+    blocking.Connection: _BlockingTcp,
+    blocking.SSLConnection: _BlockingTls,
+    blocking.UnixDomainSocketConnection: _BlockingUnix,
+}
+"""Which one to make in place of which of redis-py's."""

@@ -1,0 +1,60 @@
+"""An address that moves to another server, while the one before lives on as its replica: both programs follow it."""
+
+import pytest
+
+from deploy.local.valkey import Valkey
+from tests.end_to_end.conftest import notes_of
+from tests.moving import Moving, moving
+from tests.programs import Ingest, Worker, event_body, post, post_until_accepted
+from tests.wait import until
+
+
+@pytest.fixture
+async def servers(tmp_path):
+    async with moving(tmp_path) as pair:
+        yield pair
+
+
+async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(servers: Moving, own_server: Valkey):
+    noted = notes_of(own_server)  # apart, as handlers do not follow
+    with Ingest(servers.url) as ingest, Worker(servers.url, "plain", TEST_REDIS_URL=own_server.url) as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post_until_accepted(ingest.url, "wh_before", event_body())
+        await until(lambda: noted("plain") == ["wh_before"])
+        await servers.move()
+        await post_until_accepted(ingest.url, "wh_after", event_body())
+        # An ack that did not reach the replica in time is lost, and its event handled again.
+        await until(lambda: set(noted("plain")) == {"wh_before", "wh_after"})
+        await until(lambda: not _pending(servers))
+        assert await worker.end() == 0
+        assert await ingest.end() == 0
+
+
+async def test_g9_an_outcome_is_written_to_the_server_after(servers: Moving, own_server: Valkey):
+    noted = notes_of(own_server)  # apart, as handlers do not follow
+    with Ingest(servers.url) as ingest, Worker(servers.url, "slow", TEST_REDIS_URL=own_server.url) as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await post_until_accepted(ingest.url, "wh_1", event_body())
+        await until(lambda: noted("slow", "started") == ["wh_1"])
+        await servers.move()
+        with own_server.client() as client:
+            client.set("test:go", 1)
+        await until(lambda: not _pending(servers))
+        assert noted("slow", "started") == ["wh_1"], "it ran once"
+
+
+async def test_g9_ingest_looks_at_the_server_after_although_nobody_posts(servers: Moving):
+    with Ingest(servers.url) as ingest:
+        await ingest.until_fit()
+        await servers.move()
+        await ingest.until_logged("redis_unfit")
+        await until(lambda: len(ingest.logged("redis_fit")) == 2)
+        assert (await post(ingest.url, "wh_1", event_body()))[0] == 200
+
+
+def _pending(servers: Moving) -> int:
+    with servers.second.client() as client:
+        streams = client.scan_iter("hookbus:{0}:stream:*")
+        return sum(group["pending"] for key in streams for group in client.xinfo_groups(key))
