@@ -2,48 +2,31 @@
 
 One queue a shard. Each batch is one script call, which dedupes and stores atomically; every request waits for its
 own batch, so a 200 is never given for less. A lost reply leaves open whether the batch was stored: its requests get
-503, their senders come again with the same webhook-id, and the dedupe answers.
+503, their senders come again with the same webhook-id, and the dedupe answers. What one stream refuses (its key holds
+something else, its ids are used up, our user may not write to it) is a 503 for its own events alone.
 """
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
-import msgspec
+from redis.exceptions import NoPermissionError, ResponseError
 
-from ingest import metrics
+from ingest import commit, metrics
+from ingest.commit import Received
 from ingest.fitness import Fitness
 from ingest.measures import Stored
+from ingest.stream_errors import StreamErrors
 from shared import scripts
 from shared.connection import FAULTS
-from shared.fault import Code, Fault, fault_of
+from shared.fault import Code, Fault, fault_of, is_of_one_stream
 from shared.keys import Keys
 from shared.line import Line
 
-DIGEST_BYTES: Final = 16
-DAY_MS: Final = 86_400_000
+STORED, REFUSED = ord("1"), ord("x")
+"""Marks in the reply of `enqueue.lua`."""
 
-
-class Received(msgspec.Struct, frozen=True):
-    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `late_ms`: how long it was
-    on its way, None where it does not say when it was made."""
-
-    event_type: str
-    webhook_id: str
-    source: str
-    at_ms: int
-    body: bytes
-    traceparent: str = ""
-    late_ms: int | None = None
-
-    def digest(self) -> bytes:
-        """What the dedupe remembers: 16 bytes of source and webhook-id.
-
-        Ids are unique for their sender only; without the source, one sender's id could swallow another's event.
-        """
-        return hashlib.blake2b(f"{self.source}\n{self.webhook_id}".encode(), digest_size=DIGEST_BYTES).digest()
+Waiting = tuple[Received, "asyncio.Future[bool]"]
 
 
 class RefusedError(Exception):
@@ -66,10 +49,11 @@ class Queue:
         self._days = days
         self._batch_size = batch_size
         self._max_waiting = max_waiting
-        self._waiting: list[tuple[Received, asyncio.Future[bool]]] = []
+        self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stored = Stored()
+        self._stream_errors = StreamErrors(self._keys)
 
     async def store(self, event: Received) -> bool:
         """Store an event; True when stored, False when it was before. Raises RefusedError."""
@@ -93,45 +77,57 @@ class Queue:
                 metrics.WAITING.set(len(self._waiting))
                 await self._commit(batch)
 
-    async def _commit(self, batch: Sequence[tuple[Received, "asyncio.Future[bool]"]]) -> None:
+    async def _commit(self, batch: Sequence[Waiting]) -> None:
         metrics.BATCH_EVENTS.observe(len(batch))
         events = [event for event, _ in batch]
         began = time.perf_counter()
         try:
-            stored = await scripts.run(self._line, self._call(events))
+            reply = await scripts.run(self._line, commit.store(self._keys, events, self._days))
+        except NoPermissionError as error:  # the script did not run at all
+            await self._forbidden(batch, error)
         except FAULTS as error:
-            fault = fault_of(error)
-            self._fitness.doubt(fault)
-            waiting, self._waiting = self._waiting, []
-            for _, future in (*batch, *waiting):
-                if not future.done():
-                    future.set_exception(RefusedError(fault))
+            self._refuse_all(batch, fault_of(error))
         else:
-            for (_, future), mark in zip(batch, stored, strict=True):
+            marks, errors = (reply, []) if isinstance(reply, bytes) else (reply[0], reply[1:])
+            if errors:
+                self._refuse_some(batch, marks, errors)
+            for (_, future), mark in zip(batch, marks, strict=True):
                 if not future.done():
-                    future.set_result(mark == ord("1"))
-            self._stored.count(events, stored, time.perf_counter() - began)
+                    future.set_result(mark == STORED)
+            self._stored.count(events, marks, time.perf_counter() - began)
 
-    def _call(self, events: Sequence[Received]) -> scripts.Call:
-        today = events[0].at_ms // DAY_MS
-        # Tomorrow's too: another process, or this one before its clock was set back, may have been past midnight.
-        days = [today, today + 1, *(today - day for day in range(1, self._days))]
-        streams = {name: i for i, name in enumerate(dict.fromkeys(event.event_type for event in events), 1)}
-        args: list[scripts.Argument] = [len(days), (self._days + 1) * DAY_MS // 1000, len(streams), *streams]
-        for event in events:
-            args += (
-                streams[event.event_type],
-                event.digest(),
-                event.webhook_id,
-                event.source,
-                event.at_ms,
-                event.body,
-                event.traceparent,
-            )
-        names = [
-            self._keys.types,
-            self._keys.seen(today - self._days),
-            *(self._keys.seen(day) for day in days),
-            *(self._keys.stream(name) for name in streams),
-        ]
-        return scripts.Call(scripts.ENQUEUE, names, args)
+    def _refuse_all(self, batch: Iterable[Waiting], fault: Fault) -> None:
+        """The server took none of them, and would take nothing now."""
+        self._fitness.doubt(fault)
+        waiting, self._waiting = self._waiting, []
+        _fail((*batch, *waiting), fault)
+
+    def _refuse_some(self, batch: Sequence[Waiting], marks: bytes, errors: Sequence[bytes]) -> None:
+        """The script ran, and XADD failed for those that are marked."""
+        refused = [one for one, mark in zip(batch, marks, strict=True) if mark == REFUSED]
+        for one, text in zip(refused, errors, strict=True):
+            error = ResponseError(text.decode(errors="replace"))
+            if is_of_one_stream(error):
+                _fail([one], self._stream_errors.note(one[0].event_type, error))
+            else:
+                self._fitness.doubt(fault_of(error))
+                _fail([one], fault_of(error))
+
+    async def _forbidden(self, batch: Sequence[Waiting], error: NoPermissionError) -> None:
+        """The user may not touch all of these keys: each stream by itself, so that only the forbidden ones fail."""
+        parts: dict[str, list[Waiting]] = {}
+        for one in batch:
+            parts.setdefault(one[0].event_type, []).append(one)
+        if len(parts) > 1:
+            for part in parts.values():
+                await self._commit(part)
+        else:
+            # Should the user be forbidden everything, the next look at Redis finds out.
+            (event_type,) = parts
+            _fail(batch, self._stream_errors.note(event_type, error, len(batch)))
+
+
+def _fail(batch: Iterable[Waiting], fault: Fault) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(RefusedError(fault))

@@ -1,14 +1,11 @@
 """What the queues count of their group commits. Costs an event two look-ups and some additions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ingest import metrics
+from ingest.commit import Received
 from shared.metrics import DOCUMENTED, OTHER
 from shared.tally import Spread, Sum
-
-if TYPE_CHECKING:
-    from ingest.enqueue import Received  # which counts by this
 
 
 class Stored:
@@ -18,7 +15,7 @@ class Stored:
         self._sums: dict[str, tuple[Sum, Sum]] = {}
         self._late: dict[str, Spread] = {}
 
-    def count(self, events: Sequence["Received"], marks: bytes, seconds: float) -> None:
+    def count(self, events: Sequence[Received], marks: bytes, seconds: float) -> None:
         """A batch is in Redis, after so many seconds; `marks` holds a `1` for each event that was new."""
         metrics.ENQUEUE_SECONDS.observe(seconds)
         for event, mark in zip(events, marks, strict=True):

@@ -32,6 +32,11 @@ SENDER_LATE_SECONDS: Final = Spreads(
     ["source"],
     buckets=(1, 2, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 259_200),
 )
+STREAM_ERRORS: Final = Counter(
+    "hookbus_ingest_stream_errors_total",
+    "Events that the stream of their type refused: answered 503, while others were stored.",
+    ["type"],
+)
 LAST_EVENT: Final = Gauge(
     "hookbus_ingest_last_event_timestamp_seconds",
     "When this process last received a verified event, new or not; absent before the first.",

@@ -18,7 +18,8 @@ from aiohttp import web
 from ingest import metrics
 from ingest.answer import Standing, answer
 from ingest.body import Bodies
-from ingest.enqueue import Queue, Received, RefusedError
+from ingest.commit import Received
+from ingest.enqueue import Queue, RefusedError
 from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier

@@ -14,6 +14,9 @@ ACCESS: Final = "check user and password in redis_url, and the user's ACL"
 _REFUSED_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
 """How Redis 7.2 and 7.0 begin when a command inside of a script is refused."""
 
+_IDS_USED_UP: Final = "exhausted the last possible ID"
+"""What XADD says of a stream whose last id is the largest there is."""
+
 Code = Literal["queue_unavailable", "overloaded", "not_durable"]
 
 
@@ -38,6 +41,11 @@ def is_access_refused(error: Exception) -> bool:
     # While it connects, redis-py hides the one class inside the other.
     refused = isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError)
     return refused or str(error).startswith(_REFUSED_IN_SCRIPT)
+
+
+def is_of_one_stream(error: Exception) -> bool:
+    """Whether Redis refused an event because of the stream that it belongs to, and would take others."""
+    return refusal_code(error) == "WRONGTYPE" or _IDS_USED_UP in str(error) or is_access_refused(error)
 
 
 def fault_of(error: Exception) -> Fault:

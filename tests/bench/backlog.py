@@ -11,7 +11,8 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from deploy.local.valkey import Valkey
-from ingest.enqueue import Queue, Received
+from ingest.commit import Received
+from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from shared.clock import now_ms
 from shared.connection import connect

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from ingest.enqueue import Queue, Received
+from ingest.commit import Received
+from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from shared import scripts
 from shared.clock import now_ms

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from ingest.enqueue import DAY_MS, Queue, Received, RefusedError
+from ingest.commit import DAY_MS, Received
+from ingest.enqueue import Queue, RefusedError
 from ingest.fitness import Fitness
 from shared import entry, keys
 from shared.connection import connect

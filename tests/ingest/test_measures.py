@@ -1,6 +1,6 @@
 import prometheus_client
 
-from ingest.enqueue import Received
+from ingest.commit import Received
 from ingest.measures import Stored
 from shared.metrics import OTHER
 

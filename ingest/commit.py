@@ -1,0 +1,62 @@
+"""The call of a group commit: what is stored and what may know of it, as keys and arguments of `enqueue.lua`.
+
+Pure; the queue sends it. `trial` is the same script at work on nothing that anybody reads: the look at a Redis finds
+out by it whether a post would be stored.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from shared import scripts
+from shared.keys import Keys
+
+DIGEST_BYTES: Final = 16
+DAY_MS: Final = 86_400_000
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `late_ms`: how long it was
+    on its way, None where it does not say when it was made."""
+
+    event_type: str
+    webhook_id: str
+    source: str
+    at_ms: int
+    body: bytes
+    traceparent: str = ""
+    late_ms: int | None = None
+
+    def digest(self) -> bytes:
+        """What the dedupe remembers: 16 bytes of source and webhook-id.
+
+        Ids are unique for their sender only; without the source, one sender's id could swallow another's event.
+        """
+        return hashlib.blake2b(f"{self.source}\n{self.webhook_id}".encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def store(shard: Keys, events: Sequence[Received], days: int) -> scripts.Call:
+    """The call that stores a batch of one shard; `days` day sets make up the dedupe window."""
+    today = events[0].at_ms // DAY_MS
+    seen = _window(shard, today, days)
+    streams = {name: i for i, name in enumerate(dict.fromkeys(event.event_type for event in events), 1)}
+    args: list[scripts.Argument] = [len(seen), (days + 1) * DAY_MS // 1000, len(streams), *streams]
+    for event in events:
+        args += (
+            streams[event.event_type],
+            event.digest(),
+            event.webhook_id,
+            event.source,
+            event.at_ms,
+            event.body,
+            event.traceparent,
+        )
+    names = [shard.types, shard.seen(today - days), *seen, *(shard.stream(name) for name in streams)]
+    return scripts.Call(scripts.ENQUEUE, names, args)
+
+
+def _window(shard: Keys, today: int, days: int) -> list[str]:
+    # Tomorrow's too: another process, or this one before its clock was set back, may have been past midnight.
+    return [shard.seen(day) for day in (today, today + 1, *(today - day for day in range(1, days)))]
