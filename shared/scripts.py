@@ -54,6 +54,7 @@ BURY: Final = Script.load("bury")
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 EXHUME: Final = Script.load("exhume")
+RECALL: Final = Script.load("recall")
 # Without signs of life, heirs, hand-overs and marks, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 LAPSE: Final = Script.load("lapse")

@@ -3,6 +3,7 @@
 Pure but for `examine`: what `status` saw goes in, findings come out.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -15,11 +16,12 @@ from shared.headroom import Headroom
 from shared.redis_doctor import Examined
 from shared.redis_report import RedisReport
 from shared.settings import EXIT_CONFIG, ConfigError
-from worker import bus, run
+from worker import bus, layout, run, unheard
 from worker.bus import Bus
 from worker.routes import Group
 from worker.settings import WorkerSettings
 from worker.status import GroupStatus
+from worker.unheard import Place
 
 DURABILITY: Final = "memory"
 """What a worker insists on: a master that evicts nothing. What a 200 promises is ingest's to check."""
@@ -66,6 +68,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         examined = await redis_doctor.examine(client, settings, DURABILITY)
         if examined.redis is not None and not finding.gravest(examined.findings):
             seen = await bus.look(client, settings.shards)
+            findings += of_unheard(await unheard.look(client, await layout.shards(client, settings.shards)))
     except FAULTS as error:
         findings.append(redis_doctor.refusal(error, examined.url))
     finally:
@@ -151,6 +154,22 @@ def _of_deliveries(name: str, group: GroupStatus) -> Iterator[Finding]:
     if group.losses:
         problem = f"streams of {name} had vanished {output.things(group.losses, 'time')} and were made anew"
         yield Finding(0, "data_loss", problem, "find out who flushed or evicted; the senders' events are gone")
+
+
+def of_unheard(places: Sequence[Place]) -> list[Finding]:
+    """Redeliveries that nobody will be given."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for place in places:
+        counts[place.group, place.type] += place.waiting
+    return [
+        Finding(
+            0,
+            "unheard_redeliveries",
+            f"{count:,} redelivered to {group}, which does not subscribe to {output.line(event_type)}",
+            f"subscribe to it, or make dead letters of them again: hookbus-worker dlq recall --group {group}",
+        )
+        for (group, event_type), count in sorted(counts.items())
+    ]
 
 
 def of_orphans(seen: Bus) -> list[Finding]:

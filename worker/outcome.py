@@ -13,7 +13,7 @@ from worker.cause import MESSAGE_CHARS, Cause, brief, describe
 from worker.retry import Retry
 from worker.traced import storable
 
-Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired"]
+Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
 
 MOST_WAIT_S: Final = 10 * 366 * 86_400.0
 """Ten years: what no wait needs, and every clock and score in Redis can hold."""
@@ -111,6 +111,11 @@ def expired(age_s: float, received_s: float, max_age_s: float) -> Bury:
     """The event, made `age_s` and received `received_s` seconds ago, is too old to be of use."""
     ages = f"{age_s:.1f} s old, received {received_s:.1f} s ago"
     return Bury("expired", Cause("Expired", f"{ages}, max_age is {max_age_s:g} s"))
+
+
+def unsubscribed(group: str, event_type: str) -> Bury:
+    """It was to be delivered again, but nobody reads it any more."""
+    return Bury("unsubscribed", Cause("Unsubscribed", f"{group} does not subscribe to {event_type}"))
 
 
 def worker_lost(deaths: tuple[str, ...]) -> Bury:

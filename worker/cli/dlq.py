@@ -1,6 +1,7 @@
 """`hookbus-worker dlq`: what there is to ask. What each command does is in `dlq_look`, `dlq_move` and `dlq_file`."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +95,13 @@ def redrive(
     id_: Names = None,
     every: All = False,
     rate: Rate = 0,
+    even_unsubscribed: Annotated[
+        bool, typer.Option("--even-unsubscribed", help="Also of types that their group does not subscribe to.")
+    ] = False,
     dry_run: DryRun = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; with --id, or without a terminal, nobody is asked anyway.")
+    ] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -102,8 +109,20 @@ def redrive(
     from worker.cli import dlq_move
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json)
-    raise typer.Exit(dlq_move.run(config, order, is_all=every))
+    order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json, even_unsubscribed)
+    asks = not (yes or dry_run or id_) and sys.stdin.isatty()
+    raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=asks))
+
+
+@app.command()
+def recall(
+    group: Groups = None, type_: Types = None, dry_run: DryRun = False, as_json: Json = False, config: Config = None
+) -> None:
+    """Make dead letters again of what was sent round for a type that its group does not subscribe to."""
+    from worker.cli import dlq_recall
+
+    order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json)
+    raise typer.Exit(dlq_recall.run(config, order))
 
 
 @app.command()

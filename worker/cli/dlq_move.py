@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,9 +18,9 @@ from worker import layout
 from worker.bulk import Tally, batch_for
 from worker.cli import dlq_look, dlq_tables, options
 from worker.cli.progress import move_watched
-from worker.dead_letters import DeadLetters, Filter
+from worker.dead_letters import Dead, DeadLetters, Filter
 from worker.dead_moves import Moves
-from worker.routes import patterns_of
+from worker.unheard import is_unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,22 @@ class Order:
     rate: float
     is_dry_run: bool
     as_json: bool
+    is_even_unsubscribed: bool = False
+    """Redrive what nobody would be given, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The filter as a snapshot, how many letters match, and how many of them stay, by group and type."""
+
+    wanted: Filter
+    matching: int
+    left_out: Counter[tuple[str, str]]
+
+    @property
+    def moving(self) -> int:
+        """How many are to go."""
+        return self.matching - self.left_out.total()
 
 
 def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) -> int:
@@ -51,94 +69,121 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
     if asks and not sys.stdin.isatty():
         raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
     # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
-    wanted, matching = asyncio.run(_prepare(config, order))
-    if order.is_dry_run or not matching:
+    plan = asyncio.run(_prepare(config, order))
+    if order.is_dry_run or not plan.matching:
         return 0
-    if asks and not output.confirmed(f"{order.verb.name} {output.things(matching, 'dead letter')} for good?"):
+    if asks and plan.moving and not output.confirmed(_question(order, plan.moving)):
         print(f"nothing was {order.verb.done}", file=sys.stderr)
         return EXIT_FAILED
-    order = replace(order, wanted=wanted)
+    order = replace(order, wanted=plan.wanted)
     is_interrupted = False
 
     async def until_done(stopping: Stopping) -> None:
         nonlocal is_interrupted
-        is_interrupted = await _move(config, order, matching, stopping)
+        is_interrupted = await _move(config, order, plan, stopping)
 
     command.run_service(until_done)
-    return EXIT_INTERRUPTED if is_interrupted else 0
+    if is_interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if plan.left_out else 0
 
 
-async def _prepare(config: Path | None, order: Order) -> tuple[Filter, int]:
-    """The filter as a snapshot, and how many match; printed when that is all there is to do."""
+def _question(order: Order, moving: int) -> str:
+    for_good = " for good" if order.verb is DISCARD else ""
+    return f"{order.verb.name} {output.things(moving, 'dead letter')}{for_good}?"
+
+
+async def _prepare(config: Path | None, order: Order) -> Plan:
+    """What is there to do; printed when that is all there is."""
     async with options.dead_letters(config) as (client, store):
         wanted = order.wanted if order.wanted.names else await store.snapshot(order.wanted)
-        matching = await store.count(wanted)
-        if order.is_dry_run or not matching:
+        unheard = await _unheard(client, store, wanted) if order.verb is REDRIVE else Counter()
+        plan = Plan(wanted, await store.count(wanted), Counter() if order.is_even_unsubscribed else unheard)
+        if order.is_dry_run or not plan.matching:
             if order.as_json:
-                output.print_json(_result(order, matching, Tally(), is_interrupted=False))
+                output.print_json(_result(order, plan, Tally(), is_interrupted=False))
             else:
-                await _show_plan(store, order, wanted, matching)
-        if order.verb is REDRIVE:
-            await _warn_unheard(client, store, wanted)
-    return wanted, matching
+                await _show_plan(store, order, plan)
+    _tell_unheard(unheard, is_left_out=not order.is_even_unsubscribed)
+    return plan
 
 
-async def _warn_unheard(client: Redis, store: DeadLetters, wanted: Filter) -> None:
-    """Say what would go round and find nobody: a handler may have gone with a release, or changed its type."""
+async def _unheard(client: Redis, store: DeadLetters, wanted: Filter) -> Counter[tuple[str, str]]:
+    """What would go round and find nobody: a handler may have gone with a release, or changed its type."""
     if wanted.names:
-        dead = {(found.group, found.letter.type) for found in await store.find(wanted)}
+        dead = Counter((found.group, found.letter.type) for found in await store.find(wanted))
     else:
-        dead = {(summary.group, summary.kind.type) for summary in await store.summaries(wanted)}
-    told = await layout.patterns(client, store.shards)
-    for group, event_type in sorted(dead):
-        if group in told and told[group].isdisjoint(patterns_of(event_type)):
-            print(f"{group} does not subscribe to {event_type}: redriven, that waits until it does", file=sys.stderr)
+        dead = Counter()
+        for summary in await store.summaries(wanted):
+            dead[summary.group, summary.kind.type] += summary.count
+    subscribed = await layout.patterns(client, store.shards)
+    return Counter({place: count for place, count in dead.items() if is_unheard(subscribed, *place)})
 
 
-async def _show_plan(store: DeadLetters, order: Order, wanted: Filter, matching: int) -> None:
-    if not matching:
+def _tell_unheard(unheard: Counter[tuple[str, str]], *, is_left_out: bool) -> None:
+    for (group, event_type), count in sorted(unheard.items()):
+        effect = (
+            "stay dead (--even-unsubscribed to redrive them)"
+            if is_left_out
+            else (f"redriven, they wait until it does; back: hookbus-worker dlq recall --group {group}")
+        )
+        letters = output.things(count, "dead letter")
+        print(f"{group} does not subscribe to {output.line(event_type)}: {letters}, {effect}", file=sys.stderr)
+
+
+async def _show_plan(store: DeadLetters, order: Order, plan: Plan) -> None:
+    if not plan.matching:
         print("no dead letters match")
         return
-    if wanted.names:
-        dlq_tables.letters(await store.find(wanted), now_ms())
+    if plan.wanted.names:
+        dlq_tables.letters(await store.find(plan.wanted), now_ms())
     else:
-        dlq_tables.summaries(await store.summaries(wanted), now_ms())
+        dlq_tables.summaries(await store.summaries(plan.wanted), now_ms())
     where = ", each into the group it died in" if order.verb is REDRIVE else " for good"
-    print(f"would {order.verb.name} {output.things(matching, 'dead letter')}{where}")
+    print(f"would {order.verb.name} {output.things(plan.moving, 'dead letter')}{where}")
 
 
-async def _move(config: Path | None, order: Order, matching: int, stopping: Stopping) -> bool:
+async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
     """Move the letters and say how it went; whether it was stopped before the end."""
     async with options.dead_letters(config) as (client, store):
         moves = Moves(client, store.shards)
         move = moves.redrive if order.verb is REDRIVE else moves.discard
-        batches = store.walk(order.wanted, batch_for(order.rate))
+        batches = _chosen(store.walk(order.wanted, batch_for(order.rate)), plan)
         tally = await move_watched(
-            lambda: order.verb.name, batches, move, total=matching, rate=order.rate, stopping=stopping
+            lambda: order.verb.name, batches, move, total=plan.moving, rate=order.rate, stopping=stopping
         )
-    is_interrupted = stopping.is_set() and tally.moved + tally.gone < matching
+    is_interrupted = stopping.is_set() and tally.moved + tally.gone < plan.moving
     if order.as_json:
-        output.print_json(_result(order, matching, tally, is_interrupted=is_interrupted))
+        output.print_json(_result(order, plan, tally, is_interrupted=is_interrupted))
     else:
-        print(_sentence(order, matching, tally, is_interrupted=is_interrupted))
+        print(_sentence(order, plan, tally, is_interrupted=is_interrupted))
     dlq_look.warn_unreadable(store)
     return is_interrupted
 
 
-def _result(order: Order, matching: int, tally: Tally, *, is_interrupted: bool) -> dict[str, int | bool]:
+async def _chosen(batches: AsyncIterator[list[Dead]], plan: Plan) -> AsyncIterator[list[Dead]]:
+    """The letters without those that stay."""
+    async for batch in batches:
+        if chosen := [dead for dead in batch if (dead.group, dead.letter.type) not in plan.left_out]:
+            yield chosen
+
+
+def _result(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> dict[str, int | bool]:
+    left_out = {"left_out": plan.left_out.total()} if order.verb is REDRIVE else {}
     return {
         "dry_run": order.is_dry_run,
-        "matching": matching,
+        "matching": plan.matching,
         order.verb.done: tally.moved,
         "gone": tally.gone,
+        **left_out,
         "interrupted": is_interrupted,
     }
 
 
-def _sentence(order: Order, matching: int, tally: Tally, *, is_interrupted: bool) -> str:
+def _sentence(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> str:
     text = f"{output.things(tally.moved, 'dead letter')} {order.verb.done}"
     if tally.gone:
         text += f"; {tally.gone:,} had gone meanwhile, or died again"
     if is_interrupted:
-        text = f"stopped: {text}; {matching - tally.moved - tally.gone:,} left"
+        text = f"stopped: {text}; {plan.moving - tally.moved - tally.gone:,} left"
     return text

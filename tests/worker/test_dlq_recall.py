@@ -1,0 +1,67 @@
+"""What goes round only to nobody: `dlq redrive` leaves it out, `check` tells of it, `dlq recall` brings it back."""
+
+from shared.keys import Keys
+from tests.worker.commands import answered, objects, succeeded, worker
+from tests.worker.dead import DIED_MS, born, lay, letter
+
+KEYS = Keys(0)
+GONE = "eval.run.failed"
+STREAM = KEYS.redelivery(GONE, "billing")
+
+
+async def three_letters(client) -> None:
+    """One that billing subscribes to, two of a type that it does not."""
+    await born(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
+    letters = [letter(f"wh_{i}", type=GONE, died_at_ms=DIED_MS + i) for i in (2, 3)]
+    await lay(client, letter("wh_1"), *letters)
+
+
+async def dead_names(client) -> list[str]:
+    return [name.decode() for name in await client.execute_command("ZRANGE", KEYS.dead("billing"), 0, -1)]
+
+
+async def test_g2_a_redrive_leaves_out_what_nobody_would_be_given_and_says_how_many(client, redis_url):
+    await three_letters(client)
+    said = f"billing does not subscribe to {GONE}: 2 dead letters, stay dead (--even-unsubscribed to redrive them)\n"
+    dry = worker(redis_url, "dlq", "redrive", "--all", "--dry-run")
+    assert (dry.returncode, dry.stderr.decode()) == (0, said)
+    assert dry.stdout.endswith(b"would redrive 1 dead letter, each into the group it died in\n")
+    found = worker(redis_url, "dlq", "redrive", "--all")
+    assert (found.returncode, found.stdout, found.stderr.decode()) == (1, b"1 dead letter redriven\n", said)
+    assert await dead_names(client) == ["wh_2", "wh_3"]
+    named = worker(redis_url, "dlq", "redrive", "--id", "wh_2", "--json")
+    assert named.returncode == 1
+    assert b'"redriven":0' in named.stdout
+    assert b'"left_out":1' in named.stdout
+    assert await dead_names(client) == ["wh_2", "wh_3"]
+    assert await client.execute_command("EXISTS", STREAM) == 0
+
+
+async def test_g2_what_was_redriven_to_nobody_is_told_of_and_comes_back(client, redis_url):
+    await three_letters(client)
+    found = worker(redis_url, "dlq", "redrive", "--type", "eval.*", "--even-unsubscribed")
+    assert (found.returncode, found.stdout) == (0, b"2 dead letters redriven\n")
+    assert found.stderr.decode().endswith("they wait until it does; back: hookbus-worker dlq recall --group billing\n")
+    assert await dead_names(client) == ["wh_1"]
+    text = worker(redis_url, "check").stdout.decode()
+    assert f"2 redelivered to billing, which does not subscribe to {GONE}" in text
+    assert succeeded(redis_url, "dlq", "recall", "--dry-run") == (
+        f"billing · {GONE}: 2 dead letters\nwould recall 2 dead letters\n"
+    )
+    for other in (("--type", "batch.*"), ("--group", "billing", "--type", "response.completed")):
+        assert objects(redis_url, "dlq", "recall", *other, "--json")[0]["matching"] == 0
+    assert succeeded(redis_url, "dlq", "recall", "--group", "billing", "--type", GONE) == "2 dead letters recalled\n"
+    assert sorted(await dead_names(client)) == ["wh_1", "wh_2", "wh_3"]
+    assert succeeded(redis_url, "dlq", "recall").startswith("no redelivery waits for a type")
+    assert b"which does not subscribe" not in worker(redis_url, "check").stdout
+    assert worker(redis_url, "dlq", "recall", "--group", "nix").returncode == 1
+
+
+async def test_a_redrive_on_a_terminal_asks_unless_letters_are_named(client, redis_url):
+    await three_letters(client)
+    question = b"redrive 1 dead letter?"
+    assert answered(redis_url, "dlq", "redrive", "--all", question=question, answer=b"n\n") == 1
+    assert len(await dead_names(client)) == 3
+    assert answered(redis_url, "dlq", "redrive", "--type", "response.*", question=question, answer=b"y\n") == 0
+    assert await dead_names(client) == ["wh_2", "wh_3"]

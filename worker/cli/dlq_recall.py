@@ -1,0 +1,89 @@
+"""`dlq recall`: what went round for a type that its group does not subscribe to becomes dead letters again."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared import command, output, scripts
+from shared.command import EXIT_INTERRUPTED, Stopping
+from worker import layout, unheard
+from worker.bulk import BATCH
+from worker.cli import options
+from worker.cli.progress import move_watched
+from worker.dead_letters import DeadLetters
+from worker.routes import matches
+from worker.unheard import Place, Redelivery
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for; no groups or types means all of them."""
+
+    groups: Sequence[str]
+    types: Sequence[str]
+    is_dry_run: bool
+    as_json: bool
+
+    def covers(self, place: Place) -> bool:
+        """Whether redeliveries that lie there are meant."""
+        is_type = not self.types or any(matches(pattern, place.type) for pattern in self.types)
+        return is_type and (not self.groups or place.group in self.groups)
+
+
+def run(config: Path | None, order: Order) -> int:
+    """Do what was ordered; the exit code. Raises FailedError."""
+    is_interrupted = False
+
+    async def until_done(stopping: Stopping) -> None:
+        nonlocal is_interrupted
+        is_interrupted = await _recall(config, order, stopping)
+
+    command.run_service(until_done)
+    return EXIT_INTERRUPTED if is_interrupted else 0
+
+
+async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool:
+    """Recall, and say how it went; whether it was stopped before the end."""
+    async with options.dead_letters(config) as (client, store):
+        places = await _places(client, store, order)
+        matching, moved = sum(place.waiting for place in places), 0
+        if not order.is_dry_run and matching:
+            now_ms = await layout.now_ms(client)
+
+            async def move(batch: Sequence[Redelivery]) -> list[Any]:
+                return await scripts.run_all(client, [unheard.recall(each, now_ms) for each in batch])
+
+            batches: AsyncIterator[list[Redelivery]] = unheard.walk(client, places, now_ms, BATCH)
+            tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
+            moved = tally.moved
+    is_interrupted = stopping.is_set() and moved < matching
+    if order.as_json:
+        figures = {"matching": matching, "recalled": moved}
+        output.print_json({"dry_run": order.is_dry_run, **figures, "interrupted": is_interrupted})
+    else:
+        _show(order, places, matching, moved)
+    return is_interrupted
+
+
+async def _places(client: Redis, store: DeadLetters, order: Order) -> list[Place]:
+    for group in order.groups:
+        store.require(group)
+    return [place for place in await unheard.look(client, store.shards) if order.covers(place)]
+
+
+def _show(order: Order, places: Sequence[Place], matching: int, moved: int) -> None:
+    if not matching:
+        print("no redelivery waits for a type that its group does not subscribe to")
+        return
+    if order.is_dry_run:
+        for place in places:
+            print(f"{place.group} · {output.line(place.type)}: {output.things(place.waiting, 'dead letter')}")
+        print(f"would recall {output.things(matching, 'dead letter')}")
+        return
+    print(f"{output.things(moved, 'dead letter')} recalled")
+    if moved < matching:
+        print(f"{matching - moved:,} stay: gone meanwhile, not hookbus's own, or held by a consumer", file=sys.stderr)
