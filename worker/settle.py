@@ -21,6 +21,7 @@ from shared.keys import Keys
 from shared.line import Command, Line
 from shared.pause import pause
 from worker import memory, metrics
+from worker.cause import brief
 from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
 from worker.settlement import Settlement
@@ -29,7 +30,7 @@ from worker.slots import Slots
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
 REFUSED_S: Final = 1.0
-"""Between two tries to write what Redis had no memory for."""
+"""Between two tries to write what Redis had no memory for, or refused for another reason."""
 REFUSED_LOG_S: Final = 10.0
 """Between two lines about that."""
 RESERVE: Final = 1.05
@@ -112,8 +113,8 @@ class Settler:
             if isinstance(item.outcome, Ack):
                 held = item.held
                 acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
-            else:
-                calls.append((item, item.call(self._consumer)))
+            elif found := self._call(item):
+                calls.append(found)
         commands: list[Command] = []
         for (stream, group, is_own), items in acks.items():
             ids = [item.held.entry_id for item in items]
@@ -128,6 +129,20 @@ class Settler:
             return [replace(item, was_sent=True) for item in batch]
         return await self._read_results(acks, calls, results)
 
+    def _call(self, item: Settlement) -> tuple[Settlement, scripts.Call] | None:
+        """How to write a retry or a dead letter. One that can't be put into words becomes a dead letter in plain ones;
+        if that fails too, the delivery stays pending, and runs again."""
+        try:
+            return item, item.call(self._consumer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others have to be written
+            self._log.error("outcome_unwritable", **_named(item), error=str(brief(error)))
+            plain = item.plain(brief(error))
+        try:
+            return plain, plain.call(self._consumer)
+        except Exception:  # noqa: BLE001 - said above
+            item.slots.put_off(item.held)
+            return None
+
     async def _read_results(
         self,
         acks: dict[tuple[str, str, bool], list[Settlement]],
@@ -141,14 +156,14 @@ class Settler:
             errors = [result for result in results[position : position + width] if isinstance(result, Exception)]
             position += width
             for item in items:
-                self._wrote(item, errors[0] if errors else 1, left)
+                self._wrote(item, errors[0] if errors else 1)
         missing = set()
         for (item, call), result in zip(calls, results[position:], strict=True):
             if isinstance(result, NoScriptError):
                 missing.add(call.script)
                 left.append(item)
             else:
-                self._wrote(item, result, left)
+                self._wrote(item, result)
         for script in missing:
             try:
                 await self._line.script_load(script.source)
@@ -156,27 +171,21 @@ class Settler:
                 break  # the next write finds it missing again
         return left
 
-    def _wrote(self, item: Settlement, result: Any, left: list[Settlement]) -> None:
-        held, delivery = item.held, item.held.delivery
+    def _wrote(self, item: Settlement, result: Any) -> None:
+        delivery = item.held.delivery
         if isinstance(result, RedisError):
             if refusal_code(result) == "OOM":
                 self._postpone(item)
                 return
             if refusal_code(result) != "NOGROUP":
                 self._log.warning("settling_delayed", outcomes=1, reason=str(result))
-                left.append(item)
+                self._refused.append(item)  # by itself: what Redis refuses of one must hold up no other
                 return
             result = 0  # the group vanished, and with it whatever could be settled
-        item.slots.settled(held)
+        item.slots.settled(item.held)
         if isinstance(item.outcome, Ack) and not self._tells_all:
             return
-        fields = {
-            "webhook_id": delivery.webhook_id,
-            "type": delivery.type,
-            "source": delivery.source,
-            "group": delivery.group,
-            "attempt": delivery.attempt,
-        }
+        fields = _named(item)
         if isinstance(item.outcome, Ack):
             self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:
@@ -201,3 +210,14 @@ class Settler:
                 outcomes=len(self._refused),
                 reason="Redis has no memory for retries and dead letters; deliveries stay pending, and may run again",
             )
+
+
+def _named(item: Settlement) -> dict[str, str | int]:
+    delivery = item.held.delivery
+    return {
+        "webhook_id": delivery.webhook_id,
+        "type": delivery.type,
+        "source": delivery.source,
+        "group": delivery.group,
+        "attempt": delivery.attempt,
+    }

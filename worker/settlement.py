@@ -9,8 +9,9 @@ from shared import entry, scripts
 from shared.entry import Failure
 from shared.keys import Keys
 from worker import letter
+from worker.cause import Cause
 from worker.delivery import Held
-from worker.outcome import Ack, Bury, Outcome, Park
+from worker.outcome import MOST_WAIT_S, Ack, Bury, Outcome, Park
 from worker.slots import Slots
 
 Owner = tuple[str, str, bytes, int]
@@ -42,7 +43,7 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
     def due_ms(self) -> int:
         """When the next attempt of a parked delivery is due, Unix ms."""
         assert isinstance(self.outcome, Park)
-        return self.ended_at_ms + round(self.outcome.wait_s * 1000)
+        return self.ended_at_ms + round(min(self.outcome.wait_s, MOST_WAIT_S) * 1000)
 
     def may_run_again(self, now_ms: int) -> bool:
         """Whether an outcome that can't be written for want of memory may be given up: then the delivery is pending
@@ -63,6 +64,13 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
             str(self.outcome.cause)[: entry.ERROR_CHARS],
         )
         return (*self.held.entry.history, failure)[-entry.HISTORY_KEPT :]
+
+    def plain(self, why: Cause) -> "Settlement":
+        """A dead letter in place of an outcome that can't be written, without what may be at fault."""
+        reason = self.outcome.reason if isinstance(self.outcome, Bury) else "attempts_exhausted"
+        cause = Cause("UnwritableOutcome", f"the outcome of the last attempt can't be written: {why}")
+        held = msgspec.structs.replace(self.held, entry=msgspec.structs.replace(self.held.entry, history=()))
+        return msgspec.structs.replace(self, held=held, outcome=Bury(reason, cause), duration_s=0.0)
 
     def call(self, consumer: str) -> scripts.Call:
         """The script that parks or buries it, checking first that `consumer` still owns it."""
