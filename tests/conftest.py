@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from shared.connection import connect
-from tests import tools, users
+from tests import servers, tools, users
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -23,12 +23,13 @@ for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENA
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What HOOKBUS_TESTS_REQUIRE names is required; an unknown tool is a mistake of whoever asks for it."""
+    """An unknown tool, and a server that is not here, are mistakes of whoever asks for them."""
     config.addinivalue_line("markers", "needs(*names): what of tests.tools a test can't do without")
     try:
         tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())
+        servers.chosen()
     except ValueError as error:
-        raise pytest.UsageError(f"HOOKBUS_TESTS_REQUIRE: {error}") from None
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,8 @@ from typing import Final
 
 import pytest
 
+from tests import servers
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -38,13 +40,11 @@ TOOLS: Final = {
     "systemd-analyze": _program("systemd-analyze", "systemd"),
     "wrk": _program("wrk", "wrk"),
     "openssl": _program("openssl", "openssl"),
-    "redis-server": _program("redis-server", "redis-server"),
-    "valkey-server": _program("valkey-server", "valkey-server"),
     "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),
     "root": Tool("run the tests as root", lambda: os.geteuid() == 0),
-}
+} | {name: Tool(servers.HOW[name], functools.partial(servers.find, name)) for name in servers.SERVERS}
 
 _required: set[str] = set()
 
@@ -61,7 +61,7 @@ def require(names: Iterable[str]) -> None:
     """From now on the lack of these is a failure. Raises ValueError for one that is not in the list."""
     asked = set(names)
     if unknown := sorted(asked - TOOLS.keys()):
-        raise ValueError(f"no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
+        raise ValueError(f"HOOKBUS_TESTS_REQUIRE: no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
     _required.update(asked)
 
 

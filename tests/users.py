@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.valkey import Valkey
+from tests import servers
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy/redis"
 CONFIG: Final = FOLDER / "redis.conf"
@@ -37,13 +38,21 @@ def config_file(data: Path, acl: Path) -> Path:
     return changed
 
 
-def guarded(data: Path, *, server: Path | None = None, **options: str) -> Valkey:
+def guarded(data: Path, **options: str) -> Valkey:
     """A server with the configuration and the users of `deploy/redis`."""
     file = acl_file(data / "users")
     nobody, _, others = file.read_text().partition("\n")
     assert nobody.startswith("user default off ")
     file.write_text(f"user default on nopass ~* &* +@all\n{others}")
-    valkey = Valkey(data, config=config_file(data, file), server=server, **options)
+    valkey = Valkey(data, config=config_file(data, file), server=servers.path(), **options)
+    _guarded.add(valkey.url)
+    return valkey
+
+
+def as_shipped(data: Path, **options: str) -> Valkey:
+    """As `guarded`, but nobody comes in without a name: the files of `deploy/redis`, two paths changed."""
+    config = config_file(data, acl_file(data / "users"))
+    valkey = Valkey(data, config=config, server=servers.path(), login="admin:admin", **options)
     _guarded.add(valkey.url)
     return valkey
 

@@ -63,8 +63,8 @@ class Valkey:
 
     `socket` is where it listens, if that path is short enough; else, and by default, it is in a private temporary
     folder. With `port` it listens on that loopback port too. `config` is a configuration file in place of the safe
-    ones, and `server` another binary. Raises RuntimeError when it does not start, and InUseError when another
-    process runs over the same folder.
+    ones, `server` another binary, and `login` the `user:password` of `client`. Raises RuntimeError when it does not
+    start, and InUseError when another process runs over the same folder.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Valkey:
         port: int = 0,
         config: Path | None = None,
         server: Path | None = None,
+        login: str = "",
         **options: str,
     ) -> None:
         self.data = data
@@ -82,6 +83,7 @@ class Valkey:
         self._port = port
         self._config = config
         self._server = server
+        self._login = f"{login}@" if login else ""
         told = {name.replace("_", "-"): value for name, value in options.items()}
         self._options = told if config else SAFE | told
         self._folder: Path | None = None
@@ -139,7 +141,7 @@ class Valkey:
 
     def client(self) -> "redis.Redis":
         """A blocking client."""
-        return redis.Redis.from_url(f"unix://{self.socket}", protocol=2)
+        return redis.Redis.from_url(f"unix://{self._login}{self.socket}", protocol=2)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop the server, gently unless told otherwise, and wait for its end. The data stay."""

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from deploy.local.valkey import Valkey
 from shared.connection import connect
 from shared.keys import Keys
+from tests import servers
 from tests.chaos.journal import VARIABLE, Journal
 from tests.chaos.kept import Kept
 from tests.chaos.ledger import Ledger, shown
@@ -66,7 +67,7 @@ class Stage:
 
     async def valkey(self, **options: Any) -> Valkey:
         """A durable server of the scenario's own; `port=…` and configuration directives as `Valkey` takes them."""
-        server = Valkey(self.folder / f"valkey{len(self._servers)}", **options)
+        server = Valkey(self.folder / f"valkey{len(self._servers)}", server=servers.path(), **options)
         self._servers.append(server)
         return await asyncio.to_thread(server.start)
 
