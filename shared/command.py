@@ -4,11 +4,13 @@
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NoReturn
 
 import typer
@@ -20,6 +22,8 @@ from shared.settings import EXIT_CONFIG, ConfigError
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
+CRASH_S: Final = 10.0
+"""How long a crashed program may take to clean up: a worker's 2 s for its handlers, 5 s for its last sign of life."""
 
 
 class FailedError(Exception):
@@ -93,30 +97,74 @@ def _nothing_to_reload() -> None:
 def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
     """Run a program under uvloop until done.
 
-    A second Ctrl-C ends the process at once, as one who presses it twice means it.
+    It ends when `main` returns, or raises what a user can do something about. Whatever else ends it (SystemExit or
+    KeyboardInterrupt out of a task, a stopped loop, a cancellation, a bug) is a crash: logged, and exit code 1 even for
+    `sys.exit(0)`, as a supervisor must not take it for a stop.
     """
     import uvloop
 
+    started: list[asyncio.Task[Any]] = []
+
     async def with_signals() -> None:
+        started.extend(task for task in (asyncio.current_task(),) if task)
         stopping = Stopping()
-        loop = asyncio.get_running_loop()
-
-        def stop(number: signal.Signals) -> None:
-            if stopping.is_set() and number == signal.SIGINT:
-                os._exit(EXIT_INTERRUPTED)
-            stopping.is_interactive = stopping.is_interactive or number == signal.SIGINT
-            stopping.set()
-
-        def hang_up() -> None:
-            if was_terminal and not sys.stderr.isatty():
-                stop(signal.SIGHUP)  # somebody closed the window
-            else:
-                stopping.on_hangup()
-
-        was_terminal = sys.stderr.isatty()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop, number)
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        _listen_to_signals(stopping)
         await main(stopping)
 
-    uvloop.run(with_signals())
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    try:
+        runner.run(with_signals())
+    except (ConfigError, FailedError, *FAULTS):
+        runner.close()
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the process ends here
+        _crash(error, runner, started)
+    runner.close()
+
+
+def _listen_to_signals(stopping: Stopping) -> None:
+    """A second Ctrl-C ends the process at once, as one who presses it twice means it."""
+    loop = asyncio.get_running_loop()
+    was_terminal = _is_terminal()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set() and number == signal.SIGINT:
+            os._exit(EXIT_INTERRUPTED)
+        stopping.is_interactive = stopping.is_interactive or number == signal.SIGINT
+        stopping.set()
+
+    def hang_up() -> None:
+        if was_terminal and not _is_terminal():
+            stop(signal.SIGHUP)  # somebody closed the window
+        else:
+            stopping.on_hangup()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyncio.Task[Any]"]) -> NoReturn:
+    """Say why, let what runs clean up for some seconds, and end with 1, whatever hangs or raises meanwhile."""
+    log.get("command").error("crashed", reason=_text(error), exc_info=error)
+    deadline = threading.Timer(CRASH_S, os._exit, (EXIT_FAILED,))
+    deadline.daemon = True
+    deadline.start()
+    with contextlib.suppress(BaseException):  # it may be raised once more by the next task
+        for task in started:
+            task.cancel()
+            runner.get_loop().run_until_complete(asyncio.wait((task,)))
+    with contextlib.suppress(BaseException):
+        runner.close()
+    sys.exit(EXIT_FAILED)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:  # noqa: BLE001 - the text of a user's exception may raise anything
+        return type(error).__name__

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from redis.asyncio import Redis
 
@@ -14,6 +14,7 @@ from shared.connection import connect, refusal_code
 from shared.keys import Keys
 from shared.line import Line
 from worker.circuit import Circuit
+from worker.crew import Duty
 from worker.delivery import Held
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
@@ -30,12 +31,6 @@ from worker.takeover import Takeover, retire
 
 RELEASED_AT_ONCE: Final = 1000
 """More than any subscription holds by default; a release of more takes several calls."""
-
-
-class Duty(Protocol):
-    """Something that runs until the worker stops."""
-
-    async def run(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from shared import log
-from shared.command import EXIT_FAILED, Stopping, run_service
+from shared.command import Stopping, run_service
 from shared.events import BY_TYPE
 from shared.keys import RESERVED
 from shared.settings import ConfigError
@@ -23,15 +22,9 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
         from worker.supervise import Worker
 
         worker = Worker(settings, groups, only, stopping)
-        try:
-            await worker.run()
-        except Exception:
-            if worker.has_leftovers():
-                log.get("worker").exception("crashed")
-                _end_now(EXIT_FAILED)
-            raise
+        await worker.run()
         if worker.has_leftovers():
-            _end_now(0)
+            _end_now()
 
     run_service(work)
 
@@ -78,8 +71,8 @@ def _may_bring(pattern: str, only: str) -> bool:
     return matches(pattern, only.removesuffix("*")) or matches(only, pattern.removesuffix("*"))
 
 
-def _end_now(code: int) -> NoReturn:
+def _end_now() -> NoReturn:
     """A handler that ignores its end must not keep the process: its delivery was handed over."""
     sys.stderr.flush()
     sys.stdout.flush()
-    os._exit(code)
+    os._exit(0)

@@ -1,7 +1,10 @@
 """The life of hookbus-worker: connect, join, read, and at the end finish or hand over.
 
-SIGTERM: no new reads; running deliveries get the grace period; outcomes are written; what is left goes to the other
-workers without counting as a death or an attempt; then the consumer leaves its groups.
+A stop (SIGTERM): no new reads; running deliveries get the grace period; outcomes are written; what is left goes to the
+other workers without counting as a death or an attempt; then the consumer leaves its groups.
+
+Any other end is a death, as by SIGKILL: nothing is handed over, so that a delivery which ends its process by an
+exception is found out like one that ends it by a signal.
 """
 
 import asyncio
@@ -25,14 +28,16 @@ from shared.pause import pause
 from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
 from worker.circuit import Circuit
+from worker.crew import Crew, Duty
 from worker.dead_retention import DeadRetention
 from worker.gauges import expose
 from worker.liveness import Liveness
-from worker.member import Duty, Member, Process
+from worker.member import Member, Process
 from worker.routes import Group
 from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from worker.settle import Settler
 from worker.slots import Gate
+from worker.subscriber import Subscriber
 from worker.suspects import Suspects
 from worker.trim import Trimmer
 from worker.vitals import STALE_S, stuck
@@ -95,7 +100,7 @@ class Worker:
         names = [group.name for group in groups]
         self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
         self._readers = [reader for member in self._members.values() for reader in member.readers]
-        expose((s for member in self._members.values() for s in member.subscribers), self._readers)
+        expose(self._subscribers(), self._readers)
         self._herald = Herald(Health(self.readiness, self._stuck, self._status))
         self._is_reading = False
         self._stopping_since: float | None = None
@@ -120,7 +125,10 @@ class Worker:
 
     def has_leftovers(self) -> bool:
         """After the end: whether handlers run on that would keep the process."""
-        return any(subscriber.has_leftovers() for member in self._members.values() for subscriber in member.subscribers)
+        return any(subscriber.has_leftovers() for subscriber in self._subscribers())
+
+    def _subscribers(self) -> list[Subscriber]:
+        return [subscriber for member in self._members.values() for subscriber in member.subscribers]
 
     async def _connected(self) -> bool:
         """Wait for a Redis that may be used, join the groups, show life; False when stopped before that."""
@@ -145,26 +153,35 @@ class Worker:
             groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
             redis=redacted(self._settings.redis_url),
         )
-        background = [asyncio.create_task(self._settler.run()), asyncio.create_task(self._suspects.run())]
-        duties: list[Duty] = [duty for member in self._members.values() for duty in member.duties()]
-        self._is_reading = True
+        crew = Crew()
         try:
-            async with asyncio.TaskGroup() as group:
-                for duty in (*duties, *self._circuits.values(), *self._trimmers, self._abandoned, self._dead_retention):
-                    group.create_task(duty.run())
-                group.create_task(self._wake_at_stop())
-                group.create_task(self._watch(*background))
-        finally:
+            settling = crew.start_background(self._settler.run(), "Settler")
+            suspecting = crew.start_background(self._suspects.run(), "Suspects")
+            self._start_duties(crew)
+            self._is_reading = True
+            await crew.finished()
             self._is_reading = False
-            await self._leave(*background)
+            await self._leave(settling, suspecting)
+        except BaseException:
+            self._is_reading = False
+            await self._die(crew)
+            raise
+        finally:
+            crew.cancel()
+
+    def _start_duties(self, crew: Crew) -> None:
+        duties: list[Duty] = [duty for member in self._members.values() for duty in member.duties()]
+        duties += [*self._circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
+        for duty in duties:
+            crew.start(duty.run(), type(duty).__name__)
+        crew.start(self._wake_at_stop(), "stop")
 
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
         self._stopping_since = time.monotonic()
         self._herald.stopping()
-        members = self._members.values()
-        self._log.info("draining", running=sum(s.slots.running for member in members for s in member.subscribers))
-        for member in members:
+        self._log.info("draining", running=self._running())
+        for member in self._members.values():
             member.promoter.stop()
         for reader in self._readers:
             try:
@@ -172,18 +189,8 @@ class Worker:
             except FAULTS:
                 return  # without Redis there is no read to end
 
-    async def _watch(self, *background: "asyncio.Task[None]") -> None:
-        """Fail when one of these ends before the stop: reading on, we would settle nothing, and nobody would know."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            done, _ = await asyncio.wait((stopping, *background), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        for task in done:
-            task.result()
-
     async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
-        subscribers = [subscriber for member in self._members.values() for subscriber in member.subscribers]
+        subscribers = self._subscribers()
         now_s = time.monotonic()
         grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
         finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
@@ -197,7 +204,9 @@ class Worker:
                 await asyncio.wait((suspecting,))  # it takes its mark back
         suspecting.cancel()
         settling.cancel()
-        await asyncio.gather(settling, suspecting, return_exceptions=True)
+        for ended in await asyncio.gather(settling, suspecting, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
         is_released = await self._release(interrupted)
         await asyncio.to_thread(self._liveness.stop)
@@ -206,6 +215,19 @@ class Worker:
                 async with asyncio.timeout(HANDOVER_S):
                     for member in self._members.values():
                         await member.leave()
+
+    async def _die(self, crew: Crew) -> None:
+        """End as by SIGKILL, but for handlers that clean up: nothing is written, nothing is handed over.
+
+        The crew goes first, so that no handler which is cancelled now is settled as a failure. Our liveness key goes
+        last, when nothing of ours runs any more; the others need not wait for its end then.
+        """
+        crew.cancel()
+        subscribers = self._subscribers()
+        await asyncio.gather(*(subscriber.finish(0) for subscriber in subscribers))
+        for subscriber in subscribers:
+            subscriber.close()
+        self._liveness.stop()
 
     async def _release(self, interrupted: int) -> bool:
         try:
@@ -218,6 +240,9 @@ class Worker:
         if released:
             self._log.info("handed_over", deliveries=released, interrupted=interrupted)
         return True
+
+    def _running(self) -> int:
+        return sum(subscriber.slots.running for subscriber in self._subscribers())
 
     def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
         self._members[shard, group].promoter.expect(due_ms)
@@ -238,7 +263,6 @@ class Worker:
         return stuck(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)
 
     def _status(self) -> str:
-        running = sum(s.slots.running for member in self._members.values() for s in member.subscribers)
         names = ", ".join(group.name for group in self._groups)
         reason = self.readiness()
-        return f"{f'not ready: {reason}' if reason else 'working'}; {running} running for {names}"
+        return f"{f'not ready: {reason}' if reason else 'working'}; {self._running()} running for {names}"

@@ -1,4 +1,4 @@
-"""A group whose handler dies of some events in ways that no exception handler sees."""
+"""A group whose handler dies of some events, in ways that no exception handler sees and in those that one could."""
 
 import asyncio
 import ctypes
@@ -7,6 +7,7 @@ import resource
 
 from tests.chaos.handlers import note
 from tests.chaos.journal import BEGAN, HANDLED
+from tests.deaths import WAYS
 from worker import App, Delivery
 
 poisoned = App("poisoned")
@@ -22,6 +23,8 @@ async def die_of_some(event: dict, delivery: Delivery) -> None:
     word = event["data"]["do"][0]
     if word != "ok":
         await asyncio.sleep(KILLER_S)
+        if way := WAYS.get(word):
+            await way()
         {"exit": end_at_once, "segfault": read_nothing, "eat": eat_memory}[word]()
     await asyncio.sleep(INNOCENT_S)
     note(HANDLED, delivery)

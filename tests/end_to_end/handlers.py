@@ -10,6 +10,7 @@ import time
 
 import redis
 
+from tests.deaths import WAYS
 from worker import App, Breaker, Delivery, Reject, Retry, RetryLater
 
 notes = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
@@ -20,9 +21,9 @@ def note(delivery: Delivery, what: str = "handled") -> None:
     notes.rpush(f"test:{what}:{delivery.group}", delivery.webhook_id)
 
 
-async def released() -> None:
+async def released(key: str = "test:go") -> None:
     """Wait until the test lets go."""
-    while not notes.get("test:go"):  # noqa: ASYNC110 - what it waits for is in Redis
+    while not notes.get(key):  # noqa: ASYNC110 - what it waits for is in Redis
         await asyncio.sleep(0.02)
 
 
@@ -38,6 +39,7 @@ quiet = App("quiet")
 late = App("late", start="latest")
 broken = App("broken")
 repeated = App("repeated")
+fatal = App("fatal")
 
 
 @plain.on("*")
@@ -147,4 +149,14 @@ async def tell_replays(event: dict, delivery: Delivery) -> None:
 
 @broken.on("batch.*")
 async def never_mind(event: dict, delivery: Delivery) -> None:
+    note(delivery)
+
+
+@fatal.on("*", concurrency=100, timeout=60)
+async def die_as_told(event: dict, delivery: Delivery) -> None:
+    note(delivery, "started")
+    if way := WAYS.get(event["data"]["id"]):
+        await released("test:armed")  # what runs beside it has begun
+        await way()
+    await released()
     note(delivery)

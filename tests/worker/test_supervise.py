@@ -17,6 +17,7 @@ from shared.settings import Listen
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
 from worker import App, Delivery, member
+from worker.crew import CrashError
 from worker.routes import build
 from worker.settings import WorkerSettings
 from worker.supervise import STOP_S, Worker, consumer_name
@@ -169,20 +170,43 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     assert order == [1, "silent"]
 
 
-async def test_a_worker_whose_outcomes_can_no_longer_be_written_ends_with_the_error(client, redis_url, monkeypatch):
-    """Reading on, it would look healthy and settle nothing."""
-    monkeypatch.setattr("worker.supervise.WRITE_GRACE_S", 0.1)
-    async with running(redis_url, app_of(Handler(is_open=True))) as worker:
+@contextlib.asynccontextmanager
+async def dying(url: str, client):
+    """A worker that has one delivery in hand, and is to crash."""
+    handler = Handler()
+    app = app_of(handler)
 
-        async def breaks(batch):
-            raise RuntimeError("a bug of ours")
+    @app.on("batch.completed")
+    async def be_quick(event: dict) -> None: ...
 
-        monkeypatch.setattr(worker.worker._settler, "_write", breaks)
+    async with running(url, app) as worker:
         await store(client, "wh_1")
-        with pytest.raises(ExceptionGroup) as caught:
+        await until(lambda: handler.began)
+        yield worker
+        with pytest.raises(CrashError):
             await asyncio.wait_for(asyncio.shield(worker.task), 10)
-    assert caught.group_contains(RuntimeError, match="a bug of ours", depth=1)
-    assert [owner for owner, _ in (await pending(client)).values()] == [HANDOVER]
+    assert handler.done == []
+    assert list((await pending(client)).values()) == [(worker.consumer, 1)]
+    assert await consumers(client) == {worker.consumer.encode()}
+    assert await client.execute_command("EXISTS", KEYS.alive(worker.consumer)) == 0
+
+
+@pytest.mark.parametrize("end", [RuntimeError("a bug of ours"), asyncio.CancelledError()], ids=repr)
+async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over(client, redis_url, monkeypatch, end):
+    """Reading on, it would look healthy and settle nothing. Handing over, it would hide what did that."""
+
+    async def breaks(batch):
+        raise end
+
+    async with dying(redis_url, client) as worker:
+        monkeypatch.setattr(worker.worker._settler, "_write", breaks)
+        await store(client, "wh_2", event_type="batch.completed")
+
+
+@pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])
+async def test_g5_a_worker_of_which_a_part_was_cancelled_dies_and_hands_nothing_over(client, redis_url, name):
+    async with dying(redis_url, client):
+        next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()
 
 
 @pytest.mark.parametrize("kind", ["async", "plain"])

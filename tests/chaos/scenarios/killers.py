@@ -7,6 +7,7 @@ from shared.connection import connect
 from shared.keys import Keys
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
+from tests.deaths import WAYS
 from worker.letter import decode
 
 GROUP: Final = "poisoned"
@@ -15,8 +16,8 @@ DEATHS_OF_ONE: Final = 5
 
 
 @scenario("poison", "G5: events that kill their worker are found out; those beside them are handled")
-async def three_kill(stage: Stage) -> None:
-    killers = stage.scale(["exit", "segfault", "eat"], ["eat"])
+async def some_kill(stage: Stage) -> None:
+    killers = stage.scale(["exit", "segfault", "eat", *WAYS], ["eat", "exit_child_task"])
     server = await stage.valkey()
     ingest = await stage.ingest(server.url)
     stage.ledger.expect(GROUP)
@@ -26,7 +27,7 @@ async def three_kill(stage: Stage) -> None:
     stage.rng.shuffle(plans)
     names = {await sender.send(do=[plan]): plan for plan in plans}
     workers = [await stage.worker(server.url, "tests.chaos.poison:poisoned", is_ready=False) for _ in range(2)]
-    await stage.accounted(server, timeout_s=180)
+    await stage.accounted(server, timeout_s=300)
     deaths = sum(worker.deaths for worker in workers)
     stage.ledger.facts["deaths"] = str(deaths)
     guilty = {name for name, plan in names.items() if plan != "ok"}

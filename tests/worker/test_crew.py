@@ -1,0 +1,75 @@
+import asyncio
+
+import pytest
+
+from tests.wait import until
+from worker.crew import CrashError, Crew
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def _fails() -> None:
+    raise ValueError("no")
+
+
+async def _is_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.fixture
+async def crew():
+    made = Crew()
+    yield made
+    made.cancel()
+
+
+async def test_it_is_finished_when_every_duty_has_ended_by_itself(crew):
+    stopping = asyncio.Event()
+    for name in ("one", "two"):
+        crew.start(_until(stopping), name)
+    crew.start_background(_forever(), "writer")
+    finished = asyncio.create_task(crew.finished())
+    await asyncio.sleep(0)
+    assert not finished.done()
+    stopping.set()
+    await asyncio.wait_for(finished, 5)
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    await stopping.wait()
+
+
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [(_fails, "Reader failed: ValueError"), (_is_cancelled, "Reader was cancelled from outside")],
+)
+async def test_a_duty_that_ends_otherwise_is_a_crash_at_once_although_the_others_run(crew, end, says):
+    crew.start(_forever(), "other")
+    crew.start(end(), "Reader")
+    with pytest.raises(CrashError, match=says):
+        await asyncio.wait_for(crew.finished(), 5)
+
+
+@pytest.mark.parametrize("end", [_fails, _is_cancelled, lambda: asyncio.sleep(0)])
+async def test_what_runs_in_the_background_may_not_even_return(crew, end):
+    crew.start(_forever(), "other")
+    crew.start_background(end(), "Settler")
+    with pytest.raises(CrashError, match="Settler"):
+        await asyncio.wait_for(crew.finished(), 5)
+
+
+async def test_the_cause_is_what_the_duty_raised(crew):
+    crew.start(_fails(), "Reader")
+    with pytest.raises(CrashError) as caught:
+        await crew.finished()
+    assert repr(caught.value.__cause__) == "ValueError('no')"
+
+
+async def test_cancelled_nothing_runs_on_and_nothing_is_a_crash():
+    crew = Crew()
+    crew.start(_forever(), "Reader")
+    background = crew.start_background(_forever(), "Settler")
+    crew.cancel()
+    await until(background.cancelled)

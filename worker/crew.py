@@ -1,0 +1,79 @@
+"""The tasks of a worker, side by side. An end of any of them that nobody asked for is a crash of the process.
+
+A task that is cancelled from outside counts as well: `asyncio.TaskGroup` takes that for success, and a worker whose
+reader or settler was cancelled would look healthy and do nothing.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+
+class Duty(Protocol):
+    """Something that runs until the worker stops."""
+
+    async def run(self) -> None: ...
+
+
+class CrashError(Exception):
+    """A part of the worker ended although nobody asked it to; the cause says why."""
+
+
+class Crew:
+    """Duties, which end by themselves at a stop, and what runs in the background until it is cancelled."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._duties: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+
+    def start(self, run: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a duty."""
+        task = self._loop.create_task(run, name=name)
+        self._duties.add(task)
+        task.add_done_callback(self._duty_ended)
+
+    def start_background(self, run: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Run what has to last until `cancel`."""
+        task = self._loop.create_task(run, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background_ended)
+        return task
+
+    async def finished(self) -> None:
+        """Wait until every duty has ended by itself. Raises CrashError as soon as anything else happens."""
+        await self._over
+
+    def cancel(self) -> None:
+        """Let nothing go on. What ends from now on is no crash."""
+        self._over.cancel()
+        for task in (*self._duties, *self._background):
+            task.cancel()
+
+    def _duty_ended(self, task: "asyncio.Task[None]") -> None:
+        self._duties.discard(task)
+        if (crash := _crash_of(task)) is not None:
+            self._crashed(crash)
+        elif not self._duties and not self._over.done():
+            self._over.set_result(None)
+
+    def _background_ended(self, task: "asyncio.Task[None]") -> None:
+        self._background.discard(task)
+        self._crashed(_crash_of(task) or CrashError(f"{task.get_name()} ended"))
+
+    def _crashed(self, crash: CrashError) -> None:
+        """The first one counts; the others mostly follow from it."""
+        if not self._over.done():
+            self._over.set_exception(crash)
+
+
+def _crash_of(task: "asyncio.Task[None]") -> CrashError | None:
+    if task.cancelled():
+        return CrashError(f"{task.get_name()} was cancelled from outside")
+    error = task.exception()
+    if error is None:
+        return None
+    crash = CrashError(f"{task.get_name()} failed: {type(error).__name__}")
+    crash.__cause__ = error
+    return crash
