@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared import lenient
-from shared.events import BY_TYPE, Event, UnknownEvent
+from shared import drift, lenient
+from shared.events import BY_TYPE, Event
 
 LATEST_MS: Final = 8 * 86_400_000
 """By how much a sender may be late. OpenAI retries for three days; what lies further back is another time."""
@@ -36,8 +36,8 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 _read_head = msgspec.json.Decoder(Head).decode
-_decoders = {name: msgspec.json.Decoder(cls).decode for name, cls in BY_TYPE.items()}
-_decode_unknown = msgspec.json.Decoder(UnknownEvent).decode
+DECODERS: Final = {name: drift.known(cls) for name, cls in BY_TYPE.items()}
+decode_unknown: Final = drift.unknown()
 
 
 UNDECODABLE: Final = (ValueError, RecursionError)
@@ -67,4 +67,4 @@ def decode(body: bytes) -> Event:
     Raises one of `UNDECODABLE`: not JSON, no type, or a documented field of another shape. A known type never
     falls back to `UnknownEvent`: a handler that expects its fields must not find them missing.
     """
-    return _decoders.get(read_type(body), _decode_unknown)(body)
+    return DECODERS.get(read_type(body), decode_unknown)(body)

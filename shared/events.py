@@ -20,10 +20,14 @@ from shared.payloads import (
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all documented events share. `created_at` is in Unix seconds."""
+    """What all documented events share. `created_at` is in whole Unix seconds.
 
-    id: str
-    created_at: int
+    A field that the sender leaves out, or sends in another shape, is "" or 0 (`object`: "event"): an event must not die
+    of what its handler never looks at. `delivery.body` has what was sent.
+    """
+
+    id: str = ""
+    created_at: int = 0
     object: str = "event"
 
     @property
@@ -169,7 +173,10 @@ class VideoFailed(Envelope, frozen=True, kw_only=True, tag="video.failed"):
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):
-    """An event of a type that this release has no struct for, or any event where a handler asks for this class."""
+    """An event of a type that this release has no struct for, or any event where a handler asks for this class.
+
+    Its envelope is as lenient as that of all events; `data` is whatever was sent.
+    """
 
     type: str
     id: str = ""

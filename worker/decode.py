@@ -41,15 +41,17 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
                 f"can't decode an event into {_name(cls)}: annotate with an event struct, Event, UnknownEvent,"
                 f" a msgspec.Struct, dict or bytes"
             )
+    if classes == (UnknownEvent,):
+        return decoding.decode_unknown
     if len(classes) == 1 and classes[0] not in _TAGS:
         return _json(classes[0])
     foreign = [cls for cls in classes if cls not in _TAGS and cls is not UnknownEvent]
     if foreign:
         raise ImpossibleError(f"a union of events can't hold {_name(foreign[0])}")
     if BY_TYPE.get(event_type) in classes:
-        return msgspec.json.Decoder(BY_TYPE[event_type]).decode
+        return decoding.DECODERS[event_type]
     if UnknownEvent in classes:
-        return decoding.decode if event_type not in BY_TYPE else msgspec.json.Decoder(UnknownEvent).decode
+        return decoding.decode if event_type not in BY_TYPE else decoding.decode_unknown
     wanted = ", ".join(sorted(_TAGS[cls] for cls in classes))
     raise ImpossibleError(f"{_name(annotation)} holds {wanted}, but the pattern brings {event_type} too")
 
