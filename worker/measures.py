@@ -2,11 +2,14 @@
 
 from typing import Final, get_args
 
+from shared import log
+from shared.events import BY_TYPE
 from shared.metrics import DOCUMENTED, OTHER
 from shared.tally import Spread, Sum
 from worker import metrics
 from worker.outcome import Ack, Bury, Outcome, Park, Reason
 
+_log = log.get("worker.measures")
 OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", Bury: "dead_letter"}
 
 
@@ -37,6 +40,7 @@ class Measures:
         self._group = group
         self._known = DOCUMENTED | {pattern}
         self._counts: dict[str, Counts] = {}
+        self._changed: set[str] = set()
 
     def of(self, event_type: str) -> Counts:
         """The figures of a type; those of all that are not known are the same."""
@@ -50,6 +54,14 @@ class Measures:
             counts.attempts.observe(attempt)
         if isinstance(outcome, Bury):
             counts.reasons[outcome.reason].value += 1
+            if outcome.reason == "undecodable" and event_type in BY_TYPE:
+                self._tell_changed(event_type, outcome)
+
+    def _tell_changed(self, event_type: str, bury: Bury) -> None:
+        """Once for each type: the sender, or the handler, may have changed, and then every such event dies."""
+        if event_type not in self._changed:
+            self._changed.add(event_type)
+            _log.error("event_changed", group=self._group, type=event_type, error=str(bury.cause))
 
     def _first_of(self, event_type: str) -> Counts:
         label = event_type if event_type in self._known else OTHER

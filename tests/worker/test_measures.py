@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import prometheus_client
 import pytest
+import structlog.testing
 
 from shared.events import BY_TYPE
 from shared.metrics import OTHER
@@ -64,3 +65,14 @@ def test_the_shards_of_a_subscription_add_up(group):
     for _ in range(2):
         Measures(group, TYPE).of(TYPE).takeovers.value += 2
     assert sample("takeovers_total", group=group, type=TYPE) == 4
+
+
+def test_the_first_undecodable_event_of_a_documented_type_is_an_error_and_no_other_is(group):
+    with structlog.testing.capture_logs() as lines:
+        measures = Measures(group, "*")
+        for event_type in (TYPE, TYPE, "made.up", "untyped", "batch.failed"):
+            measures.settled(event_type, outcome.undecodable(ValueError("no data")), 1)
+            measures.settled(event_type, outcome.failed(Reject("no"), 1, Retry()), 1)
+    told = [(line["log_level"], line["event"], line["group"], line["type"], line["error"]) for line in lines]
+    assert told == [("error", "event_changed", group, name, "ValueError: no data") for name in (TYPE, "batch.failed")]
+    assert sample("dead_letters_total", group=group, type=TYPE, reason="undecodable") == 2
