@@ -1,8 +1,8 @@
 """When a subscription that fails all the time is given a rest, as values. `circuit` does it.
 
-A run is what fails one after the other in one process, always with the same fingerprint, and nothing succeeds
-between. Only what the handler itself lets out counts: not `Reject` and `RetryLater`, which are decisions, and not
-what never ran.
+What counts is how many attempts failed in one process without a success between them, whatever they failed of: an
+outage has several faces, and alternates with the types of a pattern. Only what the handler itself lets out counts: not
+`Reject` and `RetryLater`, which are decisions, and not what never ran.
 """
 
 import math
@@ -20,9 +20,9 @@ FACTOR: Final = 2.0
 
 
 class Breaker(msgspec.Struct, frozen=True):
-    """Opens after a run of `failures`; one delivery tries after `delay` seconds, doubled each time, at most `cap`.
+    """Opens after `failures` without a success; one delivery tries after `delay` seconds, doubled up to `cap`.
 
-    Twenty of the same kind without a success between them are no accident. The first try comes soon enough for a
+    Twenty without a success between them are no accident. The first try comes soon enough for a
     deployment that is rolled back, the cap keeps a night's outage at a dozen tries an hour. Raises ConfigError.
     """
 
@@ -43,7 +43,7 @@ class Opened(msgspec.Struct, frozen=True):
     """What all workers of a group know of an open breaker. Times in Unix ms."""
 
     fingerprint: str
-    """As among the dead letters that its failures would become."""
+    """Of the last failure, as among the dead letters that it would become. For people: it decides nothing."""
     error: str
     since_ms: int
     try_ms: int
@@ -51,24 +51,6 @@ class Opened(msgspec.Struct, frozen=True):
     times: int = 1
     prober: str = ""
     """The consumer that has one trying."""
-
-
-class Run:
-    """Counts failures in a row."""
-
-    def __init__(self) -> None:
-        self._fingerprint = ""
-        self._length = 0
-
-    def failed(self, of: str) -> int:
-        """One more, of a fingerprint; how many there are in a row."""
-        self._length = self._length + 1 if of == self._fingerprint else 1
-        self._fingerprint = of
-        return self._length
-
-    def succeeded(self) -> None:
-        """Begin anew."""
-        self._length = 0
 
 
 def is_success(outcome: Outcome) -> bool:

@@ -1,6 +1,6 @@
 """The circuit breaker of one subscription: stops it in all workers of the group while its handler only fails.
 
-Failures are counted here, without asking Redis; the process that sees a whole run of them opens the breaker for all.
+Failures are counted here, without asking Redis; the process that sees enough of them opens the breaker for all.
 From then on nothing begins: what was read waits pending, the rest in its streams, and no attempt is burnt. When the
 delay is over one worker lets one delivery try: success closes the breaker, failure opens it for longer. Looks once a
 second, at the cost of one HGET a subscription. Dies half-way: a try that nobody reports on counts as lost after its
@@ -20,6 +20,7 @@ from shared.keys import Keys
 from shared.pause import pause
 from worker import breaker
 from worker.breaker import Opened
+from worker.cause import Cause
 from worker.outcome import Outcome
 from worker.routes import Route
 from worker.slots import Valve
@@ -41,7 +42,7 @@ class Circuit:
         self._key = Keys(0).breakers(route.group)
         self._consumer = consumer
         self._stopping = stopping
-        self._run = breaker.Run()
+        self._failures = 0
         self._seen = b""
         self._wanted: Opened | None = None
         self._verdict: bool | None = None
@@ -53,22 +54,22 @@ class Circuit:
         if self._breaker is None:
             return
         if breaker.is_success(outcome):
-            self._run.succeeded()
+            self._failures = 0
             if self.valve.is_shut:
                 self._tell(verdict=True)
         elif (cause := breaker.failure(outcome)) is not None:
-            mark = breaker.print_of(cause, event_type)
-            length = self._run.failed(mark)
+            self._failures += 1
             if self.valve.is_shut:
                 self._tell(verdict=False)
-            elif length >= self._breaker.failures:
-                self._open(mark, str(cause)[:ERROR_CHARS])
+            elif self._failures >= self._breaker.failures:
+                self._open(cause, event_type)
         elif self._is_probing():
             self.valve.set(1)  # it told nothing; the next one may
 
-    def _open(self, mark: str, error: str) -> None:
+    def _open(self, cause: Cause, event_type: str) -> None:
         self.valve.set(0)
         now = now_ms()
+        mark, error = breaker.print_of(cause, event_type), str(cause)[:ERROR_CHARS]
         self._wanted = Opened(mark, error, now, now + self._delay_ms(1))
         self._is_told.set()
 
@@ -116,7 +117,7 @@ class Circuit:
         """Closed here or elsewhere, by a success or by an operator."""
         self._verdict = None
         if self.valve.is_shut:
-            self._run.succeeded()
+            self._failures = 0
             self.valve.set(None)
             self._log.info("breaker_closed")
 

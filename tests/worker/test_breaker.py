@@ -2,29 +2,12 @@ import pytest
 
 from shared.settings import ConfigError
 from worker import RetryLater, breaker
-from worker.breaker import Breaker, Run
+from worker.breaker import Breaker
 from worker.letter import fingerprint
 from worker.outcome import Ack, Bury, Cause, Park, failed
 from worker.retry import Retry
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
-
-
-def test_a_run_counts_failures_of_one_kind_in_a_row():
-    run = Run()
-    assert [run.failed("a") for _ in range(3)] == [1, 2, 3]
-
-
-def test_another_kind_begins_another_run():
-    run = Run()
-    assert [run.failed(of) for of in "aabaa"] == [1, 2, 1, 1, 2]
-
-
-def test_a_success_ends_a_run():
-    run = Run()
-    run.failed("a")
-    run.succeeded()
-    assert run.failed("a") == 1
 
 
 def test_the_delay_doubles_up_to_the_cap():

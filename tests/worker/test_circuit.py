@@ -12,10 +12,17 @@ from tests.worker.dead import born
 from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
 from worker import Breaker, Delivery, circuit
 from worker.breaker import Opened, decode, encode
+from worker.cause import Cause
 from worker.circuit import Circuit
-from worker.outcome import Ack, Bury, Cause, Park
+from worker.outcome import Ack, Bury, Park, RetryLater, failed
+from worker.retry import Retry
 
-FAILED = Park(1, Cause("ValueError", "no", "", "a.py:f"))
+CAUSE = Cause("ValueError", "no", "", "a.py:f")
+FAILED = Park(1, CAUSE)
+ELSEWHERE = Park(1, Cause("ValueError", "no", "", "b.py:g"))
+TIMED_OUT = Park(1, Cause("TimeoutError", "no end after 5 s"))
+LATER = failed(RetryLater(5), 1, Retry())
+UNREAD = Bury("undecodable", Cause("ValidationError", "no"))
 KEY = Keys(0).breakers(GROUP)
 
 
@@ -58,6 +65,33 @@ async def test_a_run_opens_it_here_at_once_and_elsewhere_with_the_next_look(clie
     await two.apply()
     assert two.valve.places == 0
     assert await known(client) == Opened((await known(client)).fingerprint, "ValueError: no", now[0], now[0] + 10_000)
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [(FAILED, TYPE), (FAILED, "batch.completed")],
+        [(FAILED, TYPE), (TIMED_OUT, TYPE)],
+        [(FAILED, TYPE), (ELSEWHERE, TYPE)],
+        [(FAILED, TYPE), (Bury("attempts_exhausted", CAUSE), TYPE)],
+        [(FAILED, TYPE), (LATER, TYPE), (FAILED, TYPE), (UNREAD, TYPE)],
+    ],
+    ids=["two types", "two errors", "two places", "a last attempt", "decisions and what never ran between"],
+)
+async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(client, now, failures):
+    one = a_circuit(client, failures=4)
+    counted = 0
+    for outcome, event_type in failures * 2:
+        one.observe(outcome, event_type)
+        counted += outcome not in (LATER, UNREAD)
+        assert one.valve.is_shut == (counted >= 4)
+
+
+async def test_any_success_between_keeps_it_closed(client):
+    one = a_circuit(client)
+    for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, Bury("rejected", CAUSE), FAILED, FAILED):
+        one.observe(outcome, TYPE)
+    assert not one.valve.is_shut
 
 
 async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
