@@ -8,7 +8,10 @@ from typing import Any, Final, Literal, TypeVar
 from shared import keys
 from shared.settings import ConfigError
 from worker.breaker import Breaker
+from worker.callsite import caller
+from worker.declaration import option_problems
 from worker.retry import Retry
+from worker.traced import repr_of
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Start = Literal["earliest", "latest"] | datetime
@@ -50,10 +53,12 @@ class App:
     """
 
     def __init__(self, group: str, *, start: Start = "earliest") -> None:
-        if not keys.is_name(group) or group == keys.HANDOVER:
-            raise ConfigError([f"App(group={group!r}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -"])
+        if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
+            raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
         if start not in ("earliest", "latest") and not (isinstance(start, datetime) and start.tzinfo):
-            raise ConfigError([f'App(start={start!r}): "earliest", "latest", or a datetime with a time zone'])
+            raise ConfigError(
+                [f'App(start={repr_of(start)}): "earliest", "latest", or a datetime with a time zone{caller()}']
+            )
         self.group = group
         self.start = start
         self.subscriptions: list[Subscription] = []
@@ -74,27 +79,20 @@ class App:
         seconds since its `created_at` (else since receipt) after which an event is of no use; older ones
         become dead letters (`expired`). `breaker`: None never stops a handler that only fails. Raises ConfigError.
         """
-        if problems := _limit_problems(pattern, concurrency, timeout, max_age):
-            raise ConfigError(problems)
+        problems = option_problems(
+            pattern, concurrency=concurrency, timeout_s=timeout, max_age_s=max_age, retry=retry, breaker=breaker
+        )
+        if problems:
+            raise ConfigError([f"{problem}{caller()}" for problem in problems])
 
         def subscribe(handler: Handler) -> Handler:
+            if not callable(handler):
+                raise ConfigError(
+                    [f"on({pattern!r}): {repr_of(handler)} is no function that could be called{caller()}"]
+                )
             self.subscriptions.append(
                 Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker)
             )
             return handler
 
         return subscribe
-
-
-def _limit_problems(
-    pattern: str, concurrency: int | None, timeout_s: float | None, max_age_s: float | None
-) -> list[str]:
-    named = (("concurrency", concurrency), ("timeout", timeout_s), ("max_age", max_age_s))
-    problems = [
-        f"on({pattern!r}): {name} must be positive, not {value!r}"
-        for name, value in named
-        if value is not None and not value > 0
-    ]
-    if concurrency is not None and not isinstance(concurrency, int):
-        problems.append(f"on({pattern!r}): concurrency must be a whole number, not {concurrency!r}")
-    return problems

@@ -5,16 +5,18 @@ outage has several faces, and alternates with the types of a pattern. Only what 
 `Reject` and `RetryLater`, which are decisions, and not what never ran.
 """
 
-import math
 from typing import Final
 
 import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
+from worker.callsite import caller
 from worker.cause import Cause
 from worker.letter import fingerprint
 from worker.outcome import Ack, Bury, Outcome, Park, RetryLater
+from worker.retry import is_number
+from worker.traced import repr_of
 
 FACTOR: Final = 2.0
 
@@ -31,8 +33,9 @@ class Breaker(msgspec.Struct, frozen=True):
     cap: float = 300.0
 
     def __post_init__(self) -> None:
-        if not (self.failures >= 1 and 0 < self.delay <= self.cap and math.isfinite(self.cap)):
-            raise ConfigError([f"{self}: needs failures >= 1, delay > 0, cap >= delay"])
+        numbers = all(map(is_number, (self.failures, self.delay, self.cap)))
+        if not (numbers and isinstance(self.failures, int) and self.failures >= 1 and 0 < self.delay <= self.cap):
+            raise ConfigError([f"{repr_of(self)}: needs failures >= 1, delay > 0, cap >= delay{caller()}"])
 
     def delay_s(self, times: int) -> float:
         """Seconds until a try, when it opened for the `times`-th time in a row (from 1)."""

@@ -1,12 +1,14 @@
 """When a failed delivery is tried again."""
 
-import math
+import sys
 from typing import Final
 
 import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
+from worker.callsite import caller
+from worker.traced import repr_of
 
 DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""
@@ -14,6 +16,12 @@ DEFAULT_ATTEMPTS: Final = 20
 
 MOST_FACTOR: Final = 1000.0
 """Every cap is reached in a few steps long before; what is larger overflows."""
+
+
+def is_number(value: object) -> bool:
+    """Whether that is a finite number; True and False are none."""
+    most = sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -28,9 +36,16 @@ class Retry(msgspec.Struct, frozen=True):
     cap: float = 3600.0
 
     def __post_init__(self) -> None:
-        numbers = all(map(math.isfinite, (self.base, self.factor, self.cap)))
-        if not (numbers and self.attempts >= 1 and 0 <= self.base <= self.cap and 1 <= self.factor <= MOST_FACTOR):
-            raise ConfigError([f"{self}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base"])
+        numbers = all(map(is_number, (self.attempts, self.base, self.factor, self.cap)))
+        if not (
+            numbers
+            and isinstance(self.attempts, int)
+            and self.attempts >= 1
+            and 0 <= self.base <= self.cap
+            and 1 <= self.factor <= MOST_FACTOR
+        ):
+            told = f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base"
+            raise ConfigError([f"{told}{caller()}"])
 
     def wait_s(self, attempt: int) -> float:
         """Seconds to wait after the attempt of that number (from 1) failed."""

@@ -23,6 +23,7 @@ DEPTH: Final = 10
 """Groups inside of each other, as `traceback` has it."""
 NOTES: Final = 10
 NAME_CHARS: Final = 200
+REPR_CHARS: Final = 200
 PART_CHARS: Final = 2 * TRACEBACK_CHARS
 """Of one text: what is longer would not be kept anyway."""
 
@@ -42,6 +43,15 @@ def trace_of(error: BaseException) -> str:
 def text_of(value: object, most: int) -> str:
     """At most so many characters of `str(value)`, as UTF-8 can hold them."""
     return storable(_text(value)[:most])[:most]
+
+
+def repr_of(value: object) -> str:
+    """How a value reads in a message of one line."""
+    try:
+        found = str.__getitem__(repr(value), slice(REPR_CHARS))
+    except BaseException:  # noqa: BLE001 - it is an object of the user's
+        found = f"<{name_of(type(value))}>"
+    return " ".join(storable(found).split())
 
 
 def name_of(cls: type) -> str:

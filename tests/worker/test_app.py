@@ -1,9 +1,10 @@
+import inspect
 from datetime import UTC, datetime
 
 import pytest
 
 from shared.settings import ConfigError
-from worker import App, Retry
+from worker import App, Breaker, Retry
 from worker.app import DEFAULT_RETRY
 
 
@@ -75,3 +76,33 @@ def test_all_that_is_wrong_with_a_subscription_is_told_at_once():
     with pytest.raises(ConfigError) as caught:
         App("g").on("a", concurrency=0, timeout=-1)
     assert len(caught.value.problems) == 2
+
+
+def test_a_message_says_where_in_the_users_file_it_stands():
+    line = line_here() + 2
+    with pytest.raises(ConfigError) as caught:
+        App("g").on("a", retry=3)  # type: ignore[arg-type]
+    assert caught.value.problems == [
+        f"on('a'): retry must be a Retry, as in Retry(attempts=3), not 3 ({__file__}:{line})"
+    ]
+    for wrong in (lambda: App(5), lambda: App("g", start="now"), lambda: Retry(attempts=0), lambda: Breaker(delay=0)):
+        with pytest.raises(ConfigError) as caught:
+            wrong()
+        assert f" ({__file__}:" in caught.value.problems[0]
+
+
+def line_here() -> int:
+    return inspect.currentframe().f_back.f_lineno
+
+
+def test_on_without_brackets_says_what_to_write():
+    with pytest.raises(ConfigError, match=r'write @app\.on\("response\.completed"\) above <function .*handle'):
+
+        @App("g").on
+        async def handle(event): ...
+
+
+@pytest.mark.parametrize("handler", [None, 5, "handle", classmethod(print)], ids=repr)
+def test_what_can_not_be_called_is_no_handler(handler):
+    with pytest.raises(ConfigError, match="is no function that could be called"):
+        App("g").on("a")(handler)
