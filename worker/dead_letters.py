@@ -149,11 +149,13 @@ class DeadLetters:
         while taken := await walk.next():
             yield await self._letters(taken)
 
-    async def oldest(self, keys: Keys, group: str, count: int) -> list[Dead]:
-        """The letters of a group and shard that died first, without those that can't be read."""
+    async def oldest(self, keys: Keys, group: str, past: int, count: int) -> tuple[list[Dead], int]:
+        """The letters of a group and shard that died first but for `past` others, without those that can't be read; and
+        how many there are with those."""
         source = Source(keys, group, keys.dead(group))
-        flat = await self._client.execute_command("ZRANGE", source.key, 0, count - 1, "WITHSCORES")
-        return await self._letters(marks(source, flat))
+        flat = await self._client.execute_command("ZRANGE", source.key, past, past + count - 1, "WITHSCORES")
+        found = marks(source, flat)
+        return await self._letters(found), len(found)
 
     async def snapshot(self, wanted: Filter) -> Filter:
         """The same filter, for what is dead by now."""

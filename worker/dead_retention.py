@@ -2,14 +2,16 @@
 
 Loudly: a log line, a metric, and a count in Redis that `status` shows. Looks once a minute or more often, and takes
 two commands a group and shard when there is nothing to do. Every worker does it; a letter is dropped, and counted,
-in one script. Letters that this release can't read stay.
+in one script. Letters that this release can't read stay, are walked past, and a line says how many they are.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared import log, scripts
 from shared.backoff import jittered_s
@@ -17,6 +19,7 @@ from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
 from worker import layout, metrics
+from worker.aside import is_of_one_key
 from worker.bulk import BATCH
 from worker.dead_letters import Dead, DeadLetters
 from worker.dead_moves import index
@@ -28,6 +31,8 @@ SHARE: Final = 0.1
 MOST_A_ROUND: Final = 50
 """Batches of a group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
 SOON_S: Final = 1.0
+REPEAT_S: Final = 3600.0
+"""Between two lines about letters of a group that can't be read."""
 
 
 class DeadRetention:
@@ -48,6 +53,9 @@ class DeadRetention:
         self._age_ms = round(settings.dead_retention_s * 1000)
         self._most = settings.dead_retention_events
         self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
+        self._past: dict[tuple[Keys, str], int] = {}
+        """Letters that a round which had more to do walked past."""
+        self._said_at: dict[str, float] = {}
         self._log = log.get("worker.dead_retention")
         for group in groups:
             metrics.DROPPED.labels(group)
@@ -68,30 +76,48 @@ class DeadRetention:
         for group in self._groups:
             dropped = 0
             for keys in self._shards:
-                for _ in range(MOST_A_ROUND):
-                    count, is_due_more = await self._drop_batch(keys, group)
-                    dropped += count
-                    if not is_due_more or self._stopping.is_set():
-                        break
+                try:
+                    count, is_more_there = await self._drop(keys, group)
+                except ResponseError as error:
+                    if not is_of_one_key(error):
+                        raise
+                    self._log.debug("drop_delayed", reason=str(error), group=group)
                 else:
-                    is_more = True
+                    dropped += count
+                    is_more |= is_more_there
             if dropped:
                 metrics.DROPPED.labels(group).inc(dropped)
                 why = "older than worker.dead_retention_s, or more than worker.dead_retention_events"
                 self._log.error("dead_letters_dropped", group=group, count=dropped, reason=why)
         return is_more
 
-    async def _drop_batch(self, keys: Keys, group: str) -> tuple[int, bool]:
-        """Drop the oldest ones; how many, and whether more are due."""
-        until_ms = await layout.now_ms(self._client) - self._age_ms if self._age_ms else 0
-        due = await self._due(keys, group, until_ms)
-        if due <= 0:
-            return 0, False
+    async def _drop(self, keys: Keys, group: str) -> tuple[int, bool]:
+        """Drop what is due of a group in a shard; how many, and whether there is more than fits a round."""
+        dropped = 0
         store = DeadLetters(self._client, self._shards, self._groups)
-        letters = await store.oldest(keys, group, min(due, BATCH))
-        results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._most) for dead in letters])
-        dropped = sum(result == 1 for result in results)
-        return dropped, bool(dropped) and due > BATCH
+        past = self._past.pop((keys, group), 0)
+        for _ in range(MOST_A_ROUND):
+            until_ms = await layout.now_ms(self._client) - self._age_ms if self._age_ms else 0
+            due = await self._due(keys, group, until_ms) - past
+            if due <= 0 or self._stopping.is_set():
+                self._tell_unreadable(group, len(store.unreadable))
+                return dropped, False
+            letters, found = await store.oldest(keys, group, past, min(due, BATCH))
+            results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._most) for dead in letters])
+            count = sum(result == 1 for result in results)
+            dropped += count
+            # What is not dropped is looked at no more in this round: it can't be read, or has died again meanwhile.
+            past += found - count
+            if not found:
+                return dropped, False
+        self._past[keys, group] = past
+        return dropped, True
+
+    def _tell_unreadable(self, group: str, count: int) -> None:
+        if count and time.monotonic() - self._said_at.get(group, -REPEAT_S) >= REPEAT_S:
+            self._said_at[group] = time.monotonic()
+            effect = "they stay, whatever the retention; a release that wrote them can read them"
+            self._log.warning("dead_letters_unreadable", group=group, count=count, effect=effect)
 
     async def _due(self, keys: Keys, group: str, until_ms: int) -> int:
         """How many of the oldest are to go."""

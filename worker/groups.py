@@ -1,11 +1,12 @@
 """Makes sure that a group exists on every stream that it reads, and finds the streams of types seen for the first time.
 
 A group is born once: where it starts is fixed then, and holds for types that appear later too. Looks for new types
-every two seconds, at the cost of one SMEMBERS a group and shard; types documented beforehand need no looking.
+every two seconds, at the cost of one SMEMBERS a group and shard; types documented beforehand need no looking. Many are
+joined by batches. A stream that refuses to have a place made is set aside, and all others are joined.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,20 +18,32 @@ from shared.keys import Keys
 from shared.pause import pause
 from worker import metrics
 from worker.app import Start
+from worker.aside import Aside
 
 INTERVAL_S: Final = 2.0
+BATCH: Final = 250
+"""Types joined in one script call: some milliseconds of Redis' time."""
 
-Found = Callable[[str], Awaitable[None]]
+Found = Callable[[Sequence[str]], Awaitable[None]]
 
 
 class Membership:
     """A group's place on the streams of one shard. `patterns` are what it subscribes to."""
 
-    def __init__(self, client: Redis, keys: Keys, group: str, start: Start, patterns: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        group: str,
+        start: Start,
+        patterns: Iterable[str] = (),
+        aside: Aside | None = None,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
         self._start = start
+        self._aside = Aside() if aside is None else aside
         self._patterns = " ".join(sorted(patterns)).encode()
         self._start_id = ""
         self._joined: set[str] = set()
@@ -45,6 +58,14 @@ class Membership:
         """
         names = list(types)
         self._start_id = self._start_id or await self._first_id()
+        lost: list[str] = []
+        for first in range(0, len(names), BATCH):
+            lost += await self._join_batch(names[first : first + BATCH])
+        if lost:
+            await self._report_loss(sorted(lost))
+
+    async def _join_batch(self, names: Sequence[str]) -> set[str]:
+        """Join some types; those where the group had had a place."""
         places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
         call = scripts.Call(
             scripts.JOIN,
@@ -53,11 +74,16 @@ class Membership:
         )
         born, *results = await scripts.run(self._client, call)
         self._start_id = born.decode()
-        made = {name for (name, _), is_made in zip(places, results, strict=True) if is_made}
+        made, refused = set(), set()
+        for (name, key), result in zip(places, results, strict=True):
+            if isinstance(result, bytes):
+                refused.add(name)
+                self._aside.put(key, result.decode(errors="replace"))
+            elif result:
+                made.add(name)
         lost = made & self._joined
-        self._joined.update(names)
-        if lost:
-            await self._report_loss(sorted(lost))
+        self._joined.update(name for name in names if name not in refused)
+        return lost
 
     async def _first_id(self) -> str:
         """The stream id that the group starts after if it is born now; for a Redis that comes back empty it stays so.
@@ -91,9 +117,7 @@ class Membership:
 class Discovery:
     """Hands types that appear to `found`, which subscribes to those that concern the group."""
 
-    def __init__(
-        self, membership: Membership, stopping: asyncio.Event, found: Callable[[str], Awaitable[None]]
-    ) -> None:
+    def __init__(self, membership: Membership, stopping: asyncio.Event, found: Found) -> None:
         self._membership = membership
         self._stopping = stopping
         self._found = found
@@ -103,11 +127,18 @@ class Discovery:
         """Look until stopping."""
         while not self._stopping.is_set():
             try:
-                types = await self._membership.types()
-                self._known &= types  # those of runs of `verify` come and go
-                for name in types - self._known:
-                    await self._found(name)
-                    self._known.add(name)
+                await self._look()
             except FAULTS as error:
                 log.get("worker.groups").debug("discovery_delayed", reason=str(error))
             await pause(self._stopping, INTERVAL_S)
+
+    async def _look(self) -> None:
+        types = await self._membership.types()
+        self._known &= types  # those of runs of `verify` come and go
+        new = sorted(types - self._known)
+        for first in range(0, len(new), BATCH):
+            if self._stopping.is_set():
+                return
+            batch = new[first : first + BATCH]
+            await self._found(batch)
+            self._known.update(batch)

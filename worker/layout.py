@@ -28,7 +28,10 @@ async def ask_all(client: Redis, commands: Iterable[Command], *, raises: bool = 
         pipeline = client.pipeline(transaction=False)
         for command in part:
             pipeline.execute_command(*command)
-        replies += await pipeline.execute(raise_on_error=raises)
+        replies += await pipeline.execute(raise_on_error=False)
+    for reply in replies if raises else ():
+        if isinstance(reply, Exception):
+            raise reply  # redis-py's own pipeline would write over its first word, which tells what it is about
     return replies
 
 

@@ -1,7 +1,7 @@
 """A group in one shard, as one process works for it: its place on the streams, its subscriptions, its duties."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from shared.address import Address
 from shared.connection import connect, refusal_code
 from shared.keys import Keys
 from shared.line import Line
+from worker.aside import Aside, is_of_one_key
 from worker.circuit import Circuit
 from worker.crew import Duty
 from worker.delivery import Held
@@ -47,6 +48,7 @@ class Process:
     suspects: Suspects
     liveness: Liveness
     circuits: Mapping[Route, Circuit]
+    aside: Aside
     stopping: asyncio.Event
 
 
@@ -60,13 +62,14 @@ class Member:
         self._membership = Membership(
             *(process.control, keys, group.name, group.start),
             [route.pattern for route in group.routes],
+            process.aside,
         )
         self._lanes = {route: self._lane(route) for route in group.routes}
         self._lines = [line for _, _, line in self._lanes.values()]
-        for event_type in self._types():
-            self._reader(event_type).add(event_type)
-        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.stopping)
-        self.promoter = Promoter(process.control, keys, group.name, process.stopping)
+        for reader, types in self._by_reader(self._types()).items():
+            reader.add(*types)
+        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.aside, process.stopping)
+        self.promoter = Promoter(process.control, keys, group.name, process.aside, process.stopping)
 
     @property
     def readers(self) -> list[Reader]:
@@ -84,7 +87,7 @@ class Member:
         takeover = Takeover(
             *(process.control, self._keys, self._group.name, process.consumer, self._membership),
             list(zip(self.readers, self.subscribers, strict=True)),
-            *(process.liveness, process.stopping),
+            *(process.liveness, process.aside, process.stopping),
         )
         discovery = Discovery(self._membership, process.stopping, self._found)
         return [*self.readers, self.promoter, self._pauses, takeover, discovery]
@@ -92,6 +95,7 @@ class Member:
     async def join(self) -> None:
         """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
         await self._membership.join(self._types())
+        await self._found(sorted(await self._membership.types()))
         await self._pauses.apply()
 
     async def release(self) -> int:
@@ -110,7 +114,7 @@ class Member:
             ]
             results = await scripts.run_all(self._process.control, calls)
             for result in results:
-                if isinstance(result, Exception) and refusal_code(result) != "NOGROUP":
+                if isinstance(result, Exception) and refusal_code(result) != "NOGROUP" and not is_of_one_key(result):
                     raise result
             released += sum(result for result in results if isinstance(result, int))
             streams = [stream for stream, result in zip(streams, results, strict=True) if result == RELEASED_AT_ONCE]
@@ -145,7 +149,7 @@ class Member:
         line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S))
         reader = Reader(
             *(line, process.control, self._keys, route.group, process.consumer, slots),
-            *(subscriber.overdue, begin, self._membership.join, process.stopping),
+            *(subscriber.overdue, begin, self._membership.join, process.aside, process.stopping),
         )
         return reader, subscriber, line
 
@@ -156,17 +160,22 @@ class Member:
         only = self._process.only
         return self._group.route(event_type) is not None and (not only or matches(only, event_type))
 
-    def _reader(self, event_type: str) -> Reader:
-        route = self._group.route(event_type)
-        assert route is not None
-        return self._lanes[route][0]
+    def _by_reader(self, types: Iterable[str]) -> dict[Reader, list[str]]:
+        """Which reader reads which of these types."""
+        found: dict[Reader, list[str]] = {}
+        for name in types:
+            route = self._group.route(name)
+            assert route is not None
+            found.setdefault(self._lanes[route][0], []).append(name)
+        return found
 
-    async def _found(self, event_type: str) -> None:
-        """Subscribe to a type that appeared, if it concerns the group and this process."""
-        if not self._concerns(event_type):
+    async def _found(self, types: Sequence[str]) -> None:
+        """Subscribe to types that appeared, if they concern the group and this process."""
+        known = {name for reader in self.readers for name in reader.types}
+        new = [name for name in types if name not in known and self._concerns(name)]
+        if not new:
             return
-        reader = self._reader(event_type)
-        if event_type not in reader.types:
-            await self._membership.join([event_type])
-            reader.add(event_type, is_paused=self._pauses.covers(event_type))
+        await self._membership.join(new)
+        for reader, these in self._by_reader(new).items():
+            reader.add(*these, paused=filter(self._pauses.covers, these))
             await reader.wake()

@@ -45,6 +45,7 @@ READ_AGE: Final = Gauge(
     "How long the longest read has been out; reads return within two seconds, and none is out while no slot is free.",
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
+ASIDE: Final = Gauge("hookbus_worker_keys_set_aside", "Keys that Redis refuses for their own sake, as of a wrong type.")
 LOSSES: Final = Counter("hookbus_worker_data_loss_total", "Streams or groups found gone and made anew.", ["group"])
 TRIMMED: Final = Counter(
     "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared import log
 from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
 from worker import layout
+from worker.aside import Aside, is_of_one_key
 from worker.layout import ask_all
 from worker.read import Reader
 from worker.routes import matches
@@ -57,12 +59,19 @@ class Pauses:
     """Tells the readers of a group in one shard."""
 
     def __init__(
-        self, client: Redis, keys: Keys, group: str, readers: Sequence[Reader], stopping: asyncio.Event
+        self,
+        client: Redis,
+        keys: Keys,
+        group: str,
+        readers: Sequence[Reader],
+        aside: Aside,
+        stopping: asyncio.Event,
     ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
         self._readers = readers
+        self._aside = aside
         self._stopping = stopping
         self._known: list[str] = []
         self._log = log.get("worker.paused").bind(group=group)
@@ -73,7 +82,15 @@ class Pauses:
 
     async def apply(self) -> None:
         """Look, and tell. Raises RedisError, OSError."""
-        patterns = list(await look(self._client, [self._keys], self._group))
+        key = self._keys.paused(self._group)
+        try:
+            patterns = list(await look(self._client, [self._keys], self._group))
+        except ResponseError as error:
+            if not is_of_one_key(error):
+                raise
+            self._aside.put(key, error)
+            return  # what was known before holds
+        self._aside.take_back(key)
         for reader in self._readers:
             # Each time, as types appear.
             types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}

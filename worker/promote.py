@@ -2,7 +2,7 @@
 
 Looks when the next one is due, at the latest after a second: other workers park too, and die. Costs Redis one TIME
 and one ZRANGE a group, shard and second when idle. Dies half-way: a promotion is one script, so each delivery is parked
-or promoted.
+or promoted. One that its stream refuses waits on, and the others go.
 """
 
 import asyncio
@@ -15,9 +15,13 @@ from shared.clock import now_ms
 from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
+from worker.aside import ADD, Aside, is_of_one_key
 from worker.delivery import type_of_member
+from worker.layout import Command, ask_all
 
 INTERVAL_S: Final = 1.0
+REFUSED_MS: Final = 10_000
+"""How long one waits that its stream refuses, before it is tried again (a guess: somebody has to mend that by hand)."""
 BATCH: Final = 100
 """Promoted in one script call; keeps the call under a few milliseconds."""
 
@@ -25,10 +29,11 @@ BATCH: Final = 100
 class Promoter:
     """The parked deliveries of one group and shard."""
 
-    def __init__(self, client: Redis, keys: Keys, group: str, stopping: asyncio.Event) -> None:
+    def __init__(self, client: Redis, keys: Keys, group: str, aside: Aside, stopping: asyncio.Event) -> None:
         self._client = client
         self._keys = keys
         self._group = group
+        self._aside = aside
         self._stopping = stopping
         self._sooner = asyncio.Event()
         self._next_look_ms = 0
@@ -49,6 +54,8 @@ class Promoter:
             try:
                 wait_s = await self._round()
             except FAULTS as error:
+                if is_of_one_key(error):
+                    self._aside.put(self._keys.delayed(self._group), error)
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
             if wait_s > 0:
@@ -58,11 +65,12 @@ class Promoter:
 
     async def _round(self) -> float:
         """Promote a batch; seconds until the next look."""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.execute_command("TIME")  # Redis' own, not ours, which may be ahead by a round trip
-        pipeline.execute_command("ZRANGE", self._keys.delayed(self._group), 0, BATCH - 1, "WITHSCORES")
-        (seconds, microseconds), flat = await pipeline.execute()
+        key = self._keys.delayed(self._group)
+        # TIME is Redis' own, not ours, which may be ahead by a round trip.
+        commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
+        (seconds, microseconds), flat = await ask_all(self._client, commands)
         now = int(seconds) * 1000 + int(microseconds) // 1000
+        self._aside.take_back(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
         if due:
             await self._promote(due, now)
@@ -73,9 +81,18 @@ class Promoter:
 
     async def _promote(self, members: list[str], now: int) -> None:
         types = {name: i for i, name in enumerate(dict.fromkeys(map(type_of_member, members)), 1)}
-        args: list[scripts.Argument] = [now]
+        args: list[scripts.Argument] = [now, now + REFUSED_MS]
         for member in members:
             args += (member, types[type_of_member(member)])
         streams = [self._keys.redelivery(name, self._group) for name in types]
         keys = (self._keys.delayed(self._group), self._keys.delayed_data(self._group), *streams)
-        await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
+        _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
+        reasons = {
+            type_of_member(name.decode()): why.decode(errors="replace")
+            for name, why in zip(refused[::2], refused[1::2], strict=True)
+        }
+        for name, stream in zip(types, streams, strict=True):
+            if name in reasons:
+                self._aside.put(stream, reasons[name], ADD)
+            else:
+                self._aside.take_back(stream, ADD)

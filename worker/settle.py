@@ -21,6 +21,7 @@ from shared.keys import Keys
 from shared.line import Command, Line
 from shared.pause import pause
 from worker import memory, metrics
+from worker.aside import is_of_one_key
 from worker.cause import brief
 from worker.delivery import Held
 from worker.outcome import Ack, Outcome, Park
@@ -174,10 +175,11 @@ class Settler:
     def _wrote(self, item: Settlement, result: Any) -> None:
         delivery = item.held.delivery
         if isinstance(result, RedisError):
-            if refusal_code(result) == "OOM":
-                self._postpone(item)
+            is_stream_gone = isinstance(item.outcome, Ack) and refusal_code(result) == "WRONGTYPE"
+            if refusal_code(result) == "OOM" or (is_of_one_key(result) and not is_stream_gone):
+                self._postpone(item, result)
                 return
-            if refusal_code(result) != "NOGROUP":
+            if refusal_code(result) != "NOGROUP" and not is_stream_gone:
                 self._log.warning("settling_delayed", outcomes=1, reason=str(result))
                 self._refused.append(item)  # by itself: what Redis refuses of one must hold up no other
                 return
@@ -196,9 +198,9 @@ class Settler:
         else:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
 
-    def _postpone(self, item: Settlement) -> None:
-        """Redis has no memory for a retry or a dead letter. Held for some time, and once at least, so that it may go
-        past the limit; then its slot is worth more."""
+    def _postpone(self, item: Settlement, refusal: RedisError) -> None:
+        """Redis has no memory for a retry or a dead letter, or a key that it goes to is of another type. Held for some
+        time, and once at least, so that it may go past the limit; then its slot is worth more."""
         if item.was_refused and item.may_run_again(now_ms()):
             item.slots.put_off(item.held)
         else:
@@ -208,7 +210,7 @@ class Settler:
             self._log.warning(
                 "settling_delayed",
                 outcomes=len(self._refused),
-                reason="Redis has no memory for retries and dead letters; deliveries stay pending, and may run again",
+                reason=f"{refusal}; these retries and dead letters stay pending, and may run again",
             )
 
 

@@ -27,6 +27,7 @@ from shared.line import Line
 from shared.pause import pause
 from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
+from worker.aside import Aside
 from worker.circuit import Circuit
 from worker.crew import Crew, Duty
 from worker.dead_retention import DeadRetention
@@ -90,7 +91,7 @@ class Worker:
             self._settler,
             *(gate, self._suspects, self._liveness),
             self._circuits,
-            stopping,
+            *(Aside(), stopping),
         )
         self._members = {
             (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups

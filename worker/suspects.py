@@ -23,6 +23,7 @@ from shared import log, scripts
 from shared.backoff import Reconnect
 from shared.connection import FAULTS
 from shared.keys import Keys
+from worker.aside import is_of_one_key
 from worker.delivery import Held
 from worker.read import Reader
 from worker.slots import Gate
@@ -172,6 +173,8 @@ class Suspects:
                 await write()
             except FAULTS as error:
                 self._log.debug("mark_delayed", reason=str(error))
+                if is_of_one_key(error):
+                    return  # the marks of one group can't be had, and behind a closed gate all others wait
                 await asyncio.sleep(reconnect.next_s())
             else:
                 return

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared import keys as names
 from shared import log, scripts
@@ -24,10 +25,12 @@ from shared.events import BY_TYPE
 from shared.keys import Keys
 from shared.pause import pause
 from worker import locality, outcome
+from worker.aside import Aside, is_of_one_key
 from worker.delivery import Held, member_prefix
 from worker.groups import Membership
+from worker.hold import hold
 from worker.liveness import TTL_S, Liveness
-from worker.read import Reader, hold
+from worker.read import Reader
 from worker.subscriber import Subscriber
 
 INTERVAL_S: Final = 1.0
@@ -55,6 +58,7 @@ class Takeover:
         membership: Membership,
         lanes: Sequence[tuple[Reader, Subscriber]],
         liveness: Liveness,
+        aside: Aside,
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
@@ -64,6 +68,7 @@ class Takeover:
         self._membership = membership
         self._lanes = lanes
         self._liveness = liveness
+        self._aside = aside
         self._stopping = stopping
         self._log = log.get("worker.takeover").bind(group=group)
 
@@ -77,6 +82,8 @@ class Takeover:
                     await self._adopt()
                 await self._look()
             except FAULTS as error:
+                if is_of_one_key(error):
+                    self._aside.put(self._keys.consumers(self._group), error)
                 self._log.debug("takeover_delayed", reason=str(error))
             rounds += is_steady
             await pause(self._stopping, INTERVAL_S)
@@ -98,6 +105,7 @@ class Takeover:
         what was handed over, count at once.
         """
         known = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
+        self._aside.take_back(self._keys.consumers(self._group))
         registered = [name for name in map(bytes.decode, known) if name != self._consumer]
         if not registered:
             return []
@@ -122,7 +130,7 @@ class Takeover:
             taken = sum(heir is subscriber for _, _, heir in heirlooms)
             room = subscriber.slots.free(subscriber.overdue()) - taken
             for stream, (event_type, is_own) in list(reader.streams.items()):
-                if reader.is_paused(event_type):
+                if reader.is_paused(event_type) or stream in self._aside:
                     continue  # where it is it waits as well as in our hands
                 if room <= 0 or self._stopping.is_set():
                     break
@@ -146,7 +154,13 @@ class Takeover:
             ),
             (self._group, dead, self._consumer, count, member_prefix(event_type, self._group, is_own), now_ms()),
         )
-        taken = await scripts.run(self._client, call)
+        try:
+            taken = await scripts.run(self._client, call)
+        except ResponseError as error:
+            if not is_of_one_key(error):
+                raise
+            self._aside.put(stream, error)
+            return []
         if taken:
             self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
         return [

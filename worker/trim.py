@@ -14,6 +14,7 @@ import time
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared import log, scripts
 from shared.backoff import jittered_s
@@ -21,6 +22,7 @@ from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
 from worker import layout, memory, metrics
+from worker.aside import is_of_one_key
 from worker.layout import ask_all
 from worker.routes import patterns_of
 from worker.settings import WorkerSettings
@@ -101,16 +103,24 @@ class Trimmer:
         """
         gone = 0
         for name in await self._types():
-            first = "-"
-            while first and not self._stopping.is_set() and await self._is_memory_short():
-                for _ in range(CALLS):
-                    count, last = await scripts.run(self._client, self._sweeping(name, first))
-                    gone += count
-                    first = f"({last.decode()}" if last else ""
-                    if not first:
-                        break
+            try:
+                gone += await self._sweep_type(name)
+            except ResponseError as error:
+                if not is_of_one_key(error):
+                    raise
         if gone:
             metrics.TRIMMED.labels("handled").inc(gone)
+        return gone
+
+    async def _sweep_type(self, event_type: str) -> int:
+        gone, first = 0, "-"
+        while first and not self._stopping.is_set() and await self._is_memory_short():
+            for _ in range(CALLS):
+                count, last = await scripts.run(self._client, self._sweeping(event_type, first))
+                gone += count
+                first = f"({last.decode()}" if last else ""
+                if not first:
+                    break
         return gone
 
     async def _types(self) -> list[str]:

@@ -19,6 +19,11 @@
 -- One step: an ack without a letter loses the event, a letter without an ack makes two.
 local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #mine == 0 then return 0 end
+-- First, as Redis undoes nothing of a script that fails: each further try would leave a letter under another name.
+redis.call('ZCARD', KEYS[2])
+redis.call('ZCARD', KEYS[4])
+redis.call('HEXISTS', KEYS[5], ARGV[8])
+redis.call('HEXISTS', KEYS[6], ARGV[10])
 local letter = ARGV[5]
 -- The same webhook-id can die again: replayed, or sent by two sources. Both letters are kept.
 while redis.call('HEXISTS', KEYS[3], letter) == 1 do letter = letter .. '~' .. ARGV[3] end

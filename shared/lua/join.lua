@@ -6,7 +6,8 @@
 --       start     stream id that it starts after, unless it was born before
 --       told      patterns, "" for none
 --       is_first  1 when these patterns take the place of others, as those of a worker that starts
--- Returns the stream id that it starts after, then for each stream 1 where its place was made now.
+-- Returns the stream id that it starts after, then for each stream 1 where its place was made now, 0 where it was there,
+--         and where that stream refuses one, why.
 -- One step: the start of a group and its first places must not fall apart. Goes past the memory limit: a worker must be
 -- able to start in a full Redis, to make room.
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
@@ -16,7 +17,7 @@ for i = 3, #KEYS do
   -- Redeliveries are all the group's own.
   local start = i % 2 == 1 and result[1] or '0'
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], start, 'MKSTREAM')
-  if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
-  result[#result + 1] = made.err and 0 or 1
+  local is_there = made.err and string.find(made.err, 'BUSYGROUP', 1, true)
+  result[#result + 1] = is_there and 0 or made.err or 1
 end
 return result

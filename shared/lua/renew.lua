@@ -11,7 +11,8 @@
 -- One step: a consumer that lives but is registered nowhere would have no heir, and one without a sign would have one.
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
 for i = 5, #ARGV do
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[3])
-  redis.call('HSET', KEYS[i - 2], ARGV[1], ARGV[4])
+  -- What a hash of one group refuses, as one of another type, ends nobody's life.
+  redis.pcall('HSET', KEYS[2], ARGV[i], ARGV[3])
+  redis.pcall('HSET', KEYS[i - 2], ARGV[1], ARGV[4])
 end
 return 1

@@ -28,7 +28,7 @@ class Heir:
         self.stopping = asyncio.Event()
         self.duty = Takeover(
             *(client, KEYS, GROUP, "me", membership, [(made.reader, made.subscriber)]),
-            *(self.liveness, self.stopping),
+            *(self.liveness, made.aside, self.stopping),
         )
 
     async def round(self) -> None:

@@ -15,11 +15,13 @@ from shared.keys import HANDOVER, Keys
 from shared.line import Line
 from tests.programs import event_body
 from worker.app import App
+from worker.aside import Aside
 from worker.circuit import Circuit
 from worker.delivery import Delivery, Held, member_prefix
 from worker.groups import Membership
+from worker.hold import hold
 from worker.process import Caller
-from worker.read import Reader, hold
+from worker.read import Reader
 from worker.routes import Route, build
 from worker.settle import Settler
 from worker.slots import Gate, Slots
@@ -62,9 +64,9 @@ def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> Held:
                 entry=entry, delivery=delivery)  # fmt: skip
 
 
-async def join(client: Redis, *types: str, group: str = GROUP) -> Membership:
+async def join(client: Redis, *types: str, group: str = GROUP, aside: Aside | None = None) -> Membership:
     """The group on the streams of some types."""
-    membership = Membership(client, KEYS, group, "earliest")
+    membership = Membership(client, KEYS, group, "earliest", aside=aside)
     await membership.join(types or [TYPE])
     return membership
 
@@ -205,6 +207,7 @@ class Lane:
         self.control = control
         self.gate = Gate()
         self.stopping = asyncio.Event()
+        self.aside = Aside()
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(control, route, consumer, self.stopping)
@@ -213,7 +216,7 @@ class Lane:
         self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
         self.reader = Reader(
             *(self.line, control, KEYS, GROUP, consumer, self.slots),
-            *(self.subscriber.overdue, self._begin, self._lost, self.stopping),
+            *(self.subscriber.overdue, self._begin, self._lost, self.aside, self.stopping),
         )
         self.task: asyncio.Task[None] | None = None
 
@@ -222,11 +225,10 @@ class Lane:
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))
-        await join(self.control, *types)
+        await join(self.control, *types, aside=self.aside)
 
     def start(self, *types: str) -> "Lane":
-        for name in types or (TYPE,):
-            self.reader.add(name)
+        self.reader.add(*(types or (TYPE,)))
         self.task = asyncio.create_task(self.reader.run())
         return self
 

@@ -105,7 +105,7 @@ async def test_letters_go_when_redis_has_no_memory_left_to_count_them(client):
 
 async def test_a_letter_that_died_again_meanwhile_stays(client):
     await laid(client, 1)
-    [dead] = await (await opened(client)).oldest(KEYS, "billing", 1)
+    [dead], _ = await (await opened(client)).oldest(KEYS, "billing", 0, 1)
     await client.execute_command("ZADD", KEYS.dead("billing"), now_ms(), "wh_0")
     assert await dead_retention.scripts.run(client, dead_retention._drop(dead, now_ms(), 0)) == 0
     assert (await left(client), await dropped(client)) == (["wh_0"], 0)
@@ -113,7 +113,7 @@ async def test_a_letter_that_died_again_meanwhile_stays(client):
 
 async def test_what_is_not_too_many_any_more_when_its_turn_comes_stays(client):
     await laid(client, 4)
-    letters = await (await opened(client)).oldest(KEYS, "billing", 4)
+    letters, _ = await (await opened(client)).oldest(KEYS, "billing", 0, 4)
     calls = [dead_retention._drop(dead, 0, 3) for dead in letters]
     assert await dead_retention.scripts.run_all(client, calls) == [1, 0, 0, 0]
     assert (len(await left(client)), await dropped(client)) == (3, 1)
@@ -151,3 +151,34 @@ async def test_the_duty_drops_now_and_then_and_stops_at_once(client, monkeypatch
 
 async def _one_left(client) -> bool:
     return len(await left(client)) == 1
+
+
+async def spoiled(client, names: list[str]) -> None:
+    """These letters can't be read by this release."""
+    await client.execute_command("HSET", KEYS.dead_data("billing"), *(part for name in names for part in (name, "?")))
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+async def test_letters_that_can_not_be_read_are_walked_past_and_told(client, monkeypatch, rounds):
+    monkeypatch.setattr(dead_retention, "MOST_A_ROUND", 50 // rounds)
+    monkeypatch.setattr(dead_retention, "BATCH", 2)
+    await laid(client, 30)
+    bad = [f"wh_{i}" for i in range(10, 30)]  # all of the oldest
+    await spoiled(client, bad)
+    duty = retention(client, age_s=2 * 3600)
+    with capture_logs() as logs:
+        while await duty.round():
+            rounds -= 1
+    assert sorted(await left(client)) == ["wh_0", "wh_1"]
+    assert await client.execute_command("ZCARD", KEYS.dead("billing")) == 2 + len(bad)
+    told = [log["count"] for log in logs if log["event"] == "dead_letters_unreadable"]
+    assert len(told) == 1
+    assert await dropped(client) == 8
+
+
+async def test_g7_dead_letters_of_another_type_of_key_keep_no_other_group_from_its_retention(client):
+    await laid(client, 3)
+    await client.execute_command("SET", KEYS.dead("phone"), "no letters")
+    settings = WorkerSettings(dead_retention_events=1)
+    await DeadRetention(client, [KEYS], ["phone", "billing"], asyncio.Event(), settings).round()
+    assert len(await left(client)) == 1

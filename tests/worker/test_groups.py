@@ -1,16 +1,19 @@
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
 from shared.clock import now_ms
 from shared.connection import connect
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
 from worker import metrics
-from worker.groups import Discovery, Membership
+from worker.aside import Aside
+from worker.groups import BATCH, Discovery, Membership
 
 
 def membership(client, start="earliest") -> Membership:
@@ -166,17 +169,63 @@ async def test_a_flushed_redis_is_joined_again_and_the_birth_is_not_forgotten(cl
     assert await handled_from(client) == ["wh_1"]
 
 
-async def test_a_refusal_other_than_that_the_group_is_there_is_raised(client):
+async def test_g7_a_stream_that_can_have_no_place_is_set_aside_and_the_others_are_joined(client):
+    bad = KEYS.redelivery("b.c", GROUP)
+    await client.execute_command("SET", bad, "no stream")
+    aside = Aside()
+    with capture_logs() as logs:
+        await Membership(client, KEYS, GROUP, "earliest", aside=aside).join(["a.b", "b.c", TYPE])
+    assert bad in aside
+    assert len(aside) == 1
+    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+    assert line["key"] == bad
+    assert "wrong kind of value" in line["reason"]
+    for name in ("a.b", "b.c", TYPE):
+        assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream(name))) == 1
+
+
+async def test_a_place_that_could_not_be_had_at_first_is_no_loss_later(client):
     await client.execute_command("SET", STREAM, "no stream")
+    joining = membership(client)
+    await joining.join([TYPE])
+    await client.execute_command("DEL", STREAM)
+    with capture_logs() as logs:
+        await joining.join([TYPE])
+    assert [log["event"] for log in logs if log["event"] == "data_loss"] == []
+
+
+async def test_a_refusal_of_the_server_is_raised(client):
+    await client.execute_command("SET", KEYS.groups, "no hash")
     with pytest.raises(ResponseError, match="wrong kind of value"):
         await membership(client).join([TYPE])
+
+
+async def test_many_types_are_joined_by_batches(client):
+    types = [f"order.{i}" for i in range(2 * BATCH + 1)]
+    await membership(client).join(types)
+    assert (await commandstats(client))["evalsha"] == 3 + 1  # once it was not known
+    assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == 2 * len(types)
+
+
+async def test_a_stop_is_heard_between_two_batches_of_types_that_appeared(client):
+    stopping = asyncio.Event()
+    found: list[str] = []
+
+    async def stop(names: Sequence[str]) -> None:
+        found.extend(names)
+        stopping.set()
+
+    await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
+    async with asyncio.timeout(1):
+        await Discovery(membership(client), stopping, stop).run()
+    assert len(found) == BATCH
 
 
 async def test_a_type_that_appears_is_handed_over_once(client):
     found: list[str] = []
 
-    async def take_note(name: str) -> None:
-        found.append(name)
+    async def take_note(names: Sequence[str]) -> None:
+        found.extend(names)
 
     stopping = asyncio.Event()
     discovery = asyncio.create_task(Discovery(membership(client), stopping, take_note).run())
@@ -195,8 +244,8 @@ async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_
     tries: list[str] = []
     stopping = asyncio.Event()
 
-    async def fails_once(name: str) -> None:
-        tries.append(name)
+    async def fails_once(names: Sequence[str]) -> None:
+        tries.extend(names)
         if len(tries) == 1:
             raise ConnectionError("away")
 

@@ -50,6 +50,13 @@ def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(red
                 assert abs(info.since_ms / 1000 - time.time()) < 10
 
 
+def test_g7_a_hash_of_one_group_that_redis_refuses_ends_nobodys_life(redis_url, blocking):
+    blocking.set(KEYS.consumers("a"), "no hash")
+    with living(redis_url, shards=(Keys(0), Keys(1))):
+        assert blocking.exists(KEYS.alive("me"), Keys(1).alive("me")) == 2
+        assert blocking.hkeys(KEYS.consumers("b")) == [b"me"]
+
+
 def test_a_stop_takes_the_sign_back(redis_url, blocking):
     with living(redis_url):
         assert blocking.exists(KEYS.alive("me"))

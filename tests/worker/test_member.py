@@ -7,6 +7,7 @@ import pytest
 
 from tests.worker.rig import GROUP, KEYS, Handler, settling
 from worker import paused
+from worker.aside import Aside
 from worker.circuit import Circuit
 from worker.liveness import Liveness
 from worker.member import Member, Process
@@ -24,7 +25,7 @@ async def member(client, redis_url) -> AsyncIterator[Member]:
     async with settling(client) as settler:
         process = Process(
             *(redis_url, "me", 1, "", client, settler),
-            *(gate, Suspects(client, "me", gate), liveness, circuits, stopping),
+            *(gate, Suspects(client, "me", gate), liveness, circuits, Aside(), stopping),
         )
         made = Member(Group(GROUP, "earliest", (route,)), KEYS, process)
         yield made
@@ -36,7 +37,7 @@ async def member(client, redis_url) -> AsyncIterator[Member]:
 async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(client, member, pattern):
     await paused.write(client, [KEYS], GROUP, pattern)
     await member.join()
-    await member._found("my.type")
+    await member._found(["my.type"])
     [reader] = member.readers
     assert reader.is_paused("my.type")
     await paused.erase(client, [KEYS], GROUP, paused.ALL)

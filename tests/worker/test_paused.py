@@ -10,6 +10,7 @@ from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead import born
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, lane, pending, redeliver, settled, store
 from worker import paused
+from worker.aside import Aside
 from worker.paused import Pauses
 
 OTHER = "response.failed"
@@ -17,7 +18,7 @@ FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
 def pauses(client, *readers) -> Pauses:
-    return Pauses(client, KEYS, GROUP, readers, asyncio.Event())
+    return Pauses(client, KEYS, GROUP, readers, Aside(), asyncio.Event())
 
 
 async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(client, redis_url):
@@ -46,7 +47,7 @@ async def test_a_pause_ends_a_read_that_is_out_and_what_it_brings_all_the_same_w
     async with lane(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: made.reader.silent_s() > 0)
-        made.reader._paused = frozenset({TYPE})  # the pause has come, the read is still out
+        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         await store(client, "wh_1")
         await until(lambda: pending(client))
         await made.reader.pause(frozenset({TYPE, OTHER}))
@@ -63,7 +64,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
     async with lane(redis_url, client, handler.route("response.*", concurrency=8)) as made:
         made.start(TYPE, OTHER)
         await until(lambda: made.reader.silent_s() > 0)
-        made.reader._paused = frozenset({TYPE})  # the pause has come, the read is still out
+        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         async with client.pipeline() as backlog:
             for i in range(100):
                 backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")

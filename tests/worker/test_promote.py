@@ -1,11 +1,17 @@
 import asyncio
 
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
 from shared import scripts
 from shared.clock import now_ms
 from shared.connection import FAULTS, connect
 from shared.entry import Entry, parse, redelivery_fields
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
+from worker import promote
+from worker.aside import Aside
 from worker.outcome import Cause, Park
 from worker.promote import BATCH, Promoter
 from worker.settlement import Settlement
@@ -26,7 +32,7 @@ async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
 
 
 def promoter(client) -> Promoter:
-    return Promoter(client, KEYS, GROUP, asyncio.Event())
+    return Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())
 
 
 async def promoted(client) -> list[str]:
@@ -75,8 +81,8 @@ async def test_promote_promotes_nothing_that_somebody_promoted_parked_later_or_d
     await client.execute_command("ZREM", KEYS.delayed(GROUP), gone)
     await client.execute_command("HDEL", KEYS.delayed_data(GROUP), gone)
     keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM)
-    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), first, 1, later, 1, gone, 1))
-    assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [0, 1]
+    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, first, 1, later, 1, gone, 1))
+    assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [[0], [1]]
     assert await promoted(client) == ["wh_0"]
 
 
@@ -127,7 +133,7 @@ class Running:
 
     def __init__(self, client) -> None:
         self.stopping = asyncio.Event()
-        self.promoter = Promoter(client, KEYS, GROUP, self.stopping)
+        self.promoter = Promoter(client, KEYS, GROUP, Aside(), self.stopping)
 
     async def __aenter__(self) -> Promoter:
         self.task = asyncio.create_task(self.promoter.run())
@@ -187,3 +193,66 @@ async def _promoted_again(client) -> bool:
         return await promoted(client) == ["wh_0"]
     except FAULTS:
         return False
+
+
+EXHAUSTED = "18446744073709551615-18446744073709551615"
+
+
+async def spoil(client, how: str, event_type: str = "batch.failed") -> None:
+    """A parked delivery of a type whose redelivery stream takes nothing."""
+    stream = KEYS.redelivery(event_type, GROUP)
+    if how == "type":
+        await client.execute_command("SET", stream, "no stream")
+    if how == "ids":
+        await client.execute_command("XADD", stream, EXHAUSTED, "a", "b")
+
+
+@pytest.mark.parametrize("how", ["type", "ids", "fields"])
+async def test_g7_what_its_stream_refuses_waits_and_the_others_go(client, how):
+    await park(client, -1, -2)
+    await spoil(client, how)
+    packed = "\xc1" if how == "fields" else msgpack_of("wh_bad")
+    for i in range(BATCH):  # as many as are looked at in one round, all of them older
+        await client.execute_command("HSET", KEYS.delayed_data(GROUP), f"batch.failed||{i}-0", packed)
+        await client.execute_command("ZADD", KEYS.delayed(GROUP), 1000 + i, f"batch.failed||{i}-0")
+    made = promoter(client)
+    with capture_logs() as logs:
+        assert await made._round() == 0
+        assert await promoted(client) == []
+        await made._round()
+    assert await promoted(client) == ["wh_1", "wh_0"]
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == BATCH
+    assert await client.execute_command("ZCOUNT", KEYS.delayed(GROUP), now_ms(), "+inf") == BATCH  # tried again later
+    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+    assert (line["key"], line["use"]) == (KEYS.redelivery("batch.failed", GROUP), "add")
+
+
+async def test_g7_what_was_refused_goes_when_its_stream_is_mended(client, monkeypatch):
+    monkeypatch.setattr(promote, "REFUSED_MS", 0)
+    await park(client, -1)
+    await spoil(client, "type", TYPE)
+    made = promoter(client)
+    await made._round()
+    await client.execute_command("DEL", OWN_STREAM)
+    with capture_logs() as logs:
+        await made._round()
+    assert await promoted(client) == ["wh_0"]
+    assert [log["event"] for log in logs] == ["key_usable_again"]
+
+
+async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
+    await client.execute_command("SET", KEYS.delayed(GROUP), "no schedule")
+    made = promoter(client)
+    with capture_logs() as logs:
+        running = asyncio.create_task(made.run())
+        await until(lambda: [log for log in logs if log["event"] == "key_set_aside"])
+        await client.execute_command("DEL", KEYS.delayed(GROUP))
+        await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
+    made._stopping.set()
+    made.stop()
+    await running
+
+
+def msgpack_of(name: str) -> bytes:
+    fields = redelivery_fields(Entry(name, "openai", now_ms(), b"{}"), 2, ())
+    return msgspec.msgpack.encode(fields)

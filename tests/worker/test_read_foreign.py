@@ -7,7 +7,7 @@ from tests.programs import event_body
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, lane, settled, store
 from worker import Delivery
-from worker.read import hold
+from worker.hold import hold
 
 
 @pytest.mark.parametrize(

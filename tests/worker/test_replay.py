@@ -14,14 +14,15 @@ from tests.worker.past import AT_MS, hand_out, retain, subscribe
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
 from tests.worker.test_trim_bounds import trimmer
 from worker import history, layout, replay, status
+from worker.aside import Aside
 from worker.bulk import Tally, move_all
 from worker.dead_letters import DeadLetters, Filter
 from worker.dead_moves import Moves
 from worker.delivery import member_prefix
 from worker.history import Past, Wanted
+from worker.hold import hold
 from worker.outcome import Bury, Cause, Park
 from worker.promote import Promoter
-from worker.read import hold
 from worker.replay import Replay
 from worker.settlement import Settlement
 from worker.slots import Slots
@@ -102,7 +103,7 @@ async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redr
     (held,) = await take(client, "one", own=True)
     item = Settlement(held, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
     assert await scripts.run(client, item.call("one")) == 1
-    await Promoter(client, KEYS, GROUP, asyncio.Event())._round()
+    await Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())._round()
     await take(client, "dead", own=True)
     await register(client, "dead", alive=False)
     args = (GROUP, "dead", "heir", 10, member_prefix(TYPE, GROUP, True), AT_MS)

@@ -13,6 +13,7 @@ from tests.worker.rig import (
     GROUP,
     KEYS,
     OWN_STREAM,
+    STREAM,
     TYPE,
     a_held,
     commandstats,
@@ -210,6 +211,30 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await settler.all_written()
     assert await pending(client) == {}
+
+
+async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_holds_up_nothing(client):
+    gone, *_ = await in_hand(client, "wh_1")
+    await client.execute_command("SET", STREAM, "no stream")
+    async with settling(client) as settler:
+        slots = settle_all(settler, [gone], Ack())
+        async with asyncio.timeout(0.5):
+            await settler.all_written()
+    assert not slots.holds(gone.stream, gone.entry_id)
+
+
+async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
+    bad, *_ = await in_hand(client, "wh_1")
+    await client.execute_command("SET", KEYS.dead(GROUP), "no letters")
+    async with settling(client) as settler:
+        slots = settle_all(settler, [bad], Bury("rejected", CAUSE))
+        await until(lambda: settler._refused)
+        await until(lambda: settler._refused and settler._refused[0].was_refused and settler._refused[0].past_the_limit)
+        assert slots.holds(bad.stream, bad.entry_id)
+        assert await client.execute_command("HLEN", KEYS.dead_data(GROUP)) == 0
+        await client.execute_command("DEL", KEYS.dead(GROUP))
+        await settler.all_written()
+    assert await client.execute_command("HKEYS", KEYS.dead_data(GROUP)) == [b"wh_1"]
 
 
 async def test_nothing_to_write_is_written_at_once(own_server):

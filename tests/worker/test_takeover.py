@@ -220,3 +220,18 @@ async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_susp
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
+
+
+async def test_g7_a_stream_that_redis_refuses_keeps_nothing_of_the_others_from_their_heir(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
+    async with heir(redis_url, client, handler) as me:
+        streams = me.lane.reader.streams
+        streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
+            name: streams.pop(name) for name in list(streams)
+        }
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me"}
+        assert KEYS.stream("batch.failed") in me.lane.aside

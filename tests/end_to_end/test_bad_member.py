@@ -1,0 +1,39 @@
+"""G7 for one bad stream and one bad group: the others go on, and what was mended is used again."""
+
+from shared.keys import Keys
+from tests.programs import Ingest, Worker, event_body, post
+from tests.wait import until
+
+KEYS = Keys(0)
+BAD = "batch.failed"
+
+
+async def test_g7_one_bad_stream_keeps_no_other_type_from_a_wildcard(redis_url, handled, client):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        await client.execute_command("SET", KEYS.stream(BAD), "a slip")
+        for i in range(3):
+            assert (await post(ingest.url, f"wh_{i}", event_body()))[0] == 200
+        await until(lambda: sorted(handled("plain")) == ["wh_0", "wh_1", "wh_2"])
+        await worker.until_logged("key_set_aside", key=KEYS.stream(BAD))
+        await client.execute_command("DEL", KEYS.stream(BAD))
+        assert (await post(ingest.url, "wh_bad", event_body(BAD)))[0] == 200
+        await until(lambda: "wh_bad" in handled("plain"))
+        assert await worker.end() == 0
+
+
+async def test_g7_the_broken_keys_of_one_group_keep_no_other_group_from_its_work(redis_url, handled, client):
+    broken = (KEYS.paused, KEYS.delayed, KEYS.delayed_data, KEYS.dead, KEYS.dead_data, KEYS.dead_fingerprints)
+    others = (KEYS.consumers, KEYS.started, KEYS.deaths, KEYS.breakers)
+    for key in (*broken, *others):
+        await client.execute_command("SET", key("failing"), "a slip")
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "failing") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        for i in range(3):
+            assert (await post(ingest.url, f"wh_{i}", event_body()))[0] == 200
+        await until(lambda: sorted(handled("plain")) == ["wh_0", "wh_1", "wh_2"])
+        await client.execute_command("DEL", *(key("failing") for key in (*broken, *others)))
+        await until(lambda: worker.logged("key_usable_again"))
+        assert await worker.end() == 0

@@ -1,0 +1,88 @@
+"""Which of a subscription's streams to ask next. Pure: no Redis in here.
+
+COUNT of XREADGROUP holds for each stream, so many streams are read in turns. Streams that filled their COUNT are read
+alone most of the time, so that few busy ones fill the slots. With more streams than slots a sweep asks part after part
+without waiting; only when all were empty does a call wait on all of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from worker.aside import Aside
+
+HOT_TURNS: Final = 8
+"""Of so many reads, streams that have much to give get all but one for themselves. With every other one, as the event
+stream shares its turn with the group's redeliveries, a backlog took a third more reads."""
+
+
+class Turns:
+    """The streams of one subscription in one shard; `aside` knows those that Redis refuses."""
+
+    def __init__(self, aside: Aside) -> None:
+        self.streams: dict[str, tuple[str, bool]] = {}
+        """Stream → event type, and whether it is the group's own."""
+        self._aside = aside
+        self._paused: frozenset[str] = frozenset()
+        self._wanted: list[str] | None = []
+        self._hot: list[str] = []
+        self._unswept: list[str] = []
+        self._is_sweep_fruitful = False
+        self._turn = 0
+
+    def add(self, streams: Mapping[str, tuple[str, bool]], paused: Iterable[str]) -> None:
+        """Ask more streams; some types of theirs may be paused."""
+        self._paused = self._paused.union(paused)
+        self.streams.update(streams)
+        self._wanted = None
+        self._is_sweep_fruitful = True  # who knows what waits there
+
+    def pause(self, types: frozenset[str]) -> bool:
+        """Ask nothing of these types from now on, and what was paused before again; whether that changes anything."""
+        if types == self._paused:
+            return False
+        self._paused = types
+        self.restart()
+        return True
+
+    def is_paused(self, event_type: str) -> bool:
+        """Whether deliveries of a type have to wait."""
+        return event_type in self._paused
+
+    def restart(self) -> None:
+        """Forget what was busy: other streams may be asked than before."""
+        self._wanted, self._hot, self._unswept, self._is_sweep_fruitful = None, [], [], True
+
+    def wanted(self) -> list[str]:
+        """The streams of types that are not paused."""
+        if self._wanted is None:
+            paused = self._paused
+            self._wanted = [name for name, (event_type, _) in self.streams.items() if event_type not in paused]
+        return self._wanted
+
+    def open(self) -> list[str]:
+        """The streams that may be read now."""
+        return [name for name in self.wanted() if name not in self._aside] if self._aside else self.wanted()
+
+    def next(self, free: int) -> tuple[list[str], bool]:
+        """The streams to ask for `free` places, and whether to wait for something there."""
+        self._turn += 1
+        if self._hot and self._turn % HOT_TURNS:
+            return self._hot[:free], False
+        names = self.open()
+        if len(names) <= free:
+            return names, True
+        if not self._unswept and self._is_sweep_fruitful:
+            self._unswept, self._is_sweep_fruitful = names[:], False
+        part = self._unswept[:free]
+        del self._unswept[:free]
+        return (part, False) if part else (names, True)
+
+    def brought(self, full: list[str]) -> None:
+        """A read brought something; `full` are the streams that may have more."""
+        # A pause may have come while the read was out.
+        self._hot = [name for name in full if self.streams[name][0] not in self._paused]
+        self._is_sweep_fruitful = True
+
+    def was_empty(self) -> None:
+        """A read that did not wait brought nothing."""
+        self._hot = []
