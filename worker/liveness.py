@@ -60,6 +60,7 @@ class Liveness:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None
+        self._renewed_at: float | None = None
         self._log = log.get("worker.liveness")
 
     def start(self) -> None:
@@ -71,6 +72,10 @@ class Liveness:
         # A server that just came up may hold keys that ran out while nobody could renew them.
         self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
         self._thread.start()
+
+    def silent_s(self) -> float:
+        """Seconds since the last sign; 0 before the first."""
+        return 0.0 if self._renewed_at is None else time.monotonic() - self._renewed_at
 
     def is_steady(self) -> bool:
         """Whether everybody alive has had time to say so: our own signs went through for a whole TTL."""
@@ -123,3 +128,4 @@ class Liveness:
         for keys in self._shards:
             names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._groups))
             self._client.eval(source, len(names), *names, *args)
+        self._renewed_at = time.monotonic()

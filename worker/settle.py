@@ -55,6 +55,7 @@ class Settler:
         self._tells_all = log.tells_all()
 
         self._refused: list[Settlement] = []
+        self._failing_since: float | None = None
         self._try_again_at = 0.0
         self._refused_said_at = -REFUSED_LOG_S
 
@@ -63,6 +64,11 @@ class Settler:
         self._waiting.append(Settlement(held, outcome, slots, keys, duration_s, now_ms()))
         self._idle.clear()
         self._wake.set()
+
+    def failing_s(self) -> float:
+        """For how many seconds no outcome was written although some were tried; 0 when all is well. What Redis has no
+        memory for, or refuses because of one key, does not count."""
+        return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     async def all_written(self) -> None:
         """Wait until nothing is left to write."""
@@ -126,6 +132,7 @@ class Settler:
         try:
             results = await self._line.execute_all(commands)
         except FAULTS as error:
+            self._failing_since = self._failing_since or time.monotonic()
             self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
             return [replace(item, was_sent=True) for item in batch]
         return await self._read_results(acks, calls, results)
@@ -180,10 +187,12 @@ class Settler:
                 self._postpone(item, result)
                 return
             if refusal_code(result) != "NOGROUP" and not is_stream_gone:
+                self._failing_since = self._failing_since or time.monotonic()
                 self._log.warning("settling_delayed", outcomes=1, reason=str(result))
                 self._refused.append(item)  # by itself: what Redis refuses of one must hold up no other
                 return
             result = 0  # the group vanished, and with it whatever could be settled
+        self._failing_since = None
         item.slots.settled(item.held)
         if isinstance(item.outcome, Ack) and not self._tells_all:
             return

@@ -41,7 +41,7 @@ from worker.slots import Gate
 from worker.subscriber import Subscriber
 from worker.suspects import Suspects
 from worker.trim import Trimmer
-from worker.vitals import STALE_S, stuck
+from worker.vitals import stuck, unready
 
 MOST_CONNECTIONS: Final = 1000
 """For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
@@ -254,11 +254,8 @@ class Worker:
             return "draining"
         if not self._is_reading:
             return "not connected to Redis yet"
-        if self._tick.age_s() > STALE_S:
-            return "the event loop is stuck"
-        if any(reader.silent_s() > STALE_S for reader in self._readers):
-            return f"a read has not returned for {STALE_S:g} s"
-        return health.READY
+        silent_s = [reader.silent_s() for reader in self._readers]
+        return unready(self._tick.age_s(), silent_s, self._settler.failing_s(), self._liveness.silent_s())
 
     def _stuck(self) -> str:
         return stuck(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)

@@ -1,4 +1,4 @@
-"""Whether a worker makes progress, or had better be ended and started anew.
+"""Whether a worker is ready, and whether it makes progress or had better be ended and started anew.
 
 A read returns by itself, with events, with nothing, or with an error: waiting for a Redis that is down is progress,
 since ending the worker would not bring it back. A handler may block the event loop for as long as it may take; reads
@@ -12,6 +12,26 @@ from worker.read import REPLY_TIMEOUT_S
 
 STALE_S: Final = REPLY_TIMEOUT_S + 2
 """A read without return for this long, or a loop without a tick, and the worker is not ready."""
+
+FRUITLESS_S: Final = 15.0
+"""Without an outcome written that is to be written, or without a sign of life, for this long the worker is not ready:
+longer than a failover takes, and by then others have taken over what it had in hand."""
+
+
+def unready(loop_age_s: float, silent_s: Sequence[float], failing_s: float, lifeless_s: float) -> str:
+    """Why a worker that reads is not ready, "" when it is.
+
+    `failing_s`: since when no outcome could be written; `lifeless_s`: since the last sign of life; see `stuck`.
+    """
+    if loop_age_s > STALE_S:
+        return "the event loop is stuck"
+    if max(silent_s, default=0.0) > STALE_S:
+        return f"a read has not returned for {STALE_S:g} s"
+    if failing_s > FRUITLESS_S:
+        return f"no outcome could be written to Redis for {FRUITLESS_S:g} s"
+    if lifeless_s > FRUITLESS_S:
+        return f"no sign of life reached Redis for {FRUITLESS_S:g} s"
+    return ""
 
 
 def stuck(loop_age_s: float, silent_s: Sequence[float], longest_block_s: float) -> str:

@@ -101,6 +101,20 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
 
 
 @pytest.mark.usefixtures("quick")
+async def test_how_long_it_gave_no_sign_is_known(own_server):
+    me = Liveness(own_server.url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    assert me.silent_s() == 0
+    me.start()
+    try:
+        await asyncio.to_thread(own_server.stop)
+        await until(lambda: me.silent_s() > 0.2)
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: me.silent_s() < 0.2)
+    finally:
+        me.stop()
+
+
+@pytest.mark.usefixtures("quick")
 async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     with living(redis_url):

@@ -230,11 +230,27 @@ async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(
         slots = settle_all(settler, [bad], Bury("rejected", CAUSE))
         await until(lambda: settler._refused)
         await until(lambda: settler._refused and settler._refused[0].was_refused and settler._refused[0].past_the_limit)
+        assert settler.failing_s() == 0  # one bad key is no reason to be unready
         assert slots.holds(bad.stream, bad.entry_id)
         assert await client.execute_command("HLEN", KEYS.dead_data(GROUP)) == 0
         await client.execute_command("DEL", KEYS.dead(GROUP))
         await settler.all_written()
     assert await client.execute_command("HKEYS", KEYS.dead_data(GROUP)) == [b"wh_1"]
+
+
+async def test_how_long_nothing_could_be_written_is_known_and_ends_by_itself(client):
+    """Each command is refused by a master without its replicas, as a whole."""
+    one, *_ = await in_hand(client, "wh_1")
+    async with settling(client) as settler:
+        assert settler.failing_s() == 0
+        await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
+        try:
+            settle_all(settler, [one], Ack())
+            await until(lambda: settler.failing_s() > 0)
+        finally:
+            await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
+        await settler.all_written()
+        assert settler.failing_s() == 0
 
 
 async def test_nothing_to_write_is_written_at_once(own_server):

@@ -16,8 +16,9 @@ from shared.keys import HANDOVER, Keys, shard_of
 from shared.settings import Listen
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
-from worker import App, Delivery, member
+from worker import App, Delivery, member, vitals
 from worker.crew import CrashError
+from worker.liveness import Liveness
 from worker.routes import build
 from worker.settings import WorkerSettings
 from worker.supervise import STOP_S, Worker, consumer_name
@@ -68,6 +69,25 @@ async def with_one_in_hand(url: str, client):
         await store(client, "wh_1")
         await until(lambda: handler.began)
         yield worker
+
+
+async def test_a_worker_that_can_write_no_outcome_is_not_ready_says_why_and_is_again_by_itself(
+    client, redis_url, monkeypatch
+):
+    monkeypatch.setattr(vitals, "FRUITLESS_S", 0.2)
+    monkeypatch.setattr(Liveness, "silent_s", lambda _: 0.0)  # two seconds between signs are more than that
+    handler = Handler()
+    async with running(redis_url, app_of(handler)) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
+        try:
+            handler.go()
+            await until(lambda: worker.worker.readiness() == "no outcome could be written to Redis for 0.2 s")
+        finally:
+            await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
+        await until(lambda: worker.worker.readiness() == "")
+        await worker.stop()
 
 
 async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(client, redis_url):
