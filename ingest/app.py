@@ -55,7 +55,7 @@ class Ingest:
         self._stopping = stopping
         self._log = log.get("ingest")
         self._tick = health.LoopTick(asyncio.get_running_loop())
-        self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis)
+        self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis, settings.dedupe_days)
         self._address = settings.address()
         self._probe = connect(self._address, "hookbus-ingest:fitness", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]

@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from shared import scripts
-from shared.keys import Keys
+from shared.keys import UNTYPED, Keys
 
 DIGEST_BYTES: Final = 16
 DAY_MS: Final = 86_400_000
+TRIAL_TTL_S: Final = 60
+"""Should the script break off before it removes what a trial wrote."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -60,3 +62,18 @@ def store(shard: Keys, events: Sequence[Received], days: int) -> scripts.Call:
 def _window(shard: Keys, today: int, days: int) -> list[str]:
     # Tomorrow's too: another process, or this one before its clock was set back, may have been past midnight.
     return [shard.seen(day) for day in (today, today + 1, *(today - day for day in range(1, days)))]
+
+
+def trial(shard: Keys, today: int, days: int) -> scripts.Call:
+    """The call that does for nobody's event all that storing one does, and leaves nothing.
+
+    Whatever Redis would refuse of a post it refuses of this: the script, a command inside of it, a key, a write. In
+    the place of what is written to stands one scratch key, a day set of 1970, which the script removes in the end as
+    the expired one. XADD meets it last and must fail with WRONGTYPE. The real sets are read, and the real names stand
+    there for the user's ACL.
+    """
+    scratch = shard.seen(0)
+    seen = [scratch, *_window(shard, today, days), shard.types]
+    names = [scratch, scratch, *seen, scratch, shard.stream(UNTYPED)]
+    event: list[scripts.Argument] = [1, bytes(DIGEST_BYTES), "trial", "trial", 0, b"", ""]
+    return scripts.Call(scripts.ENQUEUE, names, [len(seen), TRIAL_TTL_S, 1, "trial", *event])

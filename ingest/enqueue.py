@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError
 
 from ingest import commit, metrics
 from ingest.commit import Received
@@ -19,7 +19,7 @@ from ingest.measures import Stored
 from ingest.stream_errors import StreamErrors
 from shared import scripts
 from shared.connection import FAULTS
-from shared.fault import Code, Fault, fault_of, is_of_one_stream
+from shared.fault import Code, Fault, error_of, fault_of, is_of_one_stream
 from shared.keys import Keys
 from shared.line import Line
 
@@ -106,7 +106,7 @@ class Queue:
         """The script ran, and XADD failed for those that are marked."""
         refused = [one for one, mark in zip(batch, marks, strict=True) if mark == REFUSED]
         for one, text in zip(refused, errors, strict=True):
-            error = ResponseError(text.decode(errors="replace"))
+            error = error_of(text)
             if is_of_one_stream(error):
                 _fail([one], self._stream_errors.note(one[0].event_type, error))
             else:

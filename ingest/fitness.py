@@ -1,7 +1,8 @@
 """Whether Redis can keep what a 200 promises: asked on every new connection, and again every two seconds.
 
 Unfit means 503 with the reason as its code, not unreadiness: all replicas share that Redis, and an empty endpoint
-list would only hide why. Costs Redis one INFO, one CONFIG GET and two commands on one small hash each time.
+list would only hide why. A look does what a post does: it stores nobody's event, and asks whether that is on the disk.
+Costs Redis one INFO, one CONFIG GET, a look at one small hash and a group commit each time.
 """
 
 import asyncio
@@ -10,11 +11,14 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ingest import metrics
+from ingest.rehearsal import rehearse
 from shared import keys, log, server
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, Ask, leave_server
 from shared.fault import Fault, UnfitError, fault_of, judge
+from shared.fsync import UNOBSERVED, Fsync
 from shared.pause import pause
+from shared.server import Server
 from shared.settings import ConfigError
 
 INTERVAL_S: Final = 2.0
@@ -23,10 +27,12 @@ INTERVAL_S: Final = 2.0
 class Fitness:
     """Keeps `fault` up to date: None while Redis is fit."""
 
-    def __init__(self, durability: str, shards: int, unsafe: bool) -> None:
+    def __init__(self, durability: str, shards: int, unsafe: bool, days: int = 5) -> None:
         self._durability = durability
         self._shards = shards
         self._unsafe = unsafe
+        self._days = days
+        self._fsync = Fsync()
         self._log = log.get("ingest.fitness")
         self._doubt = asyncio.Event()
         self._known = False
@@ -42,14 +48,26 @@ class Fitness:
             found = await server.inspect(ask, self._shards)
         except ConfigError as error:
             raise UnfitError(Fault("queue_unavailable", str(error))) from error
-        fault = judge(found, self._durability)
-        if fault is not None and not (self._unsafe and fault.code == "not_durable"):
-            raise UnfitError(fault)
-        # A write that changes nothing: refused when writes are (OOM, MISCONF …).
-        await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
+        self._fsync.see(found.info)
+        self._insist(judge(found, self._durability))
+        await rehearse(ask, self._shards, self._days, loads=not self.was_fit.is_set())
+        if self._durability == "fsync" and not self._unsafe:
+            self._insist(await self._written(ask, found))
         if found.is_new and self._known:
             self._report_loss()
         self._known = True
+
+    def _insist(self, fault: Fault | None) -> None:
+        if fault is not None and not (self._unsafe and fault.code == "not_durable"):
+            raise UnfitError(fault)
+
+    async def _written(self, ask: Ask, found: Server) -> Fault | None:
+        was_observed = self._fsync.is_observed
+        fault = await self._fsync.fault(ask, found.info)
+        if was_observed and not self._fsync.is_observed:
+            effect = "what a 200 promises is judged by Redis' settings alone"
+            self._log.warning("fsync_not_observed", reason=UNOBSERVED, effect=effect)
+        return fault
 
     def doubt(self, fault: Fault) -> None:
         """A command failed: answer 503 until the next look says otherwise, and look soon."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from shared.connection import refusal_code
 from shared.server import Server
@@ -17,15 +17,21 @@ _REFUSED_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the sc
 _IDS_USED_UP: Final = "exhausted the last possible ID"
 """What XADD says of a stream whose last id is the largest there is."""
 
+UNKNOWN: Final = "unknown (CONFIG is refused)"
+
+_FSYNC_NEEDS: Final = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
+"""Settings without which a write may be answered before it is on the disk. The last suspends fsync during rewrites."""
+
 Code = Literal["queue_unavailable", "overloaded", "not_durable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why no 200 can be given now."""
+    """Why no 200 can be given now, and what to do about it where that is known."""
 
     code: Code
     detail: str
+    cure: str = ""
 
 
 class UnfitError(RedisError):
@@ -41,6 +47,11 @@ def is_access_refused(error: Exception) -> bool:
     # While it connects, redis-py hides the one class inside the other.
     refused = isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError)
     return refused or str(error).startswith(_REFUSED_IN_SCRIPT)
+
+
+def error_of(text: bytes) -> ResponseError:
+    """The error that a script caught, as if it had come by itself."""
+    return ResponseError(text.decode(errors="replace").removeprefix("ERR "))
 
 
 def is_of_one_stream(error: Exception) -> bool:
@@ -64,18 +75,33 @@ def fault_of(error: Exception) -> Fault:
 
 
 def judge(found: Server, durability: str) -> Fault | None:
-    """What a server's state and configuration leave to be desired."""
+    """The first thing that a server's state and configuration leave to be desired."""
+    return next(iter(faults_of(found, durability)), None)
+
+
+def faults_of(found: Server, durability: str) -> list[Fault]:
+    """All of them, the gravest first."""
+    faults = []
     if found.info.get("role") != "master":
-        return Fault("queue_unavailable", "connected to a read-only replica")
+        faults.append(Fault("queue_unavailable", "connected to a read-only replica", "point redis_url at the master"))
     if found.info.get("loading") == "1":
-        return Fault("queue_unavailable", "Redis is loading its data")
+        cure = "wait until Redis has loaded its data"
+        faults.append(Fault("queue_unavailable", "Redis is loading its data", cure))
     if found.eviction_policy != "noeviction":
-        return Fault("not_durable", f"maxmemory-policy is {found.eviction_policy or 'unknown'}, not noeviction")
-    if durability == "fsync":
-        if found.info.get("aof_last_write_status", "ok") != "ok":
-            return Fault("not_durable", "Redis can't write its append-only file")
-        for name, wanted in (("appendonly", "yes"), ("appendfsync", "always")):
-            if found.setting(name) != wanted:
-                actual = found.setting(name) or "unknown (CONFIG is refused)"
-                return Fault("not_durable", f"durability fsync needs {name} {wanted}; it is {actual}")
-    return None
+        cure = "set maxmemory-policy noeviction: any other evicts whole streams when memory is short"
+        actual = found.eviction_policy or UNKNOWN
+        faults.append(Fault("not_durable", f"maxmemory-policy is {actual}, not noeviction", cure))
+    return [*faults, *_faults_of_file(found)] if durability == "fsync" else faults
+
+
+def _faults_of_file(found: Server) -> list[Fault]:
+    """What keeps writes from the append-only file, or the file from the disk."""
+    faults = []
+    if found.info.get("aof_last_write_status", "ok") != "ok":
+        faults.append(Fault("not_durable", "Redis can't write its append-only file", "look at Redis' disk and log"))
+    for name, wanted in _FSYNC_NEEDS.items():
+        actual = found.setting(name) or UNKNOWN
+        if actual != wanted:
+            cure = f'set {name} {wanted} in Redis, or choose durability = "memory" here'
+            faults.append(Fault("not_durable", f"durability fsync needs {name} {wanted}; it is {actual}", cure))
+    return faults

@@ -88,11 +88,15 @@ class Call:
 
 async def run(client: Redis | Line, call: Call) -> Any:
     """Run one script and return its result. Raises RedisError."""
-    ask: Ask = client.execute_command
+    return await run_by(client.execute_command, call)
+
+
+async def run_by(ask: Ask, call: Call) -> Any:
+    """The same on one connection."""
     try:
         return await ask(*call.command())
     except NoScriptError:
-        await client.script_load(call.script.source)
+        await ask("SCRIPT", "LOAD", call.script.source)
         return await ask(*call.command())
 
 

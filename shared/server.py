@@ -18,6 +18,9 @@ from shared.settings import ConfigError
 OLDEST: Final = (7, 0)
 """Redis 7.0 brought EXPIRE NX and CONFIG GET of several names. Valkey reports itself as 7.2."""
 
+SETTINGS: Final = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
+"""Those that promises rest on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -56,7 +59,7 @@ async def look(ask: Ask) -> Server:
         raise ConfigError([f"redis_url: Redis {info['redis_version']} is too old: 7.0 or newer, or Valkey 8"])
     config: dict[str, str] = {}
     with contextlib.suppress(ResponseError):
-        flat = await ask("CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy")
+        flat = await ask("CONFIG", "GET", *SETTINGS)
         config = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
     return Server(info, config)
 

@@ -8,6 +8,7 @@ from ingest.fitness import Fitness
 from shared import keys
 from shared.connection import connect
 from shared.fault import Fault, UnfitError
+from shared.fsync import NOT_ON_DISK
 from shared.settings import ConfigError
 from tests.wait import until
 
@@ -49,6 +50,59 @@ async def test_g1_a_change_of_configuration_ends_the_200s(own_server):
             client.config_set("appendfsync", "everysec")
         fitness.doubt(Fault("queue_unavailable", "look again"))
         await until(lambda: fitness.fault is not None and fitness.fault.code == "not_durable")
+
+
+@pytest.mark.parametrize("setting", ["no-appendfsync-on-rewrite yes", "appendonly no", "appendfsync no"])
+async def test_g1_fsync_is_not_promised_with_settings_that_may_not_keep_it(own_server, setting):
+    with own_server.client() as admin:
+        admin.config_set(*setting.split())
+    fitness = Fitness("fsync", 1, unsafe=False)
+    async with watching(fitness, own_server.url):
+        await until(fitness.was_seen.is_set)
+        assert fitness.fault.code == "not_durable"
+        assert setting.split()[0] in fitness.fault.detail
+
+
+async def test_g1_fsync_is_not_promised_until_the_file_is_written_for_the_first_time(own_server):
+    fitness = Fitness("fsync", 1, unsafe=False)
+    with own_server.client() as admin:
+        admin.set("a", "b")
+        for name, value in (("appendonly", "no"), ("rdb-key-save-delay", 3_000_000), ("appendonly", "yes")):
+            admin.config_set(name, value)
+        async with watching(fitness, own_server.url):
+            await until(fitness.was_seen.is_set)
+            assert fitness.fault == NOT_ON_DISK
+            assert admin.info("persistence")["aof_rewrite_in_progress"] == 1
+            await until(lambda: fitness.fault is None)
+        assert admin.info("persistence")["aof_rewrite_in_progress"] == 0
+
+
+async def test_a_server_that_can_not_tell_of_its_disk_is_trusted_by_its_settings_and_that_is_said(own_server):
+    url = own_server.url.replace("://", "://bus:pw@")
+    with own_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-waitaof")
+    fitness = Fitness("fsync", 1, unsafe=False)
+    with capture_logs() as logs:
+        async with watching(fitness, url):
+            await until(lambda: fitness.fault is None)
+            fitness.doubt(Fault("queue_unavailable", "look again"))
+            await until(lambda: fitness.fault is None)
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"].count("fsync_not_observed") == 1
+
+
+async def test_a_redis_in_which_no_event_can_be_stored_is_not_fit(own_server):
+    with own_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-@scripting")
+        fitness = Fitness("memory", 1, unsafe=False)
+        async with watching(fitness, own_server.url.replace("://", "://bus:pw@")):
+            await until(fitness.was_seen.is_set)
+            assert "SCRIPT LOAD is refused" in fitness.fault.detail
+            assert not fitness.was_fit.is_set()
+            admin.execute_command("ACL", "SETUSER", "bus", "+@scripting")
+            await until(lambda: fitness.fault is None)
+            admin.execute_command("ACL", "SETUSER", "bus", "-xadd")
+            fitness.doubt(Fault("queue_unavailable", "look again"))
+            await until(lambda: "XADD is refused" in getattr(fitness.fault, "detail", ""))
 
 
 async def test_g1_no_command_gets_onto_a_connection_to_an_unfit_server(redis_url):

@@ -2,11 +2,16 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from shared.fault import Fault, UnfitError, fault_of, judge
+from shared.fault import Fault, UnfitError, fault_of, faults_of, judge
 from shared.server import Server
 
 GOOD_INFO = {"role": "master", "loading": "0", "aof_last_write_status": "ok"}
-GOOD_CONFIG = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+GOOD_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
 
 
 def server(**changed: str) -> Server:
@@ -32,6 +37,7 @@ def test_a_good_server_is_fit(durability):
         ({"appendonly": "no"}, "not_durable", "appendonly yes; it is no"),
         ({"appendfsync": "everysec"}, "not_durable", "appendfsync always; it is everysec"),
         ({"aof_last_write_status": "err"}, "not_durable", "append-only file"),
+        ({"no_appendfsync_on_rewrite": "yes"}, "not_durable", "no-appendfsync-on-rewrite no; it is yes"),
     ],
 )
 def test_what_fsync_cannot_do_with_is_named(changed, code, says):
@@ -39,6 +45,14 @@ def test_what_fsync_cannot_do_with_is_named(changed, code, says):
     assert fault is not None
     assert fault.code == code
     assert says in fault.detail
+
+
+def test_all_faults_of_a_server_are_told_each_with_its_cure():
+    bad = server(role="slave", loading="1", maxmemory_policy="allkeys-lru", appendonly="no", appendfsync="no")
+    faults = faults_of(bad, "fsync")
+    assert judge(bad, "fsync") == faults[0]
+    assert [fault.detail.split()[-1] for fault in faults] == ["replica", "data", "noeviction", "no", "no"]
+    assert len({fault.cure for fault in faults}) == 5
 
 
 @pytest.mark.parametrize("changed", [{"appendonly": "no"}, {"appendfsync": "no"}, {"aof_last_write_status": "err"}])

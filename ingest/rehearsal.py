@@ -1,0 +1,73 @@
+"""Storing an event on a connection as a post does, but nobody's: whether Redis would take one, and if not, why not.
+
+Costs Redis one call of `enqueue.lua` a shard, with writes that it takes back: WAITAOF behind it has something to wait
+for.
+"""
+
+import contextlib
+import re
+
+from redis.exceptions import ResponseError
+
+from ingest import commit
+from ingest.commit import DAY_MS
+from shared import clock, scripts
+from shared.connection import FAULTS, Ask, refusal_code
+from shared.fault import ACCESS, Fault, UnfitError, error_of, fault_of, is_access_refused
+from shared.keys import Keys
+from shared.scripts import ENQUEUE
+
+_LINE = re.compile(r"on @?user_script:(\d+)")
+_COMMAND = re.compile(r"redis\.p?call\('(\w+)'")
+XADD = "XADD"
+CURE = "let the user do what deploy/redis/users.rules allows ingest's, and have no command renamed that it names"
+
+
+async def rehearse(ask: Ask, shards: int, days: int, *, loads: bool = False) -> None:
+    """Store nobody's event in each shard. Raises UnfitError, which names the command, RedisError, OSError.
+
+    `loads`: have Redis take the script even if it knows it; after a failover it will not.
+    """
+    if loads:
+        await _try(ask, "SCRIPT", "LOAD", ENQUEUE.source)
+    for shard in map(Keys, range(shards)):
+        call = commit.trial(shard, clock.now_ms() // DAY_MS, days)
+        try:
+            _, error = await scripts.run_by(ask, call)
+        except ResponseError as refused:
+            with contextlib.suppress(*FAULTS):
+                await ask("UNLINK", shard.seen(0))
+            raise UnfitError(_fault(refused, _command_of(refused), shard)) from refused
+        caught = error_of(error)
+        if refusal_code(caught) != "WRONGTYPE":  # which is what the trial leads to
+            raise UnfitError(_fault(caught, XADD, shard))
+
+
+async def _try(ask: Ask, *command: str) -> None:
+    try:
+        await ask(*command)
+    except ResponseError as error:
+        raise UnfitError(_fault(error, " ".join(command[:2]), Keys(0))) from error
+
+
+def _command_of(error: ResponseError) -> str:
+    """The command that was refused: that of the line at which the script ended, or the script's own call."""
+    found = _LINE.search(str(error))
+    if found is None:
+        return "SCRIPT LOAD" if "script|load" in str(error) or "'SCRIPT'" in str(error) else "EVALSHA"
+    line = ENQUEUE.source.splitlines()[int(found[1]) - 1]
+    command = _COMMAND.search(line)
+    return command[1] if command else "EVALSHA"
+
+
+def _fault(error: ResponseError, command: str, shard: Keys) -> Fault:
+    text = str(error).partition(", with args")[0]
+    if refusal_code(error) == "WRONGTYPE":
+        detail = f"{shard.types} or a {shard.seen(0).removesuffix('0')}… holds something else than a set: {text}"
+        return Fault("queue_unavailable", detail, "find out who wrote it (TYPE tells what it is), and rename it")
+    detail = f"no event can be stored: {command} is refused ({text.rstrip('.')})"
+    if is_access_refused(error):
+        return Fault("queue_unavailable", f"{detail}; {ACCESS}", CURE)
+    if "nknown " in text:  # "unknown command", in scripts "Unknown Redis command"
+        return Fault("queue_unavailable", detail, CURE)
+    return fault_of(error)

@@ -1,0 +1,103 @@
+"""Servers without WAITAOF are played by an `ask` that refuses it; the others are real."""
+
+import pytest
+from redis.exceptions import NoPermissionError, ResponseError
+
+from shared.connection import connect, parse_info
+from shared.fsync import FIRST_REWRITE, NOT_ON_DISK, Fsync, is_on_disk
+from tests.wait import until
+
+WHOLE = {"aof_enabled": "1", "aof_rewrite_in_progress": "0", "aof_rewrite_scheduled": "0"}
+OFF = WHOLE | {"aof_enabled": "0"}
+REWRITING = WHOLE | {"aof_rewrite_in_progress": "1"}
+FIRST = REWRITING | {"aof_base_size": "0", "aof_last_rewrite_time_sec": "-1"}
+LATER = REWRITING | {"aof_base_size": "4711", "aof_last_rewrite_time_sec": "-1"}
+
+
+def refusing(error: Exception):
+    async def ask(*command):
+        raise error
+
+    return ask
+
+
+WITHOUT = refusing(ResponseError("unknown command 'WAITAOF', with args beginning with: '1' '0' '1000' "))
+
+
+@pytest.fixture
+async def ask(own_server):
+    client = connect(own_server.url, "tests", connections=1)
+    yield client.execute_command
+    await client.aclose()
+
+
+async def written(ask) -> bool | None:
+    await ask("SET", "k", "v")
+    return await is_on_disk(ask)
+
+
+async def test_a_write_is_on_the_disk_of_a_server_that_fsyncs(ask):
+    assert await written(ask) is True
+
+
+async def test_without_an_append_only_file_it_is_not(ask):
+    await ask("CONFIG", "SET", "appendonly", "no")
+    assert await written(ask) is False
+
+
+async def test_g1_while_the_file_is_written_for_the_first_time_a_write_is_not_on_the_disk(ask):
+    await ask("CONFIG", "SET", "appendonly", "no")
+    await ask("SET", "a", "b")
+    await ask("CONFIG", "SET", "rdb-key-save-delay", 3_000_000)  # µs a key: the rewrite takes a while
+    await ask("CONFIG", "SET", "appendonly", "yes")
+    info = parse_info(await ask("INFO"))
+    assert await written(ask) is False
+    assert await Fsync().fault(ask, info) == NOT_ON_DISK
+    assert await Fsync().fault(WITHOUT, info) == FIRST_REWRITE
+
+    async def is_over() -> bool:
+        return parse_info(await ask("INFO", "persistence"))["aof_rewrite_in_progress"] == "0"
+
+    await until(is_over)
+    assert await written(ask) is True
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ResponseError("unknown command 'WAITAOF', with args beginning with: "),
+        NoPermissionError("this user has no permissions to run the 'waitaof' command"),
+    ],
+)
+async def test_without_the_command_nothing_is_known(error):
+    assert await is_on_disk(refusing(error)) is None
+    fsync = Fsync()
+    assert await fsync.fault(refusing(error), WHOLE) is None
+    assert not fsync.is_observed
+
+
+async def test_another_error_is_the_callers():
+    with pytest.raises(ResponseError, match="BUSY"):
+        await is_on_disk(refusing(ResponseError("BUSY running a script")))
+
+
+@pytest.mark.parametrize(
+    ("seen", "info", "fault"),
+    [
+        ([], FIRST, FIRST_REWRITE),
+        ([], LATER, None),
+        ([], WHOLE, None),
+        ([WHOLE], FIRST, None),  # a new server's own first one: nothing was ever outside of the file
+        ([OFF], FIRST, FIRST_REWRITE),
+        ([OFF], LATER, FIRST_REWRITE),
+        ([WHOLE, OFF], LATER, FIRST_REWRITE),
+        ([WHOLE, OFF], WHOLE | {"aof_rewrite_scheduled": "1"}, FIRST_REWRITE),
+        ([OFF], WHOLE | {"aof_last_bgrewrite_status": "err"}, FIRST_REWRITE),
+        ([OFF, WHOLE], LATER, None),
+    ],
+)
+async def test_without_the_command_the_first_rewrite_is_known_by_what_looks_saw(seen, info, fault):
+    fsync = Fsync()
+    for before in [*seen, info]:
+        fsync.see(before)
+    assert await fsync.fault(WITHOUT, info) == fault
