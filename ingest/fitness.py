@@ -11,8 +11,9 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ingest import metrics
+from ingest.redis_clock import RedisClock
 from ingest.rehearsal import rehearse
-from shared import keys, log, server
+from shared import clock, keys, log, server
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, Ask, leave_server
 from shared.fault import Fault, UnfitError, fault_of, judge
@@ -33,6 +34,7 @@ class Fitness:
         self._unsafe = unsafe
         self._days = days
         self._fsync = Fsync()
+        self._clock = RedisClock()
         self._log = log.get("ingest.fitness")
         self._doubt = asyncio.Event()
         self._known = False
@@ -77,24 +79,28 @@ class Fitness:
     async def run(self, client: Redis) -> None:
         """Look every two seconds, sooner after a failure. Raises ConfigError if the first server is a wrong one."""
         reconnect = Reconnect()
-        while True:
-            try:
-                await self.greet(client.execute_command)
-            except UnfitError as error:
-                if isinstance(error.__cause__, ConfigError) and not self.was_fit.is_set():
-                    raise error.__cause__ from None
-                self._set(error.fault)
-                leave_server(client)  # the address may lead to another one by now
-                wait_s = reconnect.next_s()
-            except FAULTS as error:
-                self._set(fault_of(error))
-                wait_s = reconnect.next_s()
-            else:
-                self._set(None)
-                reconnect.reset()
-                wait_s = INTERVAL_S
-            await pause(self._doubt, wait_s)
-            self._doubt.clear()
+        try:
+            while True:
+                self._set(await self._look(client))
+                if self.fault is None:
+                    reconnect.reset()
+                await pause(self._doubt, reconnect.next_s() if self.fault else INTERVAL_S)
+                self._doubt.clear()
+        finally:
+            clock.leave()
+
+    async def _look(self, client: Redis) -> Fault | None:
+        try:
+            await self.greet(client.execute_command)
+            await self._clock.follow(client.execute_command)
+        except UnfitError as error:
+            if isinstance(error.__cause__, ConfigError) and not self.was_fit.is_set():
+                raise error.__cause__ from None
+            leave_server(client)  # the address may lead to another one by now
+            return error.fault
+        except FAULTS as error:
+            return fault_of(error)
+        return None
 
     def _set(self, fault: Fault | None) -> None:
         if fault is None:

@@ -50,6 +50,9 @@ INFLIGHT: Final = Gauge(
 )
 CONNECTIONS: Final = Gauge("hookbus_ingest_connections", "Open connections.")
 FIT: Final = Gauge("hookbus_ingest_redis_fit", "1 while Redis can keep what a 200 promises.")
+CLOCK_SKEW: Final = Gauge(
+    "hookbus_ingest_redis_clock_skew_seconds", "How far Redis' clock is ahead of this machine's, at the last look."
+)
 LOSSES: Final = Counter("hookbus_ingest_data_loss_total", "Times that stored data was found gone.")
 SECRET_MATCHES: Final = Sums(
     "hookbus_ingest_secret_matches_total",

@@ -23,7 +23,7 @@ from ingest.enqueue import Queue, RefusedError
 from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
-from shared import decoding, keys, log
+from shared import clock, decoding, keys, log
 from shared.http_server import prove
 from shared.tally import Sum
 
@@ -150,7 +150,7 @@ class Receiver:
         traceparent = headers.get("traceparent", "")
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""
-        at_ms = int(now * 1000)
+        at_ms = clock.now_ms()  # Redis', by which workers tell its age
         event_type, late_ms = _head(body, at_ms)
         return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, late_ms)
 

@@ -1,0 +1,68 @@
+"""Ingest beside a Redis whose clock is another one."""
+
+import time
+
+import pytest
+from redis.exceptions import NoPermissionError
+from structlog.testing import capture_logs
+
+from ingest.redis_clock import RedisClock
+from shared import clock
+from tests.ingest.serving import entries, serving, signed
+from tests.ingest.test_measures import sample
+
+
+@pytest.fixture(autouse=True)
+def _alone():
+    yield
+    clock.leave()
+
+
+def showing(ahead_s: float):
+    async def ask(*command):
+        now = time.time() + ahead_s
+        return [str(int(now)).encode(), str(int(now % 1 * 1e6)).encode()]
+
+    return ask
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -60])
+async def test_what_is_stored_goes_by_redis_clock(ahead_s):
+    await RedisClock().follow(showing(ahead_s))
+    assert clock.now_ms() / 1000 - time.time() == pytest.approx(ahead_s, abs=2)
+    assert sample("redis_clock_skew_seconds") == pytest.approx(ahead_s, abs=2)
+
+
+async def test_a_clock_far_off_is_said_once_and_again_when_it_moves():
+    found = RedisClock()
+    with capture_logs() as logs:
+        for ahead_s in (1, 60, 61, 60, 90, 0, -60):
+            await found.follow(showing(ahead_s))
+    assert [(entry["event"], round(entry["redis_ahead_s"])) for entry in logs] == [
+        ("clock_skew", 60),
+        ("clock_skew", 90),
+        ("clock_skew", -60),
+    ]
+
+
+async def test_where_time_is_refused_this_machines_clock_counts():
+    async def ask(*command):
+        raise NoPermissionError("this user has no permissions to run the 'time' command")
+
+    await RedisClock().follow(ask)
+    assert clock.now_ms() / 1000 == pytest.approx(time.time(), abs=2)
+
+
+@pytest.mark.parametrize("behind_s", [60, 250])
+async def test_an_event_is_stored_by_redis_clock_though_ours_is_behind(client, redis_url, monkeypatch, behind_s):
+    """The sender's clock is right, so its signatures are as far in our future as we are behind."""
+    real, real_ns = time.time, time.time_ns
+    request = signed()
+    monkeypatch.setattr(time, "time", lambda: real() - behind_s)
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() - behind_s * 10**9)
+    async with serving(redis_url) as ingest:
+        assert (await ingest.ask(request))[0] == 200
+        assert len(ingest.logged("clock_skew")) == 1
+    (stored,) = await entries(client)
+    assert int(stored[b"at"]) / 1000 == pytest.approx(real(), abs=10)
+    assert clock.now_ms() / 1000 == pytest.approx(time.time(), abs=2)  # left with the end
