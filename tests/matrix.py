@@ -1,0 +1,66 @@
+"""`make test-servers`: what depends on the server, on each other one of `tests.servers` that is here.
+
+python -m tests.matrix [SERVER ...]
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from tests import servers
+from tests.programs import ROOT
+
+SUITE: Final = (
+    "tests/end_to_end",
+    "tests/deploy/test_redis.py",
+    "tests/deploy/test_redis_restart.py",
+    "tests/shared/test_connection.py",
+    "tests/shared/test_fault.py",
+    "tests/shared/test_redis_doctor.py",
+    "tests/shared/test_scripts.py",
+    "tests/shared/test_server.py",
+    "tests/ingest/test_check.py",
+    "tests/ingest/test_enqueue.py",
+    "tests/ingest/test_fitness.py",
+    "tests/worker/test_check.py",
+    "tests/worker/test_settle.py",
+    "tests/worker/test_takeover_scripts.py",
+    "tests/worker/test_trim.py",
+)
+CHAOS: Final = ("flushed", "kill_all", "kill_redis", "refusing", "rolling")
+"""Scenarios whose short form takes seconds, and in which the server itself is killed, refuses or is emptied."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 when all that ran passed, and all that HOOKBUS_TESTS_REQUIRE names was here."""
+    names = arguments or [name for name in servers.SERVERS if name != servers.OWN]
+    required = os.environ.get("HOOKBUS_TESTS_REQUIRE", "").replace(",", " ").split()
+    lines, is_good = [], True
+    for name in names:
+        found = servers.find(name)
+        if found is None:
+            is_good = is_good and name not in required and name not in arguments
+            lines.append(f"{name:12} {'':10} not here: {servers.HOW[name]}")
+            continue
+        print(f"\n== {name}, {servers.version(found)[1]}", flush=True)
+        began_at = time.monotonic()
+        code = run(name)
+        is_good = is_good and code == 0
+        told = "ok" if code == 0 else f"failed ({code})"
+        lines.append(f"{name:12} {servers.version(found)[1]:10} {told}, {time.monotonic() - began_at:.0f} s")
+    print("\n" + "\n".join(lines), flush=True)
+    return 0 if is_good else 1
+
+
+def run(name: str) -> int:
+    """Pytest's exit code on one server."""
+    chaos = [f"tests/chaos/test_scenarios.py::test_nothing_is_lost[{scenario}]" for scenario in CHAOS]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", os.environ.get("JOBS", "2"), *SUITE, *chaos]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"HOOKBUS_TESTS_SERVER": name}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
