@@ -1,11 +1,13 @@
 """A real Valkey for every test that asks for one, empty at its start."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
 import pytest
+import uvloop
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
@@ -25,11 +27,19 @@ for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENA
 def pytest_configure(config: pytest.Config) -> None:
     """An unknown tool, and a server that is not here, are mistakes of whoever asks for them."""
     config.addinivalue_line("markers", "needs(*names): what of tests.tools a test can't do without")
+    config.addinivalue_line("markers", "both_loops: what tools, which run on asyncio's own loop, use as well")
     try:
         tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())
         servers.chosen()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop of the programs; what holds on asyncio's own may not hold there."""
+    production: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
+    is_both = item.get_closest_marker("both_loops") is not None
+    return production | ({"asyncio": asyncio.new_event_loop} if is_both else {})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,6 +8,8 @@ from shared.connection import FAULTS, connect, parse_info
 from tests.chaos.proxy import FaultProxy
 from tests.programs import free_port
 
+pytestmark = pytest.mark.both_loops
+
 
 async def test_replies_come_as_on_the_wire(client):
     await client.execute_command("XADD", "s", "1-1", "a", "b")

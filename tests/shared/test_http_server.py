@@ -12,6 +12,8 @@ from shared import http_server
 from shared.http_server import GaveWayError, Limits, Server, prove
 from tests.wait import until
 
+pytestmark = pytest.mark.both_loops
+
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 PROOF = b"GET /proof HTTP/1.1\r\nHost: x\r\n\r\n"
 

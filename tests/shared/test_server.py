@@ -5,6 +5,8 @@ from shared import keys
 from shared.server import inspect, is_unused, look
 from shared.settings import ConfigError
 
+pytestmark = pytest.mark.both_loops
+
 
 def telling(client, info: bytes = b"", refused: str = ""):
     """Asks the real server, but for INFO's text or a refused command."""

@@ -9,6 +9,8 @@ from shared.line import Line
 from tests.moving import moving
 from tests.wait import until
 
+pytestmark = pytest.mark.both_loops
+
 WRONG = ["READONLY no", "UNBLOCKED by a change", "MASTERDOWN no link", "MOVED 1 127.0.0.1:1", "CLUSTERDOWN slot"]
 RIGHT = ["WRONGTYPE no", "OOM no", "MISCONF no", "NOGROUP no", "ERR it says READONLY", "NOREPLICAS no"]
 WRAPPED = "ERR Error running script (call to f_0): @user_script:1: -READONLY You can't write against a replica."

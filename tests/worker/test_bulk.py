@@ -7,6 +7,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from shared.command import FailedError
 from worker.bulk import BATCH, Tally, batch_for, move_all
 
+pytestmark = pytest.mark.both_loops
+
 
 async def batches(count: int, most: int):
     for first in range(0, count, most):

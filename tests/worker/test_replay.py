@@ -27,6 +27,8 @@ from worker.replay import Replay
 from worker.settlement import Settlement
 from worker.slots import Slots
 
+pytestmark = pytest.mark.both_loops
+
 CAUSE = Cause("ValueError", "no")
 
 

@@ -9,6 +9,8 @@ from worker import status
 from worker.groups import Membership
 from worker.status import MOST_COUNTED, GroupStatus, Status, TypeStatus
 
+pytestmark = pytest.mark.both_loops
+
 KEYS = Keys(0)
 TYPE = "response.completed"
 MAIN = KEYS.stream(TYPE)
