@@ -1,22 +1,29 @@
 """The time limit of attempts: one timer for all of a subscription, where `asyncio.timeout` sets one for each.
 
+A task that swallows its cancellation is given up: told so `CANCEL_S` later, and left alone.
 All have the same limit, so they pass it in the order in which they began; a timer is due for the oldest, and next for
 the oldest that is left. A timer for each took a fifth of a worker's time. What a passed deadline does to a task, and
 whose cancellation it then is, is as in https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
+
+CANCEL_S: Final = 2.0
+"""How long a cancelled handler may take to clean up; at a stop it is the same."""
 
 
 class Deadline:
     """When one attempt has to end."""
 
-    __slots__ = ("_at", "_cancelled_before", "_task", "has_passed", "is_sole_reason")
+    __slots__ = ("_at", "_cancelled_before", "_cleanup", "_task", "has_passed", "is_sole_reason")
 
     def __init__(self, task: "asyncio.Task[object]", at: float) -> None:
         self._task = task
         self._at = at
         self._cancelled_before = task.cancelling()
+        self._cleanup: asyncio.TimerHandle | None = None
         self.has_passed = False
         """The task was cancelled for that."""
         self.is_sole_reason = False
@@ -24,9 +31,13 @@ class Deadline:
 
 
 class Deadlines:
-    """`limit_s` is how long each attempt may take. Belongs to the event loop in which it is made."""
+    """`limit_s` is how long each attempt may take. Belongs to the event loop in which it is made.
+
+    `given_up` is called with the task of one that goes on after it was cancelled.
+    """
 
     def __init__(self, limit_s: float) -> None:
+        self.given_up: Callable[[asyncio.Task[object]], None] = _nobody
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._running: dict[Deadline, None] = {}
@@ -46,6 +57,8 @@ class Deadlines:
     def end(self, deadline: Deadline) -> None:
         """It has ended, for whatever reason."""
         if deadline.has_passed:
+            assert deadline._cleanup is not None
+            deadline._cleanup.cancel()
             deadline.is_sole_reason = deadline._task.uncancel() <= deadline._cancelled_before
         else:
             del self._running[deadline]
@@ -60,4 +73,11 @@ class Deadlines:
                 return
             del self._running[first]
             first.has_passed = True
+            first._cleanup = self._loop.call_later(CANCEL_S, self._give_up, first._task)
             first._task.cancel()
+
+    def _give_up(self, task: "asyncio.Task[object]") -> None:
+        self.given_up(task)
+
+
+def _nobody(_: "asyncio.Task[object]") -> None: ...

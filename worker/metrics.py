@@ -37,7 +37,12 @@ TAKEOVERS: Final = Sums(
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
 OVERDUE: Final = Gauge(
     "hookbus_worker_overdue_threads",
-    "Threads of plain `def` handlers that run on after their timeout, each in one of the places.",
+    "Handlers that run on after their timeout, in threads or as coroutines, each in one of the places.",
+    ["group", "pattern"],
+)
+OVERDUE_TOTAL: Final = Counter(
+    "hookbus_worker_overdue_handlers_total",
+    "Handlers that ran on after their timeout: threads, and coroutines that swallowed their cancellation.",
     ["group", "pattern"],
 )
 READ_AGE: Final = Gauge(

@@ -12,6 +12,7 @@ from worker import age, outcome
 from worker.deadline import Deadline, Deadlines
 from worker.delivery import Delivery
 from worker.outcome import ACK, Outcome
+from worker.overdue import Overdue
 from worker.routes import Route
 
 
@@ -65,25 +66,28 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
 class Caller:
     """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
 
-    A thread can't be stopped. One that outlives its timeout keeps its place in `overdue` until it ends, so that a
-    hanging handler never gets more threads than its concurrency.
+    A thread can't be stopped: one that outlives its timeout is `overdue` until it ends.
     """
 
     def __init__(self, route: Route, places: int) -> None:
         self._route = route
         self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
         self.deadlines = Deadlines(route.timeout_s)
-        self.overdue = 0
+        self.overdue = Overdue(route, places)
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
         """Run the handler once; its return value means nothing."""
         args = (event, delivery) if self._route.wants_delivery else (event,)
-        result = self._route.handler(*args) if self._threads is None else await self._in_thread(self._threads, args)
+        result = (
+            self._route.handler(*args)
+            if self._threads is None
+            else await self._in_thread(self._threads, args, delivery)
+        )
         # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
         if result is not None and inspect.isawaitable(result):
             await result
 
-    async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...]) -> object:
+    async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
         work = threads.submit(self._run, args)
         future = asyncio.wrap_future(work)
         try:
@@ -91,7 +95,7 @@ class Caller:
         except asyncio.CancelledError:
             # One that still waits for a thread must not run after its attempt was settled as a failure.
             if not work.cancel() and not future.done():
-                self.overdue += 1
+                self.overdue.begin(delivery)
                 future.add_done_callback(self._ended)
             raise
         if error is not None:
@@ -106,7 +110,7 @@ class Caller:
             return None, error
 
     def _ended(self, _: object) -> None:
-        self.overdue -= 1
+        self.overdue.end()
 
     def close(self) -> None:
         """Start no more threads; those that run are left to end with the process."""

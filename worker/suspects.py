@@ -149,7 +149,7 @@ class Suspects:
         else:
             self._let_run_on(suspect, running)
 
-    def _let_run_on(self, suspect: Suspect, running: "asyncio.Task[None]") -> None:
+    def _let_run_on(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
         """One that takes longer than it may be alone goes on as one of the others."""
         self._gate.enter()
         running.add_done_callback(lambda _: self._gate.leave())
@@ -158,7 +158,7 @@ class Suspects:
         self._followed.add(follow)
         follow.add_done_callback(self._followed.discard)
 
-    async def _forgive(self, suspect: Suspect, running: "asyncio.Task[None]") -> None:
+    async def _forgive(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
         await asyncio.wait((running,))
         await self._until_gone(suspect.keys.deaths(suspect.held.delivery.group), suspect.held.name)
 

@@ -264,9 +264,9 @@ async def test_a_thread_that_outlives_its_timeout_counts_as_overdue_until_it_end
     caller = Caller(route, 2)
     results = await asyncio.gather(*(process(a_delivery(), route, caller) for _ in range(2)))
     assert {result.cause.message for result in results} == {"no end after 0.05 s"}
-    assert caller.overdue == 2
+    assert caller.overdue.count == 2
     go.set()
-    await until(lambda: caller.overdue == 0)
+    await until(lambda: caller.overdue.count == 0)
     caller.close()
 
 
@@ -281,7 +281,7 @@ async def test_an_overdue_thread_that_fails_at_last_is_forgotten_quietly():
     caller = Caller(route, 1)
     await process(a_delivery(), route, caller)
     go.set()
-    await until(lambda: caller.overdue == 0)
+    await until(lambda: caller.overdue.count == 0)
     caller.close()
 
 
@@ -296,9 +296,9 @@ async def test_a_call_that_got_no_thread_in_time_never_runs_after_its_attempt_ha
     caller = Caller(route, 1)
     names = ("wh_1", "wh_2")
     await asyncio.gather(*(process(a_delivery(webhook_id=name), route, caller) for name in names))
-    assert caller.overdue == 1
+    assert caller.overdue.count == 1
     go.set()
-    await until(lambda: caller.overdue == 0)
+    await until(lambda: caller.overdue.count == 0)
     assert await process(a_delivery(webhook_id="wh_3"), route, caller) == Ack()
     assert runs == ["wh_1", "wh_3"]
     caller.close()
