@@ -6,6 +6,7 @@ here, in a module whose name nobody else uses, and look before they import.
 """
 
 import importlib
+import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -37,7 +38,15 @@ def shadows(folders: list[str] | None = None) -> list[str]:
     return found
 
 
+def _open_missing_streams() -> None:
+    """Have all three standard streams: where one was closed, the next socket would be taken for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+
+
 def _start(program: str) -> None:
+    _open_missing_streams()
     for problem in (problems := shadows()):
         print(f"hookbus-{program}: {problem}", file=sys.stderr)
     if problems:

@@ -18,10 +18,13 @@ import typer
 from shared import log
 from shared.connection import FAULTS
 from shared.fault import fault_of, is_access_refused
+from shared.log_writer import FLUSH_S
 from shared.settings import EXIT_CONFIG, ConfigError
+from shared.traced import name_of, text_of
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
+REASON_CHARS: Final = 500
 CRASH_S: Final = 10.0
 """How long a crashed program may take to clean up: a worker's 2 s for its handlers, 5 s for its last sign of life."""
 
@@ -148,10 +151,27 @@ def _is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+def end_now(code: int) -> NoReturn:
+    """End although something still runs that would keep the process."""
+    log.flush()
+    flushing = threading.Thread(target=_flush_output, daemon=True)  # which waits for ever where nobody reads it
+    flushing.start()
+    flushing.join(FLUSH_S)
+    os._exit(code)
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
 def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyncio.Task[Any]"]) -> NoReturn:
     """Say why, let what runs clean up for some seconds, and end with 1, whatever hangs or raises meanwhile."""
-    log.get("command").error("crashed", reason=_text(error), exc_info=error)
-    deadline = threading.Timer(CRASH_S, os._exit, (EXIT_FAILED,))
+    log.get("command").error(
+        "crashed", reason=f"{name_of(type(error))}: {text_of(error, REASON_CHARS)}", exc_info=error
+    )
+    deadline = threading.Timer(CRASH_S, end_now, (EXIT_FAILED,))
     deadline.daemon = True
     deadline.start()
     with contextlib.suppress(BaseException):  # it may be raised once more by the next task
@@ -161,10 +181,3 @@ def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyn
     with contextlib.suppress(BaseException):
         runner.close()
     sys.exit(EXIT_FAILED)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except BaseException:  # noqa: BLE001 - the text of a user's exception may raise anything
-        return type(error).__name__

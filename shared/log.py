@@ -1,57 +1,165 @@
-"""Logging: JSON lines for machines, colours for a terminal; library records take the same road.
+"""Logging: JSON lines for machines, colours for a terminal.
 
 `event` comes from a fixed set that the README lists. Of each event and group some lines a second are written, so that
 a storm fills no disk; the next line says how many were not. Every line about an event carries webhook_id, type, source,
 and group where there is one. Bodies and secrets never get here: nothing in hookbus passes them to a log call.
+
+structlog and `logging` have one configuration for a process, which is the user's: a handler's module may change it in
+any way. So our own lines pass through neither; both merely begin with a configuration that writes as we do.
 """
 
+import atexit
 import logging
+import os
 import sys
 import time
-from collections.abc import MutableMapping
-from typing import Any, Final
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final, Literal
 
 import structlog
 
+from shared.log_writer import Writer
+from shared.traced import name_of, trace_of
+
+Level = Literal["debug", "info", "warning", "error"]
+Fields = MutableMapping[str, Any]
+RANKS: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+"""As the standard library has them."""
+
+
+class Log:
+    """A logger. Before `configure`, as in a test or another program, its lines go where structlog's go."""
+
+    __slots__ = ("_bound", "_name")
+
+    def __init__(self, name: str, bound: dict[str, Any] | None = None) -> None:
+        self._name = name
+        self._bound = bound or {}
+
+    def bind(self, **fields: Any) -> "Log":
+        """A logger whose lines all carry these."""
+        return Log(self._name, self._bound | fields)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """What happens all the time."""
+        self._say("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """What is as it should be."""
+        self._say("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """What may pass."""
+        self._say("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """What somebody has to look at. `exc_info` is an exception."""
+        self._say("error", event, fields)
+
+    def _say(self, level: Level, event: str, fields: dict[str, Any]) -> None:
+        if _road is None:
+            getattr(structlog.get_logger(self._name), level)(event, **self._bound | fields)
+        else:
+            _road.take(level, self._bound | fields | {"event": event})
+
+
+class _Road:
+    """From fields to a line. Never raises: a line that can't be made is made of its event alone."""
+
+    def __init__(self, level: str, render: Callable[[Fields], str], writer: Writer) -> None:
+        self.rank = RANKS[level]
+        self._limiter = Limiter()
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        self._render = render
+        self.writer = writer
+
+    def take(self, level: Level, fields: dict[str, Any]) -> None:
+        """Write a line, if lines of its level and number are."""
+        if RANKS[level] < self.rank:
+            return
+        try:
+            limited = self._limiter(None, level, fields)
+            line = self._render(self._stamp(None, level, {**limited, "level": level}))
+        except structlog.DropEvent:
+            return
+        except Exception as error:  # noqa: BLE001 - a value that can't be shown must not cost more than its line
+            line = self._render({"event": fields["event"], "level": level, "unreadable": name_of(type(error))})
+        self.writer.write(f"{line}\n")
+
+
+_road: _Road | None = None
+
 
 def configure(level: str = "info") -> None:
-    """Send structlog and the standard library's logging to standard error."""
+    """Send our lines to standard error, and those of structlog and the standard library unless told otherwise."""
+    global _road  # noqa: PLW0603 - a process has one standard error
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    renderers = _renderers(on_terminal)
+
+    def render(fields: Fields) -> str:
+        rendered: Any = fields
+        for renderer in renderers:
+            rendered = renderer(None, "", rendered)
+        return str(rendered)
+
+    writer = Writer(_descriptor(), lambda lines: get("log").warning("log_lines_dropped", lines=lines))
+    _road = _Road(level, render, writer)
+    atexit.register(writer.flush)
+    _configure_others(level, renderers, writer)
+
+
+def _renderers(on_terminal: bool) -> list[Any]:
+    # Those of structlog would by default print the local variables of each frame, bodies and secrets among them.
+    traces = structlog.processors.ExceptionRenderer(lambda exc_info: trace_of(exc_info[1]))
+    if on_terminal:
+        return [traces, structlog.dev.ConsoleRenderer(pad_event_to=24)]
+    return [traces, structlog.processors.JSONRenderer()]
+
+
+def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
+    """What handlers and libraries log takes the same road, as long as nobody configures it."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    on_terminal = sys.stderr.isatty()
-    if on_terminal:
-        plain = structlog.dev.plain_traceback
-        last: list[Any] = [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=plain)]
-    else:
-        # Both renderers would by default print the local variables of each frame, bodies and secrets among them.
-        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        last = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[Limiter(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(RANKS[level]),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[remove_meta, *last], foreign_pre_chain=shared))
+    handler = logging.StreamHandler(writer)
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def get(name: str) -> Any:
+def _descriptor() -> int | None:
+    """Standard error, under a number of our own: who closes 2 must not make the next socket our log."""
+    try:
+        return os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):  # closed before the start, or replaced by what is no file
+        return None
+
+
+def flush() -> None:
+    """Have what was logged written, before an end that asks nobody; waits two seconds at most."""
+    if _road is not None:
+        _road.writer.flush()
+
+
+def get(name: str) -> Log:
     """A logger; bind what every line should carry with `.bind(...)`."""
-    return structlog.get_logger(name)
+    return Log(name)
 
 
 def tells_all() -> bool:
     """Whether debug lines are written; what is on the hot path asks once, and makes no fields in vain."""
-    return logging.getLogger().isEnabledFor(logging.DEBUG)
+    return logging.getLogger().isEnabledFor(logging.DEBUG) if _road is None else _road.rank <= RANKS["debug"]
 
 
 class Throttle:

@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, TypeVar
 
 from shared import keys
 from shared.settings import ConfigError
+from shared.traced import repr_of
 from worker.breaker import Breaker
 from worker.callsite import caller
 from worker.declaration import option_problems
 from worker.retry import Retry
-from worker.traced import repr_of
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Start = Literal["earliest", "latest"] | datetime

@@ -11,12 +11,12 @@ import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
+from shared.traced import repr_of
 from worker.callsite import caller
 from worker.cause import Cause
 from worker.letter import fingerprint
 from worker.outcome import Ack, Bury, Outcome, Park, RetryLater
 from worker.retry import is_number
-from worker.traced import repr_of
 
 FACTOR: Final = 2.0
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final
 
 from hookbus import HOME, PACKAGES
-from worker.traced import attribute, name_of, storable, text_of, trace_of
+from shared.traced import attribute, name_of, storable, text_of, trace_of
 
 MESSAGE_CHARS: Final = 2_000
 FRAME_CHARS: Final = 300

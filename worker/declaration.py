@@ -5,9 +5,9 @@ Options are checked when `on` is called, not when the first failure needs them: 
 
 from typing import Any, Final
 
+from shared.traced import repr_of
 from worker.breaker import Breaker
 from worker.retry import Retry
-from worker.traced import repr_of
 
 
 def pattern_problem(pattern: object) -> str:

@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal, SupportsFloat
 
+from shared.traced import storable
 from worker.cause import MESSAGE_CHARS, Cause, brief, describe
 from worker.retry import Retry
-from worker.traced import storable
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
 

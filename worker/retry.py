@@ -7,8 +7,8 @@ import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
+from shared.traced import repr_of
 from worker.callsite import caller
-from worker.traced import repr_of
 
 DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""

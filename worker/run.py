@@ -1,11 +1,8 @@
 """`hookbus-worker run`: from names on the command line to a worker."""
 
-import os
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from shared.command import Stopping, run_service
+from shared.command import Stopping, end_now, run_service
 from shared.events import BY_TYPE
 from shared.keys import RESERVED
 from shared.settings import ConfigError
@@ -24,7 +21,7 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
         worker = Worker(settings, groups, only, stopping)
         await worker.run()
         if worker.has_leftovers():
-            _end_now()
+            end_now(0)  # a handler that ignores its end must not keep the process: its delivery was handed over
 
     run_service(work)
 
@@ -69,10 +66,3 @@ def _may_bring(pattern: str, only: str) -> bool:
     if not pattern.endswith("*") or any(matches(pattern, name) for name in BY_TYPE):
         return False
     return matches(pattern, only.removesuffix("*")) or matches(only, pattern.removesuffix("*"))
-
-
-def _end_now() -> NoReturn:
-    """A handler that ignores its end must not keep the process: its delivery was handed over."""
-    sys.stderr.flush()
-    sys.stdout.flush()
-    os._exit(0)

@@ -9,6 +9,7 @@ import sys
 import pytest
 import structlog
 
+from shared import log
 from shared.log import Limiter, Throttle
 
 PROGRAM = """
@@ -139,3 +140,62 @@ def test_what_a_throttled_caller_left_out_is_not_forgotten_by_the_limit(monkeypa
 @pytest.mark.parametrize(("level", "tells"), [("debug", True), ("info", False)])
 def test_who_writes_many_lines_can_ask_whether_anybody_reads_them(level, tells):
     assert json.loads(run('logger.error("asked", tells=log.tells_all())', level))["tells"] is tells
+
+
+BREAKS_THE_LOGS = {
+    "another structlog configuration": "structlog.configure(processors=[structlog.processors.KeyValueRenderer()])",
+    "a processor that raises": "structlog.configure(processors=[lambda *_: 1 / 0])",
+    "logging switched off": "logging.disable(logging.CRITICAL); logging.getLogger().setLevel(100)",
+    "a configuration of logging": "logging.config.dictConfig({'version': 1})",
+    "a handler that raises": "logging.getLogger().handlers = [logging.Handler()]",
+    "records that can't be made": "logging.setLogRecordFactory(lambda *_, **__: 1 / 0)",
+    "a standard error of its own": "import io, sys; sys.stderr = io.StringIO()",
+    "a standard error that it closes": "import os; os.close(2)",
+}
+
+
+@pytest.mark.parametrize("change", BREAKS_THE_LOGS.values(), ids=BREAKS_THE_LOGS)
+def test_what_the_users_code_does_to_logging_leaves_our_lines_as_they_are(change):
+    before = json.loads(run('logger.info("stored", type="x")'))
+    after = json.loads(run(f'import logging.config, structlog\n{change}\nlogger.info("stored", type="x")'))
+    assert after | {"timestamp": ""} == before | {"timestamp": ""}
+
+
+def test_a_line_of_the_users_carries_what_is_bound_to_its_context_through_structlog_and_logging():
+    body = """
+import structlog
+structlog.contextvars.bind_contextvars(webhook_id="wh_2")
+structlog.get_logger().info("mine", a=1)
+logging.getLogger("mine").warning("mine too")
+"""
+    lines = [json.loads(line) for line in run(body).splitlines()]
+    assert [(line["event"], line["webhook_id"]) for line in lines] == [("mine", "wh_2"), ("mine too", "wh_2")]
+
+
+def test_a_value_that_cannot_be_shown_costs_no_more_than_the_rest_of_its_line():
+    line = json.loads(run('logger.error("failed", odd=type("Odd", (), {"__repr__": lambda _: 1 / 0})())'))
+    assert (line["event"], line["level"], line["unreadable"]) == ("failed", "error", "ZeroDivisionError")
+
+
+def test_an_exception_that_cannot_be_formatted_has_a_traceback_all_the_same():
+    body = """
+try:
+    raise SyntaxError("odd", ("f", 1, 1, 5))
+except SyntaxError as error:
+    logger.error("failed", exc_info=error)
+"""
+    assert "Traceback" in json.loads(run(body))["exception"]
+
+
+def test_a_closed_standard_error_stops_nothing():
+    program = PROGRAM.format(level="info", body='logger.info("stored"); print("went on")')
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "-", sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "went on\n"
+
+
+def test_before_it_is_configured_our_lines_go_where_structlogs_go():
+    with structlog.testing.capture_logs() as logs:
+        log.get("test").bind(webhook_id="wh_1").info("stored", type="x")
+    assert logs == [{"webhook_id": "wh_1", "type": "x", "event": "stored", "log_level": "info"}]

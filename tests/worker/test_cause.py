@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
+from shared.traced import NAME_CHARS, TRACEBACK_CHARS
 from tests.worker.broken import BROKEN
 from worker.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
 from worker.letter import fingerprint
-from worker.traced import NAME_CHARS, TRACEBACK_CHARS
 
 
 def raised(error: BaseException) -> BaseException:

@@ -1,0 +1,131 @@
+"""A writer on a real pipe; what ends a process is tried in processes of their own."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from shared.log_writer import MOST_WAITING_BYTES, Writer
+from tests.wait import until
+
+LINE = "x" * 999 + "\n"
+
+
+@pytest.fixture
+def pipe():
+    ours, theirs = os.pipe()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+def read_in_background(descriptor: int) -> list[bytes]:
+    found: list[bytes] = []
+
+    def read() -> None:
+        while part := os.read(descriptor, 65536):
+            found.append(part)
+            if part.endswith(b"the last one\n"):
+                return
+
+    threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+def test_lines_come_in_their_order(pipe):
+    writer = Writer(pipe[1], print)
+    for number in range(100):
+        writer.write(f"{number}\n")
+    writer.flush()
+    assert os.read(pipe[0], 65536).decode().split() == [str(number) for number in range(100)]
+
+
+async def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_told(pipe):
+    told: list[int] = []
+    writer = Writer(pipe[1], told.append)
+    posted = 2 * MOST_WAITING_BYTES // len(LINE)
+    for _ in range(posted):
+        writer.write(LINE)  # would never end if it waited
+    found = read_in_background(pipe[0])
+    await until(lambda: told)
+    writer.flush(20)
+    writer.write("the last one\n")
+    await until(lambda: b"".join(found).endswith(b"the last one\n"))
+    written = b"".join(found).count(b"\n") - 1
+    assert written < posted
+    assert written + sum(told) == posted
+
+
+def test_flush_waits_no_longer_than_it_may(pipe):
+    writer = Writer(pipe[1], print)
+    for _ in range(200):
+        writer.write(LINE)
+    began_s = time.monotonic()
+    writer.flush(0.05)
+    assert time.monotonic() - began_s < 10
+    read_in_background(pipe[0])  # let its thread go
+    writer.flush(20)
+
+
+def test_a_descriptor_that_does_not_block_gets_every_line_whole(pipe):
+    os.set_blocking(pipe[1], False)
+    writer = Writer(pipe[1], print)
+    for _ in range(500):
+        writer.write(LINE)
+    found = read_in_background(pipe[0])
+    writer.write("the last one\n")
+    writer.flush(20)
+    while not b"".join(found).endswith(b"the last one\n"):
+        time.sleep(0.01)
+    assert b"".join(found) == LINE.encode() * 500 + b"the last one\n"
+
+
+async def test_a_reader_that_left_is_no_error_and_what_is_lost_is_counted():
+    ours, theirs = os.pipe()
+    os.close(ours)
+    writer = Writer(theirs, print)
+    writer.write(LINE)
+    writer.flush(20)
+    assert writer._dropped == 1
+    os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", "sys.exit(3)", "1 / 0", "command.end_now(3)", "os.fork() or (log.get('child').info('forked'), os._exit(0))"],
+)
+def test_the_last_lines_of_a_program_are_written_however_it_ends(end):
+    program = f"""
+import os, sys
+from shared import command, log
+log.configure("info")
+for number in range(50):
+    log.get("test").info("stored", number=number, group=str(number))
+{end}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr.count('"event": "stored"') == 50
+    assert done.stderr.count('"event": "forked"') == ("fork" in end)
+
+
+def test_a_child_that_was_forked_while_the_parent_wrote_logs_and_ends(pipe):
+    writer = Writer(pipe[1], print)
+    for _ in range(200):
+        writer.write(LINE)  # more than the pipe takes: the thread is in the middle of it
+    os.set_blocking(pipe[0], True)
+    inner, outer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        writer._descriptor = outer
+        writer.write("of the child\n")
+        writer.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(inner, 100) == b"of the child\n"
+    read_in_background(pipe[0])
+    writer.flush(20)
+    os.close(inner)
+    os.close(outer)
