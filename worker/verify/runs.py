@@ -16,6 +16,7 @@ from shared.keys import HANDOVER, RESERVED, Keys
 from worker import layout
 from worker.forget import Forgetting
 from worker.layout import PIPELINE, ask_all
+from worker.locality import has_ended
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")
@@ -53,7 +54,8 @@ async def _names(client: Redis, shards: Sequence[Keys]) -> list[str]:
 async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int) -> bool:
     replies = await ask_all(client, [("HKEYS", keys.consumers(name)) for keys in shards])
     registered = {who.decode() for known in replies for who in known} - {HANDOVER}
-    signs = await ask_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in registered])
+    lasting = [who for who in registered if not has_ended(who)]
+    signs = await ask_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in lasting])
     born = _SHAPE.fullmatch(name)
     return not any(signs) and (bool(registered) or born is None or now_s - int(born[1]) >= YOUNG_S)
 

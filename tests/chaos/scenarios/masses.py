@@ -195,7 +195,7 @@ async def all_go_round(mass: Mass, alone: tool.Answer) -> None:
         await until(lambda goal=goal: mass.handled(BURIED) >= goal, timeout_s=120, what=f"{goal:.0f} are handled")
         (await mass.stage.rng.choice(workers).ready()).signal()
     redriven = await redriving
-    expected = {"dry_run": False, "matching": dead, "redriven": dead, "gone": 0, "interrupted": False}
+    expected = {"dry_run": False, "matching": dead, "redriven": dead, "gone": 0, "left_out": 0, "interrupted": False}
     assert redriven.objects() == [expected], f"of {dead} that were dead: {redriven.out}"
     check_memory(redriven, alone, "the redrive")
     await mass.stage.accounted(mass.server, timeout_s=200)
