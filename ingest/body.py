@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import PayloadEncodingError
 
 from ingest import metrics
 from ingest.refusal import Refusal, unavailable
-from shared.http_server import GaveWayError
+from shared.http_connection import GaveWayError
 
 
 class _Arrival:

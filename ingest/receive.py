@@ -1,10 +1,12 @@
 """One request, from its path to its answer: the cheapest refusal first.
 
-    method and path → Content-Encoding and Content-Length → body, with a deadline → signature and age → type → store
+    method and path → Content-Length → body, with a deadline → is it text? → signature and age → type → store
 
-The status table of the README is this file. Nothing is decompressed: the signature covers the bytes on the wire.
+The status table of the README is this file. The signature covers the bytes on the wire, so that they are neither
+decompressed nor refused for what a header says of them.
 """
 
+import posixpath
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +26,14 @@ from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
 from shared import clock, decoding, keys, log
-from shared.http_server import prove
+from shared.http_connection import prove
 from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
+MOST_DETOURS: Final = 100
+"""Paths that are remembered as noted; only requests with a valid signature count."""
+COMPRESSIONS: Final = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
+"""https://www.iana.org/assignments/http-parameters, content codings."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -50,6 +56,9 @@ class Receiver:
         note: Callable[[Rejection], None],
     ) -> None:
         self._endpoints = endpoints
+        self._by_plain_path: dict[str, Endpoint] = {}
+        """For paths that no source has to the letter; of two that look alike, the first source's."""
+        self._detours: set[str] = set()
         self._queues = queues
         self._bodies = bodies
         self._note = note
@@ -67,6 +76,9 @@ class Receiver:
     def take(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Go by these endpoints from now on; a request in hand keeps the one that it has."""
         self._endpoints = endpoints
+        self._by_plain_path = {}
+        for path, endpoint in endpoints.items():
+            self._by_plain_path.setdefault(_plain(path), endpoint)
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
@@ -94,6 +106,9 @@ class Receiver:
         """Answer one request."""
         began = time.perf_counter()
         endpoint = self._endpoints.get(request.path)
+        is_detour = endpoint is None
+        if is_detour:
+            endpoint = self._by_plain_path.get(_plain(request.path))
         source = endpoint.source if endpoint else ""
         try:
             code = "accepted" if await self._accept(request, endpoint) else "duplicate"
@@ -103,9 +118,19 @@ class Receiver:
             if self.is_leaving:
                 response.force_close()
             return response
+        if is_detour:
+            self._note_detour(request, source)
         self.count(source, code)
         metrics.ACK_SECONDS.observe(time.perf_counter() - began)
         return self._stored[code].to(request, time.time(), not self.is_leaving)
+
+    def _note_detour(self, request: web.BaseRequest, source: str) -> None:
+        """Say once of each path that a sender is served at it although it is nobody's to the letter."""
+        path = request.path
+        if path not in self._detours and len(self._detours) < MOST_DETOURS:
+            self._detours.add(path)
+            self._log.warning("path_differs", source=source, path=path, peer=request.remote)
+            self._note(rejection(request, Refusal(200, "accepted"), source, time.time(), 0))
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
         """Store the event of a request; True when new. Raises Refusal."""
@@ -113,6 +138,8 @@ class Receiver:
             raise Refusal(404, "unknown_endpoint")
         self._check_head(request)
         body = await self._bodies.read(request)
+        if "Content-Encoding" in request.headers and _is_compressed(request, body):
+            raise Refusal(415, "unsupported_encoding")
         event = self._verified(request, endpoint, body)
         queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]
         self._bodies.wait(len(body))
@@ -133,8 +160,6 @@ class Receiver:
     def _check_head(self, request: web.BaseRequest) -> None:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", headers={"Allow": "POST"})
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise Refusal(415, "unsupported_encoding", close=True)
         if (request.content_length or 0) > self._bodies.most_bytes:
             raise Refusal(413, "body_too_large", close=True)
 
@@ -167,6 +192,23 @@ class Receiver:
         if refusal.close:
             response.force_close()
         return response
+
+
+def _plain(path: str) -> str:
+    """A path without doubled and trailing slashes, and with its dots resolved."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:
+    """Whether the body is in a coding that nothing here reads, rather than only said to be."""
+    codings = ",".join(request.headers.getall("Content-Encoding")).lower()
+    if COMPRESSIONS.isdisjoint(coding.strip() for coding in codings.split(",")):
+        return False
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _head(body: bytes, at_ms: int) -> tuple[str, int | None]:

@@ -1,8 +1,9 @@
 """Keeps the last refusals in Redis, for people who ask why a sender's deliveries do not arrive.
 
-What was refused, not what was in it: names of headers, never their values, and no body. Noting one costs an append
-and delays no answer; a duty writes what has gathered, twice a second at most. What Redis does not take at once is
-forgotten: a record of refusals is worth no memory, and no wait.
+What was refused, not what was in it: the path, names of headers, never their values, no query and no body. A sender
+whose path only looks like its source's is served, and kept once as such: its URL wants mending. Noting one costs an
+append and delays no answer; a duty writes what has gathered, twice a second at most. What Redis does not take at once
+is forgotten: a record of refusals is worth no memory, and no wait.
 """
 
 import asyncio
@@ -27,11 +28,13 @@ MOST_WAITING: Final = 200
 PAUSE_S: Final = 0.5
 MOST_HEADERS: Final = 50
 HEADER_CHARS: Final = 64
+PATH_CHARS: Final = 200
 REASON_CHARS: Final = 200
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A request that was refused. `source` is "" when nobody's path was asked for."""
+    """A request that was refused, or (code `accepted`) served at a path that only looks right. `source` is "" when
+    nobody's path was asked for."""
 
     at_ms: int
     """Unix ms by ingest's clock."""
@@ -50,6 +53,8 @@ class Rejection(msgspec.Struct, frozen=True):
     """Names, in lower case."""
     left_out: int = 0
     """Refusals of this code just before that were not kept, since there were too many."""
+    path: str = ""
+    """As it came, percent-encoded and without the query."""
 
 
 encode: Final = msgspec.json.Encoder().encode
@@ -71,6 +76,7 @@ def rejection(request: web.BaseRequest, refusal: Refusal, source: str, now_s: fl
         body_bytes=request.content_length,
         headers=tuple(names)[:MOST_HEADERS],
         left_out=left_out,
+        path=request.rel_url.raw_path[:PATH_CHARS].encode("ascii", "backslashreplace").decode(),
     )
 
 

@@ -72,6 +72,7 @@ def lines(rejection: Rejection) -> list[str]:
         f"{rejection.status} {rejection.code}",
         rejection.source or "no source",
         f"from {rejection.peer or 'unknown'}",
+        *([f"to {rejection.path}"] if rejection.path else []),
         f"{size} after a head of {rejection.head_bytes:,}",
     ]
     if rejection.skew_s is not None:

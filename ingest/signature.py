@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+from multidict import MultiMapping
+
 from shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
@@ -24,6 +26,7 @@ MOST_SIGNATURES: Final = 16
 
 
 # Visible ASCII: the id becomes part of what is signed, stored and shown.
+_ENTRY = re.compile(r"(?<![^ ,\t])v1,[A-Za-z0-9+/=]+(?![^ ,\t])")
 _VISIBLE_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
 
 
@@ -55,18 +58,26 @@ class Verifier:
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
         """Return the index of the secret that signed this request.
 
-        `headers` is looked up by lower-case name (aiohttp's multidicts ignore case); `now` is in Unix seconds.
+        `headers` is looked up by lower-case name (aiohttp's multidicts ignore case, and several lines of signatures
+        count together); `now` is in Unix seconds.
         Raises SignatureError.
         """
         webhook_id, timestamp, signatures = _required(headers)
         self._check_age(timestamp, now)
-        candidates = _candidates(signatures)
+        index = self._signer_of(webhook_id, timestamp, body, _candidates(signatures.split(" ", MOST_SIGNATURES)))
+        if index is None and (others := _further_candidates(headers)):
+            index = self._signer_of(webhook_id, timestamp, body, others)
+        if index is None:
+            raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
+        return index
+
+    def _signer_of(self, webhook_id: bytes, timestamp: bytes, body: bytes, candidates: Sequence[bytes]) -> int | None:
         for index, mac in enumerate(self._signers):
             expected = digest(mac, webhook_id, timestamp, body)
             for candidate in candidates:
                 if hmac.compare_digest(expected, candidate):
                     return index
-        raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
+        return None
 
     def _check_age(self, timestamp: bytes, now: float) -> None:
         if not timestamp.isdigit() or len(timestamp) > LONGEST_TIMESTAMP:
@@ -91,10 +102,18 @@ def _required(headers: Mapping[str, str]) -> tuple[bytes, bytes, str]:
     return webhook_id.encode(), timestamp.encode(), signatures
 
 
-def _candidates(signatures: str) -> list[bytes]:
+def _further_candidates(headers: Mapping[str, str]) -> list[bytes]:
+    """Those of further lines, as of a second signer, and of lines that a proxy joined with commas (RFC 9110, 5.3)."""
+    lines = headers.getall(SIGNATURE) if isinstance(headers, MultiMapping) else [headers[SIGNATURE]]
+    if len(lines) == 1 and lines[0].count(",") < 2:
+        return []
+    return _candidates(_ENTRY.findall(" ".join(lines)))
+
+
+def _candidates(entries: Sequence[str]) -> list[bytes]:
     """The decoded `v1` signatures; what can't be one is skipped, so that it can't hide a valid one."""
     candidates = []
-    for entry in signatures.split(" ", MOST_SIGNATURES)[:MOST_SIGNATURES]:
+    for entry in entries[:MOST_SIGNATURES]:
         version, comma, text = entry.partition(",")
         if version == "v1" and comma:
             try:

@@ -75,7 +75,7 @@ def test_the_status_table_has_every_code():
     said = table_codes("What ingest answers")
     codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(shared.fault.Code)}
     assert codes <= said
-    files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_server.py"]
+    files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_connection.py"]
     found = re.findall(
         r'(?:(?:Refusal|_end|_bare)\(\d+, |unavailable\()"([a-z_]+)"', "".join(map(Path.read_text, files))
     )

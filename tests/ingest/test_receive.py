@@ -70,7 +70,7 @@ async def test_401_signature_mismatch(ingest: Ingest, client):
     assert await client.execute_command("KEYS", "*stream*") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/webhooks", PATH + "/", PATH + "x", "/WEBHOOKS/openai"])
+@pytest.mark.parametrize("path", ["/", "/webhooks", PATH + "/x", PATH + "x", "/WEBHOOKS/openai"])
 async def test_404_unknown_endpoint(ingest: Ingest, path):
     assert await ingest.ask(signed(), path=path) == (404, {"error": "unknown_endpoint"})
 
@@ -141,9 +141,9 @@ async def test_a_chunked_body_is_taken(ingest: Ingest, client):
     assert [entry[b"body"] for entry in await entries(client)] == [request.body]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "GZIP", "x"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "GZIP"])
 async def test_415_unsupported_encoding_and_nothing_is_decompressed(ingest: Ingest, encoding):
-    answer = await ingest.raw(head(signed(), f"Content-Encoding: {encoding}", "Content-Length: 1") + b"x")
+    answer = await ingest.raw(head(signed(), f"Content-Encoding: {encoding}", "Content-Length: 1") + b"\x8b")
     assert answer.startswith(b"HTTP/1.1 415 ")
     assert answer.endswith(b'{"error":"unsupported_encoding"}')
 

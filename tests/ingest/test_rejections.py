@@ -12,7 +12,7 @@ from ingest import rejections
 from ingest.rejections import Rejection, Rejections, read
 from shared.connection import connect
 from shared.keys import Keys
-from tests.ingest.serving import SECRET, Ingest, serving, signed
+from tests.ingest.serving import PATH, SECRET, Ingest, serving, signed
 from tests.wait import until
 
 KEY = Keys(0).rejections
@@ -61,13 +61,36 @@ async def test_a_refusal_is_kept_with_what_helps_to_find_its_cause(ingest: Inges
 async def test_g8_of_a_request_nothing_is_kept_but_names_and_numbers(ingest: Ingest, client):
     request = signed(id="resp_private")
     await ingest.ask(request, webhook_signature="v1,cHJpdmF0ZSBzaWduYXR1cmU=", authorization="Bearer private")
-    await ingest.ask(request, path="/private?token=private")
+    await ingest.ask(request, path="/nobody?token=private")
     await until(lambda: _are(client, 2))
     raw = str(await client.execute_command("XRANGE", KEY, "-", "+"))
     assert "private" not in raw
     assert request.webhook_id not in raw
     assert SECRET not in raw
     assert "authorization" in raw
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/webhooks/opena1/?token=private", "/webhooks/opena1/"),
+        ("http://x.example/hooks%20x?y", "/hooks%20x"),
+        ("/" + "z" * 5000, "/" + "z" * 199),
+    ],
+)
+async def test_the_path_of_a_404_is_kept_without_its_query_in_ascii_and_bounded(ingest: Ingest, client, target, path):
+    await ingest.raw(f"POST {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    (found,) = await until(lambda: kept(client))
+    assert (found.code, found.path) == ("unknown_endpoint", path)
+
+
+async def test_a_sender_that_is_served_at_another_path_than_its_own_is_kept_once(ingest: Ingest, client):
+    for _ in range(3):
+        assert await ingest.ask(signed(), path=f"{PATH}/") == (200, {"status": "accepted"})
+    assert (await ingest.ask(signed()))[0] == 200
+    (found,) = await until(lambda: kept(client))
+    assert (found.code, found.status, found.source, found.path) == ("accepted", 200, "openai", f"{PATH}/")
+    assert len(ingest.logged("path_differs")) == 1
 
 
 async def _are(client, count: int) -> bool:

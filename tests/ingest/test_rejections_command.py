@@ -23,9 +23,10 @@ async def run(redis_url, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_people_get_a_line_that_says_what_and_a_line_of_headers():
-    first, second = lines(a_rejection(left_out=12))
+    first, second = lines(a_rejection(left_out=12, path="/webhooks/openai"))
     assert first == (
-        "2023-11-14 22:13:20.000Z · 401 signature_mismatch · openai · from 192.0.2.1 · 90 bytes after a head of 300"
+        "2023-11-14 22:13:20.000Z · 401 signature_mismatch · openai · from 192.0.2.1 · to /webhooks/openai"
+        " · 90 bytes after a head of 300"
         " · timestamp -2 s · 12 more like it before · no signature was made with a secret of this source"
     )
     assert second == "    headers: host, webhook-id"
