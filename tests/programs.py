@@ -179,12 +179,15 @@ class Ingest(Program):
 class Worker(Program):
     """`hookbus-worker run` with apps of `tests.end_to_end.handlers`."""
 
-    def __init__(self, redis_url: str, *args: str, around: Sequence[str] = (), **environ: str) -> None:
+    def __init__(
+        self, redis_url: str, *args: str, around: Sequence[str] = (), cwd: Path = ROOT, **environ: str
+    ) -> None:
         defaults = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0", "HOOKBUS_WORKER_GRACE_PERIOD_S": "61"}
         apps = [
             a if a.startswith("-") or ":" in a or a.endswith("*") else f"tests.end_to_end.handlers:{a}" for a in args
         ]
-        super().__init__("hookbus-worker", "run", *apps, redis_url=redis_url, around=around, **defaults | environ)
+        options = {"redis_url": redis_url, "around": around, "cwd": cwd}
+        super().__init__("hookbus-worker", "run", *apps, **options, **defaults | environ)
 
     async def until_working(self) -> "Worker":
         """Wait until it reads."""

@@ -68,8 +68,29 @@ def test_a_target_that_is_none_says_what_is_expected(module, target):
 def test_a_missing_module_is_told(module):
     assert problem_of("nobody_has_this:app") == "nobody_has_this:app: no module named 'nobody_has_this'"
     module("import nobody_has_this_either\n")
-    assert problem_of("my_handlers:app") == "my_handlers:app: no module named 'nobody_has_this_either'"
-    assert problem_of("my_handlers.py:app").startswith("my_handlers.py:app: no module named ")
+    problem = problem_of("my_handlers:app")
+    assert problem.startswith("my_handlers:app: no module named 'nobody_has_this_either' (")
+    assert problem.endswith("my_handlers.py:1)")
+
+
+@pytest.mark.parametrize(
+    ("target", "write"),
+    [
+        ("my_handlers.py:app", "my_handlers:app"),
+        ("package/my_handlers.py:app", "package.my_handlers:app"),
+        ("./package/my_handlers.py", "package.my_handlers:app"),
+        (".my_handlers:first", "mypackage.my_handlers:first"),
+    ],
+)
+def test_a_target_that_names_a_file_or_a_relative_module_says_what_to_write(module, target, write):
+    module(APPS)
+    assert problem_of(target).endswith(f": {write}")
+
+
+@pytest.mark.parametrize("target", ["my..handlers:app", "my_handlers:a b", "my_handlers:app:app", "my_handlers:app()"])
+def test_what_can_be_no_name_is_refused_before_anything_is_imported(module, target):
+    module("raise RuntimeError('imported')\n")
+    assert problem_of(target) == f"{target!r}: expected module:app"
 
 
 def test_a_missing_attribute_is_told_with_those_that_are_there(module):
@@ -81,7 +102,24 @@ def test_a_missing_attribute_is_told_with_those_that_are_there(module):
 
 def test_what_is_no_app_is_told(module):
     module("app = 5\n")
-    assert problem_of("my_handlers:app") == "my_handlers:app: my_handlers has no App named 'app'"
+    assert problem_of("my_handlers:app") == "my_handlers:app: 'app' in my_handlers is no App but of class int"
+    module("from worker import App\ndef made(): return App('made')\n", "factory.py")
+    problem = problem_of("factory:made")
+    assert "is no App but of class function; give what it makes a name in the module, and name that" in problem
+
+
+def test_objects_that_answer_with_errors_are_no_apps_and_no_matter(module):
+    module("""
+from worker import App
+class Proxy:
+    @property
+    def __class__(self): raise RuntimeError("outside of a request")
+request = Proxy()
+app = App("only")
+""")
+    (app,) = load_apps(["my_handlers"])
+    assert app.group == "only"
+    assert problem_of("my_handlers:request").endswith("is no App but of class Proxy (there: app)")
 
 
 def test_of_several_apps_one_has_to_be_named(module):
@@ -109,9 +147,12 @@ def test_a_module_that_fails_at_import_is_told_in_a_line_that_names_the_place(mo
     is_wrong = says.startswith(("SyntaxError", "ImportError"))
     with pytest.raises(ConfigError if is_wrong else FailedError) as caught:
         load_apps(["my_handlers:app"])
-    (problem,) = getattr(caught.value, "problems", caught.value.args)
+    (told,) = getattr(caught.value, "problems", caught.value.args)
+    problem, _, trace = told.partition("\n")
+    assert trace.startswith("Traceback" if not is_wrong else "")
     assert problem.startswith(f"my_handlers:app: importing it failed: {says}")
-    assert "load.py" not in problem
+    assert "load.py" not in told
+    assert "importlib" not in told
     if line is not None:
         assert f"my_handlers.py:{line})" in problem
 
