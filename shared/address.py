@@ -28,11 +28,20 @@ class Address:
         self.url = RedisUrl(url)
         self.epoch = 0
         """Connections made in an earlier one lead to a wrong server, or may."""
+        self._term = ""
 
     def leave(self, epoch: int) -> None:
         """The server that connections of an epoch lead to is a wrong one. Many connections may say so; one counts."""
         if epoch == self.epoch:
             self.epoch += 1
+
+    def meet(self, term: str) -> bool:
+        """A new connection leads to a server of this term. True if it is another than the one before: then connections
+        made before are of an earlier epoch."""
+        is_another = self._term not in ("", term)
+        self.epoch += is_another
+        self._term = term
+        return is_another
 
 
 def redacted(url: str) -> str:

@@ -46,10 +46,12 @@ def connect(
     *,
     reply_timeout_s: float = REPLY_TIMEOUT_S,
     connections: int = 20,
+    has_term: bool = False,
     greet: Callable[[Ask], Awaitable[None]] | None = None,
 ) -> Redis:
     """A client; connects when first used, and again after every loss.
 
+    `has_term`: have each connection know its server's `term`; one more round trip when it is made.
     `greet` is called on each new connection before any command; what it raises fails that command.
 
     `name` shows in CLIENT LIST. Replies are as on the wire: bytes, ints and lists, of RESP2 whatever the server
@@ -61,6 +63,7 @@ def connect(
         client_name=name,
         retry=AsyncRetry(NoBackoff(), 0),
         max_connections=connections,
+        has_term=has_term,
         redis_connect_func=None if greet is None else _greeting(greet),
         **_options(address, reply_timeout_s),
     )

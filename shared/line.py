@@ -19,6 +19,26 @@ class Line:
     def __init__(self, client: Redis) -> None:
         self._connection = client.connection_pool.make_connection()
 
+    @property
+    def term(self) -> str:
+        """Which server the last reply came from: the connection's term, for clients that have terms."""
+        term: str = self._connection.term
+        return term
+
+    @property
+    def made(self) -> int:
+        """How often the connection was made."""
+        made: int = self._connection.made
+        return made
+
+    async def ready(self) -> str:
+        """Connect unless it is; the term of what is sent next, without waiting for anything else before.
+
+        Raises RedisError, OSError.
+        """
+        await self._connection.ready()
+        return self.term
+
     async def execute_command(self, *command: str | bytes | int) -> Any:
         """Send a command; its reply as on the wire. Raises RedisError, OSError."""
         await self._connection.send_command(*command)

@@ -46,6 +46,15 @@ def past_the_limit(script: Script) -> Script:
     return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+@functools.cache
+def of_the_same(script: Script) -> Script:
+    """The same script for an entry that was read from another server: `same.lua` stands before it."""
+    source = f"{SAME.source}{script.source}"
+    return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+SAME: Final = Script.load("same")
+ACK: Final = Script.load("ack")
 ENQUEUE: Final = Script.load("enqueue")
 PARK: Final = Script.load("park")
 # A redelivery takes less than a parked one; and if retries fill the memory, only running them makes room.

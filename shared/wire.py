@@ -8,6 +8,7 @@ LOADING, NOAUTH and WRONGPASS need nothing of this: redis-py closes their connec
 
 import asyncio
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import hiredis
 from redis import connection as blocking
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.address import Address
@@ -22,6 +24,10 @@ from shared.address import Address
 # The code of a refusal is its first word; scripts of some servers write their own text in front. UNBLOCKED is also what
 # `CLIENT UNBLOCK … ERROR` brings, which nothing here says; by somebody else's it costs a connection.
 _WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MOVED|CLUSTERDOWN)\b")
+
+# Another one after a server started, or became a primary: "Replication ID explained" in
+# https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
 
 class _Leaving:
@@ -58,8 +64,12 @@ class _Lean(_Leaving, AbstractConnection):
     Commands are packed in C, which redis-py does for its blocking client only.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, has_term: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self._has_term = has_term
+        self.term = ""
+        """Names the history of the server's data: two servers that were primaries of their own have two. "" when that
+        is not asked for; of its own for each connection where Redis does not say."""
         self.made = 0
         """How often it was made: an id that the server gave it holds until this changes."""
 
@@ -76,10 +86,25 @@ class _Lean(_Leaving, AbstractConnection):
         self.made += 1
         try:
             await super().connect_check_health(check_health, retry_socket_connect)
+            if self._has_term and await self._learn_term():
+                epoch = self._address.epoch
         except BaseException:
             await self.disconnect(nowait=True)  # no command may follow a greeting that broke off
             raise
         self._epoch = epoch
+
+    async def _learn_term(self) -> bool:
+        """Ask for the term; whether it is another than that of the connection made before."""
+        await self.send_command("INFO", "replication")
+        try:
+            found = _REPLICATION_ID.search(await self.read_response())
+        except ResponseError:  # an ACL without INFO
+            found = None
+        if found is None:
+            self.term = secrets.token_hex(8)
+            return False
+        self.term = found[1].decode()
+        return self._address.meet(self.term)
 
     async def ready(self) -> None:
         """Connect unless it is, to a server that is right as far as anybody knows. Raises RedisError, OSError."""

@@ -29,13 +29,16 @@ class Moving:
         """Make the second one the primary and the first one its replica, which keeps its connections."""
         with self.first.client() as first, self.second.client() as second:
             await asyncio.to_thread(second.execute_command, "REPLICAOF", "NO", "ONE")
-            self.proxy.target = self._ports[1]
+            self.turn()
             await asyncio.to_thread(first.execute_command, "REPLICAOF", "127.0.0.1", self._ports[1])
 
     def split(self) -> None:
-        """Make the second one a primary of its own, and lead there who connects from now on."""
+        """Make the second one a primary of its own, which nobody is led to yet."""
         with self.second.client() as second:
             second.execute_command("REPLICAOF", "NO", "ONE")
+
+    def turn(self) -> None:
+        """Lead to the second one who connects from now on."""
         self.proxy.target = self._ports[1]
 
 

@@ -1,6 +1,7 @@
 """A delivery: one event on its way to one group. `Delivery` is what a handler sees, `Held` what the worker holds."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
@@ -51,6 +52,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
         return datetime.fromtimestamp(self.received_at_ms / 1000, UTC)
 
 
+UNKNOWN_TERM: Final = "?"
+"""No server's."""
+
+
 class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A delivery that is pending in this consumer's name."""
 
@@ -61,12 +66,18 @@ class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Read from the group's redelivery stream, where nobody else needs the entry."""
     entry: Entry
     delivery: Delivery
+    term: str = ""
+    """The term of the server that it was read from, as `Line.term`. Elsewhere the entry id may be another event's."""
     times_delivered: int = 1
     """1 for a fresh one; each takeover from a consumer that died adds one."""
     deaths: tuple[str, ...] = ()
     """Consumers that surely died of it, `consumer@unix_ms`."""
     flaw: str = ""
     """Why it is no event: an entry that hookbus did not write. No handler sees it."""
+
+    def is_same_event(self, other: "Held") -> bool:
+        """Whether a delivery under the same entry id is of the same event."""
+        return self.delivery.webhook_id == other.delivery.webhook_id
 
     @property
     def name(self) -> str:

@@ -8,7 +8,14 @@ from worker.delivery import Delivery, Held
 
 
 def hold(
-    stream: str, event_type: str, is_own: bool, group: str, entry_id: bytes, fields: list[bytes], **known: Any
+    stream: str,
+    event_type: str,
+    is_own: bool,
+    group: str,
+    entry_id: bytes,
+    fields: list[bytes],
+    term: str = "",
+    **known: Any,
 ) -> Held:
     """A delivery out of a stream entry. One that hookbus did not write has a flaw, and its fields for a body."""
     try:
@@ -21,4 +28,4 @@ def hold(
         *(found.webhook_id, found.source, event_type, group),
         *(found.attempt, found.received_at_ms, found.body, found.is_replay),
     )
-    return Held(stream, entry_id, is_own, found, delivery, **known)
+    return Held(stream, entry_id, is_own, found, delivery, term, **known)

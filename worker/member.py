@@ -146,7 +146,7 @@ class Member:
             process.suspects.begin(held, subscriber, self._keys, reader)
 
         name = f"hookbus-worker:read:{process.consumer}"
-        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S))
+        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
         reader = Reader(
             *(line, process.control, self._keys, route.group, process.consumer, slots),
             *(subscriber.overdue, begin, self._membership.join, process.aside, process.stopping),

@@ -69,6 +69,7 @@ class Reader:
         self._turns = Turns(aside)
         self._surplus: dict[Claim, Held] = {}
         self._client_id = 0
+        self._connections = 0
         self._reading_since: float | None = None
         self._log = log.get("worker.read").bind(group=group)
 
@@ -106,13 +107,17 @@ class Reader:
 
     def accept(self, held: Held) -> None:
         """Begin a delivery that was taken over, at once or when there is a slot."""
-        if not self.has(held.stream, held.entry_id):
+        if not self.has(held):
             self._surplus[held.stream, held.entry_id] = held
             self._begin_surplus()
 
-    def has(self, stream: str, entry_id: bytes) -> bool:
+    def has(self, held: Held) -> bool:
         """Whether a delivery is in hand, or waits here for a slot."""
-        return self._slots.holds(stream, entry_id) or (stream, entry_id) in self._surplus
+        known = self._find((held.stream, held.entry_id))
+        return known is not None and known.is_same_event(held)
+
+    def _find(self, claim: Claim) -> Held | None:
+        return self._slots.find(claim) or self._surplus.get(claim)
 
     async def wake(self) -> None:
         """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection.
@@ -137,7 +142,9 @@ class Reader:
                 await self._wait_for_slot()
                 continue
             try:
-                if is_recheck_due:
+                await self._line.ready()
+                if is_recheck_due or self._connections != self._line.made:
+                    self._connections = self._line.made
                     self._client_id = await self._line.execute_command("CLIENT", "ID")
                     await self._read_own_pending()
                     recheck_at = time.monotonic() + RECHECK_S
@@ -172,7 +179,8 @@ class Reader:
     async def _read_own_pending(self) -> None:
         """Start what is pending in our name but not in hand: its reply was lost on the way, or it was put off.
 
-        Sets streams aside that Redis refuses for their own sake, and takes those back that it does not any more.
+        What is in hand from another server is compared: the entry may be another event there. Sets streams aside that
+        Redis refuses for their own sake, and takes those back that it does not any more.
         """
         claims, absent = await self._own_pending(list(self._turns.wanted()))
         if absent:  # perhaps a place can be had there by now
@@ -180,7 +188,8 @@ class Reader:
             claims += (await self._own_pending(absent))[0]
         self._slots.keep_put_off(set(claims))
         for claim in claims:
-            if not self.has(*claim):
+            known = self._find(claim)
+            if known is None or known.term != self._line.term:
                 await self._read_again(*claim)
 
     async def _own_pending(self, names: list[str]) -> tuple[list[Claim], list[str]]:
@@ -220,6 +229,7 @@ class Reader:
         for _, _, _, times_delivered in pending:
             held = hold(
                 *(name, event_type, is_own, self._group, entry_id, entries[0][1] if entries else []),
+                term=self._line.term,
                 times_delivered=times_delivered,
                 deaths=tuple((deaths or b"").decode().split()),
             )
@@ -238,9 +248,11 @@ class Reader:
 
     def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
         event_type, is_own = self.streams[stream]
+        term = self._line.term
         for entry_id, fields in entries:
-            if not self.has(stream, entry_id):
-                held = hold(stream, event_type, is_own, self._group, entry_id, fields or [])
+            known = self._find((stream, entry_id))
+            held = hold(stream, event_type, is_own, self._group, entry_id, fields or [], term)
+            if known is None or not known.is_same_event(held):
                 self._surplus[stream, entry_id] = held
         self._begin_surplus()
 

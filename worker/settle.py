@@ -23,13 +23,14 @@ from shared.pause import pause
 from worker import memory, metrics
 from worker.aside import is_of_one_key
 from worker.cause import brief
-from worker.delivery import Held
+from worker.delivery import UNKNOWN_TERM, Held
 from worker.outcome import Ack, Outcome, Park
 from worker.settlement import Settlement
 from worker.slots import Slots
 
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
+READ_ELSEWHERE: Final = "read before Redis failed over or restarted, and now no longer ours; this outcome is void"
 REFUSED_S: Final = 1.0
 """Between two tries to write what Redis had no memory for, or refused for another reason."""
 REFUSED_LOG_S: Final = 10.0
@@ -114,13 +115,22 @@ class Settler:
 
     async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
         """Write a batch; what is returned has to be written again."""
+        try:
+            return await self._write_to(await self._line.ready(), batch)
+        except FAULTS as error:
+            self._failing_since = self._failing_since or time.monotonic()
+            self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
+            return [replace(item, was_sent=True) for item in batch]
+
+    async def _write_to(self, term: str, batch: Sequence[Settlement]) -> list[Settlement]:
+        """Write a batch to the server of a term, to which the line is connected. Raises RedisError, OSError."""
         acks: dict[tuple[str, str, bool], list[Settlement]] = {}
         calls: list[tuple[Settlement, scripts.Call]] = []
         for item in batch:
-            if isinstance(item.outcome, Ack):
-                held = item.held
+            held = item.held
+            if isinstance(item.outcome, Ack) and held.term == term:
                 acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
-            elif found := self._call(item):
+            elif found := self._call(item, term):
                 calls.append(found)
         commands: list[Command] = []
         for (stream, group, is_own), items in acks.items():
@@ -129,24 +139,18 @@ class Settler:
             if is_own:
                 commands.append(("XDEL", stream, *ids))
         commands += [call.command() for _, call in calls]
-        try:
-            results = await self._line.execute_all(commands)
-        except FAULTS as error:
-            self._failing_since = self._failing_since or time.monotonic()
-            self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
-            return [replace(item, was_sent=True) for item in batch]
-        return await self._read_results(acks, calls, results)
+        return await self._read_results(acks, calls, await self._line.execute_all(commands))
 
-    def _call(self, item: Settlement) -> tuple[Settlement, scripts.Call] | None:
+    def _call(self, item: Settlement, term: str) -> tuple[Settlement, scripts.Call] | None:
         """How to write a retry or a dead letter. One that can't be put into words becomes a dead letter in plain ones;
         if that fails too, the delivery stays pending, and runs again."""
         try:
-            return item, item.call(self._consumer)
+            return item, item.call(self._consumer, term)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others have to be written
             self._log.error("outcome_unwritable", **_named(item), error=str(brief(error)))
             plain = item.plain(brief(error))
         try:
-            return plain, plain.call(self._consumer)
+            return plain, plain.call(self._consumer, term)
         except Exception:  # noqa: BLE001 - said above
             item.slots.put_off(item.held)
             return None
@@ -200,12 +204,17 @@ class Settler:
         if isinstance(item.outcome, Ack):
             self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:
-            self._log.warning("delivery_lost", **fields, reason=SETTLED_EARLIER if item.was_sent else TAKEN_OVER)
+            self._log.warning("delivery_lost", **fields, reason=self._why_lost(item))
         elif isinstance(item.outcome, Park):
             self._parked(item.keys, delivery.group, item.due_ms)
             self._log.info("parked", **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
         else:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
+
+    def _why_lost(self, item: Settlement) -> str:
+        if item.held.term not in (UNKNOWN_TERM, self._line.term):
+            return READ_ELSEWHERE
+        return SETTLED_EARLIER if item.was_sent else TAKEN_OVER
 
     def _postpone(self, item: Settlement, refusal: RedisError) -> None:
         """Redis has no memory for a retry or a dead letter, or a key that it goes to is of another type. Held for some

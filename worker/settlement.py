@@ -72,16 +72,24 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
         held = msgspec.structs.replace(self.held, entry=msgspec.structs.replace(self.held.entry, history=()))
         return msgspec.structs.replace(self, held=held, outcome=Bury(reason, cause), duration_s=0.0)
 
-    def call(self, consumer: str) -> scripts.Call:
-        """The script that parks or buries it, checking first that `consumer` still owns it."""
+    def call(self, consumer: str, term: str = "") -> scripts.Call:
+        """The script that writes it, where a command does not do. What is parked or buried must still be owned by
+        `consumer`; what was read in another term than that of the server that gets this must still be the same event.
+        """
         held = self.held
         owner = (held.delivery.group, consumer, held.entry_id, int(held.is_own_stream))
         history = self.history(consumer)
-        if isinstance(self.outcome, Park):
+        if isinstance(self.outcome, Ack):
+            assert held.term != term
+            call = scripts.Call(scripts.ACK, (held.stream,), owner)
+        elif isinstance(self.outcome, Park):
             call = self._park(owner, history)
         else:
             assert isinstance(self.outcome, Bury)
             call = self._bury(owner, letter.write(held, self.outcome, history, self.ended_at_ms))
+        if held.term != term:
+            args = (*call.args, held.delivery.webhook_id)
+            call = replace(call, script=scripts.of_the_same(call.script), args=args)
         return replace(call, script=scripts.past_the_limit(call.script)) if self.past_the_limit else call
 
     def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:

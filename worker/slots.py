@@ -100,7 +100,7 @@ class Slots:
         self._concurrency = concurrency
         self._valve = valve or Valve()
         self._gate = gate or Gate()
-        self._in_hand: set[Claim] = set()
+        self._in_hand: dict[Claim, Held] = {}
         self._put_off: set[Claim] = set()
         self.changed = asyncio.Event()
         """Set when a delivery has ended or was settled, or valve or gate have moved; whoever waits clears it."""
@@ -115,13 +115,18 @@ class Slots:
         free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
         return free if self._valve.places is None else min(free, self._valve.places)
 
-    def holds(self, stream: str, entry_id: bytes) -> bool:
+    def find(self, claim: Claim) -> Held | None:
+        """What is in hand under an entry id: of two events, the one that was read later."""
+        return self._in_hand.get(claim)
+
+    def holds(self, held: Held) -> bool:
         """Whether a delivery is in hand."""
-        return (stream, entry_id) in self._in_hand
+        known = self.find((held.stream, held.entry_id))
+        return known is not None and known.is_same_event(held)
 
     def take(self, held: Held) -> None:
         """A delivery gets a place."""
-        self._in_hand.add((held.stream, held.entry_id))
+        self._in_hand[held.stream, held.entry_id] = held
         self.running += 1
 
     @property
@@ -135,7 +140,7 @@ class Slots:
 
     def give_back(self, held: Held) -> None:
         """One that has a place does not begin, and is in nobody's hand."""
-        self._in_hand.discard((held.stream, held.entry_id))
+        self._forget(held)
         self.leave()
 
     def leave(self) -> None:
@@ -145,14 +150,13 @@ class Slots:
 
     def settled(self, held: Held) -> None:
         """Its outcome is in Redis."""
-        claim = (held.stream, held.entry_id)
-        self._in_hand.discard(claim)
-        self._put_off.discard(claim)
+        self._forget(held)
+        self._put_off.discard((held.stream, held.entry_id))
         self.changed.set()
 
     def put_off(self, held: Held) -> None:
         """Its outcome can't be written, and is given up: it is pending, and in nobody's hand."""
-        self._in_hand.discard((held.stream, held.entry_id))
+        self._forget(held)
         self._put_off.add((held.stream, held.entry_id))
         self.changed.set()
 
@@ -163,3 +167,9 @@ class Slots:
     def keep_put_off(self, pending: Container[Claim]) -> None:
         """Count those only that are pending still: others vanished with their stream, or went to another consumer."""
         self._put_off = {claim for claim in self._put_off if claim in pending}
+
+    def _forget(self, held: Held) -> None:
+        claim = (held.stream, held.entry_id)
+        known = self._in_hand.get(claim)
+        if known is not None and known.is_same_event(held):
+            del self._in_hand[claim]

@@ -73,8 +73,8 @@ class Worker:
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
         address = settings.address()
-        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS)
-        self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}"))
+        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS, has_term=True)
+        self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._settler = Settler(self._write, consumer, self._parked)
         gate = Gate()
         self._suspects = Suspects(self._control, consumer, gate)

@@ -26,7 +26,7 @@ from shared.keys import Keys
 from shared.pause import pause
 from worker import locality, outcome
 from worker.aside import Aside, is_of_one_key
-from worker.delivery import Held, member_prefix
+from worker.delivery import UNKNOWN_TERM, Held, member_prefix
 from worker.groups import Membership
 from worker.hold import hold
 from worker.liveness import TTL_S, Liveness
@@ -167,13 +167,14 @@ class Takeover:
             hold(
                 *(stream, event_type, is_own, self._group, entry_id, fields),
                 times_delivered=before + 1,
+                term=UNKNOWN_TERM,  # that of one of many connections
                 deaths=tuple(deaths.decode().split()),
             )
             for entry_id, before, deaths, fields in taken
         ]
 
     def _begin(self, held: Held, reader: Reader, subscriber: Subscriber) -> None:
-        if reader.has(held.stream, held.entry_id):
+        if reader.has(held):
             return  # the reader found it among our pending entries while the reply was under way
         if len(held.deaths) >= MOST_DEATHS:
             subscriber.slots.take(held)

@@ -203,7 +203,7 @@ class Lane:
     """A subscription of one handler at work: reader, slots and subscriber, under one consumer name."""
 
     def __init__(self, url: str, control: Redis, settler: Settler, route: Route, consumer: str = "me") -> None:
-        self.line = Line(connect(url, "tests:read", reply_timeout_s=6))
+        self.line = Line(connect(url, "tests:read", reply_timeout_s=6, has_term=True))
         self.control = control
         self.gate = Gate()
         self.stopping = asyncio.Event()
@@ -253,7 +253,7 @@ class Lane:
 @contextlib.asynccontextmanager
 async def lane(url: str, client: Redis, route: Route, consumer: str = "me") -> AsyncIterator[Lane]:
     """A lane that can be started, with a settler that runs."""
-    writer = connect(url, "tests:settle")
+    writer = connect(url, "tests:settle", has_term=True)
     try:
         async with settling(writer, consumer) as settler:
             made = Lane(url, client, settler, route, consumer)

@@ -54,7 +54,7 @@ async def test_acks_of_one_tick_are_one_command_a_stream(client):
         slots = settle_all(settler, [*helds, *own], Ack())
         await settler.all_written()
     assert (await pending(client), await pending(client, own=True)) == ({}, {})
-    assert not any(slots.holds(held.stream, held.entry_id) for held in (*helds, *own))
+    assert not any(slots.holds(held) for held in (*helds, *own))
     stats = await commandstats(client)
     assert (stats["xack"], stats["xdel"]) == (2, 1)
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
@@ -112,7 +112,7 @@ async def test_a_consumer_that_lost_the_delivery_parks_nothing_buries_nothing_an
     assert [(log["event"], log["reason"]) for log in logs] == [("delivery_lost", TAKEN_OVER)] * 2
     assert {owner for owner, _ in (await pending(client)).values()} == {"heir"}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+    assert not any(slots.holds(held) for held in helds)
 
 
 async def test_a_late_ack_is_harmless(client):
@@ -145,7 +145,7 @@ async def test_a_group_that_vanished_has_nothing_left_to_settle(client):
         settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
         settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
         await settler.all_written()
-    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+    assert not any(slots.holds(held) for held in helds)
     assert await client.execute_command("DBSIZE") == 0
 
 
@@ -159,13 +159,13 @@ async def test_while_redis_is_away_outcomes_wait_and_none_is_lost(own_server):
             settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
             settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
             await until(lambda: [log for log in logs if log["event"] == "settling_delayed"])
-            assert all(slots.holds(held.stream, held.entry_id) for held in helds)
+            assert all(slots.holds(held) for held in helds)
             await asyncio.to_thread(own_server.start)
             await settler.all_written()
     assert await pending(client) == {}
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1
-    assert not any(slots.holds(held.stream, held.entry_id) for held in helds)
+    assert not any(slots.holds(held) for held in helds)
     await client.aclose()
 
 
@@ -197,7 +197,7 @@ async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on
     assert (parked, dead) == (isinstance(outcome, Park), isinstance(outcome, Bury))
     reasons = [log["reason"] for log in logs if log["event"] == "delivery_lost"]
     assert reasons == ([] if outcome == Ack() else [SETTLED_EARLIER])
-    assert not slots.holds(helds[0].stream, helds[0].entry_id)
+    assert not slots.holds(helds[0])
 
 
 async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(client):
@@ -206,8 +206,8 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
     async with settling(client) as settler:
         slots = settle_all(settler, [refused], Park(5, CAUSE))
         settle_all(settler, [fine], Ack(), slots)
-        await until(lambda: not slots.holds(fine.stream, fine.entry_id))
-        assert slots.holds(refused.stream, refused.entry_id)
+        await until(lambda: not slots.holds(fine))
+        assert slots.holds(refused)
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await settler.all_written()
     assert await pending(client) == {}
@@ -220,7 +220,7 @@ async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_hol
         slots = settle_all(settler, [gone], Ack())
         async with asyncio.timeout(0.5):
             await settler.all_written()
-    assert not slots.holds(gone.stream, gone.entry_id)
+    assert not slots.holds(gone)
 
 
 async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
@@ -231,7 +231,7 @@ async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(
         await until(lambda: settler._refused)
         await until(lambda: settler._refused and settler._refused[0].was_refused and settler._refused[0].past_the_limit)
         assert settler.failing_s() == 0  # one bad key is no reason to be unready
-        assert slots.holds(bad.stream, bad.entry_id)
+        assert slots.holds(bad)
         assert await client.execute_command("HLEN", KEYS.dead_data(GROUP)) == 0
         await client.execute_command("DEL", KEYS.dead(GROUP))
         await settler.all_written()

@@ -51,7 +51,7 @@ async def test_what_can_not_even_be_a_plain_letter_stays_pending_and_is_in_nobod
         settle_all(settler, [fine], Ack(), slots)
         await settler.all_written()
     assert list(await pending(client)) == [broken.entry_id]
-    assert not slots.holds(broken.stream, broken.entry_id)
+    assert not slots.holds(broken)
 
 
 async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
@@ -72,7 +72,7 @@ async def test_what_redis_refuses_of_one_outcome_delays_no_other(client):
         began = time.monotonic()
         for held in helds[1:]:
             settle_all(settler, [held], Ack(), slots)
-            await until(lambda held=held: not slots.holds(held.stream, held.entry_id))
+            await until(lambda held=held: not slots.holds(held))
         assert time.monotonic() - began < 15  # 39 waits of a second and more, otherwise
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await settler.all_written()
