@@ -4,6 +4,7 @@ Costs Redis what `status` costs, one INFO, and one XINFO STREAM for each type th
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -15,6 +16,9 @@ from shared.redis_report import RedisReport
 from worker import layout, status
 from worker.layout import ask_all
 from worker.status import Status
+
+LAST_ID: Final = b"%d-%d" % (2**64 - 1, 2**64 - 1)
+"""After an entry of this id, as somebody's slip makes one, a stream takes no other."""
 
 
 class Bus(msgspec.Struct, frozen=True):
@@ -38,23 +42,26 @@ async def look(client: Redis, configured_shards: int) -> Bus:
         leave_server(client)  # what a replica tells may be old; the next look goes where the address leads by then
     found = redis_report.report(seen, await redis_report.skew_s(ask))
     shards = await layout.shards(client, configured_shards)
+    state = await status.look(client, configured_shards)
     return Bus(
         found,
-        await status.look(client, configured_shards),
+        state,
         await layout.patterns(client, shards),
-        await _last_events(client, shards),
+        await _last_events(client, shards, state.unusable),
         await layout.now_ms(client),
     )
 
 
-async def _last_events(client: Redis, shards: Sequence[Keys]) -> dict[str, int]:
+async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str, str]) -> dict[str, int]:
     replies = await ask_all(client, [("SMEMBERS", shard.types) for shard in shards])
     places = [(name.decode(), shard) for shard, names in zip(shards, replies, strict=True) for name in names]
     commands = [("XINFO", "STREAM", shard.stream(name)) for name, shard in places]
     last: dict[str, int] = {}
-    for (name, _), reply in zip(places, await ask_all(client, commands, raises=False), strict=True):
+    for (name, shard), reply in zip(places, await ask_all(client, commands, raises=False), strict=True):
         if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
             info = dict(zip(reply[::2], reply[1::2], strict=True))
+            if info[b"last-generated-id"] == LAST_ID:
+                unusable[shard.stream(name)] = "its ids are used up: nothing can be stored there"
             last_ms = int(info[b"last-generated-id"].partition(b"-")[0])
             last[name] = max(last_ms, last.get(name, 0))
     return {name: last_ms for name, last_ms in last.items() if last_ms}

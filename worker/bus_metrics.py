@@ -4,6 +4,7 @@ One process exports them, so that sums over processes mean something. Groups and
 Redis of, at most `MOST_GROUPS`; types that nobody documented or subscribed to by name share the label `other`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -33,6 +34,8 @@ def families(bus: Bus) -> Iterator[Metric]:
     yield from _of_groups(groups)
     yield from _of_subscriptions(groups, bus.patterns)
     yield from _of_events(bus, known)
+    about = "Keys that hold something else than they should; check names them."
+    yield gauge("unusable_keys", about, (), [((), len(bus.status.unusable))])
     yield from _of_redis(bus.redis)
 
 
@@ -56,6 +59,16 @@ def _of_types(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Itera
     about = "Since the oldest delivery in flight was handed to its consumer, 0 for none."
     ages = ((key, t.oldest_in_flight_s or 0) for key, t in rows.items())
     yield gauge("oldest_in_flight_age_seconds", about, labels, ages)
+    about = "What waits of a type that no living consumer of the group reads."
+    yield gauge("unread_events", about, labels, _unread(groups, known))
+
+
+def _unread(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Iterator[Row]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for name, group in groups.items():
+        for event_type, count in group.unread.items():
+            counts[name, event_type if event_type in known else OTHER] += count
+    yield from counts.items()
 
 
 def _merged(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> dict[tuple[str, str], TypeStatus]:
@@ -85,6 +98,10 @@ def _of_groups(groups: Mapping[str, GroupStatus]) -> Iterator[Metric]:
     yield gauge("consumers_alive", about, ("group",), (((n,), g.consumers_alive) for n, g in groups.items()))
     about = "Streams with events for the group on which it has no place; a worker that lives makes one within seconds."
     yield gauge("group_missing_streams", about, ("group",), (((n,), g.missing) for n, g in groups.items()))
+    about = "1 while living consumers differ in what they subscribe to."
+    yield gauge("consumers_disagree", about, ("group",), (((n,), bool(g.disputed)) for n, g in groups.items()))
+    about = "1 for a consumer group that hookbus did not make, and that holds up trimming."
+    yield gauge("group_foreign", about, ("group",), (((n,), g.is_foreign is True) for n, g in groups.items()))
     about = "How long nobody has worked for a group for which something waits; 0 below five minutes."
     silent = (((name,), group.abandoned_s or 0) for name, group in groups.items())
     yield gauge("group_abandoned_seconds", about, ("group",), silent)

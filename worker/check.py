@@ -76,6 +76,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
     findings += [*examined.findings, *_persistence(examined.redis)]
     if seen is not None:
         findings += [found for name, group in seen.status.groups.items() for found in of_group(name, group)]
+        findings += of_unusable(seen)
         findings += [*of_orphans(seen), *(found for group in groups for found in of_app(group, seen))]
     report = Report(
         fit=not finding.gravest(findings),
@@ -128,7 +129,7 @@ def of_group(name: str, group: GroupStatus) -> Iterator[Finding]:
     if group.abandoned_s is not None:
         problem = f"nobody has worked for {name} for {output.age(group.abandoned_s)}: {told(group.unhandled, 'event')}"
         yield Finding(0, "group_abandoned", problem, f"start its workers, or: hookbus-worker forget {name}")
-    elif not group.consumers_alive and group.unhandled:
+    elif not group.consumers_alive and group.unhandled and group.is_foreign is not True:
         problem = f"nobody works for {name}, and {told(group.unhandled, 'event')} wait"
         yield Finding(0, "no_worker", problem, "start its workers")
     if dead:
@@ -138,6 +139,7 @@ def of_group(name: str, group: GroupStatus) -> Iterator[Finding]:
     if group.missing and group.consumers_alive:
         problem = f"{name} has no place on {told(group.missing, 'stream')} with events for it, though workers live"
         yield Finding(0, "group_missing", problem, "look for data_loss and read_failed in their log; restart one")
+    yield from of_readers(name, group)
     yield from _of_deliveries(name, group)
 
 
@@ -154,6 +156,29 @@ def _of_deliveries(name: str, group: GroupStatus) -> Iterator[Finding]:
     if group.losses:
         problem = f"streams of {name} had vanished {output.things(group.losses, 'time')} and were made anew"
         yield Finding(0, "data_loss", problem, "find out who flushed or evicted; the senders' events are gone")
+
+
+def of_unusable(seen: Bus) -> list[Finding]:
+    """Keys that hold something else than they should."""
+    action = "look what lies there, and remove or rename it: workers and ingest use the key again by themselves"
+    return [Finding(0, "unusable_key", f"{key}: {why}", action) for key, why in seen.status.unusable.items()]
+
+
+def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
+    """What waits that nobody reads, and who disagrees about what is to be read."""
+    for event_type, count in group.unread.items():
+        problem = f"nobody reads {event_type} of {name}: {output.things(count, 'event')} wait, and hold up trimming"
+        yield Finding(0, "nobody_reads", problem, "start a worker that subscribes to it, or without --only")
+    if group.disputed:
+        problem = f"consumers of {name} disagree about {', '.join(group.disputed)}"
+        yield Finding(
+            0, "consumers_disagree", problem, "nothing during a rollout; else restart those of the old release"
+        )
+    if group.is_foreign is True:
+        problem = f"{name} is a consumer group that hookbus did not make, and holds up trimming as any other"
+        yield Finding(
+            0, "foreign_group", problem, "have whoever made it remove it (XGROUP DESTROY), or ack what it reads"
+        )
 
 
 def of_unheard(places: Sequence[Place]) -> list[Finding]:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from shared import keys
 from shared.keys import Keys
 from shared.settings import ConfigError
+from worker.aside import is_of_one_key
 
 Command = tuple[str | bytes | int, ...]
 
@@ -32,6 +33,18 @@ async def ask_all(client: Redis, commands: Iterable[Command], *, raises: bool = 
     for reply in replies if raises else ():
         if isinstance(reply, Exception):
             raise reply  # redis-py's own pipeline would write over its first word, which tells what it is about
+    return replies
+
+
+async def ask_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:
+    """Replies as of `ask_all`; None for what Redis refuses because of one key, and `unusable` gets the reason."""
+    replies = await ask_all(client, commands, raises=False)
+    for i, (command, reply) in enumerate(zip(commands, replies, strict=True)):
+        if isinstance(reply, Exception):
+            if not is_of_one_key(reply):
+                raise reply
+            unusable[str(command[1])] = str(reply)
+            replies[i] = None
     return replies
 
 

@@ -8,16 +8,15 @@ process learns what time it is for all (`shared.clock`).
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-
-import msgspec
 
 from shared import clock, log, scripts
 from shared.address import Address
 from shared.connection import FAULTS, connect_blocking
 from shared.keys import Keys
 from worker.locality import Presence
+from worker.readers import register
 
 TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
@@ -28,34 +27,28 @@ STEP_MS: Final = 2000
 each has six seconds left. Nor can so late a reply be told from a step."""
 
 
-class Registration(msgspec.Struct, frozen=True):
-    """What a consumer says of itself. `since_ms` is Unix ms."""
-
-    since_ms: int = 0
-
-
-read_registration: Final = msgspec.json.Decoder(Registration).decode
-
-
 class Liveness:
-    """The life signs of one consumer. `loop_age_s` tells how long the event loop has been stuck."""
+    """The life signs of one consumer. `groups`: what it subscribes to in each, of which it reads what `only` covers.
+
+    `loop_age_s` tells how long the event loop has been stuck.
+    """
 
     def __init__(
         self,
         address: Address | str,
         consumer: str,
-        groups: Sequence[str],
+        groups: Mapping[str, Sequence[str]],
+        only: str,
         shards: Sequence[Keys],
         loop_age_s: Callable[[], float],
         hard_limit_s: float,
     ) -> None:
         self._client = connect_blocking(address, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
         self._consumer = consumer
-        self._groups = groups
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._info = msgspec.json.encode(Registration(clock.now_ms()))
+        self._infos = {name: register(clock.now_ms(), patterns, only) for name, patterns in groups.items()}
         self._presence: Presence | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
@@ -122,10 +115,12 @@ class Liveness:
     def _renew(self) -> None:
         """Registered anew each time: a process that was declared dead by mistake was removed from there."""
         source = scripts.RENEW.source  # whole, as one call in two seconds is not worth the care for a forgotten one
-        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms(), self._info, *self._groups]
+        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms()]
+        for name, info in self._infos.items():
+            args += (name, info)
         if self._presence is not None:
             self._presence.touch()
         for keys in self._shards:
-            names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._groups))
+            names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._infos))
             self._client.eval(source, len(names), *names, *args)
         self._renewed_at = time.monotonic()

@@ -6,23 +6,21 @@ in an empty Redis.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from shared.events import BY_TYPE
 from shared.keys import HANDOVER, UNTYPED, Keys
-from worker import circuit, layout, paused
+from worker import circuit, layout, paused, places, readers
+from worker.aside import is_of_one_key
 from worker.breaker import Opened
-from worker.layout import Command, ask_all
-from worker.routes import patterns_of
-
-MOST_COUNTED: Final = 1000
-"""Entries counted one by one where Redis has lost count; with thin events about a megabyte."""
-
+from worker.layout import Command, ask_all, ask_usable
+from worker.places import MOST_COUNTED, Place, pairs
+from worker.readers import Registration, registration
 
 ABANDONED_S: Final = 300.0
 """Silent for this long a group counts as abandoned: longer than a rollout leaves one alone (a guess)."""
@@ -64,6 +62,12 @@ class GroupStatus(msgspec.Struct):
     breakers: dict[str, Opened] = msgspec.field(default_factory=dict)
     """Subscriptions whose handler only fails, by pattern."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
+    unread: dict[str, int] = msgspec.field(default_factory=dict)
+    """Types of which something waits that none of its living consumers reads → how much."""
+    disputed: list[str] = msgspec.field(default_factory=list)
+    """Patterns that some of its living consumers subscribe to, and others do not."""
+    is_foreign: bool | UnsetType = UNSET
+    """True for a consumer group that hookbus did not make: it holds up trimming as any other."""
 
     @property
     def unhandled(self) -> int:
@@ -77,39 +81,8 @@ class Status(msgspec.Struct):
     groups: dict[str, GroupStatus] = msgspec.field(default_factory=dict)
     orphans: dict[str, int] = msgspec.field(default_factory=dict)
     shards: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A group's place on one stream. `lag` is None where Redis has lost count."""
-
-    stream: str
-    event_type: str
-    group: str
-    is_own: bool
-    length: int
-    pending: int
-    last_delivered: str
-    lag: int | None
-    is_missing: bool = False
-
-    @property
-    def backlog(self) -> int | None:
-        """Entries never delivered; None when that takes counting."""
-        if self.lag is None and self.is_own:
-            # What is handled is deleted from a group's own stream, so what is not pending was not delivered.
-            return max(0, self.length - self.pending)
-        return self.lag
-
-    def commands(self) -> list[Command]:
-        """What finds its oldest pending entry, if any, and its first undelivered ones, if any."""
-        commands: list[Command] = []
-        if self.pending:
-            commands.append(("XPENDING", self.stream, self.group, "-", "+", 1))
-        if self.backlog != 0:
-            count = MOST_COUNTED if self.backlog is None else 1
-            commands.append(("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count))
-        return commands
+    unusable: dict[str, str] = msgspec.field(default_factory=dict)
+    """Keys that Redis refuses, as where another type of key lies → why. What they hold is not among the figures."""
 
 
 async def look(client: Redis, configured_shards: int) -> Status:
@@ -130,21 +103,24 @@ async def look(client: Redis, configured_shards: int) -> Status:
         ],
     )
     found = {name: replies[i :: len(names)] for i, name in enumerate(names)}
-    starts = [_pairs(flat) for flat in found["groups"]]
+    starts = [pairs(flat) for flat in found["groups"]]
     status.groups = {name: GroupStatus() for name in sorted({name for born in starts for name in born})}
     seen = {name.decode() for types in found["types"] for name in types}
     for what in ("losses", "dropped"):
-        for group, count in [pair for flat in found[what] for pair in _pairs(flat).items()]:
+        for group, count in [pair for flat in found[what] for pair in pairs(flat).items()]:
             if group in status.groups:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
-    await _look_at_groups(client, shards, status)
+    living = await _look_at_groups(client, shards, status)
     for name, told in status.groups.items():
-        told.paused = await paused.look(client, shards, name)
-        told.breakers = await circuit.look(client, name)
-    subscribed = [_pairs(flat) for flat in found["patterns"]]
+        await _look_at_controls(client, shards, status, name, told)
+    subscribed = [pairs(flat) for flat in found["patterns"]]
     await _look_at_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
-    _find_abandoned(status, [_pairs(flat) for flat in found["worked"]], now_ms)
+    for name, told in status.groups.items():
+        if not any(name in born for born in starts):
+            told.is_foreign = True
+    _find_unread(status, living)
+    _find_abandoned(status, [pairs(flat) for flat in found["worked"]], now_ms)
     return status
 
 
@@ -156,31 +132,65 @@ def _find_abandoned(status: Status, signs: Sequence[Mapping[str, bytes]], now_ms
             group.abandoned_s = round(silent_s, 3)
 
 
-async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status) -> None:
-    """Delayed, dead, and who works."""
-    places = [(group, shard) for group in status.groups for shard in shards]
+def _find_unread(status: Status, living: Mapping[str, Sequence[Registration]]) -> None:
+    """Of a group without anybody who lives it is clear that nothing of it is read."""
+    for name, consumers in living.items():
+        group = status.groups[name]
+        group.disputed = readers.disputed(consumers)
+        for event_type, entry in group.types.items():
+            waiting = entry.backlog + entry.in_flight
+            if waiting and consumers and not any(consumer.reads(event_type) for consumer in consumers):
+                group.unread[event_type] = waiting
+
+
+async def _look_at_controls(
+    client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus
+) -> None:
+    """What is paused, and which breakers are open."""
+    try:
+        group.paused = await paused.look(client, shards, name)
+    except ResponseError as error:
+        _note(status, shards[0].paused(name), error)
+    try:
+        group.breakers = await circuit.look(client, name)
+    except ResponseError as error:
+        _note(status, Keys(0).breakers(name), error)
+
+
+def _note(status: Status, key: str, error: ResponseError) -> None:
+    if not is_of_one_key(error):
+        raise error
+    status.unusable[key] = str(error)
+
+
+async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status) -> dict[str, list[Registration]]:
+    """Delayed, dead, and who works; what those who live say of themselves, by group."""
+    pairings = [(group, shard) for group in status.groups for shard in shards]
     commands: list[Command] = []
-    for group, shard in places:
+    for group, shard in pairings:
         delayed = shard.delayed(group)
         commands += [("ZCARD", delayed), ("ZRANGE", delayed, 0, 0, "WITHSCORES")]
-        commands += [("ZCARD", shard.dead(group)), ("HKEYS", shard.consumers(group))]
-    replies = await ask_all(client, commands)
-    consumers: dict[str, set[str]] = {group: set() for group in status.groups}
-    for i, (group, _) in enumerate(places):
-        delayed_count, first, dead, names = replies[4 * i : 4 * i + 4]
+        commands += [("ZCARD", shard.dead(group)), ("HGETALL", shard.consumers(group))]
+    replies = await ask_usable(client, commands, status.unusable)
+    consumers: dict[str, dict[str, bytes]] = {group: {} for group in status.groups}
+    for i, (group, _) in enumerate(pairings):
+        delayed_count, first, dead, flat = replies[4 * i : 4 * i + 4]
         entry = status.groups[group]
-        entry.delayed += delayed_count
-        entry.dead += dead
+        entry.delayed += delayed_count or 0
+        entry.dead += dead or 0
         if first:
             due_ms = int(float(first[1]))
             entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
-        consumers[group] |= {name.decode() for name in names} - {HANDOVER}
+        consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if name != HANDOVER}
     every = sorted(set().union(*consumers.values()))
     signs = await ask_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in every])
     alive = {name for name, sign in zip(every * len(shards), signs, strict=True) if sign}
+    living: dict[str, list[Registration]] = {}
     for group, members in consumers.items():
+        living[group] = [registration(info) for name, info in members.items() if name in alive]
         status.groups[group].consumers = len(members)
-        status.groups[group].consumers_alive = len(members & alive)
+        status.groups[group].consumers_alive = len(living[group])
+    return living
 
 
 async def _look_at_streams(
@@ -206,58 +216,27 @@ async def _look_at_streams(
     for stream, *_ in streams:
         commands += [("XLEN", stream), ("XINFO", "GROUPS", stream)]
     replies = await ask_all(client, commands, raises=False)
-    places: list[_Place] = []
+    found_all: list[Place] = []
     for i, (stream, event_type, own, number) in enumerate(streams):
         length, groups = replies[2 * i : 2 * i + 2]
-        if isinstance(length, Exception):
-            raise length
+        if isinstance(length, ResponseError):
+            _note(status, stream, length)
+            continue
         groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
-        found = _places(stream, event_type, own, length, groups)
+        found = places.of_stream(stream, event_type, own, length, groups)
         if length and not own:
-            found += _coming(stream, event_type, length, {place.group for place in found}, told[number])
+            found += places.coming(stream, event_type, length, {place.group for place in found}, told[number])
             if not found:
                 status.orphans[event_type] = status.orphans.get(event_type, 0) + length
-        places += found
-    await _add_places(client, places, status, seen, now_ms)
+        found_all += found
+    await _add_places(client, found_all, status, seen, now_ms)
 
 
-def _places(stream: str, event_type: str, own: str, length: int, groups: Sequence[Any]) -> list[_Place]:
-    """The groups on a stream; a group's own stream counts for it even where the group is missing."""
-    found = []
-    for flat in groups:
-        info = _pairs(flat)
-        name = info["name"].decode()
-        if own in ("", name):
-            last = info["last-delivered-id"].decode()
-            found.append(_Place(stream, event_type, name, bool(own), length, info["pending"], last, info.get("lag")))
-    if own and not found and length:
-        found.append(_Place(stream, event_type, own, True, length, 0, "0-0", length, is_missing=True))
-    return found
-
-
-def _coming(
-    stream: str,
-    event_type: str,
-    length: int,
-    there: set[str],
-    told: tuple[Mapping[str, bytes], Mapping[str, bytes]],
-) -> list[_Place]:
-    """The groups that subscribe to a type, but whose workers did not run since it came up."""
-    starts, subscribed = told
-    covering = set(patterns_of(event_type))
-    return [
-        _Place(stream, event_type, name, False, length, 0, starts[name].decode(), None, is_missing=True)
-        for name, patterns in subscribed.items()
-        if name in starts and name not in there
-        if not covering.isdisjoint(patterns.decode().split())
-    ]
-
-
-async def _add_places(client: Redis, places: Sequence[_Place], status: Status, seen: set[str], now_ms: int) -> None:
-    replies = await ask_all(client, [command for place in places for command in place.commands()], raises=False)
+async def _add_places(client: Redis, found: Sequence[Place], status: Status, seen: set[str], now_ms: int) -> None:
+    replies = await ask_all(client, [command for place in found for command in place.commands()], raises=False)
     # A group may have vanished since its place was read; what can't be told of it is left out.
     told = iter([() if isinstance(reply, Exception) else reply for reply in replies])
-    for place in places:
+    for place in found:
         pending = next(told) if place.pending else ()
         first = next(told) if place.backlog != 0 else ()
         backlog = place.backlog if place.backlog is not None else len(first)
@@ -278,7 +257,3 @@ async def _add_places(client: Redis, places: Sequence[_Place], status: Status, s
 
 def _older(known_s: float | None, age_ms: int) -> float:
     return max(known_s or 0.0, round(age_ms / 1000, 3))
-
-
-def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:
-    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}

@@ -82,7 +82,8 @@ class Worker:
         longest_s = max(route.timeout_s for route in routes)
         self._longest_block_s = longest_s + STUCK_MARGIN_S
         self._liveness = Liveness(
-            *(address, consumer, [group.name for group in groups], shards),
+            *(address, consumer, {group.name: [route.pattern for route in group.routes] for group in groups}),
+            *(only, shards),
             *(self._tick.age_s, self._longest_block_s),
         )
         self._circuits = {route: Circuit(self._control, route, consumer, stopping) for route in routes}

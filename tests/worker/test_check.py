@@ -152,3 +152,23 @@ async def test_dead_letters_of_a_group_are_told_with_the_command_that_shows_them
     assert found.returncode == 0
     out = found.stdout.decode()
     assert "warning dead_letters: 1 dead letter of billing\n  -> hookbus-worker dlq groups --group billing" in out
+
+
+def test_what_nobody_reads_who_disagrees_and_what_is_not_ours_is_told():
+    group = GroupStatus(consumers_alive=2, consumers=2, unread={"batch.failed": 3}, disputed=["batch.*"])
+    found = [(each.code, each.problem) for each in check.of_readers("billing", group)]
+    assert found == [
+        ("nobody_reads", "nobody reads batch.failed of billing: 3 events wait, and hold up trimming"),
+        ("consumers_disagree", "consumers of billing disagree about batch.*"),
+    ]
+    [foreign] = check.of_readers("audit", GroupStatus(is_foreign=True))
+    assert foreign.code == "foreign_group"
+
+
+async def test_g7_a_stream_whose_ids_are_used_up_and_a_key_of_another_type_are_named(client, redis_url):
+    await born(client, GROUP)
+    await client.execute_command("SADD", KEYS.types, "a.full", TYPE)
+    await client.execute_command("XADD", KEYS.stream("a.full"), f"{2**64 - 1}-{2**64 - 1}", "a", "b")
+    await client.execute_command("SET", KEYS.dead(GROUP), "a slip")
+    problems = [each.problem for each in (await examined(redis_url)).findings if each.code == "unusable_key"]
+    assert [problem.split(": ")[0] for problem in problems] == [KEYS.dead(GROUP), KEYS.stream("a.full")]

@@ -14,12 +14,13 @@ from shared.keys import Keys
 from tests.wait import until
 from tests.worker.rig import KEYS
 from worker import liveness
-from worker.liveness import TTL_S, Liveness, read_registration
+from worker.liveness import TTL_S, Liveness
+from worker.readers import registration
 
 
 @contextlib.contextmanager
 def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
-    made = Liveness(url, "me", ["a", "b"], shards, loop_age_s, hard_limit_s)
+    made = Liveness(url, "me", {"a": ["x.*"], "b": ["y"]}, "", shards, loop_age_s, hard_limit_s)
     made.start()
     try:
         yield made
@@ -46,7 +47,8 @@ def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(red
         for keys in (Keys(0), Keys(1)):
             assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
             for group in ("a", "b"):
-                info = read_registration(blocking.hget(keys.consumers(group), "me"))
+                info = registration(blocking.hget(keys.consumers(group), "me"))
+                assert info.patterns == {"a": ("x.*",), "b": ("y",)}[group]
                 assert abs(info.since_ms / 1000 - time.time()) < 10
 
 
@@ -102,7 +104,7 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
 
 @pytest.mark.usefixtures("quick")
 async def test_how_long_it_gave_no_sign_is_known(own_server):
-    me = Liveness(own_server.url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    me = Liveness(own_server.url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
     assert me.silent_s() == 0
     me.start()
     try:
@@ -132,7 +134,7 @@ def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, mo
 
 
 def test_not_steady_before_it_started(redis_url):
-    me = Liveness(redis_url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    me = Liveness(redis_url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
     assert not me.is_steady()
     me.stop()
 
@@ -187,15 +189,10 @@ async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
 
 def test_without_redis_the_start_says_so(own_server):
     own_server.stop()
-    me = Liveness(own_server.url, "me", ["a"], [KEYS], lambda: 0.0, 40)
+    me = Liveness(own_server.url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
     with pytest.raises(sync_redis.ConnectionError):
         me.start()
     me.stop()
-
-
-@pytest.mark.parametrize("text", [b"{}", b'{"since_ms": 1, "new": []}'])
-def test_a_registration_of_another_release_is_read(text):
-    assert read_registration(text).since_ms in (0, 1)
 
 
 def test_a_death_is_noticed_early_enough_for_g4():

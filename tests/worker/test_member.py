@@ -20,7 +20,7 @@ from worker.suspects import Suspects
 async def member(client, redis_url) -> AsyncIterator[Member]:
     """One that takes every type; its duties do not run."""
     route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
-    liveness = Liveness(redis_url, "me", [GROUP], [KEYS], lambda: 0.0, 60)
+    liveness = Liveness(redis_url, "me", {GROUP: ["*"]}, "", [KEYS], lambda: 0.0, 60)
     circuits = {route: Circuit(client, route, "me", stopping)}
     async with settling(client) as settler:
         process = Process(

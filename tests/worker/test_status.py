@@ -7,7 +7,9 @@ from shared.keys import HANDOVER, Keys
 from tests.worker.dead import born, lay, letter
 from worker import status
 from worker.groups import Membership
-from worker.status import MOST_COUNTED, GroupStatus, Status, TypeStatus
+from worker.places import MOST_COUNTED
+from worker.readers import register
+from worker.status import GroupStatus, Status, TypeStatus
 
 pytestmark = pytest.mark.both_loops
 
@@ -188,3 +190,45 @@ async def test_dropped_dead_letters_are_counted_over_shards(client):
     for shard in (Keys(0), Keys(1)):
         await client.execute_command("HSET", shard.dropped, "billing", 3)
     assert (await status.look(client, 1)).groups["billing"].dropped == 6
+
+
+async def living(client, name: str, *patterns: str, only: str = "") -> None:
+    await client.execute_command("HSET", KEYS.consumers("billing"), name, register(1, patterns, only))
+    await client.execute_command("SET", KEYS.alive(name), 1)
+
+
+async def test_what_waits_that_no_living_consumer_reads_is_named(client):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
+    await add(client, MAIN, 2)
+    await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
+    assert (await status.look(client, 1)).groups["billing"].unread == {}  # nobody lives: that is another trouble
+    await living(client, "one", "response.*")
+    await living(client, "two", "*", only="response.*")
+    found = (await status.look(client, 1)).groups["billing"]
+    assert (found.unread, found.disputed) == ({"batch.failed": 3}, ["*", "response.*"])
+    await client.execute_command("HSET", KEYS.consumers("billing"), "old", "{}")
+    await client.execute_command("SET", KEYS.alive("old"), 1)
+    assert (await status.look(client, 1)).groups["billing"].unread == {}  # who knows what another release reads
+
+
+async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
+    await born(client, "billing", "phone")
+    await add(client, MAIN, 2)
+    bad = [KEYS.stream("batch.failed"), *(key("phone") for key in (KEYS.delayed, KEYS.dead, KEYS.consumers))]
+    bad += [KEYS.paused("phone"), KEYS.breakers("phone"), KEYS.redelivery(TYPE, "phone")]
+    for key in bad:
+        await client.execute_command("SET", key, "a slip")
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    found = await status.look(client, 1)
+    assert set(found.unusable) == set(bad)
+    assert all("wrong kind of value" in why for why in found.unusable.values())
+    assert found.groups["billing"].types[TYPE].backlog == 2
+
+
+async def test_a_consumer_group_that_hookbus_did_not_make_is_told_apart(client):
+    await born(client, "billing")
+    await add(client, MAIN, 2)
+    await client.execute_command("XGROUP", "CREATE", MAIN, "audit", "0")
+    found = (await status.look(client, 1)).groups
+    assert (found["audit"].is_foreign, found["billing"].is_foreign) == (True, UNSET)

@@ -74,6 +74,7 @@ def _drawn(found: Status) -> Group | Text:
     if found.orphans:
         parts.append(Text("no group", "bold yellow") + Text("  stored, but nobody subscribes"))
         parts += [Text(f"  {output.line(name)}  {count:,}") for name, count in sorted(found.orphans.items())]
+    parts += [Text(output.line(f"can't be used: {key}: {why}"), "bold red") for key, why in found.unusable.items()]
     if not parts:
         parts.append(Text("no groups and no events yet"))
     return Group(*parts)
@@ -97,6 +98,13 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
         text += Text(" · ") + Text(f"{group.dropped:,} dead dropped by retention", "red")
     if group.abandoned_s is not None:
         text += Text(" · ") + Text(f"abandoned for {output.age(group.abandoned_s)}, holds up trimming", "bold red")
+    if group.is_foreign is True:
+        text += Text(" · ") + Text("not hookbus's, holds up trimming", "bold yellow")
+    for event_type, count in group.unread.items():
+        told = f"nobody reads {event_type}: {count:,} wait"
+        text += Text(" · ") + Text(output.line(told), "bold red")
+    if group.disputed:
+        text += Text(" · ") + Text(f"consumers disagree about {', '.join(map(output.line, group.disputed))}", "yellow")
     if group.losses:
         text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
     return text
