@@ -10,7 +10,7 @@ import msgspec
 
 from ingest import descriptors
 from ingest.settings import IngestSettings
-from shared import finding, redis_doctor, reference
+from shared import finding, output, redis_doctor, reference
 from shared.connection import connect
 from shared.finding import Finding
 from shared.headroom import Headroom
@@ -59,7 +59,7 @@ def run(settings: IngestSettings, as_json: bool) -> int:
     """Look, print, and return the exit code."""
     report, examined = asyncio.run(examine(settings))
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        output.print_json(report, indent=2)
     else:
         print("\n".join(_lines(report, examined)))
     return report.exit_code

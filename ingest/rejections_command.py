@@ -42,6 +42,7 @@ def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool
             if stopping is None and not wanted.of(found) and not as_json:
                 print("no refusal of that kind is kept" if wanted.codes or wanted.since_ms else "no refusal is kept")
             while stopping is not None and not stopping.is_set():
+                output.require_reader()
                 await pause(stopping, INTERVAL_S)
                 fresh = await read(client, wanted.since_ms, after=found[-1][0] if found else b"")
                 _print(wanted.of(fresh), as_json)
@@ -60,8 +61,9 @@ def _print(chosen: Sequence[Rejection], as_json: bool) -> None:
         if as_json:
             output.print_json(rejection)
         else:
-            print("\n".join(map(output.printable, lines(rejection))))
-    sys.stdout.flush()
+            print("\n".join(map(output.one_line, lines(rejection))))
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def lines(rejection: Rejection) -> list[str]:

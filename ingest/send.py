@@ -124,9 +124,12 @@ async def send(plan: Plan, tally: Tally, show: Callable[[int, Answer, Expected],
             await _send_one(plan, number, session, tally, show)
 
     connector = aiohttp.TCPConnector(limit=plan.concurrency)
-    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as senders:
-        for _ in range(min(plan.concurrency, plan.events)):
-            senders.create_task(sender(session))
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as senders:
+            for _ in range(min(plan.concurrency, plan.events)):
+                senders.create_task(sender(session))
+    except* OSError as errors:  # what `show` met; nothing that the network does gets here
+        raise errors.exceptions[0] from None
 
 
 async def _send_one(

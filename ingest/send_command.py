@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
-from rich.console import Console
 from rich.progress import Progress
 
 from ingest import send
 from ingest.send import Plan, Tally
+from shared import output
 from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
 from shared.posting import Answer, Expected
 
@@ -68,7 +68,7 @@ def events(event_type: str, pairs: Sequence[str], file: Path | None) -> tuple[li
 def read_body(file: Path) -> bytes:
     """The exact bytes of a file, or of standard input for `-`. Raises FailedError."""
     try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return output.bytes_in().read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise FailedError(f"{file}: {error.strerror}") from None
 
@@ -94,15 +94,17 @@ def _display(plan: Plan, labels: Sequence[str]) -> Iterator[Show]:
     if posts <= MOST_LINES:
         yield lambda number, answer, expected: print(_line(labels[number % len(labels)], answer, expected), flush=True)
         return
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+    console = output.console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("sending", total=posts)
         yield lambda number, answer, expected: progress.advance(task)
 
 
 def _line(label: str, answer: Answer, expected: Expected) -> str:
-    line = f"{answer.status or '---'} {answer.code:<20} {answer.latency_ms:8.1f} ms  {answer.webhook_id}  {label}"
+    posted = f"{answer.status or '---'} {output.line(answer.code):<20} {answer.latency_ms:8.1f} ms"
+    line = f"{posted}  {answer.webhook_id}  {output.line(label)}"
     if answer.detail:
-        line += f"  ({answer.detail})"
+        line += f"  ({output.line(answer.detail)})"
     return line if answer.is_as(expected) else f"{line}  <- expected {' '.join(map(str, expected)).strip()}"
 
 
@@ -110,7 +112,7 @@ def _summary(tally: Tally, took_s: float) -> Iterator[str]:
     posts = tally.counts.total()
     yield f"{posts} posts in {took_s:.2f} s ({posts / took_s:.0f}/s)"
     for (status, code), count in sorted(tally.counts.items()):
-        yield f"{count:8}  {status or '---'} {code}"
+        yield f"{count:8}  {status or '---'} {output.line(code)}"
     p50, p99, most = (tally.percentile_ms(share) for share in (0.5, 0.99, 1))
     yield f"latency   p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {most:.1f} ms"
     if tally.unexpected:

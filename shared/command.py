@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,6 +26,8 @@ from shared.traced import name_of, text_of
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 REASON_CHARS: Final = 500
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What only files say, never a connection."""
 CRASH_S: Final = 10.0
 """How long a crashed program may take to clean up: a worker's 2 s for its handlers, 5 s for its last sign of life."""
 
@@ -55,20 +58,27 @@ def typer_app(name: str, about: str) -> typer.Typer:
 
 
 def run(app: typer.Typer, program: str) -> NoReturn:
-    """Run a command line and exit."""
+    """Run a command line and exit.
+
+    Where nobody reads our output any more, as after `| head`, it ends with 1 and no word; where it can't be written, as
+    on a full disk, it says so.
+    """
     try:
-        app(prog_name=program)
+        try:
+            app(prog_name=program)
+        finally:
+            _flush()
     except ConfigError as error:
         for problem in error.problems:
-            print(f"{program}: {problem}", file=sys.stderr)
+            _say(program, problem, EXIT_CONFIG)
         sys.exit(EXIT_CONFIG)
     except FailedError as error:
         sys.exit(_say(program, str(error), EXIT_FAILED))
     except BrokenPipeError:
-        # The reader of our output left, as `| head` does. Python's own flush at exit must not fail on it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILED)
+        sys.exit(unread(EXIT_FAILED))
     except FAULTS as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            sys.exit(unread(_say(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
         code = EXIT_CONFIG if is_access_refused(error) else EXIT_FAILED
         sys.exit(_say(program, f"Redis: {fault_of(error).detail}", code))
     except KeyboardInterrupt:
@@ -76,8 +86,29 @@ def run(app: typer.Typer, program: str) -> NoReturn:
     sys.exit(0)
 
 
+def _flush() -> None:
+    """Now, as Python could only complain when it ends."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def unread(code: int) -> int:
+    """Nobody gets what is still to be written: Python's own flush at the end must not fail on it. Returns `code`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(nowhere, stream.fileno())
+    return code
+
+
 def _say(program: str, text: str, code: int) -> int:
-    print(f"{program}: {text}", file=sys.stderr)
+    from shared.output import printable  # with all of rich, which a program that runs has no use for
+
+    with contextlib.suppress(BrokenPipeError):
+        print(f"{program}: {printable(text)}", file=sys.stderr)
     return code
 
 

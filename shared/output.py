@@ -3,32 +3,81 @@
 Bodies and error texts come from outside. Markup in them is not read, and control characters are shown, not obeyed.
 """
 
+import errno
+import os
 import re
+import select
 import sys
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+from shared.command import FailedError
+
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""C0 and C1 but for tab and newline, other ends of lines, marks of writing direction, and what UTF-8 can't hold."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
+
+
+class Screen(Console):
+    """rich ends the process where nobody reads any more; here that is an error like any other."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def console(*, stderr: bool = False) -> Console:
     """Where tables go. 80 columns when piped, as nobody knows better."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return Screen(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
-def print_json(value: Any) -> None:
-    """One value in one line."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+def require_reader() -> None:
+    """Raises BrokenPipeError when nobody reads standard output any more: for what goes on until somebody stops it, and
+    may have nothing to say for hours."""
+    if sys.stdout is None:
+        return
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def print_json(value: Any, *, indent: int = -1) -> None:
+    """One value, in one line unless indented. On a terminal what could steer it is escaped, as JSON may be."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+    if sys.stdout is not None and sys.stdout.isatty():
+        text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    print(text)
+
+
+def bytes_in() -> IO[bytes]:
+    """Standard input for bytes. Raises FailedError where there is none."""
+    if sys.stdin is None:
+        raise FailedError("standard input is closed")
+    return sys.stdin.buffer
+
+
+def bytes_out() -> IO[bytes]:
+    """Standard output for bytes. Raises FailedError where there is none."""
+    if sys.stdout is None:
+        raise FailedError("standard output is closed")
+    return sys.stdout.buffer
 
 
 def printable(text: str) -> str:
     """The text with control characters (but tab and newline) written out as escapes."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """All of a text in one line, printable."""
+    return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def line(text: str) -> str:
@@ -62,6 +111,11 @@ def moment(unix_ms: int) -> str:
 def things(count: int, thing: str) -> str:
     """A count with its noun: 1 dead letter, 2 dead letters, 1,200 dead letters."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def confirmed(question: str) -> bool:

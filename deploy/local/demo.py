@@ -15,6 +15,10 @@ def main() -> int:
     """Run the demo; the exit code."""
     try:
         return _run()
+    except BrokenPipeError:
+        from shared.command import unread
+
+        return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing
         return EXIT_INTERRUPTED
 
@@ -37,7 +41,9 @@ def _run() -> int:
         print(f"make demo: Valkey: {error}", file=sys.stderr)
         screen.last_line({"demo": "failed"})
         return EXIT_FAILED
-    except OSError as error:  # nobody reads any more, or no space is left
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # no space is left
         print(f"make demo: {error}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 from deploy.local.demo_plan import Figures
 from deploy.local.processes import Child
 from deploy.local.terminal import pretty
+from shared import output
 from shared.posting import Answer
 
 INDENT: Final = "    "
@@ -28,7 +28,7 @@ class Screen:
     """Prints on standard output: with colours on a terminal, plain when piped."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, emoji=False)
+        self._console = output.Screen(highlight=False, emoji=False)
         self._console.width = min(self._console.width, WIDEST)
         self._step = 0
 

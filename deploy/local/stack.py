@@ -1,8 +1,9 @@
 """`make up`: the embedded Valkey, hookbus-ingest and hookbus-worker with the example handlers, until Ctrl-C.
 
 Stops in the order that loses nothing: ingest answers what it has received, the worker finishes what it runs, Valkey
-goes last. A program that ends by itself ends the stack. Exit codes: 0 after Ctrl-C or SIGTERM, 1 when something
-failed, 78 for bad configuration, 130 after a second Ctrl-C, which ends everything at once.
+goes last. A program that ends by itself ends the stack, and so does a reader of its output who leaves. Exit codes: 0
+after Ctrl-C or SIGTERM, 1 when something failed, 78 for bad configuration, 130 after a second Ctrl-C, which ends
+everything at once.
 """
 
 import sys
@@ -17,6 +18,10 @@ def main() -> int:
     """Run the stack; the exit code."""
     try:
         return _run()
+    except BrokenPipeError:
+        from shared.command import unread
+
+        return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing
         return EXIT_INTERRUPTED
 
@@ -25,19 +30,20 @@ def _run() -> int:
     import asyncio
     from pathlib import Path
 
-    from rich.console import Console
-
     from deploy.local.home import Home
     from deploy.local.stack_life import Stack, StackError
     from deploy.local.valkey import InUseError
+    from shared.output import Screen
     from shared.settings import ConfigError
 
     try:
-        return asyncio.run(Stack(Home(Path(".hookbus")), Console()).run())
+        return asyncio.run(Stack(Home(Path(".hookbus")), Screen()).run())
     except ConfigError as error:
         return _fail(error.problems, EXIT_CONFIG)
     except InUseError as error:
         return _fail([f"it runs here already: {error}"], EXIT_FAILED)
+    except BrokenPipeError:
+        raise
     except (StackError, RuntimeError, OSError) as error:
         return _fail([str(error)], EXIT_FAILED)
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
 from deploy.local.valkey import Valkey
 from ingest.settings import IngestSettings, load_settings
-from shared.command import EXIT_INTERRUPTED
+from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
 from shared.settings import Listen
 from shared.sources import SECRET_VARIABLE
 
@@ -56,6 +56,7 @@ class Stack:
         self._has_own_secret = False
         self._signals = 0
         self._stopping = asyncio.Event()
+        self._is_unread = False
 
     async def run(self) -> int:
         """Run until a signal comes or a program ends. Raises StackError, ConfigError, RuntimeError."""
@@ -73,7 +74,11 @@ class Stack:
         finally:
             await self._end()
             valkey.close()
-        self._console.print(f"stopped; what is stored is in {_short(self._home.data)}")
+        self._print(f"stopped; what is stored is in {_short(self._home.data)}")
+        if self._is_unread:
+            unread(0)
+        if not self._signals:
+            return EXIT_FAILED
         return EXIT_INTERRUPTED if self._signals > 1 else 0
 
     def _settings(self) -> IngestSettings:
@@ -120,13 +125,13 @@ class Stack:
         self._home.write_env(told, has_own_secret=self._has_own_secret)
         names = {"env": _short(self._home.env), "data": _short(self._home.data)}
         text = WELCOME.format(urls=" ".join(listening["urls"]), handlers="deploy/local/handlers.py", **names)
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._print(text, highlight=False, soft_wrap=True)
 
     def _stop(self) -> None:
         self._signals += 1
         self._stopping.set()
         if self._signals == 1 and self._children:
-            self._console.print("\nstopping, in order; Ctrl-C again ends everything at once", style="dim")
+            self._print("\nstopping, in order; Ctrl-C again ends everything at once", style="dim")
         if self._signals > 1:
             for child in self._children:
                 child.signal(signal.SIGKILL)
@@ -140,7 +145,18 @@ class Stack:
         try:
             terminal.show(self._console, child, line)
         except OSError:
-            self._stop()  # nobody is there to read any more
+            self._leave_unread()
+
+    def _print(self, text: str, **how: Any) -> None:
+        try:
+            self._console.print(text, **how)
+        except OSError:
+            self._leave_unread()
+
+    def _leave_unread(self) -> None:
+        """Nobody reads any more, as when Ctrl-C ended `| tee` before us: stop in order, and silently."""
+        self._is_unread = self._console.quiet = True
+        self._stopping.set()
 
 
 def check_free(listen: Listen) -> None:

@@ -1,7 +1,9 @@
+import asyncio
 import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,3 +176,62 @@ async def test_ctrl_c_during_the_start_is_quiet(tmp_path):
             await until(lambda: len(children_of(stack.process.pid)) >= 2)
             assert await stack.end(signal.SIGINT) == 0
             assert not stack.said("Traceback")
+
+
+class Piped:
+    """`make up`, or the demo, in a pipe whose reader goes away, as `tee` does by Ctrl-C."""
+
+    def __init__(self, folder: Path, module: str) -> None:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
+        told = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0"}
+        command = [sys.executable, "-m", module]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen(command, cwd=folder, env=environ | told, **pipes)
+        assert self.process.stdout is not None
+        self._output = self.process.stdout
+
+    async def until_said(self, words: bytes) -> None:
+        """Read until these words came."""
+
+        def read() -> None:
+            while words not in (line := self._output.readline()):
+                assert line, "it ended"
+
+        await asyncio.to_thread(read)
+
+    async def ends(self, number: int) -> int:
+        """The reader leaves, and a signal comes, if there is one; the exit code."""
+        programs = children_of(self.process.pid)
+        assert programs
+        self._output.close()
+        if number:
+            self.process.send_signal(number)
+        try:
+            code = await asyncio.to_thread(self.process.wait, 60)
+        finally:
+            self.process.kill()
+        assert not any(is_running(pid) for pid in programs)
+        return code
+
+
+async def test_ctrl_c_that_ends_the_reader_too_stops_in_order_and_does_not_hang(tmp_path):
+    stack = Piped(tmp_path, "deploy.local.stack")
+    await stack.until_said(b"hookbus is up")
+    assert await stack.ends(signal.SIGINT) == 0
+    assert (tmp_path / ".hookbus/data").exists()
+
+
+async def test_a_reader_who_leaves_ends_the_stack(tmp_path):
+    stack = Piped(tmp_path, "deploy.local.stack")
+    await stack.until_said(b"hookbus is up")
+    posts = "source .hookbus/env; while kill -0 $0 && hookbus-ingest send response.completed; do :; done"
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # each post makes the stack say something
+    sender = subprocess.Popen(["/bin/bash", "-c", posts, str(stack.process.pid)], cwd=tmp_path, **nowhere)
+    assert await stack.ends(0) == 1
+    sender.wait(30)
+
+
+async def test_a_reader_who_leaves_ends_the_demo_and_nothing_of_it_stays(tmp_path):
+    demo = Piped(tmp_path, "deploy.local.demo")
+    await demo.until_said(b"A worker is killed")
+    assert await demo.ends(0) == 1

@@ -1,13 +1,12 @@
 """`hookbus-worker dlq`: what there is to ask. What each command does is in `dlq_look`, `dlq_move` and `dlq_file`."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from shared import command
+from shared import command, output
 from worker.cli import options
 from worker.cli.options import (
     All,
@@ -110,7 +109,7 @@ def redrive(
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
     order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json, even_unsubscribed)
-    asks = not (yes or dry_run or id_) and sys.stdin.isatty()
+    asks = not (yes or dry_run or id_) and output.can_ask()
     raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=asks))
 
 

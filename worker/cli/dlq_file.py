@@ -109,7 +109,7 @@ def _require(store: DeadLetters, group: str, number: int) -> None:
 @contextmanager
 def _opened(file: Path, mode: str) -> Iterator[IO[bytes]]:
     if file == STANDARD:
-        yield sys.stdin.buffer if mode == "rb" else sys.stdout.buffer
+        yield output.bytes_in() if mode == "rb" else output.bytes_out()
         return
     try:
         opened = file.open(mode)

@@ -46,7 +46,7 @@ async def show_one(config: Path | None, wanted: Filter, only_body: bool, as_json
         raise FailedError(f"{wanted.names[0]} is a dead letter of several groups: {groups}; choose one with --group")
     dead = found[0]
     if only_body:
-        sys.stdout.buffer.write(dead.letter.body)
+        output.bytes_out().write(dead.letter.body)
     elif as_json:
         output.print_json(letters_file.fields(dead.name, dead.letter))
     else:

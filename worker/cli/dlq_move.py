@@ -66,7 +66,7 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
     """Do what was ordered, after asking if need be; the exit code. Raises typer.BadParameter, FailedError."""
     if order.wanted == Filter() and not is_all:
         raise typer.BadParameter(f"which ones? Give a filter, or --all to {order.verb.name} every dead letter")
-    if asks and not sys.stdin.isatty():
+    if asks and not output.can_ask():
         raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
     # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
     plan = asyncio.run(_prepare(config, order))

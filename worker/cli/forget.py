@@ -23,7 +23,7 @@ def forget(
     config: Config = None,
 ) -> None:
     """Remove a group for good, with its backlog, its retries and its dead letters."""
-    if not yes and not dry_run and not sys.stdin.isatty():
+    if not yes and not dry_run and not output.can_ask():
         raise typer.BadParameter(f"nobody here to ask: --yes to forget {group} without asking")
     # Asking blocks, so it comes between two loops.
     holdings = asyncio.run(_look(config, group, dry_run, as_json))

@@ -74,7 +74,7 @@ def replay(
         moment("--since", since, 0),
         moment("--until", until, LAST_MS),
     )
-    raise typer.Exit(run(config, Order(group, wanted, rate, dry_run, as_json), asks=sys.stdin.isatty() and not yes))
+    raise typer.Exit(run(config, Order(group, wanted, rate, dry_run, as_json), asks=output.can_ask() and not yes))
 
 
 def run(config: Path | None, order: Order, *, asks: bool) -> int:

@@ -1,6 +1,7 @@
 """`hookbus-worker status`: a table, one JSON object, or a table that redraws itself."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -50,9 +51,15 @@ async def _once(config: Path | None, as_json: bool) -> None:
 
 async def _watch(config: Path | None, stopping: Stopping) -> None:
     async with options.connected(config, "status") as (client, shards):
-        with Live(console=output.console(), auto_refresh=False, screen=False) as live:
+        console = output.console()
+        with Live(console=console, auto_refresh=False, screen=False) if console.is_terminal else nullcontext() as live:
             while not stopping.is_set():
-                live.update(await _frame(client, shards), refresh=True)
+                output.require_reader()
+                frame = await _frame(client, shards)
+                if live is not None:
+                    live.update(frame, refresh=True)
+                else:
+                    console.print(frame)
                 await pause(stopping, INTERVAL_S)
 
 

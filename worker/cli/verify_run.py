@@ -61,7 +61,7 @@ def _print(found: Report) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     for number, what in _counts(found):
-        table.add_row(f"{number:,}", what)
+        table.add_row(f"{number:,}", output.cell(what))
     output.console().print(table)
     print(f"post to 200     {_ranks(found.accept_ms)}")
     print(f"200 to handled  {_ranks(found.late_ms)}")
@@ -70,11 +70,11 @@ def _print(found: Report) -> None:
     _name("never accepted", found.refused_ids, found.refused)
     _name("unknown", found.unknown_ids, found.unknown)
     for hint in found.hints:
-        print(f"hint: {hint}")
+        print(f"hint: {output.line(hint)}")
     if found.swept:
         print(f"removed what {output.things(len(found.swept), 'earlier run')} left: {', '.join(found.swept)}")
     if found.left:
-        print(f"not removed: {found.left}")
+        print(f"not removed: {output.line(found.left)}")
     print(_verdict(found))
 
 

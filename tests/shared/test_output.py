@@ -1,0 +1,88 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from shared import output
+from tests.programs import ROOT
+
+STEERING = [
+    "\x1b[2J",
+    "\x07",
+    "\r",
+    "\x7f",
+    "\x9b2J",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\u061c",
+    "\ufeff",
+]
+
+
+@pytest.mark.parametrize("text", [*STEERING, "\ud800"], ids=ascii)
+def test_what_could_steer_a_terminal_is_written_out(text):
+    for shown in (output.printable(f"a{text}b"), output.line(f"a{text}b"), output.one_line(f"a{text}b")):
+        assert shown == f"a{text.encode('unicode_escape').decode().replace(chr(27), '')}b"
+        assert shown.isprintable()
+
+
+def test_a_field_is_one_line_whatever_ends_a_line():
+    assert output.one_line("a\nb\r\nc\td") == "a\\nb\\r\\nc d"
+    assert output.line("first\r\nsecond") == "first\\r"
+    assert output.printable("a\n\tb") == "a\n\tb"
+
+
+def printed(code: str, *, on_terminal: bool) -> str:
+    """What a program writes to standard output."""
+    program = [sys.executable, "-c", f"from shared import output\n{code}"]
+    if not on_terminal:
+        return subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.decode()
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(program, cwd=ROOT, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while not shown.endswith(b"\n"):
+            shown += os.read(ours, 10_000)
+        assert process.wait(20) == 0
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_json_on_a_terminal_can_not_steer_it_and_is_the_same_value():
+    value = {text: f"x{text}y\n" for text in STEERING}
+    code = f"output.print_json({value!a})"
+    piped, shown = printed(code, on_terminal=False), printed(code, on_terminal=True)
+    assert json.loads(piped) == json.loads(shown) == value
+    assert "\u202e" in piped
+    assert shown.removesuffix("\n").isprintable()
+
+
+def test_a_reader_who_left_is_noticed_though_nothing_is_written():
+    code = "import time\nwhile True: output.require_reader(); time.sleep(0.05)"
+    program = [sys.executable, "-c", f"from shared import output\nprint('ready', flush=True)\n{code}"]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        assert process.poll() is None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert b"BrokenPipeError" in process.stderr.read()
+
+
+def test_without_a_standard_output_nothing_is_printed_and_bytes_are_refused():
+    code = (
+        "import sys; sys.stdout.close(); sys.stdout = sys.stdin = None\n"
+        "output.print_json(1); output.require_reader(); assert not output.can_ask()\n"
+        "from shared.command import FailedError\n"
+        "for ask in (output.bytes_in, output.bytes_out):\n"
+        "    try: ask()\n"
+        "    except FailedError as error: assert 'is closed' in str(error)\n"
+        "    else: raise SystemExit(1)\n"
+    )
+    assert printed(code, on_terminal=False) == ""
