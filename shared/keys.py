@@ -133,6 +133,11 @@ class Keys:
         return self._key("stats:dropped")
 
     @property
+    def left(self) -> str:
+        """Hash: type|group → since when a group whose workers work does not read a type any more, Unix ms."""
+        return self._key("stats:left")
+
+    @property
     def rejections(self) -> str:
         """Stream: the last requests that ingest refused (JSON). In shard 0 only."""
         return self._key("rejections")

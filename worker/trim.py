@@ -11,6 +11,7 @@ default, the end of a TTL frees a set at one go, which stops the server for 0.11
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -21,7 +22,7 @@ from shared.backoff import jittered_s
 from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
-from worker import layout, memory, metrics
+from worker import layout, left, memory, metrics
 from worker.aside import is_of_one_key
 from worker.layout import ask_all
 from worker.routes import patterns_of
@@ -84,9 +85,10 @@ class Trimmer:
         handled = EVERYTHING if at_once else f"{max(0, now - self._handled_ms)}-0"
         orphaned = f"{max(0, now - self._orphaned_ms)}-0"
         types = await self._types()
+        over = await self._left(types, now)
         gone = 0
         while types:
-            calls = [self._call(name, handled, orphaned) for name in types]
+            calls = [self._call(name, handled, orphaned, over.get(name, ())) for name in types]
             results = await scripts.run_all(self._client, calls)
             told = [result if isinstance(result, list) else [0, 0] for result in results]
             self._report(types, told)
@@ -130,10 +132,18 @@ class Trimmer:
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
         return scripts.Call(scripts.SWEEP, keys, (" ".join(patterns_of(event_type)), first, SWEPT))
 
-    def _call(self, event_type: str, handled: str, orphaned: str) -> scripts.Call:
+    async def _left(self, types: list[str], now_ms: int) -> dict[str, list[str]]:
+        """Type → the groups that left it so long ago that they hold nothing of it any more."""
+        try:
+            return await left.look(self._client, self._keys, types, now_ms, self._orphaned_ms)
+        except ResponseError as error:  # no memory to note it, or no right: then they hold all
+            self._log.debug("trim_delayed", reason=str(error))
+            return {}
+
+    def _call(self, event_type: str, handled: str, orphaned: str, gone: Sequence[str]) -> scripts.Call:
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
         covering = " ".join(patterns_of(event_type))
-        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._most, STEP))
+        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._most, STEP, *gone))
 
     def _report(self, types: list[str], told: list[list[int]]) -> None:
         for name, (count, is_orphan) in zip(types, told, strict=True):

@@ -7,30 +7,32 @@
 --       orphaned   oldest stream id to keep when no group subscribes
 --       most       entries to keep; of more the oldest go however young, if every group has handled them
 --       limit      entries that may go, twice: by age and by number, each in whole nodes of the stream's tree
+--       left       groups that long have not read the type; one that subscribes to it now holds all the same
 -- Returns how many entries went, and 1 when no group subscribes.
 -- One step: a group that reads or is born between the look and the cut would miss what was cut.
 if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
-local safe, present = nil, {}
+local safe, covers, left = nil, {}, {}
 local function padded(id)
   local ms, seq = (id .. '-0'):match('(%d+)-(%d+)')
   return ('0'):rep(20 - #ms) .. ms .. ('0'):rep(20 - #seq) .. seq
 end
-local function hold(id) if not safe or padded(id) < padded(safe) then safe = id end end
+local function hold(id) if id and (not safe or padded(id) < padded(safe)) then safe = id end end
+for i = 6, #ARGV do left[ARGV[i]] = true end
+local subscribed = redis.call('HGETALL', KEYS[3])
+for i = 1, #subscribed, 2 do
+  for pattern in subscribed[i + 1]:gmatch('%S+') do
+    if (' ' .. ARGV[1] .. ' '):find(' ' .. pattern .. ' ', 1, true) then covers[subscribed[i]] = true end
+  end
+end
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local group = {}
   for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
-  present[group['name']] = true
-  hold(group['pending'] > 0 and redis.call('XPENDING', KEYS[1], group['name'])[2] or group['last-delivered-id'])
+  local name, pending = group['name'], group['pending'] > 0 and redis.call('XPENDING', KEYS[1], group['name'])
+  if covers[name] or not left[name] then hold(pending and pending[2] or group['last-delivered-id']) end
+  covers[name] = nil
 end
-local subscribed = redis.call('HGETALL', KEYS[3])
-for i = 1, #subscribed, 2 do
-  local start = not present[subscribed[i]] and redis.call('HGET', KEYS[2], subscribed[i])
-  for pattern in subscribed[i + 1]:gmatch('%S+') do
-    if start and (' ' .. ARGV[1] .. ' '):find(' ' .. pattern .. ' ', 1, true) then hold(start) end
-  end
-end
-local cut = safe and ARGV[2] or ARGV[3]
-if safe and padded(safe) < padded(cut) then cut = safe end
+for name in pairs(covers) do hold(redis.call('HGET', KEYS[2], name)) end
+local cut = safe and (padded(safe) < padded(ARGV[2]) and safe or ARGV[2]) or ARGV[3]
 local gone = redis.call('XTRIM', KEYS[1], 'MINID', '~', cut, 'LIMIT', ARGV[5])
 if gone < ARGV[5] / 2 then gone = gone + redis.call('XTRIM', KEYS[1], 'MINID', cut) end
 local excess = math.min(redis.call('XLEN', KEYS[1]) - ARGV[4], ARGV[5])
