@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, Literal
 
 import structlog
@@ -66,8 +67,9 @@ class Log:
 class _Road:
     """From fields to a line. Never raises: a line that can't be made is made of its event alone."""
 
-    def __init__(self, level: str, render: Callable[[Fields], str], writer: Writer) -> None:
+    def __init__(self, level: str, render: Callable[[Fields], str], writer: Writer, *, is_on_terminal: bool) -> None:
         self.rank = RANKS[level]
+        self.is_on_terminal = is_on_terminal
         self._limiter = Limiter()
         self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
         self._render = render
@@ -88,6 +90,7 @@ class _Road:
 
 
 _road: _Road | None = None
+_about: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", default=None)
 
 
 def configure(level: str = "info") -> None:
@@ -103,7 +106,7 @@ def configure(level: str = "info") -> None:
         return str(rendered)
 
     writer = Writer(_descriptor(), lambda lines: get("log").warning("log_lines_dropped", lines=lines))
-    _road = _Road(level, render, writer)
+    _road = _Road(level, render, writer, is_on_terminal=on_terminal)
     atexit.register(writer.flush)
     _configure_others(level, renderers, writer)
 
@@ -120,6 +123,7 @@ def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
     """What handlers and libraries log takes the same road, as long as nobody configures it."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        merge_delivery,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -136,6 +140,17 @@ def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def say_about(**fields: object) -> None:
+    """Have what a handler logs from here on, in this context, carry these. Not in structlog's own context variables,
+    which are the handler's and begin empty."""
+    _about.set(fields)
+
+
+def merge_delivery(_: object, __: str, fields: Fields) -> Fields:
+    """A structlog processor: which delivery a handler's line is about. For a configuration of the user's own, too."""
+    return {**(_about.get() or {}), **fields}
 
 
 def _descriptor() -> int | None:
@@ -155,6 +170,11 @@ def flush() -> None:
 def get(name: str) -> Log:
     """A logger; bind what every line should carry with `.bind(...)`."""
     return Log(name)
+
+
+def is_on_terminal() -> bool:
+    """Whether a person reads the lines as they are written."""
+    return _road is not None and _road.is_on_terminal
 
 
 def tells_all() -> bool:
@@ -199,7 +219,9 @@ class Limiter:
         """Raises structlog.DropEvent for a line that is not to be written."""
         if method == "debug":
             return fields
-        left_out = self._throttle.left_out(f"{fields['event']} {fields.get('group', '')}")
+        # A first traceback must not be lost among twenty lines that have none.
+        kind = "with traceback" if "exception" in fields else ""
+        left_out = self._throttle.left_out(f"{fields['event']} {fields.get('group', '')} {kind}")
         if left_out is None:
             raise structlog.DropEvent
         if left_out:

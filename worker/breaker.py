@@ -54,6 +54,8 @@ class Opened(msgspec.Struct, frozen=True):
     times: int = 1
     prober: str = ""
     """The consumer that has one trying."""
+    frame: str = ""
+    """Line of the last failure, `path:line`; "" of one that an earlier release opened."""
 
 
 def is_success(outcome: Outcome) -> bool:

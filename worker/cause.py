@@ -23,12 +23,14 @@ _LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback._
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What went wrong. `frame` is the innermost line of the application, `file:function`, "" where there is none."""
+    """What went wrong. `frame` is the innermost frame of the application, `file:function`, which stays the same when
+    lines move; `place` is its line, `path:line`. Both are "" where there is none."""
 
     error_class: str
     message: str
     traceback: str = ""
     frame: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
         return f"{self.error_class}: {self.message}" if self.message else self.error_class
@@ -43,7 +45,7 @@ def describe(error: BaseException, message: str = "", whole: BaseException | Non
         name_of(type(error)),
         storable(message)[:MESSAGE_CHARS] or text_of(error, MESSAGE_CHARS),
         trace_of(whole or error),
-        _application_frame(attribute(error, "__traceback__")),
+        *_application_frame(attribute(error, "__traceback__")),
     )
 
 
@@ -52,13 +54,17 @@ def brief(error: BaseException) -> Cause:
     return Cause(name_of(type(error)), text_of(error, MESSAGE_CHARS))
 
 
-def _application_frame(trace: TracebackType | None) -> str:
-    """The innermost frame that is neither a library's nor ours; it stays the same when lines move."""
+def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
+    """Frame and place of the innermost frame that is neither a library's nor ours."""
     found = None
-    for frame, _ in traceback.walk_tb(trace):
+    for frame, line in traceback.walk_tb(trace):
         if _is_application(frame.f_code.co_filename):
-            found = frame.f_code
-    return "" if found is None else storable(f"{Path(found.co_filename).name}:{found.co_qualname}")[:FRAME_CHARS]
+            found = frame.f_code, line
+    if found is None:
+        return "", ""
+    code, line = found
+    frame_name, place = f"{Path(code.co_filename).name}:{code.co_qualname}", f"{code.co_filename}:{line}"
+    return storable(frame_name)[:FRAME_CHARS], storable(place)[-FRAME_CHARS:]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -70,7 +70,7 @@ class Circuit:
         self.valve.set(0)
         now = now_ms()
         mark, error = breaker.print_of(cause, event_type), str(cause)[:ERROR_CHARS]
-        self._wanted = Opened(mark, error, now, now + self._delay_ms(1))
+        self._wanted = Opened(mark, error, now, now + self._delay_ms(1), frame=cause.place)
         self._is_told.set()
 
     def _tell(self, *, verdict: bool) -> None:
@@ -135,6 +135,8 @@ class Circuit:
         if value is not None:
             tried_s = round(max(0, value.try_ms - now_ms()) / 1000, 1)
             fields = {"fingerprint": value.fingerprint, "error": value.error, "times": value.times}
+            if value.frame:
+                fields["frame"] = value.frame
             self._log.warning(event, **fields, next_s=tried_s)
         return True
 

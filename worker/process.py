@@ -4,9 +4,11 @@ Cancellation passes through: the delivery stays pending, and is handed over.
 """
 
 import asyncio
+import contextvars
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 
+from shared import log
 from shared.clock import now_ms
 from worker import age, outcome
 from worker.deadline import Deadline, Deadlines
@@ -76,7 +78,10 @@ class Caller:
         self.overdue = Overdue(route, places)
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
-        """Run the handler once; its return value means nothing."""
+        """Run the handler once; its return value means nothing. What it logs tells which delivery it is about."""
+        log.say_about(
+            webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
+        )
         args = (event, delivery) if self._route.wants_delivery else (event,)
         result = (
             self._route.handler(*args)
@@ -88,7 +93,7 @@ class Caller:
             await result
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
-        work = threads.submit(self._run, args)
+        work = threads.submit(contextvars.copy_context().run, self._run, args)
         future = asyncio.wrap_future(work)
         try:
             result, error = await asyncio.shield(future)

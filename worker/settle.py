@@ -27,6 +27,7 @@ from worker.delivery import UNKNOWN_TERM, Held
 from worker.outcome import Ack, Outcome, Park
 from worker.settlement import Settlement
 from worker.slots import Slots
+from worker.traces import Traces
 
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
@@ -54,6 +55,7 @@ class Settler:
         self._reconnect = Reconnect()
         self._log = log.get("worker.settle")
         self._tells_all = log.tells_all()
+        self._traces = Traces()
 
         self._refused: list[Settlement] = []
         self._failing_since: float | None = None
@@ -200,7 +202,7 @@ class Settler:
         item.slots.settled(item.held)
         if isinstance(item.outcome, Ack) and not self._tells_all:
             return
-        fields = _named(item)
+        fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
         if isinstance(item.outcome, Ack):
             self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:

@@ -199,3 +199,14 @@ def test_before_it_is_configured_our_lines_go_where_structlogs_go():
     with structlog.testing.capture_logs() as logs:
         log.get("test").bind(webhook_id="wh_1").info("stored", type="x")
     assert logs == [{"webhook_id": "wh_1", "type": "x", "event": "stored", "log_level": "info"}]
+
+
+def test_a_structlog_configuration_of_the_users_can_have_the_delivery_too():
+    body = """
+import structlog
+structlog.configure(processors=[log.merge_delivery, structlog.processors.JSONRenderer()],
+                    logger_factory=structlog.PrintLoggerFactory(file=__import__("sys").stderr))
+log.say_about(webhook_id="wh_2", attempt=1)
+structlog.get_logger().info("mine", attempt="my own")
+"""
+    assert json.loads(run(body)) == {"webhook_id": "wh_2", "attempt": "my own", "event": "mine"}
