@@ -168,7 +168,8 @@ def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
     """What waits that nobody reads, and who disagrees about what is to be read."""
     for event_type, count in group.unread.items():
         problem = f"nobody reads {event_type} of {name}: {output.things(count, 'event')} wait, and hold up trimming"
-        yield Finding(0, "nobody_reads", problem, "start a worker that subscribes to it, or without --only")
+        action = f"start a worker that subscribes to it, or: hookbus-worker forget {name} --type {event_type}"
+        yield Finding(0, "nobody_reads", problem, action)
     if group.disputed:
         problem = f"consumers of {name} disagree about {', '.join(group.disputed)}"
         yield Finding(

@@ -165,7 +165,7 @@ async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer)
     """It was known and dead and lives again, or it is new: told by its sign of life, or by its name."""
     await everything(client)
     me = await Forgetting.open(client, 1, "billing")
-    known = await me._consumers(KEYS)
+    known = await me.consumers(KEYS)
     if newcomer == "gone":
         await client.execute_command("SET", KEYS.alive("gone"), 1)
     else:
@@ -173,9 +173,9 @@ async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer)
         await client.execute_command("SET", KEYS.alive("new"), 1)
     before = await traces(client)
     with pytest.raises(Exception, match=f"worked for by {newcomer}"):
-        await me._leave(KEYS, known, KEYS.stream(TYPE))
+        await me.leave(KEYS, known, KEYS.stream(TYPE))
     with pytest.raises(Exception, match=f"worked for by {newcomer}"):
-        await me._drop(KEYS, known, me._whole(KEYS), me._fields(KEYS))
+        await me.drop(KEYS, known, me._whole(KEYS), me._fields(KEYS))
     assert await traces(client) == before
 
 

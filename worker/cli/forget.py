@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from redis.asyncio import Redis
 from rich.table import Table
 
 from shared import output
@@ -13,37 +14,48 @@ from shared.command import EXIT_FAILED, FailedError
 from worker.cli import options
 from worker.cli.options import Config, Json
 from worker.forget import Forgetting, Holdings, refusal
+from worker.forget_type import ForgettingType
 
 
 def forget(
     group: Annotated[str, typer.Argument(metavar="GROUP", help="Whom nobody works for any more.")],
+    event_type: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="Only of this type, to which it subscribes no more.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Remove a group for good, with its backlog, its retries and its dead letters."""
+    """Remove a group, or one type of it, for good, with its backlog, its retries and its dead letters."""
     if not yes and not dry_run and not output.can_ask():
         raise typer.BadParameter(f"nobody here to ask: --yes to forget {group} without asking")
     # Asking blocks, so it comes between two loops.
-    holdings = asyncio.run(_look(config, group, dry_run, as_json))
+    holdings = asyncio.run(_look(config, group, event_type, dry_run, as_json))
     if dry_run:
         return
     count = f"{output.things(holdings.unhandled, 'unhandled event')}, {output.things(holdings.dead, 'dead letter')}"
-    if not yes and not output.confirmed(f"forget {group}, with {count}, for good?"):
+    what = f"{event_type} of {group}" if event_type else group
+    if not yes and not output.confirmed(f"forget {output.line(what)}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
-    asyncio.run(_run(config, group))
+    asyncio.run(_run(config, group, event_type))
     if as_json:
         output.print_json(_result(holdings, is_dry_run=False))
     else:
-        print(f"forgot {group}, with {count}")
+        print(f"forgot {output.line(what)}, with {count}")
 
 
-async def _look(config: Path | None, group: str, is_dry_run: bool, as_json: bool) -> Holdings:
+async def _open(client: Redis, shards: int, group: str, event_type: str) -> Forgetting | ForgettingType:
+    if event_type:
+        return await ForgettingType.open(client, shards, group, event_type)
+    return await Forgetting.open(client, shards, group)
+
+
+async def _look(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> Holdings:
     """Look, and show it to people. Raises FailedError when somebody works."""
     async with options.connected(config, "forget") as (client, shards):
-        holdings = await (await Forgetting.open(client, shards, group)).look()
+        holdings = await (await _open(client, shards, group, event_type)).look()
     if not as_json:
         _show(holdings)
     elif is_dry_run:
@@ -53,9 +65,9 @@ async def _look(config: Path | None, group: str, is_dry_run: bool, as_json: bool
     return holdings
 
 
-async def _run(config: Path | None, group: str) -> None:
+async def _run(config: Path | None, group: str, event_type: str) -> None:
     async with options.connected(config, "forget") as (client, shards):
-        await (await Forgetting.open(client, shards, group)).run()
+        await (await _open(client, shards, group, event_type)).run()
 
 
 def _show(holdings: Holdings) -> None:
