@@ -21,7 +21,7 @@ def main() -> None:
 
 
 @app.callback()
-def commands() -> None:
+def commands(_version: command.Version = False) -> None:
     """Receives signed webhooks and stores them in Redis."""
 
 

@@ -88,7 +88,7 @@ class Tally:
         self.counts: Counter[tuple[int, str]] = Counter()
         self.unexpected = 0
         self.failure = ""
-        """Why the latest post got no answer."""
+        """Why the latest post never left."""
         self._latencies_ms = array("d")
 
     @property
@@ -101,7 +101,8 @@ class Tally:
         self.counts[answer.status, answer.code] += 1
         self.unexpected += not answer.is_as(expected)
         if answer.status == NO_ANSWER:
-            self.failure = answer.detail
+            # What left and was not answered may have arrived: that is told, and no reason to give up.
+            self.failure = self.failure if answer.is_unknown else answer.detail
         else:
             self._latencies_ms.append(answer.latency_ms)
 

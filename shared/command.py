@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, NoReturn
+from importlib import metadata
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -55,6 +56,17 @@ def typer_app(name: str, about: str) -> typer.Typer:
     return typer.Typer(
         name=name, help=about, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
     )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"hookbus {metadata.version('hookbus')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the release and stop.")
+]
 
 
 def run(app: typer.Typer, program: str) -> NoReturn:

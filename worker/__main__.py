@@ -24,7 +24,7 @@ def main() -> None:
 
 
 @app.callback()
-def commands() -> None:
+def commands(_version: command.Version = False) -> None:
     """Runs handlers, and looks after what they left."""
 
 

@@ -50,6 +50,15 @@ def is_unheard(subscribed: Subscribed, group: str, event_type: str) -> bool:
     return group in subscribed and subscribed[group].isdisjoint(patterns_of(event_type))
 
 
+async def known_types(client: Redis, shards: Sequence[Keys], group: str) -> list[str]:
+    """The types that a group may be given: documented, seen or named by it. Raises RedisError, OSError."""
+    subscribed = await layout.patterns(client, shards)
+    seen = await ask_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    own = {pattern for pattern in subscribed.get(group, ()) if not pattern.endswith("*")}
+    types = {*BY_TYPE, UNTYPED, *own, *(name.decode() for names in seen for name in names)}
+    return sorted(name for name in types if not is_unheard(subscribed, group, name))
+
+
 async def look(client: Redis, shards: Sequence[Keys]) -> list[Place]:
     """Where redeliveries lie that nobody will be given. Raises RedisError, OSError."""
     subscribed = await layout.patterns(client, shards)

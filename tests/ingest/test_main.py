@@ -1,3 +1,5 @@
+from importlib import metadata
+
 import pytest
 
 from tests.ingest.serving import SECRET, command
@@ -9,6 +11,11 @@ async def test_without_a_source_there_is_nothing_to_serve():
     assert err == (
         "hookbus-ingest: ingest.sources: none; set OPENAI_WEBHOOK_SECRET, or configure [ingest.sources.NAME]\n"
     )
+
+
+async def test_it_tells_its_release():
+    code, out, err = await command("--version")
+    assert (code, out, err) == (0, f"hookbus {metadata.version('hookbus')}\n", "")
 
 
 async def test_every_problem_of_the_configuration_gets_a_line():

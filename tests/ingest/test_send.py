@@ -134,6 +134,21 @@ async def test_with_nobody_there_it_stops_at_once():
     assert tally.counts.total() <= 8
 
 
+async def test_posts_that_arrive_and_are_not_answered_are_told_and_do_not_end_it():
+    heard = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        tally, answers = await tallied(plan(url, events=20))
+    assert (len(heard), len(answers)) == (20, 20)
+    assert tally.counts == {(0, "no_answer"): 20}
+    assert not tally.is_hopeless
+
+
 async def test_a_receiver_that_goes_away_is_counted_as_no_connection(redis_url):
     async with serving(redis_url) as ingest:
         tally, _ = await tallied(plan(ingest.url))

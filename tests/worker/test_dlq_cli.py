@@ -145,6 +145,10 @@ async def test_nothing_dead_is_said_in_words(client, redis_url):
     assert succeeded(redis_url, "dlq", "list") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "groups") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "redrive", "--all") == "no dead letters match\n"
+    await born(client, "billing")
+    await lay(client, letter("wh_1"), letter("wh_2"))
+    for verb in ("list", "groups"):
+        assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; others: 2\n"
 
 
 async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_url):

@@ -131,6 +131,38 @@ async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(
     assert b"billing" in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [
+        ("batch.complted", "batch.completed"),
+        ("respones.*", ""),
+        ("bacth.*", "batch.*"),
+        ("eval.run.failed", ""),
+        ("x", ""),
+    ],
+)
+async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nearest_name(
+    client, redis_url, pattern, near
+):
+    await born(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    found = worker(redis_url, "pause", "billing", pattern)
+    assert found.returncode == 1
+    assert f"billing gets nothing that is {pattern}" in found.stderr.decode()
+    assert not near or found.stderr.decode().endswith(f"did you mean {near}?\n")
+    assert await paused.look(client, [KEYS], "billing") == {}
+    succeeded(redis_url, "pause", "billing", pattern, "--force")
+    assert list(await paused.look(client, [KEYS], "billing")) == [pattern]
+
+
+@pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])
+async def test_a_pause_of_what_is_documented_seen_or_named_is_taken(client, redis_url, pattern):
+    await born(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    await client.execute_command("SADD", KEYS.types, "batch.seen")
+    succeeded(redis_url, "pause", "billing", pattern)
+
+
 async def test_a_pattern_that_can_never_match_is_refused(client, redis_url):
     await born(client, "billing")
     assert worker(redis_url, "pause", "billing", "*.failed").returncode == 2

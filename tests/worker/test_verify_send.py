@@ -111,6 +111,20 @@ async def test_an_event_whose_time_is_over_is_given_up(receiver):
     assert receiver.seen[ledger.webhook_id(1)] > 1
 
 
+async def test_a_first_post_without_an_answer_comes_again_as_any_other(receiver):
+    receiver.answers = lambda webhook_id, time: ok() if time >= 3 else None
+    ledger = await sent(receiver, 2)
+    assert ledger.accepted == 2
+    assert set(receiver.seen.values()) == {3}
+
+
+async def test_a_first_post_that_is_never_answered_ends_it_with_its_patience(receiver):
+    receiver.answers = lambda webhook_id, time: None
+    with pytest.raises(FailedError, match="Server disconnected"):
+        await sent(receiver, 100, patience_s=0.5)
+    assert receiver.seen.total() > 1
+
+
 async def test_a_post_without_an_answer_leaves_its_event_unknown(receiver):
     receiver.answers = lambda webhook_id, time: ok() if webhook_id.endswith("_0") else None
     ledger = await sent(receiver, 3, patience_s=0)
@@ -125,7 +139,6 @@ async def test_a_post_without_an_answer_leaves_its_event_unknown(receiver):
         (web.Response(status=308, headers={"Location": "/x"}), "308: a redirect"),
         (web.Response(text="<html>"), "200: something answers there, but not hookbus-ingest"),
         (web.Response(status=403), "403"),
-        (None, "Server disconnected"),
     ],
 )
 async def test_a_first_event_that_is_refused_for_good_ends_it_at_once(receiver, answer, says):

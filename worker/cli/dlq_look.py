@@ -15,10 +15,11 @@ async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bo
     """Print the newest letters, and how many more there are."""
     async with options.dead_letters(config) as (_, store):
         page = await store.page(wanted, limit)
+        others = 0 if page.total else await store.count(Filter())
     for dead in page.letters if as_json else ():
         output.print_json(letters_file.summary(dead.name, dead.letter))
     if not as_json:
-        dlq_tables.letters(page.letters, now_ms())
+        dlq_tables.letters(page.letters, now_ms(), others)
     _say_more(len(page.letters), page.total, "dead letter", as_json)
     warn_unreadable(store)
 
@@ -27,10 +28,11 @@ async def show_groups(config: Path | None, wanted: Filter, limit: int, as_json: 
     """Print letters by fingerprint."""
     async with options.dead_letters(config) as (_, store):
         summaries = await store.summaries(wanted)
+        others = 0 if summaries else await store.count(Filter())
     for summary in summaries[:limit] if as_json else ():
         output.print_json(fields(summary))
     if not as_json:
-        dlq_tables.summaries(summaries[:limit], now_ms())
+        dlq_tables.summaries(summaries[:limit], now_ms(), others)
     _say_more(min(limit, len(summaries)), len(summaries), "fingerprint", as_json)
     warn_unreadable(store)
 

@@ -21,11 +21,11 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
 
 
-def letters(found: Sequence[Dead], now_ms: int) -> None:
-    """A page of letters."""
+def letters(found: Sequence[Dead], now_ms: int, others: int = 0) -> None:
+    """A page of letters; `others`: how many there are that do not match, where none does."""
     console = output.console()
     if not found:
-        console.print("no dead letters")
+        console.print(_none(others))
         return
     left = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in found]
     width = min(_WIDEST_ID, max(len(line) for text in left for line in text.plain.split("\n")))
@@ -41,6 +41,10 @@ def letters(found: Sequence[Dead], now_ms: int) -> None:
     console.print(table)
 
 
+def _none(others: int) -> str:
+    return f"no dead letters match; others: {others:,}" if others else "no dead letters"
+
+
 def where(dead: Dead) -> str:
     """Group and type."""
     return f"{dead.group} · {dead.letter.type}"
@@ -51,11 +55,11 @@ def error(dead: Dead) -> str:
     return ": ".join(filter(None, (dead.letter.error_class, dead.letter.message)))
 
 
-def summaries(found: Sequence[Summary], now_ms: int) -> None:
-    """Fingerprints with their counts."""
+def summaries(found: Sequence[Summary], now_ms: int, others: int = 0) -> None:
+    """Fingerprints with their counts; `others` as for `letters`."""
     console = output.console()
     if not found:
-        console.print("no dead letters")
+        console.print(_none(others))
         return
     count = max(len("COUNT"), *(len(f"{summary.count:,}") for summary in found))
     table = _table()

@@ -1,15 +1,19 @@
 """`hookbus-worker pause` and `resume`."""
 
 import asyncio
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from shared import output
-from worker import circuit, paused
+from shared.command import FailedError
+from worker import circuit, paused, unheard
 from worker.cli import options
 from worker.cli.options import Config, Json
+from worker.routes import matches
 
 Group = Annotated[str, typer.Argument(help="The group.")]
 Pattern = Annotated[
@@ -19,20 +23,30 @@ Pattern = Annotated[
 EFFECT: Final = "within two seconds"
 
 
-def pause(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
+def pause(
+    group: Group,
+    pattern: Pattern = paused.ALL,
+    force: Annotated[bool, typer.Option("--force", help="Also what the group is not known to get.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
     """Deliver nothing to a group, or nothing of a type; events are kept, handlers that run may end."""
-    asyncio.run(_write(config, group, pattern, is_pause=True, as_json=as_json))
+    asyncio.run(_write(config, group, pattern, is_pause=True, is_forced=force, as_json=as_json))
 
 
 def resume(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
     """Deliver again. Without a type: all that was paused of the group. Closes open breakers too."""
-    asyncio.run(_write(config, group, pattern, is_pause=False, as_json=as_json))
+    asyncio.run(_write(config, group, pattern, is_pause=False, is_forced=True, as_json=as_json))
 
 
-async def _write(config: Path | None, group: str, pattern: str, *, is_pause: bool, as_json: bool) -> None:
+async def _write(
+    config: Path | None, group: str, pattern: str, *, is_pause: bool, is_forced: bool, as_json: bool
+) -> None:
     options.pattern(pattern)
     async with options.dead_letters(config) as (client, store):
         store.require(group)
+        if not is_forced and pattern != paused.ALL:
+            _require_covered(group, pattern, await unheard.known_types(client, store.shards, group))
         changed = await (paused.write if is_pause else paused.erase)(client, store.shards, group, pattern)
         closed = [] if is_pause else await circuit.close(client, group, pattern)
         left = list(await paused.look(client, store.shards, group))
@@ -42,6 +56,16 @@ async def _write(config: Path | None, group: str, pattern: str, *, is_pause: boo
         print(_told(group, changed, left, is_pause=is_pause))
         if closed:
             print(f"{group}: breaker of {', '.join(closed)} closed {EFFECT}")
+
+
+def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:
+    """Raises FailedError for a pattern that holds nothing back, as one that is misspelt."""
+    if any(matches(pattern, name) for name in types):
+        return
+    prefixes = {f"{name[:i]}.*" for name in types for i, char in enumerate(name) if char == "."}
+    near = difflib.get_close_matches(pattern, prefixes if pattern.endswith("*") else types, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise FailedError(f"{group} gets nothing that is {pattern}, so nothing was paused (--force pauses it){hint}")
 
 
 def _told(group: str, changed: list[str], left: list[str], *, is_pause: bool) -> str:

@@ -103,7 +103,8 @@ class Sender:
 
     def _is_hopeless(self, answer: Answer) -> bool:
         """Nothing was ever accepted, and this does not look as if it passed."""
-        return not self._ledger.accepted and answer.status not in PASSING and answer.status < 500
+        is_passing = answer.is_unknown or answer.status in PASSING or answer.status >= 500
+        return not self._ledger.accepted and not is_passing
 
     def _body(self, number: int) -> bytes:
         name = self._ledger.name
