@@ -29,7 +29,7 @@ from shared.systemd import Health, Herald
 from worker.abandoned import AbandonedGroups
 from worker.aside import Aside
 from worker.circuit import Circuit
-from worker.crew import Crew, Duty
+from worker.crew import CrashError, Crew, Duty
 from worker.dead_retention import DeadRetention
 from worker.gauges import expose
 from worker.liveness import Liveness
@@ -208,7 +208,7 @@ class Worker:
         settling.cancel()
         for ended in await asyncio.gather(settling, suspecting, return_exceptions=True):
             if isinstance(ended, Exception):
-                raise ended
+                raise CrashError(f"failed while stopping: {type(ended).__name__}") from ended
         # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
         is_released = await self._release(interrupted)
         await asyncio.to_thread(self._liveness.stop)
