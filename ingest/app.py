@@ -86,9 +86,13 @@ class Ingest:
                     await self._listen_and_drain()
                     for task in tasks:
                         task.cancel()
-        except* (ConfigError, FailedError) as errors:
-            # The first one says enough, and the command line knows what to do with it.
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as error:
+            # The first one says enough, and the command line knows what to do with it. Not by `except*`: what that
+            # raises comes as a group again in CPython 3.11.2, which is Debian 12's.
+            found, others = error.split((ConfigError, FailedError))
+            if found is None or others is not None:
+                raise
+            raise found.exceptions[0] from None
         finally:
             self._tick.stop()
             for line in self._writers:

@@ -39,6 +39,7 @@ TOOLS: Final = {
     "promtool": _program("promtool", "prometheus"),
     "systemd-analyze": _program("systemd-analyze", "systemd"),
     "wrk": _program("wrk", "wrk"),
+    "ps": _program("ps", "procps"),
     "openssl": _program("openssl", "openssl"),
     "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
