@@ -74,6 +74,10 @@ class Liveness:
         """Whether everybody alive has had time to say so: our own signs went through for a whole TTL."""
         return self._steady_since is not None and time.monotonic() - self._steady_since >= TTL_S
 
+    def has_failed(self) -> bool:
+        """Whether signs have ended although nobody stopped them: ours would be taken for a dead one's from then on."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
+
     def stop(self) -> None:
         """Give no more signs, and take the last one back so that others need not wait."""
         self._stop.set()

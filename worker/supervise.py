@@ -52,6 +52,8 @@ HANDOVER_S: Final = 3.0
 STOP_S: Final = 15.0
 """What a stop takes beyond the grace period at most, while Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s
 for the hand-over, 5 s to take the last sign of life back. Supervisors have to give as much."""
+WATCH_S: Final = 1.0
+"""Between two looks at the liveness thread: well before its last sign runs out."""
 STUCK_MARGIN_S: Final = 10.0
 """How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
 
@@ -177,6 +179,7 @@ class Worker:
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")
+        crew.start(self._watch_liveness(), "Liveness")
 
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
@@ -190,6 +193,12 @@ class Worker:
                 await reader.wake()
             except FAULTS:
                 return  # without Redis there is no read to end
+
+    async def _watch_liveness(self) -> None:
+        while not self._stopping.is_set():
+            if self._liveness.has_failed():
+                raise CrashError("its thread ended, so that others would take our deliveries")
+            await pause(self._stopping, WATCH_S)
 
     async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
         subscribers = self._subscribers()

@@ -223,6 +223,15 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
         await store(client, "wh_2", event_type="batch.completed")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_g5_a_worker_that_can_no_longer_show_life_dies_before_others_rob_it(client, redis_url, monkeypatch):
+    def breaks() -> None:
+        raise MemoryError
+
+    async with dying(redis_url, client) as worker:
+        monkeypatch.setattr(worker.worker._liveness, "_renew", breaks)
+
+
 @pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])
 async def test_g5_a_worker_of_which_a_part_was_cancelled_dies_and_hands_nothing_over(client, redis_url, name):
     async with dying(redis_url, client):
