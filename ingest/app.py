@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from ingest import descriptors, metrics
+from ingest import metrics
 from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
@@ -20,7 +20,7 @@ from ingest.receive import Receiver
 from ingest.rejections import Rejections
 from ingest.rotation import Rotation
 from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
-from shared import health, log
+from shared import descriptors, health, log
 from shared.address import redacted
 from shared.command import FailedError, Stopping
 from shared.connection import connect

@@ -8,9 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from ingest import descriptors
 from ingest.settings import IngestSettings
-from shared import finding, output, redis_doctor, reference
+from shared import descriptors, finding, output, redis_doctor, reference
 from shared.connection import connect
 from shared.finding import Finding
 from shared.headroom import Headroom

@@ -10,13 +10,13 @@ from typing import Final
 import msgspec
 
 from shared import finding, output, redis_doctor
-from shared.connection import FAULTS, connect
+from shared.connection import FAULTS, connect, parse_info
 from shared.finding import Finding
 from shared.headroom import Headroom
 from shared.redis_doctor import Examined
 from shared.redis_report import RedisReport
 from shared.settings import EXIT_CONFIG, ConfigError
-from worker import bus, layout, run, unheard
+from worker import bus, connections, layout, run, unheard
 from worker.bus import Bus
 from worker.routes import Group
 from worker.settings import WorkerSettings
@@ -68,6 +68,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         examined = await redis_doctor.examine(client, settings, DURABILITY)
         if examined.redis is not None and not finding.gravest(examined.findings):
             seen = await bus.look(client, settings.shards)
+            findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
             findings += of_unheard(await unheard.look(client, await layout.shards(client, settings.shards)))
     except FAULTS as error:
         findings.append(redis_doctor.refusal(error, examined.url))
@@ -209,6 +210,12 @@ def of_orphans(seen: Bus) -> list[Finding]:
         )
         for name, count in seen.status.orphans.items()
     ]
+
+
+def of_connections(groups: Sequence[Group], seen: Bus, clients: dict[str, str]) -> list[Finding]:
+    """Whether the workers of the apps that were named can have their connections, as many as live now or one."""
+    alive = [seen.status.groups[group.name].consumers_alive for group in groups if group.name in seen.status.groups]
+    return connections.findings(groups, seen.status.shards or 1, max([1, *alive]), clients) if groups else []
 
 
 def of_app(group: Group, seen: Bus) -> list[Finding]:

@@ -26,6 +26,7 @@ from shared.keys import Keys
 from shared.line import Line
 from shared.pause import pause
 from shared.systemd import Health, Herald
+from worker import connections
 from worker.abandoned import AbandonedGroups
 from worker.aside import Aside
 from worker.circuit import Circuit
@@ -113,6 +114,7 @@ class Worker:
     async def run(self) -> None:
         """Run until stopping, then leave in order. Raises ConfigError, FailedError."""
         settings = self._settings
+        connections.make_room(self._groups, settings.shards)
         ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
         try:
             with self._herald:

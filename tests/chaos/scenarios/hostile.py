@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from ingest import descriptors
+from shared import descriptors
 from shared.keys import Keys
 from tests.chaos.kept import Kept
 from tests.chaos.pests import Pests

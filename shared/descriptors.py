@@ -5,7 +5,8 @@ import resource
 from typing import Final
 
 RESERVED: Final = 150
-"""For Redis (one a shard, at most 64), the second port (50), the ports themselves, the log, the event loop."""
+"""For Redis (ingest: one a shard, at most 64), the second port (50), the ports themselves, the log, the event loop; in
+a worker also for what handlers open."""
 
 
 def room_for(connections: int) -> int:

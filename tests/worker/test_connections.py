@@ -1,0 +1,58 @@
+import resource
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared import descriptors
+from worker import connections
+from worker.app import App
+from worker.connections import findings, make_room, of_process
+from worker.routes import Group, build
+
+
+def groups(subscriptions: int) -> list[Group]:
+    app = App("billing")
+    for i in range(subscriptions):
+
+        @app.on(f"order.{i}")
+        async def handle(event: dict) -> None: ...
+
+    return build([app], 30.0)
+
+
+def test_a_process_takes_a_connection_for_each_subscription_and_shard_and_some_for_its_duties():
+    assert 300 * 4 < of_process(groups(300), 4) < 300 * 4 + 300 + 50
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """The limit of open files, soft and hard, as one that can be set."""
+    found = [256, 4096]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(found))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: found.__setitem__(slice(None), both))
+    return found
+
+
+def test_a_worker_raises_the_soft_limit_of_open_files_as_it_needs(limits):
+    with capture_logs() as logs:
+        make_room(groups(100), 4)
+    assert limits == [of_process(groups(100), 4) + descriptors.RESERVED, 4096]
+    assert logs == []
+
+
+def test_where_the_hard_limit_is_too_low_a_worker_and_check_say_so(limits):
+    limits[:] = [256, 1024]
+    with capture_logs() as logs:
+        make_room(groups(300), 4)
+    assert [log["event"] for log in logs] == ["few_descriptors"]
+    assert limits[0] == 1024
+    assert [each.code for each in findings(groups(300), 4, 1, {})] == ["few_descriptors"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "maxclients", "told"), [(5, "10000", False), (50, "10000", True), (50, "", False)]
+)
+def test_the_connections_of_all_processes_are_held_against_what_redis_allows(processes, maxclients, told):
+    clients = {"maxclients": maxclients} if maxclients else {}
+    codes = [each.code for each in connections.findings(groups(50), 4, processes, clients)]
+    assert codes == (["few_connections"] if told else [])
