@@ -78,8 +78,9 @@ def run(app: typer.Typer, program: str) -> NoReturn:
     try:
         try:
             app(prog_name=program)
-        finally:
+        except SystemExit:  # how it ends when nothing else is to be told
             _flush()
+            raise
     except ConfigError as error:
         for problem in error.problems:
             _say(program, problem, EXIT_CONFIG)
