@@ -5,7 +5,7 @@ They write JSON lines, since their output is no terminal but a pipe of ours.
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -36,8 +36,6 @@ def pretty(line: str, *, has_colours: bool = False) -> str:
         return line
     if isinstance(at := fields.get("timestamp"), str):
         fields["timestamp"] = _local_time(at)
-    if not isinstance(fields.get("exception", ""), str):
-        fields["exception"] = "\n".join(_frames(fields["exception"]))
     return str((_render_colours if has_colours else _render_plain)(None, "", fields))
 
 
@@ -46,12 +44,3 @@ def _local_time(iso: str) -> str:
         return datetime.fromisoformat(iso).astimezone().strftime("%H:%M:%S")
     except ValueError:
         return iso
-
-
-def _frames(exceptions: Any) -> list[str]:
-    """structlog's list of exceptions, as a short traceback."""
-    lines = []
-    for error in exceptions if isinstance(exceptions, list) else []:
-        lines += [f"  {frame.get('filename')}:{frame.get('lineno')} {frame.get('name')}" for frame in error["frames"]]
-        lines.append(f"{error.get('exc_type')}: {error.get('exc_value')}")
-    return lines
