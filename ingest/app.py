@@ -70,7 +70,7 @@ class Ingest:
         self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
         self._is_listening = False
         self._herald = Herald(Health(self._readiness, self._stuck, self._status))
-        stopping.on_hangup = self._rotation.reload
+        stopping.on_hangup = self._read_again
 
     async def run(self) -> None:
         """Run until stopping. Raises ConfigError, FailedError."""
@@ -100,6 +100,10 @@ class Ingest:
             for client in (self._probe, self._notebook):
                 await client.aclose()
         self._log.info("stopped")
+
+    def _read_again(self) -> None:
+        self._address.refresh()
+        self._rotation.reload()
 
     def _writer(self, shard: int) -> Line:
         timeout_s, greet = self._settings.enqueue_timeout_s, self._fitness.greet

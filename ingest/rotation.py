@@ -89,7 +89,10 @@ class Rotation:
         metrics.RELOADS.labels("ok").inc()
         self._log.info("reloaded", sources=list(settings.sources))
         fields = IngestSettings.__struct_fields__
-        if changed := [name for name in fields if getattr(told, name) != getattr(settings, name)]:
+        changed = [name for name in fields if getattr(told, name) != getattr(settings, name)]
+        if "redis_url" in changed and told.redis_url.reference == settings.redis_url.reference != "":
+            changed.remove("redis_url")  # what that file says is followed by each connection
+        if changed:
             self._log.warning("restart_needed", keys=changed, reason="SIGHUP reads only the sources again")
 
     def _take(self, found: _Look) -> None:

@@ -133,11 +133,12 @@ class Stopping(asyncio.Event):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_hangup: Callable[[], None] = _nothing_to_reload
+        self.on_hangup: Callable[[], None] = nothing_to_reload
         """What SIGHUP calls. A program that has something to read again puts it here."""
 
 
-def _nothing_to_reload() -> None:
+def nothing_to_reload() -> None:
+    """Say that what was asked for by SIGHUP had no effect."""
     log.get("command").info("nothing_to_reload", effect="a change of configuration needs a restart")
 
 

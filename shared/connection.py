@@ -104,8 +104,14 @@ def leave_server(client: Redis) -> None:
 
     For who looks a server over; what a server refuses as the wrong one does that by itself.
     """
-    address: Address = client.connection_pool.connection_kwargs["address"]
+    address = address_of(client)
     address.leave(address.epoch)
+
+
+def address_of(client: Redis) -> Address:
+    """Where a client's connections lead."""
+    address: Address = client.connection_pool.connection_kwargs["address"]
+    return address
 
 
 def _address(address: Address | str) -> Address:

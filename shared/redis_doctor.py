@@ -1,5 +1,6 @@
 """What can be wrong with a Redis, found for both programs and told with its cure. Changes and claims nothing."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,7 +9,7 @@ from redis.asyncio import Redis
 from shared import headroom, keys, output, redis_report, server
 from shared.address import redacted
 from shared.command import EXIT_FAILED
-from shared.connection import FAULTS, Ask
+from shared.connection import FAULTS, Ask, address_of
 from shared.fault import ACCESS, fault_of, is_access_refused, judge
 from shared.finding import Finding
 from shared.headroom import Headroom
@@ -16,6 +17,7 @@ from shared.keys import Keys
 from shared.redis_report import RedisReport
 from shared.server import Server
 from shared.settings import EXIT_CONFIG, Common, ConfigError
+from shared.tls import Tls
 
 MOST_SKEW_S: Final = 5.0
 """Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
@@ -71,6 +73,7 @@ async def examine(client: Redis, settings: Common, durability: str, *, is_unsafe
         if not told.is_unused and found.info.get("role") == "master":
             # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
             await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
+        told.findings += expiring(address_of(client).tls, time.time())
         shards = [Keys(shard) for shard in range(settings.shards)]
         now_ms = int((await ask("TIME"))[0]) * 1000
         told.headroom = await headroom.look(client, shards, told.redis, now_ms)
@@ -136,6 +139,21 @@ def warnings(redis: RedisReport) -> list[Finding]:
         action = "keep both by NTP: a wrong clock here refuses fresh signatures as stale"
         found.append(Finding(0, "clock_skew", problem, action))
     return found
+
+
+def expiring(tls: Tls, now_s: float) -> list[Finding]:
+    """The certificates that should have been renewed by now: at their end no connection is made any more."""
+    whose = {"Redis' certificate": tls.server, "our certificate (redis_cert_file)": tls.client()}
+    return [
+        Finding(
+            0,
+            "certificate_expires",
+            f"{name} ends in {output.age(max(0.0, validity.ends_s - now_s))}",
+            "renew it; the files are read again for each connection, so no restart is needed",
+        )
+        for name, validity in whose.items()
+        if validity is not None and validity.ends_soon(now_s)
+    ]
 
 
 def little_room(room: Headroom | None) -> list[Finding]:

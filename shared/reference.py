@@ -36,10 +36,10 @@ def is_reference(text: str) -> bool:
 
 def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[Word]:
     """The words of what a reference names, at least one. Raises ValueError, which says what is wrong with it."""
-    path = _path(reference, environ)
+    found_at = path(reference, environ)
     for is_last in (False, True):  # a folder may be swapped while we are in it; gone twice is gone
         try:
-            found = _words(path, reference)
+            found = _words(found_at, reference)
         except FileNotFoundError as error:
             if is_last:
                 raise ValueError(f"{reference}: {error.strerror}") from None
@@ -59,16 +59,17 @@ def files(reference: str, environ: Mapping[str, str] = os.environ) -> list[Path]
     """
     if not reference.startswith(FILE):
         return []
-    path = _path(reference, environ)
-    return _visible(path) if path.is_dir() else [path]
+    named = path(reference, environ)
+    return _visible(named) if named.is_dir() else [named]
 
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
 
 
-def _path(reference: str, environ: Mapping[str, str]) -> Path:
-    if reference.startswith(FILE):
+def path(reference: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the text lies: what is no reference is a path itself. Raises ValueError."""
+    if not reference.startswith(CREDENTIAL):
         return Path(reference.removeprefix(FILE))
     name = reference.removeprefix(CREDENTIAL)
     if not name or "/" in name:

@@ -20,6 +20,7 @@ import msgspec
 
 from shared import reference
 from shared.address import Address, RedisUrl, url_problem
+from shared.tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
 DEFAULT_FILE: Final = "hookbus.toml"
 FILE_VARIABLE: Final = "HOOKBUS_CONFIG"
@@ -78,17 +79,35 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What both programs are told. Times in seconds."""
 
     redis_url: RedisUrl = RedisUrl("redis://127.0.0.1:6379/0")
+    redis_ca_file: str = ""
+    """With `rediss://`: certificates to trust in place of the system's."""
+    redis_cert_file: str = ""
+    """What we show to the server, with its key there or in `redis_key_file`."""
+    redis_key_file: str = ""
+    redis_server_name: str = ""
+    """The name that the server's certificate must have; the URL's host by default."""
     shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def address(self) -> Address:
         """Where Redis is: to be made once in a process, and shared by its connections."""
-        return Address(self.redis_url)
+        return Address(self.redis_url, self._tls())
+
+    def _tls(self) -> Tls:
+        return Tls(self.redis_ca_file, self.redis_cert_file, self.redis_key_file, self.redis_server_name)
 
     def problems(self) -> list[str]:
         """What is impossible about the combination, one line each, beginning with the key."""
-        problem = url_problem(self.redis_url)
-        return [f"redis_url: {problem}"] if problem else []
+        if problem := url_problem(self.redis_url):
+            return [f"redis_url: {problem}"]
+        if self.redis_url.startswith("rediss://"):
+            try:
+                self._tls().check()
+            except TlsError as error:
+                return [str(error)]
+            return []
+        keys = [key for key in (CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME) if getattr(self, key)]
+        return [f"{key}: of no use, as redis_url does not begin with 'rediss://'" for key in keys]
 
 
 S = TypeVar("S", bound=Common)
@@ -137,7 +156,7 @@ def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
     url = raw.get("redis_url")
     if isinstance(url, str) and reference.is_reference(url):
         try:
-            raw["redis_url"] = reference.read(url)[0].text
+            raw["redis_url"] = RedisUrl(reference.read(url)[0].text, url)
         except ValueError as error:
             problems.append(f"redis_url: {error}")
             del raw["redis_url"]
@@ -220,6 +239,8 @@ def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems
 
 
 def _parse(kind: type, value: Any) -> Any:
+    if isinstance(value, kind):
+        return value
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # noqa: TRY004 - reported by msgspec
     parse: Callable[[str], Any] = kind.parse if hasattr(kind, "parse") else kind

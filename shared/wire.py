@@ -9,6 +9,8 @@ LOADING, NOAUTH and WRONGPASS need nothing of this: redis-py closes their connec
 import asyncio
 import re
 import secrets
+import socket
+import ssl
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -41,6 +43,10 @@ class _Leaving:
         self._epoch: int | None = None
         # Called for each error of the server, wherever in a reply it stands: in EXEC's, in a script's.
         self._parser.parse_error = self._parse_error
+
+    def _follow(self) -> None:
+        for name, value in self._address.options().items():
+            setattr(self, name, value)
 
     @property
     def is_stale(self) -> bool:
@@ -85,6 +91,8 @@ class _Lean(_Leaving, AbstractConnection):
         self._epoch, epoch = None, self._address.epoch
         self.made += 1
         try:
+            if self._address.is_in_files:
+                await asyncio.to_thread(self._follow)  # a file may lie on a network
             await super().connect_check_health(check_health, retry_socket_connect)
             if self._has_term and await self._learn_term():
                 epoch = self._address.epoch
@@ -145,6 +153,8 @@ class _Blocking(_Leaving, blocking.AbstractConnection):
         if self.is_connected:
             return
         self._epoch, epoch = None, self._address.epoch
+        if self._address.is_in_files:
+            self._follow()
         super().connect_check_health(check_health, retry_socket_connect)
         self._epoch = epoch
 
@@ -159,7 +169,15 @@ class _Tcp(_Lean, Connection):
 
 
 class _Tls(_Lean, SSLConnection):
-    pass
+    async def _connect(self) -> None:
+        self._tls = await asyncio.to_thread(self._address.tls.context)
+        await super()._connect()  # type: ignore[no-untyped-call]
+        assert self._writer is not None
+        self._address.tls.saw(self._writer.get_extra_info("peercert"))
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        name = self._address.tls.server_name or self.host
+        return {"host": self.host, "port": self.port, "ssl": self._tls, "server_hostname": name}
 
 
 class _Unix(_Lean, UnixDomainSocketConnection):
@@ -171,7 +189,9 @@ class _BlockingTcp(_Blocking, blocking.Connection):
 
 
 class _BlockingTls(_Blocking, blocking.SSLConnection):
-    pass
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        tls = self._address.tls
+        return tls.context().wrap_socket(sock, server_hostname=tls.server_name or self.host)
 
 
 class _BlockingUnix(_Blocking, blocking.UnixDomainSocketConnection):

@@ -64,7 +64,7 @@ def test_the_configuration_table_has_every_key_with_its_default():
         for field in msgspec.structs.fields(cls):
             name = field.name if field.name in common else f"{program}.{field.name}"
             told.add(name)
-            shown = rows[name].strip("` ")
+            shown = rows[name].strip("` ").replace('""', "")
             if name != "ingest.sources":
                 default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
                 assert shown == default.removesuffix(".0"), name

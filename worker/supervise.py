@@ -9,6 +9,7 @@ exception is found out like one that ends it by a signal.
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import socket
@@ -17,9 +18,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared import health, keys, log, server
-from shared.address import redacted
+from shared.address import Address, redacted
 from shared.backoff import Reconnect
-from shared.command import Stopping
+from shared.command import Stopping, nothing_to_reload
 from shared.connection import FAULTS, connect
 from shared.fault import fault_of
 from shared.keys import Keys
@@ -65,6 +66,14 @@ def consumer_name() -> str:
     return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
+def _read_again(address: Address) -> None:
+    """On SIGHUP: where Redis is, who we are there, and whom to trust."""
+    if address.refresh():
+        log.get("worker").info("reloaded", redis=redacted(address.url))
+    else:
+        nothing_to_reload()
+
+
 class Worker:
     """One process that works for some groups. `only` is a pattern that limits the types, "" for none."""
 
@@ -76,6 +85,7 @@ class Worker:
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
         address = settings.address()
+        stopping.on_hangup = functools.partial(_read_again, address)
         self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS, has_term=True)
         self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._settler = Settler(self._write, consumer, self._parked)
