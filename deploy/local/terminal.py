@@ -36,6 +36,8 @@ def pretty(line: str, *, has_colours: bool = False) -> str:
         return line
     if isinstance(at := fields.get("timestamp"), str):
         fields["timestamp"] = _local_time(at)
+    if not isinstance(fields.get("exception", ""), str):  # from a handler that configured structlog
+        fields["exception"] = json.dumps(fields["exception"])
     return str((_render_colours if has_colours else _render_plain)(None, "", fields))
 
 
