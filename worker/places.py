@@ -31,7 +31,8 @@ class Place:
         if self.lag is None and self.is_own:
             # What is handled is deleted from a group's own stream, so what is not pending was not delivered.
             return max(0, self.length - self.pending)
-        return self.lag
+        # Redis goes on counting what was trimmed before the group read it.
+        return None if self.lag is None else min(self.lag, self.length)
 
     def commands(self) -> list[Command]:
         """What finds its oldest pending entry, if any, and its first undelivered ones, if any."""

@@ -226,6 +226,15 @@ async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
     assert found.groups["billing"].types[TYPE].backlog == 2
 
 
+async def test_what_was_trimmed_before_a_group_read_it_is_no_backlog(client):
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await add(client, MAIN, 3)
+    await client.execute_command("XTRIM", MAIN, "MAXLEN", 0)
+    entry = (await types_of(client))[TYPE]
+    assert (entry.backlog, entry.oldest_age_s) == (0, None)
+
+
 async def test_a_consumer_group_that_hookbus_did_not_make_is_told_apart(client):
     await born(client, "billing")
     await add(client, MAIN, 2)
