@@ -24,6 +24,8 @@ from tests import users
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 LOWEST_PORT, PORTS = 10_000, 22_000
+OF_HANDLERS = ("parked", "dead_letter", "breaker_opened")
+"""Log events that show why a handler failed, with its traceback."""
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
 
 
@@ -93,6 +95,11 @@ class Program:
             for line in list(self.lines)
             if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
         ]
+
+    def tracebacks(self) -> list[str]:
+        """Lines that begin a traceback, but for those of handlers that failed."""
+        lines = [line for line in self.raw if "Traceback (most recent call" in line]
+        return [line for line in lines if not any(f'"event": "{name}"' in line for name in OF_HANDLERS)]
 
     async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
         """Wait for a log line."""

@@ -70,8 +70,8 @@ class Kept:
         return [line for program in self.programs for line in program.logged(event, **fields)]
 
     def tracebacks(self) -> list[str]:
-        """Lines that begin a traceback outside of a log line, of all its processes."""
-        return [line for program in self.programs for line in program.raw if line.startswith("Traceback (most recent")]
+        """Lines that begin a traceback of its own, of all its processes."""
+        return [line for program in self.programs for line in program.tracebacks()]
 
     async def end(self) -> None:
         """SIGTERM, and no restart."""

@@ -70,7 +70,7 @@ async def test_g10_handlers_that_ignore_their_end_keep_no_process(redis_url, han
         assert await worker.end() == 0
         handed_over = sum(line["deliveries"] for line in worker.logged("handed_over"))
         assert len(worker.logged("parked")) + handed_over == 2  # parked where its time was over before the grace was
-        assert not [line for line in worker.raw if line.startswith("Traceback")]
+        assert worker.tracebacks() == []
 
 
 async def _pending(server) -> bool:
