@@ -31,6 +31,7 @@ class Moving:
             await asyncio.to_thread(second.execute_command, "REPLICAOF", "NO", "ONE")
             self.turn()
             await asyncio.to_thread(first.execute_command, "REPLICAOF", "127.0.0.1", self._ports[1])
+            await asyncio.to_thread(first.execute_command, "CLIENT", "UNPAUSE")
 
     def split(self) -> None:
         """Make the second one a primary of its own, which nobody is led to yet."""
