@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
+from shared import log
 from shared.keys import Keys
 from worker.layout import Command, ask_all
 from worker.places import pairs
@@ -39,10 +40,16 @@ async def look(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, saf
 
 
 async def _note(client: Redis, keys: Keys, new: Sequence[str], back: Sequence[str], now_ms: int) -> None:
+    """Of several workers that see it, the one that notes it says it."""
     commands: list[Command] = [("HSETNX", keys.left, field, now_ms) for field in new]
     if back:
         commands.append(("HDEL", keys.left, *back))
-    await ask_all(client, commands)
+    for field, is_new in zip(new, await ask_all(client, commands), strict=False):
+        if is_new:
+            event_type, _, group = field.partition("|")
+            effect = "what waits of it is handled by nobody, and goes after worker.orphan_retention_s"
+            remedy = f"subscribe to it again, or: hookbus-worker forget {group} --type {event_type}"
+            log.get("worker.left").warning("type_left", group=group, type=event_type, effect=effect, remedy=remedy)
 
 
 def _field(event_type: str, group: str) -> str:

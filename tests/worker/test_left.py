@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared import scripts
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store
@@ -32,8 +33,10 @@ async def over(client, safe_ms: int = 0) -> dict[str, list[str]]:
 
 async def test_it_is_kept_for_the_safe_time_counted_from_when_it_was_first_seen(client):
     await dropped(client, "batch.*")
-    assert await over(client) == {}
-    assert await over(client) == {TYPE: [GROUP]}
+    with capture_logs() as logs:
+        assert await over(client) == {}
+        assert await over(client) == {TYPE: [GROUP]}
+    assert [(each["event"], each["group"], each["type"]) for each in logs] == [("type_left", GROUP, TYPE)]
     assert await over(client, safe_ms=DAY_MS) == {}
     since_ms = await layout.now_ms(client) - DAY_MS
     await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", since_ms)
