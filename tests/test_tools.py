@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import tools
+from tests import servers, tools
 from tests.programs import ROOT
 
 SKIPS = {"skip", "skipif", "importorskip", "xfail", "skipTest", "SkipTest"}
@@ -81,3 +81,15 @@ def test_nothing_is_skipped_but_for_a_tool_of_the_list():
                 wanted = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 is_ours = node.func.attr == "needs" or ast.unparse(node.func).startswith("tools.")
                 assert not is_ours or set(wanted) <= tools.TOOLS.keys(), f"{file}:{node.lineno}: not in the list"
+
+
+def test_ci_requires_all_that_the_list_names_and_can_be_had():
+    script = (ROOT / ".ci/run").read_text()
+    [required] = [line for line in script.splitlines() if "HOOKBUS_TESTS_REQUIRE=" in line]
+    assert set(required.partition("=")[2].split(",")) == tools.TOOLS.keys() - {servers.OWN}
+
+
+def test_the_page_names_each_server_that_is_tried():
+    page = (ROOT / "README.md").read_text()
+    for name in servers.SERVERS:
+        assert f"\n| {name.capitalize().replace('-', ' ')} | {name.partition('-')[2]}." in page
