@@ -1,16 +1,24 @@
-"""The address of Redis moves between two servers, under load; the one before lives on as the other's replica."""
+"""The address of Redis moves to another server: its replica, which then is the primary, or a second primary."""
 
 import asyncio
 from typing import Any, Final
 
+import redis
+
 from deploy.local.valkey import Valkey
+from shared.clock import now_ms
+from shared.keys import Keys
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.moving import AT_ONCE, Moving
-from tests.programs import free_port
+from tests.programs import event_body, free_port
 from tests.wait import until
 
+TYPE: Final = "response.completed"
+STREAM: Final = Keys(0).stream(TYPE)
+SLOW_S: Final = 3.0
+"""So long the worker holds what it read from the first primary: over its way to the second."""
 RATE: Final = 100.0
 PAUSED_MS: Final = 20_000
 """Longest wait for a replica to be in step: what is acknowledged after that would be lost by Redis, not by hookbus."""
@@ -63,3 +71,42 @@ async def in_step(first: Valkey, second: Valkey) -> None:
         await asyncio.to_thread(primary.execute_command, "CLIENT", "PAUSE", PAUSED_MS, "WRITE")
         wanted = primary.info("replication")["master_repl_offset"]
         await until(lambda: replica.info("replication")["slave_repl_offset"] >= wanted)
+
+
+@scenario("split_brain_ids", "G2: of two events that two primaries gave one entry id, each is settled as itself only")
+async def two_primaries_give_one_id(stage: Stage) -> None:
+    ports = free_port(), free_port()
+    first = await stage.valkey(port=ports[0], **AT_ONCE)
+    second = await stage.valkey(port=ports[1], replicaof=f"127.0.0.1 {ports[0]}", **AT_ONCE)
+    proxy = await FaultProxy(ports[0]).start()
+    try:
+        await split(stage, Moving(first, second, ports, proxy))
+    finally:
+        await proxy.close()
+
+
+async def split(stage: Stage, servers: Moving) -> None:
+    """The worker holds the events of the one primary when it is led to the other."""
+    stage.ledger.expect("alpha")
+    worker = await stage.worker(servers.url, "alpha")
+    with servers.first.client() as first, servers.second.client() as second:
+        await until(lambda: second.exists(STREAM))
+        servers.split()
+        count = stage.scale(80, 20)  # all of them in hand at once
+        for number in range(count):
+            add(stage, first, f"wh_before_{number}", number, do=[SLOW_S])
+        began = stage.ledger.notes
+        await until(lambda: all(began("alpha", f"wh_before_{number}") for number in range(count)))
+        for number in range(count):
+            add(stage, second, f"wh_after_{number}", number, do=["fail", "ok"] if number % 4 == 0 else ["ok"])
+    servers.turn()
+    servers.proxy.cut()
+    await stage.accounted(servers.second)
+    assert worker.deaths == 0, "the worker died of it"
+
+
+def add(stage: Stage, client: redis.Redis, webhook_id: str, number: int, **data: Any) -> None:
+    """Store an event as ingest does, under an entry id of our choice."""
+    fields = {"id": webhook_id, "src": "openai", "at": now_ms(), "body": event_body(TYPE, **data)}
+    client.xadd(STREAM, fields, id=f"5-{number}")
+    stage.ledger.accept(webhook_id, TYPE)
