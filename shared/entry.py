@@ -16,13 +16,17 @@ ERROR_CHARS: Final = 300
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt that did not end well. `at_ms` is when it ended, Unix ms."""
+    """One attempt that did not end well. `at_ms` is when it ended, Unix ms.
+
+    `times`: how often in a row the handler put it off up to this attempt; 0 for a failure.
+    """
 
     attempt: int
     at_ms: int
     duration_ms: int
     consumer: str
     error: str
+    times: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +41,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     history: tuple[Failure, ...] = ()
     is_replay: bool = False
     """Delivered to this group once more because somebody asked for history."""
+    snoozes: int = 0
+    """How many of the attempts before were put off, and burnt none."""
+    since_ms: int = 0
+    """When the first attempt of this round began, Unix ms; 0 before that, and where a former release parked it."""
 
 
 _encode_history = msgspec.msgpack.Encoder().encode
@@ -70,6 +78,8 @@ def parse(fields: Sequence[bytes]) -> Entry:
         _number(values.get(b"attempt", b"1")),
         _decode_history(values[b"history"]) if b"history" in values else (),
         b"replay" in values,
+        _number(values.get(b"snoozes", b"0")),
+        _number(values.get(b"since", b"0")),
     )
 
 
@@ -81,8 +91,10 @@ def _number(text: bytes) -> int:
     return number
 
 
-def redelivery_fields(entry: Entry, attempt: int, history: Sequence[Failure]) -> list[bytes]:
-    """The flat field list of a redelivery; `attempt` is the one that it will be."""
+def redelivery_fields(
+    entry: Entry, attempt: int, history: Sequence[Failure], snoozes: int = 0, since_ms: int = 0
+) -> list[bytes]:
+    """The flat field list of a redelivery; `attempt` is the one that it will be, `since_ms` when the first began."""
     fields = [
         *(b"id", entry.webhook_id.encode()),
         *(b"src", entry.source.encode()),
@@ -93,6 +105,10 @@ def redelivery_fields(entry: Entry, attempt: int, history: Sequence[Failure]) ->
     ]
     if entry.traceparent:
         fields += (b"tp", entry.traceparent.encode())
+    if snoozes:
+        fields += (b"snoozes", b"%d" % snoozes)
+    if since_ms:
+        fields += (b"since", b"%d" % since_ms)
     if entry.is_replay:
         fields += (b"replay", b"1")
     return fields

@@ -2,8 +2,8 @@
 
 from worker.app import App
 from worker.breaker import Breaker
+from worker.decision import Reject, RetryLater
 from worker.delivery import Delivery
-from worker.outcome import Reject, RetryLater
 from worker.retry import Retry
 
 __all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]

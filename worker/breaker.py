@@ -15,7 +15,7 @@ from shared.traced import repr_of
 from worker.callsite import caller
 from worker.cause import Cause
 from worker.letter import fingerprint
-from worker.outcome import Ack, Bury, Outcome, Park, RetryLater
+from worker.outcome import Ack, Bury, Outcome, Park
 from worker.retry import is_number
 
 FACTOR: Final = 2.0
@@ -65,7 +65,7 @@ def is_success(outcome: Outcome) -> bool:
 
 def failure(outcome: Outcome) -> Cause | None:
     """What counts against the handler, None for anything else."""
-    if isinstance(outcome, Park) and outcome.cause.error_class != RetryLater.__qualname__:
+    if isinstance(outcome, Park) and not outcome.is_snooze:
         return outcome.cause
     if isinstance(outcome, Bury) and outcome.reason == "attempts_exhausted":
         return outcome.cause

@@ -32,6 +32,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     received_at_ms: int
     body: bytes
     is_replay: bool = False
+    snoozes: int = 0
+    """How many of the attempts before were put off by `RetryLater`: those burnt none."""
+    first_attempt_at_ms: int = 0
+    """When the first attempt began, Unix ms; 0 in the first one itself."""
+
+    @property
+    def burnt(self) -> int:
+        """The number of this attempt among those that count against `Retry.attempts`, from 1."""
+        return self.attempt - self.snoozes
 
     @property
     def event_id(self) -> str:

@@ -25,7 +25,15 @@ def hold(
         stored_ms = int(entry_id.partition(b"-")[0])
         found = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
     delivery = Delivery(
-        *(found.webhook_id, found.source, event_type, group),
-        *(found.attempt, found.received_at_ms, found.body, found.is_replay),
+        found.webhook_id,
+        found.source,
+        event_type,
+        group,
+        found.attempt,
+        found.received_at_ms,
+        found.body,
+        found.is_replay,
+        found.snoozes,
+        found.since_ms,
     )
     return Held(stream, entry_id, is_own, found, delivery, term, **known)

@@ -43,6 +43,7 @@ class _Attempt(msgspec.Struct, frozen=True):
     duration_ms: Natural
     consumer: str
     error: str
+    times: Natural = 0
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):

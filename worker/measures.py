@@ -19,12 +19,13 @@ class Counts:
     All series are there from the first delivery on: Prometheus sees no increase in one that begins above zero.
     """
 
-    __slots__ = ("attempts", "outcomes", "reasons", "seconds", "takeovers")
+    __slots__ = ("attempts", "outcomes", "reasons", "seconds", "snoozed", "takeovers")
 
     def __init__(self, group: str, label: str) -> None:
         self.outcomes: dict[type[Outcome], Sum] = {
             kind: metrics.DELIVERIES.labels(group, label, name) for kind, name in OUTCOMES.items()
         }
+        self.snoozed: Sum = metrics.DELIVERIES.labels(group, label, "snoozed")
         self.reasons: dict[str, Sum] = {
             reason: metrics.DEAD_LETTERS.labels(group, label, reason) for reason in get_args(Reason)
         }
@@ -49,8 +50,10 @@ class Measures:
     def settled(self, event_type: str, outcome: Outcome, attempt: int) -> None:
         """An attempt ended so."""
         counts = self.of(event_type)
-        counts.outcomes[type(outcome)].value += 1
-        if type(outcome) is not Park:
+        if type(outcome) is Park:
+            (counts.snoozed if outcome.is_snooze else counts.outcomes[Park]).value += 1
+        else:
+            counts.outcomes[type(outcome)].value += 1
             counts.attempts.observe(attempt)
         if isinstance(outcome, Bury):
             counts.reasons[outcome.reason].value += 1

@@ -11,7 +11,7 @@ from shared.tally import Spreads, Sums
 
 DELIVERIES: Final = Sums(
     "hookbus_worker_deliveries_total",
-    "Attempts by outcome: handled, parked (another attempt follows), dead_letter.",
+    "Attempts by outcome: handled, parked (failed, another follows), snoozed (put off by RetryLater), dead_letter.",
     ["group", "type", "outcome"],
 )
 DEAD_LETTERS: Final = Sums(

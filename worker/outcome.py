@@ -1,36 +1,24 @@
 """How an attempt ended, as a value. Another module writes it down.
 
 Ack        handled
-Park       failed; again after a while
+Park       failed, or put off by the handler; again after a while
 Bury       dead letter, now
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal, SupportsFloat
+from typing import Final, Literal
 
 from shared.traced import storable
 from worker.cause import MESSAGE_CHARS, Cause, brief, describe
+from worker.decision import Reject, decided
 from worker.retry import Retry
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
 
-MOST_WAIT_S: Final = 10 * 366 * 86_400.0
-"""Ten years: what no wait needs, and every clock and score in Redis can hold."""
-
-
-class RetryLater(Exception):  # noqa: N818 - a request, not an error
-    """Raised by a handler: try again after `seconds`. Counts as an attempt."""
-
-    seconds: float = 0.0
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds_of(seconds)
-        super().__init__(f"again in {self.seconds:g} s")
-
-
-class Reject(Exception):  # noqa: N818 - a verdict, not an error
-    """Raised by a handler: no attempt will ever succeed, make it a dead letter now. Says why."""
+LEAST_SNOOZE_S: Final = 1.0
+"""Between two runs of a delivery that is put off again and again: `RetryLater(0)` must not keep a worker busy."""
+FREE_SNOOZES_S: Final = 60.0
+"""How long after its first attempt that begins: until then a handler that waits for something may look often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +32,11 @@ ACK: Final = Ack()
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Failed; the next attempt is due in `wait_s` seconds."""
+    """Failed, or put off (`is_snooze`: no attempt is burnt); the next attempt is due in `wait_s` seconds."""
 
     wait_s: float
     cause: Cause
+    is_snooze: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +50,23 @@ class Bury:
 Outcome = Ack | Park | Bury
 
 
-def failed(error: BaseException, attempt: int, retry: Retry, message: str = "") -> Park | Bury:
-    """What follows from an exception that a handler let out. `message` replaces the exception's own text."""
-    cause = describe(error, message)
-    kind = type(error)  # isinstance would ask the object too, which may raise
-    if issubclass(kind, Reject):
+def failed(error: BaseException, attempt: int, retry: Retry, message: str = "", spent_s: float = 0.0) -> Park | Bury:
+    """What follows from an exception that a handler let out. `message` replaces the exception's own text; `spent_s`
+    is how long ago the first attempt began."""
+    deciding, asked_s = decided(error)
+    cause = describe(deciding, message, error)
+    if issubclass(type(deciding), Reject):
         return Bury("rejected", cause)
-    if attempt >= retry.attempts:
+    left_s = retry.within - spent_s
+    if asked_s is not None:
+        if left_s <= 0:
+            return Bury("attempts_exhausted", cause)
+        least_s = LEAST_SNOOZE_S if spent_s > FREE_SNOOZES_S else 0.0
+        return Park(min(max(asked_s, least_s), left_s), cause, is_snooze=True)
+    wait_s = retry.wait_s(attempt)
+    if attempt >= retry.attempts or wait_s > left_s:
         return Bury("attempts_exhausted", cause)
-    wait_s = _asked_s(error) if issubclass(kind, RetryLater) else None
-    return Park(retry.wait_s(attempt) if wait_s is None else wait_s, cause)
-
-
-def _asked_s(later: Any) -> float | None:
-    """The wait that a `RetryLater` asks for; None where a subclass or the handler made something else of it."""
-    try:
-        return seconds_of(later.seconds)
-    except BaseException:  # noqa: BLE001 - an attribute may be code of the user's
-        return None
-
-
-def seconds_of(asked: object) -> float:
-    """A wait that can be kept: what is negative is none, and nobody lives to see the end of one that is too long.
-
-    Raises TypeError for what is no number, ValueError for one that is not finite.
-    """
-    if not isinstance(asked, SupportsFloat):  # text is none, though float() would read it
-        raise TypeError(f"{asked!r}: a number of seconds is needed")
-    try:
-        seconds = float(asked)
-    except OverflowError:  # an int beyond floats
-        seconds = MOST_WAIT_S if asked > 0 else 0.0  # type: ignore[operator]
-    if not math.isfinite(seconds):
-        raise ValueError(f"{asked!r}: a number of seconds is needed")
-    return min(max(0.0, seconds), MOST_WAIT_S)
+    return Park(wait_s, cause)
 
 
 def undecodable(error: BaseException) -> Bury:

@@ -62,7 +62,12 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
             late = TimeoutError()
             late.__cause__ = error
             error = late
-    return outcome.failed(error, delivery.attempt, route.retry, text)
+    return outcome.failed(error, delivery.burnt, route.retry, text, spent_s(delivery))
+
+
+def spent_s(delivery: Delivery) -> float:
+    """Seconds since the first attempt of a delivery began, 0 in that one."""
+    return max(0.0, (now_ms() - delivery.first_attempt_at_ms) / 1000) if delivery.first_attempt_at_ms else 0.0
 
 
 class Caller:
@@ -93,6 +98,7 @@ class Caller:
             await result
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
+        # Of its own for each call: all calls of a thread would share one, and read what the last one left in it.
         work = threads.submit(contextvars.copy_context().run, self._run, args)
         future = asyncio.wrap_future(work)
         try:

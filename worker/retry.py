@@ -27,24 +27,30 @@ def is_number(value: object) -> bool:
 class Retry(msgspec.Struct, frozen=True):
     """Up to `attempts` attempts, the n-th failure waiting `base` × `factor`^(n-1) seconds, at most `cap`.
 
-    Up to a quarter is added by chance; no attempt comes sooner than its step asks. Raises ConfigError.
+    Up to a quarter is added by chance; no attempt comes sooner than its step asks. None comes later than `within`
+    seconds after the first one began: a week, if nothing else is said. `RetryLater` burns no attempt, so that this is
+    its only bound. Raises ConfigError.
     """
 
     attempts: int = DEFAULT_ATTEMPTS
     base: float = 1.0
     factor: float = 2.0
     cap: float = 3600.0
+    within: float = 604_800.0
 
     def __post_init__(self) -> None:
-        numbers = all(map(is_number, (self.attempts, self.base, self.factor, self.cap)))
+        numbers = all(map(is_number, (self.attempts, self.base, self.factor, self.cap, self.within)))
         if not (
             numbers
             and isinstance(self.attempts, int)
             and self.attempts >= 1
             and 0 <= self.base <= self.cap
             and 1 <= self.factor <= MOST_FACTOR
+            and self.within > 0
         ):
-            told = f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base"
+            told = (
+                f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base, within > 0"
+            )
             raise ConfigError([f"{told}{caller()}"])
 
     def wait_s(self, attempt: int) -> float:

@@ -209,7 +209,8 @@ class Settler:
             self._log.warning("delivery_lost", **fields, reason=self._why_lost(item))
         elif isinstance(item.outcome, Park):
             self._parked(item.keys, delivery.group, item.due_ms)
-            self._log.info("parked", **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
+            event = "snoozed" if item.outcome.is_snooze else "parked"
+            self._log.info(event, **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
         else:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
 

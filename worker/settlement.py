@@ -10,8 +10,9 @@ from shared.entry import Failure
 from shared.keys import Keys
 from worker import letter
 from worker.cause import Cause
+from worker.decision import MOST_WAIT_S
 from worker.delivery import Held
-from worker.outcome import MOST_WAIT_S, Ack, Bury, Outcome, Park
+from worker.outcome import Ack, Bury, Outcome, Park
 from worker.slots import Slots
 
 Owner = tuple[str, str, bytes, int]
@@ -56,14 +57,20 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
         """The delivery's history with this attempt."""
         if isinstance(self.outcome, Ack):
             return self.held.entry.history
+        before, times = self.held.entry.history, 0
+        if isinstance(self.outcome, Park) and self.outcome.is_snooze:
+            times = 1
+            if before and before[-1].times:  # a week of it is one line, not all that is kept
+                before, times = before[:-1], before[-1].times + 1
         failure = Failure(
             self.held.entry.attempt,
             self.ended_at_ms,
             round(self.duration_s * 1000),
             consumer,
             str(self.outcome.cause)[: entry.ERROR_CHARS],
+            times,
         )
-        return (*self.held.entry.history, failure)[-entry.HISTORY_KEPT :]
+        return (*before, failure)[-entry.HISTORY_KEPT :]
 
     def plain(self, why: Cause) -> "Settlement":
         """A dead letter in place of an outcome that can't be written, without what may be at fault."""
@@ -94,7 +101,15 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
 
     def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
         held, group = self.held, self.held.delivery.group
-        fields = entry.redelivery_fields(held.entry, held.entry.attempt + 1, history)
+        assert isinstance(self.outcome, Park)
+        began_ms = held.entry.since_ms or self.ended_at_ms - round(self.duration_s * 1000)
+        fields = entry.redelivery_fields(
+            held.entry,
+            held.entry.attempt + 1,
+            history,
+            snoozes=held.entry.snoozes + self.outcome.is_snooze,
+            since_ms=max(0, began_ms),
+        )
         names = (held.stream, self.keys.delayed(group), self.keys.delayed_data(group))
         return scripts.Call(scripts.PARK, names, (*owner, held.name, self.due_ms, *fields))
 

@@ -17,7 +17,7 @@ from worker.delivery import Delivery, Held
 from worker.measures import Measures
 from worker.outcome import Outcome, failed, foreign
 from worker.overdue import where
-from worker.process import Caller, process
+from worker.process import Caller, process, spent_s
 from worker.routes import Route
 from worker.settle import Settler
 from worker.slots import Gate, Slots
@@ -85,7 +85,13 @@ class Subscriber:
             if self._is_closing:
                 raise
             # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
-            outcome = failed(error, held.delivery.attempt, self.route.retry, "the handler cancelled its own task")
+            outcome = failed(
+                error,
+                held.delivery.attempt,
+                self.route.retry,
+                "the handler cancelled its own task",
+                spent_s(held.delivery),
+            )
         except Exception as error:  # noqa: BLE001 - a fault of ours, which must not leave the delivery to nobody
             outcome = self._crashed(held.delivery, error)
         finally:
@@ -120,12 +126,12 @@ class Subscriber:
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
         text = f"no end after {self.route.timeout_s:g} s, nor {CANCEL_S:g} s after it was cancelled"
-        outcome = failed(error, held.delivery.attempt, self.route.retry, text)
+        outcome = failed(error, held.delivery.burnt, self.route.retry, text, spent_s(held.delivery))
         self._settle_attempt(held, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
         """What got out of `process`, which lets nothing out: said at once, and tried again as any failure."""
-        outcome = failed(error, delivery.attempt, self.route.retry)
+        outcome = failed(error, delivery.burnt, self.route.retry, spent_s=spent_s(delivery))
         log.get("worker.subscriber").error(
             "attempt_crashed",
             webhook_id=delivery.webhook_id,

@@ -14,7 +14,8 @@ from worker import Breaker, Delivery, circuit
 from worker.breaker import Opened, decode, encode
 from worker.cause import Cause
 from worker.circuit import Circuit
-from worker.outcome import Ack, Bury, Park, RetryLater, failed
+from worker.decision import RetryLater
+from worker.outcome import Ack, Bury, Park, failed
 from worker.retry import Retry
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")

@@ -42,7 +42,7 @@ def test_a_line_names_every_field():
         "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
         "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history", "traceparent", "body",
     ]  # fmt: skip
-    assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error"]
+    assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times"]
 
 
 def test_the_fingerprint_follows_from_the_cause_whatever_the_line_says():

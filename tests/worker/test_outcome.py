@@ -6,7 +6,8 @@ import pytest
 
 from worker import Reject, Retry, RetryLater, outcome
 from worker.cause import Cause, describe
-from worker.outcome import MOST_WAIT_S, Bury, Park, failed
+from worker.decision import MOST_WAIT_S
+from worker.outcome import LEAST_SNOOZE_S, Bury, Park, failed
 
 RETRY = Retry(attempts=3, base=10, factor=2)
 
@@ -38,9 +39,42 @@ def test_retry_later_sets_the_wait_itself():
     assert (result.wait_s, str(result.cause)) == (90, "RetryLater: again in 90 s")
 
 
-def test_retry_later_counts_as_an_attempt():
+@pytest.mark.parametrize("attempt", [1, 3, 10**9])
+def test_retry_later_burns_no_attempt(attempt):
     error = raised(RetryLater(1))
-    assert failed(error, 3, RETRY) == Bury("attempts_exhausted", describe(error))
+    assert failed(error, attempt, RETRY) == Park(1, describe(error), is_snooze=True)
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "spent_s", "wait_s"),
+    [(30, 0, 30), (30, 80, 20), (1e306, 40, 60), (0, 0, 0), (0, 59, 0), (0, 61, LEAST_SNOOZE_S), (30, 100, None),
+     (0, 100.5, None)],
+)  # fmt: skip
+def test_retry_later_never_leads_beyond_within_and_is_no_endless_loop(asked_s, spent_s, wait_s):
+    result = failed(RetryLater(asked_s), 1, Retry(within=100), spent_s=spent_s)
+    if wait_s is None:
+        assert isinstance(result, Bury)
+        assert result.reason == "attempts_exhausted"
+    else:
+        assert isinstance(result, Park)
+        assert result.wait_s == wait_s
+
+
+@pytest.mark.parametrize(("spent_s", "is_dead"), [(0, False), (80, False), (1000, True)])
+def test_no_attempt_begins_beyond_within_after_a_failure(spent_s, is_dead):
+    result = failed(KeyError("x"), 1, Retry(base=9, cap=9, within=100 + 9 * 0.25), spent_s=spent_s)
+    assert isinstance(result, Bury) is is_dead
+
+
+def test_a_decision_in_a_group_is_as_good_as_alone():
+    group = raised(ExceptionGroup("unhandled errors in a TaskGroup", [Reject("never")]))
+    result = failed(group, 1, RETRY)
+    assert isinstance(result, Bury)
+    assert (result.reason, result.cause.error_class, result.cause.message) == ("rejected", "Reject", "never")
+    assert "TaskGroup" in result.cause.traceback
+    later = failed(ExceptionGroup("g", [RetryLater(5), RetryLater(9)]), 3, RETRY)
+    assert isinstance(later, Park)
+    assert (later.wait_s, later.is_snooze) == (9, True)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +124,7 @@ def test_a_retry_later_whose_seconds_mean_nothing_follows_the_schedule(error):
 def test_a_retry_later_that_was_made_too_long_afterwards_is_cut():
     result = failed(Changed(1e306), 1, RETRY)
     assert isinstance(result, Park)
-    assert result.wait_s == MOST_WAIT_S
+    assert result.wait_s == RETRY.within
 
 
 def test_a_retry_later_that_a_subclass_forgot_to_set_up_is_due_at_once():
@@ -99,7 +133,7 @@ def test_a_retry_later_that_a_subclass_forgot_to_set_up_is_due_at_once():
             pass
 
     error = raised(Forgetful())
-    assert failed(error, 1, RETRY) == Park(0.0, describe(error))
+    assert failed(error, 1, RETRY) == Park(0.0, describe(error), is_snooze=True)
 
 
 def test_reject_is_a_dead_letter_at_once_with_its_reason():

@@ -1,12 +1,10 @@
 import asyncio
 import functools
-import threading
 
 import msgspec
 import pytest
 
 from shared.clock import now_ms
-from tests.wait import until
 from tests.worker.broken import BROKEN
 from tests.worker.rig import a_delivery, a_route
 from worker import Delivery, Reject, Retry, RetryLater
@@ -242,68 +240,6 @@ async def test_cancellation_from_outside_passes_through_so_that_the_delivery_sta
         await attempt
 
 
-async def test_plain_handlers_run_beside_each_other_in_threads_and_never_in_the_loops():
-    names = set()
-    together = threading.Barrier(3)
-
-    def handler(event):
-        together.wait(5)
-        names.add(threading.current_thread().name)
-
-    route = a_route(handler, concurrency=3)
-    caller = Caller(route, 3)
-    assert await asyncio.gather(*(process(a_delivery(), route, caller) for _ in range(3))) == [Ack()] * 3
-    caller.close()
-    assert len(names) == 3
-    assert all(name.startswith("handler-billing") for name in names)
-
-
-async def test_a_thread_that_outlives_its_timeout_counts_as_overdue_until_it_ends():
-    go = threading.Event()
-    route = a_route(lambda event: go.wait(20), timeout=0.05, concurrency=2)
-    caller = Caller(route, 2)
-    results = await asyncio.gather(*(process(a_delivery(), route, caller) for _ in range(2)))
-    assert {result.cause.message for result in results} == {"no end after 0.05 s"}
-    assert caller.overdue.count == 2
-    go.set()
-    await until(lambda: caller.overdue.count == 0)
-    caller.close()
-
-
-async def test_an_overdue_thread_that_fails_at_last_is_forgotten_quietly():
-    go = threading.Event()
-
-    def fails_late(event):
-        go.wait(20)
-        raise StopIteration
-
-    route = a_route(fails_late, timeout=0.05)
-    caller = Caller(route, 1)
-    await process(a_delivery(), route, caller)
-    go.set()
-    await until(lambda: caller.overdue.count == 0)
-    caller.close()
-
-
-async def test_a_call_that_got_no_thread_in_time_never_runs_after_its_attempt_has_failed():
-    go, runs = threading.Event(), []
-
-    def handler(event, delivery):
-        runs.append(delivery.webhook_id)
-        go.wait(20)
-
-    route = a_route(handler, timeout=0.1)
-    caller = Caller(route, 1)
-    names = ("wh_1", "wh_2")
-    await asyncio.gather(*(process(a_delivery(webhook_id=name), route, caller) for name in names))
-    assert caller.overdue.count == 1
-    go.set()
-    await until(lambda: caller.overdue.count == 0)
-    assert await process(a_delivery(webhook_id="wh_3"), route, caller) == Ack()
-    assert runs == ["wh_1", "wh_3"]
-    caller.close()
-
-
 async def test_an_async_handler_behind_a_plain_wrapper_runs():
     ran = []
 
@@ -329,3 +265,10 @@ async def test_a_plain_wrapper_that_looks_async_and_has_done_the_work_is_not_cal
     def wrapper(event): ...
 
     assert await outcome_of(wrapper) == Ack()
+
+
+async def test_attempts_that_were_put_off_count_against_nothing():
+    result = await outcome_of(raises, a_delivery(attempt=50, snoozes=49))
+    assert isinstance(result, Park)
+    assert 10 <= result.wait_s <= 12.5
+    assert isinstance(await outcome_of(raises, a_delivery(attempt=50, snoozes=48)), Bury)

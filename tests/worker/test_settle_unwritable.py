@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, pending, settling
 from tests.worker.test_settle import in_hand, settle_all
+from worker.decision import MOST_WAIT_S
 from worker.letter import decode
-from worker.outcome import MOST_WAIT_S, Ack, Bury, Cause, Park
+from worker.outcome import Ack, Bury, Cause, Park
 
 CAUSE = Cause("ValueError", "no")
 SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared import scripts
-from shared.entry import HISTORY_KEPT, Failure, parse
+from shared.entry import HISTORY_KEPT, Entry, Failure, parse
 from shared.keys import HANDOVER
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_held, join, pending, redeliver, store, take
 from worker.delivery import Held, member_prefix
@@ -238,3 +238,26 @@ def _step(client, what: str, consumer: str, held: Held) -> int:
 def test_an_ack_has_no_script():
     with pytest.raises(AssertionError):
         settlement(a_held(), Ack()).call("me")
+
+
+def put_off(held: Held, ended_at_ms: int) -> Entry:
+    return parse(settlement(held, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[6:])
+
+
+async def test_what_is_put_off_burns_no_attempt_and_keeps_the_time_of_its_first_and_takes_one_line_of_history(client):
+    held = await in_hand(client)
+    first = put_off(held, 1_000)
+    assert (first.attempt, first.snoozes, first.since_ms, len(first.history)) == (2, 1, 750, 1)
+    entry = first
+    for number in range(2, 100):
+        entry = put_off(msgspec.structs.replace(held, entry=entry), number * 1_000)
+    assert (entry.attempt, entry.snoozes, entry.since_ms) == (100, 99, 750)
+    assert entry.history == (Failure(99, 99_000, 250, "me", "ValueError: no", 99),)
+    failed = parse(settlement(msgspec.structs.replace(held, entry=entry), PARK, 100_000).call("me").args[6:])
+    assert (failed.attempt, failed.snoozes, failed.since_ms, len(failed.history)) == (101, 99, 750, 2)
+
+
+async def test_what_a_former_release_parked_counts_from_the_next_attempt_on(client):
+    held = await in_hand(client, own=True)
+    assert (held.entry.since_ms, held.delivery.first_attempt_at_ms, held.delivery.attempt) == (0, 0, 2)
+    assert put_off(held, 5_000).since_ms == 4_750

@@ -119,7 +119,8 @@ def _history(dead: Dead) -> list[Text | Table]:
     for failure in dead.letter.history:
         what = output.cell(failure.error, "red") + Text("\n") + output.cell(failure.consumer, "dim")
         took = output.age(failure.duration_ms / 1000)
-        table.add_row(str(failure.attempt), output.moment(failure.at_ms), took, what)
+        attempt = str(failure.attempt) if failure.times <= 1 else f"{failure.attempt} (×{failure.times:,})"
+        table.add_row(attempt, output.moment(failure.at_ms), took, what)
     return [Text("\nhistory", "bold"), table]
 
 
