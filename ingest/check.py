@@ -15,7 +15,7 @@ from shared.finding import Finding
 from shared.headroom import Headroom
 from shared.redis_doctor import Examined
 from shared.redis_report import RedisReport
-from shared.secret import Scheme, key_bytes
+from shared.secret import PREFIX, Scheme, key_bytes
 from shared.settings import EXIT_CONFIG
 from shared.sources import SECRET_VARIABLE, Source, secrets_of
 
@@ -76,6 +76,7 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
         *_nobody(settings),
         *examined.findings,
         *(short for source in sources for short in _short_keys(source)),
+        *_unprefixed(settings),
         *_exposed(settings),
         *_few_descriptors(settings.max_connections),
     ]
@@ -113,6 +114,20 @@ def _short_keys(source: SourceReport) -> list[Finding]:
         return []
     problem = f"source {source.name} has a secret of {min(short)} bytes; Standard Webhooks asks for {GOOD_KEY_BYTES}"
     return [Finding(0, "short_secret", problem, "have its issuer make a longer one, if it can")]
+
+
+def _unprefixed(settings: IngestSettings) -> list[Finding]:
+    """OpenAI shows its secrets with their prefix; one without it may be half of one, and then fits nothing."""
+    bare = [
+        f"source {name}: {word.where}"
+        for name, source in settings.sources.items()
+        if source.scheme == "openai"
+        for word in secrets_of(name, source)
+        if not word.text.startswith(PREFIX)
+    ]
+    problem = f"has no '{PREFIX}' in front, so its characters themselves are the key"
+    action = f"paste what OpenAI shows, from '{PREFIX}' on; or scheme = \"standard\" for another sender's base64"
+    return [Finding(0, "unprefixed_secret", f"{where} {problem}", action) for where in bare]
 
 
 def _exposed(settings: IngestSettings) -> list[Finding]:

@@ -115,12 +115,29 @@ def redacted(url: str) -> str:
     return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
 
 
+# redis-py takes /prod for /0 without a word.
+_DATABASE = re.compile(r"[^/]*(/[0-9]*/?)?")
+
+
+def _shape_problem(url: str) -> str:
+    """What redis-py would read as something else, without a word."""
+    place = url.strip().partition("://")[2].partition("?")[0]
+    is_file = url.startswith("unix://")
+    if not is_file and "@" in place.partition("/")[2]:
+        return "a password with '/' in it must be percent-encoded ('%2F')"
+    if "#" in url:
+        return "a '#' in it must be percent-encoded ('%23')"
+    if not is_file and not _DATABASE.fullmatch(place):
+        return "what follows host and port must be the number of a database, as in /0"
+    return ""
+
+
 def url_problem(url: str) -> str:
     """What is wrong with a URL, "" for nothing. Never quotes the password."""
     if not url.startswith(SCHEMES):
         return f"must begin with {', '.join(SCHEMES)}"
-    if not url.startswith("unix://") and "@" in url.partition("://")[2].partition("/")[2].partition("?")[0]:
-        return "a password with '/' in it must be percent-encoded ('%2F')"
+    if problem := _shape_problem(url):
+        return problem
     for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
         if name.startswith("ssl_"):
             instead = _MOVED_TO_SETTINGS.get(name, "redis_ca_file, redis_cert_file, redis_key_file, redis_server_name")

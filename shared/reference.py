@@ -96,6 +96,6 @@ def _text(file: Path, where: str) -> str:
     if len(content) > MOST_BYTES:
         raise ValueError(f"{where}: more than {MOST_BYTES // 1024} KiB")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # editors of Windows put a mark in front
     except UnicodeDecodeError:
         raise ValueError(f"{where}: not text") from None

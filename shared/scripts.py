@@ -32,7 +32,7 @@ class Script:
     @classmethod
     def load(cls, name: str) -> "Script":
         """Read `lua/<name>.lua`."""
-        source = resources.files("shared").joinpath("lua", f"{name}.lua").read_text()
+        source = resources.files("shared").joinpath("lua", f"{name}.lua").read_text("utf-8")
         return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -7,6 +7,8 @@ Standard Webhooks, "Signature scheme" (https://github.com/standard-webhooks/stan
 import base64
 import binascii
 import hmac
+import re
+import unicodedata
 from typing import Final, Literal
 
 Scheme = Literal["openai", "standard"]
@@ -17,6 +19,15 @@ SIGNATURE: Final = "webhook-signature"
 """The headers of a delivery."""
 
 PREFIX: Final = "whsec_"
+QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+PLACEHOLDERS: Final = ("${", "$(", "{{", "<", "%(")
+NO_SECRETS: Final = {
+    "sk-": "an API key",
+    "whpk_": "a public key, for asymmetric signatures",
+    "whsk_": "a private key, for asymmetric signatures",
+}
+"""What is pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""
+_ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=[^=]")
 LEAST_KEY_BYTES: Final = 16
 """Settings refuse shorter keys; the scheme asks for 24 to 64 bytes, some issuers give 16."""
 
@@ -36,21 +47,41 @@ def key_bytes(secret: str, scheme: Scheme) -> bytes:
     `whsec_` + base64; without the prefix it is raw bytes for an `openai` source (as OpenAI's SDKs take it) and
     base64 for a `standard` one. Raises ValueError, which never quotes the secret.
     """
-    if not secret.strip():
-        raise ValueError("the secret is empty")
-    if secret != secret.strip():
-        raise ValueError("the secret has white space around it")
-    if secret.startswith("v1,"):
-        raise ValueError("the secret begins with 'v1,': paste only what follows, from 'whsec_' on")
+    if problem := _mistake(secret):
+        raise ValueError(f"the secret {problem}")
     if not secret.startswith(PREFIX) and scheme == "openai":
         return secret.encode()
+    text = secret.removeprefix(PREFIX)
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX).encode(), validate=True)
+        key = base64.b64decode(
+            (text + "=" * (-len(text) % 4)).encode(), validate=True
+        )  # some issuers leave out the end
     except (binascii.Error, ValueError):
         raise ValueError("the secret is not valid base64" + _after_prefix(secret)) from None
     if not key:
         raise ValueError("the secret is empty" + _after_prefix(secret))
     return key
+
+
+def _mistake(secret: str) -> str:
+    """Why a text can't be a secret as its issuer shows it, "" if it can: who starts with a wrong one refuses all."""
+    where = secret.lower().rfind(PREFIX)
+    no_secret = next((prefix for prefix in NO_SECRETS if secret.startswith(prefix)), "")
+    # Control and format characters, separators. The first that holds is told.
+    unseen = any(unicodedata.category(one)[0] in "CZ" for one in secret.strip())
+    mistakes = (
+        (not secret.strip(), "is empty"),
+        (secret.startswith("v1,"), f"begins with 'v1,': paste only what follows, from '{PREFIX}' on"),
+        (secret != secret.strip(), "has white space around it"),
+        (secret[:1] in QUOTES or secret[-1:] in QUOTES, "is in quotes: leave them out"),
+        (unseen, "has a character that can't be seen in it, as a byte order mark or a blank"),
+        (secret.startswith(PLACEHOLDERS), "is a placeholder that nothing filled in"),
+        (no_secret, f"is {NO_SECRETS.get(no_secret)}, as '{no_secret}' says; a webhook's begins with '{PREFIX}'"),
+        (where > 0, f"has '{PREFIX}' in its middle: paste what begins there, and separate several by blanks"),
+        (where == 0 and not secret.startswith(PREFIX), f"begins with '{secret[:6]}', not with lower case '{PREFIX}'"),
+        (_ASSIGNMENT.match(secret), "begins with the name of a variable: paste only what is behind the '='"),
+    )
+    return next((says for is_so, says in mistakes if is_so), "")
 
 
 def _after_prefix(secret: str) -> str:

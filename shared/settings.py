@@ -169,7 +169,7 @@ def _from_file(
     if file is None and not path.exists():
         return {}
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
         return {}
@@ -204,7 +204,8 @@ def _from_environment(
         own = variable.startswith(prefix)
         key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()
         if key in cls.__struct_fields__ and (key not in common) == own:
-            found[key] = _text_value(text)
+            if text.strip():  # `docker compose` and templates leave variables empty that nobody set
+                found[key] = _text_value(text)
         elif not (own and is_partial):
             problems.append(f"{variable}: unknown variable")
     return found

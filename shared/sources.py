@@ -65,14 +65,23 @@ def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
 
     That is found this early so that it is told beside all other problems.
     """
+    problems = []
     if environ.get(SECRET_VARIABLE, "").strip():
+        problems += _variable_problems(environ[SECRET_VARIABLE].split())
         sources = raw.get("sources", {})
         openai = sources.get("openai", {}) if isinstance(sources, dict) else None
         if isinstance(openai, dict):  # anything else is reported by the conversion
             openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
             raw["sources"] = sources | {"openai": openai}
-    if problems := _unreadable(raw.get("sources")):
+    problems += _unreadable(raw.get("sources"))
+    if problems:
         raise ConfigError(problems)
+
+
+def _variable_problems(secrets: list[str]) -> list[str]:
+    """What is wrong with secrets that the variable holds, under its name; files are looked into with the others."""
+    given = [Secret(secret) for secret in secrets if not reference.is_reference(secret)]
+    return [f"{SECRET_VARIABLE}: {problem}" for secret in given for problem in _secret_problems(secret, "openai")]
 
 
 def _source_problems(name: str, source: Source) -> list[str]:

@@ -134,6 +134,19 @@ async def test_a_short_secret_and_a_file_that_all_may_read_are_warnings(redis_ur
     assert found["secret_exposed"].action == f"chmod o-r {file}"
 
 
+async def test_a_secret_of_openai_without_its_prefix_is_a_warning(redis_url):
+    bare, whole = Secret(SECRET.removeprefix("whsec_")), Secret(SECRET)
+    sources = {
+        "openai": Source(path=PATH, secrets=(whole, bare)),
+        "partner": Source(path="/partner", secrets=(bare,), scheme="standard"),
+    }
+    report, _ = await check.examine(settings(redis_url, sources=sources))
+    (found,) = [each for each in report.findings if each.code == "unprefixed_secret"]
+    assert found.exit_code == 0
+    assert "ingest.sources.openai.secrets[1] has no 'whsec_'" in found.problem
+    assert bare not in found.problem + found.action
+
+
 @pytest.mark.parametrize("environ", [{"HOOKBUS_SHARDS": "0"}, {"HOOKBUS_INGEST_NONSENSE": "1"}])
 async def test_a_wrong_configuration_is_told_before_anything_else(environ):
     code, out, err = await command("check", **environ)

@@ -51,6 +51,40 @@ def test_the_openai_variable_gives_its_secret_to_a_configured_source(tmp_path):
     assert (found.sources["openai"].path, found.sources["openai"].secrets) == ("/mine", (SECRET,))
 
 
+@pytest.mark.parametrize(
+    "wrong", [f"'{SECRET}'", f"\ufeff{SECRET}", f"A={SECRET}", SECRET.upper(), "sk-1", f"{SECRET},{OTHER}"]
+)
+def test_what_cannot_be_a_secret_is_refused_wherever_it_stands_and_named_by_its_place(tmp_path, monkeypatch, wrong):
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "new").write_text(wrong.replace("\ufeff", "\ufeff\ufeff"))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    in_file = f'["file:{folder}/new"]'
+    for toml, environ, place in (
+        ("", {"OPENAI_WEBHOOK_SECRET": f"{SECRET} {wrong}"}, "OPENAI_WEBHOOK_SECRET: the secret "),
+        (source(secrets=json.dumps([SECRET, wrong])), {}, "ingest.sources.a.secrets[1]: the secret "),
+        (source(secrets=in_file), {}, f"ingest.sources.a.secrets[0]: file:{folder}/new: the secret "),
+        (source(secrets=f'["file:{folder}"]'), {}, f"ingest.sources.a.secrets[0]: file:{folder}/new: the secret "),
+        (source(secrets='["credential:new"]'), {}, "ingest.sources.a.secrets[0]: credential:new: the secret "),
+        ("", {"OPENAI_WEBHOOK_SECRET": f"file:{folder}"}, f"ingest.sources.openai.secrets[0]: file:{folder}/new: the "),
+    ):
+        (problem,) = problems(tmp_path, toml, environ)
+        assert problem.startswith(place)
+
+
+def test_an_empty_variable_counts_as_unset_and_an_unknown_one_as_unknown(tmp_path):
+    toml = "shards = 2\n[ingest]\nbatch_size = 7\n" + source()
+    empty = {
+        "HOOKBUS_SHARDS": "",
+        "HOOKBUS_INGEST_BATCH_SIZE": " ",
+        "HOOKBUS_REDIS_URL": "",
+        "HOOKBUS_INGEST_SOURCES": "",
+    }
+    found = load(tmp_path, toml, empty)
+    assert (found.shards, found.batch_size, list(found.sources)) == (2, 7, ["a"])
+    assert problems(tmp_path, toml, {"HOOKBUS_INGEST_BATCHSIZE": ""}) == ["HOOKBUS_INGEST_BATCHSIZE: unknown variable"]
+
+
 def test_an_empty_openai_variable_counts_as_unset(tmp_path):
     assert load(tmp_path, environ={"OPENAI_WEBHOOK_SECRET": "  "}).sources == {}
 

@@ -147,7 +147,7 @@ def test_work_on_signatures_is_bounded():
         (["  "], "openai", "empty"),
         (["whsec_"], "openai", "empty after 'whsec_'"),
         (["whsec_%%%"], "openai", "not valid base64 after 'whsec_'"),
-        (["not base64!"], "standard", "not valid base64"),
+        (["not-base64!"], "standard", "not valid base64"),
         (["whsec_é"], "openai", "not valid base64"),
         ([f"v1,{SECRETS[0]}"], "openai", "paste only what follows"),
         ([f" {SECRETS[0]}"], "openai", "white space"),

@@ -30,7 +30,27 @@ def test_an_unprefixed_secret_is_raw_for_openai_and_base64_for_standard():
         (" \n", "openai", "empty"),
         ("whsec_", "standard", "empty after 'whsec_'"),
         ("whsec_hunter2%", "openai", "not valid base64 after 'whsec_'"),
-        ("whsec_hunter2", "openai", "not valid base64 after 'whsec_'"),
+        ("whsec_hunter-2", "openai", "not valid base64 after 'whsec_'"),
+        ("hunter2hunter2whsec_", "openai", "'whsec_' in its middle"),
+        ("whsec_QUJDQUJD,whsec_hunter2", "openai", "separate several by blanks"),
+        ("OPENAI_WEBHOOK_SECRET=whsec_hunter2", "openai", "'whsec_' in its middle"),
+        ("SECRET=hunter2", "openai", "behind the '='"),
+        ("WHSEC_hunter2", "openai", "'WHSEC_'.*lower case"),
+        ("Whsec_hunter2", "standard", "'Whsec_'.*lower case"),
+        ("sk-proj-hunter2", "openai", "an API key, as 'sk-' says"),
+        ("whpk_hunter2", "standard", "a public key"),
+        ("whsk_hunter2", "standard", "a private key"),
+        ('"whsec_hunter2"', "openai", "in quotes"),
+        ("'whsec_hunter2", "openai", "in quotes"),
+        ("hunter2`", "openai", "in quotes"),
+        ("\u201cwhsec_hunter2\u201d", "standard", "in quotes"),
+        ("\ufeffwhsec_hunter2", "openai", "can't be seen"),
+        ("\u200bwhsec_hunter2", "openai", "can't be seen"),
+        ("whsec_hunter2\x00", "openai", "can't be seen"),
+        ("Bearer whsec_hunter2", "openai", "can't be seen"),
+        ("${hunter2}", "openai", "placeholder"),
+        ("{{.Values.hunter2}}", "openai", "placeholder"),
+        ("<hunter2>", "openai", "placeholder"),
         ("hunter2!", "standard", "not valid base64$"),
         ("hunter2\n", "openai", "white space"),
         ("v1,whsec_hunter2", "openai", "'v1,'.*from 'whsec_' on"),
@@ -40,6 +60,13 @@ def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, sc
     with pytest.raises(ValueError, match=says) as caught:
         key_bytes(secret, scheme)
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_padding_of_base64_may_be_left_out():
+    for size in range(1, 40):
+        for scheme in ("openai", "standard"):
+            text = base64.b64encode(KEY[:1] * size).decode().rstrip("=")
+            assert key_bytes(f"whsec_{text}", scheme) == KEY[:1] * size
 
 
 def test_a_secret_keeps_out_of_reprs_and_is_still_the_text():

@@ -1,5 +1,7 @@
 """The loader that both programs share; what each program's own settings refuse is tested beside them."""
 
+import subprocess
+import sys
 from typing import Annotated
 
 import msgspec
@@ -7,6 +9,7 @@ import pytest
 
 from shared.address import RedisUrl
 from shared.settings import Common, ConfigError, Count, Listen, load
+from tests.programs import ROOT
 
 SERVICE_LINKS = {
     "HOOKBUS_INGEST_SERVICE_HOST": "10.0.0.1",
@@ -165,7 +168,12 @@ def test_a_redis_url_is_taken(tmp_path, url):
     [
         ("http://h", "must begin with"),
         ("h:6379", "must begin with"),
-        ("", "must begin with"),
+        ("'redis://h'", "must begin with"),
+        ("redis://h/prod", "number of a database"),
+        ("redis://h:1/0x", "number of a database"),
+        ("redis://h/0/1", "number of a database"),
+        ("rediss://h/prod?db=1", "number of a database"),
+        ("redis://:hun#ter@h", "%23"),
         ("redis://:hun/ter@h", "percent-encoded"),
         ("redis://:hunter@h:x", "can't be read"),
         ("redis://h:99999", "can't be read"),
@@ -200,6 +208,23 @@ def test_an_address_is_read_and_written(text, host, port):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(ValueError, match="host:port"):
         Listen.parse(text)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_are_utf8_whatever_the_locale_says_with_or_without_a_mark(tmp_path, mark):
+    (tmp_path / "url").write_bytes(f"{mark}redis://:h\u00fcnter@h/1\n".encode())
+    (tmp_path / "hookbus.toml").write_bytes(f'{mark}# gr\u00fc\u00df\nredis_url = "file:{tmp_path}/url"\n'.encode())
+    program = (
+        "from pathlib import Path; from shared.settings import *; import shared.scripts, locale;"
+        "print(ascii(str(load(Common, 'worker', Path('hookbus.toml')).redis_url)));"
+        "[shared.scripts.Script.load(p.stem) for p in Path(shared.scripts.__file__).parent.glob('lua/*.lua')]"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "-W", "error::EncodingWarning", "-c", program],
+        cwd=tmp_path, env=ascii_only, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("'redis://:h\\xfcnter@h/1'", "")
 
 
 def test_the_redis_url_may_lie_in_a_file(tmp_path):
