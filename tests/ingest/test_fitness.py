@@ -2,13 +2,14 @@ import asyncio
 import contextlib
 
 import pytest
+from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from ingest.fitness import Fitness
 from shared import keys
 from shared.connection import connect
 from shared.fault import Fault, UnfitError
-from shared.fsync import NOT_ON_DISK
+from shared.fsync import FIRST_REWRITE, NOT_ON_DISK
 from shared.settings import ConfigError
 from tests.wait import until
 
@@ -71,7 +72,7 @@ async def test_g1_fsync_is_not_promised_until_the_file_is_written_for_the_first_
             admin.config_set(name, value)
         async with watching(fitness, own_server.url):
             await until(fitness.was_seen.is_set)
-            assert fitness.fault == NOT_ON_DISK
+            assert fitness.fault in (NOT_ON_DISK, FIRST_REWRITE)  # the latter where there is no WAITAOF
             assert admin.info("persistence")["aof_rewrite_in_progress"] == 1
             await until(lambda: fitness.fault is None)
         assert admin.info("persistence")["aof_rewrite_in_progress"] == 0
@@ -80,7 +81,9 @@ async def test_g1_fsync_is_not_promised_until_the_file_is_written_for_the_first_
 async def test_a_server_that_can_not_tell_of_its_disk_is_trusted_by_its_settings_and_that_is_said(own_server):
     url = own_server.url.replace("://", "://bus:pw@")
     with own_server.client() as admin:
-        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-waitaof")
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all")
+        with contextlib.suppress(ResponseError):  # Redis 7.0 has no such command anyway
+            admin.execute_command("ACL", "SETUSER", "bus", "-waitaof")
     fitness = Fitness("fsync", 1, unsafe=False)
     with capture_logs() as logs:
         async with watching(fitness, url):
