@@ -26,6 +26,8 @@ from shared.traced import name_of, text_of
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Those that a service listens to."""
 REASON_CHARS: Final = 500
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What only files say, never a connection."""
@@ -187,6 +189,16 @@ def _listen_to_signals(stopping: Stopping) -> None:
         else:
             stopping.on_hangup()
 
+    def let_the_child_go() -> None:
+        # A forked child, as multiprocessing makes one, shares the socket that wakes our loop: a SIGTERM meant for it,
+        # which it would not die of, would be ours.
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+    before[signal.SIGINT] = signal.default_int_handler
+    os.register_at_fork(after_in_child=let_the_child_go)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
