@@ -26,7 +26,7 @@ from shared.command import FailedError, Stopping
 from shared.connection import connect
 from shared.http_server import Limits, Server
 from shared.line import Line
-from shared.settings import ConfigError
+from shared.settings import ConfigError, Listen
 from shared.systemd import Health, Herald, passed_sockets
 
 FINISH_S = 10.0
@@ -179,9 +179,9 @@ def _limits(settings: IngestSettings) -> Limits:
     connections = descriptors.room_for(settings.max_connections)
     if connections < settings.max_connections:
         log.get("ingest").warning("few_descriptors", connections=connections, wanted=settings.max_connections)
-    return Limits(connections, settings.header_timeout_s)
+    return Limits(connections, settings.header_timeout_s, settings.keepalive_s)
 
 
 def _address(runner: web.BaseRunner) -> str:
     host, port = runner.addresses[0][:2]
-    return f"{host}:{port}"
+    return str(Listen(host, port))

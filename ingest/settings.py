@@ -34,6 +34,8 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
     header_timeout_s: Positive = 10.0
     """From the opening of a connection, or the first byte of a later request, to the end of the request's head."""
     body_timeout_s: Positive = 10.0
+    keepalive_s: Positive = 75.0
+    """How long an idle connection stays: longer than a balancer in front keeps it, which else meets a closed one."""
     enqueue_timeout_s: Positive = 5.0
     """Longest wait for Redis before a request is answered 503."""
     max_waiting: Count = 10_000

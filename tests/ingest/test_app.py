@@ -187,3 +187,21 @@ async def test_shards_spread_the_events_and_dedupe_on_each(redis_url, client):
     ]
     assert sum(found) == 40
     assert all(found)
+
+
+async def test_an_idle_connection_stays_as_long_as_was_set(redis_url):
+    async with serving(redis_url, keepalive_s=0.2) as ingest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        request = signed()
+        writer.write(head(request, f"Content-Length: {len(request.body)}") + request.body)
+        assert b" 200 " in await reader.readuntil(b"}")
+        async with asyncio.timeout(20):  # a quarter of the default
+            assert await reader.read() == b""
+        await hang_up(writer)
+
+
+def test_the_url_of_an_ipv6_address_is_one():
+    class Listening:
+        addresses = (("::1", 8080, 0, 0),)
+
+    assert app._address(Listening()) == "[::1]:8080"
