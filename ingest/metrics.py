@@ -37,6 +37,11 @@ STREAM_ERRORS: Final = Counter(
     "Events that the stream of their type refused: answered 503, while others were stored.",
     ["type"],
 )
+TYPES_BEYOND: Final = Counter(
+    "hookbus_ingest_types_beyond_total",
+    "Events filed as untyped, as their source had sent more undocumented types than one process files.",
+    ["source"],
+)
 LAST_EVENT: Final = Gauge(
     "hookbus_ingest_last_event_timestamp_seconds",
     "When this process last received a verified event, new or not; absent before the first.",

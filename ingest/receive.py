@@ -25,6 +25,7 @@ from ingest.enqueue import Queue, RefusedError
 from ingest.refusal import STATUSES, Refusal, unavailable
 from ingest.rejections import Rejection, rejection
 from ingest.signature import SignatureError, Verifier
+from ingest.type_bound import TypeBound
 from shared import clock, decoding, keys, log
 from shared.http_connection import prove
 from shared.tally import Sum
@@ -60,6 +61,7 @@ class Receiver:
         """For paths that no source has to the letter; of two that look alike, the first source's."""
         self._detours: set[str] = set()
         self._queues = queues
+        self._type_bound = TypeBound()
         self._bodies = bodies
         self._note = note
         self._log = log.get("ingest")
@@ -82,6 +84,7 @@ class Receiver:
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
+            metrics.TYPES_BEYOND.labels(endpoint.source)
 
     def close(self) -> None:
         """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
@@ -177,6 +180,7 @@ class Receiver:
             traceparent = ""
         at_ms = clock.now_ms()  # Redis', by which workers tell its age
         event_type, late_ms = _head(body, at_ms)
+        event_type = self._type_bound.name_of(event_type, endpoint.source)
         return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, late_ms)
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:

@@ -1,0 +1,42 @@
+"""A sender whose types have no end fills no Redis with streams, and loses no event."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from ingest import receive
+from ingest.type_bound import TypeBound
+from shared.events import BY_TYPE
+from shared.keys import RESERVED, UNTYPED, Keys
+from tests.ingest.serving import serving, signed
+from tests.ingest.test_measures import sample
+
+
+def test_types_beyond_the_bound_are_filed_as_untyped_and_those_before_keep_their_names():
+    before = sample("types_beyond_total", source="partner") or 0
+    bound = TypeBound(most=3)
+    with capture_logs() as logs:
+        named = [bound.name_of(f"order.{number}", "partner") for number in range(5)]
+    assert named == ["order.0", "order.1", "order.2", UNTYPED, UNTYPED]
+    assert bound.name_of("order.1", "partner") == "order.1"
+    assert sample("types_beyond_total", source="partner") - before == 2
+    assert [(entry["event"], entry["type"]) for entry in logs] == [("too_many_types", "order.3")]
+
+
+@pytest.mark.parametrize("name", [*BY_TYPE, UNTYPED, f"{RESERVED}verify.1795830303-0e1732b843ed"])
+def test_documented_types_and_our_own_need_no_place(name):
+    assert TypeBound(most=0).name_of(name, "openai") == name
+
+
+async def test_an_event_beyond_the_bound_is_stored_whole(redis_url, client, monkeypatch):
+    monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(most=1))
+    requests = [signed(f"order.{number}") for number in range(3)]
+    async with serving(redis_url) as ingest:
+        answers = [await ingest.ask(request) for request in requests]
+        assert [status for status, _ in answers] == [200] * 3
+        assert [entry["type"] for entry in ingest.logged("too_many_types")][:1] == ["order.1"]
+    shard = Keys(0)
+    assert await client.execute_command("XLEN", shard.stream("order.0")) == 1
+    entries = await client.execute_command("XRANGE", shard.stream(UNTYPED), "-", "+")
+    assert [dict(zip(fields[::2], fields[1::2], strict=True))[b"body"] for _, fields in entries] == [
+        request.body for request in requests[1:]
+    ]
