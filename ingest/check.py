@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from ingest.rehearsal import rehearse
 from ingest.settings import IngestSettings
 from shared import descriptors, finding, output, redis_doctor, reference
-from shared.connection import connect
+from shared.connection import Ask, connect
 from shared.finding import Finding
 from shared.headroom import Headroom
 from shared.redis_doctor import Examined
@@ -68,7 +69,9 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
     """Look at settings and Redis."""
     client = connect(settings.address(), "hookbus-ingest:check", connections=1)
     try:
-        examined = await redis_doctor.examine(client, settings, settings.durability, is_unsafe=settings.unsafe_redis)
+        examined = await redis_doctor.examine(
+            client, settings, settings.durability, _trial(settings), is_unsafe=settings.unsafe_redis
+        )
     finally:
         await client.aclose()
     sources = [_source(name, source) for name, source in settings.sources.items()]
@@ -94,6 +97,13 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
         findings=findings,
     )
     return report, examined
+
+
+def _trial(settings: IngestSettings) -> redis_doctor.Trial:
+    async def trial(ask: Ask) -> None:
+        await rehearse(ask, settings.shards, settings.dedupe_days, loads=True)
+
+    return trial
 
 
 def _source(name: str, source: Source) -> SourceReport:
@@ -174,6 +184,8 @@ def _promise(report: Report) -> str:
         return "unknown, Redis could not be looked at"
     if any(found.code == "not_durable" for found in report.findings):
         return "NOT kept by this Redis"
+    if any(found.code == "fsync_not_observed" for found in report.findings):
+        return "by its settings a 200 outlives a crash of Redis and of its machine; not observed"
     if report.durability == "memory":
         return "a 200 outlives ingest, not a crash of Redis"
     return "a 200 outlives a crash of Redis and of its machine"

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import ResponseError
 
 from shared.keys import Keys
 from shared.redis_report import RedisReport
@@ -61,18 +61,20 @@ def rate(times_ms: Sequence[int], now_ms: int) -> float:
 
 
 async def _last_ms(client: Redis, stream: str) -> list[int]:
-    """When the last events of a stream came, newest first; none where they may not be read, as by ingest's user."""
+    """When the last events of a stream came, newest first; none where they may not be read, as by ingest's user,
+    or where something else lies there."""
     try:
         last = await client.execute_command("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE)
-    except NoPermissionError:
+    except ResponseError:
         return []
     return [int(entry_id.partition(b"-")[0]) for entry_id, _ in last]
 
 
 async def _size(client: Redis, stream: str) -> tuple[int, int]:
     """Events of a stream, and bytes that it takes; 0 bytes where Redis does not tell."""
-    length = await client.execute_command("XLEN", stream)
+    length = 0
     try:
+        length = await client.execute_command("XLEN", stream)
         return length, await client.execute_command("MEMORY", "USAGE", stream) or 0
     except ResponseError:
         return length, 0

@@ -1,28 +1,41 @@
-"""What can be wrong with a Redis, found for both programs and told with its cure. Changes and claims nothing."""
+"""What can be wrong with a Redis, found for both programs and told with its cure: all of it in one run.
+
+Claims nothing, and leaves nothing changed. A step that Redis refuses does not keep the others from being taken; only
+one that finds nobody there does.
+"""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from shared import headroom, keys, output, redis_report, server
+from shared import aof_replay, headroom, keys, output, redis_report, server, stream_look
 from shared.address import redacted
-from shared.command import EXIT_FAILED
 from shared.connection import FAULTS, Ask, address_of
-from shared.fault import ACCESS, fault_of, is_access_refused, judge
+from shared.fault import UnfitError
 from shared.finding import Finding
+from shared.fsync import Fsync
 from shared.headroom import Headroom
 from shared.keys import Keys
+from shared.redis_findings import (
+    FSYNC_NOT_OBSERVED,
+    expiring,
+    faults,
+    little_room,
+    of_fault,
+    of_streams,
+    of_wrong_server,
+    refusal,
+    warnings,
+)
 from shared.redis_report import RedisReport
 from shared.server import Server
-from shared.settings import EXIT_CONFIG, Common, ConfigError
-from shared.tls import Tls
+from shared.settings import Common, ConfigError
 
-MOST_SKEW_S: Final = 5.0
-"""Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
-LITTLE_ROOM_S: Final = 3600.0
-"""Head room that is worth a warning: an hour for somebody to wake up and look (a guess)."""
+Trial = Callable[[Ask], Awaitable[None]]
+"""Does for nothing what a program does in earnest. Raises UnfitError, RedisError, OSError."""
 
 
 @dataclass(slots=True)
@@ -61,108 +74,99 @@ class Examined:
         return absorbs + lasts
 
 
-async def examine(client: Redis, settings: Common, durability: str, *, is_unsafe: bool = False) -> Examined:
-    """Look a Redis over for what `durability` needs."""
-    ask: Ask = client.execute_command
+@dataclass(slots=True)
+class _Patient:
+    """A Redis that is looked over. `found` is None as long as it has not said what it is."""
+
+    client: Redis
+    settings: Common
+    durability: str
+    is_unsafe: bool
+    trial: Trial
+    told: Examined
+    found: Server | None = None
+
+    @property
+    def ask(self) -> Ask:
+        """Sends one command."""
+        return self.client.execute_command
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it takes writes, as far as is known."""
+        return self.found is None or self.found.info.get("role") == "master"
+
+
+async def examine(
+    client: Redis, settings: Common, durability: str, trial: Trial, *, is_unsafe: bool = False
+) -> Examined:
+    """Look a Redis over for what `durability` needs, and for what `trial` does."""
     told = Examined(redacted(settings.redis_url))
-    try:
-        found = await server.look(ask)
-        told.redis = redis_report.report(found, await redis_report.skew_s(ask))
-        told.findings += [*faults(found, durability, is_unsafe=is_unsafe), *warnings(told.redis)]
-        told.is_unused = await server.is_unused(ask, settings.shards)
-        if not told.is_unused and found.info.get("role") == "master":
-            # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
-            await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
-        told.findings += expiring(address_of(client).tls, time.time())
-        shards = [Keys(shard) for shard in range(settings.shards)]
-        now_ms = int((await ask("TIME"))[0]) * 1000
-        told.headroom = await headroom.look(client, shards, told.redis, now_ms)
-        told.findings += little_room(told.headroom)
-    except ConfigError as error:
-        action = "configure what the data were written with, or use another Redis database"
-        told.findings += [Finding(EXIT_CONFIG, "wrong_redis", problem, action) for problem in error.problems]
-    except FAULTS as error:
-        told.findings.append(refusal(error, told.url))
+    patient = _Patient(client, settings, durability, is_unsafe, trial, told)
+    for step in (_server, _layout, _trial, _replay, _streams, _room):
+        try:
+            await step(patient)
+        except ConfigError as error:
+            told.findings += map(of_wrong_server, error.problems)
+            if patient.found is None:
+                break
+        except UnfitError as error:
+            told.findings.append(of_fault(error.fault, is_unsafe=is_unsafe, is_wrong=bool(error.fault.cure)))
+        except ResponseError as error:
+            told.findings.append(refusal(error, told.url))
+        except FAULTS as error:
+            told.findings.append(refusal(error, told.url))
+            break
+    told.findings = list(dict.fromkeys(told.findings))
     return told
 
 
-def refusal(error: Exception, url: str) -> Finding:
-    """What follows from an error of a Redis call. `url` holds no password."""
-    if is_access_refused(error):
-        return Finding(EXIT_CONFIG, "access_refused", str(error), ACCESS)
-    fault = fault_of(error)
-    if fault.code == "not_durable":
-        action = "look at Redis' disk and log, and at its replicas: it refuses writes"
-        return Finding(EXIT_CONFIG, fault.code, fault.detail, action)
-    if fault.code == "overloaded":
-        return Finding(EXIT_FAILED, fault.code, fault.detail, "raise maxmemory, or let workers catch up")
-    action = f"see that Redis runs at {url} and has loaded its data"
-    return Finding(EXIT_FAILED, fault.code, fault.detail, action)
+async def _server(patient: _Patient) -> None:
+    found = patient.found = await server.look(patient.ask)
+    patient.told.findings += faults(found, patient.durability, is_unsafe=patient.is_unsafe)
+    report = patient.told.redis = redis_report.report(found, await redis_report.skew_s(patient.ask))
+    patient.told.findings += [*warnings(report), *expiring(address_of(patient.client).tls, time.time())]
 
 
-def faults(found: Server, durability: str, *, is_unsafe: bool) -> list[Finding]:
-    """What a server's state and configuration leave to be desired."""
-    fault = judge(found, durability)
-    if fault is None:
-        return []
-    if fault.code == "not_durable" and is_unsafe:
-        action = "unsafe_redis is on, so 200s are given all the same: never in production"
-        return [Finding(0, fault.code, fault.detail, action)]
-    is_wrong = fault.code == "not_durable" or found.info.get("role") != "master"
-    return [Finding(EXIT_CONFIG if is_wrong else EXIT_FAILED, fault.code, fault.detail, _action(found))]
+async def _layout(patient: _Patient) -> None:
+    patient.told.is_unused = await server.is_unused(patient.ask, patient.settings.shards)
+    if not patient.told.is_unused and patient.is_master:
+        # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
+        await patient.ask("HSETNX", keys.META, "layout", keys.LAYOUT)
 
 
-def _action(found: Server) -> str:
-    """What to do about a fault, looked for in the order in which `judge` finds them."""
-    if found.info.get("role") != "master":
-        return "point redis_url at the master"
-    if found.info.get("loading") == "1":
-        return "wait until Redis has loaded its data"
-    if found.eviction_policy != "noeviction":
-        return "set maxmemory-policy noeviction: any other evicts whole streams when memory is short"
-    if found.info.get("aof_last_write_status", "ok") != "ok":
-        return "look at Redis' disk and log"
-    return 'set appendonly yes and appendfsync always in Redis, or choose durability = "memory" here'
+async def _trial(patient: _Patient) -> None:
+    if not patient.is_master:
+        return
+    await patient.trial(patient.ask)
+    found = patient.found
+    if patient.durability == "fsync" and found is not None and found.setting("appendonly") != "no":
+        fsync = Fsync()
+        fsync.see(found.info)
+        fault = await fsync.fault(patient.ask, found.info)
+        patient.told.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
+        patient.told.findings += [of_fault(fault, is_unsafe=patient.is_unsafe)] if fault else []
 
 
-def warnings(redis: RedisReport) -> list[Finding]:
-    """What will do for now."""
-    found = []
-    if redis.maxmemory_bytes == 0:
-        action = "set maxmemory, so that Redis refuses writes (503, the sender retries) before the kernel kills it"
-        found.append(Finding(0, "maxmemory_unlimited", "Redis may take all memory of its machine", action))
-    if not redis.can_save:
-        action = "look at Redis' disk and log; it may refuse writes until it can"
-        found.append(Finding(0, "last_save_failed", "Redis could not write its file or snapshot last time", action))
-    if abs(redis.clock_skew_ms) > MOST_SKEW_S * 1000:
-        problem = f"Redis' clock and ours differ by {abs(redis.clock_skew_ms) / 1000:.0f} s"
-        action = "keep both by NTP: a wrong clock here refuses fresh signatures as stale"
-        found.append(Finding(0, "clock_skew", problem, action))
-    return found
+async def _replay(patient: _Patient) -> None:
+    redis = patient.told.redis
+    if patient.found is not None and redis is not None and redis.appendonly != "no":
+        patient.told.findings += await aof_replay.examine(patient.ask, patient.found.info)
 
 
-def expiring(tls: Tls, now_s: float) -> list[Finding]:
-    """The certificates that should have been renewed by now: at their end no connection is made any more."""
-    whose = {"Redis' certificate": tls.server, "our certificate (redis_cert_file)": tls.client()}
-    return [
-        Finding(
-            0,
-            "certificate_expires",
-            f"{name} ends in {output.age(max(0.0, validity.ends_s - now_s))}",
-            "renew it; the files are read again for each connection, so no restart is needed",
-        )
-        for name, validity in whose.items()
-        if validity is not None and validity.ends_soon(now_s)
-    ]
+async def _streams(patient: _Patient) -> None:
+    shards = [Keys(shard) for shard in range(patient.settings.shards)]
+    now_ms = int((await patient.ask("TIME"))[0]) * 1000
+    patient.told.findings += of_streams(await stream_look.look(patient.client, shards), now_ms)
 
 
-def little_room(room: Headroom | None) -> list[Finding]:
-    """Whether memory ends soon at the present rate."""
-    if room is None or room.lasts_s is None or room.lasts_s >= LITTLE_ROOM_S:
-        return []
-    problem = f"memory for {room.events:,} events: {output.age(room.lasts_s)} at the present rate, if none is handled"
-    action = "raise maxmemory, start workers, or lower worker.retention_events"
-    return [Finding(0, "little_head_room", problem, action)]
+async def _room(patient: _Patient) -> None:
+    told = patient.told
+    if told.redis is not None:
+        shards = [Keys(shard) for shard in range(patient.settings.shards)]
+        now_ms = int((await patient.ask("TIME"))[0]) * 1000
+        told.headroom = await headroom.look(patient.client, shards, told.redis, now_ms)
+        told.findings += little_room(told.headroom)
 
 
 def _mib(size_bytes: int) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from shared import finding, output, redis_doctor
+from shared import finding, output, redis_doctor, redis_findings
 from shared.connection import FAULTS, connect, parse_info
 from shared.finding import Finding
 from shared.headroom import Headroom
@@ -18,6 +18,7 @@ from shared.redis_report import RedisReport
 from shared.settings import EXIT_CONFIG, ConfigError
 from worker import bus, connections, layout, run, unheard
 from worker.bus import Bus
+from worker.rehearsal import rehearse
 from worker.routes import Group
 from worker.settings import WorkerSettings
 from worker.status import GroupStatus
@@ -65,13 +66,14 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
     client = connect(settings.address(), "hookbus-worker:check", connections=1)
     seen: Bus | None = None
     try:
-        examined = await redis_doctor.examine(client, settings, DURABILITY)
-        if examined.redis is not None and not finding.gravest(examined.findings):
+        examined = await redis_doctor.examine(client, settings, DURABILITY, rehearse)
+        # One bad stream keeps nobody from looking at the others.
+        if examined.redis is not None and not finding.gravest([f for f in examined.findings if f.code != "bad_stream"]):
             seen = await bus.look(client, settings.shards)
             findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
             findings += of_unheard(await unheard.look(client, await layout.shards(client, settings.shards)))
     except FAULTS as error:
-        findings.append(redis_doctor.refusal(error, examined.url))
+        findings.append(redis_findings.refusal(error, examined.url))
     finally:
         await client.aclose()
     findings += [*examined.findings, *_persistence(examined.redis)]

@@ -105,7 +105,7 @@ def test_a_durability_that_is_not_kept_stands_out(redis_url, capsys):
     out = capsys.readouterr().out
     assert "NOT kept by this Redis" in out
     assert "ERROR not_durable: durability fsync needs appendfsync always; it is no" in out
-    assert "-> set appendonly yes and appendfsync always" in out
+    assert "-> set appendfsync always in Redis, or choose durability" in out
     assert out.endswith("not fit: ingest would not answer 200\n")
 
 

@@ -1,24 +1,26 @@
 import pytest
-from msgspec.structs import replace
 
-from shared import keys, redis_doctor
-from shared.headroom import Headroom
-from shared.redis_doctor import examine, little_room, warnings
+from shared import keys
+from shared.connection import connect
+from shared.fault import Fault, UnfitError
+from shared.redis_doctor import examine
 from shared.settings import Common
-from tests.shared.reports import REDIS
-
-GOOD = replace(REDIS, can_save=True, clock_skew_ms=0)
+from tests.programs import free_port
 
 
-async def found(client, redis_url, durability: str = "memory", **options) -> dict[str, int]:
+async def nothing(ask) -> None:
+    """A trial of a program that does nothing."""
+
+
+async def found(client, redis_url, durability: str = "memory", trial=nothing, **options) -> dict[str, int]:
     """Code and exit code of each finding."""
-    told = await examine(client, Common(redis_url=redis_url, **options), durability)
+    told = await examine(client, Common(redis_url=redis_url, **options), durability, trial)
     assert all(finding.problem and finding.action for finding in told.findings)
     return {finding.code: finding.exit_code for finding in told.findings}
 
 
 async def test_a_redis_that_was_never_used_is_said_to_be_and_left_alone(client, redis_url):
-    told = await examine(client, Common(redis_url=redis_url), "memory")
+    told = await examine(client, Common(redis_url=redis_url), "memory", nothing)
     assert (told.is_unused, told.headroom) == (True, None)
     assert "nothing of hookbus there yet" in "\n".join(told.lines())
     assert await client.execute_command("DBSIZE") == 0
@@ -44,35 +46,71 @@ async def test_a_redis_that_refuses_writes_for_want_of_replicas_is_wrong(client,
 async def test_the_head_room_is_told(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 1)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
-    told = await examine(client, Common(redis_url=redis_url), "memory")
+    told = await examine(client, Common(redis_url=redis_url), "memory", nothing)
     assert told.findings == []
     assert told.headroom.events > 1_000_000
     assert "of 1024.0 MiB; absorbs about " in "\n".join(told.lines())
 
 
-@pytest.mark.parametrize(
-    ("changed", "code"),
-    [
-        ({"maxmemory_bytes": 0}, "maxmemory_unlimited"),
-        ({"can_save": False}, "last_save_failed"),
-        ({"clock_skew_ms": 6_000}, "clock_skew"),
-        ({"clock_skew_ms": -6_000}, "clock_skew"),
-    ],
-)
-def test_what_will_do_for_now_is_a_warning(changed, code):
-    assert warnings(GOOD) == []
-    (finding,) = warnings(replace(GOOD, **changed))
-    assert (finding.code, finding.exit_code) == (code, 0)
-
-
-@pytest.mark.parametrize(
-    ("lasts_s", "warns"), [(None, False), (redis_doctor.LITTLE_ROOM_S, False), (600.0, True), (0.0, True)]
-)
-def test_little_room_is_a_warning_only_while_events_come(lasts_s, warns):
-    assert bool(little_room(Headroom(10, 300, 1.0, lasts_s))) == warns
-    assert little_room(None) == []
-
-
 async def test_a_password_is_never_shown(client):
-    told = await examine(client, Common(redis_url="redis://me:hunter2@127.0.0.1:1/0"), "memory")
+    told = await examine(client, Common(redis_url="redis://me:hunter2@127.0.0.1:1/0"), "memory", nothing)
     assert "hunter2" not in repr(told)
+
+
+async def test_all_that_is_wrong_is_told_in_one_run(client, redis_url):
+    async def refused(ask):
+        raise UnfitError(Fault("queue_unavailable", "no event can be stored: EVALSHA is refused", "mend the ACL"))
+
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 4)
+    await client.execute_command("SADD", keys.Keys(0).types, "a", "b", "c")
+    await client.execute_command("SET", keys.Keys(0).stream("a"), "somebody else's")
+    await client.execute_command("XADD", keys.Keys(0).stream("b"), f"{2**64 - 1}-{2**64 - 1}", "a", "b")
+    await client.execute_command("XADD", keys.Keys(0).stream("c"), f"{2**44}-1", "a", "b")
+    await client.execute_command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        told = await examine(client, Common(redis_url=redis_url), "fsync", refused)
+    finally:
+        await client.execute_command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert [finding.code for finding in told.findings] == [
+        "not_durable",  # the policy
+        "not_durable",  # appendfsync
+        "maxmemory_unlimited",
+        "wrong_redis",  # the shard count
+        "queue_unavailable",  # the trial
+        "bad_stream",
+        "bad_stream",
+        "ids_ahead",
+    ]
+    assert all(finding.action for finding in told.findings)
+
+
+async def test_a_redis_that_is_away_is_told_once():
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    client = connect(url, "tests")
+    assert list(await found(client, url)) == ["queue_unavailable"]
+    await client.aclose()
+
+
+@pytest.mark.parametrize("user", ["-config|get", "-info", "-time"])
+async def test_what_may_not_be_looked_at_is_no_good_news(own_server, user):
+    with own_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", user)
+    url = own_server.url.replace("://", "://bus:pw@")
+    client = connect(url, "tests")
+    codes = await found(client, url, "fsync" if user == "-config|get" else "memory")
+    await client.aclose()
+    wanted = {"-config|get": {"not_durable": 78, "config_unknown": 0}, "-info": {"access_refused": 78}}
+    assert wanted.get(user, {"access_refused": 78}).items() <= codes.items()
+
+
+async def test_a_disk_that_does_not_have_what_was_written_is_wrong(own_server):
+    async def write(ask):
+        await ask("SET", "k", "v")
+
+    client = connect(own_server.url, "tests", connections=1)
+    ask = client.execute_command
+    assert "not_durable" not in await found(client, own_server.url, "fsync", write)
+    for name, value in (("appendonly", "no"), ("rdb-key-save-delay", 3_000_000), ("appendonly", "yes")):
+        await ask("CONFIG", "SET", name, value)
+    assert (await found(client, own_server.url, "fsync", write))["not_durable"] == 78
+    await client.aclose()

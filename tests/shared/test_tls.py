@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import certificate, redis_doctor
+from shared import certificate, redis_findings
 from shared.address import Address, RedisUrl
 from shared.connection import connect, connect_blocking
 from shared.settings import Common, ConfigError, load
@@ -133,8 +133,8 @@ async def test_certificates_that_end_soon_are_warned_of_the_servers_and_ours(ser
     client = connect(address, "tests", connections=1)
     await client.execute_command("PING")
     now_s, day_s = time.time(), 86_400
-    assert redis_doctor.expiring(address.tls, now_s) == []
-    found = redis_doctor.expiring(address.tls, now_s + 90 * day_s)
+    assert redis_findings.expiring(address.tls, now_s) == []
+    found = redis_findings.expiring(address.tls, now_s + 90 * day_s)
     assert [(one.exit_code, one.code, one.problem.partition(" ends")[0]) for one in found] == [
         (0, "certificate_expires", "Redis' certificate"),
         (0, "certificate_expires", "our certificate (redis_cert_file)"),

@@ -1,0 +1,57 @@
+"""What the streams of all types are like: whether they take events, and how far their ids are.
+
+Costs two commands for each type, some hundreds of them a round trip.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from shared.connection import refusal_code
+from shared.keys import Keys
+
+TYPES: Final = 250
+"""Asked after in one round trip; XINFO STREAM answers with two events of each, which have a megabyte at most."""
+USED_UP: Final = f"{2**64 - 1}-{2**64 - 1}".encode()
+
+
+class SeenStream(msgspec.Struct, frozen=True):
+    """One of them. `last_ms` is that of its last id, 0 where it has none or our user may not ask; `error` is what Redis
+    says where it is no stream."""
+
+    key: str
+    error: str = ""
+    last_ms: int = 0
+    is_used_up: bool = False
+
+
+async def look(client: Redis, shards: Sequence[Keys]) -> list[SeenStream]:
+    """All of them. Raises RedisError, OSError."""
+    seen: list[SeenStream] = []
+    for shard in shards:
+        names = sorted(await client.execute_command("SMEMBERS", shard.types))
+        streams = [shard.stream(name.decode()) for name in names]
+        for first in range(0, len(streams), TYPES):
+            seen += await _part(client, streams[first : first + TYPES])
+    return seen
+
+
+async def _part(client: Redis, streams: Sequence[str]) -> list[SeenStream]:
+    pipeline = client.pipeline(transaction=False)
+    for stream in streams:
+        pipeline.execute_command("XLEN", stream)
+        pipeline.execute_command("XINFO", "STREAM", stream)
+    replies = await pipeline.execute(raise_on_error=False)
+    return [_seen(stream, *replies[2 * i : 2 * i + 2]) for i, stream in enumerate(streams)]
+
+
+def _seen(stream: str, length: object, told: Any) -> SeenStream:
+    if isinstance(length, ResponseError) and refusal_code(length) == "WRONGTYPE":
+        return SeenStream(stream, str(length))
+    if isinstance(told, Exception):  # forbidden, as to ingest's user, or gone meanwhile
+        return SeenStream(stream)
+    last: bytes = dict(zip(told[::2], told[1::2], strict=True))[b"last-generated-id"]
+    return SeenStream(stream, last_ms=int(last.partition(b"-")[0]), is_used_up=last == USED_UP)

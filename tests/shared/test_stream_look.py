@@ -1,0 +1,38 @@
+from shared import stream_look
+from shared.connection import connect
+from shared.keys import Keys
+from shared.stream_look import SeenStream, look
+
+SHARD = Keys(0)
+
+
+async def test_each_stream_is_seen_for_what_it_is(client):
+    await client.execute_command("SADD", SHARD.types, "a", "b", "c", "gone")
+    await client.execute_command("XADD", SHARD.stream("a"), "5000-1", "f", "v")
+    await client.execute_command("SET", SHARD.stream("b"), "somebody else's")
+    await client.execute_command("XADD", SHARD.stream("c"), stream_look.USED_UP, "f", "v")
+    a, b, c, gone = await look(client, [SHARD])
+    assert a == SeenStream(SHARD.stream("a"), last_ms=5000)
+    assert (b.key, b.error.split()[0]) == (SHARD.stream("b"), "WRONGTYPE")
+    assert (c.is_used_up, c.error) == (True, "")
+    assert gone == SeenStream(SHARD.stream("gone"))
+
+
+async def test_many_are_looked_at_by_parts(client, monkeypatch):
+    monkeypatch.setattr(stream_look, "TYPES", 2)
+    await client.execute_command("SADD", SHARD.types, *"abcde")
+    for i, name in enumerate("abcde", 1):
+        await client.execute_command("XADD", SHARD.stream(name), f"{i}-1", "f", "v")
+    assert [seen.last_ms for seen in await look(client, [SHARD])] == [1, 2, 3, 4, 5]
+
+
+async def test_a_user_who_may_not_ask_for_ids_still_sees_what_is_no_stream(own_server):
+    with own_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-xinfo")
+        admin.sadd(SHARD.types, "a", "b")
+        admin.set(SHARD.stream("b"), "somebody else's")
+        admin.xadd(SHARD.stream("a"), {"f": "v"})
+    client = connect(own_server.url.replace("://", "://bus:pw@"), "tests")
+    a, b = await look(client, [SHARD])
+    await client.aclose()
+    assert (a, b.error.split()[0]) == (SeenStream(SHARD.stream("a")), "WRONGTYPE")

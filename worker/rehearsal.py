@@ -1,0 +1,74 @@
+"""Each command that a worker uses, called once to no effect: whether Redis lets its user run it.
+
+Keys that nobody has are asked for, streams that nobody has are not made, and what is written lies under one scratch key
+that is deleted again. An answer that only a command which ran can give (no such group, no such script) is leave enough.
+"""
+
+from typing import Final
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from shared import scripts
+from shared.connection import Ask
+from shared.fault import ACCESS, Fault, UnfitError, fault_of
+from shared.keys import META, Keys
+
+SHARD: Final = Keys(0)
+NOBODY: Final = "hookbus.trial"
+"""A type and a group that nobody has: names of hookbus's own begin so."""
+STREAM: Final = SHARD.stream(NOBODY)
+SCRATCH: Final = SHARD.dead_fingerprint(NOBODY, "trial")
+NO_SCRIPT: Final = "0" * 40
+CURE: Final = "let the user do what deploy/redis/users.rules allows worker's, and have no command renamed that it names"
+
+READS: Final = (
+    *(f"HMGET {META} layout", f"XLEN {STREAM}", f"XRANGE {STREAM} - +", f"XREVRANGE {STREAM} + -"),
+    *(f"XPENDING {STREAM} {NOBODY}", f"XINFO GROUPS {STREAM}", f"XINFO CONSUMERS {STREAM} {NOBODY}"),
+    *(f"XINFO STREAM {STREAM}", f"EXISTS {SCRATCH}", f"MGET {SCRATCH}", f"PTTL {SHARD.seen(0)}"),
+    *(f"HGET {SCRATCH} f", f"HGETALL {SCRATCH}", f"HKEYS {SCRATCH}", f"HEXISTS {SCRATCH} f"),
+    *(f"SMEMBERS {SCRATCH}", f"ZCARD {SCRATCH}", f"ZCOUNT {SCRATCH} 0 1", f"ZRANGE {SCRATCH} 0 1"),
+    *(f"ZRANGEBYSCORE {SCRATCH} 0 1", f"ZSCORE {SCRATCH} m", "TIME", f"MEMORY USAGE {SCRATCH}"),
+)
+WRITES: Final = (
+    *(f"XADD {STREAM} NOMKSTREAM * f v", f"XREADGROUP GROUP {NOBODY} c COUNT 1 STREAMS {STREAM} >"),
+    *(f"XACK {STREAM} {NOBODY} 0-1", f"XDEL {STREAM} 0-1", f"XTRIM {STREAM} MAXLEN 0"),
+    *(f"XCLAIM {STREAM} {NOBODY} c 0 0-1", f"XGROUP CREATE {STREAM} {NOBODY} 0"),
+    *(f"XGROUP DELCONSUMER {STREAM} {NOBODY} c", "CLIENT UNBLOCK 0", f"EVALSHA {NO_SCRIPT} 1 {SCRATCH}"),
+    *(f"SET {SCRATCH} v", f"DEL {SCRATCH}", f"HSET {SCRATCH} f 1", f"HSETNX {SCRATCH} f 1"),
+    *(f"HINCRBY {SCRATCH} f 1", f"HDEL {SCRATCH} f", f"UNLINK {SCRATCH}", f"SADD {SCRATCH} m"),
+    *(f"DEL {SCRATCH}", f"ZADD {SCRATCH} 1 m", f"ZREM {SCRATCH} m", f"UNLINK {SCRATCH}"),
+)
+FAMILIES: Final = (
+    *(SHARD.groups, SHARD.patterns, SHARD.types, SHARD.worked, SHARD.losses, SHARD.dead(NOBODY)),
+    *(SHARD.delayed(NOBODY), SHARD.consumers(NOBODY), SHARD.alive(NOBODY), SHARD.started(NOBODY)),
+    *(SHARD.deaths(NOBODY), SHARD.paused(NOBODY), SHARD.breakers(NOBODY), SHARD.redelivery(NOBODY, NOBODY)),
+)
+
+
+async def rehearse(ask: Ask) -> None:
+    """Call them all. Raises UnfitError, which names those that are refused, RedisError, OSError."""
+    commands = [tuple(text.split(" ")) for text in (*READS, *WRITES)]
+    commands.append(("SCRIPT", "LOAD", scripts.JOIN.source))
+    refused = [name for command in commands if (name := await _refused(ask, command))]
+    forbidden = [key for key in FAMILIES if await _refused(ask, ("EXISTS", key))] if not refused else []
+    if refused or forbidden:
+        things = ", ".join(dict.fromkeys([*refused, *forbidden]))
+        raise UnfitError(Fault("queue_unavailable", f"Redis refuses what a worker needs: {things}; {ACCESS}", CURE))
+
+
+async def _refused(ask: Ask, command: tuple[str, ...]) -> str:
+    """The command's name where Redis refuses it to us, else "". Raises RedisError, OSError."""
+    try:
+        await ask(*command)
+    except NoPermissionError:
+        return _name(command)
+    except ResponseError as error:
+        if str(error).lower().startswith(("unknown command", "unknown subcommand")):
+            return _name(command)
+        if fault_of(error).code != "queue_unavailable":  # out of memory, not durable
+            raise
+    return ""
+
+
+def _name(command: tuple[str, ...]) -> str:
+    return " ".join(command[:2]) if command[0] in ("XGROUP", "XINFO", "SCRIPT", "CLIENT", "MEMORY") else command[0]
