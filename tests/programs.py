@@ -24,7 +24,7 @@ from tests import users
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 LOWEST_PORT, PORTS = 10_000, 22_000
-OF_HANDLERS = ("parked", "dead_letter", "breaker_opened")
+OF_HANDLERS = ("parked", "dead_letter", "delivery_lost", "breaker_opened")
 """Log events that show why a handler failed, with its traceback."""
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
 
@@ -96,10 +96,10 @@ class Program:
             if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
         ]
 
-    def tracebacks(self) -> list[str]:
-        """Lines that begin a traceback, but for those of handlers that failed."""
+    def tracebacks(self, *meant: str) -> list[str]:
+        """Lines that begin a traceback, but for those of handlers that failed and of `meant` log events."""
         lines = [line for line in self.raw if "Traceback (most recent call" in line]
-        return [line for line in lines if not any(f'"event": "{name}"' in line for name in OF_HANDLERS)]
+        return [line for line in lines if not any(f'"event": "{name}"' in line for name in (*OF_HANDLERS, *meant))]
 
     async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
         """Wait for a log line."""

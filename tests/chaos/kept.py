@@ -69,9 +69,9 @@ class Kept:
         """The log lines of all its processes."""
         return [line for program in self.programs for line in program.logged(event, **fields)]
 
-    def tracebacks(self) -> list[str]:
-        """Lines that begin a traceback of its own, of all its processes."""
-        return [line for program in self.programs for line in program.tracebacks()]
+    def tracebacks(self, *meant: str) -> list[str]:
+        """Lines that begin a traceback of its own, of all its processes, but for those of `meant` log events."""
+        return [line for program in self.programs for line in program.tracebacks(*meant)]
 
     async def end(self) -> None:
         """SIGTERM, and no restart."""

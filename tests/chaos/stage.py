@@ -46,6 +46,8 @@ class Stage:
         self.ledger = Ledger(Journal(self._notes))
         self.kept: list[Kept] = []
         """Every program that was started."""
+        self.meant: tuple[str, ...] = ()
+        """Log events whose tracebacks the scenario causes itself."""
         self._servers: list[Valkey] = []
         self._exits = contextlib.AsyncExitStack()
 
@@ -144,7 +146,8 @@ class Stage:
     def check_logs(self) -> None:
         """No program may have logged a traceback. Raises AssertionError."""
         for kept in self.kept:
-            assert not kept.tracebacks(), f"{kept.program.command} logged a traceback"
+            found = kept.tracebacks(*self.meant)
+            assert not found, f"{kept.program.command} logged a traceback: {found[0]}"
 
     def save_logs(self) -> None:
         """Write what every program said beside the rest, for whoever looks into a failure."""

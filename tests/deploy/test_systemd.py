@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import app, descriptors
+from ingest import app
 from ingest.settings import IngestSettings
 from ingest.settings import load_settings as load_ingest
-from shared import systemd
+from shared import descriptors, systemd
 from tests.programs import BIN, ROOT
 from worker import supervise
 from worker.settings import WorkerSettings
