@@ -108,7 +108,9 @@ def _missing(rng: random.Random, headers: Headers, body: bytes) -> bytes:
 
 
 def _elsewhere(rng: random.Random, headers: Headers, body: bytes) -> bytes:
-    path = rng.choice(("/", "/webhooks", PATH + "/x", "/%2e%2e" + PATH[1:], "/" + "a" * rng.randrange(3000), "//x" + PATH))
+    path = rng.choice(
+        ("/", "/webhooks", PATH + "/x", "/%2e%2e" + PATH[1:], "/" + "a" * rng.randrange(3000), "//x" + PATH)
+    )
     return post(headers, body, path=path)
 
 
