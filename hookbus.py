@@ -45,8 +45,19 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
+def _keep_own_metrics() -> None:
+    """Have prometheus_client count in memory, whatever another program of the same environment wants.
+
+    Where these variables name a folder, it keeps each figure in a file there as it is imported: ours would be mixed
+    with another program's, or fail where the folder is missing, and some would be missing from `/metrics`.
+    """
+    for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        os.environ.pop(variable, None)
+
+
 def _start(program: str) -> None:
     _open_missing_streams()
+    _keep_own_metrics()
     for problem in (problems := shadows()):
         print(f"hookbus-{program}: {problem}", file=sys.stderr)
     if problems:
