@@ -16,6 +16,7 @@ from ingest.body import Bodies
 from ingest.enqueue import Queue
 from ingest.fitness import Fitness
 from ingest.port import HANDSHAKE_S, close_port, open_port
+from ingest.probes import Probes
 from ingest.receive import Receiver
 from ingest.rejections import Rejections
 from ingest.rotation import Rotation
@@ -65,7 +66,10 @@ class Ingest:
         self._rejections = Rejections(self._notebook)
         self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.note)
         self._rotation = Rotation(settings, again, receiver.take)
-        self._http = Server(receiver.handle, _limits(settings), lambda code: receiver.count("", code))
+        handle = receiver.handle
+        if settings.health_path:
+            handle = Probes(settings.health_path, self._readiness, receiver.handle).handle
+        self._http = Server(handle, _limits(settings), lambda code: receiver.count("", code))
         metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
         self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
         self._is_listening = False

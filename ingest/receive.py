@@ -6,7 +6,6 @@ The status table of the README is this file. The signature covers the bytes on t
 decompressed nor refused for what a header says of them.
 """
 
-import posixpath
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from ingest.signature import SignatureError, Verifier
 from ingest.type_bound import TypeBound
 from shared import clock, decoding, keys, log
 from shared.http_connection import prove
+from shared.sources import plain_path
 from shared.tally import Sum
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
@@ -80,7 +80,7 @@ class Receiver:
         self._endpoints = endpoints
         self._by_plain_path = {}
         for path, endpoint in endpoints.items():
-            self._by_plain_path.setdefault(_plain(path), endpoint)
+            self._by_plain_path.setdefault(plain_path(path), endpoint)
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
@@ -111,7 +111,7 @@ class Receiver:
         endpoint = self._endpoints.get(request.path)
         is_detour = endpoint is None
         if is_detour:
-            endpoint = self._by_plain_path.get(_plain(request.path))
+            endpoint = self._by_plain_path.get(plain_path(request.path))
         source = endpoint.source if endpoint else ""
         try:
             code = "accepted" if await self._accept(request, endpoint) else "duplicate"
@@ -196,11 +196,6 @@ class Receiver:
         if refusal.close:
             response.force_close()
         return response
-
-
-def _plain(path: str) -> str:
-    """A path without doubled and trailing slashes, and with its dots resolved."""
-    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:

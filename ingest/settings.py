@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from shared.settings import Count, Listen, Positive, load
-from shared.sources import Endpoints, complete
+from shared.sources import PATH_RULE, Endpoints, complete, is_path, plain_path
 
 OPENAI_RETRIES_H: Final = 72
 """OpenAI retries a delivery for up to 72 h: https://platform.openai.com/docs/guides/webhooks."""
@@ -36,6 +36,8 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
     body_timeout_s: Positive = 10.0
     keepalive_s: Positive = 75.0
     """How long an idle connection stays: longer than a balancer in front keeps it, which else meets a closed one."""
+    health_path: str = ""
+    """Answers on the webhook port what `/readyz` does, for balancers that ask no other port; "" for none."""
     enqueue_timeout_s: Positive = 5.0
     """Longest wait for Redis before a request is answered 503."""
     max_waiting: Count = 10_000
@@ -61,7 +63,16 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
                 f"ingest.max_inflight_bytes: {self.max_inflight_bytes} is below twice ingest.max_body_bytes"
                 f" ({self.max_body_bytes}): a half of it must hold a body"
             )
-        return found
+        return found + self._health_problems()
+
+    def _health_problems(self) -> list[str]:
+        if not self.health_path:
+            return []
+        if not is_path(self.health_path):
+            return [f"ingest.health_path: {PATH_RULE}"]
+        plain = plain_path(self.health_path)
+        taken = [name for name, source in self.sources.items() if plain_path(source.path) == plain]
+        return [f"ingest.health_path: {self.health_path} is the path of ingest.sources.{name}" for name in taken]
 
 
 def load_settings(

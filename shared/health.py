@@ -62,6 +62,13 @@ async def serve(
     return runner
 
 
+def ready_answer(reason: str) -> web.Response:
+    """What `/readyz` answers: 200, or 503 with the reason for not being ready."""
+    if reason == READY:
+        return web.json_response({"status": "ready"})
+    return web.json_response({"status": "not_ready", "reason": reason}, status=503)
+
+
 def _answers(readiness: Callable[[], str], page: Page) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
     async def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/metrics":
@@ -72,10 +79,7 @@ def _answers(readiness: Callable[[], str], page: Page) -> Callable[[web.BaseRequ
         if request.path == "/healthz":
             return web.json_response({"status": "alive"})
         if request.path == "/readyz":
-            reason = readiness()
-            if reason == READY:
-                return web.json_response({"status": "ready"})
-            return web.json_response({"status": "not_ready", "reason": reason}, status=503)
+            return ready_answer(readiness())
         return web.json_response({"error": "unknown_endpoint"}, status=404)
 
     return answer

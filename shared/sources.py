@@ -4,6 +4,7 @@ Read from ingest's own settings by whichever program asks, so that a secret stan
 """
 
 import os
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -84,13 +85,26 @@ def _variable_problems(secrets: list[str]) -> list[str]:
     return [f"{SECRET_VARIABLE}: {problem}" for secret in given for problem in _secret_problems(secret, "openai")]
 
 
+def plain_path(path: str) -> str:
+    """A path without doubled and trailing slashes, and with its dots resolved."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def is_path(text: str) -> bool:
+    """Whether requests can have this path, to the letter."""
+    return text.startswith("/") and text.isascii() and not set(text) & set(" ?#%")
+
+
+PATH_RULE: Final = "must begin with '/' and hold no space, '?', '#' or '%'"
+
+
 def _source_problems(name: str, source: Source) -> list[str]:
     where = f"ingest.sources.{name}"
     found = []
     if not keys.is_name(name):
         found.append(f"{where}: a source name is 1 to 128 of A-Z a-z 0-9 _ . -")
-    if not source.path.startswith("/") or not source.path.isascii() or set(source.path) & set(" ?#%"):
-        found.append(f"{where}.path: must begin with '/' and hold no space, '?', '#' or '%'")
+    if not is_path(source.path):
+        found.append(f"{where}.path: {PATH_RULE}")
     try:
         secrets_of(name, source)
     except ConfigError as error:

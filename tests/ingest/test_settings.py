@@ -211,3 +211,19 @@ def test_secrets_and_passwords_never_show(tmp_path):
     assert SECRET not in repr(found)
     assert "hunter2" not in repr(found)
     assert found.redis_url == "redis://:hunter2@h:1/0"
+
+
+@pytest.mark.parametrize("path", ["health", "/a b", "/health?x", "/é", "http://x/"])
+def test_a_health_path_is_a_path(tmp_path, path):
+    assert problems(tmp_path, source(), health_path=path) == [
+        "ingest.health_path: must begin with '/' and hold no space, '?', '#' or '%'"
+    ]
+
+
+@pytest.mark.parametrize("path", ["/a", "/a/", "//a", "/b/../a"])
+def test_a_health_path_is_no_sources_path_nor_one_that_is_served_as_such(tmp_path, path):
+    assert problems(tmp_path, source(), health_path=path) == [
+        f"ingest.health_path: {path} is the path of ingest.sources.a"
+    ]
+    assert load(tmp_path, source(), health_path="").health_path == ""
+    assert load(tmp_path, source(), health_path="/health").health_path == "/health"

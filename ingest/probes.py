@@ -1,0 +1,37 @@
+"""Health on the webhook port, for load balancers that ask the port they send to.
+
+Anybody may ask, so an answer proves nothing about its connection, and it is no request to any source.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from shared.health import READY, ready_answer
+
+METHODS: Final = frozenset(("GET", "HEAD"))
+
+
+class Probes:
+    """Answers GET and HEAD of `path`; every other request goes to `handle`."""
+
+    def __init__(
+        self,
+        path: str,
+        readiness: Callable[[], str],
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> None:
+        self._path = path
+        self._readiness = readiness
+        self._handle = handle
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.path != self._path or request.method not in METHODS:
+            return await self._handle(request)
+        reason = self._readiness()
+        response = ready_answer(reason)
+        if reason != READY:
+            response.force_close()  # by then the port may be about to close
+        return response
