@@ -24,6 +24,9 @@ INTERVAL_S: Final = 2.0
 BATCH: Final = 250
 """Types joined in one script call: some milliseconds of Redis' time."""
 
+TYPES_TOLD: Final = 20
+"""Of a loss, those whose position is logged."""
+
 Found = Callable[[Sequence[str]], Awaitable[None]]
 
 
@@ -46,7 +49,9 @@ class Membership:
         self._aside = Aside() if aside is None else aside
         self._patterns = " ".join(sorted(patterns)).encode()
         self._start_id = ""
-        self._joined: set[str] = set()
+        self.joined: set[str] = set()
+        """Types on whose streams the group has a place."""
+        self._positions: dict[str, str] = {}
         self._log = log.get("worker.groups")
         metrics.LOSSES.labels(group)  # there from the start: Prometheus sees no increase in what begins at 1
 
@@ -70,7 +75,13 @@ class Membership:
         call = scripts.Call(
             scripts.JOIN,
             (self._keys.groups, self._keys.patterns, *(key for _, key in places)),
-            (self._group, self._start_id, self._patterns, int(not self._joined)),
+            (
+                self._group,
+                self._start_id,
+                self._patterns,
+                int(not self.joined),
+                *(self._positions.get(name, "") for name in names),
+            ),
         )
         born, *results = await scripts.run(self._client, call)
         self._start_id = born.decode()
@@ -81,9 +92,14 @@ class Membership:
                 self._aside.put(key, result.decode(errors="replace"))
             elif result:
                 made.add(name)
-        lost = made & self._joined
-        self._joined.update(name for name in names if name not in refused)
+        lost = made & self.joined
+        self.joined.update(name for name in names if name not in refused)
         return lost
+
+    def note_position(self, event_type: str, position: str) -> None:
+        """Everything up to this stream id was handled by the group; "" where it has no place just now."""
+        if position:
+            self._positions[event_type] = position
 
     async def _first_id(self) -> str:
         """The stream id that the group starts after if it is born now; for a Redis that comes back empty it stays so.
@@ -105,7 +121,11 @@ class Membership:
     async def _report_loss(self, types: list[str]) -> None:
         metrics.LOSSES.labels(self._group).inc()
         self._log.error(
-            "data_loss", group=self._group, types=types, reason="group or stream had vanished; it was made anew"
+            "data_loss",
+            group=self._group,
+            types=types,
+            reason="group or stream had vanished; it was made anew",
+            goes_on_after={name: self._positions.get(name, self._start_id) for name in types[:TYPES_TOLD]},
         )
         await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
 

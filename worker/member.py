@@ -20,6 +20,7 @@ from worker.delivery import Held
 from worker.groups import Discovery, Membership
 from worker.liveness import Liveness
 from worker.paused import Pauses
+from worker.position import Positions
 from worker.process import Caller
 from worker.promote import Promoter
 from worker.read import REPLY_TIMEOUT_S, Reader
@@ -90,7 +91,8 @@ class Member:
             *(process.liveness, process.aside, process.stopping),
         )
         discovery = Discovery(self._membership, process.stopping, self._found)
-        return [*self.readers, self.promoter, self._pauses, takeover, discovery]
+        positions = Positions(process.control, self._keys, self._group.name, self._membership, process.stopping)
+        return [*self.readers, self.promoter, self._pauses, takeover, discovery, positions]
 
     async def join(self) -> None:
         """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
