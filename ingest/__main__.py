@@ -28,7 +28,7 @@ def commands(_version: command.Version = False) -> None:
 @app.command()
 def serve(
     config: Config = None,
-    listen: Annotated[str | None, typer.Option(help="host:port of the webhook endpoint.")] = None,
+    listen: Annotated[str | None, typer.Option(help="host:port of the webhook endpoint; several with commas.")] = None,
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
     unsafe_redis: Annotated[
         bool, typer.Option("--unsafe-redis", help="Development: do not insist on a durable Redis.")

@@ -131,7 +131,7 @@ class Ingest:
         ops = await health.serve(settings.ops_listen, is_default, self._readiness, passed=ops_port)
         try:
             port = [one for name, one in passed if name != OPS_NAME]
-            await self._serve_and_drain(port, f"http://{_address(ops)}")
+            await self._serve_and_drain(port, f"http://{_addresses(ops)[0]}")
         finally:
             await self._runner.cleanup()  # requests in hand are answered before health and metrics go
             await ops.cleanup()
@@ -142,7 +142,9 @@ class Ingest:
         self._is_listening = True
         self._log.info(
             "listening",
-            urls=[f"http://{_address(self._runner)}{source.path}" for source in settings.sources.values()],
+            urls=[
+                f"http://{at}{source.path}" for at in _addresses(self._runner) for source in settings.sources.values()
+            ],
             ops=ops,
             redis=redacted(settings.redis_url),
             durability=settings.durability,
@@ -186,6 +188,5 @@ def _limits(settings: IngestSettings) -> Limits:
     return Limits(connections, settings.header_timeout_s, settings.keepalive_s)
 
 
-def _address(runner: web.BaseRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return str(Listen(host, port))
+def _addresses(runner: web.BaseRunner) -> list[Listen]:
+    return [Listen(*address[:2]) for address in runner.addresses]

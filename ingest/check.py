@@ -86,7 +86,7 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
     report = Report(
         fit=not finding.gravest(findings),
         sources=sources,
-        listen=str(settings.listen),
+        listen=", ".join(str(one) for one in settings.listen),
         durability=settings.durability,
         dedupe_window_h=settings.dedupe_window_h,
         shards=settings.shards,

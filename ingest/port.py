@@ -1,4 +1,5 @@
-"""The webhook port, shared by all processes that were told the same (SO_REUSEPORT): opened and closed with no refusal.
+"""The webhook port, on one or several addresses, shared by all processes that were told the same (SO_REUSEPORT): opened
+and closed with no refusal.
 
 The kernel gives each process a share of the new connections from the moment it listens, and resets those that it has
 not accepted when it closes the port, and those whose handshake is on its way. So it opens once Redis has been looked
@@ -47,19 +48,21 @@ _NO_SYN: Final = b"".join(
 
 
 async def open_port(
-    runner: web.BaseRunner, listen: Listen, passed: Sequence[socket.socket], fitness: Fitness
+    runner: web.BaseRunner, listen: Sequence[Listen], passed: Sequence[socket.socket], fitness: Fitness
 ) -> list[web.BaseSite]:
     """Listen: on the `passed` sockets if there are any. Raises ConfigError, FailedError as `cannot_listen` has it."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(fitness.was_seen.wait(), FIRST_LOOK_S)
     sites: list[web.BaseSite] = [web.SockSite(runner, one, backlog=BACKLOG) for one in passed]
-    if not sites:
-        sites = [web.TCPSite(runner, listen.host, listen.port, reuse_port=True, backlog=BACKLOG)]
     for site in sites:
+        await site.start()
+    for one in () if passed else listen:
+        site = web.TCPSite(runner, one.host, one.port, reuse_port=True, backlog=BACKLOG)
         try:
             await site.start()
         except (OSError, UnicodeError) as error:
-            raise cannot_listen(f"ingest.listen: can't listen on {listen}", error) from None
+            raise cannot_listen(f"ingest.listen: can't listen on {one}", error) from None
+        sites.append(site)
     return sites
 
 

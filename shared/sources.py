@@ -19,7 +19,7 @@ from shared.settings import Common, ConfigError, Listen, load
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 """Alone a complete configuration: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""
 
-DEFAULT_LISTEN: Final = Listen("127.0.0.1", 8080)
+DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Endpoints(Common, frozen=True, kw_only=True):
     """Part of ingest's settings: where it listens, and for whom."""
 
-    listen: Listen = DEFAULT_LISTEN
+    listen: Annotated[tuple[Listen, ...], msgspec.Meta(min_length=1)] = DEFAULT_LISTEN
     sources: dict[str, Source] = {}  # noqa: RUF012 - msgspec copies it
 
     def problems(self) -> list[str]:
@@ -62,11 +62,18 @@ def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -
 
 
 def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Add the source that a variable alone configures. Raises ConfigError when a secret can't be read.
+    """Split the addresses in a text, and add the source that a variable alone configures. Raises ConfigError when an
+    address or a secret can't be read.
 
     That is found this early so that it is told beside all other problems.
     """
     problems = []
+    if isinstance(text := raw.get("listen"), str):
+        try:
+            raw["listen"] = [Listen.parse(one.strip()) for one in text.split(",")]
+        except ValueError as error:
+            problems.append(f"ingest.listen: {error}")
+            del raw["listen"]
     if environ.get(SECRET_VARIABLE, "").strip():
         problems += _variable_problems(environ[SECRET_VARIABLE].split())
         sources = raw.get("sources", {})
@@ -169,9 +176,10 @@ def destination(
         source = endpoints.sources[name]
         scheme = source.scheme
         secret = secret or secrets_of(name, source)[0].text
-        if not url and endpoints.listen.port == 0:
+        listen = endpoints.listen[0]
+        if not url and listen.port == 0:
             raise ValueError("ingest.listen takes any free port (0), so --url is needed")
-        url = url or f"http://{_reachable(endpoints.listen)}{source.path}"
+        url = url or f"http://{_reachable(listen)}{source.path}"
     if not url.startswith(("http://", "https://")):
         raise ValueError("the URL must begin with http:// or https://")
     return url, key_bytes(secret, scheme)

@@ -66,7 +66,8 @@ def test_the_configuration_table_has_every_key_with_its_default():
             told.add(name)
             shown = rows[name].strip("` ").replace('""', "")
             if name != "ingest.sources":
-                default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+                several = field.default if isinstance(field.default, tuple) else (field.default,)
+                default = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in several)
                 assert shown == default.removesuffix(".0"), name
     assert told == set(rows)
 

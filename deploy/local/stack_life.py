@@ -67,7 +67,8 @@ class Stack:
         valkey = Valkey(self._home.data, socket=self._home.socket)
         try:
             valkey.start()
-            check_free(settings.listen)
+            for listen in settings.listen:
+                check_free(listen)
             self._environ[REDIS_VARIABLE] = valkey.url
             await self._start()
             await self._until_the_end(valkey)

@@ -71,7 +71,8 @@ def test_the_image_is_made_by_the_script_that_is_tested_here_and_ends_without_ro
     assert int(user) > 0
     assert int(group) > 0
     assert (
-        instructions("CMD")[-1] == f'["hookbus-ingest", "serve", "--listen", "0.0.0.0:{IngestSettings().listen.port}"]'
+        instructions("CMD")[-1]
+        == f'["hookbus-ingest", "serve", "--listen", "0.0.0.0:{IngestSettings().listen[0].port}"]'
     )
 
 
@@ -108,7 +109,7 @@ def test_the_health_check_asks_where_the_programs_answer():
     ops = (IngestSettings().ops_listen, WorkerSettings().ops_listen, WorkerSettings().exporter_listen)
     ports = tuple(str(listen.port) for listen in ops)
     assert runpy.run_path(str(HERE / "healthcheck.py"))["PORTS"] == ports
-    assert instructions("EXPOSE") == [" ".join((str(IngestSettings().listen.port), *ports))]
+    assert instructions("EXPOSE") == [" ".join((str(IngestSettings().listen[0].port), *ports))]
 
 
 def test_compose_accepts_the_file_and_would_refuse_a_misspelt_one():
@@ -158,8 +159,8 @@ def test_a_secret_that_is_laid_beside_the_old_one_comes_after_it(tmp_path):
 def test_what_is_published_is_where_ingest_listens(tmp_path):
     settings = settings_of("ingest", tmp_path)
     [published] = SERVICES["ingest"]["ports"]
-    assert published.rpartition(":")[2] == str(settings.listen.port)
-    assert settings.listen.host == "0.0.0.0"
+    assert published.rpartition(":")[2] == str(settings.listen[0].port)
+    assert settings.listen[0].host == "0.0.0.0"
     assert "127.0.0.1" in published, "the world comes through a proxy"
 
 

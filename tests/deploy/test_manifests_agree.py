@@ -50,12 +50,12 @@ def test_all_overlays_have_the_same_settings():
 def test_the_ports_are_those_that_the_programs_listen_on_and_their_defaults(overlay, told):
     ingest, worker = told
     listening = {
-        "ingest": {"http": ingest.listen, "ops": ingest.ops_listen},
+        "ingest": {"http": ingest.listen[0], "ops": ingest.ops_listen},
         "worker": {"ops": worker.ops_listen},
         "exporter": {"ops": worker.exporter_listen},
     }
     usual = {
-        "ingest": {"http": IngestSettings().listen, "ops": IngestSettings().ops_listen},
+        "ingest": {"http": IngestSettings().listen[0], "ops": IngestSettings().ops_listen},
         "worker": {"ops": WorkerSettings().ops_listen},
         "exporter": {"ops": WorkerSettings().exporter_listen},
     }

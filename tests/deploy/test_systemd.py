@@ -81,7 +81,7 @@ def test_each_connection_has_a_descriptor():
 
 
 def test_the_port_is_where_the_program_would_open_it():
-    assert Unit("hookbus-ingest.socket")["ListenStream"] == [str(IngestSettings().listen)]
+    assert Unit("hookbus-ingest.socket")["ListenStream"] == [str(one) for one in IngestSettings().listen]
     assert Unit("hookbus-ingest.socket")["FileDescriptorName"] != [app.OPS_NAME]
 
 

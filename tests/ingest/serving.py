@@ -33,7 +33,7 @@ def settings(redis_url: str, **options: Any) -> IngestSettings:
     """Settings of a receiver that takes any free ports."""
     values = {
         "redis_url": redis_url,
-        "listen": ANY_PORT,
+        "listen": (ANY_PORT,),
         "ops_listen": ANY_PORT,
         "durability": "memory",
         "sources": {"openai": Source(path=PATH, secrets=(Secret(SECRET),))},

@@ -92,6 +92,10 @@ async def test_two_processes_share_a_port(start, unused_port):
     assert [process.returncode for process in processes] == [0, 0]
 
 
+def at(name: str, listen: Listen) -> dict[str, Listen | tuple[Listen, ...]]:
+    return {name: (listen,) if name == "listen" else listen}
+
+
 async def test_a_taken_port_may_become_free(redis_url):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -99,20 +103,20 @@ async def test_a_taken_port_may_become_free(redis_url):
         port = taken.getsockname()[1]
         for name in ("listen", "ops_listen"):
             with pytest.raises(FailedError, match=f"{name}: can't listen on 127.0.0.1:{port}: .*in use"):
-                await app.serve(settings(redis_url, **{name: Listen("127.0.0.1", port)}), Stopping())
+                await app.serve(settings(redis_url, **at(name, Listen("127.0.0.1", port))), Stopping())
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
 async def test_an_address_that_is_not_there_may_come(redis_url, name):
     with pytest.raises(FailedError, match=f"{name}: can't listen on 192.0.2.1:8080"):
-        await app.serve(settings(redis_url, **{name: Listen("192.0.2.1", 8080)}), Stopping())
+        await app.serve(settings(redis_url, **at(name, Listen("192.0.2.1", 8080))), Stopping())
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "127.0..1"])
 async def test_what_is_no_name_is_a_matter_of_configuration(redis_url, name, host):
     with pytest.raises(ConfigError, match=f"{name}: can't listen on {host}:8080: "):
-        await app.serve(settings(redis_url, **{name: Listen(host, 8080)}), Stopping())
+        await app.serve(settings(redis_url, **at(name, Listen(host, 8080))), Stopping())
 
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):
@@ -127,7 +131,7 @@ async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_u
 
     monkeypatch.setattr(loop, "create_server", slowly)
     listen, ops, stopping = Listen("127.0.0.1", unused_port), Listen("127.0.0.1", free_port()), Stopping()
-    running = asyncio.create_task(app.serve(settings(redis_url, listen=listen, ops_listen=ops), stopping))
+    running = asyncio.create_task(app.serve(settings(redis_url, listen=(listen,), ops_listen=ops), stopping))
     await opening.wait()  # by then the first look at Redis is over
     async with aiohttp.ClientSession() as session:
         assert not await is_ready(session, ops)
@@ -204,4 +208,4 @@ def test_the_url_of_an_ipv6_address_is_one():
     class Listening:
         addresses = (("::1", 8080, 0, 0),)
 
-    assert app._address(Listening()) == "[::1]:8080"
+    assert [str(one) for one in app._addresses(Listening())] == ["[::1]:8080"]

@@ -99,7 +99,7 @@ def test_environment_beats_file_and_the_command_line_beats_both(tmp_path):
     toml = '[ingest]\nlisten = "1.1.1.1:1"\nmax_waiting = 1\nbatch_size = 1'
     environ = {"HOOKBUS_INGEST_LISTEN": "2.2.2.2:2", "HOOKBUS_INGEST_MAX_WAITING": "2"}
     found = load(tmp_path, toml, environ, listen="3.3.3.3:3", max_waiting=None)
-    assert (found.listen, found.max_waiting, found.batch_size) == (Listen("3.3.3.3", 3), 2, 1)
+    assert (found.listen, found.max_waiting, found.batch_size) == ((Listen("3.3.3.3", 3),), 2, 1)
 
 
 def test_sources_can_come_from_the_environment_as_json(tmp_path):
@@ -227,3 +227,29 @@ def test_a_health_path_is_no_sources_path_nor_one_that_is_served_as_such(tmp_pat
     ]
     assert load(tmp_path, source(), health_path="").health_path == ""
     assert load(tmp_path, source(), health_path="/health").health_path == "/health"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "option"),
+    [
+        ('[ingest]\nlisten = ["1.1.1.1:1", "[::]:2"]', {}, None),
+        ("", {"HOOKBUS_INGEST_LISTEN": "1.1.1.1:1, [::]:2"}, None),
+        ("", {"HOOKBUS_INGEST_LISTEN": '["1.1.1.1:1", "[::]:2"]'}, None),
+        ("", {}, "1.1.1.1:1,[::]:2"),
+    ],
+)
+def test_there_may_be_several_addresses_to_listen_on(tmp_path, toml, environ, option):
+    assert load(tmp_path, toml, environ, listen=option).listen == (Listen("1.1.1.1", 1), Listen("::", 2))
+
+
+@pytest.mark.parametrize(
+    ("listen", "problem"),
+    [
+        ('"1.1.1.1:1,"', "ingest.listen: expected host:port, got ''"),
+        ('"1.1.1.1:1,x"', "ingest.listen: expected host:port, got 'x'"),
+        ('["1.1.1.1:1", "x"]', "ingest.listen[1]: expected host:port, got 'x'"),
+        ("[]", "ingest.listen: Expected `array` of length >= 1"),
+    ],
+)
+def test_each_address_must_be_one(tmp_path, listen, problem):
+    assert problems(tmp_path, f"[ingest]\nlisten = {listen}") == [problem]

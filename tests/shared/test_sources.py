@@ -19,7 +19,7 @@ def test_the_rest_of_the_settings_of_ingest_is_left_alone_and_what_concerns_both
     file.write_text('[ingest]\nlisten = ":81"\nbatch_size = 0\nno_such = 1\n[worker]\nx = 1\n')
     environ = VARIABLE | {"HOOKBUS_INGEST_DEDUPE_WINDOW_H": "1"}
     found = load_endpoints(file, environ)
-    assert (found.listen, list(found.sources)) == (Listen("0.0.0.0", 81), ["openai"])
+    assert (found.listen, list(found.sources)) == ((Listen("0.0.0.0", 81),), ["openai"])
     file.write_text(
         "shards = 0\nodd = 1\n[ingest]\nshards = 2\nlisten = 1\n[ingest.sources.a]\npath = 'x'\nsecrets = ['s']"
     )
@@ -50,7 +50,7 @@ def test_the_destination_is_the_first_source_unless_another_is_named():
         "a": Source(path="/a", secrets=(Secret(SECRET), Secret(OTHER))),
         "b": Source(path="/b", secrets=(Secret("QUJD" * 8),), scheme="standard"),
     }
-    configured = Endpoints(sources=sources, listen=Listen("0.0.0.0", 8080))
+    configured = Endpoints(sources=sources, listen=(Listen("0.0.0.0", 8080),))
     assert destination(configured) == ("http://127.0.0.1:8080/a", KEY)
     assert destination(configured, "b") == ("http://127.0.0.1:8080/b", b"ABC" * 8)
     assert destination(configured, "b", "https://x/y") == ("https://x/y", b"ABC" * 8)
@@ -60,12 +60,14 @@ def test_the_destination_is_the_first_source_unless_another_is_named():
     with pytest.raises(ValueError, match="http://"):
         destination(configured, "a", "ftp://x")
     with pytest.raises(ValueError, match="--url"):
-        destination(Endpoints(listen=Listen("127.0.0.1", 0), sources=sources))
+        destination(Endpoints(listen=(Listen("127.0.0.1", 0),), sources=sources))
     with pytest.raises(ValueError, match="base64") as caught:
         destination(configured, "a", secret="whsec_%%%hunter2")
     assert "hunter2" not in str(caught.value)
 
 
 def test_an_ipv6_address_to_listen_on_becomes_one_to_connect_to():
-    configured = Endpoints(listen=Listen("::", 8080), sources={"openai": Source(path="/in", secrets=(Secret(SECRET),))})
+    configured = Endpoints(
+        listen=(Listen("::", 8080),), sources={"openai": Source(path="/in", secrets=(Secret(SECRET),))}
+    )
     assert destination(configured)[0] == "http://[::1]:8080/in"
