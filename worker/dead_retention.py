@@ -104,10 +104,10 @@ class DeadRetention:
                 return dropped, False
             letters, found = await store.oldest(keys, group, past, min(due, BATCH))
             results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._most) for dead in letters])
-            count = sum(result == 1 for result in results)
-            dropped += count
-            # What is not dropped is looked at no more in this round: it can't be read, or has died again meanwhile.
-            past += found - count
+            dropped += sum(result == 1 for result in results)
+            # What can't be read, or not be dropped, is looked at no more in this round. What another worker dropped, or
+            # what died again meanwhile, lies there no more: to step over it would leave out as many others.
+            past += found - sum(not isinstance(result, Exception) for result in results)
             if not found:
                 return dropped, False
         self._past[keys, group] = past

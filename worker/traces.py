@@ -9,7 +9,7 @@ from typing import Final
 
 from shared import log
 from worker.breaker import print_of
-from worker.outcome import Ack, Outcome
+from worker.outcome import Ack, Outcome, Park
 
 MOST_KINDS: Final = 1000
 """More than a program has ways to fail; of one that makes them up, the oldest is forgotten and shown again."""
@@ -23,8 +23,8 @@ class Traces:
 
     def fields(self, outcome: Outcome, event_type: str) -> dict[str, str]:
         """What the log line of an outcome carries beside its error."""
-        if isinstance(outcome, Ack):
-            return {}
+        if isinstance(outcome, Ack) or (isinstance(outcome, Park) and outcome.is_snooze):
+            return {}  # nothing failed
         cause = outcome.cause
         found = {"frame": cause.place} if cause.place else {}
         if cause.traceback and (self._is_new(print_of(cause, event_type)) or log.is_on_terminal()):
