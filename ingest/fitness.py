@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from ingest import metrics
 from ingest.redis_clock import RedisClock
 from ingest.rehearsal import rehearse
-from shared import clock, keys, log, server
+from shared import aof_replay, clock, keys, log, server
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, Ask, leave_server
 from shared.fault import Fault, UnfitError, fault_of, judge
@@ -38,6 +38,8 @@ class Fitness:
         self._log = log.get("ingest.fitness")
         self._doubt = asyncio.Event()
         self._known = False
+        self._run_id = ""
+        self._unexamined: dict[str, str] | None = None
         self.was_fit = asyncio.Event()
         """Set when Redis was fit for the first time: the program is ready from then on."""
         self.was_seen = asyncio.Event()
@@ -55,6 +57,8 @@ class Fitness:
         await rehearse(ask, self._shards, self._days, loads=not self.was_fit.is_set())
         if self._durability == "fsync" and not self._unsafe:
             self._insist(await self._written(ask, found))
+        if found.info.get("run_id", "") != self._run_id and found.info.get("aof_enabled") == "1":
+            self._run_id, self._unexamined = found.info.get("run_id", ""), found.info
         if found.is_new and self._known:
             self._report_loss()
         self._known = True
@@ -93,6 +97,7 @@ class Fitness:
         try:
             await self.greet(client.execute_command)
             await self._clock.follow(client.execute_command)
+            await self._replay(client.execute_command)
         except UnfitError as error:
             if isinstance(error.__cause__, ConfigError) and not self.was_fit.is_set():
                 raise error.__cause__ from None
@@ -101,6 +106,13 @@ class Fitness:
         except FAULTS as error:
             return fault_of(error)
         return None
+
+    async def _replay(self, ask: Ask) -> None:
+        """Say, once for each server, whether its next restart would lose what it has."""
+        info, self._unexamined = self._unexamined, None
+        for found in await aof_replay.examine(ask, info) if info else ():
+            level = self._log.error if found.exit_code else self._log.warning
+            level("restart_unsafe", code=found.code, reason=found.problem, action=found.action)
 
     def _set(self, fault: Fault | None) -> None:
         if fault is None:

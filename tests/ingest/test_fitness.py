@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from ingest.fitness import Fitness
-from shared import keys
+from shared import aof_replay, keys
 from shared.connection import connect
 from shared.fault import Fault, UnfitError
 from shared.fsync import FIRST_REWRITE, NOT_ON_DISK
@@ -148,3 +148,29 @@ async def test_a_server_that_turns_wrong_later_is_a_fault_and_not_the_end(client
         fitness.doubt(Fault("queue_unavailable", "look again"))
         await until(lambda: fitness.fault is not None and "shards" in fitness.fault.detail)
         assert not task.done()
+
+
+async def test_an_acl_with_which_a_restart_may_lose_all_is_an_error_in_the_log_once_for_each_server(own_server):
+    fitness = Fitness("memory", 1, unsafe=False)
+    with own_server.client() as admin, capture_logs() as logs:
+        admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all")
+        admin.execute_command("ACL", "SETUSER", "default", "-xadd")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ingest.fitness.aof_replay.examine", examine_as_old(aof_replay.examine))
+            async with watching(fitness, own_server.url.replace("://", "://bus:pw@")):
+                await until(lambda: [entry for entry in logs if entry["event"] == "restart_unsafe"])
+                fitness.doubt(Fault("queue_unavailable", "look again"))
+                await until(lambda: fitness.fault is None)
+        admin.execute_command("ACL", "SETUSER", "default", "+@all")
+    (told,) = [entry for entry in logs if entry["event"] == "restart_unsafe"]
+    assert (told["log_level"], told["code"]) == ("error", "restart_loses_data")
+
+
+def examine_as_old(examine):
+    """What it would find if this server were one without the fix."""
+
+    async def examined(ask, info):
+        return await examine(ask, {"redis_version": "7.0.15"})
+
+    return examined
