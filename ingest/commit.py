@@ -32,11 +32,16 @@ class Received(msgspec.Struct, frozen=True):
     late_ms: int | None = None
 
     def digest(self) -> bytes:
-        """What the dedupe remembers: 16 bytes of source and webhook-id.
+        """What the dedupe remembers."""
+        return digest_of(self.source, self.webhook_id)
 
-        Ids are unique for their sender only; without the source, one sender's id could swallow another's event.
-        """
-        return hashlib.blake2b(f"{self.source}\n{self.webhook_id}".encode(), digest_size=DIGEST_BYTES).digest()
+
+def digest_of(source: str, webhook_id: str) -> bytes:
+    """16 bytes of source and webhook-id.
+
+    Ids are unique for their sender only; without the source, one sender's id could swallow another's event.
+    """
+    return hashlib.blake2b(f"{source}\n{webhook_id}".encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def store(shard: Keys, events: Sequence[Received], days: int) -> scripts.Call:

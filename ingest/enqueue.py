@@ -53,6 +53,7 @@ class Queue:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stored = Stored()
+        self._landmarks = fitness.landmarks[shard]
         self._stream_errors = StreamErrors(self._keys)
 
     async def store(self, event: Received) -> bool:
@@ -94,6 +95,10 @@ class Queue:
             for (_, future), mark in zip(batch, marks, strict=True):
                 if not future.done():
                     future.set_result(mark == STORED)
+            last = marks.rfind(b"1")
+            if last >= 0:
+                event = events[last]
+                self._landmarks.latest = event.at_ms, events[0].at_ms // commit.DAY_MS, event.source, event.webhook_id
             self._stored.count(events, marks, time.perf_counter() - began)
 
     def _refuse_all(self, batch: Iterable[Waiting], fault: Fault) -> None:

@@ -11,13 +11,15 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ingest import metrics
+from ingest.landmarks import Landmarks
 from ingest.redis_clock import RedisClock
 from ingest.rehearsal import rehearse
-from shared import aof_replay, clock, keys, log, server
+from shared import aof_replay, clock, keys, log, output, server
 from shared.backoff import Reconnect
 from shared.connection import FAULTS, Ask, leave_server
 from shared.fault import Fault, UnfitError, fault_of, judge
 from shared.fsync import UNOBSERVED, Fsync
+from shared.keys import Keys
 from shared.pause import pause
 from shared.server import Server
 from shared.settings import ConfigError
@@ -38,6 +40,7 @@ class Fitness:
         self._log = log.get("ingest.fitness")
         self._doubt = asyncio.Event()
         self._known = False
+        self.landmarks = [Landmarks(Keys(shard), days) for shard in range(shards)]
         self._run_id = ""
         self._unexamined: dict[str, str] | None = None
         self.was_fit = asyncio.Event()
@@ -48,6 +51,8 @@ class Fitness:
 
     async def greet(self, ask: Ask) -> None:
         """For `connect(greet=…)`: lets no command onto a connection whose server is not fit. Raises UnfitError."""
+        for one in self.landmarks:
+            one.keep()
         try:
             found = await server.inspect(ask, self._shards)
         except ConfigError as error:
@@ -97,6 +102,7 @@ class Fitness:
         try:
             await self.greet(client.execute_command)
             await self._clock.follow(client.execute_command)
+            await self._compare(client.execute_command)
             await self._replay(client.execute_command)
         except UnfitError as error:
             if isinstance(error.__cause__, ConfigError) and not self.was_fit.is_set():
@@ -106,6 +112,16 @@ class Fitness:
         except FAULTS as error:
             return fault_of(error)
         return None
+
+    async def _compare(self, ask: Ask) -> None:
+        """Report what Redis has lost although it did not come back empty."""
+        gaps = [gap for one in self.landmarks if (gap := await one.gap(ask)) is not None]
+        if gaps:
+            since_ms, until_ms = min(gap.since_ms for gap in gaps), max(gap.until_ms for gap in gaps)
+            reason = "Redis came back with older data: what was stored between is gone, wholly or in part"
+            between = [output.moment(since_ms) if since_ms else "unknown", output.moment(until_ms)]
+            metrics.LOSSES.inc()
+            self._log.error("data_loss", lost="events", between=between, reason=reason)
 
     async def _replay(self, ask: Ask) -> None:
         """Say, once for each server, whether its next restart would lose what it has."""
@@ -126,5 +142,7 @@ class Fitness:
         metrics.FIT.set(fault is None)
 
     def _report_loss(self) -> None:
+        for one in self.landmarks:
+            one.forget()
         metrics.LOSSES.inc()
         self._log.error("data_loss", lost=keys.META, reason="Redis came back empty; it was claimed anew")

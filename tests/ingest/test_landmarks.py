@@ -1,0 +1,87 @@
+"""What ingest remembers of a Redis that may come back older. Times are the test's own, in Unix ms."""
+
+import shutil
+import signal
+
+import pytest
+
+from ingest.commit import DAY_MS, digest_of
+from ingest.landmarks import APART_MS, MOST, Gap, Landmarks
+from shared import clock, keys
+from tests.programs import Ingest, event_body, post, post_until_accepted
+
+SHARD = keys.Keys(0)
+
+
+@pytest.fixture
+def marks() -> Landmarks:
+    return Landmarks(SHARD, 5)
+
+
+async def store(client, marks: Landmarks, at_ms: int, name: str) -> None:
+    await client.execute_command("SADD", SHARD.seen(at_ms // DAY_MS), digest_of("openai", name))
+    marks.latest = at_ms, at_ms // DAY_MS, "openai", name
+
+
+async def test_what_redis_still_knows_is_no_loss(client, marks):
+    ask = client.execute_command
+    assert await marks.gap(ask) is None
+    now_ms = clock.now_ms()
+    for i in range(5):
+        await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
+        assert await marks.gap(ask) is None
+
+
+async def test_what_it_lost_is_told_once_and_when_that_was_stored(client, marks):
+    ask, now_ms = client.execute_command, clock.now_ms()
+    for i in range(5):
+        await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
+        await marks.gap(ask)
+    for i in (2, 3, 4):
+        await ask("SREM", SHARD.seen((now_ms + i * APART_MS) // DAY_MS), digest_of("openai", f"wh_{i}"))
+    await store(client, marks, now_ms + 9 * APART_MS, "wh_new")
+    assert await marks.gap(ask) == Gap(now_ms + APART_MS, now_ms + 4 * APART_MS)
+    assert await marks.gap(ask) is None
+
+
+async def test_where_nothing_older_is_remembered_the_gap_has_no_beginning(client, marks):
+    now_ms = clock.now_ms()
+    marks.latest = now_ms, now_ms // DAY_MS, "openai", "wh_gone"
+    assert await marks.gap(client.execute_command) == Gap(0, now_ms)
+
+
+async def test_what_the_window_let_go_is_no_loss(client, marks):
+    old_ms = clock.now_ms() - 4 * DAY_MS
+    marks.latest = old_ms, old_ms // DAY_MS, "openai", "wh_old"
+    assert await marks.gap(client.execute_command) is None
+
+
+async def test_some_are_remembered_however_many_come(client, marks):
+    now_ms = clock.now_ms()
+    for i in range(3 * MOST):
+        await store(client, marks, now_ms + i * (APART_MS if i % 2 else APART_MS // 4), f"wh_{i}")
+        await marks.gap(client.execute_command)
+        assert len(marks._kept) <= MOST
+
+
+async def test_g9_a_redis_restored_from_an_older_copy_is_reported_once_with_its_gap(own_server, tmp_path):
+    def restart(number: int) -> None:
+        own_server.stop(number)
+        if number == signal.SIGKILL:
+            shutil.rmtree(own_server.data)
+            shutil.copytree(tmp_path / "backup", own_server.data)
+        else:
+            shutil.copytree(own_server.data, tmp_path / "backup")
+        own_server.start()
+
+    with Ingest(own_server.url) as ingest:
+        await ingest.until_fit()
+        assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
+        restart(signal.SIGTERM)
+        await post_until_accepted(ingest.url, "wh_2", event_body())
+        restart(signal.SIGKILL)
+        await post_until_accepted(ingest.url, "wh_3", event_body())
+        loss = await ingest.until_logged("data_loss", lost="events")
+        assert len(loss["between"]) == 2
+        await post_until_accepted(ingest.url, "wh_4", event_body())
+        assert [line["lost"] for line in ingest.logged("data_loss")] == ["events"]
