@@ -9,6 +9,7 @@ from shared import keys
 from shared.settings import ConfigError
 from shared.traced import repr_of
 from worker.breaker import Breaker
+from worker.callee import place_of
 from worker.callsite import caller
 from worker.declaration import option_problems
 from worker.retry import Retry
@@ -40,9 +41,7 @@ class Subscription:
     @property
     def where(self) -> str:
         """The handler, for messages: `file:line name`."""
-        code = getattr(self.handler, "__code__", None)
-        name = getattr(self.handler, "__qualname__", repr(self.handler))
-        return f"{code.co_filename}:{code.co_firstlineno} {name}" if code else name
+        return place_of(self.handler)
 
 
 class App:

@@ -9,18 +9,6 @@ from shared.traced import repr_of
 from worker.breaker import Breaker
 from worker.retry import Retry
 
-
-def pattern_problem(pattern: object) -> str:
-    """What is wrong with what `on` was called with, "" for text, which `routes` looks at."""
-    if isinstance(pattern, str):
-        return ""
-    if callable(pattern):
-        return (
-            'write @app.on("response.completed"): `on` needs the event type, "prefix.*" or "*" that the handler is for'
-        )
-    return f'on({repr_of(pattern)}): an event type, "prefix.*" or "*" is needed'
-
-
 MOST_CONCURRENCY: Final = 100_000
 """A thousand times the default, and more tasks than one process gets any work done with."""
 MOST_S: Final = 100 * 365 * 86_400.0

@@ -15,6 +15,7 @@ from shared.events import BY_TYPE, Event
 from shared.settings import ConfigError
 from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from worker.breaker import Breaker
+from worker.callee import parameters_of, place_of, returns_coroutine, waits
 from worker.decode import Decoder, ImpossibleError, decoder_for
 from worker.delivery import Delivery
 from worker.retry import Retry
@@ -136,15 +137,15 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
     except ImpossibleError as error:
         problems.append(f"{where}: {error}")
         return None
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(subscription.handler))
+    handler = subscription.handler
     return Route(
         group=group,
         pattern=pattern,
-        handler=subscription.handler,
+        handler=handler,
         annotation=annotation,
         wants_delivery=wants_delivery,
-        is_async=is_async,
-        concurrency=subscription.concurrency or (ASYNC_CONCURRENCY if is_async else THREAD_CONCURRENCY),
+        is_async=returns_coroutine(handler),
+        concurrency=subscription.concurrency or (ASYNC_CONCURRENCY if waits(handler) else THREAD_CONCURRENCY),
         timeout_s=subscription.timeout_s or timeout_s,
         max_age_s=subscription.max_age_s,
         retry=subscription.retry,
@@ -154,13 +155,7 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
 
 def _parameters(handler: Callable[..., Any]) -> tuple[Any, bool]:
     """The annotation of the event parameter, and whether a second one takes the `Delivery`."""
-    try:
-        hints = typing.get_type_hints(handler)
-        parameters = list(inspect.signature(handler).parameters.values())
-    except Exception as error:  # noqa: BLE001 - written as text, annotations are the user's own code
-        raise ImpossibleError(f"its annotations can't be read: {error}") from None
-    if any(is_such(inspect.unwrap(handler)) for is_such in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
-        raise ImpossibleError("it has a yield in it, so that a call would run nothing")
+    parameters, hints = parameters_of(handler)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if not len(positional) >= 1 or len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
@@ -190,6 +185,5 @@ def _impossible(group: Group) -> list[str]:
         try:
             route.decoder(event_type)
         except ImpossibleError as error:
-            code = getattr(route.handler, "__qualname__", "handler")
-            found[route] = f"group {group.name}, {code} on {route.pattern!r}: {error}"
+            found[route] = f"group {group.name}, {place_of(route.handler)} on {route.pattern!r}: {error}"
     return list(found.values())
