@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import socket
@@ -202,6 +203,14 @@ def _listen_to_signals(stopping: Stopping) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    presses = itertools.count(1)
+
+    def press(_number: int, _frame: object) -> None:
+        """Beside what the loop does with it: this runs also while something blocks the loop."""
+        if next(presses) > 1:
+            os._exit(EXIT_INTERRUPTED)
+
+    signal.signal(signal.SIGINT, press)
 
 
 def _is_terminal() -> bool:
