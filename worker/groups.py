@@ -80,6 +80,7 @@ class Membership:
                 self._start_id,
                 self._patterns,
                 int(not self.joined),
+                int(self._start == "latest"),
                 *(self._positions.get(name, "") for name in names),
             ),
         )
