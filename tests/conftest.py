@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from tests import servers, tools, users
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a script: programs that the tests start would inherit it, and hear no Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENAI_"))]:
     _value = os.environ.pop(_name)  # the tests say themselves what the programs are told

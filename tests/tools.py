@@ -4,9 +4,11 @@ A test that can't run without one is marked `@pytest.mark.needs("promtool")`, or
 `HOOKBUS_TESTS_REQUIRE=promtool,root` names those that have to be here: a test that misses one of them fails.
 """
 
+import contextlib
 import functools
 import os
 import shutil
+import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -35,6 +37,12 @@ def _library(pattern: str) -> Path | None:
     return next(Path("/usr/lib").glob(pattern), None)
 
 
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
 TOOLS: Final = {
     "promtool": _program("promtool", "prometheus"),
     "systemd-analyze": _program("systemd-analyze", "systemd"),
@@ -44,6 +52,7 @@ TOOLS: Final = {
     "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),
+    "ipv6": Tool("ip link set lo up, and no net.ipv6.conf.lo.disable_ipv6", _has_ipv6),
     "root": Tool("run the tests as root", lambda: os.geteuid() == 0),
 } | {name: Tool(servers.HOW[name], functools.partial(servers.find, name)) for name in servers.SERVERS}
 

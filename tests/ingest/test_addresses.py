@@ -53,12 +53,9 @@ async def test_a_taken_one_among_them_is_named_and_ends_the_start_with_1(redis_u
     assert "Traceback" not in said
 
 
+@pytest.mark.needs("ipv6")
 async def test_all_of_ipv6_leaves_ipv4_alone(redis_url):
     port = free_port()
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("no IPv6 here")
     async with serving(redis_url, listen=(Listen("::", port),)) as ingest:
         async with ingest.session.get(f"http://[::1]:{port}/") as found:
             assert found.status == 404
