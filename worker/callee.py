@@ -6,25 +6,52 @@ is entered first. A wrapper is not looked through, since it runs, and what it do
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from worker.decode import ImpossibleError
+
+MOST_LAYERS: Final = 100
+"""More than anybody stacks, and an end for wrappers that wrap each other in a circle."""
+_BOUND: Final = (types.FunctionType, staticmethod, classmethod, functools.partialmethod)
+"""What a class may have as its `__call__`."""
 
 
 def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The function that a call enters first; the handler itself where it is written in C, or is a class."""
-    while not inspect.isfunction(handler) and not inspect.isclass(handler):
-        if isinstance(handler, functools.partial):
-            handler = handler.func
-        elif inspect.ismethod(handler):
-            handler = handler.__func__
-        elif inspect.isfunction(inspect.getattr_static(type(handler), "__call__", None)):
-            handler = type(handler).__call__
-        else:
+    for _ in range(MOST_LAYERS):
+        handler, outer = _entered(handler), handler
+        if handler is outer:
             break
     return handler
+
+
+def declared(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The function below all wrappers, whose parameters `inspect.signature` shows."""
+    for _ in range(MOST_LAYERS):
+        handler, outer = getattr(handler, "__wrapped__", None) or _entered(handler), handler
+        if handler is outer:
+            break
+    return handler
+
+
+def _entered(handler: Any) -> Any:
+    """One layer further in; the same where there is none."""
+    if inspect.isfunction(handler) or inspect.isclass(handler):
+        return handler
+    if isinstance(handler, functools.partial):
+        return handler.func
+    if inspect.ismethod(handler):
+        return handler.__func__
+    return _called(handler)
+
+
+def _called(handler: Any) -> Any:
+    """The bound `__call__` of an object; anything else as it is."""
+    call = inspect.getattr_static(type(handler), "__call__", None)
+    return call.__get__(handler, type(handler)) if isinstance(call, _BOUND) else handler
 
 
 def returns_coroutine(handler: Callable[..., Any]) -> bool:
@@ -34,20 +61,22 @@ def returns_coroutine(handler: Callable[..., Any]) -> bool:
 
 def waits(handler: Callable[..., Any]) -> bool:
     """Whether it is a coroutine function in the end, below its wrappers: it mostly waits, and many may run at once."""
-    return returns_coroutine(handler) or inspect.iscoroutinefunction(inspect.unwrap(function_of(handler)))
+    return returns_coroutine(handler) or inspect.iscoroutinefunction(declared(handler))
 
 
 def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
     """What it still takes, and the annotations by name. Raises ImpossibleError for what can be no handler."""
-    function = function_of(handler)
     if inspect.isclass(handler):
         raise ImpossibleError("it is a class: a call would only make an object of it. Decorate a function or an object")
     try:
-        hints = typing.get_type_hints(function)
-        parameters = list(inspect.signature(handler).parameters.values())
+        # Python 3.11 takes the first parameter of a static __call__ for self.
+        shown = handler if hasattr(handler, "__wrapped__") else _called(handler)
+        parameters = list(inspect.signature(shown).parameters.values())
+        below = declared(handler)
+        # Those of an object are the annotations of its class.
+        hints = typing.get_type_hints(below) if inspect.isfunction(below) else {}
     except Exception as error:  # noqa: BLE001 - written as text, annotations are the user's own code
         raise ImpossibleError(f"its annotations can't be read: {error}") from None
-    below = inspect.unwrap(function)
     if inspect.isgeneratorfunction(below) or inspect.isasyncgenfunction(below):
         raise ImpossibleError("it has a yield in it, so that a call would run nothing")
     if parameters and all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
@@ -57,7 +86,7 @@ def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter],
 
 def place_of(handler: Callable[..., Any]) -> str:
     """Where it stands, for messages: `file:line name`, or its name alone."""
-    function = inspect.unwrap(function_of(handler))
+    function = declared(handler)
     code = getattr(function, "__code__", None)
     name = getattr(function, "__qualname__", type(handler).__qualname__)
     return f"{code.co_filename}:{code.co_firstlineno} {name}" if code else str(name)

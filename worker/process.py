@@ -70,6 +70,14 @@ def spent_s(delivery: Delivery) -> float:
     return max(0.0, (now_ms() - delivery.first_attempt_at_ms) / 1000) if delivery.first_attempt_at_ms else 0.0
 
 
+async def _finish(result: object) -> None:
+    """Run what a handler only made. Raises TypeError for a generator, of which nothing has run, nor would."""
+    if inspect.isawaitable(result):
+        await result
+    elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"the handler returned {result!r}, of which nothing has run")
+
+
 class Caller:
     """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
 
@@ -94,8 +102,8 @@ class Caller:
             else await self._in_thread(self._threads, args, delivery)
         )
         # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
-        if result is not None and inspect.isawaitable(result):
-            await result
+        if result is not None:
+            await _finish(result)
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
         # Of its own for each call: all calls of a thread would share one, and read what the last one left in it.

@@ -46,6 +46,40 @@ class Blocking:
     def __call__(self, event: ResponseCompleted, delivery: Delivery): ...
 
 
+class Static:
+    event: int
+
+    @staticmethod
+    async def __call__(event: ResponseCompleted, delivery: Delivery): ...
+
+
+class OfClass:
+    event: int
+
+    @classmethod
+    async def __call__(cls, event: ResponseCompleted, delivery: Delivery): ...
+
+
+class Partly:
+    event: int
+
+    async def handle(self, db: int, event: ResponseCompleted, delivery: Delivery): ...
+
+    __call__ = functools.partialmethod(handle, 1)
+
+
+class Decorator:
+    """A decorator that is an object."""
+
+    event: int
+
+    def __init__(self, handler):
+        functools.update_wrapper(self, handler)
+
+    def __call__(self, *args):
+        return self.__wrapped__(*args)
+
+
 def wrapped(handler):
     @functools.wraps(handler)
     def wrapper(*args, **options):
@@ -64,6 +98,9 @@ ASYNC = {
     "partial_of_a_partial": functools.partial(functools.partial(later), db=1),
     "partial_of_a_method": functools.partial(Service.method, Service()),
     "partial_of_an_object": functools.partial(Waiting()),
+    "static_call": Static(),
+    "call_of_class": OfClass(),
+    "partial_call": Partly(),
 }
 PLAIN = {
     "function": plain,
@@ -73,7 +110,10 @@ PLAIN = {
 }
 WRAPPED = {
     "function": wrapped(later),
-    "object": wrapped(Waiting().__call__),
+    "call": wrapped(Waiting().__call__),
+    "object": wrapped(Waiting()),
+    "inner_partial": wrapped(functools.partial(later, db=1)),
+    "decorator_object": Decorator(later),
     "method": wrapped(Service().method),
     "partial": functools.partial(wrapped(later), db=1),
 }
@@ -127,6 +167,16 @@ async def test_a_wrapper_that_does_work_of_its_own_does_not_block_the_loop():
     await asyncio.sleep(0)
     loop_turned.set()
     assert await running == ACK
+
+
+@pytest.mark.parametrize("name", ["generator", "async_generator"])
+async def test_a_generator_that_a_plain_function_returns_is_a_failure_as_nothing_has_run(name):
+    def handler(event):
+        return {"generator": generator, "async_generator": async_generator}[name](event)
+
+    outcome = await outcome_of(handler)
+    assert outcome != ACK
+    assert "of which nothing has run" in str(outcome)
 
 
 def generator(event):
