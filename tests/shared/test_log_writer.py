@@ -24,12 +24,16 @@ def pipe():
 
 def read_in_background(descriptor: int) -> list[bytes]:
     found: list[bytes] = []
+    own = os.dup(descriptor)  # the test may be over, and the pipe closed, before the thread is
 
     def read() -> None:
-        while part := os.read(descriptor, 65536):
-            found.append(part)
-            if part.endswith(b"the last one\n"):
-                return
+        try:
+            while part := os.read(own, 65536):
+                found.append(part)
+                if part.endswith(b"the last one\n"):
+                    return
+        finally:
+            os.close(own)
 
     threading.Thread(target=read, daemon=True).start()
     return found
