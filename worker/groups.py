@@ -80,7 +80,6 @@ class Membership:
                 self._start_id,
                 self._patterns,
                 int(not self.joined),
-                int(self._start == "latest"),
                 *(self._positions.get(name, "") for name in names),
             ),
         )

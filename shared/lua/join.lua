@@ -6,26 +6,19 @@
 --       start     stream id that it starts after, unless it was born before
 --       told      patterns, "" for none
 --       is_first  1 when these patterns take the place of others, as those of a worker that starts
---       is_latest 1 when a group that is born now gets nothing that is stored already
 --       positions for each stream of events the id up to which the group is known to have handled all, "" for unknown
 -- Returns the stream id that it starts after, then for each stream 1 where its place was made now, 0 where it was there,
 --         and where that stream refuses one, why.
 -- One step: the start of a group and its first places must not fall apart. Goes past the memory limit: a worker must be
 -- able to start in a full Redis, to make room.
-local is_born = redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 1
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 if ARGV[3] ~= '' then redis.call(ARGV[4] == '1' and 'HSET' or 'HSETNX', KEYS[2], ARGV[1], ARGV[3]) end
 local result = {redis.call('HGET', KEYS[1], ARGV[1])}
 for i = 3, #KEYS do
   -- Redeliveries are all the group's own.
-  local start, position = i % 2 == 1 and result[1] or '0', i % 2 == 1 and ARGV[5 + (i - 1) / 2] or ''
+  local start, position = i % 2 == 1 and result[1] or '0', i % 2 == 1 and ARGV[4 + (i - 1) / 2] or ''
   -- A stream that ends before the position is another one, and none of it was handled.
   if position ~= '' and #redis.pcall('XREVRANGE', KEYS[i], '+', position, 'COUNT', 1) > 0 then start = position end
-  if is_born and ARGV[5] == '1' and i % 2 == 1 then
-    -- Where Redis' clock was ahead once, what is stored already has ids after the present time.
-    local last = redis.pcall('XREVRANGE', KEYS[i], '+', start, 'COUNT', 1)
-    local ahead = last[1] and last[1][1]
-    if ahead and tonumber(ahead:match('%d+')) > tonumber(ARGV[2]:match('%d+')) + 1 then start = ahead end
-  end
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], start, 'MKSTREAM')
   local is_there = made.err and string.find(made.err, 'BUSYGROUP', 1, true)
   result[#result + 1] = is_there and 0 or made.err or 1

@@ -71,15 +71,6 @@ async def test_a_datetime_brings_what_came_since_that_very_millisecond_included(
     assert await handled_from(client) == expected
 
 
-async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead(client):
-    ahead_ms = now_ms() + 3_600_000
-    await client.execute_command("XADD", STREAM, f"{ahead_ms}-0", "id", "wh_old", "src", "s", "at", "1", "body", "{}")
-    await membership(client, "latest").join([TYPE])
-    assert await handled_from(client) == []
-    await store(client, "wh_new")
-    assert await handled_from(client) == ["wh_new"]
-
-
 async def test_a_datetime_before_there_were_computers_is_the_beginning(client):
     await store(client, "wh_1")
     await membership(client, datetime(1, 1, 1, tzinfo=UTC)).join([TYPE])
