@@ -72,3 +72,37 @@ async def test_the_rates_of_types_and_shards_add_up(client):
             await client.execute_command("XADD", shard.stream("a"), f"{ms}-0", "id", "wh_1")
     found = await headroom.look(client, [Keys(0), Keys(1)], LIMITED, 11_000)
     assert found.rate_per_s == 0.4
+
+
+async def reads(client) -> int:
+    """How often the server has read from a connection: once for each round trip, and each 16 KiB of a long one."""
+    stats = (await client.execute_command("INFO", "stats")).decode()
+    return int(stats.partition("total_reads_processed:")[2].split()[0])
+
+
+async def test_20000_types_are_asked_after_hundreds_at_a_time(client):
+    names = [f"type.{number}" for number in range(20_000)]
+    await client.execute_command("SADD", KEYS.types, *names)
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        pipeline.execute_command("XADD", KEYS.stream(name), "1000-0", "id", "wh_1")
+    await pipeline.execute()
+    before = await reads(client)
+    found = await headroom.look(client, [KEYS], LIMITED, 11_000)
+    assert await reads(client) - before < 2_000
+    assert found.rate_per_s == pytest.approx(2_000)
+
+
+async def test_samples_come_in_replies_of_some_megabytes(client):
+    for name in ("a", "b", "c"):
+        await fill(client, headroom.SAMPLE, "x" * 60_000, name)
+    sizes = await headroom._sizes(client, [KEYS.stream(name) for name in ("a", "b", "c")])
+    assert [len(sampled) for sampled in headroom._samples(sizes)] == [1, 1, 1]
+
+
+async def test_what_is_no_stream_takes_no_part(client):
+    await fill(client, headroom.FEW, "x" * 700)
+    await client.execute_command("SADD", KEYS.types, "foreign", "absent")
+    await client.execute_command("SET", KEYS.stream("foreign"), "x" * 1_000_000)
+    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    assert found.event_bytes < 2_000
