@@ -10,7 +10,7 @@ from shared.settings import ConfigError
 from shared.traced import repr_of
 from worker.breaker import Breaker
 from worker.callee import place_of
-from worker.callsite import caller
+from worker.callsite import caller, checked_call, checked_class
 from worker.declaration import option_problems
 from worker.retry import Retry
 
@@ -44,6 +44,7 @@ class Subscription:
         return place_of(self.handler)
 
 
+@checked_class
 class App:
     """A consumer group and its handlers.
 
@@ -62,6 +63,7 @@ class App:
         self.start = start
         self.subscriptions: list[Subscription] = []
 
+    @checked_call("App.on")
     def on(
         self,
         pattern: str,
@@ -84,6 +86,7 @@ class App:
         if problems:
             raise ConfigError([f"{problem}{caller()}" for problem in problems])
 
+        @checked_call(f"on({pattern!r})")
         def subscribe(handler: Handler) -> Handler:
             if not callable(handler):
                 raise ConfigError(

@@ -5,6 +5,7 @@ outage has several faces, and alternates with the types of a pattern. Only what 
 `Reject` and `RetryLater`, which are decisions, and not what never ran.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from shared import backoff
 from shared.settings import ConfigError
 from shared.traced import repr_of
-from worker.callsite import caller
+from worker.callsite import caller, checked_class
 from worker.cause import Cause
 from worker.letter import fingerprint
 from worker.outcome import Ack, Bury, Outcome, Park
@@ -21,7 +22,9 @@ from worker.retry import is_number
 FACTOR: Final = 2.0
 
 
-class Breaker(msgspec.Struct, frozen=True):
+@checked_class
+@dataclass(frozen=True, slots=True)
+class Breaker:
     """Opens after `failures` without a success; one delivery tries after `delay` seconds, doubled up to `cap`.
 
     Twenty without a success between them are no accident. The first try comes soon enough for a

@@ -75,10 +75,19 @@ def _imported(target: str, module_name: str) -> ModuleType:
         trace = _of_the_user(attribute(error, "__traceback__"))
         text = " ".join(text_of(error, TEXT_CHARS).split())
         problem = f"{target}: importing it failed: {name_of(type(error))}: {text}{_place(trace)}"
-        if issubclass(type(error), (ImportError, SyntaxError)):
+        if issubclass(type(error), (ImportError, SyntaxError)) or _is_no_name_of_ours(error):
             raise ConfigError([problem]) from None
         BaseException.with_traceback(error, trace)
         raise FailedError(f"{problem}\n{trace_of(error).rstrip()}") from None
+
+
+def _is_no_name_of_ours(error: BaseException) -> bool:
+    """Whether the user asked for a name that hookbus has not, as `app.onn` or `worker.Ap`."""
+    if not issubclass(type(error), AttributeError):
+        return False
+    owner = vars(AttributeError)["obj"].__get__(error)  # whatever a class of the user's has of that name
+    home = vars(owner).get("__name__") if type(owner) is ModuleType else type(owner).__module__
+    return str(home).partition(".")[0] in (*PACKAGES, "hookbus")
 
 
 def _of_the_user(trace: TracebackType | None) -> TracebackType | None:

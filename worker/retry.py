@@ -1,14 +1,13 @@
 """When a failed delivery is tried again."""
 
 import sys
+from dataclasses import dataclass
 from typing import Final
-
-import msgspec
 
 from shared import backoff
 from shared.settings import ConfigError
 from shared.traced import repr_of
-from worker.callsite import caller
+from worker.callsite import caller, checked_class
 
 DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""
@@ -24,7 +23,9 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
-class Retry(msgspec.Struct, frozen=True):
+@checked_class
+@dataclass(frozen=True, slots=True)
+class Retry:
     """Up to `attempts` attempts, the n-th failure waiting `base` × `factor`^(n-1) seconds, at most `cap`.
 
     Up to a quarter is added by chance; no attempt comes sooner than its step asks. None comes later than `within`

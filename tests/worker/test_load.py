@@ -1,3 +1,4 @@
+import importlib
 import sys
 
 import pytest
@@ -5,7 +6,10 @@ import pytest
 from shared.command import FailedError
 from shared.settings import ConfigError
 from worker import App
-from worker.load import load_apps
+from worker.load import LATER, load_apps
+
+for _name in LATER:
+    importlib.import_module(_name)  # which no test may put back: metrics are made once in a process
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +181,48 @@ def test_a_package_of_the_users_that_shadows_one_of_ours_is_told(module, tmp_pat
     problem = problem_of("my_handlers:first")
     assert problem.startswith(f"the package {name!r} at ")
     assert "has the name of one of hookbus's own" in problem
+
+
+WRONG_CALLS = {
+    'app.on("response.completed", retries=3)': "App.on(): got an unexpected keyword argument 'retries'; it takes",
+    "app.on()": "App.on(): missing a required argument: 'pattern'",
+    'app.on("a", 3)': "App.on(): too many positional arguments",
+    'app.on("a")()': "on('a')(): missing a required argument: 'handler'",
+    'app.on("a")(3)': "on('a'): 3 is no function",
+    'app.on("a", timeout="5")': "on('a'): timeout must be a number",
+    'App("g", starts="latest")': "App(): got an unexpected keyword argument 'starts'; it takes group, start",
+    "App()": "App(): missing a required argument: 'group'",
+    'App("g", "latest")': "App(): too many positional arguments",
+    'App("g", start="soon")': "App(start='soon')",
+    "Retry(tries=3)": "Retry(): got an unexpected keyword argument 'tries'; it takes attempts, base",
+    "Retry(1, 2, 3, 4, 5, 6)": "Retry(): too many positional arguments",
+    'Retry(attempts="3")': "Retry(attempts='3'",
+    "Retry(attempts=0)": "Retry(attempts=0",
+    "Breaker(after=3)": "Breaker(): got an unexpected keyword argument 'after'; it takes failures, delay, cap",
+    "Breaker(delay=None)": "Breaker(failures=20, delay=None",
+    'app.onn("a")': "AttributeError: 'App' object has no attribute 'onn'",
+    "worker.Ap": "AttributeError: ",
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS)
+def test_a_wrong_call_of_hookbus_at_import_is_configuration_with_its_line(call, module, tmp_path):
+    module(f"import worker\nfrom worker import App, Breaker, Retry\napp = App('g')\n{call}\n")
+    problem = problem_of("my_handlers:app")
+    assert WRONG_CALLS[call] in problem
+    assert problem.endswith(f" ({tmp_path}/my_handlers.py:4)")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class App:\n    def on(self): ...\nApp().on(retries=3)",
+        "import msgspec\nclass Retry(msgspec.Struct): ...\nRetry(tries=3)",
+        "None.on('a')",
+        "from worker import App\n{}['group']",
+    ],
+)
+def test_what_a_module_itself_does_wrong_may_pass_and_keeps_its_traceback(source, module):
+    module(source)
+    with pytest.raises(FailedError, match="Traceback"):
+        load_apps(["my_handlers"])
