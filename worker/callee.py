@@ -6,17 +6,12 @@ is entered first. A wrapper is not looked through, since it runs, and what it do
 
 import functools
 import inspect
-import types
 import typing
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from worker.decode import ImpossibleError
-
-MOST_LAYERS: Final = 100
-"""More than anybody stacks, and an end for wrappers that wrap each other in a circle."""
-_BOUND: Final = (types.FunctionType, staticmethod, classmethod, functools.partialmethod)
-"""What a class may have as its `__call__`."""
+from worker.parameters import MOST_LAYERS, called, taken
 
 
 def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,13 +40,7 @@ def _entered(handler: Any) -> Any:
         return handler.func
     if inspect.ismethod(handler):
         return handler.__func__
-    return _called(handler)
-
-
-def _called(handler: Any) -> Any:
-    """The bound `__call__` of an object; anything else as it is."""
-    call = inspect.getattr_static(type(handler), "__call__", None)
-    return call.__get__(handler, type(handler)) if isinstance(call, _BOUND) else handler
+    return called(handler)
 
 
 def returns_coroutine(handler: Callable[..., Any]) -> bool:
@@ -69,9 +58,7 @@ def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter],
     if inspect.isclass(handler):
         raise ImpossibleError("it is a class: a call would only make an object of it. Decorate a function or an object")
     try:
-        # Python 3.11 takes the first parameter of a static __call__ for self.
-        shown = handler if hasattr(handler, "__wrapped__") else _called(handler)
-        parameters = list(inspect.signature(shown).parameters.values())
+        parameters = list(taken(handler).parameters.values())
         below = declared(handler)
         # Those of an object are the annotations of its class.
         hints = typing.get_type_hints(below) if inspect.isfunction(below) else {}

@@ -18,6 +18,7 @@ from worker.breaker import Breaker
 from worker.callee import parameters_of, place_of, returns_coroutine, waits
 from worker.decode import Decoder, ImpossibleError, decoder_for
 from worker.delivery import Delivery
+from worker.parameters import DELIVERY
 from worker.retry import Retry
 
 
@@ -167,7 +168,7 @@ def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     """Whether a second parameter is for the `Delivery`; one with a default may be there for something else."""
     is_required = second.default is second.empty
     if second.name not in hints:
-        return is_required or second.name == "delivery"
+        return is_required or second.name == DELIVERY
     hint = hints[second.name]
     takes = hint is Delivery or Delivery in typing.get_args(hint)
     if is_required and not takes:
