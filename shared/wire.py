@@ -29,7 +29,7 @@ _WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MO
 
 # Another one after a server started, or became a primary: "Replication ID explained" in
 # https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
-_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
+REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
 
 class _Leaving:
@@ -105,7 +105,7 @@ class _Lean(_Leaving, AbstractConnection):
         """Ask for the term; whether it is another than that of the connection made before."""
         await self.send_command("INFO", "replication")
         try:
-            found = _REPLICATION_ID.search(await self.read_response())
+            found = REPLICATION_ID.search(await self.read_response())
         except ResponseError:  # an ACL without INFO
             found = None
         if found is None:

@@ -8,7 +8,7 @@ joined by batches. A stream that refuses to have a place made is set aside, and 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -19,6 +19,7 @@ from shared.pause import pause
 from worker import metrics
 from worker.app import Start
 from worker.aside import Aside
+from worker.layout import now_ms
 
 INTERVAL_S: Final = 2.0
 BATCH: Final = 250
@@ -52,6 +53,7 @@ class Membership:
         self.joined: set[str] = set()
         """Types on whose streams the group has a place."""
         self._positions: dict[str, str] = {}
+        self._history = ""
         self._log = log.get("worker.groups")
         metrics.LOSSES.labels(group)  # there from the start: Prometheus sees no increase in what begins at 1
 
@@ -63,14 +65,16 @@ class Membership:
         """
         names = list(types)
         self._start_id = self._start_id or await self._first_id()
-        lost: list[str] = []
+        lost: dict[str, str] = {}
         for first in range(0, len(names), BATCH):
-            lost += await self._join_batch(names[first : first + BATCH])
+            lost |= await self._join_batch(names[first : first + BATCH])
         if lost:
-            await self._report_loss(sorted(lost))
+            await self._report_loss(lost)
 
-    async def _join_batch(self, names: Sequence[str]) -> set[str]:
-        """Join some types; those where the group had had a place."""
+    async def _join_batch(self, names: Sequence[str]) -> dict[str, str]:
+        """Join some types; those where the group had had a place, each with the id that it goes on after."""
+        is_first = not self.joined
+        future = f"{await now_ms(self._client) + 1000}-0" if is_first and self._start == "latest" else ""
         places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
         call = scripts.Call(
             scripts.JOIN,
@@ -79,22 +83,34 @@ class Membership:
                 self._group,
                 self._start_id,
                 self._patterns,
-                int(not self.joined),
+                int(is_first),
+                future,
+                self._history,
                 *(self._positions.get(name, "") for name in names),
             ),
         )
         born, *results = await scripts.run(self._client, call)
         self._start_id = born.decode()
-        made, refused = set(), set()
+        return self._note(places, results)
+
+    def _note(self, places: Sequence[tuple[str, str]], results: Sequence[Any]) -> dict[str, str]:
+        made: dict[str, str] = {}
+        refused: set[str] = set()
         for (name, key), result in zip(places, results, strict=True):
-            if isinstance(result, bytes):
+            if isinstance(result, list):
                 refused.add(name)
-                self._aside.put(key, result.decode(errors="replace"))
+                self._aside.put(key, result[0].decode(errors="replace"))
             elif result:
-                made.add(name)
-        lost = made & self.joined
-        self.joined.update(name for name in names if name not in refused)
+                made.setdefault(name, result.decode())  # its events come first, its redeliveries second
+        lost = {name: start for name, start in made.items() if name in self.joined}
+        self.joined.update(name for name, _ in places if name not in refused)
         return lost
+
+    def note_history(self, replication_id: str) -> None:
+        """Positions that are noted from now on are those of this server; an earlier server's are forgotten."""
+        if replication_id != self._history:
+            self._positions.clear()
+        self._history = replication_id
 
     def note_position(self, event_type: str, position: str) -> None:
         """Everything up to this stream id was handled by the group; "" where it has no place just now."""
@@ -115,17 +131,16 @@ class Membership:
             return 0
         if isinstance(self._start, datetime):
             return int(self._start.timestamp() * 1000)
-        seconds, microseconds = await self._client.execute_command("TIME")
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await now_ms(self._client)
 
-    async def _report_loss(self, types: list[str]) -> None:
+    async def _report_loss(self, lost: dict[str, str]) -> None:
         metrics.LOSSES.labels(self._group).inc()
         self._log.error(
             "data_loss",
             group=self._group,
-            types=types,
+            types=sorted(lost),
             reason="group or stream had vanished; it was made anew",
-            goes_on_after={name: self._positions.get(name, self._start_id) for name in types[:TYPES_TOLD]},
+            goes_on_after=dict(sorted(lost.items())[:TYPES_TOLD]),
         )
         await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
 

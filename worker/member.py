@@ -96,8 +96,10 @@ class Member:
 
     async def join(self) -> None:
         """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
-        await self._membership.join(self._types())
-        await self._found(sorted(await self._membership.types()))
+        stored = sorted(await self._membership.types())
+        # In one batch as a rule: a group that is born has its start everywhere at the same moment.
+        await self._membership.join(dict.fromkeys((*self._types(), *filter(self._concerns, stored))))
+        await self._found(stored)
         await self._pauses.apply()
 
     async def release(self) -> int:

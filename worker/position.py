@@ -2,7 +2,8 @@
 
 After an XGROUP DESTROY by hand the group is made anew. From its birth on it would get all history again; from the
 position that was seen last it gets what nobody had handled then. Looks every half minute, at the cost of two commands a
-seen type. Known to this process alone: one that starts after the loss goes back to the birth.
+seen type. Known to this process alone: one that starts after the loss goes back to the birth. So does a group that
+vanished with its server: another server's ids may begin below the position, by a clock that is behind.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from shared import log
 from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
+from shared.wire import REPLICATION_ID
 from worker.groups import Membership
 from worker.layout import ask_all
 
@@ -45,16 +47,21 @@ class Positions:
         """Note the positions of now. Raises RedisError, OSError."""
         types = sorted(await self._membership.types() & self._membership.joined)
         streams = [self._keys.stream(name) for name in types]
-        # In this order: what is delivered between the two is pending in the second.
-        commands: Iterable[tuple[str, ...]] = (
-            command
-            for stream in streams
-            for command in (("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group))
-        )
-        replies = await ask_all(self._client, list(commands), raises=False)
+        # In this order: what is delivered between XINFO and XPENDING is pending in the second.
+        commands: list[tuple[str, ...]] = [("INFO", "replication")]
+        for stream in streams:
+            commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
+        info, *replies = await ask_all(self._client, commands, raises=False)
+        self._membership.note_history(_history(info))
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
             if not isinstance(groups, Exception) and not isinstance(pending, Exception):
                 self._membership.note_position(name, position_of(self._group, groups, pending))
+
+
+def _history(info: Any) -> str:
+    """The server's replication id, "" where it does not say."""
+    found = None if isinstance(info, Exception) else REPLICATION_ID.search(info)
+    return "" if found is None else found[1].decode()
 
 
 def position_of(group: str, groups: Iterable[Any], pending: Any) -> str:

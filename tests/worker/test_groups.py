@@ -52,6 +52,21 @@ async def test_latest_brings_only_what_comes_after(client):
     assert await handled_from(client) == ["wh_2"]
 
 
+async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead_but_all_that_comes_after(client):
+    ahead_ms = now_ms() + 3_600_000
+    await store(client, "wh_old", entry_id=f"{ahead_ms}-0")
+    await store(client, "wh_old_too", event_type="a.b", entry_id=f"{ahead_ms}-0")
+    first = membership(client, "latest")
+    await first.join([TYPE])
+    await store(client, "wh_new")
+    assert await handled_from(client) == ["wh_new"]
+    # A type that is joined later: what was stored between the two is the group's. Better one too many.
+    await store(client, "wh_new_too", event_type="a.b")
+    await first.join(["a.b"])
+    reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", KEYS.stream("a.b"), ">")
+    assert [fields[1] for _, fields in reply[0][1]] == [b"wh_old_too", b"wh_new_too"]
+
+
 async def test_latest_misses_nothing_of_the_millisecond_in_which_the_group_was_born(client):
     await membership(client, "latest").join([TYPE])
     born_ms = int((await start_of(client)).partition(b"-")[0]) + 1

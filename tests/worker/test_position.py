@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store, take
 from worker.groups import Membership
@@ -46,6 +47,41 @@ async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client
     await client.execute_command("XADD", STREAM, "4000-0", "id", "wh_new", "src", "openai", "at", "1", "body", "{}")
     await membership.join([TYPE])
     assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_new"]
+
+
+async def test_a_group_that_vanished_with_its_server_is_read_from_its_birth(client, group):
+    """Another server may give ids below the position, and above it by and by: what is below is nobody's yet."""
+    membership, positions = group
+    await store(client, "wh_old", entry_id="5000-0")
+    [held] = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+    await positions.look()
+    await client.execute_command("DEL", STREAM)
+    await _become_another_server(client)
+    await store(client, "wh_below", entry_id="4000-0")
+    await store(client, "wh_above", entry_id="6000-0")
+    with capture_logs() as logs:
+        await membership.join([TYPE])
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_below", "wh_above"]
+    assert [line["goes_on_after"] for line in logs if line["event"] == "data_loss"] == [{TYPE: "0"}]
+
+
+async def test_positions_of_another_server_are_forgotten(client, group):
+    membership, positions = group
+    await store(client, "wh_1", "wh_2")
+    await handled(client, 2)
+    await positions.look()
+    await _become_another_server(client)
+    await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
+    await positions.look()  # the group has no place: nothing new is noted
+    await membership.join([TYPE])
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_1", "wh_2"]
+
+
+async def _become_another_server(client) -> None:
+    """Its replication id changes as on the start of another one."""
+    await client.execute_command("REPLICAOF", "127.0.0.1", 1)
+    await client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group):
