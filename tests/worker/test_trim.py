@@ -175,6 +175,19 @@ async def test_ids_are_compared_as_numbers(client):
     assert await left(client) == [b"wh_10", b"wh_11"]
 
 
+@pytest.mark.parametrize("joins", [True, False])
+async def test_ages_count_from_a_streams_last_id_where_redis_clock_was_ahead(client, joins):
+    if joins:
+        await join(client)
+    await old(client, "wh_old", hours_ago=5 - 24)
+    await old(client, "wh_young", hours_ago=1.5 - 24)
+    await store(client, "wh_last", entry_id=f"{NOW + 24 * 3_600_000}-0")
+    if joins:
+        await ack(client, *await take(client, "me"))
+    assert await trimmer(client, handled_s=2 * 3600, orphaned_s=2 * 3600).trim() == 1
+    assert await left(client) == [b"wh_young", b"wh_last"]
+
+
 async def test_redeliveries_are_never_trimmed(client):
     await join(client)
     await store(client, "wh_1")
