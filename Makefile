@@ -12,10 +12,10 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test test-servers test-systemd chaos soak bench lint format dist lock clean
+.PHONY: help demo up test test-servers test-systemd chaos soak bench lint format configuration dist lock clean
 
 help: ## what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
 	@$(BIN)/python -m deploy.local.demo
@@ -51,6 +51,9 @@ lint: .venv/ready-dev ## ruff, mypy strict, layers
 format: .venv/ready-dev ## rewrite what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+configuration: .venv/ready ## write deploy/CONFIGURATION.md from the settings
+	@$(BIN)/python -m deploy.configuration
 
 dist: .venv/ready ## wheel and sdist, into dist/
 	@$(BIN)/hatchling build -d $(DIST)

@@ -21,30 +21,42 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
     """Times in seconds, sizes in bytes."""
 
     ops_listen: Listen = DEFAULT_OPS_LISTEN
+    """Serves `/healthz`, `/readyz` and `/metrics`. When the key is not set and the port is taken, a free one is used
+    and logged."""
     durability: Literal["memory", "fsync"] = "fsync"
+    """What a 200 means: on disk (`fsync`), or in Redis' memory (`memory`)."""
     unsafe_redis: bool = False
     """Development only: answer 200 although Redis can't keep the promise."""
     tolerance_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
+    """How old a signature may be, and how far in the future."""
     dedupe_window_h: Count = 96
+    """How long webhook-ids are remembered. At least 72, since OpenAI retries that long."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    """Larger bodies are answered 413 `body_too_large`."""
     max_inflight_bytes: Annotated[int, msgspec.Meta(ge=2048)] = 64 * 1024 * 1024
-    """Of bodies: half for those on their way, half for those that wait for Redis. 503 `overloaded` beyond."""
+    """Bodies in memory: half for those that arrive, half for those that wait for Redis. Beyond, 503 `overloaded`. At
+    least twice `max_body_bytes`."""
     max_connections: Count = 10_000
-    """Further ones are closed with 503 `overloaded`; each connection has one request in hand."""
+    """Beyond, the oldest connection without a verified request is answered 503 `overloaded`. The soft limit of open
+    files is raised as needed."""
     header_timeout_s: Positive = 10.0
-    """From the opening of a connection, or the first byte of a later request, to the end of the request's head."""
+    """From the opening of a connection, or the first byte of a later request, to the end of the request's head. Slower
+    ones are answered 408 `header_timeout`; a silent connection is closed."""
     body_timeout_s: Positive = 10.0
+    """From the end of the head to the end of the body. Slower ones are answered 408 `body_timeout`."""
     keepalive_s: Positive = 75.0
-    """How long an idle connection stays: longer than a balancer in front keeps it, which else meets a closed one."""
+    """How long an idle connection stays open. Must exceed a load balancer's in front (Google's: 600, so 620)."""
     health_path: str = ""
-    """Answers on the webhook port what `/readyz` does, for balancers that ask no other port; "" for none."""
+    """A path on the webhook port, such as `/health`, that answers GET and HEAD as `/readyz` does, for load balancers
+    that can't reach `ops_listen`. Empty: off. It counts as no request of a source."""
     enqueue_timeout_s: Positive = 5.0
-    """Longest wait for Redis before a request is answered 503."""
+    """Longest wait for Redis before a request is answered 503 `queue_unavailable`."""
     max_waiting: Count = 10_000
-    """Events waiting for Redis at once; beyond that requests are answered 503 `overloaded`."""
+    """Events waiting for Redis at once. Beyond, 503 `overloaded`."""
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 256
+    """Most events of one group commit."""
     drain_delay_s: Annotated[float, msgspec.Meta(ge=0)] = 5.0
-    """How long requests are still served after SIGTERM, while load balancers look away."""
+    """How long requests are still served after SIGTERM, while load balancers notice. Not after Ctrl-C."""
 
     @property
     def dedupe_days(self) -> int:

@@ -79,15 +79,21 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What both programs are told. Times in seconds."""
 
     redis_url: RedisUrl = RedisUrl("redis://127.0.0.1:6379/0")
+    """Where Redis is: `redis://`, `rediss://` or `unix://`. As `file:PATH` or `credential:NAME` it is read again for
+    each connection, so that a new password is followed."""
     redis_ca_file: str = ""
-    """With `rediss://`: certificates to trust in place of the system's."""
+    """With `rediss://`: certificates to trust in place of the system's. A path, `file:PATH` or `credential:NAME`, like
+    the next two. All are read again when they change: a rotation needs no restart."""
     redis_cert_file: str = ""
-    """What we show to the server, with its key there or in `redis_key_file`."""
+    """The client certificate, where the server asks for one."""
     redis_key_file: str = ""
+    """Its key, unless `redis_cert_file` holds that too."""
     redis_server_name: str = ""
-    """The name that the server's certificate must have; the URL's host by default."""
+    """The name that the server's certificate must have, where that is not the host in `redis_url`."""
     shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Parts that the keys are divided into. The first program that meets an empty Redis fixes the number."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """JSON lines, or readable text on a terminal."""
 
     def address(self) -> Address:
         """Where Redis is: to be made once in a process, and shared by its connections."""

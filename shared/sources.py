@@ -29,15 +29,22 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     path: str
+    """Where it posts. Begins with `/`, and must be unique."""
     secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
+    """What it may sign with: secrets, `file:PATH` or `credential:NAME`. All are accepted, as a rotation needs."""
     scheme: Scheme = "openai"
+    """How an unprefixed secret is read: as raw bytes (`openai`) or as base64 (`standard`)."""
 
 
 class Endpoints(Common, frozen=True, kw_only=True):
     """Part of ingest's settings: where it listens, and for whom."""
 
     listen: Annotated[tuple[Listen, ...], msgspec.Meta(min_length=1)] = DEFAULT_LISTEN
+    """`host:port`, or a list of them (with commas in a variable and in `--listen`). `:8080` is `0.0.0.0:8080`, all of
+    IPv4; `[::]:8080` is all of IPv6 and nothing of IPv4; `["0.0.0.0:8080", "[::]:8080"]` is both. Several processes
+    can share the port (SO_REUSEPORT), as a rolling restart needs."""
     sources: dict[str, Source] = {}  # noqa: RUF012 - msgspec copies it
+    """Senders, by name. `OPENAI_WEBHOOK_SECRET` alone makes the source `openai` at `/webhooks/openai`."""
 
     def problems(self) -> list[str]:
         found = super().problems()
