@@ -2,8 +2,8 @@
 
     method and path → Content-Length → body, with a deadline → is it text? → signature and age → type → store
 
-The status table of the README is this file. The signature covers the bytes on the wire, so that they are neither
-decompressed nor refused for what a header says of them.
+The table of HTTP responses in README.md beside it is this file. The signature covers the bytes on the wire, so that
+they are neither decompressed nor refused for what a header says of them.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Logging: JSON lines for machines, colours for a terminal.
 
-`event` comes from a fixed set that the README lists. Of each event and group some lines a second are written, so that
-a storm fills no disk; the next line says how many were not. Every line about an event carries webhook_id, type, source,
-and group where there is one. Bodies and secrets never get here: nothing in hookbus passes them to a log call.
+`event` comes from a fixed set that deploy/MONITORING.md lists. Of each event and group some lines a second are written,
+so that a storm fills no disk; the next line says how many were not. Every line about an event carries webhook_id, type,
+source, and group where there is one. Bodies and secrets never get here: nothing in hookbus passes them to a log call.
 
 structlog and `logging` have one configuration for a process, which is the user's: a handler's module may change it in
 any way. So our own lines pass through neither; both merely begin with a configuration that writes as we do.

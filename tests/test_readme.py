@@ -1,13 +1,15 @@
-"""The README is true: its code runs, its tables agree with the code, its commands work."""
+"""The pages are true: their code runs, their tables agree with the code, their commands work."""
 
+import ast
 import asyncio
 import re
 import shlex
+import subprocess
+import sys
 import types
 import typing
 from pathlib import Path
 
-import msgspec
 import prometheus_client
 import pytest
 
@@ -15,10 +17,12 @@ import ingest.metrics
 import ingest.signature
 import shared.fault
 import worker.metrics  # noqa: F401 - its figures are in the registry
+from deploy import configuration
 from ingest.settings import IngestSettings, load_settings
 from shared.settings import Common
+from tests import pages
 from tests.events_logged import events
-from tests.programs import ROOT, SECRET, Ingest, Program, post
+from tests.programs import ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
 from worker import App
 from worker.exporter import Watch
@@ -26,54 +30,38 @@ from worker.outcome import Reason
 from worker.routes import build
 from worker.settings import WorkerSettings
 
-TEXT = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-
-
-def table_codes(heading: str) -> set[str]:
-    """What stands in backticks in the section under a heading."""
-    section = TEXT.split(f"## {heading}\n")[1].split("\n## ")[0]
-    return set(re.findall(r"`([a-z_]+)`", section))
-
 
 def test_the_consumer_in_the_readme_can_be_run():
-    [source] = blocks("python")
+    [source] = pages.blocks(pages.README, "python")
     module = types.ModuleType("readme")
     exec(compile(source, "README.md", "exec"), vars(module))
     [group] = build([app for app in vars(module).values() if isinstance(app, App)], 30)
     assert [route.pattern for route in group.routes] == ["realtime.call.incoming", "response.completed", "batch.*"]
 
 
-def test_the_configuration_in_the_readme_is_accepted(tmp_path):
-    [source] = blocks("toml")
+def test_the_configuration_in_the_pages_is_accepted(tmp_path):
+    [source] = pages.blocks(pages.INGEST, "toml")
     file = tmp_path / "hookbus.toml"
     file.write_text(source)
     assert set(load_settings(file, {}).sources) == {"openai", "partner"}
 
 
-def test_the_configuration_table_has_every_key_with_its_default():
-    section = TEXT.split("## Configuration\n")[1].split("\n## ")[0]
-    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", section, re.MULTILINE))
-    common = set(Common.__struct_fields__)
-    told = set()
+def test_the_configuration_reference_is_what_the_settings_say():
+    assert pages.CONFIGURATION.read_text() == configuration.page(), "make configuration"
+
+
+def test_every_setting_has_a_meaning_and_shows_its_bounds():
+    page = configuration.page()
     for program, cls in (("ingest", IngestSettings), ("worker", WorkerSettings)):
-        for field in msgspec.structs.fields(cls):
-            name = field.name if field.name in common else f"{program}.{field.name}"
-            told.add(name)
-            shown = rows[name].strip("` ").replace('""', "")
-            if name != "ingest.sources":
-                several = field.default if isinstance(field.default, tuple) else (field.default,)
-                default = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in several)
-                assert shown == default.removesuffix(".0"), name
-    assert told == set(rows)
+        for name in cls.__struct_fields__:
+            key = name if name in Common.__struct_fields__ else f"{program}.{name}"
+            assert re.search(rf"^\| `{re.escape(key)}` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE), key
+    assert "| `shards` | `1` | whole number ≥ 1 ≤ 64 |" in page
+    assert "| `ingest.durability` | `fsync` | `memory`, `fsync` |" in page
 
 
 def test_the_status_table_has_every_code():
-    said = table_codes("What ingest answers")
+    said = {*pages.codes(pages.section(pages.INGEST, "HTTP responses")), "accepted"}  # a 200 that is listed with them
     codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(shared.fault.Code)}
     assert codes <= said
     files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_connection.py"]
@@ -85,19 +73,21 @@ def test_the_status_table_has_every_code():
 
 
 def test_every_reason_for_a_dead_letter_is_told():
-    assert set(typing.get_args(Reason)) <= table_codes("Stop, look into dead letters")
+    assert set(typing.get_args(Reason)) <= pages.codes(pages.section(pages.OPERATIONS, "Dead letters"))
 
 
 @pytest.mark.parametrize("number", range(1, 11))
-def test_each_guarantee_has_a_test_of_its_name_in_each_file_that_the_readme_gives(number):
-    files = re.findall(r"`(tests/[^`]+)`", next(line for line in TEXT.splitlines() if f"| G{number} |" in line))
+def test_each_guarantee_has_a_test_of_its_name_in_each_file_that_the_page_gives(number):
+    lines = pages.PROOFS.read_text().splitlines()
+    files = re.findall(r"`(tests/[^`]+)`", next(line for line in lines if f"| G{number} |" in line))
+    assert f"\n| G{number} | " in pages.README.read_text()
     assert files
     for file in files:
         assert f"def test_g{number}_" in (ROOT / file).read_text(), f"G{number}: {file}"
 
 
 async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, client):
-    section = TEXT.split("## Metrics\n")[1].split("\n## ")[0]
+    section = pages.section(pages.MONITORING, "Metrics")
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     watch = Watch(client, 1)
     await watch.look()
@@ -108,8 +98,8 @@ async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, c
     assert set(named) == {name for name in exported if name.startswith("hookbus_")}
 
 
-def test_the_events_of_the_log_are_those_that_the_readme_names_at_their_levels():
-    section = TEXT.split("## Logs\n")[1].split("\n## ")[0]
+def test_the_events_of_the_log_are_those_that_the_page_names_at_their_levels():
+    section = pages.section(pages.MONITORING, "Logs")
     rows = re.findall(r"^\| `(error|warning|info|debug)` \| (.*) \|$", section, re.MULTILINE)
     told = {name: level for level, row in rows for name in re.findall(r"`([a-z_]+)`", row)}
     logged = events()
@@ -120,18 +110,23 @@ def test_the_events_of_the_log_are_those_that_the_readme_names_at_their_levels()
 
 def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = re.findall(r"(?:^|`)make ([a-z-]+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    assert named
-    assert set(named) <= targets
+    named = {
+        target
+        for page in pages.every()
+        for text in (page.read_text(), *("`" + block.replace("\n", "\n`") for block in pages.blocks(page, "sh")))
+        for target in re.findall(r"(?:`|&& )make ([a-z-]+)", text)
+    }
+    assert {"demo", "up", "test"} <= named <= targets
 
 
 @pytest.mark.timeout(180)  # sixteen programs, one after the other
-async def test_the_commands_in_the_readme_work(redis_url, tmp_path):
-    [source] = blocks("python")
+async def test_the_commands_in_the_pages_work(redis_url, tmp_path):
+    [source] = pages.blocks(pages.README, "python")
     (tmp_path / "myservice").mkdir()
     (tmp_path / "myservice" / "handlers.py").write_text(source)
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("hookbus-")]
-    commands = [shlex.split(line, comments=True) for line in lines]
+    blocks = [block for page in (pages.README, pages.OPERATIONS) for block in pages.blocks(page, "sh")]
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("hookbus-")]
+    commands = list(dict.fromkeys(tuple(shlex.split(line, comments=True)) for line in lines))
     with Ingest(redis_url, HOOKBUS_INGEST_DURABILITY="fsync", HOOKBUS_INGEST_UNSAFE_REDIS="1") as served:
         await served.until_fit()
         environ = {
@@ -139,7 +134,7 @@ async def test_the_commands_in_the_readme_work(redis_url, tmp_path):
             "HOOKBUS_INGEST_DURABILITY": "memory",
             "HOOKBUS_INGEST_LISTEN": f"127.0.0.1:{served.port}",
         }
-        worker = next(command for command in commands if command[:2] == ["hookbus-worker", "run"])
+        worker = next(command for command in commands if command[:2] == ("hookbus-worker", "run"))
         with Program(*worker, redis_url=redis_url, cwd=tmp_path, HOOKBUS_WORKER_OPS_LISTEN="127.0.0.1:0") as working:
             await working.until_logged("working")
             assert await post(served.url, "wh_1", b'{"type": "response.completed"}') == (200, "accepted")
@@ -151,3 +146,40 @@ async def test_the_commands_in_the_readme_work(redis_url, tmp_path):
                         await until(lambda tool=tool: tool.raw)
                         assert code == 0, (command, tool.raw)
             assert await working.end() == 0
+
+
+async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_event(redis_url, tmp_path):
+    service = Path(tmp_path, "service")
+    for language in ("toml", "python"):
+        for block in pages.blocks(pages.GUIDE, language):
+            if (named := re.match(r"# (\S+\.(?:py|toml))\n", block)) and language in ("toml", "python"):
+                file = service / named[1]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(block)
+    tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", service]
+    done = await asyncio.to_thread(subprocess.run, tests, cwd=service, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+    told = {
+        "OPENAI_WEBHOOK_SECRET": SECRET,
+        "PYTHONPATH": str(service / "src"),
+        "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0",
+    }
+    command = re.findall(r"^    (hookbus-worker run [\w.:]+)", pages.GUIDE.read_text(), re.MULTILINE)[0]
+    with Ingest(redis_url) as served, Program(*command.split(), redis_url=redis_url, cwd=service, **told) as working:
+        await served.until_fit()
+        await working.until_logged("working")
+        assert await post(served.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")
+        await until(lambda: any("resp_7 is done; attempt 1 of wh_1" in line for line in working.raw))
+        assert await working.end() == 0
+
+
+@pytest.mark.parametrize("page", pages.every(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_python_is_python(page):
+    for block in pages.blocks(page, "python"):
+        compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_readme_is_short_and_every_other_page_says_for_whom_it_is():
+    assert len(pages.README.read_text().splitlines()) <= 200
+    for page in (pages.GUIDE, pages.INGEST, pages.DATA, pages.PROOFS, pages.OPERATIONS, pages.MONITORING):
+        assert page.read_text().splitlines()[2].startswith("For those who "), page

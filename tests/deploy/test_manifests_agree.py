@@ -132,7 +132,7 @@ def test_placeholders_that_nobody_replaced_are_refused(tmp_path):
 def test_the_images_have_the_version_of_the_project_and_the_readmes_say_so():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     images = [container(program)["image"] for overlay in OVERLAYS for program in programs(rendered(overlay))]
-    texts = [*images, *(file.read_text() for file in (ROOT / "README.md", *ROOT.glob("deploy/*/README.md")))]
+    texts = [*images, *(file.read_text() for file in (ROOT / "deploy/README.md", *ROOT.glob("deploy/*/README.md")))]
     named = re.findall(r"\bhookbus:(\d[\w.]*)", "\n".join(texts))
     assert named
     assert set(named) == {version}

@@ -93,7 +93,7 @@ async def test_rules_and_cases_name_only_figures_and_labels_that_the_programs_ex
 
 
 def test_every_figure_named_in_the_runbook_is_known():
-    known = recorded() | set(re.findall(r"`(hookbus_[a-z_]+)`", (ROOT / "README.md").read_text()))
+    known = recorded() | set(re.findall(r"`(hookbus_[a-z_]+)`", (ROOT / "deploy/MONITORING.md").read_text()))
     assert {
         name for words in re.findall(r"`([^`\n]+)`", RUNBOOK.read_text()) for name in named(words) if "_" in name
     } <= known

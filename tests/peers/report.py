@@ -1,4 +1,4 @@
-"""The answers as tables, between two marks in the README of the chaos folder and in the project's own."""
+"""The answers as tables, between two marks in the README of the chaos folder and in that of the tests."""
 
 import os
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.peers.compare import Answers
 
 LONG: Final = ROOT / "tests" / "chaos" / "README.md"
-SHORT: Final = ROOT / "README.md"
+SHORT: Final = ROOT / "tests" / "README.md"
 BEGIN: Final = "<!-- five questions: written by `make chaos ONLY=five PEERS=1` -->"
 END: Final = "<!-- end of five questions -->"
 

@@ -12,7 +12,7 @@ from worker.letter import decode
 
 GROUP: Final = "poisoned"
 DEATHS_OF_ONE: Final = 5
-"""README, G5: two deaths before suspicion, three alone."""
+"""tests/README.md, G5: two deaths before suspicion, three alone."""
 
 
 @scenario("poison", "G5: events that kill their worker are found out; those beside them are handled")
