@@ -52,7 +52,8 @@ class Membership:
         self._start_id = ""
         self.joined: set[str] = set()
         """Types on whose streams the group has a place."""
-        self._positions: dict[str, str] = {}
+        self._positions: dict[str, tuple[str, str]] = {}
+        """Type → replication id of the server that it was seen on, and stream id."""
         self._history = ""
         self._log = log.get("worker.groups")
         metrics.LOSSES.labels(group)  # there from the start: Prometheus sees no increase in what begins at 1
@@ -86,7 +87,7 @@ class Membership:
                 int(is_first),
                 future,
                 self._history,
-                *(self._positions.get(name, "") for name in names),
+                *map(self._usable_position, names),
             ),
         )
         born, *results = await scripts.run(self._client, call)
@@ -107,15 +108,32 @@ class Membership:
         return lost
 
     def note_history(self, replication_id: str) -> None:
-        """Positions that are noted from now on are those of this server; an earlier server's are forgotten."""
-        if replication_id != self._history:
-            self._positions.clear()
+        """Positions that are noted from now on are those of this server; a group made anew has no use for others."""
         self._history = replication_id
 
     def note_position(self, event_type: str, position: str) -> None:
         """Everything up to this stream id was handled by the group; "" where it has no place just now."""
         if position:
-            self._positions[event_type] = position
+            self._positions[event_type] = self._history, position
+
+    def position(self, event_type: str) -> str:
+        """What was noted last; "0" for nothing."""
+        return self._positions.get(event_type, ("", "0"))[1]
+
+    def _usable_position(self, event_type: str) -> str:
+        history, position = self._positions.get(event_type, ("", ""))
+        return position if history == self._history else ""
+
+    def report_step_back(self, types: Sequence[str]) -> None:
+        """Say that the group is behind what it had handled. Each process that saw more says so."""
+        metrics.LOSSES.labels(self._group).inc()
+        self._log.error(
+            "data_loss",
+            group=self._group,
+            types=list(types),
+            reason="the group is behind what it had handled: Redis came back with older data, or it was moved",
+            goes_on_after={name: self.position(name) for name in types[:TYPES_TOLD]},
+        )
 
     async def _first_id(self) -> str:
         """The stream id that the group starts after if it is born now; for a Redis that comes back empty it stays so.
@@ -142,6 +160,8 @@ class Membership:
             reason="group or stream had vanished; it was made anew",
             goes_on_after=dict(sorted(lost.items())[:TYPES_TOLD]),
         )
+        for name in lost:
+            self._positions.pop(name, None)  # this step back is told already
         await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
 
     async def types(self) -> set[str]:

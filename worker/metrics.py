@@ -51,7 +51,9 @@ READ_AGE: Final = Gauge(
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
 ASIDE: Final = Gauge("hookbus_worker_keys_set_aside", "Keys that Redis refuses for their own sake, as of a wrong type.")
-LOSSES: Final = Counter("hookbus_worker_data_loss_total", "Streams or groups found gone and made anew.", ["group"])
+LOSSES: Final = Counter(
+    "hookbus_worker_data_loss_total", "Streams or groups found gone, or behind what was handled.", ["group"]
+)
 TRIMMED: Final = Counter(
     "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
 )

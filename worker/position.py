@@ -4,6 +4,8 @@ After an XGROUP DESTROY by hand the group is made anew. From its birth on it wou
 position that was seen last it gets what nobody had handled then. Looks every half minute, at the cost of two commands a
 seen type. Known to this process alone: one that starts after the loss goes back to the birth. So does a group that
 vanished with its server: another server's ids may begin below the position, by a clock that is behind.
+
+A position that steps back is logged as data loss: only a Redis with older data does that, or a person.
 """
 
 import asyncio
@@ -53,9 +55,15 @@ class Positions:
             commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
         info, *replies = await ask_all(self._client, commands, raises=False)
         self._membership.note_history(_history(info))
+        back: list[str] = []
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
             if not isinstance(groups, Exception) and not isinstance(pending, Exception):
-                self._membership.note_position(name, position_of(self._group, groups, pending))
+                position = position_of(self._group, groups, pending)
+                if position and parts_of(position) < parts_of(self._membership.position(name)):
+                    back.append(name)
+                self._membership.note_position(name, position)
+        if back:
+            self._membership.report_step_back(back)
 
 
 def _history(info: Any) -> str:

@@ -84,6 +84,37 @@ async def _become_another_server(client) -> None:
     await client.execute_command("REPLICAOF", "NO", "ONE")
 
 
+async def test_a_position_that_steps_back_is_told_once_as_data_loss(client, group, capsys):
+    """As where Redis came back from an older backup."""
+    _, positions = group
+    await store(client, "wh_1", "wh_2")
+    backup = await client.execute_command("DUMP", STREAM)
+    for _ in range(2):
+        [held] = await take(client, "me", 1)
+        await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+        await positions.look()
+    assert "data_loss" not in capsys.readouterr().out
+    await client.execute_command("RESTORE", STREAM, 0, backup, "REPLACE")
+    await _become_another_server(client)
+    await positions.look()
+    await positions.look()
+    told = capsys.readouterr().out
+    assert told.count("data_loss") == 1
+    assert "older data" in told
+    assert TYPE in told
+
+
+async def test_a_group_that_was_made_anew_is_told_once(client, group, capsys):
+    membership, positions = group
+    await store(client, "wh_1")
+    await handled(client, 1)
+    await positions.look()
+    await client.execute_command("DEL", STREAM)
+    await membership.join([TYPE])
+    await positions.look()
+    assert capsys.readouterr().out.count("data_loss") == 1
+
+
 async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group):
     membership, positions = group
     await positions.look()
