@@ -100,8 +100,10 @@ async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, c
 
 def test_the_events_of_the_log_are_those_that_the_page_names_at_their_levels():
     section = pages.section(pages.MONITORING, "Logs")
-    rows = re.findall(r"^\| `(error|warning|info|debug)` \| (.*) \|$", section, re.MULTILINE)
-    told = {name: level for level, row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    rows = re.findall(r"^\| ([^|]+) \| (error|warning|info|debug) \| .+ \|$", section, re.MULTILINE)
+    names = [(name, level) for row, level in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    told = dict(names)
+    assert len(told) == len(names), "each once"
     logged = events()
     assert set(told) == set(logged)
     same = {"exception": "error", "level": "warning"}
