@@ -77,7 +77,7 @@ clean: ## forget the environments and the local data
 	@test -n "$(PYTHON)" || { echo "hookbus needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 
-.venv/ready: requirements.lock pyproject.toml | .venv/bin/python
+.venv/ready: requirements.lock pyproject.toml shared/release.py | .venv/bin/python
 	@echo "setting up .venv (once)"
 	@$(PIP) $(INSTALL) requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ingest.settings import IngestSettings, load_settings
-from shared import command, log
+from shared import command
 from shared.sources import destination
 from shared.times import moment
 
@@ -43,7 +43,7 @@ def serve(
         return load_settings(config, overrides=overrides).required()
 
     settings = told()
-    log.configure(settings.log_level)
+    command.start_log("hookbus-ingest", settings.log_level)
     command.run_service(lambda stopping: serve_until(settings, stopping, told))
 
 

@@ -8,12 +8,12 @@ import contextlib
 import errno
 import itertools
 import os
+import platform
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from importlib import metadata
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -22,6 +22,7 @@ from shared import log
 from shared.connection import FAULTS
 from shared.fault import fault_of, is_access_refused
 from shared.log_writer import FLUSH_S
+from shared.release import VERSION
 from shared.settings import EXIT_CONFIG, ConfigError
 from shared.traced import name_of, text_of
 
@@ -63,7 +64,7 @@ def typer_app(name: str, about: str) -> typer.Typer:
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        print(f"hookbus {metadata.version('hookbus')}")
+        print(f"hookbus {VERSION}")
         raise typer.Exit
 
 
@@ -126,6 +127,12 @@ def _say(program: str, text: str, code: int) -> int:
     with contextlib.suppress(BrokenPipeError):
         print(f"{program}: {printable(text)}", file=sys.stderr)
     return code
+
+
+def start_log(program: str, level: str) -> None:
+    """Configure the log of a service. Its first line is the release, whatever goes wrong afterwards."""
+    log.configure(level)
+    log.get("command").info("starting", program=program, version=VERSION, python=platform.python_version())
 
 
 class Stopping(asyncio.Event):

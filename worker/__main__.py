@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from shared import command, log
+from shared import command
 from worker.cli import dlq
 from worker.cli.check import check
 from worker.cli.forget import forget
@@ -39,7 +39,7 @@ def run(
     from worker.run import run as run_until
 
     settings = load_settings(config, overrides={"ops_listen": ops_listen})
-    log.configure(settings.log_level)
+    command.start_log("hookbus-worker", settings.log_level)
     run_until(settings, targets, only)
 
 
@@ -52,7 +52,7 @@ def exporter(
     from worker.exporter import Exporter
 
     settings = load_settings(config, overrides={"exporter_listen": listen})
-    log.configure(settings.log_level)
+    command.start_log("hookbus-worker exporter", settings.log_level)
     command.run_service(lambda stopping: Exporter(settings, stopping).run())
 
 

@@ -18,6 +18,7 @@ from ingest.app import FINISH_S
 from ingest.settings import IngestSettings
 from ingest.settings import load_settings as ingest_settings
 from shared.reference import read
+from shared.release import VERSION
 from tests.deploy.installed import run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_port, post
 from tests.wait import until
@@ -90,7 +91,7 @@ def test_the_environment_holds_the_lock_and_hookbus_and_nothing_to_build_with(in
     locked = {
         pin for pin, marker in map(pin_and_marker, pins(HERE / "requirements.lock").values()) if marker.evaluate()
     }
-    assert set(found) - {"shop==1"} == locked | {f"hookbus=={version()}"}
+    assert set(found) - {"shop==1"} == locked | {f"hookbus=={VERSION}"}
     assert not [script for script in (installed.venv / "bin").iterdir() if script.name.startswith(("pip", "hatch"))]
     hookbus = next(installed.venv.glob("lib/python*/site-packages/worker"))
     assert (hookbus / "__pycache__").is_dir(), "compiled beforehand, since the file system will be read-only"
@@ -120,8 +121,8 @@ def test_compose_accepts_the_file_and_would_refuse_a_misspelt_one():
 
 def test_the_version_is_that_of_the_project():
     for service in ("ingest", "worker"):
-        assert SERVICES[service]["image"] == f"hookbus:{version()}"
-    assert f"-t hookbus:{version()} ." in DOCKERFILE
+        assert SERVICES[service]["image"] == f"hookbus:{VERSION}"
+    assert f"-t hookbus:{VERSION} ." in DOCKERFILE
 
 
 def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
@@ -199,10 +200,3 @@ def working(installed, redis_url: str, tmp_path: Path) -> Program:
         inside.symlink_to((HERE / here).resolve(strict=True))
     ops = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
     return Program(installed.script(name), *args, redis_url=redis_url, cwd=tmp_path, **ops)
-
-
-def version() -> str:
-    """Of the project."""
-    found = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert found
-    return found[1]

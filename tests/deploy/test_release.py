@@ -1,0 +1,76 @@
+"""One release number: what the programs, the wheel, the image, the manifests and the changelog say is the same."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from shared.release import VERSION
+from tests import pages
+from tests.deploy.installed import run
+from tests.programs import BIN, ROOT
+
+PLACES = [ROOT / "deploy/container", ROOT / "deploy/kubernetes", *pages.every()]
+IMAGE = re.compile(r"(?:hookbus:|newTag: |image\.version=)(\d[\w.+]*)")
+
+
+def test_the_number_is_one_that_a_package_index_takes_and_semantic_versioning_knows():
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", VERSION)
+
+
+def test_every_image_that_is_named_is_of_this_release():
+    files = [file for place in PLACES for file in ([place] if place.is_file() else place.rglob("*"))]
+    named = {
+        (file.relative_to(ROOT), found)
+        for file in files
+        if file.is_file() and "__pycache__" not in file.parts
+        for found in IMAGE.findall(file.read_text())
+    }
+    assert {file.parts[1] for file, _ in named} >= {"container", "kubernetes"}
+    assert {(file, found) for file, found in named if found != VERSION} == set()
+
+
+def test_the_changelog_begins_with_what_is_unreleased_and_then_with_this_release():
+    headings = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert headings[1:2] in ([], [VERSION])
+
+
+@pytest.mark.timeout(180)  # the first test of a run makes the environment
+def test_the_wheel_has_it(installed):
+    assert installed.wheel.name.startswith(f"hookbus-{VERSION}-")
+    [sdist] = installed.dist.glob("*.tar.gz")
+    assert sdist.name == f"hookbus-{VERSION}.tar.gz"
+    assert run(installed.script("hookbus-worker"), "--version", cwd=installed.venv) == f"hookbus {VERSION}\n"
+
+
+@pytest.mark.parametrize("program", ["hookbus-ingest", "hookbus-worker"])
+def test_both_programs_show_it(program):
+    assert run(BIN / program, "--version") == f"hookbus {VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        (("hookbus-ingest", "serve"), "hookbus-ingest"),
+        (("hookbus-worker", "run", "no_such_module:app"), "hookbus-worker"),
+        (("hookbus-worker", "exporter", "--listen", "198.51.100.1:1"), "hookbus-worker exporter"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_first_line_of_a_service_is_its_release_even_where_it_can_not_start(command, program, tmp_path):
+    told = {
+        "HOOKBUS_REDIS_URL": f"unix://{tmp_path}/nobody",
+        "OPENAI_WEBHOOK_SECRET": "whsec_" + "YWJj" * 8,
+        "HOOKBUS_INGEST_LISTEN": "198.51.100.1:1",  # RFC 5737: no machine has it
+        "HOOKBUS_INGEST_OPS_LISTEN": "198.51.100.1:1",
+        "PATH": "/usr/bin:/bin",
+    }
+    name, *options = command
+    done = subprocess.run(
+        [BIN / name, *options], env=told, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode in (1, 78), done.stderr
+    first = json.loads((done.stderr or done.stdout).splitlines()[0])
+    assert (first["event"], first["program"], first["version"]) == ("starting", program, VERSION)
