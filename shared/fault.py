@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AskError, AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from shared.connection import refusal_code
 from shared.server import Server
 
 ACCESS: Final = "check user and password in redis_url, and the user's ACL"
 """What to do where Redis lets a user not in, or not do something."""
+
+ONE_SERVER: Final = "point redis_url at one server that holds all keys; Cluster is not supported yet"
+"""What to do where a node sends its clients to others."""
 
 _REFUSED_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
 """How Redis 7.2 and 7.0 begin when a command inside of a script is refused."""
@@ -67,6 +70,10 @@ def fault_of(error: Exception) -> Fault:
     text = str(error) or type(error).__name__
     if is_access_refused(error):
         return Fault("queue_unavailable", f"{text.rstrip('.')}; {ACCESS}")
+    if isinstance(error, AskError):  # MOVED too; redis-py takes the word off
+        return Fault(
+            "queue_unavailable", f"a node of a cluster: the slot of a key is on another one ({text})", ONE_SERVER
+        )
     if code == "OOM":
         return Fault("overloaded", "Redis is out of memory")
     if code in ("MISCONF", "NOREPLICAS"):

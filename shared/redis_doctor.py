@@ -23,6 +23,7 @@ from shared.redis_findings import (
     FSYNC_NOT_OBSERVED,
     expiring,
     faults,
+    in_cluster,
     little_room,
     of_fault,
     of_streams,
@@ -125,7 +126,8 @@ async def _server(patient: _Patient) -> None:
     found = patient.found = await server.look(patient.ask)
     patient.told.findings += faults(found, patient.durability, is_unsafe=patient.is_unsafe)
     report = patient.told.redis = redis_report.report(found, await redis_report.skew_s(patient.ask))
-    patient.told.findings += [*warnings(report), *expiring(address_of(patient.client).tls, time.time())]
+    patient.told.findings += [*in_cluster(found.info), *warnings(report)]
+    patient.told.findings += expiring(address_of(patient.client).tls, time.time())
 
 
 async def _layout(patient: _Patient) -> None:

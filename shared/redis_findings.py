@@ -1,11 +1,11 @@
 """What follows from what was seen of a Redis, as findings with their cures. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from shared import keys, output
 from shared.command import EXIT_FAILED
-from shared.fault import ACCESS, Fault, fault_of, faults_of, is_access_refused
+from shared.fault import ACCESS, ONE_SERVER, Fault, fault_of, faults_of, is_access_refused
 from shared.finding import Finding
 from shared.fsync import UNOBSERVED
 from shared.headroom import Headroom
@@ -44,13 +44,15 @@ def refusal(error: Exception, url: str) -> Finding:
     if fault.code == "overloaded":
         return Finding(EXIT_FAILED, fault.code, fault.detail, "raise maxmemory, or let workers catch up")
     action = f"see that Redis runs at {url} and has loaded its data"
-    return Finding(EXIT_FAILED, fault.code, fault.detail, action)
+    return Finding(EXIT_CONFIG if fault.cure else EXIT_FAILED, fault.code, fault.detail, fault.cure or action)
 
 
 def of_wrong_server(problem: str) -> Finding:
     """What to do with a server that this release or configuration must not touch."""
     action = "configure what the data were written with, or use another Redis database"
-    if "too old" in problem:
+    if "Sentinel" in problem:
+        action = "name the primary itself, or an address that follows it"
+    elif "too old" in problem:
         action = "upgrade Redis to 7.0 or newer, or use Valkey 8 or newer"
     elif "data layout" in problem:
         newer = "a newer release of hookbus wrote these data: upgrade this one, or roll the data back"
@@ -90,6 +92,14 @@ def warnings(redis: RedisReport) -> list[Finding]:
         action = "keep both by NTP: a wrong clock here refuses fresh signatures as stale"
         found.append(Finding(0, "clock_skew", problem, action))
     return found
+
+
+def in_cluster(info: Mapping[str, str]) -> list[Finding]:
+    """Whether all may change as soon as slots move: one node that holds them all serves as well as any server."""
+    if info.get("cluster_enabled") != "1":
+        return []
+    problem = "a node of a cluster: it serves only as long as the slots of all keys of hookbus are here"
+    return [Finding(0, "cluster_node", problem, ONE_SERVER)]
 
 
 def expiring(tls: Tls, now_s: float) -> list[Finding]:

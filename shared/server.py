@@ -52,8 +52,11 @@ async def inspect(ask: Ask, shards: int) -> Server:
 
 
 async def look(ask: Ask) -> Server:
-    """Look a server over; nothing is claimed. Raises ConfigError for one that is too old, RedisError, OSError."""
+    """Look a server over; nothing is claimed. Raises ConfigError for a Sentinel and for what is too old, RedisError,
+    OSError."""
     info = parse_info(await ask("INFO"))
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
+        raise ConfigError(["redis_url: a Sentinel answers there, which holds no data"])
     version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
     if version < OLDEST:
         raise ConfigError([f"redis_url: Redis {info['redis_version']} is too old: 7.0 or newer, or Valkey 8"])

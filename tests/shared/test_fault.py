@@ -1,6 +1,6 @@
 import pytest
+from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from shared.fault import Fault, UnfitError, fault_of, faults_of, judge
 from shared.server import Server
@@ -86,6 +86,15 @@ async def test_redis_own_refusals_become_our_codes(client):
     finally:
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "0")
     assert fault_of(await refusal(client, "NOSUCH")).code == "queue_unavailable"
+
+
+@pytest.mark.parametrize("error", [MovedError("13907 10.0.0.7:6379"), AskError("13907 10.0.0.7:6379")])
+def test_a_node_that_names_another_one_is_told_from_a_server_with_the_way_out(error):
+    fault = fault_of(error)
+    assert fault.code == "queue_unavailable"
+    assert "a node of a cluster" in fault.detail
+    assert "10.0.0.7:6379" in fault.detail
+    assert "redis_url" in fault.cure
 
 
 def test_other_errors_become_codes():

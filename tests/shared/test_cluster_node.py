@@ -1,0 +1,94 @@
+"""A node of a cluster, and a Sentinel, in place of a server: both are told apart, and the way out is named."""
+
+import pytest
+
+from deploy.local.valkey import Valkey
+from shared import server
+from shared.connection import connect
+from shared.redis_doctor import Examined, examine
+from shared.settings import Common, ConfigError
+from tests import servers
+from tests.programs import free_port
+from tests.wait import until
+
+SLOTS = 16384
+
+
+def node(folder) -> Valkey:
+    port = free_port()
+    options = {"cluster-enabled": "yes", "cluster-port": str(free_port()), "bind": "127.0.0.1"}
+    return Valkey(folder, server=servers.path(), port=port, **options).start()
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Two nodes that know each other; nobody has a slot yet."""
+    made = [node(tmp_path / name) for name in ("one", "two")]
+    yield made
+    for each in made:
+        each.close()
+
+
+def give(valkey: Valkey, first: int, last: int) -> None:
+    with valkey.client() as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+
+
+async def until_whole(*them: Valkey) -> None:
+    def is_whole(valkey: Valkey) -> bool:
+        with valkey.client() as client:
+            return client.cluster("INFO")["cluster_state"] == "ok"
+
+    await until(lambda: all(map(is_whole, them)), what="a cluster whose slots are all served")
+
+
+def meet(one: Valkey, two: Valkey) -> None:
+    with one.client() as client, two.client() as other:
+        found = other.config_get("*port")
+        other.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
+        client.execute_command("CLUSTER", "MEET", "127.0.0.1", found["port"], found["cluster-port"])
+
+
+async def nothing(ask) -> None:
+    """A trial that does nothing."""
+
+
+async def examined(valkey: Valkey) -> Examined:
+    client = connect(valkey.url, "test", connections=1)
+    try:
+        return await examine(client, Common(redis_url=valkey.url), "memory", nothing)
+    finally:
+        await client.aclose()
+
+
+def codes(told: Examined) -> dict[str, int]:
+    return {finding.code: finding.exit_code for finding in told.findings}
+
+
+async def test_one_node_that_holds_all_slots_serves_with_a_warning(nodes):
+    give(nodes[0], 0, SLOTS - 1)
+    await until_whole(nodes[0])
+    found = codes(await examined(nodes[0]))
+    assert found["cluster_node"] == 0
+    assert "queue_unavailable" not in found
+
+
+async def test_a_node_whose_keys_are_on_another_is_wrong_and_the_way_out_is_named(nodes):
+    give(nodes[0], 0, 8191)
+    give(nodes[1], 8192, SLOTS - 1)  # hookbus:meta is in 15069, {0} in 13907
+    meet(*nodes)
+    await until_whole(*nodes)
+    told = await examined(nodes[0])
+    assert codes(told)["queue_unavailable"] == 78
+    [problem, *_] = [finding for finding in told.findings if finding.code == "queue_unavailable"]
+    assert "a node of a cluster" in problem.problem
+    assert "Cluster is not supported" in problem.action
+
+
+@pytest.mark.parametrize("name", ["redis_mode", "server_mode"])
+async def test_a_sentinel_is_refused_and_not_taken_for_a_replica(name):
+    async def ask(*command):
+        return f"redis_version:7.2.4\r\n{name}:sentinel\r\n".encode()
+
+    with pytest.raises(ConfigError, match="a Sentinel answers there"):
+        await server.look(ask)
