@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import inspect
 import re
 import shlex
 import subprocess
@@ -19,16 +20,20 @@ import shared.fault
 import worker.metrics  # noqa: F401 - its figures are in the registry
 from deploy import configuration
 from ingest.settings import IngestSettings, load_settings
-from shared.settings import Common
+from shared.command import EXIT_FAILED, EXIT_INTERRUPTED
+from shared.settings import EXIT_CONFIG, Common
 from tests import pages
 from tests.events_logged import events
 from tests.programs import ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
-from worker import App
+from worker import App, Delivery
 from worker.exporter import Watch
 from worker.outcome import Reason
 from worker.routes import build
 from worker.settings import WorkerSettings
+
+USAGE = 2
+"""Of Click, and so of typer."""
 
 
 def test_the_consumer_in_the_readme_can_be_run():
@@ -185,3 +190,21 @@ def test_readme_is_short_and_every_other_page_says_for_whom_it_is():
     assert len(pages.README.read_text().splitlines()) <= 200
     for page in (pages.GUIDE, pages.INGEST, pages.DATA, pages.PROOFS, pages.OPERATIONS, pages.MONITORING):
         assert page.read_text().splitlines()[2].startswith("For those who "), page
+
+
+def test_the_table_of_options_has_each_option_of_a_subscription():
+    rows = re.findall(r"^\| `([a-z_]+)` \|", pages.section(pages.GUIDE, "Options"), re.MULTILINE)
+    assert set(rows) == {*inspect.signature(App.on).parameters} - {"self", "pattern"}
+
+
+def test_the_table_of_a_delivery_names_only_what_it_has():
+    rows = re.findall(
+        r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", pages.section(pages.GUIDE, "What a handler gets"), re.MULTILINE
+    )
+    named = re.findall(r"`([a-z_]+)`", " ".join(rows))
+    assert {"webhook_id", "attempt", "body"} < {*named} <= {*dir(Delivery)}
+
+
+def test_the_table_of_exit_codes_is_that_of_the_commands():
+    rows = re.findall(r"^\| (\d+) \|", pages.OPERATIONS.read_text(), re.MULTILINE)
+    assert [int(code) for code in rows] == [0, EXIT_FAILED, USAGE, EXIT_CONFIG, EXIT_INTERRUPTED]
