@@ -13,6 +13,8 @@ from pathlib import Path
 
 import prometheus_client
 import pytest
+import redis
+from redis.exceptions import NoPermissionError
 
 import ingest.metrics
 import ingest.signature
@@ -208,3 +210,17 @@ def test_the_table_of_a_delivery_names_only_what_it_has():
 def test_the_table_of_exit_codes_is_that_of_the_commands():
     rows = re.findall(r"^\| (\d+) \|", pages.OPERATIONS.read_text(), re.MULTILINE)
     assert [int(code) for code in rows] == [0, EXIT_FAILED, USAGE, EXIT_CONFIG, EXIT_INTERRUPTED]
+
+
+async def test_a_reader_in_another_language_may_do_what_the_page_shows_and_nothing_else(client, redis_url):
+    text = pages.DATA.read_text()
+    [rules] = re.findall(r"^    user reader on >PASSWORD (.*)$", text, re.MULTILINE)
+    commands = re.findall(r"^    redis-cli (.*)$", text, re.MULTILINE)
+    await client.execute_command("ACL", "SETUSER", "reader", "on", ">PASSWORD", *rules.split())
+    with redis.Redis.from_url(redis_url, username="reader", password="PASSWORD") as reader:
+        for command in commands:
+            reader.execute_command(*command.replace("BLOCK 0", "BLOCK 1").split())
+        for command in ("XADD hookbus:{0}:stream:a * b c", "XTRIM hookbus:{0}:stream:a MAXLEN 0", "GET hookbus:meta"):
+            with pytest.raises(NoPermissionError):
+                reader.execute_command(*command.split())
+    await client.execute_command("ACL", "DELUSER", "reader")
