@@ -27,7 +27,9 @@ For those who configure hookbus: every key, written from the code by `make confi
 secrets work together: [the guide](../ingest/README.md#configuration).
 
 The variable of `redis_url` is `HOOKBUS_REDIS_URL`, that of `ingest.listen` is `HOOKBUS_INGEST_LISTEN`, and so on. In
-`hookbus.toml` top-level keys come first; `[ingest]` and `[worker]` hold the others.
+`hookbus.toml` top-level keys come first; `[ingest]` and `[worker]` hold the others. In a variable, tables and lists are
+JSON: `HOOKBUS_INGEST_SOURCES='{"partner": {"path": "/webhooks/partner", "secrets": ["file:/run/secrets/partner"]}}'`.
+What the command line gives wins over variables, those over the file, and that over the defaults.
 """
 _BOUNDS: Final = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}"}
 _WORDS: Final[dict[Any, str]] = {
