@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test test-servers test-systemd chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up test test-servers test-systemd test-image chaos soak bench lint format configuration dist lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -31,6 +31,9 @@ test-servers: .venv/ready-dev .bench/servers/ready ## what depends on the server
 
 test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a container; as root; BASE=folder of debootstrap's
 	@$(BIN)/python -m tests.deploy.nspawn $(if $(BASE),--base $(BASE))
+
+test-image: .venv/ready-dev ## build the image over a Debian of debootstrap's, and run it; as root, with buildah
+	@$(BIN)/pytest -n 0 tests/deploy/image/checks.py $(ARGS)
 
 chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one, ONLY=five PEERS=1 asks others too
 	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \

@@ -49,6 +49,8 @@ TOOLS: Final = {
     "wrk": _program("wrk", "wrk"),
     "ps": _program("ps", "procps"),
     "openssl": _program("openssl", "openssl"),
+    "buildah": _program("buildah", "buildah"),
+    "debootstrap": _program("debootstrap", "debootstrap"),
     "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),

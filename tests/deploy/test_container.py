@@ -1,4 +1,4 @@
-"""The image can't be built without a registry; what it is made of can: the same script, lock and commands, run here."""
+"""The parts of the image: the script, lock and commands that make it, run here. `make test-image` builds it."""
 
 import json
 import re

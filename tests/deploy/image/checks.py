@@ -1,0 +1,105 @@
+"""`make test-image`: the image is built for real, and its programs do their job in it with a read-only root."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.release import VERSION
+from tests import users
+from tests.deploy.image.built import BUILD_TIMEOUT_S, Image
+from tests.programs import ROOT, SECRET, Program, event_body, free_port, post
+from tests.wait import until
+
+pytestmark = [pytest.mark.needs("buildah", "debootstrap", "root"), pytest.mark.timeout(BUILD_TIMEOUT_S)]
+BIN = "/opt/hookbus/bin"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory) -> Iterator[Image]:
+    built = Image(tmp_path_factory.mktemp("image"))
+    yield built
+    built.remove()
+
+
+@pytest.fixture
+def srv(tmp_path) -> Path:
+    """The working directory, with the handlers of Compose."""
+    package = tmp_path / "srv/myservice"
+    package.mkdir(parents=True)
+    shutil.copy(ROOT / "deploy/local/handlers.py", package)
+    return package.parent
+
+
+def run_in(image: Image, srv: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the image to its end."""
+    return subprocess.run([*image.inside(srv), *command], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("program", ["hookbus-ingest", "hookbus-worker"])
+def test_both_programs_are_on_the_path_and_of_this_release(image, srv, program):
+    done = run_in(image, srv, program, "--version")
+    assert (done.returncode, done.stdout) == (0, f"hookbus {VERSION}\n"), done.stderr
+
+
+def test_nobody_in_it_is_root_or_can_write(image, srv):
+    done = run_in(image, srv, "python", "-c", "import os; print(os.getuid(), os.getgid(), os.getcwd())")
+    assert done.stdout == "10001 10001 /srv\n", done.stderr
+    for place in ("/opt/hookbus", BIN, "/srv", "/tmp", "/etc"):
+        done = run_in(image, srv, "touch", f"{place}/written")
+        assert (done.returncode, done.stdout) == (1, ""), place
+    writable = run_in(image, srv, "find", "/opt/hookbus", "-perm", "/022", "!", "-type", "l")
+    assert writable.stdout == ""
+
+
+def test_it_holds_nothing_to_install_with_and_nothing_of_the_machine_that_built_it(image, srv):
+    assert run_in(image, srv, "python", "-m", "pip").returncode == 1
+    assert run_in(image, srv, "python3", "-m", "hatchling").returncode == 1
+    settings = image.root / "etc/pip.conf"
+    assert not settings.exists() or settings.read_bytes() == b"", "an empty one is where it was mounted"
+    assert not (image.root / "src").exists(), "the source stays in the first stage"
+
+
+def test_it_says_how_it_is_run(image):
+    config = image.config
+    assert config["Cmd"][:2] == ["hookbus-ingest", "serve"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "/opt/hookbus/healthcheck.py"]
+    assert config["Labels"]["org.opencontainers.image.version"] == VERSION
+    assert set(config["ExposedPorts"]) == {"8080/tcp", "9464/tcp", "9465/tcp", "9466/tcp"}
+
+
+async def test_an_event_passes_through_both_programs_with_a_read_only_root(image, srv, tmp_path):
+    valkey = users.guarded(tmp_path / "valkey", port=free_port()).start()
+    port, ops = free_port(), free_port()
+    environ = {
+        "OPENAI_WEBHOOK_SECRET": SECRET,
+        "HOOKBUS_INGEST_LISTEN": f"127.0.0.1:{port}",
+        "HOOKBUS_INGEST_OPS_LISTEN": f"127.0.0.1:{ops}",
+        "HOOKBUS_INGEST_DRAIN_DELAY_S": "0",
+        "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0",
+    }
+    told = {"redis_url": valkey.url, "around": image.inside(srv), **environ}
+    handlers = "myservice.handlers:billing"
+    try:
+        with (
+            Program(f"{BIN}/hookbus-ingest", "serve", **told) as ingest,
+            Program(f"{BIN}/hookbus-worker", "run", handlers, **told) as worker,
+        ):
+            await ingest.until_logged("redis_fit")
+            await ingest.until_logged("listening")
+            await worker.until_logged("working")
+            answer = await post(f"http://127.0.0.1:{port}/webhooks/openai", "wh_1", event_body())
+            assert answer == (200, "accepted")
+            await until(lambda: any(re.search("charge for resp_1 .wh_1.", line) for line in worker.raw))
+            check = ("python", "/opt/hookbus/healthcheck.py", "1", str(ops))
+            assert (await asyncio.to_thread(run_in, image, srv, *check)).returncode == 0
+            assert await worker.end() == 0
+            assert await ingest.end() == 0
+            assert (await asyncio.to_thread(run_in, image, srv, *check)).returncode == 1
+            assert ingest.tracebacks() == worker.tracebacks() == []
+    finally:
+        valkey.close()
