@@ -10,6 +10,7 @@ import yaml
 from ingest.app import FINISH_S
 from ingest.settings import IngestSettings
 from ingest.settings import load_settings as ingest_settings
+from shared import release
 from shared.settings import ConfigError
 from tests.deploy import manifests
 from tests.deploy.installed import run
@@ -130,12 +131,11 @@ def test_placeholders_that_nobody_replaced_are_refused(tmp_path):
 
 
 def test_the_images_have_the_version_of_the_project_and_the_readmes_say_so():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     images = [container(program)["image"] for overlay in OVERLAYS for program in programs(rendered(overlay))]
     texts = [*images, *(file.read_text() for file in (ROOT / "deploy/README.md", *ROOT.glob("deploy/*/README.md")))]
     named = re.findall(r"\bhookbus:(\d[\w.]*)", "\n".join(texts))
     assert named
-    assert set(named) == {version}
+    assert set(named) == {release.VERSION}
 
 
 def test_the_commands_of_the_readme_make_the_secrets_that_the_pods_mount():
