@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up test test-servers test-systemd test-image chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up unit check test test-servers test-systemd test-image chaos soak bench lint format configuration dist lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -22,6 +22,11 @@ demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
 
 up: .venv/ready ## the same stack, until Ctrl-C
 	@$(BIN)/python -m deploy.local.stack
+
+unit: .venv/ready-dev ## the tests that start no server and no process; ARGS="-k name" picks
+	@$(BIN)/pytest -q -n $(JOBS) --unit tests/shared tests/ingest tests/worker $(ARGS)
+
+check: lint unit ## what one runs before a commit
 
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)

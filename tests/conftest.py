@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from shared.connection import connect
-from tests import servers, tools, users
+from tests import servers, tools, unit, users
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -45,6 +45,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     production: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
     is_both = item.get_closest_marker("both_loops") is not None
     return production | ({"asyncio": asyncio.new_event_loop} if is_both else {})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make unit`."""
+    parser.addoption("--unit", action="store_true", help="only tests that start no server and no process")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what starts something, where that is asked for."""
+    if config.getoption("--unit"):
+        unit.forbid_processes()
+        left_out = [item for item in items if not unit.is_unit(item)]
+        items[:] = [item for item in items if unit.is_unit(item)]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(tryfirst=True)
