@@ -2,7 +2,8 @@
 
 A snapshot: each stream is walked up to the group's own position when it was looked at. What lies beyond has not been
 given to the group yet and comes anyway, once, however long the walk takes. Whether a group handled what it was given
-is not asked. Times are those at which Redis stored an event.
+is not asked. Times are those at which Redis stored an event. An id of the future, given since Redis' clock was ahead
+once, says nothing about that; there the time counts at which ingest received the event.
 """
 
 import heapq
@@ -18,6 +19,7 @@ from shared.decoding import UNDECODABLE
 from shared.entry import Entry, parse
 from shared.keys import Keys, shard_of
 from shared.times import LAST_MS
+from worker import layout
 from worker.layout import ask_all
 from worker.routes import matches, patterns_of
 
@@ -52,17 +54,13 @@ class Stretch(NamedTuple):
 
 
 class Past(NamedTuple):
-    """An event that the group was given, and when Redis stored it."""
+    """An event that the group was given, and when Redis stored it, Unix ms."""
 
     id: Id
     keys: Keys
     type: str
     entry: Entry
-
-    @property
-    def stored_ms(self) -> int:
-        """Unix ms."""
-        return self.id[0]
+    stored_ms: int
 
 
 @dataclass(slots=True)
@@ -76,13 +74,20 @@ class Count:
 
 
 class History:
-    """Some stretches of the past. Reading fails as Redis does: RedisError, OSError."""
+    """Some stretches of the past, as of a time (Unix ms). Reading fails as Redis does: RedisError, OSError."""
 
-    def __init__(self, client: Redis, stretches: Sequence[Stretch], names: Sequence[str]) -> None:
+    def __init__(self, client: Redis, stretches: Sequence[Stretch], wanted: Wanted, now_ms: int) -> None:
         self.stretches = stretches
+        self.now_ms = now_ms
         self._client = client
-        self._names = frozenset(names)
+        self._wanted = wanted
+        self._names = frozenset(wanted.names)
         self._count = max(LEAST_AHEAD, AHEAD // max(1, len(stretches)))
+
+    @property
+    def has_future(self) -> bool:
+        """Whether there are ids of the future: then a walk does not follow the times at which Redis stored events."""
+        return any(stretch.last[0] > self.now_ms for stretch in self.stretches)
 
     async def count(self) -> Count:
         """Walk once, and only count."""
@@ -91,7 +96,7 @@ class History:
             found.types[past.type] += 1
             if self._names:
                 found.names.add(past.entry.webhook_id)
-            found.newest_ms = past.stored_ms
+            found.newest_ms = max(found.newest_ms, past.stored_ms)
         return found
 
     async def batches(self, most: int) -> AsyncIterator[list[Past]]:
@@ -132,11 +137,19 @@ class History:
                 except (KeyError, *UNDECODABLE):
                     count.unreadable += 1
                     continue
-                if not self._names or found.webhook_id in self._names:
-                    yield Past(_id(entry_id), stretch.keys, stretch.type, found)
+                past = Past(_id(entry_id), stretch.keys, stretch.type, found, self._stored_ms(_id(entry_id), found))
+                if self._is_wanted(past):
+                    yield past
             if len(entries) < self._count:
                 return
             first = f"({entries[-1][0].decode()}"
+
+    def _stored_ms(self, entry_id: Id, entry: Entry) -> int:
+        return entry_id[0] if entry_id[0] <= self.now_ms else entry.received_at_ms
+
+    def _is_wanted(self, past: Past) -> bool:
+        is_named = not self._names or past.entry.webhook_id in self._names
+        return is_named and self._wanted.since_ms <= past.stored_ms <= self._wanted.until_ms
 
 
 async def look(client: Redis, shards: Sequence[Keys], group: str, wanted: Wanted) -> History:
@@ -153,6 +166,7 @@ async def look(client: Redis, shards: Sequence[Keys], group: str, wanted: Wanted
     places = [(i, name.decode()) for i, types in enumerate(replies[::3]) for name in sorted(types)]
     streams = [("XINFO", "GROUPS", shards[i].stream(name)) for i, name in places]
     positions = [_position(told, group) for told in await ask_all(client, streams, raises=False)]
+    now_ms = await layout.now_ms(client)  # later than all ids that this Redis gave, if its clock is right
     patterns = {pattern for told in replies[1::3] if told for pattern in told.decode().split()}
     if not patterns:  # its workers could not tell, or are of a release that did not
         patterns = {name for (_, name), position in zip(places, positions, strict=True) if position is not None}
@@ -163,10 +177,11 @@ async def look(client: Redis, shards: Sequence[Keys], group: str, wanted: Wanted
         if i in hit and _is_chosen(name, patterns, wanted.types):
             # Where the group has no place yet, it will begin at its start.
             reached = position if position is not None else _id(replies[3 * i + 2] or b"0")
-            first, last = (wanted.since_ms, 0), min(reached, (wanted.until_ms, 2**64 - 1))
+            is_ahead = reached[0] > now_ms
+            first, last = (wanted.since_ms, 0), reached if is_ahead else min(reached, (wanted.until_ms, 2**64 - 1))
             if first <= last:
                 stretches.append(Stretch(shards[i], name, first, last))
-    return History(client, stretches, wanted.names)
+    return History(client, stretches, wanted, now_ms)
 
 
 def _position(told: object, group: str) -> Id | None:

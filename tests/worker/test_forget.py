@@ -199,7 +199,7 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
     await everything(client)
     await store(client, "wh_0")
     letters = await (await DeadLetters.open(client, 1)).find(Filter(names=("wh_0", "wh_1", "wh_2")))
-    event = Past((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"))
+    event = Past((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"), 1)
     run, left = scripts.run, steps
 
     async def come_between():

@@ -5,6 +5,7 @@ import pytest
 from shared import scripts
 from shared.command import FailedError
 from shared.keys import Keys, shard_of
+from tests.programs import event_body
 from tests.worker.past import AT_MS, hand_out, retain, subscribe
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, take
 from worker import history, layout
@@ -82,6 +83,28 @@ async def test_times_are_those_of_storage_and_both_ends_are_included(client):
     assert await found(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
     assert (await past.count()).newest_ms == AT_MS + 6
     assert await found(await look(client, since_ms=AT_MS + 10)) == []
+
+
+async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client):
+    """Redis' clock was an hour ahead: what it stores after it was set right goes on from the last id."""
+    await subscribe(client)
+    now = await layout.now_ms(client)
+    future = now + 3_600_000
+    for name, entry_id, at_ms in (
+        ("before", f"{now - 9000}-0", now - 9000),
+        ("while_ahead", f"{future}-0", future),
+        ("lately", f"{future}-1", now - 3000),
+        ("just_now", f"{future}-2", now - 1000),
+    ):
+        await client.execute_command(
+            *("XADD", STREAM, entry_id, "id", name, "src", "openai", "at", at_ms, "body", event_body(TYPE)),
+        )
+    await client.execute_command("SADD", KEYS.types, TYPE)
+    await hand_out(client)
+    assert await found(await look(client, until_ms=now)) == ["before", "lately", "just_now"]
+    assert await found(await look(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
+    assert (await look(client)).has_future
+    assert (await (await look(client, until_ms=now)).count()).newest_ms == now - 1000
 
 
 @pytest.mark.parametrize(

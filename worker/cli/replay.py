@@ -46,6 +46,8 @@ class Plan:
     """The snapshot, and what is in it. `paused` are patterns that will hold some of it back."""
 
     stretches: list[Stretch]
+    now_ms: int
+    has_future: bool
     count: Count
     paused: list[str]
 
@@ -115,13 +117,13 @@ async def _prepare(config: Path | None, order: Order) -> Plan:
     if count.unreadable:
         print(f"{output.things(count.unreadable, 'entry')} not hookbus's own: left out", file=sys.stderr)
     holding = [each for each in held if any(matches(each, name) for name in count.types)]
-    return Plan(list(past.stretches), count, holding)
+    return Plan(list(past.stretches), past.now_ms, past.has_future, count, holding)
 
 
 async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
     """Replay, and say how it went; whether it was stopped before the end."""
     async with options.connected(config, "replay") as (client, _):
-        past = History(client, plan.stretches, order.wanted.names)
+        past = History(client, plan.stretches, order.wanted, plan.now_ms)
         giving = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
         try:
             tally = await move_watched(
@@ -150,7 +152,8 @@ def _title(reached_ms: int) -> str:
 
 def _rest(order: Order, plan: Plan, reached_ms: int) -> dict[str, str]:
     """The times between which the rest lies. Its end is the snapshot's, so that what came later stays out."""
-    times = {"since": reached_ms or order.wanted.since_ms, "until": plan.count.newest_ms}
+    since_ms = order.wanted.since_ms if plan.has_future else reached_ms or order.wanted.since_ms
+    times = {"since": since_ms, "until": plan.count.newest_ms}
     return {name: output.moment(ms).replace(" ", "T") for name, ms in times.items()}
 
 
