@@ -6,6 +6,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from tests.gone import PEER_GONE
+
 
 def make(folder: Path, authority: str, days: int = 100) -> None:
     """Files ca.crt, server.crt, server.key, client.crt and client.key of a new authority, over those of an old one."""
@@ -60,7 +62,7 @@ class Front:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(*PEER_GONE):
         while chunk := await reader.read(65536):
             writer.write(chunk)
             await writer.drain()

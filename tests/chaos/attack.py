@@ -15,6 +15,7 @@ from typing import Final
 import uvloop
 
 from tests.chaos import hostile
+from tests.gone import PEER_GONE
 
 PIPELINED: Final = 19
 """Forgeries on one connection, before the bytes that end it."""
@@ -34,7 +35,7 @@ async def attack(port: int, rng: random.Random, count: int) -> Counter[str]:
         for _ in turns:
             try:
                 await connection(port, own, answers)
-            except (OSError, asyncio.IncompleteReadError) as error:
+            except (*PEER_GONE, asyncio.IncompleteReadError) as error:
                 answers[type(error).__name__] += 1
 
     await asyncio.gather(*(lane(random.Random(rng.getrandbits(64))) for _ in range(LANES)))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.chaos import hostile
+from tests.gone import PEER_GONE
 
 PIECE: Final = 64 * 1024
 LARGE_BYTES: Final = 8 * 1024 * 1024
@@ -65,7 +66,7 @@ class Pests:
 
     async def _hold(self, start: bytes, rest: bytes) -> None:
         began_at = time.monotonic()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*PEER_GONE):
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             answer = asyncio.ensure_future(reader.read())
             try:
@@ -98,7 +99,7 @@ class Pests:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         answer = asyncio.ensure_future(reader.readuntil(b"}"))
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*PEER_GONE):
                 for piece in pieces:
                     writer.write(piece)
                     await writer.drain()

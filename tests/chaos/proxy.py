@@ -6,6 +6,8 @@ import struct
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Final
 
+from tests.gone import PEER_GONE
+
 CHUNK_BYTES: Final = 16 * 1024
 
 
@@ -83,7 +85,7 @@ class FaultProxy:
         *,
         is_reply: bool = False,
     ) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*PEER_GONE):
             while chunk := await reader.read(CHUNK_BYTES):
                 if self.latency_s:
                     await asyncio.sleep(self.latency_s)

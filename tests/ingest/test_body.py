@@ -12,6 +12,7 @@ from aiohttp.base_protocol import BaseProtocol
 from ingest.body import Bodies
 from ingest.refusal import Refusal
 from shared import posting
+from tests.gone import PEER_GONE
 from tests.ingest.serving import KEY, Ingest, hang_up, head, serving
 from tests.wait import until
 
@@ -108,7 +109,7 @@ async def test_g8_a_body_in_tiny_pieces_is_taken_or_refused_as_any_other(redis_u
     async with serving(redis_url, **SMALL, body_timeout_s=0.3) as ingest:
         reader, writer = await begun(ingest, sized(1000), 1)
         answer = asyncio.ensure_future(reader.readline())  # no further: who writes on is reset at the end
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*PEER_GONE):
             while not answer.done():
                 writer.write(b" ")
                 await asyncio.sleep(0.02)

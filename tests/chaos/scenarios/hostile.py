@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -96,10 +96,11 @@ async def everybody_without_a_secret(stage: Stage) -> None:
 async def attacked(stage: Stage, ingest: Kept, pests: Pests, send: Callable[[], asyncio.Future[None]]) -> Counter[str]:
     """Send honest events for as long as the attack lasts; what the attackers were answered."""
     count = stage.scale(210_000, 4000) // ATTACKERS
-    attackers = [await attacker(port_of(ingest), stage.rng.getrandbits(32), count) for _ in range(ATTACKERS)]
     is_over = asyncio.Event()
     answers: Counter[str] = Counter()
-    async with asyncio.TaskGroup() as group:
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        seeds = [stage.rng.getrandbits(32) for _ in range(ATTACKERS)]
+        attackers = [await stack.enter_async_context(attacker(port_of(ingest), seed, count)) for seed in seeds]
         for _ in range(stage.scale(240, 120)):  # half of them bodies: far more than may be in flight
             group.create_task(pests.be_slow(is_over.is_set))
         for _ in range(stage.scale(12, 4)):
@@ -115,10 +116,17 @@ async def attacked(stage: Stage, ingest: Kept, pests: Pests, send: Callable[[], 
     return answers
 
 
-async def attacker(port: int, seed: int, count: int) -> asyncio.subprocess.Process:
-    """A process that attacks."""
+@contextlib.asynccontextmanager
+async def attacker(port: int, seed: int, count: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that attacks. It ends here, whatever failed meanwhile."""
     arguments = (sys.executable, "-m", "tests.chaos.attack", str(port), str(seed), str(count))
-    return await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def at_a_rate(send: Callable[[], asyncio.Future[None]], is_over: asyncio.Event) -> None:
