@@ -13,6 +13,7 @@ from ingest.port import close_port
 from shared import posting
 from shared.http_server import Limits, Server
 from shared.secret import key_bytes
+from tests.gone import PEER_GONE
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port
 from tests.wait import until
@@ -36,7 +37,7 @@ class Load:
         while not self.is_over.is_set():
             try:
                 await self._connection(depth, uses)
-            except (OSError, asyncio.IncompleteReadError) as error:
+            except (*PEER_GONE, asyncio.IncompleteReadError) as error:
                 self.outcomes[type(error).__name__] += 1
 
     async def _connection(self, depth: int, uses: int) -> None:
@@ -56,21 +57,28 @@ class Load:
             await hang_up(writer)
 
 
+async def _stop(load: Load, processes: list[Ingest]) -> None:
+    """Stop one after the other, each amid requests."""
+    for leaving in processes:
+        before = load.outcomes["200"]
+        await until(lambda before=before: load.outcomes["200"] > before + 200)
+        assert await leaving.end() == 0
+
+
 async def test_g10_a_stop_refuses_and_resets_nobody(redis_url, client):
     port = free_port()
 
     async def started() -> Ingest:
         return await Ingest(redis_url, port=port, HOOKBUS_INGEST_DRAIN_DELAY_S="0.2").until_fit()
 
-    processes = [await started(), await started()]
+    processes = await asyncio.gather(*(started() for _ in range(4)))
     load = Load(port)
-    kinds = itertools.product((1, 10), (1, 1000), range(3))
-    clients = [asyncio.create_task(load.run(depth, uses)) for depth, uses, _ in kinds]
+    kinds = [*itertools.product((1, 10), (1, 1000)), *[(1, 1)] * 4] * 3  # some always wait to be accepted
+    clients = [asyncio.create_task(load.run(depth, uses)) for depth, uses in kinds]
     try:
-        for turn in (0, 1):
-            with processes[turn] as leaving:
-                assert await leaving.end() == 0
-            processes[turn] = await started()
+        await _stop(load, processes[:3])
+        processes.append(await started())  # only one starts under load, as that takes seconds
+        await _stop(load, processes[3:4])
         load.is_over.set()
         await asyncio.gather(*clients)
     finally:
