@@ -12,10 +12,13 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up unit check test test-servers test-systemd test-image chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up unit check test test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
+
+##@ Try it
 
 help: ## what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
 
 demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
 	@$(BIN)/python -m deploy.local.demo
@@ -23,16 +26,42 @@ demo: .venv/ready ## the whole main job on a private Valkey, in under a minute
 up: .venv/ready ## the same stack, until Ctrl-C
 	@$(BIN)/python -m deploy.local.stack
 
+##@ Between two commits
+
 unit: .venv/ready-dev ## the tests that start no server and no process; ARGS="-k name" picks
 	@$(BIN)/pytest -q -n $(JOBS) --unit tests/shared tests/ingest tests/worker $(ARGS)
 
 check: lint unit ## what one runs before a commit
 
+lint: .venv/ready-dev ## ruff, mypy strict, layers, spelling, shell, workflows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+	@$(BIN)/shellcheck --severity=warning .ci/* deploy/*/*.sh
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+format: .venv/ready-dev ## rewrite what ruff can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
 test: .venv/ready-dev ## all tests; ARGS="-k name" picks
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
+##@ Proofs that take longer
+
+coverage: .venv/ready-dev ## what the tests run of the code, as a figure; ARGS picks tests
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -p no:randomly $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --sort=cover | tail -40
+
 test-servers: .venv/ready-dev .bench/servers/ready ## what depends on the server, on every other one that is here; SERVERS="redis-7.0"
 	@JOBS=$(JOBS) $(BIN)/python -m tests.matrix $(SERVERS)
+
+test-pythons: .venv/ready-dev ## unit tests and the main path on each Python that is here; PYTHONS="3.12"
+	@JOBS=$(JOBS) $(BIN)/python -m tests.pythons $(PYTHONS)
 
 test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a container; as root; BASE=folder of debootstrap's
 	@$(BIN)/python -m tests.deploy.nspawn $(if $(BASE),--base $(BASE))
@@ -50,15 +79,7 @@ soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
 bench: .venv/ready-dev ## ratios beside peers and the limit; QUICK=1 the starred ones, ONLY=key
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
-lint: .venv/ready-dev ## ruff, mypy strict, layers
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-
-format: .venv/ready-dev ## rewrite what ruff can
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
+##@ Files that are made
 
 configuration: .venv/ready ## write deploy/CONFIGURATION.md from the settings
 	@$(BIN)/python -m deploy.configuration
