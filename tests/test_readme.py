@@ -1,6 +1,5 @@
 """The pages are true: their code runs, their tables agree with the code, their commands work."""
 
-import ast
 import asyncio
 import inspect
 import re
@@ -180,12 +179,6 @@ async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_eve
         assert await post(served.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")
         await until(lambda: any("resp_7 is done; attempt 1 of wh_1" in line for line in working.raw))
         assert await working.end() == 0
-
-
-@pytest.mark.parametrize("page", pages.every(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_block_of_python_is_python(page):
-    for block in pages.blocks(page, "python"):
-        compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def test_readme_is_short_and_every_other_page_says_for_whom_it_is():
