@@ -37,14 +37,15 @@ def project(tmp_path):
 
 
 def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ: str) -> tuple[int, str]:
-    """Run a worker that is expected to end by itself; exit code and what it said."""
+    """Run a worker that is expected to end by itself; exit code and what it said, but for its start."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "PYTHON"))}
     defaults = {"HOOKBUS_REDIS_URL": redis_url, "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
     done = subprocess.run(
         [BIN / "hookbus-worker", "run", *args],
         cwd=project, env=clean | defaults | environ, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+    said = (done.stdout + done.stderr).splitlines(keepends=True)
+    return done.returncode, "".join(line for line in said if '"event": "starting"' not in line)
 
 
 REFUSED = {
