@@ -3,9 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+TIMER_EARLY_S: Final = 0.002
+"""By so much a wait may end sooner than was set: uvloop counts whole milliseconds at both of its ends. Lower bounds in
+tests give way by it, once for each wait in a row."""
 
 
 async def until(condition: Callable[[], Awaitable[T] | T], timeout_s: float = 20, what: str = "") -> T:

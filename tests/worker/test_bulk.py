@@ -5,12 +5,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.command import FailedError
+from tests.wait import TIMER_EARLY_S
 from worker.bulk import BATCH, Tally, batch_for, move_all
 
 pytestmark = pytest.mark.both_loops
-
-TIMER_S = 0.001
-"""By so much uvloop's timers may be early: they have milliseconds."""
 
 
 async def batches(count: int, most: int):
@@ -38,7 +36,7 @@ async def test_every_batch_is_moved_and_told():
 async def test_a_rate_is_kept_and_a_stop_does_not_wait_for_it():
     started = time.monotonic()
     assert (await moved(10, 2, rate=40))[0] == Tally(10)
-    assert time.monotonic() - started >= 10 / 40 - 5 * TIMER_S  # one for each batch
+    assert time.monotonic() - started >= 10 / 40 - 5 * TIMER_EARLY_S  # one for each batch
     stopping = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, stopping.set)
     started = time.monotonic()
