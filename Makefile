@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up unit check test test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up unit check test test-slow test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
 
 ##@ Try it
 
@@ -46,8 +46,8 @@ format: .venv/ready-dev ## rewrite what ruff can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: .venv/ready-dev ## all tests; ARGS="-k name" picks
-	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+test: .venv/ready-dev ## all tests that take less than 20 s each; ARGS="-k name" picks
+	@$(BIN)/pytest -n $(JOBS) -m "not slow" --durations=10 --durations-min=20 $(ARGS)
 
 ##@ Proofs that take longer
 
@@ -56,6 +56,9 @@ coverage: .venv/ready-dev ## what the tests run of the code, as a figure; ARGS p
 	@$(BIN)/coverage run -m pytest -q -p no:randomly $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -40
+
+test-slow: .venv/ready-dev ## the tests that take longer; ARGS="-k name" picks
+	@$(BIN)/pytest -n $(JOBS) -m slow --durations=0 --durations-min=1 $(ARGS)
 
 test-servers: .venv/ready-dev .bench/servers/ready ## what depends on the server, on every other one that is here; SERVERS="redis-7.0"
 	@JOBS=$(JOBS) $(BIN)/python -m tests.matrix $(SERVERS)

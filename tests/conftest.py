@@ -32,6 +32,7 @@ for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENA
 def pytest_configure(config: pytest.Config) -> None:
     """An unknown tool, and a server that is not here, are mistakes of whoever asks for them."""
     config.addinivalue_line("markers", "needs(*names): what of tests.tools a test can't do without")
+    config.addinivalue_line("markers", "slow: takes some 20 s; `make test-slow` runs it, `make test` does not")
     config.addinivalue_line("markers", "both_loops: what tools, which run on asyncio's own loop, use as well")
     try:
         tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())

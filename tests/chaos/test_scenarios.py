@@ -8,10 +8,12 @@ from tests import tools
 from tests.chaos import runner, scenario
 
 KNOWN = scenario.every()
+SLOW = {"poison", "five"}
+"""A killer is found out by five deaths, of which each takes seconds to be noticed."""
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KNOWN])
 async def test_nothing_is_lost(name: str) -> None:
     seed = secrets.randbelow(2**32)
     result = await runner.run(KNOWN[name], seed, is_short=True)
