@@ -22,12 +22,11 @@ from shared.address import Address, redacted
 from shared.backoff import Reconnect
 from shared.command import Stopping, nothing_to_reload
 from shared.connection import FAULTS, connect
-from shared.fault import fault_of
 from shared.keys import Keys
 from shared.line import Line
 from shared.pause import pause
 from shared.systemd import Health, Herald
-from worker import connections
+from worker import connections, foreign
 from worker.abandoned import AbandonedGroups
 from worker.aside import Aside
 from worker.circuit import Circuit
@@ -156,7 +155,8 @@ class Worker:
                     await member.join()
                 await asyncio.to_thread(self._liveness.start)
             except FAULTS as error:
-                self._log.warning("redis_unreachable", reason=fault_of(error).detail)
+                reason = await foreign.reason_of(error, self._control, self._settings.shards)
+                self._log.warning("redis_unreachable", reason=reason)
                 await pause(self._stopping, reconnect.next_s())
             else:
                 return True

@@ -1,5 +1,7 @@
 """G7 for one bad stream and one bad group: the others go on, and what was mended is used again."""
 
+import pytest
+
 from shared.keys import Keys
 from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
@@ -36,4 +38,16 @@ async def test_g7_the_broken_keys_of_one_group_keep_no_other_group_from_its_work
         await until(lambda: sorted(handled("plain")) == ["wh_0", "wh_1", "wh_2"])
         await client.execute_command("DEL", *(key("failing") for key in (*broken, *others)))
         await until(lambda: worker.logged("key_usable_again"))
+        assert await worker.end() == 0
+
+
+@pytest.mark.parametrize("key", [KEYS.groups, KEYS.patterns, KEYS.types])
+async def test_a_key_without_which_no_worker_can_start_is_named_until_it_is_mended(redis_url, client, key):
+    await client.execute_command("SET", key, "a slip")
+    with Worker(redis_url, "plain") as worker:
+        line = await worker.until_logged("redis_unreachable")
+        assert key in line["reason"]
+        assert "rename it" in line["reason"]
+        await client.execute_command("DEL", key)
+        await worker.until_working()
         assert await worker.end() == 0
