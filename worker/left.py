@@ -1,5 +1,5 @@
 """Which groups have left a type: they have a place on its stream, do not subscribe to it any more, and none of their
-consumers reads it.
+consumers that is alive reads it. A dead one that does is what held deliveries of it: nobody can take those over.
 
 What such a group has not handled holds up trimming. It is kept for as long as events that no group reads, counted from
 when a worker first saw it (a hash tells, which outlasts restarts), and then no more; one slip in a release can be
@@ -57,23 +57,35 @@ def _field(event_type: str, group: str) -> str:
 
 
 async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[str, set[str]]:
-    """Type → the groups that have consumers, of which none reads it, and do not subscribe to it."""
+    """Type → the groups that have consumers, of which none is alive and reads it, and do not subscribe to it."""
     subscribed = {
         name: frozenset(told.decode().split())
         for name, told in pairs(await client.execute_command("HGETALL", keys.patterns)).items()
     }
     commands = [("HGETALL", keys.consumers(name)) for name in subscribed]
     replies = await ask_all(client, commands, raises=False)
-    consumers: Mapping[str, list[Registration]] = {
-        name: [registration(info) for info in pairs(reply).values()]
+    registered = {
+        name: pairs(reply)
         for name, reply in zip(subscribed, replies, strict=True)
-        if not isinstance(reply, Exception)
+        if reply and not isinstance(reply, Exception)
     }
+    readers = await _readers(client, keys, registered)
     return {
         name: {
             group
-            for group, told in consumers.items()
-            if told and subscribed[group].isdisjoint(patterns_of(name)) and not any(each.reads(name) for each in told)
+            for group, told in readers.items()
+            if subscribed[group].isdisjoint(patterns_of(name)) and not any(each.reads(name) for each in told)
         }
         for name in types
+    }
+
+
+async def _readers(
+    client: Redis, keys: Keys, registered: Mapping[str, Mapping[str, bytes]]
+) -> dict[str, list[Registration]]:
+    """Group → what those of its consumers read that are alive."""
+    commands = [("MGET", *map(keys.alive, consumers)) for consumers in registered.values()]
+    return {
+        group: [registration(info) for info, sign in zip(consumers.values(), signs, strict=True) if sign is not None]
+        for (group, consumers), signs in zip(registered.items(), await ask_all(client, commands), strict=True)
     }

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared import scripts
+from shared.keys import HANDOVER
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store
 from worker import layout, left
 from worker.groups import Membership
@@ -25,6 +26,7 @@ async def dropped(client, *patterns: str, consumer: bytes | None = None) -> None
     info = register(1, patterns, "") if consumer is None else consumer
     if info:
         await client.execute_command("HSET", KEYS.consumers(GROUP), "c", info)
+        await client.execute_command("SET", KEYS.alive("c"), 1)
 
 
 async def over(client, safe_ms: int = 0) -> dict[str, list[str]]:
@@ -59,10 +61,20 @@ async def test_g3_who_may_read_it_yet_holds_it(client, patterns, consumer):
     assert await client.execute_command("EXISTS", KEYS.left) == 0
 
 
+@pytest.mark.parametrize("name", ["dead", HANDOVER])
+async def test_what_a_dead_consumer_that_read_it_holds_is_left_too(client, name):
+    """Nobody can take it over, so that the dead one stays registered."""
+    await dropped(client, "batch.*")
+    await client.execute_command("HSET", KEYS.consumers(GROUP), name, register(1, [TYPE], ""))
+    await over(client)
+    assert await over(client) == {TYPE: [GROUP]}
+
+
 async def test_one_that_reads_it_again_starts_from_the_beginning_when_it_leaves_once_more(client):
     await dropped(client, "batch.*")
     await over(client)
     await client.execute_command("HSET", KEYS.consumers(GROUP), "new", register(1, [TYPE], ""))
+    await client.execute_command("SET", KEYS.alive("new"), 1)
     assert await over(client) == {}
     assert await client.execute_command("HLEN", KEYS.left) == 0
 

@@ -1,0 +1,83 @@
+"""A release that drops a subscription: it is named, what waits has an end, and there is a way out at once."""
+
+import asyncio
+import subprocess
+
+from shared.keys import Keys
+from tests.programs import BIN, Worker
+from tests.wait import until
+from tests.worker.commands import environment, objects
+from tests.worker.rig import TYPE, store
+
+KEYS = Keys(0)
+GROUP = "billing"
+APPS = "tests.end_to_end.bad_handlers"
+DROPPED = "batch.completed"
+
+
+async def unhandled(client) -> list[tuple[int, int]]:
+    """Pending deliveries and events of what the group has dropped; nothing where it has no place any more."""
+    found = await client.execute_command("XINFO", "GROUPS", KEYS.stream(DROPPED))
+    pending = [dict(zip(flat[::2], flat[1::2], strict=True))[b"pending"] for flat in found]
+    return [(each, await client.execute_command("XLEN", KEYS.stream(DROPPED))) for each in pending]
+
+
+async def test_what_a_dead_worker_held_of_a_dropped_type_is_named_and_can_be_forgotten(redis_url, handled, client):
+    await store(client, "wh_1", "wh_2", event_type=DROPPED)
+    with Worker(redis_url, f"{APPS}:before") as worker:
+        await until(lambda: len(handled(GROUP, "started")) == 2)
+        worker.process.kill()
+        await worker.until_ended()
+    with Worker(redis_url, f"{APPS}:after", HOOKBUS_WORKER_RETENTION_S="1") as worker:  # it looks often, too
+        await worker.until_logged("type_left", group=GROUP, type=DROPPED)
+        await store(client, "wh_3")
+        await until(lambda: handled(GROUP) == ["wh_3"])
+        assert await unhandled(client) == [(2, 2)]
+        checked = await asyncio.to_thread(_check, redis_url)
+        assert f"hookbus-worker forget {GROUP} --type {DROPPED}" in checked
+        await asyncio.to_thread(objects, redis_url, "forget", GROUP, "--type", DROPPED, "--yes", "--json")
+        assert await unhandled(client) == []
+        assert await worker.end() == 0
+
+
+async def test_what_a_group_has_dropped_pins_its_stream_no_longer_than_orphans_stay(redis_url, handled, client):
+    limits = {"HOOKBUS_WORKER_RETENTION_S": "0.5", "HOOKBUS_WORKER_ORPHAN_RETENTION_S": "1"}
+    with Worker(redis_url, f"{APPS}:before", **limits) as worker:
+        await worker.until_working()
+        assert await worker.end() == 0
+    await store(client, "wh_1", event_type=DROPPED)
+    await store(client, "wh_2")
+    with Worker(redis_url, f"{APPS}:after", **limits) as worker:
+        await worker.until_logged("orphans_trimmed", type=DROPPED, events=1)
+        assert worker.logged("type_left", type=DROPPED)
+        assert handled(GROUP) == ["wh_2"]
+        assert await worker.end() == 0
+
+
+async def test_g9_a_group_that_somebody_destroyed_goes_on_after_what_was_handled(redis_url, handled, client):
+    with Worker(redis_url, f"{APPS}:after") as worker:
+        await worker.until_working()
+        await store(client, "wh_1", "wh_2")
+        await until(lambda: len(handled(GROUP)) == 2)
+        assert await worker.end() == 0
+    await client.execute_command("CONFIG", "RESETSTAT")
+    with Worker(redis_url, f"{APPS}:after") as worker:
+        await worker.until_working()
+        await until(lambda: _has_looked(client))
+        await client.execute_command("XGROUP", "DESTROY", KEYS.stream(TYPE), GROUP)
+        await store(client, "wh_3")
+        line = await worker.until_logged("data_loss")
+        assert line["goes_on_after"][TYPE] != "0"
+        await until(lambda: "wh_3" in handled(GROUP))
+        assert await worker.end() == 0
+    assert handled(GROUP) == ["wh_1", "wh_2", "wh_3"]
+
+
+async def _has_looked(client) -> bool:
+    """Whether the worker knows how far the group is: with nothing pending nobody else asks so."""
+    return b"cmdstat_xpending:" in await client.execute_command("INFO", "commandstats")
+
+
+def _check(redis_url: str) -> str:
+    command = [BIN / "hookbus-worker", "check"]
+    return subprocess.run(command, env=environment(redis_url), capture_output=True, text=True, check=False).stdout
