@@ -29,7 +29,13 @@ _WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MO
 
 # Another one after a server started, or became a primary: "Replication ID explained" in
 # https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
-REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
+
+
+def replication_id(info: bytes) -> str:
+    """What `INFO replication` says that the history of the server's data is called, "" where it does not."""
+    found = _REPLICATION_ID.search(info)
+    return "" if found is None else found[1].decode()
 
 
 class _Leaving:
@@ -105,14 +111,11 @@ class _Lean(_Leaving, AbstractConnection):
         """Ask for the term; whether it is another than that of the connection made before."""
         await self.send_command("INFO", "replication")
         try:
-            found = REPLICATION_ID.search(await self.read_response())
+            found = replication_id(await self.read_response())
         except ResponseError:  # an ACL without INFO
-            found = None
-        if found is None:
-            self.term = secrets.token_hex(8)
-            return False
-        self.term = found[1].decode()
-        return self._address.meet(self.term)
+            found = ""
+        self.term = found or secrets.token_hex(8)
+        return bool(found) and self._address.meet(self.term)
 
     async def ready(self) -> None:
         """Connect unless it is, to a server that is right as far as anybody knows. Raises RedisError, OSError."""

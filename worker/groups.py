@@ -6,7 +6,7 @@ joined by batches. A stream that refuses to have a place made is set aside, and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -126,14 +126,8 @@ class Membership:
 
     def report_step_back(self, types: Sequence[str]) -> None:
         """Say that the group is behind what it had handled. Each process that saw more says so."""
-        metrics.LOSSES.labels(self._group).inc()
-        self._log.error(
-            "data_loss",
-            group=self._group,
-            types=list(types),
-            reason="the group is behind what it had handled: Redis came back with older data, or it was moved",
-            goes_on_after={name: self.position(name) for name in types[:TYPES_TOLD]},
-        )
+        reason = "the group is behind what it had handled: Redis came back with older data, or it was moved"
+        self._log_loss({name: self.position(name) for name in types}, reason)
 
     async def _first_id(self) -> str:
         """The stream id that the group starts after if it is born now; for a Redis that comes back empty it stays so.
@@ -152,17 +146,20 @@ class Membership:
         return await now_ms(self._client)
 
     async def _report_loss(self, lost: dict[str, str]) -> None:
+        self._log_loss(lost, "group or stream had vanished; it was made anew")
+        for name in lost:
+            self._positions.pop(name, None)  # this step back is told already
+        await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
+
+    def _log_loss(self, goes_on_after: Mapping[str, str], reason: str) -> None:
         metrics.LOSSES.labels(self._group).inc()
         self._log.error(
             "data_loss",
             group=self._group,
-            types=sorted(lost),
-            reason="group or stream had vanished; it was made anew",
-            goes_on_after=dict(sorted(lost.items())[:TYPES_TOLD]),
+            types=sorted(goes_on_after),
+            reason=reason,
+            goes_on_after=dict(sorted(goes_on_after.items())[:TYPES_TOLD]),
         )
-        for name in lost:
-            self._positions.pop(name, None)  # this step back is told already
-        await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
 
     async def types(self) -> set[str]:
         """The types that were ever stored in this shard."""

@@ -137,15 +137,14 @@ class History:
                 except (KeyError, *UNDECODABLE):
                     count.unreadable += 1
                     continue
-                past = Past(_id(entry_id), stretch.keys, stretch.type, found, self._stored_ms(_id(entry_id), found))
+                at = _id(entry_id)
+                stored_ms = at[0] if at[0] <= self.now_ms else found.received_at_ms
+                past = Past(at, stretch.keys, stretch.type, found, stored_ms)
                 if self._is_wanted(past):
                     yield past
             if len(entries) < self._count:
                 return
             first = f"({entries[-1][0].decode()}"
-
-    def _stored_ms(self, entry_id: Id, entry: Entry) -> int:
-        return entry_id[0] if entry_id[0] <= self.now_ms else entry.received_at_ms
 
     def _is_wanted(self, past: Past) -> bool:
         is_named = not self._names or past.entry.webhook_id in self._names

@@ -96,10 +96,10 @@ class Member:
 
     async def join(self) -> None:
         """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
-        stored = sorted(await self._membership.types())
+        stored = [name for name in sorted(await self._membership.types()) if self._concerns(name)]
         # In one batch as a rule: a group that is born has its start everywhere at the same moment.
-        await self._membership.join(dict.fromkeys((*self._types(), *filter(self._concerns, stored))))
-        await self._found(stored)
+        await self._membership.join(dict.fromkeys((*self._types(), *stored)))
+        await self._subscribe(self._unread(stored))
         await self._pauses.apply()
 
     async def release(self) -> int:
@@ -175,11 +175,16 @@ class Member:
 
     async def _found(self, types: Sequence[str]) -> None:
         """Subscribe to types that appeared, if they concern the group and this process."""
-        known = {name for reader in self.readers for name in reader.types}
-        new = [name for name in types if name not in known and self._concerns(name)]
-        if not new:
-            return
-        await self._membership.join(new)
-        for reader, these in self._by_reader(new).items():
+        new = self._unread(filter(self._concerns, types))
+        if new:
+            await self._membership.join(new)
+            await self._subscribe(new)
+
+    def _unread(self, types: Iterable[str]) -> list[str]:
+        read = {name for reader in self.readers for name in reader.types}
+        return [name for name in types if name not in read]
+
+    async def _subscribe(self, types: Sequence[str]) -> None:
+        for reader, these in self._by_reader(types).items():
             reader.add(*these, paused=filter(self._pauses.covers, these))
             await reader.wake()

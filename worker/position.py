@@ -18,7 +18,7 @@ from shared import log
 from shared.connection import FAULTS
 from shared.keys import Keys
 from shared.pause import pause
-from shared.wire import REPLICATION_ID
+from shared.wire import replication_id
 from worker.groups import Membership
 from worker.layout import ask_all
 
@@ -54,7 +54,7 @@ class Positions:
         for stream in streams:
             commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
         info, *replies = await ask_all(self._client, commands, raises=False)
-        self._membership.note_history(_history(info))
+        self._membership.note_history("" if isinstance(info, Exception) else replication_id(info))
         back: list[str] = []
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
             if not isinstance(groups, Exception) and not isinstance(pending, Exception):
@@ -64,12 +64,6 @@ class Positions:
                 self._membership.note_position(name, position)
         if back:
             self._membership.report_step_back(back)
-
-
-def _history(info: Any) -> str:
-    """The server's replication id, "" where it does not say."""
-    found = None if isinstance(info, Exception) else REPLICATION_ID.search(info)
-    return "" if found is None else found[1].decode()
 
 
 def position_of(group: str, groups: Iterable[Any], pending: Any) -> str:

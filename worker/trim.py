@@ -145,8 +145,9 @@ class Trimmer:
 
     async def _ahead_ms(self, types: Sequence[str], now_ms: int) -> dict[str, int]:
         """By how much each stream's last id is after the present time."""
-        last = [("XREVRANGE", self._keys.stream(name), "+", "-", "COUNT", 1) for name in types]
-        replies = await ask_all(self._client, last, raises=False)
+        # Asks for none before that: replies would bring bodies, of a megabyte at most, of every stream.
+        future = [("XREVRANGE", self._keys.stream(name), "+", f"{now_ms + 1}-0", "COUNT", 1) for name in types]
+        replies = await ask_all(self._client, future, raises=False)
         return {name: _lead_ms(reply, now_ms) for name, reply in zip(types, replies, strict=True)}
 
     def _call(self, event_type: str, now_ms: int, gone: Sequence[str], *, at_once: bool) -> scripts.Call:
@@ -179,5 +180,5 @@ class Trimmer:
 
 def _lead_ms(last: Any, now_ms: int) -> int:
     """By how much an entry is after the present time, 0 without one. An id near the end of all was no clock's."""
-    last_ms = int(last[0][0].partition(b"-")[0]) if isinstance(last, list) and last else 0
-    return max(0, last_ms - now_ms) if last_ms <= LAST_MS else 0
+    last_ms = int(last[0][0].partition(b"-")[0]) if isinstance(last, list) and last else now_ms
+    return last_ms - now_ms if last_ms <= LAST_MS else 0
