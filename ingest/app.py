@@ -116,7 +116,9 @@ class Ingest:
     def _queue(self, shard: int, line: Line) -> Queue:
         settings = self._settings
         return Queue(
-            *(line, shard, self._fitness),
+            line,
+            shard,
+            self._fitness,
             days=settings.dedupe_days,
             batch_size=settings.batch_size,
             max_waiting=settings.max_waiting,

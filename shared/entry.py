@@ -96,12 +96,18 @@ def redelivery_fields(
 ) -> list[bytes]:
     """The flat field list of a redelivery; `attempt` is the one that it will be, `since_ms` when the first began."""
     fields = [
-        *(b"id", entry.webhook_id.encode()),
-        *(b"src", entry.source.encode()),
-        *(b"at", b"%d" % entry.received_at_ms),
-        *(b"body", entry.body),
-        *(b"attempt", b"%d" % attempt),
-        *(b"history", _encode_history(tuple(history)[-HISTORY_KEPT:])),
+        b"id",
+        entry.webhook_id.encode(),
+        b"src",
+        entry.source.encode(),
+        b"at",
+        b"%d" % entry.received_at_ms,
+        b"body",
+        entry.body,
+        b"attempt",
+        b"%d" % attempt,
+        b"history",
+        _encode_history(tuple(history)[-HISTORY_KEPT:]),
     ]
     if entry.traceparent:
         fields += (b"tp", entry.traceparent.encode())

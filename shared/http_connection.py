@@ -46,14 +46,22 @@ class Connection(RequestHandler):
     """One connection. Times are the loop's."""
 
     __slots__ = (
-        *("_awaits_body", "_head_at", "_head_bytes", "_last_body", "_opened_at", "_stalled_at"),
-        *("is_proven", "served_by"),
+        "_awaits_body",
+        "_head_at",
+        "_head_bytes",
+        "_last_body",
+        "_opened_at",
+        "_stalled_at",
+        "is_proven",
+        "served_by",
     )
 
     def __init__(self, server: "Server", **options: Any) -> None:
         super().__init__(server, read_bufsize=READ_BYTES, auto_decompress=False, **options)
         self._parser = HttpRequestParser(
-            *(self, self._loop, READ_BYTES),
+            self,
+            self._loop,
+            READ_BYTES,
             max_line_size=self.max_line_size,
             max_field_size=self.max_field_size,
             max_headers=self.max_headers,

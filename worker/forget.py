@@ -114,9 +114,16 @@ class Forgetting:
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group
         return [
-            *(keys.dead(group), keys.dead_data(group), keys.dead_fingerprints(group)),
-            *(keys.delayed(group), keys.delayed_data(group), keys.paused(group), keys.breakers(group)),
-            *(keys.started(group), keys.deaths(group), keys.consumers(group)),
+            keys.dead(group),
+            keys.dead_data(group),
+            keys.dead_fingerprints(group),
+            keys.delayed(group),
+            keys.delayed_data(group),
+            keys.paused(group),
+            keys.breakers(group),
+            keys.started(group),
+            keys.deaths(group),
+            keys.consumers(group),
         ]
 
     def _fields(self, keys: Keys) -> list[tuple[str, str]]:
@@ -129,7 +136,7 @@ class Forgetting:
         while True:
             pattern = keys.stream("*")
             cursor, names = await self._client.execute_command(
-                *("SCAN", cursor, "MATCH", pattern, "COUNT", BATCH, "TYPE", "stream")
+                "SCAN", cursor, "MATCH", pattern, "COUNT", BATCH, "TYPE", "stream"
             )
             for name in names:
                 yield name.decode()

@@ -51,8 +51,13 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
     def entry(self) -> Entry:
         """The event as it was delivered, at its first attempt again. What was a replay stays one."""
         return Entry(
-            *(self.webhook_id, self.source, self.received_at_ms, self.body, self.traceparent),
-            *(1, self.history, self.is_replay),
+            webhook_id=self.webhook_id,
+            source=self.source,
+            received_at_ms=self.received_at_ms,
+            body=self.body,
+            traceparent=self.traceparent,
+            history=self.history,
+            is_replay=self.is_replay,
         )
 
 

@@ -37,6 +37,7 @@ class Liveness:
         self,
         address: Address | str,
         consumer: str,
+        *,
         groups: Mapping[str, Sequence[str]],
         only: str,
         shards: Sequence[Keys],

@@ -35,7 +35,7 @@ RELEASED_AT_ONCE: Final = 1000
 """More than any subscription holds by default; a release of more takes several calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """What all groups of one process share. `only` is a pattern that limits the types, "" for none."""
 
@@ -61,9 +61,12 @@ class Member:
         self._keys = keys
         self._process = process
         self._membership = Membership(
-            *(process.control, keys, group.name, group.start),
-            [route.pattern for route in group.routes],
-            process.aside,
+            process.control,
+            keys,
+            group.name,
+            group.start,
+            patterns=[route.pattern for route in group.routes],
+            aside=process.aside,
         )
         self._lanes = {route: self._lane(route) for route in group.routes}
         self._lines = [line for _, _, line in self._lanes.values()]
@@ -86,9 +89,15 @@ class Member:
         """What has to run for the group."""
         process = self._process
         takeover = Takeover(
-            *(process.control, self._keys, self._group.name, process.consumer, self._membership),
-            list(zip(self.readers, self.subscribers, strict=True)),
-            *(process.liveness, process.aside, process.stopping),
+            client=process.control,
+            keys=self._keys,
+            group=self._group.name,
+            consumer=process.consumer,
+            membership=self._membership,
+            lanes=list(zip(self.readers, self.subscribers, strict=True)),
+            liveness=process.liveness,
+            aside=process.aside,
+            stopping=process.stopping,
         )
         discovery = Discovery(self._membership, process.stopping, self._found)
         positions = Positions(process.control, self._keys, self._group.name, self._membership, process.stopping)
@@ -143,19 +152,38 @@ class Member:
         circuit = process.circuits[route]
         slots = Slots(places, circuit.valve, process.gate)
         subscriber = Subscriber(
-            *(route, self._keys, Caller(route, places), slots, process.gate, process.settler, circuit.observe)
+            route=route,
+            keys=self._keys,
+            caller=Caller(route, places),
+            slots=slots,
+            gate=process.gate,
+            settler=process.settler,
+            observe=circuit.observe,
         )
+        name = f"hookbus-worker:read:{process.consumer}"
+        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
+        return self._reader(route, line, slots, subscriber), subscriber, line
+
+    def _reader(self, route: Route, line: Line, slots: Slots, subscriber: Subscriber) -> Reader:
+        process = self._process
 
         def begin(held: Held) -> None:
             process.suspects.begin(held, subscriber, self._keys, reader)
 
-        name = f"hookbus-worker:read:{process.consumer}"
-        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
         reader = Reader(
-            *(line, process.control, self._keys, route.group, process.consumer, slots),
-            *(subscriber.overdue, begin, self._membership.join, process.aside, process.stopping),
+            line=line,
+            control=process.control,
+            keys=self._keys,
+            group=route.group,
+            consumer=process.consumer,
+            slots=slots,
+            overdue=subscriber.overdue,
+            begin=begin,
+            lost=self._membership.join,
+            aside=process.aside,
+            stopping=process.stopping,
         )
-        return reader, subscriber, line
+        return reader
 
     def _types(self) -> list[str]:
         return [name for name in known_types(self._group) if self._concerns(name)]

@@ -43,6 +43,7 @@ class Reader:
 
     def __init__(
         self,
+        *,
         line: Line,
         control: Redis,
         keys: Keys,
@@ -228,7 +229,12 @@ class Reader:
                 raise reply
         for _, _, _, times_delivered in pending:
             held = hold(
-                *(name, event_type, is_own, self._group, entry_id, entries[0][1] if entries else []),
+                name,
+                event_type,
+                is_own,
+                self._group,
+                entry_id,
+                entries[0][1] if entries else [],
                 term=self._line.term,
                 times_delivered=times_delivered,
                 deaths=tuple((deaths or b"").decode().split()),

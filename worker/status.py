@@ -90,18 +90,9 @@ async def look(client: Redis, configured_shards: int) -> Status:
     shards = await layout.shards(client, configured_shards)
     now_ms = await layout.now_ms(client)
     status = Status(shards=len(shards))
-    names = ("groups", "types", "losses", "dropped", "worked", "patterns")
-    replies = await ask_all(
-        client,
-        [
-            command
-            for shard in shards
-            for command in (
-                *(("HGETALL", shard.groups), ("SMEMBERS", shard.types), ("HGETALL", shard.losses)),
-                *(("HGETALL", shard.dropped), ("HGETALL", shard.worked), ("HGETALL", shard.patterns)),
-            )
-        ],
-    )
+    commands = [_commands(shard) for shard in shards]
+    replies = await ask_all(client, [command for of_shard in commands for command in of_shard.values()])
+    names = list(_commands(Keys(0)))
     found = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in found["groups"]]
     status.groups = {name: GroupStatus() for name in sorted({name for born in starts for name in born})}
@@ -122,6 +113,18 @@ async def look(client: Redis, configured_shards: int) -> Status:
     _find_unread(status, living)
     _find_abandoned(status, [pairs(flat) for flat in found["worked"]], now_ms)
     return status
+
+
+def _commands(shard: Keys) -> dict[str, tuple[str, str]]:
+    """Read what a shard holds of all groups."""
+    return {
+        "groups": ("HGETALL", shard.groups),
+        "types": ("SMEMBERS", shard.types),
+        "losses": ("HGETALL", shard.losses),
+        "dropped": ("HGETALL", shard.dropped),
+        "worked": ("HGETALL", shard.worked),
+        "patterns": ("HGETALL", shard.patterns),
+    }
 
 
 def _find_abandoned(status: Status, signs: Sequence[Mapping[str, bytes]], now_ms: int) -> None:

@@ -28,6 +28,7 @@ class Subscriber:
 
     def __init__(
         self,
+        *,
         route: Route,
         keys: Keys,
         caller: Caller,

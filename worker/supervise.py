@@ -88,24 +88,8 @@ class Worker:
         self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS, has_term=True)
         self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._settler = Settler(self._write, consumer, self._parked)
-        gate = Gate()
-        self._suspects = Suspects(self._control, consumer, gate)
-        routes = [route for group in groups for route in group.routes]
-        longest_s = max(route.timeout_s for route in routes)
-        self._longest_block_s = longest_s + STUCK_MARGIN_S
-        self._liveness = Liveness(
-            *(address, consumer, {group.name: [route.pattern for route in group.routes] for group in groups}),
-            *(only, shards),
-            *(self._tick.age_s, self._longest_block_s),
-        )
-        self._circuits = {route: Circuit(self._control, route, consumer, stopping) for route in routes}
-        self._process = Process(
-            *(address, consumer, settings.shards, only, self._control),
-            self._settler,
-            *(gate, self._suspects, self._liveness),
-            self._circuits,
-            *(Aside(), stopping),
-        )
+        self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
+        self._process = self._shared(address, consumer, only, shards)
         self._members = {
             (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
         }
@@ -119,6 +103,33 @@ class Worker:
         self._is_reading = False
         self._stopping_since: float | None = None
         self._log = log.get("worker")
+
+    def _shared(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> Process:
+        gate = Gate()
+        liveness = Liveness(
+            address,
+            consumer,
+            groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
+            only=only,
+            shards=shards,
+            loop_age_s=self._tick.age_s,
+            hard_limit_s=self._longest_block_s,
+        )
+        routes = [route for group in self._groups for route in group.routes]
+        return Process(
+            address=address,
+            consumer=consumer,
+            shards=len(shards),
+            only=only,
+            control=self._control,
+            settler=self._settler,
+            gate=gate,
+            suspects=Suspects(self._control, consumer, gate),
+            liveness=liveness,
+            circuits={route: Circuit(self._control, route, consumer, self._stopping) for route in routes},
+            aside=Aside(),
+            stopping=self._stopping,
+        )
 
     async def run(self) -> None:
         """Run until stopping, then leave in order. Raises ConfigError, FailedError."""
@@ -153,7 +164,7 @@ class Worker:
                 await server.inspect(self._control.execute_command, self._settings.shards)
                 for member in self._members.values():
                     await member.join()
-                await asyncio.to_thread(self._liveness.start)
+                await asyncio.to_thread(self._process.liveness.start)
             except FAULTS as error:
                 reason = await foreign.reason_of(error, self._control, self._settings.shards)
                 self._log.warning("redis_unreachable", reason=reason)
@@ -172,7 +183,7 @@ class Worker:
         crew = Crew()
         try:
             settling = crew.start_background(self._settler.run(), "Settler")
-            suspecting = crew.start_background(self._suspects.run(), "Suspects")
+            suspecting = crew.start_background(self._process.suspects.run(), "Suspects")
             self._start_duties(crew)
             self._is_reading = True
             await crew.finished()
@@ -187,7 +198,7 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for member in self._members.values() for duty in member.duties()]
-        duties += [*self._circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
+        duties += [*self._process.circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")
@@ -208,7 +219,7 @@ class Worker:
 
     async def _watch_liveness(self) -> None:
         while not self._stopping.is_set():
-            if self._liveness.has_failed():
+            if self._process.liveness.has_failed():
                 raise CrashError("its thread ended, so that others would take our deliveries")
             await pause(self._stopping, WATCH_S)
 
@@ -217,7 +228,7 @@ class Worker:
         now_s = time.monotonic()
         grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
         finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
-        self._suspects.finish()
+        self._process.suspects.finish()
         interrupted = sum(await asyncio.gather(*finishing))
         for subscriber in subscribers:
             subscriber.close()
@@ -232,7 +243,7 @@ class Worker:
                 raise CrashError(f"failed while stopping: {type(ended).__name__}") from ended
         # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
         is_released = await self._release(interrupted)
-        await asyncio.to_thread(self._liveness.stop)
+        await asyncio.to_thread(self._process.liveness.stop)
         if is_released:
             with contextlib.suppress(*FAULTS):  # else another worker retires us
                 async with asyncio.timeout(HANDOVER_S):
@@ -250,7 +261,7 @@ class Worker:
         await asyncio.gather(*(subscriber.finish(0) for subscriber in subscribers))
         for subscriber in subscribers:
             subscriber.close()
-        self._liveness.stop()
+        self._process.liveness.stop()
 
     async def _release(self, interrupted: int) -> bool:
         try:
@@ -277,7 +288,7 @@ class Worker:
         if not self._is_reading:
             return "not connected to Redis yet"
         silent_s = [reader.silent_s() for reader in self._readers]
-        return unready(self._tick.age_s(), silent_s, self._settler.failing_s(), self._liveness.silent_s())
+        return unready(self._tick.age_s(), silent_s, self._settler.failing_s(), self._process.liveness.silent_s())
 
     def _stuck(self) -> str:
         return stuck(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)

@@ -51,6 +51,7 @@ class Takeover:
 
     def __init__(
         self,
+        *,
         client: Redis,
         keys: Keys,
         group: str,
@@ -163,15 +164,21 @@ class Takeover:
             return []
         if taken:
             self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
-        return [
-            hold(
-                *(stream, event_type, is_own, self._group, entry_id, fields),
-                times_delivered=before + 1,
-                term=UNKNOWN_TERM,  # that of one of many connections
-                deaths=tuple(deaths.decode().split()),
-            )
-            for entry_id, before, deaths, fields in taken
-        ]
+        return [self._held(stream, event_type, is_own, delivery) for delivery in taken]
+
+    def _held(self, stream: str, event_type: str, is_own: bool, taken: Sequence[Any]) -> Held:
+        entry_id, before, deaths, fields = taken
+        return hold(
+            stream,
+            event_type,
+            is_own,
+            self._group,
+            entry_id,
+            fields,
+            times_delivered=before + 1,
+            term=UNKNOWN_TERM,  # that of one of many connections
+            deaths=tuple(deaths.decode().split()),
+        )
 
     def _begin(self, held: Held, reader: Reader, subscriber: Subscriber) -> None:
         if reader.has(held):

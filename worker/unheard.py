@@ -96,8 +96,13 @@ def recall(redelivery: Redelivery, died_at_ms: int) -> scripts.Call:
     place = redelivery.place
     record = write(redelivery, died_at_ms)
     args = (
-        *(place.group, redelivery.id, record.webhook_id, died_at_ms, letter.encode(record)),
-        *(record.fingerprint, letter.encode(record.kind)),
+        place.group,
+        redelivery.id,
+        record.webhook_id,
+        died_at_ms,
+        letter.encode(record),
+        record.fingerprint,
+        letter.encode(record.kind),
     )
     stream = place.keys.redelivery(place.type, place.group)
     return scripts.Call(scripts.RECALL, (stream, *index(place.keys, place.group, record.fingerprint)), args)

@@ -3,9 +3,16 @@
 from worker import App
 
 TYPES = (
-    *("response.completed", "response.failed", "response.cancelled", "response.incomplete"),
-    *("batch.completed", "batch.failed", "eval.run.succeeded", "eval.run.failed"),
-    *("fine_tuning.job.succeeded", "realtime.call.incoming"),
+    "response.completed",
+    "response.failed",
+    "response.cancelled",
+    "response.incomplete",
+    "batch.completed",
+    "batch.failed",
+    "eval.run.succeeded",
+    "eval.run.failed",
+    "fine_tuning.job.succeeded",
+    "realtime.call.incoming",
 )
 app = App("idle")
 

@@ -158,8 +158,15 @@ class Stage:
 
 
 ELSEWHERE: Final = (
-    *("unshare", "--mount", "--fork", "--pid", "--kill-child", "--"),
-    *("sh", "-c", 'mount -t tmpfs tmpfs /dev/shm && exec "$0" "$@"'),
+    "unshare",
+    "--mount",
+    "--fork",
+    "--pid",
+    "--kill-child",
+    "--",
+    "sh",
+    "-c",
+    'mount -t tmpfs tmpfs /dev/shm && exec "$0" "$@"',
 )
 
 

@@ -139,7 +139,10 @@ async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[
     if url := environ.get("HOOKBUS_REDIS_URL"):
         environ["HOOKBUS_REDIS_URL"] = users.login(url, "hookbus-ingest", *arguments)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ingest", *arguments),
+        sys.executable,
+        "-m",
+        "ingest",
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

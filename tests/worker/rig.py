@@ -76,8 +76,17 @@ async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: st
     await client.execute_command("SADD", KEYS.types, event_type)
     return [
         await client.execute_command(
-            *("XADD", KEYS.stream(event_type), entry_id, "id", name, "src", "openai"),
-            *("at", now_ms(), "body", event_body(event_type, **data)),
+            "XADD",
+            KEYS.stream(event_type),
+            entry_id,
+            "id",
+            name,
+            "src",
+            "openai",
+            "at",
+            now_ms(),
+            "body",
+            event_body(event_type, **data),
         )
         for name in names
     ]
@@ -213,10 +222,27 @@ class Lane:
         self.circuit = Circuit(control, route, consumer, self.stopping)
         self.suspects = Suspects(control, consumer, self.gate)
         self.slots = Slots(route.concurrency, self.circuit.valve, self.gate)
-        self.subscriber = Subscriber(route, KEYS, caller, self.slots, self.gate, settler, self.circuit.observe)
+        self.subscriber = Subscriber(
+            route=route,
+            keys=KEYS,
+            caller=caller,
+            slots=self.slots,
+            gate=self.gate,
+            settler=settler,
+            observe=self.circuit.observe,
+        )
         self.reader = Reader(
-            *(self.line, control, KEYS, GROUP, consumer, self.slots),
-            *(self.subscriber.overdue, self._begin, self._lost, self.aside, self.stopping),
+            line=self.line,
+            control=control,
+            keys=KEYS,
+            group=GROUP,
+            consumer=consumer,
+            slots=self.slots,
+            overdue=self.subscriber.overdue,
+            begin=self._begin,
+            lost=self._lost,
+            aside=self.aside,
+            stopping=self.stopping,
         )
         self.task: asyncio.Task[None] | None = None
 

@@ -31,7 +31,10 @@ async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line(client):
         await watcher(client).look()
     [line] = logs
     assert (line["event"], line["log_level"], line["group"], line["unhandled"]) == (
-        *("group_abandoned", "warning", "billing", 1),
+        "group_abandoned",
+        "warning",
+        "billing",
+        1,
     )
     assert 590 < line["silent_s"] < 650
     assert line["remedy"].endswith("hookbus-worker forget billing")

@@ -70,7 +70,10 @@ async def test_it_is_told_by_a_log_line_a_metric_and_a_count(client):
         await retention(client, most=4).round()
     [line] = logs
     assert (line["event"], line["log_level"], line["group"], line["count"]) == (
-        *("dead_letters_dropped", "error", "billing", 2),
+        "dead_letters_dropped",
+        "error",
+        "billing",
+        2,
     )
     assert metrics.DROPPED.labels("billing")._value.get() == before + 2
     assert await dropped(client) == 2

@@ -97,7 +97,17 @@ async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client)
         ("just_now", f"{future}-2", now - 1000),
     ):
         await client.execute_command(
-            *("XADD", STREAM, entry_id, "id", name, "src", "openai", "at", at_ms, "body", event_body(TYPE)),
+            "XADD",
+            STREAM,
+            entry_id,
+            "id",
+            name,
+            "src",
+            "openai",
+            "at",
+            at_ms,
+            "body",
+            event_body(TYPE),
         )
     await client.execute_command("SADD", KEYS.types, TYPE)
     await hand_out(client)

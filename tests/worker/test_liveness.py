@@ -20,7 +20,15 @@ from worker.readers import registration
 
 @contextlib.contextmanager
 def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
-    made = Liveness(url, "me", {"a": ["x.*"], "b": ["y"]}, "", shards, loop_age_s, hard_limit_s)
+    made = Liveness(
+        url,
+        "me",
+        groups={"a": ["x.*"], "b": ["y"]},
+        only="",
+        shards=shards,
+        loop_age_s=loop_age_s,
+        hard_limit_s=hard_limit_s,
+    )
     made.start()
     try:
         yield made
@@ -104,7 +112,9 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
 
 @pytest.mark.usefixtures("quick")
 async def test_how_long_it_gave_no_sign_is_known(own_server):
-    me = Liveness(own_server.url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
+    me = Liveness(
+        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
     assert me.silent_s() == 0
     me.start()
     try:
@@ -134,7 +144,9 @@ def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, mo
 
 
 def test_not_steady_before_it_started(redis_url):
-    me = Liveness(redis_url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
+    me = Liveness(
+        redis_url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
     assert not me.is_steady()
     me.stop()
 
@@ -189,7 +201,9 @@ async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
 
 def test_without_redis_the_start_says_so(own_server):
     own_server.stop()
-    me = Liveness(own_server.url, "me", {"a": ["x.*"]}, "", [KEYS], lambda: 0.0, 40)
+    me = Liveness(
+        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
     with pytest.raises(sync_redis.ConnectionError):
         me.start()
     me.stop()

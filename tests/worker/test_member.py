@@ -20,12 +20,24 @@ from worker.suspects import Suspects
 async def member(client, redis_url) -> AsyncIterator[Member]:
     """One that takes every type; its duties do not run."""
     route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
-    liveness = Liveness(redis_url, "me", {GROUP: ["*"]}, "", [KEYS], lambda: 0.0, 60)
+    liveness = Liveness(
+        redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60
+    )
     circuits = {route: Circuit(client, route, "me", stopping)}
     async with settling(client) as settler:
         process = Process(
-            *(redis_url, "me", 1, "", client, settler),
-            *(gate, Suspects(client, "me", gate), liveness, circuits, Aside(), stopping),
+            address=redis_url,
+            consumer="me",
+            shards=1,
+            only="",
+            control=client,
+            settler=settler,
+            gate=gate,
+            suspects=Suspects(client, "me", gate),
+            liveness=liveness,
+            circuits=circuits,
+            aside=Aside(),
+            stopping=stopping,
         )
         made = Member(Group(GROUP, "earliest", (route,)), KEYS, process)
         yield made

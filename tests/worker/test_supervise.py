@@ -174,7 +174,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     order = []
     async with with_one_in_hand(redis_url, client) as worker:
         (made,) = worker.worker._members.values()
-        release, stop = made.release, worker.worker._liveness.stop
+        release, stop = made.release, worker.worker._process.liveness.stop
 
         async def note_release() -> int:
             order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
@@ -185,7 +185,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
             order.append("silent")
 
         monkeypatch.setattr(made, "release", note_release)
-        monkeypatch.setattr(worker.worker._liveness, "stop", note_stop)
+        monkeypatch.setattr(worker.worker._process.liveness, "stop", note_stop)
         await worker.stop()
     assert order == [1, "silent"]
 
@@ -229,7 +229,7 @@ async def test_g5_a_worker_that_can_no_longer_show_life_dies_before_others_rob_i
         raise MemoryError
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._liveness, "_renew", breaks)
+        monkeypatch.setattr(worker.worker._process.liveness, "_renew", breaks)
 
 
 @pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])

@@ -16,7 +16,7 @@ def ledger(count: int = 3, handled: int = 3) -> Ledger:
 
 
 def made_of(a_ledger: Ledger, stored=()):
-    return report(a_ledger, "http://x/", 1.0, stored, [], [], is_interrupted=False)
+    return report(a_ledger, url="http://x/", took_s=1.0, stored=stored, hints=[], swept=[], is_interrupted=False)
 
 
 def test_everything_handled_is_a_proof_and_anything_else_is_none():

@@ -74,12 +74,12 @@ class Report(msgspec.Struct, kw_only=True):
 
 def report(
     ledger: Ledger,
+    *,
     url: str,
     took_s: float,
     stored: Collection[str] | None,
     hints: list[str],
     swept: list[str],
-    *,
     is_interrupted: bool,
 ) -> Report:
     """The report of a run that is over. `stored` are the webhook-ids that are still in Redis, None if unknown."""

@@ -82,9 +82,12 @@ class Verification:
                 await self._remove()
             raise
         found = report.report(
-            *(self.ledger, self._plan.url, took_s, stored),
-            [] if stopping.is_set() else hints,  # nobody waited for what is missing
-            swept,
+            self.ledger,
+            url=self._plan.url,
+            took_s=took_s,
+            stored=stored,
+            hints=[] if stopping.is_set() else hints,  # nobody waited for what is missing
+            swept=swept,
             is_interrupted=stopping.is_set(),
         )
         try:

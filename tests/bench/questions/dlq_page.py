@@ -47,7 +47,7 @@ async def whole_ms(server: Valkey, *args: str) -> float:
     """Milliseconds that a command takes as a process."""
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *(str(BIN / "hookbus-worker"), "dlq", *args),
+        str(BIN / "hookbus-worker"), "dlq", *args,
         cwd=ROOT, env={"HOOKBUS_REDIS_URL": server.url}, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert await process.wait() == 0, args

@@ -60,8 +60,18 @@ class Image:
         volumes = [word for path, there in _pip_mounts(home) for word in ("--volume", f"{path}:{there}:ro")]
         ignored = DOCKERFILE.with_name("Dockerfile.dockerignore")
         self._buildah(
-            *("bud", "--pull-never", "--format", "docker", "--file", DOCKERFILE, "--ignorefile", ignored),
-            *("--tag", TAG, *volumes, ROOT),
+            "bud",
+            "--pull-never",
+            "--format",
+            "docker",
+            "--file",
+            DOCKERFILE,
+            "--ignorefile",
+            ignored,
+            "--tag",
+            TAG,
+            *volumes,
+            ROOT,
         )
         container = self._buildah("from", "--pull-never", TAG)
         self.root = Path(self._buildah("mount", container))
