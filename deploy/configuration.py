@@ -14,10 +14,10 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from ingest.settings import IngestSettings
-from shared.settings import Common, Listen
-from shared.sources import Source
-from worker.settings import WorkerSettings
+from hookbus.ingest.settings import IngestSettings
+from hookbus.shared.settings import Common, Listen
+from hookbus.shared.sources import Source
+from hookbus.worker.settings import WorkerSettings
 
 PAGE: Final = Path(__file__).with_name("CONFIGURATION.md")
 INTRO: Final = """\

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ingest.settings import IngestSettings, load_settings
-from shared import command
-from shared.sources import destination
-from shared.times import moment
+from ..shared import command
+from ..shared.sources import destination
+from ..shared.times import moment
+from .settings import IngestSettings, load_settings
 
 app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
 
@@ -35,7 +35,7 @@ def serve(
     ] = False,
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C."""
-    from ingest.app import serve as serve_until
+    from .app import serve as serve_until
 
     overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
 
@@ -67,8 +67,8 @@ def send(
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
-    from ingest import send_command
-    from ingest.send import Plan, samples
+    from . import send_command
+    from .send import Plan, samples
 
     if list_types:
         print("\n".join(sorted(samples())))
@@ -98,7 +98,7 @@ def rejections(
     config: Config = None,
 ) -> None:
     """The last requests that were refused, and why: headers by name only, and no bodies."""
-    from ingest import rejections_command
+    from . import rejections_command
 
     strange = [name for name in code or () if name not in rejections_command.CODES]
     if strange:
@@ -114,7 +114,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Validate the configuration and Redis, and print what ingest would promise; exit 78 if it could not."""
-    from ingest import check as checking
+    from . import check as checking
 
     raise typer.Exit(checking.run(load_settings(config), as_json))
 

@@ -11,24 +11,24 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from ingest import metrics
-from ingest.body import Bodies
-from ingest.enqueue import Queue
-from ingest.fitness import Fitness
-from ingest.port import HANDSHAKE_S, close_port, open_port
-from ingest.probes import Probes
-from ingest.receive import Receiver
-from ingest.rejections import Rejections
-from ingest.rotation import Rotation
-from ingest.settings import DEFAULT_OPS_LISTEN, IngestSettings
-from shared import descriptors, health, log
-from shared.address import redacted
-from shared.command import FailedError, Stopping
-from shared.connection import connect
-from shared.http_server import Limits, Server
-from shared.line import Line
-from shared.settings import ConfigError, Listen
-from shared.systemd import Health, Herald, passed_sockets
+from ..shared import descriptors, health, log
+from ..shared.address import redacted
+from ..shared.command import FailedError, Stopping
+from ..shared.connection import connect
+from ..shared.http_server import Limits, Server
+from ..shared.line import Line
+from ..shared.settings import ConfigError, Listen
+from ..shared.systemd import Health, Herald, passed_sockets
+from . import metrics
+from .body import Bodies
+from .enqueue import Queue
+from .fitness import Fitness
+from .port import HANDSHAKE_S, close_port, open_port
+from .probes import Probes
+from .receive import Receiver
+from .rejections import Rejections
+from .rotation import Rotation
+from .settings import DEFAULT_OPS_LISTEN, IngestSettings
 
 FINISH_S = 10.0
 """How long requests in hand may take once the port is closed: two Redis timeouts."""

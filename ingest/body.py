@@ -11,9 +11,9 @@ import asyncio
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import PayloadEncodingError
 
-from ingest import metrics
-from ingest.refusal import Refusal, unavailable
-from shared.http_connection import GaveWayError
+from ..shared.http_connection import GaveWayError
+from . import metrics
+from .refusal import Refusal, unavailable
 
 
 class _Arrival:

@@ -8,17 +8,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from ingest.rehearsal import rehearse
-from ingest.settings import IngestSettings
-from shared import descriptors, finding, output, redis_doctor, reference
-from shared.connection import Ask, connect
-from shared.finding import Finding
-from shared.headroom import Headroom
-from shared.redis_doctor import Examined
-from shared.redis_report import RedisReport
-from shared.secret import PREFIX, Scheme, key_bytes
-from shared.settings import EXIT_CONFIG
-from shared.sources import SECRET_VARIABLE, Source, secrets_of
+from ..shared import descriptors, finding, output, redis_doctor, reference
+from ..shared.connection import Ask, connect
+from ..shared.finding import Finding
+from ..shared.headroom import Headroom
+from ..shared.redis_doctor import Examined
+from ..shared.redis_report import RedisReport
+from ..shared.secret import PREFIX, Scheme, key_bytes
+from ..shared.settings import EXIT_CONFIG
+from ..shared.sources import SECRET_VARIABLE, Source, secrets_of
+from .rehearsal import rehearse
+from .settings import IngestSettings
 
 GOOD_KEY_BYTES: Final = 24
 """What Standard Webhooks asks for at least; some issuers give 16."""

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from shared import scripts
-from shared.keys import UNTYPED, Keys
+from ..shared import scripts
+from ..shared.keys import UNTYPED, Keys
 
 DIGEST_BYTES: Final = 16
 DAY_MS: Final = 86_400_000

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Sequence
 
 from redis.exceptions import NoPermissionError
 
-from ingest import commit, metrics
-from ingest.commit import Received
-from ingest.fitness import Fitness
-from ingest.measures import Stored
-from ingest.stream_errors import StreamErrors
-from shared import scripts
-from shared.connection import FAULTS
-from shared.fault import Code, Fault, error_of, fault_of, is_of_one_stream
-from shared.keys import Keys
-from shared.line import Line
+from ..shared import scripts
+from ..shared.connection import FAULTS
+from ..shared.fault import Code, Fault, error_of, fault_of, is_of_one_stream
+from ..shared.keys import Keys
+from ..shared.line import Line
+from . import commit, metrics
+from .commit import Received
+from .fitness import Fitness
+from .measures import Stored
+from .stream_errors import StreamErrors
 
 STORED, REFUSED = ord("1"), ord("x")
 """Marks in the reply of `enqueue.lua`."""

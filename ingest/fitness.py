@@ -10,19 +10,19 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from ingest import metrics
-from ingest.landmarks import Landmarks
-from ingest.redis_clock import RedisClock
-from ingest.rehearsal import rehearse
-from shared import aof_replay, clock, keys, log, output, server
-from shared.backoff import Reconnect
-from shared.connection import FAULTS, Ask, leave_server
-from shared.fault import Fault, UnfitError, fault_of, judge
-from shared.fsync import UNOBSERVED, Fsync
-from shared.keys import Keys
-from shared.pause import pause
-from shared.server import Server
-from shared.settings import ConfigError
+from ..shared import aof_replay, clock, keys, log, output, server
+from ..shared.backoff import Reconnect
+from ..shared.connection import FAULTS, Ask, leave_server
+from ..shared.fault import Fault, UnfitError, fault_of, judge
+from ..shared.fsync import UNOBSERVED, Fsync
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from ..shared.server import Server
+from ..shared.settings import ConfigError
+from . import metrics
+from .landmarks import Landmarks
+from .redis_clock import RedisClock
+from .rehearsal import rehearse
 
 INTERVAL_S: Final = 2.0
 

@@ -6,10 +6,10 @@ SMISMEMBER a shard and day. Dies with the process: one that is started together 
 
 from typing import Final, NamedTuple
 
-from ingest.commit import DAY_MS, digest_of
-from shared import clock
-from shared.connection import Ask
-from shared.keys import Keys
+from ..shared import clock
+from ..shared.connection import Ask
+from ..shared.keys import Keys
+from .commit import DAY_MS, digest_of
 
 MOST: Final = 100
 """Events that are remembered: with a minute between them, the last hour and a half."""

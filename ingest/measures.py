@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ingest import metrics
-from ingest.commit import Received
-from shared.metrics import DOCUMENTED, OTHER
-from shared.tally import Spread, Sum
+from ..shared.metrics import DOCUMENTED, OTHER
+from ..shared.tally import Spread, Sum
+from . import metrics
+from .commit import Received
 
 
 class Stored:

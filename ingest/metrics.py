@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.tally import Spreads, Sums
+from ..shared.tally import Spreads, Sums
 
 REQUESTS: Final = Sums(
     "hookbus_ingest_requests_total",

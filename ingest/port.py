@@ -21,10 +21,10 @@ from typing import Final
 
 from aiohttp import web
 
-from ingest.fitness import Fitness
-from shared.command import cannot_listen
-from shared.http_server import Server
-from shared.settings import Listen
+from ..shared.command import cannot_listen
+from ..shared.http_server import Server
+from ..shared.settings import Listen
+from .fitness import Fitness
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel's own limit (`net.core.somaxconn`, 4096) is above."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from shared.health import READY, ready_answer
+from ..shared.health import READY, ready_answer
 
 METHODS: Final = frozenset(("GET", "HEAD"))
 

@@ -16,19 +16,19 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from ingest import metrics
-from ingest.answer import Standing, answer
-from ingest.body import Bodies
-from ingest.commit import Received
-from ingest.enqueue import Queue, RefusedError
-from ingest.refusal import STATUSES, Refusal, unavailable
-from ingest.rejections import Rejection, rejection
-from ingest.signature import SignatureError, Verifier
-from ingest.type_bound import TypeBound
-from shared import clock, decoding, keys, log
-from shared.http_connection import prove
-from shared.sources import plain_path
-from shared.tally import Sum
+from ..shared import clock, decoding, keys, log
+from ..shared.http_connection import prove
+from ..shared.sources import plain_path
+from ..shared.tally import Sum
+from . import metrics
+from .answer import Standing, answer
+from .body import Bodies
+from .commit import Received
+from .enqueue import Queue, RefusedError
+from .refusal import STATUSES, Refusal, unavailable
+from .rejections import Rejection, rejection
+from .signature import SignatureError, Verifier
+from .type_bound import TypeBound
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 MOST_DETOURS: Final = 100

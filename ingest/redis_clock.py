@@ -10,9 +10,9 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from ingest import metrics
-from shared import clock, log
-from shared.connection import Ask
+from ..shared import clock, log
+from ..shared.connection import Ask
+from . import metrics
 
 MOST_SKEW_S: Final = 5.0
 """Beyond which it is logged. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""

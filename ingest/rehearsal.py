@@ -9,13 +9,13 @@ import re
 
 from redis.exceptions import ResponseError
 
-from ingest import commit
-from ingest.commit import DAY_MS
-from shared import clock, scripts
-from shared.connection import FAULTS, Ask, refusal_code
-from shared.fault import ACCESS, Fault, UnfitError, error_of, fault_of, is_access_refused
-from shared.keys import Keys
-from shared.scripts import ENQUEUE
+from ..shared import clock, scripts
+from ..shared.connection import FAULTS, Ask, refusal_code
+from ..shared.fault import ACCESS, Fault, UnfitError, error_of, fault_of, is_access_refused
+from ..shared.keys import Keys
+from ..shared.scripts import ENQUEUE
+from . import commit
+from .commit import DAY_MS
 
 _LINE = re.compile(r"on @?user_script:(\d+)")
 _COMMAND = re.compile(r"redis\.p?call\('(\w+)'")

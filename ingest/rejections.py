@@ -14,12 +14,12 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from ingest.refusal import Refusal
-from ingest.signature import LONGEST_TIMESTAMP
-from shared import log
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.secret import TIMESTAMP
+from ..shared import log
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.secret import TIMESTAMP
+from .refusal import Refusal
+from .signature import LONGEST_TIMESTAMP
 
 MOST_KEPT: Final = 1000
 """In Redis; about a megabyte."""

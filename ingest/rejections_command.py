@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.refusal import STATUSES
-from ingest.rejections import Rejection, read
-from ingest.settings import IngestSettings
-from shared import output
-from shared.command import Stopping, run_service
-from shared.connection import connect
-from shared.pause import pause
+from ..shared import output
+from ..shared.command import Stopping, run_service
+from ..shared.connection import connect
+from ..shared.pause import pause
+from .refusal import STATUSES
+from .rejections import Rejection, read
+from .settings import IngestSettings
 
 INTERVAL_S: Final = 1.0
 CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)

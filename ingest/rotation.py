@@ -13,15 +13,15 @@ from typing import Final
 
 import msgspec
 
-from ingest import metrics
-from ingest.receive import Endpoint
-from ingest.settings import IngestSettings
-from ingest.signature import Verifier
-from shared import log
-from shared.reference import Word
-from shared.settings import ConfigError
-from shared.sources import secrets_of
-from shared.systemd import Herald
+from ..shared import log
+from ..shared.reference import Word
+from ..shared.settings import ConfigError
+from ..shared.sources import secrets_of
+from ..shared.systemd import Herald
+from . import metrics
+from .receive import Endpoint
+from .settings import IngestSettings
+from .signature import Verifier
 
 INTERVAL_S: Final = 5.0
 """Rotations overlap by hours; an operator who looks whether it worked waits for seconds."""

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import aiohttp
 
-from shared import clock
-from shared.percentile import percentile
-from shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
+from ..shared import clock
+from ..shared.percentile import percentile
+from ..shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
 
 STALE_S: Final = 600
 """Age of a stale timestamp: twice what Standard Webhooks allow."""
@@ -30,7 +30,9 @@ STALE_S: Final = 600
 @functools.cache
 def samples() -> dict[str, dict[str, Any]]:
     """OpenAI's documented example of every known event type."""
-    found: dict[str, dict[str, Any]] = json.loads(resources.files("ingest").joinpath("samples.json").read_bytes())
+    found: dict[str, dict[str, Any]] = json.loads(
+        resources.files("hookbus.ingest").joinpath("samples.json").read_bytes()
+    )
     return found
 
 

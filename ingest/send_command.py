@@ -13,11 +13,11 @@ from typing import Any, Final
 import uvloop
 from rich.progress import Progress
 
-from ingest import send
-from ingest.send import Plan, Tally
-from shared import output
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
-from shared.posting import Answer, Expected
+from ..shared import output
+from ..shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
+from ..shared.posting import Answer, Expected
+from . import send
+from .send import Plan, Tally
 
 MOST_LINES: Final = 20
 """Posts that get a line each; above it a progress bar: a screenful."""

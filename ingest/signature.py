@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from multidict import MultiMapping
 
-from shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes, signer
+from ..shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
 

@@ -1,10 +1,10 @@
 """Streams that take no events while others do: each is named, and counted by type."""
 
-from ingest import metrics
-from shared import log
-from shared.fault import Fault, fault_of
-from shared.keys import Keys
-from shared.metrics import DOCUMENTED, OTHER
+from ..shared import log
+from ..shared.fault import Fault, fault_of
+from ..shared.keys import Keys
+from ..shared.metrics import DOCUMENTED, OTHER
+from . import metrics
 
 EFFECT = "its events are answered 503, others are stored"
 

@@ -7,10 +7,10 @@ process counts for itself and from its start, so that an event costs no more tha
 
 from typing import Final
 
-from ingest import metrics
-from shared import log
-from shared.events import BY_TYPE
-from shared.keys import RESERVED, UNTYPED
+from ..shared import log
+from ..shared.events import BY_TYPE
+from ..shared.keys import RESERVED, UNTYPED
+from . import metrics
 
 MOST_TYPES: Final = 2_000
 """OpenAI documents 34. With 1,000 more a worker is at work 2 s after its start; measured on two cores."""

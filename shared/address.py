@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from redis.connection import parse_url
 
-from shared import log, reference
-from shared.tls import Tls
+from . import log, reference
+from .tls import Tls
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from shared.connection import Ask
-from shared.finding import Finding
-from shared.keys import META, Keys
-from shared.settings import EXIT_CONFIG
+from .connection import Ask
+from .finding import Finding
+from .keys import META, Keys
+from .settings import EXIT_CONFIG
 
 MENDED: Final = (9, 1, 2)
 """First Valkey that reads it back whoever `default` is. Of other servers no version is trusted."""

@@ -18,13 +18,13 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from shared import log
-from shared.connection import FAULTS
-from shared.fault import fault_of, is_access_refused
-from shared.log_writer import FLUSH_S
-from shared.release import VERSION
-from shared.settings import EXIT_CONFIG, ConfigError
-from shared.traced import name_of, text_of
+from . import log
+from .connection import FAULTS
+from .fault import fault_of, is_access_refused
+from .log_writer import FLUSH_S
+from .release import VERSION
+from .settings import EXIT_CONFIG, ConfigError
+from .traced import name_of, text_of
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -122,7 +122,7 @@ def unread(code: int) -> int:
 
 
 def _say(program: str, text: str, code: int) -> int:
-    from shared.output import printable  # with all of rich, which a program that runs has no use for
+    from .output import printable  # with all of rich, which a program that runs has no use for
 
     with contextlib.suppress(BrokenPipeError):
         print(f"{program}: {printable(text)}", file=sys.stderr)

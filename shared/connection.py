@@ -18,8 +18,8 @@ from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from shared.address import Address
-from shared.wire import OURS
+from .address import Address
+from .wire import OURS
 
 CONNECT_TIMEOUT_S: Final = 3.0
 REPLY_TIMEOUT_S: Final = 5.0

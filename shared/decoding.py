@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared import drift, lenient
-from shared.events import BY_TYPE, Event
+from . import drift, lenient
+from .events import BY_TYPE, Event
 
 LATEST_MS: Final = 8 * 86_400_000
 """By how much a sender may be late. OpenAI retries for three days; what lies further back is another time."""

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from shared import lenient
-from shared.events import Envelope, UnknownEvent
+from . import lenient
+from .events import Envelope, UnknownEvent
 
 EventClass = TypeVar("EventClass", bound=Envelope | UnknownEvent)
 

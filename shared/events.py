@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shared.payloads import (
+from .payloads import (
     AgentAction,
     AgentSession,
     AgentSessionStart,

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 from redis.exceptions import AskError, AuthenticationError, NoPermissionError, RedisError, ResponseError
 
-from shared.connection import refusal_code
-from shared.server import Server
+from .connection import refusal_code
+from .server import Server
 
 ACCESS: Final = "check user and password in redis_url, and the user's ACL"
 """What to do where Redis lets a user not in, or not do something."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from shared import output
+from . import output
 
 
 class Finding(msgspec.Struct, frozen=True):

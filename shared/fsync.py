@@ -10,8 +10,8 @@ from typing import Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from shared.connection import Ask
-from shared.fault import Fault
+from .connection import Ask
+from .fault import Fault
 
 WAIT_MS: Final = 1000
 """How long a write may take to the disk: a hundred times what a busy one takes. 0 would wait for ever."""

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
-from shared.keys import Keys
-from shared.redis_report import RedisReport
+from .keys import Keys
+from .redis_report import RedisReport
 
 SAMPLE: Final = 50
 """Last events of a type by which its rate is judged."""

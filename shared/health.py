@@ -12,10 +12,10 @@ from typing import Final
 import prometheus_client
 from aiohttp import web
 
-from shared import metrics
-from shared.command import cannot_listen
-from shared.http_server import Limits, Server
-from shared.settings import Listen
+from . import metrics
+from .command import cannot_listen
+from .http_server import Limits, Server
+from .settings import Listen
 
 Page = Callable[[], Awaitable[bytes]]
 """Makes what `/metrics` answers."""

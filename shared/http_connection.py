@@ -14,7 +14,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 if TYPE_CHECKING:
-    from shared.http_server import Server
+    from .http_server import Server
 
 STALL_S: Final = 10.0
 """How long a client may leave answers unread, or keep a connection that we closed."""

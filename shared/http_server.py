@@ -19,8 +19,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from shared import log
-from shared.http_connection import Connection, is_fresh
+from . import log
+from .http_connection import Connection, is_fresh
 
 SWEEP_S: Final = 1.0
 SETTLE_S: Final = 0.2

@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from shared.log_writer import Writer
-from shared.traced import name_of, trace_of
+from .log_writer import Writer
+from .traced import name_of, trace_of
 
 Level = Literal["debug", "info", "warning", "error"]
 Fields = MutableMapping[str, Any]

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from shared.events import BY_TYPE
-from shared.keys import UNTYPED
-from shared.tally import Spreads
+from .events import BY_TYPE
+from .keys import UNTYPED
+from .tally import Spreads
 
 OTHER: Final = "other"
 """Label of all types that nobody knew beforehand: senders may make up any number of them."""

@@ -12,8 +12,8 @@ from typing import Final
 
 import aiohttp
 
-from shared import clock
-from shared.secret import ID, SIGNATURE, TIMESTAMP, sign
+from . import clock
+from .secret import ID, SIGNATURE, TIMESTAMP, sign
 
 POST_TIMEOUT_S: Final = 30.0
 NO_ANSWER: Final = 0

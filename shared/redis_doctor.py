@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared import aof_replay, headroom, keys, output, redis_report, server, stream_look
-from shared.address import redacted
-from shared.connection import FAULTS, Ask, address_of
-from shared.fault import UnfitError
-from shared.finding import Finding
-from shared.fsync import Fsync
-from shared.headroom import Headroom
-from shared.keys import Keys
-from shared.redis_findings import (
+from . import aof_replay, headroom, keys, output, redis_report, server, stream_look
+from .address import redacted
+from .connection import FAULTS, Ask, address_of
+from .fault import UnfitError
+from .finding import Finding
+from .fsync import Fsync
+from .headroom import Headroom
+from .keys import Keys
+from .redis_findings import (
     FSYNC_NOT_OBSERVED,
     expiring,
     faults,
@@ -31,9 +31,9 @@ from shared.redis_findings import (
     refusal,
     warnings,
 )
-from shared.redis_report import RedisReport
-from shared.server import Server
-from shared.settings import Common, ConfigError
+from .redis_report import RedisReport
+from .server import Server
+from .settings import Common, ConfigError
 
 Trial = Callable[[Ask], Awaitable[None]]
 """Does for nothing what a program does in earnest. Raises UnfitError, RedisError, OSError."""

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from shared import keys, output
-from shared.command import EXIT_FAILED
-from shared.fault import ACCESS, ONE_SERVER, Fault, fault_of, faults_of, is_access_refused
-from shared.finding import Finding
-from shared.fsync import UNOBSERVED
-from shared.headroom import Headroom
-from shared.redis_report import RedisReport
-from shared.server import Server
-from shared.settings import EXIT_CONFIG
-from shared.stream_look import SeenStream
-from shared.tls import Tls
+from . import keys, output
+from .command import EXIT_FAILED
+from .fault import ACCESS, ONE_SERVER, Fault, fault_of, faults_of, is_access_refused
+from .finding import Finding
+from .fsync import UNOBSERVED
+from .headroom import Headroom
+from .redis_report import RedisReport
+from .server import Server
+from .settings import EXIT_CONFIG
+from .stream_look import SeenStream
+from .tls import Tls
 
 MOST_SKEW_S: Final = 5.0
 """Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""

@@ -4,8 +4,8 @@ import time
 
 import msgspec
 
-from shared.connection import Ask
-from shared.server import Server
+from .connection import Ask
+from .server import Server
 
 
 class RedisReport(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from shared.secret import Secret
+from .secret import Secret
 
 FILE: Final = "file:"
 CREDENTIAL: Final = "credential:"

@@ -15,8 +15,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from shared.connection import Ask
-from shared.line import Line
+from .connection import Ask
+from .line import Line
 
 Argument = str | bytes | int
 
@@ -32,7 +32,7 @@ class Script:
     @classmethod
     def load(cls, name: str) -> "Script":
         """Read `lua/<name>.lua`."""
-        source = resources.files("shared").joinpath("lua", f"{name}.lua").read_text("utf-8")
+        source = resources.files("hookbus.shared").joinpath("lua", f"{name}.lua").read_text("utf-8")
         return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 

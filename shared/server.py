@@ -11,9 +11,9 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from shared import keys
-from shared.connection import Ask, parse_info
-from shared.settings import ConfigError
+from . import keys
+from .connection import Ask, parse_info
+from .settings import ConfigError
 
 OLDEST: Final = (7, 0)
 """Redis 7.0 brought EXPIRE NX and CONFIG GET of several names. Valkey reports itself as 7.2."""

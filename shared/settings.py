@@ -18,9 +18,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from shared import reference
-from shared.address import Address, RedisUrl, url_problem
-from shared.tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
+from . import reference
+from .address import Address, RedisUrl, url_problem
+from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
 DEFAULT_FILE: Final = "hookbus.toml"
 FILE_VARIABLE: Final = "HOOKBUS_CONFIG"

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 
-from shared import keys, reference
-from shared.reference import Word
-from shared.secret import LEAST_KEY_BYTES, Scheme, Secret, key_bytes
-from shared.settings import Common, ConfigError, Listen, load
+from . import keys, reference
+from .reference import Word
+from .secret import LEAST_KEY_BYTES, Scheme, Secret, key_bytes
+from .settings import Common, ConfigError, Listen, load
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 """Alone a complete configuration: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""

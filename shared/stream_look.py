@@ -10,8 +10,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared.connection import refusal_code
-from shared.keys import Keys
+from .connection import refusal_code
+from .keys import Keys
 
 TYPES: Final = 250
 """Asked after in one round trip; XINFO STREAM answers with two events of each, which have a megabyte at most."""

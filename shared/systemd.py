@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
-from shared import log
+from . import log
 
 BEAT_S: Final = 2.0
 """How often health is looked at; sooner when systemd wants signs more often."""

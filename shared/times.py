@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from shared import clock
+from . import clock
 
 LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999, where datetimes end; far below 2**52, up to which Redis keeps scores exact."""

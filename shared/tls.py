@@ -8,8 +8,8 @@ import ssl
 from pathlib import Path
 from typing import Final, NoReturn
 
-from shared import certificate, reference
-from shared.certificate import Validity
+from . import certificate, reference
+from .certificate import Validity
 
 CA_FILE: Final = "redis_ca_file"
 CERT_FILE: Final = "redis_cert_file"

@@ -8,9 +8,12 @@ here one by one, past what a class overrides, and each that can't be had is left
 import itertools
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+OURS: Final = Path(__file__).parents[1]
+"""The folder of the package: code below it is hookbus's own."""
 TRACEBACK_CHARS: Final = 16_000
 """Cap of one record: enough to see the fault, too little to fill Redis when every delivery fails."""
 FRAMES: Final = 50

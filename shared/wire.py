@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.address import Address
+from .address import Address
 
 # The code of a refusal is its first word; scripts of some servers write their own text in front. UNBLOCKED is also what
 # `CLIENT UNBLOCK … ERROR` brings, which nothing here says; by somebody else's it costs a connection.

@@ -12,7 +12,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests import servers, tools, unit, users
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.

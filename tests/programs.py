@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from shared.secret import key_bytes, sign
+from hookbus.shared.secret import key_bytes, sign
 from tests import users
 
 BIN = Path(sys.executable).parent

@@ -31,8 +31,8 @@ def run(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
             file = home / named[1]
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block)
-    from worker import App
-    from worker.routes import build
+    from hookbus import App
+    from hookbus.worker.routes import build
 
     module = home / "page.py"
     module.write_text("\n\n".join(blocks) + CHECKED.format(app=App.__module__, routes=build.__module__))
@@ -58,9 +58,9 @@ def test_the_pages_for_users_have_some():
 @pytest.mark.parametrize(
     ("block", "says"),
     [
-        ("from worker import Apps", "cannot import name"),
+        ("from hookbus.worker import Apps", "cannot import name"),
         ("nobody_knows_me", "NameError"),
-        ("from worker import App\napp = App('a')\n@app.on('x')\ndef none(): ...", "a handler takes the event"),
+        ("from hookbus import App\napp = App('a')\n@app.on('x')\ndef none(): ...", "a handler takes the event"),
     ],
 )
 def test_one_that_does_not_is_noticed(block, says, tmp_path):

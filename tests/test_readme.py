@@ -15,23 +15,23 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-import ingest.metrics
-import ingest.signature
-import shared.fault
-import worker.metrics  # noqa: F401 - its figures are in the registry
+import hookbus.ingest.metrics
+import hookbus.ingest.signature
+import hookbus.shared.fault
+import hookbus.worker.metrics  # its figures are in the registry
 from deploy import configuration
-from ingest.settings import IngestSettings, load_settings
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED
-from shared.settings import EXIT_CONFIG, Common
+from hookbus import App, Delivery
+from hookbus.ingest.settings import IngestSettings, load_settings
+from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
+from hookbus.shared.settings import EXIT_CONFIG, Common
+from hookbus.worker.exporter import Watch
+from hookbus.worker.outcome import Reason
+from hookbus.worker.routes import build
+from hookbus.worker.settings import WorkerSettings
 from tests import pages
 from tests.events_logged import events
 from tests.programs import ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
-from worker import App, Delivery
-from worker.exporter import Watch
-from worker.outcome import Reason
-from worker.routes import build
-from worker.settings import WorkerSettings
 
 USAGE = 2
 """Of Click, and so of typer."""
@@ -68,7 +68,7 @@ def test_every_setting_has_a_meaning_and_shows_its_bounds():
 
 def test_the_status_table_has_every_code():
     said = {*pages.codes(pages.section(pages.INGEST, "HTTP responses")), "accepted"}  # a 200 that is listed with them
-    codes = {*typing.get_args(ingest.signature.Code), *typing.get_args(shared.fault.Code)}
+    codes = {*typing.get_args(hookbus.ingest.signature.Code), *typing.get_args(hookbus.shared.fault.Code)}
     assert codes <= said
     files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_connection.py"]
     found = re.findall(

@@ -1,9 +1,9 @@
-"""What a consumer needs: `from worker import App, Breaker, Delivery, Reject, Retry, RetryLater`."""
+"""What a consumer needs: `from hookbus.worker import App, Breaker, Delivery, Reject, Retry, RetryLater`."""
 
-from worker.app import App
-from worker.breaker import Breaker
-from worker.decision import Reject, RetryLater
-from worker.delivery import Delivery
-from worker.retry import Retry
+from .app import App
+from .breaker import Breaker
+from .decision import Reject, RetryLater
+from .delivery import Delivery
+from .retry import Retry
 
 __all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]

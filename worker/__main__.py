@@ -4,16 +4,16 @@ from typing import Annotated
 
 import typer
 
-from shared import command
-from worker.cli import dlq
-from worker.cli.check import check
-from worker.cli.forget import forget
-from worker.cli.options import Config
-from worker.cli.paused import pause, resume
-from worker.cli.replay import replay
-from worker.cli.status import status
-from worker.cli.verify import verify
-from worker.settings import load_settings
+from ..shared import command
+from .cli import dlq
+from .cli.check import check
+from .cli.forget import forget
+from .cli.options import Config
+from .cli.paused import pause, resume
+from .cli.replay import replay
+from .cli.status import status
+from .cli.verify import verify
+from .settings import load_settings
 
 app = command.typer_app("hookbus-worker", "Runs handlers, and looks after what they left.")
 
@@ -36,7 +36,7 @@ def run(
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
 ) -> None:
     """Run handlers until SIGTERM or Ctrl-C."""
-    from worker.run import run as run_until
+    from .run import run as run_until
 
     settings = load_settings(config, overrides={"ops_listen": ops_listen})
     command.start_log("hookbus-worker", settings.log_level)
@@ -49,7 +49,7 @@ def exporter(
     listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
 ) -> None:
     """Tell Prometheus about the whole bus until SIGTERM or Ctrl-C; one for a bus, beside any number of workers."""
-    from worker.exporter import Exporter
+    from .exporter import Exporter
 
     settings = load_settings(config, overrides={"exporter_listen": listen})
     command.start_log("hookbus-worker exporter", settings.log_level)

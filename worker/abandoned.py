@@ -11,13 +11,13 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import log, scripts
-from shared.backoff import jittered_s
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker import layout, status
-from worker.status import GroupStatus
+from ..shared import log, scripts
+from ..shared.backoff import jittered_s
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import layout, status
+from .status import GroupStatus
 
 INTERVAL_S: Final = 60.0
 REPEAT_S: Final = 3600.0

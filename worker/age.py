@@ -3,8 +3,8 @@
 An event that its sender could not deliver for ten minutes is ten minutes old, however soon it runs after that.
 """
 
-from shared import decoding
-from worker.delivery import Delivery
+from ..shared import decoding
+from .delivery import Delivery
 
 
 def made_at_ms(delivery: Delivery) -> int:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
-from shared import keys
-from shared.settings import ConfigError
-from shared.traced import repr_of
-from worker.breaker import Breaker
-from worker.callee import place_of
-from worker.callsite import caller, checked_call, checked_class
-from worker.declaration import option_problems
-from worker.retry import Retry
+from ..shared import keys
+from ..shared.settings import ConfigError
+from ..shared.traced import repr_of
+from .breaker import Breaker
+from .callee import place_of
+from .callsite import caller, checked_call, checked_class
+from .declaration import option_problems
+from .retry import Retry
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Start = Literal["earliest", "latest"] | datetime

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from redis.exceptions import ResponseError
 
-from shared import log
-from shared.fault import is_of_one_stream
-from worker import metrics
+from ..shared import log
+from ..shared.fault import is_of_one_stream
+from . import metrics
 
 REPEAT_S: Final = 3600.0
 """Between two log lines about one key."""

@@ -10,14 +10,14 @@ from typing import Final
 
 import msgspec
 
-from shared import backoff
-from shared.settings import ConfigError
-from shared.traced import repr_of
-from worker.callsite import caller, checked_class
-from worker.cause import Cause
-from worker.letter import fingerprint
-from worker.outcome import Ack, Bury, Outcome, Park
-from worker.retry import is_number
+from ..shared import backoff
+from ..shared.settings import ConfigError
+from ..shared.traced import repr_of
+from .callsite import caller, checked_class
+from .cause import Cause
+from .letter import fingerprint
+from .outcome import Ack, Bury, Outcome, Park
+from .retry import is_number
 
 FACTOR: Final = 2.0
 

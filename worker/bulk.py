@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from shared.command import FailedError
-from shared.connection import FAULTS
-from shared.pause import pause
+from ..shared.command import FailedError
+from ..shared.connection import FAULTS
+from ..shared.pause import pause
 
 BATCH: Final = 200
 """Things moved in one round trip: some milliseconds of Redis' time, and what a lost connection leaves in doubt."""

@@ -9,13 +9,13 @@ from typing import Final
 import msgspec
 from redis.asyncio import Redis
 
-from shared import redis_report, server
-from shared.connection import leave_server
-from shared.keys import Keys
-from shared.redis_report import RedisReport
-from worker import layout, status
-from worker.layout import ask_all
-from worker.status import Status
+from ..shared import redis_report, server
+from ..shared.connection import leave_server
+from ..shared.keys import Keys
+from ..shared.redis_report import RedisReport
+from . import layout, status
+from .layout import ask_all
+from .status import Status
 
 LAST_ID: Final = b"%d-%d" % (2**64 - 1, 2**64 - 1)
 """After an entry of this id, as somebody's slip makes one, a stream takes no other."""

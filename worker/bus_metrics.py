@@ -10,11 +10,11 @@ from typing import Final
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from shared.keys import RESERVED
-from shared.metrics import DOCUMENTED, OTHER
-from shared.redis_report import RedisReport
-from worker.bus import Bus
-from worker.status import GroupStatus, TypeStatus
+from ..shared.keys import RESERVED
+from ..shared.metrics import DOCUMENTED, OTHER
+from ..shared.redis_report import RedisReport
+from .bus import Bus
+from .status import GroupStatus, TypeStatus
 
 MOST_GROUPS: Final = 100
 """Names of groups come from whoever may start a worker, so there is an end."""

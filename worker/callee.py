@@ -10,8 +10,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from worker.decode import ImpossibleError
-from worker.parameters import MOST_LAYERS, called, taken
+from .decode import ImpossibleError
+from .parameters import MOST_LAYERS, called, taken
 
 
 def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:

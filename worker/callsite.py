@@ -12,14 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
-from hookbus import HOME, PACKAGES
-from shared.settings import ConfigError
+from ..shared.settings import ConfigError
+from ..shared.traced import OURS
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Class = TypeVar("Class", bound=type[Any])
-
-_OURS = {HOME / name for name in PACKAGES}
 
 
 def caller() -> str:
@@ -33,7 +31,7 @@ def caller() -> str:
 def _is_ours(frame: FrameType) -> bool:
     """Not by the code's own file alone: what dataclasses write has none."""
     files = (frame.f_code.co_filename, frame.f_globals.get("__file__") or "")
-    return any(_OURS.intersection(Path(file).parents) for file in files)
+    return any(OURS in Path(file).parents for file in files)
 
 
 def checked_call(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -10,14 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from hookbus import HOME, PACKAGES
-from shared.traced import attribute, name_of, storable, text_of, trace_of
+from ..shared.traced import OURS, attribute, name_of, storable, text_of, trace_of
 
 MESSAGE_CHARS: Final = 2_000
 FRAME_CHARS: Final = 300
 """Caps of one record, beside that of the traceback."""
 
-_OURS = {HOME / name for name in PACKAGES}
 _LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
 
 
@@ -70,4 +68,4 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
 @functools.lru_cache(maxsize=1024)
 def _is_application(file: str) -> bool:
     path = Path(file)
-    return not _OURS.intersection(path.parents) and not any(part in str(path) for part in _LIBRARIES)
+    return OURS not in path.parents and not any(part in str(path) for part in _LIBRARIES)

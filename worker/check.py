@@ -9,20 +9,20 @@ from typing import Final
 
 import msgspec
 
-from shared import finding, output, redis_doctor, redis_findings
-from shared.connection import FAULTS, connect, parse_info
-from shared.finding import Finding
-from shared.headroom import Headroom
-from shared.redis_doctor import Examined
-from shared.redis_report import RedisReport
-from shared.settings import EXIT_CONFIG, ConfigError
-from worker import bus, connections, layout, run, unheard
-from worker.bus import Bus
-from worker.rehearsal import rehearse
-from worker.routes import Group
-from worker.settings import WorkerSettings
-from worker.status import GroupStatus
-from worker.unheard import Place
+from ..shared import finding, output, redis_doctor, redis_findings
+from ..shared.connection import FAULTS, connect, parse_info
+from ..shared.finding import Finding
+from ..shared.headroom import Headroom
+from ..shared.redis_doctor import Examined
+from ..shared.redis_report import RedisReport
+from ..shared.settings import EXIT_CONFIG, ConfigError
+from . import bus, connections, layout, run, unheard
+from .bus import Bus
+from .rehearsal import rehearse
+from .routes import Group
+from .settings import WorkerSettings
+from .status import GroupStatus
+from .unheard import Place
 
 DURABILITY: Final = "memory"
 """What a worker insists on: a master that evicts nothing. What a 200 promises is ingest's to check."""

@@ -13,17 +13,17 @@ from typing import Final, Literal
 import msgspec
 from redis.asyncio import Redis
 
-from shared import log, scripts
-from shared.clock import now_ms
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker import breaker
-from worker.breaker import Opened
-from worker.cause import Cause
-from worker.outcome import Outcome
-from worker.routes import Route
-from worker.slots import Valve
+from ..shared import log, scripts
+from ..shared.clock import now_ms
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import breaker
+from .breaker import Opened
+from .cause import Cause
+from .outcome import Outcome
+from .routes import Route
+from .slots import Valve
 
 INTERVAL_S: Final = 1.0
 ERROR_CHARS: Final = 200

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from shared import descriptors, log
-from shared.finding import Finding
-from worker.routes import Group
+from ..shared import descriptors, log
+from ..shared.finding import Finding
+from .routes import Group
 
 OF_MEMBER: Final = 4
 """Duties of a group in a shard that may ask at one time: promotion, pauses, takeover, discovery."""

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import msgspec
 from redis.asyncio import Redis
 
-from shared.command import FailedError
-from shared.keys import Keys
-from shared.times import LAST_MS
-from worker import layout, letter
-from worker.layout import ask_all
-from worker.letter import Kind, Letter
-from worker.routes import matches
-from worker.walk import Mark, Source, Walk, marks
+from ..shared.command import FailedError
+from ..shared.keys import Keys
+from ..shared.times import LAST_MS
+from . import layout, letter
+from .layout import ask_all
+from .letter import Kind, Letter
+from .routes import matches
+from .walk import Mark, Source, Walk, marks
 
 
 @dataclass(frozen=True, slots=True)

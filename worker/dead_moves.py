@@ -10,12 +10,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared import scripts
-from shared.entry import redelivery_fields
-from shared.keys import Keys, shard_of
-from worker import letter
-from worker.dead_letters import Dead
-from worker.letter import Letter
+from ..shared import scripts
+from ..shared.entry import redelivery_fields
+from ..shared.keys import Keys, shard_of
+from . import letter
+from .dead_letters import Dead
+from .letter import Letter
 
 Named = tuple[str, Letter]
 """A letter and its name."""

@@ -13,17 +13,17 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared import log, scripts
-from shared.backoff import jittered_s
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker import layout, metrics
-from worker.aside import is_of_one_key
-from worker.bulk import BATCH
-from worker.dead_letters import Dead, DeadLetters
-from worker.dead_moves import index
-from worker.settings import WorkerSettings
+from ..shared import log, scripts
+from ..shared.backoff import jittered_s
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import layout, metrics
+from .aside import is_of_one_key
+from .bulk import BATCH
+from .dead_letters import Dead, DeadLetters
+from .dead_moves import index
+from .settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1

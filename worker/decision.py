@@ -8,7 +8,7 @@ longest wait of several; beside another error it is a failure, which follows its
 import math
 from typing import Any, Final, SupportsFloat
 
-from shared.traced import members_of
+from ..shared.traced import members_of
 
 MOST_WAIT_S: Final = 10 * 366 * 86_400.0
 """Ten years: what no wait needs, and every clock and score in Redis can hold."""

@@ -5,9 +5,9 @@ Options are checked when `on` is called, not when the first failure needs them: 
 
 from typing import Any, Final
 
-from shared.traced import repr_of
-from worker.breaker import Breaker
-from worker.retry import Retry
+from ..shared.traced import repr_of
+from .breaker import Breaker
+from .retry import Retry
 
 MOST_CONCURRENCY: Final = 100_000
 """A thousand times the default, and more tasks than one process gets any work done with."""

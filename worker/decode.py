@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from shared import decoding, lenient
-from shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
+from ..shared import decoding, lenient
+from ..shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
 
 Decoder = Callable[[bytes], Any]
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from shared import lenient
-from shared.decoding import UNDECODABLE
-from shared.entry import Entry
+from ..shared import lenient
+from ..shared.decoding import UNDECODABLE
+from ..shared.entry import Entry
 
 
 class _Id(msgspec.Struct):

@@ -15,16 +15,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis.asyncio import Redis
 
-from shared import health, log
-from shared.address import redacted
-from shared.command import Stopping
-from shared.connection import FAULTS, connect
-from shared.fault import fault_of
-from shared.settings import ConfigError
-from shared.systemd import Health, Herald
-from worker import bus, bus_metrics
-from worker.bus import Bus
-from worker.settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
+from ..shared import health, log
+from ..shared.address import redacted
+from ..shared.command import Stopping
+from ..shared.connection import FAULTS, connect
+from ..shared.fault import fault_of
+from ..shared.settings import ConfigError
+from ..shared.systemd import Health, Herald
+from . import bus, bus_metrics
+from .bus import Bus
+from .settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
 
 FRESH_S: Final = 1.0
 LOOK_S: Final = 8.0

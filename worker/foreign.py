@@ -7,10 +7,10 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared.connection import FAULTS, refusal_code
-from shared.fault import fault_of
-from shared.keys import Keys
-from worker.layout import ask_all
+from ..shared.connection import FAULTS, refusal_code
+from ..shared.fault import fault_of
+from ..shared.keys import Keys
+from .layout import ask_all
 
 CURE: Final = "find out who wrote it (TYPE tells what it is), and rename it; the worker then goes on by itself"
 

@@ -12,15 +12,15 @@ from typing import Final
 import msgspec
 from redis.asyncio import Redis
 
-from shared import scripts
-from shared.command import FailedError
-from shared.keys import HANDOVER, Keys
-from worker import layout, status
-from worker.dead_letters import DeadLetters, Filter
-from worker.delivery import type_of_member
-from worker.layout import ask_all
-from worker.places import pairs
-from worker.status import GroupStatus
+from ..shared import scripts
+from ..shared.command import FailedError
+from ..shared.keys import HANDOVER, Keys
+from . import layout, status
+from .dead_letters import DeadLetters, Filter
+from .delivery import type_of_member
+from .layout import ask_all
+from .places import pairs
+from .status import GroupStatus
 
 BATCH: Final = 1000
 """Things done in one step: some milliseconds of Redis' time."""

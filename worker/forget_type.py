@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 
 from redis.asyncio import Redis
 
-from shared.command import FailedError
-from shared.keys import HANDOVER, Keys
-from worker import layout
-from worker.bulk import BATCH
-from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import Moves
-from worker.delivery import type_of_member
-from worker.forget import Forgetting, Holdings
-from worker.layout import ask_all
-from worker.places import pairs
-from worker.readers import registration
-from worker.routes import patterns_of
+from ..shared.command import FailedError
+from ..shared.keys import HANDOVER, Keys
+from . import layout
+from .bulk import BATCH
+from .dead_letters import DeadLetters, Filter
+from .dead_moves import Moves
+from .delivery import type_of_member
+from .forget import Forgetting, Holdings
+from .layout import ask_all
+from .places import pairs
+from .readers import registration
+from .routes import patterns_of
 
 
 class ForgettingType:

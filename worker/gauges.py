@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from worker import metrics
-from worker.read import Reader
-from worker.subscriber import Subscriber
+from . import metrics
+from .read import Reader
+from .subscriber import Subscriber
 
 
 def expose(subscribers: Iterable[Subscriber], readers: Sequence[Reader]) -> None:

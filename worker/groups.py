@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared import log, scripts
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker import metrics
-from worker.app import Start
-from worker.aside import Aside
-from worker.layout import now_ms
+from ..shared import log, scripts
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import metrics
+from .app import Start
+from .aside import Aside
+from .layout import now_ms
 
 INTERVAL_S: Final = 2.0
 BATCH: Final = 250

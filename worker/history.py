@@ -14,14 +14,14 @@ from typing import Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from shared.command import FailedError
-from shared.decoding import UNDECODABLE
-from shared.entry import Entry, parse
-from shared.keys import Keys, shard_of
-from shared.times import LAST_MS
-from worker import layout
-from worker.layout import ask_all
-from worker.routes import matches, patterns_of
+from ..shared.command import FailedError
+from ..shared.decoding import UNDECODABLE
+from ..shared.entry import Entry, parse
+from ..shared.keys import Keys, shard_of
+from ..shared.times import LAST_MS
+from . import layout
+from .layout import ask_all
+from .routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Bodies in one batch; a larger one goes alone."""

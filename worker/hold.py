@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from shared import entry
-from shared.decoding import UNDECODABLE
-from worker.delivery import Delivery, Held
+from ..shared import entry
+from ..shared.decoding import UNDECODABLE
+from .delivery import Delivery, Held
 
 
 def hold(

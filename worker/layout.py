@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared import keys
-from shared.keys import Keys
-from shared.settings import ConfigError
-from worker.aside import is_of_one_key
+from ..shared import keys
+from ..shared.keys import Keys
+from ..shared.settings import ConfigError
+from .aside import is_of_one_key
 
 Command = tuple[str | bytes | int, ...]
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
-from shared import log
-from shared.keys import Keys
-from worker.layout import Command, ask_all
-from worker.places import pairs
-from worker.readers import Registration, registration
-from worker.routes import patterns_of
+from ..shared import log
+from ..shared.keys import Keys
+from .layout import Command, ask_all
+from .places import pairs
+from .readers import Registration, registration
+from .routes import patterns_of
 
 
 async def look(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, safe_ms: int) -> dict[str, list[str]]:

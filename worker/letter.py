@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from shared.entry import Entry, Failure
-from worker.delivery import Held
-from worker.outcome import Bury, Reason
+from ..shared.entry import Entry, Failure
+from .delivery import Held
+from .outcome import Bury, Reason
 
 _FINGERPRINT_BYTES: Final = 5
 

@@ -12,11 +12,11 @@ from typing import IO, Annotated, Any, Final
 
 import msgspec
 
-from shared.entry import Failure
-from shared.keys import is_name
-from shared.times import LAST_MS
-from worker.letter import Letter, fingerprint
-from worker.outcome import Reason
+from ..shared.entry import Failure
+from ..shared.keys import is_name
+from ..shared.times import LAST_MS
+from .letter import Letter, fingerprint
+from .outcome import Reason
 
 MOST_LINE_BYTES: Final = 256 * 1024 * 1024
 """The largest body that ingest can be told to take (64 MiB), four times over for JSON's escapes."""

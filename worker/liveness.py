@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from shared import clock, log, scripts
-from shared.address import Address
-from shared.connection import FAULTS, connect_blocking
-from shared.keys import Keys
-from worker.locality import Presence
-from worker.readers import register
+from ..shared import clock, log, scripts
+from ..shared.address import Address
+from ..shared.connection import FAULTS, connect_blocking
+from ..shared.keys import Keys
+from .locality import Presence
+from .readers import register
 
 TTL_S: Final = 10.0
 """With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""

@@ -8,16 +8,24 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Final
 
-from hookbus import HOME, PACKAGES, shadows
-from shared.command import FailedError
-from shared.settings import ConfigError
-from shared.traced import attribute, name_of, text_of, trace_of
-from worker.app import App
+from ..shared.command import FailedError
+from ..shared.settings import ConfigError
+from ..shared.traced import OURS, attribute, name_of, text_of, trace_of
+from .app import App
 
-LATER: Final = ("worker.supervise", "worker.check", "uvloop", "encodings.idna", "idna", "resource", "ssl")
+LATER: Final = (
+    "hookbus.worker.supervise",
+    "hookbus.worker.check",
+    "uvloop",
+    "encodings.idna",
+    "idna",
+    "resource",
+    "ssl",
+)
 """What is otherwise imported after the apps, by us, or by libraries and codecs at their first use."""
 TEXT_CHARS: Final = 2_000
 
@@ -32,7 +40,7 @@ def load_apps(targets: Sequence[str]) -> list[App]:
         importlib.import_module(name)
     if "" not in sys.path and "." not in sys.path:
         sys.path.insert(0, "")
-    if problems := shadows() or [problem for target in targets if (problem := _problem_of(target))]:
+    if problems := [problem for target in targets if (problem := _problem_of(target))]:
         raise ConfigError(problems)
     return [_load(target) for target in targets]
 
@@ -87,7 +95,7 @@ def _is_no_name_of_ours(error: BaseException) -> bool:
         return False
     owner = vars(AttributeError)["obj"].__get__(error)  # whatever a class of the user's has of that name
     home = vars(owner).get("__name__") if type(owner) is ModuleType else type(owner).__module__
-    return str(home).partition(".")[0] in (*PACKAGES, "hookbus")
+    return str(home).partition(".")[0] == "hookbus"
 
 
 def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
@@ -103,7 +111,11 @@ def _is_machinery(file: str) -> bool:
 
 def _place(trace: TracebackType | None) -> str:
     """The innermost line that the user or a library wrote."""
-    frames = [frame for frame in traceback.extract_tb(trace) if not _is_machinery(frame.filename)]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if not _is_machinery(frame.filename) and OURS not in Path(frame.filename).parents
+    ]
     return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
@@ -122,12 +134,6 @@ def _apps(module: ModuleType) -> dict[str, App]:
 
 def _missing(error: ModuleNotFoundError, module_name: str) -> str:
     name = error.name or ""
-    package = name.partition(".")[0]
-    if package in PACKAGES:
-        return (
-            f"no module {name!r}: hookbus's own package {package!r} is imported from {HOME / package}, which hides"
-            f" one of that name of yours: rename yours, or move it into a package"
-        )
     is_target = f"{module_name}.".startswith(f"{name}.")
     return f"no module named {name!r}{'' if is_target else _place(_of_the_user(error.__traceback__))}"
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from shared.keys import is_name
+from ..shared.keys import is_name
 
 FOLDER: Final = Path("/dev/shm")  # noqa: S108 - files there are made exclusively, and trusted when ours
 """A file system in memory that Linux has; a container has one of its own."""

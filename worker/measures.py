@@ -2,12 +2,12 @@
 
 from typing import Final, get_args
 
-from shared import log
-from shared.events import BY_TYPE
-from shared.metrics import DOCUMENTED, OTHER
-from shared.tally import Spread, Sum
-from worker import metrics
-from worker.outcome import Ack, Bury, Outcome, Park, Reason
+from ..shared import log
+from ..shared.events import BY_TYPE
+from ..shared.metrics import DOCUMENTED, OTHER
+from ..shared.tally import Spread, Sum
+from . import metrics
+from .outcome import Ack, Bury, Outcome, Park, Reason
 
 _log = log.get("worker.measures")
 OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", Bury: "dead_letter"}

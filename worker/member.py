@@ -7,29 +7,29 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import keys as names
-from shared import scripts
-from shared.address import Address
-from shared.connection import connect, refusal_code
-from shared.keys import Keys
-from shared.line import Line
-from worker.aside import Aside, is_of_one_key
-from worker.circuit import Circuit
-from worker.crew import Duty
-from worker.delivery import Held
-from worker.groups import Discovery, Membership
-from worker.liveness import Liveness
-from worker.paused import Pauses
-from worker.position import Positions
-from worker.process import Caller
-from worker.promote import Promoter
-from worker.read import REPLY_TIMEOUT_S, Reader
-from worker.routes import Group, Route, known_types, matches
-from worker.settle import Settler
-from worker.slots import Gate, Slots
-from worker.subscriber import Subscriber
-from worker.suspects import Suspects
-from worker.takeover import Takeover, retire
+from ..shared import keys as names
+from ..shared import scripts
+from ..shared.address import Address
+from ..shared.connection import connect, refusal_code
+from ..shared.keys import Keys
+from ..shared.line import Line
+from .aside import Aside, is_of_one_key
+from .circuit import Circuit
+from .crew import Duty
+from .delivery import Held
+from .groups import Discovery, Membership
+from .liveness import Liveness
+from .paused import Pauses
+from .position import Positions
+from .process import Caller
+from .promote import Promoter
+from .read import REPLY_TIMEOUT_S, Reader
+from .routes import Group, Route, known_types, matches
+from .settle import Settler
+from .slots import Gate, Slots
+from .subscriber import Subscriber
+from .suspects import Suspects
+from .takeover import Takeover, retire
 
 RELEASED_AT_ONCE: Final = 1000
 """More than any subscription holds by default; a release of more takes several calls."""

@@ -2,8 +2,8 @@
 
 from redis.asyncio import Redis
 
-from shared.connection import parse_info
-from shared.line import Line
+from ..shared.connection import parse_info
+from ..shared.line import Line
 
 
 async def share_used(client: Redis | Line) -> float:

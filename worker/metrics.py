@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from shared.tally import Spreads, Sums
+from ..shared.tally import Spreads, Sums
 
 DELIVERIES: Final = Sums(
     "hookbus_worker_deliveries_total",

@@ -8,10 +8,10 @@ Bury       dead letter, now
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from shared.traced import storable
-from worker.cause import MESSAGE_CHARS, Cause, brief, describe
-from worker.decision import Reject, decided
-from worker.retry import Retry
+from ..shared.traced import storable
+from .cause import MESSAGE_CHARS, Cause, brief, describe
+from .decision import Reject, decided
+from .retry import Retry
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
 

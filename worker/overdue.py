@@ -8,10 +8,10 @@ taken so, it begins nothing more in this process, and others go on.
 import types
 from typing import Any, Final
 
-from shared import log
-from worker import metrics
-from worker.delivery import Delivery
-from worker.routes import Route
+from ..shared import log
+from . import metrics
+from .delivery import Delivery
+from .routes import Route
 
 FRAMES: Final = 200
 """More than any real chain of awaits has."""

@@ -12,15 +12,15 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared import log
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker import layout
-from worker.aside import Aside, is_of_one_key
-from worker.layout import ask_all
-from worker.read import Reader
-from worker.routes import matches
+from ..shared import log
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import layout
+from .aside import Aside, is_of_one_key
+from .layout import ask_all
+from .read import Reader
+from .routes import matches
 
 INTERVAL_S: Final = 1.0
 """A pause takes effect within two seconds: one look, and the read that is woken up."""

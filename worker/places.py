@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from worker.layout import Command
-from worker.routes import patterns_of
+from .layout import Command
+from .routes import patterns_of
 
 MOST_COUNTED: Final = 1000
 """Entries counted one by one where Redis has lost count; with thin events about a megabyte."""

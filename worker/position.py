@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared import log
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from shared.wire import replication_id
-from worker.groups import Membership
-from worker.layout import ask_all
+from ..shared import log
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from ..shared.wire import replication_id
+from .groups import Membership
+from .layout import ask_all
 
 INTERVAL_S: Final = 30.0
 """What was handled since the last look comes once more."""

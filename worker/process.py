@@ -8,14 +8,14 @@ import contextvars
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 
-from shared import log
-from shared.clock import now_ms
-from worker import age, outcome
-from worker.deadline import Deadline, Deadlines
-from worker.delivery import Delivery
-from worker.outcome import ACK, Outcome
-from worker.overdue import Overdue
-from worker.routes import Route
+from ..shared import log
+from ..shared.clock import now_ms
+from . import age, outcome
+from .deadline import Deadline, Deadlines
+from .delivery import Delivery
+from .outcome import ACK, Outcome
+from .overdue import Overdue
+from .routes import Route
 
 
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:

@@ -10,14 +10,14 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import log, scripts
-from shared.clock import now_ms
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from worker.aside import ADD, Aside, is_of_one_key
-from worker.delivery import type_of_member
-from worker.layout import Command, ask_all
+from ..shared import log, scripts
+from ..shared.clock import now_ms
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from .aside import ADD, Aside, is_of_one_key
+from .delivery import type_of_member
+from .layout import Command, ask_all
 
 INTERVAL_S: Final = 1.0
 REFUSED_MS: Final = 10_000

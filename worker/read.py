@@ -14,17 +14,17 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared import log
-from shared.backoff import Reconnect
-from shared.connection import FAULTS, refusal_code
-from shared.keys import Keys
-from shared.line import Command, Line
-from shared.pause import pause
-from worker.aside import Aside, is_of_one_key
-from worker.delivery import Held, member_prefix
-from worker.hold import hold
-from worker.slots import Claim, Slots
-from worker.turns import Turns
+from ..shared import log
+from ..shared.backoff import Reconnect
+from ..shared.connection import FAULTS, refusal_code
+from ..shared.keys import Keys
+from ..shared.line import Command, Line
+from ..shared.pause import pause
+from .aside import Aside, is_of_one_key
+from .delivery import Held, member_prefix
+from .hold import hold
+from .slots import Claim, Slots
+from .turns import Turns
 
 BLOCK_MS: Final = 2000
 """Longest wait for events in one call: one call in two seconds is what an idle reader costs."""

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from shared.decoding import UNDECODABLE
-from worker.routes import matches, patterns_of
+from ..shared.decoding import UNDECODABLE
+from .routes import matches, patterns_of
 
 MOST_PATTERNS: Final = 500
 """Patterns that a consumer publishes every two seconds: of one with more nothing is known (a guess: some 15 KB)."""

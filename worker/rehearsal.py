@@ -8,10 +8,10 @@ from typing import Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from shared import scripts
-from shared.connection import Ask
-from shared.fault import ACCESS, Fault, UnfitError, fault_of
-from shared.keys import META, Keys
+from ..shared import scripts
+from ..shared.connection import Ask
+from ..shared.fault import ACCESS, Fault, UnfitError, fault_of
+from ..shared.keys import META, Keys
 
 SHARD: Final = Keys(0)
 NOBODY: Final = "hookbus.trial"

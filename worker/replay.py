@@ -14,14 +14,14 @@ from typing import Final
 import msgspec
 from redis.asyncio import Redis
 
-from shared import scripts
-from shared.command import FailedError
-from shared.connection import refusal_code
-from shared.entry import redelivery_fields
-from shared.keys import Keys
-from shared.pause import pause
-from worker import memory
-from worker.history import Past
+from ..shared import scripts
+from ..shared.command import FailedError
+from ..shared.connection import refusal_code
+from ..shared.entry import redelivery_fields
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import memory
+from .history import Past
 
 ROOM: Final = 0.8
 """Share of `maxmemory` up to which a replay may fill Redis. At nine tenths workers drop what is handled: the very

@@ -4,10 +4,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from shared import backoff
-from shared.settings import ConfigError
-from shared.traced import repr_of
-from worker.callsite import caller, checked_class
+from ..shared import backoff
+from ..shared.settings import ConfigError
+from ..shared.traced import repr_of
+from .callsite import caller, checked_class
 
 DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""

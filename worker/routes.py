@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared import keys
-from shared.events import BY_TYPE, Event
-from shared.settings import ConfigError
-from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
-from worker.breaker import Breaker
-from worker.callee import parameters_of, place_of, returns_coroutine, waits
-from worker.decode import Decoder, ImpossibleError, decoder_for
-from worker.delivery import Delivery
-from worker.parameters import DELIVERY
-from worker.retry import Retry
+from ..shared import keys
+from ..shared.events import BY_TYPE, Event
+from ..shared.settings import ConfigError
+from .app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
+from .breaker import Breaker
+from .callee import parameters_of, place_of, returns_coroutine, waits
+from .decode import Decoder, ImpossibleError, decoder_for
+from .delivery import Delivery
+from .parameters import DELIVERY
+from .retry import Retry
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from shared.command import Stopping, end_now, run_service
-from shared.events import BY_TYPE
-from shared.keys import RESERVED
-from shared.settings import ConfigError
-from worker.load import load_apps
-from worker.routes import Group, build, known_types, matches
-from worker.settings import WorkerSettings
+from ..shared.command import Stopping, end_now, run_service
+from ..shared.events import BY_TYPE
+from ..shared.keys import RESERVED
+from ..shared.settings import ConfigError
+from .load import load_apps
+from .routes import Group, build, known_types, matches
+from .settings import WorkerSettings
 
 
 def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
@@ -16,7 +16,7 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
     groups = groups_of(settings, targets, only)
 
     async def work(stopping: Stopping) -> None:
-        from worker.supervise import Worker
+        from .supervise import Worker
 
         worker = Worker(settings, groups, only, stopping)
         await worker.run()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from shared.settings import Common, Count, Listen, Positive, load
+from ..shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
 DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466)

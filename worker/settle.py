@@ -13,21 +13,21 @@ from typing import Any, Final
 from msgspec.structs import replace
 from redis.exceptions import NoScriptError, RedisError
 
-from shared import log, scripts
-from shared.backoff import Reconnect
-from shared.clock import now_ms
-from shared.connection import FAULTS, refusal_code
-from shared.keys import Keys
-from shared.line import Command, Line
-from shared.pause import pause
-from worker import memory, metrics
-from worker.aside import is_of_one_key
-from worker.cause import brief
-from worker.delivery import UNKNOWN_TERM, Held
-from worker.outcome import Ack, Outcome, Park
-from worker.settlement import Settlement
-from worker.slots import Slots
-from worker.traces import Traces
+from ..shared import log, scripts
+from ..shared.backoff import Reconnect
+from ..shared.clock import now_ms
+from ..shared.connection import FAULTS, refusal_code
+from ..shared.keys import Keys
+from ..shared.line import Command, Line
+from ..shared.pause import pause
+from . import memory, metrics
+from .aside import is_of_one_key
+from .cause import brief
+from .delivery import UNKNOWN_TERM, Held
+from .outcome import Ack, Outcome, Park
+from .settlement import Settlement
+from .slots import Slots
+from .traces import Traces
 
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"

@@ -5,15 +5,15 @@ from typing import Final
 
 import msgspec
 
-from shared import entry, scripts
-from shared.entry import Failure
-from shared.keys import Keys
-from worker import letter
-from worker.cause import Cause
-from worker.decision import MOST_WAIT_S
-from worker.delivery import Held
-from worker.outcome import Ack, Bury, Outcome, Park
-from worker.slots import Slots
+from ..shared import entry, scripts
+from ..shared.entry import Failure
+from ..shared.keys import Keys
+from . import letter
+from .cause import Cause
+from .decision import MOST_WAIT_S
+from .delivery import Held
+from .outcome import Ack, Bury, Outcome, Park
+from .slots import Slots
 
 Owner = tuple[str, str, bytes, int]
 """Group, consumer, entry id, and 1 when the stream is the group's alone: how every such script begins its ARGV."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Container
 from typing import Final
 
-from worker.delivery import Held
+from .delivery import Held
 
 MOST_PUT_OFF: Final = 1000
 """As many as a reader looks for among its own pending entries at once."""

@@ -13,14 +13,14 @@ from msgspec import UNSET, UnsetType
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared.events import BY_TYPE
-from shared.keys import HANDOVER, UNTYPED, Keys
-from worker import circuit, layout, paused, places, readers
-from worker.aside import is_of_one_key
-from worker.breaker import Opened
-from worker.layout import Command, ask_all, ask_usable
-from worker.places import MOST_COUNTED, Place, pairs
-from worker.readers import Registration, registration
+from ..shared.events import BY_TYPE
+from ..shared.keys import HANDOVER, UNTYPED, Keys
+from . import circuit, layout, paused, places, readers
+from .aside import is_of_one_key
+from .breaker import Opened
+from .layout import Command, ask_all, ask_usable
+from .places import MOST_COUNTED, Place, pairs
+from .readers import Registration, registration
 
 ABANDONED_S: Final = 300.0
 """Silent for this long a group counts as abandoned: longer than a rollout leaves one alone (a guess)."""

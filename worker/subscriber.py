@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shared import log
-from shared.keys import Keys
-from worker.deadline import CANCEL_S
-from worker.delivery import Delivery, Held
-from worker.measures import Measures
-from worker.outcome import Outcome, failed, foreign
-from worker.overdue import where
-from worker.process import Caller, process, spent_s
-from worker.routes import Route
-from worker.settle import Settler
-from worker.slots import Gate, Slots
+from ..shared import log
+from ..shared.keys import Keys
+from .deadline import CANCEL_S
+from .delivery import Delivery, Held
+from .measures import Measures
+from .outcome import Outcome, failed, foreign
+from .overdue import where
+from .process import Caller, process, spent_s
+from .routes import Route
+from .settle import Settler
+from .slots import Gate, Slots
 
 
 class Subscriber:

@@ -17,32 +17,32 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from shared import health, keys, log, server
-from shared.address import Address, redacted
-from shared.backoff import Reconnect
-from shared.command import Stopping, nothing_to_reload
-from shared.connection import FAULTS, connect
-from shared.keys import Keys
-from shared.line import Line
-from shared.pause import pause
-from shared.systemd import Health, Herald
-from worker import connections, foreign
-from worker.abandoned import AbandonedGroups
-from worker.aside import Aside
-from worker.circuit import Circuit
-from worker.crew import CrashError, Crew, Duty
-from worker.dead_retention import DeadRetention
-from worker.gauges import expose
-from worker.liveness import Liveness
-from worker.member import Member, Process
-from worker.routes import Group
-from worker.settings import DEFAULT_OPS_LISTEN, WorkerSettings
-from worker.settle import Settler
-from worker.slots import Gate
-from worker.subscriber import Subscriber
-from worker.suspects import Suspects
-from worker.trim import Trimmer
-from worker.vitals import stuck, unready
+from ..shared import health, keys, log, server
+from ..shared.address import Address, redacted
+from ..shared.backoff import Reconnect
+from ..shared.command import Stopping, nothing_to_reload
+from ..shared.connection import FAULTS, connect
+from ..shared.keys import Keys
+from ..shared.line import Line
+from ..shared.pause import pause
+from ..shared.systemd import Health, Herald
+from . import connections, foreign
+from .abandoned import AbandonedGroups
+from .aside import Aside
+from .circuit import Circuit
+from .crew import CrashError, Crew, Duty
+from .dead_retention import DeadRetention
+from .gauges import expose
+from .liveness import Liveness
+from .member import Member, Process
+from .routes import Group
+from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
+from .settle import Settler
+from .slots import Gate
+from .subscriber import Subscriber
+from .suspects import Suspects
+from .trim import Trimmer
+from .vitals import stuck, unready
 
 MOST_CONNECTIONS: Final = 1000
 """For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""

@@ -19,15 +19,15 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared import log, scripts
-from shared.backoff import Reconnect
-from shared.connection import FAULTS
-from shared.keys import Keys
-from worker.aside import is_of_one_key
-from worker.delivery import Held
-from worker.read import Reader
-from worker.slots import Gate
-from worker.subscriber import Subscriber
+from ..shared import log, scripts
+from ..shared.backoff import Reconnect
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from .aside import is_of_one_key
+from .delivery import Held
+from .read import Reader
+from .slots import Gate
+from .subscriber import Subscriber
 
 PATIENCE_S: Final = 2.0
 """A death is noticed within 11 s; with this a taken delivery still starts within G4's 15 s."""

@@ -17,21 +17,21 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared import keys as names
-from shared import log, scripts
-from shared.clock import now_ms
-from shared.connection import FAULTS
-from shared.events import BY_TYPE
-from shared.keys import Keys
-from shared.pause import pause
-from worker import locality, outcome
-from worker.aside import Aside, is_of_one_key
-from worker.delivery import UNKNOWN_TERM, Held, member_prefix
-from worker.groups import Membership
-from worker.hold import hold
-from worker.liveness import TTL_S, Liveness
-from worker.read import Reader
-from worker.subscriber import Subscriber
+from ..shared import keys as names
+from ..shared import log, scripts
+from ..shared.clock import now_ms
+from ..shared.connection import FAULTS
+from ..shared.events import BY_TYPE
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from . import locality, outcome
+from .aside import Aside, is_of_one_key
+from .delivery import UNKNOWN_TERM, Held, member_prefix
+from .groups import Membership
+from .hold import hold
+from .liveness import TTL_S, Liveness
+from .read import Reader
+from .subscriber import Subscriber
 
 INTERVAL_S: Final = 1.0
 ADOPT_EVERY: Final = 60

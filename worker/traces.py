@@ -7,9 +7,9 @@ it, all of them.
 from collections import OrderedDict
 from typing import Final
 
-from shared import log
-from worker.breaker import print_of
-from worker.outcome import Ack, Outcome, Park
+from ..shared import log
+from .breaker import print_of
+from .outcome import Ack, Outcome, Park
 
 MOST_KINDS: Final = 1000
 """More than a program has ways to fail; of one that makes them up, the oldest is forgotten and shown again."""

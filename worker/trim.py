@@ -20,17 +20,17 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from shared import log, scripts
-from shared.backoff import jittered_s
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from shared.times import LAST_MS
-from worker import layout, left, memory, metrics
-from worker.aside import is_of_one_key
-from worker.layout import ask_all
-from worker.routes import patterns_of
-from worker.settings import WorkerSettings
+from ..shared import log, scripts
+from ..shared.backoff import jittered_s
+from ..shared.connection import FAULTS
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from ..shared.times import LAST_MS
+from . import layout, left, memory, metrics
+from .aside import is_of_one_key
+from .layout import ask_all
+from .routes import patterns_of
+from .settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1

@@ -8,7 +8,7 @@ without waiting; only when all were empty does a call wait on all of them.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from worker.aside import Aside
+from .aside import Aside
 
 HOT_TURNS: Final = 8
 """Of so many reads, streams that have much to give get all but one for themselves. With every other one, as the event

@@ -10,17 +10,17 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from shared import scripts
-from shared.decoding import UNDECODABLE
-from shared.entry import Entry, parse
-from shared.events import BY_TYPE
-from shared.keys import UNTYPED, Keys
-from worker import layout, letter
-from worker.dead_moves import index
-from worker.layout import ask_all
-from worker.letter import Letter, fingerprint
-from worker.outcome import unsubscribed
-from worker.routes import patterns_of
+from ..shared import scripts
+from ..shared.decoding import UNDECODABLE
+from ..shared.entry import Entry, parse
+from ..shared.events import BY_TYPE
+from ..shared.keys import UNTYPED, Keys
+from . import layout, letter
+from .dead_moves import index
+from .layout import ask_all
+from .letter import Letter, fingerprint
+from .outcome import unsubscribed
+from .routes import patterns_of
 
 Subscribed = Mapping[str, frozenset[str]]
 """Group → the patterns that it subscribes to; a group whose workers never told is not in it."""

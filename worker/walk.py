@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from shared.keys import Keys
-from worker.layout import Command, ask_all
+from ..shared.keys import Keys
+from .layout import Command, ask_all
 
 LEAST_AHEAD: Final = 10
 """Names read ahead of each set at least, so that many small sets do not cost a round trip each letter."""

@@ -16,7 +16,7 @@ def main() -> int:
     try:
         return _run()
     except BrokenPipeError:
-        from shared.command import unread
+        from hookbus.shared.command import unread
 
         return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 import redis
 
-from worker import Delivery
+from hookbus import Delivery
 
 NOTES: Final = "demo:notes"
 STARTS: Final = "demo:starts"

@@ -11,8 +11,15 @@ from contextlib import contextmanager
 
 from deploy.local import demo_plan as plan
 from deploy.local.demo_book import Book
-from shared.events import BatchCompleted, Event, RealtimeCallIncoming, ResponseCompleted, ResponseFailed, VideoCompleted
-from worker import App, Delivery, Retry
+from hookbus import App, Delivery, Retry
+from hookbus.events import (
+    BatchCompleted,
+    Event,
+    RealtimeCallIncoming,
+    ResponseCompleted,
+    ResponseFailed,
+    VideoCompleted,
+)
 
 LONG_S = 25.0
 """Longer than anybody waits in the demo, and less than the handler timeout."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 from deploy.local.demo_book import Book, Note, digest
 from deploy.local.demo_plan import GROUPS, Figures, subscribes
-from shared.posting import Answer
+from hookbus.shared.posting import Answer
 
 
 class Ledger:

@@ -12,7 +12,7 @@ from deploy.local.demo_screen import Screen
 from deploy.local.demo_stage import Stage, UnmetError
 from deploy.local.demo_story import Story
 from deploy.local.processes import EndedError
-from shared.command import EXIT_FAILED
+from hookbus.shared.command import EXIT_FAILED
 
 PICTURE = "OpenAI ── POST ──▶ ingest ──▶ Redis streams ──▶ worker ──▶ your handlers"
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from shared.events import BY_TYPE
+from hookbus.events import BY_TYPE
 
 REAL_ID: Final = "wh_685c059ae39c8190af8c71ed1022a24d"
 REAL_TYPE: Final = "response.completed"

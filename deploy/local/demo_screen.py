@@ -14,8 +14,8 @@ from rich.text import Text
 from deploy.local.demo_plan import Figures
 from deploy.local.processes import Child
 from deploy.local.terminal import pretty
-from shared import output
-from shared.posting import Answer
+from hookbus.shared import output
+from hookbus.shared.posting import Answer
 
 INDENT: Final = "    "
 LOG_LINES: Final = 15

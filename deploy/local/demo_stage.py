@@ -13,9 +13,9 @@ from deploy.local.demo_ledger import Ledger
 from deploy.local.demo_plan import GROUPS
 from deploy.local.demo_screen import Screen
 from deploy.local.processes import ending
-from ingest.send import event_body
-from shared.posting import Answer, Expected, post, signed_request
-from shared.secret import key_bytes
+from hookbus.ingest.send import event_body
+from hookbus.shared.posting import Answer, Expected, post, signed_request
+from hookbus.shared.secret import key_bytes
 
 STEP_TIMEOUT_S: Final = 30.0
 """Most waits take less than two seconds. The longest is for a takeover: 15 s at most."""

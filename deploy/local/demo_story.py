@@ -10,7 +10,7 @@ from deploy.local import demo_plan as plan
 from deploy.local.demo_book import Note
 from deploy.local.demo_stage import Stage, check
 from deploy.local.processes import Child
-from ingest.send import STALE_S, event_body
+from hookbus.ingest.send import STALE_S, event_body
 
 WORKERS: Final = ("worker A", "worker B")
 

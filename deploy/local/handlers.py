@@ -8,8 +8,8 @@ the event; one that raises sees it again later.
 
 import logging
 
-from shared.events import Event, RealtimeCallIncoming, ResponseCompleted, ResponseFailed
-from worker import App, Delivery, Reject, Retry
+from hookbus import App, Delivery, Reject, Retry
+from hookbus.events import Event, RealtimeCallIncoming, ResponseCompleted, ResponseFailed
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ def main() -> int:
     try:
         return _run()
     except BrokenPipeError:
-        from shared.command import unread
+        from hookbus.shared.command import unread
 
         return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing
@@ -33,8 +33,8 @@ def _run() -> int:
     from deploy.local.home import Home
     from deploy.local.stack_life import Stack, StackError
     from deploy.local.valkey import InUseError
-    from shared.output import Screen
-    from shared.settings import ConfigError
+    from hookbus.shared.output import Screen
+    from hookbus.shared.settings import ConfigError
 
     try:
         return asyncio.run(Stack(Home(Path(".hookbus")), Screen()).run())

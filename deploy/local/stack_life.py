@@ -14,10 +14,10 @@ from deploy.local import terminal
 from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
 from deploy.local.valkey import Valkey
-from ingest.settings import IngestSettings, load_settings
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
-from shared.settings import Listen
-from shared.sources import SECRET_VARIABLE
+from hookbus.ingest.settings import IngestSettings, load_settings
+from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
+from hookbus.shared.settings import Listen
+from hookbus.shared.sources import SECRET_VARIABLE
 
 HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")
 INGEST_PATIENCE_S: Final = 15.0

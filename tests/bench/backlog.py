@@ -11,13 +11,13 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from deploy.local.valkey import Valkey
-from ingest.commit import Received
-from ingest.enqueue import Queue
-from ingest.fitness import Fitness
-from shared.clock import now_ms
-from shared.connection import connect
-from shared.keys import Keys
-from shared.line import Line
+from hookbus.ingest.commit import Received
+from hookbus.ingest.enqueue import Queue
+from hookbus.ingest.fitness import Fitness
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.shared.line import Line
 from tests.bench import requests
 from tests.bench.stage import Stage
 

@@ -2,9 +2,9 @@
 
 import os
 
-from shared.events import ResponseCompleted
+from hookbus import App
+from hookbus.events import ResponseCompleted
 from tests.bench.peers.meter import Meter
-from worker import App
 
 GROUPS = tuple(f"fan{number}" for number in range(10))
 meter = Meter(int(os.environ.get("BENCH_EVENTS", "1")))

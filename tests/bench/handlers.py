@@ -2,9 +2,9 @@
 
 import os
 
-from shared.events import ResponseCompleted
+from hookbus import App
+from hookbus.events import ResponseCompleted
 from tests.bench.peers.meter import Meter
-from worker import App
 
 app = App(os.environ["BENCH_GROUP"])
 meter = Meter(int(os.environ["BENCH_EVENTS"]))

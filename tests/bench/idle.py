@@ -1,6 +1,6 @@
 """Ten subscriptions that get nothing."""
 
-from worker import App
+from hookbus import App
 
 TYPES = (
     "response.completed",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from shared.connection import parse_info
+from hookbus.shared.connection import parse_info
 from tests.wait import until
 
 

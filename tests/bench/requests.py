@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from ingest.send import samples
-from shared.secret import key_bytes, sign
+from hookbus.ingest.send import samples
+from hookbus.shared.secret import key_bytes, sign
 from tests.programs import SECRET
 
 EVENT_TYPE: Final = "response.completed"

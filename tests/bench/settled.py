@@ -9,16 +9,16 @@ from typing import Final
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
-from shared import entry, scripts
-from shared.clock import now_ms
-from shared.connection import connect
-from shared.entry import Entry
+from hookbus.shared import entry, scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.shared.entry import Entry
+from hookbus.worker import read
+from hookbus.worker.outcome import Bury, Park
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.bench import requests
 from tests.bench.backlog import KEYS
-from worker import read
-from worker.outcome import Bury, Park
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 CONSUMER: Final = "bench"
 AT_ONCE: Final = 1000

@@ -7,8 +7,8 @@ import json
 import time
 from typing import Final
 
-from shared.events import ResponseCompleted
-from worker import App, Delivery
+from hookbus import App, Delivery
+from hookbus.events import ResponseCompleted
 
 TELL: Final = "tell"
 

@@ -1,6 +1,6 @@
 """What keys take is what deleting them frees."""
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests.bench import memory
 
 

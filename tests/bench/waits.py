@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from shared.clock import now_ms
+from hookbus.shared.clock import now_ms
 from tests.bench import requests
 from tests.bench.pace import Pacer
 from tests.bench.stopwatch import TELL

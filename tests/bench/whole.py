@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests.bench import load, pace, waits
 from tests.bench.backlog import STREAM
 from tests.bench.cpu import Used

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from hookbus import App, Delivery, Retry
 from tests.peers.job import perform
 from tests.peers.peer import ATTEMPTS, CONCURRENCY, RETRY_S, TIMEOUT_S
-from worker import App, Delivery, Retry
 
 TYPES: Final = {
     "undecodable": "untyped",

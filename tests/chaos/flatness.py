@@ -9,10 +9,10 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared.clock import now_ms
-from shared.connection import parse_info
-from shared.keys import Keys
-from worker.layout import ask_all
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import parse_info
+from hookbus.shared.keys import Keys
+from hookbus.worker.layout import ask_all
 
 TOLERANCE: Final = 0.05
 """How far a minute may be from the middle of all."""

@@ -9,8 +9,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from hookbus import App, Delivery, Reject, Retry
 from tests.chaos.journal import BEGAN, HANDLED, VARIABLE, Writer
-from worker import App, Delivery, Reject, Retry
 
 journal = Writer(Path(os.environ[VARIABLE]))
 RETRY = Retry(attempts=5, base=0.2, factor=2, cap=2)

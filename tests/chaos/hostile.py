@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shared.secret import key_bytes, sign
+from hookbus.shared.secret import key_bytes, sign
 from tests.programs import SECRET, event_body
 
 PATH: Final = "/webhooks/openai"

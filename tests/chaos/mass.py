@@ -8,16 +8,16 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
-from shared.clock import now_ms
+from hookbus.shared.clock import now_ms
+from hookbus.worker import letter
+from hookbus.worker.delivery import Held
+from hookbus.worker.letter import Letter
+from hookbus.worker.outcome import Bury, Cause, Outcome, Park
 from tests.chaos import pile, places
 from tests.chaos.kept import Kept
 from tests.chaos.sender import Sender
 from tests.chaos.stage import Stage
 from tests.wait import until
-from worker import letter
-from worker.delivery import Held
-from worker.letter import Letter
-from worker.outcome import Bury, Cause, Outcome, Park
 
 BURIED: Final = "buried"
 PARKED: Final = "parked"

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from hookbus import App, Delivery, Reject, Retry, RetryLater
 from tests.chaos.handlers import note
 from tests.chaos.journal import HANDLED
-from worker import App, Delivery, Reject, Retry, RetryLater
 
 LATER_S: Final = 3600.0
 CONCURRENCY: Final = 100

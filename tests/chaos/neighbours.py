@@ -2,9 +2,9 @@
 
 import asyncio
 
+from hookbus import App, Breaker, Delivery, Retry
 from tests.chaos.handlers import note
 from tests.chaos.journal import BEGAN, HANDLED
-from worker import App, Breaker, Delivery, Retry
 
 ward = App("ward")
 alone = App("alone")

@@ -12,19 +12,19 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from ingest.commit import Received
-from ingest.enqueue import Queue
-from ingest.fitness import Fitness
-from shared import scripts
-from shared.clock import now_ms
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.ingest.commit import Received
+from hookbus.ingest.enqueue import Queue
+from hookbus.ingest.fitness import Fitness
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker import read
+from hookbus.worker.delivery import Held
+from hookbus.worker.outcome import Outcome
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.programs import event_body
-from worker import read
-from worker.delivery import Held
-from worker.outcome import Outcome
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 KEYS: Final = Keys(0)
 CONSUMER: Final = "piler"

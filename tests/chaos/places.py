@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 
 KEYS: Final = Keys(0)
 PART: Final = 5000

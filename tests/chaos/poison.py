@@ -5,10 +5,10 @@ import ctypes
 import os
 import resource
 
+from hookbus import App, Delivery
 from tests.chaos.handlers import note
 from tests.chaos.journal import BEGAN, HANDLED
 from tests.deaths import WAYS
-from worker import App, Delivery
 
 poisoned = App("poisoned")
 ROOM_BYTES = 64 * 1024 * 1024

@@ -2,9 +2,9 @@
 
 import time
 
+from hookbus import App, Delivery, Retry
 from tests.chaos.handlers import note, obey
 from tests.chaos.journal import BEGAN, HANDLED
-from worker import App, Delivery, Retry
 
 blocking = App("blocking")
 punctual = App("punctual")

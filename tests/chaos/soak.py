@@ -25,8 +25,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
-from shared.connection import FAULTS, connect
-from shared.keys import Keys
+from hookbus.shared.connection import FAULTS, connect
+from hookbus.shared.keys import Keys
 from tests.chaos.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
 from tests.chaos.journal import Journal
 from tests.chaos.kept import Kept

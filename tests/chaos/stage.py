@@ -16,15 +16,15 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker import status
 from tests import servers
 from tests.chaos.journal import VARIABLE, Journal
 from tests.chaos.kept import Kept
 from tests.chaos.ledger import Ledger, shown
 from tests.chaos.sender import Sender
 from tests.programs import Ingest, Program, Worker, free_port
-from worker import status
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.chaos import places
 from tests.chaos.places import Places
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from shared.clock import now_ms
-from shared.keys import Keys
+from hookbus.shared.clock import now_ms
+from hookbus.shared.keys import Keys
 from tests.chaos import soak
 from tests.chaos.flatness import DAY_MS, Minutes, redis_bytes
 from tests.chaos.journal import Journal, Writer

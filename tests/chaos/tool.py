@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shared.connection import connect_blocking
+from hookbus.shared.connection import connect_blocking
 from tests.programs import BIN, ROOT
 
 LOOK_S: Final = 0.02

@@ -26,8 +26,8 @@ dependencies = ["hookbus"]
 """
 
 USERS_HANDLERS = """
-from shared.events import ResponseCompleted
-from worker import App, Delivery
+from hookbus.events import ResponseCompleted
+from hookbus import App, Delivery
 
 billing = App("billing")
 

@@ -14,17 +14,17 @@ from compose_spec import PyCompose
 from packaging.markers import Marker
 
 from deploy.local.valkey import Valkey
-from ingest.app import FINISH_S
-from ingest.settings import IngestSettings
-from ingest.settings import load_settings as ingest_settings
-from shared.reference import read
-from shared.release import VERSION
+from hookbus.ingest.app import FINISH_S
+from hookbus.ingest.settings import IngestSettings
+from hookbus.ingest.settings import load_settings as ingest_settings
+from hookbus.shared.reference import read
+from hookbus.shared.release import VERSION
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.settings import load_settings as worker_settings
+from hookbus.worker.supervise import STOP_S
 from tests.deploy.installed import run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_port, post
 from tests.wait import until
-from worker.settings import WorkerSettings
-from worker.settings import load_settings as worker_settings
-from worker.supervise import STOP_S
 
 HERE = ROOT / "deploy/container"
 DOCKERFILE = (HERE / "Dockerfile").read_text()
@@ -93,7 +93,7 @@ def test_the_environment_holds_the_lock_and_hookbus_and_nothing_to_build_with(in
     }
     assert set(found) - {"shop==1"} == locked | {f"hookbus=={VERSION}"}
     assert not [script for script in (installed.venv / "bin").iterdir() if script.name.startswith(("pip", "hatch"))]
-    hookbus = next(installed.venv.glob("lib/python*/site-packages/worker"))
+    hookbus = next(installed.venv.glob("lib/python*/site-packages/hookbus/worker"))
     assert (hookbus / "__pycache__").is_dir(), "compiled beforehand, since the file system will be read-only"
 
 

@@ -3,7 +3,7 @@ import json
 from deploy.local import demo_plan
 from deploy.local.demo_book import Note, digest
 from deploy.local.demo_ledger import Ledger
-from shared.posting import Answer
+from hookbus.shared.posting import Answer
 from tests.programs import ROOT
 
 BODY = b'{"type": "response.completed"}'

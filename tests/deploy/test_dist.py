@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hookbus import PACKAGES
-from shared import keys
+from hookbus.shared import keys
 from tests.deploy.installed import Installed, run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
@@ -29,7 +28,7 @@ async def test_the_wheel_runs_the_handlers_of_another_project(installed, redis_u
             await until(lambda: "handled wh_1 resp_7" in working.raw)
             assert await working.end() == 0
         assert await ingest.end() == 0
-    where = "import ingest, shared, worker; print(ingest.__file__, shared.__file__, worker.__file__)"
+    where = "from hookbus import ingest, shared, worker; print(ingest.__file__, shared.__file__, worker.__file__)"
     files = run(installed.venv / "bin/python", "-c", where, cwd=tmp_path).split()
     assert all(str(installed.venv) in file for file in files), "the checkout is not what runs here"
 
@@ -56,7 +55,8 @@ def test_the_sdist_builds_the_same_wheel(installed, tmp_path):
 
 def test_the_wheel_holds_all_that_the_packages_need_and_nothing_else(installed):
     names = {name for name in contents(installed.wheel) if ".dist-info/" not in name}
-    files = [ROOT / "hookbus.py", *(file for package in PACKAGES for file in (ROOT / package).rglob("*"))]
+    folders = [ROOT / "hookbus", *(ROOT / "hookbus" / name for name in ("ingest", "worker", "shared"))]
+    files = [file for folder in folders for file in folder.rglob("*")]
     code = [file for file in files if file.is_file() and file.suffix != ".md" and "__pycache__" not in file.parts]
     tree = {str(file.relative_to(ROOT)) for file in code}
     assert names == tree

@@ -7,19 +7,19 @@ import tomllib
 import pytest
 import yaml
 
-from ingest.app import FINISH_S
-from ingest.settings import IngestSettings
-from ingest.settings import load_settings as ingest_settings
-from shared import release
-from shared.settings import ConfigError
+from hookbus.ingest.app import FINISH_S
+from hookbus.ingest.settings import IngestSettings
+from hookbus.ingest.settings import load_settings as ingest_settings
+from hookbus.shared import release
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.settings import load_settings as worker_settings
+from hookbus.worker.supervise import STOP_S, STUCK_MARGIN_S
 from tests.deploy import manifests
 from tests.deploy.installed import run
 from tests.deploy.manifests import FOLDER, OVERLAYS, component, container, of_kind, pod, programs, rendered
 from tests.deploy.pods import ground
 from tests.programs import BIN, ROOT
-from worker.settings import WorkerSettings
-from worker.settings import load_settings as worker_settings
-from worker.supervise import STOP_S, STUCK_MARGIN_S
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 

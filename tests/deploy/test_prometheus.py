@@ -11,8 +11,8 @@ import pytest
 import typer.main
 import yaml
 
-import ingest.__main__
-import worker.__main__
+import hookbus.ingest.__main__
+import hookbus.worker.__main__
 from tests import tools
 from tests.exported import RULES, exported, fenced, matched, named, recorded, rules
 from tests.programs import ROOT
@@ -20,7 +20,7 @@ from tests.programs import ROOT
 RUNBOOK = ROOT / "deploy/RUNBOOK.md"
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
-APPS = {"hookbus-ingest": ingest.__main__.app, "hookbus-worker": worker.__main__.app}
+APPS = {"hookbus-ingest": hookbus.ingest.__main__.app, "hookbus-worker": hookbus.worker.__main__.app}
 
 
 def promtool(*args: str | Path) -> str:

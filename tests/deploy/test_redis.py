@@ -12,10 +12,10 @@ import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
 from deploy.local.valkey import Valkey
-from shared import keys
-from shared import server as inspection
-from shared.connection import connect
-from shared.fault import judge
+from hookbus.shared import keys
+from hookbus.shared import server as inspection
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import judge
 from tests import users
 from tests.ingest.serving import SECRET, command
 from tests.programs import Ingest, Program, Worker, event_body, post, post_until_accepted

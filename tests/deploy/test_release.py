@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from shared.release import VERSION
+from hookbus.shared.release import VERSION
 from tests import pages
 from tests.deploy.installed import run
 from tests.programs import BIN, ROOT

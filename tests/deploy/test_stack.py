@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack_life import StackError, check_free
-from shared.settings import Listen
+from hookbus.shared.settings import Listen
 from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program
 from tests.wait import until

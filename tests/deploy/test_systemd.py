@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ingest import app
-from ingest.settings import IngestSettings
-from ingest.settings import load_settings as load_ingest
-from shared import descriptors, systemd
+from hookbus.ingest import app
+from hookbus.ingest.settings import IngestSettings
+from hookbus.ingest.settings import load_settings as load_ingest
+from hookbus.shared import descriptors, systemd
+from hookbus.worker import supervise
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.settings import load_settings as load_worker
 from tests.programs import BIN, ROOT
-from worker import supervise
-from worker.settings import WorkerSettings
-from worker.settings import load_settings as load_worker
 
 FOLDER = ROOT / "deploy/systemd"
 SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service", "hookbus-exporter.service")

@@ -5,8 +5,8 @@ import itertools
 import sys
 from typing import NoReturn
 
+from hookbus import App, Breaker, Delivery, Reject, Retry, RetryLater
 from tests.end_to_end.handlers import note, released
-from worker import App, Breaker, Delivery, Reject, Retry, RetryLater
 
 TWICE = Retry(attempts=2, base=0.05, cap=0.05)
 DEPTH = 2000

@@ -10,8 +10,8 @@ import time
 
 import redis
 
+from hookbus import App, Breaker, Delivery, Reject, Retry, RetryLater
 from tests.deaths import WAYS
-from worker import App, Breaker, Delivery, Reject, Retry, RetryLater
 
 notes = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
 

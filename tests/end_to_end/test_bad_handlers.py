@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.programs import Worker
 from tests.wait import until
 from tests.worker.rig import store

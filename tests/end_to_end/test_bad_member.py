@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
 

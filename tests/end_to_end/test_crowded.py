@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from shared.health import OPS_CONNECTIONS
+from hookbus.shared.health import OPS_CONNECTIONS
 from tests.programs import Ingest, Worker, event_body, free_port, post, signed
 
 MOST = 40

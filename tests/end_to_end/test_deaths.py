@@ -2,12 +2,12 @@
 
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
+from hookbus.worker.letter import decode
 from tests.deaths import WAYS
 from tests.programs import Worker
 from tests.wait import until
 from tests.worker.rig import store
-from worker.letter import decode
 
 KEYS = Keys(0)
 STREAM = KEYS.stream("response.completed")

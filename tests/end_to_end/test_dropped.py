@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.programs import BIN, Worker
 from tests.wait import until
 from tests.worker.commands import environment, objects

@@ -7,7 +7,7 @@ import signal
 import aiohttp
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.end_to_end.conftest import notes_of
 from tests.programs import Ingest, Worker, event_body, post, post_until_accepted
 from tests.wait import until

@@ -10,10 +10,10 @@ from openai import OpenAI
 from redis.exceptions import ResponseError
 from standardwebhooks import Webhook
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
+from hookbus.worker.letter import decode
 from tests.programs import SECRET, Ingest, Worker, event_body, post, signed
 from tests.wait import TIMER_EARLY_S, until
-from worker.letter import decode
 
 KEYS = Keys(0)
 

@@ -12,7 +12,7 @@ from tests.worker.rig import store
 
 HANDLERS = """
 import asyncio
-from worker import App, Retry
+from hookbus import App, Retry
 app = App("g")
 @app.on("batch.completed", retry=Retry(attempts=2, base=0.05))
 async def fail(event: dict): raise ValueError("no")

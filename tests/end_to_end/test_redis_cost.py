@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from shared.connection import parse_info
+from hookbus.shared.connection import parse_info
 from tests.bench import backlog, pace, waits
 from tests.bench.waits import Sender
 from tests.programs import Ingest, Worker, event_body, post

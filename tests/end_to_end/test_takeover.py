@@ -3,10 +3,10 @@
 import signal
 import time
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
+from hookbus.worker.letter import decode
 from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
-from worker.letter import decode
 
 KEYS = Keys(0)
 

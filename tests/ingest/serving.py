@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 from structlog.testing import capture_logs
 
-from ingest import app, send
-from ingest.settings import IngestSettings
-from shared import keys, posting
-from shared.command import Stopping
-from shared.secret import Secret, key_bytes
-from shared.settings import Listen
-from shared.sources import Source
+from hookbus.ingest import app, send
+from hookbus.ingest.settings import IngestSettings
+from hookbus.shared import keys, posting
+from hookbus.shared.command import Stopping
+from hookbus.shared.secret import Secret, key_bytes
+from hookbus.shared.settings import Listen
+from hookbus.shared.sources import Source
 from tests import users
 from tests.wait import until
 
@@ -141,7 +141,7 @@ async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "ingest",
+        "hookbus.ingest",
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

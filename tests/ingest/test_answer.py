@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer, make_mocked_request
 
-from ingest.answer import Standing, _Raw, answer
+from hookbus.ingest.answer import Standing, _Raw, answer
 from tests.ingest.serving import Ingest, hang_up, head, signed
 from tests.wait import until
 

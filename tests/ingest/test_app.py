@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import aiohttp
 import pytest
 
-from ingest import app
-from shared.command import FailedError, Stopping
-from shared.settings import ConfigError, Listen
+from hookbus.ingest import app
+from hookbus.shared.command import FailedError, Stopping
+from hookbus.shared.settings import ConfigError, Listen
 from tests.ingest.serving import PATH, SECRET, entries, hang_up, head, serving, settings, signed
 from tests.programs import free_port
 from tests.wait import until
@@ -52,7 +52,7 @@ async def started(redis_url: str, port: int, processes: list[asyncio.subprocess.
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "ingest",
+        "hookbus.ingest",
         "serve",
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | environ(redis_url, port),

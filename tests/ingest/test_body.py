@@ -9,9 +9,9 @@ import pytest
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 
-from ingest.body import Bodies
-from ingest.refusal import Refusal
-from shared import posting
+from hookbus.ingest.body import Bodies
+from hookbus.ingest.refusal import Refusal
+from hookbus.shared import posting
 from tests.gone import PEER_GONE
 from tests.ingest.serving import KEY, Ingest, hang_up, head, serving
 from tests.wait import until

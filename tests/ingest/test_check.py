@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import check
-from shared import keys, redis_report
-from shared.secret import Secret
-from shared.sources import Source
+from hookbus.ingest import check
+from hookbus.shared import keys, redis_report
+from hookbus.shared.secret import Secret
+from hookbus.shared.sources import Source
 from tests.ingest.serving import PATH, SECRET, command, settings
 
 

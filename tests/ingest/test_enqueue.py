@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from ingest.commit import DAY_MS, Received
-from ingest.enqueue import Queue, RefusedError
-from ingest.fitness import Fitness
-from shared import entry, keys
-from shared.connection import connect
-from shared.fault import Fault
-from shared.line import Line
+from hookbus.ingest.commit import DAY_MS, Received
+from hookbus.ingest.enqueue import Queue, RefusedError
+from hookbus.ingest.fitness import Fitness
+from hookbus.shared import entry, keys
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import Fault
+from hookbus.shared.line import Line
 from tests.wait import until
 
 SHARD = keys.Keys(0)

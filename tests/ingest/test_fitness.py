@@ -5,12 +5,12 @@ import pytest
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from ingest.fitness import Fitness
-from shared import aof_replay, keys
-from shared.connection import connect
-from shared.fault import Fault, UnfitError
-from shared.fsync import FIRST_REWRITE, NOT_ON_DISK
-from shared.settings import ConfigError
+from hookbus.ingest.fitness import Fitness
+from hookbus.shared import aof_replay, keys
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import Fault, UnfitError
+from hookbus.shared.fsync import FIRST_REWRITE, NOT_ON_DISK
+from hookbus.shared.settings import ConfigError
 from tests.wait import until
 
 
@@ -157,7 +157,7 @@ async def test_an_acl_with_which_a_restart_may_lose_all_is_an_error_in_the_log_o
         admin.execute_command("ACL", "SETUSER", "default", "-xadd")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ingest.fitness.aof_replay.examine", examine_as_old(aof_replay.examine))
+            patch.setattr("hookbus.ingest.fitness.aof_replay.examine", examine_as_old(aof_replay.examine))
             async with watching(fitness, own_server.url.replace("://", "://bus:pw@")):
                 await until(lambda: [entry for entry in logs if entry["event"] == "restart_unsafe"])
                 fitness.doubt(Fault("queue_unavailable", "look again"))

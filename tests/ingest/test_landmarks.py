@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from ingest.commit import DAY_MS, digest_of
-from ingest.landmarks import APART_MS, MOST, Gap, Landmarks
-from shared import clock, keys
+from hookbus.ingest.commit import DAY_MS, digest_of
+from hookbus.ingest.landmarks import APART_MS, MOST, Gap, Landmarks
+from hookbus.shared import clock, keys
 from tests.programs import Ingest, event_body, post, post_until_accepted
 
 SHARD = keys.Keys(0)

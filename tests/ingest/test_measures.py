@@ -1,8 +1,8 @@
 import prometheus_client
 
-from ingest.commit import Received
-from ingest.measures import Stored
-from shared.metrics import OTHER
+from hookbus.ingest.commit import Received
+from hookbus.ingest.measures import Stored
+from hookbus.shared.metrics import OTHER
 
 
 def sample(name: str, **labels: str) -> float:

@@ -8,11 +8,11 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from ingest import port
-from ingest.port import close_port
-from shared import posting
-from shared.http_server import Limits, Server
-from shared.secret import key_bytes
+from hookbus.ingest import port
+from hookbus.ingest.port import close_port
+from hookbus.shared import posting
+from hookbus.shared.http_server import Limits, Server
+from hookbus.shared.secret import key_bytes
 from tests.gone import PEER_GONE
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port

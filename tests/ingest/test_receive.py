@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from shared import keys, posting
-from shared.secret import Secret
-from shared.sources import Source
+from hookbus.shared import keys, posting
+from hookbus.shared.secret import Secret
+from hookbus.shared.sources import Source
 from tests.ingest.serving import KEY, PATH, SECRET, SHARD, Ingest, entries, hang_up, head, serving, signed
 from tests.wait import until
 

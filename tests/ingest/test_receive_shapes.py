@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared import posting
-from shared.secret import key_bytes
+from hookbus.shared import posting
+from hookbus.shared.secret import key_bytes
 from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body
 from tests.wait import until

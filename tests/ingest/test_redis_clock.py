@@ -6,8 +6,8 @@ import pytest
 from redis.exceptions import NoPermissionError
 from structlog.testing import capture_logs
 
-from ingest.redis_clock import RedisClock
-from shared import clock
+from hookbus.ingest.redis_clock import RedisClock
+from hookbus.shared import clock
 from tests.ingest.serving import entries, serving, signed
 from tests.ingest.test_measures import sample
 

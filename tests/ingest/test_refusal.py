@@ -1,6 +1,6 @@
 import re
 
-from ingest.refusal import STATUSES
+from hookbus.ingest.refusal import STATUSES
 from tests.programs import ROOT
 
 

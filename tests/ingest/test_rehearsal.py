@@ -1,11 +1,11 @@
 import pytest
 
 from deploy.local.valkey import Valkey
-from ingest.commit import DAY_MS
-from ingest.rehearsal import rehearse
-from shared import clock, keys
-from shared.connection import connect
-from shared.fault import UnfitError
+from hookbus.ingest.commit import DAY_MS
+from hookbus.ingest.rehearsal import rehearse
+from hookbus.shared import clock, keys
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import UnfitError
 
 SHARD = keys.Keys(0)
 NEEDED = ("evalsha", "script|load", "smismember", "sadd", "xadd", "expire", "unlink")

@@ -8,10 +8,10 @@ import pytest
 from multidict import CIMultiDict
 
 from deploy.local.valkey import Valkey
-from ingest import rejections
-from ingest.rejections import Rejection, Rejections, read
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.ingest import rejections
+from hookbus.ingest.rejections import Rejection, Rejections, read
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
 from tests.ingest.serving import PATH, SECRET, Ingest, serving, signed
 from tests.wait import until
 

@@ -1,9 +1,9 @@
 import json
 import time
 
-from ingest.rejections import encode
-from ingest.rejections_command import lines
-from shared.keys import Keys
+from hookbus.ingest.rejections import encode
+from hookbus.ingest.rejections_command import lines
+from hookbus.shared.keys import Keys
 from tests.ingest.serving import command
 from tests.ingest.test_rejections import a_rejection
 from tests.programs import Program

@@ -9,11 +9,11 @@ import msgspec
 import prometheus_client
 import pytest
 
-from ingest import rotation, send
-from shared import posting
-from shared.secret import Secret, key_bytes
-from shared.settings import ConfigError
-from shared.sources import Source
+from hookbus.ingest import rotation, send
+from hookbus.shared import posting
+from hookbus.shared.secret import Secret, key_bytes
+from hookbus.shared.settings import ConfigError
+from hookbus.shared.sources import Source
 from tests.ingest.serving import KEY, PATH, SECRET, serving, settings, signed
 from tests.wait import until
 

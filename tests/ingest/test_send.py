@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import send, send_command
-from ingest.signature import SignatureError, Verifier
-from shared import clock, decoding, posting
-from shared.events import BY_TYPE, UnknownEvent
+from hookbus.events import BY_TYPE, UnknownEvent
+from hookbus.ingest import send, send_command
+from hookbus.ingest.signature import SignatureError, Verifier
+from hookbus.shared import clock, decoding, posting
 from tests.ingest.serving import KEY, PATH, SECRET, command, serving
 from tests.wait import TIMER_EARLY_S
 
@@ -236,7 +236,7 @@ async def test_ctrl_c_prints_the_sum_so_far(ingest, client):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "ingest",
+        "hookbus.ingest",
         "send",
         "response.completed",
         "--url",

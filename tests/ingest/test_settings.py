@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from ingest.settings import IngestSettings, load_settings
-from shared.settings import ConfigError, Listen
-from shared.sources import secrets_of
+from hookbus.ingest.settings import IngestSettings, load_settings
+from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.sources import secrets_of
 
 SECRET = "whsec_" + "QUJD" * 8
 OTHER = "whsec_" + "REVG" * 8

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.signature import MOST_SIGNATURES, SignatureError, Verifier
-from shared.secret import key_bytes, sign
+from hookbus.ingest.signature import MOST_SIGNATURES, SignatureError, Verifier
+from hookbus.shared.secret import key_bytes, sign
 
 NOW = 1_750_000_000
 SECRETS = tuple("whsec_" + base64.b64encode(bytes([i]) * 32).decode() for i in range(3))

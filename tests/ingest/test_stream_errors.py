@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.enqueue import RefusedError
-from ingest.stream_errors import StreamErrors
-from shared import metrics
+from hookbus.ingest.enqueue import RefusedError
+from hookbus.ingest.stream_errors import StreamErrors
+from hookbus.shared import metrics
 from tests.ingest.serving import serving, signed
 from tests.ingest.test_enqueue import SHARD, event, store_all, stored, storing
 from tests.ingest.test_measures import sample

@@ -3,10 +3,10 @@
 import pytest
 from structlog.testing import capture_logs
 
-from ingest import receive
-from ingest.type_bound import TypeBound
-from shared.events import BY_TYPE
-from shared.keys import RESERVED, UNTYPED, Keys
+from hookbus.events import BY_TYPE
+from hookbus.ingest import receive
+from hookbus.ingest.type_bound import TypeBound
+from hookbus.shared.keys import RESERVED, UNTYPED, Keys
 from tests.ingest.serving import serving, signed
 from tests.ingest.test_measures import sample
 

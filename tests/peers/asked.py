@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from deploy.local.processes import dying_with_us
 from deploy.local.valkey import Valkey
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests.chaos.journal import VARIABLE, Journal
 from tests.chaos.kept import Kept
 from tests.chaos.ledger import Ledger

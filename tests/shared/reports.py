@@ -1,6 +1,6 @@
 """A Redis as it may describe itself."""
 
-from shared.redis_report import RedisReport
+from hookbus.shared.redis_report import RedisReport
 
 REDIS = RedisReport(
     version="9.1.2",

@@ -5,8 +5,8 @@ import contextlib
 
 from aiohttp import web
 
-from shared.http_connection import GaveWayError, prove
-from shared.http_server import Limits, Server
+from hookbus.shared.http_connection import GaveWayError, prove
+from hookbus.shared.http_server import Limits, Server
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 PROOF = b"GET /proof HTTP/1.1\r\nHost: x\r\n\r\n"

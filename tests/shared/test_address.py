@@ -1,4 +1,4 @@
-from shared.address import Address, redacted
+from hookbus.shared.address import Address, redacted
 
 
 def test_a_password_never_shows():

@@ -1,9 +1,9 @@
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
-from shared.aof_replay import examine
-from shared.connection import connect
-from shared.settings import EXIT_CONFIG
+from hookbus.shared.aof_replay import examine
+from hookbus.shared.connection import connect
+from hookbus.shared.settings import EXIT_CONFIG
 
 OLD = {"valkey_version": "8.1.8", "redis_version": "7.2.4"}
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.backoff import JITTER, Reconnect, jittered_s, step_s
+from hookbus.shared.backoff import JITTER, Reconnect, jittered_s, step_s
 
 
 def test_steps_grow_by_the_factor_up_to_the_cap():

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from shared import clock
+from hookbus.shared import clock
 
 
 @pytest.fixture(autouse=True)

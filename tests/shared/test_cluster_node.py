@@ -3,10 +3,10 @@
 import pytest
 
 from deploy.local.valkey import Valkey
-from shared import server
-from shared.connection import connect
-from shared.redis_doctor import Examined, examine
-from shared.settings import Common, ConfigError
+from hookbus.shared import server
+from hookbus.shared.connection import connect
+from hookbus.shared.redis_doctor import Examined, examine
+from hookbus.shared.settings import Common, ConfigError
 from tests import servers
 from tests.programs import free_port
 from tests.wait import until

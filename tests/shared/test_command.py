@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from shared.command import FailedError, cannot_listen
-from shared.settings import ConfigError
+from hookbus.shared.command import FailedError, cannot_listen
+from hookbus.shared.settings import ConfigError
 
 MAY_PASS = {
     "an address that comes late": OSError(errno.EADDRNOTAVAIL, "no such address"),
@@ -39,7 +39,7 @@ def test_a_port_that_no_waiting_opens_is_one(error):
 
 PROGRAM = """
 import asyncio, sys
-from shared import command, log
+from hookbus.shared import command, log
 log.configure("info")
 async def end():
     {end}
@@ -84,7 +84,7 @@ def test_a_program_that_crashes_ends_although_its_cleaning_up_hangs():
 
 
 def test_what_a_user_can_do_something_about_is_no_crash():
-    raises = "from shared.settings import ConfigError\nasync def main(stopping): raise ConfigError(['a: b'])\n"
+    raises = "from hookbus.shared.settings import ConfigError\nasync def main(stopping): raise ConfigError(['a: b'])\n"
     body = PROGRAM.format(end="pass").replace("command.run_service(main)", f"{raises}command.run_service(main)")
     done = _ran(body)
     assert "crashed" not in done.stderr

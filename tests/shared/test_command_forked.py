@@ -5,7 +5,7 @@ from tests.worker.rig import store
 
 APP = """
 import asyncio, multiprocessing, time
-from worker import App
+from hookbus import App
 
 app = App("billing")
 

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys, time
-from shared.command import run_service
+from hookbus.shared.command import run_service
 
 async def main(stopping):
     print("ready", flush=True)

@@ -4,7 +4,7 @@ import pytest
 import uvloop
 
 from deploy.local.valkey import Valkey
-from shared.connection import FAULTS, connect, parse_info
+from hookbus.shared.connection import FAULTS, connect, parse_info
 from tests.chaos.proxy import FaultProxy
 from tests.programs import free_port
 

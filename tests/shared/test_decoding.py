@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import decoding
-from shared.decoding import UNDECODABLE, decode, read_type
-from shared.events import BY_TYPE, UnknownEvent
+from hookbus.events import BY_TYPE, UnknownEvent
+from hookbus.shared import decoding
+from hookbus.shared.decoding import UNDECODABLE, decode, read_type
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 EXAMPLES = {event["type"]: event["example"] for event in DOCUMENTED}

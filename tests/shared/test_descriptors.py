@@ -8,12 +8,12 @@ import sys
 import aiohttp
 import pytest
 
-from shared import descriptors
+from hookbus.shared import descriptors
 from tests.ingest.serving import signed
 from tests.programs import Ingest, post
 from tests.wait import until
 
-ASK = "import sys; from shared import descriptors; print(descriptors.room_for(int(sys.argv[1])))"
+ASK = "import sys; from hookbus.shared import descriptors; print(descriptors.room_for(int(sys.argv[1])))"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.decoding import UNDECODABLE, decode
-from shared.events import BY_TYPE, ResponseCompleted, UnknownEvent
+from hookbus.events import BY_TYPE, ResponseCompleted, UnknownEvent
+from hookbus.shared.decoding import UNDECODABLE, decode
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 EXAMPLES = {event["type"]: event["example"] for event in DOCUMENTED}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.entry import HISTORY_KEPT, Entry, Failure, parse, redelivery_fields
+from hookbus.shared.entry import HISTORY_KEPT, Entry, Failure, parse, redelivery_fields
 
 WORD = st.text(st.characters(codec="utf-8"), max_size=20)
 FAILURES = st.builds(Failure, st.integers(1, 99), st.integers(0, 2**45), st.integers(0, 2**31), WORD, WORD)

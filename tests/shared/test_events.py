@@ -4,8 +4,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared import payloads
-from shared.events import BY_TYPE, CLASSES, Envelope, UnknownEvent
+from hookbus.events import BY_TYPE, CLASSES, Envelope, UnknownEvent
+from hookbus.shared import payloads
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 

@@ -2,8 +2,8 @@ import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared.fault import Fault, UnfitError, fault_of, faults_of, judge
-from shared.server import Server
+from hookbus.shared.fault import Fault, UnfitError, fault_of, faults_of, judge
+from hookbus.shared.server import Server
 
 GOOD_INFO = {"role": "master", "loading": "0", "aof_last_write_status": "ok"}
 GOOD_CONFIG = {

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import finding
-from shared.finding import Finding
+from hookbus.shared import finding
+from hookbus.shared.finding import Finding
 
 
 def test_the_gravest_finding_makes_the_exit_code():

@@ -3,8 +3,8 @@
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
-from shared.connection import connect, parse_info
-from shared.fsync import FIRST_REWRITE, NOT_ON_DISK, Fsync, is_on_disk
+from hookbus.shared.connection import connect, parse_info
+from hookbus.shared.fsync import FIRST_REWRITE, NOT_ON_DISK, Fsync, is_on_disk
 from tests.wait import until
 
 WHOLE = {"aof_enabled": "1", "aof_rewrite_in_progress": "0", "aof_rewrite_scheduled": "0"}

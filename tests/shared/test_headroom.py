@@ -1,9 +1,9 @@
 import pytest
 from msgspec.structs import replace
 
-from shared import headroom
-from shared.headroom import Headroom
-from shared.keys import Keys
+from hookbus.shared import headroom
+from hookbus.shared.headroom import Headroom
+from hookbus.shared.keys import Keys
 from tests.shared.reports import REDIS
 
 KEYS = Keys(0)

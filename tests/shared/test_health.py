@@ -5,9 +5,9 @@ import time
 import aiohttp
 import pytest
 
-from shared import health, metrics
-from shared.command import FailedError
-from shared.settings import Listen
+from hookbus.shared import health, metrics
+from hookbus.shared.command import FailedError
+from hookbus.shared.settings import Listen
 from tests.wait import until
 
 ANY_PORT = Listen("127.0.0.1", 0)

@@ -7,7 +7,7 @@ import socket
 import pytest
 from structlog.testing import capture_logs
 
-from shared import http_connection, http_server
+from hookbus.shared import http_connection, http_server
 from tests.gone import PEER_GONE
 from tests.shared.served import GET, hang_up, served
 from tests.wait import until

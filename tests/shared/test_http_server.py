@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import http_server
+from hookbus.shared import http_server
 from tests.shared.served import GET, PROOF, hang_up, served
 from tests.wait import until
 

@@ -1,5 +1,5 @@
-from shared import keys
-from shared.keys import Keys
+from hookbus.shared import keys
+from hookbus.shared.keys import Keys
 
 
 def test_every_key_of_a_shard_carries_its_hash_tag():

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.decoding import UNDECODABLE
-from shared.lenient import HEAD_BYTES, TOKENS, document, top_level
+from hookbus.shared.decoding import UNDECODABLE
+from hookbus.shared.lenient import HEAD_BYTES, TOKENS, document, top_level
 
 DEEP = 50_000
 """Levels that no recursive reader of Python's takes."""

@@ -5,8 +5,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.connection import connect
-from shared.line import Line
+from hookbus.shared.connection import connect
+from hookbus.shared.line import Line
 from tests.wait import until
 
 

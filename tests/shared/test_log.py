@@ -9,12 +9,12 @@ import sys
 import pytest
 import structlog
 
-from shared import log
-from shared.log import Limiter, Throttle
+from hookbus.shared import log
+from hookbus.shared.log import Limiter, Throttle
 
 PROGRAM = """
 import logging
-from shared import log
+from hookbus.shared import log
 log.configure({level!r})
 logger = log.get("test").bind(webhook_id="wh_1")
 {body}
@@ -92,7 +92,7 @@ def test_a_traceback_on_a_terminal_holds_no_local_variables():
 
 def test_a_flood_of_one_kind_leaves_the_others_their_lines(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("shared.log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
     throttle = Throttle()
     assert [throttle.left_out("flood") for _ in range(8)] == [0] * 5 + [None] * 3
     assert throttle.left_out("other") == 0
@@ -127,7 +127,7 @@ for i in range(200):
 
 def test_what_a_throttled_caller_left_out_is_not_forgotten_by_the_limit(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("shared.log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
     limiter = Limiter()
     for _ in range(Limiter.PER_SECOND):
         limiter(None, "warning", {"event": "refused"})

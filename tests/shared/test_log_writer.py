@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from shared.log_writer import MOST_WAITING_BYTES, Writer
+from hookbus.shared.log_writer import MOST_WAITING_BYTES, Writer
 from tests.wait import until
 
 LINE = "x" * 999 + "\n"
@@ -104,7 +104,7 @@ async def test_a_reader_that_left_is_no_error_and_what_is_lost_is_counted():
 def test_the_last_lines_of_a_program_are_written_however_it_ends(end):
     program = f"""
 import os, sys
-from shared import command, log
+from hookbus.shared import command, log
 log.configure("info")
 for number in range(50):
     log.get("test").info("stored", number=number, group=str(number))

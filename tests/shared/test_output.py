@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from shared import output
+from hookbus.shared import output
 from tests.programs import ROOT
 
 STEERING = [
@@ -40,7 +40,7 @@ def test_a_field_is_one_line_whatever_ends_a_line():
 
 def printed(code: str, *, on_terminal: bool) -> str:
     """What a program writes to standard output."""
-    program = [sys.executable, "-c", f"from shared import output\n{code}"]
+    program = [sys.executable, "-c", f"from hookbus.shared import output\n{code}"]
     if not on_terminal:
         return subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.decode()
     ours, theirs = pty.openpty()
@@ -65,7 +65,7 @@ def test_json_on_a_terminal_can_not_steer_it_and_is_the_same_value():
 
 def test_a_reader_who_left_is_noticed_though_nothing_is_written():
     code = "import time\nwhile True: output.require_reader(); time.sleep(0.05)"
-    program = [sys.executable, "-c", f"from shared import output\nprint('ready', flush=True)\n{code}"]
+    program = [sys.executable, "-c", f"from hookbus.shared import output\nprint('ready', flush=True)\n{code}"]
     with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -79,7 +79,7 @@ def test_without_a_standard_output_nothing_is_printed_and_bytes_are_refused():
     code = (
         "import sys; sys.stdout.close(); sys.stdout = sys.stdin = None\n"
         "output.print_json(1); output.require_reader(); assert not output.can_ask()\n"
-        "from shared.command import FailedError\n"
+        "from hookbus.shared.command import FailedError\n"
         "for ask in (output.bytes_in, output.bytes_out):\n"
         "    try: ask()\n"
         "    except FailedError as error: assert 'is closed' in str(error)\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.percentile import percentile
+from hookbus.shared.percentile import percentile
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1, 100), (0.001, 1), (0, 1)])

@@ -1,10 +1,10 @@
 import pytest
 
-from shared import keys
-from shared.connection import connect
-from shared.fault import Fault, UnfitError
-from shared.redis_doctor import examine
-from shared.settings import Common
+from hookbus.shared import keys
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import Fault, UnfitError
+from hookbus.shared.redis_doctor import examine
+from hookbus.shared.settings import Common
 from tests.programs import free_port
 
 

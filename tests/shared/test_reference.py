@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from shared import reference
-from shared.reference import MOST_BYTES, MOST_FILES, is_reference, read
+from hookbus.shared import reference
+from hookbus.shared.reference import MOST_BYTES, MOST_FILES, is_reference, read
 
 NUMBERS = itertools.count()
 

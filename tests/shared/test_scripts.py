@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from redis.exceptions import NoScriptError, ResponseError
 
-from shared import scripts
-from shared.scripts import Call, Script
+from hookbus.shared import scripts
+from hookbus.shared.scripts import Call, Script
 
 FOLDER = Path(scripts.__file__).parent / "lua"
 FILES = sorted(FOLDER.glob("*.lua"))

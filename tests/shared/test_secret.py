@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from shared.secret import Secret, key_bytes, sign
+from hookbus.shared.secret import Secret, key_bytes, sign
 
 KEY = bytes(range(32))
 ENCODED = base64.b64encode(KEY).decode()

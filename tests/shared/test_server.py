@@ -1,9 +1,9 @@
 import pytest
 from redis.exceptions import ResponseError
 
-from shared import keys
-from shared.server import inspect, is_unused, look
-from shared.settings import ConfigError
+from hookbus.shared import keys
+from hookbus.shared.server import inspect, is_unused, look
+from hookbus.shared.settings import ConfigError
 
 pytestmark = pytest.mark.both_loops
 

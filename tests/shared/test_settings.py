@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from shared.address import RedisUrl
-from shared.settings import Common, ConfigError, Count, Listen, load
+from hookbus.shared.address import RedisUrl
+from hookbus.shared.settings import Common, ConfigError, Count, Listen, load
 from tests.programs import ROOT
 
 SERVICE_LINKS = {
@@ -215,9 +215,10 @@ def test_files_are_utf8_whatever_the_locale_says_with_or_without_a_mark(tmp_path
     (tmp_path / "url").write_bytes(f"{mark}redis://:h\u00fcnter@h/1\n".encode())
     (tmp_path / "hookbus.toml").write_bytes(f'{mark}# gr\u00fc\u00df\nredis_url = "file:{tmp_path}/url"\n'.encode())
     program = (
-        "from pathlib import Path; from shared.settings import *; import shared.scripts, locale;"
+        "from pathlib import Path; from hookbus.shared.settings import *; import locale;"
+        "from hookbus.shared import scripts;"
         "print(ascii(str(load(Common, 'worker', Path('hookbus.toml')).redis_url)));"
-        "[shared.scripts.Script.load(p.stem) for p in Path(shared.scripts.__file__).parent.glob('lua/*.lua')]"
+        "[scripts.Script.load(p.stem) for p in Path(scripts.__file__).parent.glob('lua/*.lua')]"
     )
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from shared.secret import Secret, key_bytes
-from shared.settings import ConfigError, Listen
-from shared.sources import Endpoints, Source, destination, load_endpoints
+from hookbus.shared.secret import Secret, key_bytes
+from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.sources import Endpoints, Source, destination, load_endpoints
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER = "whsec_" + "QUJD" * 8

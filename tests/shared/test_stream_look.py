@@ -1,7 +1,7 @@
-from shared import stream_look
-from shared.connection import connect
-from shared.keys import Keys
-from shared.stream_look import SeenStream, look
+from hookbus.shared import stream_look
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.shared.stream_look import SeenStream, look
 
 SHARD = Keys(0)
 

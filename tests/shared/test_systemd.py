@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from shared.systemd import EXTENSION_S, Health, Herald, beat_s, passed_sockets
+from hookbus.shared.systemd import EXTENSION_S, Health, Herald, beat_s, passed_sockets
 from tests.wait import until
 
 
@@ -176,7 +176,7 @@ def test_without_systemd_nothing_is_said_and_no_thread_runs(address):
 
 PASSED = """
 import os, subprocess, sys
-from shared.systemd import passed_sockets
+from hookbus.shared.systemd import passed_sockets
 os.environ["LISTEN_PID"] = sys.argv[1] if len(sys.argv) > 1 else str(os.getpid())
 for name, one in passed_sockets():
     print(name, one.getsockname()[1], os.get_inheritable(one.fileno()))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from shared.tally import Spreads, Sums
+from hookbus.shared.tally import Spreads, Sums
 
 BUCKETS = (0.001, 0.5, 1, 10)
 

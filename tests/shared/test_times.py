@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.times import LAST_MS, parse_time
+from hookbus.shared.times import LAST_MS, parse_time
 
 NOW = 1_700_000_000_000
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import certificate, redis_findings
-from shared.address import Address, RedisUrl
-from shared.connection import connect, connect_blocking
-from shared.settings import Common, ConfigError, load
-from shared.tls import Tls
+from hookbus.shared import certificate, redis_findings
+from hookbus.shared.address import Address, RedisUrl
+from hookbus.shared.connection import connect, connect_blocking
+from hookbus.shared.settings import Common, ConfigError, load
+from hookbus.shared.tls import Tls
 from tests import tls
 from tests.tls import Front
 

@@ -3,7 +3,7 @@ import traceback
 
 import pytest
 
-from shared.traced import EXCEPTIONS, MEMBERS, TRACEBACK_CHARS, text_of, trace_of
+from hookbus.shared.traced import EXCEPTIONS, MEMBERS, TRACEBACK_CHARS, text_of, trace_of
 
 
 def raised(error: BaseException) -> BaseException:

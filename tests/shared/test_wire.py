@@ -3,9 +3,9 @@ import asyncio
 import pytest
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from shared.address import Address
-from shared.connection import connect, connect_blocking, leave_server
-from shared.line import Line
+from hookbus.shared.address import Address
+from hookbus.shared.connection import connect, connect_blocking, leave_server
+from hookbus.shared.line import Line
 from tests.moving import moving
 from tests.wait import until
 

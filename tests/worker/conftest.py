@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from deploy.local.valkey import Valkey
-from shared import keys
-from shared.keys import Keys
+from hookbus.shared import keys
+from hookbus.shared.keys import Keys
 
 TEST_KEYS = ("test:",)
 """Prefixes of what tests may leave for themselves."""

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
+from hookbus.worker.suspects import Suspect
 from tests.worker.rig import GROUP, KEYS, Lane, join, lane, store, take
-from worker.suspects import Suspect
 
 
 class Court:

@@ -4,12 +4,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared import keys, scripts
-from shared.entry import Failure
-from shared.keys import Keys, shard_of
-from worker.dead_letters import DeadLetters
-from worker.dead_moves import restore
-from worker.letter import Letter, fingerprint
+from hookbus.shared import keys, scripts
+from hookbus.shared.entry import Failure
+from hookbus.shared.keys import Keys, shard_of
+from hookbus.worker.dead_letters import DeadLetters
+from hookbus.worker.dead_moves import restore
+from hookbus.worker.letter import Letter, fingerprint
 
 DIED_MS = 1_700_000_000_000
 

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
+from hookbus.worker.takeover import Takeover
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, join, register, settling
-from worker.takeover import Takeover
 
 
 class Clockwork:

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared.keys import Keys, shard_of
+from hookbus.shared.keys import Keys, shard_of
 from tests.programs import event_body
 from tests.worker.dead import born
 from tests.worker.rig import GROUP, TYPE

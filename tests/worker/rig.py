@@ -7,26 +7,26 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared import scripts
-from shared.clock import now_ms
-from shared.connection import connect
-from shared.entry import Entry, redelivery_fields
-from shared.keys import HANDOVER, Keys
-from shared.line import Line
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.shared.entry import Entry, redelivery_fields
+from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.shared.line import Line
+from hookbus.worker.app import App
+from hookbus.worker.aside import Aside
+from hookbus.worker.circuit import Circuit
+from hookbus.worker.delivery import Delivery, Held, member_prefix
+from hookbus.worker.groups import Membership
+from hookbus.worker.hold import hold
+from hookbus.worker.process import Caller
+from hookbus.worker.read import Reader
+from hookbus.worker.routes import Route, build
+from hookbus.worker.settle import Settler
+from hookbus.worker.slots import Gate, Slots
+from hookbus.worker.subscriber import Subscriber
+from hookbus.worker.suspects import Suspects
 from tests.programs import event_body
-from worker.app import App
-from worker.aside import Aside
-from worker.circuit import Circuit
-from worker.delivery import Delivery, Held, member_prefix
-from worker.groups import Membership
-from worker.hold import hold
-from worker.process import Caller
-from worker.read import Reader
-from worker.routes import Route, build
-from worker.settle import Settler
-from worker.slots import Gate, Slots
-from worker.subscriber import Subscriber
-from worker.suspects import Suspects
 
 KEYS = Keys(0)
 GROUP = "billing"

@@ -3,13 +3,13 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from shared.clock import now_ms
+from hookbus.shared.clock import now_ms
+from hookbus.worker import abandoned
+from hookbus.worker.abandoned import AbandonedGroups
+from hookbus.worker.groups import Membership
 from tests.wait import until
 from tests.worker.dead import born
 from tests.worker.rig import KEYS, TYPE, store
-from worker import abandoned
-from worker.abandoned import AbandonedGroups
-from worker.groups import Membership
 
 
 def watcher(client) -> AbandonedGroups:

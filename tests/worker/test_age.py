@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from hookbus.worker import age
 from tests.programs import event_body
 from tests.worker.rig import a_delivery
-from worker import age
 
 RECEIVED_MS = 1_790_000_000_500
 DAY_S = 86_400

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.settings import ConfigError
-from worker import App, Breaker, Retry
-from worker.app import DEFAULT_RETRY
+from hookbus import App, Breaker, Retry
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.app import DEFAULT_RETRY
 
 
 async def handler(event): ...

@@ -3,8 +3,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemory
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
-from worker import aside, metrics
-from worker.aside import ADD, Aside, is_of_one_key
+from hookbus.worker import aside, metrics
+from hookbus.worker.aside import ADD, Aside, is_of_one_key
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 import pytest
 
-from shared.settings import ConfigError
-from worker import RetryLater, breaker
-from worker.breaker import Breaker
-from worker.letter import fingerprint
-from worker.outcome import Ack, Bury, Cause, Park, failed
-from worker.retry import Retry
+from hookbus.shared.settings import ConfigError
+from hookbus.worker import RetryLater, breaker
+from hookbus.worker.breaker import Breaker
+from hookbus.worker.letter import fingerprint
+from hookbus.worker.outcome import Ack, Bury, Cause, Park, failed
+from hookbus.worker.retry import Retry
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 

@@ -4,9 +4,9 @@ import time
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared.command import FailedError
+from hookbus.shared.command import FailedError
+from hookbus.worker.bulk import BATCH, Tally, batch_for, move_all
 from tests.wait import TIMER_EARLY_S
-from worker.bulk import BATCH, Tally, batch_for, move_all
 
 pytestmark = pytest.mark.both_loops
 

@@ -1,11 +1,11 @@
-from shared import server
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.shared import server
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker import bus
+from hookbus.worker.groups import Membership
 from tests.moving import moving
 from tests.worker.dead import born
 from tests.worker.rig import commandstats
-from worker import bus
-from worker.groups import Membership
 
 KEYS = Keys(0)
 TYPE = "response.completed"

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from shared.metrics import OTHER
+from hookbus.shared.metrics import OTHER
+from hookbus.worker import bus_metrics
+from hookbus.worker.breaker import Opened
+from hookbus.worker.bus import Bus
+from hookbus.worker.status import GroupStatus, Status, TypeStatus
 from tests.shared.reports import REDIS
-from worker import bus_metrics
-from worker.breaker import Opened
-from worker.bus import Bus
-from worker.status import GroupStatus, Status, TypeStatus
 
 TYPES = {
     "response.completed": TypeStatus(7, 2, 30.5, 4.0),

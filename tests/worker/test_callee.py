@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import pytest
 
-from shared.events import ResponseCompleted
-from shared.settings import ConfigError
+from hookbus.events import ResponseCompleted
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App
+from hookbus.worker.callee import place_of
+from hookbus.worker.delivery import Delivery
+from hookbus.worker.outcome import ACK
+from hookbus.worker.routes import Route, build
 from tests.worker.test_process import outcome_of
-from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App
-from worker.callee import place_of
-from worker.delivery import Delivery
-from worker.outcome import ACK
-from worker.routes import Route, build
 
 
 async def later(event: ResponseCompleted, delivery: Delivery, db: int = 0): ...

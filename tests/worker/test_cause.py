@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
-from shared.traced import NAME_CHARS, TRACEBACK_CHARS
+from hookbus.shared.traced import NAME_CHARS, TRACEBACK_CHARS
+from hookbus.worker.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
+from hookbus.worker.letter import fingerprint
 from tests.worker.broken import BROKEN
-from worker.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
-from worker.letter import fingerprint
 
 
 def raised(error: BaseException) -> BaseException:
@@ -77,7 +77,7 @@ def test_the_application_frame_is_the_innermost_of_the_users_and_stays_when_line
 @pytest.mark.parametrize(
     "body",
     ["import json; json.loads('{')", "import nobody_has_this", "import asyncio; asyncio.run(None)",
-     "import msgspec; msgspec.json.decode(b'{')", "from shared.keys import shard_of; shard_of(None, 1)"],
+     "import msgspec; msgspec.json.decode(b'{')", "from hookbus.shared.keys import shard_of; shard_of(None, 1)"],
 )  # fmt: skip
 def test_neither_the_library_nor_hookbus_nor_the_import_machinery_is_the_application(body):
     assert fails_here(f"def handle():\n    {body}\n").frame == "handlers.py:handle"

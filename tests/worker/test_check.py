@@ -2,23 +2,23 @@ import json
 
 import pytest
 
-from shared import keys
+from hookbus.shared import keys
+from hookbus.worker import check
+from hookbus.worker.app import App
+from hookbus.worker.breaker import Opened
+from hookbus.worker.check import of_app, of_group, of_orphans
+from hookbus.worker.groups import Membership
+from hookbus.worker.routes import build
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.status import GroupStatus, Status, TypeStatus
 from tests.worker.commands import worker
 from tests.worker.dead import born, lay, letter
 from tests.worker.rig import GROUP, KEYS, TYPE, store
 from tests.worker.test_bus_metrics import a_bus
-from worker import check
-from worker.app import App
-from worker.breaker import Opened
-from worker.check import of_app, of_group, of_orphans
-from worker.groups import Membership
-from worker.routes import build
-from worker.settings import WorkerSettings
-from worker.status import GroupStatus, Status, TypeStatus
 
 WAITING = {TYPE: TypeStatus(backlog=5)}
 APP = """
-from worker import App
+from hookbus import App
 billing = App("billing")
 
 @billing.on("response.completed")

@@ -4,19 +4,19 @@ import asyncio
 
 import pytest
 
-from shared import clock, scripts
-from shared.keys import Keys
+from hookbus.shared import clock, scripts
+from hookbus.shared.keys import Keys
+from hookbus.worker import Breaker, Delivery, circuit
+from hookbus.worker.breaker import Opened, decode, encode
+from hookbus.worker.cause import Cause
+from hookbus.worker.circuit import Circuit
+from hookbus.worker.decision import RetryLater
+from hookbus.worker.outcome import Ack, Bury, Park, failed
+from hookbus.worker.retry import Retry
 from tests.wait import until
 from tests.worker.commands import succeeded
 from tests.worker.dead import born
 from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
-from worker import Breaker, Delivery, circuit
-from worker.breaker import Opened, decode, encode
-from worker.cause import Cause
-from worker.circuit import Circuit
-from worker.decision import RetryLater
-from worker.outcome import Ack, Bury, Park, failed
-from worker.retry import Retry
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)

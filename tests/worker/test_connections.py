@@ -3,11 +3,11 @@ import resource
 import pytest
 from structlog.testing import capture_logs
 
-from shared import descriptors
-from worker import connections
-from worker.app import App
-from worker.connections import findings, make_room, of_process
-from worker.routes import Group, build
+from hookbus.shared import descriptors
+from hookbus.worker import connections
+from hookbus.worker.app import App
+from hookbus.worker.connections import findings, make_room, of_process
+from hookbus.worker.routes import Group, build
 
 
 def groups(subscriptions: int) -> list[Group]:

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from hookbus.worker.crew import CrashError, Crew
 from tests.wait import until
-from worker.crew import CrashError, Crew
 
 
 async def _forever() -> None:

@@ -3,19 +3,19 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from shared import scripts
-from shared.command import FailedError
-from shared.entry import Entry
-from shared.keys import LAYOUT, META, Keys
-from shared.settings import ConfigError
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.entry import Entry
+from hookbus.shared.keys import LAYOUT, META, Keys
+from hookbus.shared.settings import ConfigError
+from hookbus.worker import dead_moves
+from hookbus.worker.dead_letters import DeadLetters, Filter
+from hookbus.worker.delivery import Delivery, Held
+from hookbus.worker.groups import Membership
+from hookbus.worker.outcome import Bury, Cause
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
-from worker import dead_moves
-from worker.dead_letters import DeadLetters, Filter
-from worker.delivery import Delivery, Held
-from worker.groups import Membership
-from worker.outcome import Bury, Cause
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 ALL = Filter()
 LETTERS = (

@@ -2,14 +2,14 @@ import asyncio
 
 import pytest
 
-from shared import entry, scripts
-from shared.command import FailedError
-from shared.keys import Keys
+from hookbus.shared import entry, scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys
+from hookbus.worker import status
+from hookbus.worker.bulk import Tally, move_all
+from hookbus.worker.dead_letters import Dead, DeadLetters, Filter
+from hookbus.worker.dead_moves import Moves, exhume, restore
 from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
-from worker import status
-from worker.bulk import Tally, move_all
-from worker.dead_letters import Dead, DeadLetters, Filter
-from worker.dead_moves import Moves, exhume, restore
 
 KEYS = Keys(0)
 ALL = Filter()

@@ -3,14 +3,14 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from shared.clock import now_ms
+from hookbus.shared.clock import now_ms
+from hookbus.worker import dead_retention, metrics
+from hookbus.worker.dead_letters import Filter
+from hookbus.worker.dead_retention import DeadRetention
+from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
 from tests.worker.dead import born, keys_left, lay, letter, opened
 from tests.worker.rig import KEYS
-from worker import dead_retention, metrics
-from worker.dead_letters import Filter
-from worker.dead_retention import DeadRetention
-from worker.settings import WorkerSettings
 
 HOUR_MS = 3_600_000
 

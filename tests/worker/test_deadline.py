@@ -4,8 +4,8 @@ import time
 import pytest
 import uvloop
 
+from hookbus.worker.deadline import Deadline, Deadlines
 from tests.wait import TIMER_EARLY_S, until
-from worker.deadline import Deadline, Deadlines
 
 
 async def wait_within(deadlines: Deadlines, known: list[Deadline]) -> None:

@@ -1,8 +1,8 @@
 import pytest
 
+from hookbus import Reject, RetryLater
+from hookbus.worker.decision import decided
 from tests.worker.broken import BROKEN
-from worker import Reject, RetryLater
-from worker.decision import decided
 
 LATER, LONGER, NO, OTHER = RetryLater(5), RetryLater(9), Reject("no"), ValueError("x")
 

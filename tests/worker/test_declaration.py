@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from worker import Breaker, Retry
-from worker.app import DEFAULT_BREAKER
-from worker.declaration import option_problems
+from hookbus import Breaker, Retry
+from hookbus.worker.app import DEFAULT_BREAKER
+from hookbus.worker.declaration import option_problems
 
 
 def problems_of(pattern: object = "a", **options: object) -> list[str]:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import decoding, keys
-from shared.events import BY_TYPE, BatchCompleted, Envelope, Event, KnownEvent, ResponseCompleted, UnknownEvent
+from hookbus.events import BY_TYPE, BatchCompleted, Envelope, Event, KnownEvent, ResponseCompleted, UnknownEvent
+from hookbus.shared import decoding, keys
+from hookbus.worker.decode import ImpossibleError, decoder_for
 from tests.programs import event_body
-from worker.decode import ImpossibleError, decoder_for
 
 TYPE = "response.completed"
 BODY = event_body(TYPE)

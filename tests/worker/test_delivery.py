@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hookbus.worker.delivery import type_of_member
 from tests.worker.rig import GROUP, TYPE, a_delivery, a_held
-from worker.delivery import type_of_member
 
 
 def test_the_event_id_is_that_of_the_body_not_the_webhook_id():

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from shared.entry import Failure
+from hookbus.shared.entry import Failure
 from tests.programs import BIN, ROOT
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead import DIED_MS, born, lay, letter

@@ -1,6 +1,6 @@
 """What goes round only to nobody: `dlq redrive` leaves it out, `check` tells of it, `dlq recall` brings it back."""
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
 from tests.worker.commands import answered, objects, succeeded, worker
 from tests.worker.dead import DIED_MS, born, lay, letter
 

@@ -9,17 +9,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from deploy.local.valkey import Valkey
-from shared import keys
-from shared.command import Stopping
-from shared.connection import connect
-from shared.settings import ConfigError, Listen
+from hookbus.shared import keys
+from hookbus.shared.command import Stopping
+from hookbus.shared.connection import connect
+from hookbus.shared.settings import ConfigError, Listen
+from hookbus.worker import exporter
+from hookbus.worker.exporter import Watch
+from hookbus.worker.settings import WorkerSettings
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.dead import born
 from tests.worker.rig import GROUP, TYPE, commandstats, join, store
-from worker import exporter
-from worker.exporter import Watch
-from worker.settings import WorkerSettings
 
 
 @contextlib.asynccontextmanager

@@ -6,25 +6,25 @@ import subprocess
 
 import pytest
 
-from shared import scripts
-from shared.command import FailedError
-from shared.entry import Entry
-from shared.keys import Keys
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.entry import Entry
+from hookbus.shared.keys import Keys
+from hookbus.worker import forget
+from hookbus.worker.breaker import Opened, encode
+from hookbus.worker.dead_letters import DeadLetters, Filter
+from hookbus.worker.dead_moves import Moves
+from hookbus.worker.delivery import member_prefix
+from hookbus.worker.forget import Forgetting
+from hookbus.worker.groups import Membership
+from hookbus.worker.history import Past
+from hookbus.worker.replay import Replay
 from tests.programs import BIN, ROOT
 from tests.wait import until
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead import born, lay, letter
 from tests.worker.rig import TYPE, store, take
 from tests.worker.test_trim_bounds import trimmer
-from worker import forget
-from worker.breaker import Opened, encode
-from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import Moves
-from worker.delivery import member_prefix
-from worker.forget import Forgetting
-from worker.groups import Membership
-from worker.history import Past
-from worker.replay import Replay
 
 SHARDS = (Keys(0), Keys(1))
 KEYS = Keys(0)

@@ -2,15 +2,15 @@
 
 import pytest
 
-from shared.command import FailedError
-from shared.keys import Keys
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys
+from hookbus.worker.forget import Forgetting
+from hookbus.worker.forget_type import ForgettingType
+from hookbus.worker.readers import register
 from tests.worker.commands import objects
 from tests.worker.dead import lay, letter
 from tests.worker.rig import TYPE, store
 from tests.worker.test_forget import everything
-from worker.forget import Forgetting
-from worker.forget_type import ForgettingType
-from worker.readers import register
 
 SHARDS = (Keys(0), Keys(1))
 GONE = "batch.failed"
@@ -110,7 +110,7 @@ async def test_a_consumer_group_of_somebody_else_can_be_forgotten_when_it_is_idl
     await client.execute_command("XGROUP", "CREATE", SHARDS[0].stream(TYPE), "audit", "0")
     await client.execute_command("XREADGROUP", "GROUP", "audit", "who", "STREAMS", SHARDS[0].stream(TYPE), ">")
     assert (await (await Forgetting.open(client, 2, "audit")).look()).alive == ["who"]
-    monkeypatch.setattr("worker.status.ABANDONED_S", 0)
+    monkeypatch.setattr("hookbus.worker.status.ABANDONED_S", 0)
     duty = await Forgetting.open(client, 2, "audit")
     assert (await duty.look()).alive == []
     await duty.run()

@@ -2,9 +2,9 @@ import threading
 
 import prometheus_client
 
+from hookbus.worker.gauges import expose
 from tests.wait import until
 from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
-from worker.gauges import expose
 
 
 def figure(name: str) -> float | None:

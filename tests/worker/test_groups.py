@@ -7,13 +7,13 @@ import structlog
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from shared.clock import now_ms
-from shared.connection import connect
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.worker import metrics
+from hookbus.worker.aside import Aside
+from hookbus.worker.groups import BATCH, Discovery, Membership
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
-from worker import metrics
-from worker.aside import Aside
-from worker.groups import BATCH, Discovery, Membership
 
 
 def membership(client, start="earliest") -> Membership:

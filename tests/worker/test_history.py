@@ -2,17 +2,17 @@ import asyncio
 
 import pytest
 
-from shared import scripts
-from shared.command import FailedError
-from shared.keys import Keys, shard_of
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys, shard_of
+from hookbus.worker import history, layout
+from hookbus.worker.history import History, Wanted
+from hookbus.worker.outcome import Bury, Cause, Park
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.programs import event_body
 from tests.worker.past import AT_MS, hand_out, retain, subscribe
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, take
-from worker import history, layout
-from worker.history import History, Wanted
-from worker.outcome import Bury, Cause, Park
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 
 async def look(client, *, group: str = GROUP, **wanted) -> History:

@@ -5,15 +5,15 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from shared import scripts
-from shared.keys import HANDOVER
+from hookbus.shared import scripts
+from hookbus.shared.keys import HANDOVER
+from hookbus.worker import layout, left
+from hookbus.worker.groups import Membership
+from hookbus.worker.readers import register
+from hookbus.worker.routes import patterns_of
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.trim import EVERYTHING, STEP, Trimmer
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store
-from worker import layout, left
-from worker.groups import Membership
-from worker.readers import register
-from worker.routes import patterns_of
-from worker.settings import WorkerSettings
-from worker.trim import EVERYTHING, STEP, Trimmer
 
 DAY_MS = 86_400_000
 

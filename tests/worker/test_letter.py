@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from shared import entry
-from shared.entry import Entry, Failure
-from worker import letter, outcome
-from worker.delivery import Delivery, Held
-from worker.outcome import Bury, Cause
-from worker.retry import Retry
+from hookbus.shared import entry
+from hookbus.shared.entry import Entry, Failure
+from hookbus.worker import letter, outcome
+from hookbus.worker.delivery import Delivery, Held
+from hookbus.worker.outcome import Bury, Cause
+from hookbus.worker.retry import Retry
 
 FAILURE = Failure(2, 1_700_000_000_000, 15, "host.1.abcd", "ValueError: no")
 ENTRY = Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 2, (FAILURE,), is_replay=True)

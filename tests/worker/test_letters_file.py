@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookbus.worker import letters_file
+from hookbus.worker.letters_file import LineError, read, read_line, write_line
 from tests.worker.dead import DIED_MS, letter
-from worker import letters_file
-from worker.letters_file import LineError, read, read_line, write_line
 
 FIELDS = letters_file.fields("wh_1", letter())
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 import redis as sync_redis
 
-from shared import clock
-from shared.connection import connect_blocking
-from shared.health import LoopTick
-from shared.keys import Keys
+from hookbus.shared import clock
+from hookbus.shared.connection import connect_blocking
+from hookbus.shared.health import LoopTick
+from hookbus.shared.keys import Keys
+from hookbus.worker import liveness
+from hookbus.worker.liveness import TTL_S, Liveness
+from hookbus.worker.readers import registration
 from tests.wait import until
 from tests.worker.rig import KEYS
-from worker import liveness
-from worker.liveness import TTL_S, Liveness
-from worker.readers import registration
 
 
 @contextlib.contextmanager

@@ -6,10 +6,13 @@ import time
 
 import pytest
 
-from worker import locality
-from worker.locality import STALE_S, Presence, has_ended
+from hookbus.worker import locality
+from hookbus.worker.locality import STALE_S, Presence, has_ended
 
-HOLD = "import sys, time; from worker.locality import Presence; p = Presence(sys.argv[1]); print(flush=True); {rest}"
+HOLD = (
+    "import sys, time; from hookbus.worker.locality import Presence; "
+    "p = Presence(sys.argv[1]); print(flush=True); {rest}"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 def holder(folder, consumer: str, rest: str) -> subprocess.Popen[bytes]:
     """A process of that name, which has said that it is here."""
-    code = f"import pathlib, worker.locality; worker.locality.FOLDER = pathlib.Path({str(folder)!r}); "
+    code = f"import pathlib, hookbus.worker.locality; hookbus.worker.locality.FOLDER = pathlib.Path({str(folder)!r}); "
     process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=rest), consumer], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

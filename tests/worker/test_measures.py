@@ -5,12 +5,12 @@ import prometheus_client
 import pytest
 import structlog.testing
 
-from shared.events import BY_TYPE
-from shared.metrics import OTHER
-from worker import outcome
-from worker.measures import Measures
-from worker.outcome import Ack, Park, Reason, Reject
-from worker.retry import Retry
+from hookbus.events import BY_TYPE
+from hookbus.shared.metrics import OTHER
+from hookbus.worker import outcome
+from hookbus.worker.measures import Measures
+from hookbus.worker.outcome import Ack, Park, Reason, Reject
+from hookbus.worker.retry import Retry
 
 TYPE = "response.completed"
 

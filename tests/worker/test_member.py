@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from hookbus.worker import paused
+from hookbus.worker.aside import Aside
+from hookbus.worker.circuit import Circuit
+from hookbus.worker.liveness import Liveness
+from hookbus.worker.member import Member, Process
+from hookbus.worker.routes import Group
+from hookbus.worker.slots import Gate
+from hookbus.worker.suspects import Suspects
 from tests.worker.rig import GROUP, KEYS, Handler, settling
-from worker import paused
-from worker.aside import Aside
-from worker.circuit import Circuit
-from worker.liveness import Liveness
-from worker.member import Member, Process
-from worker.routes import Group
-from worker.slots import Gate
-from worker.suspects import Suspects
 
 
 @pytest.fixture

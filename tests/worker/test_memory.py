@@ -1,6 +1,6 @@
 import pytest
 
-from worker.memory import share_used
+from hookbus.worker.memory import share_used
 
 
 async def test_without_a_limit_nothing_is_used_of_it(client):

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from worker import Reject, Retry, RetryLater, outcome
-from worker.cause import Cause, describe
-from worker.decision import MOST_WAIT_S
-from worker.outcome import LEAST_SNOOZE_S, Bury, Park, failed
+from hookbus.worker import Reject, Retry, RetryLater, outcome
+from hookbus.worker.cause import Cause, describe
+from hookbus.worker.decision import MOST_WAIT_S
+from hookbus.worker.outcome import LEAST_SNOOZE_S, Bury, Park, failed
 
 RETRY = Retry(attempts=3, base=10, factor=2)
 

@@ -4,13 +4,13 @@ import threading
 import prometheus_client
 from structlog.testing import capture_logs
 
+from hookbus import Delivery, Retry
+from hookbus.worker.deadline import CANCEL_S
+from hookbus.worker.letter import decode
+from hookbus.worker.overdue import Overdue, where
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, TYPE, a_delivery, a_route, join, lane, pending, store, take
-from worker import Delivery, Retry
-from worker.deadline import CANCEL_S
-from worker.letter import decode
-from worker.overdue import Overdue, where
 
 
 class Swallows:
@@ -145,7 +145,7 @@ async def test_where_a_coroutine_waits_is_told_from_outside_to_inside():
 
 APP = """
 import asyncio
-from worker import App, Retry
+from hookbus import App, Retry
 
 app = App("billing")
 

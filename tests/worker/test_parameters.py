@@ -5,12 +5,12 @@ import inspect
 
 import pytest
 
-from shared.events import ResponseCompleted
+from hookbus.events import ResponseCompleted
+from hookbus.worker.delivery import Delivery
+from hookbus.worker.outcome import ACK
+from hookbus.worker.parameters import taken
 from tests.worker.test_callee import route_of
 from tests.worker.test_process import outcome_of
-from worker.delivery import Delivery
-from worker.outcome import ACK
-from worker.parameters import taken
 
 
 async def both(event: ResponseCompleted, delivery: Delivery): ...

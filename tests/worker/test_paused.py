@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
+from hookbus.worker import paused
+from hookbus.worker.aside import Aside
+from hookbus.worker.paused import Pauses
 from tests.wait import until
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead import born
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, lane, pending, redeliver, settled, store
-from worker import paused
-from worker.aside import Aside
-from worker.paused import Pauses
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from hookbus.worker.groups import Membership
+from hookbus.worker.position import Positions, before, position_of
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store, take
-from worker.groups import Membership
-from worker.position import Positions, before, position_of
 
 
 @pytest.fixture

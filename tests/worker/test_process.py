@@ -4,12 +4,12 @@ import functools
 import msgspec
 import pytest
 
-from shared.clock import now_ms
+from hookbus import Delivery, Reject, Retry, RetryLater
+from hookbus.shared.clock import now_ms
+from hookbus.worker.outcome import Ack, Bury, Park
+from hookbus.worker.process import Caller, process
 from tests.worker.broken import BROKEN
 from tests.worker.rig import a_delivery, a_route
-from worker import Delivery, Reject, Retry, RetryLater
-from worker.outcome import Ack, Bury, Park
-from worker.process import Caller, process
 
 RETRY = Retry(attempts=2, base=10)
 
@@ -162,7 +162,7 @@ async def test_a_struct_whose_own_code_raises_is_undecodable():
 
 
 async def test_a_type_of_tomorrow_that_the_annotation_has_no_place_for_is_undecodable():
-    from shared.events import ResponseCompleted
+    from hookbus.events import ResponseCompleted
 
     async def handler(event: ResponseCompleted): ...
 

@@ -4,10 +4,10 @@ import asyncio
 import contextvars
 import threading
 
+from hookbus.worker.outcome import Ack
+from hookbus.worker.process import Caller, process
 from tests.wait import until
 from tests.worker.rig import a_delivery, a_route
-from worker.outcome import Ack
-from worker.process import Caller, process
 
 
 async def test_plain_handlers_run_beside_each_other_in_threads_and_never_in_the_loops():

@@ -1,9 +1,9 @@
 import asyncio
 
+from hookbus.worker.bulk import Tally
+from hookbus.worker.cli import progress
+from hookbus.worker.cli.progress import move_watched
 from tests.worker.test_bulk import batches, move
-from worker.bulk import Tally
-from worker.cli import progress
-from worker.cli.progress import move_watched
 
 
 async def watched(count: int) -> Tally:

@@ -4,18 +4,18 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from shared import scripts
-from shared.clock import now_ms
-from shared.connection import FAULTS, connect
-from shared.entry import Entry, parse, redelivery_fields
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import FAULTS, connect
+from hookbus.shared.entry import Entry, parse, redelivery_fields
+from hookbus.worker import promote
+from hookbus.worker.aside import Aside
+from hookbus.worker.outcome import Cause, Park
+from hookbus.worker.promote import BATCH, Promoter
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
-from worker import promote
-from worker.aside import Aside
-from worker.outcome import Cause, Park
-from worker.promote import BATCH, Promoter
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 
 async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:

@@ -3,9 +3,9 @@
 import pytest
 from structlog.testing import capture_logs
 
+from hookbus.worker import read
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, join, lane, store
-from worker import read
 
 BAD = "batch.failed"
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from shared.clock import now_ms
+from hookbus import Delivery
+from hookbus.shared.clock import now_ms
+from hookbus.worker.hold import hold
 from tests.programs import event_body
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, lane, settled, store
-from worker import Delivery
-from worker.hold import hold
 
 
 @pytest.mark.parametrize(

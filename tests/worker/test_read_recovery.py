@@ -2,7 +2,8 @@
 
 import asyncio
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
+from hookbus.worker import read, slots
 from tests.wait import until
 from tests.worker.rig import (
     GROUP,
@@ -19,7 +20,6 @@ from tests.worker.rig import (
     store,
     take,
 )
-from worker import read, slots
 
 
 async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):

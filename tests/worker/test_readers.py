@@ -1,6 +1,6 @@
 import pytest
 
-from worker.readers import MOST_PATTERNS, UNKNOWN, Registration, disputed, register, registration
+from hookbus.worker.readers import MOST_PATTERNS, UNKNOWN, Registration, disputed, register, registration
 
 
 @pytest.mark.parametrize(

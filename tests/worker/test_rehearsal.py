@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from shared import scripts
-from shared.connection import connect
-from shared.fault import UnfitError
+from hookbus.shared import scripts
+from hookbus.shared.connection import connect
+from hookbus.shared.fault import UnfitError
+from hookbus.worker.rehearsal import FAMILIES, READS, WRITES, rehearse
 from tests.shared.test_scripts import FILES
-from worker.rehearsal import FAMILIES, READS, WRITES, rehearse
 
 INGESTS = {"enqueue"}
 TOOLS = {"forget", "exhume", "unjoin", "replay", "restore"}

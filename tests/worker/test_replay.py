@@ -4,28 +4,28 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from shared import scripts
-from shared.command import FailedError
-from shared.entry import Entry, parse
-from shared.keys import Keys
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.entry import Entry, parse
+from hookbus.shared.keys import Keys
+from hookbus.worker import history, layout, replay, status
+from hookbus.worker.aside import Aside
+from hookbus.worker.bulk import Tally, move_all
+from hookbus.worker.dead_letters import DeadLetters, Filter
+from hookbus.worker.dead_moves import Moves
+from hookbus.worker.delivery import member_prefix
+from hookbus.worker.history import Past, Wanted
+from hookbus.worker.hold import hold
+from hookbus.worker.outcome import Bury, Cause, Park
+from hookbus.worker.promote import Promoter
+from hookbus.worker.replay import Replay
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.programs import event_body
 from tests.wait import until
 from tests.worker.past import AT_MS, hand_out, retain, subscribe
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
 from tests.worker.test_trim_bounds import trimmer
-from worker import history, layout, replay, status
-from worker.aside import Aside
-from worker.bulk import Tally, move_all
-from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import Moves
-from worker.delivery import member_prefix
-from worker.history import Past, Wanted
-from worker.hold import hold
-from worker.outcome import Bury, Cause, Park
-from worker.promote import Promoter
-from worker.replay import Replay
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 pytestmark = pytest.mark.both_loops
 

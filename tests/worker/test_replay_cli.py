@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from shared import entry
-from shared.keys import Keys
+from hookbus.shared import entry
+from hookbus.shared.keys import Keys
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.backoff import JITTER
-from shared.settings import ConfigError
-from worker import Retry
+from hookbus import Retry
+from hookbus.shared.backoff import JITTER
+from hookbus.shared.settings import ConfigError
 
 retries = st.builds(
     lambda attempts, base, factor, more: Retry(attempts=attempts, base=base, factor=factor, cap=base + more),

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import keys
-from shared.events import BY_TYPE, Event, ResponseCompleted, UnknownEvent
-from shared.settings import ConfigError
-from worker import App, Delivery, Retry
-from worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY
-from worker.routes import Group, Route, build, known_types, matches, patterns_of
+from hookbus import App, Delivery, Retry
+from hookbus.events import BY_TYPE, Event, ResponseCompleted, UnknownEvent
+from hookbus.shared import keys
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY
+from hookbus.worker.routes import Group, Route, build, known_types, matches, patterns_of
 
 
 async def handle(event): ...

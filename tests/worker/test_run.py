@@ -8,23 +8,23 @@ import subprocess
 
 import pytest
 
-from shared import keys
+from hookbus import App
+from hookbus.shared import keys
+from hookbus.worker.routes import build
+from hookbus.worker.run import _idle, _may_bring
 from tests.programs import BIN, Worker
 from tests.worker.rig import store
-from worker import App
-from worker.routes import build
-from worker.run import _idle, _may_bring
 
 GOOD = """
-from worker import App
+from hookbus import App
 app = App("good")
 @app.on("response.*")
 async def handle(event: dict): ...
 """
 BAD = {
     "tie": GOOD + '@app.on("response.*")\nasync def again(event: dict): ...\n',
-    "annotation": 'from worker import App\napp = App("bad")\n@app.on("a")\nasync def handle(event: str): ...\n',
-    "long": 'from worker import App\napp = App("bad")\n@app.on("a", timeout=40)\nasync def handle(event): ...\n',
+    "annotation": 'from hookbus import App\napp = App("bad")\n@app.on("a")\nasync def handle(event: str): ...\n',
+    "long": 'from hookbus import App\napp = App("bad")\n@app.on("a", timeout=40)\nasync def handle(event): ...\n',
     "broken": "raise RuntimeError('at import')\n",
 }
 
@@ -89,16 +89,6 @@ def test_a_taken_port_ends_with_1_so_that_a_supervisor_tries_again(project):
     assert code == 1
     (line,) = said.splitlines()
     assert line.startswith(f"hookbus-worker: ops_listen: can't listen on {listen}: ")
-
-
-@pytest.mark.parametrize("name", ["shared", "worker", "ingest"])
-def test_a_package_of_the_users_with_the_name_of_one_of_ours_ends_with_78(project, name):
-    (project / "lib" / name).mkdir(parents=True)
-    (project / "lib" / name / "__init__.py").write_text("")
-    code, said = run(project, "good:app", PYTHONPATH=str(project / "lib"))
-    assert code == 78
-    assert f"hookbus-worker: the package {name!r} at {project / 'lib' / name}" in said
-    assert len(said.splitlines()) == 1
 
 
 def test_another_shard_count_than_that_in_redis_ends_with_78(project, redis_url, server):
@@ -187,7 +177,7 @@ def test_a_wildcard_of_documented_types_is_known_beforehand():
 async def test_a_thread_that_never_ends_does_not_keep_the_process(redis_url, client, tmp_path):
     source = """
 import threading
-from worker import App
+from hookbus import App
 app = App("stuck")
 @app.on("*", timeout=0.2)
 def hang(event: dict): threading.Event().wait()

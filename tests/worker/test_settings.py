@@ -1,7 +1,7 @@
 import pytest
 
-from shared.settings import ConfigError, Listen
-from worker.settings import DAY_S, WorkerSettings, load_settings
+from hookbus.shared.settings import ConfigError, Listen
+from hookbus.worker.settings import DAY_S, WorkerSettings, load_settings
 
 
 def loaded(tmp_path, toml: str = "", environ: dict[str, str] | None = None, **overrides) -> WorkerSettings:

@@ -4,10 +4,13 @@ import logging
 import pytest
 import structlog
 
-from shared.connection import connect
-from shared.keys import Keys
-from shared.line import Line
-from shared.scripts import BURY, PARK
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.shared.line import Line
+from hookbus.shared.scripts import BURY, PARK
+from hookbus.worker.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.settle import SETTLED_EARLIER, TAKEN_OVER
+from hookbus.worker.slots import Slots
 from tests.wait import until
 from tests.worker.rig import (
     GROUP,
@@ -24,9 +27,6 @@ from tests.worker.rig import (
     store,
     take,
 )  # fmt: skip
-from worker.outcome import Ack, Bury, Cause, Park
-from worker.settle import SETTLED_EARLIER, TAKEN_OVER
-from worker.slots import Slots
 
 CAUSE = Cause("ValueError", "no")
 

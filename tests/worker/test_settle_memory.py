@@ -3,14 +3,14 @@
 import pytest
 import structlog
 
-from shared.connection import parse_info
+from hookbus.shared.connection import parse_info
+from hookbus.worker import read, settle, settlement
+from hookbus.worker.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.retry import Retry
+from hookbus.worker.slots import Slots
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, a_held, a_route, join, lane, pending, settling, store
 from tests.worker.test_settle import in_hand, settle_all
-from worker import read, settle, settlement
-from worker.outcome import Ack, Bury, Cause, Park
-from worker.retry import Retry
-from worker.slots import Slots
 
 CAUSE = Cause("ValueError", "no")
 

@@ -7,12 +7,12 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
+from hookbus.worker.decision import MOST_WAIT_S
+from hookbus.worker.letter import decode
+from hookbus.worker.outcome import Ack, Bury, Cause, Park
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, pending, settling
 from tests.worker.test_settle import in_hand, settle_all
-from worker.decision import MOST_WAIT_S
-from worker.letter import decode
-from worker.outcome import Ack, Bury, Cause, Park
 
 CAUSE = Cause("ValueError", "no")
 SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")

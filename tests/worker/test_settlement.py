@@ -7,15 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import scripts
-from shared.entry import HISTORY_KEPT, Entry, Failure, parse
-from shared.keys import HANDOVER
+from hookbus.shared import scripts
+from hookbus.shared.entry import HISTORY_KEPT, Entry, Failure, parse
+from hookbus.shared.keys import HANDOVER
+from hookbus.worker.delivery import Held, member_prefix
+from hookbus.worker.letter import decode
+from hookbus.worker.outcome import Ack, Bury, Cause, Outcome, Park
+from hookbus.worker.settlement import Settlement
+from hookbus.worker.slots import Slots
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_held, join, pending, redeliver, store, take
-from worker.delivery import Held, member_prefix
-from worker.letter import decode
-from worker.outcome import Ack, Bury, Cause, Outcome, Park
-from worker.settlement import Settlement
-from worker.slots import Slots
 
 CAUSE = Cause("ValueError", "no", "Traceback …", "handlers.py:charge")
 PARK, BURY = Park(1.5, CAUSE), Bury("rejected", CAUSE)

@@ -3,9 +3,9 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookbus.worker import slots as slots_module
+from hookbus.worker.slots import Gate, Slots
 from tests.worker.rig import a_held
-from worker import slots as slots_module
-from worker.slots import Gate, Slots
 
 
 def test_a_delivery_takes_a_place_until_its_attempt_ends_and_is_in_hand_until_it_is_settled():

@@ -3,13 +3,13 @@ import time
 import pytest
 from msgspec import UNSET
 
-from shared.keys import HANDOVER, Keys
+from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.worker import status
+from hookbus.worker.groups import Membership
+from hookbus.worker.places import MOST_COUNTED
+from hookbus.worker.readers import register
+from hookbus.worker.status import GroupStatus, Status, TypeStatus
 from tests.worker.dead import born, lay, letter
-from worker import status
-from worker.groups import Membership
-from worker.places import MOST_COUNTED
-from worker.readers import register
-from worker.status import GroupStatus, Status, TypeStatus
 
 pytestmark = pytest.mark.both_loops
 

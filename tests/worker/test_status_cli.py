@@ -7,11 +7,11 @@ import pty
 import signal
 import subprocess
 
-from shared.keys import Keys
+from hookbus.shared.keys import Keys
+from hookbus.worker.groups import Membership
 from tests.programs import BIN, ROOT
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead import born, lay, letter
-from worker.groups import Membership
 
 KEYS = Keys(0)
 

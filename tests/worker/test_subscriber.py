@@ -4,10 +4,10 @@ import prometheus_client
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from hookbus.worker import Delivery, subscriber
+from hookbus.worker.letter import decode
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, lane, pending, store, take
-from worker import Delivery, subscriber
-from worker.letter import decode
 
 
 async def in_hand(client, *names: str):

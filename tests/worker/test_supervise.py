@@ -9,19 +9,19 @@ import pytest
 import structlog
 
 from deploy.local.valkey import Valkey
-from shared.address import RedisUrl
-from shared.command import Stopping
-from shared.connection import connect
-from shared.keys import HANDOVER, Keys, shard_of
-from shared.settings import Listen
+from hookbus.shared.address import RedisUrl
+from hookbus.shared.command import Stopping
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import HANDOVER, Keys, shard_of
+from hookbus.shared.settings import Listen
+from hookbus.worker import App, Delivery, member, vitals
+from hookbus.worker.crew import CrashError
+from hookbus.worker.liveness import Liveness
+from hookbus.worker.routes import build
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.supervise import STOP_S, Worker, consumer_name
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
-from worker import App, Delivery, member, vitals
-from worker.crew import CrashError
-from worker.liveness import Liveness
-from worker.routes import build
-from worker.settings import WorkerSettings
-from worker.supervise import STOP_S, Worker, consumer_name
 
 
 class Running:

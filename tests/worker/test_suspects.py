@@ -4,11 +4,11 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
+from hookbus.worker import Delivery, suspects
 from tests.wait import until
 from tests.worker.court import court, in_hand, marks
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, pending
-from worker import Delivery, suspects
 
 
 async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds_the_rest(client, redis_url):

@@ -5,10 +5,10 @@ import contextlib
 
 from msgspec.structs import replace
 
+from hookbus.worker import Delivery, subscriber, suspects
 from tests.wait import until
 from tests.worker.court import court, in_hand, marks
 from tests.worker.rig import TYPE, Handler, a_route, join, store
-from worker import Delivery, subscriber, suspects
 
 
 async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_too(client, redis_url):

@@ -2,8 +2,11 @@ import asyncio
 
 import pytest
 
-from shared import keys as names
-from shared import scripts
+from hookbus.shared import keys as names
+from hookbus.shared import scripts
+from hookbus.worker import locality
+from hookbus.worker.liveness import TTL_S
+from hookbus.worker.takeover import QUIET_S
 from tests.wait import until
 from tests.worker.heir import heir
 from tests.worker.rig import (
@@ -23,9 +26,6 @@ from tests.worker.rig import (
     take,
     take_over,
 )  # fmt: skip
-from worker import locality
-from worker.liveness import TTL_S
-from worker.takeover import QUIET_S
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from redis.exceptions import ResponseError
 
-from shared import scripts
-from shared.keys import HANDOVER
+from hookbus.shared import scripts
+from hookbus.shared.keys import HANDOVER
+from hookbus.worker.takeover import retire
 from tests.worker.rig import (
     GROUP,
     KEYS,
@@ -23,7 +24,6 @@ from tests.worker.rig import (
     take,
     take_over,
 )
-from worker.takeover import retire
 
 STREAMS = (STREAM, OWN_STREAM)
 

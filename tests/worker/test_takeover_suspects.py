@@ -2,6 +2,8 @@
 
 import asyncio
 
+from hookbus.worker import suspects, takeover
+from hookbus.worker.letter import decode
 from tests.wait import until
 from tests.worker.heir import heir
 from tests.worker.rig import (
@@ -16,8 +18,6 @@ from tests.worker.rig import (
     take,
     take_over,
 )  # fmt: skip
-from worker import suspects, takeover
-from worker.letter import decode
 
 
 async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second_on_it_is_a_suspect(client, redis_url):

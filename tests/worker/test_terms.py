@@ -6,10 +6,13 @@ import msgspec
 import pytest
 import structlog
 
-from shared import scripts
-from shared.connection import connect
-from shared.line import Line
-from shared.scripts import Call
+from hookbus.shared import scripts
+from hookbus.shared.connection import connect
+from hookbus.shared.line import Line
+from hookbus.shared.scripts import Call
+from hookbus.worker.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.settle import READ_ELSEWHERE
+from hookbus.worker.slots import Slots
 from tests.moving import moving
 from tests.wait import until
 from tests.worker.rig import (
@@ -26,9 +29,6 @@ from tests.worker.rig import (
     store,
     take,
 )
-from worker.outcome import Ack, Bury, Cause, Park
-from worker.settle import READ_ELSEWHERE
-from worker.slots import Slots
 
 CAUSE = Cause("ValueError", "no")
 OUTCOMES = [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)]

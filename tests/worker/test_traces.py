@@ -3,13 +3,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import log
+from hookbus.shared import log
+from hookbus.worker import traces
+from hookbus.worker.cause import describe
+from hookbus.worker.outcome import ACK, Bury, Park
+from hookbus.worker.traces import Traces
 from tests.programs import Worker
 from tests.worker.rig import TYPE, store
-from worker import traces
-from worker.cause import describe
-from worker.outcome import ACK, Bury, Park
-from worker.traces import Traces
 
 
 def fail_with(kind: type[Exception]):
@@ -52,7 +52,7 @@ def test_what_makes_up_kinds_fills_no_memory(monkeypatch):
 HANDLERS = """
 import asyncio, contextvars, logging, threading
 import structlog
-from worker import App, Retry, Breaker
+from hookbus import App, Retry, Breaker
 app = App("g")
 mine = contextvars.ContextVar("mine", default="")
 def tell(what):

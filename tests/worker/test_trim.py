@@ -2,15 +2,15 @@ import asyncio
 
 import pytest
 
-from shared import scripts
-from shared.clock import now_ms
-from shared.connection import parse_info
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import parse_info
+from hookbus.worker import trim
+from hookbus.worker.routes import patterns_of
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.trim import Trimmer
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
-from worker import trim
-from worker.routes import patterns_of
-from worker.settings import WorkerSettings
-from worker.trim import Trimmer
 
 NOW = now_ms()
 

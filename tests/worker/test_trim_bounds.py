@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from shared import scripts
-from shared.clock import now_ms
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.worker import metrics, trim
+from hookbus.worker.groups import Membership
+from hookbus.worker.routes import patterns_of
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.trim import DAY_MS, Trimmer
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, join, store, take
-from worker import metrics, trim
-from worker.groups import Membership
-from worker.routes import patterns_of
-from worker.settings import WorkerSettings
-from worker.trim import DAY_MS, Trimmer
 
 COVERING = " ".join(patterns_of(TYPE))
 

@@ -1,13 +1,13 @@
 import asyncio
 
-from shared import entry, scripts
-from shared.entry import Entry, Failure
-from shared.keys import Keys
+from hookbus.shared import entry, scripts
+from hookbus.shared.entry import Entry, Failure
+from hookbus.shared.keys import Keys
+from hookbus.worker import unheard
+from hookbus.worker.dead_letters import Dead, Filter
+from hookbus.worker.dead_moves import Moves
+from hookbus.worker.unheard import Place, Redelivery
 from tests.worker.dead import born, lay, letter, opened
-from worker import unheard
-from worker.dead_letters import Dead, Filter
-from worker.dead_moves import Moves
-from worker.unheard import Place, Redelivery
 
 KEYS = Keys(0)
 GONE = "eval.run.failed"

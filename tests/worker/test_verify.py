@@ -5,18 +5,18 @@ import time
 
 import pytest
 
-from shared import server as redis_server
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.shared import server as redis_server
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.trim import Trimmer
+from hookbus.worker.verify.run import Verification
+from hookbus.worker.verify.send import Plan
 from tests.end_to_end.conftest import notes_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import TIMER_EARLY_S, until
 from tests.worker.rig import GROUP, STREAM, join, store, take
 from tests.worker.verifying import Verify, left, other_database, paused_with, run_name, stored
-from worker.settings import WorkerSettings
-from worker.trim import Trimmer
-from worker.verify.run import Verification
-from worker.verify.send import Plan
 
 KEYS = Keys(0)
 OTHER_SECRET = "whsec_" + "QUJD" * 8

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests.programs import Ingest
 from tests.wait import until
 from tests.worker.verifying import Verify, left, paused_with, run_name, stored

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.posting import Answer
-from worker.verify.ledger import Ledger
+from hookbus.shared.posting import Answer
+from hookbus.worker.verify.ledger import Ledger
 
 NAME = "hookbus.verify.1750000000-abcdefabcdef"
 

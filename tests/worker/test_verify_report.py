@@ -1,9 +1,9 @@
 import pytest
 
-from shared.posting import Answer
-from worker.verify import report as reports
-from worker.verify.ledger import Ledger
-from worker.verify.report import Missing, hints, report
+from hookbus.shared.posting import Answer
+from hookbus.worker.verify import report as reports
+from hookbus.worker.verify.ledger import Ledger
+from hookbus.worker.verify.report import Missing, hints, report
 
 
 def ledger(count: int = 3, handled: int = 3) -> Ledger:

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from shared import keys as key_names
-from shared.keys import Keys
+from hookbus.shared import keys as key_names
+from hookbus.shared.keys import Keys
+from hookbus.worker import layout
+from hookbus.worker.forget import Forgetting
+from hookbus.worker.groups import Membership
+from hookbus.worker.verify import runs
+from hookbus.worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
 from tests.worker.verifying import left
-from worker import layout
-from worker.forget import Forgetting
-from worker.groups import Membership
-from worker.verify import runs
-from worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
 
 SHARDS = (Keys(0), Keys(1))
 

@@ -9,13 +9,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ingest.signature import Verifier
-from shared.command import FailedError
-from shared.secret import key_bytes
+from hookbus.ingest.signature import Verifier
+from hookbus.shared.command import FailedError
+from hookbus.shared.secret import key_bytes
+from hookbus.worker.verify.ledger import Ledger
+from hookbus.worker.verify.send import Plan, Sender
 from tests.programs import SECRET
 from tests.wait import TIMER_EARLY_S
-from worker.verify.ledger import Ledger
-from worker.verify.send import Plan, Sender
 
 Answers = Callable[[str, int], web.Response | None]
 """Of the webhook-id and how often it came (from 1); None closes the connection."""
@@ -97,7 +97,7 @@ async def test_a_refused_event_comes_again_with_the_same_id_until_it_is_accepted
 
 async def test_a_retry_is_signed_with_a_timestamp_of_its_own(receiver, monkeypatch):
     seconds = iter(range(int(time.time()), int(time.time()) + 100))
-    monkeypatch.setattr("shared.clock.now_s", lambda: next(seconds))
+    monkeypatch.setattr("hookbus.shared.clock.now_s", lambda: next(seconds))
     receiver.answers = lambda webhook_id, time: ok() if time >= 2 else unavailable()
     await sent(receiver, 1)
     one, two = receiver.headers

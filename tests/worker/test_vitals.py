@@ -1,6 +1,6 @@
 import pytest
 
-from worker.vitals import FRUITLESS_S, STALE_S, stuck, unready
+from hookbus.worker.vitals import FRUITLESS_S, STALE_S, stuck, unready
 
 BLOCK_S = 40.0
 

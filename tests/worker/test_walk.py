@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from shared.keys import Keys
-from worker.walk import Source, Walk
+from hookbus.shared.keys import Keys
+from hookbus.worker.walk import Source, Walk
 
 END_MS = 2**50
 

@@ -6,10 +6,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
-from shared.keys import META, Keys
+from hookbus.shared.keys import META, Keys
+from hookbus.worker.verify import runs
 from tests.programs import SECRET, Program
 from tests.wait import until
-from worker.verify import runs
 
 
 class Verify(Program):

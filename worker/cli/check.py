@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from shared import output
-from worker.cli.options import Config, Json
-from worker.settings import load_settings
+from ...shared import output
+from ..settings import load_settings
+from .options import Config, Json
 
 
 def check(
@@ -18,7 +18,7 @@ def check(
     config: Config = None,
 ) -> None:
     """Validate the configuration, apps and Redis, and say what needs somebody; exit 78 if workers could not work."""
-    from worker import check as checking
+    from .. import check as checking
 
     report, examined = asyncio.run(checking.examine(load_settings(config), targets or []))
     if as_json:

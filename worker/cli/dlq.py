@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from shared import command, output
-from worker.cli import options
-from worker.cli.options import (
+from ...shared import command, output
+from . import options
+from .options import (
     All,
     Config,
     DryRun,
@@ -41,7 +41,7 @@ def list_(
     config: Config = None,
 ) -> None:
     """The newest dead letters."""
-    from worker.cli import dlq_look
+    from . import dlq_look
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
     asyncio.run(dlq_look.show_list(config, wanted, limit, as_json))
@@ -60,7 +60,7 @@ def groups(
     config: Config = None,
 ) -> None:
     """Dead letters by fingerprint: those that died of the same cause, most first."""
-    from worker.cli import dlq_look
+    from . import dlq_look
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until)
     asyncio.run(dlq_look.show_groups(config, wanted, limit, as_json))
@@ -75,7 +75,7 @@ def show(
     config: Config = None,
 ) -> None:
     """Everything about one dead letter."""
-    from worker.cli import dlq_look
+    from . import dlq_look
 
     if body and as_json:
         raise typer.BadParameter("--body writes the bytes as they are, so there is no JSON of it")
@@ -105,7 +105,7 @@ def redrive(
     config: Config = None,
 ) -> None:
     """Send dead letters round again, into the group that each died in; oldest first, attempts from 1."""
-    from worker.cli import dlq_move
+    from . import dlq_move
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
     order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json, even_unsubscribed)
@@ -118,7 +118,7 @@ def recall(
     group: Groups = None, type_: Types = None, dry_run: DryRun = False, as_json: Json = False, config: Config = None
 ) -> None:
     """Make dead letters again of what was sent round for a type that its group does not subscribe to."""
-    from worker.cli import dlq_recall
+    from . import dlq_recall
 
     order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json)
     raise typer.Exit(dlq_recall.run(config, order))
@@ -141,7 +141,7 @@ def discard(
     config: Config = None,
 ) -> None:
     """Drop dead letters for good. Asks first."""
-    from worker.cli import dlq_move
+    from . import dlq_move
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
     order = dlq_move.Order(dlq_move.DISCARD, wanted, rate, dry_run, as_json)
@@ -162,7 +162,7 @@ def export(
     _json: Json = False,
 ) -> None:
     """Write dead letters as JSON Lines, oldest first; they stay where they are."""
-    from worker.cli import dlq_file
+    from . import dlq_file
 
     wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
     dlq_file.export(config, wanted, file)
@@ -175,6 +175,6 @@ def import_(
     config: Config = None,
 ) -> None:
     """Put exported dead letters back; those that are there already stay as they are."""
-    from worker.cli import dlq_file
+    from . import dlq_file
 
     dlq_file.import_(config, file, as_json)

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from shared import output
-from shared.command import FailedError
-from shared.connection import FAULTS
-from worker import letters_file
-from worker.bulk import BATCH, Tally
-from worker.cli import dlq_look, options
-from worker.dead_letters import DeadLetters, Filter
-from worker.dead_moves import Moves, Named
-from worker.letters_file import LineError
+from ...shared import output
+from ...shared.command import FailedError
+from ...shared.connection import FAULTS
+from .. import letters_file
+from ..bulk import BATCH, Tally
+from ..dead_letters import DeadLetters, Filter
+from ..dead_moves import Moves, Named
+from ..letters_file import LineError
+from . import dlq_look, options
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Bodies sent to Redis at once; letters are large where bodies are."""

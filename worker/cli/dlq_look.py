@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from shared import output
-from shared.clock import now_ms
-from shared.command import FailedError
-from worker import letters_file
-from worker.cli import dlq_tables, options
-from worker.dead_letters import DeadLetters, Filter, Summary
+from ...shared import output
+from ...shared.clock import now_ms
+from ...shared.command import FailedError
+from .. import letters_file
+from ..dead_letters import DeadLetters, Filter, Summary
+from . import dlq_tables, options
 
 
 async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:

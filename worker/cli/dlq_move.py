@@ -11,16 +11,16 @@ from typing import Final
 import typer
 from redis.asyncio import Redis
 
-from shared import command, output
-from shared.clock import now_ms
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
-from worker import layout
-from worker.bulk import Tally, batch_for
-from worker.cli import dlq_look, dlq_tables, options
-from worker.cli.progress import move_watched
-from worker.dead_letters import Dead, DeadLetters, Filter
-from worker.dead_moves import Moves
-from worker.unheard import is_unheard
+from ...shared import command, output
+from ...shared.clock import now_ms
+from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from .. import layout
+from ..bulk import Tally, batch_for
+from ..dead_letters import Dead, DeadLetters, Filter
+from ..dead_moves import Moves
+from ..unheard import is_unheard
+from . import dlq_look, dlq_tables, options
+from .progress import move_watched
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared import command, output, scripts
-from shared.command import EXIT_INTERRUPTED, Stopping
-from worker import layout, unheard
-from worker.bulk import BATCH
-from worker.cli import options
-from worker.cli.progress import move_watched
-from worker.dead_letters import DeadLetters
-from worker.routes import matches
-from worker.unheard import Place, Redelivery
+from ...shared import command, output, scripts
+from ...shared.command import EXIT_INTERRUPTED, Stopping
+from .. import layout, unheard
+from ..bulk import BATCH
+from ..dead_letters import DeadLetters
+from ..routes import matches
+from ..unheard import Place, Redelivery
+from . import options
+from .progress import move_watched
 
 
 @dataclass(frozen=True, slots=True)

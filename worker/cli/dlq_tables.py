@@ -8,8 +8,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from shared import output
-from worker.dead_letters import Dead, Summary
+from ...shared import output
+from ..dead_letters import Dead, Summary
 
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2

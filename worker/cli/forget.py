@@ -9,12 +9,12 @@ import typer
 from redis.asyncio import Redis
 from rich.table import Table
 
-from shared import output
-from shared.command import EXIT_FAILED, FailedError
-from worker.cli import options
-from worker.cli.options import Config, Json
-from worker.forget import Forgetting, Holdings, refusal
-from worker.forget_type import ForgettingType
+from ...shared import output
+from ...shared.command import EXIT_FAILED, FailedError
+from ..forget import Forgetting, Holdings, refusal
+from ..forget_type import ForgettingType
+from . import options
+from .options import Config, Json
 
 
 def forget(

@@ -9,12 +9,12 @@ from typing import Annotated, Final, get_args
 import typer
 from redis.asyncio import Redis
 
-from shared.connection import connect
-from shared.keys import is_name
-from shared.times import LAST_MS, moment
-from worker.dead_letters import DeadLetters, Filter
-from worker.outcome import Reason
-from worker.settings import load_settings
+from ...shared.connection import connect
+from ...shared.keys import is_name
+from ...shared.times import LAST_MS, moment
+from ..dead_letters import DeadLetters, Filter
+from ..outcome import Reason
+from ..settings import load_settings
 
 CONNECTIONS: Final = 2
 """A tool does one thing at a time."""

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from shared import output
-from shared.command import FailedError
-from worker import circuit, paused, unheard
-from worker.cli import options
-from worker.cli.options import Config, Json
-from worker.routes import matches
+from ...shared import output
+from ...shared.command import FailedError
+from .. import circuit, paused, unheard
+from ..routes import matches
+from . import options
+from .options import Config, Json
 
 Group = Annotated[str, typer.Argument(help="The group.")]
 Pattern = Annotated[

@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from shared import command, output
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
-from shared.times import LAST_MS, moment
-from worker import history, paused
-from worker.bulk import Tally, batch_for
-from worker.cli import options
-from worker.cli.options import Config, Json, Rate
-from worker.cli.progress import move_watched
-from worker.history import Count, History, Stretch, Wanted
-from worker.replay import Replay
-from worker.routes import matches
+from ...shared import command, output
+from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
+from ...shared.times import LAST_MS, moment
+from .. import history, paused
+from ..bulk import Tally, batch_for
+from ..history import Count, History, Stretch, Wanted
+from ..replay import Replay
+from ..routes import matches
+from . import options
+from .options import Config, Json, Rate
+from .progress import move_watched
 
 Types = Annotated[
     list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*' (repeatable, as --id).")

@@ -12,15 +12,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shared import output
-from shared.clock import now_ms
-from shared.command import Stopping, run_service
-from shared.connection import FAULTS
-from shared.pause import pause
-from worker import status as state
-from worker.cli import options
-from worker.cli.options import Config, Json
-from worker.status import GroupStatus, Status, TypeStatus
+from ...shared import output
+from ...shared.clock import now_ms
+from ...shared.command import Stopping, run_service
+from ...shared.connection import FAULTS
+from ...shared.pause import pause
+from .. import status as state
+from ..status import GroupStatus, Status, TypeStatus
+from . import options
+from .options import Config, Json
 
 INTERVAL_S: Final = 2.0
 UNUSED: Final = "nothing here: neither hookbus-ingest nor hookbus-worker run has used this Redis yet"

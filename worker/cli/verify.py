@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from shared import log
-from shared.sources import destination, load_endpoints
-from worker.cli.options import Config, Json
-from worker.settings import load_settings
+from ...shared import log
+from ...shared.sources import destination, load_endpoints
+from ..settings import load_settings
+from .options import Config, Json
 
 
 def verify(
@@ -32,8 +32,8 @@ def verify(
 ) -> None:
     """Prove that a running deployment loses nothing: post signed events, handle them, and compare; exit 1 if any
     is missing. They are of a type and a group of their own, and are removed at the end."""
-    from worker.cli import verify_run
-    from worker.verify.send import Plan
+    from ..verify.send import Plan
+    from . import verify_run
 
     for option, value in (("--rate", rate), ("--patience", patience), ("--wait", wait)):
         if not math.isfinite(value):

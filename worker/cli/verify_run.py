@@ -6,15 +6,15 @@ from typing import Final
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from shared import output
-from shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping, run_service
-from shared.connection import connect
-from worker.cli import options
-from worker.settings import WorkerSettings
-from worker.verify.ledger import Ledger
-from worker.verify.report import Percentiles, Report
-from worker.verify.run import Verification
-from worker.verify.send import Plan
+from ...shared import output
+from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping, run_service
+from ...shared.connection import connect
+from ..settings import WorkerSettings
+from ..verify.ledger import Ledger
+from ..verify.report import Percentiles, Report
+from ..verify.run import Verification
+from ..verify.send import Plan
+from . import options
 
 MOST_LINES: Final = 20
 """Webhook-ids of a kind that are shown to people: a screenful. --json has more."""

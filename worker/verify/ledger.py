@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from shared.posting import Answer
+from ...shared.posting import Answer
 
 NEVER: Final = -1.0
 

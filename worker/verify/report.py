@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from shared.percentile import percentile
-from worker.verify.ledger import Ledger
+from ...shared.percentile import percentile
+from .ledger import Ledger
 
 MOST_NAMED: Final = 1000
 """Webhook-ids in one list; more help nobody, and the counts are there."""

@@ -16,23 +16,23 @@ import aiohttp
 import msgspec
 from redis.asyncio import Redis
 
-from shared import health
-from shared.address import redacted
-from shared.command import FailedError, Stopping
-from shared.connection import FAULTS
-from shared.keys import Keys
-from shared.pause import pause
-from shared.settings import Listen
-from worker import layout
-from worker.app import App
-from worker.delivery import Delivery
-from worker.routes import Group, build
-from worker.settings import WorkerSettings
-from worker.supervise import Worker
-from worker.verify import report, runs
-from worker.verify.ledger import Ledger
-from worker.verify.report import Report
-from worker.verify.send import Plan, Sender
+from ...shared import health
+from ...shared.address import redacted
+from ...shared.command import FailedError, Stopping
+from ...shared.connection import FAULTS
+from ...shared.keys import Keys
+from ...shared.pause import pause
+from ...shared.settings import Listen
+from .. import layout
+from ..app import App
+from ..delivery import Delivery
+from ..routes import Group, build
+from ..settings import WorkerSettings
+from ..supervise import Worker
+from . import report, runs
+from .ledger import Ledger
+from .report import Report
+from .send import Plan, Sender
 
 READY_S: Final = 15.0
 """Longest wait for our worker to read; Redis answered a moment ago."""

@@ -11,12 +11,12 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from shared.command import FailedError
-from shared.keys import HANDOVER, RESERVED, Keys
-from worker import layout
-from worker.forget import Forgetting
-from worker.layout import PIPELINE, ask_all
-from worker.locality import has_ended
+from ...shared.command import FailedError
+from ...shared.keys import HANDOVER, RESERVED, Keys
+from .. import layout
+from ..forget import Forgetting
+from ..layout import PIPELINE, ask_all
+from ..locality import has_ended
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")

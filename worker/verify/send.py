@@ -13,12 +13,12 @@ from typing import Final
 
 import aiohttp
 
-from shared import clock
-from shared.backoff import jittered_s, step_s
-from shared.command import FailedError
-from shared.pause import pause
-from shared.posting import Answer, post, signed_request
-from worker.verify.ledger import Ledger, is_accepted
+from ...shared import clock
+from ...shared.backoff import jittered_s, step_s
+from ...shared.command import FailedError
+from ...shared.pause import pause
+from ...shared.posting import Answer, post, signed_request
+from .ledger import Ledger, is_accepted
 
 ANSWER_TIMEOUT_S: Final = 10.0
 """Ingest answers within 5 s by default, whatever Redis does (`ingest.enqueue_timeout_s`)."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from shared.connection import connect
+from hookbus.shared.connection import connect
 from tests.bench import backlog, memory, requests
 from tests.bench.figures import Answer, Series, at_most, reported
 from tests.bench.question import question

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from hookbus.worker.outcome import Cause, Park
 from tests.bench import backlog, settled
 from tests.bench.figures import Answer, at_least, compared
 from tests.bench.question import question
 from tests.bench.stage import Stage
-from worker.outcome import Cause, Park
 
 DUE_S: Final = 86_400.0
 CAUSE: Final = Cause("ConnectionError", "the mail server is away")

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from deploy.local.valkey import Valkey
+from hookbus.worker.outcome import Bury, Cause
 from tests.bench import settled
 from tests.bench.figures import Answer, Series, at_most, reported
 from tests.bench.question import question
 from tests.bench.stage import Stage
 from tests.programs import BIN, ROOT
-from worker.outcome import Bury, Cause
 
 GROUP: Final = "bench"
 CAUSES: Final = 5

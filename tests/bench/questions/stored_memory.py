@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from ingest.send import samples
-from shared.clock import now_ms
-from shared.connection import connect
+from hookbus.ingest.send import samples
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
 from tests.bench import backlog, memory, requests
 from tests.bench.figures import Answer, Series, at_most, compared
 from tests.bench.question import question

@@ -13,7 +13,7 @@ import msgspec
 import uvloop
 from redis.asyncio import Redis
 
-from shared.events import ResponseCompleted
+from hookbus.events import ResponseCompleted
 from tests.bench.backlog import STREAM
 from tests.bench.peers.meter import Meter
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from worker.cli import dlq_look
-from worker.dead_letters import Filter
+from hookbus.worker.cli import dlq_look
+from hookbus.worker.dead_letters import Filter
 
 LIMIT: Final = 50
 """What the commands show by default."""

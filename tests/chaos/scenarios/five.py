@@ -7,7 +7,9 @@ from importlib.metadata import version
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
+from hookbus.shared.connection import connect
+from hookbus.worker.dead_letters import DeadLetters, Filter
+from hookbus.worker.liveness import TTL_S
 from tests.chaos import questions
 from tests.chaos.answering import TYPES
 from tests.chaos.asking import ask
@@ -21,8 +23,6 @@ from tests.peers.compare import Answers, compare
 from tests.peers.held import held
 from tests.peers.peer import ATTEMPTS, CONCURRENCY, TIMEOUT_S
 from tests.programs import post_until_accepted
-from worker.dead_letters import DeadLetters, Filter
-from worker.liveness import TTL_S
 
 TIMES_TTL: Final = 6
 KILLERS: Final = 3

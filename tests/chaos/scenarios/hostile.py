@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from shared import descriptors
-from shared.keys import Keys
+from hookbus.shared import descriptors
+from hookbus.shared.keys import Keys
 from tests.chaos.kept import Kept
 from tests.chaos.pests import Pests
 from tests.chaos.scenario import scenario

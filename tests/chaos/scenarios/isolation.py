@@ -5,8 +5,8 @@ import subprocess
 import time
 from typing import Final
 
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
 from tests.chaos.ledger import Ledger
 from tests.chaos.scenario import scenario
 from tests.chaos.sender import Sender

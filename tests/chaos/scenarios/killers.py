@@ -3,12 +3,12 @@
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
-from shared.keys import Keys
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker.letter import decode
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.deaths import WAYS
-from worker.letter import decode
 
 GROUP: Final = "poisoned"
 DEATHS_OF_ONE: Final = 5

@@ -7,8 +7,10 @@ import time
 from collections import Counter
 from typing import Any, Final
 
-from shared import output
-from shared.connection import connect
+from hookbus.shared import output
+from hookbus.shared.connection import connect
+from hookbus.worker import paused
+from hookbus.worker.bulk import BATCH
 from tests.chaos import places, tool
 from tests.chaos.mass import (
     BURIED,
@@ -28,8 +30,6 @@ from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.programs import Program
 from tests.wait import until
-from worker import paused
-from worker.bulk import BATCH
 
 SLOWER: Final = 2.0
 """How much longer anything may take because of the mass. All is found by ranges and ranks, so in truth nothing at all;

@@ -6,8 +6,8 @@ from typing import Any, Final
 import redis
 
 from deploy.local.valkey import Valkey
-from shared.clock import now_ms
-from shared.keys import Keys
+from hookbus.shared.clock import now_ms
+from hookbus.shared.keys import Keys
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from shared.connection import connect
+from hookbus.shared.connection import connect
+from hookbus.worker import status
 from tests.chaos.kept import Kept
 from tests.chaos.scenario import scenario
 from tests.chaos.sender import Sender
 from tests.chaos.stage import Stage
 from tests.wait import until
-from worker import status
 
 RATE: Final = 100.0
 FREEZE_S: Final = 7.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.keys import HANDOVER
+from hookbus.shared.keys import HANDOVER
 from tests.chaos.scenario import scenario
 from tests.chaos.stage import Stage
 from tests.programs import free_port

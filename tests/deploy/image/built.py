@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from shared.release import VERSION
+from hookbus.shared.release import VERSION
 from tests.programs import ROOT
 
 DOCKERFILE: Final = ROOT / "deploy/container/Dockerfile"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.release import VERSION
+from hookbus.shared.release import VERSION
 from tests import users
 from tests.deploy.image.built import BUILD_TIMEOUT_S, Image
 from tests.programs import ROOT, SECRET, Program, event_body, free_port, post

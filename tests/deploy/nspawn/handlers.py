@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from worker import App, Delivery
+from hookbus import App, Delivery
 
 STATE = Path(os.environ["STATE_DIRECTORY"])
 asked = redis.Redis("127.0.0.1")

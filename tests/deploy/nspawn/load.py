@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aiohttp
 
-from shared import posting
-from shared.secret import key_bytes
+from hookbus.shared import posting
+from hookbus.shared.secret import key_bytes
 
 BODY = b'{"id":"evt_1","object":"event","created_at":1750287018,"type":"response.completed","data":{"id":"resp_1"}}'
 CLIENTS = 4

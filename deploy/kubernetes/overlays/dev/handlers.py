@@ -2,8 +2,8 @@
 
 import logging
 
-from shared.events import Event, ResponseCompleted
-from worker import App, Delivery
+from hookbus import App, Delivery
+from hookbus.events import Event, ResponseCompleted
 
 log = logging.getLogger(__name__)
 
