@@ -106,6 +106,7 @@ clean: ## forget the environments and the local data
 	@rm -rf .venv .bench .hookbus
 
 .venv/bin/python:
+	@test -L hookbus/shared || { echo "hookbus: this checkout has no symbolic links (git config core.symlinks true && git checkout -- hookbus)" >&2; exit 1; }
 	@test -n "$(PYTHON)" || { echo "hookbus needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 

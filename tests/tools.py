@@ -48,6 +48,7 @@ TOOLS: Final = {
     "systemd-analyze": _program("systemd-analyze", "systemd"),
     "wrk": _program("wrk", "wrk"),
     "ps": _program("ps", "procps"),
+    "git": _program("git", "git"),
     "openssl": _program("openssl", "openssl"),
     "buildah": _program("buildah", "buildah"),
     "debootstrap": _program("debootstrap", "debootstrap"),

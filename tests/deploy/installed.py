@@ -7,6 +7,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,15 @@ def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
     done = subprocess.run(told, cwd=cwd, env=clean | environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def environment(home: Path) -> Path:
+    """An environment with the libraries of the tests and without hookbus; its interpreter."""
+    run(sys.executable, "-m", "venv", "--without-pip", home)
+    [site] = home.glob("lib/python*/site-packages")
+    # As a folder: the .pth files in it are not read, so the editable hookbus of the tests is not there.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    return home / "bin/python"
 
 
 def _make(home: Path) -> None:
