@@ -18,10 +18,10 @@ from ..shared.clock import now_ms
 from ..shared.connection import FAULTS
 from ..shared.keys import Keys
 from ..shared.pause import pause
-from . import breaker
-from .breaker import Opened
 from .cause import Cause
-from .outcome import Outcome
+from .letter import print_of
+from .open_breakers import Opened, decode, encode
+from .outcome import Outcome, failure, is_success
 from .routes import Route
 from .slots import Valve
 
@@ -53,11 +53,11 @@ class Circuit:
         """An attempt has ended."""
         if self._breaker is None:
             return
-        if breaker.is_success(outcome):
+        if is_success(outcome):
             self._failures = 0
             if self.valve.is_shut:
                 self._tell(verdict=True)
-        elif (cause := breaker.failure(outcome)) is not None:
+        elif (cause := failure(outcome)) is not None:
             self._failures += 1
             if self.valve.is_shut:
                 self._tell(verdict=False)
@@ -69,7 +69,7 @@ class Circuit:
     def _open(self, cause: Cause, event_type: str) -> None:
         self.valve.set(0)
         now = now_ms()
-        mark, error = breaker.print_of(cause, event_type), str(cause)[:ERROR_CHARS]
+        mark, error = print_of(cause, event_type), str(cause)[:ERROR_CHARS]
         self._wanted = Opened(mark, error, now, now + self._delay_ms(1), frame=cause.place)
         self._is_told.set()
 
@@ -86,7 +86,7 @@ class Circuit:
         if not self._seen:
             self._close()
             return
-        known = breaker.decode(self._seen)
+        known = decode(self._seen)
         if self._verdict:
             await self._swap(self._seen, None, "breaker_closed")
             self._close()
@@ -127,7 +127,7 @@ class Circuit:
         value: Opened | None,
         event: Literal["breaker_opened", "breaker_stays_open", "breaker_probing", "breaker_closed"],
     ) -> bool:
-        packed = b"" if value is None else breaker.encode(value)
+        packed = b"" if value is None else encode(value)
         call = scripts.Call(scripts.SWAP, (self._key,), (self._route.pattern, seen, packed))
         if not await scripts.run(self._client, call):
             return False
@@ -141,7 +141,7 @@ class Circuit:
         return True
 
     def _is_probing(self) -> bool:
-        return self.valve.is_shut and bool(self._seen) and breaker.decode(self._seen).prober == self._consumer
+        return self.valve.is_shut and bool(self._seen) and decode(self._seen).prober == self._consumer
 
     def _delay_ms(self, times: int) -> int:
         assert self._breaker is not None
@@ -157,17 +157,3 @@ class Circuit:
                 self._log.debug("look_delayed", reason=str(error))
                 await pause(self._stopping, INTERVAL_S)
             await pause(self._is_told, INTERVAL_S)
-
-
-async def look(client: Redis, group: str) -> dict[str, Opened]:
-    """The open breakers of a group by pattern. Raises RedisError, OSError."""
-    flat = await client.execute_command("HGETALL", Keys(0).breakers(group))
-    return {name.decode(): breaker.decode(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
-
-
-async def close(client: Redis, group: str, pattern: str) -> list[str]:
-    """Close breakers at once, `*` for all of the group; their patterns. Raises RedisError, OSError."""
-    chosen = [name for name in await look(client, group) if pattern in ("*", name)]
-    if chosen:
-        await client.execute_command("HDEL", Keys(0).breakers(group), *chosen)
-    return sorted(chosen)

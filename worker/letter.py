@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from ..shared.entry import Entry, Failure
+from .cause import Cause
 from .delivery import Held
 from .outcome import Bury, Reason
 
@@ -97,3 +98,8 @@ def write(held: Held, bury: Bury, history: tuple[Failure, ...], died_at_ms: int)
         traceparent=held.entry.traceparent,
         is_replay=held.entry.is_replay,
     )
+
+
+def print_of(cause: Cause, event_type: str) -> str:
+    """The fingerprint of a failure: that of the dead letter that it becomes if it goes on."""
+    return fingerprint(cause.error_class, cause.frame, event_type, "attempts_exhausted")

@@ -93,3 +93,17 @@ def unsubscribed(group: str, event_type: str) -> Bury:
 def worker_lost(deaths: tuple[str, ...]) -> Bury:
     """It ran alone each time that its worker died."""
     return Bury("worker_lost", Cause("WorkerLost", f"{len(deaths)} workers died of it: {', '.join(deaths)}"))
+
+
+def is_success(outcome: Outcome) -> bool:
+    """Whether the handler did what it is there for; a `Reject` is its decision, too."""
+    return isinstance(outcome, Ack) or (isinstance(outcome, Bury) and outcome.reason == "rejected")
+
+
+def failure(outcome: Outcome) -> Cause | None:
+    """What counts against the handler, None for anything else."""
+    if isinstance(outcome, Park) and not outcome.is_snooze:
+        return outcome.cause
+    if isinstance(outcome, Bury) and outcome.reason == "attempts_exhausted":
+        return outcome.cause
+    return None

@@ -16,43 +16,13 @@ from ..shared import log
 from ..shared.connection import FAULTS
 from ..shared.keys import Keys
 from ..shared.pause import pause
-from . import layout
 from .aside import Aside, is_of_one_key
-from .layout import ask_all
+from .pauses import look
 from .read import Reader
 from .routes import matches
 
 INTERVAL_S: Final = 1.0
 """A pause takes effect within two seconds: one look, and the read that is woken up."""
-ALL: Final = "*"
-
-
-async def look(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, int]:
-    """Paused pattern → since when, Unix ms. Raises RedisError, OSError.
-
-    Every shard says the same, unless a `pause` was cut off half-way: what one of them says holds.
-    """
-    found: dict[str, int] = {}
-    for flat in await ask_all(client, [("HGETALL", keys.paused(group)) for keys in shards]):
-        for name, since_ms in zip(flat[::2], flat[1::2], strict=True):
-            found[name.decode()] = int(since_ms)
-    return dict(sorted(found.items()))
-
-
-async def write(client: Redis, shards: Sequence[Keys], group: str, pattern: str) -> list[str]:
-    """Pause; the patterns that were not paused before. Raises RedisError, OSError."""
-    now_ms = await layout.now_ms(client)
-    added = await ask_all(client, [("HSETNX", keys.paused(group), pattern, now_ms) for keys in shards])
-    return [pattern] if any(added) else []
-
-
-async def erase(client: Redis, shards: Sequence[Keys], group: str, pattern: str) -> list[str]:
-    """Resume, `ALL` for whatever is paused; the patterns that were. Raises RedisError, OSError."""
-    known = await look(client, shards, group)
-    chosen = [name for name in known if pattern in (ALL, name)]
-    if chosen:
-        await ask_all(client, [("HDEL", keys.paused(group), *chosen) for keys in shards])
-    return chosen
 
 
 class Pauses:

@@ -15,10 +15,10 @@ from redis.exceptions import ResponseError
 
 from ..shared.events import BY_TYPE
 from ..shared.keys import HANDOVER, UNTYPED, Keys
-from . import circuit, layout, paused, places, readers
+from . import layout, open_breakers, pauses, places, readers
 from .aside import is_of_one_key
-from .breaker import Opened
 from .layout import Command, ask_all, ask_usable
+from .open_breakers import Opened
 from .places import MOST_COUNTED, Place, pairs
 from .readers import Registration, registration
 
@@ -151,11 +151,11 @@ async def _look_at_controls(
 ) -> None:
     """What is paused, and which breakers are open."""
     try:
-        group.paused = await paused.look(client, shards, name)
+        group.paused = await pauses.look(client, shards, name)
     except ResponseError as error:
         _note(status, shards[0].paused(name), error)
     try:
-        group.breakers = await circuit.look(client, name)
+        group.breakers = await open_breakers.look(client, name)
     except ResponseError as error:
         _note(status, Keys(0).breakers(name), error)
 

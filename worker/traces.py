@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import Final
 
 from ..shared import log
-from .breaker import print_of
+from .letter import print_of
 from .outcome import Ack, Outcome, Park
 
 MOST_KINDS: Final = 1000

@@ -1,7 +1,8 @@
 import pytest
 
 from hookbus.shared.settings import ConfigError
-from hookbus.worker import RetryLater, breaker
+from hookbus.worker import RetryLater, letter
+from hookbus.worker import outcome as outcomes
 from hookbus.worker.breaker import Breaker
 from hookbus.worker.letter import fingerprint
 from hookbus.worker.outcome import Ack, Bury, Cause, Park, failed
@@ -36,11 +37,11 @@ def test_what_can_never_work_is_refused(options):
     ],
 )
 def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
-    assert (breaker.failure(outcome) is not None) == counts
-    assert breaker.is_success(outcome) == succeeds
+    assert (outcomes.failure(outcome) is not None) == counts
+    assert outcomes.is_success(outcome) == succeeds
 
 
 def test_its_fingerprint_is_that_of_the_dead_letters_to_come():
-    assert breaker.print_of(CAUSE, "batch.failed") == fingerprint(
+    assert letter.print_of(CAUSE, "batch.failed") == fingerprint(
         "ValueError", "a.py:f", "batch.failed", "attempts_exhausted"
     )

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from hookbus.shared.metrics import OTHER
 from hookbus.worker import bus_metrics
-from hookbus.worker.breaker import Opened
 from hookbus.worker.bus import Bus
+from hookbus.worker.open_breakers import Opened
 from hookbus.worker.status import GroupStatus, Status, TypeStatus
 from tests.shared.reports import REDIS
 

@@ -5,9 +5,9 @@ import pytest
 from hookbus.shared import keys
 from hookbus.worker import check
 from hookbus.worker.app import App
-from hookbus.worker.breaker import Opened
 from hookbus.worker.check import of_app, of_group, of_orphans
 from hookbus.worker.groups import Membership
+from hookbus.worker.open_breakers import Opened
 from hookbus.worker.routes import build
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.status import GroupStatus, Status, TypeStatus

@@ -7,10 +7,10 @@ import pytest
 from hookbus.shared import clock, scripts
 from hookbus.shared.keys import Keys
 from hookbus.worker import Breaker, Delivery, circuit
-from hookbus.worker.breaker import Opened, decode, encode
 from hookbus.worker.cause import Cause
 from hookbus.worker.circuit import Circuit
 from hookbus.worker.decision import RetryLater
+from hookbus.worker.open_breakers import Opened, decode, encode
 from hookbus.worker.outcome import Ack, Bury, Park, failed
 from hookbus.worker.retry import Retry
 from tests.wait import until

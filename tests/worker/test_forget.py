@@ -11,13 +11,13 @@ from hookbus.shared.command import FailedError
 from hookbus.shared.entry import Entry
 from hookbus.shared.keys import Keys
 from hookbus.worker import forget
-from hookbus.worker.breaker import Opened, encode
 from hookbus.worker.dead_letters import DeadLetters, Filter
 from hookbus.worker.dead_moves import Moves
 from hookbus.worker.delivery import member_prefix
 from hookbus.worker.forget import Forgetting
 from hookbus.worker.groups import Membership
 from hookbus.worker.history import Past
+from hookbus.worker.open_breakers import Opened, encode
 from hookbus.worker.replay import Replay
 from tests.programs import BIN, ROOT
 from tests.wait import until

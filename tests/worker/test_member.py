@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookbus.worker import paused
+from hookbus.worker import pauses
 from hookbus.worker.aside import Aside
 from hookbus.worker.circuit import Circuit
 from hookbus.worker.liveness import Liveness
@@ -47,11 +47,11 @@ async def member(client, redis_url) -> AsyncIterator[Member]:
 
 @pytest.mark.parametrize("pattern", ["*", "my.*"])
 async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(client, member, pattern):
-    await paused.write(client, [KEYS], GROUP, pattern)
+    await pauses.write(client, [KEYS], GROUP, pattern)
     await member.join()
     await member._found(["my.type"])
     [reader] = member.readers
     assert reader.is_paused("my.type")
-    await paused.erase(client, [KEYS], GROUP, paused.ALL)
+    await pauses.erase(client, [KEYS], GROUP, pauses.ALL)
     await member._pauses.apply()
     assert not reader.is_paused("my.type")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hookbus.shared.keys import Keys
-from hookbus.worker import paused
+from hookbus.worker import pauses
 from hookbus.worker.aside import Aside
 from hookbus.worker.paused import Pauses
 from tests.wait import until
@@ -17,7 +17,7 @@ OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
-def pauses(client, *readers) -> Pauses:
+def duty(client, *readers) -> Pauses:
     return Pauses(client, KEYS, GROUP, readers, Aside(), asyncio.Event())
 
 
@@ -30,13 +30,13 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
     async with lane(redis_url, client, handler.route("response.*")) as made:
         for name in (TYPE, OTHER):
             made.reader.add(name)
-        await paused.write(client, [KEYS], GROUP, TYPE)
-        await pauses(client, made.reader).apply()
+        await pauses.write(client, [KEYS], GROUP, TYPE)
+        await duty(client, made.reader).apply()
         made.start(TYPE, OTHER)
         await until(lambda: handler.done == ["wh_3"])
         assert await pending(client) == await pending(client, own=True) == {}
-        await paused.erase(client, [KEYS], GROUP, TYPE)
-        await pauses(client, made.reader).apply()
+        await pauses.erase(client, [KEYS], GROUP, TYPE)
+        await duty(client, made.reader).apply()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         await until(lambda: settled(client))
 
@@ -91,21 +91,21 @@ async def test_what_runs_may_end(client, redis_url):
 
 async def test_pausing_twice_keeps_the_first_time_and_resuming_all_takes_every_pattern(client):
     shards = [Keys(0), Keys(1)]
-    assert await paused.write(client, shards, GROUP, "response.*") == ["response.*"]
-    before = await paused.look(client, shards, GROUP)
-    assert await paused.write(client, shards, GROUP, "response.*") == []
-    assert await paused.look(client, shards, GROUP) == before
-    await paused.write(client, shards, GROUP, paused.ALL)
-    assert await paused.erase(client, shards, GROUP, paused.ALL) == ["*", "response.*"]
-    assert await paused.look(client, shards, GROUP) == {}
+    assert await pauses.write(client, shards, GROUP, "response.*") == ["response.*"]
+    before = await pauses.look(client, shards, GROUP)
+    assert await pauses.write(client, shards, GROUP, "response.*") == []
+    assert await pauses.look(client, shards, GROUP) == before
+    await pauses.write(client, shards, GROUP, pauses.ALL)
+    assert await pauses.erase(client, shards, GROUP, pauses.ALL) == ["*", "response.*"]
+    assert await pauses.look(client, shards, GROUP) == {}
 
 
 async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or_taken_back(client):
     shards = [Keys(0), Keys(1)]
-    await paused.write(client, shards[1:], GROUP, TYPE)
-    assert list(await paused.look(client, shards, GROUP)) == [TYPE]
-    assert await paused.write(client, shards, GROUP, TYPE) == [TYPE]
-    assert await paused.erase(client, shards, GROUP, TYPE) == [TYPE]
+    await pauses.write(client, shards[1:], GROUP, TYPE)
+    assert list(await pauses.look(client, shards, GROUP)) == [TYPE]
+    assert await pauses.write(client, shards, GROUP, TYPE) == [TYPE]
+    assert await pauses.erase(client, shards, GROUP, TYPE) == [TYPE]
 
 
 async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_url):
@@ -150,9 +150,9 @@ async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nea
     assert found.returncode == 1
     assert f"billing gets nothing that is {pattern}" in found.stderr.decode()
     assert not near or found.stderr.decode().endswith(f"did you mean {near}?\n")
-    assert await paused.look(client, [KEYS], "billing") == {}
+    assert await pauses.look(client, [KEYS], "billing") == {}
     succeeded(redis_url, "pause", "billing", pattern, "--force")
-    assert list(await paused.look(client, [KEYS], "billing")) == [pattern]
+    assert list(await pauses.look(client, [KEYS], "billing")) == [pattern]
 
 
 @pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])

@@ -10,7 +10,7 @@ import typer
 
 from ...shared import output
 from ...shared.command import FailedError
-from .. import circuit, paused, unheard
+from .. import open_breakers, pauses, unheard
 from ..routes import matches
 from . import options
 from .options import Config, Json
@@ -25,7 +25,7 @@ EFFECT: Final = "within two seconds"
 
 def pause(
     group: Group,
-    pattern: Pattern = paused.ALL,
+    pattern: Pattern = pauses.ALL,
     force: Annotated[bool, typer.Option("--force", help="Also what the group is not known to get.")] = False,
     as_json: Json = False,
     config: Config = None,
@@ -34,7 +34,7 @@ def pause(
     asyncio.run(_write(config, group, pattern, is_pause=True, is_forced=force, as_json=as_json))
 
 
-def resume(group: Group, pattern: Pattern = paused.ALL, as_json: Json = False, config: Config = None) -> None:
+def resume(group: Group, pattern: Pattern = pauses.ALL, as_json: Json = False, config: Config = None) -> None:
     """Deliver again. Without a type: all that was paused of the group. Closes open breakers too."""
     asyncio.run(_write(config, group, pattern, is_pause=False, is_forced=True, as_json=as_json))
 
@@ -45,11 +45,11 @@ async def _write(
     options.pattern(pattern)
     async with options.dead_letters(config) as (client, store):
         store.require(group)
-        if not is_forced and pattern != paused.ALL:
+        if not is_forced and pattern != pauses.ALL:
             _require_covered(group, pattern, await unheard.known_types(client, store.shards, group))
-        changed = await (paused.write if is_pause else paused.erase)(client, store.shards, group, pattern)
-        closed = [] if is_pause else await circuit.close(client, group, pattern)
-        left = list(await paused.look(client, store.shards, group))
+        changed = await (pauses.write if is_pause else pauses.erase)(client, store.shards, group, pattern)
+        closed = [] if is_pause else await open_breakers.close(client, group, pattern)
+        left = list(await pauses.look(client, store.shards, group))
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": left})
     else:

@@ -13,7 +13,7 @@ from rich.table import Table
 from ...shared import command, output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
 from ...shared.times import LAST_MS, moment
-from .. import history, paused
+from .. import history, pauses
 from ..bulk import Tally, batch_for
 from ..history import Count, History, Stretch, Wanted
 from ..replay import Replay
@@ -107,7 +107,7 @@ async def _prepare(config: Path | None, order: Order) -> Plan:
         past = await history.look(client, store.shards, order.group, order.wanted)
         with console.status("counting") if console.is_terminal else nullcontext():
             count = await past.count()
-        held = await paused.look(client, store.shards, order.group)
+        held = await pauses.look(client, store.shards, order.group)
     missing = sorted(set(order.wanted.names) - count.names)
     if missing:
         raise FailedError(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hookbus.shared import output
 from hookbus.shared.connection import connect
-from hookbus.worker import paused
+from hookbus.worker import pauses
 from hookbus.worker.bulk import BATCH
 from tests.chaos import places, tool
 from tests.chaos.mass import (
@@ -142,7 +142,7 @@ def total(answer: tool.Answer) -> int:
 
 async def promoters_are_killed(mass: Mass) -> None:
     """All retries become due at once, and whoever promotes them is killed. A pause keeps them from being handled."""
-    await paused.write(mass.client, [KEYS], PARKED, paused.ALL)
+    await pauses.write(mass.client, [KEYS], PARKED, pauses.ALL)
     worker = await mass.worker()
     # As if an hour had gone by.
     await mass.client.execute_command("ZUNIONSTORE", DELAYED, 1, DELAYED, "WEIGHTS", 0)
@@ -179,7 +179,7 @@ async def redrives_are_killed(mass: Mass) -> None:
 
 async def all_go_round(mass: Mass, alone: tool.Answer) -> None:
     """The rest is redriven, and all are handled, while workers are killed; the hopeless die again, and stay dead."""
-    await paused.erase(mass.client, [KEYS], PARKED, paused.ALL)
+    await pauses.erase(mass.client, [KEYS], PARKED, pauses.ALL)
     workers = await asyncio.gather(*(mass.worker() for _ in range(2)))
     # A letter that is on its way to Redis when the redrive begins would belong to it, but is not counted yet.
     await until(lambda: is_settled(mass), timeout_s=120, what="what was redriven before is handled, or dead again")
