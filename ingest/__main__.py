@@ -67,7 +67,7 @@ def send(
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
-    from . import send_command
+    from .cli import send as send_command
     from .send import Plan, samples
 
     if list_types:
@@ -98,7 +98,7 @@ def rejections(
     config: Config = None,
 ) -> None:
     """The last requests that were refused, and why: headers by name only, and no bodies."""
-    from . import rejections_command
+    from .cli import rejections as rejections_command
 
     strange = [name for name in code or () if name not in rejections_command.CODES]
     if strange:

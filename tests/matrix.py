@@ -26,9 +26,9 @@ SUITE: Final = (
     "tests/ingest/test_enqueue.py",
     "tests/ingest/test_fitness.py",
     "tests/worker/test_check.py",
-    "tests/worker/test_settle.py",
-    "tests/worker/test_takeover_scripts.py",
-    "tests/worker/test_trim.py",
+    "tests/worker/pipeline/test_settle.py",
+    "tests/worker/duties/test_takeover_scripts.py",
+    "tests/worker/duties/test_trim.py",
 )
 CHAOS: Final = ("flushed", "kill_all", "kill_redis", "refusing", "rolling")
 """Scenarios whose short form takes seconds, and in which the server itself is killed, refuses or is emptied."""

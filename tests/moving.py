@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from tests.chaos.proxy import FaultProxy
+from tests.chaos.harness.proxy import FaultProxy
 from tests.programs import free_port
 from tests.wait import until
 

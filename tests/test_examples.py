@@ -32,7 +32,7 @@ def run(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block)
     from hookbus import App
-    from hookbus.worker.routes import build
+    from hookbus.worker.pipeline.routes import build
 
     module = home / "page.py"
     module.write_text("\n\n".join(blocks) + CHECKED.format(app=App.__module__, routes=build.__module__))

@@ -18,15 +18,15 @@ from redis.exceptions import NoPermissionError
 import hookbus.ingest.metrics
 import hookbus.ingest.signature
 import hookbus.shared.fault
-import hookbus.worker.metrics  # its figures are in the registry
+import hookbus.worker.pipeline.metrics  # its figures are in the registry
 from deploy import configuration
 from hookbus import App, Delivery
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
 from hookbus.shared.settings import EXIT_CONFIG, Common
-from hookbus.worker.exporter import Watch
-from hookbus.worker.outcome import Reason
-from hookbus.worker.routes import build
+from hookbus.worker.inspect.exporter import Watch
+from hookbus.worker.pipeline.outcome import Reason
+from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from tests import pages
 from tests.events_logged import events

@@ -44,6 +44,6 @@ def test_what_says_that_it_starts_one_is_left_out(source, tmp_path):
 
 
 def test_the_pure_modules_are_all_in_it():
-    done = unit("--collect-only", "-q", "tests/worker/test_outcome.py", "tests/shared/test_backoff.py")
+    done = unit("--collect-only", "-q", "tests/worker/pipeline/test_outcome.py", "tests/shared/test_backoff.py")
     assert done.returncode == 0, done.stdout
     assert "deselected" not in done.stdout

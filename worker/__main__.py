@@ -49,7 +49,7 @@ def exporter(
     listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
 ) -> None:
     """Tell Prometheus about the whole bus until SIGTERM or Ctrl-C; one for a bus, beside any number of workers."""
-    from .exporter import Exporter
+    from .inspect.exporter import Exporter
 
     settings = load_settings(config, overrides={"exporter_listen": listen})
     command.start_log("hookbus-worker exporter", settings.log_level)

@@ -16,13 +16,16 @@ from ..shared.headroom import Headroom
 from ..shared.redis_doctor import Examined
 from ..shared.redis_report import RedisReport
 from ..shared.settings import EXIT_CONFIG, ConfigError
-from . import bus, connections, layout, run, unheard
-from .bus import Bus
+from . import connections, run
+from .dlq import unheard
+from .dlq.unheard import Place
+from .inspect import snapshot
+from .inspect.snapshot import Bus
+from .inspect.status import GroupStatus
+from .inventory import layout
+from .pipeline.routes import Group
 from .rehearsal import rehearse
-from .routes import Group
 from .settings import WorkerSettings
-from .status import GroupStatus
-from .unheard import Place
 
 DURABILITY: Final = "memory"
 """What a worker insists on: a master that evicts nothing. What a 200 promises is ingest's to check."""
@@ -69,7 +72,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         examined = await redis_doctor.examine(client, settings, DURABILITY, rehearse)
         # One bad stream keeps nobody from looking at the others.
         if examined.redis is not None and not finding.gravest([f for f in examined.findings if f.code != "bad_stream"]):
-            seen = await bus.look(client, settings.shards)
+            seen = await snapshot.look(client, settings.shards)
             findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
             findings += of_unheard(await unheard.look(client, await layout.shards(client, settings.shards)))
     except FAULTS as error:

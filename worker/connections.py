@@ -5,7 +5,7 @@ from typing import Final
 
 from ..shared import descriptors, log
 from ..shared.finding import Finding
-from .routes import Group
+from .pipeline.routes import Group
 
 OF_MEMBER: Final = 4
 """Duties of a group in a shard that may ask at one time: promotion, pauses, takeover, discovery."""

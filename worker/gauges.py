@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from . import metrics
-from .read import Reader
-from .subscriber import Subscriber
+from .pipeline import metrics
+from .pipeline.read import Reader
+from .pipeline.subscriber import Subscriber
 
 
 def expose(subscribers: Iterable[Subscriber], readers: Sequence[Reader]) -> None:

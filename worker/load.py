@@ -15,7 +15,7 @@ from typing import Final
 from ..shared.command import FailedError
 from ..shared.settings import ConfigError
 from ..shared.traced import OURS, attribute, name_of, text_of, trace_of
-from .app import App
+from .api.app import App
 
 LATER: Final = (
     "hookbus.worker.supervise",

@@ -13,23 +13,23 @@ from ..shared.address import Address
 from ..shared.connection import connect, refusal_code
 from ..shared.keys import Keys
 from ..shared.line import Line
-from .aside import Aside, is_of_one_key
-from .circuit import Circuit
+from .api.delivery import Held
 from .crew import Duty
-from .delivery import Held
-from .groups import Discovery, Membership
-from .liveness import Liveness
-from .paused import Pauses
-from .position import Positions
-from .process import Caller
-from .promote import Promoter
-from .read import REPLY_TIMEOUT_S, Reader
-from .routes import Group, Route, known_types, matches
-from .settle import Settler
-from .slots import Gate, Slots
-from .subscriber import Subscriber
-from .suspects import Suspects
-from .takeover import Takeover, retire
+from .duties.circuit import Circuit
+from .duties.heartbeat import Liveness
+from .duties.membership import Discovery, Membership
+from .duties.paused import Pauses
+from .duties.position import Positions
+from .duties.promote import Promoter
+from .duties.suspects import Suspects
+from .duties.takeover import Takeover, retire
+from .pipeline.aside import Aside, is_of_one_key
+from .pipeline.process import Caller
+from .pipeline.read import REPLY_TIMEOUT_S, Reader
+from .pipeline.routes import Group, Route, known_types, matches
+from .pipeline.settle import Settler
+from .pipeline.slots import Gate, Slots
+from .pipeline.subscriber import Subscriber
 
 RELEASED_AT_ONCE: Final = 1000
 """More than any subscription holds by default; a release of more takes several calls."""

@@ -7,7 +7,7 @@ from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED
 from ..shared.settings import ConfigError
 from .load import load_apps
-from .routes import Group, build, known_types, matches
+from .pipeline.routes import Group, build, known_types, matches
 from .settings import WorkerSettings
 
 

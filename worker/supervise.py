@@ -26,22 +26,23 @@ from ..shared.keys import Keys
 from ..shared.line import Line
 from ..shared.pause import pause
 from ..shared.systemd import Health, Herald
-from . import connections, foreign
-from .abandoned import AbandonedGroups
-from .aside import Aside
-from .circuit import Circuit
+from . import connections
 from .crew import CrashError, Crew, Duty
-from .dead_retention import DeadRetention
+from .duties.abandoned import AbandonedGroups
+from .duties.circuit import Circuit
+from .duties.dead_retention import DeadRetention
+from .duties.heartbeat import Liveness
+from .duties.suspects import Suspects
+from .duties.trim import Trimmer
 from .gauges import expose
-from .liveness import Liveness
+from .inventory import foreign
 from .member import Member, Process
-from .routes import Group
+from .pipeline.aside import Aside
+from .pipeline.routes import Group
+from .pipeline.settle import Settler
+from .pipeline.slots import Gate
+from .pipeline.subscriber import Subscriber
 from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
-from .settle import Settler
-from .slots import Gate
-from .subscriber import Subscriber
-from .suspects import Suspects
-from .trim import Trimmer
 from .vitals import stuck, unready
 
 MOST_CONNECTIONS: Final = 1000

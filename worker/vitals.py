@@ -8,7 +8,7 @@ can't return meanwhile, so only the time that the loop had counts against them.
 from collections.abc import Sequence
 from typing import Final
 
-from .read import REPLY_TIMEOUT_S
+from .pipeline.read import REPLY_TIMEOUT_S
 
 STALE_S: Final = REPLY_TIMEOUT_S + 2
 """A read without return for this long, or a loop without a tick, and the worker is not ready."""

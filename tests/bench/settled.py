@@ -13,10 +13,10 @@ from hookbus.shared import entry, scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry
-from hookbus.worker import read
-from hookbus.worker.outcome import Bury, Park
-from hookbus.worker.settlement import Settlement
-from hookbus.worker.slots import Slots
+from hookbus.worker.pipeline import read
+from hookbus.worker.pipeline.outcome import Bury, Park
+from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.slots import Slots
 from tests.bench import requests
 from tests.bench.backlog import KEYS
 

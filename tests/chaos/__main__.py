@@ -11,8 +11,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.chaos import runner, scenario, table
-from tests.chaos.runner import Result
+from tests.chaos.harness import runner, scenario, table
+from tests.chaos.harness.runner import Result
 from tests.chaos.scenarios import five
 
 

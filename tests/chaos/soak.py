@@ -27,12 +27,12 @@ from redis.asyncio import Redis
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import FAULTS, connect
 from hookbus.shared.keys import Keys
-from tests.chaos.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
-from tests.chaos.journal import Journal
-from tests.chaos.kept import Kept
-from tests.chaos.lean import LeanLedger
-from tests.chaos.runner import KEPT
-from tests.chaos.stage import Stage
+from tests.chaos.harness.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
+from tests.chaos.harness.journal import Journal
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.lean import LeanLedger
+from tests.chaos.harness.runner import KEPT
+from tests.chaos.harness.stage import Stage
 
 RATE: Final = 300.0
 MINUTE_S: Final = 60.0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.chaos.journal import BEGAN, HANDLED, Journal, Writer
-from tests.chaos.ledger import Ledger
+from tests.chaos.harness.journal import BEGAN, HANDLED, Journal, Writer
+from tests.chaos.harness.ledger import Ledger
 
 
 @pytest.fixture

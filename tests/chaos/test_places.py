@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from hookbus.shared.keys import Keys
-from tests.chaos import places
-from tests.chaos.places import Places
+from tests.chaos.harness import places
+from tests.chaos.harness.places import Places
 
 NAMES = {"wh_1", "wh_2"}
 

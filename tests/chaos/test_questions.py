@@ -4,9 +4,9 @@ import functools
 
 import pytest
 
-from tests.chaos import questions
-from tests.chaos.journal import BEGAN, HANDLED, Note
-from tests.chaos.questions import Facts
+from tests.chaos.harness import questions
+from tests.chaos.harness.journal import BEGAN, HANDLED, Note
+from tests.chaos.harness.questions import Facts
 
 WELL = [BEGAN, HANDLED]
 TRIED_3_TIMES = [BEGAN] * 3

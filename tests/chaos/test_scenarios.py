@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from tests import tools
-from tests.chaos import runner, scenario
+from tests.chaos.harness import runner, scenario
 
 KNOWN = scenario.every()
 SLOW = {"poison", "five"}

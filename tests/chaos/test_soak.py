@@ -7,10 +7,10 @@ import pytest
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
 from tests.chaos import soak
-from tests.chaos.flatness import DAY_MS, Minutes, redis_bytes
-from tests.chaos.journal import Journal, Writer
-from tests.chaos.lean import LeanLedger
-from tests.chaos.stage import Stage
+from tests.chaos.harness.flatness import DAY_MS, Minutes, redis_bytes
+from tests.chaos.harness.journal import Journal, Writer
+from tests.chaos.harness.lean import LeanLedger
+from tests.chaos.harness.stage import Stage
 
 KEYS = Keys(0)
 BUFFERS_BYTES = 100_000

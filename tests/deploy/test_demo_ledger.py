@@ -1,8 +1,8 @@
 import json
 
-from deploy.local import demo_plan
-from deploy.local.demo_book import Note, digest
-from deploy.local.demo_ledger import Ledger
+from deploy.local.demo import plan
+from deploy.local.demo.book import Note, digest
+from deploy.local.demo.ledger import Ledger
 from hookbus.shared.posting import Answer
 from tests.programs import ROOT
 
@@ -73,8 +73,8 @@ def test_answers_are_counted_by_code():
 
 
 def test_the_plan_says_what_the_issue_asks_for():
-    wanted = demo_plan.expected()
-    assert len(demo_plan.TYPES) == 34
+    wanted = plan.expected()
+    assert len(plan.TYPES) == 34
     assert wanted.accepted == 34 + 1 + 1 + 1 + 2, "each type, an unknown one, the real one, the long one, two broken"
     assert wanted.lost == 0
 
@@ -82,6 +82,6 @@ def test_the_plan_says_what_the_issue_asks_for():
 def test_the_real_delivery_is_the_published_one_to_the_byte():
     vectors = json.loads((ROOT / "tests/data/signature_vectors.json").read_bytes())
     (real,) = (vector for vector in vectors if vector["name"] == "openai_real_event_valid")
-    assert real["body"].encode() == demo_plan.REAL_BODY
-    assert real["headers"]["webhook-id"] == demo_plan.REAL_ID
-    assert json.loads(demo_plan.REAL_BODY)["type"] == demo_plan.REAL_TYPE
+    assert real["body"].encode() == plan.REAL_BODY
+    assert real["headers"]["webhook-id"] == plan.REAL_ID
+    assert json.loads(plan.REAL_BODY)["type"] == plan.REAL_TYPE

@@ -3,7 +3,7 @@
 import pytest
 
 from hookbus.shared.keys import Keys
-from hookbus.worker.letter import decode
+from hookbus.worker.pipeline.dead_letter import decode
 from tests.deaths import WAYS
 from tests.programs import Worker
 from tests.wait import until

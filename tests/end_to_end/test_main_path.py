@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from standardwebhooks import Webhook
 
 from hookbus.shared.keys import Keys
-from hookbus.worker.letter import decode
+from hookbus.worker.pipeline.dead_letter import decode
 from tests.programs import SECRET, Ingest, Worker, event_body, post, signed
 from tests.wait import TIMER_EARLY_S, until
 

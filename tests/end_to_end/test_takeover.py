@@ -4,7 +4,7 @@ import signal
 import time
 
 from hookbus.shared.keys import Keys
-from hookbus.worker.letter import decode
+from hookbus.worker.pipeline.dead_letter import decode
 from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
 

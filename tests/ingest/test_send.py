@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hookbus.events import BY_TYPE, UnknownEvent
-from hookbus.ingest import send, send_command
+from hookbus.ingest import send
+from hookbus.ingest.cli import send as send_command
 from hookbus.ingest.signature import SignatureError, Verifier
 from hookbus.shared import clock, decoding, posting
 from tests.ingest.serving import KEY, PATH, SECRET, command, serving

@@ -15,9 +15,9 @@ from typing import Any, Final
 from deploy.local.processes import dying_with_us
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
-from tests.chaos.journal import VARIABLE, Journal
-from tests.chaos.kept import Kept
-from tests.chaos.ledger import Ledger
+from tests.chaos.harness.journal import VARIABLE, Journal
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.ledger import Ledger
 from tests.peers.environment import PINNED, python_of
 from tests.peers.held import held
 from tests.peers.peer import URL

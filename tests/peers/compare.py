@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos import questions
-from tests.chaos.asking import ask
-from tests.chaos.questions import Answer, Question
+from tests.chaos.harness import questions
+from tests.chaos.harness.asking import ask
+from tests.chaos.harness.questions import Answer, Question
 from tests.peers import report
 from tests.peers.asked import Peer
 from tests.programs import ROOT

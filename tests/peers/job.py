@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.journal import BEGAN, HANDLED, VARIABLE, Writer
+from tests.chaos.harness.journal import BEGAN, HANDLED, VARIABLE, Writer
 
 OK: Final = "ok"
 FAIL: Final = "fail"

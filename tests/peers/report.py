@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.questions import Question
+from tests.chaos.harness.questions import Question
 from tests.programs import ROOT
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.chaos import questions
-from tests.chaos.questions import Answer
+from tests.chaos.harness import questions
+from tests.chaos.harness.questions import Answer
 from tests.peers import report
 from tests.peers.compare import Answers
 

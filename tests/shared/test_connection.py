@@ -5,7 +5,7 @@ import uvloop
 
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import FAULTS, connect, parse_info
-from tests.chaos.proxy import FaultProxy
+from tests.chaos.harness.proxy import FaultProxy
 from tests.programs import free_port
 
 pytestmark = pytest.mark.both_loops

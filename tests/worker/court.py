@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from hookbus.worker.suspects import Suspect
+from hookbus.worker.duties.suspects import Suspect
 from tests.worker.rig import GROUP, KEYS, Lane, join, lane, store, take
 
 

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from hookbus.shared import keys, scripts
 from hookbus.shared.entry import Failure
 from hookbus.shared.keys import Keys, shard_of
-from hookbus.worker.dead_letters import DeadLetters
-from hookbus.worker.dead_moves import restore
-from hookbus.worker.letter import Letter, fingerprint
+from hookbus.worker.dlq.moves import restore
+from hookbus.worker.dlq.query import DeadLetters
+from hookbus.worker.pipeline.dead_letter import Letter, fingerprint
 
 DIED_MS = 1_700_000_000_000
 

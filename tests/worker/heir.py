@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from hookbus.shared.connection import connect
-from hookbus.worker.takeover import Takeover
+from hookbus.worker.duties.takeover import Takeover
 from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, join, register, settling
 
 

@@ -13,19 +13,19 @@ from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.shared.line import Line
-from hookbus.worker.app import App
-from hookbus.worker.aside import Aside
-from hookbus.worker.circuit import Circuit
-from hookbus.worker.delivery import Delivery, Held, member_prefix
-from hookbus.worker.groups import Membership
-from hookbus.worker.hold import hold
-from hookbus.worker.process import Caller
-from hookbus.worker.read import Reader
-from hookbus.worker.routes import Route, build
-from hookbus.worker.settle import Settler
-from hookbus.worker.slots import Gate, Slots
-from hookbus.worker.subscriber import Subscriber
-from hookbus.worker.suspects import Suspects
+from hookbus.worker.api.app import App
+from hookbus.worker.api.delivery import Delivery, Held, member_prefix
+from hookbus.worker.duties.circuit import Circuit
+from hookbus.worker.duties.membership import Membership
+from hookbus.worker.duties.suspects import Suspects
+from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.hold import hold
+from hookbus.worker.pipeline.process import Caller
+from hookbus.worker.pipeline.read import Reader
+from hookbus.worker.pipeline.routes import Route, build
+from hookbus.worker.pipeline.settle import Settler
+from hookbus.worker.pipeline.slots import Gate, Slots
+from hookbus.worker.pipeline.subscriber import Subscriber
 from tests.programs import event_body
 
 KEYS = Keys(0)

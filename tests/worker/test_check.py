@@ -4,17 +4,17 @@ import pytest
 
 from hookbus.shared import keys
 from hookbus.worker import check
-from hookbus.worker.app import App
+from hookbus.worker.api.app import App
 from hookbus.worker.check import of_app, of_group, of_orphans
-from hookbus.worker.groups import Membership
-from hookbus.worker.open_breakers import Opened
-from hookbus.worker.routes import build
+from hookbus.worker.duties.membership import Membership
+from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
+from hookbus.worker.inventory.open_breakers import Opened
+from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
-from hookbus.worker.status import GroupStatus, Status, TypeStatus
 from tests.worker.commands import worker
 from tests.worker.dead import born, lay, letter
+from tests.worker.inspect.test_bus_metrics import a_bus
 from tests.worker.rig import GROUP, KEYS, TYPE, store
-from tests.worker.test_bus_metrics import a_bus
 
 WAITING = {TYPE: TypeStatus(backlog=5)}
 APP = """

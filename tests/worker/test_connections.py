@@ -5,9 +5,9 @@ from structlog.testing import capture_logs
 
 from hookbus.shared import descriptors
 from hookbus.worker import connections
-from hookbus.worker.app import App
+from hookbus.worker.api.app import App
 from hookbus.worker.connections import findings, make_room, of_process
-from hookbus.worker.routes import Group, build
+from hookbus.worker.pipeline.routes import Group, build
 
 
 def groups(subscriptions: int) -> list[Group]:

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookbus.worker import pauses
-from hookbus.worker.aside import Aside
-from hookbus.worker.circuit import Circuit
-from hookbus.worker.liveness import Liveness
+from hookbus.worker.duties.circuit import Circuit
+from hookbus.worker.duties.heartbeat import Liveness
+from hookbus.worker.duties.suspects import Suspects
+from hookbus.worker.inventory import pauses
 from hookbus.worker.member import Member, Process
-from hookbus.worker.routes import Group
-from hookbus.worker.slots import Gate
-from hookbus.worker.suspects import Suspects
+from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.routes import Group
+from hookbus.worker.pipeline.slots import Gate
 from tests.worker.rig import GROUP, KEYS, Handler, settling
 
 

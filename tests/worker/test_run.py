@@ -10,7 +10,7 @@ import pytest
 
 from hookbus import App
 from hookbus.shared import keys
-from hookbus.worker.routes import build
+from hookbus.worker.pipeline.routes import build
 from hookbus.worker.run import _idle, _may_bring
 from tests.programs import BIN, Worker
 from tests.worker.rig import store

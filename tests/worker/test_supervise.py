@@ -16,8 +16,8 @@ from hookbus.shared.keys import HANDOVER, Keys, shard_of
 from hookbus.shared.settings import Listen
 from hookbus.worker import App, Delivery, member, vitals
 from hookbus.worker.crew import CrashError
-from hookbus.worker.liveness import Liveness
-from hookbus.worker.routes import build
+from hookbus.worker.duties.heartbeat import Liveness
+from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.supervise import STOP_S, Worker, consumer_name
 from tests.wait import until

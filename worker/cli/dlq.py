@@ -8,21 +8,7 @@ import typer
 
 from ...shared import command, output
 from . import options
-from .options import (
-    All,
-    Config,
-    DryRun,
-    Groups,
-    Json,
-    Limit,
-    Names,
-    Prints,
-    Rate,
-    Reasons,
-    Since,
-    Types,
-    Until,
-)
+from .options import All, Config, DryRun, Groups, Json, Limit, Names, Prints, Rate, Reasons, Since, Types, Until
 
 app = command.typer_app("dlq", "Dead letters: look at them, send them round again, discard, export, import.")
 

@@ -10,11 +10,11 @@ from typing import IO, Final
 from ...shared import output
 from ...shared.command import FailedError
 from ...shared.connection import FAULTS
-from .. import letters_file
-from ..bulk import BATCH, Tally
-from ..dead_letters import DeadLetters, Filter
-from ..dead_moves import Moves, Named
-from ..letters_file import LineError
+from ..dlq import jsonl
+from ..dlq.bulk import BATCH, Tally
+from ..dlq.jsonl import LineError
+from ..dlq.moves import Moves, Named
+from ..dlq.query import DeadLetters, Filter
 from . import dlq_look, options
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -36,7 +36,7 @@ async def _export(config: Path | None, wanted: Filter, file: Path) -> int:
         with _opened(file, "wb") as lines:
             async for batch in store.walk(wanted, BATCH):
                 for dead in batch:
-                    lines.write(letters_file.write_line(dead.name, dead.letter))
+                    lines.write(jsonl.write_line(dead.name, dead.letter))
                 count += len(batch)
             lines.flush()
     dlq_look.warn_unreadable(store)
@@ -84,7 +84,7 @@ def _batches(lines: IO[bytes], store: DeadLetters) -> Iterator[list[Named]]:
     batch: list[Named] = []
     size = 0
     try:
-        for number, name, letter in letters_file.read(lines):
+        for number, name, letter in jsonl.read(lines):
             _require(store, letter.group, number)
             batch.append((name, letter))
             size += len(letter.body)

@@ -6,8 +6,8 @@ from pathlib import Path
 from ...shared import output
 from ...shared.clock import now_ms
 from ...shared.command import FailedError
-from .. import letters_file
-from ..dead_letters import DeadLetters, Filter, Summary
+from ..dlq import jsonl
+from ..dlq.query import DeadLetters, Filter, Summary
 from . import dlq_tables, options
 
 
@@ -17,7 +17,7 @@ async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bo
         page = await store.page(wanted, limit)
         others = 0 if page.total else await store.count(Filter())
     for dead in page.letters if as_json else ():
-        output.print_json(letters_file.summary(dead.name, dead.letter))
+        output.print_json(jsonl.summary(dead.name, dead.letter))
     if not as_json:
         dlq_tables.letters(page.letters, now_ms(), others)
     _say_more(len(page.letters), page.total, "dead letter", as_json)
@@ -50,7 +50,7 @@ async def show_one(config: Path | None, wanted: Filter, only_body: bool, as_json
     if only_body:
         output.bytes_out().write(dead.letter.body)
     elif as_json:
-        output.print_json(letters_file.fields(dead.name, dead.letter))
+        output.print_json(jsonl.fields(dead.name, dead.letter))
     else:
         dlq_tables.letter(dead, now_ms())
 

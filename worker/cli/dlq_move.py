@@ -14,11 +14,11 @@ from redis.asyncio import Redis
 from ...shared import command, output
 from ...shared.clock import now_ms
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
-from .. import layout
-from ..bulk import Tally, batch_for
-from ..dead_letters import Dead, DeadLetters, Filter
-from ..dead_moves import Moves
-from ..unheard import is_unheard
+from ..dlq.bulk import Tally, batch_for
+from ..dlq.moves import Moves
+from ..dlq.query import Dead, DeadLetters, Filter
+from ..dlq.unheard import is_unheard
+from ..inventory import layout
 from . import dlq_look, dlq_tables, options
 from .progress import move_watched
 

@@ -10,11 +10,12 @@ from redis.asyncio import Redis
 
 from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
-from .. import layout, unheard
-from ..bulk import BATCH
-from ..dead_letters import DeadLetters
-from ..routes import matches
-from ..unheard import Place, Redelivery
+from ..dlq import unheard
+from ..dlq.bulk import BATCH
+from ..dlq.query import DeadLetters
+from ..dlq.unheard import Place, Redelivery
+from ..inventory import layout
+from ..pipeline.routes import matches
 from . import options
 from .progress import move_watched
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
-from ..dead_letters import Dead, Summary
+from ..dlq.query import Dead, Summary
 
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from ...shared import output
 from ...shared.command import EXIT_FAILED, FailedError
-from ..forget import Forgetting, Holdings, refusal
-from ..forget_type import ForgettingType
+from ..groups.forget import Forgetting, Holdings, refusal
+from ..groups.forget_type import ForgettingType
 from . import options
 from .options import Config, Json
 

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from ...shared.connection import connect
 from ...shared.keys import is_name
 from ...shared.times import LAST_MS, moment
-from ..dead_letters import DeadLetters, Filter
-from ..outcome import Reason
+from ..dlq.query import DeadLetters, Filter
+from ..pipeline.outcome import Reason
 from ..settings import load_settings
 
 CONNECTIONS: Final = 2

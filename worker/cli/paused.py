@@ -10,8 +10,9 @@ import typer
 
 from ...shared import output
 from ...shared.command import FailedError
-from .. import open_breakers, pauses, unheard
-from ..routes import matches
+from ..dlq import unheard
+from ..inventory import open_breakers, pauses
+from ..pipeline.routes import matches
 from . import options
 from .options import Config, Json
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.progress import Progress
 
 from ...shared import output
-from ..bulk import Tally, Thing, move_all
+from ..dlq.bulk import Tally, Thing, move_all
 
 SAY_S: Final = 10.0
 """Between two lines where there is no terminal: what is known of a move whose process was killed."""

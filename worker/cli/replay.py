@@ -13,11 +13,12 @@ from rich.table import Table
 from ...shared import command, output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
 from ...shared.times import LAST_MS, moment
-from .. import history, pauses
-from ..bulk import Tally, batch_for
-from ..history import Count, History, Stretch, Wanted
-from ..replay import Replay
-from ..routes import matches
+from ..dlq.bulk import Tally, batch_for
+from ..groups import history
+from ..groups.history import Count, History, Stretch, Wanted
+from ..groups.replay import Replay
+from ..inventory import pauses
+from ..pipeline.routes import matches
 from . import options
 from .options import Config, Json, Rate
 from .progress import move_watched

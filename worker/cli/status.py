@@ -17,8 +17,8 @@ from ...shared.clock import now_ms
 from ...shared.command import Stopping, run_service
 from ...shared.connection import FAULTS
 from ...shared.pause import pause
-from .. import status as state
-from ..status import GroupStatus, Status, TypeStatus
+from ..inspect import status as state
+from ..inspect.status import GroupStatus, Status, TypeStatus
 from . import options
 from .options import Config, Json
 

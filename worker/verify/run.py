@@ -23,10 +23,10 @@ from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.settings import Listen
-from .. import layout
-from ..app import App
-from ..delivery import Delivery
-from ..routes import Group, build
+from ..api.app import App
+from ..api.delivery import Delivery
+from ..inventory import layout
+from ..pipeline.routes import Group, build
 from ..settings import WorkerSettings
 from ..supervise import Worker
 from . import report, runs

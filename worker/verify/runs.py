@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 
 from ...shared.command import FailedError
 from ...shared.keys import HANDOVER, RESERVED, Keys
-from .. import layout
-from ..forget import Forgetting
-from ..layout import PIPELINE, ask_all
-from ..locality import has_ended
+from ..duties.same_host import has_ended
+from ..groups.forget import Forgetting
+from ..inventory import layout
+from ..inventory.layout import PIPELINE, ask_all
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")

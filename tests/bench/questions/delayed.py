@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from hookbus.worker.outcome import Cause, Park
+from hookbus.worker.pipeline.outcome import Cause, Park
 from tests.bench import backlog, settled
 from tests.bench.figures import Answer, at_least, compared
 from tests.bench.question import question

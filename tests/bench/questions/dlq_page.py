@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from hookbus.worker.outcome import Bury, Cause
+from hookbus.worker.pipeline.outcome import Bury, Cause
 from tests.bench import settled
 from tests.bench.figures import Answer, Series, at_most, reported
 from tests.bench.question import question

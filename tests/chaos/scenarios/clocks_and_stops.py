@@ -7,13 +7,13 @@ from typing import Final
 
 from deploy.local.valkey import Valkey
 from tests import tools
-from tests.chaos.kept import Kept
-from tests.chaos.ledger import Ledger
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.ledger import Ledger
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.wait import until
 
-HANDLERS: Final = "tests.chaos.slow_handlers"
+HANDLERS: Final = "tests.chaos.handlers.slow"
 TAKEOVER_S: Final = 15.0
 """G4."""
 

@@ -8,17 +8,17 @@ from typing import Final
 
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
-from hookbus.worker.dead_letters import DeadLetters, Filter
-from hookbus.worker.liveness import TTL_S
-from tests.chaos import questions
-from tests.chaos.answering import TYPES
-from tests.chaos.asking import ask
-from tests.chaos.kept import Kept
-from tests.chaos.ledger import Report
-from tests.chaos.questions import GARBAGE, Answer, Question
-from tests.chaos.scenario import scenario
-from tests.chaos.sender import Sender
-from tests.chaos.stage import Stage
+from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.duties.heartbeat import TTL_S
+from tests.chaos.handlers.answering import TYPES
+from tests.chaos.harness import questions
+from tests.chaos.harness.asking import ask
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.ledger import Report
+from tests.chaos.harness.questions import GARBAGE, Answer, Question
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.sender import Sender
+from tests.chaos.harness.stage import Stage
 from tests.peers.compare import Answers, compare
 from tests.peers.held import held
 from tests.peers.peer import ATTEMPTS, CONCURRENCY, TIMEOUT_S
@@ -32,7 +32,7 @@ RESUMED: Final = "resumed after"
 MOST_LETTERS: Final = 100
 VERSIONS: Final = {name: version(name) for name in ("hookbus", "redis")} | {"Python": platform.python_version()}
 SETTINGS: Final = f"`concurrency` {CONCURRENCY}, `timeout` {TIMEOUT_S} s, `Retry(attempts={ATTEMPTS})`, else defaults"
-APPS: Final = "tests.chaos.answering"
+APPS: Final = "tests.chaos.handlers.answering"
 
 
 @scenario("five", "G4, G5, G6: the five questions on which the field fails")

@@ -13,11 +13,11 @@ from typing import Final
 from deploy.local.valkey import Valkey
 from hookbus.shared import descriptors
 from hookbus.shared.keys import Keys
-from tests.chaos.kept import Kept
-from tests.chaos.pests import Pests
-from tests.chaos.scenario import scenario
-from tests.chaos.sender import Sender
-from tests.chaos.stage import Stage
+from tests.chaos.clients.pests import Pests
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.sender import Sender
+from tests.chaos.harness.stage import Stage
 from tests.programs import ROOT, event_body
 
 ATTACKERS: Final = 2
@@ -119,7 +119,7 @@ async def attacked(stage: Stage, ingest: Kept, pests: Pests, send: Callable[[], 
 @contextlib.asynccontextmanager
 async def attacker(port: int, seed: int, count: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that attacks. It ends here, whatever failed meanwhile."""
-    arguments = (sys.executable, "-m", "tests.chaos.attack", str(port), str(seed), str(count))
+    arguments = (sys.executable, "-m", "tests.chaos.clients.attack", str(port), str(seed), str(count))
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     try:
         yield process

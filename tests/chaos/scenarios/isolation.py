@@ -7,14 +7,14 @@ from typing import Final
 
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from tests.chaos.ledger import Ledger
-from tests.chaos.scenario import scenario
-from tests.chaos.sender import Sender
-from tests.chaos.stage import Stage
+from tests.chaos.harness.ledger import Ledger
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.sender import Sender
+from tests.chaos.harness.stage import Stage
 from tests.programs import BIN, ROOT
 from tests.wait import until
 
-APPS: Final = "tests.chaos.neighbours"
+APPS: Final = "tests.chaos.handlers.neighbours"
 HEALTHY: Final = "response.completed"
 OTHERS: Final = ("batch.failed", "batch.completed", "response.failed")
 """Failing, slow and paused, in this order."""

@@ -5,9 +5,9 @@ from typing import Final
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.worker.letter import decode
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from hookbus.worker.pipeline.dead_letter import decode
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.deaths import WAYS
 
 GROUP: Final = "poisoned"
@@ -27,7 +27,7 @@ async def some_kill(stage: Stage) -> None:
     plans = [*killers, *["ok"] * stage.scale(200, 40)]
     stage.rng.shuffle(plans)
     names = {await sender.send(do=[plan]): plan for plan in plans}
-    workers = [await stage.worker(server.url, "tests.chaos.poison:poisoned", is_ready=False) for _ in range(2)]
+    workers = [await stage.worker(server.url, "tests.chaos.handlers.poison:poisoned", is_ready=False) for _ in range(2)]
     await stage.accounted(server, timeout_s=300)
     deaths = sum(worker.deaths for worker in workers)
     stage.ledger.facts["deaths"] = str(deaths)

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from tests.chaos.kept import Kept
-from tests.chaos.scenario import scenario
-from tests.chaos.sender import Sender
-from tests.chaos.stage import Stage
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.sender import Sender
+from tests.chaos.harness.stage import Stage
 from tests.wait import until
 
 G4_S: Final = 15.0

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from hookbus.shared import output
 from hookbus.shared.connection import connect
-from hookbus.worker import pauses
-from hookbus.worker.bulk import BATCH
-from tests.chaos import places, tool
-from tests.chaos.mass import (
+from hookbus.worker.dlq.bulk import BATCH
+from hookbus.worker.inventory import pauses
+from tests.chaos.harness import places, tool
+from tests.chaos.harness.mass import (
     BURIED,
     CONCURRENCY,
     DEAD,
@@ -25,9 +25,9 @@ from tests.chaos.mass import (
     many_more_fail,
     some_fail,
 )
-from tests.chaos.pile import KEYS
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.pile import KEYS
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.programs import Program
 from tests.wait import until
 

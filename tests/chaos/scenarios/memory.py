@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.wait import until
 
 ROOM_BYTES: Final = 1024 * 1024

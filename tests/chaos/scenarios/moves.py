@@ -8,9 +8,9 @@ import redis
 from deploy.local.valkey import Valkey
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
-from tests.chaos.proxy import FaultProxy
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.proxy import FaultProxy
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.moving import AT_ONCE, Moving
 from tests.programs import event_body, free_port
 from tests.wait import until

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from tests.chaos.proxy import FaultProxy
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.proxy import FaultProxy
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.programs import free_port
 from tests.wait import until
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
-from hookbus.worker import status
-from tests.chaos.kept import Kept
-from tests.chaos.scenario import scenario
-from tests.chaos.sender import Sender
-from tests.chaos.stage import Stage
+from hookbus.worker.inspect import status
+from tests.chaos.harness.kept import Kept
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.sender import Sender
+from tests.chaos.harness.stage import Stage
 from tests.wait import until
 
 RATE: Final = 100.0

@@ -3,8 +3,8 @@
 from typing import Final
 
 from hookbus.shared.keys import HANDOVER
-from tests.chaos.scenario import scenario
-from tests.chaos.stage import Stage
+from tests.chaos.harness.scenario import scenario
+from tests.chaos.harness.stage import Stage
 from tests.programs import free_port
 
 DRAIN_S: Final = 1.0

@@ -1,0 +1,125 @@
+"""What steps of the demo are made of: post, wait, run a tool, compare. What is not as it must be raises UnmetError."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+import aiohttp
+
+from deploy.local.demo.bench import Bench
+from deploy.local.demo.ledger import Ledger
+from deploy.local.demo.plan import GROUPS
+from deploy.local.demo.screen import Screen
+from deploy.local.processes import ending
+from hookbus.ingest.send import event_body
+from hookbus.shared.posting import Answer, Expected, post, signed_request
+from hookbus.shared.secret import key_bytes
+
+STEP_TIMEOUT_S: Final = 30.0
+"""Most waits take less than two seconds. The longest is for a takeover: 15 s at most."""
+LOOK_S: Final = 0.02
+
+ACCEPTED: Final = (200, "accepted")
+TOOL: Final = "hookbus-worker"
+
+
+class UnmetError(Exception):
+    """Something is not as it must be."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+def check(found: object, expected: object, what: str) -> None:
+    """Raises UnmetError unless both are the same."""
+    if found != expected:
+        raise UnmetError(f"{what}: {expected}", f"{found}")
+
+
+class Stage:
+    """Acts, shows and enters in the ledger what comes of it."""
+
+    def __init__(self, bench: Bench, screen: Screen) -> None:
+        self.bench = bench
+        self.screen = screen
+        self.book = bench.book()
+        self.ledger = Ledger(self.book)
+        self._key = key_bytes(bench.secret, "openai")
+        self.url = ""
+        self._may_be_dead: set[int] = set()
+
+    async def post(
+        self,
+        event_type: str,
+        body: bytes,
+        expected: Expected = ACCEPTED,
+        *,
+        webhook_id: str = "",
+        age_s: int = 0,
+        is_forged: bool = False,
+    ) -> Answer:
+        """Sign a body and post it, once, on a connection of its own; the answer must be the expected one."""
+        request = signed_request(self._key, body, webhook_id, age_s=age_s, is_forged=is_forged)
+        async with aiohttp.ClientSession() as session:
+            answer = await post(session, self.url, request)
+        self.ledger.add_answer(event_type, body, answer)
+        check((answer.status, answer.code), expected, f"answer to {event_type} {answer.detail}".strip())
+        return answer
+
+    async def send(self, event_type: str) -> Answer:
+        """Post a fresh event of a type, which must be accepted."""
+        return await self.post(event_type, event_body(event_type))
+
+    async def tool(self, *arguments: str, is_shown: bool = True) -> str:
+        """Run hookbus-worker with these arguments, as anybody would; what it printed."""
+        ran = await self.bench.run(TOOL, *arguments)
+        if is_shown:
+            self.screen.command((TOOL, *arguments), ran.output)
+        if ran.code != 0:
+            raise UnmetError(f"`{TOOL} {' '.join(arguments)}` ends with 0", f"{ran.code}: {ran.errors or ran.output}")
+        return ran.output
+
+    def allow_death(self, pid: int) -> None:
+        """This program is about to be killed."""
+        self._may_be_dead.add(pid)
+
+    async def until(self, is_so: Callable[[], bool], expected: str, found: Callable[[], object]) -> None:
+        """Look until it is so."""
+        deadline = time.monotonic() + STEP_TIMEOUT_S
+        while not is_so():
+            for child in self.bench.children:
+                if not child.is_running and child.pid not in self._may_be_dead:
+                    raise UnmetError(expected, f"{child.name} {ending(await child.wait())}")
+            if time.monotonic() > deadline:
+                raise UnmetError(f"{expected} within {STEP_TIMEOUT_S:g} s", str(found()))
+            await asyncio.sleep(LOOK_S)
+
+    async def until_handled(self, *, but: Collection[str] = ()) -> None:
+        """Wait until every group has handled all that it must, `but` for some types in billing."""
+
+        def missing() -> dict[str, list[str]]:
+            left = {group: sorted(self.ledger.missing(group).values()) for group in GROUPS}
+            left["billing"] = [name for name in left["billing"] if name not in but]
+            return {group: names for group, names in left.items() if names}
+
+        await self.until(lambda: not missing(), "every event handled by every group that subscribes to it", missing)
+
+    async def until_dead(self, expected: Collection[str]) -> None:
+        """Wait until exactly these webhook-ids are dead letters, all of billing's."""
+        deadline = time.monotonic() + STEP_TIMEOUT_S
+        while (found := await self._dead()) != {group: set(expected if group == "billing" else ()) for group in GROUPS}:
+            if time.monotonic() > deadline:
+                raise UnmetError(f"dead letters of billing: {sorted(expected)}", str(found))
+            await asyncio.sleep(LOOK_S)
+
+    async def _dead(self) -> dict[str, set[str]]:
+        lines = (await self.tool("dlq", "list", "--json", "--limit", "10000", is_shown=False)).splitlines()
+        letters = [json.loads(line) for line in lines]
+        found = {group: {x["webhook_id"] for x in letters if x["group"] == group} for group in GROUPS}
+        for group, webhook_ids in found.items():
+            self.ledger.set_dead(group, webhook_ids)
+        return found

@@ -1,0 +1,85 @@
+"""`hookbus-ingest rejections`: the last refusals, and those to come."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ...shared import output
+from ...shared.command import Stopping, run_service
+from ...shared.connection import connect
+from ...shared.pause import pause
+from ..refusal import STATUSES
+from ..rejections import Rejection, read
+from ..settings import IngestSettings
+
+INTERVAL_S: Final = 1.0
+CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which refusals: of some codes (all when empty), since a time (Unix ms), and how many of what is kept."""
+
+    codes: Sequence[str]
+    since_ms: int
+    limit: int
+
+    def of(self, found: Sequence[tuple[bytes, Rejection]]) -> list[Rejection]:
+        """The wanted ones."""
+        return [rejection for _, rejection in found if not self.codes or rejection.code in self.codes]
+
+
+def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool) -> None:
+    """Print, and go on printing if that is wished. Raises RedisError, OSError."""
+
+    async def show(stopping: Stopping | None) -> None:
+        client = connect(settings.address(), "hookbus-ingest:rejections", connections=1)
+        try:
+            found = await read(client, wanted.since_ms)
+            _print(wanted.of(found)[-wanted.limit :], as_json)
+            if stopping is None and not wanted.of(found) and not as_json:
+                print("no refusal of that kind is kept" if wanted.codes or wanted.since_ms else "no refusal is kept")
+            while stopping is not None and not stopping.is_set():
+                output.require_reader()
+                await pause(stopping, INTERVAL_S)
+                fresh = await read(client, wanted.since_ms, after=found[-1][0] if found else b"")
+                _print(wanted.of(fresh), as_json)
+                found = fresh or found
+        finally:
+            await client.aclose()
+
+    if follow:
+        run_service(show)
+    else:
+        asyncio.run(show(None))
+
+
+def _print(chosen: Sequence[Rejection], as_json: bool) -> None:
+    for rejection in chosen:
+        if as_json:
+            output.print_json(rejection)
+        else:
+            print("\n".join(map(output.one_line, lines(rejection))))
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def lines(rejection: Rejection) -> list[str]:
+    """A rejection for people: what, and below it the headers that came."""
+    size = "no length" if rejection.body_bytes is None else f"{rejection.body_bytes:,} bytes"
+    parts = [
+        output.moment(rejection.at_ms),
+        f"{rejection.status} {rejection.code}",
+        rejection.source or "no source",
+        f"from {rejection.peer or 'unknown'}",
+        *([f"to {rejection.path}"] if rejection.path else []),
+        f"{size} after a head of {rejection.head_bytes:,}",
+    ]
+    if rejection.skew_s is not None:
+        parts.append(f"timestamp {rejection.skew_s:+,} s")
+    if rejection.left_out:
+        parts.append(f"{rejection.left_out:,} more like it before")
+    reason = f" · {rejection.reason}" if rejection.reason else ""
+    return [" · ".join(parts) + reason, f"    headers: {', '.join(rejection.headers)}"]

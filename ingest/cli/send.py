@@ -1,0 +1,119 @@
+"""`hookbus-ingest send` at the terminal: what to send and where to, one line a post or a progress bar, and the sum."""
+
+import asyncio
+import contextlib
+import fnmatch
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from rich.progress import Progress
+
+from ...shared import output
+from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
+from ...shared.posting import Answer, Expected
+from .. import send
+from ..send import Plan, Tally
+
+MOST_LINES: Final = 20
+"""Posts that get a line each; above it a progress bar: a screenful."""
+
+Show = Callable[[int, Answer, Expected], None]
+
+
+def types_of(text: str) -> list[str]:
+    """The types that an argument stands for: a pattern like `response.*` for the known ones, else itself.
+
+    Raises ValueError when a pattern fits none.
+    """
+    if "*" not in text:
+        return [text]
+    found = fnmatch.filter(sorted(send.samples()), text)
+    if not found:
+        raise ValueError(f"no known type fits {text!r}")
+    return found
+
+
+def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` pairs; a value is JSON where it parses, else text. Raises ValueError."""
+    fields: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ValueError(f"expected key=value, got {pair!r}")
+        try:
+            fields[key] = json.loads(text)
+        except (ValueError, RecursionError):
+            fields[key] = text
+    return fields
+
+
+def events(event_type: str, pairs: Sequence[str], file: Path | None) -> tuple[list[str], Callable[[int], bytes]]:
+    """The names of the events to send, in turn, and what makes the body of the n-th. Raises ValueError, FailedError."""
+    if file is not None:
+        body = read_body(file)
+        return [event_type or file.name], lambda _: body
+    types, fields = types_of(event_type), fields_of(pairs)
+    for name in types:
+        send.event_body(name, fields)  # impossible fields are found before anything is sent
+        if name not in send.samples():
+            print(f"{name} is not a type that this release knows; sending a generic event", file=sys.stderr)
+    return types, lambda number: send.event_body(types[number % len(types)], fields)
+
+
+def read_body(file: Path) -> bytes:
+    """The exact bytes of a file, or of standard input for `-`. Raises FailedError."""
+    try:
+        return output.bytes_in().read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise FailedError(f"{file}: {error.strerror}") from None
+
+
+def run(plan: Plan, labels: Sequence[str]) -> int:
+    """Send everything, show it, and return the exit code. `labels` name the events, in turn. Raises FailedError."""
+    tally, began = Tally(), time.monotonic()
+    code = 0
+    try:
+        with _display(plan, labels) as show, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(send.send(plan, tally, show))
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    if tally.is_hopeless:
+        raise FailedError(f"{plan.url}: {tally.failure}")
+    print("\n".join(_summary(tally, time.monotonic() - began)))
+    return code or (EXIT_FAILED if tally.unexpected else 0)
+
+
+@contextlib.contextmanager
+def _display(plan: Plan, labels: Sequence[str]) -> Iterator[Show]:
+    posts = plan.events * len(plan.expected())
+    if posts <= MOST_LINES:
+        yield lambda number, answer, expected: print(_line(labels[number % len(labels)], answer, expected), flush=True)
+        return
+    console = output.console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("sending", total=posts)
+        yield lambda number, answer, expected: progress.advance(task)
+
+
+def _line(label: str, answer: Answer, expected: Expected) -> str:
+    posted = f"{answer.status or '---'} {output.line(answer.code):<20} {answer.latency_ms:8.1f} ms"
+    line = f"{posted}  {answer.webhook_id}  {output.line(label)}"
+    if answer.detail:
+        line += f"  ({output.line(answer.detail)})"
+    return line if answer.is_as(expected) else f"{line}  <- expected {' '.join(map(str, expected)).strip()}"
+
+
+def _summary(tally: Tally, took_s: float) -> Iterator[str]:
+    posts = tally.counts.total()
+    yield f"{posts} posts in {took_s:.2f} s ({posts / took_s:.0f}/s)"
+    for (status, code), count in sorted(tally.counts.items()):
+        yield f"{count:8}  {status or '---'} {output.line(code)}"
+    p50, p99, most = (tally.percentile_ms(share) for share in (0.5, 0.99, 1))
+    yield f"latency   p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {most:.1f} ms"
+    if tally.unexpected:
+        yield f"{tally.unexpected} of the answers were not as expected"

@@ -1,0 +1,13 @@
+"""How full Redis is."""
+
+from redis.asyncio import Redis
+
+from .connection import parse_info
+from .line import Line
+
+
+async def share_used(client: Redis | Line) -> float:
+    """Used memory as a share of `maxmemory`, 0.0 where there is no limit. Raises RedisError, OSError."""
+    info = parse_info(await client.execute_command("INFO", "memory"))
+    limit = int(info.get("maxmemory", 0))
+    return int(info["used_memory"]) / limit if limit else 0.0

@@ -1,0 +1,84 @@
+"""Makes masses of dead letters and waiting retries.
+
+Real programs would take four minutes for 400,000 failures, most of them spent on HTTP and on handlers. So ingest's own
+group commit stores the events, past HTTP; and a consumer of our own reads them, and has each outcome written by the
+worker's own settlements, past the handlers. What it writes is copied from what a real worker wrote of real failures.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from hookbus.ingest.commit import Received
+from hookbus.ingest.enqueue import Queue
+from hookbus.ingest.fitness import Fitness
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker.api.delivery import Held
+from hookbus.worker.pipeline import read
+from hookbus.worker.pipeline.outcome import Outcome
+from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.slots import Slots
+from tests.programs import event_body
+
+KEYS: Final = Keys(0)
+CONSUMER: Final = "piler"
+BATCH: Final = 500
+"""Outcomes written in one round trip."""
+DURATION_S: Final = 0.001
+
+Make = Callable[[int], tuple[str, dict[str, Any]]]
+"""Event type, and what goes into `data`, by number."""
+
+
+async def store(url: str, count: int, make: Make) -> dict[str, str]:
+    """Store many events as ingest does; webhook-id → type."""
+    stored: dict[str, str] = {}
+    fitness = Fitness("fsync", 1, unsafe=False)
+    fitness.fault = None
+    client = connect(url, "chaos", connections=1)
+    queue = Queue(client, 0, fitness, days=5, batch_size=BATCH, max_waiting=count)
+    commits = asyncio.create_task(queue.run())
+    try:
+        for numbers in batches(count, 10 * BATCH):
+            events = [received(number, *make(number)) for number in numbers]
+            assert all(await asyncio.gather(*map(queue.store, events)))
+            stored |= {event.webhook_id: event.event_type for event in events}
+    finally:
+        commits.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await commits
+        await client.aclose()
+    return stored
+
+
+def batches(count: int, size: int) -> Iterator[range]:
+    """The numbers below `count`, some at a time."""
+    for first in range(0, count, size):
+        yield range(first, min(first + size, count))
+
+
+def received(number: int, event_type: str, data: dict[str, Any]) -> Received:
+    """An event as ingest has it once it is verified."""
+    return Received(event_type, f"wh_pile_{number}", "openai", now_ms(), event_body(event_type, **data))
+
+
+async def settle(client: Redis, group: str, types: Sequence[str], outcome: Callable[[Held], Outcome]) -> None:
+    """Read everything that a group has not seen yet, and write an outcome for each delivery."""
+    for event_type in types:
+        stream = KEYS.stream(event_type)
+        read_on = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", BATCH, "STREAMS", stream, ">")
+        while reply := await client.execute_command(*read_on):
+            helds = [read.hold(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
+            results = await scripts.run_all(client, [written(held, outcome(held)) for held in helds])
+            assert all(result == 1 for result in results), results
+
+
+def written(held: Held, outcome: Outcome) -> scripts.Call:
+    """The call by which a worker writes an outcome."""
+    return Settlement(held, outcome, Slots(1), KEYS, DURATION_S, now_ms()).call(CONSUMER)

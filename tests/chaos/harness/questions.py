@@ -1,0 +1,197 @@
+"""The five questions on which the field fails. Each has its jobs, and one criterion that is the same for all asked.
+
+An answer is drawn from what was counted, and from nothing else: what handlers noted, which processes ended, what the
+asked one's own record of failures names, and what still lies in its Redis.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.chaos.harness.journal import BEGAN, HANDLED, Note
+from tests.peers.job import EXIT, FAIL, OK
+from tests.peers.peer import ATTEMPTS
+
+MOST_STARTS: Final = 10
+"""Of one job that fails or kills; beyond, nobody waits for an end any more."""
+INNOCENTS: Final = 20
+GARBAGE: Final = "garbage"
+"""The name of the job that can't be decoded; it has no word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was counted. `dead` is named by the record of failures, `held` lies in Redis without being either."""
+
+    notes: Mapping[str, list[Note]]
+    deaths: int
+    dead: Collection[str]
+    held: Collection[str]
+    record: str
+    seconds: float
+
+    def begun(self, name: str) -> int:
+        """How often the handler of a job began."""
+        return sum(note.what == BEGAN for note in self.notes[name])
+
+    def handled(self, prefix: str = "") -> set[str]:
+        """Names of the jobs that some handler ended well, of those with this prefix."""
+        return {
+            name
+            for name, notes in self.notes.items()
+            if name.startswith(prefix) and any(note.what == HANDLED for note in notes)
+        }
+
+    def most_at_once(self, name: str) -> int:
+        """How many handlers of one job ran beside one another."""
+        most = running = 0
+        for note in sorted(self.notes[name]):
+            running += 1 if note.what == BEGAN else -1
+            most = max(most, running)
+        return most
+
+    def longest_wait_s(self, name: str) -> float | None:
+        """Seconds between two starts of one job, which ended its worker; None for one start."""
+        starts_s = sorted(note.at_s for note in self.notes[name] if note.what == BEGAN)
+        return max((later - sooner for sooner, later in itertools.pairwise(starts_s)), default=None)
+
+    def end_of(self, name: str) -> str:
+        """Where a job is that no handler ended well."""
+        if name in self.dead:
+            return self.record
+        return "left in Redis, no failure recorded" if name in self.held else "lost silently"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """In words, and whether it meets the criterion. `resumed_s` is how long a job waited at most that lost its worker,
+    where that could be seen."""
+
+    text: str
+    is_good: bool
+    resumed_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`jobs` are words by name. With `is_waiting` they are there before the first worker is, to be fetched together;
+    else the workers have begun with others. `workers` is how many processes: one, so that all is in its hands, or two,
+    so that another one could take it away."""
+
+    name: str
+    asks: str
+    criterion: str
+    jobs: Mapping[str, str]
+    answer: Callable[[Facts], Answer]
+    is_waiting: bool = False
+    workers: int = 1
+
+
+def harmless(prefix: str) -> dict[str, str]:
+    """Twenty jobs that end well. No two jobs of all questions have one name."""
+    return {f"{prefix}-{number}": OK for number in range(INNOCENTS)}
+
+
+def every(lasting_s: float, killers: int) -> list[Question]:
+    """The five; `lasting_s` is how long the handler of the fourth takes, `killers` how many the fifth has."""
+    return [
+        Question(
+            "undecodable",
+            "an event that can't be decoded",
+            f"the record of failures names it, no process ends, and the {INNOCENTS} events behind it are handled",
+            {GARBAGE: ""} | harmless("next"),
+            undecodable,
+            is_waiting=True,
+        ),
+        Question(
+            "failing",
+            "a handler that always raises",
+            f"it is tried {ATTEMPTS} times, as set up, and the record of failures names it",
+            {"failing": FAIL},
+            failing,
+        ),
+        Question(
+            "killing",
+            "a handler that kills its process",
+            f"it is started {MOST_STARTS} times at most, and the record of failures names it",
+            {"killing": EXIT},
+            killing,
+        ),
+        Question(
+            "lasting",
+            f"a handler that takes {lasting_s:g} s",
+            "it is started once and ends well",
+            {"lasting": str(lasting_s)},
+            lasting,
+            workers=2,
+        ),
+        Question(
+            "beside",
+            f"{INNOCENTS} innocents beside {killers} killers",
+            f"the {INNOCENTS} are handled, and the record of failures names the {killers} and no other",
+            harmless("innocent") | {f"killer-{number}": EXIT for number in range(killers)},
+            functools.partial(beside, killers),
+            is_waiting=True,
+        ),
+    ]
+
+
+def undecodable(facts: Facts) -> Answer:
+    """The first answer."""
+    others = len(facts.handled())
+    words = [facts.end_of(GARBAGE)]
+    if facts.deaths:
+        words.append("crash loop" if facts.deaths >= MOST_STARTS else f"{facts.deaths} processes ended")
+    if others < INNOCENTS:
+        words.append(f"{others} of {INNOCENTS} behind it handled")
+    return Answer("; ".join(words), GARBAGE in facts.dead and not facts.deaths and others == INNOCENTS)
+
+
+def failing(facts: Facts) -> Answer:
+    """The second answer."""
+    begun = facts.begun("failing")
+    return Answer(_ended(facts, "failing", "tried"), begun == ATTEMPTS and "failing" in facts.dead)
+
+
+def killing(facts: Facts) -> Answer:
+    """The third answer."""
+    begun = facts.begun("killing")
+    is_good = 0 < begun <= MOST_STARTS and "killing" in facts.dead
+    return Answer(_ended(facts, "killing", "started"), is_good, facts.longest_wait_s("killing"))
+
+
+def lasting(facts: Facts) -> Answer:
+    """The fourth answer."""
+    begun, at_once = facts.begun("lasting"), facts.most_at_once("lasting")
+    is_handled = bool(facts.handled("lasting"))
+    if begun == 1 and is_handled:
+        return Answer("ran once", is_good=True)
+    words = f"started {begun} times, {at_once} at once" if begun > 1 else f"started {begun} times"
+    return Answer(words if is_handled else f"{words}; {facts.end_of('lasting')}", is_good=False)
+
+
+def beside(killers: int, facts: Facts) -> Answer:
+    """The fifth answer."""
+    handled = len(facts.handled("innocent-"))
+    dead = [name for name in facts.dead if name.startswith("innocent-")]
+    found = [name for name in facts.dead if name.startswith("killer-")]
+    words = [f"{handled} of {INNOCENTS} handled"]
+    if dead:
+        words.append(f"{len(dead)} innocents condemned")
+    words.append(f"{len(found)} of {killers} killers found")
+    left = facts.notes.keys() - facts.handled() - set(facts.dead)
+    if waiting := left & set(facts.held):
+        words.append(f"{len(waiting)} left in Redis after {facts.seconds:.0f} s")
+    if lost := left - waiting:
+        words.append(f"{len(lost)} lost silently")
+    return Answer(", ".join(words), handled == INNOCENTS and not dead and len(found) == killers)
+
+
+def _ended(facts: Facts, name: str, verb: str) -> str:
+    begun = facts.begun(name)
+    times = f"{verb} {begun} times" if begun != 1 else f"{verb} once"
+    if name not in facts.dead and begun > MOST_STARTS:
+        return f"no end: {times} in {facts.seconds:.0f} s"
+    return f"{times}, then {facts.end_of(name)}"

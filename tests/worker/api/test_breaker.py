@@ -1,0 +1,48 @@
+import pytest
+
+from hookbus.shared.settings import ConfigError
+from hookbus.worker import RetryLater
+from hookbus.worker.api.breaker import Breaker
+from hookbus.worker.api.retry import Retry
+from hookbus.worker.pipeline import dead_letter
+from hookbus.worker.pipeline import outcome as outcomes
+from hookbus.worker.pipeline.dead_letter import fingerprint
+from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park, failed
+
+CAUSE = Cause("ValueError", "no", "", "a.py:f")
+
+
+def test_the_delay_doubles_up_to_the_cap():
+    assert [Breaker(delay=5, cap=30).delay_s(times) for times in range(1, 6)] == [5, 10, 20, 30, 30]
+
+
+@pytest.mark.parametrize(
+    "options", [{"failures": 0}, {"delay": 0}, {"delay": 9, "cap": 5}, {"cap": float("inf")}, {"delay": float("nan")}]
+)
+def test_what_can_never_work_is_refused(options):
+    with pytest.raises(ConfigError):
+        Breaker(**options)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts", "succeeds"),
+    [
+        (Ack(), False, True),
+        (Park(1, CAUSE), True, False),
+        (Bury("attempts_exhausted", CAUSE), True, False),
+        (failed(RetryLater(5), 1, Retry()), False, False),
+        (Bury("rejected", CAUSE), False, True),
+        (Bury("undecodable", CAUSE), False, False),
+        (Bury("expired", CAUSE), False, False),
+        (Bury("worker_lost", CAUSE), False, False),
+    ],
+)
+def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
+    assert (outcomes.failure(outcome) is not None) == counts
+    assert outcomes.is_success(outcome) == succeeds
+
+
+def test_its_fingerprint_is_that_of_the_dead_letters_to_come():
+    assert dead_letter.print_of(CAUSE, "batch.failed") == fingerprint(
+        "ValueError", "a.py:f", "batch.failed", "attempts_exhausted"
+    )

@@ -1,0 +1,221 @@
+"""All that Python lets stand for a function is a handler, with the annotations of what is called first."""
+
+import asyncio
+import functools
+import threading
+from typing import ClassVar
+
+import pytest
+
+from hookbus.events import ResponseCompleted
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App
+from hookbus.worker.api.callee import place_of
+from hookbus.worker.api.delivery import Delivery
+from hookbus.worker.pipeline.outcome import ACK
+from hookbus.worker.pipeline.routes import Route, build
+from tests.worker.pipeline.test_process import outcome_of
+
+
+async def later(event: ResponseCompleted, delivery: Delivery, db: int = 0): ...
+def plain(event: ResponseCompleted, delivery: Delivery, db: int = 0): ...
+
+
+class Service:
+    event: ClassVar[int] = 3  # no parameter's annotation
+    delivery: ClassVar[str]
+
+    async def method(self, event: ResponseCompleted, delivery: Delivery): ...
+
+    @classmethod
+    async def of_class(cls, event: ResponseCompleted, delivery: Delivery): ...
+
+    @staticmethod
+    async def static(event: ResponseCompleted, delivery: Delivery): ...
+
+
+class Waiting:
+    event: int
+
+    async def __call__(self, event: ResponseCompleted, delivery: Delivery): ...
+
+
+class Blocking:
+    event: int
+
+    def __call__(self, event: ResponseCompleted, delivery: Delivery): ...
+
+
+class Static:
+    event: int
+
+    @staticmethod
+    async def __call__(event: ResponseCompleted, delivery: Delivery): ...
+
+
+class OfClass:
+    event: int
+
+    @classmethod
+    async def __call__(cls, event: ResponseCompleted, delivery: Delivery): ...
+
+
+class Partly:
+    event: int
+
+    async def handle(self, db: int, event: ResponseCompleted, delivery: Delivery): ...
+
+    __call__ = functools.partialmethod(handle, 1)
+
+
+class Decorator:
+    """A decorator that is an object."""
+
+    event: int
+
+    def __init__(self, handler):
+        functools.update_wrapper(self, handler)
+
+    def __call__(self, *args):
+        return self.__wrapped__(*args)
+
+
+def wrapped(handler):
+    @functools.wraps(handler)
+    def wrapper(*args, **options):
+        return handler(*args, **options)
+
+    return wrapper
+
+
+ASYNC = {
+    "function": later,
+    "method": Service().method,
+    "class_method": Service.of_class,
+    "static_method": Service.static,
+    "object": Waiting(),
+    "partial": functools.partial(later, db=1),
+    "partial_of_a_partial": functools.partial(functools.partial(later), db=1),
+    "partial_of_a_method": functools.partial(Service.method, Service()),
+    "partial_of_an_object": functools.partial(Waiting()),
+    "static_call": Static(),
+    "call_of_class": OfClass(),
+    "partial_call": Partly(),
+}
+PLAIN = {
+    "function": plain,
+    "object": Blocking(),
+    "partial": functools.partial(plain, db=1),
+    "wrapped": wrapped(plain),
+}
+WRAPPED = {
+    "function": wrapped(later),
+    "call": wrapped(Waiting().__call__),
+    "object": wrapped(Waiting()),
+    "inner_partial": wrapped(functools.partial(later, db=1)),
+    "decorator_object": Decorator(later),
+    "method": wrapped(Service().method),
+    "partial": functools.partial(wrapped(later), db=1),
+}
+
+
+def route_of(handler) -> Route:
+    app = App("g")
+    app.on("response.completed")(handler)
+    [group] = build([app], 30)
+    return group.routes[0]
+
+
+def shape_of(handler) -> tuple[object, bool, bool, int]:
+    route = route_of(handler)
+    return route.annotation, route.wants_delivery, route.is_async, route.concurrency
+
+
+@pytest.mark.parametrize("name", ASYNC)
+def test_what_makes_a_coroutine_runs_on_the_loop(name):
+    assert shape_of(ASYNC[name]) == (ResponseCompleted, True, True, ASYNC_CONCURRENCY)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_does_its_work_when_called_runs_in_a_thread(name):
+    assert shape_of(PLAIN[name]) == (ResponseCompleted, True, False, THREAD_CONCURRENCY)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_plain_wrapper_runs_in_a_thread_and_as_many_at_once_as_what_it_wraps(name):
+    assert shape_of(WRAPPED[name]) == (ResponseCompleted, True, False, ASYNC_CONCURRENCY)
+
+
+@pytest.mark.parametrize("handler", [*ASYNC.values(), *PLAIN.values(), *WRAPPED.values()])
+async def test_each_of_them_handles_an_event(handler):
+    assert await outcome_of(handler) == ACK
+
+
+async def test_a_wrapper_that_does_work_of_its_own_does_not_block_the_loop():
+    """Its half runs beside the loop, and what it returns runs on it."""
+    loop_turned = threading.Event()
+
+    async def handler(event: dict):
+        assert threading.current_thread() is threading.main_thread()
+
+    @functools.wraps(handler)
+    def wrapper(event):
+        assert loop_turned.wait(20)
+        return handler(event)
+
+    running = asyncio.ensure_future(outcome_of(wrapper))
+    await asyncio.sleep(0)
+    loop_turned.set()
+    assert await running == ACK
+
+
+@pytest.mark.parametrize("name", ["generator", "async_generator"])
+async def test_a_generator_that_a_plain_function_returns_is_a_failure_as_nothing_has_run(name):
+    def handler(event):
+        return {"generator": generator, "async_generator": async_generator}[name](event)
+
+    outcome = await outcome_of(handler)
+    assert outcome != ACK
+    assert "of which nothing has run" in str(outcome)
+
+
+def generator(event):
+    yield event
+
+
+async def async_generator(event):
+    yield event
+
+
+class Yields:
+    def __call__(self, event):
+        yield event
+
+
+def hidden(*args): ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (functools.partial(generator), "it has a yield in it"),
+        (functools.partial(async_generator), "it has a yield in it"),
+        (wrapped(generator), "it has a yield in it"),
+        (Yields(), "it has a yield in it"),
+        (Service, "it is a class"),
+        (hidden, "use functools.wraps"),
+        (functools.partial(plain, 1, 2, 3), "a handler takes the event"),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_what_can_be_no_handler_is_refused_with_its_place(handler, says):
+    with pytest.raises(ConfigError) as refused:
+        route_of(handler)
+    [problem] = refused.value.problems
+    assert says in problem
+    assert place_of(handler) in problem
+
+
+def test_the_place_of_a_partial_is_that_of_its_function():
+    assert place_of(functools.partial(later)) == f"{__file__}:{later.__code__.co_firstlineno} later"
+    assert " object at 0x" not in place_of(Waiting())

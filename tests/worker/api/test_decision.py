@@ -1,0 +1,50 @@
+import pytest
+
+from hookbus import Reject, RetryLater
+from hookbus.worker.api.decision import decided
+from tests.worker.broken import BROKEN
+
+LATER, LONGER, NO, OTHER = RetryLater(5), RetryLater(9), Reject("no"), ValueError("x")
+
+
+def group(*errors: BaseException) -> BaseExceptionGroup:
+    return BaseExceptionGroup("g", errors)
+
+
+@pytest.mark.parametrize(
+    ("error", "decides", "wait_s"),
+    [
+        (OTHER, OTHER, None),
+        (NO, NO, None),
+        (LATER, LATER, 5),
+        (group(NO), NO, None),
+        (group(group(group(NO))), NO, None),
+        (group(OTHER, group(NO), LATER), NO, None),
+        (group(LATER, group(LONGER)), LONGER, 9),
+        (group(LATER, SystemExit(3), NO), NO, None),
+    ],
+    ids=range(8),
+)
+def test_who_decides(error, decides, wait_s):
+    assert decided(error) == (decides, wait_s)
+
+
+@pytest.mark.parametrize("mixed", [group(LATER, OTHER), group(group(OTHER), LATER), group(OTHER)], ids=range(3))
+def test_a_group_with_another_error_and_no_reject_is_a_failure(mixed):
+    assert decided(mixed) == (mixed, None)
+
+
+def test_a_group_that_holds_itself_twice_over_is_looked_at_once():
+    doubling: BaseException = NO
+    for _ in range(100):
+        doubling = group(doubling, doubling)
+    assert decided(doubling) == (NO, None)
+
+
+@pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
+def test_whatever_exception_can_be_looked_at(fails):
+    try:
+        fails()
+    except BaseException as error:
+        raised, (decides, wait_s) = error, decided(error)
+    assert (decides is raised, wait_s) == (True, None)

@@ -1,0 +1,191 @@
+import json
+from typing import Any, Optional, Union
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookbus.events import BY_TYPE, BatchCompleted, Envelope, Event, KnownEvent, ResponseCompleted, UnknownEvent
+from hookbus.shared import decoding, keys
+from hookbus.worker.api.decode import ImpossibleError, decoder_for
+from tests.programs import event_body
+
+TYPE = "response.completed"
+BODY = event_body(TYPE)
+
+
+class Data(msgspec.Struct):
+    id: str
+
+
+class Mine(msgspec.Struct):
+    type: str
+    data: Data
+
+
+class Unresolved(msgspec.Struct):
+    data: "NobodyKnowsMe"  # type: ignore[name-defined] # noqa: F821
+
+
+class Clash(msgspec.Struct):
+    data: Data | Mine
+
+
+class Explosive(msgspec.Struct):
+    type: str
+
+    def __post_init__(self) -> None:
+        raise KeyError("handlers' own code")
+
+
+def decoded(annotation: Any, event_type: str = TYPE, body: bytes | None = None) -> Any:
+    return decoder_for(annotation, event_type)(event_body(event_type) if body is None else body)
+
+
+def test_bytes_are_the_exact_body():
+    body = b' {"b": 1,   "a": 2}\n\xff'
+    assert decoded(bytes, body=body) == body
+    assert type(decoded(bytes, body=body)) is bytes
+
+
+@pytest.mark.parametrize("annotation", [dict, dict[str, Any]], ids=str)
+def test_dict_is_the_plain_json(annotation):
+    assert decoded(annotation) == json.loads(BODY)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": "\\ud800"}', {"a": "\ud800"}),
+        (b'{"a": Infinity}', {"a": float("inf")}),
+        (b'{"a": 1e999}', {"a": float("inf")}),
+    ],
+)
+def test_a_dict_also_holds_what_only_other_readers_take_and_a_struct_does_not(body, found):
+    assert decoded(dict, body=body) == decoded(dict[str, Any], body=body) == found
+    for annotation in (ResponseCompleted, Mine, Event):
+        with pytest.raises(decoding.UNDECODABLE):
+            decoded(annotation, body=body)
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b'{"a": "\\ud800"}', b'{"a": ' + b"[" * 9_000])
+def test_a_dict_of_what_it_can_not_hold_is_undecodable(body):
+    with pytest.raises(decoding.UNDECODABLE):
+        decoded(dict[str, int], body=body)
+
+
+def test_a_struct_of_the_users_own_is_filled_and_may_ignore_fields():
+    assert decoded(Mine) == Mine(TYPE, Data("resp_1"))
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        ResponseCompleted,
+        Event,
+        KnownEvent,
+        ResponseCompleted | BatchCompleted,
+        Union[ResponseCompleted, BatchCompleted],  # noqa: UP007
+        ResponseCompleted | UnknownEvent,
+    ],
+    ids=["struct", "Event", "KnownEvent", "part", "typing.Union", "with unknown"],
+)
+def test_a_known_type_becomes_its_class_wherever_the_annotation_has_it(annotation):
+    event = decoded(annotation)
+    assert type(event) is ResponseCompleted
+    assert event.data.id == "resp_1"
+
+
+@pytest.mark.parametrize("annotation", [Event, UnknownEvent, ResponseCompleted | UnknownEvent])
+def test_an_unknown_type_becomes_an_unknown_event(annotation):
+    event = decoded(annotation, "made.up.tomorrow")
+    assert type(event) is UnknownEvent
+    assert (event.type, event.data) == ("made.up.tomorrow", {"id": "resp_1"})
+
+
+def test_unknown_event_on_a_known_type_is_what_it_says():
+    event = decoded(UnknownEvent)
+    assert type(event) is UnknownEvent
+    assert event.type == TYPE
+
+
+def test_what_is_left_of_a_union_is_an_unknown_event():
+    assert type(decoded(BatchCompleted | UnknownEvent)) is UnknownEvent
+
+
+def test_an_event_without_a_usable_type_is_seen_by_all_but_structs():
+    assert decoded(dict, keys.UNTYPED, b'{"a": 1}') == {"a": 1}
+    assert decoded(bytes, keys.UNTYPED, b"\xff") == b"\xff"
+    assert decoded(Event, keys.UNTYPED, b'{"type": "not a name!"}').type == "not a name!"
+    with pytest.raises(decoding.UNDECODABLE):
+        decoded(Event, keys.UNTYPED, b'{"a": 1}')
+
+
+def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class():
+    for annotation in (ResponseCompleted, Event):
+        with pytest.raises(decoding.UNDECODABLE):
+            decoded(annotation, body=event_body("batch.completed"))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        (str, "can't decode an event into str: annotate with an event struct, Event, UnknownEvent,"),
+        (Any, "can't decode an event into Any"),
+        (object, "can't decode an event into object"),
+        (list, "can't decode an event into list"),
+        (None, "can't decode an event into None"),
+        (Envelope, "can't decode an event into Envelope"),
+        (Optional[ResponseCompleted], "can't decode an event into NoneType"),  # noqa: UP045
+        (bytes | ResponseCompleted, "bytes has to stand alone, not in a union"),
+        (dict[str, int] | Event, "dict has to stand alone, not in a union"),
+        (Mine | ResponseCompleted, "a union of events can't hold Mine"),
+        (Mine | Data, "a union of events can't hold Mine"),
+        (BatchCompleted, "BatchCompleted holds batch.completed, but the pattern brings response.completed too"),
+        (Unresolved, "msgspec can't decode into Unresolved: name 'NobodyKnowsMe' is not defined"),
+        (Clash, "msgspec can't decode into Clash: "),
+    ],
+    ids=str,
+)
+def test_an_annotation_that_no_body_can_become_is_impossible_and_the_text_says_why(annotation, says):
+    with pytest.raises(ImpossibleError) as caught:
+        decoder_for(annotation, TYPE)
+    assert str(caught.value).startswith(says)
+
+
+def test_known_events_can_not_hold_a_type_of_tomorrow():
+    with pytest.raises(ImpossibleError, match=r"^Event holds .*, but the pattern brings made.up.tomorrow too$"):
+        decoder_for(KnownEvent, "made.up.tomorrow")
+
+
+ANNOTATIONS = [dict, Mine, Event, UnknownEvent, ResponseCompleted, bytes, ResponseCompleted | BatchCompleted]
+nearly = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+bodies = (
+    st.binary()
+    | nearly.map(lambda value: json.dumps(value).encode())
+    | nearly.map(lambda value: json.dumps({"type": TYPE, "id": "e", "created_at": 1, "data": value}).encode())
+    | st.integers(1, 200_000).map(lambda depth: b'{"type":"response.completed","data":' + b"[" * depth)
+    | st.binary().map(lambda tail: BODY[:-1] + tail)
+)
+
+
+@given(st.sampled_from(ANNOTATIONS), st.sampled_from([TYPE, "made.up", keys.UNTYPED]), bodies)
+def test_whatever_the_bytes_only_undecodable_is_raised_and_only_the_right_class_is_made(annotation, event_type, body):
+    try:
+        decode = decoder_for(annotation, event_type)
+    except ImpossibleError:
+        return
+    try:
+        event = decode(body)
+    except decoding.UNDECODABLE:
+        return
+    if isinstance(event, Envelope):
+        assert type(event) is BY_TYPE[event_type]
+    else:
+        assert type(event) in (dict, bytes, Mine, UnknownEvent)

@@ -1,0 +1,42 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from hookbus.worker.api.delivery import type_of_member
+from tests.worker.rig import GROUP, TYPE, a_delivery, a_held
+
+
+def test_the_event_id_is_that_of_the_body_not_the_webhook_id():
+    assert a_delivery(webhook_id="wh_9").event_id == "evt_1"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"id": 5}', b"{}", b"\xff", b"[" * 100_000])
+def test_a_body_without_an_id_has_an_empty_one(body):
+    assert a_delivery(body=body).event_id == ""
+
+
+@pytest.mark.parametrize("rest", [b'"x": NaN}', b'"x": "\\ud800"}', b'"x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}"])
+def test_a_body_that_only_other_readers_take_has_its_id(rest):
+    assert a_delivery(body=b'{"id": "evt_7", ' + rest).event_id == "evt_7"
+
+
+def test_received_at_is_utc():
+    assert a_delivery(received_at_ms=1_750_287_018_250).received_at == datetime(
+        2025, 6, 18, 22, 50, 18, 250_000, tzinfo=UTC
+    )
+
+
+def test_the_body_is_the_exact_bytes():
+    body = b' {"b":1,  "a":2}\n'
+    assert a_delivery(body=body).body == body
+
+
+def test_a_delivery_can_not_be_changed_by_a_handler():
+    with pytest.raises(AttributeError):
+        a_delivery().attempt = 9  # type: ignore[misc]
+
+
+def test_names_differ_between_the_stream_of_all_and_the_groups_own_and_tell_the_type():
+    shared, own = a_held(), a_held(is_own_stream=True)
+    assert (shared.name, own.name) == (f"{TYPE}||1-0", f"{TYPE}|{GROUP}|1-0")
+    assert type_of_member(shared.name) == type_of_member(own.name) == TYPE

@@ -1,0 +1,24 @@
+import asyncio
+
+from hookbus.worker.cli import progress
+from hookbus.worker.cli.progress import move_watched
+from hookbus.worker.dlq.bulk import Tally
+from tests.worker.dlq.test_bulk import batches, move
+
+
+async def watched(count: int) -> Tally:
+    return await move_watched(
+        lambda: "redrive", batches(count, 2), move, total=count, rate=0, stopping=asyncio.Event()
+    )  # fmt: skip
+
+
+async def test_without_a_terminal_it_tells_now_and_then_in_a_line_beside_the_output(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SAY_S", 0.0)
+    assert await watched(4) == Tally(4)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "redrive: 2 of 4\nredrive: 4 of 4\n")
+
+
+async def test_what_is_done_soon_tells_nothing(capsys):
+    assert await watched(4) == Tally(4)
+    assert capsys.readouterr() == ("", "")

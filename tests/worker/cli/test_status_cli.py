@@ -1,0 +1,116 @@
+"""`hookbus-worker status` from outside."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+
+from hookbus.shared.keys import Keys
+from hookbus.worker.duties.membership import Membership
+from tests.programs import BIN, ROOT
+from tests.worker.commands import environment, objects, succeeded, worker
+from tests.worker.dead import born, lay, letter
+
+KEYS = Keys(0)
+
+
+async def stored(client):
+    """Three events for a group, one for nobody, one dead letter."""
+    await born(client)
+    await Membership(client, KEYS, "billing", "earliest").join(["response.completed"])
+    for event_type, count in (("response.completed", 3), ("odd.type", 1)):
+        await client.execute_command("SADD", KEYS.types, event_type)
+        for _ in range(count):
+            await client.execute_command("XADD", KEYS.stream(event_type), "*", "id", "wh_1")
+    await lay(client, letter("wh_1"))
+
+
+async def test_json_is_one_object_with_stable_keys(client, redis_url):
+    await stored(client)
+    (found,) = objects(redis_url, "status", "--json")
+    row = found["groups"]["billing"]["types"]["response.completed"]
+    assert 0 <= row.pop("oldest_age_s") < 60
+    assert found == {
+        "groups": {
+            "billing": {
+                "consumers_alive": 0,
+                "consumers": 0,
+                "delayed": 0,
+                "next_due_ms": None,
+                "dead": 1,
+                "losses": 0,
+                "dropped": 0,
+                "missing": 0,
+                "abandoned_s": None,
+                "paused": {},
+                "breakers": {},
+                "types": {"response.completed": {"backlog": 3, "in_flight": 0, "oldest_in_flight_s": None}},
+                "unread": {},
+                "disputed": [],
+            }
+        },
+        "orphans": {"odd.type": 1},
+        "shards": 1,
+        "unusable": {},
+    }
+
+
+async def test_the_table_has_a_line_a_group_and_a_line_a_type_within_80_columns(client, redis_url):
+    await stored(client)
+    await client.execute_command("ZADD", KEYS.delayed("billing"), 4_000_000_000_000, "a")
+    await client.execute_command("HSET", KEYS.consumers("billing"), "c", "{}")
+    await client.execute_command("SET", KEYS.alive("c"), 1)
+    await client.execute_command("HSET", KEYS.losses, "billing", 2)
+    lines = succeeded(redis_url, "status").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("billing  1 of 1 consumer alive · 1 delayed, next in ")
+    assert " ".join(" ".join(lines[:2]).split()).endswith("1 dead · data loss seen 2 times")
+    (row,) = [line.split() for line in lines if "response.completed" in line]
+    assert row[:3] == ["response.completed", "3", "0"]
+    assert [line.split() for line in lines if "odd.type" in line] == [["odd.type", "1"]]
+
+
+async def test_an_unused_redis_is_said_to_be_one_and_is_no_failure(client, redis_url):
+    assert succeeded(redis_url, "status").startswith("nothing here: ")
+    found = json.loads(succeeded(redis_url, "status", "--json"))
+    assert found == {"groups": {}, "orphans": {}, "shards": 0, "unusable": {}}
+    assert await client.execute_command("DBSIZE") == 0
+
+
+async def test_watch_redraws_until_ctrl_c_and_survives_a_refusal(client, redis_url):
+    await stored(client)
+    assert worker(redis_url, "status", "--watch", "--json").returncode == 2
+    ours, theirs = pty.openpty()
+    shown = b""
+
+    def read_until(text: bytes):
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(ours, 10_000)
+        shown = shown.partition(text)[2]
+
+    process = subprocess.Popen(
+        [str(BIN / "hookbus-worker"), "status", "--watch"],
+        cwd=ROOT,
+        env=environment(redis_url, NO_COLOR="1", TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    try:
+        await asyncio.to_thread(read_until, b"1 dead")
+        await client.execute_command("SET", KEYS.consumers("billing"), "not a hash")
+        await asyncio.to_thread(read_until, b"WRONGTYPE")
+        await client.execute_command("DEL", KEYS.consumers("billing"))
+        await lay(client, letter("wh_2"))
+        await asyncio.to_thread(read_until, b"2 dead")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(process.wait, 10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)

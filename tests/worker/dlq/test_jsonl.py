@@ -1,0 +1,110 @@
+import contextlib
+import io
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookbus.worker.dlq import jsonl
+from hookbus.worker.dlq.jsonl import LineError, read, read_line, write_line
+from tests.worker.dead import DIED_MS, letter
+
+FIELDS = jsonl.fields("wh_1", letter())
+
+
+def line(**changes) -> bytes:
+    return msgspec.json.encode({k: v for k, v in (FIELDS | changes).items() if v is not None})
+
+
+@given(
+    body=st.binary(max_size=200), message=st.text(max_size=50), attempts=st.integers(0, 2**40), is_replay=st.booleans()
+)
+def test_every_letter_comes_back_from_its_line_as_it_was(body, message, attempts, is_replay):
+    record = letter(body=body, message=message, attempts=attempts, is_replay=is_replay)
+    written = write_line("wh_1", record)
+    assert written.count(b"\n") == 1
+    assert read_line(written) == ("wh_1", record)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [(b"", "body"), ("é\u2028\x00".encode(), "body"), (b"\xef\xbb\xbf{}", "body"), (b"\xff", "body_base64")],
+)
+def test_a_body_is_text_where_it_is_utf8_and_base64_elsewhere(body, key):
+    fields = jsonl.fields("wh_1", letter(body=body))
+    assert {name for name in fields if name.startswith("body")} == {key}
+    assert read_line(msgspec.json.encode(fields))[1].body == body
+
+
+def test_a_line_names_every_field():
+    assert list(FIELDS) == [
+        "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
+        "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history", "traceparent", "body",
+    ]  # fmt: skip
+    assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times"]
+
+
+def test_the_fingerprint_follows_from_the_cause_whatever_the_line_says():
+    assert read_line(line(fingerprint="fp:{1}"))[1].fingerprint == letter().fingerprint
+    assert read_line(line(fingerprint=None))[1] == letter()
+
+
+def test_a_line_of_a_release_that_knew_no_replays_can_be_read():
+    assert read_line(line(is_replay=None))[1] == letter()
+
+
+def test_fields_that_a_later_release_adds_are_ignored():
+    assert read_line(line(mood="fine"))[1] == letter()
+
+
+@pytest.mark.parametrize("name", ["wh_1", "wh_1~1700000000000-0", "wh_1~1-0~2-1"])
+def test_a_name_is_the_webhook_id_or_goes_on_with_entry_ids(name):
+    assert read_line(line(letter=name))[0] == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"letter": "wh_2"}, "letter"),
+        ({"letter": "wh_1~x"}, "letter"),
+        ({"letter": None}, "letter"),
+        ({"type": "a:b"}, "type"),
+        ({"type": ""}, "type"),
+        ({"group": "{0}"}, "group"),
+        ({"webhook_id": "wh 1"}, "webhook_id"),
+        ({"webhook_id": "w" * 256}, "webhook_id"),
+        ({"reason": "bored"}, "reason"),
+        ({"died_at_ms": -1}, "died_at_ms"),
+        ({"died_at_ms": 2**60}, "died_at_ms"),
+        ({"died_at_ms": str(DIED_MS)}, "died_at_ms"),
+        ({"attempts": -1}, "attempts"),
+        ({"history": [{"attempt": 1}]}, "history"),
+        ({"body": None}, "either body or body_base64"),
+        ({"body_base64": "AA=="}, "either body or body_base64"),
+        ({"body": None, "body_base64": "A"}, "not base64"),
+        ({"body": None, "body_base64": "é"}, "not base64"),
+    ],
+)
+def test_a_bad_field_is_named(changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        read_line(line(**changes))
+
+
+@pytest.mark.parametrize("text", [b"nonsense", b"[]", b"{", b'{"letter": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000])
+def test_what_is_no_letter_is_told_with_its_line_number(text):
+    lines = io.BytesIO(write_line("wh_1", letter()) + b"\n \n" + text + b"\n")
+    found = read(lines)
+    assert next(found) == (1, "wh_1", letter())
+    with pytest.raises(LineError, match=r"^line 4: "):
+        next(found)
+
+
+@given(text=st.binary(max_size=200))
+def test_no_line_raises_anything_but_its_own_error(text):
+    with contextlib.suppress(LineError):
+        list(read(io.BytesIO(text)))
+
+
+def test_the_last_line_needs_no_end():
+    assert [number for number, _, _ in read(io.BytesIO(line() + b"\n" + line()))] == [1, 2]

@@ -1,0 +1,176 @@
+import asyncio
+
+import pytest
+
+from hookbus.shared import entry, scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys
+from hookbus.worker.dlq.bulk import Tally, move_all
+from hookbus.worker.dlq.moves import Moves, exhume, restore
+from hookbus.worker.dlq.query import Dead, DeadLetters, Filter
+from hookbus.worker.inspect import status
+from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
+
+KEYS = Keys(0)
+ALL = Filter()
+AGAIN_MS = 4_000_000_000_000
+"""When letters die again: after any snapshot."""
+STREAM = KEYS.redelivery("response.completed", "billing")
+
+
+async def ready(client, *letters, groups=("billing", "phone")) -> tuple[DeadLetters, Moves]:
+    await born(client, *groups)
+    await lay(client, *letters)
+    store = await opened(client)
+    return store, Moves(client, store.shards)
+
+
+async def entries(client, stream: str = STREAM) -> list[entry.Entry]:
+    return [entry.parse(fields) for _, fields in await client.execute_command("XRANGE", stream, "-", "+")]
+
+
+async def dead_names(store: DeadLetters) -> set[str]:
+    return {dead.name async for batch in store.walk(ALL, 100) for dead in batch}
+
+
+async def move(store: DeadLetters, act, *, batch=5, rate=0.0, stopping=None, progressed=lambda _: None) -> Tally:
+    stopping = stopping or asyncio.Event()
+    return await move_all(store.walk(ALL, batch), act, rate=rate, stopping=stopping, progressed=progressed)
+
+
+async def test_a_redriven_letter_goes_to_the_group_it_died_in_exact_and_at_its_first_attempt(client):
+    record = letter("wh_1", body=b"\x00\xff{}")
+    store, moves = await ready(client, record, letter("wh_1", group="phone"))
+    assert await moves.redrive(await store.find(Filter(names=("wh_1",), groups=("billing",)))) == [1]
+    (found,) = await entries(client)
+    assert found == record.entry()
+    assert (found.attempt, found.body, found.history) == (1, b"\x00\xff{}", record.history)
+    assert await client.execute_command("EXISTS", KEYS.redelivery("response.completed", "phone")) == 0
+    assert await client.execute_command("XLEN", KEYS.stream("response.completed")) == 0
+    assert [dead.group for dead in await store.find(Filter(names=("wh_1",)))] == ["phone"]
+
+
+async def test_g2_a_redriven_letter_is_backlog_of_its_group_even_when_no_worker_ever_joined(client):
+    store, moves = await ready(client, letter("wh_1", type="never.heard.of"))
+    await moves.redrive(await store.find(Filter(names=("wh_1",))))
+    found = await status.look(client, 1)
+    assert found.groups["billing"].types["never.heard.of"].backlog == 1
+    assert found.groups["billing"].dead == 0
+    # Workers with wildcards look there for types that they do not know.
+    assert await client.execute_command("SMEMBERS", KEYS.types) == [b"never.heard.of"]
+    reply = await client.execute_command(
+        "XREADGROUP", "GROUP", "billing", "c", "STREAMS", KEYS.redelivery("never.heard.of", "billing"), ">"
+    )
+    assert len(reply[0][1]) == 1
+
+
+async def test_exhume_moves_nothing_when_somebody_else_was_first(client):
+    store, moves = await ready(client, letter("wh_1"))
+    (dead,) = await store.find(Filter(names=("wh_1",)))
+    assert await scripts.run(client, exhume(dead, is_redrive=False)) == 1
+    assert await scripts.run(client, exhume(dead, is_redrive=True)) == 0
+    assert await client.execute_command("EXISTS", STREAM) == 0
+    assert await moves.redrive([dead]) == [0]
+    assert await client.execute_command("XLEN", STREAM) == 0
+
+
+@pytest.mark.parametrize("is_redrive", [True, False])
+async def test_exhume_leaves_alone_a_letter_that_died_again_since_it_was_seen(client, is_redrive):
+    store, moves = await ready(client, letter("wh_1"))
+    (seen,) = await store.find(Filter(names=("wh_1",)))
+    await moves.discard([seen])
+    await lay(client, letter("wh_1", died_at_ms=DIED_MS + 1))
+    assert await scripts.run(client, exhume(seen, is_redrive=is_redrive)) == 0
+    assert await client.execute_command("EXISTS", STREAM) == 0
+    (dead,) = await store.find(Filter(names=("wh_1",)))
+    assert dead.died_ms == DIED_MS + 1
+
+
+async def test_restore_leaves_alone_a_letter_that_is_there(client):
+    store, _ = await ready(client, letter("wh_1", message="first"))
+    late = letter("wh_1", message="second", died_at_ms=DIED_MS + 1, reason="rejected")
+    before = await keys_left(client)
+    assert await scripts.run(client, restore(KEYS, "wh_1", late)) == 0
+    (dead,) = await store.find(Filter(names=("wh_1",)))
+    assert (dead.died_ms, dead.letter.message) == (DIED_MS, "first")
+    assert await keys_left(client) == before
+    assert len(await store.summaries(ALL)) == 1
+
+
+async def test_two_restores_at_once_put_a_letter_back_once(client):
+    _, moves = await ready(client)
+    letters = [(f"wh_{i}", letter(f"wh_{i}")) for i in range(50)]
+    one, other = await asyncio.gather(moves.restore(letters), moves.restore(letters))
+    assert [a + b for a, b in zip(one, other, strict=True)] == [1] * 50
+
+
+async def test_two_redrives_at_once_move_each_letter_once(client):
+    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(300)))
+    other_store, other = await opened(client), Moves(client, store.shards)
+    one, two = await asyncio.gather(move(store, moves.redrive, batch=7), move(other_store, other.redrive, batch=11))
+    assert one.moved + two.moved == 300
+    found = [each.webhook_id for each in await entries(client)]
+    assert sorted(found) == sorted(f"wh_{i}" for i in range(300))
+    assert await dead_names(store) == set()
+
+
+async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client):
+    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(30)))
+
+    async def redrive_in_vain(batch: list[Dead]):
+        results = await moves.redrive(batch)
+        await lay(client, *(letter(dead.name, died_at_ms=AGAIN_MS) for dead in batch))
+        return results
+
+    assert await move(store, redrive_in_vain) == Tally(moved=30)
+    assert await client.execute_command("XLEN", STREAM) == 30
+    assert await client.execute_command("ZCARD", KEYS.dead("billing")) == 30
+
+
+async def test_a_letter_that_dies_again_between_look_and_move_is_counted_as_gone_and_stays(client):
+    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(10)))
+
+    async def too_late(batch: list[Dead]):
+        await moves.discard(batch[:2])
+        await lay(client, *(letter(dead.name, died_at_ms=AGAIN_MS) for dead in batch[:2]))
+        return await moves.redrive(batch)
+
+    assert await move(store, too_late) == Tally(moved=6, gone=4)
+    assert await client.execute_command("XLEN", STREAM) == 6
+    assert {dead.name for dead in (await store.page(ALL, 50)).letters} == {"wh_0", "wh_1", "wh_5", "wh_6"}
+
+
+async def test_a_bulk_move_goes_oldest_first_and_stops_between_batches(client):
+    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS - i) for i in range(20)))
+    stopping = asyncio.Event()
+    tally = await move(store, moves.redrive, batch=6, stopping=stopping, progressed=lambda _: stopping.set())
+    assert tally == Tally(moved=6)
+    assert [each.webhook_id for each in await entries(client)] == [f"wh_{i}" for i in range(19, 13, -1)]
+    assert await dead_names(store) == {f"wh_{i}" for i in range(14)}
+
+
+async def test_with_memory_full_a_redrive_says_so_and_keeps_every_letter_and_a_discard_still_works(client):
+    store, moves = await ready(client, *(letter(f"wh_{i}") for i in range(4)))
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(FailedError, match="maxmemory"):
+        await move(store, moves.redrive)
+    assert await client.execute_command("EXISTS", STREAM) == 0
+    assert len(await dead_names(store)) == 4
+    assert await move(store, moves.discard) == Tally(moved=4)
+
+
+async def test_a_refused_letter_is_told_with_how_many_went_before(client):
+    store, moves = await ready(
+        client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(4)), letter("wh_9", type="batch.failed")
+    )
+    await moves.redrive([])
+    await client.execute_command("SET", KEYS.redelivery("batch.failed", "billing"), "not a stream")
+    with pytest.raises(FailedError, match="WRONGTYPE"):
+        await move(store, moves.redrive, batch=1)
+    assert await dead_names(store) >= {"wh_9"}
+
+
+async def test_moves_survive_a_script_flush(client):
+    store, moves = await ready(client, letter("wh_1"), letter("wh_2"))
+    await client.execute_command("SCRIPT", "FLUSH")
+    assert await move(store, moves.redrive, batch=1) == Tally(moved=2)

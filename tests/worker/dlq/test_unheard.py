@@ -1,0 +1,115 @@
+import asyncio
+
+from hookbus.shared import entry, scripts
+from hookbus.shared.entry import Entry, Failure
+from hookbus.shared.keys import Keys
+from hookbus.worker.dlq import unheard
+from hookbus.worker.dlq.moves import Moves
+from hookbus.worker.dlq.query import Dead, Filter
+from hookbus.worker.dlq.unheard import Place, Redelivery
+from tests.worker.dead import born, lay, letter, opened
+
+KEYS = Keys(0)
+GONE = "eval.run.failed"
+STREAM = KEYS.redelivery(GONE, "billing")
+RECALLED_MS = 1_800_000_000_000
+FAILURE = Failure(2, 1_700_000_000_000, 5, "host.1.abcd", "ValueError: no such customer")
+
+
+async def subscribe(client, group: str = "billing", patterns: str = "response.*") -> None:
+    await born(client, group)
+    await client.execute_command("HSET", KEYS.patterns, group, patterns)
+
+
+async def redeliver(client, name: str = "wh_1", event_type: str = GONE, group: str = "billing") -> bytes:
+    await client.execute_command("SADD", KEYS.types, event_type)
+    found = Entry(name, "openai", 1_699_999_999_000, b"\x00\xff{}", "00-trace", is_replay=True)
+    fields = entry.redelivery_fields(found, 3, (FAILURE,))
+    return await client.execute_command("XADD", KEYS.redelivery(event_type, group), "*", *fields)
+
+
+async def recall_all(client) -> list[int]:
+    """What each recall returned."""
+    places = await unheard.look(client, [KEYS])
+    batches = [batch async for batch in unheard.walk(client, places, RECALLED_MS * 2, 2)]
+    assert all(len(batch) <= 2 for batch in batches)
+    return await scripts.run_all(client, [unheard.recall(each, RECALLED_MS) for batch in batches for each in batch])
+
+
+async def dead(client) -> list[Dead]:
+    return (await (await opened(client)).page(Filter(), 100)).letters
+
+
+async def test_only_what_its_group_is_known_not_to_read_is_unheard(client):
+    await subscribe(client)
+    await subscribe(client, "audit", "*")
+    await born(client, "silent")
+    for group in ("billing", "audit", "silent"):
+        for event_type in (GONE, "response.completed", "made.up"):
+            await redeliver(client, event_type=event_type, group=group)
+    await redeliver(client)
+    found = [(place.group, place.type, place.waiting) for place in await unheard.look(client, [KEYS])]
+    assert found == [("billing", GONE, 2), ("billing", "made.up", 1)]
+
+
+async def test_a_letter_that_was_redriven_to_nobody_comes_back_with_all_that_is_known_of_it(client):
+    await subscribe(client)
+    await lay(client, record := letter("wh_1", type=GONE))
+    store = await opened(client)
+    [batch] = [batch async for batch in store.walk(Filter(), 10)]
+    assert await Moves(client, store.shards).redrive(batch) == [1]
+    assert await dead(client) == []
+    assert await recall_all(client) == [1]
+    [back] = await dead(client)
+    assert (back.name, back.died_ms) == ("wh_1", RECALLED_MS)
+    assert (back.letter.reason, back.letter.attempts) == ("unsubscribed", 0)
+    assert back.letter.message == f"billing does not subscribe to {GONE}"
+    assert back.letter.entry() == record.entry()
+    assert await client.execute_command("XLEN", STREAM) == 0
+    [summary] = await store.summaries(Filter(reasons=("unsubscribed",)))
+    assert (summary.count, summary.fingerprint) == (1, back.letter.fingerprint)
+
+
+async def test_all_that_waits_is_recalled_in_batches_and_keeps_its_attempts_and_history(client):
+    await subscribe(client)
+    for i in range(5):
+        await redeliver(client, f"wh_{i}")
+    await client.execute_command("XADD", STREAM, "*", "not", "ours")
+    assert await recall_all(client) == [1] * 5
+    found = await dead(client)
+    assert sorted(each.name for each in found) == [f"wh_{i}" for i in range(5)]
+    assert {(each.letter.attempts, each.letter.history, each.letter.is_replay) for each in found} == {
+        (2, (FAILURE,), True)
+    }
+    assert await client.execute_command("XLEN", STREAM) == 1
+
+
+async def test_letters_of_one_webhook_id_are_both_kept(client):
+    await subscribe(client)
+    await lay(client, letter("wh_1", type=GONE))
+    entry_id = await redeliver(client, "wh_1")
+    assert await recall_all(client) == [1]
+    assert {each.name for each in await dead(client)} == {"wh_1", f"wh_1~{entry_id.decode()}"}
+
+
+async def test_recall_moves_nothing_that_a_worker_was_given_first(client):
+    await subscribe(client)
+    entry_id = await redeliver(client)
+    await client.execute_command("XGROUP", "CREATE", STREAM, "billing", "0")
+    await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", STREAM, ">")
+    assert await recall_all(client) == [0]
+    assert await client.execute_command("XLEN", STREAM) == 1
+    await client.execute_command("XACK", STREAM, "billing", entry_id)
+    await client.execute_command("XDEL", STREAM, entry_id)
+    gone = Redelivery(Place(KEYS, "billing", GONE, 1), entry_id, Entry("wh_1", "openai", 1, b"{}"))
+    assert await scripts.run(client, unheard.recall(gone, RECALLED_MS)) == 0
+    assert await dead(client) == []
+
+
+async def test_two_recalls_at_once_make_one_letter_of_each(client):
+    await subscribe(client)
+    for i in range(50):
+        await redeliver(client, f"wh_{i}")
+    one, two = await asyncio.gather(recall_all(client), recall_all(client))
+    assert sum(one) + sum(two) == 50
+    assert sorted(each.name for each in await dead(client)) == sorted(f"wh_{i}" for i in range(50))

@@ -1,0 +1,90 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from hookbus.shared.clock import now_ms
+from hookbus.worker.duties import abandoned
+from hookbus.worker.duties.abandoned import AbandonedGroups
+from hookbus.worker.duties.membership import Membership
+from tests.wait import until
+from tests.worker.dead import born
+from tests.worker.rig import KEYS, TYPE, store
+
+
+def watcher(client) -> AbandonedGroups:
+    return AbandonedGroups(client, [KEYS], asyncio.Event())
+
+
+async def silent(client, *groups: str, minutes: int = 10) -> None:
+    """Groups that were left alone with an event to handle."""
+    await born(client)
+    for group in groups:
+        await Membership(client, KEYS, group, "earliest").join([TYPE])
+        await client.execute_command("HSET", KEYS.worked, group, now_ms() - minutes * 60_000)
+    await store(client, "wh_1")
+
+
+async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line(client):
+    await silent(client, "billing")
+    with capture_logs() as logs:
+        await watcher(client).look()
+    [line] = logs
+    assert (line["event"], line["log_level"], line["group"], line["unhandled"]) == (
+        "group_abandoned",
+        "warning",
+        "billing",
+        1,
+    )
+    assert 590 < line["silent_s"] < 650
+    assert line["remedy"].endswith("hookbus-worker forget billing")
+
+
+async def test_it_is_said_once_an_hour_and_again_when_it_happens_again(client, monkeypatch):
+    await silent(client, "billing")
+    me = watcher(client)
+    with capture_logs() as logs:
+        await me.look()
+        await me.look()
+        assert len(logs) == 1
+        await client.execute_command("HSET", KEYS.worked, "billing", now_ms())
+        await me.look()
+        await client.execute_command("HSET", KEYS.worked, "billing", 1)
+        await me.look()
+        assert len(logs) == 2
+        monkeypatch.setattr(abandoned, "REPEAT_S", 0)
+        await me.look()
+        assert len(logs) == 3
+
+
+async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
+    await born(client, "billing")
+    await watcher(client).look()
+    assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
+
+
+async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
+    await born(client, "billing")
+    ask = client.execute_command
+
+    async def forgetting(*command):
+        if command[0].startswith("EVAL"):
+            await ask("HDEL", KEYS.groups, "billing")
+        return await ask(*command)
+
+    client.execute_command = forgetting
+    await watcher(client).look()
+    assert await ask("HEXISTS", KEYS.worked, "billing") == 0
+
+
+async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch):
+    monkeypatch.setattr(abandoned, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(abandoned, "REPEAT_S", 0)
+    await silent(client, "billing")
+    me = watcher(client)
+    with capture_logs() as logs:
+        running = asyncio.create_task(me.run())
+        await until(lambda: len(logs) > 1)
+    me._stopping.set()
+    async with asyncio.timeout(1):
+        await running

@@ -1,0 +1,226 @@
+"""Breakers of several processes over one Redis."""
+
+import asyncio
+
+import pytest
+
+from hookbus.shared import clock, scripts
+from hookbus.shared.keys import Keys
+from hookbus.worker import Breaker, Delivery
+from hookbus.worker.api.decision import RetryLater
+from hookbus.worker.api.retry import Retry
+from hookbus.worker.duties import circuit
+from hookbus.worker.duties.circuit import Circuit
+from hookbus.worker.inventory.open_breakers import Opened, decode, encode
+from hookbus.worker.pipeline.cause import Cause
+from hookbus.worker.pipeline.outcome import Ack, Bury, Park, failed
+from tests.wait import until
+from tests.worker.commands import succeeded
+from tests.worker.dead import born
+from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
+
+CAUSE = Cause("ValueError", "no", "", "a.py:f")
+FAILED = Park(1, CAUSE)
+ELSEWHERE = Park(1, Cause("ValueError", "no", "", "b.py:g"))
+TIMED_OUT = Park(1, Cause("TimeoutError", "no end after 5 s"))
+LATER = failed(RetryLater(5), 1, Retry())
+UNREAD = Bury("undecodable", Cause("ValidationError", "no"))
+KEY = Keys(0).breakers(GROUP)
+
+
+async def handle(event: dict, delivery: Delivery) -> None: ...
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """The time, to be moved on."""
+    time_ms = [1_000_000]
+    monkeypatch.setattr(circuit, "now_ms", lambda: time_ms[0])
+    return time_ms
+
+
+def a_circuit(client, consumer: str = "me", **options) -> Circuit:
+    route = a_route(handle, breaker=Breaker(**{"failures": 3, "delay": 10, "cap": 40} | options))
+    return Circuit(client, route, consumer, asyncio.Event())
+
+
+async def opened(client, *circuits: Circuit) -> None:
+    """The first one opens its breaker, the others see it."""
+    for _ in range(3):
+        circuits[0].observe(FAILED, TYPE)
+    for each in circuits:
+        await each.apply()
+
+
+async def known(client) -> Opened:
+    return decode(await client.execute_command("HGET", KEY, TYPE))
+
+
+async def test_a_run_opens_it_here_at_once_and_elsewhere_with_the_next_look(client, now):
+    one, two = a_circuit(client, "one"), a_circuit(client, "two")
+    for _ in range(2):
+        one.observe(FAILED, TYPE)
+    assert not one.valve.is_shut
+    one.observe(FAILED, TYPE)
+    assert one.valve.places == 0
+    await one.apply()
+    await two.apply()
+    assert two.valve.places == 0
+    assert await known(client) == Opened((await known(client)).fingerprint, "ValueError: no", now[0], now[0] + 10_000)
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [(FAILED, TYPE), (FAILED, "batch.completed")],
+        [(FAILED, TYPE), (TIMED_OUT, TYPE)],
+        [(FAILED, TYPE), (ELSEWHERE, TYPE)],
+        [(FAILED, TYPE), (Bury("attempts_exhausted", CAUSE), TYPE)],
+        [(FAILED, TYPE), (LATER, TYPE), (FAILED, TYPE), (UNREAD, TYPE)],
+    ],
+    ids=["two types", "two errors", "two places", "a last attempt", "decisions and what never ran between"],
+)
+async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(client, now, failures):
+    one = a_circuit(client, failures=4)
+    counted = 0
+    for outcome, event_type in failures * 2:
+        one.observe(outcome, event_type)
+        counted += outcome not in (LATER, UNREAD)
+        assert one.valve.is_shut == (counted >= 4)
+
+
+async def test_any_success_between_keeps_it_closed(client):
+    one = a_circuit(client)
+    for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, Bury("rejected", CAUSE), FAILED, FAILED):
+        one.observe(outcome, TYPE)
+    assert not one.valve.is_shut
+
+
+async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
+    circuits = [a_circuit(client, name) for name in ("one", "two", "three")]
+    await opened(client, *circuits)
+    now[0] += 9_999
+    for each in circuits:
+        await each.apply()
+    assert [each.valve.places for each in circuits] == [0, 0, 0]
+    now[0] += 1
+    await asyncio.gather(*(each.apply() for each in circuits))
+    assert sorted(each.valve.places for each in circuits) == [0, 0, 1]
+
+
+async def test_a_success_closes_it_for_all(client, now):
+    one, two = a_circuit(client, "one"), a_circuit(client, "two")
+    await opened(client, one, two)
+    now[0] += 10_000
+    await two.apply()
+    assert two.valve.places == 1
+    two.valve.take()
+    two.observe(Ack(), TYPE)
+    await two.apply()
+    await one.apply()
+    assert (one.valve.places, two.valve.places) == (None, None)
+    assert await client.execute_command("EXISTS", KEY) == 0
+    one.observe(FAILED, TYPE)
+    assert not one.valve.is_shut  # the run begins anew
+
+
+async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
+    one = a_circuit(client)
+    await opened(client, one)
+    waits = []
+    for _ in range(4):
+        now[0] = (await known(client)).try_ms
+        await one.apply()
+        one.valve.take()
+        one.observe(FAILED, TYPE)
+        await one.apply()
+        assert one.valve.places == 0
+        waits.append((await known(client)).try_ms - now[0])
+    assert waits == [20_000, 40_000, 40_000, 40_000]
+
+
+async def test_a_try_that_told_nothing_is_followed_by_another(client, now):
+    one = a_circuit(client)
+    await opened(client, one)
+    now[0] += 10_000
+    await one.apply()
+    one.valve.take()
+    one.observe(Bury("undecodable", Cause("E", "")), TYPE)
+    assert one.valve.places == 1
+
+
+async def test_a_try_whose_process_died_counts_as_lost_and_another_has_one(client, now):
+    dead, heir = a_circuit(client, "dead"), a_circuit(client, "heir")
+    await opened(client, dead, heir)
+    now[0] += 10_000
+    await dead.apply()
+    await heir.apply()
+    assert heir.valve.places == 0
+    now[0] += 30_000 + circuit.MARGIN_MS
+    await heir.apply()
+    assert heir.valve.places == 1
+    await dead.apply()  # it was only slow
+    assert dead.valve.places == 0
+
+
+async def test_what_ends_late_neither_opens_it_again_nor_shortens_its_wait(client, now):
+    one = a_circuit(client)
+    await opened(client, one)
+    before = await known(client)
+    one.observe(FAILED, TYPE)
+    await one.apply()
+    assert await known(client) == before
+
+
+async def test_swap_does_nothing_when_another_was_first(client):
+    seen, mine, others = b"", encode(Opened("f", "E", 1, 2)), encode(Opened("f", "E", 1, 3))
+    await client.execute_command("HSET", KEY, TYPE, others)
+    assert await scripts.run(client, scripts.Call(scripts.SWAP, (KEY,), (TYPE, seen, mine))) == 0
+    assert await client.execute_command("HGET", KEY, TYPE) == others
+    assert await scripts.run(client, scripts.Call(scripts.SWAP, (KEY,), (TYPE, others, b""))) == 1
+    assert await client.execute_command("EXISTS", KEY) == 0
+
+
+async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, now):
+    one = a_circuit(client)
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await opened(client, one)
+    now[0] += 10_000
+    await one.apply()
+    assert one.valve.places == 1
+    one.observe(Ack(), TYPE)
+    await one.apply()
+    assert not one.valve.is_shut
+
+
+async def test_without_a_breaker_nothing_ever_opens(client):
+    one = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
+    for _ in range(1000):
+        one.observe(FAILED, TYPE)
+    assert not one.valve.is_shut
+    await one.run()  # has nothing to do
+
+
+async def test_shut_a_subscription_begins_nothing_and_what_it_read_waits(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1", "wh_2", "wh_3")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.circuit.valve.set(0)
+        made.start()
+        assert made.slots.free() == 0
+        made.circuit.valve.set(1)
+        await until(lambda: len(handler.done) == 1)
+        assert made.circuit.valve.places == 0
+        made.circuit.valve.set(None)
+        await until(lambda: len(handler.done) == 3)
+
+
+async def test_status_shows_it_and_resume_closes_it(client, redis_url):
+    await born(client, GROUP)
+    now_ms = clock.now_ms()
+    await client.execute_command("HSET", KEY, "batch.*", encode(Opened("abc123", "E: down", now_ms, now_ms + 5000)))
+    text = " ".join(succeeded(redis_url, "status").split())
+    assert "breaker of batch.* open (abc123: E: down)" in text
+    assert "breaker of batch.* closed" in succeeded(redis_url, "resume", GROUP, "batch.*")
+    assert "breaker" not in succeeded(redis_url, "status")

@@ -1,0 +1,223 @@
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis as sync_redis
+
+from hookbus.shared import clock
+from hookbus.shared.connection import connect_blocking
+from hookbus.shared.health import LoopTick
+from hookbus.shared.keys import Keys
+from hookbus.worker.duties import heartbeat
+from hookbus.worker.duties.heartbeat import TTL_S, Liveness
+from hookbus.worker.inventory.readers import registration
+from tests.wait import until
+from tests.worker.rig import KEYS
+
+
+@contextlib.contextmanager
+def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
+    made = Liveness(
+        url,
+        "me",
+        groups={"a": ["x.*"], "b": ["y"]},
+        only="",
+        shards=shards,
+        loop_age_s=loop_age_s,
+        hard_limit_s=hard_limit_s,
+    )
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()  # its thread would go on, in the other tests' Redis
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Signs every 20 ms that hold for a second: two programs that want the processor may take a few tenths of it."""
+    monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(heartbeat, "TTL_S", 1.0)
+
+
+@pytest.fixture
+def blocking(redis_url):
+    client = connect_blocking(redis_url, "tests", reply_timeout_s=5)
+    yield client
+    client.close()
+
+
+def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(redis_url, blocking):
+    with living(redis_url, shards=(Keys(0), Keys(1))):
+        for keys in (Keys(0), Keys(1)):
+            assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
+            for group in ("a", "b"):
+                info = registration(blocking.hget(keys.consumers(group), "me"))
+                assert info.patterns == {"a": ("x.*",), "b": ("y",)}[group]
+                assert abs(info.since_ms / 1000 - time.time()) < 10
+
+
+def test_g7_a_hash_of_one_group_that_redis_refuses_ends_nobodys_life(redis_url, blocking):
+    blocking.set(KEYS.consumers("a"), "no hash")
+    with living(redis_url, shards=(Keys(0), Keys(1))):
+        assert blocking.exists(KEYS.alive("me"), Keys(1).alive("me")) == 2
+        assert blocking.hkeys(KEYS.consumers("b")) == [b"me"]
+
+
+def test_a_stop_takes_the_sign_back(redis_url, blocking):
+    with living(redis_url):
+        assert blocking.exists(KEYS.alive("me"))
+    assert not blocking.exists(KEYS.alive("me"))
+    assert "liveness" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_it_renews_from_its_thread_while_the_event_loop_is_blocked(redis_url, blocking):
+    tick = LoopTick(asyncio.get_running_loop())
+    with living(redis_url, tick.age_s):
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:  # busy, on purpose: nothing else may run in this loop
+            assert blocking.exists(KEYS.alive("me"))
+    tick.stop()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_beyond_the_hard_limit_a_stuck_loop_gives_no_more_signs_until_it_turns_again(redis_url, client):
+    age = [0.0]
+    with living(redis_url, lambda: age[0], hard_limit_s=40):
+        age[0] = 41
+        await until(lambda: _is_gone(client), timeout_s=3)
+        age[0] = 0
+        await until(lambda: _is_there(client), timeout_s=3)
+
+
+async def _is_there(client) -> bool:
+    return await client.execute_command("EXISTS", KEYS.alive("me")) == 1
+
+
+async def _is_gone(client) -> bool:
+    return not await _is_there(client)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, client):
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.consumers("a"), KEYS.alive("me"))
+        await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
+        await until(lambda: _is_there(client))
+
+
+@pytest.mark.usefixtures("quick")
+async def test_how_long_it_gave_no_sign_is_known(own_server):
+    me = Liveness(
+        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
+    assert me.silent_s() == 0
+    me.start()
+    try:
+        await asyncio.to_thread(own_server.stop)
+        await until(lambda: me.silent_s() > 0.2)
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: me.silent_s() < 0.2)
+    finally:
+        me.stop()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.alive("me"), KEYS.consumers("a"), KEYS.worked)
+        await until(lambda: _is_there(client))
+        assert await client.execute_command("HKEYS", KEYS.consumers("a")) == [b"me"]
+        assert await client.execute_command("HKEYS", KEYS.worked) == [b"a", b"b"]
+
+
+def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, monkeypatch):
+    monkeypatch.setattr(heartbeat, "TTL_S", 0.001)
+    with living(redis_url) as me:
+        time.sleep(0.002)
+        assert me.is_steady()
+
+
+def test_not_steady_before_it_started(redis_url):
+    me = Liveness(
+        redis_url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
+    assert not me.is_steady()
+    me.stop()
+
+
+async def test_not_steady_beside_a_server_that_just_came_up_before_a_whole_ttl_went_by(own_server):
+    with living(own_server.url) as me:
+        assert not me.is_steady()
+
+
+async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(heartbeat, "TTL_S", 1.0)
+    with living(own_server.url) as me:
+        await until(me.is_steady)
+        await asyncio.to_thread(own_server.stop)
+        await until(lambda: not me.is_steady())
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: me._steady_since is not None)
+        assert not me.is_steady()
+        await until(me.is_steady, timeout_s=3)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_g4_not_steady_after_a_step_of_redis_clock_that_ended_all_signs(redis_url, monkeypatch):
+    with living(redis_url) as me:
+        await until(me.is_steady)
+        monkeypatch.setattr(me._client, "time", lambda: (int(time.time()) + 3600, 0))
+        await until(lambda: not me.is_steady())
+        await until(me.is_steady, timeout_s=3)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatch):
+    with living(redis_url) as me:
+        await until(me.is_steady)
+        asked = []
+
+        def answer_late() -> tuple[int, int]:
+            asked.append(True)
+            seconds = time.time() + len(asked) % 2
+            return int(seconds), int(seconds % 1 * 1_000_000)
+
+        monkeypatch.setattr(me._client, "time", answer_late)
+        await until(lambda: len(asked) > 5)
+        assert me.is_steady()
+
+
+async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
+    with living(own_server.url):
+        await asyncio.to_thread(own_server.stop)
+
+
+def test_without_redis_the_start_says_so(own_server):
+    own_server.stop()
+    me = Liveness(
+        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+    )
+    with pytest.raises(sync_redis.ConnectionError):
+        me.start()
+    me.stop()
+
+
+def test_a_death_is_noticed_early_enough_for_g4():
+    assert TTL_S + 1 + 2 < 15  # the TTL, one look a second, and patience with who runs beside a suspect
+
+
+def test_the_process_goes_by_redis_clock_while_it_lives(redis_url, monkeypatch):
+    hour_s = 3600
+    wall_s = time.time()
+    monkeypatch.setattr(time, "time_ns", lambda: int((wall_s + hour_s + 1) * 1e9))
+    assert clock.now_ms() / 1000 - wall_s >= hour_s
+    with living(redis_url):
+        assert abs(clock.now_ms() / 1000 - time.time()) < 60
+    assert clock.now_ms() / 1000 - wall_s >= hour_s

@@ -1,0 +1,273 @@
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import connect
+from hookbus.worker.duties.membership import BATCH, Discovery, Membership
+from hookbus.worker.pipeline import metrics
+from hookbus.worker.pipeline.aside import Aside
+from tests.wait import until
+from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
+
+
+def membership(client, start="earliest") -> Membership:
+    return Membership(client, KEYS, GROUP, start)
+
+
+async def handled_from(client) -> list[str]:
+    return [held.delivery.webhook_id for held in await take(client, "me")]
+
+
+async def start_of(client) -> bytes:
+    return await client.execute_command("HGET", KEYS.groups, GROUP)
+
+
+def losses() -> float:
+    return metrics.LOSSES.labels(GROUP)._value.get()
+
+
+async def test_joining_makes_the_group_on_the_stream_of_all_and_on_its_own(client):
+    await membership(client).join([TYPE, "a.b"])
+    for stream in (STREAM, OWN_STREAM, KEYS.stream("a.b"), KEYS.redelivery("a.b", GROUP)):
+        ((_, name, *_),) = await client.execute_command("XINFO", "GROUPS", stream)
+        assert name == GROUP.encode()
+
+
+async def test_earliest_brings_everything_that_is_stored(client):
+    await store(client, "wh_1", "wh_2")
+    await membership(client).join([TYPE])
+    assert await handled_from(client) == ["wh_1", "wh_2"]
+
+
+async def test_latest_brings_only_what_comes_after(client):
+    await store(client, "wh_1", entry_id=f"{now_ms() - 1000}-0")
+    await membership(client, "latest").join([TYPE])
+    await store(client, "wh_2")
+    assert await handled_from(client) == ["wh_2"]
+
+
+async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead_but_all_that_comes_after(client):
+    ahead_ms = now_ms() + 3_600_000
+    await store(client, "wh_old", entry_id=f"{ahead_ms}-0")
+    await store(client, "wh_old_too", event_type="a.b", entry_id=f"{ahead_ms}-0")
+    first = membership(client, "latest")
+    await first.join([TYPE])
+    await store(client, "wh_new")
+    assert await handled_from(client) == ["wh_new"]
+    # A type that is joined later: what was stored between the two is the group's. Better one too many.
+    await store(client, "wh_new_too", event_type="a.b")
+    await first.join(["a.b"])
+    reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", KEYS.stream("a.b"), ">")
+    assert [fields[1] for _, fields in reply[0][1]] == [b"wh_old_too", b"wh_new_too"]
+
+
+async def test_latest_misses_nothing_of_the_millisecond_in_which_the_group_was_born(client):
+    await membership(client, "latest").join([TYPE])
+    born_ms = int((await start_of(client)).partition(b"-")[0]) + 1
+    await store(client, "wh_1", entry_id=f"{born_ms}-0")
+    assert await handled_from(client) == ["wh_1"]
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "expected"),
+    [(0, ["a", "b", "c", "d"]), (5_000, ["a", "b", "c", "d"]), (5_001, ["b", "c", "d"]), (7_000, ["d"]), (7_001, [])],
+)
+async def test_a_datetime_brings_what_came_since_that_very_millisecond_included(client, since_ms, expected):
+    for name, entry_id in (("a", "5000-0"), ("b", "6000-0"), ("c", "6000-1"), ("d", "7000-0")):
+        await store(client, name, entry_id=entry_id)
+    since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since_ms)
+    await membership(client, since).join([TYPE])
+    assert await handled_from(client) == expected
+
+
+async def test_a_datetime_before_there_were_computers_is_the_beginning(client):
+    await store(client, "wh_1")
+    await membership(client, datetime(1, 1, 1, tzinfo=UTC)).join([TYPE])
+    assert await handled_from(client) == ["wh_1"]
+
+
+async def test_a_group_is_born_once_and_starts_where_it_was_born(client):
+    await membership(client, "latest").join([TYPE])
+    born = await start_of(client)
+    for start in ("earliest", "latest", datetime.now(UTC)):
+        await membership(client, start).join([TYPE, "a.b"])
+    assert await start_of(client) == born
+
+
+async def test_types_that_appear_later_start_where_the_group_was_born(client):
+    first = membership(client, "latest")
+    await first.join([TYPE])
+    await store(client, "wh_new", event_type="a.b")
+    await membership(client, "latest").join(["a.b"])
+    reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", KEYS.stream("a.b"), ">")
+    assert len(reply[0][1]) == 1
+
+
+async def test_redeliveries_are_read_from_the_beginning_however_late_the_group_started(client):
+    await client.execute_command("XADD", OWN_STREAM, "1-0", "id", "wh_1", "src", "s", "at", 1, "body", "{}")
+    await membership(client, "latest").join([TYPE])
+    assert len(await take(client, "me", own=True)) == 1
+
+
+async def test_g3_a_full_redis_keeps_nobody_from_joining(client):
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await membership(client).join([TYPE, "new.type"])
+    assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream("new.type"))) == 1
+
+
+async def test_patterns_are_told_anew_when_they_change_and_missing_memory_is_no_obstacle(client):
+    async def told() -> bytes:
+        return await client.execute_command("HGET", KEYS.patterns, GROUP)
+
+    await Membership(client, KEYS, GROUP, "earliest", ["b.*", "a.b"]).join(["a.b"])
+    assert await told() == b"a.b b.*"
+    await Membership(client, KEYS, GROUP, "earliest", ["a.b"]).join(["a.b"])
+    assert await told() == b"a.b"
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    await Membership(client, KEYS, GROUP, "earliest", ["a.b", "*"]).join(["a.b"])
+    assert await told() == b"* a.b"
+
+
+async def test_patterns_that_a_newer_worker_told_stay_when_an_older_one_finds_a_type(client):
+    older = Membership(client, KEYS, GROUP, "earliest", ["a.*"])
+    await older.join(["a.b"])
+    await Membership(client, KEYS, GROUP, "earliest", ["*"]).join(["a.b"])
+    await older.join(["a.c"])
+    assert await client.execute_command("HGET", KEYS.patterns, GROUP) == b"*"
+    await client.execute_command("DEL", KEYS.patterns)
+    await older.join(["a.b"])
+    assert await client.execute_command("HGET", KEYS.patterns, GROUP) == b"a.*"
+
+
+async def test_joining_again_changes_nothing_and_many_may_join_at_once(client):
+    await store(client, "wh_1", "wh_2")
+    await asyncio.gather(*(membership(client).join([TYPE]) for _ in range(5)))
+    assert await handled_from(client) == ["wh_1", "wh_2"]
+    before = losses()
+    again = membership(client)
+    for _ in range(2):
+        await again.join([TYPE])
+    assert await handled_from(client) == []
+    assert losses() == before
+
+
+async def test_a_group_that_vanished_is_made_anew_where_it_was_born_and_reported_as_data_loss(client):
+    member = membership(client)
+    await store(client, "wh_1")
+    await member.join([TYPE, "a.b"])
+    assert await handled_from(client) == ["wh_1"]
+    await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
+    before = losses()
+    with structlog.testing.capture_logs() as logs:
+        await member.join([TYPE, "a.b"])
+    assert await handled_from(client) == ["wh_1"]
+    (log,) = logs
+    assert (log["event"], log["log_level"], log["group"], log["types"]) == ("data_loss", "error", GROUP, [TYPE])
+    assert losses() == before + 1
+    assert await client.execute_command("HGET", KEYS.losses, GROUP) == b"1"
+
+
+async def test_a_flushed_redis_is_joined_again_and_the_birth_is_not_forgotten(client):
+    member = membership(client, "latest")
+    await member.join([TYPE])
+    born = await start_of(client)
+    await client.execute_command("FLUSHALL")
+    await member.join([TYPE])
+    assert await start_of(client) == born
+    await store(client, "wh_1")
+    assert await handled_from(client) == ["wh_1"]
+
+
+async def test_g7_a_stream_that_can_have_no_place_is_set_aside_and_the_others_are_joined(client):
+    bad = KEYS.redelivery("b.c", GROUP)
+    await client.execute_command("SET", bad, "no stream")
+    aside = Aside()
+    with capture_logs() as logs:
+        await Membership(client, KEYS, GROUP, "earliest", aside=aside).join(["a.b", "b.c", TYPE])
+    assert bad in aside
+    assert len(aside) == 1
+    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+    assert line["key"] == bad
+    assert "wrong kind of value" in line["reason"]
+    for name in ("a.b", "b.c", TYPE):
+        assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream(name))) == 1
+
+
+async def test_a_place_that_could_not_be_had_at_first_is_no_loss_later(client):
+    await client.execute_command("SET", STREAM, "no stream")
+    joining = membership(client)
+    await joining.join([TYPE])
+    await client.execute_command("DEL", STREAM)
+    with capture_logs() as logs:
+        await joining.join([TYPE])
+    assert [log["event"] for log in logs if log["event"] == "data_loss"] == []
+
+
+async def test_a_refusal_of_the_server_is_raised(client):
+    await client.execute_command("SET", KEYS.groups, "no hash")
+    with pytest.raises(ResponseError, match="wrong kind of value"):
+        await membership(client).join([TYPE])
+
+
+async def test_many_types_are_joined_by_batches(client):
+    types = [f"order.{i}" for i in range(2 * BATCH + 1)]
+    await membership(client).join(types)
+    assert (await commandstats(client))["evalsha"] == 3 + 1  # once it was not known
+    assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == 2 * len(types)
+
+
+async def test_a_stop_is_heard_between_two_batches_of_types_that_appeared(client):
+    stopping = asyncio.Event()
+    found: list[str] = []
+
+    async def stop(names: Sequence[str]) -> None:
+        found.extend(names)
+        stopping.set()
+
+    await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
+    async with asyncio.timeout(1):
+        await Discovery(membership(client), stopping, stop).run()
+    assert len(found) == BATCH
+
+
+async def test_a_type_that_appears_is_handed_over_once(client):
+    found: list[str] = []
+
+    async def take_note(names: Sequence[str]) -> None:
+        found.extend(names)
+
+    stopping = asyncio.Event()
+    discovery = asyncio.create_task(Discovery(membership(client), stopping, take_note).run())
+    await store(client, "wh_1")
+    await until(lambda: found == [TYPE])
+    await store(client, "wh_2")
+    await store(client, "wh_3", event_type="a.b")
+    await until(lambda: found == [TYPE, "a.b"])
+    stopping.set()
+    async with asyncio.timeout(1):
+        await discovery
+    assert (await commandstats(client))["smembers"] <= 4
+
+
+async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_url):
+    tries: list[str] = []
+    stopping = asyncio.Event()
+
+    async def fails_once(names: Sequence[str]) -> None:
+        tries.extend(names)
+        if len(tries) == 1:
+            raise ConnectionError("away")
+
+    await store(client, "wh_1")
+    other = connect(redis_url, "tests:other")
+    discovery = asyncio.create_task(Discovery(membership(other), stopping, fails_once).run())
+    await until(lambda: tries == [TYPE, TYPE])
+    stopping.set()
+    await discovery
+    await other.aclose()

@@ -1,0 +1,168 @@
+"""Pause and resume: in one reader, across shards, and as commands."""
+
+import asyncio
+
+import pytest
+
+from hookbus.shared.keys import Keys
+from hookbus.worker.duties.paused import Pauses
+from hookbus.worker.inventory import pauses
+from hookbus.worker.pipeline.aside import Aside
+from tests.wait import until
+from tests.worker.commands import objects, succeeded, worker
+from tests.worker.dead import born
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, lane, pending, redeliver, settled, store
+
+OTHER = "response.failed"
+FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
+
+
+def duty(client, *readers) -> Pauses:
+    return Pauses(client, KEYS, GROUP, readers, Aside(), asyncio.Event())
+
+
+async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client, TYPE, OTHER)
+    await store(client, "wh_1")
+    await redeliver(client, "wh_2")
+    await store(client, "wh_3", event_type=OTHER)
+    async with lane(redis_url, client, handler.route("response.*")) as made:
+        for name in (TYPE, OTHER):
+            made.reader.add(name)
+        await pauses.write(client, [KEYS], GROUP, TYPE)
+        await duty(client, made.reader).apply()
+        made.start(TYPE, OTHER)
+        await until(lambda: handler.done == ["wh_3"])
+        assert await pending(client) == await pending(client, own=True) == {}
+        await pauses.erase(client, [KEYS], GROUP, TYPE)
+        await duty(client, made.reader).apply()
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+        await until(lambda: settled(client))
+
+
+async def test_a_pause_ends_a_read_that_is_out_and_what_it_brings_all_the_same_waits_pending(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0)
+        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+        await store(client, "wh_1")
+        await until(lambda: pending(client))
+        await made.reader.pause(frozenset({TYPE, OTHER}))
+        await until(lambda: made.reader.silent_s() == 0)
+        assert handler.began == []
+        await made.reader.pause(frozenset())
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is(client, redis_url):
+    """What that read brings fills its COUNT: there must be no more reads of a stream that has so much to give."""
+    handler = Handler(is_open=True)
+    await join(client, TYPE, OTHER)
+    async with lane(redis_url, client, handler.route("response.*", concurrency=8)) as made:
+        made.start(TYPE, OTHER)
+        await until(lambda: made.reader.silent_s() > 0)
+        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+        async with client.pipeline() as backlog:
+            for i in range(100):
+                backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")
+            await backlog.execute()
+        await until(lambda: pending(client))
+        await store(client, "wh_other", event_type=OTHER)
+        await until(lambda: handler.done == ["wh_other"])
+        await until(lambda: made.reader.silent_s() > 0.1)
+        assert len(await pending(client)) == 2
+
+
+async def test_what_runs_may_end(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: handler.began == ["wh_1"])
+        await made.reader.pause(frozenset({TYPE}))
+        handler.go()
+        await until(lambda: handler.done == ["wh_1"])
+        await until(lambda: settled(client))
+
+
+async def test_pausing_twice_keeps_the_first_time_and_resuming_all_takes_every_pattern(client):
+    shards = [Keys(0), Keys(1)]
+    assert await pauses.write(client, shards, GROUP, "response.*") == ["response.*"]
+    before = await pauses.look(client, shards, GROUP)
+    assert await pauses.write(client, shards, GROUP, "response.*") == []
+    assert await pauses.look(client, shards, GROUP) == before
+    await pauses.write(client, shards, GROUP, pauses.ALL)
+    assert await pauses.erase(client, shards, GROUP, pauses.ALL) == ["*", "response.*"]
+    assert await pauses.look(client, shards, GROUP) == {}
+
+
+async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or_taken_back(client):
+    shards = [Keys(0), Keys(1)]
+    await pauses.write(client, shards[1:], GROUP, TYPE)
+    assert list(await pauses.look(client, shards, GROUP)) == [TYPE]
+    assert await pauses.write(client, shards, GROUP, TYPE) == [TYPE]
+    assert await pauses.erase(client, shards, GROUP, TYPE) == [TYPE]
+
+
+async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_url):
+    await born(client, "billing")
+    assert succeeded(redis_url, "pause", "billing", "batch.*") == (
+        "billing: batch.* paused within two seconds; paused now: batch.*\n"
+    )
+    assert "paused: batch.*" in succeeded(redis_url, "status")
+    assert objects(redis_url, "pause", "billing", "--json") == [
+        {"group": "billing", "changed": ["*"], "closed": [], "paused": ["*", "batch.*"]}
+    ]
+    assert list(objects(redis_url, "status", "--json")[0]["groups"]["billing"]["paused"]) == ["*", "batch.*"]
+    assert succeeded(redis_url, "resume", "billing", "batch.*").endswith("paused now: *\n")
+    assert succeeded(redis_url, "resume", "billing").endswith("paused now: nothing\n")
+    assert "nothing of that was paused" in succeeded(redis_url, "resume", "billing")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(client, redis_url, command):
+    await born(client, "billing")
+    found = worker(redis_url, command, "biling")
+    assert found.returncode == 1
+    assert b"billing" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [
+        ("batch.complted", "batch.completed"),
+        ("respones.*", ""),
+        ("bacth.*", "batch.*"),
+        ("eval.run.failed", ""),
+        ("x", ""),
+    ],
+)
+async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nearest_name(
+    client, redis_url, pattern, near
+):
+    await born(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    found = worker(redis_url, "pause", "billing", pattern)
+    assert found.returncode == 1
+    assert f"billing gets nothing that is {pattern}" in found.stderr.decode()
+    assert not near or found.stderr.decode().endswith(f"did you mean {near}?\n")
+    assert await pauses.look(client, [KEYS], "billing") == {}
+    succeeded(redis_url, "pause", "billing", pattern, "--force")
+    assert list(await pauses.look(client, [KEYS], "billing")) == [pattern]
+
+
+@pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])
+async def test_a_pause_of_what_is_documented_seen_or_named_is_taken(client, redis_url, pattern):
+    await born(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    await client.execute_command("SADD", KEYS.types, "batch.seen")
+    succeeded(redis_url, "pause", "billing", pattern)
+
+
+async def test_a_pattern_that_can_never_match_is_refused(client, redis_url):
+    await born(client, "billing")
+    assert worker(redis_url, "pause", "billing", "*.failed").returncode == 2

@@ -1,0 +1,151 @@
+"""Where a group goes on whose place in a stream vanished under living workers."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from hookbus.worker.duties.membership import Membership
+from hookbus.worker.duties.position import Positions, before, position_of
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store, take
+
+
+@pytest.fixture
+async def group(client) -> tuple[Membership, Positions]:
+    membership = Membership(client, KEYS, GROUP, "earliest")
+    await membership.join([TYPE])
+    await client.execute_command("SADD", KEYS.types, TYPE)
+    return membership, Positions(client, KEYS, GROUP, membership, asyncio.Event())
+
+
+async def handled(client, count: int) -> list[str]:
+    """Take that many, ack all but the last; the webhook-ids of all."""
+    found = await take(client, "me", count)
+    for held in found[:-1]:
+        await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+    return [held.delivery.webhook_id for held in found]
+
+
+async def test_a_vanished_group_goes_on_after_what_was_handled(client, group):
+    membership, positions = group
+    await store(client, *(f"wh_{i}" for i in range(6)))
+    assert await handled(client, 4) == ["wh_0", "wh_1", "wh_2", "wh_3"]
+    await positions.look()
+    await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
+    await membership.join([TYPE])
+    # wh_3 was pending: it is not lost with the group's pending list.
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_3", "wh_4", "wh_5"]
+
+
+async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client, group):
+    membership, positions = group
+    await client.execute_command("XADD", STREAM, "5000-0", "id", "wh_old", "src", "openai", "at", "1", "body", "{}")
+    [held] = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+    await positions.look()
+    await client.execute_command("DEL", STREAM)
+    await client.execute_command("XADD", STREAM, "4000-0", "id", "wh_new", "src", "openai", "at", "1", "body", "{}")
+    await membership.join([TYPE])
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_new"]
+
+
+async def test_a_group_that_vanished_with_its_server_is_read_from_its_birth(client, group):
+    """Another server may give ids below the position, and above it by and by: what is below is nobody's yet."""
+    membership, positions = group
+    await store(client, "wh_old", entry_id="5000-0")
+    [held] = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+    await positions.look()
+    await client.execute_command("DEL", STREAM)
+    await _become_another_server(client)
+    await store(client, "wh_below", entry_id="4000-0")
+    await store(client, "wh_above", entry_id="6000-0")
+    with capture_logs() as logs:
+        await membership.join([TYPE])
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_below", "wh_above"]
+    assert [line["goes_on_after"] for line in logs if line["event"] == "data_loss"] == [{TYPE: "0"}]
+
+
+async def test_positions_of_another_server_are_forgotten(client, group):
+    membership, positions = group
+    await store(client, "wh_1", "wh_2")
+    await handled(client, 2)
+    await positions.look()
+    await _become_another_server(client)
+    await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
+    await positions.look()  # the group has no place: nothing new is noted
+    await membership.join([TYPE])
+    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_1", "wh_2"]
+
+
+async def _become_another_server(client) -> None:
+    """Its replication id changes as on the start of another one."""
+    await client.execute_command("REPLICAOF", "127.0.0.1", 1)
+    await client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_position_that_steps_back_is_told_once_as_data_loss(client, group, capsys):
+    """As where Redis came back from an older backup."""
+    _, positions = group
+    await store(client, "wh_1", "wh_2")
+    backup = await client.execute_command("DUMP", STREAM)
+    for _ in range(2):
+        [held] = await take(client, "me", 1)
+        await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
+        await positions.look()
+    assert "data_loss" not in capsys.readouterr().out
+    await client.execute_command("RESTORE", STREAM, 0, backup, "REPLACE")
+    await _become_another_server(client)
+    await positions.look()
+    await positions.look()
+    told = capsys.readouterr().out
+    assert told.count("data_loss") == 1
+    assert "older data" in told
+    assert TYPE in told
+
+
+async def test_a_group_that_was_made_anew_is_told_once(client, group, capsys):
+    membership, positions = group
+    await store(client, "wh_1")
+    await handled(client, 1)
+    await positions.look()
+    await client.execute_command("DEL", STREAM)
+    await membership.join([TYPE])
+    await positions.look()
+    assert capsys.readouterr().out.count("data_loss") == 1
+
+
+async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group):
+    membership, positions = group
+    await positions.look()
+    own = KEYS.redelivery(TYPE, GROUP)
+    await client.execute_command("XADD", own, "1-0", "id", "wh_1", "src", "openai", "at", "1", "body", "{}")
+    await client.execute_command("XGROUP", "DESTROY", own, GROUP)
+    await membership.join([TYPE])
+    [[_, entries]] = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", own, ">")
+    assert len(entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("delivered", "oldest_pending", "expected"),
+    [
+        ("7-3", None, "7-3"),
+        ("7-3", "7-3", "7-2"),
+        ("7-3", "7-0", f"6-{2**64 - 1}"),
+        ("7-3", "9-0", "7-3"),  # delivered after the first look
+        ("0-0", None, "0-0"),
+        ("10-0", "9-5", "9-4"),  # numbers, no text
+    ],
+)
+def test_the_position_is_before_what_is_pending(delivered, oldest_pending, expected):
+    groups = [
+        [b"name", b"other", b"last-delivered-id", b"99-0"],
+        [b"name", b"g", b"last-delivered-id", delivered.encode()],
+    ]
+    pending = [0, oldest_pending and oldest_pending.encode(), None, None]
+    assert position_of("g", groups, pending) == expected
+    assert position_of("nobody", groups, pending) == ""
+
+
+def test_there_is_nothing_before_the_first_id():
+    assert (before("0-0"), before("1-0"), before("0-1")) == ("0-0", f"0-{2**64 - 1}", "0-0")

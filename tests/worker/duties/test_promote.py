@@ -1,0 +1,258 @@
+import asyncio
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.shared.connection import FAULTS, connect
+from hookbus.shared.entry import Entry, parse, redelivery_fields
+from hookbus.worker.duties import promote
+from hookbus.worker.duties.promote import BATCH, Promoter
+from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.outcome import Cause, Park
+from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.slots import Slots
+from tests.wait import until
+from tests.worker.rig import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
+
+
+async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
+    """Park a delivery for each wait, counted from now; their names."""
+    await join(client, event_type)
+    names = [f"wh_{i}" for i in range(len(waits_s))]
+    await store(client, *names, event_type=event_type)
+    helds = await take(client, "me", len(names)) if event_type == TYPE else []
+    now = now_ms()
+    for held, wait_s in zip(helds, waits_s, strict=True):
+        item = Settlement(held, Park(wait_s, Cause("E", "")), Slots(1), KEYS, 0, now)
+        assert await scripts.run(client, item.call("me")) == 1
+    return [held.name for held in helds]
+
+
+def promoter(client) -> Promoter:
+    return Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())
+
+
+async def promoted(client) -> list[str]:
+    """The webhook-ids in the redelivery stream, in order."""
+    return [parse(fields).webhook_id for _, fields in await client.execute_command("XRANGE", OWN_STREAM, "-", "+")]
+
+
+async def parked(client) -> int:
+    count = await client.execute_command("ZCARD", KEYS.delayed(GROUP))
+    assert await client.execute_command("HLEN", KEYS.delayed_data(GROUP)) == count
+    return count
+
+
+async def test_what_is_due_goes_to_its_stream_in_order_of_its_time_and_what_is_not_due_stays(client):
+    await park(client, -1, -3, 60, -2)
+    wait_s = await promoter(client)._round()
+    assert await promoted(client) == ["wh_1", "wh_3", "wh_0"]
+    assert await parked(client) == 1
+    assert wait_s == 1  # the next is far away, but others may park meanwhile
+
+
+async def test_what_was_promoted_is_the_next_attempt_of_the_same_event(client):
+    await park(client, -1)
+    await promoter(client)._round()
+    (held,) = await take(client, "me", own=True)
+    assert (held.delivery.webhook_id, held.delivery.attempt, held.is_own_stream) == ("wh_0", 2, True)
+    assert [failure.error for failure in held.entry.history] == ["E"]
+
+
+async def test_the_next_look_comes_when_the_next_is_due(client):
+    await park(client, 0.4)
+    assert 0 < await promoter(client)._round() <= 0.4
+
+
+async def test_two_promoters_promote_once(client):
+    await park(client, *[-1] * 250)
+    one, two = promoter(client), promoter(client)
+    while await parked(client):
+        await asyncio.gather(one._round(), two._round())
+    assert sorted(await promoted(client)) == sorted(f"wh_{i}" for i in range(250))
+
+
+async def test_promote_promotes_nothing_that_somebody_promoted_parked_later_or_discarded_first(client):
+    first, later, gone = await park(client, -1, -1, -1)
+    await client.execute_command("ZADD", KEYS.delayed(GROUP), now_ms() + 60_000, later)
+    await client.execute_command("ZREM", KEYS.delayed(GROUP), gone)
+    await client.execute_command("HDEL", KEYS.delayed_data(GROUP), gone)
+    keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM)
+    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, first, 1, later, 1, gone, 1))
+    assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [[0], [1]]
+    assert await promoted(client) == ["wh_0"]
+
+
+async def test_many_due_ones_go_in_batches_without_a_wait(client):
+    await park(client, *[-1] * (2 * BATCH + 50))
+    one = promoter(client)
+    await client.execute_command("CONFIG", "RESETSTAT")
+    waits = [await one._round() for _ in range(3)]
+    assert waits[:2] == [0, 0]
+    assert waits[2] > 0
+    assert await parked(client) == 0
+    assert (await commandstats(client))["evalsha"] <= 4  # NOSCRIPT may cost one
+
+
+async def test_each_type_goes_to_its_own_stream(client):
+    names = {}
+    for number, event_type in enumerate(("a.b", "c.d", "a.b"), 1):
+        member = f"{event_type}||{number}-0"
+        entry = Entry(f"wh_{number}", "openai", 1, b"{}")
+        packed = "return redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack({unpack(ARGV, 2)}))"
+        fields = redelivery_fields(entry, 2, ())
+        await client.execute_command("EVAL", packed, 1, KEYS.delayed_data(GROUP), member, *fields)
+        await client.execute_command("ZADD", KEYS.delayed(GROUP), 1, member)
+        names.setdefault(event_type, []).append(f"wh_{number}")
+    await promoter(client)._round()
+    for event_type, expected in names.items():
+        stream = await client.execute_command("XRANGE", KEYS.redelivery(event_type, GROUP), "-", "+")
+        assert [parse(fields).webhook_id for _, fields in stream] == expected
+
+
+async def test_one_whose_fields_were_deleted_by_hand_holds_up_no_other(client):
+    broken, _ = await park(client, -2, -1)
+    await client.execute_command("HDEL", KEYS.delayed_data(GROUP), broken)
+    await promoter(client)._round()
+    assert await promoted(client) == ["wh_1"]
+    assert await parked(client) == 0
+
+
+async def test_g3_without_memory_they_are_promoted_all_the_same_since_only_running_them_makes_room(client):
+    await park(client, -2, -1)
+    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+    await promoter(client)._round()
+    assert (await parked(client), len(await promoted(client))) == (0, 2)
+
+
+class Running:
+    """A promoter that runs until the block ends."""
+
+    def __init__(self, client) -> None:
+        self.stopping = asyncio.Event()
+        self.promoter = Promoter(client, KEYS, GROUP, Aside(), self.stopping)
+
+    async def __aenter__(self) -> Promoter:
+        self.task = asyncio.create_task(self.promoter.run())
+        return self.promoter
+
+    async def __aexit__(self, *_) -> None:
+        self.stopping.set()
+        self.promoter.stop()
+        async with asyncio.timeout(0.5):
+            await self.task
+
+
+async def test_what_is_parked_here_is_promoted_in_time_although_the_next_look_was_far_away(client):
+    async with Running(client) as running:
+        await until(lambda: running._next_look_ms)
+        await park(client, 0.1)
+        due_ms = now_ms() + 100
+        running.expect(due_ms)
+        await until(lambda: promoted(client))
+        assert now_ms() - due_ms < 500
+
+
+async def test_what_others_park_is_promoted_within_a_second(client):
+    async with Running(client) as running:
+        await until(lambda: running._next_look_ms)
+        await park(client, 0)
+        await until(lambda: promoted(client), timeout_s=2)
+
+
+async def test_idle_it_costs_two_commands_a_second(client):
+    async with Running(client) as running:
+        await until(lambda: running._next_look_ms)
+        await client.execute_command("CONFIG", "RESETSTAT")
+        await until(lambda: _looked(client), timeout_s=3)
+        found = await commandstats(client)
+        asked = {name for name in found if not name.startswith(("client|", "info", "config|"))}
+        assert asked == {"time", "zrange"}
+        assert found["zrange"] <= 2
+
+
+async def _looked(client) -> int:
+    return (await commandstats(client)).get("zrange", 0)
+
+
+async def test_redis_away_and_back_the_schedule_goes_on(own_server):
+    client = connect(own_server.url, "tests")
+    await park(client, 0.3)
+    async with Running(client):
+        await asyncio.to_thread(own_server.stop)
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: _promoted_again(client))
+    await client.aclose()
+
+
+async def _promoted_again(client) -> bool:
+    try:
+        return await promoted(client) == ["wh_0"]
+    except FAULTS:
+        return False
+
+
+EXHAUSTED = "18446744073709551615-18446744073709551615"
+
+
+async def spoil(client, how: str, event_type: str = "batch.failed") -> None:
+    """A parked delivery of a type whose redelivery stream takes nothing."""
+    stream = KEYS.redelivery(event_type, GROUP)
+    if how == "type":
+        await client.execute_command("SET", stream, "no stream")
+    if how == "ids":
+        await client.execute_command("XADD", stream, EXHAUSTED, "a", "b")
+
+
+@pytest.mark.parametrize("how", ["type", "ids", "fields"])
+async def test_g7_what_its_stream_refuses_waits_and_the_others_go(client, how):
+    await park(client, -1, -2)
+    await spoil(client, how)
+    packed = "\xc1" if how == "fields" else msgpack_of("wh_bad")
+    for i in range(BATCH):  # as many as are looked at in one round, all of them older
+        await client.execute_command("HSET", KEYS.delayed_data(GROUP), f"batch.failed||{i}-0", packed)
+        await client.execute_command("ZADD", KEYS.delayed(GROUP), 1000 + i, f"batch.failed||{i}-0")
+    made = promoter(client)
+    with capture_logs() as logs:
+        assert await made._round() == 0
+        assert await promoted(client) == []
+        await made._round()
+    assert await promoted(client) == ["wh_1", "wh_0"]
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == BATCH
+    assert await client.execute_command("ZCOUNT", KEYS.delayed(GROUP), now_ms(), "+inf") == BATCH  # tried again later
+    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+    assert (line["key"], line["use"]) == (KEYS.redelivery("batch.failed", GROUP), "add")
+
+
+async def test_g7_what_was_refused_goes_when_its_stream_is_mended(client, monkeypatch):
+    monkeypatch.setattr(promote, "REFUSED_MS", 0)
+    await park(client, -1)
+    await spoil(client, "type", TYPE)
+    made = promoter(client)
+    await made._round()
+    await client.execute_command("DEL", OWN_STREAM)
+    with capture_logs() as logs:
+        await made._round()
+    assert await promoted(client) == ["wh_0"]
+    assert [log["event"] for log in logs] == ["key_usable_again"]
+
+
+async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
+    await client.execute_command("SET", KEYS.delayed(GROUP), "no schedule")
+    made = promoter(client)
+    with capture_logs() as logs:
+        running = asyncio.create_task(made.run())
+        await until(lambda: [log for log in logs if log["event"] == "key_set_aside"])
+        await client.execute_command("DEL", KEYS.delayed(GROUP))
+        await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
+    made._stopping.set()
+    made.stop()
+    await running
+
+
+def msgpack_of(name: str) -> bytes:
+    fields = redelivery_fields(Entry(name, "openai", now_ms(), b"{}"), 2, ())
+    return msgspec.msgpack.encode(fields)

@@ -1,0 +1,191 @@
+import asyncio
+
+import pytest
+import structlog
+from msgspec.structs import replace
+
+from hookbus.shared.connection import connect
+from hookbus.worker import Delivery
+from hookbus.worker.duties import suspects
+from tests.wait import until
+from tests.worker.court import court, in_hand, marks
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, pending
+
+
+async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds_the_rest(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        found.suspect(helds[0])
+        found.suspect(helds[1])
+        await until(lambda: handler.began == ["wh_1"])
+        found.lane.start()  # and begin what else is in our hands
+        await _waits_for_a_place(found.lane)
+        handler.go()
+        await until(lambda: len(handler.done) == 3)
+        assert handler.most == 1
+        await until(lambda: _is_quiet(client))
+
+
+async def _waits_for_a_place(made: Lane) -> None:
+    made.slots.changed.set()
+    await until(lambda: not made.slots.changed.is_set())
+
+
+async def _is_quiet(client) -> bool:
+    return not await pending(client) and not await marks(client)
+
+
+async def test_its_start_is_marked_before_it_begins_and_the_mark_is_gone_when_it_ended(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    seen = []
+
+    async def look(event: dict, delivery: Delivery) -> None:
+        seen.append(await marks(client))
+
+    async with court(redis_url, client, a_route(look)) as found:
+        found.suspect(held)
+        await until(lambda: _is_quiet(client))
+    assert seen == [[b"me", held.name.encode()]]
+
+
+async def test_no_mark_no_start_however_long_redis_is_away(own_server):
+    client = connect(own_server.url, "tests")
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler()
+    async with court(own_server.url, client, handler.route()) as found:
+        await asyncio.to_thread(own_server.stop)
+        found.suspect(held)
+        with pytest.raises(AssertionError):
+            await until(lambda: handler.began, timeout_s=0.2)
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: handler.began == ["wh_1"])
+        assert await marks(client) == [b"me", held.name.encode()]
+    await client.aclose()
+
+
+async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_behind_it(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+        found.suspect(held)
+        await until(lambda: handler.began == ["wh_1"])
+        assert await marks(client) == [b"me", held.name.encode()]
+        handler.go()
+        await until(lambda: _is_quiet(client))
+
+
+async def test_one_that_survives_is_cleared_of_its_earlier_deaths_and_settled(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    await client.execute_command("HSET", KEYS.deaths(GROUP), held.name, "a@1", "other", "a@1")
+    async with court(redis_url, client, Handler(is_open=True).route()) as found:
+        found.suspect(held)
+        await until(lambda: _is_quiet(client))
+        await until(lambda: _deaths(client, [b"other"]))
+
+
+async def _deaths(client, expected: list[bytes]) -> bool:
+    return await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == expected
+
+
+async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_unmarked(client, redis_url, monkeypatch):
+    monkeypatch.setattr(suspects, "PATIENCE_S", 0.05)
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler()
+    with structlog.testing.capture_logs() as logs:
+        async with court(redis_url, client, handler.route()) as found:
+            found.other(helds[0])
+            await until(lambda: handler.began == ["wh_1"])
+            found.suspect(helds[1])
+            await until(lambda: handler.began == ["wh_1", "wh_2"])
+            assert await marks(client) == []
+    (log,) = [log for log in logs if log["event"] == "suspect_started"]
+    assert (log["is_alone"], log["webhook_id"], log["type"], log["group"]) == (False, "wh_2", TYPE, GROUP)
+
+
+async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(client, redis_url, monkeypatch):
+    monkeypatch.setattr(suspects, "ALONE_S", 0.05)
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        found.suspect(helds[0])
+        await until(lambda: handler.began == ["wh_1"])
+        found.lane.start()
+        await until(lambda: handler.began == ["wh_1", "wh_2"])
+        assert await marks(client) == []
+        handler.go()
+        await until(lambda: len(handler.done) == 2)
+
+
+@pytest.mark.parametrize(("times_delivered", "factor"), [(3, 1), (4, 4), (5, 16), (60, 4**8)])
+async def test_both_waits_grow_fourfold_with_each_death_up_to_a_bound(
+    client, redis_url, monkeypatch, times_delivered, factor
+):
+
+    waits = []
+    (held,) = await in_hand(client, "wh_1")
+    async with court(redis_url, client, Handler(is_open=True).route()) as found:
+        close = found.lane.gate.close
+
+        async def note(patience_s: float) -> bool:
+            waits.append(patience_s)
+            return await close(patience_s)
+
+        monkeypatch.setattr(found.lane.gate, "close", note)
+        found.suspect(replace(held, times_delivered=times_delivered))
+        await until(lambda: _is_quiet(client))
+    assert waits == [suspects.PATIENCE_S * factor]
+
+
+async def test_g10_a_stop_gives_the_suspect_its_grace_and_starts_no_other(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        for held in helds:
+            found.suspect(held)
+        await until(lambda: handler.began == ["wh_1"])
+        found.suspects.finish()
+        finishing = asyncio.create_task(found.lane.subscriber.finish(10))
+        handler.go()
+        assert await finishing == 0
+        await until(found.task.done)
+        assert handler.began == handler.done == ["wh_1"]
+        await until(lambda: _is_marked_by_nobody(client))
+        assert list(await pending(client)) == [helds[1].entry_id]
+
+
+async def _is_marked_by_nobody(client) -> bool:
+    return not await marks(client) and len(await pending(client)) == 1
+
+
+async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays_pending(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        found.suspect(held)
+        await until(lambda: handler.began == ["wh_1"])
+        found.suspects.finish()
+        assert await found.lane.subscriber.finish(0.01) == 1
+        await until(found.task.done)
+        assert await marks(client) == []
+        assert list(await pending(client)) == [held.entry_id]
+
+
+async def test_a_stop_without_a_suspect_waits_for_none(client, redis_url):
+    async with court(redis_url, client, Handler().route()) as found:
+        found.suspects.finish()
+        await until(found.task.done)
+
+
+async def test_a_suspect_that_fails_is_settled_like_any_other_and_the_next_has_its_turn(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2")
+
+    async def fails(event: dict) -> None:
+        raise OSError("no")
+
+    async with court(redis_url, client, a_route(fails)) as found:
+        for held in helds:
+            found.suspect(held)
+        await until(lambda: _is_quiet(client))
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 2

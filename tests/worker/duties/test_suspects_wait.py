@@ -1,0 +1,112 @@
+"""What suspects wait for, and what waits for them."""
+
+import asyncio
+import contextlib
+
+from msgspec.structs import replace
+
+from hookbus.worker import Delivery
+from hookbus.worker.duties import suspects
+from hookbus.worker.pipeline import subscriber
+from tests.wait import until
+from tests.worker.court import court, in_hand, marks
+from tests.worker.rig import TYPE, Handler, a_route, join, store
+
+
+async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_too(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler()
+    async with court(redis_url, client, handler.route()) as found:
+        found.other(helds[0])
+        await until(lambda: handler.began == ["wh_1"])
+        found.suspect(replace(helds[1], times_delivered=3))
+        await until(lambda: not found.lane.gate.is_open)
+        await found.lane.reader.pause(frozenset({TYPE}))
+        handler.go()
+        await until(lambda: "wh_1" in handler.done)
+        await until(lambda: found.lane.gate.is_open)
+        assert handler.began == ["wh_1"]
+        assert await marks(client) == []
+        await found.lane.reader.pause(frozenset())
+        found.lane.start()
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
+
+
+async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(client, redis_url):
+    helds = await in_hand(client, "wh_1", "wh_2")
+    handler = Handler(is_open=True)
+    async with court(redis_url, client, handler.route()) as found:
+        valve = found.lane.circuit.valve
+        valve.set(0)
+        for held in helds:
+            found.suspect(replace(held, times_delivered=3))
+        await until(lambda: found.lane.slots.running == 0)
+        assert handler.began == []
+        found.lane.start()
+        valve.set(1)
+        await until(lambda: handler.done == ["wh_1"])
+        assert valve.places == 0
+        valve.set(None)
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
+
+
+async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
+    (held,) = await in_hand(client, "wh_1")
+    handler = Handler(is_open=True)
+    async with court(redis_url, client, handler.route("*", concurrency=1)) as found:
+        found.lane.reader.add("batch.completed")
+        await join(client, "batch.completed")
+        await found.lane.reader.pause(frozenset({TYPE}))
+        found.suspect(replace(held, times_delivered=3))
+        found.lane.start()
+        await store(client, "wh_2", event_type="batch.completed")
+        await until(lambda: handler.done == ["wh_2"])
+        await found.lane.reader.pause(frozenset())
+        await until(lambda: handler.done == ["wh_2", "wh_1"])
+
+
+async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, redis_url, monkeypatch):
+    monkeypatch.setattr(suspects, "SPELL_S", 0.1)
+    helds = await in_hand(client, *(f"wh_{i}" for i in range(1, 6)))
+    began = []
+
+    async def slow(event: dict, delivery: Delivery) -> None:
+        began.append(delivery.webhook_id)
+        if delivery.webhook_id != "wh_other":
+            await asyncio.sleep(0.08)
+
+    async with court(redis_url, client, a_route(slow)) as found:
+        for held in helds:
+            found.suspect(replace(held, times_delivered=3))
+        await until(lambda: began == ["wh_1"])
+        found.lane.start()
+        await store(client, "wh_other")
+        await until(lambda: len(began) == 6)
+    assert began.index("wh_other") <= 3
+
+
+async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_nor_a_stop(
+    client, redis_url, monkeypatch
+):
+    monkeypatch.setattr(suspects, "ALONE_S", 0.05)
+    monkeypatch.setattr(suspects, "OTHERS_S", 0.01)
+    monkeypatch.setattr(suspects, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(subscriber, "CANCEL_S", 0.01)
+    helds = await in_hand(client, "wh_1", "wh_2")
+    began, go = [], asyncio.Event()
+
+    async def stubborn(event: dict, delivery: Delivery) -> None:
+        began.append(delivery.webhook_id)
+        while not go.is_set() and delivery.webhook_id == "wh_1":
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+
+    async with court(redis_url, client, a_route(stubborn, timeout=0.01)) as found:
+        for held in helds:
+            found.suspect(held)
+        await until(lambda: began == ["wh_1", "wh_2"])
+        found.suspects.finish()
+        assert await found.lane.subscriber.finish(0.01) == 1
+        await until(found.task.done)
+        assert found.lane.subscriber.has_leftovers()
+        go.set()

@@ -1,0 +1,237 @@
+import asyncio
+
+import pytest
+
+from hookbus.shared import keys as names
+from hookbus.shared import scripts
+from hookbus.worker.duties import same_host
+from hookbus.worker.duties.heartbeat import TTL_S
+from hookbus.worker.duties.takeover import QUIET_S
+from tests.wait import until
+from tests.worker.heir import heir
+from tests.worker.rig import (
+    GROUP,
+    KEYS,
+    STREAM,
+    Handler,
+    a_held,
+    consumers,
+    die_with,
+    join,
+    pending,
+    redeliver,
+    register,
+    release,
+    store,
+    take,
+    take_over,
+)  # fmt: skip
+
+
+@pytest.fixture
+def ended(monkeypatch) -> set[str]:
+    """Consumers whose process ended on this machine."""
+    found: set[str] = set()
+    monkeypatch.setattr(same_host, "has_ended", found.__contains__)
+    return found
+
+
+async def test_g4_what_a_dead_consumer_had_in_hand_runs_here_and_the_dead_one_is_removed(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", "wh_2")
+    await redeliver(client, "wh_3")
+    await take(client, "dead", own=True)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+        assert await consumers(client) == {b"me"}
+    left = await client.execute_command("XINFO", "CONSUMERS", STREAM, GROUP)
+    assert b"dead" not in [consumer[1] for consumer in left]
+
+
+async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", consumer="alive")
+    await client.execute_command("SET", KEYS.alive("alive"), 1)
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert {owner for owner, _ in (await pending(client)).values()} == {"alive"}
+        assert await consumers(client) == {b"me", b"alive"}
+    assert handler.began == []
+
+
+async def test_nobody_is_declared_dead_before_all_had_time_to_show_life(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler) as me:
+        me.liveness.steady = False
+        running = asyncio.create_task(me.duty.run())
+        with pytest.raises(AssertionError):
+            await until(lambda: handler.began, timeout_s=0.3)
+        me.liveness.steady = True
+        await until(lambda: handler.done == ["wh_1"])
+        me.stopping.set()
+        async with asyncio.timeout(0.5):
+            await running
+
+
+async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_runs_out(client, redis_url, ended):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    ended.add("dead")
+    for consumer in ("dead", "neighbour"):
+        await register(client, consumer)
+        await client.execute_command("PEXPIRE", KEYS.alive(consumer), round((TTL_S - QUIET_S) * 1000))
+    async with heir(redis_url, client, handler) as me:
+        me.liveness.steady = False
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me", b"neighbour"}
+
+
+@pytest.mark.parametrize("left_s", [TTL_S, TTL_S - QUIET_S + 1, None])
+async def test_g4_who_seems_to_have_ended_here_and_shows_life_is_not_robbed(client, redis_url, ended, left_s):
+    """As of a clone of our machine: the liveness key has the last word."""
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    await register(client, "dead")
+    if left_s is not None:
+        await client.execute_command("PEXPIRE", KEYS.alive("dead"), round(left_s * 1000))
+    ended.add("dead")
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert await pending(client, consumer="dead")
+        assert await client.execute_command("EXISTS", KEYS.alive("dead"))
+    assert handler.began == []
+
+
+async def test_lapse_loses_the_race_against_a_renewal(client):
+    """It was renewed after somebody saw it quiet."""
+    await register(client, "dead")
+    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 9000)
+    call = scripts.Call(scripts.LAPSE, (KEYS.alive("dead"),), (7000,))
+    assert await scripts.run(client, call) == 0
+    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 6999)
+    assert [await scripts.run(client, call) for _ in range(2)] == [1, 1]
+
+
+async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler := Handler(is_open=True)) as me:
+        me.liveness.steady = False
+        await me.round()
+        assert handler.began == []
+        me.liveness.steady = True
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g4_while_our_own_sign_is_gone_too_nobody_is_declared_dead(client, redis_url):
+    """A step of Redis' clock ends all signs at once."""
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, handler) as me:
+        await client.execute_command("DEL", KEYS.alive("me"))
+        await me.round()
+        assert await pending(client, consumer="dead")
+        await register(client, "me")
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_g4_a_step_of_redis_clock_that_is_noticed_while_signs_are_looked_for_counts(
+    client, redis_url, monkeypatch
+):
+    """Our own sign is there again by then, those of others need not be."""
+    await die_with(client, "wh_1")
+    async with heir(redis_url, client, Handler(is_open=True)) as me:
+        ask = client.execute_command
+
+        async def ask_meanwhile(*command):
+            me.liveness.steady = me.liveness.steady and command[0] != "MGET"
+            return await ask(*command)
+
+        monkeypatch.setattr(client, "execute_command", ask_meanwhile)
+        await me.round()
+        assert await pending(client, consumer="dead")
+
+
+@pytest.mark.parametrize("info", ["", "{", "[]", '{"pid": "many"}', '{"new": 1}', "\\xff"])
+async def test_a_registration_of_another_release_does_not_stop_a_worker(client, redis_url, info):
+    await join(client)
+    await register(client, "strange", info=info)
+    async with heir(redis_url, client, Handler()) as me:
+        await me.round()
+        assert await consumers(client) == {b"me", b"strange"}
+
+
+async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_until_nothing_is_left(client, redis_url):
+    handler = Handler()
+    await die_with(client, "wh_1", "wh_2", "wh_3")
+    async with heir(redis_url, client, handler, concurrency=2) as me:
+        await me.round()
+        await until(lambda: len(handler.began) == 2)
+        assert len(await pending(client, consumer="dead")) == 1
+        assert await consumers(client) == {b"me", b"dead"}
+        handler.go()
+        await until(lambda: len(handler.done) == 2)
+        await me.round()
+        await until(lambda: len(handler.done) == 3)
+        assert await consumers(client) == {b"me"}
+
+
+async def test_what_the_reader_found_in_the_meantime_is_not_begun_a_second_time(client, redis_url):
+    handler = Handler()
+    async with heir(redis_url, client, handler) as me:
+        for held in (a_held(), a_held(times_delivered=3), a_held(deaths=("a@1", "b@2", "c@3"))):
+            me.duty._begin(held, me.lane.reader, me.lane.subscriber)
+        await until(lambda: handler.began == ["wh_1"])
+        assert me.suspects._queue.empty()
+        assert me.lane.slots.running == 1
+
+
+async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_adopted(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    await take(client, "thawed")
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        assert handler.began == []
+        await me.duty._adopt()
+        assert await consumers(client) == {b"me", b"thawed"}
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+
+
+# Suspicion.
+
+
+async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_suspicion(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1", consumer="one")
+    for leaving, heir_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
+        assert await release(client, leaving) == 1
+        (taken,) = await take_over(client, names.HANDOVER, heir_name)
+        assert taken[1] == 0  # times delivered before: as if it came fresh
+        assert list((await pending(client)).values()) == [(heir_name, 1)]
+    assert await release(client, "five") == 1
+    async with heir(redis_url, client, handler) as me:
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me"}
+
+
+async def test_g7_a_stream_that_redis_refuses_keeps_nothing_of_the_others_from_their_heir(client, redis_url):
+    handler = Handler(is_open=True)
+    await die_with(client, "wh_1")
+    await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
+    async with heir(redis_url, client, handler) as me:
+        streams = me.lane.reader.streams
+        streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
+            name: streams.pop(name) for name in list(streams)
+        }
+        await me.round()
+        await until(lambda: handler.done == ["wh_1"])
+        assert await consumers(client) == {b"me"}
+        assert KEYS.stream("batch.failed") in me.lane.aside

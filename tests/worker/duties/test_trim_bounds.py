@@ -1,0 +1,279 @@
+"""Trimming by number, in bounded steps, for groups that have no place yet; and the day sets."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from hookbus.shared import scripts
+from hookbus.shared.clock import now_ms
+from hookbus.worker.duties import trim
+from hookbus.worker.duties.membership import Membership
+from hookbus.worker.duties.trim import DAY_MS, Trimmer
+from hookbus.worker.pipeline import metrics
+from hookbus.worker.pipeline.routes import patterns_of
+from hookbus.worker.settings import WorkerSettings
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, join, store, take
+
+COVERING = " ".join(patterns_of(TYPE))
+
+
+@pytest.fixture(autouse=True)
+def small_nodes(redis_url, server):
+    """Nodes of three entries, so that few entries are many nodes: steps go by whole nodes."""
+    with server.client() as client:
+        client.config_set("stream-node-max-entries", 3)
+        yield
+        client.config_set("stream-node-max-entries", 100)
+
+
+def trimmer(client, *, most: int = 1_000_000, retention_s: float = 3600, orphan_s: float = 7200) -> Trimmer:
+    told = WorkerSettings(retention_s=retention_s, orphan_retention_s=orphan_s, retention_events=most)
+    return Trimmer(client, KEYS, asyncio.Event(), told)
+
+
+async def length(client) -> int:
+    return await client.execute_command("XLEN", STREAM)
+
+
+async def ack(client, *helds, group: str = GROUP) -> None:
+    await client.execute_command("XACK", STREAM, group, *(held.entry_id for held in helds))
+
+
+async def test_of_more_than_are_kept_the_oldest_handled_ones_go_although_young(client):
+    await join(client)
+    ids = await store(client, *(f"wh_{i}" for i in range(30)))
+    await ack(client, *await take(client, "me"))
+    assert await trimmer(client, most=10).trim() == 18  # the whole nodes among the 20 that are too many
+    left = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [entry_id for entry_id, _ in left] == ids[18:]
+
+
+async def test_g3_number_never_takes_what_is_not_handled(client):
+    await join(client)
+    await join(client, group="slow")
+    await store(client, *(f"wh_{i}" for i in range(30)))
+    await ack(client, *await take(client, "me"))
+    held = await take(client, "me", 9, group="slow")
+    await ack(client, *held[:6], group="slow")
+    assert await trimmer(client, most=1).trim() == 6
+    await ack(client, *held[6:], group="slow")
+    assert await trimmer(client, most=1).trim() == 0  # the last one that was delivered marks the place
+    assert await length(client) == 24
+
+
+async def test_g3_without_memory_what_is_handled_goes_also_behind_what_is_not(client):
+    await join(client)
+    await join(client, group="slow")
+    await store(client, *(f"wh_{i}" for i in range(40)))
+    await ack(client, *(await take(client, "me"))[1:])
+    held = await take(client, "me", 30, group="slow")
+    await ack(client, *held[:7], *held[8:], group="slow")
+    me = trimmer(client)
+    assert await me.sweep() == 0  # memory is not short
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    assert (await me.trim(at_once=True), await me.sweep()) == (0, 28)
+    left = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [fields[1] for _, fields in left] == [b"wh_0", b"wh_7", *(b"wh_%d" % i for i in range(30, 40))]
+
+
+async def test_orphans_are_not_counted(client):
+    await store(client, *(f"wh_{i}" for i in range(30)))
+    assert await trimmer(client, most=1).trim() == 0
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_call_takes_a_bounded_step_and_a_round_as_many_as_it_needs(client, monkeypatch, at_once):
+    monkeypatch.setattr(trim, "STEP", 12)
+    await join(client)
+    old = now_ms() - 5 * 3_600_000
+    for i in range(100):
+        await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
+    await ack(client, *await take(client, "me"))
+    one = scripts.Call(
+        scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (COVERING, trim.EVERYTHING, "0-0", 1_000_000, trim.STEP)
+    )
+    assert await scripts.run(client, one) == [12, 0]
+    assert await trimmer(client).trim(at_once=at_once) == 87
+    assert await length(client) == 1
+
+
+@pytest.mark.parametrize("pattern", ["*", "response.*", TYPE])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_g3_what_a_group_without_a_place_yet_subscribes_to_stays(client, pattern, at_once):
+    """A type that is new while none of the group's workers runs: the others handle it, the group comes later."""
+    await Membership(client, KEYS, "away", "earliest", [pattern, "batch.failed"]).join(["batch.failed"])
+    old = now_ms() - 5 * 3_600_000
+    for i in range(9):
+        await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
+    await join(client)
+    await ack(client, *await take(client, "me"))
+    assert await trimmer(client, most=1).trim(at_once=at_once) == 0
+    await Membership(client, KEYS, "away", "earliest", [pattern]).join([TYPE])
+    assert len(await take(client, "me", group="away")) == 9
+
+
+async def test_a_group_that_subscribes_to_other_types_holds_nothing(client):
+    await Membership(client, KEYS, "away", "earliest", ["batch.*", f"{TYPE}d"]).join(["batch.failed"])
+    await join(client)
+    await store(client, *(f"wh_{i}" for i in range(9)))
+    await ack(client, *await take(client, "me"))
+    assert await trimmer(client).trim(at_once=True) == 8
+
+
+@pytest.mark.parametrize(("pattern", "is_kept"), [("*", False), ("hookbus.mine", True)])
+async def test_a_wildcard_holds_nothing_of_hookbus_own_types_and_a_name_does(client, pattern, is_kept):
+    await Membership(client, KEYS, "away", "earliest", [pattern]).join(["batch.failed"])
+    await store(client, "wh_1", event_type="hookbus.mine", entry_id="1000-0")
+    assert await trimmer(client, orphan_s=1).trim() == (0 if is_kept else 1)
+    await join(client, "hookbus.mine")
+    await store(client, "wh_2", event_type="hookbus.mine")
+    stream = KEYS.stream("hookbus.mine")
+    reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
+    await client.execute_command("XACK", stream, GROUP, *(entry_id for entry_id, _ in reply[0][1]))
+    await store(client, "wh_3", event_type="hookbus.mine")
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    assert await trimmer(client).sweep() == (0 if is_kept else 1)
+
+
+async def test_a_group_without_a_place_holds_only_what_came_after_its_start(client):
+    ids = await store(client, *(f"wh_{i}" for i in range(9)))
+    await client.execute_command("HSET", KEYS.groups, "away", ids[5])
+    await client.execute_command("HSET", KEYS.patterns, "away", "*")
+    await join(client)
+    await ack(client, *await take(client, "me"))
+    assert await trimmer(client).trim(at_once=True) == 5
+    left = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [entry_id for entry_id, _ in left] == ids[5:]
+
+
+async def test_what_a_group_waits_for_is_no_orphan(client):
+    await Membership(client, KEYS, "away", "earliest", ["*"]).join(["batch.failed"])
+    await store(client, "wh_1", entry_id="1000-0")
+    assert await trimmer(client, orphan_s=1).trim() == 0
+
+
+async def test_orphans_that_go_are_reported(client):
+    await store(client, "wh_1", "wh_2", entry_id="1000-*")
+    before = metrics.TRIMMED.labels("orphaned")._value.get()
+    with capture_logs() as logs:
+        assert await trimmer(client).trim() == 2
+    [line] = logs
+    assert (line["event"], line["type"], line["events"]) == ("orphans_trimmed", TYPE, 2)
+    assert metrics.TRIMMED.labels("orphaned")._value.get() == before + 2
+
+
+async def test_day_sets_that_left_the_window_are_unlinked_before_their_ttl_ends(client):
+    today = now_ms() // DAY_MS
+    left_ms = {today: 6 * DAY_MS, today - 4: 2 * DAY_MS, today - 5: DAY_MS - 60_000, today - 6: 60_000}
+    for day, ttl_ms in left_ms.items():
+        await client.execute_command("SADD", KEYS.seen(day), "x")
+        await client.execute_command("PEXPIRE", KEYS.seen(day), ttl_ms)
+    await client.execute_command("SADD", KEYS.seen(today - 7), "x")  # no TTL: nothing that ingest wrote
+    await trimmer(client).unlink_old_days()
+    there = [day for day in (*left_ms, today - 7) if await client.execute_command("EXISTS", KEYS.seen(day))]
+    assert there == [today, today - 4, today - 7]
+    stats = (await client.execute_command("INFO", "commandstats")).decode()
+    assert "cmdstat_unlink:calls=1," in stats
+    assert "cmdstat_del:" not in stats
+
+
+GROUPS = ("one", "two", "late")
+STEPS = st.one_of(
+    st.tuples(st.just("add"), st.integers(1, 8)),
+    st.just(("register",)),
+    st.tuples(st.just("join"), st.sampled_from(GROUPS)),
+    st.tuples(st.just("read"), st.sampled_from(GROUPS), st.integers(1, 9)),
+    st.tuples(st.just("settle"), st.sampled_from(GROUPS), st.integers(0, 5), st.integers(1, 9)),
+    st.tuples(st.just("sweep"), st.integers(1, 5)),
+    st.tuples(st.just("trim"), st.booleans(), st.integers(1, 12), st.sampled_from([6, 100])),
+)
+
+
+class Model:
+    """What each group has yet to handle. `late` may be registered for some time before it joins."""
+
+    def __init__(self, client) -> None:
+        self.client = client
+        self.stored: list[bytes] = []
+        self.starts: dict[str, int] = {}
+        self.handled: dict[str, set[bytes]] = {name: set() for name in GROUPS}
+        self.pending: dict[str, list[bytes]] = {name: [] for name in GROUPS}
+        self.born: set[str] = set()
+
+    def add(self, count: int) -> None:
+        for _ in range(count):
+            self.stored.append(self.client.xadd(STREAM, {"id": "wh", "body": "{}"}))
+
+    def register(self) -> None:
+        """From what is there now."""
+        if "late" not in self.starts:
+            self.starts["late"] = self._first()
+            self.client.hset(KEYS.groups, "late", "0")
+            self.client.hset(KEYS.patterns, "late", "response.*")
+
+    def join(self, group: str) -> None:
+        """From the beginning, but `two`, which starts with what comes next."""
+        if group not in self.born:
+            start = "$" if group == "two" else "0"
+            self.client.xgroup_create(STREAM, group, start, mkstream=True)
+            self.starts.setdefault(group, len(self.stored) if group == "two" else self._first())
+            self.born.add(group)
+
+    def _first(self) -> int:
+        """Who comes from nowhere gets what is still there."""
+        left = self.client.xrange(STREAM, count=1)
+        return self.stored.index(left[0][0]) if left else len(self.stored)
+
+    def read(self, group: str, count: int) -> None:
+        if group in self.born:
+            reply = self.client.execute_command(
+                "XREADGROUP", "GROUP", group, "c", "COUNT", count, "STREAMS", STREAM, ">"
+            )
+            for _, entries in reply or ():
+                self.pending[group] += [entry[0] for entry in entries]
+
+    def settle(self, group: str, first: int, count: int) -> None:
+        """An ack, or the ack inside a park or a burial: all the same to the stream."""
+        for entry_id in self.pending[group][first : first + count]:
+            self.client.xack(STREAM, group, entry_id)
+            self.handled[group].add(entry_id)
+        del self.pending[group][first : first + count]
+
+    def trim(self, is_all: bool, most: int, limit: int) -> None:
+        before = {entry[0] for entry in self.client.xrange(STREAM)}
+        handled = trim.EVERYTHING if is_all else "0-0"
+        args = (COVERING, handled, "0-0", most, limit)
+        self.client.eval(scripts.TRIM.source, 3, STREAM, KEYS.groups, KEYS.patterns, *args)
+        after = {entry[0] for entry in self.client.xrange(STREAM)}
+        assert self.needed() <= after
+        assert len(before - after) <= 2 * limit + 3
+
+    def needed(self) -> set[bytes]:
+        """What some group has yet to handle."""
+        return {
+            entry_id
+            for group, start in self.starts.items()
+            for entry_id in self.stored[start:]
+            if entry_id not in self.handled[group]
+        }
+
+    def sweep(self, count: int) -> None:
+        first = "-"
+        while first:
+            args = (STREAM, KEYS.groups, KEYS.patterns, COVERING, first, count)
+            _, last = self.client.eval(scripts.SWEEP.source, 3, *args)
+            first = f"({last.decode()}" if last else ""
+        assert self.needed() <= {entry[0] for entry in self.client.xrange(STREAM)}
+
+
+@given(st.lists(STEPS, max_size=40))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_g3_no_interleaving_of_add_read_settle_and_trim_removes_what_is_not_handled(server, steps):
+    with server.client() as client:
+        client.delete(STREAM, KEYS.groups, KEYS.patterns)
+        model = Model(client)
+        for name, *args in steps:
+            getattr(model, name)(*args)

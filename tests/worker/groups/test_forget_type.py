@@ -1,0 +1,118 @@
+"""What a group has of one type goes, and nothing else; while somebody may read it, nothing does."""
+
+import pytest
+
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys
+from hookbus.worker.groups.forget import Forgetting
+from hookbus.worker.groups.forget_type import ForgettingType
+from hookbus.worker.inventory.readers import register
+from tests.worker.commands import objects
+from tests.worker.dead import lay, letter
+from tests.worker.groups.test_forget import everything
+from tests.worker.rig import TYPE, store
+
+SHARDS = (Keys(0), Keys(1))
+GONE = "batch.failed"
+
+
+async def dropped(client) -> None:
+    """A group with all that a group can have, also of a type that it subscribes to no more; a worker of it lives."""
+    await everything(client)
+    await store(client, "wh_9", event_type=GONE)
+    for keys in SHARDS:
+        await client.execute_command("XGROUP", "CREATE", keys.stream(GONE), "billing", "0", "MKSTREAM")
+        await client.execute_command("XADD", keys.redelivery(GONE, "billing"), "*", "id", "x", "body", "{}")
+        await client.execute_command("ZADD", keys.delayed("billing"), 1, f"{GONE}||1-0")
+        await client.execute_command("HSET", keys.delayed_data("billing"), f"{GONE}||1-0", "x")
+        await client.execute_command("HSET", keys.patterns, "billing", TYPE)
+        await client.execute_command("HSET", keys.left, f"{GONE}|billing", 1)
+    await lay(client, letter("wh_8", type=GONE), shards=2)
+    await lives(client, "worker", TYPE)
+
+
+async def lives(client, name: str, *patterns: str) -> None:
+    for keys in SHARDS:
+        await client.execute_command("HSET", keys.consumers("billing"), name, register(1, patterns, ""))
+        await client.execute_command("SET", keys.alive(name), 1)
+
+
+async def of_type(client) -> list[str]:
+    """Wherever the group has something of the type."""
+    found = []
+    for keys in SHARDS:
+        groups = await client.execute_command("XINFO", "GROUPS", keys.stream(GONE))
+        found += ["place" for flat in groups if flat[1] == b"billing"]
+        found += ["stream"] * await client.execute_command("EXISTS", keys.redelivery(GONE, "billing"))
+        for names in (
+            await client.execute_command("ZRANGE", keys.delayed("billing"), 0, -1),
+            await client.execute_command("HKEYS", keys.delayed_data("billing")),
+        ):
+            found += [name.decode() for name in names if name.startswith(GONE.encode())]
+        found += map(bytes.decode, await client.execute_command("HKEYS", keys.left))
+    return found
+
+
+async def test_what_it_has_of_the_type_goes_beside_a_worker_that_does_not_read_it(client):
+    await dropped(client)
+    before = (await Forgetting(client, SHARDS, "billing").look()).types
+    duty = await ForgettingType.open(client, 2, "billing", GONE)
+    found = await duty.look()
+    assert (found.alive, list(found.types)) == ([], [GONE])
+    held = found.types[GONE]
+    assert (held.backlog, held.delayed, held.dead) == (3, 2, 1)
+    await duty.run()
+    assert await of_type(client) == []
+    after = (await Forgetting(client, SHARDS, "billing").look()).types
+    assert after == {name: held for name, held in before.items() if name != GONE}
+    await duty.run()  # as one that was killed half-way is begun again
+
+
+@pytest.mark.parametrize("patterns", [("batch.*",), ("*",), ()])
+async def test_nothing_goes_while_somebody_may_read_it(client, patterns):
+    await dropped(client)
+    before = await of_type(client)
+    await lives(client, "reader", *patterns)
+    duty = await ForgettingType.open(client, 2, "billing", GONE)
+    assert (await duty.look()).alive == ["reader"]
+    with pytest.raises(FailedError, match="reader"):
+        await duty.run()
+    assert await of_type(client) == before
+
+
+async def test_it_loses_the_race_against_a_worker_that_has_just_come(client):
+    await dropped(client)
+    duty = await ForgettingType.open(client, 2, "billing", GONE)
+    await lives(client, "new", GONE)
+    with pytest.raises(FailedError, match="new"):
+        await duty.run()
+
+
+async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
+    await dropped(client)
+    with pytest.raises(FailedError, match="subscribes to it"):
+        await ForgettingType.open(client, 2, "billing", TYPE)
+
+
+async def test_the_command_shows_it_first_and_then_removes_it(client, redis_url):
+    await dropped(client)
+    args = ("forget", "billing", "--type", GONE, "--json")
+    (shown,) = objects(redis_url, *args, "--dry-run")
+    assert (shown["unhandled"], shown["dead"], list(shown["types"])) == (5, 1, [GONE])
+    assert await of_type(client)
+    objects(redis_url, *args, "--yes")
+    assert await of_type(client) == []
+
+
+async def test_a_consumer_group_of_somebody_else_can_be_forgotten_when_it_is_idle(client, monkeypatch):
+    await store(client, "wh_1")
+    await everything(client)
+    await client.execute_command("XGROUP", "CREATE", SHARDS[0].stream(TYPE), "audit", "0")
+    await client.execute_command("XREADGROUP", "GROUP", "audit", "who", "STREAMS", SHARDS[0].stream(TYPE), ">")
+    assert (await (await Forgetting.open(client, 2, "audit")).look()).alive == ["who"]
+    monkeypatch.setattr("hookbus.worker.inspect.status.ABANDONED_S", 0)
+    duty = await Forgetting.open(client, 2, "audit")
+    assert (await duty.look()).alive == []
+    await duty.run()
+    groups = await client.execute_command("XINFO", "GROUPS", SHARDS[0].stream(TYPE))
+    assert [flat[1] for flat in groups] == [b"billing"]

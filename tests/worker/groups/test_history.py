@@ -1,0 +1,240 @@
+import asyncio
+
+import pytest
+
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.keys import Keys, shard_of
+from hookbus.worker.groups import history
+from hookbus.worker.groups.history import History, Wanted
+from hookbus.worker.inventory import layout
+from hookbus.worker.pipeline.outcome import Bury, Cause, Park
+from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.slots import Slots
+from tests.programs import event_body
+from tests.worker.past import AT_MS, hand_out, retain, subscribe
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, take
+
+
+async def look(client, *, group: str = GROUP, **wanted) -> History:
+    return await history.look(client, await layout.shards(client, 1), group, Wanted(**wanted))
+
+
+async def found(past: History, most: int = 100) -> list[str]:
+    return [event.entry.webhook_id async for batch in past.batches(most) for event in batch]
+
+
+def names(count: int, prefix: str = "wh") -> list[str]:
+    return [f"{prefix}_{i}" for i in range(count)]
+
+
+async def test_a_snapshot_holds_what_the_group_was_given_handled_or_not_and_nothing_that_is_still_to_come(client):
+    await subscribe(client)
+    await retain(client, "acked", "parked", "dead", "in_flight")
+    await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, "0")
+    acked, parked, dead, _ = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, acked.entry_id)
+    for held, outcome in ((parked, Park(60, Cause("E", ""))), (dead, Bury("rejected", Cause("E", "")))):
+        call = Settlement(held, outcome, Slots(1), KEYS, 0, 0).call("me")
+        assert await scripts.run(client, call) == 1
+    await retain(client, "to_come", at_ms=AT_MS + 1000)
+    assert await found(await look(client)) == ["acked", "parked", "dead", "in_flight"]
+
+
+async def test_what_is_stored_and_given_after_the_snapshot_is_not_in_it(client):
+    await subscribe(client)
+    await retain(client, *names(30))
+    await hand_out(client)
+    past = await look(client)
+    seen = []
+    async for batch in past.batches(7):
+        seen += [event.entry.webhook_id for event in batch]
+        await retain(client, f"live_{len(seen)}", at_ms=AT_MS + 1000 + len(seen))
+        await hand_out(client)
+    assert seen == names(30)
+    assert (await past.count()).types == {TYPE: 30}
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_events_come_oldest_first_over_all_types_and_shards(client, shards):
+    await subscribe(client, shards=shards)
+    for i in range(60):
+        kind = ("batch.completed", TYPE, "never.heard.of")[i % 3]
+        await retain(client, f"wh_{i}", event_type=kind, at_ms=AT_MS + i, shards=shards)
+    types = ("batch.completed", TYPE, "never.heard.of")
+    await hand_out(client, *types, shards=shards)
+    past = await look(client)
+    assert await found(past, 7) == names(60)
+    assert (await past.count()).types == dict.fromkeys(types, 20)
+
+
+async def test_a_stream_longer_than_what_is_read_ahead_is_walked_to_its_end(client):
+    count = 2 * history.AHEAD + 1
+    await subscribe(client)
+    await retain(client, *names(count), step_ms=0)
+    await hand_out(client)
+    assert await found(await look(client)) == names(count)
+
+
+async def test_times_are_those_of_storage_and_both_ends_are_included(client):
+    await subscribe(client)
+    await retain(client, *names(10))
+    await hand_out(client)
+    past = await look(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
+    assert await found(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
+    assert (await past.count()).newest_ms == AT_MS + 6
+    assert await found(await look(client, since_ms=AT_MS + 10)) == []
+
+
+async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client):
+    """Redis' clock was an hour ahead: what it stores after it was set right goes on from the last id."""
+    await subscribe(client)
+    now = await layout.now_ms(client)
+    future = now + 3_600_000
+    for name, entry_id, at_ms in (
+        ("before", f"{now - 9000}-0", now - 9000),
+        ("while_ahead", f"{future}-0", future),
+        ("lately", f"{future}-1", now - 3000),
+        ("just_now", f"{future}-2", now - 1000),
+    ):
+        await client.execute_command(
+            "XADD",
+            STREAM,
+            entry_id,
+            "id",
+            name,
+            "src",
+            "openai",
+            "at",
+            at_ms,
+            "body",
+            event_body(TYPE),
+        )
+    await client.execute_command("SADD", KEYS.types, TYPE)
+    await hand_out(client)
+    assert await found(await look(client, until_ms=now)) == ["before", "lately", "just_now"]
+    assert await found(await look(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
+    assert (await look(client)).has_future
+    assert (await (await look(client, until_ms=now)).count()).newest_ms == now - 1000
+
+
+@pytest.mark.parametrize(
+    ("subscribed", "asked", "expected"),
+    [
+        (("*",), (), {TYPE, "response.failed", "batch.failed"}),
+        (("response.*",), (), {TYPE, "response.failed"}),
+        (("response.*", "batch.failed"), ("*",), {TYPE, "response.failed", "batch.failed"}),
+        (("*",), ("response.*",), {TYPE, "response.failed"}),
+        ((TYPE,), ("response.*",), {TYPE}),
+        (("response.*",), ("response.failed", "response.cancelled"), {"response.failed"}),
+        (("*",), ("batch.*", TYPE), {"batch.failed", TYPE}),
+        (("*", "hookbus.own"), (), {TYPE, "response.failed", "batch.failed", "hookbus.own"}),
+        (("hookbus.own",), ("hookbus.*",), {"hookbus.own"}),
+    ],
+)
+async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscribed, asked, expected):
+    await subscribe(client, *subscribed)
+    types = (TYPE, "response.failed", "batch.failed", "hookbus.own")
+    for kind in types:
+        await retain(client, "wh_1", event_type=kind)
+    await hand_out(client, *types)
+    assert {stretch.type for stretch in (await look(client, types=asked)).stretches} == expected
+
+
+@pytest.mark.parametrize("asked", ["batch.failed", "batch.*", "responses.*", "response"])
+async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(client, asked):
+    await subscribe(client, "response.*", "fine.tuning")
+    await retain(client, "wh_1", event_type="batch.failed")
+    await hand_out(client, "batch.failed")
+    with pytest.raises(FailedError) as refused:
+        await look(client, types=("response.failed", asked))
+    assert str(refused.value) == (f"group billing does not subscribe to {asked}; it does to: fine.tuning, response.*")
+
+
+@pytest.mark.parametrize("asked", ["hookbus.own", "hookbus.*"])
+async def test_a_wildcard_subscribes_to_no_type_of_hookbuss_own(client, asked):
+    await subscribe(client)
+    with pytest.raises(FailedError, match="does not subscribe to hookbus"):
+        await look(client, types=(asked,))
+
+
+async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_streams_count(client):
+    await subscribe(client)
+    await client.execute_command("DEL", KEYS.patterns)
+    for kind in (TYPE, "batch.failed"):
+        await retain(client, f"wh_{kind}", event_type=kind)
+    await hand_out(client)
+    assert await found(await look(client)) == [f"wh_{TYPE}"]
+    with pytest.raises(FailedError, match=f"to batch.failed; it does to: {TYPE}"):
+        await look(client, types=("batch.failed",))
+
+
+async def test_a_group_that_began_later_can_have_what_came_before_it(client):
+    await subscribe(client)
+    await retain(client, *names(10))
+    start = f"{AT_MS + 5}-0"
+    await client.execute_command("HSET", KEYS.groups, GROUP, start)
+    # Before any worker made its place on the stream, and after.
+    assert await found(await look(client)) == names(6)
+    await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, start)
+    assert await found(await look(client)) == names(6)
+
+
+async def test_named_events_are_looked_for_in_their_shards_only(client):
+    await subscribe(client, shards=3)
+    await retain(client, *names(30), shards=3)
+    await hand_out(client, shards=3)
+    past = await look(client, names=("wh_7", "wh_8", "wh_x"))
+    hit = {Keys(shard_of(name, 3)) for name in ("wh_7", "wh_8", "wh_x")}
+    assert {stretch.keys for stretch in past.stretches} == hit
+    assert await found(past) == ["wh_7", "wh_8"]
+    assert (await past.count()).names == {"wh_7", "wh_8"}
+
+
+@pytest.mark.parametrize(("most", "limit", "sizes"), [(4, 10**6, [4, 4, 2]), (4, 250, [2] * 5), (4, 10, [1] * 10)])
+async def test_batches_are_bounded_by_number_and_by_bytes(client, monkeypatch, most, limit, sizes):
+    monkeypatch.setattr(history, "BATCH_BYTES", limit)
+    await subscribe(client)
+    await retain(client, *names(10))  # bodies of 111 bytes
+    await hand_out(client)
+    assert [len(batch) async for batch in (await look(client)).batches(most)] == sizes
+
+
+async def test_entries_that_hookbus_did_not_write_are_left_out_and_counted(client):
+    await subscribe(client)
+    await retain(client, "wh_1")
+    await client.execute_command("XADD", STREAM, f"{AT_MS + 1}-0", "by", "hand")
+    await retain(client, "wh_2", at_ms=AT_MS + 2)
+    await hand_out(client)
+    past = await look(client)
+    assert await found(past) == ["wh_1", "wh_2"]
+    assert (await past.count()).unreadable == 1
+
+
+async def test_what_is_trimmed_meanwhile_is_missing_and_the_rest_is_there(client):
+    await subscribe(client)
+    await retain(client, *names(3 * history.AHEAD))
+    await hand_out(client)
+    walk = (await look(client)).batches(10)
+    assert len(await anext(walk)) == 10
+    await client.execute_command("XTRIM", STREAM, "MINID", f"{AT_MS + 2 * history.AHEAD}-0")
+    rest = [event.entry.webhook_id async for batch in walk for event in batch]
+    assert rest[-history.AHEAD :] == names(3 * history.AHEAD)[-history.AHEAD :]
+    assert len(rest) == 2 * history.AHEAD - 10
+
+
+async def test_an_empty_redis_has_no_past(client):
+    await subscribe(client)
+    past = await look(client)
+    assert (past.stretches, await found(past), (await past.count()).types.total()) == ([], [], 0)
+
+
+async def test_looking_and_counting_change_nothing(client):
+    await subscribe(client)
+    await retain(client, *names(5))
+    await hand_out(client)
+    before = await asyncio.gather(*(client.execute_command("DUMP", key) for key in (STREAM, KEYS.types, KEYS.groups)))
+    await (await look(client)).count()
+    after = await asyncio.gather(*(client.execute_command("DUMP", key) for key in (STREAM, KEYS.types, KEYS.groups)))
+    assert before == after
+    assert await client.execute_command("KEYS", f"{STREAM}:*") == []

@@ -1,0 +1,245 @@
+import asyncio
+
+import msgspec
+import pytest
+from redis.exceptions import ResponseError
+
+from hookbus.shared import scripts
+from hookbus.shared.command import FailedError
+from hookbus.shared.entry import Entry, parse
+from hookbus.shared.keys import Keys
+from hookbus.worker.api.delivery import member_prefix
+from hookbus.worker.dlq.bulk import Tally, move_all
+from hookbus.worker.dlq.moves import Moves
+from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.duties.promote import Promoter
+from hookbus.worker.groups import history, replay
+from hookbus.worker.groups.history import Past, Wanted
+from hookbus.worker.groups.replay import Replay
+from hookbus.worker.inspect import status
+from hookbus.worker.inventory import layout
+from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.hold import hold
+from hookbus.worker.pipeline.outcome import Bury, Cause, Park
+from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.slots import Slots
+from tests.programs import event_body
+from tests.wait import until
+from tests.worker.duties.test_trim_bounds import trimmer
+from tests.worker.past import AT_MS, hand_out, retain, subscribe
+from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
+
+pytestmark = pytest.mark.both_loops
+
+CAUSE = Cause("ValueError", "no")
+
+
+async def past(client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP) -> list[Past]:
+    """So many events of each type that the group was given, the oldest first."""
+    await subscribe(client, group=group, shards=shards)
+    for kind in types or (TYPE,):
+        await retain(client, *(f"wh_{i}" for i in range(count)), event_type=kind, shards=shards)
+    await hand_out(client, *types, group=group, shards=shards)
+    found = await history.look(client, await layout.shards(client, 1), group, Wanted())
+    return [event async for batch in found.batches(10_000) for event in batch]
+
+
+class Ordered:
+    """A replay that tells what it said."""
+
+    def __init__(self, client, group: str = GROUP) -> None:
+        self.said: list[str] = []
+        self.stopping = asyncio.Event()
+        self.replay = Replay(client, group, self.stopping, self.said.append)
+
+    async def give(self, events: list[Past]) -> list[int]:
+        return await self.replay.give(events)
+
+
+async def entries(client, stream: str = OWN_STREAM) -> list[Entry]:
+    return [parse(fields) for _, fields in await client.execute_command("XRANGE", stream, "-", "+")]
+
+
+async def full(client, share: float) -> None:
+    """Have Redis this full."""
+    info = (await client.execute_command("INFO", "memory")).decode()
+    used = int(info.partition("used_memory:")[2].split()[0])
+    await client.execute_command("CONFIG", "SET", "maxmemory", int(used / share))
+
+
+async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_attempt(client):
+    events = await past(client, 1)
+    assert await Ordered(client).give(events) == [1]
+    (held,) = await take(client, "me", own=True)
+    body = event_body(TYPE, id="wh_0")
+    assert held.entry == Entry("wh_0", "openai", AT_MS - 5, body, "00-trace-01", 1, (), is_replay=True)
+    delivery = held.delivery
+    assert (delivery.is_replay, delivery.attempt, delivery.received_at_ms) == (True, 1, AT_MS - 5)
+    assert (delivery.body, delivery.type, delivery.group) == (body, TYPE, GROUP)
+
+
+async def test_what_comes_for_the_first_time_is_no_replay(client):
+    await past(client, 1)
+    await retain(client, "wh_live", at_ms=AT_MS + 1000)
+    (held,) = await take(client, "me")
+    assert not held.delivery.is_replay
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_others(client, shards):
+    types = (TYPE, "batch.failed")
+    events = await past(client, 20, *types, shards=shards)
+    await subscribe(client, group="phone", shards=shards)
+    assert await Ordered(client).give(events) == [1] * 40
+    found = await status.look(client, 1)
+    assert {name: found.groups[GROUP].types[name].backlog for name in types} == dict.fromkeys(types, 20)
+    assert await client.execute_command("KEYS", "hookbus:*:phone") == []
+    for shard in range(shards):
+        for name in types:
+            stored = await entries(client, Keys(shard).stream(name))
+            again = await entries(client, Keys(shard).redelivery(name, GROUP))
+            assert again == [msgspec.structs.replace(entry, is_replay=True) for entry in stored]
+
+
+async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redrive(client):
+    events = await past(client, 1)
+    await Ordered(client).give(events)
+    (held,) = await take(client, "one", own=True)
+    item = Settlement(held, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
+    assert await scripts.run(client, item.call("one")) == 1
+    await Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())._round()
+    await take(client, "dead", own=True)
+    await register(client, "dead", alive=False)
+    args = (GROUP, "dead", "heir", 10, member_prefix(TYPE, GROUP, True), AT_MS)
+    keys = (OWN_STREAM, KEYS.alive("dead"), KEYS.started(GROUP), KEYS.deaths(GROUP))
+    ((entry_id, _, _, fields),) = await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
+    held = hold(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
+    assert (held.delivery.is_replay, held.delivery.attempt) == (True, 2)
+    item = Settlement(held, Bury("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)
+    assert await scripts.run(client, item.call("heir")) == 1
+    store = await DeadLetters.open(client, 1)
+    letters = await store.find(Filter(names=("wh_0",)))
+    assert [dead.letter.is_replay for dead in letters] == [True]
+    assert await Moves(client, store.shards).redrive(letters) == [1]
+    (held,) = await take(client, "heir", own=True)
+    assert (held.delivery.is_replay, held.delivery.attempt) == (True, 1)
+
+
+async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_replay(client):
+    (event,) = await past(client, 1)
+    first = member_prefix(TYPE, GROUP, False) + f"{event.id[0]}-{event.id[1]}"
+    await client.execute_command("HSET", KEYS.deaths(GROUP), first, "a@1 b@2")
+    await Ordered(client).give([event])
+    (held,) = await take(client, "me", own=True)
+    assert (held.deaths, held.times_delivered) == ((), 1)
+    assert await client.execute_command("HGET", KEYS.deaths(GROUP), held.name) is None
+
+
+async def test_g3_history_may_be_trimmed_once_it_was_given(client):
+    events = await past(client, 300)
+    await Ordered(client).give(events)
+    assert await trimmer(client).trim(at_once=True) >= 299
+    assert len(await entries(client, STREAM)) <= 1
+    assert [held.delivery.webhook_id for held in await take(client, "me", 1000, own=True)] == [
+        event.entry.webhook_id for event in events
+    ]
+
+
+async def test_replay_gives_nothing_to_a_group_that_was_forgotten_meanwhile_and_leaves_no_stream(client):
+    events = await past(client, 2)
+    call = replay.give(KEYS, GROUP, events)
+    await client.execute_command("HDEL", KEYS.groups, GROUP)
+    assert await scripts.run(client, call) == 0
+    with pytest.raises(FailedError, match="no group billing any more"):
+        await Ordered(client).give(events)
+    assert await client.execute_command("EXISTS", OWN_STREAM) == 0
+
+
+async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client):
+    events = await past(client, 50)
+    await full(client, 2)
+    with pytest.raises(ResponseError, match="maxmemory"):
+        await scripts.run(client, replay.give(KEYS, GROUP, events))
+    assert await client.execute_command("EXISTS", OWN_STREAM) == 0
+
+
+async def test_it_waits_before_redis_is_so_full_that_history_goes_and_goes_on_when_there_is_room(client, monkeypatch):
+    monkeypatch.setattr(replay, "LOOK_S", 0.02)
+    events = await past(client, 10)
+    await full(client, 0.85)
+    one = Ordered(client)
+    giving = asyncio.create_task(one.give(events))
+    await until(lambda: one.said)
+    assert await client.execute_command("EXISTS", OWN_STREAM) == 0
+    await full(client, 0.5)
+    assert await giving == [1] * 10
+    assert len(await entries(client)) == 10
+    assert one.said == ["Redis is more than 80% full: waiting until the workers of billing make room"]
+
+
+async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_taken_not_again(client, monkeypatch):
+    """Memory ran out between the look and the call, and for one of two shards only."""
+    monkeypatch.setattr(replay, "LOOK_S", 0.01)
+    events = await past(client, 40, shards=2)
+    run_all, rounds = scripts.run_all, []
+
+    async def short(client, calls):
+        rounds.append(len(calls))
+        if len(rounds) > 2:
+            return await run_all(client, calls)
+        refused = [ResponseError("OOM command not allowed when used memory > 'maxmemory'.")]
+        return (await run_all(client, calls[:1]) if len(rounds) == 1 else []) + refused
+
+    monkeypatch.setattr(scripts, "run_all", short)
+    one = Ordered(client)
+    assert await one.give(events) == [1] * 40
+    assert rounds == [2, 1, 1]
+    given = [e.webhook_id for shard in (0, 1) for e in await entries(client, Keys(shard).redelivery(TYPE, GROUP))]
+    assert sorted(given) == sorted(event.entry.webhook_id for event in events)
+
+
+async def test_a_stop_ends_the_wait_and_what_was_not_given_is_not_counted(client):
+    events = await past(client, 10)
+    one = Ordered(client)
+    assert await one.give(events[:4]) == [1] * 4
+    await full(client, 0.85)
+    giving = asyncio.create_task(one.give(events[4:]))
+    await until(lambda: one.said)
+    one.stopping.set()
+    assert await asyncio.wait_for(giving, 5) == []
+    assert one.replay.reached_ms == events[3].stored_ms
+
+
+async def test_without_room_for_long_it_gives_up(client, monkeypatch):
+    monkeypatch.setattr(replay, "LOOK_S", 0.01)
+    monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
+    events = await past(client, 2)
+    await full(client, 0.85)
+    one = Ordered(client)
+    with pytest.raises(FailedError, match=r"more than 80% full, and for 0.05 s nothing made room"):
+        await one.give(events)
+    assert len(one.said) == 1
+
+
+async def test_another_refusal_is_told_and_not_taken_for_want_of_memory(client):
+    events = await past(client, 2)
+    await client.execute_command("SET", OWN_STREAM, "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await Ordered(client).give(events)
+
+
+async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(client):
+    await past(client, 10)
+    await client.execute_command("SCRIPT", "FLUSH")
+    found = await history.look(client, (KEYS,), GROUP, Wanted())
+    one = Ordered(client)
+    tally = await move_all(found.batches(3), one.give, rate=0, stopping=one.stopping, progressed=lambda _: None)
+    assert tally == Tally(moved=10)
+    assert [entry.webhook_id for entry in await entries(client)] == [f"wh_{i}" for i in range(10)]
+
+
+async def test_what_is_replayed_is_not_history_itself(client):
+    events = await past(client, 5)
+    await Ordered(client).give(events)
+    again = await history.look(client, (KEYS,), GROUP, Wanted())
+    assert (await again.count()).types == {TYPE: 5}

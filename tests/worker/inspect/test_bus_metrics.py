@@ -1,0 +1,111 @@
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from hookbus.shared.metrics import OTHER
+from hookbus.worker.inspect import bus_metrics
+from hookbus.worker.inspect.snapshot import Bus
+from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
+from hookbus.worker.inventory.open_breakers import Opened
+from tests.shared.reports import REDIS
+
+TYPES = {
+    "response.completed": TypeStatus(7, 2, 30.5, 4.0),
+    "mine.own": TypeStatus(1, 0, 2.0),
+    "minted.1": TypeStatus(3, 1, 9.0, 1.0),
+    "minted.2": TypeStatus(4, 1, 5.0, 2.0),
+}
+BILLING = GroupStatus(
+    consumers_alive=1,
+    consumers=3,
+    delayed=5,
+    next_due_ms=1_700_000_000_500,
+    dead=6,
+    missing=2,
+    abandoned_s=400.0,
+    paused={"batch.*": 1},
+    breakers={"response.*": Opened("f", "e", 1, 2)},
+    types=TYPES,
+)
+
+
+def a_bus(**changes: Any) -> Bus:
+    known = Bus(
+        REDIS,
+        Status({"billing": BILLING, "phone": GroupStatus()}, {"minted.3": 2, "minted.4": 3, "batch.failed": 1}, 1),
+        {"billing": frozenset({"response.*", "mine.own"}), "phone": frozenset({"*"})},
+        {"response.completed": 5_500, "minted.1": 7_000, "minted.2": 6_000},
+        1_700_000_000_000,
+    )
+    return replace(known, **changes)
+
+
+def samples(bus: Bus) -> dict[tuple[str, ...], float]:
+    """Name and label values → figure."""
+    found = [sample for family in bus_metrics.families(bus) for sample in family.samples]
+    return {(each.name.removeprefix("hookbus_"), *each.labels.values()): each.value for each in found}
+
+
+def test_runs_of_verify_mint_no_series():
+    name = "hookbus.verify.1750000000-abcdefabcdef"
+    run = GroupStatus(types={name: TypeStatus(1, 1)})
+    more = a_bus(
+        status=Status({name: run, "billing": BILLING}, {name: 1}),
+        patterns={name: frozenset({name})},
+        last_event_ms={name: 1_000},
+    )
+    found = samples(more)
+    assert not [labels for labels in found if name in labels]
+    assert found["orphan_events", OTHER] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (("backlog_events", "billing", "response.completed"), 7),
+        (("backlog_events", "billing", "mine.own"), 1),
+        (("backlog_events", "billing", OTHER), 7),
+        (("in_flight_deliveries", "billing", OTHER), 2),
+        (("oldest_unhandled_age_seconds", "billing", OTHER), 9),
+        (("oldest_in_flight_age_seconds", "billing", OTHER), 2),
+        (("oldest_in_flight_age_seconds", "billing", "mine.own"), 0),
+        (("delayed_deliveries", "billing"), 5),
+        (("next_due_timestamp_seconds", "billing"), 1_700_000_000.5),
+        (("dead_letters", "billing"), 6),
+        (("dead_letters", "phone"), 0),
+        (("consumers", "billing"), 3),
+        (("consumers_alive", "billing"), 1),
+        (("group_missing_streams", "billing"), 2),
+        (("group_abandoned_seconds", "billing"), 400),
+        (("group_abandoned_seconds", "phone"), 0),
+        (("breaker_open", "billing", "response.*"), 1),
+        (("breaker_open", "billing", "mine.own"), 0),
+        (("breaker_open", "phone", "*"), 0),
+        (("paused", "billing", "batch.*"), 1),
+        (("last_event_timestamp_seconds", "response.completed"), 5.5),
+        (("last_event_timestamp_seconds", OTHER), 7),
+        (("orphan_events", OTHER), 5),
+        (("orphan_events", "batch.failed"), 1),
+        (("redis_info", "9.1.2", "master", "noeviction", "yes", "always"), 1),
+        (("redis_can_save",), 0),
+        (("redis_replicas",), 2),
+        (("redis_memory_used_bytes",), 1_000),
+        (("redis_memory_limit_bytes",), 2_000),
+        (("redis_clock_skew_seconds",), -1.5),
+    ],
+    ids=str,
+)
+def test_a_figure(name, value):
+    assert samples(a_bus())[name] == value
+
+
+def test_nothing_due_has_no_time():
+    assert ("next_due_timestamp_seconds", "phone") not in samples(a_bus())
+
+
+def test_minted_types_and_groups_are_bounded():
+    groups = {f"group{i}": GroupStatus(types={f"minted.{j}": TypeStatus(1) for j in range(50)}) for i in range(500)}
+    found = samples(a_bus(status=Status(groups, {f"minted.{i}": 1 for i in range(500)}, 1), patterns={}))
+    assert len([key for key in found if key[0] == "backlog_events"]) == bus_metrics.MOST_GROUPS
+    assert not any("minted" in part for key in found for part in key)

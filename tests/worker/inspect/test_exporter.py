@@ -1,0 +1,133 @@
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from deploy.local.valkey import Valkey
+from hookbus.shared import keys
+from hookbus.shared.command import Stopping
+from hookbus.shared.connection import connect
+from hookbus.shared.settings import ConfigError, Listen
+from hookbus.worker.inspect import exporter
+from hookbus.worker.inspect.exporter import Watch
+from hookbus.worker.settings import WorkerSettings
+from tests.programs import Program
+from tests.wait import until
+from tests.worker.dead import born
+from tests.worker.rig import GROUP, TYPE, commandstats, join, store
+
+
+@contextlib.asynccontextmanager
+async def exporting(redis_url: str) -> AsyncIterator[str]:
+    """A running exporter; its address."""
+    settings = WorkerSettings(redis_url=redis_url, exporter_listen=Listen("127.0.0.1", 0))
+    stopping = Stopping()
+    with capture_logs() as logs:
+        task = asyncio.create_task(exporter.Exporter(settings, stopping).run())
+        try:
+            await until(lambda: task.done() or [log for log in logs if log["event"] == "exporting"])
+            (line,) = [log for log in logs if log["event"] == "exporting"]
+            yield line["url"]
+        finally:
+            stopping.set()
+            await task
+    assert not [log for log in logs if log["log_level"] == "error"]
+
+
+async def scrape(url: str) -> dict[str, float]:
+    """The hookbus figures, by name with labels."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        lines = (await response.text()).splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith("hookbus_")}
+
+
+async def test_a_scrape_tells_of_the_bus_without_any_worker_and_nothing_of_this_process(client, redis_url, monkeypatch):
+    monkeypatch.setattr(exporter, "FRESH_S", 0)
+    await born(client, GROUP)
+    await join(client)
+    labels = f'{{group="{GROUP}",type="{TYPE}"}}'
+    async with exporting(redis_url) as url:
+        await store(client, "wh_1", "wh_2")
+        found = await scrape(url)
+        assert (found["hookbus_redis_up"], found[f"hookbus_backlog_events{labels}"]) == (1, 2)
+        assert not [name for name in found if name.startswith(("hookbus_worker", "hookbus_ingest"))]
+        await store(client, "wh_3")
+        assert (await scrape(url))[f"hookbus_backlog_events{labels}"] == 3
+
+
+async def test_however_many_scrape_redis_is_asked_once_a_second(client, redis_url):
+    await born(client)
+    watch = Watch(client, 1)
+    await watch.look()
+    await client.execute_command("CONFIG", "RESETSTAT")
+    await asyncio.gather(*(watch.look() for _ in range(20)))
+    assert "smembers" not in await commandstats(client)
+    watch._looked_at -= exporter.FRESH_S
+    await asyncio.gather(*(watch.look() for _ in range(20)))
+    assert (await commandstats(client))["time"] == 3
+
+
+async def test_with_redis_away_it_says_so_and_tells_no_old_figures_and_comes_back(own_server: Valkey, monkeypatch):
+    monkeypatch.setattr(exporter, "FRESH_S", 0)
+    client = connect(own_server.url, "tests")
+    await born(client, GROUP)
+    await client.aclose()
+    async with exporting(own_server.url) as url:
+        assert f'hookbus_dead_letters{{group="{GROUP}"}}' in await scrape(url)
+        own_server.stop(signal.SIGKILL)
+        found = await scrape(url)
+        assert set(found) == {"hookbus_redis_up", "hookbus_exporter_look_seconds"}
+        assert found["hookbus_redis_up"] == 0
+        own_server.start()
+        await until(lambda: _is_up(url))
+
+
+async def _is_up(url: str) -> bool:
+    return (await scrape(url))["hookbus_redis_up"] == 1
+
+
+async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkeypatch):
+    client = connect(own_server.url, "tests")
+    watch = Watch(client, 1)
+    await watch.look()
+    assert watch.is_up
+    monkeypatch.setattr(exporter, "LOOK_S", 0.1)
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        watch._looked_at -= exporter.FRESH_S
+        async with asyncio.timeout(exporter.LOOK_S + 2):
+            await watch.look()
+        assert not watch.is_up
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+        await client.aclose()
+
+
+async def test_a_redis_of_another_layout_ends_the_start_but_not_a_running_exporter(client, redis_url):
+    await born(client)
+    watch = Watch(client, 1)
+    await watch.look()
+    await client.execute_command("HSET", keys.META, "layout", 99)
+    with pytest.raises(ConfigError, match="data layout 99"):
+        await Watch(client, 1).look()
+    watch._looked_at -= exporter.FRESH_S
+    await watch.look()
+    assert not watch.is_up
+
+
+async def test_the_command_serves_health_and_metrics_and_ends_with_0(redis_url):
+    with Program("hookbus-worker", "exporter", "--listen", "127.0.0.1:0", redis_url=redis_url) as program:
+        line = await program.until_logged("exporting")
+        assert (await scrape(line["url"]))["hookbus_redis_up"] == 1
+        base = line["url"].removesuffix("/metrics")
+        async with aiohttp.ClientSession() as session:
+            for path in ("/healthz", "/readyz"):
+                async with session.get(base + path) as response:
+                    assert response.status == 200
+        assert await program.end() == 0

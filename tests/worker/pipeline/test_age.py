@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from hookbus.worker.pipeline import age
+from tests.programs import event_body
+from tests.worker.rig import a_delivery
+
+RECEIVED_MS = 1_790_000_000_500
+DAY_S = 86_400
+
+
+def made_ms_ago(body: bytes) -> int:
+    """How long before its receipt the event of a body was made."""
+    return RECEIVED_MS - age.made_at_ms(a_delivery(received_at_ms=RECEIVED_MS, body=body))
+
+
+def body(created_at: object) -> bytes:
+    return json.dumps(json.loads(event_body()) | {"created_at": created_at}).encode()
+
+
+@pytest.mark.parametrize(
+    ("created_at", "ago_ms"),
+    [
+        (1_789_999_400.5, 600_000),
+        (1_789_999_400, 599_501),
+        (1_790_000_000, 0),
+        (1_790_000_000.25, 250),
+        (1_790_000_000.0, 500),
+        (RECEIVED_MS / 1000 - 8 * DAY_S, 8 * DAY_S * 1000),
+    ],
+)
+def test_an_event_is_as_old_as_it_says_and_whole_seconds_count_from_their_end(created_at, ago_ms):
+    assert made_ms_ago(body(created_at)) == ago_ms
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        1_790_000_001, 1_790_000_000.75, 1_790_000_000_000, RECEIVED_MS / 1000 - 8 * DAY_S - 1, 0, -1, 10**400,
+        float("nan"), float("inf"), None, True, "1789999400", "2026-09-21T12:00:00Z", [1_789_999_400], {},
+    ],
+)  # fmt: skip
+def test_what_can_not_be_its_time_leaves_receipt(created_at):
+    assert made_ms_ago(body(created_at)) == 0
+
+
+@pytest.mark.parametrize("rest", [b'"x": NaN}', b'"x": "\\ud800"}', b'"x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}"])
+def test_a_body_that_only_other_readers_take_is_as_old_as_it_says(rest):
+    assert made_ms_ago(b'{"type": "a", "created_at": 1789999400.5, ' + rest) == 600_000
+
+
+@pytest.mark.parametrize("unreadable", [b"", b"\xff", b"[]", b'{"created_at": 1789999400}', b"{" * 100_000])
+def test_what_is_no_event_is_as_old_as_its_receipt(unreadable):
+    assert made_ms_ago(unreadable) == 0

@@ -1,0 +1,52 @@
+import pytest
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
+
+from hookbus.worker.pipeline import aside, metrics
+from hookbus.worker.pipeline.aside import ADD, Aside, is_of_one_key
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), True),
+        (ResponseError("ERR The stream has exhausted the last possible ID, unable to add more items"), True),
+        (NoPermissionError("No permissions to access a key"), True),
+        (ResponseError("NOGROUP No such key"), False),
+        (OutOfMemoryError("command not allowed"), False),
+        (ReadOnlyError("You can't write against a read only replica."), False),
+        (AuthenticationError("WRONGPASS"), False),
+        (RedisConnectionError("WRONGTYPE"), False),
+    ],
+)
+def test_what_is_about_a_key_and_what_about_the_server(error, expected):
+    assert is_of_one_key(error) is expected
+
+
+def test_a_key_is_said_once_an_hour_and_when_it_can_be_used_again(monkeypatch):
+    found = Aside()
+    with capture_logs() as logs:
+        for _ in range(3):
+            found.put("a", "WRONGTYPE")
+        found.put("b", "WRONGTYPE", ADD)
+        assert metrics.ASIDE._value.get() == 2
+        found.take_back("a", ADD)
+        assert "a" in found
+        assert "b" not in found
+        found.take_back("a")
+        found.take_back("b", ADD)
+        assert not found
+    assert metrics.ASIDE._value.get() == 0
+    assert [(log["event"], log["key"], log["use"]) for log in logs] == [
+        ("key_set_aside", "a", "read"),
+        ("key_set_aside", "b", "add"),
+        ("key_usable_again", "a", "read"),
+        ("key_usable_again", "b", "add"),
+    ]
+    monkeypatch.setattr(aside, "REPEAT_S", 0.0)
+    with capture_logs() as logs:
+        found.put("a", "WRONGTYPE")
+        found.put("a", "WRONGTYPE")
+    assert len(logs) == 2
+    found.take_back("a")

@@ -1,0 +1,87 @@
+import msgspec
+import pytest
+
+from hookbus.shared.traced import NAME_CHARS, TRACEBACK_CHARS
+from hookbus.worker.pipeline.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
+from hookbus.worker.pipeline.dead_letter import fingerprint
+from tests.worker.broken import BROKEN
+
+
+def raised(error: BaseException) -> BaseException:
+    """The error, with a traceback."""
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
+def test_whatever_exception_can_be_described_stored_and_given_a_fingerprint(fails):
+    try:
+        fails()
+    except BaseException as error:
+        cause, short = describe(error), brief(error)
+    assert cause.frame.startswith("broken.py:")
+    assert len(cause.traceback) <= TRACEBACK_CHARS + 100
+    assert len(cause.error_class) <= NAME_CHARS
+    assert len(cause.message) <= MESSAGE_CHARS
+    assert len(cause.frame) <= FRAME_CHARS
+    assert {type(text) for text in (cause.error_class, cause.message, cause.traceback, cause.frame)} == {str}
+    assert (short.error_class, short.message) == (cause.error_class, cause.message)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode((cause.error_class, cause.message, cause.traceback)))
+    assert fingerprint(cause.error_class, cause.frame, "a", "attempts_exhausted")
+
+
+def test_messages_and_tracebacks_are_capped_and_a_traceback_keeps_both_ends():
+    cause = describe(raised(ValueError("m" * 100_000 + "end")))
+    assert len(cause.message) == MESSAGE_CHARS
+    assert len(cause.traceback) < TRACEBACK_CHARS + 100
+    assert cause.traceback.startswith("Traceback")
+    assert cause.traceback.endswith("end\n")
+    assert "characters left out" in cause.traceback
+    assert len(brief(ValueError("m" * 100_000)).message) == MESSAGE_CHARS
+
+
+def test_a_text_that_utf_8_can_not_hold_is_written_with_escapes():
+    cause = describe(raised(ValueError("name \udcff")))
+    assert cause.message == "name \\udcff"
+    for text in (cause.message, cause.traceback, brief(ValueError("\udcff")).message):
+        msgspec.msgpack.encode(text)
+
+
+def test_a_given_message_replaces_the_exceptions_own():
+    assert describe(raised(TimeoutError()), "no end after 5 s").message == "no end after 5 s"
+
+
+def test_a_cause_reads_as_one_line():
+    assert str(Cause("KeyError", "'x'")) == "KeyError: 'x'"
+    assert str(Cause("TimeoutError", "")) == "TimeoutError"
+
+
+def fails_here(source: str) -> Cause:
+    """Run some code as a module of the user's, and describe how it fails."""
+    scope: dict = {}
+    exec(compile(source, "/srv/app/handlers.py", "exec"), scope)
+    try:
+        scope["handle"]()
+    except Exception as error:
+        return describe(error)
+    raise AssertionError("it did not fail")
+
+
+def test_the_application_frame_is_the_innermost_of_the_users_and_stays_when_lines_move():
+    plain = "def charge():\n    raise KeyError('x')\ndef handle():\n    charge()\n"
+    moved = "# a comment\n\n\n" + plain.replace("    charge()", "    a = 1\n    charge()")
+    assert fails_here(plain).frame == fails_here(moved).frame == "handlers.py:charge"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["import json; json.loads('{')", "import nobody_has_this", "import asyncio; asyncio.run(None)",
+     "import msgspec; msgspec.json.decode(b'{')", "from hookbus.shared.keys import shard_of; shard_of(None, 1)"],
+)  # fmt: skip
+def test_neither_the_library_nor_hookbus_nor_the_import_machinery_is_the_application(body):
+    assert fails_here(f"def handle():\n    {body}\n").frame == "handlers.py:handle"
+
+
+def test_without_an_application_frame_there_is_none():
+    assert describe(TimeoutError()).frame == ""

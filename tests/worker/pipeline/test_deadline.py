@@ -1,0 +1,103 @@
+import asyncio
+import time
+
+import pytest
+import uvloop
+
+from hookbus.worker.pipeline.deadline import Deadline, Deadlines
+from tests.wait import TIMER_EARLY_S, until
+
+
+async def wait_within(deadlines: Deadlines, known: list[Deadline]) -> None:
+    """An attempt that never ends by itself."""
+    deadline = deadlines.begin()
+    known.append(deadline)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        deadlines.end(deadline)
+
+
+async def test_each_is_cancelled_when_its_own_time_is_over_and_not_before():
+    deadlines, known = Deadlines(0.1), []
+    loop = asyncio.get_running_loop()
+    began, ended = [], []
+    for _ in range(3):
+        task = asyncio.create_task(wait_within(deadlines, known))
+        task.add_done_callback(lambda _: ended.append(loop.time()))
+        began.append(loop.time())
+        await until(lambda: loop.time() > began[-1] + 0.03)
+    await until(lambda: len(ended) == 3)
+    assert all(0.1 - TIMER_EARLY_S <= end - start < 2 for start, end in zip(began, ended, strict=True))
+    assert all(deadline.has_passed and deadline.is_sole_reason for deadline in known)
+
+
+async def test_what_has_ended_is_cancelled_no_more_and_the_next_one_in_time_all_the_same():
+    deadlines, known = Deadlines(0.05), []
+    deadlines.end(deadlines.begin())
+    await asyncio.create_task(asyncio.sleep(0))
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(wait_within(deadlines, known))
+    assert known[0].has_passed
+    assert asyncio.current_task().cancelling() == 0
+    assert deadlines._timer is None
+
+
+async def test_there_is_one_timer_however_many_attempts_there_are(monkeypatch):
+    deadlines, made = Deadlines(60), []
+    monkeypatch.setattr(deadlines, "_loop", Counting(asyncio.get_running_loop(), made))
+    running = [deadlines.begin() for _ in range(100)]
+    assert len(made) == 1
+    for deadline in running:
+        deadlines.end(deadline)
+    deadlines._timer.cancel()
+
+
+class Counting:
+    """A loop that notes its timers."""
+
+    def __init__(self, loop, made: list[object]) -> None:
+        self._loop = loop
+        self._made = made
+        self.time = loop.time
+
+    def __hash__(self) -> int:
+        return hash(self._loop)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._loop
+
+    def call_at(self, *args):
+        timer = self._loop.call_at(*args)
+        self._made.append(timer)
+        return timer
+
+
+async def test_a_cancellation_by_somebody_else_beside_it_is_not_its_alone():
+    deadlines, known = Deadlines(0.02), []
+
+    async def attempt():
+        try:
+            await wait_within(deadlines, known)
+        except asyncio.CancelledError:
+            return known[0].has_passed, known[0].is_sole_reason
+
+    task = asyncio.create_task(attempt())
+    await asyncio.sleep(0)
+    deadlines._look()  # nothing has passed yet: it must not matter
+    # By two timers one could not say which comes first: those of uvloop have milliseconds.
+    time.sleep(0.03)  # noqa: ASYNC251 - the loop stands still until the time has passed
+    deadlines._look()
+    task.cancel()
+    assert await task == (True, False)
+
+
+def test_it_is_in_time_on_uvloop_too_whose_clock_counts_whole_milliseconds():
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(wait_within(Deadlines(0.05), []))
+        return loop.time() - began
+
+    assert 0.05 - TIMER_EARLY_S <= uvloop.run(run()) < 2

@@ -1,0 +1,274 @@
+import asyncio
+import functools
+
+import msgspec
+import pytest
+
+from hookbus import Delivery, Reject, Retry, RetryLater
+from hookbus.shared.clock import now_ms
+from hookbus.worker.pipeline.outcome import Ack, Bury, Park
+from hookbus.worker.pipeline.process import Caller, process
+from tests.worker.broken import BROKEN
+from tests.worker.rig import a_delivery, a_route
+
+RETRY = Retry(attempts=2, base=10)
+
+
+async def outcome_of(handler, delivery: Delivery | None = None, **options):
+    """One attempt of a handler, as a subscription runs it."""
+    route = a_route(handler, **{"retry": RETRY} | options)
+    caller = Caller(route, route.concurrency)
+    try:
+        return await process(delivery or a_delivery(), route, caller)
+    finally:
+        caller.close()
+
+
+# fmt: off
+async def never(event): raise AssertionError("it was called")
+async def returns(event): ...
+def returns_from_a_thread(event): ...
+async def returns_something(event): return "ignored"
+def raises_in_a_thread(event): raise ValueError("thread")
+async def raises(event): raise ValueError("loop")
+async def exits(event): raise SystemExit(3)
+def exits_in_a_thread(event): raise SystemExit(3)
+async def interrupts(event): raise KeyboardInterrupt
+async def closes(event): raise GeneratorExit
+def closes_in_a_thread(event): raise GeneratorExit
+def stops_iteration(event): next(iter(()))
+async def stops_iteration_in_the_loop(event): next(iter(()))
+async def times_out_itself(event): raise TimeoutError("the database is slow")
+async def cancels(event): raise asyncio.CancelledError
+def cancels_in_a_thread(event): raise asyncio.CancelledError
+async def later(event): raise RetryLater(7)
+async def rejects(event): raise Reject("not ours")
+def plain_returning_a_coroutine(event): return raises(event)
+# fmt: on
+
+
+class Odd(BaseException):
+    pass
+
+
+async def raises_a_base_exception(event):
+    raise Odd("neither Exception nor exit")
+
+
+@pytest.mark.parametrize("handler", [returns, returns_from_a_thread, returns_something])
+async def test_a_handler_that_returns_has_handled_the_event(handler):
+    assert await outcome_of(handler) == Ack()
+
+
+@pytest.mark.parametrize(
+    ("handler", "error_class", "message"),
+    [
+        (raises, "ValueError", "loop"),
+        (raises_in_a_thread, "ValueError", "thread"),
+        (plain_returning_a_coroutine, "ValueError", "loop"),
+        (exits, "SystemExit", "3"),
+        (exits_in_a_thread, "SystemExit", "3"),
+        (interrupts, "KeyboardInterrupt", ""),
+        (closes, "GeneratorExit", ""),
+        (closes_in_a_thread, "GeneratorExit", ""),
+        (raises_a_base_exception, "Odd", "neither Exception nor exit"),
+        (stops_iteration, "RuntimeError", "coroutine raised StopIteration"),
+        (stops_iteration_in_the_loop, "RuntimeError", "coroutine raised StopIteration"),
+        (times_out_itself, "TimeoutError", "the database is slow"),
+        (cancels, "CancelledError", "the handler cancelled itself"),
+        (cancels_in_a_thread, "CancelledError", "the handler cancelled itself"),
+    ],
+)
+async def test_whatever_a_handler_lets_out_is_a_failed_attempt(handler, error_class, message):
+    result = await outcome_of(handler, timeout=5)
+    assert isinstance(result, Park)
+    assert (result.cause.error_class, result.cause.message) == (error_class, message)
+    assert f"in {handler.__name__}" in result.cause.traceback or handler is plain_returning_a_coroutine
+    last = await outcome_of(handler, a_delivery(attempt=2), timeout=5)
+    assert isinstance(last, Bury)
+    assert last.reason == "attempts_exhausted"
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["loop", "thread"])
+@pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
+async def test_an_exception_that_can_not_be_looked_at_is_a_failed_attempt_too(fails, is_async):
+    async def in_the_loop(event):
+        fails()
+
+    def in_a_thread(event):
+        fails()
+
+    handler = in_the_loop if is_async else in_a_thread
+    first = await outcome_of(handler)
+    last = await outcome_of(handler, a_delivery(attempt=2))
+    assert isinstance(first, Park)
+    assert isinstance(last, Bury)
+    assert (last.reason, last.cause) == ("attempts_exhausted", first.cause)
+
+
+async def test_a_struct_that_ends_the_program_when_it_is_made_is_undecodable():
+    class Exits(msgspec.Struct):
+        def __post_init__(self) -> None:
+            raise SystemExit(3)
+
+    async def handler(event): ...
+
+    handler.__annotations__["event"] = Exits
+    result = await outcome_of(handler)
+    assert isinstance(result, Bury)
+    assert (result.reason, result.cause.error_class) == ("undecodable", "SystemExit")
+
+
+async def test_a_handler_may_say_when_it_wants_the_event_again_or_that_it_never_will():
+    later_result, rejected = await outcome_of(later), await outcome_of(rejects)
+    assert isinstance(later_result, Park)
+    assert later_result.wait_s == 7
+    assert isinstance(rejected, Bury)
+    assert rejected.reason == "rejected"
+
+
+async def test_a_handler_gets_the_event_and_the_delivery_where_it_takes_one():
+    got = []
+
+    async def both(event: dict, delivery: Delivery):
+        got.append((event["type"], delivery))
+
+    def alone(event: bytes):
+        got.append(event)
+
+    delivery = a_delivery()
+    await outcome_of(both, delivery)
+    await outcome_of(alone, delivery)
+    assert got == [("response.completed", delivery), delivery.body]
+
+
+async def test_a_body_that_does_not_decode_is_undecodable_and_the_handler_never_sees_it():
+    result = await outcome_of(never, a_delivery(body=b'{"type": "response.completed"'))
+    assert isinstance(result, Bury)
+    assert result.reason == "undecodable"
+
+
+async def test_a_struct_whose_own_code_raises_is_undecodable():
+    class Explosive(msgspec.Struct):
+        def __post_init__(self) -> None:
+            raise KeyError("own code")
+
+    async def handler(event): ...
+
+    handler.__annotations__["event"] = Explosive
+    result = await outcome_of(handler)
+    assert isinstance(result, Bury)
+    assert (result.reason, result.cause.error_class) == ("undecodable", "KeyError")
+
+
+async def test_a_type_of_tomorrow_that_the_annotation_has_no_place_for_is_undecodable():
+    from hookbus.events import ResponseCompleted
+
+    async def handler(event: ResponseCompleted): ...
+
+    route = a_route(handler)
+    result = await process(a_delivery("made.up"), route, Caller(route, 1))
+    assert isinstance(result, Bury)
+    assert (result.reason, result.cause.error_class) == ("undecodable", "ImpossibleError")
+
+
+@pytest.mark.parametrize(("age_s", "is_expired"), [(0, False), (19, False), (21, True)])
+async def test_an_event_older_than_max_age_is_expired_and_the_handler_never_sees_it(age_s, is_expired):
+    delivery = a_delivery(received_at_ms=now_ms() - age_s * 1000)
+    result = await outcome_of(never if is_expired else returns, delivery, max_age=20)
+    assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_what_its_sender_delivered_late_is_expired_however_lately_it_was_received(attempt):
+    now = now_ms()
+    for late_s, is_expired in ((600, True), (10, False)):
+        body = b'{"type": "response.completed", "id": "evt_1", "created_at": %d, "data": {"id": "resp_1"}}'
+        delivery = a_delivery(received_at_ms=now, attempt=attempt, body=body % (now // 1000 - late_s))
+        result = await outcome_of(never if is_expired else returns, delivery, max_age=20)
+        assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
+
+
+async def test_max_age_counts_from_receipt_also_in_later_attempts():
+    delivery = a_delivery(received_at_ms=now_ms() - 60_000, attempt=2)
+    result = await outcome_of(never, delivery, max_age=20)
+    assert isinstance(result, Bury)
+    assert result.reason == "expired"
+
+
+async def test_a_handler_that_takes_too_long_is_cancelled_and_has_failed():
+    ended = []
+
+    async def hangs(event):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    result = await outcome_of(hangs, timeout=0.05)
+    assert isinstance(result, Park)
+    assert str(result.cause) == "TimeoutError: no end after 0.05 s"
+    assert ended == [True]
+
+
+async def test_a_handler_that_once_cancelled_its_task_is_timed_out_all_the_same():
+    """As libraries do that cancel the task for a timeout of their own, and forget to take that back."""
+
+    async def hangs(event):
+        asyncio.current_task().cancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    result = await asyncio.create_task(outcome_of(hangs, timeout=0.05))
+    assert isinstance(result, Park)
+    assert result.cause.message == "no end after 0.05 s"
+
+
+async def test_cancellation_from_outside_passes_through_so_that_the_delivery_stays_pending():
+    began = asyncio.Event()
+
+    async def waits(event):
+        began.set()
+        await asyncio.Event().wait()
+
+    attempt = asyncio.create_task(outcome_of(waits))
+    await began.wait()
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+
+
+async def test_an_async_handler_behind_a_plain_wrapper_runs():
+    ran = []
+
+    async def handler(event):
+        ran.append(event)
+
+    def bare(event):
+        return handler(event)
+
+    @functools.wraps(handler)
+    def named(event):
+        return handler(event)
+
+    for wrapper in (bare, named):
+        assert await outcome_of(wrapper) == Ack()
+    assert len(ran) == 2
+
+
+async def test_a_plain_wrapper_that_looks_async_and_has_done_the_work_is_not_called_twice():
+    async def handler(event): ...
+
+    @functools.wraps(handler)
+    def wrapper(event): ...
+
+    assert await outcome_of(wrapper) == Ack()
+
+
+async def test_attempts_that_were_put_off_count_against_nothing():
+    result = await outcome_of(raises, a_delivery(attempt=50, snoozes=49))
+    assert isinstance(result, Park)
+    assert 10 <= result.wait_s <= 12.5
+    assert isinstance(await outcome_of(raises, a_delivery(attempt=50, snoozes=48)), Bury)

@@ -1,0 +1,95 @@
+"""G7, one stream: one that Redis refuses ends no reading of the others, and is read again when it can be."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from hookbus.worker.pipeline import read
+from tests.wait import until
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, join, lane, store
+
+BAD = "batch.failed"
+
+
+async def spoil(client, stream: str) -> None:
+    await client.execute_command("DEL", stream)
+    await client.execute_command("SET", stream, "somebody's slip")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(read, "RECHECK_S", 0.1)
+
+
+@pytest.mark.parametrize("bad", [KEYS.stream(BAD), KEYS.redelivery(BAD, GROUP)])
+async def test_g7_a_stream_that_is_bad_from_the_start_is_set_aside_and_named(client, redis_url, bad):
+    handler = Handler(is_open=True)
+    await join(client, TYPE, BAD)
+    await spoil(client, bad)
+    with capture_logs() as logs:
+        async with lane(redis_url, client, handler.route("*")) as made:
+            made.start(BAD, TYPE)
+            await store(client, "wh_1")
+            await until(lambda: handler.done == ["wh_1"])
+            assert bad in made.aside
+    assert [log["key"] for log in logs if log["event"] == "key_set_aside"] == [bad]
+
+
+async def test_g7_a_stream_that_goes_bad_while_it_is_read_ends_no_reading_of_the_others(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client, TYPE, BAD)
+    async with lane(redis_url, client, handler.route("*")) as made:
+        made.start(BAD, TYPE)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        await spoil(client, KEYS.stream(BAD))
+        await store(client, "wh_2")
+        await until(lambda: handler.done == ["wh_1", "wh_2"])
+        await until(lambda: KEYS.stream(BAD) in made.aside)
+        await store(client, "wh_3")
+        await until(lambda: handler.done == ["wh_1", "wh_2", "wh_3"])
+
+
+async def test_g7_a_stream_that_was_bad_is_read_again_by_itself(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client, TYPE, BAD)
+    await spoil(client, KEYS.stream(BAD))
+    with capture_logs() as logs:
+        async with lane(redis_url, client, handler.route("*")) as made:
+            made.start(BAD, TYPE)
+            await until(lambda: KEYS.stream(BAD) in made.aside)
+            await client.execute_command("DEL", KEYS.stream(BAD))
+            await store(client, "wh_1", event_type=BAD)
+            await until(lambda: handler.done == ["wh_1"])
+            assert not made.aside
+    assert [log["key"] for log in logs if log["event"] == "key_usable_again"] == [KEYS.stream(BAD)]
+
+
+async def test_g7_a_reader_of_nothing_but_a_bad_stream_waits_and_finds_it_mended(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    for stream in (STREAM, KEYS.redelivery(TYPE, GROUP)):
+        await spoil(client, stream)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: len(made.aside) == 2)
+        await client.execute_command("DEL", STREAM, KEYS.redelivery(TYPE, GROUP))
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_a_place_that_can_not_be_made_holds_up_no_other(client, redis_url):
+    """Where nothing may be made anew, as with a key that the ACL leaves out of XGROUP."""
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route("*")) as made:
+        made.aside.put(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
+
+        async def refuse(types) -> None:
+            made.losses.append(list(types))
+
+        made.reader._lost = refuse
+        made.start(BAD, TYPE)
+        made.aside.put(KEYS.redelivery(BAD, GROUP), "NOPERM")
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        assert made.losses[0] == [BAD, BAD]

@@ -1,0 +1,170 @@
+"""What a reader does when replies, connections, groups or Redis were lost."""
+
+import asyncio
+
+from hookbus.shared.connection import connect
+from hookbus.worker.pipeline import read, slots
+from tests.wait import until
+from tests.worker.rig import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    STREAM,
+    TYPE,
+    Handler,
+    a_held,
+    join,
+    lane,
+    pending,
+    redeliver,
+    store,
+    take,
+)
+
+
+async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    await redeliver(client, "wh_3")
+    for stream in (STREAM, OWN_STREAM):
+        await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
+
+
+async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_looked_at(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+        made.start()
+        await until(lambda: len(handler.began) == 2)
+        for _ in range(3):
+            await made.reader._read_own_pending()
+        assert not made.reader._surplus
+        assert sorted(handler.began) == ["wh_1", "wh_2"]
+
+
+async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_begun_again(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.reader.add(TYPE)
+        (entry_id,) = await store(client, "wh_1")
+        await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
+        await client.execute_command("XACK", STREAM, GROUP, entry_id)
+        await made.reader._read_again(STREAM, entry_id)
+        assert not made.reader._surplus
+    assert handler.began == []
+
+
+async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, redis_url):
+    handler = Handler()
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    first, second = await take(client, "me")
+    await client.execute_command("XCLAIM", STREAM, GROUP, "me", 0, second.entry_id, "RETRYCOUNT", 4)
+    await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: handler.began == ["wh_1"])
+        again = made.suspects._queue.get_nowait().held
+    assert (again.delivery.webhook_id, again.times_delivered, again.deaths) == ("wh_2", 4, ("a@1", "b@2"))
+    assert (await pending(client))[first.entry_id] == ("me", 1)
+
+
+async def test_g9_what_was_put_off_and_is_pending_no_more_ends_no_reading(client, redis_url, monkeypatch):
+    monkeypatch.setattr(slots, "MOST_PUT_OFF", 1)
+    monkeypatch.setattr(read, "RECHECK_S", 0.1)
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.slots.put_off(a_held())
+        made.start()
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_others_pending_entries_are_left_alone(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    await client.execute_command("XREADGROUP", "GROUP", GROUP, "another", "STREAMS", STREAM, ">")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await store(client, "wh_2")
+        await until(lambda: handler.done == ["wh_2"])
+        await until(lambda: _owners(client, {"another"}))
+        assert handler.began == ["wh_2"]
+
+
+async def _owners(client, expected: set[str]) -> bool:
+    return {owner for owner, _ in (await pending(client)).values()} == expected
+
+
+async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        for i in range(5):
+            await until(lambda: made.reader.silent_s() > 0)
+            await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
+            await store(client, f"wh_{i}")
+            await until(lambda i=i: f"wh_{i}" in handler.done)
+    assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
+
+
+async def test_after_a_broken_connection_own_pending_entries_are_looked_at_at_once(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    await store(client, "wh_1")
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: handler.done == ["wh_1"])
+        await until(lambda: made.reader.silent_s() > 0.02)
+        (entry_id,) = await redeliver(client, "wh_2")
+        await client.execute_command("XGROUP", "SETID", OWN_STREAM, GROUP, "$")
+        await client.execute_command("XCLAIM", OWN_STREAM, GROUP, "me", 0, entry_id, "FORCE")
+        await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
+        await until(lambda: handler.done == ["wh_1", "wh_2"], timeout_s=5)
+
+
+async def test_redis_away_and_back_the_reader_goes_on(own_server):
+    handler = Handler(is_open=True)
+    client = connect(own_server.url, "tests")
+    await join(client)
+    async with lane(own_server.url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0)
+        await asyncio.to_thread(own_server.stop)
+        await asyncio.to_thread(own_server.start)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        await made.stop()
+    await client.aclose()
+
+
+async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
+    """After an error the reader looks at its own pending entries first, and meets the loss there."""
+    handler = Handler(is_open=True)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.losses == [[TYPE]])
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
+    handler = Handler(is_open=True)
+    await join(client)
+    async with lane(redis_url, client, handler.route()) as made:
+        made.start()
+        await until(lambda: made.reader.silent_s() > 0)
+        await client.execute_command("FLUSHALL")
+        await until(lambda: made.losses)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        assert made.losses[0] == [TYPE]

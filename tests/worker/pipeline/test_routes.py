@@ -1,0 +1,292 @@
+import functools
+import inspect
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookbus import App, Delivery, Retry
+from hookbus.events import BY_TYPE, Event, ResponseCompleted, UnknownEvent
+from hookbus.shared import keys
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY
+from hookbus.worker.pipeline.routes import Group, Route, build, known_types, matches, patterns_of
+
+
+async def handle(event): ...
+
+
+def group_of(*patterns: str, name: str = "g") -> Group:
+    app = App(name)
+    for pattern in patterns:
+        app.on(pattern)(handle)
+    return build([app], 30)[0]
+
+
+def route_of(handler, pattern="response.completed", **options) -> Route:
+    app = App("g")
+    app.on(pattern, **options)(handler)
+    return build([app], 30)[0].routes[0]
+
+
+def problems_of(*apps: App) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        build(apps, 30)
+    return caught.value.problems
+
+
+def problem_of(handler, pattern="response.completed") -> str:
+    app = App("g")
+    app.on(pattern)(handler)
+    (problem,) = problems_of(app)
+    assert "\n" not in problem
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event_type", "is_match"),
+    [
+        ("*", "anything", True),
+        ("response.*", "response.completed", True),
+        ("response.*", "response.a.b", True),
+        ("response.*", "response", False),
+        ("response.*", "responses.a", False),
+        ("response.completed", "response.completed", True),
+        ("response.completed", "response.completed.more", False),
+    ],
+)
+def test_a_pattern_is_a_type_a_prefix_or_everything(pattern, event_type, is_match):
+    assert matches(pattern, event_type) is is_match
+
+
+@given(st.from_regex(r"[ab.]{1,8}", fullmatch=True), st.from_regex(r"([ab.]{1,8}\.)?\*|[ab.]{1,8}", fullmatch=True))
+def test_the_patterns_of_a_type_are_those_that_match_it(event_type, pattern):
+    assert (pattern in patterns_of(event_type)) is matches(pattern, event_type)
+
+
+def test_types_of_hookbus_own_come_only_to_who_names_them():
+    assert patterns_of("hookbus.verify.x") == ("hookbus.verify.x",)
+    assert group_of("*").route("hookbus.verify.x") is None
+    assert group_of("*", "hookbus.verify.x").route("hookbus.verify.x").pattern == "hookbus.verify.x"
+    assert group_of("*").route("hookbusy.x").pattern == "*"
+    assert not any(name.startswith(keys.RESERVED) for name in BY_TYPE)
+
+
+@pytest.mark.parametrize("pattern", ["hookbus.*", "hookbus.verify.*"])
+def test_a_wildcard_for_types_of_hookbus_own_is_refused_since_it_would_bring_nothing(pattern):
+    assert f"{pattern!r} brings nothing" in problem_of(handle, pattern)
+
+
+@pytest.mark.parametrize("patterns", [("*", "a.*", "a.b.*", "a.b.c"), ("a.b.c", "a.b.*", "a.*", "*")])
+def test_the_most_specific_pattern_wins_in_whatever_order_they_were_declared(patterns):
+    group = group_of(*patterns)
+    won = {name: group.route(name).pattern for name in ("a.b.c", "a.b.d", "a.x", "z")}
+    assert won == {"a.b.c": "a.b.c", "a.b.d": "a.b.*", "a.x": "a.*", "z": "*"}
+
+
+def test_a_type_that_nobody_subscribed_to_has_no_route():
+    assert group_of("response.*").route("batch.completed") is None
+
+
+def test_a_tie_is_an_error_that_names_both_handlers():
+    app = App("g")
+
+    @app.on("a.*")
+    async def first(event): ...
+
+    @app.on("a.*")
+    async def second(event): ...
+
+    (problem,) = problems_of(app)
+    assert problem.startswith("group g: two subscriptions to 'a.*'")
+    for handler in (first, second):
+        assert f"{__file__}:{handler.__code__.co_firstlineno} {handler.__qualname__}" in problem
+
+
+def test_apps_of_one_group_are_joined_so_that_a_tie_between_them_is_found_too():
+    one, two = App("g"), App("g")
+    one.on("a")(handle)
+    two.on("b")(handle)
+    (group,) = build([one, two], 30)
+    assert {route.pattern for route in group.routes} == {"a", "b"}
+    two.on("a")(handle)
+    assert "two subscriptions to 'a'" in problems_of(one, two)[0]
+
+
+def test_an_app_named_twice_is_one_app():
+    app = App("g")
+    app.on("a")(handle)
+    assert len(build([app, app], 30)) == 1
+
+
+def test_apps_of_one_group_must_agree_about_the_start():
+    one, two = App("g"), App("g", start=datetime(2026, 1, 1, tzinfo=UTC))
+    one.on("a")(handle)
+    two.on("b")(handle)
+    assert problems_of(one, two) == ["group g: its apps disagree about start"]
+
+
+def test_a_group_without_subscriptions_is_an_error_that_says_what_to_do():
+    assert "decorate a handler with @app.on" in problems_of(App("g"))[0]
+
+
+@pytest.mark.parametrize("pattern", ["", "a*", "*.a", "a.*.*", "a b", ".*.", "a:b", "**", "a/b", "x" * 129])
+def test_what_is_no_pattern_is_refused_with_its_handler(pattern):
+    problem = problem_of(handle, pattern)
+    assert f"{pattern!r} is no pattern: an event type, 'prefix.*' or '*'" in problem
+    assert "handle" in problem
+
+
+def test_limits_default_by_kind_of_handler_and_by_the_settings():
+    def plain(event): ...
+
+    waiting, thread = route_of(handle), route_of(plain)
+    assert (waiting.is_async, waiting.concurrency) == (True, ASYNC_CONCURRENCY)
+    assert (thread.is_async, thread.concurrency) == (False, THREAD_CONCURRENCY)
+    assert (waiting.timeout_s, waiting.max_age_s, waiting.retry) == (30, None, Retry())
+    told = route_of(plain, concurrency=3, timeout=5, max_age=9, retry=Retry(attempts=2))
+    assert (told.concurrency, told.timeout_s, told.max_age_s, told.retry.attempts) == (3, 5, 9, 2)
+
+
+def one(event): ...
+def hinted(event: ResponseCompleted): ...
+def two(event, delivery): ...
+def two_hinted(event: dict, delivery: Delivery): ...
+def other_name(event, meta: Delivery): ...
+def optional(event, delivery: Delivery | None = None): ...
+def named(event, delivery=None): ...
+def something_else(event, retries=3): ...
+def something_hinted(event, retries: int = 3): ...
+def more(event, *args, **options): ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "wants"),
+    [
+        (one, False), (hinted, False), (two, True), (two_hinted, True), (other_name, True), (optional, True),
+        (named, True), (something_else, False), (something_hinted, False), (more, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)  # fmt: skip
+def test_the_delivery_is_passed_to_those_who_take_it(handler, wants):
+    assert route_of(handler).wants_delivery is wants
+
+
+def test_without_an_annotation_a_handler_gets_the_event_union():
+    assert route_of(one).annotation == Event
+
+
+def test_annotations_may_be_text_and_name_what_the_module_has():
+    def late(event: "ResponseCompleted", delivery: "Delivery"): ...
+
+    route = route_of(late)
+    assert (route.annotation, route.wants_delivery) == (ResponseCompleted, True)
+
+
+def test_a_bound_method_and_a_wrapped_handler_are_handlers():
+    class Service:
+        async def handle(self, event: dict, delivery: Delivery): ...
+
+    def plainly_wrapped(handler):
+        @functools.wraps(handler)
+        def wrapper(*args):
+            return handler(*args)
+
+        return wrapper
+
+    for handler in (Service().handle, plainly_wrapped(Service().handle)):
+        route = route_of(handler)
+        assert (route.annotation, route.wants_delivery, route.concurrency) == (dict, True, ASYNC_CONCURRENCY)
+        assert route.is_async is (handler.__name__ == "handle" and inspect.ismethod(handler))
+
+
+def nothing(): ...
+def keyword(*, event): ...
+def three(event, delivery, more): ...
+def required_keyword(event, *, session): ...
+def wrong_second(event, delivery: dict): ...
+def unknown_name(event: "NobodyKnowsMe"): ...  # type: ignore[name-defined] # noqa: F821
+def no_expression(event: "not an expression"): ...  # type: ignore[valid-type] # noqa: F722
+def broken(event: "1 / 0"): ...  # type: ignore[valid-type]
+def yields(event):
+    yield event
+
+
+async def yields_async(event):
+    yield event
+
+
+def text(event: str): ...
+def number(event: int | None): ...
+def listed(event: list[dict]): ...
+def mixed(event: dict | ResponseCompleted): ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (nothing, "a handler takes the event, and optionally the Delivery"),
+        (keyword, "a handler takes the event, and optionally the Delivery"),
+        (three, "a handler takes the event, and optionally the Delivery"),
+        (required_keyword, "a handler takes the event, and optionally the Delivery"),
+        (wrong_second, "its second parameter must be a Delivery, not <class 'dict'>"),
+        (unknown_name, "its annotations can't be read: name 'NobodyKnowsMe' is not defined"),
+        (no_expression, "its annotations can't be read: Forward reference must be an expression"),
+        (broken, "its annotations can't be read: division by zero"),
+        (yields, "it has a yield in it, so that a call would run nothing"),
+        (yields_async, "it has a yield in it, so that a call would run nothing"),
+        (text, "can't decode an event into str: annotate with an event struct, Event, UnknownEvent,"),
+        (number, "can't decode an event into int"),
+        (listed, "can't decode an event into list"),
+        (mixed, "dict has to stand alone, not in a union"),
+        (max, "its annotations can't be read"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_an_impossible_handler_is_refused_with_a_message_that_says_why(handler, says):
+    problem = problem_of(handler)
+    assert problem.startswith("group g, ")
+    assert getattr(handler, "__name__", "") in problem
+    assert says in problem
+
+
+def test_a_struct_on_a_pattern_that_brings_other_types_is_refused_at_the_start():
+    problem = problem_of(hinted, "response.*")
+    assert problem == (
+        f"group g, {__file__}:{hinted.__code__.co_firstlineno} hinted on 'response.*': ResponseCompleted holds"
+        " response.completed, but the pattern brings response.cancelled too"
+    )
+    assert "but the pattern brings" in problem_of(hinted, "*")
+    assert "ResponseCompleted holds response.completed, but" in problem_of(hinted, "batch.completed")
+
+
+def test_what_a_more_specific_pattern_takes_away_needs_no_place_in_the_annotation():
+    app = App("g")
+    app.on("response.completed")(hinted)
+    app.on("response.*")(handle)
+    assert len(build([app], 30)[0].routes) == 2
+
+
+def test_all_problems_are_told_together():
+    app, empty = App("g"), App("other")
+    app.on("a b")(handle)
+    app.on("x")(handle)
+    app.on("x")(handle)
+    app.on("y")(nothing)
+    assert len(problems_of(app, empty)) == 4
+    annotated = App("third")
+    annotated.on("response.*")(hinted)
+    annotated.on("batch.*")(hinted)
+    assert len(problems_of(annotated)) == 2
+
+
+def test_known_types_are_the_documented_ones_and_those_that_a_group_names():
+    assert set(known_types(group_of("*"))) == {*BY_TYPE, keys.UNTYPED}
+    assert set(known_types(group_of("my.own", "video.*"))) == {"my.own", "video.completed", "video.failed"}
+
+
+def test_a_decoder_is_made_once_for_each_type():
+    route = route_of(handle, "*")
+    assert route.decoder("new.type") is route.decoder("new.type")
+    assert isinstance(route.decoder("new.type")(b'{"type": "new.type"}'), UnknownEvent)

@@ -1,0 +1,119 @@
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookbus.worker.pipeline import slots as slots_module
+from hookbus.worker.pipeline.slots import Gate, Slots
+from tests.worker.rig import a_held
+
+
+def test_a_delivery_takes_a_place_until_its_attempt_ends_and_is_in_hand_until_it_is_settled():
+    slots, held = Slots(2), a_held()
+    slots.take(held)
+    assert (slots.free(), slots.holds(held)) == (1, True)
+    slots.leave()
+    assert (slots.free(), slots.holds(held)) == (2, True)
+    slots.settled(held)
+    assert (slots.free(), slots.holds(held)) == (2, False)
+
+
+def test_unwritten_outcomes_may_fill_as_many_places_again_and_no_more():
+    slots = Slots(2)
+    helds = [a_held(number=i) for i in range(1, 5)]
+    for held in helds:
+        slots.take(held)
+        slots.leave()
+    assert slots.free() == 0
+    slots.settled(helds[0])
+    assert slots.free() == 1
+
+
+def test_overdue_threads_keep_their_places():
+    assert [Slots(3).free(overdue) for overdue in range(5)] == [3, 2, 1, 0, -1]
+
+
+def test_the_same_entry_id_in_two_streams_is_two_deliveries():
+    slots = Slots(1)
+    slots.take(a_held())
+    assert not slots.holds(a_held(stream="another"))
+
+
+def test_one_entry_id_of_two_events_is_two_deliveries():
+    slots = Slots(2)
+    before, after = a_held("wh_before", term="a"), a_held("wh_after", term="b")
+    slots.take(before)
+    assert not slots.holds(after)
+    slots.take(after)
+    slots.settled(before)
+    assert slots.holds(after)
+
+
+def test_whoever_waits_for_a_place_is_told():
+    slots, held = Slots(1), a_held()
+    slots.take(held)
+    assert not slots.changed.is_set()
+    slots.leave()
+    assert slots.changed.is_set()
+    slots.changed.clear()
+    slots.settled(held)
+    assert slots.changed.is_set()
+
+
+@given(st.integers(1, 4), st.lists(st.sampled_from(["take", "leave", "settle"]), max_size=40))
+def test_places_never_go_wrong_whatever_the_order(concurrency, steps):
+    slots, running, unsettled, number = Slots(concurrency), [], [], 0
+    for step in steps:
+        if step == "take" and slots.free() > 0:
+            number += 1
+            running.append(a_held(number=number))
+            slots.take(running[-1])
+        elif step == "leave" and running:
+            unsettled.append(running.pop(0))
+            slots.leave()
+        elif step == "settle" and unsettled:
+            slots.settled(unsettled.pop(0))
+        assert len(running) <= concurrency
+        assert len(running) + len(unsettled) <= 2 * concurrency
+        assert slots.free() == min(concurrency - len(running), 2 * concurrency - len(running) - len(unsettled))
+
+
+async def test_a_closed_gate_leaves_no_free_place_and_waits_for_who_is_inside():
+    gate = Gate()
+    slots = Slots(5, gate=gate)
+    gate.enter()
+    closing = asyncio.create_task(gate.close(5))
+    await asyncio.sleep(0)
+    assert (closing.done(), slots.free()) == (False, 0)
+    gate.leave()
+    assert await closing is True
+    assert (slots.free(), slots.changed.is_set()) == (0, False)
+    gate.open()
+    assert (slots.free(), slots.changed.is_set()) == (5, True)
+
+
+async def test_a_gate_that_does_not_empty_in_time_says_so_and_stays_closed():
+    gate = Gate()
+    gate.enter()
+    assert await gate.close(0.01) is False
+    assert Slots(5, gate=gate).free() == 0
+
+
+async def test_an_empty_gate_closes_at_once():
+    assert await Gate().close(0) is True
+
+
+def test_what_is_put_off_is_in_nobodys_hand_and_too_much_of_it_ends_reading(monkeypatch):
+    monkeypatch.setattr(slots_module, "MOST_PUT_OFF", 2)
+    slots = Slots(1)
+    first, second = (a_held(number=i) for i in (1, 2))
+    for held in (first, second, first):
+        slots.take(held)
+        slots.leave()
+        assert slots.may_read_on()
+        slots.put_off(held)
+        assert not slots.holds(held)
+        if held is first:
+            continue
+        assert not slots.may_read_on()
+        slots.settled(second)

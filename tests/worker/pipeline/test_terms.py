@@ -1,0 +1,201 @@
+"""Entry ids that two servers gave to two events: no outcome of the one settles the other."""
+
+import asyncio
+
+import msgspec
+import pytest
+import structlog
+
+from hookbus.shared import scripts
+from hookbus.shared.connection import connect
+from hookbus.shared.line import Line
+from hookbus.shared.scripts import Call
+from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.pipeline.settle import READ_ELSEWHERE
+from hookbus.worker.pipeline.slots import Slots
+from tests.moving import moving
+from tests.wait import until
+from tests.worker.rig import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    STREAM,
+    a_held,
+    a_route,
+    join,
+    lane,
+    pending,
+    settling,
+    store,
+    take,
+)
+
+CAUSE = Cause("ValueError", "no")
+OUTCOMES = [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)]
+
+
+async def settle_one(client, held, outcome) -> list[dict]:
+    slots = Slots(9)
+    slots.take(held)
+    with structlog.testing.capture_logs() as logs:
+        async with settling(client) as settler:
+            settler.settle(held, outcome, slots, KEYS, 0.1)
+            await settler.all_written()
+    assert not slots.holds(held)
+    return logs
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+async def test_an_outcome_of_an_older_term_is_void_where_another_event_has_the_entry_id(client, outcome):
+    await join(client)
+    await store(client, "wh_another", entry_id="5-5")
+    await take(client, "me")
+    held = a_held("wh_read_before", entry_id=b"5-5", term="a server before")
+    logs = await settle_one(client, held, outcome)
+    assert await pending(client) == {b"5-5": ("me", 1)}
+    assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
+    lost = [line["reason"] for line in logs if line["event"] == "delivery_lost"]
+    assert lost == ([] if isinstance(outcome, Ack) else [READ_ELSEWHERE])
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+@pytest.mark.parametrize("own", [False, True])
+async def test_an_outcome_of_an_older_term_is_written_where_it_is_the_same_event(client, outcome, own):
+    await join(client)
+    stream = OWN_STREAM if own else STREAM
+    fields = (
+        "at",
+        1,
+        "body",
+        "{}",
+        "src",
+        "id",
+        "id",
+        "wh_1",
+        "attempt",
+        2,
+    )
+    await client.execute_command("XADD", stream, "5-5", *fields)
+    (held,) = await take(client, "me", own=own)
+    assert held.delivery.webhook_id == "wh_1"
+    await settle_one(client, msgspec.structs.replace(held, term="a server before"), outcome)
+    assert await pending(client, own=own) == {}
+    assert await client.execute_command("XLEN", stream) == (0 if own else 1)
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == isinstance(outcome, Park)
+    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == isinstance(outcome, Bury)
+
+
+async def test_the_prelude_loses_its_race_against_the_entry_that_went(client):
+    await join(client)
+    await store(client, "wh_1", entry_id="5-5")
+    await take(client, "me")
+    await client.execute_command("XDEL", STREAM, "5-5")
+    call = Call(scripts.of_the_same(scripts.ACK), (STREAM,), (GROUP, "me", "5-5", 0, "wh_1"))
+    assert await scripts.run(client, call) == 0
+    assert await pending(client) == {b"5-5": ("me", 1)}
+
+
+async def test_outcomes_of_this_term_are_not_compared(client, redis_url):
+    await join(client)
+    await store(client, "wh_1")
+    line = Line(connect(redis_url, "tests", has_term=True))
+    term = await line.ready()
+    assert len(term) == 40
+    (held,) = await take(client, "me")
+    await client.execute_command("CONFIG", "RESETSTAT")
+    await settle_one(line, msgspec.structs.replace(held, term=term), Ack())
+    stats = await client.execute_command("INFO", "commandstats")
+    assert b"cmdstat_xack" in stats
+    assert b"cmdstat_xrange" not in stats
+
+
+async def test_the_other_event_under_an_id_in_hand_is_begun_too_and_each_is_settled_as_itself(tmp_path):
+    async with moving(tmp_path) as servers:
+        control = connect(servers.url, "tests", has_term=True)
+        await join(control)
+        released = asyncio.Event()
+        seen = []
+
+        async def handle(event: dict, delivery) -> None:
+            seen.append(delivery.webhook_id)
+            await released.wait()
+
+        async with lane(servers.url, control, a_route(handle)) as working:
+            working.start()
+            await until(lambda: _is_in_step(servers))
+            servers.split()
+            with servers.first.client() as first, servers.second.client() as second:
+                add(first, "wh_x")
+                await until(lambda: seen == ["wh_x"])
+                add(second, "wh_y")
+                servers.turn()
+                servers.proxy.cut()
+                await until(lambda: seen == ["wh_x", "wh_y"])
+                released.set()
+                await until(lambda: second.xpending(STREAM, GROUP)["pending"] == 0)
+                assert first.xpending(STREAM, GROUP)["pending"] == 1
+        await control.aclose()
+
+
+def add(client, webhook_id: str) -> None:
+    fields = {"id": webhook_id, "src": "openai", "at": 1, "body": '{"type": "response.completed"}'}
+    client.xadd(STREAM, fields, id="5-5")
+
+
+def _is_in_step(servers) -> bool:
+    with servers.second.client() as second:
+        return bool(second.exists(STREAM))
+
+
+async def test_a_restart_begins_nothing_anew_that_is_in_hand(own_server):
+    control = connect(own_server.url, "tests")
+    await join(control)
+    released = asyncio.Event()
+    seen = []
+
+    async def handle(event: dict, delivery) -> None:
+        seen.append(delivery.webhook_id)
+        await released.wait()
+
+    async with lane(own_server.url, control, a_route(handle)) as working:
+        working.start()
+        await store(control, "wh_1")
+        await until(lambda: seen == ["wh_1"])
+        await asyncio.to_thread(own_server.stop)
+        await asyncio.to_thread(own_server.start)
+        await store(control, "wh_2")
+        await until(lambda: seen == ["wh_1", "wh_2"])
+        released.set()
+        with own_server.client() as client:
+            await until(lambda: client.xpending(STREAM, GROUP)["pending"] == 0)
+        assert seen == ["wh_1", "wh_2"]
+    await control.aclose()
+
+
+async def test_connections_made_before_a_server_of_another_term_was_met_are_made_anew(tmp_path):
+    async with moving(tmp_path) as servers:
+        client = connect(servers.url, "tests", has_term=True)
+        lines = [Line(client) for _ in range(2)]
+        before = {await line.ready() for line in lines}
+        assert len(before) == 1
+        servers.split()
+        servers.turn()  # connections that were made before still work
+        await client.execute_command("PING")
+        after = {await line.ready() for line in lines}
+        assert len(after) == 1
+        assert after != before
+        for line in lines:
+            await line.aclose()
+        await client.aclose()
+
+
+async def test_where_info_is_refused_no_two_connections_are_of_one_term(own_server):
+    with own_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "mute", "on", ">mute", "+client|setname", "+ping")
+    client = connect(own_server.url.replace("://", "://mute:mute@"), "tests", has_term=True)
+    lines = [Line(client) for _ in range(2)]
+    assert len({await line.ready() for line in lines}) == 2
+    assert [await line.execute_command("PING") for line in lines] == [b"PONG"] * 2
+    for line in lines:
+        await line.aclose()
+    await client.aclose()

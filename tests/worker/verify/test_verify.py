@@ -1,0 +1,199 @@
+"""`hookbus-worker verify` against real programs: what it must find, and what it must leave: nothing."""
+
+import asyncio
+import time
+
+import pytest
+
+from hookbus.shared import server as redis_server
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import Keys
+from hookbus.worker.duties.trim import Trimmer
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.verify.run import Verification
+from hookbus.worker.verify.send import Plan
+from tests.end_to_end.conftest import notes_of
+from tests.programs import SECRET, Ingest, Program, Worker, free_port
+from tests.wait import TIMER_EARLY_S, until
+from tests.worker.rig import GROUP, STREAM, join, store, take
+from tests.worker.verifying import Verify, left, other_database, paused_with, run_name, stored
+
+KEYS = Keys(0)
+OTHER_SECRET = "whsec_" + "QUJD" * 8
+
+
+def ids(entries) -> list[str]:
+    return sorted(fields[1].decode() for _, fields in entries)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_every_event_arrives_and_nothing_is_left_but_the_digests(redis_url, client, shards):
+    environ = {"HOOKBUS_SHARDS": str(shards)}
+    with Ingest(redis_url, **environ) as ingest:
+        await ingest.until_fit()
+        with Verify(redis_url, ingest.url, "--count", "150", "--rate", "300") as verify:  # learns of the shards itself
+            code, report = await verify.done()
+    assert code == 0, report
+    assert (report["posted"], report["accepted"], report["handled"]) == (150, 150, 150)
+    assert (report["missing"], report["duplicate"], report["refused"], report["unknown"]) == (0, 0, 0, 0)
+    assert 0 < report["accept_ms"]["p50"] <= report["accept_ms"]["p99"] <= report["accept_ms"]["max"]
+    assert 0 <= report["late_ms"]["p50"] <= report["late_ms"]["p95"] <= report["late_ms"]["max"] < 10_000
+    assert report["took_s"] >= 149 / 300 - TIMER_EARLY_S
+    assert await left(client) == []
+
+
+async def test_what_vanishes_from_redis_is_missing_by_its_webhook_ids(redis_url, client):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "4") as verify:
+            name = await run_name(client)
+            entries = (await paused_with(client, name, 5))[:5]
+            await client.execute_command("XDEL", KEYS.stream(name), *(entry_id for entry_id, _ in entries))
+            await client.execute_command("HDEL", KEYS.paused(name), "*")
+            code, report = await verify.done()
+    assert code == 1
+    assert (report["accepted"], report["handled"], report["missing"]) == (120, 115, 5)
+    assert sorted(lost["webhook_id"] for lost in report["missing_ids"]) == ids(entries)
+    assert {lost["where"] for lost in report["missing_ids"]} == {"gone"}
+    [hint] = report["hints"]
+    assert hint.startswith("5 are not in Redis any more")
+    assert await left(client) == []
+
+
+async def test_what_is_stored_and_not_handled_in_time_is_missing_too_and_said_to_be_stored(redis_url, client):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Verify(redis_url, ingest.url, "--count", "100", "--rate", "20", "--wait", "1") as verify:
+            await paused_with(client, await run_name(client), 1)
+            code, report = await verify.done()
+    assert (code, report["accepted"]) == (1, 100)
+    assert 0 < report["missing"] == 100 - report["handled"] == len(report["missing_ids"])
+    assert {lost["where"] for lost in report["missing_ids"]} == {"stored"}
+    assert "not handled within 1 s" in report["hints"][0]
+    assert await left(client) == []
+
+
+async def test_what_is_handled_twice_is_told_and_no_failure(redis_url, client):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Verify(redis_url, ingest.url, "--count", "60", "--rate", "20") as verify:
+            name = await run_name(client)
+            [(_, fields)] = (await until(lambda: stored(client, name)))[:1]
+            await client.execute_command("XADD", KEYS.stream(name), "*", *fields)
+            code, report = await verify.done()
+    assert (code, report["handled"], report["duplicate"]) == (0, 60, 1)
+    assert report["duplicate_ids"] == [fields[1].decode()]
+
+
+async def test_a_stream_that_is_flushed_in_the_middle_is_a_loss_that_is_explained(redis_url, client):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "3") as verify:
+            name = await run_name(client)
+            await paused_with(client, name, 3)
+            await client.execute_command("UNLINK", KEYS.stream(name))
+            await client.execute_command("HDEL", KEYS.paused(name), "*")
+            code, report = await verify.done()
+    assert code == 1
+    assert report["missing"] >= 3
+    assert any("vanished" in hint for hint in report["hints"])
+    assert await left(client) == []
+
+
+async def test_where_ingest_stores_elsewhere_one_event_is_enough_to_say_so(redis_url, client, server):
+    elsewhere = connect(other_database(server), "tests")
+    await redis_server.inspect(elsewhere.execute_command, 1)
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        with Verify(other_database(server), ingest.url, "--count", "500", "--wait", "60") as verify:
+            code, report = await verify.done(timeout_s=20)
+    assert (code, report["posted"], report["missing"]) == (1, 1, 1)
+    assert "it stores in another Redis" in report["hints"][0]
+    assert await left(elsewhere) == []
+    await elsewhere.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "says"),
+    [
+        ("{url}", {"OPENAI_WEBHOOK_SECRET": OTHER_SECRET}, "401 signature_mismatch: what this signs with is no secret"),
+        ("{url}/nowhere", {}, "404 unknown_endpoint: ingest has no source with this path"),
+        ("http://127.0.0.1:1/", {}, "http://127.0.0.1:1/: Connection refused"),
+        ("https{url}", {}, "SSL"),
+    ],
+)
+async def test_what_refuses_the_first_event_is_said_and_nothing_is_left(redis_url, client, url, environ, says):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        where = url.format(url=ingest.url).replace("httpshttp", "https")
+        with Verify(redis_url, where, **environ) as verify:
+            began_s = time.monotonic()
+            await until(lambda: verify.process.poll() is not None)
+            assert await verify.end() == 1
+    [line] = verify.raw
+    assert line.startswith(f"hookbus-worker: {where}: ")
+    assert says in line
+    assert time.monotonic() - began_s < 15, "it waited for what could not be"
+    assert await left(client) == []
+
+
+async def test_without_redis_or_a_used_one_it_says_so(redis_url, client):
+    for url, says in ((f"redis://127.0.0.1:{free_port()}/0", "Redis: "), (redis_url, "hookbus never used this Redis")):
+        with Verify(url, "http://127.0.0.1:1/") as verify:
+            await until(lambda verify=verify: verify.process.poll() is not None)
+            assert await verify.end() == 1
+        [line] = verify.raw
+        assert says in line
+    assert await client.execute_command("KEYS", "*") == []
+
+
+async def test_the_groups_of_the_deployment_meet_nothing_of_it(redis_url, client, server):
+    with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
+        await ingest.until_fit()
+        await worker.until_working()
+        with Verify(redis_url, ingest.url, "--count", "100", "--rate", "30") as verify:
+            code, report = await verify.done()
+        assert (code, report["handled"]) == (0, 100)
+        assert notes_of(server)("plain") == []
+        assert not [name for name in await left(client) if "hookbus.verify" in name]
+        with Program("hookbus-worker", "status", "--json", redis_url=redis_url) as status:
+            await until(lambda: status.lines)
+        assert list(status.lines[0]["groups"]) == ["plain"]
+        assert "hookbus.verify" not in str(status.lines[0])
+
+
+async def test_its_worker_trims_no_history_whatever_its_own_settings(client):
+    """How long events stay, the workers of the deployment are told, and maybe not those who verify."""
+    await join(client)
+    for i in range(3):
+        await store(client, f"wh_{i}", entry_id=f"{1000 + i}-0")
+    await client.execute_command("XACK", STREAM, GROUP, *(held.entry_id for held in await take(client, "me")))
+    await store(client, "wh_orphan", event_type="odd.type", entry_id="1000-0")
+    settings = WorkerSettings(retention_s=1, retention_events=1, orphan_retention_s=1)
+    plan = Plan("http://127.0.0.1:1/", b"key", 1, 0, 1, 0)
+    verification = Verification(client, (KEYS,), settings, plan, "hookbus.verify.1750000000-abcdefabcdef")
+    assert await Trimmer(client, KEYS, asyncio.Event(), verification._worker_settings()).trim() == 0
+    assert await Trimmer(client, KEYS, asyncio.Event(), settings).trim() == 3
+
+
+@pytest.mark.parametrize("option", [("--rate", "nan"), ("--wait", "nan"), ("--count", "0"), ("--source", "nobody")])
+async def test_bad_usage_exits_with_2(redis_url, option):
+    with Verify(redis_url, "", *option) as verify:
+        await until(lambda: verify.process.poll() is not None)
+        assert await verify.end() == 2
+    assert any("Usage" in line for line in verify.raw)
+
+
+async def test_people_get_a_table_and_a_verdict(redis_url, client):
+    with Ingest(redis_url) as ingest:
+        await ingest.until_fit()
+        command = ("verify", "--url", ingest.url, "--secret", SECRET, "--count", "20", "--rate", "0")
+        with Program("hookbus-worker", *command, redis_url=redis_url) as verify:
+            await until(lambda: verify.process.poll() is not None)
+            assert await verify.end() == 0
+    assert verify.raw[0].startswith(f"20 events to {ingest.url} in ")
+    rows = [line.split() for line in verify.raw]
+    assert ["20", "accepted"] in rows
+    assert ["20", "handled"] in rows
+    assert verify.raw[-1] == "nothing is missing"
+    assert SECRET not in "\n".join(verify.raw)

@@ -1,0 +1,113 @@
+"""What runs leave, and who may remove it."""
+
+import asyncio
+
+import pytest
+
+from hookbus.shared import keys as key_names
+from hookbus.shared.keys import Keys
+from hookbus.worker.duties.membership import Membership
+from hookbus.worker.groups.forget import Forgetting
+from hookbus.worker.inventory import layout
+from hookbus.worker.verify import runs
+from hookbus.worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
+from tests.worker.verifying import left
+
+SHARDS = (Keys(0), Keys(1))
+
+
+async def a_run(client, *, age_s: float = 0) -> str:
+    """The group and the type of a run, with an event in each shard and a consumer in none."""
+    name = new_name(await layout.now_ms(client) - round(age_s * 1000))
+    for keys in SHARDS:
+        await Membership(client, keys, name, "earliest", [name]).join([name])
+        await client.execute_command("SADD", keys.types, name)
+        for stream in (keys.stream(name), keys.redelivery(name, name)):
+            await client.execute_command("XADD", stream, "*", "id", f"wh_{name}_{keys.shard}", "body", "{}")
+    return name
+
+
+async def consumer(client, name: str, *, alive: bool) -> None:
+    for keys in SHARDS:
+        await client.execute_command("HSET", keys.consumers(name), "c", "{}")
+        if alive:
+            await client.execute_command("SET", keys.alive("c"), 1)
+
+
+def test_names_are_types_and_groups_that_no_wildcard_brings():
+    name = new_name(1_750_000_000_123)
+    assert key_names.is_name(name)
+    assert name.startswith("hookbus.verify.1750000000-")
+    assert name.startswith(key_names.RESERVED)
+    assert runs._SHAPE.fullmatch(name)
+    assert name != new_name(1_750_000_000_123)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "has_worker", "alive", "is_swept"),
+    [
+        (0, False, False, False),  # about to begin
+        (YOUNG_S + 5, False, False, True),
+        (0, True, True, False),
+        (YOUNG_S + 5, True, True, False),
+        (0, True, False, True),  # its key ran out
+    ],
+)
+async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, has_worker, alive, is_swept):
+    name = await a_run(client, age_s=age_s)
+    if has_worker:
+        await consumer(client, name, alive=alive)
+    before = await left(client)
+    assert await sweep(client, SHARDS) == ([name] if is_swept else [])
+    assert await left(client) == ([] if is_swept else before)
+
+
+async def test_a_type_without_a_group_is_a_leftover_too(client):
+    """An event that came when the run had removed everything."""
+    name = new_name(await layout.now_ms(client) - 1000 * (YOUNG_S + 5))
+    await client.execute_command("SADD", SHARDS[1].types, name)
+    await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", "x")
+    assert await sweep(client, SHARDS) == [name]
+    assert await left(client) == []
+
+
+async def test_groups_and_types_of_others_stay_whatever_they_are_called(client):
+    await Membership(client, SHARDS[0], "hookbus.verify.mine", "earliest", ["a.b"]).join(["a.b"])
+    await client.execute_command("SADD", SHARDS[0].types, "hookbus.verify.mine", "hookbus.verify.1-abc", "a.b")
+    before = await left(client)
+    assert await sweep(client, SHARDS) == []
+    await remove(client, SHARDS, await a_run(client))
+    assert await left(client) == before
+    assert await client.execute_command("SCARD", SHARDS[0].types) == 3
+
+
+async def test_a_worker_that_comes_back_in_the_middle_keeps_its_run(client, monkeypatch):
+    name = await a_run(client)
+    await consumer(client, name, alive=False)
+    run = Forgetting.run
+
+    async def late(self):
+        await consumer(client, name, alive=True)
+        await run(self)
+
+    monkeypatch.setattr(Forgetting, "run", late)
+    before = await left(client)
+    assert await sweep(client, SHARDS) == []
+    assert set(before) < set(await left(client))
+
+
+async def test_two_that_sweep_at_once_do_not_trip_over_each_other(client):
+    names = sorted([await a_run(client, age_s=YOUNG_S + i) for i in range(5)])
+    one, other = await asyncio.gather(sweep(client, SHARDS), sweep(client, SHARDS))
+    assert sorted({*one, *other}) == names
+    assert await left(client) == []
+
+
+async def test_what_is_stored_is_found_page_by_page(client, monkeypatch):
+    monkeypatch.setattr(runs, "PIPELINE", 2)
+    name = await a_run(client)
+    for i in range(5):
+        await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", f"wh_{i}", "body", "{}")
+    await client.execute_command("XADD", SHARDS[1].stream(name), "*", "odd", "x")
+    found = await stored(client, SHARDS, name)
+    assert found - {""} == {f"wh_{name}_0", f"wh_{name}_1", *(f"wh_{i}" for i in range(5))}

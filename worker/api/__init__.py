@@ -1,0 +1,1 @@
+"""What users touch: a change here needs a line in CHANGELOG.md."""

@@ -1,0 +1,100 @@
+"""How handlers are declared: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+
+from ...shared import keys
+from ...shared.settings import ConfigError
+from ...shared.traced import repr_of
+from .breaker import Breaker
+from .callee import place_of
+from .callsite import caller, checked_call, checked_class
+from .declaration import option_problems
+from .retry import Retry
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Start = Literal["earliest", "latest"] | datetime
+
+ASYNC_CONCURRENCY: Final = 100
+"""Deliveries that a subscription runs at once in one process, by default: handlers mostly wait for somebody."""
+THREAD_CONCURRENCY: Final = 16
+"""The same for plain `def` handlers, each of which takes a thread."""
+
+DEFAULT_RETRY: Final = Retry()
+DEFAULT_BREAKER: Final = Breaker()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What `on` was told. None means the default, which may come from the settings."""
+
+    pattern: str
+    handler: Callable[..., Any]
+    concurrency: int | None = None
+    timeout_s: float | None = None
+    max_age_s: float | None = None
+    retry: Retry = DEFAULT_RETRY
+    breaker: Breaker | None = DEFAULT_BREAKER
+
+    @property
+    def where(self) -> str:
+        """The handler, for messages: `file:line name`."""
+        return place_of(self.handler)
+
+
+@checked_class
+class App:
+    """A consumer group and its handlers.
+
+    `start` counts when the group is born, that is when its first worker starts: `"earliest"` brings every stored
+    event, `"latest"` only what comes after, a datetime (with a zone) what came since. Raises ConfigError.
+    """
+
+    def __init__(self, group: str, *, start: Start = "earliest") -> None:
+        if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
+            raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
+        if start not in ("earliest", "latest") and not (isinstance(start, datetime) and start.tzinfo):
+            raise ConfigError(
+                [f'App(start={repr_of(start)}): "earliest", "latest", or a datetime with a time zone{caller()}']
+            )
+        self.group = group
+        self.start = start
+        self.subscriptions: list[Subscription] = []
+
+    @checked_call("App.on")
+    def on(
+        self,
+        pattern: str,
+        *,
+        concurrency: int | None = None,
+        timeout: float | None = None,
+        max_age: float | None = None,
+        retry: Retry | None = None,
+        breaker: Breaker | None = DEFAULT_BREAKER,
+    ) -> Callable[[Handler], Handler]:
+        """Subscribe the decorated handler to an event type, `"prefix.*"` or `"*"`; the most specific pattern wins.
+
+        `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
+        seconds since its `created_at` (else since receipt) after which an event is of no use; older ones
+        become dead letters (`expired`). `breaker`: None never stops a handler that only fails. Raises ConfigError.
+        """
+        problems = option_problems(
+            pattern, concurrency=concurrency, timeout_s=timeout, max_age_s=max_age, retry=retry, breaker=breaker
+        )
+        if problems:
+            raise ConfigError([f"{problem}{caller()}" for problem in problems])
+
+        @checked_call(f"on({pattern!r})")
+        def subscribe(handler: Handler) -> Handler:
+            if not callable(handler):
+                raise ConfigError(
+                    [f"on({pattern!r}): {repr_of(handler)} is no function that could be called{caller()}"]
+                )
+            self.subscriptions.append(
+                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker)
+            )
+            return handler
+
+        return subscribe

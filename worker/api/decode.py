@@ -1,0 +1,88 @@
+"""What the annotation of a handler's first parameter asks for, and how a body becomes that.
+
+An event struct, the `Event` union or a part of it, `UnknownEvent`, a `msgspec.Struct` of the user's own, `dict`, or
+`bytes`. Anything else is refused at start, and so is a struct on a pattern that brings it other types.
+"""
+
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...shared import decoding, lenient
+from ...shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
+
+Decoder = Callable[[bytes], Any]
+
+_TAGS = {cls: name for name, cls in BY_TYPE.items()}
+
+
+class ImpossibleError(Exception):
+    """No body of that type can become what the annotation names; the text says why."""
+
+
+def decoder_for(annotation: Any, event_type: str) -> Decoder:
+    """The function that makes of a body of `event_type` what `annotation` asks for.
+
+    It raises one of `decoding.UNDECODABLE` on a body of another shape. Raises ImpossibleError.
+    """
+    if annotation is bytes:
+        return bytes
+    if annotation is dict or typing.get_origin(annotation) is dict:
+        return _lenient(annotation)
+    classes = _members(annotation)
+    for cls in classes:
+        if cls in (bytes, dict) or typing.get_origin(cls) is dict:
+            raise ImpossibleError(f"{_name(cls)} has to stand alone, not in a union")
+        if cls is Envelope or not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
+            raise ImpossibleError(
+                f"can't decode an event into {_name(cls)}: annotate with an event struct, Event, UnknownEvent,"
+                f" a msgspec.Struct, dict or bytes"
+            )
+    if classes == (UnknownEvent,):
+        return decoding.decode_unknown
+    if len(classes) == 1 and classes[0] not in _TAGS:
+        return _json(classes[0])
+    foreign = [cls for cls in classes if cls not in _TAGS and cls is not UnknownEvent]
+    if foreign:
+        raise ImpossibleError(f"a union of events can't hold {_name(foreign[0])}")
+    if BY_TYPE.get(event_type) in classes:
+        return decoding.DECODERS[event_type]
+    if UnknownEvent in classes:
+        return decoding.decode if event_type not in BY_TYPE else decoding.decode_unknown
+    wanted = ", ".join(sorted(_TAGS[cls] for cls in classes))
+    raise ImpossibleError(f"{_name(annotation)} holds {wanted}, but the pattern brings {event_type} too")
+
+
+def _json(annotation: Any) -> Decoder:
+    try:
+        return msgspec.json.Decoder(annotation).decode
+    except Exception as error:  # noqa: BLE001 - msgspec reads the annotations of the user's fields here
+        raise ImpossibleError(f"msgspec can't decode into {_name(annotation)}: {error}") from None
+
+
+def _lenient(annotation: Any) -> Decoder:
+    """A dict holds what any JSON reader takes, so it gets what msgspec's own refuses too."""
+    strict = _json(annotation)
+
+    def decode(body: bytes) -> Any:
+        try:
+            return strict(body)
+        except decoding.UNDECODABLE:
+            return msgspec.convert(lenient.document(body), annotation)
+
+    return decode
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _name(annotation: Any) -> str:
+    if annotation in (Event, KnownEvent):
+        return "Event"
+    return getattr(annotation, "__name__", None) or str(annotation)

@@ -1,0 +1,110 @@
+"""Walks sorted sets of dead letters together, oldest first, while others add to them and take from them.
+
+Ranks shift when letters go, so the walk goes by time of death, and remembers the names that it met in the millisecond
+where it stands. What dies after the walk began lies beyond `until_ms`, so every walk ends. Holds a bounded part of
+each set.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from redis.asyncio import Redis
+
+from ...shared.keys import Keys
+from ..inventory.layout import Command, ask_all
+
+LEAST_AHEAD: Final = 10
+"""Names read ahead of each set at least, so that many small sets do not cost a round trip each letter."""
+
+
+class Source(NamedTuple):
+    """A sorted set of dead letters by time of death: all of a group's in one shard, or those of one fingerprint."""
+
+    keys: Keys
+    group: str
+    key: str
+
+
+class Mark(NamedTuple):
+    """Where a letter lies. `died_ms` is its score, Unix ms."""
+
+    died_ms: int
+    name: str
+    source: Source
+
+
+def marks(source: Source, flat: Sequence[bytes]) -> list[Mark]:
+    """The reply of a range WITHSCORES."""
+    return [Mark(int(float(score)), name.decode(), source) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """The place reached in one set. `met` are the names met at `after_ms`."""
+
+    source: Source
+    after_ms: int
+    met: set[str] = field(default_factory=set)
+    ahead: deque[Mark] = field(default_factory=deque)
+    is_done: bool = False
+
+    def command(self, until_ms: int, count: int) -> Command:
+        asked = count + len(self.met)
+        return ("ZRANGEBYSCORE", self.source.key, self.after_ms, until_ms, "WITHSCORES", "LIMIT", 0, asked)
+
+    def fill(self, flat: Sequence[bytes], count: int) -> None:
+        self.is_done = len(flat) // 2 < count + len(self.met)
+        fresh = [
+            mark for mark in marks(self.source, flat) if mark.died_ms != self.after_ms or mark.name not in self.met
+        ]
+        self.ahead.extend(fresh)
+        if fresh:
+            if fresh[-1].died_ms != self.after_ms:
+                self.after_ms, self.met = fresh[-1].died_ms, set()
+            self.met.update(mark.name for mark in fresh if mark.died_ms == self.after_ms)
+
+
+class Walk:
+    """One way through some sets, from `since_ms` to `until_ms`, both included."""
+
+    def __init__(self, client: Redis, sources: Sequence[Source], since_ms: int, until_ms: int, batch: int) -> None:
+        self._client = client
+        self._until_ms = until_ms
+        self._batch = batch
+        self._cursors = [_Cursor(source, since_ms) for source in sources]
+        self._count = max(LEAST_AHEAD, batch // max(1, len(sources)))
+
+    async def next(self) -> list[Mark]:
+        """The next batch; empty at the end. Raises RedisError, OSError."""
+        taken: list[Mark] = []
+        while len(taken) < self._batch:
+            await self._fill()
+            before = len(taken)
+            self._take(taken)
+            if len(taken) == before:
+                break
+        return taken
+
+    async def _fill(self) -> None:
+        empty = [cursor for cursor in self._cursors if not cursor.ahead and not cursor.is_done]
+        commands = [cursor.command(self._until_ms, self._count) for cursor in empty]
+        for cursor, flat in zip(empty, await ask_all(self._client, commands), strict=True):
+            cursor.fill(flat, self._count)
+        self._cursors = [cursor for cursor in self._cursors if cursor.ahead or not cursor.is_done]
+
+    def _take(self, taken: list[Mark]) -> None:
+        """Take the oldest of all until the batch is full, or a set has to be read on before we can tell."""
+        heads = [(cursor.ahead[0].died_ms, i) for i, cursor in enumerate(self._cursors)]
+        heapq.heapify(heads)
+        while heads and len(taken) < self._batch:
+            cursor = self._cursors[heads[0][1]]
+            taken.append(cursor.ahead.popleft())
+            if cursor.ahead:
+                heapq.heapreplace(heads, (cursor.ahead[0].died_ms, heads[0][1]))
+            elif cursor.is_done:
+                heapq.heappop(heads)
+            else:
+                return

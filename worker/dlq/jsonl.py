@@ -1,0 +1,158 @@
+"""Dead letters as JSON Lines: every field of a letter in a line, so that an export can be read, kept and put back.
+
+The body is text in `body` where it is UTF-8, else base64 in `body_base64`; both come back byte for byte. Lines come
+from outside, so everything that becomes part of a key or of the index is checked, and the fingerprint worked out anew.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import IO, Annotated, Any, Final
+
+import msgspec
+
+from ...shared.entry import Failure
+from ...shared.keys import is_name
+from ...shared.times import LAST_MS
+from ..pipeline.dead_letter import Letter, fingerprint
+from ..pipeline.outcome import Reason
+
+MOST_LINE_BYTES: Final = 256 * 1024 * 1024
+"""The largest body that ingest can be told to take (64 MiB), four times over for JSON's escapes."""
+
+_WEBHOOK_ID = re.compile(r"[!-~]{1,255}")
+_NAME_SUFFIX = re.compile(r"(~[0-9]+-[0-9]+)*")
+"""What `bury.lua` appends to a webhook-id that is a letter's name already."""
+
+Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class LineError(Exception):
+    """A line that is no letter; `number` counts from 1."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(f"line {number}: {problem}")
+        self.number = number
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    attempt: Natural
+    at_ms: Time
+    duration_ms: Natural
+    consumer: str
+    error: str
+    times: Natural = 0
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    letter: str
+    type: str
+    group: str
+    webhook_id: str
+    source: str
+    received_at_ms: Time
+    died_at_ms: Time
+    reason: Reason
+    error_class: str
+    message: str
+    traceback: str
+    frame: str
+    attempts: Natural
+    history: tuple[_Attempt, ...]
+    traceparent: str = ""
+    is_replay: bool = False
+    body: str | None = None
+    body_base64: str | None = None
+
+
+_read_line = msgspec.json.Decoder(_Line).decode
+
+
+def summary(name: str, letter: Letter) -> dict[str, Any]:
+    """The fields that tell what happened, without body, traceback and history."""
+    return {
+        "letter": name,
+        "group": letter.group,
+        "type": letter.type,
+        "webhook_id": letter.webhook_id,
+        "source": letter.source,
+        "received_at_ms": letter.received_at_ms,
+        "died_at_ms": letter.died_at_ms,
+        "reason": letter.reason,
+        "error_class": letter.error_class,
+        "message": letter.message,
+        "frame": letter.frame,
+        "fingerprint": letter.fingerprint,
+        "attempts": letter.attempts,
+        "is_replay": letter.is_replay,
+    }
+
+
+def fields(name: str, letter: Letter) -> dict[str, Any]:
+    """Every field, as a line holds them."""
+    history = [msgspec.structs.asdict(failure) for failure in letter.history]
+    try:
+        body = {"body": letter.body.decode()}
+    except UnicodeDecodeError:
+        body = {"body_base64": base64.b64encode(letter.body).decode()}
+    rest = {"traceback": letter.traceback, "history": history, "traceparent": letter.traceparent}
+    return summary(name, letter) | rest | body
+
+
+def write_line(name: str, letter: Letter) -> bytes:
+    """The line of a letter, with its end."""
+    return msgspec.json.encode(fields(name, letter)) + b"\n"
+
+
+def read(lines: IO[bytes]) -> Iterator[tuple[int, str, Letter]]:
+    """Line number, name and letter of each line that is not blank. Raises LineError at the first bad one."""
+    number = 0
+    while line := lines.readline(MOST_LINE_BYTES):
+        number += 1
+        if line.isspace():
+            continue
+        try:
+            name, letter = read_line(line)
+        except ValueError as error:
+            raise LineError(number, str(error)) from None
+        yield number, name, letter
+
+
+def read_line(line: bytes) -> tuple[str, Letter]:
+    """Name and letter. Raises ValueError that says what is wrong."""
+    try:
+        found = _read_line(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    for key in ("type", "group"):
+        if not is_name(getattr(found, key)):
+            raise ValueError(f"{key}: 1 to 128 of A-Z a-z 0-9 _ . -")
+    if not _WEBHOOK_ID.fullmatch(found.webhook_id):
+        raise ValueError("webhook_id: 1 to 255 visible ASCII characters")
+    is_own = found.letter.startswith(found.webhook_id)
+    if not is_own or not _NAME_SUFFIX.fullmatch(found.letter.removeprefix(found.webhook_id)):
+        raise ValueError("letter: must be the webhook_id, or begin with it and go on with '~' and an entry id")
+    history = tuple(Failure(*msgspec.structs.astuple(attempt)) for attempt in found.history)
+    shared = {key: getattr(found, key) for key in Letter.__struct_fields__ if hasattr(found, key)}
+    return found.letter, Letter(
+        **shared
+        | {
+            "fingerprint": fingerprint(found.error_class, found.frame, found.type, found.reason),
+            "history": history,
+            "body": _body(found),
+        }
+    )
+
+
+def _body(found: _Line) -> bytes:
+    if (found.body is None) == (found.body_base64 is None):
+        raise ValueError("either body or body_base64")
+    if found.body is not None:
+        return found.body.encode()
+    assert found.body_base64 is not None
+    try:
+        return base64.b64decode(found.body_base64, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("body_base64: not base64") from None

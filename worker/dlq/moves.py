@@ -1,0 +1,77 @@
+"""Moves dead letters: round again, away for good, or back from a file.
+
+Each move is one script call that checks that the letter is still the one that was seen: two tools at once move it
+once, and one that dies half-way leaves each letter in one place. Bulk moves (see `bulk`) only ever see a snapshot:
+what dies again meanwhile stays dead.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from ...shared import scripts
+from ...shared.entry import redelivery_fields
+from ...shared.keys import Keys, shard_of
+from ..pipeline import dead_letter
+from ..pipeline.dead_letter import Letter
+from .query import Dead
+
+Named = tuple[str, Letter]
+"""A letter and its name."""
+
+
+class Moves:
+    """Results of every move: 1 for each letter that went, 0 for each that was gone or there already; a refused one's
+    exception stands in its place. Raises ConnectionError or TimeoutError when replies were lost: then each may or may
+    not have gone."""
+
+    def __init__(self, client: Redis, shards: Sequence[Keys]) -> None:
+        self._client = client
+        self._shards = shards
+
+    async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
+        """Send letters round again, into the group that each died in, from their first attempt."""
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
+
+    async def discard(self, letters: Sequence[Dead]) -> list[Any]:
+        """Drop letters for good."""
+        return await scripts.run_all(self._client, [exhume(dead, is_redrive=False) for dead in letters])
+
+    async def restore(self, letters: Iterable[Named]) -> list[Any]:
+        """Put letters back under their names."""
+        calls = []
+        for name, record in letters:
+            keys = self._shards[shard_of(record.webhook_id, len(self._shards))]
+            calls.append(restore(keys, name, record))
+        return await scripts.run_all(self._client, calls)
+
+
+def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
+    """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
+    keys, group, record = dead.keys, dead.group, dead.letter
+    names = index(keys, group, record.fingerprint)
+    args: tuple[scripts.Argument, ...] = (dead.name, dead.died_ms, record.fingerprint)
+    if is_redrive:
+        names += (keys.types, keys.redelivery(record.type, group))
+        args += (record.type, group, *redelivery_fields(record.entry(), 1, record.history))
+    return scripts.Call(scripts.EXHUME, names, args)
+
+
+def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
+    """The call that puts a letter back under its name."""
+    return scripts.Call(
+        scripts.RESTORE,
+        index(keys, record.group, record.fingerprint),
+        (name, record.died_at_ms, dead_letter.encode(record), record.fingerprint, dead_letter.encode(record.kind)),
+    )
+
+
+def index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
+    """Where a letter lies: the first keys of every script that moves one."""
+    return (
+        keys.dead(group),
+        keys.dead_data(group),
+        keys.dead_fingerprint(group, fingerprint),
+        keys.dead_fingerprints(group),
+    )

@@ -1,0 +1,1 @@
+"""What a worker does beside handling deliveries: one class and one `run()` each."""

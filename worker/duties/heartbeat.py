@@ -1,0 +1,131 @@
+"""Says every two seconds that this process lives, from a thread of its own with a connection of its own.
+
+A CPU-bound handler may block the event loop for longer than the key's TTL; the thread renews all the same, as long
+as the loop has turned within the longest time that a handler may take. After that the process counts as stuck, and
+its deliveries go to others. Costs Redis one script every two seconds and shard, and one TIME: this is also where the
+process learns what time it is for all (`shared.clock`).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from ...shared import clock, log, scripts
+from ...shared.address import Address
+from ...shared.connection import FAULTS, connect_blocking
+from ...shared.keys import Keys
+from ..inventory.readers import register
+from .same_host import Presence
+
+TTL_S: Final = 10.0
+"""With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
+INTERVAL_S: Final = 2.0
+REPLY_TIMEOUT_S: Final = 2.0
+STEP_MS: Final = 2000
+"""A step of Redis' clock by less ends nobody's sign: with one each two seconds, and a reply that takes as long again,
+each has six seconds left. Nor can so late a reply be told from a step."""
+
+
+class Liveness:
+    """The life signs of one consumer. `groups`: what it subscribes to in each, of which it reads what `only` covers.
+
+    `loop_age_s` tells how long the event loop has been stuck.
+    """
+
+    def __init__(
+        self,
+        address: Address | str,
+        consumer: str,
+        *,
+        groups: Mapping[str, Sequence[str]],
+        only: str,
+        shards: Sequence[Keys],
+        loop_age_s: Callable[[], float],
+        hard_limit_s: float,
+    ) -> None:
+        self._client = connect_blocking(address, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
+        self._consumer = consumer
+        self._shards = shards
+        self._loop_age_s = loop_age_s
+        self._hard_limit_s = hard_limit_s
+        self._infos = {name: register(clock.now_ms(), patterns, only) for name, patterns in groups.items()}
+        self._presence: Presence | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
+        self._steady_since: float | None = None
+        self._renewed_at: float | None = None
+        self._log = log.get("worker.liveness")
+
+    def start(self) -> None:
+        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
+        uptime_s = self._client.info("server")["uptime_in_seconds"]
+        self._follow_clock()
+        self._presence = self._presence or Presence(self._consumer)  # before anybody knows of us
+        self._renew()
+        # A server that just came up may hold keys that ran out while nobody could renew them.
+        self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
+        self._thread.start()
+
+    def silent_s(self) -> float:
+        """Seconds since the last sign; 0 before the first."""
+        return 0.0 if self._renewed_at is None else time.monotonic() - self._renewed_at
+
+    def is_steady(self) -> bool:
+        """Whether everybody alive has had time to say so: our own signs went through for a whole TTL."""
+        return self._steady_since is not None and time.monotonic() - self._steady_since >= TTL_S
+
+    def has_failed(self) -> bool:
+        """Whether signs have ended although nobody stopped them: ours would be taken for a dead one's from then on."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
+
+    def stop(self) -> None:
+        """Give no more signs, and take the last one back so that others need not wait."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self._client.delete(*(keys.alive(self._consumer) for keys in self._shards))
+        except FAULTS as error:
+            self._log.debug("liveness_left", reason=str(error))
+        if self._presence is not None:
+            self._presence.leave()
+        self._client.close()
+        clock.leave()
+
+    def _run(self) -> None:
+        was_stuck = False
+        while not self._stop.wait(INTERVAL_S):
+            is_stuck = self._loop_age_s() > self._hard_limit_s
+            if is_stuck and not was_stuck:
+                self._log.error("loop_stuck", seconds=round(self._loop_age_s(), 1), reason="declared dead")
+            was_stuck = is_stuck
+            if is_stuck:
+                continue
+            try:
+                self._follow_clock()
+                self._renew()
+            except FAULTS as error:
+                self._steady_since = None
+                self._log.warning("liveness_not_renewed", reason=str(error) or type(error).__name__)
+            else:
+                self._steady_since = self._steady_since or time.monotonic()
+
+    def _follow_clock(self) -> None:
+        asked_s = time.monotonic()
+        seconds, microseconds = self._client.time()
+        if clock.follow(seconds * 1000 + microseconds // 1000, asked_s) > STEP_MS:
+            self._steady_since = None  # all signs may have run out at once
+
+    def _renew(self) -> None:
+        """Registered anew each time: a process that was declared dead by mistake was removed from there."""
+        source = scripts.RENEW.source  # whole, as one call in two seconds is not worth the care for a forgotten one
+        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms()]
+        for name, info in self._infos.items():
+            args += (name, info)
+        if self._presence is not None:
+            self._presence.touch()
+        for keys in self._shards:
+            names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._infos))
+            self._client.eval(source, len(names), *names, *args)
+        self._renewed_at = time.monotonic()

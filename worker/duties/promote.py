@@ -1,0 +1,98 @@
+"""Puts parked deliveries that are due back into their redelivery streams.
+
+Looks when the next one is due, at the latest after a second: other workers park too, and die. Costs Redis one TIME
+and one ZRANGE a group, shard and second when idle. Dies half-way: a promotion is one script, so each delivery is parked
+or promoted. One that its stream refuses waits on, and the others go.
+"""
+
+import asyncio
+from typing import Final
+
+from redis.asyncio import Redis
+
+from ...shared import log, scripts
+from ...shared.clock import now_ms
+from ...shared.connection import FAULTS
+from ...shared.keys import Keys
+from ...shared.pause import pause
+from ..api.delivery import type_of_member
+from ..inventory.layout import Command, ask_all
+from ..pipeline.aside import ADD, Aside, is_of_one_key
+
+INTERVAL_S: Final = 1.0
+REFUSED_MS: Final = 10_000
+"""How long one waits that its stream refuses, before it is tried again (a guess: somebody has to mend that by hand)."""
+BATCH: Final = 100
+"""Promoted in one script call; keeps the call under a few milliseconds."""
+
+
+class Promoter:
+    """The parked deliveries of one group and shard."""
+
+    def __init__(self, client: Redis, keys: Keys, group: str, aside: Aside, stopping: asyncio.Event) -> None:
+        self._client = client
+        self._keys = keys
+        self._group = group
+        self._aside = aside
+        self._stopping = stopping
+        self._sooner = asyncio.Event()
+        self._next_look_ms = 0
+        self._log = log.get("worker.promote").bind(group=group)
+
+    def expect(self, due_ms: int) -> None:
+        """Something was parked here: be there in time."""
+        if due_ms < self._next_look_ms:
+            self._sooner.set()
+
+    def stop(self) -> None:
+        """Wake up to see that the worker stops."""
+        self._sooner.set()
+
+    async def run(self) -> None:
+        """Promote until stopping."""
+        while not self._stopping.is_set():
+            try:
+                wait_s = await self._round()
+            except FAULTS as error:
+                if is_of_one_key(error):
+                    self._aside.put(self._keys.delayed(self._group), error)
+                self._log.debug("promotion_delayed", reason=str(error))
+                wait_s = INTERVAL_S
+            if wait_s > 0:
+                self._next_look_ms = now_ms() + round(wait_s * 1000)
+                await pause(self._sooner, wait_s)
+                self._sooner.clear()
+
+    async def _round(self) -> float:
+        """Promote a batch; seconds until the next look."""
+        key = self._keys.delayed(self._group)
+        # TIME is Redis' own, not ours, which may be ahead by a round trip.
+        commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
+        (seconds, microseconds), flat = await ask_all(self._client, commands)
+        now = int(seconds) * 1000 + int(microseconds) // 1000
+        self._aside.take_back(key)
+        due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
+        if due:
+            await self._promote(due, now)
+        if len(due) == BATCH:
+            return 0.0
+        waiting = [float(score) for score in flat[1::2] if float(score) > now]
+        return min(INTERVAL_S, (waiting[0] - now) / 1000) if waiting else INTERVAL_S
+
+    async def _promote(self, members: list[str], now: int) -> None:
+        types = {name: i for i, name in enumerate(dict.fromkeys(map(type_of_member, members)), 1)}
+        args: list[scripts.Argument] = [now, now + REFUSED_MS]
+        for member in members:
+            args += (member, types[type_of_member(member)])
+        streams = [self._keys.redelivery(name, self._group) for name in types]
+        keys = (self._keys.delayed(self._group), self._keys.delayed_data(self._group), *streams)
+        _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
+        reasons = {
+            type_of_member(name.decode()): why.decode(errors="replace")
+            for name, why in zip(refused[::2], refused[1::2], strict=True)
+        }
+        for name, stream in zip(types, streams, strict=True):
+            if name in reasons:
+                self._aside.put(stream, reasons[name], ADD)
+            else:
+                self._aside.take_back(stream, ADD)

@@ -1,0 +1,180 @@
+"""Runs suspects: deliveries that were in the hands of two consumers that died.
+
+One at a time, and alone in the process: the gate lets nothing else begin, and its start is marked in Redis first.
+When the process dies then, that delivery is to blame and no other (`takeover.lua` counts it). Neighbours that were in
+flight beside a killer each get their turn alone, survive it, and are handled.
+
+Alone has a price, so both waits are bounded: others get `PATIENCE_S` to finish, and after `ALONE_S` the mark is taken
+back and the gate opens although the suspect still runs. Both grow fourfold with each further death, so that a
+delivery that kills late, or among long handlers, is found out too. Many suspects share the time with others: after
+`SPELL_S` of theirs the gate is open for `OTHERS_S`, long enough to take over what a dead consumer left.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from ...shared import log, scripts
+from ...shared.backoff import Reconnect
+from ...shared.connection import FAULTS
+from ...shared.keys import Keys
+from ..api.delivery import Held
+from ..pipeline.aside import is_of_one_key
+from ..pipeline.read import Reader
+from ..pipeline.slots import Gate
+from ..pipeline.subscriber import Subscriber
+
+PATIENCE_S: Final = 2.0
+"""A death is noticed within 11 s; with this a taken delivery still starts within G4's 15 s."""
+ALONE_S: Final = 10.0
+GROWTH: Final = 4
+FIRST_SUSPICION: Final = 3
+"""Times delivered when a delivery becomes a suspect."""
+SPELL_S: Final = 2.0
+"""What a delivery that is taken over may have to wait at the gate, after the 11 s until its consumer counts as dead."""
+OTHERS_S: Final = 1.5
+"""How long the gate is open between two spells: time for one look after the dead (`takeover.INTERVAL_S`), and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A delivery to be run alone, by whom, and who reads its type."""
+
+    held: Held
+    subscriber: Subscriber
+    keys: Keys
+    reader: Reader
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
+        return self.reader.is_paused(self.held.delivery.type) or not self.subscriber.slots.lets_through
+
+    def give_back(self) -> None:
+        """Let the reader keep it, without a place, until it may begin again."""
+        self.subscriber.slots.give_back(self.held)
+        self.reader.accept(self.held)
+
+
+class Suspects:
+    """The suspects of one process."""
+
+    def __init__(self, client: Redis, consumer: str, gate: Gate) -> None:
+        self._client = client
+        self._consumer = consumer
+        self._gate = gate
+        self._queue: asyncio.Queue[Suspect | None] = asyncio.Queue()
+        self._followed: set[asyncio.Task[None]] = set()
+        self._open_at = math.inf
+        self._is_finishing = False
+        self._log = log.get("worker.suspects")
+
+    def begin(self, held: Held, subscriber: Subscriber, keys: Keys, reader: Reader) -> None:
+        """Begin a delivery: at once, or when its turn comes if it is a suspect."""
+        if held.times_delivered < FIRST_SUSPICION:
+            subscriber.begin(held)
+        else:
+            self.add(Suspect(held, subscriber, keys, reader))
+
+    def add(self, suspect: Suspect) -> None:
+        """Run a delivery when its turn comes. It takes its slot now."""
+        suspect.subscriber.slots.take(suspect.held)
+        self._queue.put_nowait(suspect)
+
+    def finish(self) -> None:
+        """Start no more; `run` ends when the one that runs has ended, and its mark is gone."""
+        self._is_finishing = True
+        self._queue.put_nowait(None)
+
+    async def run(self) -> None:
+        """Run one after the other, until finished or cancelled; what did not run stays pending."""
+        try:
+            while (suspect := await self._queue.get()) and not self._is_finishing:
+                if not suspect.is_held_back:
+                    await self._try(suspect)
+                else:
+                    suspect.give_back()
+                await self._let_others_go()
+        finally:
+            self._gate.open()
+            for task in self._followed:
+                task.cancel()
+
+    async def _let_others_go(self) -> None:
+        """Open the gate after the last one, and for some time between two when their spell is over."""
+        if self._queue.empty():
+            self._gate.open()
+        elif time.monotonic() >= self._open_at:
+            self._gate.open()
+            self._open_at = math.inf
+            await asyncio.sleep(OTHERS_S)
+
+    async def _try(self, suspect: Suspect) -> None:
+        held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
+        factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
+        if self._gate.is_open:
+            self._open_at = time.monotonic() + ALONE_S
+        is_alone = await self._gate.close(PATIENCE_S * factor)
+        if is_alone:
+            self._open_at = min(self._open_at, time.monotonic() + SPELL_S)
+        if suspect.is_held_back:  # since we asked the others to leave
+            suspect.give_back()
+            return
+        group = held.delivery.group
+        self._log.info(
+            "suspect_started",
+            webhook_id=held.delivery.webhook_id,
+            type=held.delivery.type,
+            source=held.delivery.source,
+            group=group,
+            deaths=len(held.deaths),
+            is_alone=is_alone,
+        )
+        if is_alone:
+            mark = scripts.Call(scripts.MARK, (keys.started(group),), (self._consumer, held.name))
+            await self._until_done(lambda: scripts.run(self._client, mark))
+        if self._is_finishing:
+            await self._until_gone(keys.started(group), self._consumer)
+            return
+        running = subscriber.begin_alone(held)
+        done, _ = await asyncio.wait((running,), timeout=ALONE_S * factor)
+        await self._until_gone(keys.started(group), self._consumer)
+        if done:
+            await self._until_gone(keys.deaths(group), held.name)
+        else:
+            self._let_run_on(suspect, running)
+
+    def _let_run_on(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
+        """One that takes longer than it may be alone goes on as one of the others."""
+        self._gate.enter()
+        running.add_done_callback(lambda _: self._gate.leave())
+        self._gate.open()
+        follow = asyncio.create_task(self._forgive(suspect, running))
+        self._followed.add(follow)
+        follow.add_done_callback(self._followed.discard)
+
+    async def _forgive(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
+        await asyncio.wait((running,))
+        await self._until_gone(suspect.keys.deaths(suspect.held.delivery.group), suspect.held.name)
+
+    async def _until_gone(self, key: str, field: str) -> None:
+        await self._until_done(lambda: self._client.execute_command("HDEL", key, field))
+
+    async def _until_done(self, write: Callable[[], Awaitable[object]]) -> None:
+        """A mark must be right before anything else happens, however long Redis is away."""
+        reconnect = Reconnect()
+        while True:
+            try:
+                await write()
+            except FAULTS as error:
+                self._log.debug("mark_delayed", reason=str(error))
+                if is_of_one_key(error):
+                    return  # the marks of one group can't be had, and behind a closed gate all others wait
+                await asyncio.sleep(reconnect.next_s())
+            else:
+                return

@@ -1,0 +1,225 @@
+"""Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
+
+Looks every second who is registered but gives no sign of life: two commands a group and shard. A process that ended
+on this very machine is found before its sign runs out. Each stream of a dead
+consumer then costs one script call. Once a minute also looks for consumers that have deliveries but are registered
+nowhere, as a process can leave that was frozen, declared dead, thawed and killed. Dies half-way: what was claimed is
+pending in our name, and found by our heir.
+
+Taken for the first time, deliveries run at once and together, since most deaths are nobody's fault. From the second
+time on they are suspects, see `suspects`. After three deaths that are surely its own, a delivery is a dead letter.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from ...shared import keys as names
+from ...shared import log, scripts
+from ...shared.clock import now_ms
+from ...shared.connection import FAULTS
+from ...shared.events import BY_TYPE
+from ...shared.keys import Keys
+from ...shared.pause import pause
+from ..api.delivery import UNKNOWN_TERM, Held, member_prefix
+from ..pipeline import outcome
+from ..pipeline.aside import Aside, is_of_one_key
+from ..pipeline.hold import hold
+from ..pipeline.read import Reader
+from ..pipeline.subscriber import Subscriber
+from . import same_host
+from .heartbeat import TTL_S, Liveness
+from .membership import Membership
+
+INTERVAL_S: Final = 1.0
+ADOPT_EVERY: Final = 60
+"""Rounds between looks for unregistered consumers."""
+QUIET_S: Final = 3.0
+"""Without a renewal for so long, the sign of a process that ended on this machine is ended: the liveness key has the
+last word, and one who lives renews it every two seconds."""
+MOST_DEATHS: Final = 3
+MOST_AT_ONCE: Final = 100
+
+Heirloom = tuple[Held, Reader, Subscriber]
+"""A delivery that was taken over, and who runs it."""
+
+
+class Takeover:
+    """The dead of one group in one shard. `lanes` are the subscriptions that run here, each with its reader."""
+
+    def __init__(
+        self,
+        *,
+        client: Redis,
+        keys: Keys,
+        group: str,
+        consumer: str,
+        membership: Membership,
+        lanes: Sequence[tuple[Reader, Subscriber]],
+        liveness: Liveness,
+        aside: Aside,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._group = group
+        self._consumer = consumer
+        self._membership = membership
+        self._lanes = lanes
+        self._liveness = liveness
+        self._aside = aside
+        self._stopping = stopping
+        self._log = log.get("worker.takeover").bind(group=group)
+
+    async def run(self) -> None:
+        """Look until stopping."""
+        rounds = 0
+        while not self._stopping.is_set():
+            is_steady = self._liveness.is_steady()
+            try:
+                if is_steady and rounds % ADOPT_EVERY == 0:
+                    await self._adopt()
+                await self._look()
+            except FAULTS as error:
+                if is_of_one_key(error):
+                    self._aside.put(self._keys.consumers(self._group), error)
+                self._log.debug("takeover_delayed", reason=str(error))
+            rounds += is_steady
+            await pause(self._stopping, INTERVAL_S)
+
+    async def _look(self) -> None:
+        """Take over from all who are dead, then begin: the first suspect would close the gate before the rest."""
+        heirlooms: list[Heirloom] = []
+        try:
+            for dead in await self._dead():
+                await self._inherit(dead, heirlooms)
+        finally:
+            for heirloom in heirlooms:
+                self._begin(*heirloom)
+
+    async def _dead(self) -> list[str]:
+        """Registered consumers without a sign of life.
+
+        They count only when all who live have had time to give one; those whose process ended on this machine, and
+        what was handed over, count at once.
+        """
+        known = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
+        self._aside.take_back(self._keys.consumers(self._group))
+        registered = [name for name in map(bytes.decode, known) if name != self._consumer]
+        if not registered:
+            return []
+        ended = [name for name in registered if same_host.has_ended(name)]
+        await self._lapse(ended)
+        own, *signs = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
+        # A step of Redis' clock ends our own sign with all others. What renews it notices the step first: asked after.
+        is_steady = own is not None and self._liveness.is_steady()
+        silent = [name for name, sign in zip(registered, signs, strict=True) if sign is None]
+        return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
+
+    async def _lapse(self, ended: Sequence[str]) -> None:
+        """End the signs of those whose process ended here, once nobody renews them."""
+        at_most_ms = round((TTL_S - QUIET_S) * 1000)
+        calls = [scripts.Call(scripts.LAPSE, (self._keys.alive(name),), (at_most_ms,)) for name in ended]
+        if calls:
+            await scripts.run_all(self._client, calls)
+
+    async def _inherit(self, dead: str, heirlooms: list[Heirloom]) -> None:
+        """Take what there are slots for; remove the dead one when nothing is left in its name."""
+        for reader, subscriber in self._lanes:
+            taken = sum(heir is subscriber for _, _, heir in heirlooms)
+            room = subscriber.slots.free(subscriber.overdue()) - taken
+            for stream, (event_type, is_own) in list(reader.streams.items()):
+                if reader.is_paused(event_type) or stream in self._aside:
+                    continue  # where it is it waits as well as in our hands
+                if room <= 0 or self._stopping.is_set():
+                    break
+                found = await self._take(dead, stream, event_type, is_own, min(room, MOST_AT_ONCE))
+                subscriber.measures.of(event_type).takeovers.value += len(found)
+                heirlooms += [(held, reader, subscriber) for held in found]
+                room -= len(found)
+        streams = await self._all_streams()
+        retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
+        if retired and dead != names.HANDOVER:
+            self._log.warning("consumer_gone", consumer=dead)
+
+    async def _take(self, dead: str, stream: str, event_type: str, is_own: bool, count: int) -> list[Held]:
+        call = scripts.Call(
+            scripts.TAKEOVER,
+            (
+                stream,
+                self._keys.alive(dead),
+                self._keys.started(self._group),
+                self._keys.deaths(self._group),
+            ),
+            (self._group, dead, self._consumer, count, member_prefix(event_type, self._group, is_own), now_ms()),
+        )
+        try:
+            taken = await scripts.run(self._client, call)
+        except ResponseError as error:
+            if not is_of_one_key(error):
+                raise
+            self._aside.put(stream, error)
+            return []
+        if taken:
+            self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
+        return [self._held(stream, event_type, is_own, delivery) for delivery in taken]
+
+    def _held(self, stream: str, event_type: str, is_own: bool, taken: Sequence[Any]) -> Held:
+        entry_id, before, deaths, fields = taken
+        return hold(
+            stream,
+            event_type,
+            is_own,
+            self._group,
+            entry_id,
+            fields,
+            times_delivered=before + 1,
+            term=UNKNOWN_TERM,  # that of one of many connections
+            deaths=tuple(deaths.decode().split()),
+        )
+
+    def _begin(self, held: Held, reader: Reader, subscriber: Subscriber) -> None:
+        if reader.has(held):
+            return  # the reader found it among our pending entries while the reply was under way
+        if len(held.deaths) >= MOST_DEATHS:
+            subscriber.slots.take(held)
+            subscriber.slots.leave()
+            subscriber.settle(held, outcome.worker_lost(held.deaths))
+        else:
+            reader.accept(held)
+
+    async def _all_streams(self) -> list[str]:
+        """Every stream that any worker of the group may read, also those of types that this one leaves to others."""
+        types = {*BY_TYPE, *await self._membership.types()}
+        types.update(name for reader, _ in self._lanes for name in reader.types)
+        return [
+            stream for name in types for stream in (self._keys.stream(name), self._keys.redelivery(name, self._group))
+        ]
+
+    async def _adopt(self) -> None:
+        """Register consumers that hold deliveries but are registered nowhere."""
+        streams = [stream for reader, _ in self._lanes for stream in reader.streams]
+        pipeline = self._client.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.execute_command("XINFO", "CONSUMERS", stream, self._group)
+        for reply in await pipeline.execute(raise_on_error=False):
+            for consumer in [] if isinstance(reply, Exception) else map(_pairs, reply):
+                if consumer[b"pending"]:
+                    key = self._keys.consumers(self._group)
+                    await self._client.execute_command("HSETNX", key, consumer[b"name"], "{}")
+
+
+def _pairs(flat: list[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:
+    """The call that removes a consumer from a group if nothing is pending in its name."""
+    return scripts.Call(
+        scripts.RETIRE,
+        (keys.consumers(group), keys.alive(consumer), keys.started(group), *streams),
+        (group, consumer),
+    )

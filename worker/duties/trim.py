@@ -1,0 +1,185 @@
+"""Trims streams by their slowest group, once a minute or more often, and at once when memory is short.
+
+What some group has not handled stays, whatever happens; so does what a group subscribes to that nobody works for just
+now. What is handled stays for the retention time, for replay and for groups that start from the past, but goes first
+when a stream grows too long or Redis comes near its memory limit. Costs Redis one INFO in five seconds, and one script
+call a stream and minute. Every worker does it: the call is idempotent.
+
+An age counts from the present time, or from the stream's last id where that is later: ids never go back, so they stay
+ahead when Redis' clock was ahead once.
+
+Day sets of the dedupe window go too, before their TTL ends: where `lazyfree-lazy-expire` is off, as in Redis by
+default, the end of a TTL frees a set at one go, which stops the server for 0.11 s a million digests (measured).
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from ...shared import log, memory, scripts
+from ...shared.backoff import jittered_s
+from ...shared.connection import FAULTS
+from ...shared.keys import Keys
+from ...shared.pause import pause
+from ...shared.times import LAST_MS
+from ..inventory import layout, left
+from ..inventory.layout import ask_all
+from ..pipeline import metrics
+from ..pipeline.aside import is_of_one_key
+from ..pipeline.routes import patterns_of
+from ..settings import WorkerSettings
+
+INTERVAL_S: Final = 60.0
+SHARE: Final = 0.1
+"""Of the retention time, between two rounds at most: so a short one is kept to as well as a long one."""
+LOOK_S: Final = 5.0
+"""How often memory is looked at: a burst that fills a tenth of it faster is answered 503 for that long (a guess)."""
+PRESSURE: Final = 0.9
+"""Share of `maxmemory` above which handled events go at once."""
+STEP: Final = 10_000
+"""Entries that may go in one call: 1 ms of Redis' time at most, however many there are (measured with a million)."""
+SWEPT: Final = 10
+"""Entries looked at in one call when memory is short: their bodies, of a megabyte at most, pass through Lua."""
+CALLS: Final = 100
+"""Such calls between two looks at the memory."""
+EVERYTHING: Final = f"{2**64 - 1}-0"
+DAY_MS: Final = 86_400_000
+LONGEST_WINDOW_DAYS: Final = 40
+"""Older day sets are not looked for, and left to their TTL."""
+
+
+class Trimmer:
+    """The streams of one shard."""
+
+    def __init__(self, client: Redis, keys: Keys, stopping: asyncio.Event, settings: WorkerSettings) -> None:
+        self._client = client
+        self._keys = keys
+        self._stopping = stopping
+        self._handled_ms = round(settings.retention_s * 1000)
+        self._orphaned_ms = round(settings.orphan_retention_s * 1000)
+        self._most = settings.retention_events
+        self._interval_s = min(INTERVAL_S, SHARE * min(settings.retention_s, settings.orphan_retention_s))
+        self._log = log.get("worker.trim")
+
+    async def run(self) -> None:
+        """Trim until stopping."""
+        trim_at = time.monotonic() + jittered_s(self._interval_s)
+        while not self._stopping.is_set():
+            await pause(self._stopping, jittered_s(min(LOOK_S, self._interval_s)))
+            try:
+                is_short = await self._is_memory_short()
+                if is_short or time.monotonic() >= trim_at:
+                    await self.trim(at_once=is_short)
+                    await self.unlink_old_days()
+                    if is_short:
+                        await self.sweep()
+                    trim_at = time.monotonic() + jittered_s(self._interval_s)
+            except FAULTS as error:
+                self._log.debug("trim_delayed", reason=str(error))
+
+    async def trim(self, *, at_once: bool = False) -> int:
+        """Trim every stream now; how many entries went. `at_once`: no retention time for what was handled.
+
+        Raises RedisError, OSError.
+        """
+        now = await layout.now_ms(self._client)
+        types = await self._types()
+        ahead = await self._ahead_ms(types, now)
+        over = await self._left(types, now)
+        gone = 0
+        while types:
+            calls = [self._call(name, now + ahead[name], over.get(name, ()), at_once=at_once) for name in types]
+            results = await scripts.run_all(self._client, calls)
+            told = [result if isinstance(result, list) else [0, 0] for result in results]
+            self._report(types, told)
+            gone += sum(count for count, _ in told)
+            # As many as a call may take by age alone: there may be more.
+            types = [name for name, (count, _) in zip(types, told, strict=True) if count >= STEP // 2]
+        return gone
+
+    async def sweep(self) -> int:
+        """Delete handled events also where older ones are in the way, until memory is not short; how many went.
+
+        A delivery that fails keeps its place in the stream until Redis has the memory to park it, and what came after
+        it would keep Redis from having any. Raises RedisError, OSError.
+        """
+        gone = 0
+        for name in await self._types():
+            try:
+                gone += await self._sweep_type(name)
+            except ResponseError as error:
+                if not is_of_one_key(error):
+                    raise
+        if gone:
+            metrics.TRIMMED.labels("handled").inc(gone)
+        return gone
+
+    async def _sweep_type(self, event_type: str) -> int:
+        gone, first = 0, "-"
+        while first and not self._stopping.is_set() and await self._is_memory_short():
+            for _ in range(CALLS):
+                count, last = await scripts.run(self._client, self._sweeping(event_type, first))
+                gone += count
+                first = f"({last.decode()}" if last else ""
+                if not first:
+                    break
+        return gone
+
+    async def _types(self) -> list[str]:
+        return [name.decode() for name in await self._client.execute_command("SMEMBERS", self._keys.types)]
+
+    def _sweeping(self, event_type: str, first: str) -> scripts.Call:
+        keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
+        return scripts.Call(scripts.SWEEP, keys, (" ".join(patterns_of(event_type)), first, SWEPT))
+
+    async def _left(self, types: list[str], now_ms: int) -> dict[str, list[str]]:
+        """Type → the groups that left it so long ago that they hold nothing of it any more."""
+        try:
+            return await left.look(self._client, self._keys, types, now_ms, self._orphaned_ms)
+        except ResponseError as error:  # no memory to note it, or no right: then they hold all
+            self._log.debug("trim_delayed", reason=str(error))
+            return {}
+
+    async def _ahead_ms(self, types: Sequence[str], now_ms: int) -> dict[str, int]:
+        """By how much each stream's last id is after the present time."""
+        # Asks for none before that: replies would bring bodies, of a megabyte at most, of every stream.
+        future = [("XREVRANGE", self._keys.stream(name), "+", f"{now_ms + 1}-0", "COUNT", 1) for name in types]
+        replies = await ask_all(self._client, future, raises=False)
+        return {name: _lead_ms(reply, now_ms) for name, reply in zip(types, replies, strict=True)}
+
+    def _call(self, event_type: str, now_ms: int, gone: Sequence[str], *, at_once: bool) -> scripts.Call:
+        handled = EVERYTHING if at_once else f"{max(0, now_ms - self._handled_ms)}-0"
+        orphaned = f"{max(0, now_ms - self._orphaned_ms)}-0"
+        keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
+        covering = " ".join(patterns_of(event_type))
+        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._most, STEP, *gone))
+
+    def _report(self, types: list[str], told: list[list[int]]) -> None:
+        for name, (count, is_orphan) in zip(types, told, strict=True):
+            metrics.TRIMMED.labels("orphaned" if is_orphan else "handled").inc(count)
+            if count and is_orphan:
+                text = "no group subscribes, and worker.orphan_retention_s is over"
+                self._log.warning("orphans_trimmed", type=name, events=count, reason=text)
+
+    async def unlink_old_days(self) -> None:
+        """Unlink the day sets that have left the dedupe window, whatever ingest's settings: their TTL, which begins
+        with the day's first event, ends a day later at the earliest. Raises RedisError, OSError."""
+        today = await layout.now_ms(self._client) // DAY_MS
+        days = [self._keys.seen(today - ago) for ago in range(1, LONGEST_WINDOW_DAYS)]
+        ttls = await ask_all(self._client, [("PTTL", day) for day in days])
+        old = [day for day, ttl_ms in zip(days, ttls, strict=True) if 0 <= ttl_ms < DAY_MS]
+        if old:
+            await self._client.execute_command("UNLINK", *old)
+
+    async def _is_memory_short(self) -> bool:
+        return await memory.share_used(self._client) > PRESSURE
+
+
+def _lead_ms(last: Any, now_ms: int) -> int:
+    """By how much an entry is after the present time, 0 without one. An id near the end of all was no clock's."""
+    last_ms = int(last[0][0].partition(b"-")[0]) if isinstance(last, list) and last else now_ms
+    return last_ms - now_ms if last_ms <= LAST_MS else 0

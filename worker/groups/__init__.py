@@ -1,0 +1,1 @@
+"""What operators do to a whole group: replay its past, forget it."""

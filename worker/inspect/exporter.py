@@ -1,0 +1,137 @@
+"""The life of `hookbus-worker exporter`: one process that tells Prometheus about the whole bus.
+
+Looks when it is asked, at most once a second however many ask, so what is told is as old as the scrape. Redis away
+means `hookbus_redis_up 0` and no other figure: an old backlog would be a lie. Changes nothing, and claims nothing.
+A process of its own, since the figures are needed most while no worker runs, and since its Redis user may only read.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis.asyncio import Redis
+
+from ...shared import health, log
+from ...shared.address import redacted
+from ...shared.command import Stopping
+from ...shared.connection import FAULTS, connect
+from ...shared.fault import fault_of
+from ...shared.settings import ConfigError
+from ...shared.systemd import Health, Herald
+from ..settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
+from . import bus_metrics, snapshot
+from .snapshot import Bus
+
+FRESH_S: Final = 1.0
+LOOK_S: Final = 8.0
+"""Longest look; Prometheus gives up after ten seconds by default."""
+
+
+STUCK_S: Final = 10.0
+"""An event loop that has not turned for so long is stuck: the longest look at thousands of groups takes a tenth."""
+
+
+class Watch(Collector):
+    """Looks at the bus, and tells what it saw last."""
+
+    def __init__(self, client: Redis, shards: int) -> None:
+        self._client = client
+        self._shards = shards
+        self._looking = asyncio.Lock()
+        self._looked_at: float | None = None
+        self._took_s = 0.0
+        self._seen: Bus | None = None
+        self._log = log.get("worker.exporter")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last look saw Redis."""
+        return self._seen is not None
+
+    async def look(self) -> None:
+        """Look, unless somebody just did. Raises ConfigError when the very first look meets another layout."""
+        async with self._looking:
+            began = time.monotonic()
+            if self._looked_at is not None and began - self._looked_at < FRESH_S:
+                return
+            was_up, self._seen = self.is_up, None
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    self._seen = await snapshot.look(self._client, self._shards)
+            except (*FAULTS, TimeoutError, ConfigError) as error:
+                if isinstance(error, ConfigError) and self._looked_at is None:
+                    raise
+                if was_up or self._looked_at is None:
+                    self._log.warning("redis_unreachable", reason=fault_of(error).detail)
+            else:
+                if not was_up:
+                    self._log.info("redis_reached")
+            self._looked_at = time.monotonic()
+            self._took_s = self._looked_at - began
+
+    def describe(self) -> list[Metric]:
+        """Nothing else has these names in the exporter's registry."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """What the last look saw."""
+        yield bus_metrics.gauge("redis_up", "1 when Redis told all this.", (), [((), self.is_up)])
+        yield bus_metrics.gauge("exporter_look_seconds", "How long the look took.", (), [((), self._took_s)])
+        if self._seen is not None:
+            yield from bus_metrics.families(self._seen)
+
+
+class Exporter:
+    """One process that answers scrapes."""
+
+    def __init__(self, settings: WorkerSettings, stopping: Stopping) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._client = connect(settings.address(), "hookbus-worker:exporter", connections=1)
+        self._watch = Watch(self._client, settings.shards)
+        self._registry = CollectorRegistry()
+        self._registry.register(self._watch)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        self._is_listening = False
+        self._log = log.get("worker.exporter")
+
+    async def run(self) -> None:
+        """Answer until stopping. Raises ConfigError, FailedError."""
+        listen = self._settings.exporter_listen
+        is_default = listen == DEFAULT_EXPORTER_LISTEN
+        ops = await health.serve(listen, is_default, self._readiness, self._page)
+        try:
+            await self._watch.look()
+            host, port = ops.addresses[0][:2]
+            self._log.info("exporting", url=f"http://{host}:{port}/metrics", redis=redacted(self._settings.redis_url))
+            self._is_listening = True
+            with Herald(Health(self._readiness, self._stuck, self._status)) as herald:
+                await self._stopping.wait()
+                herald.stopping()
+        finally:
+            self._tick.stop()
+            await ops.cleanup()
+            await self._client.aclose()
+        self._log.info("stopped")
+
+    async def _page(self) -> bytes:
+        await self._watch.look()
+        return generate_latest(self._registry)
+
+    def _readiness(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        return health.READY if self._is_listening else "starting"
+
+    def _stuck(self) -> str:
+        age_s = self._tick.age_s()
+        return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
+
+    def _status(self) -> str:
+        return self._readiness() or ("exporting" if self._watch.is_up else "exporting nothing: Redis is away")

@@ -1,0 +1,1 @@
+"""The path of a delivery: routed, read, run, settled or dead-lettered."""

@@ -1,0 +1,71 @@
+"""Why an attempt did not end well, as a value that can be stored: what an exception says of itself.
+
+An exception is the user's object: whatever it does when it is looked at, `describe` raises nothing.
+"""
+
+import functools
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from ...shared.traced import OURS, attribute, name_of, storable, text_of, trace_of
+
+MESSAGE_CHARS: Final = 2_000
+FRAME_CHARS: Final = 300
+"""Caps of one record, beside that of the traceback."""
+
+_LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What went wrong. `frame` is the innermost frame of the application, `file:function`, which stays the same when
+    lines move; `place` is its line, `path:line`. Both are "" where there is none."""
+
+    error_class: str
+    message: str
+    traceback: str = ""
+    frame: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.error_class}: {self.message}" if self.message else self.error_class
+
+
+def describe(error: BaseException, message: str = "", whole: BaseException | None = None) -> Cause:
+    """Class, message, capped traceback and application frame of an exception. Never raises.
+
+    `message` replaces the exception's own text; `whole` is what it was part of, whose traceback shows more.
+    """
+    return Cause(
+        name_of(type(error)),
+        storable(message)[:MESSAGE_CHARS] or text_of(error, MESSAGE_CHARS),
+        trace_of(whole or error),
+        *_application_frame(attribute(error, "__traceback__")),
+    )
+
+
+def brief(error: BaseException) -> Cause:
+    """Class and message alone, for what is no fault of a handler's code. Never raises."""
+    return Cause(name_of(type(error)), text_of(error, MESSAGE_CHARS))
+
+
+def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
+    """Frame and place of the innermost frame that is neither a library's nor ours."""
+    found = None
+    for frame, line in traceback.walk_tb(trace):
+        if _is_application(frame.f_code.co_filename):
+            found = frame.f_code, line
+    if found is None:
+        return "", ""
+    code, line = found
+    frame_name, place = f"{Path(code.co_filename).name}:{code.co_qualname}", f"{code.co_filename}:{line}"
+    return storable(frame_name)[:FRAME_CHARS], storable(place)[-FRAME_CHARS:]
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_application(file: str) -> bool:
+    path = Path(file)
+    return OURS not in path.parents and not any(part in str(path) for part in _LIBRARIES)

@@ -1,0 +1,105 @@
+"""A dead letter: all that is needed to understand a delivery that failed for good, and to send it round again."""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from ...shared.entry import Entry, Failure
+from ..api.delivery import Held
+from .cause import Cause
+from .outcome import Bury, Reason
+
+_FINGERPRINT_BYTES: Final = 5
+
+
+class Kind(msgspec.Struct, frozen=True, array_like=True):
+    """What all letters of one fingerprint share; `message` is a sample."""
+
+    type: str
+    reason: Reason
+    error_class: str
+    frame: str
+    message: str
+
+
+class Letter(msgspec.Struct, frozen=True, array_like=True):
+    """The record of one dead letter. Times are Unix ms; `attempts` counts those that ran; `body` is what was signed."""
+
+    type: str
+    group: str
+    webhook_id: str
+    source: str
+    received_at_ms: int
+    died_at_ms: int
+    reason: Reason
+    error_class: str
+    message: str
+    traceback: str
+    frame: str
+    fingerprint: str
+    attempts: int
+    history: tuple[Failure, ...]
+    body: bytes
+    traceparent: str = ""
+    is_replay: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What it shares with the others of its fingerprint."""
+        return Kind(self.type, self.reason, self.error_class, self.frame, self.message)
+
+    def entry(self) -> Entry:
+        """The event as it was delivered, at its first attempt again. What was a replay stays one."""
+        return Entry(
+            webhook_id=self.webhook_id,
+            source=self.source,
+            received_at_ms=self.received_at_ms,
+            body=self.body,
+            traceparent=self.traceparent,
+            history=self.history,
+            is_replay=self.is_replay,
+        )
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(Letter).decode
+decode_kind: Final = msgspec.msgpack.Decoder(Kind).decode
+
+
+def fingerprint(error_class: str, frame: str, event_type: str, reason: Reason) -> str:
+    """10 hex digits that letters of one cause have in common, whatever their messages and line numbers.
+
+    The reason is part of it, so that a fingerprint tells type and reason too and one index serves all filters.
+    """
+    text = "\n".join((error_class, frame, event_type, reason))
+    return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
+
+
+def write(held: Held, bury: Bury, history: tuple[Failure, ...], died_at_ms: int) -> Letter:
+    """The letter of a delivery that is to be buried; `history` includes the last attempt where one ran."""
+    cause = bury.cause
+    return Letter(
+        type=held.delivery.type,
+        group=held.delivery.group,
+        webhook_id=held.entry.webhook_id,
+        source=held.entry.source,
+        received_at_ms=held.entry.received_at_ms,
+        died_at_ms=died_at_ms,
+        reason=bury.reason,
+        error_class=cause.error_class,
+        message=cause.message,
+        traceback=cause.traceback,
+        frame=cause.frame,
+        fingerprint=fingerprint(cause.error_class, cause.frame, held.delivery.type, bury.reason),
+        attempts=held.entry.attempt,
+        history=history,
+        body=held.entry.body,
+        traceparent=held.entry.traceparent,
+        is_replay=held.entry.is_replay,
+    )
+
+
+def print_of(cause: Cause, event_type: str) -> str:
+    """The fingerprint of a failure: that of the dead letter that it becomes if it goes on."""
+    return fingerprint(cause.error_class, cause.frame, event_type, "attempts_exhausted")

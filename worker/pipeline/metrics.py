@@ -1,0 +1,62 @@
+"""What hookbus-worker counts: what this process did. Figures about the whole bus are the exporter's (`bus_metrics`).
+
+Labels come from subscriptions and from the documented types, never from events.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from ...shared.tally import Spreads, Sums
+
+DELIVERIES: Final = Sums(
+    "hookbus_worker_deliveries_total",
+    "Attempts by outcome: handled, parked (failed, another follows), snoozed (put off by RetryLater), dead_letter.",
+    ["group", "type", "outcome"],
+)
+DEAD_LETTERS: Final = Sums(
+    "hookbus_worker_dead_letters_total", "Deliveries that became dead letters.", ["group", "type", "reason"]
+)
+HANDLER_SECONDS: Final = Spreads(
+    "hookbus_worker_handler_seconds",
+    "Duration of attempts.",
+    ["group", "type"],
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+ATTEMPTS: Final = Spreads(
+    "hookbus_worker_attempts",
+    "How many attempts deliveries took until they were handled or dead.",
+    ["group", "type"],
+    buckets=(1, 2, 3, 5, 10, 20),
+)
+TAKEOVERS: Final = Sums(
+    "hookbus_worker_takeovers_total",
+    "Deliveries taken over from consumers that died or stopped.",
+    ["group", "type"],
+)
+RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
+OVERDUE: Final = Gauge(
+    "hookbus_worker_overdue_threads",
+    "Handlers that run on after their timeout, in threads or as coroutines, each in one of the places.",
+    ["group", "pattern"],
+)
+OVERDUE_TOTAL: Final = Counter(
+    "hookbus_worker_overdue_handlers_total",
+    "Handlers that ran on after their timeout: threads, and coroutines that swallowed their cancellation.",
+    ["group", "pattern"],
+)
+READ_AGE: Final = Gauge(
+    "hookbus_worker_last_read_age_seconds",
+    "How long the longest read has been out; reads return within two seconds, and none is out while no slot is free.",
+)
+UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
+ASIDE: Final = Gauge("hookbus_worker_keys_set_aside", "Keys that Redis refuses for their own sake, as of a wrong type.")
+LOSSES: Final = Counter(
+    "hookbus_worker_data_loss_total", "Streams or groups found gone, or behind what was handled.", ["group"]
+)
+TRIMMED: Final = Counter(
+    "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
+)
+DROPPED: Final = Counter(
+    "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
+)

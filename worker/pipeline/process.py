@@ -1,0 +1,137 @@
+"""One attempt: decode, call the handler, and turn whatever happened into an outcome. Touches no Redis.
+
+Cancellation passes through: the delivery stays pending, and is handed over.
+"""
+
+import asyncio
+import contextvars
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+
+from ...shared import log
+from ...shared.clock import now_ms
+from ..api.delivery import Delivery
+from . import age, outcome
+from .deadline import Deadline, Deadlines
+from .outcome import ACK, Outcome
+from .overdue import Overdue
+from .routes import Route
+
+
+async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
+    """Run one attempt. `call` runs the route's handler, here or in a thread."""
+    if route.max_age_s is not None:
+        now = now_ms()
+        age_s = (now - age.made_at_ms(delivery)) / 1000
+        if age_s > route.max_age_s:
+            return outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
+    try:
+        event = route.decoder(delivery.type)(delivery.body)
+    except BaseException as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
+        return outcome.undecodable(error)
+    deadline = call.deadlines.begin()
+    try:
+        await call(event, delivery)
+    except BaseException as error:
+        if issubclass(type(error), GeneratorExit) and _is_abandoned():
+            raise
+        call.deadlines.end(deadline)
+        return _failed(error, delivery, route, deadline)
+    call.deadlines.end(deadline)
+    return ACK
+
+
+def _is_abandoned() -> bool:
+    """Whether the event loop has ended, and what waits in it is thrown away, which looks like GeneratorExit."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:
+    """What follows from what a handler let out. Raises it again when it is a cancellation from outside."""
+    text = ""
+    if issubclass(type(error), asyncio.CancelledError):  # isinstance would ask the object too, which may raise
+        task = asyncio.current_task()
+        if not deadline.has_passed and task is not None and task.cancelling():
+            raise error
+        text = f"no end after {route.timeout_s:g} s" if deadline.has_passed else "the handler cancelled itself"
+        if deadline.is_sole_reason:
+            late = TimeoutError()
+            late.__cause__ = error
+            error = late
+    return outcome.failed(error, delivery.burnt, route.retry, text, spent_s(delivery))
+
+
+def spent_s(delivery: Delivery) -> float:
+    """Seconds since the first attempt of a delivery began, 0 in that one."""
+    return max(0.0, (now_ms() - delivery.first_attempt_at_ms) / 1000) if delivery.first_attempt_at_ms else 0.0
+
+
+async def _finish(result: object) -> None:
+    """Run what a handler only made. Raises TypeError for a generator, of which nothing has run, nor would."""
+    if inspect.isawaitable(result):
+        await result
+    elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"the handler returned {result!r}, of which nothing has run")
+
+
+class Caller:
+    """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
+
+    A thread can't be stopped: one that outlives its timeout is `overdue` until it ends.
+    """
+
+    def __init__(self, route: Route, places: int) -> None:
+        self._route = route
+        self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
+        self.deadlines = Deadlines(route.timeout_s)
+        self.overdue = Overdue(route, places)
+
+    async def __call__(self, event: object, delivery: Delivery) -> None:
+        """Run the handler once; its return value means nothing. What it logs tells which delivery it is about."""
+        log.say_about(
+            webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
+        )
+        args = (event, delivery) if self._route.wants_delivery else (event,)
+        result = (
+            self._route.handler(*args)
+            if self._threads is None
+            else await self._in_thread(self._threads, args, delivery)
+        )
+        # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
+        if result is not None:
+            await _finish(result)
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
+        # Of its own for each call: all calls of a thread would share one, and read what the last one left in it.
+        work = threads.submit(contextvars.copy_context().run, self._run, args)
+        future = asyncio.wrap_future(work)
+        try:
+            result, error = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # One that still waits for a thread must not run after its attempt was settled as a failure.
+            if not work.cancel() and not future.done():
+                self.overdue.begin(delivery)
+                future.add_done_callback(self._ended)
+            raise
+        if error is not None:
+            raise error
+        return result
+
+    def _run(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
+        """The error as a value: a future refuses StopIteration, and would never end."""
+        try:
+            return self._route.handler(*args), None
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            return None, error
+
+    def _ended(self, _: object) -> None:
+        self.overdue.end()
+
+    def close(self) -> None:
+        """Start no more threads; those that run are left to end with the process."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,285 @@
+"""Reads one subscription of one shard: blocking XREADGROUP for at most the free slots, a task for each delivery.
+
+Never reads more than it can start, so that a slow subscription holds back only itself. Costs Redis one command every
+two seconds when idle. Dies half-way: what was read is pending in this consumer's name and is taken over; what was
+read into a connection that broke is found by reading our own pending entries again, after every error and every ten
+seconds. That is also when a stream that Redis refuses is told from the others, set aside, and tried again: one bad
+stream ends no reading of the others.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from ...shared import log
+from ...shared.backoff import Reconnect
+from ...shared.connection import FAULTS, refusal_code
+from ...shared.keys import Keys
+from ...shared.line import Command, Line
+from ...shared.pause import pause
+from ..api.delivery import Held, member_prefix
+from .aside import Aside, is_of_one_key
+from .hold import hold
+from .slots import Claim, Slots
+from .turns import Turns
+
+BLOCK_MS: Final = 2000
+"""Longest wait for events in one call: one call in two seconds is what an idle reader costs."""
+REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
+"""No return in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never)."""
+WAKE_AGAIN_S: Final = 0.02
+"""Between two calls to end a read that has not begun in Redis yet."""
+RECHECK_S: Final = 10.0
+"""How often our own pending entries are compared with what is in hand."""
+
+Lost = Callable[[Iterable[str]], Awaitable[None]]
+
+
+class Reader:
+    """`begin` starts a delivery; `lost` makes a group anew on the streams of some types."""
+
+    def __init__(
+        self,
+        *,
+        line: Line,
+        control: Redis,
+        keys: Keys,
+        group: str,
+        consumer: str,
+        slots: Slots,
+        overdue: Callable[[], int],
+        begin: Callable[[Held], None],
+        lost: Lost,
+        aside: Aside,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._line = line
+        self._control = control
+        self._keys = keys
+        self._group = group
+        self._consumer = consumer
+        self._slots = slots
+        self._overdue = overdue
+        self._begin = begin
+        self._lost = lost
+        self._aside = aside
+        self._stopping = stopping
+        self._turns = Turns(aside)
+        self._surplus: dict[Claim, Held] = {}
+        self._client_id = 0
+        self._connections = 0
+        self._reading_since: float | None = None
+        self._log = log.get("worker.read").bind(group=group)
+
+    @property
+    def types(self) -> list[str]:
+        """The types that it reads."""
+        return list(dict.fromkeys(name for name, _ in self.streams.values()))
+
+    @property
+    def streams(self) -> dict[str, tuple[str, bool]]:
+        """The streams that it reads → event type, and whether it is the group's own."""
+        return self._turns.streams
+
+    def add(self, *types: str, paused: Iterable[str] = ()) -> None:
+        """Read types too, from the next call on, or from the end of their pause."""
+        streams = {self._keys.stream(name): (name, False) for name in types}
+        streams |= {self._keys.redelivery(name, self._group): (name, True) for name in types}
+        self._turns.add(streams, paused)
+
+    def is_paused(self, event_type: str) -> bool:
+        """Whether deliveries of a type have to wait."""
+        return self._turns.is_paused(event_type)
+
+    async def pause(self, types: frozenset[str]) -> None:
+        """Begin nothing of these types from now on, and what was paused before again. Raises RedisError, OSError.
+
+        A read that is out may bring some all the same: they wait here, pending, and have not begun.
+        """
+        if self._turns.pause(types):
+            await self.wake()
+
+    def silent_s(self) -> float:
+        """Seconds that a read has been out; 0 while waiting for a free slot."""
+        return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
+
+    def accept(self, held: Held) -> None:
+        """Begin a delivery that was taken over, at once or when there is a slot."""
+        if not self.has(held):
+            self._surplus[held.stream, held.entry_id] = held
+            self._begin_surplus()
+
+    def has(self, held: Held) -> bool:
+        """Whether a delivery is in hand, or waits here for a slot."""
+        known = self._find((held.stream, held.entry_id))
+        return known is not None and known.is_same_event(held)
+
+    def _find(self, claim: Claim) -> Held | None:
+        return self._slots.find(claim) or self._surplus.get(claim)
+
+    async def wake(self) -> None:
+        """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection.
+
+        What we say on one connection may overtake the read on the other, so it is said until it was of use.
+        """
+        self._slots.changed.set()
+        read = self._reading_since
+        while read is not None and self._reading_since == read:
+            if await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id):
+                return
+            await asyncio.sleep(WAKE_AGAIN_S)
+
+    async def run(self) -> None:
+        """Read until stopping."""
+        reconnect = Reconnect()
+        recheck_at = 0.0
+        while not self._stopping.is_set():
+            free = self._begin_surplus()
+            is_recheck_due = time.monotonic() >= recheck_at and self._turns.wanted()
+            if free <= 0 or not (is_recheck_due or self._turns.open()):
+                await self._wait_for_slot()
+                continue
+            try:
+                await self._line.ready()
+                if is_recheck_due or self._connections != self._line.made:
+                    self._connections = self._line.made
+                    self._client_id = await self._line.execute_command("CLIENT", "ID")
+                    await self._read_own_pending()
+                    recheck_at = time.monotonic() + RECHECK_S
+                    continue
+                if self._slots.may_read_on():
+                    await self._read_new(free)
+                else:
+                    await pause(self._stopping, BLOCK_MS / 1000)
+                if reconnect.reset():
+                    self._log.info("reading_again")
+            except FAULTS as error:
+                recheck_at = 0.0
+                await self._recover(error, reconnect)
+
+    async def _wait_for_slot(self) -> None:
+        # A stop wakes it too; the timeout serves threads that ended late, and types that were added meanwhile.
+        await pause(self._slots.changed, 1)
+        self._slots.changed.clear()
+
+    async def _read_new(self, free: int) -> None:
+        """Read at most `free` deliveries. What a call on many streams returns too much, being stored just then, waits
+        here for a slot."""
+        names, block = self._turns.next(free)
+        count = max(1, free // len(names))
+        reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names)
+        if reply:
+            self._turns.brought([stream.decode() for stream, entries in reply if len(entries) == count])
+            await asyncio.sleep(0)  # quick handlers end now, and the next read can bring as many as this one
+        elif not block:
+            self._turns.was_empty()
+
+    async def _read_own_pending(self) -> None:
+        """Start what is pending in our name but not in hand: its reply was lost on the way, or it was put off.
+
+        What is in hand from another server is compared: the entry may be another event there. Sets streams aside that
+        Redis refuses for their own sake, and takes those back that it does not any more.
+        """
+        claims, absent = await self._own_pending(list(self._turns.wanted()))
+        if absent:  # perhaps a place can be had there by now
+            await self._lost([self.streams[name][0] for name in absent])
+            claims += (await self._own_pending(absent))[0]
+        self._slots.keep_put_off(set(claims))
+        for claim in claims:
+            known = self._find(claim)
+            if known is None or known.term != self._line.term:
+                await self._read_again(*claim)
+
+    async def _own_pending(self, names: list[str]) -> tuple[list[Claim], list[str]]:
+        """What is pending in our name, and the streams set aside where the group has no place."""
+        claims: list[Claim] = []
+        absent: list[str] = []
+        commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
+        for name, pending in zip(names, await self._line.execute_all(commands), strict=True):
+            if not isinstance(pending, Exception):
+                self._aside.take_back(name)
+                claims += [(name, entry_id) for entry_id, *_ in pending]
+            elif is_of_one_key(pending):
+                self._aside.put(name, pending)
+                self._turns.restart()
+            elif refusal_code(pending) == "NOGROUP" and name in self._aside:
+                absent.append(name)
+            else:
+                raise pending
+        return claims, absent
+
+    async def _read_again(self, name: str, entry_id: bytes) -> None:
+        """Begin a pending entry of ours, if it is one still: it may have been settled since we looked.
+
+        XREADGROUP would count it as delivered once more, and what was delivered often is suspected.
+        """
+        event_type, is_own = self.streams[name]
+        member = member_prefix(event_type, self._group, is_own) + entry_id.decode()
+        commands: list[Command] = [
+            ("XPENDING", name, self._group, entry_id, entry_id, 1, self._consumer),
+            ("XRANGE", name, entry_id, entry_id),
+            ("HGET", self._keys.deaths(self._group), member),
+        ]
+        pending, entries, deaths = replies = await self._line.execute_all(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        for _, _, _, times_delivered in pending:
+            held = hold(
+                name,
+                event_type,
+                is_own,
+                self._group,
+                entry_id,
+                entries[0][1] if entries else [],
+                term=self._line.term,
+                times_delivered=times_delivered,
+                deaths=tuple((deaths or b"").decode().split()),
+            )
+            self.accept(held)
+
+    async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
+        self._reading_since = time.monotonic()
+        try:
+            what: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
+            reply = await self._line.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
+        finally:
+            self._reading_since = None
+        for stream, entries in reply or ():
+            self._start(stream.decode(), entries)
+        return reply or ()
+
+    def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
+        event_type, is_own = self.streams[stream]
+        term = self._line.term
+        for entry_id, fields in entries:
+            known = self._find((stream, entry_id))
+            held = hold(stream, event_type, is_own, self._group, entry_id, fields or [], term)
+            if known is None or not known.is_same_event(held):
+                self._surplus[stream, entry_id] = held
+        self._begin_surplus()
+
+    def _begin_surplus(self) -> int:
+        """Begin what was read, as slots allow; how many are free then."""
+        free = self._slots.free(self._overdue())
+        if self._surplus and free > 0:
+            ready = [claim for claim, held in self._surplus.items() if not self._turns.is_paused(held.delivery.type)]
+            for claim in ready[:free]:
+                self._begin(self._surplus.pop(claim))
+                free -= 1
+        return free
+
+    async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
+        if refusal_code(error) == "NOGROUP":
+            try:
+                await self._lost(self.types)
+            except FAULTS as again:
+                error = again
+            else:
+                return
+        wait_s = reconnect.next_s()
+        self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))
+        await pause(self._stopping, wait_s)

@@ -1,0 +1,190 @@
+"""Which subscription of a group a type goes to, checked as a whole before anything is read.
+
+Patterns are an exact type, `prefix.*` or `*`. Of those that match, the longest wins; the same pattern twice in a
+group is a tie, which nobody could predict, and an error.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...shared import keys
+from ...shared.events import BY_TYPE, Event
+from ...shared.settings import ConfigError
+from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
+from ..api.breaker import Breaker
+from ..api.callee import parameters_of, place_of, returns_coroutine, waits
+from ..api.decode import Decoder, ImpossibleError, decoder_for
+from ..api.delivery import Delivery
+from ..api.parameters import DELIVERY
+from ..api.retry import Retry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A subscription, ready to run."""
+
+    group: str
+    pattern: str
+    handler: Callable[..., Any]
+    annotation: Any
+    wants_delivery: bool
+    is_async: bool
+    concurrency: int
+    timeout_s: float
+    max_age_s: float | None
+    retry: Retry
+    breaker: Breaker | None
+    decoders: dict[str, Decoder] = field(default_factory=dict)
+
+    def decoder(self, event_type: str) -> Decoder:
+        """The decoder of a type; made once. Raises ImpossibleError."""
+        if event_type not in self.decoders:
+            self.decoders[event_type] = decoder_for(self.annotation, event_type)
+        return self.decoders[event_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group's routes, the most specific first."""
+
+    name: str
+    start: Start
+    routes: tuple[Route, ...]
+
+    def route(self, event_type: str) -> Route | None:
+        """Where a type goes; None when the group does not subscribe to it."""
+        covering = patterns_of(event_type)
+        return next((route for route in self.routes if route.pattern in covering), None)
+
+
+def patterns_of(event_type: str) -> tuple[str, ...]:
+    """Every pattern that subscribes to a type: itself, `prefix.*` for each of its prefixes, `*`.
+
+    The one place that knows; the scripts are told. Types of hookbus's own have only their names.
+    """
+    if event_type.startswith(keys.RESERVED):
+        return (event_type,)
+    prefixes = (event_type[:i] for i, char in enumerate(event_type) if char == "." and i)
+    return (event_type, *(f"{prefix}.*" for prefix in prefixes), "*")
+
+
+def matches(pattern: str, event_type: str) -> bool:
+    """Whether a pattern that a person gave, to filter or to pause, covers a type."""
+    if pattern.endswith("*"):
+        return event_type.startswith(pattern[:-1])
+    return event_type == pattern
+
+
+def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
+    """The groups of some apps; apps of one group are joined. `timeout_s` is for subscriptions that name none.
+
+    Raises ConfigError with every problem found.
+    """
+    problems: list[str] = []
+    joined: dict[str, list[App]] = {}
+    for app in dict.fromkeys(apps):
+        joined.setdefault(app.group, []).append(app)
+    groups = []
+    for name, parts in joined.items():
+        if len({part.start for part in parts}) > 1:
+            problems.append(f"group {name}: its apps disagree about start")
+        subscriptions = [subscription for part in parts for subscription in part.subscriptions]
+        if not subscriptions:
+            problems.append(f"group {name}: no subscriptions; decorate a handler with @app.on(...)")
+        problems += _ties(name, subscriptions)
+        routes = [_route(name, subscription, timeout_s, problems) for subscription in subscriptions]
+        found = [route for route in routes if route is not None]
+        found.sort(key=lambda route: (not route.pattern.endswith("*"), len(route.pattern)), reverse=True)
+        groups.append(Group(name, parts[0].start, tuple(found)))
+    if not problems:
+        problems = [problem for group in groups for problem in _impossible(group)]
+    if problems:
+        raise ConfigError(problems)
+    return groups
+
+
+def known_types(group: Group) -> Iterable[str]:
+    """The types known beforehand that a group subscribes to: documented ones, and those that it names itself."""
+    exact = (route.pattern for route in group.routes if not route.pattern.endswith("*"))
+    return (name for name in dict.fromkeys((*BY_TYPE, keys.UNTYPED, *exact)) if group.route(name) is not None)
+
+
+def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
+    first: dict[str, Subscription] = {}
+    found = []
+    for subscription in subscriptions:
+        other = first.setdefault(subscription.pattern, subscription)
+        if other is not subscription:
+            found.append(
+                f"group {group}: two subscriptions to {subscription.pattern!r}: {other.where} and {subscription.where}"
+            )
+    return found
+
+
+def _route(group: str, subscription: Subscription, timeout_s: float, problems: list[str]) -> Route | None:
+    where = f"group {group}, {subscription.where}"
+    pattern = subscription.pattern
+    if pattern != "*" and not keys.is_name(pattern.removesuffix(".*")):
+        problems.append(f"{where}: {pattern!r} is no pattern: an event type, 'prefix.*' or '*'")
+        return None
+    if pattern.startswith(keys.RESERVED) and pattern.endswith("*"):
+        problems.append(f"{where}: {pattern!r} brings nothing: types of hookbus's own come only to who names them")
+        return None
+    try:
+        annotation, wants_delivery = _parameters(subscription.handler)
+    except ImpossibleError as error:
+        problems.append(f"{where}: {error}")
+        return None
+    handler = subscription.handler
+    return Route(
+        group=group,
+        pattern=pattern,
+        handler=handler,
+        annotation=annotation,
+        wants_delivery=wants_delivery,
+        is_async=returns_coroutine(handler),
+        concurrency=subscription.concurrency or (ASYNC_CONCURRENCY if waits(handler) else THREAD_CONCURRENCY),
+        timeout_s=subscription.timeout_s or timeout_s,
+        max_age_s=subscription.max_age_s,
+        retry=subscription.retry,
+        breaker=subscription.breaker,
+    )
+
+
+def _parameters(handler: Callable[..., Any]) -> tuple[Any, bool]:
+    """The annotation of the event parameter, and whether a second one takes the `Delivery`."""
+    parameters, hints = parameters_of(handler)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not len(positional) >= 1 or len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
+        raise ImpossibleError("a handler takes the event, and optionally the Delivery")
+    return hints.get(positional[0].name, Event), len(positional) > 1 and _takes_delivery(positional[1], hints)
+
+
+def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
+    """Whether a second parameter is for the `Delivery`; one with a default may be there for something else."""
+    is_required = second.default is second.empty
+    if second.name not in hints:
+        return is_required or second.name == DELIVERY
+    hint = hints[second.name]
+    takes = hint is Delivery or Delivery in typing.get_args(hint)
+    if is_required and not takes:
+        raise ImpossibleError(f"its second parameter must be a Delivery, not {hint}")
+    return takes
+
+
+def _impossible(group: Group) -> list[str]:
+    """Annotations that can't hold what their pattern brings, for all types known beforehand."""
+    found = {}
+    for event_type in known_types(group):
+        route = group.route(event_type)
+        if route is None or route in found or (event_type == keys.UNTYPED and route.pattern == "*"):
+            continue
+        try:
+            route.decoder(event_type)
+        except ImpossibleError as error:
+            found[route] = f"group {group.name}, {place_of(route.handler)} on {route.pattern!r}: {error}"
+    return list(found.values())

@@ -1,0 +1,246 @@
+"""Writes outcomes to Redis: acks together, retries and dead letters by scripts that check who owns the delivery.
+
+Runs when there is something to write; one pipeline a tick, the next gathers meanwhile. When Redis is away it tries
+until it is back: acks can be repeated, and a script that ran already finds nothing to own. A process that dies before
+the write leaves the delivery pending, and another runs it again: at least once, never less.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+from redis.exceptions import NoScriptError, RedisError
+
+from ...shared import log, memory, scripts
+from ...shared.backoff import Reconnect
+from ...shared.clock import now_ms
+from ...shared.connection import FAULTS, refusal_code
+from ...shared.keys import Keys
+from ...shared.line import Command, Line
+from ...shared.pause import pause
+from ..api.delivery import UNKNOWN_TERM, Held
+from . import metrics
+from .aside import is_of_one_key
+from .cause import brief
+from .outcome import Ack, Outcome, Park
+from .settlement import Settlement
+from .slots import Slots
+from .traces import Traces
+
+TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
+SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
+READ_ELSEWHERE: Final = "read before Redis failed over or restarted, and now no longer ours; this outcome is void"
+REFUSED_S: Final = 1.0
+"""Between two tries to write what Redis had no memory for, or refused for another reason."""
+REFUSED_LOG_S: Final = 10.0
+"""Between two lines about that."""
+RESERVE: Final = 1.05
+"""Share of `maxmemory` up to which retries and dead letters are written although the limit is reached (a guess: Redis
+takes more than that by itself for buffers and fragmentation)."""
+
+
+class Settler:
+    """One for a process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
+
+    def __init__(self, line: Line, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
+        self._line = line
+        self._consumer = consumer
+        self._parked = parked
+        self._waiting: list[Settlement] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._reconnect = Reconnect()
+        self._log = log.get("worker.settle")
+        self._tells_all = log.tells_all()
+        self._traces = Traces()
+
+        self._refused: list[Settlement] = []
+        self._failing_since: float | None = None
+        self._try_again_at = 0.0
+        self._refused_said_at = -REFUSED_LOG_S
+
+    def settle(self, held: Held, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
+        """Have an outcome written soon."""
+        self._waiting.append(Settlement(held, outcome, slots, keys, duration_s, now_ms()))
+        self._idle.clear()
+        self._wake.set()
+
+    def failing_s(self) -> float:
+        """For how many seconds no outcome was written although some were tried; 0 when all is well. What Redis has no
+        memory for, or refuses because of one key, does not count."""
+        return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
+
+    async def all_written(self) -> None:
+        """Wait until nothing is left to write."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write outcomes until cancelled."""
+        while True:
+            await self._until_there_is_work()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                metrics.UNSETTLED.set(len(batch))
+                left = await self._write(batch)
+                if left:
+                    self._waiting = left + self._waiting
+                    await asyncio.sleep(self._reconnect.next_s())
+                else:
+                    self._reconnect.reset()
+            metrics.UNSETTLED.set(len(self._refused))
+            if not self._refused:
+                self._idle.set()
+
+    async def _until_there_is_work(self) -> None:
+        """Wait for outcomes, and now and then for memory: acks go on meanwhile, as they make room."""
+        if not self._refused:
+            await self._wake.wait()
+        else:
+            await pause(self._wake, self._try_again_at - time.monotonic())
+        self._wake.clear()
+        if self._refused and time.monotonic() >= self._try_again_at:
+            refused, self._refused = self._refused, []
+            self._try_again_at = time.monotonic() + REFUSED_S
+            try:
+                past_the_limit = await self._has_some_left()
+            except FAULTS:
+                past_the_limit = False
+            self._waiting += [replace(item, past_the_limit=past_the_limit) for item in refused]
+
+    async def _has_some_left(self) -> bool:
+        """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
+        anything that came after it; a single delivery that fails would keep a full Redis full."""
+        return await memory.share_used(self._line) < RESERVE
+
+    async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
+        """Write a batch; what is returned has to be written again."""
+        try:
+            return await self._write_to(await self._line.ready(), batch)
+        except FAULTS as error:
+            self._failing_since = self._failing_since or time.monotonic()
+            self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
+            return [replace(item, was_sent=True) for item in batch]
+
+    async def _write_to(self, term: str, batch: Sequence[Settlement]) -> list[Settlement]:
+        """Write a batch to the server of a term, to which the line is connected. Raises RedisError, OSError."""
+        acks: dict[tuple[str, str, bool], list[Settlement]] = {}
+        calls: list[tuple[Settlement, scripts.Call]] = []
+        for item in batch:
+            held = item.held
+            if isinstance(item.outcome, Ack) and held.term == term:
+                acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
+            elif found := self._call(item, term):
+                calls.append(found)
+        commands: list[Command] = []
+        for (stream, group, is_own), items in acks.items():
+            ids = [item.held.entry_id for item in items]
+            commands.append(("XACK", stream, group, *ids))
+            if is_own:
+                commands.append(("XDEL", stream, *ids))
+        commands += [call.command() for _, call in calls]
+        return await self._read_results(acks, calls, await self._line.execute_all(commands))
+
+    def _call(self, item: Settlement, term: str) -> tuple[Settlement, scripts.Call] | None:
+        """How to write a retry or a dead letter. One that can't be put into words becomes a dead letter in plain ones;
+        if that fails too, the delivery stays pending, and runs again."""
+        try:
+            return item, item.call(self._consumer, term)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others have to be written
+            self._log.error("outcome_unwritable", **_named(item), error=str(brief(error)))
+            plain = item.plain(brief(error))
+        try:
+            return plain, plain.call(self._consumer, term)
+        except Exception:  # noqa: BLE001 - said above
+            item.slots.put_off(item.held)
+            return None
+
+    async def _read_results(
+        self,
+        acks: dict[tuple[str, str, bool], list[Settlement]],
+        calls: Sequence[tuple[Settlement, scripts.Call]],
+        results: list[Any],
+    ) -> list[Settlement]:
+        left: list[Settlement] = []
+        position = 0
+        for (_, _, is_own), items in acks.items():
+            width = 2 if is_own else 1
+            errors = [result for result in results[position : position + width] if isinstance(result, Exception)]
+            position += width
+            for item in items:
+                self._wrote(item, errors[0] if errors else 1)
+        missing = set()
+        for (item, call), result in zip(calls, results[position:], strict=True):
+            if isinstance(result, NoScriptError):
+                missing.add(call.script)
+                left.append(item)
+            else:
+                self._wrote(item, result)
+        for script in missing:
+            try:
+                await self._line.script_load(script.source)
+            except FAULTS:
+                break  # the next write finds it missing again
+        return left
+
+    def _wrote(self, item: Settlement, result: Any) -> None:
+        delivery = item.held.delivery
+        if isinstance(result, RedisError):
+            is_stream_gone = isinstance(item.outcome, Ack) and refusal_code(result) == "WRONGTYPE"
+            if refusal_code(result) == "OOM" or (is_of_one_key(result) and not is_stream_gone):
+                self._postpone(item, result)
+                return
+            if refusal_code(result) != "NOGROUP" and not is_stream_gone:
+                self._failing_since = self._failing_since or time.monotonic()
+                self._log.warning("settling_delayed", outcomes=1, reason=str(result))
+                self._refused.append(item)  # by itself: what Redis refuses of one must hold up no other
+                return
+            result = 0  # the group vanished, and with it whatever could be settled
+        self._failing_since = None
+        item.slots.settled(item.held)
+        if isinstance(item.outcome, Ack) and not self._tells_all:
+            return
+        fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
+        if isinstance(item.outcome, Ack):
+            self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
+        elif result == 0:
+            self._log.warning("delivery_lost", **fields, reason=self._why_lost(item))
+        elif isinstance(item.outcome, Park):
+            self._parked(item.keys, delivery.group, item.due_ms)
+            event = "snoozed" if item.outcome.is_snooze else "parked"
+            self._log.info(event, **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
+        else:
+            self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
+
+    def _why_lost(self, item: Settlement) -> str:
+        if item.held.term not in (UNKNOWN_TERM, self._line.term):
+            return READ_ELSEWHERE
+        return SETTLED_EARLIER if item.was_sent else TAKEN_OVER
+
+    def _postpone(self, item: Settlement, refusal: RedisError) -> None:
+        """Redis has no memory for a retry or a dead letter, or a key that it goes to is of another type. Held for some
+        time, and once at least, so that it may go past the limit; then its slot is worth more."""
+        if item.was_refused and item.may_run_again(now_ms()):
+            item.slots.put_off(item.held)
+        else:
+            self._refused.append(replace(item, was_refused=True))
+        if time.monotonic() - self._refused_said_at >= REFUSED_LOG_S:
+            self._refused_said_at = time.monotonic()
+            self._log.warning(
+                "settling_delayed",
+                outcomes=len(self._refused),
+                reason=f"{refusal}; these retries and dead letters stay pending, and may run again",
+            )
+
+
+def _named(item: Settlement) -> dict[str, str | int]:
+    delivery = item.held.delivery
+    return {
+        "webhook_id": delivery.webhook_id,
+        "type": delivery.type,
+        "source": delivery.source,
+        "group": delivery.group,
+        "attempt": delivery.attempt,
+    }
