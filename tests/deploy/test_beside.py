@@ -1,6 +1,7 @@
 """A user's distribution has packages `ingest`, `worker` and `shared` of its own, and lives with hookbus in one
 environment."""
 
+import subprocess
 import sys
 
 import pytest
@@ -85,8 +86,15 @@ async def test_both_programs_run_beside_a_users_packages_of_the_folders_names(be
 
 
 @pytest.mark.timeout(180)
-def test_pytest_and_mypy_take_each_of_both_for_itself(beside, tmp_path):
+def test_pytest_mypy_and_pyright_take_each_of_both_for_itself(beside, tmp_path):
     (tmp_path / "test_mine.py").write_text(USERS_TEST)
     run(beside, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_mine.py", cwd=tmp_path)
     checking = ("--strict", "--python-executable", beside, "--cache-dir", tmp_path / "cache")
     run(sys.executable, "-m", "mypy", *checking, "project/worker/app.py", "test_mine.py", cwd=tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard", "extraPaths": ["project"]}')
+    checked = ("project/worker/app.py", "test_mine.py")
+    run(BIN / "basedpyright", "--pythonpath", beside, *checked, cwd=tmp_path)
+    (tmp_path / "wrong.py").write_text('from hookbus import App\n\nApp("g").on("a", retries=3)\n')
+    pyright = [str(BIN / "basedpyright"), "--pythonpath", str(beside), "wrong.py"]
+    done = subprocess.run(pyright, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 error" in done.stdout, "it sees what hookbus takes"
