@@ -104,8 +104,8 @@ def rejections(
     if strange:
         known = ", ".join(sorted(rejections_command.CODES))
         raise typer.BadParameter(f"{strange[0]!r} is none of {known}", param_hint="--code")
-    wanted = rejections_command.Wanted(code or [], moment("--since", since, 0), limit)
-    rejections_command.run(load_settings(config), wanted, follow=follow, as_json=as_json)
+    criteria = rejections_command.RejectionFilter(code or [], moment("--since", since, 0), limit)
+    rejections_command.run(load_settings(config), criteria, follow=follow, as_json=as_json)
 
 
 @app.command()

@@ -40,7 +40,7 @@ class _Raw(web.StreamResponse):
         pass  # all of it was written
 
 
-class Standing:
+class PrebuiltResponse:
     """One answer 200 that is given again and again."""
 
     def __init__(self, body: bytes) -> None:

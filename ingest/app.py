@@ -16,16 +16,16 @@ from ..shared.address import redacted
 from ..shared.command import FailedError, Stopping
 from ..shared.connection import connect
 from ..shared.http_server import Limits, Server
-from ..shared.line import Line
+from ..shared.raw_connection import RawConnection
 from ..shared.settings import ConfigError, Listen
-from ..shared.systemd import Health, Herald, passed_sockets
+from ..shared.systemd import Health, SystemdNotifier, passed_sockets
 from . import metrics
 from .body import Bodies
 from .enqueue import Queue
-from .fitness import Fitness
 from .port import HANDSHAKE_S, close_port, open_port
 from .probes import Probes
 from .receive import Receiver
+from .redis_health import RedisHealth
 from .rejections import Rejections
 from .rotation import Rotation
 from .settings import DEFAULT_OPS_LISTEN, IngestSettings
@@ -41,22 +41,28 @@ OPS_NAME = "ops"
 
 
 async def serve(
-    settings: IngestSettings, stopping: Stopping, again: Callable[[], IngestSettings] | None = None
+    settings: IngestSettings, stopping: Stopping, reload_settings: Callable[[], IngestSettings] | None = None
 ) -> None:
-    """Run until `stopping` is set and what is in hand is done. `again` builds the settings anew, for SIGHUP; without
-    it only files are read again. Raises ConfigError."""
-    await Ingest(settings, stopping, again or (lambda: settings)).run()
+    """Receive until `stopping` is set, then finish the requests in flight. Raises ConfigError.
+
+    `reload_settings` builds the settings anew at a SIGHUP; without it only files are read again.
+    """
+    await Ingest(settings, stopping, reload_settings or (lambda: settings)).run()
 
 
 class Ingest:
     """One receiver."""
 
-    def __init__(self, settings: IngestSettings, stopping: Stopping, again: Callable[[], IngestSettings]) -> None:
+    def __init__(
+        self, settings: IngestSettings, stopping: Stopping, reload_settings: Callable[[], IngestSettings]
+    ) -> None:
         self._settings = settings
         self._stopping = stopping
         self._log = log.get("ingest")
         self._tick = health.LoopTick(asyncio.get_running_loop())
-        self._fitness = Fitness(settings.durability, settings.shards, settings.unsafe_redis, settings.dedupe_days)
+        self._redis_health = RedisHealth(
+            settings.durability, settings.shards, settings.unsafe_redis, settings.dedupe_days
+        )
         self._address = settings.address()
         self._probe = connect(self._address, "hookbus-ingest:fitness", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
@@ -65,7 +71,7 @@ class Ingest:
         self._notebook = connect(self._address, "hookbus-ingest:rejections", connections=1)
         self._rejections = Rejections(self._notebook)
         self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.note)
-        self._rotation = Rotation(settings, again, receiver.take)
+        self._rotation = Rotation(settings, reload_settings, receiver.take)
         handle = receiver.handle
         if settings.health_path:
             handle = Probes(settings.health_path, self._readiness, receiver.handle).handle
@@ -73,8 +79,8 @@ class Ingest:
         metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
         self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
         self._is_listening = False
-        self._herald = Herald(Health(self._readiness, self._stuck, self._status))
-        stopping.on_hangup = self._read_again
+        self._notifier = SystemdNotifier(Health(self._readiness, self._stall_reason, self._status))
+        stopping.on_hangup = self._reread_address
 
     async def run(self) -> None:
         """Run until stopping. Raises ConfigError, FailedError."""
@@ -82,9 +88,9 @@ class Ingest:
             effect = "200s are given even if Redis may forget. Never use this in production"
             self._log.warning("unsafe_redis", effect=effect)
         duties = [queue.run() for queue in self._queues]
-        duties += [self._fitness.run(self._probe), self._rotation.run(self._herald), self._rejections.run()]
+        duties += [self._redis_health.run(self._probe), self._rotation.run(self._notifier), self._rejections.run()]
         try:
-            with self._herald:
+            with self._notifier:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(duty) for duty in duties]
                     await self._listen_and_drain()
@@ -105,20 +111,22 @@ class Ingest:
                 await client.aclose()
         self._log.info("stopped")
 
-    def _read_again(self) -> None:
+    def _reread_address(self) -> None:
         self._address.refresh()
         self._rotation.reload()
 
-    def _writer(self, shard: int) -> Line:
-        timeout_s, greet = self._settings.enqueue_timeout_s, self._fitness.greet
-        return Line(connect(self._address, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, greet=greet))
+    def _writer(self, shard: int) -> RawConnection:
+        timeout_s, on_connect = self._settings.enqueue_timeout_s, self._redis_health.on_connect
+        return RawConnection(
+            connect(self._address, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, on_connect=on_connect)
+        )
 
-    def _queue(self, shard: int, line: Line) -> Queue:
+    def _queue(self, shard: int, line: RawConnection) -> Queue:
         settings = self._settings
         return Queue(
             line,
             shard,
-            self._fitness,
+            self._redis_health,
             days=settings.dedupe_days,
             batch_size=settings.batch_size,
             max_waiting=settings.max_waiting,
@@ -140,7 +148,7 @@ class Ingest:
 
     async def _serve_and_drain(self, passed: Sequence[socket.socket], ops: str) -> None:
         settings, receiver = self._settings, self._receiver
-        sites = await open_port(self._runner, settings.listen, passed, self._fitness)
+        sites = await open_port(self._runner, settings.listen, passed, self._redis_health)
         self._is_listening = True
         self._log.info(
             "listening",
@@ -153,7 +161,7 @@ class Ingest:
             **({"port": "passed by systemd"} if passed else {}),
         )
         await self._stopping.wait()
-        self._herald.stopping()
+        self._notifier.stopping()
         delay_s = 0.0 if self._stopping.is_interactive else settings.drain_delay_s
         self._log.info("draining", delay_s=delay_s)
         receiver.is_leaving = True
@@ -162,20 +170,20 @@ class Ingest:
         receiver.close()
 
     def _readiness(self) -> str:
-        fitness = self._fitness
+        redis_health = self._redis_health
         if self._stopping.is_set():
             return "draining"
-        if not fitness.was_fit.is_set():
-            return fitness.fault.detail if fitness.fault else "starting"
+        if not redis_health.was_healthy.is_set():
+            return redis_health.fault.detail if redis_health.fault else "starting"
         # Not `runner.sites`: aiohttp lists a site before the kernel listens.
         return health.READY if self._is_listening else "starting"
 
-    def _stuck(self) -> str:
+    def _stall_reason(self) -> str:
         age_s = self._tick.age_s()
         return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
 
     def _status(self) -> str:
-        fault = self._fitness.fault
+        fault = self._redis_health.fault
         if reason := self._readiness():
             return f"not ready: {reason}"
         if fault is not None:

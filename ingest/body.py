@@ -33,10 +33,10 @@ class _Arrival:
 
 
 class Bodies:
-    """Reads bodies of at most `most_bytes`, each within `timeout_s`; all together at most `inflight_bytes`."""
+    """Reads bodies of at most `max_bytes`, each within `timeout_s`; all together at most `inflight_bytes`."""
 
-    def __init__(self, most_bytes: int, inflight_bytes: int, timeout_s: float) -> None:
-        self.most_bytes = most_bytes
+    def __init__(self, max_bytes: int, inflight_bytes: int, timeout_s: float) -> None:
+        self.max_bytes = max_bytes
         self._half_bytes = inflight_bytes // 2
         self._timeout_s = timeout_s
         self._arrivals: dict[_Arrival, None] = {}
@@ -68,7 +68,7 @@ class Bodies:
         content = request.content
         if content.is_eof():  # all of it came with the head, as nearly always
             body = content.read_nowait()
-            if len(body) > self.most_bytes:
+            if len(body) > self.max_bytes:
                 raise Refusal(413, "body_too_large", close=True)
             return body
         if self._is_closed:
@@ -109,7 +109,7 @@ class Bodies:
             raise TimeoutError
         arrival.body += chunk
         self._arriving_bytes += len(chunk)
-        if len(arrival.body) > self.most_bytes:
+        if len(arrival.body) > self.max_bytes:
             raise Refusal(413, "body_too_large", close=True)
         while self._arriving_bytes > self._half_bytes:
             oldest = next(iter(self._arrivals))

@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..shared import descriptors, finding, output, redis_doctor, reference
-from ..shared.connection import Ask, connect
+from ..shared import descriptors, finding, output, redis_diagnostics, secret_refs
+from ..shared.connection import Execute, connect
 from ..shared.finding import Finding
 from ..shared.headroom import Headroom
-from ..shared.redis_doctor import Examined
+from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.secret import PREFIX, Scheme, key_bytes
 from ..shared.settings import EXIT_CONFIG
@@ -37,7 +37,7 @@ class SourceReport(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Everything that is printed. `redis` is None when it could not be looked at."""
 
-    fit: bool
+    is_healthy: bool
     sources: list[SourceReport]
     listen: str
     durability: Literal["memory", "fsync"]
@@ -65,11 +65,11 @@ def run(settings: IngestSettings, as_json: bool) -> int:
     return report.exit_code
 
 
-async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
+async def examine(settings: IngestSettings) -> tuple[Report, Diagnosis]:
     """Look at settings and Redis."""
     client = connect(settings.address(), "hookbus-ingest:check", connections=1)
     try:
-        examined = await redis_doctor.examine(
+        examined = await redis_diagnostics.examine(
             client, settings, settings.durability, _trial(settings), is_unsafe=settings.unsafe_redis
         )
     finally:
@@ -84,7 +84,7 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
         *_few_descriptors(settings.max_connections),
     ]
     report = Report(
-        fit=not finding.gravest(findings),
+        is_healthy=not finding.gravest(findings),
         sources=sources,
         listen=", ".join(str(one) for one in settings.listen),
         durability=settings.durability,
@@ -99,9 +99,9 @@ async def examine(settings: IngestSettings) -> tuple[Report, Examined]:
     return report, examined
 
 
-def _trial(settings: IngestSettings) -> redis_doctor.Trial:
-    async def trial(ask: Ask) -> None:
-        await rehearse(ask, settings.shards, settings.dedupe_days, loads=True)
+def _trial(settings: IngestSettings) -> redis_diagnostics.Trial:
+    async def trial(execute: Execute) -> None:
+        await rehearse(execute, settings.shards, settings.dedupe_days, loads=True)
 
     return trial
 
@@ -146,8 +146,8 @@ def _exposed(settings: IngestSettings) -> list[Finding]:
         path
         for source in settings.sources.values()
         for secret in source.secrets
-        if reference.is_reference(secret)
-        for path in reference.files(secret)
+        if secret_refs.is_reference(secret)
+        for path in secret_refs.files(secret)
     ]
     return finding.exposed(dict.fromkeys(paths))
 
@@ -160,7 +160,7 @@ def _few_descriptors(wanted: int) -> list[Finding]:
     return [Finding(0, "few_descriptors", f"here {room} connections fit, not the {wanted} of max_connections", action)]
 
 
-def _lines(report: Report, examined: Examined) -> list[str]:
+def _lines(report: Report, examined: Diagnosis) -> list[str]:
     return [
         *(_source_line(source, report.listen) for source in report.sources),
         f"dedupe       {report.dedupe_window_h} h, each webhook-id once",
@@ -169,7 +169,7 @@ def _lines(report: Report, examined: Examined) -> list[str]:
         f"durability   {report.durability}: {_promise(report)}",
         *finding.lines(report.findings),
         "",
-        "fit: ingest would answer 200" if report.fit else "not fit: ingest would not answer 200",
+        "fit: ingest would answer 200" if report.is_healthy else "not fit: ingest would not answer 200",
     ]
 
 

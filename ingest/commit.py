@@ -20,7 +20,7 @@ TRIAL_TTL_S: Final = 60
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `late_ms`: how long it was
+    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `delay_ms`: how long it was
     on its way, None where it does not say when it was made."""
 
     event_type: str
@@ -29,7 +29,7 @@ class Received(msgspec.Struct, frozen=True):
     at_ms: int
     body: bytes
     traceparent: str = ""
-    late_ms: int | None = None
+    delay_ms: int | None = None
 
     def digest(self) -> bytes:
         """What the dedupe remembers."""

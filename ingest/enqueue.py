@@ -16,11 +16,11 @@ from ..shared import scripts
 from ..shared.connection import FAULTS
 from ..shared.fault import Code, Fault, error_of, fault_of, is_of_one_stream
 from ..shared.keys import Keys
-from ..shared.line import Line
+from ..shared.raw_connection import RawConnection
 from . import commit, metrics
 from .commit import Received
-from .fitness import Fitness
 from .measures import Stored
+from .redis_health import RedisHealth
 from .stream_errors import StreamErrors
 
 STORED, REFUSED = ord("1"), ord("x")
@@ -41,11 +41,18 @@ class Queue:
     """Stores the events of one shard. `days` day sets make up the dedupe window."""
 
     def __init__(
-        self, line: Line, shard: int, fitness: Fitness, *, days: int, batch_size: int, max_waiting: int
+        self,
+        line: RawConnection,
+        shard: int,
+        redis_health: RedisHealth,
+        *,
+        days: int,
+        batch_size: int,
+        max_waiting: int,
     ) -> None:
-        self._line = line
+        self._connection = line
         self._keys = Keys(shard)
-        self._fitness = fitness
+        self._redis_health = redis_health
         self._days = days
         self._batch_size = batch_size
         self._max_waiting = max_waiting
@@ -53,13 +60,13 @@ class Queue:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stored = Stored()
-        self._landmarks = fitness.landmarks[shard]
+        self._landmarks = redis_health.landmarks[shard]
         self._stream_errors = StreamErrors(self._keys)
 
     async def store(self, event: Received) -> bool:
         """Store an event; True when stored, False when it was before. Raises RefusedError."""
-        if self._fitness.fault is not None:
-            raise RefusedError(self._fitness.fault)
+        if self._redis_health.fault is not None:
+            raise RefusedError(self._redis_health.fault)
         if len(self._waiting) >= self._max_waiting:
             raise RefusedError(Fault("overloaded", f"{self._max_waiting} events wait for Redis"))
         future: asyncio.Future[bool] = self._loop.create_future()
@@ -83,7 +90,7 @@ class Queue:
         events = [event for event, _ in batch]
         began = time.perf_counter()
         try:
-            reply = await scripts.run(self._line, commit.store(self._keys, events, self._days))
+            reply = await scripts.run(self._connection, commit.store(self._keys, events, self._days))
         except NoPermissionError as error:  # the script did not run at all
             await self._forbidden(batch, error)
         except FAULTS as error:
@@ -103,7 +110,7 @@ class Queue:
 
     def _refuse_all(self, batch: Iterable[Waiting], fault: Fault) -> None:
         """The server took none of them, and would take nothing now."""
-        self._fitness.doubt(fault)
+        self._redis_health.mark_suspect(fault)
         waiting, self._waiting = self._waiting, []
         _fail((*batch, *waiting), fault)
 
@@ -115,7 +122,7 @@ class Queue:
             if is_of_one_stream(error):
                 _fail([one], self._stream_errors.note(one[0].event_type, error))
             else:
-                self._fitness.doubt(fault_of(error))
+                self._redis_health.mark_suspect(fault_of(error))
                 _fail([one], fault_of(error))
 
     async def _forbidden(self, batch: Sequence[Waiting], error: NoPermissionError) -> None:

@@ -7,11 +7,11 @@ SMISMEMBER a shard and day. Dies with the process: one that is started together 
 from typing import Final, NamedTuple
 
 from ..shared import clock
-from ..shared.connection import Ask
+from ..shared.connection import Execute
 from ..shared.keys import Keys
 from .commit import DAY_MS, digest_of
 
-MOST: Final = 100
+MAX: Final = 100
 """Events that are remembered: with a minute between them, the last hour and a half."""
 APART_MS: Final = 60_000
 
@@ -41,12 +41,12 @@ class Landmarks:
         self._days = days
         self._kept: list[Landmark] = []
 
-    async def gap(self, ask: Ask) -> Gap | None:
+    async def gap(self, execute: Execute) -> Gap | None:
         """What Redis lost, told once; None for nothing. Raises RedisError, OSError."""
         self.keep()
         oldest_day = clock.now_ms() // DAY_MS - self._days + 2  # a day to spare: sets leave by the clock of others, too
         kept = self._kept = [one for one in self._kept if one.day >= oldest_day]
-        known = {one for day in {one.day for one in kept} for one in await self._known(ask, day, kept)}
+        known = {one for day in {one.day for one in kept} for one in await self._known(execute, day, kept)}
         missing = [one for one in kept if one not in known]
         self._kept = _thinned([one for one in kept if one in known])
         if not missing:
@@ -58,9 +58,9 @@ class Landmarks:
         """Redis is known to be another one."""
         self.latest, self._kept = None, []
 
-    async def _known(self, ask: Ask, day: int, kept: list[Landmark]) -> list[Landmark]:
+    async def _known(self, execute: Execute, day: int, kept: list[Landmark]) -> list[Landmark]:
         ours = [one for one in kept if one.day == day]
-        found = await ask("SMISMEMBER", self._shard.seen(day), *(one.digest for one in ours))
+        found = await execute("SMISMEMBER", self._shard.seen(day), *(one.digest for one in ours))
         return [one for one, is_known in zip(ours, found, strict=True) if is_known]
 
     def keep(self) -> None:
@@ -71,7 +71,7 @@ class Landmarks:
         if self.latest is not None:
             at_ms, day, source, webhook_id = self.latest
             self.latest = None
-            self._kept = [*self._kept[-MOST:], Landmark(at_ms, day, digest_of(source, webhook_id))]
+            self._kept = [*self._kept[-MAX:], Landmark(at_ms, day, digest_of(source, webhook_id))]
 
 
 def _thinned(kept: list[Landmark]) -> list[Landmark]:
@@ -81,4 +81,4 @@ def _thinned(kept: list[Landmark]) -> list[Landmark]:
         if len(thin) > 1 and thin[-1].at_ms - thin[-2].at_ms < APART_MS:
             thin.pop()
         thin.append(one)
-    return thin[-MOST:]
+    return thin[-MAX:]

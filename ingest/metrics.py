@@ -4,14 +4,14 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from ..shared.tally import Spreads, Sums
+from ..shared.fast_metrics import CounterFamily, HistogramFamily
 
-REQUESTS: Final = Sums(
+REQUESTS: Final = CounterFamily(
     "hookbus_ingest_requests_total",
     "Requests by source, status and outcome (the code of the answer; duplicate and accepted are the 200s).",
     ["source", "status", "code"],
 )
-ACK_SECONDS: Final = Spreads(
+ACK_SECONDS: Final = HistogramFamily(
     "hookbus_ingest_ack_seconds",
     "From the first look at a request to its 200.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
@@ -24,10 +24,14 @@ ENQUEUE_SECONDS: Final = Histogram(
 BATCH_EVENTS: Final = Histogram(
     "hookbus_ingest_batch_events", "Events per group commit.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
-STORED_EVENTS: Final = Sums("hookbus_ingest_stored_events_total", "Events stored, duplicates left out.", ["type"])
-STORED_BYTES: Final = Sums("hookbus_ingest_stored_bytes_total", "Bytes of the bodies of stored events.", ["type"])
-SENDER_LATE_SECONDS: Final = Spreads(
-    "hookbus_ingest_sender_late_seconds",
+STORED_EVENTS: Final = CounterFamily(
+    "hookbus_ingest_stored_events_total", "Events stored, duplicates left out.", ["type"]
+)
+STORED_BYTES: Final = CounterFamily(
+    "hookbus_ingest_stored_bytes_total", "Bytes of the bodies of stored events.", ["type"]
+)
+SENDER_DELAY_SECONDS: Final = HistogramFamily(
+    "hookbus_ingest_sender_delay_seconds",
     "From an event's created_at to its receipt; new events that say when they were made.",
     ["source"],
     buckets=(1, 2, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 259_200),
@@ -37,8 +41,8 @@ STREAM_ERRORS: Final = Counter(
     "Events that the stream of their type refused: answered 503, while others were stored.",
     ["type"],
 )
-TYPES_BEYOND: Final = Counter(
-    "hookbus_ingest_types_beyond_total",
+UNTYPED_EVENTS: Final = Counter(
+    "hookbus_ingest_untyped_events_total",
     "Events filed as untyped, as their source had sent more undocumented types than one process files.",
     ["source"],
 )
@@ -54,12 +58,12 @@ INFLIGHT: Final = Gauge(
     ["state"],
 )
 CONNECTIONS: Final = Gauge("hookbus_ingest_connections", "Open connections.")
-FIT: Final = Gauge("hookbus_ingest_redis_fit", "1 while Redis can keep what a 200 promises.")
+HEALTHY: Final = Gauge("hookbus_ingest_redis_healthy", "1 while Redis can keep what a 200 promises.")
 CLOCK_SKEW: Final = Gauge(
     "hookbus_ingest_redis_clock_skew_seconds", "How far Redis' clock is ahead of this machine's, at the last look."
 )
 LOSSES: Final = Counter("hookbus_ingest_data_loss_total", "Times that stored data was found gone.")
-SECRET_MATCHES: Final = Sums(
+SECRET_MATCHES: Final = CounterFamily(
     "hookbus_ingest_secret_matches_total",
     "Verified requests by the secret that signed them: its place among those of its source, from 0.",
     ["source", "secret"],

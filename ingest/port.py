@@ -24,11 +24,11 @@ from aiohttp import web
 from ..shared.command import cannot_listen
 from ..shared.http_server import Server
 from ..shared.settings import Listen
-from .fitness import Fitness
+from .redis_health import RedisHealth
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel's own limit (`net.core.somaxconn`, 4096) is above."""
-FIRST_LOOK_S: Final = 3.0
+FIRST_POLL_S: Final = 3.0
 """How long the first look at Redis may keep the port closed; then senders had better be told 503 than nothing."""
 HANDSHAKE_S: Final = 0.3
 """How long handshakes that have begun may take: a round trip to the other end of the world. Below a second, after which
@@ -48,11 +48,11 @@ _NO_SYN: Final = b"".join(
 
 
 async def open_port(
-    runner: web.BaseRunner, listen: Sequence[Listen], passed: Sequence[socket.socket], fitness: Fitness
+    runner: web.BaseRunner, listen: Sequence[Listen], passed: Sequence[socket.socket], redis_health: RedisHealth
 ) -> list[web.BaseSite]:
     """Listen: on the `passed` sockets if there are any. Raises ConfigError, FailedError as `cannot_listen` has it."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(fitness.was_seen.wait(), FIRST_LOOK_S)
+        await asyncio.wait_for(redis_health.was_seen.wait(), FIRST_POLL_S)
     sites: list[web.BaseSite] = [web.SockSite(runner, one, backlog=BACKLOG) for one in passed]
     for site in sites:
         await site.start()

@@ -17,11 +17,11 @@ import msgspec
 from aiohttp import web
 
 from ..shared import clock, decoding, keys, log
+from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
 from ..shared.sources import plain_path
-from ..shared.tally import Sum
 from . import metrics
-from .answer import Standing, answer
+from .answer import PrebuiltResponse, answer
 from .body import Bodies
 from .commit import Received
 from .enqueue import Queue, RefusedError
@@ -31,7 +31,7 @@ from .signature import SignatureError, Verifier
 from .type_bound import TypeBound
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
-MOST_DETOURS: Final = 100
+MAX_DETOURS: Final = 100
 """Paths that are remembered as noted; only requests with a valid signature count."""
 COMPRESSIONS: Final = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
 """https://www.iana.org/assignments/http-parameters, content codings."""
@@ -66,11 +66,11 @@ class Receiver:
         self._note = note
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
-        self._sums: dict[tuple[str, str], Sum] = {}
-        self._matches: dict[tuple[str, int], Sum] = {}
+        self._sums: dict[tuple[str, str], FastCounter] = {}
+        self._matches: dict[tuple[str, int], FastCounter] = {}
         self._stored = {
-            "accepted": Standing(b'{"status": "accepted"}'),
-            "duplicate": Standing(b'{"status": "duplicate"}'),
+            "accepted": PrebuiltResponse(b'{"status": "accepted"}'),
+            "duplicate": PrebuiltResponse(b'{"status": "duplicate"}'),
         }
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
@@ -84,7 +84,7 @@ class Receiver:
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
-            metrics.TYPES_BEYOND.labels(endpoint.source)
+            metrics.UNTYPED_EVENTS.labels(endpoint.source)
 
     def close(self) -> None:
         """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
@@ -95,7 +95,7 @@ class Receiver:
         found = self._sums.get((source, code)) or self._sum(source, code)
         found.value += 1
 
-    def _sum(self, source: str, code: str) -> Sum:
+    def _sum(self, source: str, code: str) -> FastCounter:
         """There before the first answer, as Prometheus sees no increase in a series that begins above zero."""
         return self._sums.setdefault((source, code), metrics.REQUESTS.labels(source, str(STATUSES[code]), code))
 
@@ -130,9 +130,9 @@ class Receiver:
     def _note_detour(self, request: web.BaseRequest, source: str) -> None:
         """Say once of each path that a sender is served at it although it is nobody's to the letter."""
         path = request.path
-        if path not in self._detours and len(self._detours) < MOST_DETOURS:
+        if path not in self._detours and len(self._detours) < MAX_DETOURS:
             self._detours.add(path)
-            self._log.warning("path_differs", source=source, path=path, peer=request.remote)
+            self._log.warning("path_mismatch", source=source, path=path, peer=request.remote)
             self._note(rejection(request, Refusal(200, "accepted"), source, time.time(), 0))
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
@@ -163,7 +163,7 @@ class Receiver:
     def _check_head(self, request: web.BaseRequest) -> None:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", headers={"Allow": "POST"})
-        if (request.content_length or 0) > self._bodies.most_bytes:
+        if (request.content_length or 0) > self._bodies.max_bytes:
             raise Refusal(413, "body_too_large", close=True)
 
     def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> Received:
@@ -179,19 +179,19 @@ class Receiver:
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""
         at_ms = clock.now_ms()  # Redis', by which workers tell its age
-        event_type, late_ms = _head(body, at_ms)
+        event_type, delay_ms = _head(body, at_ms)
         event_type = self._type_bound.name_of(event_type, endpoint.source)
-        return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, late_ms)
+        return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, delay_ms)
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
-        left_out = self._throttle.left_out(refusal.code)
-        if left_out is not None:
+        suppressed = self._throttle.suppressed(refusal.code)
+        if suppressed is not None:
             # Whoever can reach the port can cause a refusal: a warning only for what a source's own sender meets.
             level = self._log.warning if source and refusal.status != 405 else self._log.debug
-            more = {"left_out": left_out} if left_out else {}
+            more = {"suppressed": suppressed} if suppressed else {}
             reason = str(refusal.__cause__ or "")
             level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, **more)
-            self._note(rejection(request, refusal, source, time.time(), left_out))
+            self._note(rejection(request, refusal, source, time.time(), suppressed))
         response = answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()
@@ -216,4 +216,4 @@ def _head(body: bytes, at_ms: int) -> tuple[str, int | None]:
         head = decoding.read_head(body)
     except decoding.UNDECODABLE:
         return keys.UNTYPED, None
-    return head.type if keys.is_name(head.type) else keys.UNTYPED, head.late_ms(at_ms)
+    return head.type if keys.is_name(head.type) else keys.UNTYPED, head.delay_ms(at_ms)

@@ -10,8 +10,8 @@ import re
 from redis.exceptions import ResponseError
 
 from ..shared import clock, scripts
-from ..shared.connection import FAULTS, Ask, refusal_code
-from ..shared.fault import ACCESS, Fault, UnfitError, error_of, fault_of, is_access_refused
+from ..shared.connection import FAULTS, Execute, refusal_code
+from ..shared.fault import ACCESS, Fault, UnhealthyError, error_of, fault_of, is_access_refused
 from ..shared.keys import Keys
 from ..shared.scripts import ENQUEUE
 from . import commit
@@ -23,31 +23,31 @@ XADD = "XADD"
 CURE = "let the user do what deploy/redis/users.rules allows ingest's, and have no command renamed that it names"
 
 
-async def rehearse(ask: Ask, shards: int, days: int, *, loads: bool = False) -> None:
-    """Store nobody's event in each shard. Raises UnfitError, which names the command, RedisError, OSError.
+async def rehearse(execute: Execute, shards: int, days: int, *, loads: bool = False) -> None:
+    """Store nobody's event in each shard. Raises UnhealthyError, which names the command, RedisError, OSError.
 
     `loads`: have Redis take the script even if it knows it; after a failover it will not.
     """
     if loads:
-        await _try(ask, "SCRIPT", "LOAD", ENQUEUE.source)
+        await _try(execute, "SCRIPT", "LOAD", ENQUEUE.source)
     for shard in map(Keys, range(shards)):
         call = commit.trial(shard, clock.now_ms() // DAY_MS, days)
         try:
-            _, error = await scripts.run_by(ask, call)
+            _, error = await scripts.run_by(execute, call)
         except ResponseError as refused:
             with contextlib.suppress(*FAULTS):
-                await ask("UNLINK", shard.seen(0))
-            raise UnfitError(_fault(refused, _command_of(refused), shard)) from refused
+                await execute("UNLINK", shard.seen(0))
+            raise UnhealthyError(_fault(refused, _command_of(refused), shard)) from refused
         caught = error_of(error)
         if refusal_code(caught) != "WRONGTYPE":  # which is what the trial leads to
-            raise UnfitError(_fault(caught, XADD, shard))
+            raise UnhealthyError(_fault(caught, XADD, shard))
 
 
-async def _try(ask: Ask, *command: str) -> None:
+async def _try(execute: Execute, *command: str) -> None:
     try:
-        await ask(*command)
+        await execute(*command)
     except ResponseError as error:
-        raise UnfitError(_fault(error, " ".join(command[:2]), Keys(0))) from error
+        raise UnhealthyError(_fault(error, " ".join(command[:2]), Keys(0))) from error
 
 
 def _command_of(error: ResponseError) -> str:

@@ -21,12 +21,12 @@ from ..shared.secret import TIMESTAMP
 from .refusal import Refusal
 from .signature import LONGEST_TIMESTAMP
 
-MOST_KEPT: Final = 1000
+MAX_KEPT: Final = 1000
 """In Redis; about a megabyte."""
-MOST_WAITING: Final = 200
+MAX_WAITING: Final = 200
 """As many as all codes together may bring in two seconds (see `log.Throttle`)."""
 PAUSE_S: Final = 0.5
-MOST_HEADERS: Final = 50
+MAX_HEADERS: Final = 50
 HEADER_CHARS: Final = 64
 PATH_CHARS: Final = 200
 REASON_CHARS: Final = 200
@@ -74,7 +74,7 @@ def rejection(request: web.BaseRequest, refusal: Refusal, source: str, now_s: fl
         skew_s=_skew_s(request.headers.get(TIMESTAMP, ""), now_s),
         head_bytes=sum(len(name) + len(value) + 4 for name, value in request.raw_headers),
         body_bytes=request.content_length,
-        headers=tuple(names)[:MOST_HEADERS],
+        headers=tuple(names)[:MAX_HEADERS],
         left_out=left_out,
         path=request.rel_url.raw_path[:PATH_CHARS].encode("ascii", "backslashreplace").decode(),
     )
@@ -91,7 +91,7 @@ class Rejections:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._waiting: deque[Rejection] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[Rejection] = deque(maxlen=MAX_WAITING)
         self._wake = asyncio.Event()
         self._log = log.get("ingest.rejections")
 
@@ -110,18 +110,18 @@ class Rejections:
             try:
                 await self._write(batch)
             except FAULTS as error:
-                self._log.debug("rejections_forgotten", count=len(batch), reason=str(error) or type(error).__name__)
+                self._log.debug("rejections_dropped", count=len(batch), reason=str(error) or type(error).__name__)
             await asyncio.sleep(PAUSE_S)
 
     async def _write(self, batch: list[bytes]) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for packed in batch:
-            pipeline.execute_command("XADD", Keys(0).rejections, "MAXLEN", MOST_KEPT, "*", "rejection", packed)
+            pipeline.execute_command("XADD", Keys(0).rejections, "MAXLEN", MAX_KEPT, "*", "rejection", packed)
         await pipeline.execute()
 
 
 async def read(client: Redis, since_ms: int, after: bytes = b"") -> list[tuple[bytes, Rejection]]:
     """Entry ids and rejections, oldest first: since a time (Unix ms), or after an entry. Raises RedisError, OSError."""
     start = b"(" + after if after else b"%d" % since_ms
-    entries = await client.execute_command("XRANGE", Keys(0).rejections, start, "+", "COUNT", MOST_KEPT)
+    entries = await client.execute_command("XRANGE", Keys(0).rejections, start, "+", "COUNT", MAX_KEPT)
     return [(entry_id, decode(fields[1])) for entry_id, fields in entries]

@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 
 from ..shared import log
-from ..shared.reference import Word
+from ..shared.secret_refs import SecretValue
 from ..shared.settings import ConfigError
 from ..shared.sources import secrets_of
-from ..shared.systemd import Herald
+from ..shared.systemd import SystemdNotifier
 from . import metrics
 from .receive import Endpoint
 from .settings import IngestSettings
@@ -26,7 +26,7 @@ from .signature import Verifier
 INTERVAL_S: Final = 5.0
 """Rotations overlap by hours; an operator who looks whether it worked waits for seconds."""
 
-Secrets = Mapping[str, list[Word]]
+Secrets = Mapping[str, list[SecretValue]]
 """Source → its secrets in force."""
 
 
@@ -48,7 +48,7 @@ class Rotation:
         again: Callable[[], IngestSettings],
         apply: Callable[[Mapping[str, Endpoint]], None],
     ) -> None:
-        self._again = again
+        self._reload_settings = again
         self._apply = apply
         self._told = asyncio.Event()
         self._log = log.get("ingest.rotation")
@@ -59,7 +59,7 @@ class Rotation:
         """Read configuration and secrets again, soon."""
         self._told.set()
 
-    async def run(self, herald: Herald) -> None:
+    async def run(self, notifier: SystemdNotifier) -> None:
         """Look until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
@@ -67,20 +67,20 @@ class Rotation:
                     await self._told.wait()
             if self._told.is_set():
                 self._told.clear()
-                herald.reloading()
+                notifier.reloading()
                 await self._reload()
-                herald.reloaded()
+                notifier.reloaded()
             else:
                 # In a thread: a file may lie on a network.
-                found = await asyncio.to_thread(_look, self._now.settings, self._now.secrets)
+                found = await asyncio.to_thread(_poll, self._now.settings, self._now.secrets)
                 if found != self._now:
                     self._take(found)
 
     async def _reload(self) -> None:
         try:
-            told = await asyncio.to_thread(self._again)
+            told = await asyncio.to_thread(self._reload_settings)
             settings = msgspec.structs.replace(self._now.settings, sources=told.sources)
-            found = await asyncio.to_thread(_look, settings, {})
+            found = await asyncio.to_thread(_poll, settings, {})
         except ConfigError as error:
             metrics.RELOADS.labels("refused").inc()
             self._log.error("reload_refused", problems=error.problems, effect="what was in force still is")
@@ -109,9 +109,9 @@ class Rotation:
         self._apply({source.path: _endpoint(name, found) for name, source in sources.items()})
 
 
-def _look(settings: IngestSettings, before: Secrets) -> _Look:
+def _poll(settings: IngestSettings, before: Secrets) -> _Look:
     """Read the secrets of all sources. Bad ones give way to those `before`; raises ConfigError if there are none."""
-    secrets: dict[str, list[Word]] = {}
+    secrets: dict[str, list[SecretValue]] = {}
     refused: dict[str, list[str]] = {}
     for name, source in settings.sources.items():
         try:

@@ -21,7 +21,7 @@ Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timesta
 LONGEST_ID: Final = 255
 LONGEST_TIMESTAMP: Final = 20
 """Digits. Beyond 64 bits nothing is a date, and int() of a long text costs quadratic time."""
-MOST_SIGNATURES: Final = 16
+MAX_SIGNATURES: Final = 16
 """Signatures looked at. A sender in rotation sends two; each costs a comparison for every secret."""
 
 
@@ -64,7 +64,7 @@ class Verifier:
         """
         webhook_id, timestamp, signatures = _required(headers)
         self._check_age(timestamp, now)
-        index = self._signer_of(webhook_id, timestamp, body, _candidates(signatures.split(" ", MOST_SIGNATURES)))
+        index = self._signer_of(webhook_id, timestamp, body, _candidates(signatures.split(" ", MAX_SIGNATURES)))
         if index is None and (others := _further_candidates(headers)):
             index = self._signer_of(webhook_id, timestamp, body, others)
         if index is None:
@@ -113,7 +113,7 @@ def _further_candidates(headers: Mapping[str, str]) -> list[bytes]:
 def _candidates(entries: Sequence[str]) -> list[bytes]:
     """The decoded `v1` signatures; what can't be one is skipped, so that it can't hide a valid one."""
     candidates = []
-    for entry in entries[:MOST_SIGNATURES]:
+    for entry in entries[:MAX_SIGNATURES]:
         version, comma, text = entry.partition(",")
         if version == "v1" and comma:
             try:

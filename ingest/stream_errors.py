@@ -21,8 +21,8 @@ class StreamErrors:
         """So many events were refused by the stream of their type; the fault that they are answered with."""
         metrics.STREAM_ERRORS.labels(event_type if event_type in DOCUMENTED else OTHER).inc(events)
         key, reason = self._keys.stream(event_type), fault_of(error).detail
-        left_out = self._throttle.left_out("stream_failed")
-        if left_out is not None:
-            more = {"left_out": left_out} if left_out else {}
+        suppressed = self._throttle.suppressed("stream_failed")
+        if suppressed is not None:
+            more = {"suppressed": suppressed} if suppressed else {}
             self._log.warning("stream_failed", type=event_type, key=key, reason=reason, effect=EFFECT, **more)
         return Fault("queue_unavailable", f"{key}: {reason}")

@@ -12,7 +12,7 @@ from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED, UNTYPED
 from . import metrics
 
-MOST_TYPES: Final = 2_000
+MAX_TYPES: Final = 2_000
 """OpenAI documents 34. With 1,000 more a worker is at work 2 s after its start; measured on two cores."""
 EFFECT: Final = f"further new types are filed as {UNTYPED!r}"
 
@@ -20,8 +20,8 @@ EFFECT: Final = f"further new types are filed as {UNTYPED!r}"
 class TypeBound:
     """The types that this process has filed under their own names."""
 
-    def __init__(self, most: int = MOST_TYPES) -> None:
-        self._most = most
+    def __init__(self, most: int = MAX_TYPES) -> None:
+        self._max = most
         self._own = {UNTYPED, *BY_TYPE}
         self._free = most
         self._log = log.get("ingest")
@@ -37,9 +37,9 @@ class TypeBound:
             self._free -= 1
             self._own.add(event_type)
             return event_type
-        metrics.TYPES_BEYOND.labels(source).inc()
-        left_out = self._throttle.left_out("too_many_types")
-        if left_out is not None:
-            more = {"left_out": left_out} if left_out else {}
-            self._log.warning("too_many_types", source=source, type=event_type, most=self._most, effect=EFFECT, **more)
+        metrics.UNTYPED_EVENTS.labels(source).inc()
+        suppressed = self._throttle.suppressed("too_many_types")
+        if suppressed is not None:
+            more = {"suppressed": suppressed} if suppressed else {}
+            self._log.warning("too_many_types", source=source, type=event_type, most=self._max, effect=EFFECT, **more)
         return UNTYPED

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from redis.connection import parse_url
 
-from . import log, reference
+from . import log, secret_refs
 from .tls import Tls
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
@@ -87,7 +87,7 @@ class Address:
     def _read_url(self) -> None:
         """A URL that is wrong never replaces a right one; it is reported instead."""
         try:
-            url = RedisUrl(reference.read(self.url.reference)[0].text, self.url.reference)
+            url = RedisUrl(secret_refs.read(self.url.reference)[0].text, self.url.reference)
             problem = url_problem(url)
         except ValueError as error:
             problem = str(error)

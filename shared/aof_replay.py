@@ -10,7 +10,7 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from .connection import Ask
+from .connection import Execute
 from .finding import Finding
 from .keys import META, Keys
 from .settings import EXIT_CONFIG
@@ -37,11 +37,11 @@ CURE: Final = (
 )
 
 
-async def examine(ask: Ask, info: Mapping[str, str]) -> list[Finding]:
+async def examine(execute: Execute, info: Mapping[str, str]) -> list[Finding]:
     """What is to be said of it, nothing where all is well. Raises RedisError, OSError."""
     if _version(info) >= MENDED:
         return []
-    refused = await _refused(ask)
+    refused = await _refused(execute)
     if refused is None:
         problem = (
             "whether Redis reads back at a restart what scripts wrote is unknown: ACL DRYRUN is refused to this user"
@@ -55,11 +55,11 @@ async def examine(ask: Ask, info: Mapping[str, str]) -> list[Finding]:
     return []
 
 
-async def _refused(ask: Ask) -> str | None:
+async def _refused(execute: Execute) -> str | None:
     """What the user `default` is refused, "" for nothing; None where that is not to be learnt."""
     for command in WRITES:
         try:
-            answer = await ask("ACL", "DRYRUN", "default", *command)
+            answer = await execute("ACL", "DRYRUN", "default", *command)
         except ResponseError:
             return None
         if answer != b"OK":

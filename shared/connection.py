@@ -36,7 +36,7 @@ _KEEPALIVE: Final = {
 }
 
 
-Ask = Callable[..., Awaitable[Any]]
+Execute = Callable[..., Awaitable[Any]]
 """Sends one command, returns its reply: a client's `execute_command`, or the same on one connection."""
 
 
@@ -47,12 +47,12 @@ def connect(
     reply_timeout_s: float = REPLY_TIMEOUT_S,
     connections: int = 20,
     has_term: bool = False,
-    greet: Callable[[Ask], Awaitable[None]] | None = None,
+    on_connect: Callable[[Execute], Awaitable[None]] | None = None,
 ) -> Redis:
     """A client; connects when first used, and again after every loss.
 
     `has_term`: have each connection know its server's `term`; one more round trip when it is made.
-    `greet` is called on each new connection before any command; what it raises fails that command.
+    `on_connect` is called on each new connection before any command; what it raises fails that command.
 
     `name` shows in CLIENT LIST. Replies are as on the wire: bytes, ints and lists, of RESP2 whatever the server
     speaks, and not reshaped by redis-py, which costs a third of a reader's time.
@@ -64,7 +64,7 @@ def connect(
         retry=AsyncRetry(NoBackoff(), 0),
         max_connections=connections,
         has_term=has_term,
-        redis_connect_func=None if greet is None else _greeting(greet),
+        redis_connect_func=None if on_connect is None else _greeting(on_connect),
         **_options(address, reply_timeout_s),
     )
     client.response_callbacks.clear()
@@ -73,16 +73,16 @@ def connect(
     return client
 
 
-def _greeting(greet: Callable[[Ask], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:
-    async def on_connect(connection: AbstractConnection) -> None:
-        async def ask(*command: str | bytes | int) -> Any:
+def _greeting(on_connect: Callable[[Execute], Awaitable[None]]) -> Callable[[AbstractConnection], Awaitable[None]]:
+    async def connected(connection: AbstractConnection) -> None:
+        async def execute(*command: str | bytes | int) -> Any:
             await connection.send_command(*command)
             return await connection.read_response()
 
         await connection.on_connect()
-        await greet(ask)
+        await on_connect(execute)
 
-    return on_connect
+    return connected
 
 
 def connect_blocking(address: Address | str, name: str, *, reply_timeout_s: float) -> "sync_redis.Redis":

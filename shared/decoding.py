@@ -21,15 +21,15 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     type: str
     created_at: Any = None
 
-    def late_ms(self, received_at_ms: int) -> int | None:
+    def delay_ms(self, received_at_ms: int) -> int | None:
         """How long the event was on its way to ingest, None where `created_at` can't be that of this event.
 
         Whole seconds count from their end, so that nothing looks older than it is for a rounding.
         """
         made_s = self.created_at
         if type(made_s) is int:
-            late_ms = received_at_ms - made_s * 1000
-            return (late_ms - 999 if late_ms > 999 else 0) if 0 <= late_ms <= LATEST_MS else None
+            delay_ms = received_at_ms - made_s * 1000
+            return (delay_ms - 999 if delay_ms > 999 else 0) if 0 <= delay_ms <= LATEST_MS else None
         if type(made_s) is float and 0 <= received_at_ms - made_s * 1000 <= LATEST_MS:
             return received_at_ms - int(made_s * 1000)
         return None

@@ -14,7 +14,7 @@ from .events import Envelope, UnknownEvent
 EventClass = TypeVar("EventClass", bound=Envelope | UnknownEvent)
 
 _ENVELOPE: Final = ("id", "object", "created_at")
-_MOST_S: Final = 2**53
+_MAX_S: Final = 2**53
 """What lies beyond it, infinity and NaN too, is no time."""
 
 
@@ -50,5 +50,5 @@ def _mended(found: Any) -> Any:
     rest = {name: value for name, value in found.items() if name not in _ENVELOPE}
     texts = {name: found[name] for name in ("id", "object") if isinstance(found.get(name), str)}
     created_at: Any = found.get("created_at")
-    is_number = type(created_at) in (int, float) and abs(created_at) < _MOST_S
+    is_number = type(created_at) in (int, float) and abs(created_at) < _MAX_S
     return rest | texts | ({"created_at": int(created_at)} if is_number else {})

@@ -37,7 +37,7 @@ class Fault:
     cure: str = ""
 
 
-class UnfitError(RedisError):
+class UnhealthyError(RedisError):
     """Raised inside a greeting, so that no command follows on that connection."""
 
     def __init__(self, fault: Fault) -> None:
@@ -64,7 +64,7 @@ def is_of_one_stream(error: Exception) -> bool:
 
 def fault_of(error: Exception) -> Fault:
     """The fault behind an error of a Redis call, told by the first word of Redis' own refusals."""
-    if isinstance(error, UnfitError):
+    if isinstance(error, UnhealthyError):
         return error.fault
     code = refusal_code(error)
     text = str(error) or type(error).__name__

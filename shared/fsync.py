@@ -10,7 +10,7 @@ from typing import Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from .connection import Ask
+from .connection import Execute
 from .fault import Fault
 
 WAIT_MS: Final = 1000
@@ -30,13 +30,13 @@ FIRST_REWRITE: Final = Fault(
 )
 
 
-async def is_on_disk(ask: Ask) -> bool | None:
+async def is_on_disk(execute: Execute) -> bool | None:
     """Whether what this connection wrote is on the server's own disk; None where server or ACL have no WAITAOF.
 
     Raises RedisError, OSError.
     """
     try:
-        local, _ = await ask("WAITAOF", 1, 0, WAIT_MS)
+        local, _ = await execute("WAITAOF", 1, 0, WAIT_MS)
     except NoPermissionError:
         return None
     except ResponseError as error:
@@ -64,9 +64,9 @@ class Fsync:
         elif not _is_rewriting(info):
             self._is_whole = True
 
-    async def fault(self, ask: Ask, info: Mapping[str, str]) -> Fault | None:
+    async def fault(self, execute: Execute, info: Mapping[str, str]) -> Fault | None:
         """What keeps a write from the disk, asked after one on that connection. Raises RedisError, OSError."""
-        on_disk = await is_on_disk(ask)
+        on_disk = await is_on_disk(execute)
         self.is_observed = on_disk is not None
         if on_disk is None:
             return FIRST_REWRITE if _is_rewriting(info) and not self._was_whole(info) else None

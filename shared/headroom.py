@@ -48,7 +48,7 @@ def headroom(redis: RedisReport, event_bytes: int, rate_per_s: float) -> Headroo
     return Headroom(events, event_bytes, round(rate_per_s, 3), events / rate_per_s if rate_per_s else None)
 
 
-async def look(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_ms: int) -> Headroom | None:
+async def fetch(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_ms: int) -> Headroom | None:
     """The head room now. Raises RedisError, OSError."""
     count, size_bytes, rate_per_s = 0, 0, 0.0
     for shard in shards:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STALL_S: Final = 10.0
 """How long a client may leave answers unread, or keep a connection that we closed."""
-MOST_HEAD_BYTES: Final = 32 * 1024
+MAX_HEAD_BYTES: Final = 32 * 1024
 """Of a head that comes in pieces, as nginx has it (`large_client_header_buffers`, 4 × 8k): what waits is held."""
 READ_BYTES: Final = 64 * 1024
 """What aiohttp buffers of a body, or of requests behind the one in hand, before it stops reading: between once and
@@ -126,7 +126,7 @@ class Connection(RequestHandler):
         if self._head_at is None:
             self._head_at, self._head_bytes = self._loop.time(), 0
         self._head_bytes += len(data)
-        if self._head_bytes > MOST_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._end(400, "malformed_request")
 
     def _go_on(self) -> None:
@@ -175,7 +175,7 @@ class Connection(RequestHandler):
         super().resume_writing()
         self._stalled_at = None
 
-    def look(self, transport: asyncio.Transport, now: float, head_s: float) -> None:
+    def fetch(self, transport: asyncio.Transport, now: float, head_s: float) -> None:
         """Close the connection if it is overdue."""
         if transport.is_closing() and self._stalled_at is None:
             self._stalled_at = now
@@ -209,12 +209,12 @@ class Connection(RequestHandler):
             raise ConnectionError("the answer has begun; there can't be another")
         code = "internal_error" if status >= 500 else "malformed_request"
         self.served_by.count(code)
-        left_out = self.served_by.throttle.left_out(code)
-        if left_out is not None:
+        suppressed = self.served_by.throttle.suppressed(code)
+        if suppressed is not None:
             if status >= 500:
-                self.served_by.log.error(code, exc_info=exc, left_out=left_out)
+                self.served_by.log.error(code, exc_info=exc, suppressed=suppressed)
             else:
-                self.served_by.log.debug(code, peer=request.remote, reason=type(exc).__name__, left_out=left_out)
+                self.served_by.log.debug(code, peer=request.remote, reason=type(exc).__name__, suppressed=suppressed)
         response = web.json_response({"error": code}, status=status)
         response.force_close()
         return response

@@ -55,7 +55,7 @@ class Server(web.Server):
         self.throttle = log.Throttle()
         self.unproven: dict[Connection, None] = {}
         """Oldest first."""
-        self._sweep = self._loop.call_later(SWEEP_S, self._look)
+        self._sweep = self._loop.call_later(SWEEP_S, self._poll)
 
     def __call__(self) -> RequestHandler:
         return Connection(
@@ -93,12 +93,12 @@ class Server(web.Server):
         finally:
             self._sweep.cancel()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         now = self._loop.time()
         for connection, transport in list(self._connections.items()):
             if isinstance(connection, Connection):
-                connection.look(transport, now, self.limits.head_s)
-        self._sweep = self._loop.call_later(SWEEP_S, self._look)
+                connection.fetch(transport, now, self.limits.head_s)
+        self._sweep = self._loop.call_later(SWEEP_S, self._poll)
 
 
 def _silent() -> Logger:

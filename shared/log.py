@@ -58,13 +58,13 @@ class Log:
         self._say("error", event, fields)
 
     def _say(self, level: Level, event: str, fields: dict[str, Any]) -> None:
-        if _road is None:
+        if _sink is None:
             getattr(structlog.get_logger(self._name), level)(event, **self._bound | fields)
         else:
-            _road.take(level, self._bound | fields | {"event": event})
+            _sink.take(level, self._bound | fields | {"event": event})
 
 
-class _Road:
+class _Sink:
     """From fields to a line. Never raises: a line that can't be made is made of its event alone."""
 
     def __init__(self, level: str, render: Callable[[Fields], str], writer: Writer, *, is_on_terminal: bool) -> None:
@@ -89,13 +89,13 @@ class _Road:
         self.writer.write(f"{line}\n")
 
 
-_road: _Road | None = None
-_about: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", default=None)
+_sink: _Sink | None = None
+_bound: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", default=None)
 
 
 def configure(level: str = "info") -> None:
     """Send our lines to standard error, and those of structlog and the standard library unless told otherwise."""
-    global _road  # noqa: PLW0603 - a process has one standard error
+    global _sink  # noqa: PLW0603 - a process has one standard error
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     renderers = _renderers(on_terminal)
 
@@ -106,7 +106,7 @@ def configure(level: str = "info") -> None:
         return str(rendered)
 
     writer = Writer(_descriptor(), lambda lines: get("log").warning("log_lines_dropped", lines=lines))
-    _road = _Road(level, render, writer, is_on_terminal=on_terminal)
+    _sink = _Sink(level, render, writer, is_on_terminal=on_terminal)
     atexit.register(writer.flush)
     _configure_others(level, renderers, writer)
 
@@ -142,15 +142,15 @@ def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def say_about(**fields: object) -> None:
+def bind_delivery(**fields: object) -> None:
     """Have what a handler logs from here on, in this context, carry these. Not in structlog's own context variables,
     which are the handler's and begin empty."""
-    _about.set(fields)
+    _bound.set(fields)
 
 
 def merge_delivery(_: object, __: str, fields: Fields) -> Fields:
     """A structlog processor: which delivery a handler's line is about. For a configuration of the user's own, too."""
-    return {**(_about.get() or {}), **fields}
+    return {**(_bound.get() or {}), **fields}
 
 
 def _descriptor() -> int | None:
@@ -163,8 +163,8 @@ def _descriptor() -> int | None:
 
 def flush() -> None:
     """Have what was logged written, before an end that asks nobody; waits two seconds at most."""
-    if _road is not None:
-        _road.writer.flush()
+    if _sink is not None:
+        _sink.writer.flush()
 
 
 def get(name: str) -> Log:
@@ -174,12 +174,12 @@ def get(name: str) -> Log:
 
 def is_on_terminal() -> bool:
     """Whether a person reads the lines as they are written."""
-    return _road is not None and _road.is_on_terminal
+    return _sink is not None and _sink.is_on_terminal
 
 
-def tells_all() -> bool:
+def is_debug() -> bool:
     """Whether debug lines are written; what is on the hot path asks once, and makes no fields in vain."""
-    return logging.getLogger().isEnabledFor(logging.DEBUG) if _road is None else _road.rank <= RANKS["debug"]
+    return logging.getLogger().isEnabledFor(logging.DEBUG) if _sink is None else _sink.rank <= RANKS["debug"]
 
 
 class Throttle:
@@ -189,9 +189,9 @@ class Throttle:
         self._per_second = per_second
         self._second = 0
         self._seen: dict[str, int] = {}
-        self._left_out: dict[str, int] = {}
+        self._suppressed: dict[str, int] = {}
 
-    def left_out(self, kind: str) -> int | None:
+    def suppressed(self, kind: str) -> int | None:
         """None for a line that is not to be written; else how many of its kind were not since the last that was.
 
         `kind` must come from a fixed set: each is remembered.
@@ -201,9 +201,9 @@ class Throttle:
             self._second, self._seen = second, {}
         self._seen[kind] = self._seen.get(kind, 0) + 1
         if self._seen[kind] > self._per_second:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return None
-        return self._left_out.pop(kind, 0)
+        return self._suppressed.pop(kind, 0)
 
 
 class Limiter:
@@ -221,9 +221,9 @@ class Limiter:
             return fields
         # A first traceback must not be lost among twenty lines that have none.
         kind = "with traceback" if "exception" in fields else ""
-        left_out = self._throttle.left_out(f"{fields['event']} {fields.get('group', '')} {kind}")
-        if left_out is None:
+        suppressed = self._throttle.suppressed(f"{fields['event']} {fields.get('group', '')} {kind}")
+        if suppressed is None:
             raise structlog.DropEvent
-        if left_out:
-            fields["left_out"] = left_out + fields.get("left_out", 0)
+        if suppressed:
+            fields["suppressed"] = suppressed + fields.get("suppressed", 0)
         return fields

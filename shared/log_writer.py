@@ -15,7 +15,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
+MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
 """Some 10,000 lines: minutes of a busy program, and little memory."""
 FLUSH_S: Final = 2.0
 """How long the end of a program waits for a reader of its last lines."""
@@ -54,7 +54,7 @@ class Writer:
             self._put(self._descriptor, line)
             return
         with self._changed:
-            if self._waiting_bytes + len(line) > MOST_WAITING_BYTES:
+            if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
                 self._lost()
                 return
             self._lines.append(line)

@@ -3,10 +3,10 @@
 from redis.asyncio import Redis
 
 from .connection import parse_info
-from .line import Line
+from .raw_connection import RawConnection
 
 
-async def share_used(client: Redis | Line) -> float:
+async def share_used(client: Redis | RawConnection) -> float:
     """Used memory as a share of `maxmemory`, 0.0 where there is no limit. Raises RedisError, OSError."""
     info = parse_info(await client.execute_command("INFO", "memory"))
     limit = int(info.get("maxmemory", 0))

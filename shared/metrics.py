@@ -3,15 +3,15 @@
 from typing import Final
 
 from .events import BY_TYPE
+from .fast_metrics import HistogramFamily
 from .keys import UNTYPED
-from .tally import Spreads
 
 OTHER: Final = "other"
 """Label of all types that nobody knew beforehand: senders may make up any number of them."""
 
 DOCUMENTED: Final = frozenset({*BY_TYPE, UNTYPED})
 
-LOOP_LAG: Final = Spreads(
+LOOP_LAG: Final = HistogramFamily(
     "hookbus_loop_lag_seconds",
     "How late the event loop came to a timer that is due every half second.",
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10),

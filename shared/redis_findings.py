@@ -12,10 +12,10 @@ from .headroom import Headroom
 from .redis_report import RedisReport
 from .server import Server
 from .settings import EXIT_CONFIG
-from .stream_look import SeenStream
+from .stream_report import SeenStream
 from .tls import Tls
 
-MOST_SKEW_S: Final = 5.0
+MAX_SKEW_S: Final = 5.0
 """Between our clock and Redis'. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
 LITTLE_ROOM_S: Final = 3600.0
 """Head room that is worth a warning: an hour for somebody to wake up and look (a guess)."""
@@ -87,7 +87,7 @@ def warnings(redis: RedisReport) -> list[Finding]:
     if not redis.can_save:
         action = "look at Redis' disk and log; it may refuse writes until it can"
         found.append(Finding(0, "last_save_failed", "Redis could not write its file or snapshot last time", action))
-    if abs(redis.clock_skew_ms) > MOST_SKEW_S * 1000:
+    if abs(redis.clock_skew_ms) > MAX_SKEW_S * 1000:
         problem = f"Redis' clock and ours differ by {abs(redis.clock_skew_ms) / 1000:.0f} s"
         action = "keep both by NTP: a wrong clock here refuses fresh signatures as stale"
         found.append(Finding(0, "clock_skew", problem, action))
@@ -136,7 +136,7 @@ def of_streams(seen: list[SeenStream], now_ms: int) -> Iterator[Finding]:
         elif stream.is_used_up:
             action = "move its events elsewhere (replay them after), and delete it: events of its type are answered 503"
             yield Finding(EXIT_FAILED, "bad_stream", f"{name} takes no events: its ids are used up", action)
-        elif stream.last_ms - now_ms > MOST_SKEW_S * 1000:
+        elif stream.last_ms - now_ms > MAX_SKEW_S * 1000:
             ahead = output.age((stream.last_ms - now_ms) / 1000)
             action = "keep Redis' clock by NTP; nothing is lost: what comes until then gets ids of that very time"
             yield Finding(0, "ids_ahead", f"the last id of {name} is {ahead} ahead of Redis' clock", action)

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from .connection import Ask
+from .connection import Execute
 from .server import Server
 
 
@@ -50,8 +50,8 @@ def _appendonly(info: dict[str, str]) -> str:
     return {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
 
 
-async def skew_s(ask: Ask) -> float:
+async def skew_s(execute: Execute) -> float:
     """How far Redis' clock is ahead of ours, in seconds; good to half a round trip. Raises RedisError, OSError."""
     before = time.time()
-    seconds, micros = await ask("TIME")
+    seconds, micros = await execute("TIME")
     return int(seconds) + int(micros) / 1e6 - (before + time.time()) / 2

@@ -15,8 +15,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from .connection import Ask
-from .line import Line
+from .connection import Execute
+from .raw_connection import RawConnection
 
 Argument = str | bytes | int
 
@@ -59,10 +59,10 @@ ENQUEUE: Final = Script.load("enqueue")
 PARK: Final = Script.load("park")
 # A redelivery takes less than a parked one; and if retries fill the memory, only running them makes room.
 PROMOTE: Final = past_the_limit(Script.load("promote"))
-BURY: Final = Script.load("bury")
+DEAD_LETTER: Final = Script.load("dead_letter")
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
-EXHUME: Final = Script.load("exhume")
+REMOVE_LETTER: Final = Script.load("remove_letter")
 RECALL: Final = Script.load("recall")
 # Without signs of life, heirs, hand-overs and marks, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
@@ -95,18 +95,18 @@ class Call:
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
 
 
-async def run(client: Redis | Line, call: Call) -> Any:
+async def run(client: Redis | RawConnection, call: Call) -> Any:
     """Run one script and return its result. Raises RedisError."""
     return await run_by(client.execute_command, call)
 
 
-async def run_by(ask: Ask, call: Call) -> Any:
+async def run_by(execute: Execute, call: Call) -> Any:
     """The same on one connection."""
     try:
-        return await ask(*call.command())
+        return await execute(*call.command())
     except NoScriptError:
-        await ask("SCRIPT", "LOAD", call.script.source)
-        return await ask(*call.command())
+        await execute("SCRIPT", "LOAD", call.script.source)
+        return await execute(*call.command())
 
 
 async def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:

@@ -28,7 +28,7 @@ NO_SECRETS: Final = {
 }
 """What is pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""
 _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=[^=]")
-LEAST_KEY_BYTES: Final = 16
+MIN_KEY_BYTES: Final = 16
 """Settings refuse shorter keys; the scheme asks for 24 to 64 bytes, some issuers give 16."""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from . import keys
-from .connection import Ask, parse_info
+from .connection import Execute, parse_info
 from .settings import ConfigError
 
 OLDEST: Final = (7, 0)
@@ -41,20 +41,20 @@ class Server:
         return self.setting("maxmemory-policy") or self.info.get("maxmemory_policy", "")
 
 
-async def inspect(ask: Ask, shards: int) -> Server:
+async def inspect(execute: Execute, shards: int) -> Server:
     """Look a server over, and claim it for this layout if it is new.
 
     Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError when
     it can't be reached.
     """
-    found = await look(ask)
-    return replace(found, is_new=found.info.get("role") == "master" and await _claim(ask, shards))
+    found = await fetch(execute)
+    return replace(found, is_new=found.info.get("role") == "master" and await _claim(execute, shards))
 
 
-async def look(ask: Ask) -> Server:
+async def fetch(execute: Execute) -> Server:
     """Look a server over; nothing is claimed. Raises ConfigError for a Sentinel and for what is too old, RedisError,
     OSError."""
-    info = parse_info(await ask("INFO"))
+    info = parse_info(await execute("INFO"))
     if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
         raise ConfigError(["redis_url: a Sentinel answers there, which holds no data"])
     version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
@@ -62,31 +62,31 @@ async def look(ask: Ask) -> Server:
         raise ConfigError([f"redis_url: Redis {info['redis_version']} is too old: 7.0 or newer, or Valkey 8"])
     config: dict[str, str] = {}
     with contextlib.suppress(ResponseError):
-        flat = await ask("CONFIG", "GET", *SETTINGS)
+        flat = await execute("CONFIG", "GET", *SETTINGS)
         config = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
     return Server(info, config)
 
 
-async def is_unused(ask: Ask, shards: int) -> bool:
+async def is_unused(execute: Execute, shards: int) -> bool:
     """Whether nothing of hookbus is there. Raises ConfigError when it is of another layout or shard count."""
-    found = await ask("HMGET", keys.META, "layout", "shards")
+    found = await execute("HMGET", keys.META, "layout", "shards")
     if None in found:
         return True
     _agree(found, shards)
     return False
 
 
-async def _claim(ask: Ask, shards: int) -> bool:
+async def _claim(execute: Execute, shards: int) -> bool:
     """Write the layout down unless it is; True when it was not. Raises ConfigError when it is another.
 
     Looks before it writes: a worker must be able to start beside a Redis that has no memory left, to make room.
     """
-    found_values = await ask("HMGET", keys.META, "layout", "shards")
+    found_values = await execute("HMGET", keys.META, "layout", "shards")
     is_new = found_values[0] is None
     if None in found_values:
-        await ask("HSETNX", keys.META, "layout", keys.LAYOUT)
-        await ask("HSETNX", keys.META, "shards", shards)
-        found_values = await ask("HMGET", keys.META, "layout", "shards")
+        await execute("HSETNX", keys.META, "layout", keys.LAYOUT)
+        await execute("HSETNX", keys.META, "shards", shards)
+        found_values = await execute("HMGET", keys.META, "layout", "shards")
     _agree(found_values, shards)
     return is_new
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from . import reference
+from . import secret_refs
 from .address import Address, RedisUrl, url_problem
 from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
@@ -160,9 +160,9 @@ def load(
 def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
     """A URL with a password in it may lie elsewhere, as a secret."""
     url = raw.get("redis_url")
-    if isinstance(url, str) and reference.is_reference(url):
+    if isinstance(url, str) and secret_refs.is_reference(url):
         try:
-            raw["redis_url"] = RedisUrl(reference.read(url)[0].text, url)
+            raw["redis_url"] = RedisUrl(secret_refs.read(url)[0].text, url)
         except ValueError as error:
             problems.append(f"redis_url: {error}")
             del raw["redis_url"]

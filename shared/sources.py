@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 
-from . import keys, reference
-from .reference import Word
-from .secret import LEAST_KEY_BYTES, Scheme, Secret, key_bytes
+from . import keys, secret_refs
+from .secret import MIN_KEY_BYTES, Scheme, Secret, key_bytes
+from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
@@ -95,7 +95,7 @@ def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 def _variable_problems(secrets: list[str]) -> list[str]:
     """What is wrong with secrets that the variable holds, under its name; files are looked into with the others."""
-    given = [Secret(secret) for secret in secrets if not reference.is_reference(secret)]
+    given = [Secret(secret) for secret in secrets if not secret_refs.is_reference(secret)]
     return [f"{SECRET_VARIABLE}: {problem}" for secret in given for problem in _secret_problems(secret, "openai")]
 
 
@@ -126,14 +126,14 @@ def _source_problems(name: str, source: Source) -> list[str]:
     return found
 
 
-def secrets_of(name: str, source: Source) -> list[Word]:
+def secrets_of(name: str, source: Source) -> list[SecretValue]:
     """The secrets of a source that are in force now, in order, files read. Raises ConfigError with each that is bad."""
-    found: list[Word] = []
+    found: list[SecretValue] = []
     problems: list[str] = []
     for i, secret in enumerate(source.secrets):
         where = f"ingest.sources.{name}.secrets[{i}]"
         try:
-            words = reference.read(secret) if reference.is_reference(secret) else [Word(secret, where)]
+            words = secret_refs.read(secret) if secret_refs.is_reference(secret) else [SecretValue(secret, where)]
         except ValueError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -151,7 +151,7 @@ def _secret_problems(secret: Secret, scheme: Scheme) -> list[str]:
         size = len(key_bytes(secret, scheme))
     except ValueError as error:
         return [str(error)]
-    return [] if size >= LEAST_KEY_BYTES else [f"a key of {size} bytes; at least {LEAST_KEY_BYTES} are needed"]
+    return [] if size >= MIN_KEY_BYTES else [f"a key of {size} bytes; at least {MIN_KEY_BYTES} are needed"]
 
 
 def _unreadable(sources: Any) -> list[str]:
@@ -161,8 +161,8 @@ def _unreadable(sources: Any) -> list[str]:
         secrets = source.get("secrets") if isinstance(source, dict) else None
         for i, secret in enumerate(secrets if isinstance(secrets, list) else ()):
             try:
-                if isinstance(secret, str) and reference.is_reference(secret):
-                    reference.read(secret)
+                if isinstance(secret, str) and secret_refs.is_reference(secret):
+                    secret_refs.read(secret)
             except ValueError as error:
                 problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
     return problems

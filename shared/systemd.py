@@ -34,15 +34,15 @@ FIRST_FD: Final = 3
 class Health:
     """What a program says of itself. Each is called from another thread, every few seconds.
 
-    `readiness` and `stuck` return "" or a reason; `status` is one line for people.
+    `readiness` and `stall_reason` return "" or a reason; `status` is one line for people.
     """
 
     readiness: Callable[[], str]
-    stuck: Callable[[], str]
+    stall_reason: Callable[[], str]
     status: Callable[[], str]
 
 
-class Herald:
+class SystemdNotifier:
     """Tells systemd how the program does, as long as the context lasts.
 
     In a thread of its own, since a handler may rightly block the event loop for longer than WatchdogSec: what counts
@@ -58,12 +58,12 @@ class Herald:
         self._was_stuck = ""
         self._status = ""
         self._extended_s = -math.inf
-        self._is_unheard = False
+        self._is_unreachable = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="systemd", daemon=True)
         self._log = log.get("systemd")
 
-    def __enter__(self) -> "Herald":
+    def __enter__(self) -> "SystemdNotifier":
         if self._address:
             self._thread.start()
         return self
@@ -102,19 +102,19 @@ class Herald:
 
     def _sign(self, now_s: float) -> list[str]:
         """What there is to say now."""
-        stuck = self._health.stuck()
-        if stuck and not self._was_stuck:
-            self._log.error("stuck", reason=stuck, effect="no more signs for systemd's watchdog")
-        self._was_stuck = stuck
+        stall_reason = self._health.stall_reason()
+        if stall_reason and not self._was_stuck:
+            self._log.error("stalled", reason=stall_reason, effect="no more signs for systemd's watchdog")
+        self._was_stuck = stall_reason
         lines = []
         if not self._is_ready and not self._is_leaving and self._health.readiness() == "":
             self._is_ready = True
             lines.append("READY=1")
-        status = f"stuck: {stuck}" if stuck else self._health.status()
+        status = f"stuck: {stall_reason}" if stall_reason else self._health.status()
         if status != self._status:
             self._status = status
             lines.append(f"STATUS={' '.join(status.split())}")
-        return lines if stuck else lines + self._progress(now_s)
+        return lines if stall_reason else lines + self._progress(now_s)
 
     def _progress(self, now_s: float) -> list[str]:
         """A sign for the watchdog, which looks once we are ready; before that, more time to become it."""
@@ -134,12 +134,12 @@ class Herald:
                 out.settimeout(SEND_TIMEOUT_S)
                 out.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            if not self._is_unheard:
+            if not self._is_unreachable:
                 self._log.warning("systemd_unreachable", reason=error.strerror or type(error).__name__)
-            self._is_unheard = True
+            self._is_unreachable = True
         else:
-            self._is_unheard = False
-        return not self._is_unheard
+            self._is_unreachable = False
+        return not self._is_unreachable
 
 
 def beat_s(watchdog_s: float) -> float:

@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 from typing import Final, NoReturn
 
-from . import certificate, reference
+from . import certificate, secret_refs
 from .certificate import Validity
 
 CA_FILE: Final = "redis_ca_file"
@@ -73,7 +73,7 @@ class Tls:
         for key, named in self._named.items():
             if named:
                 try:
-                    found[key] = reference.path(named)
+                    found[key] = secret_refs.path(named)
                 except ValueError as error:
                     raise TlsError(f"{key}: {error}") from None
         return found

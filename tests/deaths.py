@@ -30,7 +30,7 @@ async def cancel_the_world() -> None:
 
 async def cancel_one_of_ours() -> None:
     """Without that task the worker would look healthy, and settle nothing."""
-    next(task for task in asyncio.all_tasks() if task.get_name() == "Settler").cancel()
+    next(task for task in asyncio.all_tasks() if task.get_name() == "OutcomeWriter").cancel()
     await _forever()
 
 

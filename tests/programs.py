@@ -24,7 +24,7 @@ from tests import users
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 LOWEST_PORT, PORTS = 10_000, 22_000
-OF_HANDLERS = ("parked", "dead_letter", "delivery_lost", "breaker_opened")
+OF_HANDLERS = ("parked", "dead_letter", "outcome_discarded", "breaker_opened")
 """Log events that show why a handler failed, with its traceback."""
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
 
@@ -176,7 +176,7 @@ class Ingest(Program):
     async def until_fit(self) -> "Ingest":
         """Wait until it answers 200s."""
         await self.until_logged("listening")
-        await self.until_logged("redis_fit")
+        await self.until_logged("redis_healthy")
         return self
 
     def __enter__(self) -> "Ingest":

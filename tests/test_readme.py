@@ -24,7 +24,7 @@ from hookbus import App, Delivery
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
 from hookbus.shared.settings import EXIT_CONFIG, Common
-from hookbus.worker.inspect.exporter import Watch
+from hookbus.worker.inspect.exporter import BusCollector
 from hookbus.worker.pipeline.outcome import Reason
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
@@ -95,8 +95,8 @@ def test_each_guarantee_has_a_test_of_its_name_in_each_file_that_the_page_gives(
 async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, client):
     section = pages.section(pages.MONITORING, "Metrics")
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    watch = Watch(client, 1)
-    await watch.look()
+    watch = BusCollector(client, 1)
+    await watch.fetch()
     families = [*prometheus_client.REGISTRY.collect(), *watch.collect()]
     exported = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     named = re.findall(r"`([a-z_]+)`", " ".join(rows))

@@ -9,20 +9,20 @@ from typing import Final
 
 import msgspec
 
-from ..shared import finding, output, redis_doctor, redis_findings
+from ..shared import finding, output, redis_diagnostics, redis_findings
 from ..shared.connection import FAULTS, connect, parse_info
 from ..shared.finding import Finding
 from ..shared.headroom import Headroom
-from ..shared.redis_doctor import Examined
+from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.settings import EXIT_CONFIG, ConfigError
 from . import connections, run
-from .dlq import unheard
-from .dlq.unheard import Place
+from .dlq import unsubscribed
+from .dlq.unsubscribed import UnsubscribedType
 from .inspect import snapshot
 from .inspect.snapshot import Bus
 from .inspect.status import GroupStatus
-from .inventory import layout
+from .inventory import registry
 from .pipeline.routes import Group
 from .rehearsal import rehearse
 from .settings import WorkerSettings
@@ -47,7 +47,7 @@ class GroupReport(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Everything that is printed. `apps`: group → patterns of the apps that were named."""
 
-    fit: bool
+    is_healthy: bool
     apps: dict[str, list[str]]
     shards: int
     redis_url: str
@@ -63,18 +63,20 @@ class Report(msgspec.Struct, frozen=True):
         return finding.gravest(self.findings)
 
 
-async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Report, Examined]:
+async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Report, Diagnosis]:
     """Look at settings, apps and Redis."""
     findings, groups = _apps(settings, targets)
     client = connect(settings.address(), "hookbus-worker:check", connections=1)
     seen: Bus | None = None
     try:
-        examined = await redis_doctor.examine(client, settings, DURABILITY, rehearse)
+        examined = await redis_diagnostics.examine(client, settings, DURABILITY, rehearse)
         # One bad stream keeps nobody from looking at the others.
         if examined.redis is not None and not finding.gravest([f for f in examined.findings if f.code != "bad_stream"]):
-            seen = await snapshot.look(client, settings.shards)
+            seen = await snapshot.fetch(client, settings.shards)
             findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
-            findings += of_unheard(await unheard.look(client, await layout.shards(client, settings.shards)))
+            findings += of_unsubscribed(
+                await unsubscribed.fetch(client, await registry.shards(client, settings.shards))
+            )
     except FAULTS as error:
         findings.append(redis_findings.refusal(error, examined.url))
     finally:
@@ -85,7 +87,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         findings += of_unusable(seen)
         findings += [*of_orphans(seen), *(found for group in groups for found in of_app(group, seen))]
     report = Report(
-        fit=not finding.gravest(findings),
+        is_healthy=not finding.gravest(findings),
         apps={group.name: [route.pattern for route in group.routes] for group in groups},
         shards=settings.shards,
         redis_url=examined.url,
@@ -188,7 +190,7 @@ def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
         )
 
 
-def of_unheard(places: Sequence[Place]) -> list[Finding]:
+def of_unsubscribed(places: Sequence[UnsubscribedType]) -> list[Finding]:
     """Redeliveries that nobody will be given."""
     counts: Counter[tuple[str, str]] = Counter()
     for place in places:
@@ -237,9 +239,9 @@ def of_app(group: Group, seen: Bus) -> list[Finding]:
     return [Finding(0, "dropped_subscription", problem, action)]
 
 
-def lines(report: Report, examined: Examined) -> list[str]:
+def lines(report: Report, examined: Diagnosis) -> list[str]:
     """The report for people."""
-    verdict = "fit: workers could do their duty" if report.fit else "not fit: workers could not do their duty"
+    verdict = "fit: workers could do their duty" if report.is_healthy else "not fit: workers could not do their duty"
     return [
         *(f"app          {output.line(name)}: {', '.join(patterns)}" for name, patterns in report.apps.items()),
         f"shards       {report.shards}",

@@ -7,7 +7,7 @@ from ..shared import descriptors, log
 from ..shared.finding import Finding
 from .pipeline.routes import Group
 
-OF_MEMBER: Final = 4
+OF_GROUP_RUNNER: Final = 4
 """Duties of a group in a shard that may ask at one time: promotion, pauses, takeover, discovery."""
 OF_PROCESS: Final = 8
 """Outcomes, signs of life, suspects, trimming of a shard or two, looks after groups and dead letters."""
@@ -18,7 +18,7 @@ SPARE: Final = 0.1
 def of_process(groups: Sequence[Group], shards: int) -> int:
     """The most that one process needs: a blocking read a subscription and shard, and its duties."""
     subscriptions = sum(len(group.routes) for group in groups)
-    return subscriptions * shards + subscriptions + OF_MEMBER * len(groups) * shards + OF_PROCESS
+    return subscriptions * shards + subscriptions + OF_GROUP_RUNNER * len(groups) * shards + OF_PROCESS
 
 
 def make_room(groups: Sequence[Group], shards: int) -> None:

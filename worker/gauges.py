@@ -9,11 +9,11 @@ from .pipeline.subscriber import Subscriber
 
 def expose(subscribers: Iterable[Subscriber], readers: Sequence[Reader]) -> None:
     """Have the metrics show these parts of this process."""
-    lanes: dict[tuple[str, str], list[Subscriber]] = {}
+    runtimes: dict[tuple[str, str], list[Subscriber]] = {}
     for subscriber in subscribers:
-        lanes.setdefault((subscriber.route.group, subscriber.route.pattern), []).append(subscriber)
-    for labels, lane in lanes.items():
-        _expose_lane(labels, lane)
+        runtimes.setdefault((subscriber.route.group, subscriber.route.pattern), []).append(subscriber)
+    for labels, runtime in runtimes.items():
+        _expose_lane(labels, runtime)
     metrics.READ_AGE.set_function(lambda: max((reader.silent_s() for reader in readers), default=0.0))
 
 

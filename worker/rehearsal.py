@@ -9,8 +9,8 @@ from typing import Final
 from redis.exceptions import NoPermissionError, ResponseError
 
 from ..shared import scripts
-from ..shared.connection import Ask
-from ..shared.fault import ACCESS, Fault, UnfitError, fault_of
+from ..shared.connection import Execute
+from ..shared.fault import ACCESS, Fault, UnhealthyError, fault_of
 from ..shared.keys import META, Keys
 
 SHARD: Final = Keys(0)
@@ -88,21 +88,21 @@ FAMILIES: Final = (
 )
 
 
-async def rehearse(ask: Ask) -> None:
-    """Call them all. Raises UnfitError, which names those that are refused, RedisError, OSError."""
+async def rehearse(execute: Execute) -> None:
+    """Call them all. Raises UnhealthyError, which names those that are refused, RedisError, OSError."""
     commands = [tuple(text.split(" ")) for text in (*READS, *WRITES)]
     commands.append(("SCRIPT", "LOAD", scripts.JOIN.source))
-    refused = [name for command in commands if (name := await _refused(ask, command))]
-    forbidden = [key for key in FAMILIES if await _refused(ask, ("EXISTS", key))] if not refused else []
+    refused = [name for command in commands if (name := await _refused(execute, command))]
+    forbidden = [key for key in FAMILIES if await _refused(execute, ("EXISTS", key))] if not refused else []
     if refused or forbidden:
         things = ", ".join(dict.fromkeys([*refused, *forbidden]))
-        raise UnfitError(Fault("queue_unavailable", f"Redis refuses what a worker needs: {things}; {ACCESS}", CURE))
+        raise UnhealthyError(Fault("queue_unavailable", f"Redis refuses what a worker needs: {things}; {ACCESS}", CURE))
 
 
-async def _refused(ask: Ask, command: tuple[str, ...]) -> str:
+async def _refused(execute: Execute, command: tuple[str, ...]) -> str:
     """The command's name where Redis refuses it to us, else "". Raises RedisError, OSError."""
     try:
-        await ask(*command)
+        await execute(*command)
     except NoPermissionError:
         return _name(command)
     except ResponseError as error:

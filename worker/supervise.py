@@ -23,9 +23,9 @@ from ..shared.backoff import Reconnect
 from ..shared.command import Stopping, nothing_to_reload
 from ..shared.connection import FAULTS, connect
 from ..shared.keys import Keys
-from ..shared.line import Line
 from ..shared.pause import pause
-from ..shared.systemd import Health, Herald
+from ..shared.raw_connection import RawConnection
+from ..shared.systemd import Health, SystemdNotifier
 from . import connections
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
@@ -35,17 +35,17 @@ from .duties.heartbeat import Liveness
 from .duties.suspects import Suspects
 from .duties.trim import Trimmer
 from .gauges import expose
+from .group_runner import GroupRunner, ProcessContext
 from .inventory import foreign
-from .member import Member, Process
-from .pipeline.aside import Aside
 from .pipeline.routes import Group
-from .pipeline.settle import Settler
+from .pipeline.settle import OutcomeWriter
 from .pipeline.slots import Gate
 from .pipeline.subscriber import Subscriber
+from .pipeline.unusable_keys import UnusableKeys
 from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
-from .vitals import stuck, unready
+from .watchdog import stall_reason, unready_reason
 
-MOST_CONNECTIONS: Final = 1000
+MAX_CONNECTIONS: Final = 1000
 """For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
@@ -66,7 +66,7 @@ def consumer_name() -> str:
     return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
-def _read_again(address: Address) -> None:
+def _reread_address(address: Address) -> None:
     """On SIGHUP: where Redis is, who we are there, and whom to trust."""
     if address.refresh():
         log.get("worker").info("reloaded", redis=redacted(address.url))
@@ -85,27 +85,27 @@ class Worker:
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
         address = settings.address()
-        stopping.on_hangup = functools.partial(_read_again, address)
-        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MOST_CONNECTIONS, has_term=True)
-        self._write = Line(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
-        self._settler = Settler(self._write, consumer, self._parked)
+        stopping.on_hangup = functools.partial(_reread_address, address)
+        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MAX_CONNECTIONS, has_term=True)
+        self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
+        self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
         self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
         self._process = self._shared(address, consumer, only, shards)
-        self._members = {
-            (shard, group.name): Member(group, shard, self._process) for shard in shards for group in groups
+        self._runners = {
+            (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
         }
         self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
         self._abandoned = AbandonedGroups(self._control, shards, stopping)
         names = [group.name for group in groups]
         self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
-        self._readers = [reader for member in self._members.values() for reader in member.readers]
+        self._readers = [reader for member in self._runners.values() for reader in member.readers]
         expose(self._subscribers(), self._readers)
-        self._herald = Herald(Health(self.readiness, self._stuck, self._status))
+        self._notifier = SystemdNotifier(Health(self.readiness, self._stall_reason, self._status))
         self._is_reading = False
         self._stopping_since: float | None = None
         self._log = log.get("worker")
 
-    def _shared(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> Process:
+    def _shared(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> ProcessContext:
         gate = Gate()
         liveness = Liveness(
             address,
@@ -117,18 +117,18 @@ class Worker:
             hard_limit_s=self._longest_block_s,
         )
         routes = [route for group in self._groups for route in group.routes]
-        return Process(
+        return ProcessContext(
             address=address,
             consumer=consumer,
             shards=len(shards),
             only=only,
             control=self._control,
-            settler=self._settler,
+            outcome_writer=self._outcome_writer,
             gate=gate,
             suspects=Suspects(self._control, consumer, gate),
             liveness=liveness,
             circuits={route: Circuit(self._control, route, consumer, self._stopping) for route in routes},
-            aside=Aside(),
+            unusable_keys=UnusableKeys(),
             stopping=self._stopping,
         )
 
@@ -138,13 +138,13 @@ class Worker:
         connections.make_room(self._groups, settings.shards)
         ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
         try:
-            with self._herald:
+            with self._notifier:
                 if await self._connected():
                     await self._work()
         finally:
             self._tick.stop()
             await ops.cleanup()
-            for member in self._members.values():
+            for member in self._runners.values():
                 await member.close()
             await self._control.aclose()
             await self._write.aclose()
@@ -155,7 +155,7 @@ class Worker:
         return any(subscriber.has_leftovers() for subscriber in self._subscribers())
 
     def _subscribers(self) -> list[Subscriber]:
-        return [subscriber for member in self._members.values() for subscriber in member.subscribers]
+        return [subscriber for member in self._runners.values() for subscriber in member.subscribers]
 
     async def _connected(self) -> bool:
         """Wait for a Redis that may be used, join the groups, show life; False when stopped before that."""
@@ -163,7 +163,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 await server.inspect(self._control.execute_command, self._settings.shards)
-                for member in self._members.values():
+                for member in self._runners.values():
                     await member.join()
                 await asyncio.to_thread(self._process.liveness.start)
             except FAULTS as error:
@@ -183,7 +183,7 @@ class Worker:
         )
         crew = Crew()
         try:
-            settling = crew.start_background(self._settler.run(), "Settler")
+            settling = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
             suspecting = crew.start_background(self._process.suspects.run(), "Suspects")
             self._start_duties(crew)
             self._is_reading = True
@@ -198,7 +198,7 @@ class Worker:
             crew.cancel()
 
     def _start_duties(self, crew: Crew) -> None:
-        duties: list[Duty] = [duty for member in self._members.values() for duty in member.duties()]
+        duties: list[Duty] = [duty for member in self._runners.values() for duty in member.duties()]
         duties += [*self._process.circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
@@ -208,9 +208,9 @@ class Worker:
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
         self._stopping_since = time.monotonic()
-        self._herald.stopping()
+        self._notifier.stopping()
         self._log.info("draining", running=self._running())
-        for member in self._members.values():
+        for member in self._runners.values():
             member.promoter.stop()
         for reader in self._readers:
             try:
@@ -235,7 +235,7 @@ class Worker:
             subscriber.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GRACE_S):
-                await self._settler.all_written()
+                await self._outcome_writer.all_written()
                 await asyncio.wait((suspecting,))  # it takes its mark back
         suspecting.cancel()
         settling.cancel()
@@ -248,7 +248,7 @@ class Worker:
         if is_released:
             with contextlib.suppress(*FAULTS):  # else another worker retires us
                 async with asyncio.timeout(HANDOVER_S):
-                    for member in self._members.values():
+                    for member in self._runners.values():
                         await member.leave()
 
     async def _die(self, crew: Crew) -> None:
@@ -267,10 +267,10 @@ class Worker:
     async def _release(self, interrupted: int) -> bool:
         try:
             async with asyncio.timeout(HANDOVER_S):
-                released = sum([await member.release() for member in self._members.values()])
+                released = sum([await member.release() for member in self._runners.values()])
         except FAULTS as error:
             reason = str(error) or type(error).__name__
-            self._log.warning("not_handed_over", reason=reason, effect="others take over within 11 s")
+            self._log.warning("handover_failed", reason=reason, effect="others take over within 11 s")
             return False
         if released:
             self._log.info("handed_over", deliveries=released, interrupted=interrupted)
@@ -280,7 +280,7 @@ class Worker:
         return sum(subscriber.slots.running for subscriber in self._subscribers())
 
     def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
-        self._members[shard, group].promoter.expect(due_ms)
+        self._runners[shard, group].promoter.expect(due_ms)
 
     def readiness(self) -> str:
         """ "" when it works, else the reason why it does not."""
@@ -289,10 +289,12 @@ class Worker:
         if not self._is_reading:
             return "not connected to Redis yet"
         silent_s = [reader.silent_s() for reader in self._readers]
-        return unready(self._tick.age_s(), silent_s, self._settler.failing_s(), self._process.liveness.silent_s())
+        return unready_reason(
+            self._tick.age_s(), silent_s, self._outcome_writer.failing_s(), self._process.liveness.silent_s()
+        )
 
-    def _stuck(self) -> str:
-        return stuck(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)
+    def _stall_reason(self) -> str:
+        return stall_reason(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)
 
     def _status(self) -> str:
         names = ", ".join(group.name for group in self._groups)

@@ -117,8 +117,8 @@ INGEST: Final = Row(
         Panel(
             "Redis is fit",
             "short",
-            {"{{instance}}": "hookbus_ingest_redis_fit"},
-            "0: this process answers 503, and its log says why (redis_unfit).",
+            {"{{instance}}": "hookbus_ingest_redis_healthy"},
+            "0: this process answers 503, and its log says why (redis_unhealthy).",
         ),
     ),
 )

@@ -119,7 +119,7 @@ class Stack:
         """Say what to do next once everything works."""
         ingest, worker = self._children
         listening = await ingest.until_logged("listening")
-        await ingest.until_logged("redis_fit")
+        await ingest.until_logged("redis_healthy")
         await worker.until_logged("working")
         # Where it really listens, since port 0 takes a free one.
         told = self._environ | {LISTEN_VARIABLE: urlsplit(listening["urls"][0]).netloc}

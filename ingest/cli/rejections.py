@@ -19,7 +19,7 @@ CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RejectionFilter:
     """Which refusals: of some codes (all when empty), since a time (Unix ms), and how many of what is kept."""
 
     codes: Sequence[str]
@@ -31,21 +31,23 @@ class Wanted:
         return [rejection for _, rejection in found if not self.codes or rejection.code in self.codes]
 
 
-def run(settings: IngestSettings, wanted: Wanted, *, follow: bool, as_json: bool) -> None:
+def run(settings: IngestSettings, criteria: RejectionFilter, *, follow: bool, as_json: bool) -> None:
     """Print, and go on printing if that is wished. Raises RedisError, OSError."""
 
     async def show(stopping: Stopping | None) -> None:
         client = connect(settings.address(), "hookbus-ingest:rejections", connections=1)
         try:
-            found = await read(client, wanted.since_ms)
-            _print(wanted.of(found)[-wanted.limit :], as_json)
-            if stopping is None and not wanted.of(found) and not as_json:
-                print("no refusal of that kind is kept" if wanted.codes or wanted.since_ms else "no refusal is kept")
+            found = await read(client, criteria.since_ms)
+            _print(criteria.of(found)[-criteria.limit :], as_json)
+            if stopping is None and not criteria.of(found) and not as_json:
+                print(
+                    "no refusal of that kind is kept" if criteria.codes or criteria.since_ms else "no refusal is kept"
+                )
             while stopping is not None and not stopping.is_set():
                 output.require_reader()
                 await pause(stopping, INTERVAL_S)
-                fresh = await read(client, wanted.since_ms, after=found[-1][0] if found else b"")
-                _print(wanted.of(fresh), as_json)
+                fresh = await read(client, criteria.since_ms, after=found[-1][0] if found else b"")
+                _print(criteria.of(fresh), as_json)
                 found = fresh or found
         finally:
             await client.aclose()

@@ -19,7 +19,7 @@ from ...shared.posting import Answer, Expected
 from .. import send
 from ..send import Plan, Tally
 
-MOST_LINES: Final = 20
+MAX_LINES: Final = 20
 """Posts that get a line each; above it a progress bar: a screenful."""
 
 Show = Callable[[int, Answer, Expected], None]
@@ -91,7 +91,7 @@ def run(plan: Plan, labels: Sequence[str]) -> int:
 @contextlib.contextmanager
 def _display(plan: Plan, labels: Sequence[str]) -> Iterator[Show]:
     posts = plan.events * len(plan.expected())
-    if posts <= MOST_LINES:
+    if posts <= MAX_LINES:
         yield lambda number, answer, expected: print(_line(labels[number % len(labels)], answer, expected), flush=True)
         return
     console = output.console(stderr=True)

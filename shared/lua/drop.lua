@@ -5,7 +5,7 @@
 --       fingerprints   hash of what the letters of a fingerprint share
 --       dropped        hash: group → how many were dropped
 -- ARGV  letter         its name
---       died_ms        when it died, as the caller saw it
+--       dead_lettered_ms  when it died, as the caller saw it
 --       name           the fingerprint
 --       group          whose letter it is
 --       until_ms       letters that died by then are too old, 0 for none

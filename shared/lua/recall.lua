@@ -7,7 +7,7 @@
 -- ARGV  group          the group
 --       entry          entry id
 --       letter         name of the letter: its webhook-id
---       died_ms        Unix ms
+--       dead_lettered_ms  Unix ms
 --       record         msgpack of the letter
 --       name           the fingerprint
 --       shared         msgpack of what its letters share

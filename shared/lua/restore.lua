@@ -4,7 +4,7 @@
 --       fingerprint    sorted set of the letters of this fingerprint
 --       fingerprints   hash of what the letters of a fingerprint share
 -- ARGV  letter         its name
---       died_ms        Unix ms
+--       dead_lettered_ms  Unix ms
 --       record         msgpack of the letter
 --       name           the fingerprint
 --       shared         msgpack of what its letters share

@@ -13,11 +13,11 @@ from redis.exceptions import ResponseError
 from deploy.local.valkey import Valkey
 from hookbus.ingest.commit import Received
 from hookbus.ingest.enqueue import Queue
-from hookbus.ingest.fitness import Fitness
+from hookbus.ingest.redis_health import RedisHealth
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from tests.bench import requests
 from tests.bench.stage import Stage
 
@@ -34,11 +34,11 @@ STREAM: Final = KEYS.stream(requests.EVENT_TYPE)
 async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EVENT_TYPE,)) -> None:
     """Store so many events in an empty server, by ingest's own queue; the types by turns."""
     client = connect(server.url, "bench", connections=1)
-    fitness = Fitness("memory", 1, False)
-    await fitness.greet(client.execute_command)  # claims the layout, as a program's start does
-    fitness.fault = None
-    line = Line(client)
-    queue = Queue(line, 0, fitness, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
+    redis_health = RedisHealth("memory", 1, False)
+    await redis_health.on_connect(client.execute_command)  # claims the layout, as a program's start does
+    redis_health.fault = None
+    line = RawConnection(client)
+    queue = Queue(line, 0, redis_health, days=DAYS, batch_size=BATCH, max_waiting=2 * BATCH)
     running = asyncio.create_task(queue.run())
     bodies = {name: requests.body(name) for name in types}
     turns = itertools.cycle(types)

@@ -17,7 +17,7 @@ import uvloop
 from tests.bench.load import CONNECTIONS
 
 
-class Lane(asyncio.Protocol):
+class Runtime(asyncio.Protocol):
     """One connection: the next request goes out when the answer to the last one is there."""
 
     def __init__(self, requests: Iterator[bytes], counts: dict[str, int]) -> None:
@@ -58,12 +58,13 @@ async def run(port: int, requests: list[bytes], seconds: float) -> dict[str, flo
     counts = {"requests": 0, "failed": 0}
     loop, source = asyncio.get_running_loop(), cycle(requests)
     began = time.perf_counter()
-    lanes = [
-        (await loop.create_connection(lambda: Lane(source, counts), "127.0.0.1", port))[0] for _ in range(CONNECTIONS)
+    runtimes = [
+        (await loop.create_connection(lambda: Runtime(source, counts), "127.0.0.1", port))[0]
+        for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(seconds)
     told = counts | {"seconds": time.perf_counter() - began}
-    for transport in lanes:
+    for transport in runtimes:
         transport.abort()
     return told
 

@@ -29,7 +29,7 @@ QUICK_ROUNDS: Final = 9
 """Many short rounds see more of what else the machine does on both sides than few long ones."""
 MARGIN: Final = 1.5
 """How many more requests are signed than the warm-up's rate asks for."""
-LEAST_RATE: Final = 40_000.0
+MIN_RATE: Final = 40_000.0
 """What they are enough for at least: the warm-up may have had a bad second."""
 LUA: Final = Path(__file__).parent / "wrk.lua"
 
@@ -101,7 +101,7 @@ async def in_turn(stage: Stage, **ports: int) -> tuple[Series, ...]:
     """Load each port in turn, with the same fresh requests for all of a round."""
     seconds = stage.scale(FULL_S, QUICK_S)
     rates = [await warm_up(stage.folder, port) for port in ports.values()]
-    most = max(LEAST_RATE, MARGIN * max(rates))
+    most = max(MIN_RATE, MARGIN * max(rates))
     found: dict[str, list[float]] = {name: [] for name in ports}
     for number in stage.numbers(stage.scale(FULL_ROUNDS, QUICK_ROUNDS)):
         file, size = sign(stage.folder, int(most * seconds))

@@ -16,10 +16,10 @@ LATE_S: Final = 30.0
 """Longest wait for the last answers."""
 
 
-class Line(asyncio.Protocol):
+class RawConnection(asyncio.Protocol):
     """One connection, with at most one message on its way."""
 
-    def __init__(self, is_done: Callable[["Line"], None], is_whole: Callable[[bytes], bool]) -> None:
+    def __init__(self, is_done: Callable[["RawConnection"], None], is_whole: Callable[[bytes], bool]) -> None:
         self._is_done = is_done
         self._is_whole = is_whole
         self._answer = b""
@@ -42,7 +42,7 @@ class Pacer:
         self._port = port
         self._begins = begins
         self._is_whole = is_whole
-        self._idle: deque[Line] = deque()
+        self._idle: deque[RawConnection] = deque()
         self._waiting: deque[bytes] = deque()
         self._open = 0
         self.bad: list[bytes] = []
@@ -52,7 +52,9 @@ class Pacer:
         """Open the connections."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
-            _, line = await loop.create_connection(lambda: Line(self._done, self._whole), "127.0.0.1", self._port)
+            _, line = await loop.create_connection(
+                lambda: RawConnection(self._done, self._whole), "127.0.0.1", self._port
+            )
             self._idle.append(line)
         return self
 
@@ -84,7 +86,7 @@ class Pacer:
             self.bad.append(answer)
         return True
 
-    def _done(self, line: Line) -> None:
+    def _done(self, line: RawConnection) -> None:
         self._open -= 1
         if self._waiting:
             line.transport.write(self._waiting.popleft())

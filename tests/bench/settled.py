@@ -14,8 +14,8 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry
 from hookbus.worker.pipeline import read
-from hookbus.worker.pipeline.outcome import Bury, Park
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.outcome import DeadLetter, Park
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.bench import requests
 from tests.bench.backlog import KEYS
@@ -24,7 +24,7 @@ CONSUMER: Final = "bench"
 AT_ONCE: Final = 1000
 TYPES: Final = ("response.completed", "response.failed", "batch.completed", "batch.failed")
 
-OutcomeOf = Callable[[int], Park | Bury]
+OutcomeOf = Callable[[int], Park | DeadLetter]
 
 
 async def write(server: Valkey, group: str, count: int, outcome_of: OutcomeOf, types: Sequence[str] = TYPES) -> None:
@@ -39,7 +39,7 @@ async def write(server: Valkey, group: str, count: int, outcome_of: OutcomeOf, t
     await client.aclose()
 
 
-async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence[Park | Bury]) -> None:
+async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence[Park | DeadLetter]) -> None:
     stream = KEYS.redelivery(event_type, group)
     body, now = requests.body(event_type), now_ms()
     pipeline = client.pipeline(transaction=False)
@@ -50,9 +50,9 @@ async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence
     pipeline.execute_command(*read_them)
     [[_, entries]] = (await pipeline.execute())[-1]
     slots = Slots(len(outcomes))
-    held = [read.hold(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
+    in_flight = [read.in_flight_of(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
     calls = [
-        Settlement(one, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
-        for one, outcome in zip(held, outcomes, strict=True)
+        PendingOutcome(one, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
+        for one, outcome in zip(in_flight, outcomes, strict=True)
     ]
     assert set(await scripts.run_all(client, calls)) == {1}, "not all were settled"

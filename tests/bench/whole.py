@@ -44,7 +44,7 @@ class Whole:
 
     async def capacity(self, seconds: float) -> float:
         """Events a second that are sent, stored and handled."""
-        file, size = load.sign(self.stage.folder, int(load.LEAST_RATE * seconds))
+        file, size = load.sign(self.stage.folder, int(load.MIN_RATE * seconds))
         sent = await load.run(file, size, self.ingest.port, seconds)
         ended = time.perf_counter()
         await self.drained()

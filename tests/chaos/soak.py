@@ -36,7 +36,7 @@ from tests.chaos.harness.stage import Stage
 
 RATE: Final = 300.0
 MINUTE_S: Final = 60.0
-LOOK_S: Final = 1.0
+POLL_S: Final = 1.0
 FAULT_EVERY_S: Final = 12.0
 WARM_UP: Final = 5
 """Minutes at most, and a third of all: until each handler, each type and each fault has been met a few times."""
@@ -96,7 +96,7 @@ class Soak:
         """Look each second, and print a line each minute."""
         minute_at = time.monotonic() + MINUTE_S
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             pids = {name: kept.pid for name, kept in (self.still | self.restless).items()}
             pids["redis rss"] = self.server.pid
             self.minutes.add(await asyncio.to_thread(rss_bytes, pids))
@@ -171,7 +171,7 @@ async def run(minutes: int, rate: float, seed: int) -> dict[str, Any]:
     async with Stage(folder, seed, is_short=False) as stage:
         soak = await set_up(stage)
         try:
-            await drive(soak, minutes * MINUTE_S + 2 * LOOK_S, rate)
+            await drive(soak, minutes * MINUTE_S + 2 * POLL_S, rate)
         except Exception as error:
             why = str(error) or type(error).__name__
         report, growth = soak.ledger.report(), soak.growth(warm_up)

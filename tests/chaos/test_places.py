@@ -35,4 +35,4 @@ async def test_a_letter_that_one_index_has_and_another_has_not_is_told(client):
     await client.execute_command("ZADD", keys.dead("g"), 1, "wh_1")
     await client.execute_command("HSET", keys.dead_data("g"), "wh_1", b"record")
     with pytest.raises(AssertionError, match="by time and by cause"):
-        await places.look(client, "g", ["batch.failed"])
+        await places.fetch(client, "g", ["batch.failed"])

@@ -80,7 +80,7 @@ def test_the_lean_ledger_forgets_what_is_handled_and_no_more(tmp_path):
 @pytest.mark.needs("ps")
 async def test_a_soak_of_seconds_loses_nothing_and_knows_a_figure_of_everything(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(soak, "MINUTE_S", 2.0)
-    monkeypatch.setattr(soak, "LOOK_S", 0.2)
+    monkeypatch.setattr(soak, "POLL_S", 0.2)
     monkeypatch.setattr(soak, "FAULT_EVERY_S", 1.0)
     async with Stage(tmp_path, 1, is_short=True) as stage:
         made = await soak.set_up(stage)

@@ -35,10 +35,10 @@ def _passes(
     if own.namespace != NAMESPACE:
         return True
     specs = [policy["spec"] for policy in policies]
-    held = [s for s in specs if direction in s["policyTypes"] and selects(s["podSelector"], own.labels)]
-    rules = [rule for spec in held for rule in spec.get(direction.lower(), ())]
+    in_flight = [s for s in specs if direction in s["policyTypes"] and selects(s["podSelector"], own.labels)]
+    rules = [rule for spec in in_flight for rule in spec.get(direction.lower(), ())]
     side = "to" if direction == "Egress" else "from"
-    return not held or any(
+    return not in_flight or any(
         any(_is_peer(peer, other) for peer in rule[side])
         and any(_is_port(each, target, port, protocol) for each in rule["ports"])
         for rule in rules

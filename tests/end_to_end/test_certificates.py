@@ -28,7 +28,7 @@ async def test_g9_both_programs_follow_replaced_certificates_without_a_restart(r
         await until(lambda: handled("plain") == ["wh_first"])
         await front.stop()
         tls.make(tmp_path, "second")
-        await ingest.until_logged("redis_unfit")
+        await ingest.until_logged("redis_unhealthy")
         await front.start()
         await post_until_accepted(ingest.url, "wh_second", event_body())
         await until(lambda: handled("plain") == ["wh_first", "wh_second"])

@@ -10,7 +10,7 @@ import pytest
 from hookbus.shared.health import OPS_CONNECTIONS
 from tests.programs import Ingest, Worker, event_body, free_port, post, signed
 
-MOST = 40
+MAX = 40
 SLOW = (
     b"",
     b"POST /webhooks/openai HTTP/1.1\r\nHost: x\r\n",
@@ -63,7 +63,7 @@ def crowd() -> Iterator[Crowd]:
 
 async def test_g8_slow_sockets_at_the_webhook_port_are_bounded_and_honest_senders_are_served(redis_url, crowd):
     async with aiohttp.ClientSession() as proxy:
-        with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS=str(MOST)) as ingest:
+        with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS=str(MAX)) as ingest:
             await ingest.until_fit()
 
             async def through_proxy(webhook_id: str) -> int:
@@ -74,10 +74,10 @@ async def test_g8_slow_sockets_at_the_webhook_port_are_bounded_and_honest_sender
 
             assert await through_proxy("wh_first") == 200
             for turn in range(3):
-                await crowd.join(ingest.port, MOST + 10)
+                await crowd.join(ingest.port, MAX + 10)
                 assert await post(ingest.url, f"wh_{turn}", event_body()) == (200, "accepted")
-                assert crowd.staying() <= MOST  # each was accepted before the post was
-            answers = [await post(ingest.url, f"wh_more_{number}", event_body()) for number in range(MOST + 10)]
+                assert crowd.staying() <= MAX  # each was accepted before the post was
+            answers = [await post(ingest.url, f"wh_more_{number}", event_body()) for number in range(MAX + 10)]
             assert answers == [(200, "accepted")] * len(answers)
             assert await through_proxy("wh_last") == 200, "an idle connection of a proxy is kept"
             assert len(proxy.connector._conns) == 1

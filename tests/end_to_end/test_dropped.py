@@ -29,7 +29,7 @@ async def test_what_a_dead_worker_held_of_a_dropped_type_is_named_and_can_be_for
         worker.process.kill()
         await worker.until_ended()
     with Worker(redis_url, f"{APPS}:after", HOOKBUS_WORKER_RETENTION_S="1") as worker:  # it looks often, too
-        await worker.until_logged("type_left", group=GROUP, type=DROPPED)
+        await worker.until_logged("type_unsubscribed", group=GROUP, type=DROPPED)
         await store(client, "wh_3")
         await until(lambda: handled(GROUP) == ["wh_3"])
         assert await unhandled(client) == [(2, 2)]
@@ -49,7 +49,7 @@ async def test_what_a_group_has_dropped_pins_its_stream_no_longer_than_orphans_s
     await store(client, "wh_2")
     with Worker(redis_url, f"{APPS}:after", **limits) as worker:
         await worker.until_logged("orphans_trimmed", type=DROPPED, events=1)
-        assert worker.logged("type_left", type=DROPPED)
+        assert worker.logged("type_unsubscribed", type=DROPPED)
         assert handled(GROUP) == ["wh_2"]
         assert await worker.end() == 0
 

@@ -118,7 +118,7 @@ async def test_g6_after_the_last_attempt_it_is_a_dead_letter_with_its_history(re
     assert [failure.attempt for failure in letter.history] == [1, 2, 3]
     assert (letter.error_class, letter.frame) == ("KeyError", "handlers.py:always_fail")
     assert letter.body == event_body("response.failed")
-    assert letter.died_at_ms >= letter.received_at_ms > (time.time() - 60) * 1000
+    assert letter.dead_lettered_at_ms >= letter.received_at_ms > (time.time() - 60) * 1000
 
 
 async def test_g6_the_schedule_survives_every_restart(redis_url, handled):

@@ -49,8 +49,8 @@ async def test_g9_ingest_looks_at_the_server_after_although_nobody_posts(servers
     with Ingest(servers.url) as ingest:
         await ingest.until_fit()
         await servers.move()
-        await ingest.until_logged("redis_unfit")
-        await until(lambda: len(ingest.logged("redis_fit")) == 2)
+        await ingest.until_logged("redis_unhealthy")
+        await until(lambda: len(ingest.logged("redis_healthy")) == 2)
         assert (await post(ingest.url, "wh_1", event_body()))[0] == 200
 
 

@@ -99,7 +99,7 @@ async def test_a_worker_is_ready_when_it_reads_and_lives_on_with_a_redis(own_ser
             await until(lambda: manager.heard("WATCHDOG=1"), 5)
             manager.said.clear()
         assert worker.process.poll() is None
-        assert not worker.logged("stuck")
+        assert not worker.logged("stalled")
         assert await worker.end() == 0
     assert manager.heard("STOPPING=1")
 

@@ -27,8 +27,8 @@ async def test_g4_what_a_killed_worker_had_in_hand_runs_elsewhere_and_nothing_el
             await until(lambda: len(handled("slow", "started")) == 10)
             await client.execute_command("SET", "test:go", 1)
             await until(lambda: sorted(handled("slow")) == names)
-            await heir.until_logged("consumer_gone", group="slow")
-            await heir.until_logged("consumer_gone", group="plain")
+            await heir.until_logged("consumer_removed", group="slow")
+            await heir.until_logged("consumer_removed", group="plain")
             # What the dead one had finished is not run again.
             assert sorted(handled("plain")) == names
             assert await heir.end() == 0
@@ -54,7 +54,7 @@ async def test_g4_a_worker_that_went_silent_is_replaced_within_15_s_and_its_late
             await until(lambda: _pending(server=client))
             await client.execute_command("SET", "test:fail", 1)
             frozen.process.send_signal(signal.SIGCONT)
-            await frozen.until_logged("delivery_lost", webhook_id="wh_1")
+            await frozen.until_logged("outcome_discarded", webhook_id="wh_1")
             assert await client.execute_command("ZCARD", KEYS.delayed("flaky_slow")) == 0
             assert handled("flaky_slow") == ["wh_1"]
 

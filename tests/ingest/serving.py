@@ -78,7 +78,7 @@ class Ingest:
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [entry for entry in self.logs if entry["event"] == event]
 
-    async def ask(self, request: posting.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
+    async def execute(self, request: posting.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
         """Post a request, with headers changed; ("-" leaves one out). Status and JSON come back."""
         changed = request.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in changed.items() if value != "-"}
@@ -108,7 +108,10 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def serving(
-    redis_url: str, until_logged: str = "redis_fit", again: Callable[[], IngestSettings] | None = None, **options: Any
+    redis_url: str,
+    until_logged: str = "redis_healthy",
+    again: Callable[[], IngestSettings] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Ingest]:
     """A receiver, once it has logged that line; it stops in the end, and must not have logged an error by then."""
     stopping = Stopping()

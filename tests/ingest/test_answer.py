@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer, make_mocked_request
 
-from hookbus.ingest.answer import Standing, _Raw, answer
+from hookbus.ingest.answer import PrebuiltResponse, _Raw, answer
 from tests.ingest.serving import Ingest, hang_up, head, signed
 from tests.wait import until
 
@@ -63,7 +63,7 @@ def set_buffer(one: socket.socket, which: int, size: int) -> None:
 
 async def test_g8_answers_that_nobody_reads_do_not_heap_up_and_none_is_left_out():
     """The kernel takes some, and one buffer; then no more requests are looked at, until somebody reads."""
-    standing, asked, many = Standing(BODY), [], 2_000
+    standing, asked, many = PrebuiltResponse(BODY), [], 2_000
     loop, answers = asyncio.get_running_loop(), bytearray()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -94,13 +94,13 @@ async def test_g8_answers_that_nobody_reads_do_not_heap_up_and_none_is_left_out(
 @pytest.mark.parametrize(("stays", "is_made_beforehand"), [(True, True), (False, False)])
 def test_only_a_connection_that_stays_gets_it(stays, is_made_beforehand):
     request = make_mocked_request("POST", "/")
-    response = Standing(BODY).to(request, 1_000.5, stays)
+    response = PrebuiltResponse(BODY).to(request, 1_000.5, stays)
     assert isinstance(response, _Raw) == is_made_beforehand
     assert response.keep_alive is (None if isinstance(response, web.Response) and stays else stays)
 
 
 def test_its_date_is_that_of_the_second():
-    standing, request = Standing(BODY), make_mocked_request("POST", "/")
+    standing, request = PrebuiltResponse(BODY), make_mocked_request("POST", "/")
     one, same, next_one = (standing.to(request, now_s, True)._raw for now_s in (1_000.1, 1_000.9, 1_001.0))
     assert one == same != next_one
     assert formatdate(1_001, usegmt=True).encode() in next_one

@@ -59,7 +59,7 @@ async def started(redis_url: str, port: int, processes: list[asyncio.subprocess.
     )
     processes.append(process)
     lines = []
-    while not {"listening", "redis_fit"} <= {line["event"] for line in lines}:
+    while not {"listening", "redis_healthy"} <= {line["event"] for line in lines}:
         lines.append(json.loads(await process.stderr.readline()))
     (listening,) = [line for line in lines if line["event"] == "listening"]
     return process, listening["urls"][0].removesuffix(PATH), lines
@@ -124,12 +124,12 @@ async def test_what_is_no_name_is_a_matter_of_configuration(redis_url, name, hos
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):
     loop = asyncio.get_running_loop()
-    create_server, opening, hold = loop.create_server, asyncio.Event(), asyncio.Event()
+    create_server, opening, in_flight_of = loop.create_server, asyncio.Event(), asyncio.Event()
 
     async def slowly(factory, host=None, port=None, **options):
         if port == unused_port:
             opening.set()
-            await hold.wait()
+            await in_flight_of.wait()
         return await create_server(factory, host, port, **options)
 
     monkeypatch.setattr(loop, "create_server", slowly)
@@ -138,7 +138,7 @@ async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_u
     await opening.wait()  # by then the first look at Redis is over
     async with aiohttp.ClientSession() as session:
         assert not await is_ready(session, ops)
-        hold.set()
+        in_flight_of.set()
         await until(lambda: is_ready(session, ops))
         assert (await session.get(f"http://{listen}{PATH}")).status == 405, "the port hears"
     stopping.set()
@@ -187,7 +187,7 @@ async def test_shards_spread_the_events_and_dedupe_on_each(redis_url, client):
     async with serving(redis_url, shards=4) as ingest:
         requests = [signed() for _ in range(40)]
         for status in ("accepted", "duplicate"):
-            answers = await asyncio.gather(*(ingest.ask(request) for request in requests))
+            answers = await asyncio.gather(*(ingest.execute(request) for request in requests))
             assert {answer["status"] for _, answer in answers} == {status}
     found = [
         await client.execute_command("XLEN", f"hookbus:{{{shard}}}:stream:response.completed") for shard in range(4)

@@ -71,7 +71,7 @@ async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_ur
 async def test_g8_to_declare_a_body_takes_no_room(redis_url):
     async with serving(redis_url, **SMALL) as ingest:
         declared = [await begun(ingest, sized(10_000), 0) for _ in range(50)]
-        assert await ingest.ask(sized(10_000)) == (200, {"status": "accepted"})
+        assert await ingest.execute(sized(10_000)) == (200, {"status": "accepted"})
         assert await inflight(ingest, "arriving") == 0
         for _, writer in declared:
             await hang_up(writer)
@@ -94,10 +94,10 @@ async def test_g3_what_waits_for_redis_is_bounded_in_bytes(own_server):
     async with serving(own_server.url, **SMALL, enqueue_timeout_s=30) as ingest:
         os.kill(own_server.pid, signal.SIGSTOP)
         try:
-            waiting = [asyncio.ensure_future(ingest.ask(sized(9000))) for _ in range(2)]
+            waiting = [asyncio.ensure_future(ingest.execute(sized(9000))) for _ in range(2)]
             await until_inflight(ingest, "waiting", 18_000)
-            assert await ingest.ask(sized(2001)) == (503, {"error": "overloaded"})
-            waiting.append(asyncio.ensure_future(ingest.ask(sized(2000))))
+            assert await ingest.execute(sized(2001)) == (503, {"error": "overloaded"})
+            waiting.append(asyncio.ensure_future(ingest.execute(sized(2000))))
             await until_inflight(ingest, "waiting", 20_000)
         finally:
             os.kill(own_server.pid, signal.SIGCONT)

@@ -114,7 +114,7 @@ async def test_the_command_has_json_for_machines(own_server):
     code, out, err = await command("check", "--json", **environ)
     report = json.loads(out)
     assert (code, err) == (0, "")
-    assert report["fit"] is True
+    assert report["is_healthy"] is True
     assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "secrets": 1, "key_bytes": [32]}]
     assert report["redis"]["appendfsync"] == "always"
     assert SECRET not in out

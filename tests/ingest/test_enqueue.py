@@ -9,11 +9,11 @@ import pytest
 
 from hookbus.ingest.commit import DAY_MS, Received
 from hookbus.ingest.enqueue import Queue, RefusedError
-from hookbus.ingest.fitness import Fitness
+from hookbus.ingest.redis_health import RedisHealth
 from hookbus.shared import entry, keys
 from hookbus.shared.connection import connect
 from hookbus.shared.fault import Fault
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from tests.wait import until
 
 SHARD = keys.Keys(0)
@@ -32,11 +32,11 @@ def event(webhook_id: str = "", at_ms: int = NOON, event_type: str = TYPE, sourc
 @contextlib.asynccontextmanager
 async def storing(url: str, *, reply_timeout_s: float = 5, **options: int) -> AsyncIterator[Queue]:
     """A queue at work, over a server that is taken to be fit."""
-    line = Line(connect(url, "tests:queue", reply_timeout_s=reply_timeout_s))
-    fitness = Fitness("memory", 1, unsafe=False)
-    fitness.fault = None
-    queue = Queue(line, 0, fitness, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
-    queue.fitness = fitness  # for tests that make it unfit
+    line = RawConnection(connect(url, "tests:queue", reply_timeout_s=reply_timeout_s))
+    redis_health = RedisHealth("memory", 1, unsafe=False)
+    redis_health.fault = None
+    queue = Queue(line, 0, redis_health, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
+    queue.redis_health = redis_health  # for tests that make it unfit
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -173,14 +173,14 @@ async def test_g3_out_of_memory_is_overloaded_and_nothing_counts_as_seen(redis_u
         await client.execute_command("CONFIG", "SET", "maxmemory", "1")
         assert await refused(queue, received) == "overloaded"
         await client.execute_command("CONFIG", "SET", "maxmemory", "0")
-        queue.fitness.fault = None
+        queue.redis_health.fault = None
         assert await queue.store(received)
 
 
 async def test_while_unfit_nothing_is_sent_to_redis(queue, client):
     await queue.store(event())
     before = await calls(client, "evalsha")
-    queue.fitness.fault = Fault("not_durable", "no file")
+    queue.redis_health.fault = Fault("not_durable", "no file")
     assert await refused(queue, event()) == "not_durable"
     assert await calls(client, "evalsha") == before
 
@@ -190,7 +190,7 @@ async def test_a_failed_commit_refuses_its_batch_and_all_that_wait_and_casts_dou
         own_server.stop()
         answers = await store_all(queue, [event() for _ in range(50)])
         assert {answer.code for answer in answers} == {"queue_unavailable"}
-        assert queue.fitness.fault is not None
+        assert queue.redis_health.fault is not None
 
 
 async def test_more_than_max_waiting_is_overloaded(redis_url):
@@ -216,7 +216,7 @@ async def test_g1_a_lost_reply_is_refused_and_the_sender_coming_again_stores_it_
         await client.execute_command("CLIENT", "PAUSE", 400, "WRITE")  # the server answers after we have left
         assert await refused(queue, received) == "queue_unavailable"
         await client.execute_command("CLIENT", "UNPAUSE")
-        queue.fitness.fault = None
+        queue.redis_health.fault = None
         await queue.store(received)
         assert [found.webhook_id for found in await stored(client)].count(received.webhook_id) == 1
     await client.aclose()

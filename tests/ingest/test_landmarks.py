@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from hookbus.ingest.commit import DAY_MS, digest_of
-from hookbus.ingest.landmarks import APART_MS, MOST, Gap, Landmarks
+from hookbus.ingest.landmarks import APART_MS, MAX, Gap, Landmarks
 from hookbus.shared import clock, keys
 from tests.programs import Ingest, event_body, post, post_until_accepted
 
@@ -24,24 +24,24 @@ async def store(client, marks: Landmarks, at_ms: int, name: str) -> None:
 
 
 async def test_what_redis_still_knows_is_no_loss(client, marks):
-    ask = client.execute_command
-    assert await marks.gap(ask) is None
+    execute = client.execute_command
+    assert await marks.gap(execute) is None
     now_ms = clock.now_ms()
     for i in range(5):
         await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
-        assert await marks.gap(ask) is None
+        assert await marks.gap(execute) is None
 
 
 async def test_what_it_lost_is_told_once_and_when_that_was_stored(client, marks):
-    ask, now_ms = client.execute_command, clock.now_ms()
+    execute, now_ms = client.execute_command, clock.now_ms()
     for i in range(5):
         await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
-        await marks.gap(ask)
+        await marks.gap(execute)
     for i in (2, 3, 4):
-        await ask("SREM", SHARD.seen((now_ms + i * APART_MS) // DAY_MS), digest_of("openai", f"wh_{i}"))
+        await execute("SREM", SHARD.seen((now_ms + i * APART_MS) // DAY_MS), digest_of("openai", f"wh_{i}"))
     await store(client, marks, now_ms + 9 * APART_MS, "wh_new")
-    assert await marks.gap(ask) == Gap(now_ms + APART_MS, now_ms + 4 * APART_MS)
-    assert await marks.gap(ask) is None
+    assert await marks.gap(execute) == Gap(now_ms + APART_MS, now_ms + 4 * APART_MS)
+    assert await marks.gap(execute) is None
 
 
 async def test_where_nothing_older_is_remembered_the_gap_has_no_beginning(client, marks):
@@ -58,10 +58,10 @@ async def test_what_the_window_let_go_is_no_loss(client, marks):
 
 async def test_some_are_remembered_however_many_come(client, marks):
     now_ms = clock.now_ms()
-    for i in range(3 * MOST):
+    for i in range(3 * MAX):
         await store(client, marks, now_ms + i * (APART_MS if i % 2 else APART_MS // 4), f"wh_{i}")
         await marks.gap(client.execute_command)
-        assert len(marks._kept) <= MOST
+        assert len(marks._kept) <= MAX
 
 
 async def test_g9_a_redis_restored_from_an_older_copy_is_reported_once_with_its_gap(own_server, tmp_path):

@@ -14,9 +14,9 @@ def received(
     source: str = "openai",
     at_ms: int = 1_000,
     body: bytes = b"{}",
-    late_ms: int | None = None,
+    delay_ms: int | None = None,
 ) -> Received:
-    return Received(event_type, "wh_1", source, at_ms, body, late_ms=late_ms)
+    return Received(event_type, "wh_1", source, at_ms, body, delay_ms=delay_ms)
 
 
 def test_only_what_was_new_counts_as_stored():
@@ -51,7 +51,7 @@ def test_how_late_each_source_is_counts_new_events_that_say_when_they_were_made(
         return sample("sender_late_seconds_count", source=source), sample("sender_late_seconds_sum", source=source)
 
     before = told("openai"), told("late")
-    events = [received(late_ms=0), received(source="late", late_ms=90_500), received(late_ms=7_000), received()]
+    events = [received(delay_ms=0), received(source="late", delay_ms=90_500), received(delay_ms=7_000), received()]
     Stored().count(events, b"1101", 0.1)
     assert (told("openai")[0] - before[0][0], told("openai")[1] - before[0][1]) == (1, 0)
     assert (told("late")[0] - before[1][0], told("late")[1] - before[1][1]) == (1, 90.5)

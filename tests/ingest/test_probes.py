@@ -29,7 +29,7 @@ async def test_get_and_head_answer_what_readyz_does_and_count_as_no_request(redi
             assert (found.status, await found.read()) == (200, b"")
         assert requests_counted() == before
         assert not ingest.logged("refused")
-        assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+        assert await ingest.execute(signed()) == (200, {"status": "accepted"})
         assert requests_counted() == before + 1
 
 
@@ -41,7 +41,7 @@ async def test_without_it_or_on_another_path_there_is_none(redis_url, options):
 
 async def test_other_methods_are_refused_like_any_unknown_path(redis_url):
     async with serving(redis_url, health_path="/health") as ingest:
-        assert await ingest.ask(signed(), path="/health") == (404, {"error": "unknown_endpoint"})
+        assert await ingest.execute(signed(), path="/health") == (404, {"error": "unknown_endpoint"})
 
 
 async def test_a_prober_gives_way_to_the_next_connection(redis_url):
@@ -49,7 +49,7 @@ async def test_a_prober_gives_way_to_the_next_connection(redis_url):
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         writer.write(PROBE)
         assert b" 200 " in await reader.readuntil(b"}")
-        assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+        assert await ingest.execute(signed()) == (200, {"status": "accepted"})
         await reader.read()  # it ends
         await hang_up(writer)
 

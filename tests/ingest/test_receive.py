@@ -15,7 +15,7 @@ from tests.wait import until
 async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Ingest, client):
     body = b'{"type" :  "response.completed",\n "id":"evt_\\u00e9", "x": 1.10}'
     request = posting.signed_request(KEY, body)
-    assert await ingest.ask(request) == (200, {"status": "accepted"})
+    assert await ingest.execute(request) == (200, {"status": "accepted"})
     (entry,) = await entries(client)
     assert int(entry.pop(b"at")) > 0
     assert entry == {b"id": request.webhook_id.encode(), b"src": b"openai", b"body": body}
@@ -23,22 +23,22 @@ async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Inges
 
 async def test_g1_a_duplicate_gets_200_and_is_not_stored_again(ingest: Ingest, client):
     request = signed()
-    assert await ingest.ask(request) == (200, {"status": "accepted"})
+    assert await ingest.execute(request) == (200, {"status": "accepted"})
     later = posting.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
-    assert await ingest.ask(request) == await ingest.ask(later) == (200, {"status": "duplicate"})
+    assert await ingest.execute(request) == await ingest.execute(later) == (200, {"status": "duplicate"})
     assert len(await entries(client)) == 1
 
 
 async def test_g1_of_many_copies_at_once_one_is_stored(ingest: Ingest, client):
     request = signed()
-    answers = await asyncio.gather(*(ingest.ask(request) for _ in range(20)))
+    answers = await asyncio.gather(*(ingest.execute(request) for _ in range(20)))
     assert sorted(answer["status"] for _, answer in answers) == ["accepted"] + ["duplicate"] * 19
     assert len(await entries(client)) == 1
 
 
 @pytest.mark.parametrize("name", ["webhook_id", "webhook_timestamp", "webhook_signature"])
 async def test_400_missing_header(ingest: Ingest, name):
-    assert await ingest.ask(signed(), **{name: "-"}) == (400, {"error": "missing_header"})
+    assert await ingest.execute(signed(), **{name: "-"}) == (400, {"error": "missing_header"})
 
 
 @pytest.mark.parametrize(
@@ -52,31 +52,31 @@ async def test_400_missing_header(ingest: Ingest, name):
     ],
 )
 async def test_400_malformed_header(ingest: Ingest, name, value):
-    assert await ingest.ask(signed(), **{name: value}) == (400, {"error": "malformed_header"})
+    assert await ingest.execute(signed(), **{name: value}) == (400, {"error": "malformed_header"})
 
 
 async def test_400_timestamp_stale_and_timestamp_future(ingest: Ingest, client):
     old, early = (posting.signed_request(KEY, b"{}", age_s=age_s) for age_s in (310, -310))
-    assert await ingest.ask(old) == (400, {"error": "timestamp_stale"})
-    assert await ingest.ask(early) == (400, {"error": "timestamp_future"})
+    assert await ingest.execute(old) == (400, {"error": "timestamp_stale"})
+    assert await ingest.execute(early) == (400, {"error": "timestamp_future"})
     assert await client.execute_command("KEYS", "*stream*") == []
 
 
 async def test_401_signature_mismatch(ingest: Ingest, client):
     forged = posting.signed_request(KEY, b"{}", is_forged=True)
-    assert await ingest.ask(forged) == (401, {"error": "signature_mismatch"})
-    assert await ingest.ask(signed(), webhook_id="wh_other") == (401, {"error": "signature_mismatch"})
-    assert await ingest.ask(signed(), webhook_signature="v1,short v2,x") == (401, {"error": "signature_mismatch"})
+    assert await ingest.execute(forged) == (401, {"error": "signature_mismatch"})
+    assert await ingest.execute(signed(), webhook_id="wh_other") == (401, {"error": "signature_mismatch"})
+    assert await ingest.execute(signed(), webhook_signature="v1,short v2,x") == (401, {"error": "signature_mismatch"})
     assert await client.execute_command("KEYS", "*stream*") == []
 
 
 @pytest.mark.parametrize("path", ["/", "/webhooks", PATH + "/x", PATH + "x", "/WEBHOOKS/openai"])
 async def test_404_unknown_endpoint(ingest: Ingest, path):
-    assert await ingest.ask(signed(), path=path) == (404, {"error": "unknown_endpoint"})
+    assert await ingest.execute(signed(), path=path) == (404, {"error": "unknown_endpoint"})
 
 
 async def test_a_query_string_does_not_matter(ingest: Ingest):
-    assert await ingest.ask(signed(), path=PATH + "?from=openai") == (200, {"status": "accepted"})
+    assert await ingest.execute(signed(), path=PATH + "?from=openai") == (200, {"status": "accepted"})
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
@@ -117,8 +117,8 @@ async def test_413_body_too_large_is_noticed_while_a_chunked_body_comes(redis_ur
 async def test_a_body_of_exactly_the_limit_is_taken(redis_url):
     async with serving(redis_url, max_body_bytes=1024) as ingest:
         fits, does_not = (posting.signed_request(KEY, b" " * size) for size in (1024, 1025))
-        assert await ingest.ask(fits) == (200, {"status": "accepted"})
-        assert await ingest.ask(does_not) == (413, {"error": "body_too_large"})
+        assert await ingest.execute(fits) == (200, {"status": "accepted"})
+        assert await ingest.execute(does_not) == (413, {"error": "body_too_large"})
 
 
 async def test_a_sender_that_asks_first_is_told_to_continue(ingest: Ingest):
@@ -152,23 +152,23 @@ async def test_503_queue_unavailable_while_redis_is_away_and_200_when_it_is_back
     async with serving(own_server.url) as ingest:
         request = signed()
         own_server.stop()
-        assert await ingest.ask(request) == (503, {"error": "queue_unavailable"})
+        assert await ingest.execute(request) == (503, {"error": "queue_unavailable"})
         own_server.start()
 
         async def stored():
-            return await ingest.ask(request) == (200, {"status": "accepted"})
+            return await ingest.execute(request) == (200, {"status": "accepted"})
 
         await until(stored)
 
 
 async def test_503_overloaded_when_redis_is_out_of_memory(ingest: Ingest, client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
-    assert await ingest.ask(signed()) == (503, {"error": "overloaded"})
+    assert await ingest.execute(signed()) == (503, {"error": "overloaded"})
 
 
 async def test_503_not_durable_when_redis_cannot_keep_the_promise(redis_url):
-    async with serving(redis_url, until_logged="redis_unfit", durability="fsync") as ingest:
-        assert await ingest.ask(signed()) == (503, {"error": "not_durable"})
+    async with serving(redis_url, until_logged="redis_unhealthy", durability="fsync") as ingest:
+        assert await ingest.execute(signed()) == (503, {"error": "not_durable"})
         async with ingest.session.get(f"{ingest.ops}/readyz") as response:
             assert response.status == 503
             assert "appendfsync always" in (await response.json())["reason"]
@@ -176,7 +176,7 @@ async def test_503_not_durable_when_redis_cannot_keep_the_promise(redis_url):
 
 async def test_unsafe_redis_relaxes_that_loudly(redis_url):
     async with serving(redis_url, durability="fsync", unsafe_redis=True) as ingest:
-        assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+        assert await ingest.execute(signed()) == (200, {"status": "accepted"})
         assert ingest.logged("unsafe_redis")
 
 
@@ -184,7 +184,7 @@ async def test_503_draining_at_once_for_a_body_that_is_still_on_its_way_when_the
     request = signed()
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.write(head(request, f"Content-Length: {len(request.body)}") + request.body[:5])
-    await ingest.ask(signed())  # by now the bytes above are read, too
+    await ingest.execute(signed())  # by now the bytes above are read, too
     ingest.stopping.set()
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 503 ")
@@ -206,7 +206,7 @@ async def test_while_draining_requests_are_served_readiness_is_off_and_connectio
 
 
 async def test_an_unknown_type_is_stored_under_its_own_type(ingest: Ingest, client):
-    assert await ingest.ask(signed("response.imagined")) == (200, {"status": "accepted"})
+    assert await ingest.execute(signed("response.imagined")) == (200, {"status": "accepted"})
     assert len(await entries(client, "response.imagined")) == 1
     assert await client.execute_command("SMEMBERS", SHARD.types) == [b"response.imagined"]
 
@@ -227,7 +227,7 @@ async def test_an_unknown_type_is_stored_under_its_own_type(ingest: Ingest, clie
     ],
 )
 async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest: Ingest, client, body):
-    assert await ingest.ask(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
+    assert await ingest.execute(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
     assert [entry[b"body"] for entry in await entries(client, keys.UNTYPED)] == [body]
 
 
@@ -243,14 +243,14 @@ async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest:
     ids=["BOM", "surrogate", "no UTF-8", "NaN", "deep"],
 )
 async def test_what_other_json_readers_take_is_stored_under_its_own_type(ingest: Ingest, client, body):
-    assert await ingest.ask(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
+    assert await ingest.execute(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
     assert [entry[b"body"] for entry in await entries(client)] == [body]
 
 
 async def test_a_valid_traceparent_is_kept_and_any_other_left_out(ingest: Ingest, client):
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    await ingest.ask(signed(), traceparent=good)
-    await ingest.ask(signed(), traceparent="nonsense")
+    await ingest.execute(signed(), traceparent=good)
+    await ingest.execute(signed(), traceparent="nonsense")
     assert [entry.get(b"tp") for entry in await entries(client)] == [good.encode(), None]
 
 
@@ -262,14 +262,14 @@ async def test_two_sources_have_their_own_paths_and_secrets(redis_url, client):
     }
     async with serving(redis_url, sources=sources) as ingest:
         request = signed()
-        assert await ingest.ask(request) == (200, {"status": "accepted"})
-        assert await ingest.ask(request, path="/org") == (401, {"error": "signature_mismatch"})
+        assert await ingest.execute(request) == (200, {"status": "accepted"})
+        assert await ingest.execute(request, path="/org") == (401, {"error": "signature_mismatch"})
         assert [entry[b"src"] for entry in await entries(client)] == [b"openai"]
 
 
 async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
-    await ingest.ask(signed(), path="/webhooks/minted")
-    await ingest.ask(signed("type.minted"))
+    await ingest.execute(signed(), path="/webhooks/minted")
+    await ingest.execute(signed("type.minted"))
     async with ingest.session.get(f"{ingest.ops}/metrics") as response:
         text = await response.text()
     assert 'hookbus_ingest_requests_total{code="accepted",source="openai",status="200"}' in text
@@ -283,7 +283,7 @@ async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
 
 async def test_every_line_about_an_event_says_which_and_none_shows_its_body(ingest: Ingest):
     request = signed(id="resp_private")
-    await ingest.ask(request)
+    await ingest.execute(request)
     (line,) = ingest.logged("stored")
     assert {key: line[key] for key in ("webhook_id", "type", "source")} == {
         "webhook_id": request.webhook_id, "type": "response.completed", "source": "openai",

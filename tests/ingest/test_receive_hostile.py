@@ -69,7 +69,7 @@ async def test_g8_no_mutation_of_a_good_request_is_stored_or_answered_500(ingest
             good.add(request.body)
     # A slow answer may have been missed, so that more was stored than seen; nothing that was not signed.
     assert good <= {entry[b"body"] for entry in await entries(client)} <= sent
-    assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+    assert await ingest.execute(signed()) == (200, {"status": "accepted"})
 
 
 async def test_g8_a_sender_that_leaves_in_the_middle_of_a_body_leaves_no_trace(ingest: Ingest, client):
@@ -79,5 +79,5 @@ async def test_g8_a_sender_that_leaves_in_the_middle_of_a_body_leaves_no_trace(i
         await writer.drain()
         writer.transport.abort()
         await hang_up(writer)
-    assert await ingest.ask(signed()) == (200, {"status": "accepted"})
+    assert await ingest.execute(signed()) == (200, {"status": "accepted"})
     assert len(await entries(client)) == 1

@@ -19,11 +19,11 @@ def _alone():
 
 
 def showing(ahead_s: float):
-    async def ask(*command):
+    async def execute(*command):
         now = time.time() + ahead_s
         return [str(int(now)).encode(), str(int(now % 1 * 1e6)).encode()]
 
-    return ask
+    return execute
 
 
 @pytest.mark.parametrize("ahead_s", [3600, -60])
@@ -46,10 +46,10 @@ async def test_a_clock_far_off_is_said_once_and_again_when_it_moves():
 
 
 async def test_where_time_is_refused_this_machines_clock_counts():
-    async def ask(*command):
+    async def execute(*command):
         raise NoPermissionError("this user has no permissions to run the 'time' command")
 
-    await RedisClock().follow(ask)
+    await RedisClock().follow(execute)
     assert clock.now_ms() / 1000 == pytest.approx(time.time(), abs=2)
 
 
@@ -61,7 +61,7 @@ async def test_an_event_is_stored_by_redis_clock_though_ours_is_behind(client, r
     monkeypatch.setattr(time, "time", lambda: real() - behind_s)
     monkeypatch.setattr(time, "time_ns", lambda: real_ns() - behind_s * 10**9)
     async with serving(redis_url) as ingest:
-        assert (await ingest.ask(request))[0] == 200
+        assert (await ingest.execute(request))[0] == 200
         assert len(ingest.logged("clock_skew")) == 1
     (stored,) = await entries(client)
     assert int(stored[b"at"]) / 1000 == pytest.approx(real(), abs=10)

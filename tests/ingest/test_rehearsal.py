@@ -5,7 +5,7 @@ from hookbus.ingest.commit import DAY_MS
 from hookbus.ingest.rehearsal import rehearse
 from hookbus.shared import clock, keys
 from hookbus.shared.connection import connect
-from hookbus.shared.fault import UnfitError
+from hookbus.shared.fault import UnhealthyError
 
 SHARD = keys.Keys(0)
 NEEDED = ("evalsha", "script|load", "smismember", "sadd", "xadd", "expire", "unlink")
@@ -17,7 +17,7 @@ async def refused_to(server, *rules: str) -> str:
         admin.execute_command("ACL", "SETUSER", "bus", "reset", "on", ">pw", "~*", "&*", "+@all", *rules)
     client = connect(server.url.replace("://", "://bus:pw@"), "tests", connections=1)
     try:
-        with pytest.raises(UnfitError) as caught:
+        with pytest.raises(UnhealthyError) as caught:
             await rehearse(client.execute_command, 1, 5, loads=True)
     finally:
         await client.aclose()
@@ -59,7 +59,7 @@ async def test_a_command_that_was_renamed_away_is_named(tmp_path, command):
     config.write_text(f'rename-command {command} ""\n')
     server = Valkey(tmp_path / "data", config=config).start()
     client = connect(server.url, "tests", connections=1)
-    with pytest.raises(UnfitError, match=f"{command}( LOAD)? is refused"):
+    with pytest.raises(UnhealthyError, match=f"{command}( LOAD)? is refused"):
         await rehearse(client.execute_command, 1, 5, loads=True)
     await client.aclose()
     server.close()
@@ -68,13 +68,13 @@ async def test_a_command_that_was_renamed_away_is_named(tmp_path, command):
 @pytest.mark.parametrize("key", [SHARD.types, SHARD.seen(clock.now_ms() // DAY_MS)])
 async def test_a_set_that_is_none_is_a_fault(client, key):
     await client.execute_command("SET", key, "somebody else's")
-    with pytest.raises(UnfitError, match="holds something else than a set"):
+    with pytest.raises(UnhealthyError, match="holds something else than a set"):
         await rehearse(client.execute_command, 1, 5)
     assert await client.execute_command("DBSIZE") == 1
 
 
 async def test_a_full_redis_is_overloaded(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
-    with pytest.raises(UnfitError) as caught:
+    with pytest.raises(UnhealthyError) as caught:
         await rehearse(client.execute_command, 1, 5)
     assert caught.value.fault.code == "overloaded"

@@ -35,7 +35,7 @@ def matches(secret: int) -> float:
 
 
 async def status(ingest, key: bytes) -> int:
-    return (await ingest.ask(posting.signed_request(key, BODY)))[0]
+    return (await ingest.execute(posting.signed_request(key, BODY)))[0]
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ async def test_one_source_with_bad_secrets_does_not_hold_up_another(redis_url, t
         await until(lambda: ingest.logged("secrets_changed"))
         await until(lambda: ingest.logged("secrets_refused"))
         request = posting.signed_request(OTHER_KEY, BODY)
-        assert (await ingest.ask(request, path="/b"))[0] == 200
-        assert (await ingest.ask(signed(), path="/a"))[0] == 200
+        assert (await ingest.execute(request, path="/b"))[0] == 200
+        assert (await ingest.execute(signed(), path="/a"))[0] == 200
         (tmp_path / "b").write_text(f"{OTHER} {SECRET}")
         await until(lambda: len(ingest.logged("secrets_changed")) == 2)
         assert len(ingest.logged("secrets_refused")) == 1
@@ -136,8 +136,8 @@ async def test_a_hangup_reads_the_sources_again_and_names_what_needs_a_restart(r
         told = msgspec.structs.replace(told, sources={"org": source(OTHER, path="/org")}, batch_size=7)
         ingest.stopping.on_hangup()
         await until(lambda: ingest.logged("reloaded"))
-        assert (await ingest.ask(signed()))[0] == 404
-        assert (await ingest.ask(posting.signed_request(OTHER_KEY, BODY), path="/org"))[0] == 200
+        assert (await ingest.execute(signed()))[0] == 404
+        assert (await ingest.execute(posting.signed_request(OTHER_KEY, BODY), path="/org"))[0] == 200
         (needed,) = ingest.logged("restart_needed")
         assert needed["keys"] == ["batch_size"]
         assert metric("hookbus_ingest_secrets", source="openai") is None

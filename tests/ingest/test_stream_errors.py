@@ -34,7 +34,7 @@ async def test_g7_a_bad_stream_refuses_its_own_events_and_no_other(client, redis
     with capture_logs() as logs:
         async with storing(redis_url, batch_size=16) as queue:
             answers = await store_all(queue, events)
-            assert queue.fitness.fault is None
+            assert queue.redis_health.fault is None
     refused = [answer for answer, one in zip(answers, events, strict=True) if one.event_type == BAD]
     assert {answer.code for answer in refused} == {"queue_unavailable"}
     assert all(SHARD.stream(BAD) in str(answer) for answer in refused)
@@ -74,7 +74,7 @@ async def test_g7_a_stream_that_our_user_may_not_write_to_fails_alone(own_server
     url = own_server.url.replace("://", "://narrow:pw@")
     async with storing(url) as queue:
         answers = await store_all(queue, [event(event_type=name) for name in (GOOD, BAD, "response.failed", BAD)])
-        assert queue.fitness.fault is None
+        assert queue.redis_health.fault is None
     assert [answer is True for answer in answers] == [True, False, True, False]
     assert {answer.code for answer in answers if answer is not True} == {"queue_unavailable"}
 
@@ -84,16 +84,16 @@ async def test_a_set_that_every_event_needs_casts_doubt_on_the_server(client, re
     async with storing(redis_url) as queue:
         answers = await store_all(queue, [event(), event(event_type=BAD)])
         assert {answer.code for answer in answers} == {"queue_unavailable"}
-        assert queue.fitness.fault is not None
+        assert queue.redis_health.fault is not None
 
 
 async def test_g7_over_http_others_are_accepted_while_one_stream_is_bad(client, redis_url):
     await client.execute_command("SET", SHARD.stream(BAD), "somebody else's")
     async with serving(redis_url) as ingest:
-        posts = [ingest.ask(signed(BAD if i % 2 else GOOD)) for i in range(40)]
+        posts = [ingest.execute(signed(BAD if i % 2 else GOOD)) for i in range(40)]
         statuses = [status for status, _ in await asyncio.gather(*posts)]
         assert statuses == [200, 503] * 20
-        assert len(ingest.logged("redis_unfit")) == 0
+        assert len(ingest.logged("redis_unhealthy")) == 0
         assert ingest.logged("stream_failed")
 
 

@@ -31,7 +31,7 @@ async def test_an_event_beyond_the_bound_is_stored_whole(redis_url, client, monk
     monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(most=1))
     requests = [signed(f"order.{number}") for number in range(3)]
     async with serving(redis_url) as ingest:
-        answers = [await ingest.ask(request) for request in requests]
+        answers = [await ingest.execute(request) for request in requests]
         assert [status for status, _ in answers] == [200] * 3
         assert [entry["type"] for entry in ingest.logged("too_many_types")][:1] == ["order.1"]
     shard = Keys(0)

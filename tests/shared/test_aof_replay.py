@@ -60,8 +60,8 @@ async def test_no_other_version_is_trusted(own_server, info):
     [NoPermissionError("User has no permissions to run the 'acl|dryrun' command"), ResponseError("unknown command")],
 )
 async def test_where_it_may_not_be_asked_it_is_unknown_and_not_well(error):
-    async def ask(*command):
+    async def execute(*command):
         raise error
 
-    (finding,) = await examine(ask, OLD)
+    (finding,) = await examine(execute, OLD)
     assert (finding.code, finding.exit_code) == ("restart_unknown", 0)

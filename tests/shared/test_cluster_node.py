@@ -5,7 +5,7 @@ import pytest
 from deploy.local.valkey import Valkey
 from hookbus.shared import server
 from hookbus.shared.connection import connect
-from hookbus.shared.redis_doctor import Examined, examine
+from hookbus.shared.redis_diagnostics import Diagnosis, examine
 from hookbus.shared.settings import Common, ConfigError
 from tests import servers
 from tests.programs import free_port
@@ -49,11 +49,11 @@ def meet(one: Valkey, two: Valkey) -> None:
         client.execute_command("CLUSTER", "MEET", "127.0.0.1", found["port"], found["cluster-port"])
 
 
-async def nothing(ask) -> None:
+async def nothing(execute) -> None:
     """A trial that does nothing."""
 
 
-async def examined(valkey: Valkey) -> Examined:
+async def examined(valkey: Valkey) -> Diagnosis:
     client = connect(valkey.url, "test", connections=1)
     try:
         return await examine(client, Common(redis_url=valkey.url), "memory", nothing)
@@ -61,7 +61,7 @@ async def examined(valkey: Valkey) -> Examined:
         await client.aclose()
 
 
-def codes(told: Examined) -> dict[str, int]:
+def codes(told: Diagnosis) -> dict[str, int]:
     return {finding.code: finding.exit_code for finding in told.findings}
 
 
@@ -87,8 +87,8 @@ async def test_a_node_whose_keys_are_on_another_is_wrong_and_the_way_out_is_name
 
 @pytest.mark.parametrize("name", ["redis_mode", "server_mode"])
 async def test_a_sentinel_is_refused_and_not_taken_for_a_replica(name):
-    async def ask(*command):
+    async def execute(*command):
         return f"redis_version:7.2.4\r\n{name}:sentinel\r\n".encode()
 
     with pytest.raises(ConfigError, match="a Sentinel answers there"):
-        await server.look(ask)
+        await server.fetch(execute)

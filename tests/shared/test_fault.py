@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from hookbus.shared.fault import Fault, UnfitError, fault_of, faults_of, judge
+from hookbus.shared.fault import Fault, UnhealthyError, fault_of, faults_of, judge
 from hookbus.shared.server import Server
 
 GOOD_INFO = {"role": "master", "loading": "0", "aof_last_write_status": "ok"}
@@ -101,4 +101,4 @@ def test_other_errors_become_codes():
     assert fault_of(RedisConnectionError("gone")) == Fault("queue_unavailable", "gone")
     assert fault_of(TimeoutError()) == Fault("queue_unavailable", "TimeoutError")
     assert fault_of(ResponseError("strange")).code == "queue_unavailable"
-    assert fault_of(UnfitError(Fault("overloaded", "x"))) == Fault("overloaded", "x")
+    assert fault_of(UnhealthyError(Fault("overloaded", "x"))) == Fault("overloaded", "x")

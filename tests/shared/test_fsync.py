@@ -1,4 +1,4 @@
-"""Servers without WAITAOF are played by an `ask` that refuses it; the others are real."""
+"""Servers without WAITAOF are played by an `execute` that refuses it; the others are real."""
 
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
@@ -15,51 +15,51 @@ LATER = REWRITING | {"aof_base_size": "4711", "aof_last_rewrite_time_sec": "-1"}
 
 
 def refusing(error: Exception):
-    async def ask(*command):
+    async def execute(*command):
         raise error
 
-    return ask
+    return execute
 
 
 WITHOUT = refusing(ResponseError("unknown command 'WAITAOF', with args beginning with: '1' '0' '1000' "))
 
 
 @pytest.fixture
-async def ask(own_server):
+async def execute(own_server):
     client = connect(own_server.url, "tests", connections=1)
     yield client.execute_command
     await client.aclose()
 
 
-async def written(ask) -> bool | None:
-    await ask("SET", "k", "v")
-    return await is_on_disk(ask)
+async def written(execute) -> bool | None:
+    await execute("SET", "k", "v")
+    return await is_on_disk(execute)
 
 
-async def test_a_write_is_on_the_disk_of_a_server_that_fsyncs(ask):
-    assert await written(ask) is True
+async def test_a_write_is_on_the_disk_of_a_server_that_fsyncs(execute):
+    assert await written(execute) is True
 
 
-async def test_without_an_append_only_file_it_is_not(ask):
-    await ask("CONFIG", "SET", "appendonly", "no")
-    assert await written(ask) is False
+async def test_without_an_append_only_file_it_is_not(execute):
+    await execute("CONFIG", "SET", "appendonly", "no")
+    assert await written(execute) is False
 
 
-async def test_g1_while_the_file_is_written_for_the_first_time_a_write_is_not_on_the_disk(ask):
-    await ask("CONFIG", "SET", "appendonly", "no")
-    await ask("SET", "a", "b")
-    await ask("CONFIG", "SET", "rdb-key-save-delay", 3_000_000)  # µs a key: the rewrite takes a while
-    await ask("CONFIG", "SET", "appendonly", "yes")
-    info = parse_info(await ask("INFO"))
-    assert await written(ask) is False
-    assert await Fsync().fault(ask, info) == NOT_ON_DISK
+async def test_g1_while_the_file_is_written_for_the_first_time_a_write_is_not_on_the_disk(execute):
+    await execute("CONFIG", "SET", "appendonly", "no")
+    await execute("SET", "a", "b")
+    await execute("CONFIG", "SET", "rdb-key-save-delay", 3_000_000)  # µs a key: the rewrite takes a while
+    await execute("CONFIG", "SET", "appendonly", "yes")
+    info = parse_info(await execute("INFO"))
+    assert await written(execute) is False
+    assert await Fsync().fault(execute, info) == NOT_ON_DISK
     assert await Fsync().fault(WITHOUT, info) == FIRST_REWRITE
 
     async def is_over() -> bool:
-        return parse_info(await ask("INFO", "persistence"))["aof_rewrite_in_progress"] == "0"
+        return parse_info(await execute("INFO", "persistence"))["aof_rewrite_in_progress"] == "0"
 
     await until(is_over)
-    assert await written(ask) is True
+    assert await written(execute) is True
 
 
 @pytest.mark.parametrize(

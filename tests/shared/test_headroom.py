@@ -55,13 +55,13 @@ async def test_what_an_event_takes_is_measured_to_within_a_quarter(client):
     before = await used(client)
     await fill(client, 5_000, "x" * 700)
     really = (await used(client) - before) / 5_000
-    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    found = await headroom.fetch(client, [KEYS], LIMITED, 0)
     assert found.event_bytes - headroom.DIGEST_BYTES == pytest.approx(really, rel=0.25)
 
 
 async def test_of_few_events_nothing_is_concluded(client):
     await fill(client, headroom.FEW - 1, "x" * 10_000)
-    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    found = await headroom.fetch(client, [KEYS], LIMITED, 0)
     assert found.event_bytes == headroom.THIN_EVENT_BYTES + headroom.DIGEST_BYTES
 
 
@@ -70,7 +70,7 @@ async def test_the_rates_of_types_and_shards_add_up(client):
         await client.execute_command("SADD", shard.types, "a", "b")
         for ms in (1_000, 2_000):
             await client.execute_command("XADD", shard.stream("a"), f"{ms}-0", "id", "wh_1")
-    found = await headroom.look(client, [Keys(0), Keys(1)], LIMITED, 11_000)
+    found = await headroom.fetch(client, [Keys(0), Keys(1)], LIMITED, 11_000)
     assert found.rate_per_s == 0.4
 
 
@@ -88,7 +88,7 @@ async def test_20000_types_are_asked_after_hundreds_at_a_time(client):
         pipeline.execute_command("XADD", KEYS.stream(name), "1000-0", "id", "wh_1")
     await pipeline.execute()
     before = await reads(client)
-    found = await headroom.look(client, [KEYS], LIMITED, 11_000)
+    found = await headroom.fetch(client, [KEYS], LIMITED, 11_000)
     assert await reads(client) - before < 2_000
     assert found.rate_per_s == pytest.approx(2_000)
 
@@ -104,5 +104,5 @@ async def test_what_is_no_stream_takes_no_part(client):
     await fill(client, headroom.FEW, "x" * 700)
     await client.execute_command("SADD", KEYS.types, "foreign", "absent")
     await client.execute_command("SET", KEYS.stream("foreign"), "x" * 1_000_000)
-    found = await headroom.look(client, [KEYS], LIMITED, 0)
+    found = await headroom.fetch(client, [KEYS], LIMITED, 0)
     assert found.event_bytes < 2_000

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hookbus.shared.log_writer import MOST_WAITING_BYTES, Writer
+from hookbus.shared.log_writer import MAX_WAITING_BYTES, Writer
 from tests.wait import until
 
 LINE = "x" * 999 + "\n"
@@ -50,7 +50,7 @@ def test_lines_come_in_their_order(pipe):
 async def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_told(pipe):
     told: list[int] = []
     writer = Writer(pipe[1], told.append)
-    posted = 2 * MOST_WAITING_BYTES // len(LINE)
+    posted = 2 * MAX_WAITING_BYTES // len(LINE)
     for _ in range(posted):
         writer.write(LINE)  # would never end if it waited
     found = read_in_background(pipe[0])

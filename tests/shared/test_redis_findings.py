@@ -5,7 +5,7 @@ from hookbus.shared import keys, redis_findings
 from hookbus.shared.headroom import Headroom
 from hookbus.shared.redis_findings import CONFIG_UNKNOWN, faults, little_room, of_streams, of_wrong_server, warnings
 from hookbus.shared.server import Server
-from hookbus.shared.stream_look import SeenStream
+from hookbus.shared.stream_report import SeenStream
 from tests.shared.reports import REDIS
 from tests.shared.test_fault import server
 

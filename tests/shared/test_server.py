@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from hookbus.shared import keys
-from hookbus.shared.server import inspect, is_unused, look
+from hookbus.shared.server import fetch, inspect, is_unused
 from hookbus.shared.settings import ConfigError
 
 pytestmark = pytest.mark.both_loops
@@ -11,14 +11,14 @@ pytestmark = pytest.mark.both_loops
 def telling(client, info: bytes = b"", refused: str = ""):
     """Asks the real server, but for INFO's text or a refused command."""
 
-    async def ask(*command):
+    async def execute(*command):
         if info and command == ("INFO",):
             return info
         if command[0] == refused:
             raise ResponseError("NOPERM this user may not")
         return await client.execute_command(*command)
 
-    return ask
+    return execute
 
 
 async def test_a_new_server_is_claimed_with_layout_and_shards(client):
@@ -81,7 +81,7 @@ async def test_a_server_that_refuses_writes_fails_the_look(client):
 
 
 async def test_a_look_claims_nothing(client):
-    found = await look(client.execute_command)
+    found = await fetch(client.execute_command)
     assert (found.info["role"], found.eviction_policy) == ("master", "noeviction")
     assert await is_unused(client.execute_command, 4)
     assert await client.execute_command("DBSIZE") == 0

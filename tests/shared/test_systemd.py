@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from hookbus.shared.systemd import EXTENSION_S, Health, Herald, beat_s, passed_sockets
+from hookbus.shared.systemd import EXTENSION_S, Health, SystemdNotifier, beat_s, passed_sockets
 from tests.wait import until
 
 
@@ -59,7 +59,7 @@ class Program:
 
 async def test_ready_is_said_once_it_is_and_status_whenever_it_changes(manager):
     program = Program()
-    with Herald(program.health, manager.environ):
+    with SystemdNotifier(program.health, manager.environ):
         await until(lambda: manager.heard("STATUS=starting"))
         assert not manager.heard("READY=1")
         program.reason, program.status = "", "fine\nand well"
@@ -74,21 +74,21 @@ async def test_ready_is_said_once_it_is_and_status_whenever_it_changes(manager):
 async def test_a_start_that_waits_gets_more_time_unless_it_is_stuck_or_is_to_end(manager):
     program = Program()
     extension = f"EXTEND_TIMEOUT_USEC={EXTENSION_S}000000"
-    with Herald(program.health, manager.environ):
+    with SystemdNotifier(program.health, manager.environ):
         await until(lambda: manager.heard(extension))
         time.sleep(0.5)  # noqa: ASYNC251 - five beats
         assert manager.listen().count(extension) == 1
     manager.said.clear()
     program.stuck = "asleep"
-    with structlog.testing.capture_logs() as logs, Herald(program.health, manager.environ):
+    with structlog.testing.capture_logs() as logs, SystemdNotifier(program.health, manager.environ):
         await until(lambda: manager.heard("STATUS=stuck: asleep"))
         assert not manager.heard(extension)
-    assert [log["event"] for log in logs] == ["stuck"]
+    assert [log["event"] for log in logs] == ["stalled"]
     manager.said.clear()
     program.stuck = ""
-    herald = Herald(program.health, manager.environ)
-    herald.stopping()
-    with herald:
+    notifier = SystemdNotifier(program.health, manager.environ)
+    notifier.stopping()
+    with notifier:
         await until(lambda: manager.heard("STATUS=starting"))
         assert manager.heard("STOPPING=1")
         assert not manager.heard(extension)
@@ -98,7 +98,7 @@ async def test_the_watchdog_is_fed_while_there_is_progress_and_not_while_there_i
     program = Program()
     program.reason = ""
     watched = manager.environ | {"WATCHDOG_USEC": "300000", "WATCHDOG_PID": str(os.getpid())}
-    with Herald(program.health, watched):
+    with SystemdNotifier(program.health, watched):
         await until(lambda: manager.listen().count("WATCHDOG=1") >= 3)
         program.stuck = "asleep"
         await until(lambda: manager.heard("STATUS=stuck: asleep"))
@@ -117,7 +117,7 @@ def test_a_watchdog_gets_three_signs_in_its_time(watchdog_s, seconds):
 async def test_the_watchdog_is_fed_although_a_handler_blocks_the_event_loop(manager):
     program = Program()
     program.reason = ""
-    with Herald(program.health, manager.environ | {"WATCHDOG_USEC": "300000"}):
+    with SystemdNotifier(program.health, manager.environ | {"WATCHDOG_USEC": "300000"}):
         await until(lambda: manager.heard("WATCHDOG=1"))
         manager.said.clear()
         time.sleep(1)  # noqa: ASYNC251 - the blocking
@@ -128,7 +128,7 @@ async def test_a_watchdog_that_watches_another_process_gets_nothing(manager):
     program = Program()
     program.reason = ""
     other = manager.environ | {"WATCHDOG_USEC": "300000", "WATCHDOG_PID": "1"}
-    with Herald(program.health, other):
+    with SystemdNotifier(program.health, other):
         await until(lambda: manager.heard("READY=1"))
         await asyncio.sleep(0.3)
         assert not manager.heard("WATCHDOG=1")
@@ -136,16 +136,16 @@ async def test_a_watchdog_that_watches_another_process_gets_nothing(manager):
 
 async def test_a_reload_is_told_with_the_monotonic_clock_and_its_end_too(manager):
     program = Program()
-    with Herald(program.health, manager.environ) as herald:
-        herald.reloading()  # nobody reloads what has not started; READY would be a lie
-        herald.reloaded()
+    with SystemdNotifier(program.health, manager.environ) as notifier:
+        notifier.reloading()  # nobody reloads what has not started; READY would be a lie
+        notifier.reloaded()
         await until(lambda: manager.heard("STATUS=starting"))
         assert not {"RELOADING=1", "READY=1"} & set(manager.listen())
         program.reason = ""
         await until(lambda: manager.heard("READY=1"))
         manager.said.clear()
-        herald.reloading()
-        herald.reloaded()
+        notifier.reloading()
+        notifier.reloaded()
         reloading, clock, ready = [line for line in manager.listen() if not line.startswith("STATUS")]
         assert (reloading, ready) == ("RELOADING=1", "READY=1")
         assert 0 <= time.clock_gettime(time.CLOCK_MONOTONIC) - int(clock.removeprefix("MONOTONIC_USEC=")) / 1e6 < 5
@@ -155,7 +155,7 @@ async def test_what_systemd_could_not_be_told_is_told_again(manager, tmp_path):
     program = Program()
     program.reason = ""
     address = f"{tmp_path}/later"
-    with structlog.testing.capture_logs() as logs, Herald(program.health, {"NOTIFY_SOCKET": address}):
+    with structlog.testing.capture_logs() as logs, SystemdNotifier(program.health, {"NOTIFY_SOCKET": address}):
         await until(lambda: logs)
         late = Manager(address)
         try:
@@ -168,10 +168,10 @@ async def test_what_systemd_could_not_be_told_is_told_again(manager, tmp_path):
 
 @pytest.mark.parametrize("address", ["", "vsock:2:1", "relative"])
 def test_without_systemd_nothing_is_said_and_no_thread_runs(address):
-    with Herald(Program().health, {"NOTIFY_SOCKET": address}) as herald:
-        herald.reloading()
-        herald.stopping()
-        assert not herald._thread.is_alive()
+    with SystemdNotifier(Program().health, {"NOTIFY_SOCKET": address}) as notifier:
+        notifier.reloading()
+        notifier.stopping()
+        assert not notifier._thread.is_alive()
 
 
 PASSED = """

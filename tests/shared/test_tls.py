@@ -117,14 +117,14 @@ def test_options_of_tls_in_the_url_are_refused_with_the_setting_to_use(option, i
 def test_while_files_are_half_replaced_those_of_before_count(made, tmp_path):
     for file in made.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    held = Tls(*files(tmp_path).values())
-    before = held.context()
+    in_flight = Tls(*files(tmp_path).values())
+    before = in_flight.context()
     (tmp_path / "client.key").write_text("half")
-    assert held.context() is before
+    assert in_flight.context() is before
     (tmp_path / "client.key").unlink()
-    assert held.context() is before
+    assert in_flight.context() is before
     (tmp_path / "client.key").write_bytes((made / "client.key").read_bytes())
-    assert held.context() is not before
+    assert in_flight.context() is not before
 
 
 async def test_certificates_that_end_soon_are_warned_of_the_servers_and_ours(server, made):

@@ -5,7 +5,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from hookbus.shared.address import Address
 from hookbus.shared.connection import connect, connect_blocking, leave_server
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from tests.moving import moving
 from tests.wait import until
 
@@ -23,12 +23,12 @@ def failing(text: str) -> tuple[str | int, ...]:
 
 @pytest.mark.parametrize("text", [*WRONG, WRAPPED])
 async def test_after_an_answer_that_only_a_wrong_server_gives_the_next_command_connects_anew(redis_url, text):
-    client, line = connect(redis_url, "tests", connections=1), Line(connect(redis_url, "tests"))
-    for ask in (client.execute_command, line.execute_command):
-        before = await ask("CLIENT", "ID")
+    client, line = connect(redis_url, "tests", connections=1), RawConnection(connect(redis_url, "tests"))
+    for execute in (client.execute_command, line.execute_command):
+        before = await execute("CLIENT", "ID")
         with pytest.raises(RedisError):
-            await ask(*failing(text))
-        assert await ask("CLIENT", "ID") != before
+            await execute(*failing(text))
+        assert await execute("CLIENT", "ID") != before
     await client.aclose()
     await line.aclose()
 
@@ -44,7 +44,7 @@ async def test_other_refusals_cost_no_connection(redis_url, text):
 
 
 async def test_such_an_answer_counts_inside_of_other_replies_too_and_costs_those_beside_it_nothing(redis_url):
-    client, line = connect(redis_url, "tests", connections=1), Line(connect(redis_url, "tests"))
+    client, line = connect(redis_url, "tests", connections=1), RawConnection(connect(redis_url, "tests"))
     nested = "EVAL", "return {1, {err = 'READONLY no'}}", 0
 
     async def pipelined(is_transaction: bool) -> list[object]:
@@ -59,23 +59,23 @@ async def test_such_an_answer_counts_inside_of_other_replies_too_and_costs_those
     async def on_a_line() -> list[object]:
         return await line.execute_all([("PING",), failing("READONLY no"), ("ECHO", "after")])
 
-    for run, ask in (
+    for run, execute in (
         (lambda: pipelined(False), client.execute_command),
         (lambda: pipelined(True), client.execute_command),
         (alone, client.execute_command),
         (on_a_line, line.execute_command),
     ):
-        before = await ask("CLIENT", "ID")
+        before = await execute("CLIENT", "ID")
         _, refused, after = await run()
         assert (type(refused), after) == (ReadOnlyError, b"after")
-        assert await ask("CLIENT", "ID") != before
+        assert await execute("CLIENT", "ID") != before
     await client.aclose()
     await line.aclose()
 
 
 async def test_what_one_connection_of_a_process_finds_out_counts_for_all_of_them(redis_url):
     address = Address(redis_url)
-    lines = [Line(connect(address, "tests")) for _ in range(2)]
+    lines = [RawConnection(connect(address, "tests")) for _ in range(2)]
     client = connect(address, "tests", connections=1)
     blocking = connect_blocking(address, "tests", reply_timeout_s=5)
 
@@ -109,12 +109,12 @@ async def test_what_one_connection_of_a_process_finds_out_counts_for_all_of_them
 async def test_a_greeting_that_meets_one_fails_that_command_and_asks_nobody_for_ever(redis_url):
     greeted = []
 
-    async def greet(ask):
-        greeted.append(await ask("CLIENT", "ID"))
+    async def on_connect(execute):
+        greeted.append(await execute("CLIENT", "ID"))
         if len(greeted) < 3:
-            await ask(*failing("READONLY no"))
+            await execute(*failing("READONLY no"))
 
-    client = connect(redis_url, "tests", connections=1, greet=greet)
+    client = connect(redis_url, "tests", connections=1, on_connect=on_connect)
     for _ in range(2):
         with pytest.raises(ReadOnlyError):
             await client.execute_command("PING")
@@ -123,11 +123,11 @@ async def test_a_greeting_that_meets_one_fails_that_command_and_asks_nobody_for_
 
 
 async def test_a_greeting_that_breaks_off_leaves_no_connection_behind(redis_url):
-    async def greet(ask):
-        await ask("PING")
+    async def on_connect(execute):
+        await execute("PING")
         raise KeyError("its own fault")
 
-    client = connect(redis_url, "tests", connections=1, greet=greet)
+    client = connect(redis_url, "tests", connections=1, on_connect=on_connect)
     for _ in range(2):
         with pytest.raises(KeyError):
             await client.execute_command("PING")
@@ -137,7 +137,7 @@ async def test_a_greeting_that_breaks_off_leaves_no_connection_behind(redis_url)
 async def test_an_address_that_moves_is_followed_although_the_old_server_lives_on(tmp_path):
     async with moving(tmp_path) as servers:
         address = Address(servers.url)
-        client, line = connect(address, "tests", connections=1), Line(connect(address, "tests"))
+        client, line = connect(address, "tests", connections=1), RawConnection(connect(address, "tests"))
         blocking = connect_blocking(address, "tests", reply_timeout_s=5)
         writes = [client.execute_command, line.execute_command]
         for write in writes:
@@ -158,7 +158,7 @@ async def test_an_address_that_moves_is_followed_although_the_old_server_lives_o
 
 async def test_a_read_that_blocks_ends_when_its_server_becomes_a_replica(tmp_path):
     async with moving(tmp_path) as servers:
-        line = Line(connect(servers.url, "tests"))
+        line = RawConnection(connect(servers.url, "tests"))
         reading = asyncio.create_task(line.execute_command("BLPOP", "test:list", 30))
         with servers.first.client() as first, servers.second.client() as second:
             await until(lambda: first.info("clients")["blocked_clients"])

@@ -4,27 +4,27 @@ import asyncio
 import contextlib
 
 from hookbus.worker.duties.suspects import Suspect
-from tests.worker.rig import GROUP, KEYS, Lane, join, lane, store, take
+from tests.worker.rig import GROUP, KEYS, Runtime, join, runtime, store, take
 
 
 class Court:
     """A lane and its suspects, which run."""
 
-    def __init__(self, made: Lane, client) -> None:
-        self.lane = made
+    def __init__(self, made: Runtime, client) -> None:
+        self.runtime = made
         self.suspects = made.suspects
         self.task = asyncio.create_task(self.suspects.run())
 
-    def suspect(self, held) -> None:
-        self.suspects.add(Suspect(held, self.lane.subscriber, KEYS, self.lane.reader))
+    def suspect(self, in_flight) -> None:
+        self.suspects.add(Suspect(in_flight, self.runtime.subscriber, KEYS, self.runtime.reader))
 
-    def other(self, held) -> None:
-        self.lane.subscriber.begin(held)
+    def other(self, in_flight) -> None:
+        self.runtime.subscriber.begin(in_flight)
 
 
 @contextlib.asynccontextmanager
 async def court(url: str, client, route):
-    async with lane(url, client, route) as made:
+    async with runtime(url, client, route) as made:
         found = Court(made, client)
         yield found
         found.task.cancel()

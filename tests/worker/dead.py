@@ -9,12 +9,12 @@ from hookbus.shared.entry import Failure
 from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker.dlq.moves import restore
 from hookbus.worker.dlq.query import DeadLetters
-from hookbus.worker.pipeline.dead_letter import Letter, fingerprint
+from hookbus.worker.pipeline.dead_letter import DeadLetterRecord, fingerprint
 
 DIED_MS = 1_700_000_000_000
 
 
-def letter(name: str = "wh_1", **changes: Any) -> Letter:
+def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
     """A letter; `fingerprint` follows from the rest."""
     record = {
         "type": "response.completed",
@@ -22,7 +22,7 @@ def letter(name: str = "wh_1", **changes: Any) -> Letter:
         "webhook_id": name,
         "source": "openai",
         "received_at_ms": DIED_MS - 60_000,
-        "died_at_ms": DIED_MS,
+        "dead_lettered_at_ms": DIED_MS,
         "reason": "attempts_exhausted",
         "error_class": "ValueError",
         "message": "no such customer",
@@ -34,7 +34,7 @@ def letter(name: str = "wh_1", **changes: Any) -> Letter:
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     } | changes
     cause = (record["error_class"], record["frame"], record["type"], record["reason"])
-    return Letter(**record, fingerprint=fingerprint(*cause))
+    return DeadLetterRecord(**record, fingerprint=fingerprint(*cause))
 
 
 async def born(client: Redis, *groups: str, shards: int = 1) -> None:
@@ -45,7 +45,7 @@ async def born(client: Redis, *groups: str, shards: int = 1) -> None:
             await client.execute_command("HSET", Keys(shard).groups, group, "0")
 
 
-async def lay(client: Redis, *letters: Letter, shards: int = 1) -> None:
+async def lay(client: Redis, *letters: DeadLetterRecord, shards: int = 1) -> None:
     """Put letters where they would lie."""
     calls = [restore(Keys(shard_of(each.webhook_id, shards)), each.webhook_id, each) for each in letters]
     for i in range(0, len(calls), 1000):

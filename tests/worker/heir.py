@@ -5,7 +5,7 @@ import contextlib
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.takeover import Takeover
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, join, register, settling
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Runtime, join, register, settling
 
 
 class Clockwork:
@@ -20,9 +20,9 @@ class Clockwork:
 class Heir:
     """A worker that takes over as `me`, round by round; its reader does not read."""
 
-    def __init__(self, made: Lane, membership, client) -> None:
+    def __init__(self, made: Runtime, membership, client) -> None:
         made.reader.add(TYPE)
-        self.lane = made
+        self.runtime = made
         self.suspects = made.suspects
         self.liveness = Clockwork()
         self.stopping = asyncio.Event()
@@ -32,22 +32,22 @@ class Heir:
             group=GROUP,
             consumer="me",
             membership=membership,
-            lanes=[(made.reader, made.subscriber)],
+            runtimes=[(made.reader, made.subscriber)],
             liveness=self.liveness,
-            aside=made.aside,
+            unusable_keys=made.unusable_keys,
             stopping=self.stopping,
         )
 
     async def round(self) -> None:
-        await self.duty._look()
+        await self.duty._poll()
 
 
 @contextlib.asynccontextmanager
 async def heir(url: str, client, handler: Handler, **options):
     membership = await join(client)
     writer = connect(url, "tests:settle")
-    async with settling(writer) as settler:
-        made = Lane(url, client, settler, handler.route(**options), "me")
+    async with settling(writer) as outcome_writer:
+        made = Runtime(url, client, outcome_writer, handler.route(**options), "me")
         await register(client, "me")
         yield Heir(made, membership, client)
         await made.close()

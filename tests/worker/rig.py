@@ -12,20 +12,20 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from hookbus.worker.api.app import App
-from hookbus.worker.api.delivery import Delivery, Held, member_prefix
+from hookbus.worker.api.delivery import Delivery, InFlight, member_prefix
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.suspects import Suspects
-from hookbus.worker.pipeline.aside import Aside
-from hookbus.worker.pipeline.hold import hold
+from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.process import Caller
 from hookbus.worker.pipeline.read import Reader
 from hookbus.worker.pipeline.routes import Route, build
-from hookbus.worker.pipeline.settle import Settler
+from hookbus.worker.pipeline.settle import OutcomeWriter
 from hookbus.worker.pipeline.slots import Gate, Slots
 from hookbus.worker.pipeline.subscriber import Subscriber
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 
 KEYS = Keys(0)
@@ -56,17 +56,17 @@ def a_delivery(event_type: str = TYPE, **changes: Any) -> Delivery:
     return Delivery(**known | changes)
 
 
-def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> Held:
+def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> InFlight:
     """A delivery in hand; `number` makes its entry id."""
     entry = Entry(name, "openai", now_ms(), event_body())
     delivery = a_delivery(webhook_id=name)
-    return Held(**{"stream": STREAM, "entry_id": b"%d-0" % number, "is_own_stream": False} | changes,
+    return InFlight(**{"stream": STREAM, "entry_id": b"%d-0" % number, "is_own_stream": False} | changes,
                 entry=entry, delivery=delivery)  # fmt: skip
 
 
-async def join(client: Redis, *types: str, group: str = GROUP, aside: Aside | None = None) -> Membership:
+async def join(client: Redis, *types: str, group: str = GROUP, unusable_keys: UnusableKeys | None = None) -> Membership:
     """The group on the streams of some types."""
-    membership = Membership(client, KEYS, group, "earliest", aside=aside)
+    membership = Membership(client, KEYS, group, "earliest", unusable_keys=unusable_keys)
     await membership.join(types or [TYPE])
     return membership
 
@@ -101,12 +101,14 @@ async def redeliver(client: Redis, *names: str, attempt: int = 2, is_replay: boo
     ]
 
 
-async def take(client: Redis, consumer: str, count: int = 100, *, own: bool = False, group: str = GROUP) -> list[Held]:
+async def take(
+    client: Redis, consumer: str, count: int = 100, *, own: bool = False, group: str = GROUP
+) -> list[InFlight]:
     """Read as a consumer, of the events or of the group's redeliveries."""
     stream = OWN_STREAM if own else STREAM
     reply = await client.execute_command("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">")
     entries = reply[0][1] if reply else []
-    return [hold(stream, TYPE, own, group, entry_id, fields) for entry_id, fields in entries]
+    return [in_flight_of(stream, TYPE, own, group, entry_id, fields) for entry_id, fields in entries]
 
 
 async def pending(client: Redis, *, own: bool = False, consumer: str = "", group: str = GROUP) -> dict[bytes, tuple]:
@@ -195,44 +197,46 @@ class Handler:
 
 
 @contextlib.asynccontextmanager
-async def settling(client: Redis | Line, consumer: str = "me") -> AsyncIterator[Settler]:
+async def settling(client: Redis | RawConnection, consumer: str = "me") -> AsyncIterator[OutcomeWriter]:
     """A settler that runs, on a line like `client`'s connections. `announced` collects what it announces."""
     announced: list[tuple[Keys, str, int]] = []
-    line = Line(client) if isinstance(client, Redis) else client
-    settler = Settler(line, consumer, lambda *parked: announced.append(parked))
-    settler.announced = announced  # type: ignore[attr-defined]
-    task = asyncio.create_task(settler.run())
-    yield settler
+    line = RawConnection(client) if isinstance(client, Redis) else client
+    outcome_writer = OutcomeWriter(line, consumer, lambda *parked: announced.append(parked))
+    outcome_writer.announced = announced  # type: ignore[attr-defined]
+    task = asyncio.create_task(outcome_writer.run())
+    yield outcome_writer
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await line.aclose()
 
 
-class Lane:
+class Runtime:
     """A subscription of one handler at work: reader, slots and subscriber, under one consumer name."""
 
-    def __init__(self, url: str, control: Redis, settler: Settler, route: Route, consumer: str = "me") -> None:
-        self.line = Line(connect(url, "tests:read", reply_timeout_s=6, has_term=True))
+    def __init__(
+        self, url: str, control: Redis, outcome_writer: OutcomeWriter, route: Route, consumer: str = "me"
+    ) -> None:
+        self.line = RawConnection(connect(url, "tests:read", reply_timeout_s=6, has_term=True))
         self.control = control
         self.gate = Gate()
         self.stopping = asyncio.Event()
-        self.aside = Aside()
+        self.unusable_keys = UnusableKeys()
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(control, route, consumer, self.stopping)
         self.suspects = Suspects(control, consumer, self.gate)
-        self.slots = Slots(route.concurrency, self.circuit.valve, self.gate)
+        self.slots = Slots(route.concurrency, self.circuit.circuit_gate, self.gate)
         self.subscriber = Subscriber(
             route=route,
             keys=KEYS,
             caller=caller,
             slots=self.slots,
             gate=self.gate,
-            settler=settler,
+            outcome_writer=outcome_writer,
             observe=self.circuit.observe,
         )
         self.reader = Reader(
-            line=self.line,
+            connection=self.line,
             control=control,
             keys=KEYS,
             group=GROUP,
@@ -241,19 +245,19 @@ class Lane:
             overdue=self.subscriber.overdue,
             begin=self._begin,
             lost=self._lost,
-            aside=self.aside,
+            unusable_keys=self.unusable_keys,
             stopping=self.stopping,
         )
         self.task: asyncio.Task[None] | None = None
 
-    def _begin(self, held: Held) -> None:
-        self.suspects.begin(held, self.subscriber, KEYS, self.reader)
+    def _begin(self, in_flight: InFlight) -> None:
+        self.suspects.begin(in_flight, self.subscriber, KEYS, self.reader)
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))
-        await join(self.control, *types, aside=self.aside)
+        await join(self.control, *types, unusable_keys=self.unusable_keys)
 
-    def start(self, *types: str) -> "Lane":
+    def start(self, *types: str) -> "Runtime":
         self.reader.add(*(types or (TYPE,)))
         self.task = asyncio.create_task(self.reader.run())
         return self
@@ -277,12 +281,12 @@ class Lane:
 
 
 @contextlib.asynccontextmanager
-async def lane(url: str, client: Redis, route: Route, consumer: str = "me") -> AsyncIterator[Lane]:
+async def runtime(url: str, client: Redis, route: Route, consumer: str = "me") -> AsyncIterator[Runtime]:
     """A lane that can be started, with a settler that runs."""
     writer = connect(url, "tests:settle", has_term=True)
     try:
-        async with settling(writer, consumer) as settler:
-            made = Lane(url, client, settler, route, consumer)
+        async with settling(writer, consumer) as outcome_writer:
+            made = Runtime(url, client, outcome_writer, route, consumer)
             try:
                 yield made
             finally:

@@ -128,7 +128,7 @@ def test_the_command_tells_people_and_machines_and_exits_with_the_gravest(redis_
     assert found.returncode == 0
     assert found.stdout.decode().endswith("fit: workers could do their duty\n")
     report = json.loads(worker(redis_url, "check", "--json").stdout)
-    assert (report["fit"], report["apps"], report["groups"]) == (True, {}, [])
+    assert (report["is_healthy"], report["apps"], report["groups"]) == (True, {}, [])
     found = worker("redis://127.0.0.1:1/0", "check")
     assert found.returncode == 1
     assert "ERROR queue_unavailable" in found.stdout.decode()

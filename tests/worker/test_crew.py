@@ -55,8 +55,8 @@ async def test_a_duty_that_ends_otherwise_is_a_crash_at_once_although_the_others
 @pytest.mark.parametrize("end", [_fails, _is_cancelled, lambda: asyncio.sleep(0)])
 async def test_what_runs_in_the_background_may_not_even_return(crew, end):
     crew.start(_forever(), "other")
-    crew.start_background(end(), "Settler")
-    with pytest.raises(CrashError, match="Settler"):
+    crew.start_background(end(), "OutcomeWriter")
+    with pytest.raises(CrashError, match="OutcomeWriter"):
         await asyncio.wait_for(crew.finished(), 5)
 
 
@@ -70,6 +70,6 @@ async def test_the_cause_is_what_the_duty_raised(crew):
 async def test_cancelled_nothing_runs_on_and_nothing_is_a_crash():
     crew = Crew()
     crew.start(_forever(), "Reader")
-    background = crew.start_background(_forever(), "Settler")
+    background = crew.start_background(_forever(), "OutcomeWriter")
     crew.cancel()
     await until(background.cancelled)

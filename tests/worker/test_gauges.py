@@ -4,7 +4,7 @@ import prometheus_client
 
 from hookbus.worker.gauges import expose
 from tests.wait import until
-from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
+from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, runtime, store
 
 
 def figure(name: str) -> float | None:
@@ -16,7 +16,7 @@ async def test_running_deliveries_and_reads_are_seen_while_they_last(client, red
     await join(client)
     await store(client, "wh_1", "wh_2")
     handler = Handler()
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         expose([made.subscriber], [made.reader])
         assert figure("last_read_age_seconds") == 0
         made.start()
@@ -34,7 +34,7 @@ async def test_a_thread_past_its_timeout_is_overdue_until_it_ends(client, redis_
     def hang(event: dict) -> None:
         may_end.wait(20)
 
-    async with lane(redis_url, client, a_route(hang, timeout=0.05)) as made:
+    async with runtime(redis_url, client, a_route(hang, timeout=0.05)) as made:
         expose([made.subscriber], [made.reader])
         made.start()
         try:

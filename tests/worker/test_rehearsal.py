@@ -4,12 +4,12 @@ import pytest
 
 from hookbus.shared import scripts
 from hookbus.shared.connection import connect
-from hookbus.shared.fault import UnfitError
+from hookbus.shared.fault import UnhealthyError
 from hookbus.worker.rehearsal import FAMILIES, READS, WRITES, rehearse
 from tests.shared.test_scripts import FILES
 
 INGESTS = {"enqueue"}
-TOOLS = {"forget", "exhume", "unjoin", "replay", "restore"}
+TOOLS = {"forget", "remove_letter", "unjoin", "replay", "restore"}
 """Scripts that no worker runs."""
 
 
@@ -58,7 +58,7 @@ async def refused(server, *rules: str) -> str:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", *rules)
     client = connect(server.url.replace("://", "://bus:pw@"), "tests", connections=1)
     try:
-        with pytest.raises(UnfitError) as caught:
+        with pytest.raises(UnhealthyError) as caught:
             await rehearse(client.execute_command)
     finally:
         await client.aclose()

@@ -120,9 +120,9 @@ async def test_a_worker_says_that_redis_is_away_and_that_it_is_back(own_server):
         await worker.until_working()
         await asyncio.to_thread(own_server.stop)
         await worker.until_logged("read_failed", group="plain")
-        assert not worker.logged("reading_again")
+        assert not worker.logged("read_recovered")
         await asyncio.to_thread(own_server.start)
-        await worker.until_logged("reading_again", group="plain")
+        await worker.until_logged("read_recovered", group="plain")
         assert await worker.end() == 0
 
 
@@ -132,7 +132,7 @@ async def test_ctrl_c_while_redis_is_away_under_a_running_worker_ends_with_0(own
         await asyncio.to_thread(own_server.stop)
         await worker.until_logged("read_failed")
         assert await worker.end(signal.SIGINT) == 0
-        assert worker.logged("not_handed_over")
+        assert worker.logged("handover_failed")
         assert "Traceback" not in "\n".join(worker.raw)
 
 

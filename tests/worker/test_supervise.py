@@ -14,7 +14,7 @@ from hookbus.shared.command import Stopping
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER, Keys, shard_of
 from hookbus.shared.settings import Listen
-from hookbus.worker import App, Delivery, member, vitals
+from hookbus.worker import App, Delivery, group_runner, watchdog
 from hookbus.worker.crew import CrashError
 from hookbus.worker.duties.heartbeat import Liveness
 from hookbus.worker.pipeline.routes import build
@@ -74,7 +74,7 @@ async def with_one_in_hand(url: str, client):
 async def test_a_worker_that_can_write_no_outcome_is_not_ready_says_why_and_is_again_by_itself(
     client, redis_url, monkeypatch
 ):
-    monkeypatch.setattr(vitals, "FRUITLESS_S", 0.2)
+    monkeypatch.setattr(watchdog, "FRUITLESS_S", 0.2)
     monkeypatch.setattr(Liveness, "silent_s", lambda _: 0.0)  # two seconds between signs are more than that
     handler = Handler()
     async with running(redis_url, app_of(handler)) as worker:
@@ -137,7 +137,7 @@ async def test_a_hand_over_that_redis_refuses_is_told(client, redis_url):
                 await worker.stop()
         finally:
             await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
-    (told,) = [log for log in logs if log["event"] == "not_handed_over"]
+    (told,) = [log for log in logs if log["event"] == "handover_failed"]
     assert told["reason"].startswith("NOREPLICAS")
 
 
@@ -160,7 +160,7 @@ async def _are(client, expected: set[bytes]) -> bool:
 
 
 async def test_more_than_one_release_can_hold_is_handed_over_too(client, redis_url, monkeypatch):
-    monkeypatch.setattr(member, "RELEASED_AT_ONCE", 3)
+    monkeypatch.setattr(group_runner, "RELEASED_AT_ONCE", 3)
     handler = Handler()
     async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
         await store(client, *(f"wh_{i}" for i in range(10)))
@@ -219,7 +219,7 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
         raise end
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._settler, "_write", breaks)
+        monkeypatch.setattr(worker.worker._outcome_writer, "_write", breaks)
         await store(client, "wh_2", event_type="batch.completed")
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .decode import ImpossibleError
-from .parameters import MOST_LAYERS, called, taken
+from .parameters import MAX_LAYERS, called, taken
 
 
 def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The function that a call enters first; the handler itself where it is written in C, or is a class."""
-    for _ in range(MOST_LAYERS):
+    for _ in range(MAX_LAYERS):
         handler, outer = _entered(handler), handler
         if handler is outer:
             break
@@ -25,7 +25,7 @@ def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def declared(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The function below all wrappers, whose parameters `inspect.signature` shows."""
-    for _ in range(MOST_LAYERS):
+    for _ in range(MAX_LAYERS):
         handler, outer = getattr(handler, "__wrapped__", None) or _entered(handler), handler
         if handler is outer:
             break

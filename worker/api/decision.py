@@ -10,7 +10,7 @@ from typing import Any, Final, SupportsFloat
 
 from ...shared.traced import members_of
 
-MOST_WAIT_S: Final = 10 * 366 * 86_400.0
+MAX_WAIT_S: Final = 10 * 366 * 86_400.0
 """Ten years: what no wait needs, and every clock and score in Redis can hold."""
 
 
@@ -38,10 +38,10 @@ def seconds_of(asked: object) -> float:
     try:
         seconds = float(asked)
     except OverflowError:  # an int beyond floats
-        seconds = MOST_WAIT_S if asked > 0 else 0.0  # type: ignore[operator]
+        seconds = MAX_WAIT_S if asked > 0 else 0.0  # type: ignore[operator]
     if not math.isfinite(seconds):
         raise ValueError(f"{asked!r}: a number of seconds is needed")
-    return min(max(0.0, seconds), MOST_WAIT_S)
+    return min(max(0.0, seconds), MAX_WAIT_S)
 
 
 def decided(error: BaseException) -> tuple[BaseException, float | None]:

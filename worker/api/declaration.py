@@ -9,9 +9,9 @@ from ...shared.traced import repr_of
 from .breaker import Breaker
 from .retry import Retry
 
-MOST_CONCURRENCY: Final = 100_000
+MAX_CONCURRENCY: Final = 100_000
 """A thousand times the default, and more tasks than one process gets any work done with."""
-MOST_S: Final = 100 * 365 * 86_400.0
+MAX_S: Final = 100 * 365 * 86_400.0
 """A hundred years, as far as timers of the event loop reach."""
 
 
@@ -25,8 +25,8 @@ def option_problems(
         return [f'on({repr_of(pattern)}): an event type, "prefix.*" or "*" is needed']
     limits = (("timeout", timeout_s), ("max_age", max_age_s))
     problems = [
-        _limit_problem("concurrency", concurrency, int, "a whole number", MOST_CONCURRENCY),
-        *(_limit_problem(name, value, int | float, "a number of seconds", MOST_S) for name, value in limits),
+        _limit_problem("concurrency", concurrency, int, "a whole number", MAX_CONCURRENCY),
+        *(_limit_problem(name, value, int | float, "a number of seconds", MAX_S) for name, value in limits),
     ]
     if retry is not None and not isinstance(retry, Retry):
         problems.append(f"retry must be a Retry, as in Retry(attempts=3), not {repr_of(retry)}")

@@ -1,4 +1,4 @@
-"""A delivery: one event on its way to one group. `Delivery` is what a handler sees, `Held` what the worker holds."""
+"""One event on its way to one group: `Delivery` is a handler's view of it, `InFlight` the worker's."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -65,7 +65,7 @@ UNKNOWN_TERM: Final = "?"
 """No server's."""
 
 
-class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
+class InFlight(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A delivery that is pending in this consumer's name."""
 
     stream: str
@@ -84,7 +84,7 @@ class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
     flaw: str = ""
     """Why it is no event: an entry that hookbus did not write. No handler sees it."""
 
-    def is_same_event(self, other: "Held") -> bool:
+    def is_same_event(self, other: "InFlight") -> bool:
         """Whether a delivery under the same entry id is of the same event."""
         return self.delivery.webhook_id == other.delivery.webhook_id
 
@@ -95,10 +95,10 @@ class Held(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 def member_prefix(event_type: str, group: str, is_own_stream: bool) -> str:
-    """What stands before the entry id in a `Held.name`. Neither part can hold the separator."""
+    """What stands before the entry id in a `InFlight.name`. Neither part can hold the separator."""
     return f"{event_type}|{group if is_own_stream else ''}|"
 
 
 def type_of_member(member: str) -> str:
-    """The event type in a `Held.name`."""
+    """The event type in a `InFlight.name`."""
     return member.partition("|")[0]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any, Final
 
-MOST_LAYERS: Final = 100
+MAX_LAYERS: Final = 100
 """More than anybody stacks, and an end for wrappers that wrap each other in a circle."""
 POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 DELIVERY: Final = "delivery"
@@ -28,10 +28,10 @@ def called(handler: Any) -> Any:
     return call.__get__(handler, type(handler)) if isinstance(call, _BOUND) else handler
 
 
-def taken(handler: Any, layers: int = MOST_LAYERS) -> Signature:
+def taken(handler: Any, layers: int = MAX_LAYERS) -> Signature:
     """What a call may pass. Raises ValueError and TypeError where that can't be known."""
     if not layers:
-        raise ValueError(f"more than {MOST_LAYERS} wrappers")
+        raise ValueError(f"more than {MAX_LAYERS} wrappers")
     if isinstance(handler, functools.partial):
         bound = functools.partial(_stand_in(taken(handler.func, layers - 1)), *handler.args, **handler.keywords)
         return inspect.signature(bound)

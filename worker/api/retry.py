@@ -13,7 +13,7 @@ DEFAULT_ATTEMPTS: Final = 20
 """With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""
 
 
-MOST_FACTOR: Final = 1000.0
+MAX_FACTOR: Final = 1000.0
 """Every cap is reached in a few steps long before; what is larger overflows."""
 
 
@@ -46,11 +46,11 @@ class Retry:
             and isinstance(self.attempts, int)
             and self.attempts >= 1
             and 0 <= self.base <= self.cap
-            and 1 <= self.factor <= MOST_FACTOR
+            and 1 <= self.factor <= MAX_FACTOR
             and self.within > 0
         ):
             told = (
-                f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MOST_FACTOR:g}, cap >= base, within > 0"
+                f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MAX_FACTOR:g}, cap >= base, within > 0"
             )
             raise ConfigError([f"{told}{caller()}"])
 

@@ -8,7 +8,7 @@ import typer
 
 from ...shared import command, output
 from . import options
-from .options import All, Config, DryRun, Groups, Json, Limit, Names, Prints, Rate, Reasons, Since, Types, Until
+from .options import All, Config, DryRun, Fingerprints, Groups, Json, Limit, Names, Rate, Reasons, Since, Types, Until
 
 app = command.typer_app("dlq", "Dead letters: look at them, send them round again, discard, export, import.")
 
@@ -18,7 +18,7 @@ def list_(
     group: Groups = None,
     type_: Types = None,
     reason: Reasons = None,
-    fingerprint: Prints = None,
+    fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
     id_: Names = None,
@@ -29,8 +29,8 @@ def list_(
     """The newest dead letters."""
     from . import dlq_look
 
-    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
-    asyncio.run(dlq_look.show_list(config, wanted, limit, as_json))
+    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
+    asyncio.run(dlq_look.show_list(config, criteria, limit, as_json))
 
 
 @app.command("groups")
@@ -38,7 +38,7 @@ def groups(
     group: Groups = None,
     type_: Types = None,
     reason: Reasons = None,
-    fingerprint: Prints = None,
+    fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
     limit: Limit = 50,
@@ -48,8 +48,8 @@ def groups(
     """Dead letters by fingerprint: those that died of the same cause, most first."""
     from . import dlq_look
 
-    wanted = options.wanted(group, type_, reason, fingerprint, since, until)
-    asyncio.run(dlq_look.show_groups(config, wanted, limit, as_json))
+    criteria = options.criteria(group, type_, reason, fingerprint, since, until)
+    asyncio.run(dlq_look.show_groups(config, criteria, limit, as_json))
 
 
 @app.command()
@@ -65,8 +65,8 @@ def show(
 
     if body and as_json:
         raise typer.BadParameter("--body writes the bytes as they are, so there is no JSON of it")
-    wanted = options.wanted([group] if group else None, names=[letter])
-    asyncio.run(dlq_look.show_one(config, wanted, body, as_json))
+    criteria = options.criteria([group] if group else None, names=[letter])
+    asyncio.run(dlq_look.show_one(config, criteria, body, as_json))
 
 
 @app.command()
@@ -74,14 +74,14 @@ def redrive(
     group: Groups = None,
     type_: Types = None,
     reason: Reasons = None,
-    fingerprint: Prints = None,
+    fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
     id_: Names = None,
     every: All = False,
     rate: Rate = 0,
-    even_unsubscribed: Annotated[
-        bool, typer.Option("--even-unsubscribed", help="Also of types that their group does not subscribe to.")
+    include_unsubscribed: Annotated[
+        bool, typer.Option("--include-unsubscribed", help="Also of types that their group does not subscribe to.")
     ] = False,
     dry_run: DryRun = False,
     yes: Annotated[
@@ -93,8 +93,8 @@ def redrive(
     """Send dead letters round again, into the group that each died in; oldest first, attempts from 1."""
     from . import dlq_move
 
-    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.REDRIVE, wanted, rate, dry_run, as_json, even_unsubscribed)
+    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
+    order = dlq_move.Order(dlq_move.REDRIVE, criteria, rate, dry_run, as_json, include_unsubscribed)
     asks = not (yes or dry_run or id_) and output.can_ask()
     raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=asks))
 
@@ -115,7 +115,7 @@ def discard(
     group: Groups = None,
     type_: Types = None,
     reason: Reasons = None,
-    fingerprint: Prints = None,
+    fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
     id_: Names = None,
@@ -129,8 +129,8 @@ def discard(
     """Drop dead letters for good. Asks first."""
     from . import dlq_move
 
-    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.DISCARD, wanted, rate, dry_run, as_json)
+    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
+    order = dlq_move.Order(dlq_move.DISCARD, criteria, rate, dry_run, as_json)
     raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=not (yes or dry_run)))
 
 
@@ -139,7 +139,7 @@ def export(
     group: Groups = None,
     type_: Types = None,
     reason: Reasons = None,
-    fingerprint: Prints = None,
+    fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
     id_: Names = None,
@@ -150,8 +150,8 @@ def export(
     """Write dead letters as JSON Lines, oldest first; they stay where they are."""
     from . import dlq_file
 
-    wanted = options.wanted(group, type_, reason, fingerprint, since, until, id_)
-    dlq_file.export(config, wanted, file)
+    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
+    dlq_file.export(config, criteria, file)
 
 
 @app.command("import")

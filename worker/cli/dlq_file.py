@@ -23,18 +23,18 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 STANDARD: Final = Path("-")
 
 
-def export(config: Path | None, wanted: Filter, file: Path | None) -> None:
+def export(config: Path | None, criteria: Filter, file: Path | None) -> None:
     """Write the letters that match, and say how many. Raises FailedError."""
-    count = asyncio.run(_export(config, wanted, file or STANDARD))
+    count = asyncio.run(_export(config, criteria, file or STANDARD))
     print(f"{output.things(count, 'dead letter')} exported", file=sys.stderr)
 
 
-async def _export(config: Path | None, wanted: Filter, file: Path) -> int:
+async def _export(config: Path | None, criteria: Filter, file: Path) -> int:
     count = 0
     async with options.dead_letters(config) as (_, store):
-        await store.count(wanted)  # before the file is opened, and with that emptied: an unknown group is told here
+        await store.count(criteria)  # before the file is opened, and with that emptied: an unknown group is told here
         with _opened(file, "wb") as lines:
-            async for batch in store.walk(wanted, BATCH):
+            async for batch in store.walk(criteria, BATCH):
                 for dead in batch:
                     lines.write(jsonl.write_line(dead.name, dead.letter))
                 count += len(batch)

@@ -11,10 +11,10 @@ from ..dlq.query import DeadLetters, Filter, Summary
 from . import dlq_tables, options
 
 
-async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:
+async def show_list(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:
     """Print the newest letters, and how many more there are."""
     async with options.dead_letters(config) as (_, store):
-        page = await store.page(wanted, limit)
+        page = await store.page(criteria, limit)
         others = 0 if page.total else await store.count(Filter())
     for dead in page.letters if as_json else ():
         output.print_json(jsonl.summary(dead.name, dead.letter))
@@ -24,10 +24,10 @@ async def show_list(config: Path | None, wanted: Filter, limit: int, as_json: bo
     warn_unreadable(store)
 
 
-async def show_groups(config: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:
+async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:
     """Print letters by fingerprint."""
     async with options.dead_letters(config) as (_, store):
-        summaries = await store.summaries(wanted)
+        summaries = await store.summaries(criteria)
         others = 0 if summaries else await store.count(Filter())
     for summary in summaries[:limit] if as_json else ():
         output.print_json(fields(summary))
@@ -37,15 +37,15 @@ async def show_groups(config: Path | None, wanted: Filter, limit: int, as_json: 
     warn_unreadable(store)
 
 
-async def show_one(config: Path | None, wanted: Filter, only_body: bool, as_json: bool) -> None:
+async def show_one(config: Path | None, criteria: Filter, only_body: bool, as_json: bool) -> None:
     """Print one letter. Raises FailedError when it is not there, or in several groups."""
     async with options.dead_letters(config) as (_, store):
-        found = await store.find(wanted)
+        found = await store.find(criteria)
     if not found:
-        raise FailedError(f"the record of {wanted.names[0]} can't be read by this release, or went just now")
+        raise FailedError(f"the record of {criteria.names[0]} can't be read by this release, or went just now")
     if len(found) > 1:
         groups = ", ".join(sorted(dead.group for dead in found))
-        raise FailedError(f"{wanted.names[0]} is a dead letter of several groups: {groups}; choose one with --group")
+        raise FailedError(f"{criteria.names[0]} is a dead letter of several groups: {groups}; choose one with --group")
     dead = found[0]
     if only_body:
         output.bytes_out().write(dead.letter.body)

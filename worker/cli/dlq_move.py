@@ -16,9 +16,9 @@ from ...shared.clock import now_ms
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
 from ..dlq.bulk import Tally, batch_for
 from ..dlq.moves import Moves
-from ..dlq.query import Dead, DeadLetters, Filter
-from ..dlq.unheard import is_unheard
-from ..inventory import layout
+from ..dlq.query import DeadLetters, Filter, StoredLetter
+from ..dlq.unsubscribed import is_unsubscribed
+from ..inventory import registry
 from . import dlq_look, dlq_tables, options
 from .progress import move_watched
 
@@ -40,11 +40,11 @@ class Order:
     """What was asked for. `rate` is letters per second, 0 for no limit."""
 
     verb: Verb
-    wanted: Filter
+    criteria: Filter
     rate: float
     is_dry_run: bool
     as_json: bool
-    is_even_unsubscribed: bool = False
+    include_unsubscribed: bool = False
     """Redrive what nobody would be given, too."""
 
 
@@ -52,7 +52,7 @@ class Order:
 class Plan:
     """The filter as a snapshot, how many letters match, and how many of them stay, by group and type."""
 
-    wanted: Filter
+    criteria: Filter
     matching: int
     left_out: Counter[tuple[str, str]]
 
@@ -64,7 +64,7 @@ class Plan:
 
 def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) -> int:
     """Do what was ordered, after asking if need be; the exit code. Raises typer.BadParameter, FailedError."""
-    if order.wanted == Filter() and not is_all:
+    if order.criteria == Filter() and not is_all:
         raise typer.BadParameter(f"which ones? Give a filter, or --all to {order.verb.name} every dead letter")
     if asks and not output.can_ask():
         raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
@@ -75,7 +75,7 @@ def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) 
     if asks and plan.moving and not output.confirmed(_question(order, plan.moving)):
         print(f"nothing was {order.verb.done}", file=sys.stderr)
         return EXIT_FAILED
-    order = replace(order, wanted=plan.wanted)
+    order = replace(order, criteria=plan.criteria)
     is_interrupted = False
 
     async def until_done(stopping: Stopping) -> None:
@@ -96,34 +96,34 @@ def _question(order: Order, moving: int) -> str:
 async def _prepare(config: Path | None, order: Order) -> Plan:
     """What is there to do; printed when that is all there is."""
     async with options.dead_letters(config) as (client, store):
-        wanted = order.wanted if order.wanted.names else await store.snapshot(order.wanted)
-        unheard = await _unheard(client, store, wanted) if order.verb is REDRIVE else Counter()
-        plan = Plan(wanted, await store.count(wanted), Counter() if order.is_even_unsubscribed else unheard)
+        criteria = order.criteria if order.criteria.names else await store.snapshot(order.criteria)
+        unsubscribed = await _unsubscribed(client, store, criteria) if order.verb is REDRIVE else Counter()
+        plan = Plan(criteria, await store.count(criteria), Counter() if order.include_unsubscribed else unsubscribed)
         if order.is_dry_run or not plan.matching:
             if order.as_json:
                 output.print_json(_result(order, plan, Tally(), is_interrupted=False))
             else:
                 await _show_plan(store, order, plan)
-    _tell_unheard(unheard, is_left_out=not order.is_even_unsubscribed)
+    _print_unsubscribed(unsubscribed, is_left_out=not order.include_unsubscribed)
     return plan
 
 
-async def _unheard(client: Redis, store: DeadLetters, wanted: Filter) -> Counter[tuple[str, str]]:
+async def _unsubscribed(client: Redis, store: DeadLetters, criteria: Filter) -> Counter[tuple[str, str]]:
     """What would go round and find nobody: a handler may have gone with a release, or changed its type."""
-    if wanted.names:
-        dead = Counter((found.group, found.letter.type) for found in await store.find(wanted))
+    if criteria.names:
+        dead = Counter((found.group, found.letter.type) for found in await store.find(criteria))
     else:
         dead = Counter()
-        for summary in await store.summaries(wanted):
+        for summary in await store.summaries(criteria):
             dead[summary.group, summary.kind.type] += summary.count
-    subscribed = await layout.patterns(client, store.shards)
-    return Counter({place: count for place, count in dead.items() if is_unheard(subscribed, *place)})
+    subscribed = await registry.patterns(client, store.shards)
+    return Counter({place: count for place, count in dead.items() if is_unsubscribed(subscribed, *place)})
 
 
-def _tell_unheard(unheard: Counter[tuple[str, str]], *, is_left_out: bool) -> None:
-    for (group, event_type), count in sorted(unheard.items()):
+def _print_unsubscribed(unsubscribed: Counter[tuple[str, str]], *, is_left_out: bool) -> None:
+    for (group, event_type), count in sorted(unsubscribed.items()):
         effect = (
-            "stay dead (--even-unsubscribed to redrive them)"
+            "stay dead (--include-unsubscribed to redrive them)"
             if is_left_out
             else (f"redriven, they wait until it does; back: hookbus-worker dlq recall --group {group}")
         )
@@ -135,10 +135,10 @@ async def _show_plan(store: DeadLetters, order: Order, plan: Plan) -> None:
     if not plan.matching:
         print("no dead letters match")
         return
-    if plan.wanted.names:
-        dlq_tables.letters(await store.find(plan.wanted), now_ms())
+    if plan.criteria.names:
+        dlq_tables.letters(await store.find(plan.criteria), now_ms())
     else:
-        dlq_tables.summaries(await store.summaries(plan.wanted), now_ms())
+        dlq_tables.summaries(await store.summaries(plan.criteria), now_ms())
     where = ", each into the group it died in" if order.verb is REDRIVE else " for good"
     print(f"would {order.verb.name} {output.things(plan.moving, 'dead letter')}{where}")
 
@@ -148,7 +148,7 @@ async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stoppin
     async with options.dead_letters(config) as (client, store):
         moves = Moves(client, store.shards)
         move = moves.redrive if order.verb is REDRIVE else moves.discard
-        batches = _chosen(store.walk(order.wanted, batch_for(order.rate)), plan)
+        batches = _chosen(store.walk(order.criteria, batch_for(order.rate)), plan)
         tally = await move_watched(
             lambda: order.verb.name, batches, move, total=plan.moving, rate=order.rate, stopping=stopping
         )
@@ -161,7 +161,7 @@ async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stoppin
     return is_interrupted
 
 
-async def _chosen(batches: AsyncIterator[list[Dead]], plan: Plan) -> AsyncIterator[list[Dead]]:
+async def _chosen(batches: AsyncIterator[list[StoredLetter]], plan: Plan) -> AsyncIterator[list[StoredLetter]]:
     """The letters without those that stay."""
     async for batch in batches:
         if chosen := [dead for dead in batch if (dead.group, dead.letter.type) not in plan.left_out]:

@@ -10,11 +10,11 @@ from redis.asyncio import Redis
 
 from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
-from ..dlq import unheard
+from ..dlq import unsubscribed
 from ..dlq.bulk import BATCH
 from ..dlq.query import DeadLetters
-from ..dlq.unheard import Place, Redelivery
-from ..inventory import layout
+from ..dlq.unsubscribed import Redelivery, UnsubscribedType
+from ..inventory import registry
 from ..pipeline.routes import matches
 from . import options
 from .progress import move_watched
@@ -29,7 +29,7 @@ class Order:
     is_dry_run: bool
     as_json: bool
 
-    def covers(self, place: Place) -> bool:
+    def covers(self, place: UnsubscribedType) -> bool:
         """Whether redeliveries that lie there are meant."""
         is_type = not self.types or any(matches(pattern, place.type) for pattern in self.types)
         return is_type and (not self.groups or place.group in self.groups)
@@ -53,12 +53,12 @@ async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool
         places = await _places(client, store, order)
         matching, moved = sum(place.waiting for place in places), 0
         if not order.is_dry_run and matching:
-            now_ms = await layout.now_ms(client)
+            now_ms = await registry.now_ms(client)
 
             async def move(batch: Sequence[Redelivery]) -> list[Any]:
-                return await scripts.run_all(client, [unheard.recall(each, now_ms) for each in batch])
+                return await scripts.run_all(client, [unsubscribed.recall(each, now_ms) for each in batch])
 
-            batches: AsyncIterator[list[Redelivery]] = unheard.walk(client, places, now_ms, BATCH)
+            batches: AsyncIterator[list[Redelivery]] = unsubscribed.walk(client, places, now_ms, BATCH)
             tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
             moved = tally.moved
     is_interrupted = stopping.is_set() and moved < matching
@@ -70,13 +70,13 @@ async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool
     return is_interrupted
 
 
-async def _places(client: Redis, store: DeadLetters, order: Order) -> list[Place]:
+async def _places(client: Redis, store: DeadLetters, order: Order) -> list[UnsubscribedType]:
     for group in order.groups:
         store.require(group)
-    return [place for place in await unheard.look(client, store.shards) if order.covers(place)]
+    return [place for place in await unsubscribed.fetch(client, store.shards) if order.covers(place)]
 
 
-def _show(order: Order, places: Sequence[Place], matching: int, moved: int) -> None:
+def _show(order: Order, places: Sequence[UnsubscribedType], matching: int, moved: int) -> None:
     if not matching:
         print("no redelivery waits for a type that its group does not subscribe to")
         return

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
-from ..dlq.query import Dead, Summary
+from ..dlq.query import StoredLetter, Summary
 
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2
@@ -21,7 +21,7 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
 
 
-def letters(found: Sequence[Dead], now_ms: int, others: int = 0) -> None:
+def letters(found: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
     """A page of letters; `others`: how many there are that do not match, where none does."""
     console = output.console()
     if not found:
@@ -37,7 +37,7 @@ def letters(found: Sequence[Dead], now_ms: int, others: int = 0) -> None:
     for dead, text in zip(found, left, strict=True):
         attempts = output.things(dead.letter.attempts, "attempt")
         right = Text(f"{dead.letter.reason}, {attempts}\n") + output.cell(error(dead), "red")
-        table.add_row(text, output.since(dead.died_ms, now_ms), right)
+        table.add_row(text, output.since(dead.dead_lettered_ms, now_ms), right)
     console.print(table)
 
 
@@ -45,12 +45,12 @@ def _none(others: int) -> str:
     return f"no dead letters match; others: {others:,}" if others else "no dead letters"
 
 
-def where(dead: Dead) -> str:
+def where(dead: StoredLetter) -> str:
     """Group and type."""
     return f"{dead.group} · {dead.letter.type}"
 
 
-def error(dead: Dead) -> str:
+def error(dead: StoredLetter) -> str:
     """Class and message."""
     return ": ".join(filter(None, (dead.letter.error_class, dead.letter.message)))
 
@@ -80,7 +80,7 @@ def summaries(found: Sequence[Summary], now_ms: int, others: int = 0) -> None:
     console.print(table)
 
 
-def letter(dead: Dead, now_ms: int) -> None:
+def letter(dead: StoredLetter, now_ms: int) -> None:
     """Everything about one letter."""
     record = dead.letter
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
@@ -93,7 +93,10 @@ def letter(dead: Dead, now_ms: int) -> None:
         ("group", record.group),
         ("source", record.source),
         ("received", f"{output.moment(record.received_at_ms)}, {output.since(record.received_at_ms, now_ms)} ago"),
-        ("died", f"{output.moment(record.died_at_ms)}, {output.since(record.died_at_ms, now_ms)} ago"),
+        (
+            "died",
+            f"{output.moment(record.dead_lettered_at_ms)}, {output.since(record.dead_lettered_at_ms, now_ms)} ago",
+        ),
         ("reason", f"{record.reason}, {output.things(record.attempts, 'attempt')}"),
         ("replay", "yes: the group had been given it before" if record.is_replay else ""),
         ("error", error(dead)),
@@ -108,7 +111,7 @@ def letter(dead: Dead, now_ms: int) -> None:
     output.console().print(Group(*parts))
 
 
-def _history(dead: Dead) -> list[Text | Table]:
+def _history(dead: StoredLetter) -> list[Text | Table]:
     if not dead.letter.history:
         return []
     table = _table()

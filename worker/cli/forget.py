@@ -11,8 +11,8 @@ from rich.table import Table
 
 from ...shared import output
 from ...shared.command import EXIT_FAILED, FailedError
-from ..groups.forget import Forgetting, Holdings, refusal
-from ..groups.forget_type import ForgettingType
+from ..groups.forget import GroupDeletion, GroupFootprint, refusal
+from ..groups.forget_type import TypeDeletion
 from . import options
 from .options import Config, Json
 
@@ -31,38 +31,38 @@ def forget(
     if not yes and not dry_run and not output.can_ask():
         raise typer.BadParameter(f"nobody here to ask: --yes to forget {group} without asking")
     # Asking blocks, so it comes between two loops.
-    holdings = asyncio.run(_look(config, group, event_type, dry_run, as_json))
+    footprint = asyncio.run(_poll(config, group, event_type, dry_run, as_json))
     if dry_run:
         return
-    count = f"{output.things(holdings.unhandled, 'unhandled event')}, {output.things(holdings.dead, 'dead letter')}"
+    count = f"{output.things(footprint.unhandled, 'unhandled event')}, {output.things(footprint.dead, 'dead letter')}"
     what = f"{event_type} of {group}" if event_type else group
     if not yes and not output.confirmed(f"forget {output.line(what)}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
     asyncio.run(_run(config, group, event_type))
     if as_json:
-        output.print_json(_result(holdings, is_dry_run=False))
+        output.print_json(_result(footprint, is_dry_run=False))
     else:
         print(f"forgot {output.line(what)}, with {count}")
 
 
-async def _open(client: Redis, shards: int, group: str, event_type: str) -> Forgetting | ForgettingType:
+async def _open(client: Redis, shards: int, group: str, event_type: str) -> GroupDeletion | TypeDeletion:
     if event_type:
-        return await ForgettingType.open(client, shards, group, event_type)
-    return await Forgetting.open(client, shards, group)
+        return await TypeDeletion.open(client, shards, group, event_type)
+    return await GroupDeletion.open(client, shards, group)
 
 
-async def _look(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> Holdings:
+async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> GroupFootprint:
     """Look, and show it to people. Raises FailedError when somebody works."""
     async with options.connected(config, "forget") as (client, shards):
-        holdings = await (await _open(client, shards, group, event_type)).look()
+        footprint = await (await _open(client, shards, group, event_type)).fetch()
     if not as_json:
-        _show(holdings)
+        _show(footprint)
     elif is_dry_run:
-        output.print_json(_result(holdings, is_dry_run=True))
-    if holdings.alive and not is_dry_run:
-        raise FailedError(refusal(group, holdings.alive))
-    return holdings
+        output.print_json(_result(footprint, is_dry_run=True))
+    if footprint.alive and not is_dry_run:
+        raise FailedError(refusal(group, footprint.alive))
+    return footprint
 
 
 async def _run(config: Path | None, group: str, event_type: str) -> None:
@@ -70,26 +70,26 @@ async def _run(config: Path | None, group: str, event_type: str) -> None:
         await (await _open(client, shards, group, event_type)).run()
 
 
-def _show(holdings: Holdings) -> None:
+def _show(footprint: GroupFootprint) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("TYPE", overflow="fold")
     for title in ("BACKLOG", "IN FLIGHT", "DELAYED", "DEAD"):
         table.add_column(title, justify="right", no_wrap=True)
-    for name, held in holdings.types.items():
-        figures = (held.backlog, held.in_flight, held.delayed, held.dead)
+    for name, counts in footprint.types.items():
+        figures = (counts.backlog, counts.in_flight, counts.delayed, counts.dead)
         table.add_row(output.cell(name), *(f"{figure:,}" for figure in figures))
-    if holdings.types:
+    if footprint.types:
         output.console().print(table)
     else:
-        print(f"group {holdings.group} holds nothing")
+        print(f"group {footprint.group} holds nothing")
 
 
-def _result(holdings: Holdings, *, is_dry_run: bool) -> dict[str, Any]:
+def _result(footprint: GroupFootprint, *, is_dry_run: bool) -> dict[str, Any]:
     return {
-        "group": holdings.group,
+        "group": footprint.group,
         "dry_run": is_dry_run,
-        "alive": holdings.alive,
-        "unhandled": holdings.unhandled,
-        "dead": holdings.dead,
-        "types": holdings.types,
+        "alive": footprint.alive,
+        "unhandled": footprint.unhandled,
+        "dead": footprint.dead,
+        "types": footprint.types,
     }

@@ -35,7 +35,9 @@ Types = Annotated[list[str] | None, typer.Option("--type", help="Only of this ty
 Reasons = Annotated[
     list[str] | None, typer.Option("--reason", help=f"Only those that died of this: {', '.join(REASONS)}.")
 ]
-Prints = Annotated[list[str] | None, typer.Option("--fingerprint", help="Only of this fingerprint; see dlq groups.")]
+Fingerprints = Annotated[
+    list[str] | None, typer.Option("--fingerprint", help="Only of this fingerprint; see dlq groups.")
+]
 Since = Annotated[str, typer.Option(help="Only those that died since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
 Until = Annotated[str, typer.Option(help="Only those that died until then.")]
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this letter, by its webhook-id.")]
@@ -45,7 +47,7 @@ Rate = Annotated[float, typer.Option(min=0, callback=finite, help="How many a se
 All = Annotated[bool, typer.Option("--all", help="Needed when no filter is given: every dead letter.")]
 
 
-def wanted(
+def criteria(
     groups: list[str] | None = None,
     types: list[str] | None = None,
     reasons: list[str] | None = None,

@@ -10,7 +10,7 @@ import typer
 
 from ...shared import output
 from ...shared.command import FailedError
-from ..dlq import unheard
+from ..dlq import unsubscribed
 from ..inventory import open_breakers, pauses
 from ..pipeline.routes import matches
 from . import options
@@ -47,10 +47,10 @@ async def _write(
     async with options.dead_letters(config) as (client, store):
         store.require(group)
         if not is_forced and pattern != pauses.ALL:
-            _require_covered(group, pattern, await unheard.known_types(client, store.shards, group))
+            _require_covered(group, pattern, await unsubscribed.known_types(client, store.shards, group))
         changed = await (pauses.write if is_pause else pauses.erase)(client, store.shards, group, pattern)
         closed = [] if is_pause else await open_breakers.close(client, group, pattern)
-        left = list(await pauses.look(client, store.shards, group))
+        left = list(await pauses.fetch(client, store.shards, group))
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": left})
     else:

@@ -15,7 +15,7 @@ from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stoppi
 from ...shared.times import LAST_MS, moment
 from ..dlq.bulk import Tally, batch_for
 from ..groups import history
-from ..groups.history import Count, History, Stretch, Wanted
+from ..groups.history import EventCount, EventFilter, History, StreamRange
 from ..groups.replay import Replay
 from ..inventory import pauses
 from ..pipeline.routes import matches
@@ -36,7 +36,7 @@ class Order:
     """What was asked for. `rate` is events per second, 0 for no limit."""
 
     group: str
-    wanted: Wanted
+    criteria: EventFilter
     rate: float
     is_dry_run: bool
     as_json: bool
@@ -46,10 +46,10 @@ class Order:
 class Plan:
     """The snapshot, and what is in it. `paused` are patterns that will hold some of it back."""
 
-    stretches: list[Stretch]
+    stream_ranges: list[StreamRange]
     now_ms: int
     has_future: bool
-    count: Count
+    count: EventCount
     paused: list[str]
 
     @property
@@ -71,13 +71,13 @@ def replay(
     config: Config = None,
 ) -> None:
     """Deliver what is retained to one group again, handled or not; oldest first, marked as a replay."""
-    wanted = Wanted(
+    criteria = EventFilter(
         tuple(map(options.pattern, type_ or ())),
         tuple(id_ or ()),
         moment("--since", since, 0),
         moment("--until", until, LAST_MS),
     )
-    raise typer.Exit(run(config, Order(group, wanted, rate, dry_run, as_json), asks=output.can_ask() and not yes))
+    raise typer.Exit(run(config, Order(group, criteria, rate, dry_run, as_json), asks=output.can_ask() and not yes))
 
 
 def run(config: Path | None, order: Order, *, asks: bool) -> int:
@@ -105,11 +105,11 @@ async def _prepare(config: Path | None, order: Order) -> Plan:
     console = output.console(stderr=True)
     async with options.dead_letters(config) as (client, store):
         store.require(order.group)
-        past = await history.look(client, store.shards, order.group, order.wanted)
+        past = await history.fetch(client, store.shards, order.group, order.criteria)
         with console.status("counting") if console.is_terminal else nullcontext():
             count = await past.count()
-        held = await pauses.look(client, store.shards, order.group)
-    missing = sorted(set(order.wanted.names) - count.names)
+        in_flight = await pauses.fetch(client, store.shards, order.group)
+    missing = sorted(set(order.criteria.names) - count.names)
     if missing:
         raise FailedError(
             f"nothing retained that {order.group} was given is {', '.join(map(output.line, missing))}"
@@ -117,14 +117,14 @@ async def _prepare(config: Path | None, order: Order) -> Plan:
         )
     if count.unreadable:
         print(f"{output.things(count.unreadable, 'entry')} not hookbus's own: left out", file=sys.stderr)
-    holding = [each for each in held if any(matches(each, name) for name in count.types)]
-    return Plan(list(past.stretches), past.now_ms, past.has_future, count, holding)
+    holding = [each for each in in_flight if any(matches(each, name) for name in count.types)]
+    return Plan(list(past.stream_ranges), past.now_ms, past.has_future, count, holding)
 
 
 async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
     """Replay, and say how it went; whether it was stopped before the end."""
     async with options.connected(config, "replay") as (client, _):
-        past = History(client, plan.stretches, order.wanted, plan.now_ms)
+        past = History(client, plan.stream_ranges, order.criteria, plan.now_ms)
         giving = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
         try:
             tally = await move_watched(
@@ -153,7 +153,7 @@ def _title(reached_ms: int) -> str:
 
 def _rest(order: Order, plan: Plan, reached_ms: int) -> dict[str, str]:
     """The times between which the rest lies. Its end is the snapshot's, so that what came later stays out."""
-    since_ms = order.wanted.since_ms if plan.has_future else reached_ms or order.wanted.since_ms
+    since_ms = order.criteria.since_ms if plan.has_future else reached_ms or order.criteria.since_ms
     times = {"since": since_ms, "until": plan.count.newest_ms}
     return {name: output.moment(ms).replace(" ", "T") for name, ms in times.items()}
 

@@ -42,7 +42,7 @@ def status(
 
 async def _once(config: Path | None, as_json: bool) -> None:
     async with options.connected(config, "status") as (client, shards):
-        found = await state.look(client, shards)
+        found = await state.fetch(client, shards)
     if as_json:
         output.print_json(found)
     else:
@@ -66,7 +66,7 @@ async def _watch(config: Path | None, stopping: Stopping) -> None:
 async def _frame(client: Redis, shards: int) -> Group | Text:
     """A look, or why there is none: a Redis that is away for a moment does not end the watch."""
     try:
-        return _drawn(await state.look(client, shards))
+        return _drawn(await state.fetch(client, shards))
     except FAULTS as error:
         return Text(f"Redis: {error or type(error).__name__}", "red")
 

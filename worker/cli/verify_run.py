@@ -16,7 +16,7 @@ from ..verify.run import Verification
 from ..verify.send import Plan
 from . import options
 
-MOST_LINES: Final = 20
+MAX_LINES: Final = 20
 """Webhook-ids of a kind that are shown to people: a screenful. --json has more."""
 
 
@@ -64,7 +64,7 @@ def _print(found: Report) -> None:
         table.add_row(f"{number:,}", output.cell(what))
     output.console().print(table)
     print(f"post to 200     {_ranks(found.accept_ms)}")
-    print(f"200 to handled  {_ranks(found.late_ms)}")
+    print(f"200 to handled  {_ranks(found.delay_ms)}")
     _name("missing", [f"{lost.webhook_id}  {lost.where}" for lost in found.missing_ids], found.missing)
     _name("handled more than once", found.duplicate_ids, found.duplicate)
     _name("never accepted", found.refused_ids, found.refused)
@@ -95,10 +95,10 @@ def _ranks(ms: Percentiles) -> str:
 
 
 def _name(what: str, names: Sequence[str], count: int) -> None:
-    for name in names[:MOST_LINES]:
+    for name in names[:MAX_LINES]:
         print(f"{what}: {output.line(name)}")
-    if count > MOST_LINES:
-        print(f"{what}: and {count - MOST_LINES:,} more; --json names {len(names):,}")
+    if count > MAX_LINES:
+        print(f"{what}: and {count - MAX_LINES:,} more; --json names {len(names):,}")
 
 
 def _verdict(found: Report) -> str:

@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 from redis.asyncio import Redis
 
 from ...shared.keys import Keys
-from ..inventory.layout import Command, ask_all
+from ..inventory.registry import Command, execute_all
 
-LEAST_AHEAD: Final = 10
+MIN_AHEAD: Final = 10
 """Names read ahead of each set at least, so that many small sets do not cost a round trip each letter."""
 
 
-class Source(NamedTuple):
+class Index(NamedTuple):
     """A sorted set of dead letters by time of death: all of a group's in one shard, or those of one fingerprint."""
 
     keys: Keys
@@ -28,58 +28,62 @@ class Source(NamedTuple):
     key: str
 
 
-class Mark(NamedTuple):
-    """Where a letter lies. `died_ms` is its score, Unix ms."""
+class Position(NamedTuple):
+    """Where a letter lies. `dead_lettered_ms` is its score, Unix ms."""
 
-    died_ms: int
+    dead_lettered_ms: int
     name: str
-    source: Source
+    in_index: Index
 
 
-def marks(source: Source, flat: Sequence[bytes]) -> list[Mark]:
+def positions(index: Index, flat: Sequence[bytes]) -> list[Position]:
     """The reply of a range WITHSCORES."""
-    return [Mark(int(float(score)), name.decode(), source) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+    return [
+        Position(int(float(score)), name.decode(), index) for name, score in zip(flat[::2], flat[1::2], strict=True)
+    ]
 
 
 @dataclass(slots=True)
 class _Cursor:
     """The place reached in one set. `met` are the names met at `after_ms`."""
 
-    source: Source
+    index: Index
     after_ms: int
     met: set[str] = field(default_factory=set)
-    ahead: deque[Mark] = field(default_factory=deque)
+    ahead: deque[Position] = field(default_factory=deque)
     is_done: bool = False
 
     def command(self, until_ms: int, count: int) -> Command:
         asked = count + len(self.met)
-        return ("ZRANGEBYSCORE", self.source.key, self.after_ms, until_ms, "WITHSCORES", "LIMIT", 0, asked)
+        return ("ZRANGEBYSCORE", self.index.key, self.after_ms, until_ms, "WITHSCORES", "LIMIT", 0, asked)
 
     def fill(self, flat: Sequence[bytes], count: int) -> None:
         self.is_done = len(flat) // 2 < count + len(self.met)
         fresh = [
-            mark for mark in marks(self.source, flat) if mark.died_ms != self.after_ms or mark.name not in self.met
+            position
+            for position in positions(self.index, flat)
+            if position.dead_lettered_ms != self.after_ms or position.name not in self.met
         ]
         self.ahead.extend(fresh)
         if fresh:
-            if fresh[-1].died_ms != self.after_ms:
-                self.after_ms, self.met = fresh[-1].died_ms, set()
-            self.met.update(mark.name for mark in fresh if mark.died_ms == self.after_ms)
+            if fresh[-1].dead_lettered_ms != self.after_ms:
+                self.after_ms, self.met = fresh[-1].dead_lettered_ms, set()
+            self.met.update(position.name for position in fresh if position.dead_lettered_ms == self.after_ms)
 
 
-class Walk:
+class MergedScan:
     """One way through some sets, from `since_ms` to `until_ms`, both included."""
 
-    def __init__(self, client: Redis, sources: Sequence[Source], since_ms: int, until_ms: int, batch: int) -> None:
+    def __init__(self, client: Redis, indexes: Sequence[Index], since_ms: int, until_ms: int, batch: int) -> None:
         self._client = client
         self._until_ms = until_ms
         self._batch = batch
-        self._cursors = [_Cursor(source, since_ms) for source in sources]
-        self._count = max(LEAST_AHEAD, batch // max(1, len(sources)))
+        self._cursors = [_Cursor(index, since_ms) for index in indexes]
+        self._count = max(MIN_AHEAD, batch // max(1, len(indexes)))
 
-    async def next(self) -> list[Mark]:
+    async def next(self) -> list[Position]:
         """The next batch; empty at the end. Raises RedisError, OSError."""
-        taken: list[Mark] = []
+        taken: list[Position] = []
         while len(taken) < self._batch:
             await self._fill()
             before = len(taken)
@@ -91,19 +95,19 @@ class Walk:
     async def _fill(self) -> None:
         empty = [cursor for cursor in self._cursors if not cursor.ahead and not cursor.is_done]
         commands = [cursor.command(self._until_ms, self._count) for cursor in empty]
-        for cursor, flat in zip(empty, await ask_all(self._client, commands), strict=True):
+        for cursor, flat in zip(empty, await execute_all(self._client, commands), strict=True):
             cursor.fill(flat, self._count)
         self._cursors = [cursor for cursor in self._cursors if cursor.ahead or not cursor.is_done]
 
-    def _take(self, taken: list[Mark]) -> None:
+    def _take(self, taken: list[Position]) -> None:
         """Take the oldest of all until the batch is full, or a set has to be read on before we can tell."""
-        heads = [(cursor.ahead[0].died_ms, i) for i, cursor in enumerate(self._cursors)]
+        heads = [(cursor.ahead[0].dead_lettered_ms, i) for i, cursor in enumerate(self._cursors)]
         heapq.heapify(heads)
         while heads and len(taken) < self._batch:
             cursor = self._cursors[heads[0][1]]
             taken.append(cursor.ahead.popleft())
             if cursor.ahead:
-                heapq.heapreplace(heads, (cursor.ahead[0].died_ms, heads[0][1]))
+                heapq.heapreplace(heads, (cursor.ahead[0].dead_lettered_ms, heads[0][1]))
             elif cursor.is_done:
                 heapq.heappop(heads)
             else:

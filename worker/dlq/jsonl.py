@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from typing import IO, Annotated, Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ...shared.entry import Failure
 from ...shared.keys import is_name
 from ...shared.times import LAST_MS
-from ..pipeline.dead_letter import Letter, fingerprint
+from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import Reason
 
-MOST_LINE_BYTES: Final = 256 * 1024 * 1024
+MAX_LINE_BYTES: Final = 256 * 1024 * 1024
 """The largest body that ingest can be told to take (64 MiB), four times over for JSON's escapes."""
 
 _WEBHOOK_ID = re.compile(r"[!-~]{1,255}")
 _NAME_SUFFIX = re.compile(r"(~[0-9]+-[0-9]+)*")
-"""What `bury.lua` appends to a webhook-id that is a letter's name already."""
+"""What `dead_letter.lua` appends to a webhook-id that is a letter's name already."""
 
 Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -53,7 +54,9 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     webhook_id: str
     source: str
     received_at_ms: Time
-    died_at_ms: Time
+    dead_lettered_at_ms: Time | UnsetType = UNSET
+    died_at_ms: Time | UnsetType = UNSET
+    """What exports before 0.1 call `dead_lettered_at_ms`."""
     reason: Reason
     error_class: str
     message: str
@@ -70,7 +73,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
 _read_line = msgspec.json.Decoder(_Line).decode
 
 
-def summary(name: str, letter: Letter) -> dict[str, Any]:
+def summary(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
     """The fields that tell what happened, without body, traceback and history."""
     return {
         "letter": name,
@@ -79,7 +82,7 @@ def summary(name: str, letter: Letter) -> dict[str, Any]:
         "webhook_id": letter.webhook_id,
         "source": letter.source,
         "received_at_ms": letter.received_at_ms,
-        "died_at_ms": letter.died_at_ms,
+        "dead_lettered_at_ms": letter.dead_lettered_at_ms,
         "reason": letter.reason,
         "error_class": letter.error_class,
         "message": letter.message,
@@ -90,7 +93,7 @@ def summary(name: str, letter: Letter) -> dict[str, Any]:
     }
 
 
-def fields(name: str, letter: Letter) -> dict[str, Any]:
+def fields(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
     """Every field, as a line holds them."""
     history = [msgspec.structs.asdict(failure) for failure in letter.history]
     try:
@@ -101,15 +104,15 @@ def fields(name: str, letter: Letter) -> dict[str, Any]:
     return summary(name, letter) | rest | body
 
 
-def write_line(name: str, letter: Letter) -> bytes:
+def write_line(name: str, letter: DeadLetterRecord) -> bytes:
     """The line of a letter, with its end."""
     return msgspec.json.encode(fields(name, letter)) + b"\n"
 
 
-def read(lines: IO[bytes]) -> Iterator[tuple[int, str, Letter]]:
+def read(lines: IO[bytes]) -> Iterator[tuple[int, str, DeadLetterRecord]]:
     """Line number, name and letter of each line that is not blank. Raises LineError at the first bad one."""
     number = 0
-    while line := lines.readline(MOST_LINE_BYTES):
+    while line := lines.readline(MAX_LINE_BYTES):
         number += 1
         if line.isspace():
             continue
@@ -120,7 +123,7 @@ def read(lines: IO[bytes]) -> Iterator[tuple[int, str, Letter]]:
         yield number, name, letter
 
 
-def read_line(line: bytes) -> tuple[str, Letter]:
+def read_line(line: bytes) -> tuple[str, DeadLetterRecord]:
     """Name and letter. Raises ValueError that says what is wrong."""
     try:
         found = _read_line(line)
@@ -135,15 +138,23 @@ def read_line(line: bytes) -> tuple[str, Letter]:
     if not is_own or not _NAME_SUFFIX.fullmatch(found.letter.removeprefix(found.webhook_id)):
         raise ValueError("letter: must be the webhook_id, or begin with it and go on with '~' and an entry id")
     history = tuple(Failure(*msgspec.structs.astuple(attempt)) for attempt in found.history)
-    shared = {key: getattr(found, key) for key in Letter.__struct_fields__ if hasattr(found, key)}
-    return found.letter, Letter(
+    shared = {key: getattr(found, key) for key in DeadLetterRecord.__struct_fields__ if hasattr(found, key)}
+    return found.letter, DeadLetterRecord(
         **shared
         | {
+            "dead_lettered_at_ms": _dead_lettered_at_ms(found),
             "fingerprint": fingerprint(found.error_class, found.frame, found.type, found.reason),
             "history": history,
             "body": _body(found),
         }
     )
+
+
+def _dead_lettered_at_ms(found: _Line) -> int:
+    at_ms = found.died_at_ms if found.dead_lettered_at_ms is UNSET else found.dead_lettered_at_ms
+    if at_ms is UNSET:
+        raise ValueError("Object missing required field `dead_lettered_at_ms`")
+    return at_ms
 
 
 def _body(found: _Line) -> bytes:

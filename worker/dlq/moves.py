@@ -14,10 +14,10 @@ from ...shared import scripts
 from ...shared.entry import redelivery_fields
 from ...shared.keys import Keys, shard_of
 from ..pipeline import dead_letter
-from ..pipeline.dead_letter import Letter
-from .query import Dead
+from ..pipeline.dead_letter import DeadLetterRecord
+from .query import StoredLetter
 
-Named = tuple[str, Letter]
+Named = tuple[str, DeadLetterRecord]
 """A letter and its name."""
 
 
@@ -30,13 +30,13 @@ class Moves:
         self._client = client
         self._shards = shards
 
-    async def redrive(self, letters: Sequence[Dead]) -> list[Any]:
+    async def redrive(self, letters: Sequence[StoredLetter]) -> list[Any]:
         """Send letters round again, into the group that each died in, from their first attempt."""
-        return await scripts.run_all(self._client, [exhume(dead, is_redrive=True) for dead in letters])
+        return await scripts.run_all(self._client, [remove_letter(dead, is_redrive=True) for dead in letters])
 
-    async def discard(self, letters: Sequence[Dead]) -> list[Any]:
+    async def discard(self, letters: Sequence[StoredLetter]) -> list[Any]:
         """Drop letters for good."""
-        return await scripts.run_all(self._client, [exhume(dead, is_redrive=False) for dead in letters])
+        return await scripts.run_all(self._client, [remove_letter(dead, is_redrive=False) for dead in letters])
 
     async def restore(self, letters: Iterable[Named]) -> list[Any]:
         """Put letters back under their names."""
@@ -47,23 +47,29 @@ class Moves:
         return await scripts.run_all(self._client, calls)
 
 
-def exhume(dead: Dead, *, is_redrive: bool) -> scripts.Call:
+def remove_letter(dead: StoredLetter, *, is_redrive: bool) -> scripts.Call:
     """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
     keys, group, record = dead.keys, dead.group, dead.letter
     names = index(keys, group, record.fingerprint)
-    args: tuple[scripts.Argument, ...] = (dead.name, dead.died_ms, record.fingerprint)
+    args: tuple[scripts.Argument, ...] = (dead.name, dead.dead_lettered_ms, record.fingerprint)
     if is_redrive:
         names += (keys.types, keys.redelivery(record.type, group))
         args += (record.type, group, *redelivery_fields(record.entry(), 1, record.history))
-    return scripts.Call(scripts.EXHUME, names, args)
+    return scripts.Call(scripts.REMOVE_LETTER, names, args)
 
 
-def restore(keys: Keys, name: str, record: Letter) -> scripts.Call:
+def restore(keys: Keys, name: str, record: DeadLetterRecord) -> scripts.Call:
     """The call that puts a letter back under its name."""
     return scripts.Call(
         scripts.RESTORE,
         index(keys, record.group, record.fingerprint),
-        (name, record.died_at_ms, dead_letter.encode(record), record.fingerprint, dead_letter.encode(record.kind)),
+        (
+            name,
+            record.dead_lettered_at_ms,
+            dead_letter.encode(record),
+            record.fingerprint,
+            dead_letter.encode(record.kind),
+        ),
     )
 
 

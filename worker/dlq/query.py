@@ -15,12 +15,12 @@ from redis.asyncio import Redis
 from ...shared.command import FailedError
 from ...shared.keys import Keys
 from ...shared.times import LAST_MS
-from ..inventory import layout
-from ..inventory.layout import ask_all
+from ..inventory import registry
+from ..inventory.registry import execute_all
 from ..pipeline import dead_letter
-from ..pipeline.dead_letter import Kind, Letter
+from ..pipeline.dead_letter import DeadLetterRecord, Kind
 from ..pipeline.routes import matches
-from .cursor import Mark, Source, Walk, marks
+from .cursor import Index, MergedScan, Position, positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Filter:
         """Whether only some fingerprints can match."""
         return bool(self.types or self.reasons or self.fingerprints)
 
-    def covers_kind(self, fingerprint: str, kind: Kind | Letter) -> bool:
+    def covers_kind(self, fingerprint: str, kind: Kind | DeadLetterRecord) -> bool:
         """Whether letters of that fingerprint match."""
         return (
             (not self.types or any(matches(pattern, kind.type) for pattern in self.types))
@@ -49,20 +49,20 @@ class Filter:
         )
 
 
-class Dead(NamedTuple):
-    """A letter and where it lies. `died_ms` is its place in the index, which tells it from a later one of its name."""
+class StoredLetter(NamedTuple):
+    """A dead letter and its key. `dead_lettered_ms`, its score in the index, tells it from a later one of its name."""
 
     keys: Keys
     group: str
     name: str
-    died_ms: int
-    letter: Letter
+    dead_lettered_ms: int
+    letter: DeadLetterRecord
 
 
 class Page(NamedTuple):
     """The newest letters that match; `total` is how many there are in all."""
 
-    letters: list[Dead]
+    letters: list[StoredLetter]
     total: int
 
 
@@ -90,118 +90,122 @@ class DeadLetters:
     @classmethod
     async def open(cls, client: Redis, configured_shards: int) -> "DeadLetters":
         """Look which shards and groups there are. Raises ConfigError, RedisError, OSError, as all methods may."""
-        shards = await layout.shards(client, configured_shards)
-        return cls(client, shards, await layout.groups(client, shards))
+        shards = await registry.shards(client, configured_shards)
+        return cls(client, shards, await registry.groups(client, shards))
 
-    async def page(self, wanted: Filter, limit: int) -> Page:
+    async def page(self, criteria: Filter, limit: int) -> Page:
         """The newest `limit` letters. Raises FailedError for a group or a name that is not there."""
-        if wanted.names:
-            found = sorted(await self.find(wanted), key=lambda dead: dead.died_ms, reverse=True)
+        if criteria.names:
+            found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms, reverse=True)
             return Page(found[:limit], len(found))
-        sources = await self._sources(wanted)
-        since, until = wanted.since_ms, wanted.until_ms
-        tops = [("ZREVRANGEBYSCORE", s.key, until, since, "WITHSCORES", "LIMIT", 0, limit) for s in sources]
-        found_marks: list[Mark] = []
-        for source, flat in zip(sources, await ask_all(self._client, tops), strict=True):
-            found_marks = heapq.nlargest(limit, (*found_marks, *marks(source, flat)), key=lambda mark: mark[:2])
-        total = await self._count(sources, wanted)
-        return Page(await self._letters(found_marks), total)
+        indexes = await self._indexes(criteria)
+        since, until = criteria.since_ms, criteria.until_ms
+        tops = [("ZREVRANGEBYSCORE", s.key, until, since, "WITHSCORES", "LIMIT", 0, limit) for s in indexes]
+        found_positions: list[Position] = []
+        for index, flat in zip(indexes, await execute_all(self._client, tops), strict=True):
+            found_positions = heapq.nlargest(
+                limit, (*found_positions, *positions(index, flat)), key=lambda position: position[:2]
+            )
+        total = await self._count(indexes, criteria)
+        return Page(await self._letters(found_positions), total)
 
-    async def count(self, wanted: Filter) -> int:
+    async def count(self, criteria: Filter) -> int:
         """How many letters match. Raises as `page` does."""
-        if wanted.names:
-            return len(await self.find(wanted))
-        return await self._count(await self._sources(wanted), wanted)
+        if criteria.names:
+            return len(await self.find(criteria))
+        return await self._count(await self._indexes(criteria), criteria)
 
-    async def find(self, wanted: Filter) -> list[Dead]:
+    async def find(self, criteria: Filter) -> list[StoredLetter]:
         """The letters that are named and match otherwise too. Raises FailedError when a name is nowhere."""
         places = [
-            (name, Source(shard, group, shard.dead(group)))
-            for name in dict.fromkeys(wanted.names)
-            for group in self._chosen(wanted)
+            (name, Index(shard, group, shard.dead(group)))
+            for name in dict.fromkeys(criteria.names)
+            for group in self._chosen(criteria)
             for shard in self.shards
         ]
-        scores = await ask_all(self._client, [("ZSCORE", source.key, name) for name, source in places])
+        scores = await execute_all(self._client, [("ZSCORE", index.key, name) for name, index in places])
         there = [
-            Mark(int(float(score)), name, source)
-            for (name, source), score in zip(places, scores, strict=True)
+            Position(int(float(score)), name, index)
+            for (name, index), score in zip(places, scores, strict=True)
             if score is not None
         ]
-        missing = set(wanted.names) - {mark.name for mark in there}
+        missing = set(criteria.names) - {position.name for position in there}
         if missing:
-            where = f" in group {', '.join(wanted.groups)}" if wanted.groups else ""
+            where = f" in group {', '.join(criteria.groups)}" if criteria.groups else ""
             raise FailedError(f"no dead letter {', '.join(sorted(missing))}{where}")
-        there = [mark for mark in there if wanted.since_ms <= mark.died_ms <= wanted.until_ms]
+        there = [position for position in there if criteria.since_ms <= position.dead_lettered_ms <= criteria.until_ms]
         found = await self._letters(there)
-        return [dead for dead in found if wanted.covers_kind(dead.letter.fingerprint, dead.letter)]
+        return [dead for dead in found if criteria.covers_kind(dead.letter.fingerprint, dead.letter)]
 
-    async def walk(self, wanted: Filter, batch: int) -> AsyncIterator[list[Dead]]:
+    async def walk(self, criteria: Filter, batch: int) -> AsyncIterator[list[StoredLetter]]:
         """All letters that match, oldest first, in batches. Raises as `page` does.
 
         A snapshot: without names, only those that were dead when it began, by Redis' clock.
         """
-        if wanted.names:
-            found = sorted(await self.find(wanted), key=lambda dead: dead.died_ms)
+        if criteria.names:
+            found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms)
             for i in range(0, len(found), batch):
                 yield found[i : i + batch]
             return
-        wanted = await self.snapshot(wanted)
-        walk = Walk(self._client, await self._sources(wanted), wanted.since_ms, wanted.until_ms, batch)
+        criteria = await self.snapshot(criteria)
+        walk = MergedScan(self._client, await self._indexes(criteria), criteria.since_ms, criteria.until_ms, batch)
         while taken := await walk.next():
             yield await self._letters(taken)
 
-    async def oldest(self, keys: Keys, group: str, past: int, count: int) -> tuple[list[Dead], int]:
+    async def oldest(self, keys: Keys, group: str, past: int, count: int) -> tuple[list[StoredLetter], int]:
         """The letters of a group and shard that died first but for `past` others, without those that can't be read; and
         how many there are with those."""
-        source = Source(keys, group, keys.dead(group))
-        flat = await self._client.execute_command("ZRANGE", source.key, past, past + count - 1, "WITHSCORES")
-        found = marks(source, flat)
+        index = Index(keys, group, keys.dead(group))
+        flat = await self._client.execute_command("ZRANGE", index.key, past, past + count - 1, "WITHSCORES")
+        found = positions(index, flat)
         return await self._letters(found), len(found)
 
-    async def snapshot(self, wanted: Filter) -> Filter:
+    async def snapshot(self, criteria: Filter) -> Filter:
         """The same filter, for what is dead by now."""
-        return replace(wanted, until_ms=min(wanted.until_ms, await layout.now_ms(self._client)))
+        return replace(criteria, until_ms=min(criteria.until_ms, await registry.now_ms(self._client)))
 
-    async def summaries(self, wanted: Filter) -> list[Summary]:
+    async def summaries(self, criteria: Filter) -> list[Summary]:
         """The fingerprints that match, most letters first. Names in the filter are not looked at."""
-        kinds = await self._kinds(wanted)
-        since, until = wanted.since_ms, wanted.until_ms
-        commands: list[layout.Command] = []
-        for source, _, _ in kinds:
+        kinds = await self._kinds(criteria)
+        since, until = criteria.since_ms, criteria.until_ms
+        commands: list[registry.Command] = []
+        for index, _, _ in kinds:
             commands += (
-                ("ZCOUNT", source.key, since, until),
-                ("ZRANGEBYSCORE", source.key, since, until, "WITHSCORES", "LIMIT", 0, 1),
-                ("ZREVRANGEBYSCORE", source.key, until, since, "WITHSCORES", "LIMIT", 0, 1),
+                ("ZCOUNT", index.key, since, until),
+                ("ZRANGEBYSCORE", index.key, since, until, "WITHSCORES", "LIMIT", 0, 1),
+                ("ZREVRANGEBYSCORE", index.key, until, since, "WITHSCORES", "LIMIT", 0, 1),
             )
-        replies = await ask_all(self._client, commands)
+        replies = await execute_all(self._client, commands)
         merged: dict[tuple[str, str], Summary] = {}
-        for i, (source, fingerprint, kind) in enumerate(kinds):
+        for i, (index, fingerprint, kind) in enumerate(kinds):
             count, first, last = replies[3 * i : 3 * i + 3]
             if first and last:
-                found = Summary(source.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
-                before = merged.get((source.group, fingerprint))
-                merged[source.group, fingerprint] = _joined(before, found) if before else found
+                found = Summary(index.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
+                before = merged.get((index.group, fingerprint))
+                merged[index.group, fingerprint] = _joined(before, found) if before else found
         return sorted(merged.values(), key=lambda summary: (-summary.count, summary.group, summary.fingerprint))
 
-    def _chosen(self, wanted: Filter) -> Sequence[str]:
-        for group in wanted.groups:
+    def _chosen(self, criteria: Filter) -> Sequence[str]:
+        for group in criteria.groups:
             self.require(group)
-        return tuple(dict.fromkeys(wanted.groups)) or self.groups
+        return tuple(dict.fromkeys(criteria.groups)) or self.groups
 
     def require(self, group: str) -> None:
         """Raises FailedError when there is no such group."""
         if group not in self.groups:
             raise FailedError(f"no group {group}; there are: {', '.join(self.groups) or 'none yet'}")
 
-    async def _sources(self, wanted: Filter) -> list[Source]:
-        if wanted.is_by_kind:
-            return [source for source, _, _ in await self._kinds(wanted)]
-        groups = self._chosen(wanted)
-        return [Source(shard, group, shard.dead(group)) for group in groups for shard in self.shards]
+    async def _indexes(self, criteria: Filter) -> list[Index]:
+        if criteria.is_by_kind:
+            return [index for index, _, _ in await self._kinds(criteria)]
+        groups = self._chosen(criteria)
+        return [Index(shard, group, shard.dead(group)) for group in groups for shard in self.shards]
 
-    async def _kinds(self, wanted: Filter) -> list[tuple[Source, str, Kind]]:
-        places = [(shard, group) for group in self._chosen(wanted) for shard in self.shards]
-        replies = await ask_all(self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places])
+    async def _kinds(self, criteria: Filter) -> list[tuple[Index, str, Kind]]:
+        places = [(shard, group) for group in self._chosen(criteria) for shard in self.shards]
+        replies = await execute_all(
+            self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places]
+        )
         found = []
         for (shard, group), flat in zip(places, replies, strict=True):
             for name, raw in zip(flat[::2], flat[1::2], strict=True):
@@ -211,24 +215,26 @@ class DeadLetters:
                 except msgspec.MsgspecError:
                     self.unreadable.append(f"fingerprint {fingerprint}")
                     continue
-                if wanted.covers_kind(fingerprint, kind):
-                    source = Source(shard, group, shard.dead_fingerprint(group, fingerprint))
-                    found.append((source, fingerprint, kind))
+                if criteria.covers_kind(fingerprint, kind):
+                    index = Index(shard, group, shard.dead_fingerprint(group, fingerprint))
+                    found.append((index, fingerprint, kind))
         return found
 
-    async def _count(self, sources: Sequence[Source], wanted: Filter) -> int:
-        commands = [("ZCOUNT", source.key, wanted.since_ms, wanted.until_ms) for source in sources]
-        return sum(await ask_all(self._client, commands))
+    async def _count(self, indexes: Sequence[Index], criteria: Filter) -> int:
+        commands = [("ZCOUNT", index.key, criteria.since_ms, criteria.until_ms) for index in indexes]
+        return sum(await execute_all(self._client, commands))
 
-    async def _letters(self, found: Sequence[Mark]) -> list[Dead]:
+    async def _letters(self, found: Sequence[Position]) -> list[StoredLetter]:
         """The records, in order, without those that went meanwhile."""
-        commands = [("HGET", mark.source.keys.dead_data(mark.source.group), mark.name) for mark in found]
+        commands = [
+            ("HGET", position.in_index.keys.dead_data(position.in_index.group), position.name) for position in found
+        ]
         letters = []
-        for (died_ms, name, source), raw in zip(found, await ask_all(self._client, commands), strict=True):
+        for (dead_lettered_ms, name, index), raw in zip(found, await execute_all(self._client, commands), strict=True):
             if raw is None:
                 continue
             try:
-                letters.append(Dead(source.keys, source.group, name, died_ms, dead_letter.decode(raw)))
+                letters.append(StoredLetter(index.keys, index.group, name, dead_lettered_ms, dead_letter.decode(raw)))
             except msgspec.MsgspecError:
                 self.unreadable.append(name)
         return letters

@@ -18,7 +18,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inspect import status
 from ..inspect.status import GroupStatus
-from ..inventory import layout
+from ..inventory import registry
 
 INTERVAL_S: Final = 60.0
 REPEAT_S: Final = 3600.0
@@ -40,15 +40,15 @@ class AbandonedGroups:
         while not self._stopping.is_set():
             await pause(self._stopping, jittered_s(INTERVAL_S))
             try:
-                await self.look()
+                await self.fetch()
             except FAULTS as error:
-                self._log.debug("look_delayed", reason=str(error))
+                self._log.debug("query_delayed", reason=str(error))
 
-    async def look(self) -> None:
+    async def fetch(self) -> None:
         """Look once. Raises RedisError, OSError."""
         found: dict[str, GroupStatus] = {}
         if await self._is_somebody_silent():
-            everything = (await status.look(self._client, len(self._shards))).groups
+            everything = (await status.fetch(self._client, len(self._shards))).groups
             found = {name: group for name, group in everything.items() if group.abandoned_s is not None}
         for name, group in found.items():
             self._warn(name, group)
@@ -57,7 +57,7 @@ class AbandonedGroups:
 
     async def _is_somebody_silent(self) -> bool:
         """Also enters groups without a last sign, as older releases left them: they are silent from now on."""
-        now_ms = await layout.now_ms(self._client)
+        now_ms = await registry.now_ms(self._client)
         oldest_ms = now_ms
         for keys in self._shards:
             groups = await self._client.execute_command("HKEYS", keys.groups)

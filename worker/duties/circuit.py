@@ -20,10 +20,10 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inventory.open_breakers import Opened, decode, encode
 from ..pipeline.cause import Cause
-from ..pipeline.dead_letter import print_of
+from ..pipeline.dead_letter import fingerprint_of
 from ..pipeline.outcome import Outcome, failure, is_success
 from ..pipeline.routes import Route
-from ..pipeline.slots import Valve
+from ..pipeline.slots import CircuitGate
 
 INTERVAL_S: Final = 1.0
 ERROR_CHARS: Final = 200
@@ -32,10 +32,10 @@ MARGIN_MS: Final = 5_000
 
 
 class Circuit:
-    """One for a subscription and process; the slots of all its shards are behind `valve`."""
+    """One for a subscription and process; the slots of all its shards are behind `circuit_gate`."""
 
     def __init__(self, client: Redis, route: Route, consumer: str, stopping: asyncio.Event) -> None:
-        self.valve = Valve()
+        self.circuit_gate = CircuitGate()
         self._breaker = route.breaker
         self._client = client
         self._route = route
@@ -44,7 +44,7 @@ class Circuit:
         self._stopping = stopping
         self._failures = 0
         self._seen = b""
-        self._wanted: Opened | None = None
+        self._to_publish: Opened | None = None
         self._verdict: bool | None = None
         self._is_told = asyncio.Event()
         self._log = log.get("worker.circuit").bind(group=route.group, pattern=route.pattern)
@@ -55,22 +55,22 @@ class Circuit:
             return
         if is_success(outcome):
             self._failures = 0
-            if self.valve.is_shut:
+            if self.circuit_gate.is_blocked:
                 self._tell(verdict=True)
         elif (cause := failure(outcome)) is not None:
             self._failures += 1
-            if self.valve.is_shut:
+            if self.circuit_gate.is_blocked:
                 self._tell(verdict=False)
             elif self._failures >= self._breaker.failures:
                 self._open(cause, event_type)
         elif self._is_probing():
-            self.valve.set(1)  # it told nothing; the next one may
+            self.circuit_gate.set(1)  # it told nothing; the next one may
 
     def _open(self, cause: Cause, event_type: str) -> None:
-        self.valve.set(0)
+        self.circuit_gate.set(0)
         now = now_ms()
-        mark, error = print_of(cause, event_type), str(cause)[:ERROR_CHARS]
-        self._wanted = Opened(mark, error, now, now + self._delay_ms(1), frame=cause.place)
+        mark, error = fingerprint_of(cause, event_type), str(cause)[:ERROR_CHARS]
+        self._to_publish = Opened(mark, error, now, now + self._delay_ms(1), frame=cause.place)
         self._is_told.set()
 
     def _tell(self, *, verdict: bool) -> None:
@@ -79,9 +79,9 @@ class Circuit:
 
     async def apply(self) -> None:
         """Look, and do what is due. Raises RedisError, OSError."""
-        if self._wanted is not None:
-            await self._swap(b"", self._wanted, "breaker_opened")
-            self._wanted = None
+        if self._to_publish is not None:
+            await self._swap(b"", self._to_publish, "breaker_opened")
+            self._to_publish = None
         self._seen = await self._client.execute_command("HGET", self._key, self._route.pattern) or b""
         if not self._seen:
             self._close()
@@ -106,19 +106,19 @@ class Circuit:
         lease_ms = round(self._route.timeout_s * 1000) + MARGIN_MS
         mine = msgspec.structs.replace(known, try_ms=now_ms() + lease_ms, prober=self._consumer)
         if await self._swap(self._seen, mine, "breaker_probing"):
-            self.valve.set(1)
+            self.circuit_gate.set(1)
         else:
             self._shut()
 
     def _shut(self) -> None:
-        self.valve.set(0)
+        self.circuit_gate.set(0)
 
     def _close(self) -> None:
         """Closed here or elsewhere, by a success or by an operator."""
         self._verdict = None
-        if self.valve.is_shut:
+        if self.circuit_gate.is_blocked:
             self._failures = 0
-            self.valve.set(None)
+            self.circuit_gate.set(None)
             self._log.info("breaker_closed")
 
     async def _swap(
@@ -141,7 +141,7 @@ class Circuit:
         return True
 
     def _is_probing(self) -> bool:
-        return self.valve.is_shut and bool(self._seen) and decode(self._seen).prober == self._consumer
+        return self.circuit_gate.is_blocked and bool(self._seen) and decode(self._seen).prober == self._consumer
 
     def _delay_ms(self, times: int) -> int:
         assert self._breaker is not None
@@ -154,6 +154,6 @@ class Circuit:
             try:
                 await self.apply()
             except FAULTS as error:
-                self._log.debug("look_delayed", reason=str(error))
+                self._log.debug("query_delayed", reason=str(error))
                 await pause(self._stopping, INTERVAL_S)
             await pause(self._is_told, INTERVAL_S)

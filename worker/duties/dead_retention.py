@@ -20,16 +20,16 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..dlq.bulk import BATCH
 from ..dlq.moves import index
-from ..dlq.query import Dead, DeadLetters
-from ..inventory import layout
+from ..dlq.query import DeadLetters, StoredLetter
+from ..inventory import registry
 from ..pipeline import metrics
-from ..pipeline.aside import is_of_one_key
+from ..pipeline.unusable_keys import is_of_one_key
 from ..settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1
 """Of the retention time, between two rounds at most."""
-MOST_A_ROUND: Final = 50
+MAX_A_ROUND: Final = 50
 """Batches of a group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
 SOON_S: Final = 1.0
 REPEAT_S: Final = 3600.0
@@ -52,7 +52,7 @@ class DeadRetention:
         self._groups = groups
         self._stopping = stopping
         self._age_ms = round(settings.dead_retention_s * 1000)
-        self._most = settings.dead_retention_events
+        self._max = settings.dead_retention_events
         self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
         self._past: dict[tuple[Keys, str], int] = {}
         """Letters that a round which had more to do walked past."""
@@ -64,7 +64,7 @@ class DeadRetention:
     async def run(self) -> None:
         """Drop until stopping; ends at once where nothing is to be dropped ever."""
         wait_s = self._interval_s
-        while (self._age_ms or self._most) and not self._stopping.is_set():
+        while (self._age_ms or self._max) and not self._stopping.is_set():
             await pause(self._stopping, jittered_s(wait_s))
             try:
                 wait_s = SOON_S if await self.round() else self._interval_s
@@ -97,14 +97,14 @@ class DeadRetention:
         dropped = 0
         store = DeadLetters(self._client, self._shards, self._groups)
         past = self._past.pop((keys, group), 0)
-        for _ in range(MOST_A_ROUND):
-            until_ms = await layout.now_ms(self._client) - self._age_ms if self._age_ms else 0
+        for _ in range(MAX_A_ROUND):
+            until_ms = await registry.now_ms(self._client) - self._age_ms if self._age_ms else 0
             due = await self._due(keys, group, until_ms) - past
             if due <= 0 or self._stopping.is_set():
                 self._tell_unreadable(group, len(store.unreadable))
                 return dropped, False
             letters, found = await store.oldest(keys, group, past, min(due, BATCH))
-            results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._most) for dead in letters])
+            results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._max) for dead in letters])
             dropped += sum(result == 1 for result in results)
             # What can't be read, or not be dropped, is looked at no more in this round. What another worker dropped, or
             # what died again meanwhile, lies there no more: to step over it would leave out as many others.
@@ -125,12 +125,12 @@ class DeadRetention:
         aged = over = 0
         if until_ms:
             aged = await self._client.execute_command("ZCOUNT", keys.dead(group), "-inf", until_ms)
-        if self._most:
-            over = await self._client.execute_command("ZCARD", keys.dead(group)) - self._most
+        if self._max:
+            over = await self._client.execute_command("ZCARD", keys.dead(group)) - self._max
         return max(aged, over)
 
 
-def _drop(dead: Dead, until_ms: int, most: int) -> scripts.Call:
+def _drop(dead: StoredLetter, until_ms: int, most: int) -> scripts.Call:
     keys = (*index(dead.keys, dead.group, dead.letter.fingerprint), dead.keys.dropped)
-    args = (dead.name, dead.died_ms, dead.letter.fingerprint, dead.group, until_ms, most)
+    args = (dead.name, dead.dead_lettered_ms, dead.letter.fingerprint, dead.group, until_ms, most)
     return scripts.Call(scripts.DROP, keys, args)

@@ -55,7 +55,7 @@ class Liveness:
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None
         self._renewed_at: float | None = None
-        self._log = log.get("worker.liveness")
+        self._log = log.get("worker.heartbeat")
 
     def start(self) -> None:
         """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
@@ -87,7 +87,7 @@ class Liveness:
         try:
             self._client.delete(*(keys.alive(self._consumer) for keys in self._shards))
         except FAULTS as error:
-            self._log.debug("liveness_left", reason=str(error))
+            self._log.debug("liveness_not_removed", reason=str(error))
         if self._presence is not None:
             self._presence.leave()
         self._client.close()
@@ -98,7 +98,7 @@ class Liveness:
         while not self._stop.wait(INTERVAL_S):
             is_stuck = self._loop_age_s() > self._hard_limit_s
             if is_stuck and not was_stuck:
-                self._log.error("loop_stuck", seconds=round(self._loop_age_s(), 1), reason="declared dead")
+                self._log.error("loop_stalled", seconds=round(self._loop_age_s(), 1), reason="declared dead")
             was_stuck = is_stuck
             if is_stuck:
                 continue

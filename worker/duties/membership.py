@@ -17,9 +17,9 @@ from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.app import Start
-from ..inventory.layout import now_ms
+from ..inventory.registry import now_ms
 from ..pipeline import metrics
-from ..pipeline.aside import Aside
+from ..pipeline.unusable_keys import UnusableKeys
 
 INTERVAL_S: Final = 2.0
 BATCH: Final = 250
@@ -41,13 +41,13 @@ class Membership:
         group: str,
         start: Start,
         patterns: Iterable[str] = (),
-        aside: Aside | None = None,
+        unusable_keys: UnusableKeys | None = None,
     ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
         self._start = start
-        self._aside = Aside() if aside is None else aside
+        self._unusable_keys = UnusableKeys() if unusable_keys is None else unusable_keys
         self._patterns = " ".join(sorted(patterns)).encode()
         self._start_id = ""
         self.joined: set[str] = set()
@@ -55,7 +55,7 @@ class Membership:
         self._positions: dict[str, tuple[str, str]] = {}
         """Type → replication id of the server that it was seen on, and stream id."""
         self._history = ""
-        self._log = log.get("worker.groups")
+        self._log = log.get("worker.membership")
         metrics.LOSSES.labels(group)  # there from the start: Prometheus sees no increase in what begins at 1
 
     async def join(self, types: Iterable[str]) -> None:
@@ -100,7 +100,7 @@ class Membership:
         for (name, key), result in zip(places, results, strict=True):
             if isinstance(result, list):
                 refused.add(name)
-                self._aside.put(key, result[0].decode(errors="replace"))
+                self._unusable_keys.add(key, result[0].decode(errors="replace"))
             elif result:
                 made.setdefault(name, result.decode())  # its events come first, its redeliveries second
         lost = {name: start for name, start in made.items() if name in self.joined}
@@ -179,12 +179,12 @@ class Discovery:
         """Look until stopping."""
         while not self._stopping.is_set():
             try:
-                await self._look()
+                await self._poll()
             except FAULTS as error:
-                log.get("worker.groups").debug("discovery_delayed", reason=str(error))
+                log.get("worker.membership").debug("discovery_delayed", reason=str(error))
             await pause(self._stopping, INTERVAL_S)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         types = await self._membership.types()
         self._known &= types  # those of runs of `verify` come and go
         new = sorted(types - self._known)

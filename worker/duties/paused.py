@@ -16,10 +16,10 @@ from ...shared import log
 from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ..inventory.pauses import look
-from ..pipeline.aside import Aside, is_of_one_key
+from ..inventory.pauses import fetch
 from ..pipeline.read import Reader
 from ..pipeline.routes import matches
+from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 
 INTERVAL_S: Final = 1.0
 """A pause takes effect within two seconds: one look, and the read that is woken up."""
@@ -34,14 +34,14 @@ class Pauses:
         keys: Keys,
         group: str,
         readers: Sequence[Reader],
-        aside: Aside,
+        unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
         self._readers = readers
-        self._aside = aside
+        self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._known: list[str] = []
         self._log = log.get("worker.paused").bind(group=group)
@@ -54,13 +54,13 @@ class Pauses:
         """Look, and tell. Raises RedisError, OSError."""
         key = self._keys.paused(self._group)
         try:
-            patterns = list(await look(self._client, [self._keys], self._group))
+            patterns = list(await fetch(self._client, [self._keys], self._group))
         except ResponseError as error:
             if not is_of_one_key(error):
                 raise
-            self._aside.put(key, error)
+            self._unusable_keys.add(key, error)
             return  # what was known before holds
-        self._aside.take_back(key)
+        self._unusable_keys.remove(key)
         for reader in self._readers:
             # Each time, as types appear.
             types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
@@ -79,5 +79,5 @@ class Pauses:
             try:
                 await self.apply()
             except FAULTS as error:
-                self._log.debug("look_delayed", reason=str(error))
+                self._log.debug("query_delayed", reason=str(error))
             await pause(self._stopping, INTERVAL_S)

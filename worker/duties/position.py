@@ -19,7 +19,7 @@ from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.wire import replication_id
-from ..inventory.layout import ask_all
+from ..inventory.registry import execute_all
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0
@@ -40,12 +40,12 @@ class Positions:
         """Look until stopping."""
         while not self._stopping.is_set():
             try:
-                await self.look()
+                await self.fetch()
             except FAULTS as error:
                 log.get("worker.position").debug("positions_unknown", reason=str(error))
             await pause(self._stopping, INTERVAL_S)
 
-    async def look(self) -> None:
+    async def fetch(self) -> None:
         """Note the positions of now. Raises RedisError, OSError."""
         types = sorted(await self._membership.types() & self._membership.joined)
         streams = [self._keys.stream(name) for name in types]
@@ -53,7 +53,7 @@ class Positions:
         commands: list[tuple[str, ...]] = [("INFO", "replication")]
         for stream in streams:
             commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
-        info, *replies = await ask_all(self._client, commands, raises=False)
+        info, *replies = await execute_all(self._client, commands, raises=False)
         self._membership.note_history("" if isinstance(info, Exception) else replication_id(info))
         back: list[str] = []
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):

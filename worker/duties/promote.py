@@ -16,8 +16,8 @@ from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import type_of_member
-from ..inventory.layout import Command, ask_all
-from ..pipeline.aside import ADD, Aside, is_of_one_key
+from ..inventory.registry import Command, execute_all
+from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 
 INTERVAL_S: Final = 1.0
 REFUSED_MS: Final = 10_000
@@ -29,11 +29,13 @@ BATCH: Final = 100
 class Promoter:
     """The parked deliveries of one group and shard."""
 
-    def __init__(self, client: Redis, keys: Keys, group: str, aside: Aside, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, group: str, unusable_keys: UnusableKeys, stopping: asyncio.Event
+    ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
-        self._aside = aside
+        self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._sooner = asyncio.Event()
         self._next_look_ms = 0
@@ -55,7 +57,7 @@ class Promoter:
                 wait_s = await self._round()
             except FAULTS as error:
                 if is_of_one_key(error):
-                    self._aside.put(self._keys.delayed(self._group), error)
+                    self._unusable_keys.add(self._keys.delayed(self._group), error)
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
             if wait_s > 0:
@@ -68,9 +70,9 @@ class Promoter:
         key = self._keys.delayed(self._group)
         # TIME is Redis' own, not ours, which may be ahead by a round trip.
         commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
-        (seconds, microseconds), flat = await ask_all(self._client, commands)
+        (seconds, microseconds), flat = await execute_all(self._client, commands)
         now = int(seconds) * 1000 + int(microseconds) // 1000
-        self._aside.take_back(key)
+        self._unusable_keys.remove(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
         if due:
             await self._promote(due, now)
@@ -93,6 +95,6 @@ class Promoter:
         }
         for name, stream in zip(types, streams, strict=True):
             if name in reasons:
-                self._aside.put(stream, reasons[name], ADD)
+                self._unusable_keys.add(stream, reasons[name], ADD)
             else:
-                self._aside.take_back(stream, ADD)
+                self._unusable_keys.remove(stream, ADD)

@@ -23,11 +23,11 @@ from ...shared import log, scripts
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS
 from ...shared.keys import Keys
-from ..api.delivery import Held
-from ..pipeline.aside import is_of_one_key
+from ..api.delivery import InFlight
 from ..pipeline.read import Reader
 from ..pipeline.slots import Gate
 from ..pipeline.subscriber import Subscriber
+from ..pipeline.unusable_keys import is_of_one_key
 
 PATIENCE_S: Final = 2.0
 """A death is noticed within 11 s; with this a taken delivery still starts within G4's 15 s."""
@@ -45,7 +45,7 @@ OTHERS_S: Final = 1.5
 class Suspect:
     """A delivery to be run alone, by whom, and who reads its type."""
 
-    held: Held
+    in_flight: InFlight
     subscriber: Subscriber
     keys: Keys
     reader: Reader
@@ -53,12 +53,12 @@ class Suspect:
     @property
     def is_held_back(self) -> bool:
         """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
-        return self.reader.is_paused(self.held.delivery.type) or not self.subscriber.slots.lets_through
+        return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.lets_through
 
-    def give_back(self) -> None:
+    def return_slot(self) -> None:
         """Let the reader keep it, without a place, until it may begin again."""
-        self.subscriber.slots.give_back(self.held)
-        self.reader.accept(self.held)
+        self.subscriber.slots.return_slot(self.in_flight)
+        self.reader.accept(self.in_flight)
 
 
 class Suspects:
@@ -74,16 +74,16 @@ class Suspects:
         self._is_finishing = False
         self._log = log.get("worker.suspects")
 
-    def begin(self, held: Held, subscriber: Subscriber, keys: Keys, reader: Reader) -> None:
+    def begin(self, in_flight: InFlight, subscriber: Subscriber, keys: Keys, reader: Reader) -> None:
         """Begin a delivery: at once, or when its turn comes if it is a suspect."""
-        if held.times_delivered < FIRST_SUSPICION:
-            subscriber.begin(held)
+        if in_flight.times_delivered < FIRST_SUSPICION:
+            subscriber.begin(in_flight)
         else:
-            self.add(Suspect(held, subscriber, keys, reader))
+            self.add(Suspect(in_flight, subscriber, keys, reader))
 
     def add(self, suspect: Suspect) -> None:
         """Run a delivery when its turn comes. It takes its slot now."""
-        suspect.subscriber.slots.take(suspect.held)
+        suspect.subscriber.slots.take(suspect.in_flight)
         self._queue.put_nowait(suspect)
 
     def finish(self) -> None:
@@ -98,7 +98,7 @@ class Suspects:
                 if not suspect.is_held_back:
                     await self._try(suspect)
                 else:
-                    suspect.give_back()
+                    suspect.return_slot()
                 await self._let_others_go()
         finally:
             self._gate.open()
@@ -115,37 +115,37 @@ class Suspects:
             await asyncio.sleep(OTHERS_S)
 
     async def _try(self, suspect: Suspect) -> None:
-        held, subscriber, keys = suspect.held, suspect.subscriber, suspect.keys
-        factor = GROWTH ** min(held.times_delivered - FIRST_SUSPICION, 8)
+        in_flight, subscriber, keys = suspect.in_flight, suspect.subscriber, suspect.keys
+        factor = GROWTH ** min(in_flight.times_delivered - FIRST_SUSPICION, 8)
         if self._gate.is_open:
             self._open_at = time.monotonic() + ALONE_S
         is_alone = await self._gate.close(PATIENCE_S * factor)
         if is_alone:
             self._open_at = min(self._open_at, time.monotonic() + SPELL_S)
         if suspect.is_held_back:  # since we asked the others to leave
-            suspect.give_back()
+            suspect.return_slot()
             return
-        group = held.delivery.group
+        group = in_flight.delivery.group
         self._log.info(
             "suspect_started",
-            webhook_id=held.delivery.webhook_id,
-            type=held.delivery.type,
-            source=held.delivery.source,
+            webhook_id=in_flight.delivery.webhook_id,
+            type=in_flight.delivery.type,
+            source=in_flight.delivery.source,
             group=group,
-            deaths=len(held.deaths),
+            deaths=len(in_flight.deaths),
             is_alone=is_alone,
         )
         if is_alone:
-            mark = scripts.Call(scripts.MARK, (keys.started(group),), (self._consumer, held.name))
+            mark = scripts.Call(scripts.MARK, (keys.started(group),), (self._consumer, in_flight.name))
             await self._until_done(lambda: scripts.run(self._client, mark))
         if self._is_finishing:
             await self._until_gone(keys.started(group), self._consumer)
             return
-        running = subscriber.begin_alone(held)
+        running = subscriber.begin_alone(in_flight)
         done, _ = await asyncio.wait((running,), timeout=ALONE_S * factor)
         await self._until_gone(keys.started(group), self._consumer)
         if done:
-            await self._until_gone(keys.deaths(group), held.name)
+            await self._until_gone(keys.deaths(group), in_flight.name)
         else:
             self._let_run_on(suspect, running)
 
@@ -160,7 +160,7 @@ class Suspects:
 
     async def _forgive(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
         await asyncio.wait((running,))
-        await self._until_gone(suspect.keys.deaths(suspect.held.delivery.group), suspect.held.name)
+        await self._until_gone(suspect.keys.deaths(suspect.in_flight.delivery.group), suspect.in_flight.name)
 
     async def _until_gone(self, key: str, field: str) -> None:
         await self._until_done(lambda: self._client.execute_command("HDEL", key, field))

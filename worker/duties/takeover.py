@@ -24,12 +24,12 @@ from ...shared.connection import FAULTS
 from ...shared.events import BY_TYPE
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ..api.delivery import UNKNOWN_TERM, Held, member_prefix
+from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
 from ..pipeline import outcome
-from ..pipeline.aside import Aside, is_of_one_key
-from ..pipeline.hold import hold
+from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
+from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from . import same_host
 from .heartbeat import TTL_S, Liveness
 from .membership import Membership
@@ -40,15 +40,15 @@ ADOPT_EVERY: Final = 60
 QUIET_S: Final = 3.0
 """Without a renewal for so long, the sign of a process that ended on this machine is ended: the liveness key has the
 last word, and one who lives renews it every two seconds."""
-MOST_DEATHS: Final = 3
-MOST_AT_ONCE: Final = 100
+MAX_DEATHS: Final = 3
+MAX_AT_ONCE: Final = 100
 
-Heirloom = tuple[Held, Reader, Subscriber]
+Claimed = tuple[InFlight, Reader, Subscriber]
 """A delivery that was taken over, and who runs it."""
 
 
 class Takeover:
-    """The dead of one group in one shard. `lanes` are the subscriptions that run here, each with its reader."""
+    """The dead of one group in one shard. `runtimes` are the subscriptions that run here, each with its reader."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Takeover:
         group: str,
         consumer: str,
         membership: Membership,
-        lanes: Sequence[tuple[Reader, Subscriber]],
+        runtimes: Sequence[tuple[Reader, Subscriber]],
         liveness: Liveness,
-        aside: Aside,
+        unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
@@ -68,9 +68,9 @@ class Takeover:
         self._group = group
         self._consumer = consumer
         self._membership = membership
-        self._lanes = lanes
+        self._runtimes = runtimes
         self._liveness = liveness
-        self._aside = aside
+        self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._log = log.get("worker.takeover").bind(group=group)
 
@@ -82,23 +82,23 @@ class Takeover:
             try:
                 if is_steady and rounds % ADOPT_EVERY == 0:
                     await self._adopt()
-                await self._look()
+                await self._poll()
             except FAULTS as error:
                 if is_of_one_key(error):
-                    self._aside.put(self._keys.consumers(self._group), error)
+                    self._unusable_keys.add(self._keys.consumers(self._group), error)
                 self._log.debug("takeover_delayed", reason=str(error))
             rounds += is_steady
             await pause(self._stopping, INTERVAL_S)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Take over from all who are dead, then begin: the first suspect would close the gate before the rest."""
-        heirlooms: list[Heirloom] = []
+        claimed: list[Claimed] = []
         try:
             for dead in await self._dead():
-                await self._inherit(dead, heirlooms)
+                await self._claim(dead, claimed)
         finally:
-            for heirloom in heirlooms:
-                self._begin(*heirloom)
+            for claim in claimed:
+                self._begin(*claim)
 
     async def _dead(self) -> list[str]:
         """Registered consumers without a sign of life.
@@ -107,7 +107,7 @@ class Takeover:
         what was handed over, count at once.
         """
         known = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
-        self._aside.take_back(self._keys.consumers(self._group))
+        self._unusable_keys.remove(self._keys.consumers(self._group))
         registered = [name for name in map(bytes.decode, known) if name != self._consumer]
         if not registered:
             return []
@@ -126,26 +126,26 @@ class Takeover:
         if calls:
             await scripts.run_all(self._client, calls)
 
-    async def _inherit(self, dead: str, heirlooms: list[Heirloom]) -> None:
+    async def _claim(self, dead: str, claimed: list[Claimed]) -> None:
         """Take what there are slots for; remove the dead one when nothing is left in its name."""
-        for reader, subscriber in self._lanes:
-            taken = sum(heir is subscriber for _, _, heir in heirlooms)
+        for reader, subscriber in self._runtimes:
+            taken = sum(claimant is subscriber for _, _, claimant in claimed)
             room = subscriber.slots.free(subscriber.overdue()) - taken
             for stream, (event_type, is_own) in list(reader.streams.items()):
-                if reader.is_paused(event_type) or stream in self._aside:
+                if reader.is_paused(event_type) or stream in self._unusable_keys:
                     continue  # where it is it waits as well as in our hands
                 if room <= 0 or self._stopping.is_set():
                     break
-                found = await self._take(dead, stream, event_type, is_own, min(room, MOST_AT_ONCE))
+                found = await self._take(dead, stream, event_type, is_own, min(room, MAX_AT_ONCE))
                 subscriber.measures.of(event_type).takeovers.value += len(found)
-                heirlooms += [(held, reader, subscriber) for held in found]
+                claimed += [(in_flight, reader, subscriber) for in_flight in found]
                 room -= len(found)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
         if retired and dead != names.HANDOVER:
-            self._log.warning("consumer_gone", consumer=dead)
+            self._log.warning("consumer_removed", consumer=dead)
 
-    async def _take(self, dead: str, stream: str, event_type: str, is_own: bool, count: int) -> list[Held]:
+    async def _take(self, dead: str, stream: str, event_type: str, is_own: bool, count: int) -> list[InFlight]:
         call = scripts.Call(
             scripts.TAKEOVER,
             (
@@ -161,15 +161,15 @@ class Takeover:
         except ResponseError as error:
             if not is_of_one_key(error):
                 raise
-            self._aside.put(stream, error)
+            self._unusable_keys.add(stream, error)
             return []
         if taken:
             self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
-        return [self._held(stream, event_type, is_own, delivery) for delivery in taken]
+        return [self._in_flight_of(stream, event_type, is_own, delivery) for delivery in taken]
 
-    def _held(self, stream: str, event_type: str, is_own: bool, taken: Sequence[Any]) -> Held:
+    def _in_flight_of(self, stream: str, event_type: str, is_own: bool, taken: Sequence[Any]) -> InFlight:
         entry_id, before, deaths, fields = taken
-        return hold(
+        return in_flight_of(
             stream,
             event_type,
             is_own,
@@ -181,27 +181,27 @@ class Takeover:
             deaths=tuple(deaths.decode().split()),
         )
 
-    def _begin(self, held: Held, reader: Reader, subscriber: Subscriber) -> None:
-        if reader.has(held):
+    def _begin(self, in_flight: InFlight, reader: Reader, subscriber: Subscriber) -> None:
+        if reader.has(in_flight):
             return  # the reader found it among our pending entries while the reply was under way
-        if len(held.deaths) >= MOST_DEATHS:
-            subscriber.slots.take(held)
+        if len(in_flight.deaths) >= MAX_DEATHS:
+            subscriber.slots.take(in_flight)
             subscriber.slots.leave()
-            subscriber.settle(held, outcome.worker_lost(held.deaths))
+            subscriber.settle(in_flight, outcome.worker_lost(in_flight.deaths))
         else:
-            reader.accept(held)
+            reader.accept(in_flight)
 
     async def _all_streams(self) -> list[str]:
         """Every stream that any worker of the group may read, also those of types that this one leaves to others."""
         types = {*BY_TYPE, *await self._membership.types()}
-        types.update(name for reader, _ in self._lanes for name in reader.types)
+        types.update(name for reader, _ in self._runtimes for name in reader.types)
         return [
             stream for name in types for stream in (self._keys.stream(name), self._keys.redelivery(name, self._group))
         ]
 
     async def _adopt(self) -> None:
         """Register consumers that hold deliveries but are registered nowhere."""
-        streams = [stream for reader, _ in self._lanes for stream in reader.streams]
+        streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
         pipeline = self._client.pipeline(transaction=False)
         for stream in streams:
             pipeline.execute_command("XINFO", "CONSUMERS", stream, self._group)

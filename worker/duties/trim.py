@@ -26,17 +26,17 @@ from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.times import LAST_MS
-from ..inventory import layout, left
-from ..inventory.layout import ask_all
+from ..inventory import registry, unsubscribed_types
+from ..inventory.registry import execute_all
 from ..pipeline import metrics
-from ..pipeline.aside import is_of_one_key
 from ..pipeline.routes import patterns_of
+from ..pipeline.unusable_keys import is_of_one_key
 from ..settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1
 """Of the retention time, between two rounds at most: so a short one is kept to as well as a long one."""
-LOOK_S: Final = 5.0
+POLL_S: Final = 5.0
 """How often memory is looked at: a burst that fills a tenth of it faster is answered 503 for that long (a guess)."""
 PRESSURE: Final = 0.9
 """Share of `maxmemory` above which handled events go at once."""
@@ -61,7 +61,7 @@ class Trimmer:
         self._stopping = stopping
         self._handled_ms = round(settings.retention_s * 1000)
         self._orphaned_ms = round(settings.orphan_retention_s * 1000)
-        self._most = settings.retention_events
+        self._max = settings.retention_events
         self._interval_s = min(INTERVAL_S, SHARE * min(settings.retention_s, settings.orphan_retention_s))
         self._log = log.get("worker.trim")
 
@@ -69,7 +69,7 @@ class Trimmer:
         """Trim until stopping."""
         trim_at = time.monotonic() + jittered_s(self._interval_s)
         while not self._stopping.is_set():
-            await pause(self._stopping, jittered_s(min(LOOK_S, self._interval_s)))
+            await pause(self._stopping, jittered_s(min(POLL_S, self._interval_s)))
             try:
                 is_short = await self._is_memory_short()
                 if is_short or time.monotonic() >= trim_at:
@@ -86,7 +86,7 @@ class Trimmer:
 
         Raises RedisError, OSError.
         """
-        now = await layout.now_ms(self._client)
+        now = await registry.now_ms(self._client)
         types = await self._types()
         ahead = await self._ahead_ms(types, now)
         over = await self._left(types, now)
@@ -139,7 +139,7 @@ class Trimmer:
     async def _left(self, types: list[str], now_ms: int) -> dict[str, list[str]]:
         """Type → the groups that left it so long ago that they hold nothing of it any more."""
         try:
-            return await left.look(self._client, self._keys, types, now_ms, self._orphaned_ms)
+            return await unsubscribed_types.fetch(self._client, self._keys, types, now_ms, self._orphaned_ms)
         except ResponseError as error:  # no memory to note it, or no right: then they hold all
             self._log.debug("trim_delayed", reason=str(error))
             return {}
@@ -148,7 +148,7 @@ class Trimmer:
         """By how much each stream's last id is after the present time."""
         # Asks for none before that: replies would bring bodies, of a megabyte at most, of every stream.
         future = [("XREVRANGE", self._keys.stream(name), "+", f"{now_ms + 1}-0", "COUNT", 1) for name in types]
-        replies = await ask_all(self._client, future, raises=False)
+        replies = await execute_all(self._client, future, raises=False)
         return {name: _lead_ms(reply, now_ms) for name, reply in zip(types, replies, strict=True)}
 
     def _call(self, event_type: str, now_ms: int, gone: Sequence[str], *, at_once: bool) -> scripts.Call:
@@ -156,7 +156,7 @@ class Trimmer:
         orphaned = f"{max(0, now_ms - self._orphaned_ms)}-0"
         keys = (self._keys.stream(event_type), self._keys.groups, self._keys.patterns)
         covering = " ".join(patterns_of(event_type))
-        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._most, STEP, *gone))
+        return scripts.Call(scripts.TRIM, keys, (covering, handled, orphaned, self._max, STEP, *gone))
 
     def _report(self, types: list[str], told: list[list[int]]) -> None:
         for name, (count, is_orphan) in zip(types, told, strict=True):
@@ -168,9 +168,9 @@ class Trimmer:
     async def unlink_old_days(self) -> None:
         """Unlink the day sets that have left the dedupe window, whatever ingest's settings: their TTL, which begins
         with the day's first event, ends a day later at the earliest. Raises RedisError, OSError."""
-        today = await layout.now_ms(self._client) // DAY_MS
+        today = await registry.now_ms(self._client) // DAY_MS
         days = [self._keys.seen(today - ago) for ago in range(1, LONGEST_WINDOW_DAYS)]
-        ttls = await ask_all(self._client, [("PTTL", day) for day in days])
+        ttls = await execute_all(self._client, [("PTTL", day) for day in days])
         old = [day for day, ttl_ms in zip(days, ttls, strict=True) if 0 <= ttl_ms < DAY_MS]
         if old:
             await self._client.execute_command("UNLINK", *old)

@@ -19,15 +19,15 @@ from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.status import GroupStatus
-from ..inventory import layout
-from ..inventory.layout import ask_all
-from ..inventory.places import pairs
+from ..inventory import registry
+from ..inventory.lag import pairs
+from ..inventory.registry import execute_all
 
 BATCH: Final = 1000
 """Things done in one step: some milliseconds of Redis' time."""
 
 
-class TypeHoldings(msgspec.Struct):
+class TypeFootprint(msgspec.Struct):
     """What a group has of one type."""
 
     backlog: int = 0
@@ -36,25 +36,25 @@ class TypeHoldings(msgspec.Struct):
     dead: int = 0
 
 
-class Holdings(msgspec.Struct):
+class GroupFootprint(msgspec.Struct):
     """What a group has, in all and by type. `alive` are its consumers that live."""
 
     group: str
     alive: list[str]
-    types: dict[str, TypeHoldings]
+    types: dict[str, TypeFootprint]
 
     @property
     def unhandled(self) -> int:
         """Deliveries that are neither handled nor dead."""
-        return sum(held.backlog + held.in_flight + held.delayed for held in self.types.values())
+        return sum(counts.backlog + counts.in_flight + counts.delayed for counts in self.types.values())
 
     @property
     def dead(self) -> int:
         """Its dead letters."""
-        return sum(held.dead for held in self.types.values())
+        return sum(counts.dead for counts in self.types.values())
 
 
-class Forgetting:
+class GroupDeletion:
     """One group in all shards. `spared` are consumers that may live: what is removed is nothing of theirs."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys], group: str, spared: frozenset[str] = frozenset()) -> None:
@@ -64,29 +64,29 @@ class Forgetting:
         self._spared = spared
 
     @classmethod
-    async def open(cls, client: Redis, configured_shards: int, group: str) -> "Forgetting":
+    async def open(cls, client: Redis, configured_shards: int, group: str) -> "GroupDeletion":
         """Raises FailedError when there is no such group, ConfigError, RedisError, OSError."""
         store = await DeadLetters.open(client, configured_shards)
         if group not in store.groups:
-            others = (await status.look(client, configured_shards)).groups
+            others = (await status.fetch(client, configured_shards)).groups
             if group not in others:  # else it is a consumer group of somebody else's on our streams
                 store.require(group)
         return cls(client, store.shards, group)
 
-    async def look(self) -> Holdings:
+    async def fetch(self) -> GroupFootprint:
         """What would be removed. Raises RedisError, OSError."""
-        types: dict[str, TypeHoldings] = {}
-        told = (await status.look(self._client, len(self._shards))).groups[self._group]
+        types: dict[str, TypeFootprint] = {}
+        told = (await status.fetch(self._client, len(self._shards))).groups[self._group]
         for name, entry in told.types.items():
-            types[name] = TypeHoldings(entry.backlog, entry.in_flight)
+            types[name] = TypeFootprint(entry.backlog, entry.in_flight)
         for name, count in (await self._delayed()).items():
-            types.setdefault(name, TypeHoldings()).delayed += count
+            types.setdefault(name, TypeFootprint()).delayed += count
         store = DeadLetters(self._client, self._shards, [self._group])
         for summary in await store.summaries(Filter(groups=(self._group,))):
-            types.setdefault(summary.kind.type, TypeHoldings()).dead += summary.count
+            types.setdefault(summary.kind.type, TypeFootprint()).dead += summary.count
         alive = {name for keys in self._shards for name in await self._alive(keys, await self.consumers(keys))}
         alive |= set(await self._foreigners(told, types))
-        return Holdings(self._group, sorted(alive), {name: types[name] for name in sorted(types)})
+        return GroupFootprint(self._group, sorted(alive), {name: types[name] for name in sorted(types)})
 
     async def _foreigners(self, told: GroupStatus, types: Iterable[str]) -> list[str]:
         """The consumers of a group of somebody else's that did something lately; signs of life it has none."""
@@ -94,7 +94,7 @@ class Forgetting:
             return []
         streams = [keys.stream(name) for keys in self._shards for name in types]
         commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
-        replies = await ask_all(self._client, commands, raises=False)
+        replies = await execute_all(self._client, commands, raises=False)
         found = [pairs(flat) for reply in replies if not isinstance(reply, Exception) for flat in reply]
         return [info["name"].decode() for info in found if info["idle"] < status.ABANDONED_S * 1000]
 
@@ -189,7 +189,7 @@ class Forgetting:
         return [name.decode() for name in names]
 
     async def _alive(self, keys: Keys, names: Sequence[str]) -> list[str]:
-        signs = await ask_all(self._client, [("EXISTS", keys.alive(name)) for name in names])
+        signs = await execute_all(self._client, [("EXISTS", keys.alive(name)) for name in names])
         return [
             name
             for name, sign in zip(names, signs, strict=True)
@@ -207,7 +207,7 @@ class Forgetting:
         for keys in self._shards:
             first = 0
             while names := await self._client.execute_command(
-                "ZRANGE", keys.delayed(self._group), first, first + layout.PIPELINE - 1
+                "ZRANGE", keys.delayed(self._group), first, first + registry.PIPELINE - 1
             ):
                 found.update(type_of_member(name.decode()) for name in names)
                 first += len(names)

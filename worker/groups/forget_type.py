@@ -14,18 +14,20 @@ from ..api.delivery import type_of_member
 from ..dlq.bulk import BATCH
 from ..dlq.moves import Moves
 from ..dlq.query import DeadLetters, Filter
-from ..inventory import layout
-from ..inventory.layout import ask_all
-from ..inventory.places import pairs
+from ..inventory import registry
+from ..inventory.lag import pairs
 from ..inventory.readers import registration
+from ..inventory.registry import execute_all
 from ..pipeline.routes import patterns_of
-from .forget import Forgetting, Holdings
+from .forget import GroupDeletion, GroupFootprint
 
 
-class ForgettingType:
+class TypeDeletion:
     """One type of one group in all shards."""
 
-    def __init__(self, client: Redis, shards: Sequence[Keys], group: str, event_type: str, whole: Forgetting) -> None:
+    def __init__(
+        self, client: Redis, shards: Sequence[Keys], group: str, event_type: str, whole: GroupDeletion
+    ) -> None:
         self._client = client
         self._shards = shards
         self._group = group
@@ -33,24 +35,24 @@ class ForgettingType:
         self._whole = whole
 
     @classmethod
-    async def open(cls, client: Redis, configured_shards: int, group: str, event_type: str) -> "ForgettingType":
+    async def open(cls, client: Redis, configured_shards: int, group: str, event_type: str) -> "TypeDeletion":
         """Raises FailedError for no group or one that subscribes to the type, ConfigError, RedisError, OSError."""
         store = await DeadLetters.open(client, configured_shards)
         store.require(group)
-        told = (await layout.patterns(client, store.shards)).get(group, frozenset())
+        told = (await registry.patterns(client, store.shards)).get(group, frozenset())
         if not told or not told.isdisjoint(patterns_of(event_type)):
             reason = "subscribes to it" if told else "has not said what it subscribes to"
             raise FailedError(f"group {group} {reason}: start its workers without {event_type} first")
-        replies = await ask_all(client, [("HGETALL", keys.consumers(group)) for keys in store.shards])
+        replies = await execute_all(client, [("HGETALL", keys.consumers(group)) for keys in store.shards])
         known = [(name, registration(info)) for flat in replies for name, info in pairs(flat).items()]
         spared = frozenset(name for name, said in known if name != HANDOVER and not said.reads(event_type))
-        return cls(client, store.shards, group, event_type, Forgetting(client, store.shards, group, spared))
+        return cls(client, store.shards, group, event_type, GroupDeletion(client, store.shards, group, spared))
 
-    async def look(self) -> Holdings:
+    async def fetch(self) -> GroupFootprint:
         """What would be removed; `alive` are consumers that may read it. Raises RedisError, OSError."""
-        found = await self._whole.look()
-        types = {name: held for name, held in found.types.items() if name == self._type}
-        return Holdings(self._group, found.alive, types)
+        found = await self._whole.fetch()
+        types = {name: counts for name, counts in found.types.items() if name == self._type}
+        return GroupFootprint(self._group, found.alive, types)
 
     async def run(self) -> None:
         """Remove it all. Raises FailedError when a consumer that may read it lives, RedisError, OSError."""

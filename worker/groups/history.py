@@ -19,15 +19,15 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of
 from ...shared.times import LAST_MS
-from ..inventory import layout
-from ..inventory.layout import ask_all
+from ..inventory import registry
+from ..inventory.registry import execute_all
 from ..pipeline.routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Bodies in one batch; a larger one goes alone."""
 AHEAD: Final = 500
 """Entries read ahead of all streams together: some megabytes, as events are thin."""
-LEAST_AHEAD: Final = 10
+MIN_AHEAD: Final = 10
 """And of each at least, so that many streams do not cost a round trip each event."""
 
 Id = tuple[int, int]
@@ -35,7 +35,7 @@ Id = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """Which events: any of several values, all of several fields. `types` are patterns; times in Unix ms, included."""
 
     types: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Wanted:
     until_ms: int = LAST_MS
 
 
-class Stretch(NamedTuple):
+class StreamRange(NamedTuple):
     """Part of the stream of a type; both ends included."""
 
     keys: Keys
@@ -53,7 +53,7 @@ class Stretch(NamedTuple):
     last: Id
 
 
-class Past(NamedTuple):
+class StoredEvent(NamedTuple):
     """An event that the group was given, and when Redis stored it, Unix ms."""
 
     id: Id
@@ -64,7 +64,7 @@ class Past(NamedTuple):
 
 
 @dataclass(slots=True)
-class Count:
+class EventCount:
     """What a walk finds: events by type, and when the newest was stored. `unreadable` are not hookbus's own."""
 
     types: Counter[str] = field(default_factory=Counter)
@@ -76,22 +76,22 @@ class Count:
 class History:
     """Some stretches of the past, as of a time (Unix ms). Reading fails as Redis does: RedisError, OSError."""
 
-    def __init__(self, client: Redis, stretches: Sequence[Stretch], wanted: Wanted, now_ms: int) -> None:
-        self.stretches = stretches
+    def __init__(self, client: Redis, stream_ranges: Sequence[StreamRange], criteria: EventFilter, now_ms: int) -> None:
+        self.stream_ranges = stream_ranges
         self.now_ms = now_ms
         self._client = client
-        self._wanted = wanted
-        self._names = frozenset(wanted.names)
-        self._count = max(LEAST_AHEAD, AHEAD // max(1, len(stretches)))
+        self._wanted = criteria
+        self._names = frozenset(criteria.names)
+        self._count = max(MIN_AHEAD, AHEAD // max(1, len(stream_ranges)))
 
     @property
     def has_future(self) -> bool:
         """Whether there are ids of the future: then a walk does not follow the times at which Redis stored events."""
-        return any(stretch.last[0] > self.now_ms for stretch in self.stretches)
+        return any(stream_range.last[0] > self.now_ms for stream_range in self.stream_ranges)
 
-    async def count(self) -> Count:
+    async def count(self) -> EventCount:
         """Walk once, and only count."""
-        found = Count()
+        found = EventCount()
         async for past in self._walk(found):
             found.types[past.type] += 1
             if self._names:
@@ -99,11 +99,11 @@ class History:
             found.newest_ms = max(found.newest_ms, past.stored_ms)
         return found
 
-    async def batches(self, most: int) -> AsyncIterator[list[Past]]:
+    async def batches(self, most: int) -> AsyncIterator[list[StoredEvent]]:
         """All of it, at most so many at once."""
-        batch: list[Past] = []
+        batch: list[StoredEvent] = []
         size = 0
-        async for past in self._walk(Count()):
+        async for past in self._walk(EventCount()):
             if batch and (len(batch) == most or size + len(past.entry.body) > BATCH_BYTES):
                 yield batch
                 batch, size = [], 0
@@ -112,9 +112,9 @@ class History:
         if batch:
             yield batch
 
-    async def _walk(self, count: Count) -> AsyncIterator[Past]:
+    async def _walk(self, count: EventCount) -> AsyncIterator[StoredEvent]:
         """All streams merged by time."""
-        walks = [self._read(stretch, count) for stretch in self.stretches]
+        walks = [self._read(stream_range, count) for stream_range in self.stream_ranges]
         heads = [(past.id, i, past) for i, walk in enumerate(walks) if (past := await anext(walk, None)) is not None]
         heapq.heapify(heads)
         while heads:
@@ -126,10 +126,10 @@ class History:
             else:
                 heapq.heapreplace(heads, (following.id, i, following))
 
-    async def _read(self, stretch: Stretch, count: Count) -> AsyncIterator[Past]:
-        first, last = _text(stretch.first), _text(stretch.last)
+    async def _read(self, stream_range: StreamRange, count: EventCount) -> AsyncIterator[StoredEvent]:
+        first, last = _text(stream_range.first), _text(stream_range.last)
         while True:
-            stream = stretch.keys.stream(stretch.type)
+            stream = stream_range.keys.stream(stream_range.type)
             entries = await self._client.execute_command("XRANGE", stream, first, last, "COUNT", self._count)
             for entry_id, fields in entries:
                 try:
@@ -139,22 +139,22 @@ class History:
                     continue
                 at = _id(entry_id)
                 stored_ms = at[0] if at[0] <= self.now_ms else found.received_at_ms
-                past = Past(at, stretch.keys, stretch.type, found, stored_ms)
+                past = StoredEvent(at, stream_range.keys, stream_range.type, found, stored_ms)
                 if self._is_wanted(past):
                     yield past
             if len(entries) < self._count:
                 return
             first = f"({entries[-1][0].decode()}"
 
-    def _is_wanted(self, past: Past) -> bool:
+    def _is_wanted(self, past: StoredEvent) -> bool:
         is_named = not self._names or past.entry.webhook_id in self._names
         return is_named and self._wanted.since_ms <= past.stored_ms <= self._wanted.until_ms
 
 
-async def look(client: Redis, shards: Sequence[Keys], group: str, wanted: Wanted) -> History:
+async def fetch(client: Redis, shards: Sequence[Keys], group: str, criteria: EventFilter) -> History:
     """The snapshot of a group that exists. Raises FailedError for types that it does not subscribe to, RedisError,
     OSError."""
-    replies = await ask_all(
+    replies = await execute_all(
         client,
         [
             command
@@ -164,23 +164,23 @@ async def look(client: Redis, shards: Sequence[Keys], group: str, wanted: Wanted
     )
     places = [(i, name.decode()) for i, types in enumerate(replies[::3]) for name in sorted(types)]
     streams = [("XINFO", "GROUPS", shards[i].stream(name)) for i, name in places]
-    positions = [_position(told, group) for told in await ask_all(client, streams, raises=False)]
-    now_ms = await layout.now_ms(client)  # later than all ids that this Redis gave, if its clock is right
+    positions = [_position(told, group) for told in await execute_all(client, streams, raises=False)]
+    now_ms = await registry.now_ms(client)  # later than all ids that this Redis gave, if its clock is right
     patterns = {pattern for told in replies[1::3] if told for pattern in told.decode().split()}
     if not patterns:  # its workers could not tell, or are of a release that did not
         patterns = {name for (_, name), position in zip(places, positions, strict=True) if position is not None}
-    _require_subscribed(group, patterns, wanted.types)
-    hit = {shard_of(name, len(shards)) for name in wanted.names} or set(range(len(shards)))
-    stretches = []
+    _require_subscribed(group, patterns, criteria.types)
+    hit = {shard_of(name, len(shards)) for name in criteria.names} or set(range(len(shards)))
+    stream_ranges = []
     for (i, name), position in zip(places, positions, strict=True):
-        if i in hit and _is_chosen(name, patterns, wanted.types):
+        if i in hit and _is_chosen(name, patterns, criteria.types):
             # Where the group has no place yet, it will begin at its start.
             reached = position if position is not None else _id(replies[3 * i + 2] or b"0")
             is_ahead = reached[0] > now_ms
-            first, last = (wanted.since_ms, 0), reached if is_ahead else min(reached, (wanted.until_ms, 2**64 - 1))
+            first, last = (criteria.since_ms, 0), reached if is_ahead else min(reached, (criteria.until_ms, 2**64 - 1))
             if first <= last:
-                stretches.append(Stretch(shards[i], name, first, last))
-    return History(client, stretches, wanted, now_ms)
+                stream_ranges.append(StreamRange(shards[i], name, first, last))
+    return History(client, stream_ranges, criteria, now_ms)
 
 
 def _position(told: object, group: str) -> Id | None:

@@ -20,12 +20,12 @@ from ...shared.connection import refusal_code
 from ...shared.entry import redelivery_fields
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from .history import Past
+from .history import StoredEvent
 
 ROOM: Final = 0.8
 """Share of `maxmemory` up to which a replay may fill Redis. At nine tenths workers drop what is handled: the very
 history that is being replayed."""
-LOOK_S: Final = 1.0
+POLL_S: Final = 1.0
 """Between two looks whether there is room."""
 PATIENCE_S: Final = 60.0
 """How long without room before it gives up (a guess): then nobody works, or something else fills Redis."""
@@ -46,7 +46,7 @@ class Replay:
         self._say = say
         self._is_said = False
 
-    async def give(self, events: Sequence[Past]) -> list[int]:
+    async def give(self, events: Sequence[StoredEvent]) -> list[int]:
         """Give a batch; a 1 for each event that was given: all, unless it was stopped.
 
         Raises FailedError when there is no room or no such group any more, RedisError, OSError.
@@ -64,8 +64,8 @@ class Replay:
             self.reached_ms = events[-1].stored_ms
         return [1] * (len(events) - sum(count for _, count in left))
 
-    def _parts(self, events: Sequence[Past]) -> list[Part]:
-        shards: dict[Keys, list[Past]] = {}
+    def _parts(self, events: Sequence[StoredEvent]) -> list[Part]:
+        shards: dict[Keys, list[StoredEvent]] = {}
         for past in events:
             shards.setdefault(past.keys, []).append(past)
         return [(give(keys, self._group, part), len(part)) for keys, part in shards.items()]
@@ -89,10 +89,10 @@ class Replay:
         if not self._is_said:
             self._is_said = True
             self._say(f"Redis is more than {ROOM:.0%} full: waiting until the workers of {self._group} make room")
-        await pause(self._stopping, LOOK_S)
+        await pause(self._stopping, POLL_S)
 
 
-def give(keys: Keys, group: str, events: Sequence[Past]) -> scripts.Call:
+def give(keys: Keys, group: str, events: Sequence[StoredEvent]) -> scripts.Call:
     """The call that gives events of one shard to a group: marked, and from their first attempt."""
     numbers = {name: i for i, name in enumerate(dict.fromkeys(past.type for past in events), 1)}
     args: list[scripts.Argument] = [group]

@@ -1,7 +1,7 @@
 """The figures about the whole bus, in Prometheus' form. Pure: a look goes in, metric families come out.
 
 One process exports them, so that sums over processes mean something. Groups and patterns are those that workers told
-Redis of, at most `MOST_GROUPS`; types that nobody documented or subscribed to by name share the label `other`.
+Redis of, at most `MAX_GROUPS`; types that nobody documented or subscribed to by name share the label `other`.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from ...shared.redis_report import RedisReport
 from .snapshot import Bus
 from .status import GroupStatus, TypeStatus
 
-MOST_GROUPS: Final = 100
+MAX_GROUPS: Final = 100
 """Names of groups come from whoever may start a worker, so there is an end."""
 
 Row = tuple[tuple[str, ...], float]
@@ -29,7 +29,7 @@ def families(bus: Bus) -> Iterator[Metric]:
     told = {name: patterns for name, patterns in bus.patterns.items() if not name.startswith(RESERVED)}
     lasting = [(name, group) for name, group in bus.status.groups.items() if not name.startswith(RESERVED)]
     known = DOCUMENTED.union(*told.values())
-    groups = dict(lasting[:MOST_GROUPS])
+    groups = dict(lasting[:MAX_GROUPS])
     yield from _of_types(groups, known)
     yield from _of_groups(groups)
     yield from _of_subscriptions(groups, bus.patterns)

@@ -21,13 +21,13 @@ from ...shared.command import Stopping
 from ...shared.connection import FAULTS, connect
 from ...shared.fault import fault_of
 from ...shared.settings import ConfigError
-from ...shared.systemd import Health, Herald
+from ...shared.systemd import Health, SystemdNotifier
 from ..settings import DEFAULT_EXPORTER_LISTEN, WorkerSettings
 from . import bus_metrics, snapshot
 from .snapshot import Bus
 
 FRESH_S: Final = 1.0
-LOOK_S: Final = 8.0
+POLL_S: Final = 8.0
 """Longest look; Prometheus gives up after ten seconds by default."""
 
 
@@ -35,7 +35,7 @@ STUCK_S: Final = 10.0
 """An event loop that has not turned for so long is stuck: the longest look at thousands of groups takes a tenth."""
 
 
-class Watch(Collector):
+class BusCollector(Collector):
     """Looks at the bus, and tells what it saw last."""
 
     def __init__(self, client: Redis, shards: int) -> None:
@@ -52,7 +52,7 @@ class Watch(Collector):
         """Whether the last look saw Redis."""
         return self._seen is not None
 
-    async def look(self) -> None:
+    async def fetch(self) -> None:
         """Look, unless somebody just did. Raises ConfigError when the very first look meets another layout."""
         async with self._looking:
             began = time.monotonic()
@@ -60,8 +60,8 @@ class Watch(Collector):
                 return
             was_up, self._seen = self.is_up, None
             try:
-                async with asyncio.timeout(LOOK_S):
-                    self._seen = await snapshot.look(self._client, self._shards)
+                async with asyncio.timeout(POLL_S):
+                    self._seen = await snapshot.fetch(self._client, self._shards)
             except (*FAULTS, TimeoutError, ConfigError) as error:
                 if isinstance(error, ConfigError) and self._looked_at is None:
                     raise
@@ -69,7 +69,7 @@ class Watch(Collector):
                     self._log.warning("redis_unreachable", reason=fault_of(error).detail)
             else:
                 if not was_up:
-                    self._log.info("redis_reached")
+                    self._log.info("redis_connected")
             self._looked_at = time.monotonic()
             self._took_s = self._looked_at - began
 
@@ -92,7 +92,7 @@ class Exporter:
         self._settings = settings
         self._stopping = stopping
         self._client = connect(settings.address(), "hookbus-worker:exporter", connections=1)
-        self._watch = Watch(self._client, settings.shards)
+        self._watch = BusCollector(self._client, settings.shards)
         self._registry = CollectorRegistry()
         self._registry.register(self._watch)
         ProcessCollector(registry=self._registry)
@@ -107,13 +107,13 @@ class Exporter:
         is_default = listen == DEFAULT_EXPORTER_LISTEN
         ops = await health.serve(listen, is_default, self._readiness, self._page)
         try:
-            await self._watch.look()
+            await self._watch.fetch()
             host, port = ops.addresses[0][:2]
             self._log.info("exporting", url=f"http://{host}:{port}/metrics", redis=redacted(self._settings.redis_url))
             self._is_listening = True
-            with Herald(Health(self._readiness, self._stuck, self._status)) as herald:
+            with SystemdNotifier(Health(self._readiness, self._stall_reason, self._status)) as notifier:
                 await self._stopping.wait()
-                herald.stopping()
+                notifier.stopping()
         finally:
             self._tick.stop()
             await ops.cleanup()
@@ -121,7 +121,7 @@ class Exporter:
         self._log.info("stopped")
 
     async def _page(self) -> bytes:
-        await self._watch.look()
+        await self._watch.fetch()
         return generate_latest(self._registry)
 
     def _readiness(self) -> str:
@@ -129,7 +129,7 @@ class Exporter:
             return "draining"
         return health.READY if self._is_listening else "starting"
 
-    def _stuck(self) -> str:
+    def _stall_reason(self) -> str:
         age_s = self._tick.age_s()
         return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
 

@@ -13,8 +13,8 @@ from ...shared import redis_report, server
 from ...shared.connection import leave_server
 from ...shared.keys import Keys
 from ...shared.redis_report import RedisReport
-from ..inventory import layout
-from ..inventory.layout import ask_all
+from ..inventory import registry
+from ..inventory.registry import execute_all
 from . import status
 from .status import Status
 
@@ -35,30 +35,30 @@ class Bus(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-async def look(client: Redis, configured_shards: int) -> Bus:
+async def fetch(client: Redis, configured_shards: int) -> Bus:
     """The bus now. Raises ConfigError, RedisError, OSError."""
-    ask = client.execute_command
-    seen = await server.look(ask)
+    execute = client.execute_command
+    seen = await server.fetch(execute)
     if seen.info.get("role") != "master":
         leave_server(client)  # what a replica tells may be old; the next look goes where the address leads by then
-    found = redis_report.report(seen, await redis_report.skew_s(ask))
-    shards = await layout.shards(client, configured_shards)
-    state = await status.look(client, configured_shards)
+    found = redis_report.report(seen, await redis_report.skew_s(execute))
+    shards = await registry.shards(client, configured_shards)
+    state = await status.fetch(client, configured_shards)
     return Bus(
         found,
         state,
-        await layout.patterns(client, shards),
+        await registry.patterns(client, shards),
         await _last_events(client, shards, state.unusable),
-        await layout.now_ms(client),
+        await registry.now_ms(client),
     )
 
 
 async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str, str]) -> dict[str, int]:
-    replies = await ask_all(client, [("SMEMBERS", shard.types) for shard in shards])
+    replies = await execute_all(client, [("SMEMBERS", shard.types) for shard in shards])
     places = [(name.decode(), shard) for shard, names in zip(shards, replies, strict=True) for name in names]
     commands = [("XINFO", "STREAM", shard.stream(name)) for name, shard in places]
     last: dict[str, int] = {}
-    for (name, shard), reply in zip(places, await ask_all(client, commands, raises=False), strict=True):
+    for (name, shard), reply in zip(places, await execute_all(client, commands, raises=False), strict=True):
         if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
             info = dict(zip(reply[::2], reply[1::2], strict=True))
             if info[b"last-generated-id"] == LAST_ID:

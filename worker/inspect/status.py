@@ -15,12 +15,12 @@ from redis.exceptions import ResponseError
 
 from ...shared.events import BY_TYPE
 from ...shared.keys import HANDOVER, UNTYPED, Keys
-from ..inventory import layout, open_breakers, pauses, places, readers
-from ..inventory.layout import Command, ask_all, ask_usable
+from ..inventory import lag, open_breakers, pauses, readers, registry
+from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.open_breakers import Opened
-from ..inventory.places import MOST_COUNTED, Place, pairs
 from ..inventory.readers import Registration, registration
-from ..pipeline.aside import is_of_one_key
+from ..inventory.registry import Command, execute_all, execute_usable
+from ..pipeline.unusable_keys import is_of_one_key
 
 ABANDONED_S: Final = 300.0
 """Silent for this long a group counts as abandoned: longer than a rollout leaves one alone (a guess)."""
@@ -85,13 +85,13 @@ class Status(msgspec.Struct):
     """Keys that Redis refuses, as where another type of key lies → why. What they hold is not among the figures."""
 
 
-async def look(client: Redis, configured_shards: int) -> Status:
+async def fetch(client: Redis, configured_shards: int) -> Status:
     """The status now. Raises ConfigError, RedisError, OSError."""
-    shards = await layout.shards(client, configured_shards)
-    now_ms = await layout.now_ms(client)
+    shards = await registry.shards(client, configured_shards)
+    now_ms = await registry.now_ms(client)
     status = Status(shards=len(shards))
     commands = [_commands(shard) for shard in shards]
-    replies = await ask_all(client, [command for of_shard in commands for command in of_shard.values()])
+    replies = await execute_all(client, [command for of_shard in commands for command in of_shard.values()])
     names = list(_commands(Keys(0)))
     found = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in found["groups"]]
@@ -151,11 +151,11 @@ async def _look_at_controls(
 ) -> None:
     """What is paused, and which breakers are open."""
     try:
-        group.paused = await pauses.look(client, shards, name)
+        group.paused = await pauses.fetch(client, shards, name)
     except ResponseError as error:
         _note(status, shards[0].paused(name), error)
     try:
-        group.breakers = await open_breakers.look(client, name)
+        group.breakers = await open_breakers.fetch(client, name)
     except ResponseError as error:
         _note(status, Keys(0).breakers(name), error)
 
@@ -174,7 +174,7 @@ async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status)
         delayed = shard.delayed(group)
         commands += [("ZCARD", delayed), ("ZRANGE", delayed, 0, 0, "WITHSCORES")]
         commands += [("ZCARD", shard.dead(group)), ("HGETALL", shard.consumers(group))]
-    replies = await ask_usable(client, commands, status.unusable)
+    replies = await execute_usable(client, commands, status.unusable)
     consumers: dict[str, dict[str, bytes]] = {group: {} for group in status.groups}
     for i, (group, _) in enumerate(pairings):
         delayed_count, first, dead, flat = replies[4 * i : 4 * i + 4]
@@ -186,7 +186,7 @@ async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status)
             entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
         consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if name != HANDOVER}
     every = sorted(set().union(*consumers.values()))
-    signs = await ask_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in every])
+    signs = await execute_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in every])
     alive = {name for name, sign in zip(every * len(shards), signs, strict=True) if sign}
     living: dict[str, list[Registration]] = {}
     for group, members in consumers.items():
@@ -218,25 +218,25 @@ async def _look_at_streams(
     commands: list[Command] = []
     for stream, *_ in streams:
         commands += [("XLEN", stream), ("XINFO", "GROUPS", stream)]
-    replies = await ask_all(client, commands, raises=False)
-    found_all: list[Place] = []
+    replies = await execute_all(client, commands, raises=False)
+    found_all: list[GroupLag] = []
     for i, (stream, event_type, own, number) in enumerate(streams):
         length, groups = replies[2 * i : 2 * i + 2]
         if isinstance(length, ResponseError):
             _note(status, stream, length)
             continue
         groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
-        found = places.of_stream(stream, event_type, own, length, groups)
+        found = lag.of_stream(stream, event_type, own, length, groups)
         if length and not own:
-            found += places.coming(stream, event_type, length, {place.group for place in found}, told[number])
+            found += lag.coming(stream, event_type, length, {place.group for place in found}, told[number])
             if not found:
                 status.orphans[event_type] = status.orphans.get(event_type, 0) + length
         found_all += found
     await _add_places(client, found_all, status, seen, now_ms)
 
 
-async def _add_places(client: Redis, found: Sequence[Place], status: Status, seen: set[str], now_ms: int) -> None:
-    replies = await ask_all(client, [command for place in found for command in place.commands()], raises=False)
+async def _add_places(client: Redis, found: Sequence[GroupLag], status: Status, seen: set[str], now_ms: int) -> None:
+    replies = await execute_all(client, [command for place in found for command in place.commands()], raises=False)
     # A group may have vanished since its place was read; what can't be told of it is left out.
     told = iter([() if isinstance(reply, Exception) else reply for reply in replies])
     for place in found:
@@ -250,7 +250,7 @@ async def _add_places(client: Redis, found: Sequence[Place], status: Status, see
         entry = group.types.setdefault(place.event_type, TypeStatus())
         entry.backlog += backlog
         entry.in_flight += place.pending
-        if place.backlog is None and backlog >= MOST_COUNTED:
+        if place.backlog is None and backlog >= MAX_COUNTED:
             entry.backlog_is_minimum = True
         for oldest, *_ in (*pending, *first[:1]):
             entry.oldest_age_s = _older(entry.oldest_age_s, now_ms - int(oldest.partition(b"-")[0]))

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from ...shared.connection import FAULTS, refusal_code
 from ...shared.fault import fault_of
 from ...shared.keys import Keys
-from .layout import ask_all
+from .registry import execute_all
 
 CURE: Final = "find out who wrote it (TYPE tells what it is), and rename it; the worker then goes on by itself"
 
@@ -24,7 +24,7 @@ async def reason_of(error: Exception, client: Redis, shards: int) -> str:
     for keys in map(Keys, range(shards)):
         commands += [("HEXISTS", keys.groups, ""), ("HEXISTS", keys.patterns, ""), ("SMEMBERS", keys.types)]
     try:
-        replies = await ask_all(client, commands, raises=False)
+        replies = await execute_all(client, commands, raises=False)
     except FAULTS:
         return detail
     found = [

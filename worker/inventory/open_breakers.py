@@ -28,7 +28,7 @@ encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Opened).decode
 
 
-async def look(client: Redis, group: str) -> dict[str, Opened]:
+async def fetch(client: Redis, group: str) -> dict[str, Opened]:
     """The open breakers of a group by pattern. Raises RedisError, OSError."""
     flat = await client.execute_command("HGETALL", Keys(0).breakers(group))
     return {name.decode(): decode(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
@@ -36,7 +36,7 @@ async def look(client: Redis, group: str) -> dict[str, Opened]:
 
 async def close(client: Redis, group: str, pattern: str) -> list[str]:
     """Close breakers at once, `*` for all of the group; their patterns. Raises RedisError, OSError."""
-    chosen = [name for name in await look(client, group) if pattern in ("*", name)]
+    chosen = [name for name in await fetch(client, group) if pattern in ("*", name)]
     if chosen:
         await client.execute_command("HDEL", Keys(0).breakers(group), *chosen)
     return sorted(chosen)

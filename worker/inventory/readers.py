@@ -12,7 +12,7 @@ import msgspec
 from ...shared.decoding import UNDECODABLE
 from ..pipeline.routes import matches, patterns_of
 
-MOST_PATTERNS: Final = 500
+MAX_PATTERNS: Final = 500
 """Patterns that a consumer publishes every two seconds: of one with more nothing is known (a guess: some 15 KB)."""
 
 
@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(Registration).decode
 
 def register(since_ms: int, patterns: Sequence[str], only: str) -> bytes:
     """What a consumer publishes."""
-    return msgspec.json.encode(Registration(since_ms, tuple(patterns) if len(patterns) <= MOST_PATTERNS else (), only))
+    return msgspec.json.encode(Registration(since_ms, tuple(patterns) if len(patterns) <= MAX_PATTERNS else (), only))
 
 
 def registration(info: bytes) -> Registration:

@@ -11,7 +11,7 @@ def made_at_ms(delivery: Delivery) -> int:
     """When the event was made, Unix ms."""
     received_ms = delivery.received_at_ms
     try:
-        late_ms = decoding.read_head(delivery.body).late_ms(received_ms)
+        delay_ms = decoding.read_head(delivery.body).delay_ms(received_ms)
     except decoding.UNDECODABLE:
-        late_ms = None
-    return received_ms - (late_ms or 0)
+        delay_ms = None
+    return received_ms - (delay_ms or 0)

@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 
 from ...shared.entry import Entry, Failure
-from ..api.delivery import Held
+from ..api.delivery import InFlight
 from .cause import Cause
-from .outcome import Bury, Reason
+from .outcome import DeadLetter, Reason
 
 _FINGERPRINT_BYTES: Final = 5
 
@@ -23,7 +23,7 @@ class Kind(msgspec.Struct, frozen=True, array_like=True):
     message: str
 
 
-class Letter(msgspec.Struct, frozen=True, array_like=True):
+class DeadLetterRecord(msgspec.Struct, frozen=True, array_like=True):
     """The record of one dead letter. Times are Unix ms; `attempts` counts those that ran; `body` is what was signed."""
 
     type: str
@@ -31,7 +31,7 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
     webhook_id: str
     source: str
     received_at_ms: int
-    died_at_ms: int
+    dead_lettered_at_ms: int
     reason: Reason
     error_class: str
     message: str
@@ -63,7 +63,7 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode: Final = msgspec.msgpack.Encoder().encode
-decode: Final = msgspec.msgpack.Decoder(Letter).decode
+decode: Final = msgspec.msgpack.Decoder(DeadLetterRecord).decode
 decode_kind: Final = msgspec.msgpack.Decoder(Kind).decode
 
 
@@ -76,30 +76,32 @@ def fingerprint(error_class: str, frame: str, event_type: str, reason: Reason) -
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
 
 
-def write(held: Held, bury: Bury, history: tuple[Failure, ...], died_at_ms: int) -> Letter:
+def write(
+    in_flight: InFlight, bury: DeadLetter, history: tuple[Failure, ...], dead_lettered_at_ms: int
+) -> DeadLetterRecord:
     """The letter of a delivery that is to be buried; `history` includes the last attempt where one ran."""
     cause = bury.cause
-    return Letter(
-        type=held.delivery.type,
-        group=held.delivery.group,
-        webhook_id=held.entry.webhook_id,
-        source=held.entry.source,
-        received_at_ms=held.entry.received_at_ms,
-        died_at_ms=died_at_ms,
+    return DeadLetterRecord(
+        type=in_flight.delivery.type,
+        group=in_flight.delivery.group,
+        webhook_id=in_flight.entry.webhook_id,
+        source=in_flight.entry.source,
+        received_at_ms=in_flight.entry.received_at_ms,
+        dead_lettered_at_ms=dead_lettered_at_ms,
         reason=bury.reason,
         error_class=cause.error_class,
         message=cause.message,
         traceback=cause.traceback,
         frame=cause.frame,
-        fingerprint=fingerprint(cause.error_class, cause.frame, held.delivery.type, bury.reason),
-        attempts=held.entry.attempt,
+        fingerprint=fingerprint(cause.error_class, cause.frame, in_flight.delivery.type, bury.reason),
+        attempts=in_flight.entry.attempt,
         history=history,
-        body=held.entry.body,
-        traceparent=held.entry.traceparent,
-        is_replay=held.entry.is_replay,
+        body=in_flight.entry.body,
+        traceparent=in_flight.entry.traceparent,
+        is_replay=in_flight.entry.is_replay,
     )
 
 
-def print_of(cause: Cause, event_type: str) -> str:
+def fingerprint_of(cause: Cause, event_type: str) -> str:
     """The fingerprint of a failure: that of the dead letter that it becomes if it goes on."""
     return fingerprint(cause.error_class, cause.frame, event_type, "attempts_exhausted")

@@ -51,7 +51,7 @@ class Deadlines:
         deadline = Deadline(task, self._loop.time() + self._limit_s)
         self._running[deadline] = None
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline._at, self._look)
+            self._timer = self._loop.call_at(deadline._at, self._poll)
         return deadline
 
     def end(self, deadline: Deadline) -> None:
@@ -63,13 +63,13 @@ class Deadlines:
         else:
             del self._running[deadline]
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         self._timer = None
         now = self._loop.time()
         while self._running:
             first = next(iter(self._running))
             if first._at > now:
-                self._timer = self._loop.call_at(first._at, self._look)
+                self._timer = self._loop.call_at(first._at, self._poll)
                 return
             del self._running[first]
             first.has_passed = True

@@ -4,13 +4,13 @@ from typing import Final, get_args
 
 from ...shared import log
 from ...shared.events import BY_TYPE
+from ...shared.fast_metrics import FastCounter, FastHistogram
 from ...shared.metrics import DOCUMENTED, OTHER
-from ...shared.tally import Spread, Sum
 from . import metrics
-from .outcome import Ack, Bury, Outcome, Park, Reason
+from .outcome import Ack, DeadLetter, Outcome, Park, Reason
 
 _log = log.get("worker.measures")
-OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", Bury: "dead_letter"}
+OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", DeadLetter: "dead_letter"}
 
 
 class Counts:
@@ -22,16 +22,16 @@ class Counts:
     __slots__ = ("attempts", "outcomes", "reasons", "seconds", "snoozed", "takeovers")
 
     def __init__(self, group: str, label: str) -> None:
-        self.outcomes: dict[type[Outcome], Sum] = {
+        self.outcomes: dict[type[Outcome], FastCounter] = {
             kind: metrics.DELIVERIES.labels(group, label, name) for kind, name in OUTCOMES.items()
         }
-        self.snoozed: Sum = metrics.DELIVERIES.labels(group, label, "snoozed")
-        self.reasons: dict[str, Sum] = {
+        self.snoozed: FastCounter = metrics.DELIVERIES.labels(group, label, "snoozed")
+        self.reasons: dict[str, FastCounter] = {
             reason: metrics.DEAD_LETTERS.labels(group, label, reason) for reason in get_args(Reason)
         }
-        self.seconds: Spread = metrics.HANDLER_SECONDS.labels(group, label)
-        self.attempts: Spread = metrics.ATTEMPTS.labels(group, label)
-        self.takeovers: Sum = metrics.TAKEOVERS.labels(group, label)
+        self.seconds: FastHistogram = metrics.HANDLER_SECONDS.labels(group, label)
+        self.attempts: FastHistogram = metrics.ATTEMPTS.labels(group, label)
+        self.takeovers: FastCounter = metrics.TAKEOVERS.labels(group, label)
 
 
 class Measures:
@@ -55,16 +55,16 @@ class Measures:
         else:
             counts.outcomes[type(outcome)].value += 1
             counts.attempts.observe(attempt)
-        if isinstance(outcome, Bury):
+        if isinstance(outcome, DeadLetter):
             counts.reasons[outcome.reason].value += 1
             if outcome.reason == "undecodable" and event_type in BY_TYPE:
                 self._tell_changed(event_type, outcome)
 
-    def _tell_changed(self, event_type: str, bury: Bury) -> None:
+    def _tell_changed(self, event_type: str, bury: DeadLetter) -> None:
         """Once for each type: the sender, or the handler, may have changed, and then every such event dies."""
         if event_type not in self._changed:
             self._changed.add(event_type)
-            _log.error("event_changed", group=self._group, type=event_type, error=str(bury.cause))
+            _log.error("event_schema_changed", group=self._group, type=event_type, error=str(bury.cause))
 
     def _first_of(self, event_type: str) -> Counts:
         label = event_type if event_type in self._known else OTHER

@@ -7,36 +7,36 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from ...shared.tally import Spreads, Sums
+from ...shared.fast_metrics import CounterFamily, HistogramFamily
 
-DELIVERIES: Final = Sums(
+DELIVERIES: Final = CounterFamily(
     "hookbus_worker_deliveries_total",
     "Attempts by outcome: handled, parked (failed, another follows), snoozed (put off by RetryLater), dead_letter.",
     ["group", "type", "outcome"],
 )
-DEAD_LETTERS: Final = Sums(
+DEAD_LETTERS: Final = CounterFamily(
     "hookbus_worker_dead_letters_total", "Deliveries that became dead letters.", ["group", "type", "reason"]
 )
-HANDLER_SECONDS: Final = Spreads(
+HANDLER_SECONDS: Final = HistogramFamily(
     "hookbus_worker_handler_seconds",
     "Duration of attempts.",
     ["group", "type"],
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
-ATTEMPTS: Final = Spreads(
+ATTEMPTS: Final = HistogramFamily(
     "hookbus_worker_attempts",
     "How many attempts deliveries took until they were handled or dead.",
     ["group", "type"],
     buckets=(1, 2, 3, 5, 10, 20),
 )
-TAKEOVERS: Final = Sums(
+TAKEOVERS: Final = CounterFamily(
     "hookbus_worker_takeovers_total",
     "Deliveries taken over from consumers that died or stopped.",
     ["group", "type"],
 )
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
 OVERDUE: Final = Gauge(
-    "hookbus_worker_overdue_threads",
+    "hookbus_worker_overdue_attempts",
     "Handlers that run on after their timeout, in threads or as coroutines, each in one of the places.",
     ["group", "pattern"],
 )
@@ -50,7 +50,9 @@ READ_AGE: Final = Gauge(
     "How long the longest read has been out; reads return within two seconds, and none is out while no slot is free.",
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
-ASIDE: Final = Gauge("hookbus_worker_keys_set_aside", "Keys that Redis refuses for their own sake, as of a wrong type.")
+UNUSABLE_KEYS: Final = Gauge(
+    "hookbus_worker_unusable_keys", "Keys that Redis refuses for their own sake, as of a wrong type."
+)
 LOSSES: Final = Counter(
     "hookbus_worker_data_loss_total", "Streams or groups found gone, or behind what was handled.", ["group"]
 )

@@ -92,7 +92,7 @@ class Caller:
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
         """Run the handler once; its return value means nothing. What it logs tells which delivery it is about."""
-        log.say_about(
+        log.bind_delivery(
             webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
         )
         args = (event, delivery) if self._route.wants_delivery else (event,)

@@ -18,13 +18,13 @@ from ...shared import log
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, refusal_code
 from ...shared.keys import Keys
-from ...shared.line import Command, Line
 from ...shared.pause import pause
-from ..api.delivery import Held, member_prefix
-from .aside import Aside, is_of_one_key
-from .hold import hold
-from .slots import Claim, Slots
+from ...shared.raw_connection import Command, RawConnection
+from ..api.delivery import InFlight, member_prefix
+from .in_flight import in_flight_of
+from .slots import DeliveryId, Slots
 from .turns import Turns
+from .unusable_keys import UnusableKeys, is_of_one_key
 
 BLOCK_MS: Final = 2000
 """Longest wait for events in one call: one call in two seconds is what an idle reader costs."""
@@ -44,19 +44,19 @@ class Reader:
     def __init__(
         self,
         *,
-        line: Line,
+        connection: RawConnection,
         control: Redis,
         keys: Keys,
         group: str,
         consumer: str,
         slots: Slots,
         overdue: Callable[[], int],
-        begin: Callable[[Held], None],
+        begin: Callable[[InFlight], None],
         lost: Lost,
-        aside: Aside,
+        unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
     ) -> None:
-        self._line = line
+        self._connection = connection
         self._control = control
         self._keys = keys
         self._group = group
@@ -65,10 +65,10 @@ class Reader:
         self._overdue = overdue
         self._begin = begin
         self._lost = lost
-        self._aside = aside
+        self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._turns = Turns(aside)
-        self._surplus: dict[Claim, Held] = {}
+        self._turns = Turns(unusable_keys)
+        self._surplus: dict[DeliveryId, InFlight] = {}
         self._client_id = 0
         self._connections = 0
         self._reading_since: float | None = None
@@ -106,19 +106,19 @@ class Reader:
         """Seconds that a read has been out; 0 while waiting for a free slot."""
         return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
 
-    def accept(self, held: Held) -> None:
+    def accept(self, in_flight: InFlight) -> None:
         """Begin a delivery that was taken over, at once or when there is a slot."""
-        if not self.has(held):
-            self._surplus[held.stream, held.entry_id] = held
+        if not self.has(in_flight):
+            self._surplus[in_flight.stream, in_flight.entry_id] = in_flight
             self._begin_surplus()
 
-    def has(self, held: Held) -> bool:
+    def has(self, in_flight: InFlight) -> bool:
         """Whether a delivery is in hand, or waits here for a slot."""
-        known = self._find((held.stream, held.entry_id))
-        return known is not None and known.is_same_event(held)
+        known = self._find((in_flight.stream, in_flight.entry_id))
+        return known is not None and known.is_same_event(in_flight)
 
-    def _find(self, claim: Claim) -> Held | None:
-        return self._slots.find(claim) or self._surplus.get(claim)
+    def _find(self, delivery_id: DeliveryId) -> InFlight | None:
+        return self._slots.find(delivery_id) or self._surplus.get(delivery_id)
 
     async def wake(self) -> None:
         """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection.
@@ -138,15 +138,15 @@ class Reader:
         recheck_at = 0.0
         while not self._stopping.is_set():
             free = self._begin_surplus()
-            is_recheck_due = time.monotonic() >= recheck_at and self._turns.wanted()
+            is_recheck_due = time.monotonic() >= recheck_at and self._turns.readable()
             if free <= 0 or not (is_recheck_due or self._turns.open()):
                 await self._wait_for_slot()
                 continue
             try:
-                await self._line.ready()
-                if is_recheck_due or self._connections != self._line.made:
-                    self._connections = self._line.made
-                    self._client_id = await self._line.execute_command("CLIENT", "ID")
+                await self._connection.ready()
+                if is_recheck_due or self._connections != self._connection.made:
+                    self._connections = self._connection.made
+                    self._client_id = await self._connection.execute_command("CLIENT", "ID")
                     await self._read_own_pending()
                     recheck_at = time.monotonic() + RECHECK_S
                     continue
@@ -155,7 +155,7 @@ class Reader:
                 else:
                     await pause(self._stopping, BLOCK_MS / 1000)
                 if reconnect.reset():
-                    self._log.info("reading_again")
+                    self._log.info("read_recovered")
             except FAULTS as error:
                 recheck_at = 0.0
                 await self._recover(error, reconnect)
@@ -183,35 +183,35 @@ class Reader:
         What is in hand from another server is compared: the entry may be another event there. Sets streams aside that
         Redis refuses for their own sake, and takes those back that it does not any more.
         """
-        claims, absent = await self._own_pending(list(self._turns.wanted()))
+        delivery_ids, absent = await self._own_pending(list(self._turns.readable()))
         if absent:  # perhaps a place can be had there by now
             await self._lost([self.streams[name][0] for name in absent])
-            claims += (await self._own_pending(absent))[0]
-        self._slots.keep_put_off(set(claims))
-        for claim in claims:
-            known = self._find(claim)
-            if known is None or known.term != self._line.term:
-                await self._read_again(*claim)
+            delivery_ids += (await self._own_pending(absent))[0]
+        self._slots.keep_deferred(set(delivery_ids))
+        for delivery_id in delivery_ids:
+            known = self._find(delivery_id)
+            if known is None or known.term != self._connection.term:
+                await self._reread(*delivery_id)
 
-    async def _own_pending(self, names: list[str]) -> tuple[list[Claim], list[str]]:
+    async def _own_pending(self, names: list[str]) -> tuple[list[DeliveryId], list[str]]:
         """What is pending in our name, and the streams set aside where the group has no place."""
-        claims: list[Claim] = []
+        delivery_ids: list[DeliveryId] = []
         absent: list[str] = []
         commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
-        for name, pending in zip(names, await self._line.execute_all(commands), strict=True):
+        for name, pending in zip(names, await self._connection.execute_all(commands), strict=True):
             if not isinstance(pending, Exception):
-                self._aside.take_back(name)
-                claims += [(name, entry_id) for entry_id, *_ in pending]
+                self._unusable_keys.remove(name)
+                delivery_ids += [(name, entry_id) for entry_id, *_ in pending]
             elif is_of_one_key(pending):
-                self._aside.put(name, pending)
+                self._unusable_keys.add(name, pending)
                 self._turns.restart()
-            elif refusal_code(pending) == "NOGROUP" and name in self._aside:
+            elif refusal_code(pending) == "NOGROUP" and name in self._unusable_keys:
                 absent.append(name)
             else:
                 raise pending
-        return claims, absent
+        return delivery_ids, absent
 
-    async def _read_again(self, name: str, entry_id: bytes) -> None:
+    async def _reread(self, name: str, entry_id: bytes) -> None:
         """Begin a pending entry of ours, if it is one still: it may have been settled since we looked.
 
         XREADGROUP would count it as delivered once more, and what was delivered often is suspected.
@@ -223,29 +223,29 @@ class Reader:
             ("XRANGE", name, entry_id, entry_id),
             ("HGET", self._keys.deaths(self._group), member),
         ]
-        pending, entries, deaths = replies = await self._line.execute_all(commands)
+        pending, entries, deaths = replies = await self._connection.execute_all(commands)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         for _, _, _, times_delivered in pending:
-            held = hold(
+            in_flight = in_flight_of(
                 name,
                 event_type,
                 is_own,
                 self._group,
                 entry_id,
                 entries[0][1] if entries else [],
-                term=self._line.term,
+                term=self._connection.term,
                 times_delivered=times_delivered,
                 deaths=tuple((deaths or b"").decode().split()),
             )
-            self.accept(held)
+            self.accept(in_flight)
 
     async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
         self._reading_since = time.monotonic()
         try:
             what: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
-            reply = await self._line.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
+            reply = await self._connection.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
         finally:
             self._reading_since = None
         for stream, entries in reply or ():
@@ -254,21 +254,25 @@ class Reader:
 
     def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
         event_type, is_own = self.streams[stream]
-        term = self._line.term
+        term = self._connection.term
         for entry_id, fields in entries:
             known = self._find((stream, entry_id))
-            held = hold(stream, event_type, is_own, self._group, entry_id, fields or [], term)
-            if known is None or not known.is_same_event(held):
-                self._surplus[stream, entry_id] = held
+            in_flight = in_flight_of(stream, event_type, is_own, self._group, entry_id, fields or [], term)
+            if known is None or not known.is_same_event(in_flight):
+                self._surplus[stream, entry_id] = in_flight
         self._begin_surplus()
 
     def _begin_surplus(self) -> int:
         """Begin what was read, as slots allow; how many are free then."""
         free = self._slots.free(self._overdue())
         if self._surplus and free > 0:
-            ready = [claim for claim, held in self._surplus.items() if not self._turns.is_paused(held.delivery.type)]
-            for claim in ready[:free]:
-                self._begin(self._surplus.pop(claim))
+            ready = [
+                delivery_id
+                for delivery_id, in_flight in self._surplus.items()
+                if not self._turns.is_paused(in_flight.delivery.type)
+            ]
+            for delivery_id in ready[:free]:
+                self._begin(self._surplus.pop(delivery_id))
                 free -= 1
         return free
 

@@ -18,16 +18,16 @@ from ...shared.backoff import Reconnect
 from ...shared.clock import now_ms
 from ...shared.connection import FAULTS, refusal_code
 from ...shared.keys import Keys
-from ...shared.line import Command, Line
 from ...shared.pause import pause
-from ..api.delivery import UNKNOWN_TERM, Held
+from ...shared.raw_connection import Command, RawConnection
+from ..api.delivery import UNKNOWN_TERM, InFlight
 from . import metrics
-from .aside import is_of_one_key
 from .cause import brief
 from .outcome import Ack, Outcome, Park
-from .settlement import Settlement
+from .pending_outcome import PendingOutcome
 from .slots import Slots
 from .traces import Traces
+from .unusable_keys import is_of_one_key
 
 TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
@@ -41,30 +41,30 @@ RESERVE: Final = 1.05
 takes more than that by itself for buffers and fragmentation)."""
 
 
-class Settler:
+class OutcomeWriter:
     """One for a process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
 
-    def __init__(self, line: Line, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
-        self._line = line
+    def __init__(self, connection: RawConnection, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
+        self._connection = connection
         self._consumer = consumer
         self._parked = parked
-        self._waiting: list[Settlement] = []
+        self._waiting: list[PendingOutcome] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._reconnect = Reconnect()
         self._log = log.get("worker.settle")
-        self._tells_all = log.tells_all()
+        self._is_debug = log.is_debug()
         self._traces = Traces()
 
-        self._refused: list[Settlement] = []
+        self._refused: list[PendingOutcome] = []
         self._failing_since: float | None = None
         self._try_again_at = 0.0
         self._refused_said_at = -REFUSED_LOG_S
 
-    def settle(self, held: Held, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
+    def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
         """Have an outcome written soon."""
-        self._waiting.append(Settlement(held, outcome, slots, keys, duration_s, now_ms()))
+        self._waiting.append(PendingOutcome(in_flight, outcome, slots, keys, duration_s, now_ms()))
         self._idle.clear()
         self._wake.set()
 
@@ -113,37 +113,37 @@ class Settler:
     async def _has_some_left(self) -> bool:
         """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
         anything that came after it; a single delivery that fails would keep a full Redis full."""
-        return await memory.share_used(self._line) < RESERVE
+        return await memory.share_used(self._connection) < RESERVE
 
-    async def _write(self, batch: Sequence[Settlement]) -> list[Settlement]:
+    async def _write(self, batch: Sequence[PendingOutcome]) -> list[PendingOutcome]:
         """Write a batch; what is returned has to be written again."""
         try:
-            return await self._write_to(await self._line.ready(), batch)
+            return await self._write_to(await self._connection.ready(), batch)
         except FAULTS as error:
             self._failing_since = self._failing_since or time.monotonic()
             self._log.warning("settling_delayed", outcomes=len(batch), reason=str(error) or type(error).__name__)
             return [replace(item, was_sent=True) for item in batch]
 
-    async def _write_to(self, term: str, batch: Sequence[Settlement]) -> list[Settlement]:
+    async def _write_to(self, term: str, batch: Sequence[PendingOutcome]) -> list[PendingOutcome]:
         """Write a batch to the server of a term, to which the line is connected. Raises RedisError, OSError."""
-        acks: dict[tuple[str, str, bool], list[Settlement]] = {}
-        calls: list[tuple[Settlement, scripts.Call]] = []
+        acks: dict[tuple[str, str, bool], list[PendingOutcome]] = {}
+        calls: list[tuple[PendingOutcome, scripts.Call]] = []
         for item in batch:
-            held = item.held
-            if isinstance(item.outcome, Ack) and held.term == term:
-                acks.setdefault((held.stream, held.delivery.group, held.is_own_stream), []).append(item)
+            in_flight = item.in_flight
+            if isinstance(item.outcome, Ack) and in_flight.term == term:
+                acks.setdefault((in_flight.stream, in_flight.delivery.group, in_flight.is_own_stream), []).append(item)
             elif found := self._call(item, term):
                 calls.append(found)
         commands: list[Command] = []
         for (stream, group, is_own), items in acks.items():
-            ids = [item.held.entry_id for item in items]
+            ids = [item.in_flight.entry_id for item in items]
             commands.append(("XACK", stream, group, *ids))
             if is_own:
                 commands.append(("XDEL", stream, *ids))
         commands += [call.command() for _, call in calls]
-        return await self._read_results(acks, calls, await self._line.execute_all(commands))
+        return await self._read_results(acks, calls, await self._connection.execute_all(commands))
 
-    def _call(self, item: Settlement, term: str) -> tuple[Settlement, scripts.Call] | None:
+    def _call(self, item: PendingOutcome, term: str) -> tuple[PendingOutcome, scripts.Call] | None:
         """How to write a retry or a dead letter. One that can't be put into words becomes a dead letter in plain ones;
         if that fails too, the delivery stays pending, and runs again."""
         try:
@@ -154,16 +154,16 @@ class Settler:
         try:
             return plain, plain.call(self._consumer, term)
         except Exception:  # noqa: BLE001 - said above
-            item.slots.put_off(item.held)
+            item.slots.defer(item.in_flight)
             return None
 
     async def _read_results(
         self,
-        acks: dict[tuple[str, str, bool], list[Settlement]],
-        calls: Sequence[tuple[Settlement, scripts.Call]],
+        acks: dict[tuple[str, str, bool], list[PendingOutcome]],
+        calls: Sequence[tuple[PendingOutcome, scripts.Call]],
         results: list[Any],
-    ) -> list[Settlement]:
-        left: list[Settlement] = []
+    ) -> list[PendingOutcome]:
+        left: list[PendingOutcome] = []
         position = 0
         for (_, _, is_own), items in acks.items():
             width = 2 if is_own else 1
@@ -180,13 +180,13 @@ class Settler:
                 self._wrote(item, result)
         for script in missing:
             try:
-                await self._line.script_load(script.source)
+                await self._connection.script_load(script.source)
             except FAULTS:
                 break  # the next write finds it missing again
         return left
 
-    def _wrote(self, item: Settlement, result: Any) -> None:
-        delivery = item.held.delivery
+    def _wrote(self, item: PendingOutcome, result: Any) -> None:
+        delivery = item.in_flight.delivery
         if isinstance(result, RedisError):
             is_stream_gone = isinstance(item.outcome, Ack) and refusal_code(result) == "WRONGTYPE"
             if refusal_code(result) == "OOM" or (is_of_one_key(result) and not is_stream_gone):
@@ -199,14 +199,14 @@ class Settler:
                 return
             result = 0  # the group vanished, and with it whatever could be settled
         self._failing_since = None
-        item.slots.settled(item.held)
-        if isinstance(item.outcome, Ack) and not self._tells_all:
+        item.slots.settled(item.in_flight)
+        if isinstance(item.outcome, Ack) and not self._is_debug:
             return
         fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
         if isinstance(item.outcome, Ack):
             self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:
-            self._log.warning("delivery_lost", **fields, reason=self._why_lost(item))
+            self._log.warning("outcome_discarded", **fields, reason=self._why_discarded(item))
         elif isinstance(item.outcome, Park):
             self._parked(item.keys, delivery.group, item.due_ms)
             event = "snoozed" if item.outcome.is_snooze else "parked"
@@ -214,16 +214,16 @@ class Settler:
         else:
             self._log.error("dead_letter", **fields, reason=item.outcome.reason, error=str(item.outcome.cause))
 
-    def _why_lost(self, item: Settlement) -> str:
-        if item.held.term not in (UNKNOWN_TERM, self._line.term):
+    def _why_discarded(self, item: PendingOutcome) -> str:
+        if item.in_flight.term not in (UNKNOWN_TERM, self._connection.term):
             return READ_ELSEWHERE
         return SETTLED_EARLIER if item.was_sent else TAKEN_OVER
 
-    def _postpone(self, item: Settlement, refusal: RedisError) -> None:
+    def _postpone(self, item: PendingOutcome, refusal: RedisError) -> None:
         """Redis has no memory for a retry or a dead letter, or a key that it goes to is of another type. Held for some
         time, and once at least, so that it may go past the limit; then its slot is worth more."""
         if item.was_refused and item.may_run_again(now_ms()):
-            item.slots.put_off(item.held)
+            item.slots.defer(item.in_flight)
         else:
             self._refused.append(replace(item, was_refused=True))
         if time.monotonic() - self._refused_said_at >= REFUSED_LOG_S:
@@ -235,8 +235,8 @@ class Settler:
             )
 
 
-def _named(item: Settlement) -> dict[str, str | int]:
-    delivery = item.held.delivery
+def _named(item: PendingOutcome) -> dict[str, str | int]:
+    delivery = item.in_flight.delivery
     return {
         "webhook_id": delivery.webhook_id,
         "type": delivery.type,

@@ -8,31 +8,31 @@ import asyncio
 from collections.abc import Container
 from typing import Final
 
-from ..api.delivery import Held
+from ..api.delivery import InFlight
 
-MOST_PUT_OFF: Final = 1000
+MAX_DEFERRED: Final = 1000
 """As many as a reader looks for among its own pending entries at once."""
 
-Claim = tuple[str, bytes]
+DeliveryId = tuple[str, bytes]
 """Stream key and entry id."""
 
 
-class _Telling:
+class _Notifier:
     """Sets events of others when it moves."""
 
     def __init__(self) -> None:
         self._changed: list[asyncio.Event] = []
 
-    def tell(self, changed: asyncio.Event) -> None:
+    def subscribe(self, changed: asyncio.Event) -> None:
         """Have an event set whenever more may begin than before."""
         self._changed.append(changed)
 
-    def _tell_all(self) -> None:
+    def _notify_all(self) -> None:
         for changed in self._changed:
             changed.set()
 
 
-class Valve(_Telling):
+class CircuitGate(_Notifier):
     """What a circuit breaker lets through of one subscription, in all its shards. Open at first."""
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class Valve(_Telling):
         """How many more deliveries may begin; None when it is open."""
 
     @property
-    def is_shut(self) -> bool:
+    def is_blocked(self) -> bool:
         """Whether the breaker is open, and this therefore shut."""
         return self.places is not None
 
     def set(self, places: int | None) -> None:
         """Let so many through, None for all."""
         self.places = places
-        self._tell_all()
+        self._notify_all()
 
     def take(self) -> None:
         """A delivery begins."""
@@ -56,7 +56,7 @@ class Valve(_Telling):
             self.places -= 1
 
 
-class Gate(_Telling):
+class Gate(_Notifier):
     """Closed while a suspect runs alone: nothing else of the process begins then. Counts what runs."""
 
     def __init__(self) -> None:
@@ -90,57 +90,57 @@ class Gate(_Telling):
     def open(self) -> None:
         """Let the others in again."""
         self.is_open = True
-        self._tell_all()
+        self._notify_all()
 
 
 class Slots:
     """`concurrency` places, behind the valve of the subscription and the gate of the process."""
 
-    def __init__(self, concurrency: int, valve: Valve | None = None, gate: Gate | None = None) -> None:
+    def __init__(self, concurrency: int, circuit_gate: CircuitGate | None = None, gate: Gate | None = None) -> None:
         self._concurrency = concurrency
-        self._valve = valve or Valve()
+        self._circuit_gate = circuit_gate or CircuitGate()
         self._gate = gate or Gate()
-        self._in_hand: dict[Claim, Held] = {}
-        self._put_off: set[Claim] = set()
+        self._in_flight: dict[DeliveryId, InFlight] = {}
+        self._deferred: set[DeliveryId] = set()
         self.changed = asyncio.Event()
         """Set when a delivery has ended or was settled, or valve or gate have moved; whoever waits clears it."""
-        self._valve.tell(self.changed)
-        self._gate.tell(self.changed)
+        self._circuit_gate.subscribe(self.changed)
+        self._gate.subscribe(self.changed)
         self.running = 0
 
     def free(self, overdue: int = 0) -> int:
         """Places for new deliveries; `overdue` threads keep theirs. Unwritten outcomes may fill as many again."""
         if not self._gate.is_open:
             return 0
-        free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_hand))
-        return free if self._valve.places is None else min(free, self._valve.places)
+        free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_flight))
+        return free if self._circuit_gate.places is None else min(free, self._circuit_gate.places)
 
-    def find(self, claim: Claim) -> Held | None:
+    def find(self, delivery_id: DeliveryId) -> InFlight | None:
         """What is in hand under an entry id: of two events, the one that was read later."""
-        return self._in_hand.get(claim)
+        return self._in_flight.get(delivery_id)
 
-    def holds(self, held: Held) -> bool:
+    def holds(self, in_flight: InFlight) -> bool:
         """Whether a delivery is in hand."""
-        known = self.find((held.stream, held.entry_id))
-        return known is not None and known.is_same_event(held)
+        known = self.find((in_flight.stream, in_flight.entry_id))
+        return known is not None and known.is_same_event(in_flight)
 
-    def take(self, held: Held) -> None:
+    def take(self, in_flight: InFlight) -> None:
         """A delivery gets a place."""
-        self._in_hand[held.stream, held.entry_id] = held
+        self._in_flight[in_flight.stream, in_flight.entry_id] = in_flight
         self.running += 1
 
     @property
     def lets_through(self) -> bool:
         """Whether one that has a place may begin, as far as the breaker is concerned."""
-        return self._valve.places != 0
+        return self._circuit_gate.places != 0
 
     def begin(self) -> None:
         """One that has a place begins."""
-        self._valve.take()
+        self._circuit_gate.take()
 
-    def give_back(self, held: Held) -> None:
+    def return_slot(self, in_flight: InFlight) -> None:
         """One that has a place does not begin, and is in nobody's hand."""
-        self._forget(held)
+        self._forget(in_flight)
         self.leave()
 
     def leave(self) -> None:
@@ -148,28 +148,28 @@ class Slots:
         self.running -= 1
         self.changed.set()
 
-    def settled(self, held: Held) -> None:
+    def settled(self, in_flight: InFlight) -> None:
         """Its outcome is in Redis."""
-        self._forget(held)
-        self._put_off.discard((held.stream, held.entry_id))
+        self._forget(in_flight)
+        self._deferred.discard((in_flight.stream, in_flight.entry_id))
         self.changed.set()
 
-    def put_off(self, held: Held) -> None:
+    def defer(self, in_flight: InFlight) -> None:
         """Its outcome can't be written, and is given up: it is pending, and in nobody's hand."""
-        self._forget(held)
-        self._put_off.add((held.stream, held.entry_id))
+        self._forget(in_flight)
+        self._deferred.add((in_flight.stream, in_flight.entry_id))
         self.changed.set()
 
     def may_read_on(self) -> bool:
         """Whether new deliveries may be read: not with too many put off, since what is pending takes memory too."""
-        return len(self._put_off) < MOST_PUT_OFF
+        return len(self._deferred) < MAX_DEFERRED
 
-    def keep_put_off(self, pending: Container[Claim]) -> None:
+    def keep_deferred(self, pending: Container[DeliveryId]) -> None:
         """Count those only that are pending still: others vanished with their stream, or went to another consumer."""
-        self._put_off = {claim for claim in self._put_off if claim in pending}
+        self._deferred = {delivery_id for delivery_id in self._deferred if delivery_id in pending}
 
-    def _forget(self, held: Held) -> None:
-        claim = (held.stream, held.entry_id)
-        known = self._in_hand.get(claim)
-        if known is not None and known.is_same_event(held):
-            del self._in_hand[claim]
+    def _forget(self, in_flight: InFlight) -> None:
+        delivery_id = (in_flight.stream, in_flight.entry_id)
+        known = self._in_flight.get(delivery_id)
+        if known is not None and known.is_same_event(in_flight):
+            del self._in_flight[delivery_id]

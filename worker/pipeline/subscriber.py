@@ -12,14 +12,14 @@ from typing import Any
 
 from ...shared import log
 from ...shared.keys import Keys
-from ..api.delivery import Delivery, Held
+from ..api.delivery import Delivery, InFlight
 from .deadline import CANCEL_S
 from .measures import Measures
 from .outcome import Outcome, failed, foreign
 from .overdue import where
 from .process import Caller, process, spent_s
 from .routes import Route
-from .settle import Settler
+from .settle import OutcomeWriter
 from .slots import Gate, Slots
 
 
@@ -34,7 +34,7 @@ class Subscriber:
         caller: Caller,
         slots: Slots,
         gate: Gate,
-        settler: Settler,
+        outcome_writer: OutcomeWriter,
         observe: Callable[[Outcome, str], None],
     ) -> None:
         self._observe = observe
@@ -43,9 +43,9 @@ class Subscriber:
         self._keys = keys
         self._caller = caller
         self._gate = gate
-        self._settler = settler
+        self._outcome_writer = outcome_writer
         self._loop = asyncio.get_running_loop()
-        self._attempts: dict[asyncio.Task[Any], tuple[Held, Callable[[], None]]] = {}
+        self._attempts: dict[asyncio.Task[Any], tuple[InFlight, Callable[[], None]]] = {}
         """What runs, and what to call when it has ended."""
         caller.deadlines.given_up = self._give_up
         self._is_closing = False
@@ -53,52 +53,56 @@ class Subscriber:
         """At a stop: nothing runs any more, but for what is overdue."""
         self.measures = Measures(route.group, route.pattern)
 
-    def begin(self, held: Held) -> None:
+    def begin(self, in_flight: InFlight) -> None:
         """Run a delivery in a task of its own."""
-        self.slots.take(held)
+        self.slots.take(in_flight)
         self.slots.begin()
         self._gate.enter()
-        self._start(held, self._gate.leave)
+        self._start(in_flight, self._gate.leave)
 
-    def begin_alone(self, held: Held) -> "asyncio.Future[None]":
+    def begin_alone(self, in_flight: InFlight) -> "asyncio.Future[None]":
         """Run a delivery that has its slot, and passes the closed gate; done when its attempt has ended."""
         self.slots.begin()
         ended = self._loop.create_future()
-        self._start(held, functools.partial(_end, ended))
+        self._start(in_flight, functools.partial(_end, ended))
         return ended
 
-    def _start(self, held: Held, left: Callable[[], None]) -> None:
-        self._attempts[self._loop.create_task(self._attempt(held))] = (held, left)
+    def _start(self, in_flight: InFlight, left: Callable[[], None]) -> None:
+        self._attempts[self._loop.create_task(self._attempt(in_flight))] = (in_flight, left)
 
-    def settle(self, held: Held, outcome: Outcome, duration_s: float = 0.0) -> None:
+    def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Have the outcome of a delivery written."""
-        self.measures.settled(held.delivery.type, outcome, held.delivery.attempt)
-        self._observe(outcome, held.delivery.type)
-        self._settler.settle(held, outcome, self.slots, self._keys, duration_s)
+        self.measures.settled(in_flight.delivery.type, outcome, in_flight.delivery.attempt)
+        self._observe(outcome, in_flight.delivery.type)
+        self._outcome_writer.settle(in_flight, outcome, self.slots, self._keys, duration_s)
 
-    async def _attempt(self, held: Held) -> None:
+    async def _attempt(self, in_flight: InFlight) -> None:
         """Run one attempt and settle it. Cancelled, it stays pending; given up, it was settled then."""
         began = time.perf_counter()
         is_ours = False
         try:
-            outcome = foreign(held.flaw) if held.flaw else await process(held.delivery, self.route, self._caller)
+            outcome = (
+                foreign(in_flight.flaw)
+                if in_flight.flaw
+                else await process(in_flight.delivery, self.route, self._caller)
+            )
         except asyncio.CancelledError as error:
             if self._is_closing:
                 raise
             # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
             outcome = failed(
                 error,
-                held.delivery.attempt,
+                in_flight.delivery.attempt,
                 self.route.retry,
                 "the handler cancelled its own task",
-                spent_s(held.delivery),
+                spent_s(in_flight.delivery),
             )
         except Exception as error:  # noqa: BLE001 - a fault of ours, which must not leave the delivery to nobody
-            outcome = self._crashed(held.delivery, error)
+            outcome = self._crashed(in_flight.delivery, error)
         finally:
             is_ours = self._leave(asyncio.current_task(self._loop))
         if is_ours:
-            self._settle_attempt(held, outcome, time.perf_counter() - began)
+            self._settle_attempt(in_flight, outcome, time.perf_counter() - began)
 
     def _leave(self, task: "asyncio.Task[Any] | None") -> bool:
         """An attempt has ended, or is given up. False for one that was given up before, and ends after all."""
@@ -114,21 +118,21 @@ class Subscriber:
             self._ended.set()
         return True
 
-    def _settle_attempt(self, held: Held, outcome: Outcome, duration_s: float) -> None:
-        self.measures.of(held.delivery.type).seconds.observe(duration_s)
-        self.settle(held, outcome, duration_s)
+    def _settle_attempt(self, in_flight: InFlight, outcome: Outcome, duration_s: float) -> None:
+        self.measures.of(in_flight.delivery.type).seconds.observe(duration_s)
+        self.settle(in_flight, outcome, duration_s)
 
     def _give_up(self, task: "asyncio.Task[object]") -> None:
         """A handler goes on although its time is over and it was cancelled: it has failed, and keeps its place."""
         if task not in self._attempts:
             return
-        held, _ = self._attempts[task]
-        self._caller.overdue.begin(held.delivery)
+        in_flight, _ = self._attempts[task]
+        self._caller.overdue.begin(in_flight.delivery)
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
         text = f"no end after {self.route.timeout_s:g} s, nor {CANCEL_S:g} s after it was cancelled"
-        outcome = failed(error, held.delivery.burnt, self.route.retry, text, spent_s(held.delivery))
-        self._settle_attempt(held, outcome, self.route.timeout_s + CANCEL_S)
+        outcome = failed(error, in_flight.delivery.burnt, self.route.retry, text, spent_s(in_flight.delivery))
+        self._settle_attempt(in_flight, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
         """What got out of `process`, which lets nothing out: said at once, and tried again as any failure."""

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from typing import Final
 
 from ...shared import log
-from .dead_letter import print_of
+from .dead_letter import fingerprint_of
 from .outcome import Ack, Outcome, Park
 
-MOST_KINDS: Final = 1000
+MAX_KINDS: Final = 1000
 """More than a program has ways to fail; of one that makes them up, the oldest is forgotten and shown again."""
 
 
@@ -27,7 +27,7 @@ class Traces:
             return {}  # nothing failed
         cause = outcome.cause
         found = {"frame": cause.place} if cause.place else {}
-        if cause.traceback and (self._is_new(print_of(cause, event_type)) or log.is_on_terminal()):
+        if cause.traceback and (self._is_new(fingerprint_of(cause, event_type)) or log.is_on_terminal()):
             found["exception"] = cause.traceback
         return found
 
@@ -35,6 +35,6 @@ class Traces:
         is_new = kind not in self._shown
         self._shown[kind] = None
         self._shown.move_to_end(kind)
-        if len(self._shown) > MOST_KINDS:
+        if len(self._shown) > MAX_KINDS:
             self._shown.popitem(last=False)
         return is_new

@@ -8,7 +8,7 @@ without waiting; only when all were empty does a call wait on all of them.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from .aside import Aside
+from .unusable_keys import UnusableKeys
 
 HOT_TURNS: Final = 8
 """Of so many reads, streams that have much to give get all but one for themselves. With every other one, as the event
@@ -16,14 +16,14 @@ stream shares its turn with the group's redeliveries, a backlog took a third mor
 
 
 class Turns:
-    """The streams of one subscription in one shard; `aside` knows those that Redis refuses."""
+    """The streams of one subscription in one shard; `unusable_keys` knows those that Redis refuses."""
 
-    def __init__(self, aside: Aside) -> None:
+    def __init__(self, unusable_keys: UnusableKeys) -> None:
         self.streams: dict[str, tuple[str, bool]] = {}
         """Stream → event type, and whether it is the group's own."""
-        self._aside = aside
+        self._unusable_keys = unusable_keys
         self._paused: frozenset[str] = frozenset()
-        self._wanted: list[str] | None = []
+        self._readable: list[str] | None = []
         self._hot: list[str] = []
         self._unswept: list[str] = []
         self._is_sweep_fruitful = False
@@ -33,7 +33,7 @@ class Turns:
         """Ask more streams; some types of theirs may be paused."""
         self._paused = self._paused.union(paused)
         self.streams.update(streams)
-        self._wanted = None
+        self._readable = None
         self._is_sweep_fruitful = True  # who knows what waits there
 
     def pause(self, types: frozenset[str]) -> bool:
@@ -50,18 +50,22 @@ class Turns:
 
     def restart(self) -> None:
         """Forget what was busy: other streams may be asked than before."""
-        self._wanted, self._hot, self._unswept, self._is_sweep_fruitful = None, [], [], True
+        self._readable, self._hot, self._unswept, self._is_sweep_fruitful = None, [], [], True
 
-    def wanted(self) -> list[str]:
+    def readable(self) -> list[str]:
         """The streams of types that are not paused."""
-        if self._wanted is None:
+        if self._readable is None:
             paused = self._paused
-            self._wanted = [name for name, (event_type, _) in self.streams.items() if event_type not in paused]
-        return self._wanted
+            self._readable = [name for name, (event_type, _) in self.streams.items() if event_type not in paused]
+        return self._readable
 
     def open(self) -> list[str]:
         """The streams that may be read now."""
-        return [name for name in self.wanted() if name not in self._aside] if self._aside else self.wanted()
+        return (
+            [name for name in self.readable() if name not in self._unusable_keys]
+            if self._unusable_keys
+            else self.readable()
+        )
 
     def next(self, free: int) -> tuple[list[str], bool]:
         """The streams to ask for `free` places, and whether to wait for something there."""

@@ -67,7 +67,7 @@ class Ledger:
             self.handled += 1
             self.due -= self._accepted_s[number] != NEVER
 
-    def late_ms(self) -> Iterator[float]:
+    def delay_ms(self) -> Iterator[float]:
         """From the 200 until it was handled, of each event that was both; 0 for those that were handled before it."""
         for accepted_s, handled_s in zip(self._accepted_s, self._handled_s, strict=True):
             if NEVER not in (accepted_s, handled_s):

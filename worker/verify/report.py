@@ -8,7 +8,7 @@ import msgspec
 from ...shared.percentile import percentile
 from .ledger import Ledger
 
-MOST_NAMED: Final = 1000
+MAX_NAMED: Final = 1000
 """Webhook-ids in one list; more help nobody, and the counts are there."""
 
 
@@ -54,7 +54,7 @@ class Report(msgspec.Struct, kw_only=True):
     """Status and code → posts."""
     accept_ms: Percentiles
     """From the post to its 200."""
-    late_ms: Percentiles
+    delay_ms: Percentiles
     """From the 200 until it was handled; 0 for what was handled before the 200 was here."""
     missing_ids: list[Missing]
     duplicate_ids: list[str]
@@ -99,11 +99,11 @@ def report(
         is_interrupted=is_interrupted,
         answers={f"{status} {code}".strip(): n for (status, code), n in sorted(ledger.answers.items())},
         accept_ms=Percentiles.of(ledger.accept_ms),
-        late_ms=Percentiles.of(ledger.late_ms()),
-        missing_ids=[_placed(name, stored) for name in missing[:MOST_NAMED]],
-        duplicate_ids=duplicate[:MOST_NAMED],
-        refused_ids=refused[:MOST_NAMED],
-        unknown_ids=unknown[:MOST_NAMED],
+        delay_ms=Percentiles.of(ledger.delay_ms()),
+        missing_ids=[_placed(name, stored) for name in missing[:MAX_NAMED]],
+        duplicate_ids=duplicate[:MAX_NAMED],
+        refused_ids=refused[:MAX_NAMED],
+        unknown_ids=unknown[:MAX_NAMED],
         hints=hints,
         swept=swept,
     )

@@ -25,7 +25,7 @@ from ...shared.pause import pause
 from ...shared.settings import Listen
 from ..api.app import App
 from ..api.delivery import Delivery
-from ..inventory import layout
+from ..inventory import registry
 from ..pipeline.routes import Group, build
 from ..settings import WorkerSettings
 from ..supervise import Worker
@@ -36,7 +36,7 @@ from .send import Plan, Sender
 
 READY_S: Final = 15.0
 """Longest wait for our worker to read; Redis answered a moment ago."""
-LOOK_S: Final = 0.02
+POLL_S: Final = 0.02
 SHOW_S: Final = 0.1
 STORE_S: Final = 6.0
 """After a post without an answer, ingest may yet store its event for so long: `ingest.enqueue_timeout_s`, and some."""
@@ -61,11 +61,11 @@ class Verification:
     @classmethod
     async def open(cls, client: Redis, settings: WorkerSettings, plan: Plan) -> "Verification":
         """Raises FailedError when ingest can't be using this Redis, ConfigError, RedisError, OSError."""
-        shards = await layout.shards(client, settings.shards)
+        shards = await registry.shards(client, settings.shards)
         if not shards:
             where = redacted(settings.redis_url)
             raise FailedError(f"{where}: hookbus never used this Redis; is it the one that ingest stores in?")
-        return cls(client, shards, settings, plan, runs.new_name(await layout.now_ms(client)))
+        return cls(client, shards, settings, plan, runs.new_name(await registry.now_ms(client)))
 
     async def run(self, wait_s: float, stopping: asyncio.Event, show: Show) -> Report:
         """Run it to its end, or until stopping. Raises FailedError, ConfigError, RedisError, OSError."""
@@ -76,7 +76,7 @@ class Verification:
                 await self._post(over)
                 await self._until_handled(wait_s, over)
                 took_s = time.monotonic() - began_s
-            stored, hints = await self._look(wait_s)
+            stored, hints = await self._poll(wait_s)
         except BaseException:
             with contextlib.suppress(*FAULTS, FailedError):
                 await self._remove()
@@ -151,9 +151,9 @@ class Verification:
     async def _until_handled(self, wait_s: float, over: asyncio.Event) -> None:
         give_up_s = time.monotonic() + (wait_s if self._is_seen else 0)
         while self.ledger.due and not over.is_set() and time.monotonic() < give_up_s:
-            await pause(over, LOOK_S)
+            await pause(over, POLL_S)
 
-    async def _look(self, wait_s: float) -> tuple[Collection[str] | None, list[str]]:
+    async def _poll(self, wait_s: float) -> tuple[Collection[str] | None, list[str]]:
         """The webhook-ids that are still stored, None where Redis can't be asked, and hints on what is missing."""
         missing = self.ledger.missing()
         try:
@@ -190,4 +190,4 @@ async def _until_ready(worker: Worker, over: asyncio.Event) -> None:
     while (reason := worker.readiness()) != health.READY and not over.is_set():
         if time.monotonic() > give_up_s:
             raise FailedError(f"no worker could begin: {reason}")
-        await pause(over, LOOK_S)
+        await pause(over, POLL_S)

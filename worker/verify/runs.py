@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from ...shared.command import FailedError
 from ...shared.keys import HANDOVER, RESERVED, Keys
 from ..duties.same_host import has_ended
-from ..groups.forget import Forgetting
-from ..inventory import layout
-from ..inventory.layout import PIPELINE, ask_all
+from ..groups.forget import GroupDeletion
+from ..inventory import registry
+from ..inventory.registry import PIPELINE, execute_all
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")
@@ -33,7 +33,7 @@ def new_name(now_ms: int) -> str:
 
 async def sweep(client: Redis, shards: Sequence[Keys]) -> list[str]:
     """Remove what runs left that are over; their names. Raises RedisError, OSError."""
-    now_s = await layout.now_ms(client) // 1000
+    now_s = await registry.now_ms(client) // 1000
     swept = []
     for name in await _names(client, shards):
         if await _is_over(client, shards, name, now_s):
@@ -47,15 +47,15 @@ async def sweep(client: Redis, shards: Sequence[Keys]) -> list[str]:
 
 async def _names(client: Redis, shards: Sequence[Keys]) -> list[str]:
     commands = [command for keys in shards for command in (("SMEMBERS", keys.types), ("HKEYS", keys.groups))]
-    found = {name.decode() for reply in await ask_all(client, commands) for name in reply}
+    found = {name.decode() for reply in await execute_all(client, commands) for name in reply}
     return sorted(name for name in found if _SHAPE.fullmatch(name))
 
 
 async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int) -> bool:
-    replies = await ask_all(client, [("HKEYS", keys.consumers(name)) for keys in shards])
+    replies = await execute_all(client, [("HKEYS", keys.consumers(name)) for keys in shards])
     registered = {who.decode() for known in replies for who in known} - {HANDOVER}
     lasting = [who for who in registered if not has_ended(who)]
-    signs = await ask_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in lasting])
+    signs = await execute_all(client, [("EXISTS", keys.alive(who)) for keys in shards for who in lasting])
     born = _SHAPE.fullmatch(name)
     return not any(signs) and (bool(registered) or born is None or now_s - int(born[1]) >= YOUNG_S)
 
@@ -65,7 +65,7 @@ async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
     for keys in shards:
         for who in await client.execute_command("HKEYS", keys.consumers(name)):
             await client.execute_command("DEL", keys.alive(who.decode()))
-    await Forgetting(client, shards, name).run()
+    await GroupDeletion(client, shards, name).run()
     for keys in shards:
         # Together: a stream that is not among the types would be found by nobody, should we die between.
         pipeline = client.pipeline(transaction=True)
@@ -76,12 +76,12 @@ async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
 
 async def is_seen(client: Redis, shards: Sequence[Keys], name: str) -> bool:
     """Whether ingest stored any event of a run in this Redis. Raises RedisError, OSError."""
-    return any(await ask_all(client, [("SISMEMBER", keys.types, name) for keys in shards]))
+    return any(await execute_all(client, [("SISMEMBER", keys.types, name) for keys in shards]))
 
 
 async def losses(client: Redis, shards: Sequence[Keys], name: str) -> int:
     """How often the group's place on its streams had vanished. Raises RedisError, OSError."""
-    counts = await ask_all(client, [("HGET", keys.losses, name) for keys in shards])
+    counts = await execute_all(client, [("HGET", keys.losses, name) for keys in shards])
     return sum(int(count or 0) for count in counts)
 
 

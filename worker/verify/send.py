@@ -69,7 +69,7 @@ class Sender:
         numbers = iter(range(1, self._plan.count))
         began_s = time.monotonic()
 
-        async def lane() -> None:
+        async def runtime() -> None:
             for number in numbers:
                 if self._plan.rate:
                     await pause(self._stopping, began_s + number / self._plan.rate - time.monotonic())
@@ -77,9 +77,9 @@ class Sender:
                     return
                 await self._until_accepted(number)
 
-        async with asyncio.TaskGroup() as lanes:
+        async with asyncio.TaskGroup() as runtimes:
             for _ in range(min(self._plan.concurrency, self._plan.count)):
-                lanes.create_task(lane())
+                runtimes.create_task(runtime())
 
     async def _until_accepted(self, number: int) -> Answer:
         """Post one event until it is accepted, or that is hopeless; the last answer."""

@@ -60,7 +60,7 @@ class Bench:
         child = await self._start("ingest", "hookbus-ingest", "serve")
         async with asyncio.timeout(READY_TIMEOUT_S):
             listening = await child.until_logged("listening")
-            await child.until_logged("redis_fit")
+            await child.until_logged("redis_healthy")
         return str(listening["urls"][0])
 
     async def start_workers(self, *names: str) -> None:

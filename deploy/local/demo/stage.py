@@ -19,7 +19,7 @@ from hookbus.shared.secret import key_bytes
 
 STEP_TIMEOUT_S: Final = 30.0
 """Most waits take less than two seconds. The longest is for a takeover: 15 s at most."""
-LOOK_S: Final = 0.02
+POLL_S: Final = 0.02
 
 ACCEPTED: Final = (200, "accepted")
 TOOL: Final = "hookbus-worker"
@@ -96,7 +96,7 @@ class Stage:
                     raise UnmetError(expected, f"{child.name} {ending(await child.wait())}")
             if time.monotonic() > deadline:
                 raise UnmetError(f"{expected} within {STEP_TIMEOUT_S:g} s", str(found()))
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
     async def until_handled(self, *, but: Collection[str] = ()) -> None:
         """Wait until every group has handled all that it must, `but` for some types in billing."""
@@ -114,7 +114,7 @@ class Stage:
         while (found := await self._dead()) != {group: set(expected if group == "billing" else ()) for group in GROUPS}:
             if time.monotonic() > deadline:
                 raise UnmetError(f"dead letters of billing: {sorted(expected)}", str(found))
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
     async def _dead(self) -> dict[str, set[str]]:
         lines = (await self.tool("dlq", "list", "--json", "--limit", "10000", is_shown=False)).splitlines()

@@ -10,7 +10,7 @@ from tests.bench.question import question
 from tests.bench.stage import Stage
 
 FEW: Final = 10_000
-LEAST_ROUNDS: Final = 11
+MIN_ROUNDS: Final = 11
 """Ten thousand events take a third of a second, which says little once."""
 
 
@@ -22,7 +22,7 @@ async def backlog_size(stage: Stage) -> Sequence[Answer]:
     # A new group each time: one that was stopped in the middle has a past.
     groups = (f"bench{number}" for number in itertools.count())
     million, few = await stage.rounds_of(
-        LEAST_ROUNDS,
+        MIN_ROUNDS,
         million=lambda: backlog.worker_rate(stage, large, FEW, next(groups)),
         few=lambda: backlog.worker_rate(stage, small, FEW, next(groups)),
     )

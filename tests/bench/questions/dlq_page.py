@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from deploy.local.valkey import Valkey
-from hookbus.worker.pipeline.outcome import Bury, Cause
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 from tests.bench import settled
 from tests.bench.figures import Answer, Series, at_most, reported
 from tests.bench.question import question
@@ -37,10 +37,12 @@ async def dlq_page(stage: Stage) -> Sequence[Answer]:
     return [reported("dlq_page_ms_at_1m", series, "ms", note)]
 
 
-def buried(number: int) -> Bury:
+def buried(number: int) -> DeadLetter:
     """One of some causes."""
     name = f"Error{number % CAUSES}"
-    return Bury("attempts_exhausted", Cause(name, f"{name} of customer {number}", TRACEBACK, f"handlers.py:{name}"))
+    return DeadLetter(
+        "attempts_exhausted", Cause(name, f"{name} of customer {number}", TRACEBACK, f"handlers.py:{name}")
+    )
 
 
 async def whole_ms(server: Valkey, *args: str) -> float:

@@ -14,7 +14,7 @@ from tests.bench.question import question
 from tests.bench.stage import Stage
 from tests.programs import Ingest, Program, Worker, free_port
 
-LOOK_S: Final = 0.005
+POLL_S: Final = 0.005
 LOOKS: Final = 6000
 
 
@@ -47,7 +47,7 @@ async def ready_s(program: Program, port: int, began: float) -> float:
                 took = time.perf_counter() - began
                 await program.end(signal.SIGINT)
                 return took
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
     raise TimeoutError(f"{program.command} is not ready")
 
 

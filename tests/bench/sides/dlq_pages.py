@@ -19,12 +19,12 @@ LIMIT: Final = 50
 """What the commands show by default."""
 
 
-async def took_ms(look: Coroutine[Any, Any, None]) -> float:
+async def took_ms(fetch: Coroutine[Any, Any, None]) -> float:
     """Milliseconds of one look; what it prints is kept, and was something."""
     printed = io.StringIO()
     began = time.perf_counter()
     with contextlib.redirect_stdout(printed):
-        await look
+        await fetch
     took = (time.perf_counter() - began) * 1000
     assert printed.getvalue().count("\n") > 10, printed.getvalue()
     return took

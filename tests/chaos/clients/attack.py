@@ -31,14 +31,14 @@ async def attack(port: int, rng: random.Random, count: int) -> Counter[str]:
     answers: Counter[str] = Counter()
     turns = iter(range(count // (PIPELINED + 1)))
 
-    async def lane(own: random.Random) -> None:
+    async def runtime(own: random.Random) -> None:
         for _ in turns:
             try:
                 await connection(port, own, answers)
             except (*PEER_GONE, asyncio.IncompleteReadError) as error:
                 answers[type(error).__name__] += 1
 
-    await asyncio.gather(*(lane(random.Random(rng.getrandbits(64))) for _ in range(LANES)))
+    await asyncio.gather(*(runtime(random.Random(rng.getrandbits(64))) for _ in range(LANES)))
     return answers
 
 

@@ -35,7 +35,7 @@ async def fall_over(event: Event) -> None:
     raise LookupError("no such customer")
 
 
-async def put_off(event: dict) -> None:
+async def defer(event: dict) -> None:
     raise RetryLater(LATER_S)
 
 
@@ -48,7 +48,7 @@ async def handle(event: dict, delivery: Delivery) -> None:
 # No breaker: that all fail here is the plan.
 if os.environ.get("CHAOS_BROKEN"):
     buried.on("*", breaker=None, retry=Retry(attempts=1))(fall_over)
-    parked.on("*", breaker=None)(put_off)
+    parked.on("*", breaker=None)(defer)
 else:
     for app in (buried, parked):
         app.on("*", breaker=None, concurrency=CONCURRENCY)(handle)

@@ -9,13 +9,13 @@ from typing import Final, Protocol
 
 from tests.chaos.harness.journal import BEGAN, Note
 from tests.chaos.harness.ledger import Ledger
-from tests.chaos.harness.questions import MOST_STARTS, Answer, Facts, Question
+from tests.chaos.harness.questions import MAX_STARTS, Answer, Facts, Question
 from tests.peers.job import EXIT, FAIL, OK
 from tests.wait import until
 
 LIMIT_S: Final = 320.0
 """For one question. Four times the longest lease that anybody is set up with."""
-LOOK_S: Final = 1.0
+POLL_S: Final = 1.0
 START_S: Final = 60.0
 """Far more than any worker takes to begin."""
 TRICKLE_S: Final = 2.0
@@ -87,8 +87,8 @@ async def until_over(question: Question, asked: Asked) -> Answer:
     patience_s = 2.5 * asked.lease_s + _longest_s(question)
     changed_at_s, last = began_at_s, (-1, 0, 0)
     while True:
-        await asyncio.sleep(LOOK_S)
-        facts = await look(question, asked, time.monotonic() - began_at_s)
+        await asyncio.sleep(POLL_S)
+        facts = await fetch(question, asked, time.monotonic() - began_at_s)
         state = (sum(map(len, facts.notes.values())), facts.deaths, len(facts.dead))
         now_s = time.monotonic()
         if state != last:
@@ -98,7 +98,7 @@ async def until_over(question: Question, asked: Asked) -> Answer:
             return question.answer(facts)
 
 
-async def look(question: Question, asked: Asked, seconds: float) -> Facts:
+async def fetch(question: Question, asked: Asked, seconds: float) -> Facts:
     """Count. The notes come last: whatever is dead has written all of its own by then."""
 
     def notes(name: str) -> Sequence[Note]:
@@ -119,7 +119,7 @@ def is_settled(question: Question, facts: Facts) -> bool:
 def is_endless(question: Question, facts: Facts) -> bool:
     """Some job was started more often than anybody may need, or workers end without any."""
     begun = max(map(facts.begun, question.jobs))
-    return begun > MOST_STARTS or (facts.deaths > MOST_STARTS and EXIT not in question.jobs.values())
+    return begun > MAX_STARTS or (facts.deaths > MAX_STARTS and EXIT not in question.jobs.values())
 
 
 def _longest_s(question: Question) -> float:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import parse_info
 from hookbus.shared.keys import Keys
-from hookbus.worker.inventory.layout import ask_all
+from hookbus.worker.inventory.registry import execute_all
 
 TOLERANCE: Final = 0.05
 """How far a minute may be from the middle of all."""
@@ -65,7 +65,7 @@ async def redis_bytes(client: Redis, keys: Keys) -> dict[str, float]:
     and what an estimate misses of half a million digests would hide what else grows.
     """
     names = await client.execute_command("KEYS", "*")
-    sizes = await ask_all(client, [("MEMORY", "USAGE", name) for name in names])
+    sizes = await execute_all(client, [("MEMORY", "USAGE", name) for name in names])
     taken = {name.decode(): size or 0 for name, size in zip(names, sizes, strict=True)}
     days = {keys.seen(now_ms() // DAY_MS - back) for back in (0, 1)}
     info = parse_info(await client.execute_command("INFO", "memory"))

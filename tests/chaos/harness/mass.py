@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from hookbus.shared.clock import now_ms
-from hookbus.worker.api.delivery import Held
+from hookbus.worker.api.delivery import InFlight
 from hookbus.worker.pipeline import dead_letter
-from hookbus.worker.pipeline.dead_letter import Letter
-from hookbus.worker.pipeline.outcome import Bury, Cause, Outcome, Park
+from hookbus.worker.pipeline.dead_letter import DeadLetterRecord
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter, Outcome, Park
 from tests.chaos.harness import pile, places
 from tests.chaos.harness.kept import Kept
 from tests.chaos.harness.sender import Sender
@@ -67,7 +67,7 @@ class Mass:
 
     async def places(self, group: str) -> places.Places:
         """Where the deliveries of a group are. Raises AssertionError unless each is in exactly one place."""
-        found = await places.look(self.client, group, TYPES)
+        found = await places.fetch(self.client, group, TYPES)
         found.check(self.kinds, self.stage.ledger.handled(group))
         return found
 
@@ -114,13 +114,13 @@ async def many_more_fail(mass: Mass, count: int) -> None:
     """As many more, of the same causes."""
     records = await mass.client.execute_command("HVALS", pile.KEYS.dead_data(BURIED))
     causes = {kind_of(found): bury(found) for found in map(dead_letter.decode, records)}
-    put_off = Park(LATER_S, Cause("RetryLater", f"again in {LATER_S} s"))
+    defer = Park(LATER_S, Cause("RetryLater", f"again in {LATER_S} s"))
 
-    def dies(held: Held) -> Outcome:
-        return causes[mass.kinds[held.delivery.webhook_id]]
+    def dies(in_flight: InFlight) -> Outcome:
+        return causes[mass.kinds[in_flight.delivery.webhook_id]]
 
-    def waits(_: Held) -> Outcome:
-        return put_off
+    def waits(_: InFlight) -> Outcome:
+        return defer
 
     stored = await pile.store(mass.server.url, count, event)
     for number, (name, event_type) in enumerate(stored.items()):
@@ -135,11 +135,11 @@ async def many_more_fail(mass: Mass, count: int) -> None:
         await mass.places(group)
 
 
-def kind_of(found: Letter) -> tuple[str, str]:
+def kind_of(found: DeadLetterRecord) -> tuple[str, str]:
     """Type and way of failing of a real dead letter."""
     return found.type, json.loads(found.body)["data"]["how"]
 
 
-def bury(found: Letter) -> Bury:
+def bury(found: DeadLetterRecord) -> DeadLetter:
     """The outcome that made it."""
-    return Bury(found.reason, Cause(found.error_class, found.message, found.traceback, found.frame))
+    return DeadLetter(found.reason, Cause(found.error_class, found.message, found.traceback, found.frame))

@@ -14,15 +14,15 @@ from redis.asyncio import Redis
 
 from hookbus.ingest.commit import Received
 from hookbus.ingest.enqueue import Queue
-from hookbus.ingest.fitness import Fitness
+from hookbus.ingest.redis_health import RedisHealth
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.worker.api.delivery import Held
+from hookbus.worker.api.delivery import InFlight
 from hookbus.worker.pipeline import read
 from hookbus.worker.pipeline.outcome import Outcome
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.programs import event_body
 
@@ -39,10 +39,10 @@ Make = Callable[[int], tuple[str, dict[str, Any]]]
 async def store(url: str, count: int, make: Make) -> dict[str, str]:
     """Store many events as ingest does; webhook-id → type."""
     stored: dict[str, str] = {}
-    fitness = Fitness("fsync", 1, unsafe=False)
-    fitness.fault = None
+    redis_health = RedisHealth("fsync", 1, unsafe=False)
+    redis_health.fault = None
     client = connect(url, "chaos", connections=1)
-    queue = Queue(client, 0, fitness, days=5, batch_size=BATCH, max_waiting=count)
+    queue = Queue(client, 0, redis_health, days=5, batch_size=BATCH, max_waiting=count)
     commits = asyncio.create_task(queue.run())
     try:
         for numbers in batches(count, 10 * BATCH):
@@ -68,17 +68,17 @@ def received(number: int, event_type: str, data: dict[str, Any]) -> Received:
     return Received(event_type, f"wh_pile_{number}", "openai", now_ms(), event_body(event_type, **data))
 
 
-async def settle(client: Redis, group: str, types: Sequence[str], outcome: Callable[[Held], Outcome]) -> None:
+async def settle(client: Redis, group: str, types: Sequence[str], outcome: Callable[[InFlight], Outcome]) -> None:
     """Read everything that a group has not seen yet, and write an outcome for each delivery."""
     for event_type in types:
         stream = KEYS.stream(event_type)
         read_on = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", BATCH, "STREAMS", stream, ">")
         while reply := await client.execute_command(*read_on):
-            helds = [read.hold(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
-            results = await scripts.run_all(client, [written(held, outcome(held)) for held in helds])
+            helds = [read.in_flight_of(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
+            results = await scripts.run_all(client, [written(in_flight, outcome(in_flight)) for in_flight in helds])
             assert all(result == 1 for result in results), results
 
 
-def written(held: Held, outcome: Outcome) -> scripts.Call:
+def written(in_flight: InFlight, outcome: Outcome) -> scripts.Call:
     """The call by which a worker writes an outcome."""
-    return Settlement(held, outcome, Slots(1), KEYS, DURATION_S, now_ms()).call(CONSUMER)
+    return PendingOutcome(in_flight, outcome, Slots(1), KEYS, DURATION_S, now_ms()).call(CONSUMER)

@@ -50,7 +50,7 @@ class Places:
         return f"{self.dead.total()} dead, {self.parked.total()} parked, {self.redelivery.total()} in redelivery"
 
 
-async def look(client: Redis, group: str, types: Sequence[str]) -> Places:
+async def fetch(client: Redis, group: str, types: Sequence[str]) -> Places:
     """Where they are, while nobody moves them. Raises AssertionError when an index does not fit what it indexes."""
     redelivery: Counter[str] = Counter()
     for event_type in types:
@@ -61,13 +61,13 @@ async def look(client: Redis, group: str, types: Sequence[str]) -> Places:
 
 async def dead(client: Redis, group: str) -> Counter[str]:
     """The dead letters, which three indexes have to agree on."""
-    ask = client.execute_command
-    letters = Counter(await ask("ZRANGE", KEYS.dead(group), 0, -1))
+    execute = client.execute_command
+    letters = Counter(await execute("ZRANGE", KEYS.dead(group), 0, -1))
     by_cause: Counter[bytes] = Counter()
-    for name in await ask("HKEYS", KEYS.dead_fingerprints(group)):
-        by_cause.update(await ask("ZRANGE", KEYS.dead_fingerprint(group, name.decode()), 0, -1))
+    for name in await execute("HKEYS", KEYS.dead_fingerprints(group)):
+        by_cause.update(await execute("ZRANGE", KEYS.dead_fingerprint(group, name.decode()), 0, -1))
     assert letters == by_cause, "the dead letters by time and by cause are not the same"
-    assert letters.keys() == set(await ask("HKEYS", KEYS.dead_data(group))), "dead letters and records do not fit"
+    assert letters.keys() == set(await execute("HKEYS", KEYS.dead_data(group))), "dead letters and records do not fit"
     return Counter(name.decode() for name in letters)
 
 

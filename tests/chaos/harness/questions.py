@@ -14,7 +14,7 @@ from tests.chaos.harness.journal import BEGAN, HANDLED, Note
 from tests.peers.job import EXIT, FAIL, OK
 from tests.peers.peer import ATTEMPTS
 
-MOST_STARTS: Final = 10
+MAX_STARTS: Final = 10
 """Of one job that fails or kills; beyond, nobody waits for an end any more."""
 INNOCENTS: Final = 20
 GARBAGE: Final = "garbage"
@@ -44,7 +44,7 @@ class Facts:
             if name.startswith(prefix) and any(note.what == HANDLED for note in notes)
         }
 
-    def most_at_once(self, name: str) -> int:
+    def max_at_once(self, name: str) -> int:
         """How many handlers of one job ran beside one another."""
         most = running = 0
         for note in sorted(self.notes[name]):
@@ -115,7 +115,7 @@ def every(lasting_s: float, killers: int) -> list[Question]:
         Question(
             "killing",
             "a handler that kills its process",
-            f"it is started {MOST_STARTS} times at most, and the record of failures names it",
+            f"it is started {MAX_STARTS} times at most, and the record of failures names it",
             {"killing": EXIT},
             killing,
         ),
@@ -143,7 +143,7 @@ def undecodable(facts: Facts) -> Answer:
     others = len(facts.handled())
     words = [facts.end_of(GARBAGE)]
     if facts.deaths:
-        words.append("crash loop" if facts.deaths >= MOST_STARTS else f"{facts.deaths} processes ended")
+        words.append("crash loop" if facts.deaths >= MAX_STARTS else f"{facts.deaths} processes ended")
     if others < INNOCENTS:
         words.append(f"{others} of {INNOCENTS} behind it handled")
     return Answer("; ".join(words), GARBAGE in facts.dead and not facts.deaths and others == INNOCENTS)
@@ -158,13 +158,13 @@ def failing(facts: Facts) -> Answer:
 def killing(facts: Facts) -> Answer:
     """The third answer."""
     begun = facts.begun("killing")
-    is_good = 0 < begun <= MOST_STARTS and "killing" in facts.dead
+    is_good = 0 < begun <= MAX_STARTS and "killing" in facts.dead
     return Answer(_ended(facts, "killing", "started"), is_good, facts.longest_wait_s("killing"))
 
 
 def lasting(facts: Facts) -> Answer:
     """The fourth answer."""
-    begun, at_once = facts.begun("lasting"), facts.most_at_once("lasting")
+    begun, at_once = facts.begun("lasting"), facts.max_at_once("lasting")
     is_handled = bool(facts.handled("lasting"))
     if begun == 1 and is_handled:
         return Answer("ran once", is_good=True)
@@ -192,6 +192,6 @@ def beside(killers: int, facts: Facts) -> Answer:
 def _ended(facts: Facts, name: str, verb: str) -> str:
     begun = facts.begun(name)
     times = f"{verb} {begun} times" if begun != 1 else f"{verb} once"
-    if name not in facts.dead and begun > MOST_STARTS:
+    if name not in facts.dead and begun > MAX_STARTS:
         return f"no end: {times} in {facts.seconds:.0f} s"
     return f"{times}, then {facts.end_of(name)}"

@@ -66,13 +66,13 @@ class Sender:
         """Send many as fast as they are accepted. `make` gives each one's arguments for `send`."""
         numbers = iter(range(count))
 
-        async def lane() -> None:
+        async def runtime() -> None:
             for number in numbers:
                 await self.send(**make(number))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(64):
-                group.create_task(lane())
+                group.create_task(runtime())
 
     async def load(
         self, rate: float, is_over: Callable[[], bool], make: Callable[[int], dict[str, Any]] = lambda _: {}

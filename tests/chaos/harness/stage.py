@@ -120,7 +120,7 @@ class Stage:
         """What hookbus itself says is not done yet, "" for nothing."""
         client = connect(server.url, "chaos", connections=1)
         try:
-            groups = (await status.look(client, shards)).groups
+            groups = (await status.fetch(client, shards)).groups
         finally:
             await client.aclose()
         for name in self.ledger.groups:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from hookbus.shared.connection import connect_blocking
 from tests.programs import BIN, ROOT
 
-LOOK_S: Final = 0.02
+POLL_S: Final = 0.02
 """Between two looks at a process's memory."""
 
 
@@ -34,14 +34,14 @@ class Answer:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-async def ask(url: str, *arguments: str) -> Answer:
+async def execute(url: str, *arguments: str) -> Answer:
     """Run a tool to its end."""
     return await asyncio.to_thread(_ask, url, arguments)
 
 
 async def told(url: str, *arguments: str) -> Answer:
     """Run a tool that has to succeed. Raises AssertionError."""
-    answer = await ask(url, *arguments)
+    answer = await execute(url, *arguments)
     assert answer.code == 0, f"{' '.join(arguments)} ended with {answer.code}: {answer.err}"
     return answer
 
@@ -60,7 +60,7 @@ def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
         peak = 0
         while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
             peak = max(peak, _peak_bytes(process.pid))
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         took_s = time.monotonic() - began_at
         process.returncode = os.waitstatus_to_exitcode(ended[1])
         busy_s = ended[2].ru_utime + ended[2].ru_stime + _redis_s(url) - redis_s

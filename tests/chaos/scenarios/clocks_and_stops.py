@@ -36,7 +36,7 @@ async def a_worker_is_stopped_and_goes_on(stage: Stage) -> None:
     await stage.accounted(server)
     frozen.signal(signal.SIGCONT)
     late = len(names) - 3
-    await until(lambda: len(frozen.logged("delivery_lost")) >= late, what="late outcomes are void")
+    await until(lambda: len(frozen.logged("outcome_discarded")) >= late, what="late outcomes are void")
     await sender.burst(100)
     await stage.accounted(server)
     assert frozen.deaths == heir.deaths == 0
@@ -68,13 +68,13 @@ async def the_event_loop_is_blocked(stage: Stage) -> None:
         await stage.accounted(server, timeout_s=120)
         began = [note for note in stage.ledger.notes("blocking", beyond) if note.what == "began"]
         stage.ledger.facts["starts beyond the limit"] = str(len(began))
-        assert len(began) <= 2 + MOST_ATTEMPTS, f"begun {len(began)} times"
-        stuck = [line for kept in (first, second) for line in kept.logged("loop_stuck")]
+        assert len(began) <= 2 + MAX_ATTEMPTS, f"begun {len(began)} times"
+        stuck = [line for kept in (first, second) for line in kept.logged("loop_stalled")]
         assert stuck, "nobody was declared dead"
     assert first.deaths == second.deaths == 0
 
 
-MOST_ATTEMPTS: Final = 2
+MAX_ATTEMPTS: Final = 2
 """Of `slow_handlers.blocking`."""
 
 

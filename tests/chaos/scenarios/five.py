@@ -29,7 +29,7 @@ KILLERS: Final = 3
 SHORT_TIMES_TTL: Final = 1.25
 """Long enough for a look by idle time to be wrong: workers look every second."""
 RESUMED: Final = "resumed after"
-MOST_LETTERS: Final = 100
+MAX_LETTERS: Final = 100
 VERSIONS: Final = {name: version(name) for name in ("hookbus", "redis")} | {"Python": platform.python_version()}
 SETTINGS: Final = f"`concurrency` {CONCURRENCY}, `timeout` {TIMEOUT_S} s, `Retry(attempts={ATTEMPTS})`, else defaults"
 APPS: Final = "tests.chaos.handlers.answering"
@@ -102,7 +102,7 @@ class Hookbus:
             store = await DeadLetters.open(client, 1)
             if self.who not in store.groups:
                 return set()
-            page = await store.page(Filter(groups=(self.who,)), MOST_LETTERS)
+            page = await store.page(Filter(groups=(self.who,)), MAX_LETTERS)
         finally:
             await client.aclose()
         return {dead.name for dead in page.letters} & set(names)

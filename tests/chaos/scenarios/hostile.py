@@ -171,12 +171,12 @@ def check_speed(stage: Stage, took_s: list[float]) -> None:
     assert p99_s < P99_S, f"honest requests took {p99_s:.2f} s (p99)"
 
 
-def check_patience(pests: Pests, most_s: float) -> None:
+def check_patience(pests: Pests, max_s: float) -> None:
     """Slow clients do not stay."""
     unseen = EXPECTED - pests.answers.keys()
     assert not unseen, f"no hostile client was answered {sorted(unseen)}"
     longest_s = max(pests.held_s)
-    assert longest_s < most_s, f"a slow client held its connection for {longest_s:.1f} s"
+    assert longest_s < max_s, f"a slow client held its connection for {longest_s:.1f} s"
 
 
 def check_memory(stage: Stage, memory: Memory, idle: int) -> None:

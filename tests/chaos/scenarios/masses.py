@@ -116,9 +116,9 @@ async def look_around(mass: Mass, alone: tool.Answer) -> None:
 async def told_quickly(mass: Mass, alone: tool.Answer, *arguments: str) -> tool.Answer:
     """Ask a tool, and see what that cost. Time of processors is what counts: others use the machine too."""
     answer = await tool.told(mass.server.url, *arguments)
-    most_s = SLOWER * alone.busy_s + FLOOR_S
+    max_s = SLOWER * alone.busy_s + FLOOR_S
     cost = f"took {answer.busy_s:.1f} s of processors, a list of few {alone.busy_s:.1f}"
-    assert answer.busy_s <= most_s, f"{' '.join(arguments)} {cost}"
+    assert answer.busy_s <= max_s, f"{' '.join(arguments)} {cost}"
     check_memory(answer, alone, " ".join(arguments))
     return answer
 

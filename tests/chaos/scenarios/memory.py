@@ -12,7 +12,7 @@ from tests.chaos.harness.stage import Stage
 from tests.wait import until
 
 ROOM_BYTES: Final = 1024 * 1024
-MOST: Final = 1.05
+MAX: Final = 1.05
 """Share of the limit that retries and dead letters may take."""
 BUFFERS_BYTES: Final = 8 * 1024 * 1024
 """What Redis may take besides: replies on their way to two workers, two groups, a hundred events of 8 kB each."""
@@ -77,4 +77,4 @@ def check_end(server: Valkey, limit: int, refused: set[str]) -> None:
     """Nothing but the want of memory was answered, and the limit held."""
     assert refused == {"overloaded"}, f"refused as {refused}"
     peak = memory(server, "used_memory_peak")
-    assert peak < MOST * limit + BUFFERS_BYTES, f"Redis used {peak / limit:.0%} of its limit"
+    assert peak < MAX * limit + BUFFERS_BYTES, f"Redis used {peak / limit:.0%} of its limit"

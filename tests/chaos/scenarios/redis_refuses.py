@@ -32,7 +32,7 @@ class Play:
         self.workers = workers
         self.sender = sender
 
-    async def ask(self, *command: str) -> Any:
+    async def execute(self, *command: str) -> Any:
         """One command, past the programs."""
         with self.server.client() as client:
             return await asyncio.to_thread(client.execute_command, *command)
@@ -78,7 +78,7 @@ async def redis_is_flushed(stage: Stage) -> None:
 
     async def flush(play: Play) -> None:
         for number in range(1, times + 1):
-            await play.ask("FLUSHALL")
+            await play.execute("FLUSHALL")
             # What was on its way just then may have been stored before or after; all of it may be gone.
             await until(lambda number=number: is_told(play, number), timeout_s=30, what="the loss is told by all")
             lost = set(stage.ledger.accepted)
@@ -106,7 +106,7 @@ async def losses(play: Play) -> dict[str, int]:
 
     client = connect(play.server.url, "chaos", connections=1)
     try:
-        found = await status.look(client, 1)
+        found = await status.fetch(client, 1)
     finally:
         await client.aclose()
     return {name: group.losses for name, group in found.groups.items()}
@@ -120,7 +120,7 @@ async def redis_refuses(stage: Stage) -> None:
             await play.goes_on()
             await cannot_save(play)
             await play.goes_on()
-            await play.ask("SCRIPT", "FLUSH")
+            await play.execute("SCRIPT", "FLUSH")
             await play.goes_on()
             await stopped(play)
             await play.goes_on()
@@ -134,9 +134,9 @@ async def redis_refuses(stage: Stage) -> None:
 
 async def read_only(play: Play) -> None:
     """As after a failover that took our server's role, until it has it back."""
-    await play.ask("REPLICAOF", "127.0.0.1", "1")
+    await play.execute("REPLICAOF", "127.0.0.1", "1")
     await play.refused_with("queue_unavailable")
-    await play.ask("REPLICAOF", "NO", "ONE")
+    await play.execute("REPLICAOF", "NO", "ONE")
 
 
 async def cannot_save(play: Play) -> None:
@@ -144,19 +144,19 @@ async def cannot_save(play: Play) -> None:
     obstacle = play.server.data / OBSTACLE / "full"
     obstacle.parent.unlink(missing_ok=True)
     obstacle.mkdir(parents=True, exist_ok=True)
-    await play.ask("CONFIG", "SET", "save", "3600 1000000")
-    await play.ask("BGSAVE")
+    await play.execute("CONFIG", "SET", "save", "3600 1000000")
+    await play.execute("BGSAVE")
     await play.refused_with("not_durable")
     obstacle.rmdir()
     obstacle.parent.rmdir()
-    await play.ask("BGSAVE")
+    await play.execute("BGSAVE")
     await until(lambda: is_saved(play))
-    await play.ask("CONFIG", "SET", "save", "")
+    await play.execute("CONFIG", "SET", "save", "")
 
 
 async def is_saved(play: Play) -> bool:
     """Whether the last snapshot succeeded."""
-    return bool((await play.ask("INFO", "persistence"))["rdb_last_bgsave_status"] == "ok")
+    return bool((await play.execute("INFO", "persistence"))["rdb_last_bgsave_status"] == "ok")
 
 
 async def stopped(play: Play) -> None:

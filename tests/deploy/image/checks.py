@@ -89,7 +89,7 @@ async def test_an_event_passes_through_both_programs_with_a_read_only_root(image
             Program(f"{BIN}/hookbus-ingest", "serve", **told) as ingest,
             Program(f"{BIN}/hookbus-worker", "run", handlers, **told) as worker,
         ):
-            await ingest.until_logged("redis_fit")
+            await ingest.until_logged("redis_healthy")
             await ingest.until_logged("listening")
             await worker.until_logged("working")
             answer = await post(f"http://127.0.0.1:{port}/webhooks/openai", "wh_1", event_body())

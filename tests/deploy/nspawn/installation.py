@@ -18,7 +18,7 @@ class WrongError(Exception):
     """A claim does not hold."""
 
 
-def hold(claim: bool, seen: object) -> None:
+def in_flight_of(claim: bool, seen: object) -> None:
     """Raises WrongError unless the claim holds."""
     if not claim:
         raise WrongError(str(seen))
@@ -63,5 +63,5 @@ def restarts(box: Container) -> dict[str, str]:
 
 def metrics(box: Container, port: int) -> str:
     """The figures on a port."""
-    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
-    return box.run("/opt/hookbus/bin/python", "-c", ask)
+    execute = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
+    return box.run("/opt/hookbus/bin/python", "-c", execute)

@@ -7,7 +7,7 @@ from hookbus.worker.api.retry import Retry
 from hookbus.worker.pipeline import dead_letter
 from hookbus.worker.pipeline import outcome as outcomes
 from hookbus.worker.pipeline.dead_letter import fingerprint
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park, failed
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park, failed
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 
@@ -29,12 +29,12 @@ def test_what_can_never_work_is_refused(options):
     [
         (Ack(), False, True),
         (Park(1, CAUSE), True, False),
-        (Bury("attempts_exhausted", CAUSE), True, False),
+        (DeadLetter("attempts_exhausted", CAUSE), True, False),
         (failed(RetryLater(5), 1, Retry()), False, False),
-        (Bury("rejected", CAUSE), False, True),
-        (Bury("undecodable", CAUSE), False, False),
-        (Bury("expired", CAUSE), False, False),
-        (Bury("worker_lost", CAUSE), False, False),
+        (DeadLetter("rejected", CAUSE), False, True),
+        (DeadLetter("undecodable", CAUSE), False, False),
+        (DeadLetter("expired", CAUSE), False, False),
+        (DeadLetter("worker_lost", CAUSE), False, False),
     ],
 )
 def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
@@ -43,6 +43,6 @@ def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
 
 
 def test_its_fingerprint_is_that_of_the_dead_letters_to_come():
-    assert dead_letter.print_of(CAUSE, "batch.failed") == fingerprint(
+    assert dead_letter.fingerprint_of(CAUSE, "batch.failed") == fingerprint(
         "ValueError", "a.py:f", "batch.failed", "attempts_exhausted"
     )

@@ -67,7 +67,7 @@ async def test_a_discard_on_a_terminal_asks_and_heeds_the_answer(client, redis_u
 async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exactly_one_place(client, redis_url):
     names = [f"wh_{i:05}" for i in range(10_000)]
     await born(client, "billing")
-    await lay(client, *(letter(name, died_at_ms=DIED_MS + i) for i, name in enumerate(names)))
+    await lay(client, *(letter(name, dead_lettered_at_ms=DIED_MS + i) for i, name in enumerate(names)))
     with Program("hookbus-worker", "dlq", "redrive", "--all", redis_url=redis_url) as redrive:
         await until(lambda: client.execute_command("XLEN", STREAM))
         assert await redrive.end(signal.SIGKILL) == -signal.SIGKILL
@@ -102,7 +102,7 @@ async def test_what_is_exported_and_imported_is_byte_for_byte_the_same(client, r
     await lay(
         client,
         letter("wh_1", body=bytes(range(256))),
-        letter("wh_2", body="é\u2028\x00\n".encode(), message="two\nlines \x1b", died_at_ms=DIED_MS + 1),
+        letter("wh_2", body="é\u2028\x00\n".encode(), message="two\nlines \x1b", dead_lettered_at_ms=DIED_MS + 1),
         letter("wh_3", body=b"", group="phone", history=(), traceparent="", frame=""),
         shards=shards,
     )
@@ -134,7 +134,11 @@ async def everything(client) -> dict[bytes, object]:
 
 async def test_export_takes_what_matches_the_oldest_first(client, redis_url):
     await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS - i) for i in range(4)), letter("wh_r", reason="rejected"))
+    await lay(
+        client,
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS - i) for i in range(4)),
+        letter("wh_r", reason="rejected"),
+    )
     found = [each["letter"] for each in objects(redis_url, "dlq", "export", "--reason", "attempts_exhausted")]
     assert found == ["wh_3", "wh_2", "wh_1", "wh_0"]
     assert len(await dead_names(client)) == 5
@@ -142,7 +146,7 @@ async def test_export_takes_what_matches_the_oldest_first(client, redis_url):
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
-    [({"died_at_ms": "soon"}, "died_at_ms"), ({"group": "nix"}, "no group nix; there are: billing")],
+    [({"dead_lettered_at_ms": "soon"}, "dead_lettered_at_ms"), ({"group": "nix"}, "no group nix; there are: billing")],
 )
 async def test_an_import_stops_at_a_bad_line_and_says_what_is_in(client, redis_url, changes, problem):
     await born(client, "billing")

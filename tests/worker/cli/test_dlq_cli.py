@@ -11,7 +11,7 @@ from tests.worker.dead import DIED_MS, born, lay, letter
 
 LONG = "wh_" + "0123456789abcdef" * 2
 SUMMARY = [
-    "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
+    "letter", "group", "type", "webhook_id", "source", "received_at_ms", "dead_lettered_at_ms", "reason", "error_class",
     "message", "frame", "fingerprint", "attempts", "is_replay",
 ]  # fmt: skip
 
@@ -19,7 +19,7 @@ SUMMARY = [
 async def test_a_list_is_readable_at_80_columns_with_ids_whole_and_says_how_many_more(client, redis_url):
     await born(client, "billing")
     message = "a text much too long to stand in a line of eighty characters without being cut"
-    await lay(client, *(letter(f"{LONG}{i}", died_at_ms=DIED_MS + i, message=message) for i in range(3)))
+    await lay(client, *(letter(f"{LONG}{i}", dead_lettered_at_ms=DIED_MS + i, message=message) for i in range(3)))
     lines = succeeded(redis_url, "dlq", "list", "--limit", "2").splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.startswith("wh_")] == [f"{LONG}2", f"{LONG}1"]
@@ -29,7 +29,7 @@ async def test_a_list_is_readable_at_80_columns_with_ids_whole_and_says_how_many
 
 async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
     await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2", died_at_ms=DIED_MS + 1, reason="rejected"))
+    await lay(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DIED_MS + 1, reason="rejected"))
     found = objects(redis_url, "dlq", "list", "--json", "--limit", "5")
     assert [each["letter"] for each in found] == ["wh_2", "wh_1"]
     assert all(list(each) == SUMMARY for each in found)
@@ -55,7 +55,7 @@ async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
     await lay(
         client,
         letter("wh_1", type="batch.failed"),
-        letter("wh_2", group="phone", died_at_ms=DIED_MS + 86_400_000),
+        letter("wh_2", group="phone", dead_lettered_at_ms=DIED_MS + 86_400_000),
         letter("wh_3", reason="rejected"),
     )
 

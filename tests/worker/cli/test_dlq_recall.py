@@ -13,7 +13,7 @@ async def three_letters(client) -> None:
     """One that billing subscribes to, two of a type that it does not."""
     await born(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
-    letters = [letter(f"wh_{i}", type=GONE, died_at_ms=DIED_MS + i) for i in (2, 3)]
+    letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DIED_MS + i) for i in (2, 3)]
     await lay(client, letter("wh_1"), *letters)
 
 
@@ -23,7 +23,7 @@ async def dead_names(client) -> list[str]:
 
 async def test_g2_a_redrive_leaves_out_what_nobody_would_be_given_and_says_how_many(client, redis_url):
     await three_letters(client)
-    said = f"billing does not subscribe to {GONE}: 2 dead letters, stay dead (--even-unsubscribed to redrive them)\n"
+    said = f"billing does not subscribe to {GONE}: 2 dead letters, stay dead (--include-unsubscribed to redrive them)\n"
     dry = worker(redis_url, "dlq", "redrive", "--all", "--dry-run")
     assert (dry.returncode, dry.stderr.decode()) == (0, said)
     assert dry.stdout.endswith(b"would redrive 1 dead letter, each into the group it died in\n")
@@ -40,7 +40,7 @@ async def test_g2_a_redrive_leaves_out_what_nobody_would_be_given_and_says_how_m
 
 async def test_g2_what_was_redriven_to_nobody_is_told_of_and_comes_back(client, redis_url):
     await three_letters(client)
-    found = worker(redis_url, "dlq", "redrive", "--type", "eval.*", "--even-unsubscribed")
+    found = worker(redis_url, "dlq", "redrive", "--type", "eval.*", "--include-unsubscribed")
     assert (found.returncode, found.stdout) == (0, b"2 dead letters redriven\n")
     assert found.stderr.decode().endswith("they wait until it does; back: hookbus-worker dlq recall --group billing\n")
     assert await dead_names(client) == ["wh_1"]

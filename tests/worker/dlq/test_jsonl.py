@@ -39,8 +39,9 @@ def test_a_body_is_text_where_it_is_utf8_and_base64_elsewhere(body, key):
 
 def test_a_line_names_every_field():
     assert list(FIELDS) == [
-        "letter", "group", "type", "webhook_id", "source", "received_at_ms", "died_at_ms", "reason", "error_class",
-        "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history", "traceparent", "body",
+        "letter", "group", "type", "webhook_id", "source", "received_at_ms", "dead_lettered_at_ms", "reason",
+        "error_class", "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history",
+        "traceparent", "body",
     ]  # fmt: skip
     assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times"]
 
@@ -63,6 +64,13 @@ def test_a_name_is_the_webhook_id_or_goes_on_with_entry_ids(name):
     assert read_line(line(letter=name))[0] == name
 
 
+def test_an_export_from_before_0_1_is_read():
+    fields = {name: value for name, value in FIELDS.items() if name != "dead_lettered_at_ms"}
+    assert read_line(msgspec.json.encode(fields | {"died_at_ms": DIED_MS})) == ("wh_1", letter())
+    with pytest.raises(ValueError, match="dead_lettered_at_ms"):
+        read_line(msgspec.json.encode(fields))
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -75,9 +83,9 @@ def test_a_name_is_the_webhook_id_or_goes_on_with_entry_ids(name):
         ({"webhook_id": "wh 1"}, "webhook_id"),
         ({"webhook_id": "w" * 256}, "webhook_id"),
         ({"reason": "bored"}, "reason"),
-        ({"died_at_ms": -1}, "died_at_ms"),
-        ({"died_at_ms": 2**60}, "died_at_ms"),
-        ({"died_at_ms": str(DIED_MS)}, "died_at_ms"),
+        ({"dead_lettered_at_ms": -1}, "dead_lettered_at_ms"),
+        ({"dead_lettered_at_ms": 2**60}, "dead_lettered_at_ms"),
+        ({"dead_lettered_at_ms": str(DIED_MS)}, "dead_lettered_at_ms"),
         ({"attempts": -1}, "attempts"),
         ({"history": [{"attempt": 1}]}, "history"),
         ({"body": None}, "either body or body_base64"),

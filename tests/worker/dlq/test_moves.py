@@ -6,8 +6,8 @@ from hookbus.shared import entry, scripts
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
 from hookbus.worker.dlq.bulk import Tally, move_all
-from hookbus.worker.dlq.moves import Moves, exhume, restore
-from hookbus.worker.dlq.query import Dead, DeadLetters, Filter
+from hookbus.worker.dlq.moves import Moves, remove_letter, restore
+from hookbus.worker.dlq.query import DeadLetters, Filter, StoredLetter
 from hookbus.worker.inspect import status
 from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
 
@@ -53,7 +53,7 @@ async def test_a_redriven_letter_goes_to_the_group_it_died_in_exact_and_at_its_f
 async def test_g2_a_redriven_letter_is_backlog_of_its_group_even_when_no_worker_ever_joined(client):
     store, moves = await ready(client, letter("wh_1", type="never.heard.of"))
     await moves.redrive(await store.find(Filter(names=("wh_1",))))
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert found.groups["billing"].types["never.heard.of"].backlog == 1
     assert found.groups["billing"].dead == 0
     # Workers with wildcards look there for types that they do not know.
@@ -67,8 +67,8 @@ async def test_g2_a_redriven_letter_is_backlog_of_its_group_even_when_no_worker_
 async def test_exhume_moves_nothing_when_somebody_else_was_first(client):
     store, moves = await ready(client, letter("wh_1"))
     (dead,) = await store.find(Filter(names=("wh_1",)))
-    assert await scripts.run(client, exhume(dead, is_redrive=False)) == 1
-    assert await scripts.run(client, exhume(dead, is_redrive=True)) == 0
+    assert await scripts.run(client, remove_letter(dead, is_redrive=False)) == 1
+    assert await scripts.run(client, remove_letter(dead, is_redrive=True)) == 0
     assert await client.execute_command("EXISTS", STREAM) == 0
     assert await moves.redrive([dead]) == [0]
     assert await client.execute_command("XLEN", STREAM) == 0
@@ -79,20 +79,20 @@ async def test_exhume_leaves_alone_a_letter_that_died_again_since_it_was_seen(cl
     store, moves = await ready(client, letter("wh_1"))
     (seen,) = await store.find(Filter(names=("wh_1",)))
     await moves.discard([seen])
-    await lay(client, letter("wh_1", died_at_ms=DIED_MS + 1))
-    assert await scripts.run(client, exhume(seen, is_redrive=is_redrive)) == 0
+    await lay(client, letter("wh_1", dead_lettered_at_ms=DIED_MS + 1))
+    assert await scripts.run(client, remove_letter(seen, is_redrive=is_redrive)) == 0
     assert await client.execute_command("EXISTS", STREAM) == 0
     (dead,) = await store.find(Filter(names=("wh_1",)))
-    assert dead.died_ms == DIED_MS + 1
+    assert dead.dead_lettered_ms == DIED_MS + 1
 
 
 async def test_restore_leaves_alone_a_letter_that_is_there(client):
     store, _ = await ready(client, letter("wh_1", message="first"))
-    late = letter("wh_1", message="second", died_at_ms=DIED_MS + 1, reason="rejected")
+    late = letter("wh_1", message="second", dead_lettered_at_ms=DIED_MS + 1, reason="rejected")
     before = await keys_left(client)
     assert await scripts.run(client, restore(KEYS, "wh_1", late)) == 0
     (dead,) = await store.find(Filter(names=("wh_1",)))
-    assert (dead.died_ms, dead.letter.message) == (DIED_MS, "first")
+    assert (dead.dead_lettered_ms, dead.letter.message) == (DIED_MS, "first")
     assert await keys_left(client) == before
     assert len(await store.summaries(ALL)) == 1
 
@@ -105,7 +105,7 @@ async def test_two_restores_at_once_put_a_letter_back_once(client):
 
 
 async def test_two_redrives_at_once_move_each_letter_once(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(300)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(300)))
     other_store, other = await opened(client), Moves(client, store.shards)
     one, two = await asyncio.gather(move(store, moves.redrive, batch=7), move(other_store, other.redrive, batch=11))
     assert one.moved + two.moved == 300
@@ -115,11 +115,11 @@ async def test_two_redrives_at_once_move_each_letter_once(client):
 
 
 async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(30)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(30)))
 
-    async def redrive_in_vain(batch: list[Dead]):
+    async def redrive_in_vain(batch: list[StoredLetter]):
         results = await moves.redrive(batch)
-        await lay(client, *(letter(dead.name, died_at_ms=AGAIN_MS) for dead in batch))
+        await lay(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch))
         return results
 
     assert await move(store, redrive_in_vain) == Tally(moved=30)
@@ -128,11 +128,11 @@ async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client
 
 
 async def test_a_letter_that_dies_again_between_look_and_move_is_counted_as_gone_and_stays(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(10)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(10)))
 
-    async def too_late(batch: list[Dead]):
+    async def too_late(batch: list[StoredLetter]):
         await moves.discard(batch[:2])
-        await lay(client, *(letter(dead.name, died_at_ms=AGAIN_MS) for dead in batch[:2]))
+        await lay(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch[:2]))
         return await moves.redrive(batch)
 
     assert await move(store, too_late) == Tally(moved=6, gone=4)
@@ -141,7 +141,7 @@ async def test_a_letter_that_dies_again_between_look_and_move_is_counted_as_gone
 
 
 async def test_a_bulk_move_goes_oldest_first_and_stops_between_batches(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS - i) for i in range(20)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS - i) for i in range(20)))
     stopping = asyncio.Event()
     tally = await move(store, moves.redrive, batch=6, stopping=stopping, progressed=lambda _: stopping.set())
     assert tally == Tally(moved=6)
@@ -161,7 +161,9 @@ async def test_with_memory_full_a_redrive_says_so_and_keeps_every_letter_and_a_d
 
 async def test_a_refused_letter_is_told_with_how_many_went_before(client):
     store, moves = await ready(
-        client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(4)), letter("wh_9", type="batch.failed")
+        client,
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(4)),
+        letter("wh_9", type="batch.failed"),
     )
     await moves.redrive([])
     await client.execute_command("SET", KEYS.redelivery("batch.failed", "billing"), "not a stream")

@@ -8,33 +8,33 @@ from hookbus.shared.command import FailedError
 from hookbus.shared.entry import Entry
 from hookbus.shared.keys import LAYOUT, META, Keys
 from hookbus.shared.settings import ConfigError
-from hookbus.worker.api.delivery import Delivery, Held
+from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import DeadLetters, Filter
 from hookbus.worker.duties.membership import Membership
-from hookbus.worker.pipeline.outcome import Bury, Cause
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
 
 ALL = Filter()
 LETTERS = (
-    letter("wh_1", died_at_ms=DIED_MS + 1),
-    letter("wh_2", died_at_ms=DIED_MS + 2, type="response.failed"),
-    letter("wh_3", died_at_ms=DIED_MS + 3, type="batch.failed", reason="rejected", error_class="Reject"),
-    letter("wh_4", died_at_ms=DIED_MS + 4, reason="rejected", error_class="Reject"),
-    letter("wh_5", died_at_ms=DIED_MS + 5, group="phone", reason="expired", error_class="Expired", frame=""),
+    letter("wh_1", dead_lettered_at_ms=DIED_MS + 1),
+    letter("wh_2", dead_lettered_at_ms=DIED_MS + 2, type="response.failed"),
+    letter("wh_3", dead_lettered_at_ms=DIED_MS + 3, type="batch.failed", reason="rejected", error_class="Reject"),
+    letter("wh_4", dead_lettered_at_ms=DIED_MS + 4, reason="rejected", error_class="Reject"),
+    letter("wh_5", dead_lettered_at_ms=DIED_MS + 5, group="phone", reason="expired", error_class="Expired", frame=""),
 )
 BY_NAME = {each.webhook_id: each for each in LETTERS}
 
 
-async def names(store: DeadLetters, wanted: Filter = ALL, limit: int = 50) -> list[str]:
-    return [dead.name for dead in (await store.page(wanted, limit)).letters]
+async def names(store: DeadLetters, criteria: Filter = ALL, limit: int = 50) -> list[str]:
+    return [dead.name for dead in (await store.page(criteria, limit)).letters]
 
 
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("criteria", "found"),
     [
         (ALL, [5, 4, 3, 2, 1]),
         (Filter(groups=("billing",)), [4, 3, 2, 1]),
@@ -58,21 +58,21 @@ async def names(store: DeadLetters, wanted: Filter = ALL, limit: int = 50) -> li
         (Filter(names=("wh_2",), since_ms=DIED_MS + 3), []),
     ],
 )
-async def test_filters_pick_what_they_say_for_lists_counts_and_walks_alike(client, shards, wanted, found):
+async def test_filters_pick_what_they_say_for_lists_counts_and_walks_alike(client, shards, criteria, found):
     await born(client, "billing", "phone", shards=shards)
     await lay(client, *LETTERS, shards=shards)
     store = await opened(client)
-    page = await store.page(wanted, 50)
+    page = await store.page(criteria, 50)
     assert [dead.name for dead in page.letters] == [f"wh_{i}" for i in found]
-    assert page.total == await store.count(wanted) == len(found)
+    assert page.total == await store.count(criteria) == len(found)
     assert [dead.letter for dead in page.letters] == [BY_NAME[dead.name] for dead in page.letters]
-    walked = [dead.name async for batch in store.walk(wanted, 2) for dead in batch]
+    walked = [dead.name async for batch in store.walk(criteria, 2) for dead in batch]
     assert walked == [f"wh_{i}" for i in reversed(found)]
 
 
 async def test_a_page_holds_the_newest_and_says_how_many_there_are(client):
     await born(client, "billing", shards=3)
-    await lay(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(30)), shards=3)
+    await lay(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(30)), shards=3)
     page = await (await opened(client)).page(ALL, 4)
     assert ([dead.name for dead in page.letters], page.total) == (["wh_29", "wh_28", "wh_27", "wh_26"], 30)
 
@@ -89,9 +89,9 @@ async def test_a_page_and_the_groups_cost_the_same_whatever_lies_behind_them(cli
         return await sent(client) - before
 
     await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i:05}", died_at_ms=DIED_MS + i) for i in range(20)))
+    await lay(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DIED_MS + i) for i in range(20)))
     few = await cost()
-    await lay(client, *(letter(f"wh_{i:05}", died_at_ms=DIED_MS + i) for i in range(20, 3000)))
+    await lay(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DIED_MS + i) for i in range(20, 3000)))
     assert await cost() < few * 1.1
 
 
@@ -104,11 +104,11 @@ async def sent(client) -> int:
 async def test_what_a_worker_buries_is_what_the_tools_find(client):
     keys = Keys(0)
     await born(client, "billing")
-    held, call = await _burial(client, keys)
+    in_flight, call = await _burial(client, keys)
     assert await scripts.run(client, call) == 1
     (dead,) = (await (await opened(client)).page(Filter(reasons=("rejected",)), 5)).letters
-    assert (dead.name, dead.group, dead.letter.body) == ("wh_1", "billing", held.entry.body)
-    assert dead.died_ms == dead.letter.died_at_ms == DIED_MS
+    assert (dead.name, dead.group, dead.letter.body) == ("wh_1", "billing", in_flight.entry.body)
+    assert dead.dead_lettered_ms == dead.letter.dead_lettered_at_ms == DIED_MS
 
 
 async def test_the_same_webhook_id_dead_twice_is_two_letters_and_each_can_be_named(client):
@@ -132,7 +132,7 @@ async def test_no_burial_overwrites_a_letter_even_one_whose_webhook_id_looks_lik
     assert sorted(await names(await opened(client))) == ["wh_1", "wh_1~7-0", "wh_1~7-0~7-0"]
 
 
-async def _burial(client, keys: Keys, entry_id: str = "*") -> tuple[Held, scripts.Call]:
+async def _burial(client, keys: Keys, entry_id: str = "*") -> tuple[InFlight, scripts.Call]:
     """A delivery pending with consumer `c`, and the call that buries it."""
     stream = keys.stream("batch.failed")
     entry = Entry("wh_1", "openai", DIED_MS - 1000, b"{}")
@@ -141,14 +141,16 @@ async def _burial(client, keys: Keys, entry_id: str = "*") -> tuple[Held, script
     found = await client.execute_command("XADD", stream, entry_id, *fields)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 1, entry.received_at_ms, entry.body)
-    held = Held(stream, found, False, entry, delivery)
-    bury = Bury("rejected", Cause("Reject", "why", "", "handlers.py:record"))
-    return held, Settlement(held, bury, Slots(1), keys, 0.1, DIED_MS).call("c")
+    in_flight = InFlight(stream, found, False, entry, delivery)
+    bury = DeadLetter("rejected", Cause("Reject", "why", "", "handlers.py:record"))
+    return in_flight, PendingOutcome(in_flight, bury, Slots(1), keys, 0.1, DIED_MS).call("c")
 
 
 async def test_groups_tell_count_cause_and_when_across_shards(client):
     await born(client, "billing", "phone", shards=4)
-    await lay(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i, message=f"no {i}") for i in range(20)), shards=4)
+    await lay(
+        client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i, message=f"no {i}") for i in range(20)), shards=4
+    )
     await lay(client, letter("wh_r", reason="rejected"), letter("wh_p", group="phone"), shards=4)
     found = await (await opened(client)).summaries(ALL)
     assert [(each.group, each.count, each.kind.reason) for each in found] == [
@@ -163,7 +165,11 @@ async def test_groups_tell_count_cause_and_when_across_shards(client):
 
 async def test_groups_count_only_what_the_filter_lets_through(client):
     await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i}", died_at_ms=DIED_MS + i) for i in range(9)), letter("wh_r", reason="rejected"))
+    await lay(
+        client,
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(9)),
+        letter("wh_r", reason="rejected"),
+    )
     store = await opened(client)
     (found,) = await store.summaries(Filter(since_ms=DIED_MS + 3, until_ms=DIED_MS + 5))
     assert (found.count, found.first_ms, found.last_ms) == (3, DIED_MS + 3, DIED_MS + 5)
@@ -185,9 +191,9 @@ async def test_a_fingerprint_is_gone_with_its_last_letter_and_no_key_is_left(cli
 async def test_an_unknown_group_or_letter_is_told_in_a_line(client):
     await born(client, "billing", "phone")
     store = await opened(client)
-    for ask in (store.page(Filter(groups=("bling",)), 5), store.summaries(Filter(groups=("bling",)))):
+    for execute in (store.page(Filter(groups=("bling",)), 5), store.summaries(Filter(groups=("bling",)))):
         with pytest.raises(FailedError, match=r"^no group bling; there are: billing, phone$"):
-            await ask
+            await execute
     with pytest.raises(FailedError, match=r"^no dead letter wh_9$"):
         await store.find(Filter(names=("wh_9",)))
     with pytest.raises(FailedError, match=r"^no dead letter wh_9 in group phone$"):
@@ -228,7 +234,7 @@ async def test_another_layout_is_refused(client):
 
 async def test_a_record_of_another_release_hides_no_others(client):
     await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2", died_at_ms=DIED_MS + 1))
+    await lay(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DIED_MS + 1))
     await client.execute_command("HSET", Keys(0).dead_data("billing"), "wh_1", b"\x93\x01\x02\x03")
     store = await opened(client)
     assert await names(store) == ["wh_2"]

@@ -28,7 +28,7 @@ async def silent(client, *groups: str, minutes: int = 10) -> None:
 async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line(client):
     await silent(client, "billing")
     with capture_logs() as logs:
-        await watcher(client).look()
+        await watcher(client).fetch()
     [line] = logs
     assert (line["event"], line["log_level"], line["group"], line["unhandled"]) == (
         "group_abandoned",
@@ -44,37 +44,37 @@ async def test_it_is_said_once_an_hour_and_again_when_it_happens_again(client, m
     await silent(client, "billing")
     me = watcher(client)
     with capture_logs() as logs:
-        await me.look()
-        await me.look()
+        await me.fetch()
+        await me.fetch()
         assert len(logs) == 1
         await client.execute_command("HSET", KEYS.worked, "billing", now_ms())
-        await me.look()
+        await me.fetch()
         await client.execute_command("HSET", KEYS.worked, "billing", 1)
-        await me.look()
+        await me.fetch()
         assert len(logs) == 2
         monkeypatch.setattr(abandoned, "REPEAT_S", 0)
-        await me.look()
+        await me.fetch()
         assert len(logs) == 3
 
 
 async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
     await born(client, "billing")
-    await watcher(client).look()
+    await watcher(client).fetch()
     assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
 
 
 async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
     await born(client, "billing")
-    ask = client.execute_command
+    execute = client.execute_command
 
-    async def forgetting(*command):
+    async def deletion(*command):
         if command[0].startswith("EVAL"):
-            await ask("HDEL", KEYS.groups, "billing")
-        return await ask(*command)
+            await execute("HDEL", KEYS.groups, "billing")
+        return await execute(*command)
 
-    client.execute_command = forgetting
-    await watcher(client).look()
-    assert await ask("HEXISTS", KEYS.worked, "billing") == 0
+    client.execute_command = deletion
+    await watcher(client).fetch()
+    assert await execute("HEXISTS", KEYS.worked, "billing") == 0
 
 
 async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch):

@@ -13,18 +13,18 @@ from hookbus.worker.duties import circuit
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.inventory.open_breakers import Opened, decode, encode
 from hookbus.worker.pipeline.cause import Cause
-from hookbus.worker.pipeline.outcome import Ack, Bury, Park, failed
+from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park, failed
 from tests.wait import until
 from tests.worker.commands import succeeded
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, lane, store
+from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, runtime, store
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)
 ELSEWHERE = Park(1, Cause("ValueError", "no", "", "b.py:g"))
 TIMED_OUT = Park(1, Cause("TimeoutError", "no end after 5 s"))
 LATER = failed(RetryLater(5), 1, Retry())
-UNREAD = Bury("undecodable", Cause("ValidationError", "no"))
+UNREAD = DeadLetter("undecodable", Cause("ValidationError", "no"))
 KEY = Keys(0).breakers(GROUP)
 
 
@@ -60,12 +60,12 @@ async def test_a_run_opens_it_here_at_once_and_elsewhere_with_the_next_look(clie
     one, two = a_circuit(client, "one"), a_circuit(client, "two")
     for _ in range(2):
         one.observe(FAILED, TYPE)
-    assert not one.valve.is_shut
+    assert not one.circuit_gate.is_blocked
     one.observe(FAILED, TYPE)
-    assert one.valve.places == 0
+    assert one.circuit_gate.places == 0
     await one.apply()
     await two.apply()
-    assert two.valve.places == 0
+    assert two.circuit_gate.places == 0
     assert await known(client) == Opened((await known(client)).fingerprint, "ValueError: no", now[0], now[0] + 10_000)
 
 
@@ -75,7 +75,7 @@ async def test_a_run_opens_it_here_at_once_and_elsewhere_with_the_next_look(clie
         [(FAILED, TYPE), (FAILED, "batch.completed")],
         [(FAILED, TYPE), (TIMED_OUT, TYPE)],
         [(FAILED, TYPE), (ELSEWHERE, TYPE)],
-        [(FAILED, TYPE), (Bury("attempts_exhausted", CAUSE), TYPE)],
+        [(FAILED, TYPE), (DeadLetter("attempts_exhausted", CAUSE), TYPE)],
         [(FAILED, TYPE), (LATER, TYPE), (FAILED, TYPE), (UNREAD, TYPE)],
     ],
     ids=["two types", "two errors", "two places", "a last attempt", "decisions and what never ran between"],
@@ -86,14 +86,14 @@ async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(c
     for outcome, event_type in failures * 2:
         one.observe(outcome, event_type)
         counted += outcome not in (LATER, UNREAD)
-        assert one.valve.is_shut == (counted >= 4)
+        assert one.circuit_gate.is_blocked == (counted >= 4)
 
 
 async def test_any_success_between_keeps_it_closed(client):
     one = a_circuit(client)
-    for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, Bury("rejected", CAUSE), FAILED, FAILED):
+    for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, DeadLetter("rejected", CAUSE), FAILED, FAILED):
         one.observe(outcome, TYPE)
-    assert not one.valve.is_shut
+    assert not one.circuit_gate.is_blocked
 
 
 async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
@@ -102,10 +102,10 @@ async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
     now[0] += 9_999
     for each in circuits:
         await each.apply()
-    assert [each.valve.places for each in circuits] == [0, 0, 0]
+    assert [each.circuit_gate.places for each in circuits] == [0, 0, 0]
     now[0] += 1
     await asyncio.gather(*(each.apply() for each in circuits))
-    assert sorted(each.valve.places for each in circuits) == [0, 0, 1]
+    assert sorted(each.circuit_gate.places for each in circuits) == [0, 0, 1]
 
 
 async def test_a_success_closes_it_for_all(client, now):
@@ -113,15 +113,15 @@ async def test_a_success_closes_it_for_all(client, now):
     await opened(client, one, two)
     now[0] += 10_000
     await two.apply()
-    assert two.valve.places == 1
-    two.valve.take()
+    assert two.circuit_gate.places == 1
+    two.circuit_gate.take()
     two.observe(Ack(), TYPE)
     await two.apply()
     await one.apply()
-    assert (one.valve.places, two.valve.places) == (None, None)
+    assert (one.circuit_gate.places, two.circuit_gate.places) == (None, None)
     assert await client.execute_command("EXISTS", KEY) == 0
     one.observe(FAILED, TYPE)
-    assert not one.valve.is_shut  # the run begins anew
+    assert not one.circuit_gate.is_blocked  # the run begins anew
 
 
 async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
@@ -131,10 +131,10 @@ async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
     for _ in range(4):
         now[0] = (await known(client)).try_ms
         await one.apply()
-        one.valve.take()
+        one.circuit_gate.take()
         one.observe(FAILED, TYPE)
         await one.apply()
-        assert one.valve.places == 0
+        assert one.circuit_gate.places == 0
         waits.append((await known(client)).try_ms - now[0])
     assert waits == [20_000, 40_000, 40_000, 40_000]
 
@@ -144,9 +144,9 @@ async def test_a_try_that_told_nothing_is_followed_by_another(client, now):
     await opened(client, one)
     now[0] += 10_000
     await one.apply()
-    one.valve.take()
-    one.observe(Bury("undecodable", Cause("E", "")), TYPE)
-    assert one.valve.places == 1
+    one.circuit_gate.take()
+    one.observe(DeadLetter("undecodable", Cause("E", "")), TYPE)
+    assert one.circuit_gate.places == 1
 
 
 async def test_a_try_whose_process_died_counts_as_lost_and_another_has_one(client, now):
@@ -155,12 +155,12 @@ async def test_a_try_whose_process_died_counts_as_lost_and_another_has_one(clien
     now[0] += 10_000
     await dead.apply()
     await heir.apply()
-    assert heir.valve.places == 0
+    assert heir.circuit_gate.places == 0
     now[0] += 30_000 + circuit.MARGIN_MS
     await heir.apply()
-    assert heir.valve.places == 1
+    assert heir.circuit_gate.places == 1
     await dead.apply()  # it was only slow
-    assert dead.valve.places == 0
+    assert dead.circuit_gate.places == 0
 
 
 async def test_what_ends_late_neither_opens_it_again_nor_shortens_its_wait(client, now):
@@ -187,17 +187,17 @@ async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, no
     await opened(client, one)
     now[0] += 10_000
     await one.apply()
-    assert one.valve.places == 1
+    assert one.circuit_gate.places == 1
     one.observe(Ack(), TYPE)
     await one.apply()
-    assert not one.valve.is_shut
+    assert not one.circuit_gate.is_blocked
 
 
 async def test_without_a_breaker_nothing_ever_opens(client):
     one = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
     for _ in range(1000):
         one.observe(FAILED, TYPE)
-    assert not one.valve.is_shut
+    assert not one.circuit_gate.is_blocked
     await one.run()  # has nothing to do
 
 
@@ -205,14 +205,14 @@ async def test_shut_a_subscription_begins_nothing_and_what_it_read_waits(client,
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1", "wh_2", "wh_3")
-    async with lane(redis_url, client, handler.route()) as made:
-        made.circuit.valve.set(0)
+    async with runtime(redis_url, client, handler.route()) as made:
+        made.circuit.circuit_gate.set(0)
         made.start()
         assert made.slots.free() == 0
-        made.circuit.valve.set(1)
+        made.circuit.circuit_gate.set(1)
         await until(lambda: len(handler.done) == 1)
-        assert made.circuit.valve.places == 0
-        made.circuit.valve.set(None)
+        assert made.circuit.circuit_gate.places == 0
+        made.circuit.circuit_gate.set(None)
         await until(lambda: len(handler.done) == 3)
 
 

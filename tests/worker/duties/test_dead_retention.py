@@ -27,7 +27,10 @@ async def laid(client, count: int, **changes) -> None:
     await born(client, "billing", "phone")
     await lay(
         client,
-        *(letter(f"wh_{i}", died_at_ms=now - i * HOUR_MS - 60_000, frame=f"f{i % 2}", **changes) for i in range(count)),
+        *(
+            letter(f"wh_{i}", dead_lettered_at_ms=now - i * HOUR_MS - 60_000, frame=f"f{i % 2}", **changes)
+            for i in range(count)
+        ),
     )
 
 
@@ -124,7 +127,7 @@ async def test_what_is_not_too_many_any_more_when_its_turn_comes_stays(client):
 
 
 async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatch):
-    monkeypatch.setattr(dead_retention, "MOST_A_ROUND", 2)
+    monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 2)
     monkeypatch.setattr(dead_retention, "BATCH", 10)
     await laid(client, 35)
     me = retention(client, most=5)
@@ -164,7 +167,7 @@ async def spoiled(client, names: list[str]) -> None:
 
 @pytest.mark.parametrize("rounds", [1, 3])
 async def test_letters_that_can_not_be_read_are_walked_past_and_told(client, monkeypatch, rounds):
-    monkeypatch.setattr(dead_retention, "MOST_A_ROUND", 50 // rounds)
+    monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 50 // rounds)
     monkeypatch.setattr(dead_retention, "BATCH", 2)
     await laid(client, 30)
     bad = [f"wh_{i}" for i in range(10, 30)]  # all of the oldest

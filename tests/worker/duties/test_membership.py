@@ -11,7 +11,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.membership import BATCH, Discovery, Membership
 from hookbus.worker.pipeline import metrics
-from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
 
@@ -21,7 +21,7 @@ def membership(client, start="earliest") -> Membership:
 
 
 async def handled_from(client) -> list[str]:
-    return [held.delivery.webhook_id for held in await take(client, "me")]
+    return [in_flight.delivery.webhook_id for in_flight in await take(client, "me")]
 
 
 async def start_of(client) -> bytes:
@@ -187,12 +187,12 @@ async def test_a_flushed_redis_is_joined_again_and_the_birth_is_not_forgotten(cl
 async def test_g7_a_stream_that_can_have_no_place_is_set_aside_and_the_others_are_joined(client):
     bad = KEYS.redelivery("b.c", GROUP)
     await client.execute_command("SET", bad, "no stream")
-    aside = Aside()
+    unusable_keys = UnusableKeys()
     with capture_logs() as logs:
-        await Membership(client, KEYS, GROUP, "earliest", aside=aside).join(["a.b", "b.c", TYPE])
-    assert bad in aside
-    assert len(aside) == 1
-    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+        await Membership(client, KEYS, GROUP, "earliest", unusable_keys=unusable_keys).join(["a.b", "b.c", TYPE])
+    assert bad in unusable_keys
+    assert len(unusable_keys) == 1
+    [line] = [log for log in logs if log["event"] == "key_unusable"]
     assert line["key"] == bad
     assert "wrong kind of value" in line["reason"]
     for name in ("a.b", "b.c", TYPE):

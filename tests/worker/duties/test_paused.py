@@ -7,18 +7,18 @@ import pytest
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.paused import Pauses
 from hookbus.worker.inventory import pauses
-from hookbus.worker.pipeline.aside import Aside
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, lane, pending, redeliver, settled, store
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
 def duty(client, *readers) -> Pauses:
-    return Pauses(client, KEYS, GROUP, readers, Aside(), asyncio.Event())
+    return Pauses(client, KEYS, GROUP, readers, UnusableKeys(), asyncio.Event())
 
 
 async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(client, redis_url):
@@ -27,7 +27,7 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
     await store(client, "wh_1")
     await redeliver(client, "wh_2")
     await store(client, "wh_3", event_type=OTHER)
-    async with lane(redis_url, client, handler.route("response.*")) as made:
+    async with runtime(redis_url, client, handler.route("response.*")) as made:
         for name in (TYPE, OTHER):
             made.reader.add(name)
         await pauses.write(client, [KEYS], GROUP, TYPE)
@@ -44,7 +44,7 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
 async def test_a_pause_ends_a_read_that_is_out_and_what_it_brings_all_the_same_waits_pending(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: made.reader.silent_s() > 0)
         made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
@@ -61,7 +61,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
     """What that read brings fills its COUNT: there must be no more reads of a stream that has so much to give."""
     handler = Handler(is_open=True)
     await join(client, TYPE, OTHER)
-    async with lane(redis_url, client, handler.route("response.*", concurrency=8)) as made:
+    async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as made:
         made.start(TYPE, OTHER)
         await until(lambda: made.reader.silent_s() > 0)
         made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
@@ -80,7 +80,7 @@ async def test_what_runs_may_end(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, "wh_1")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: handler.began == ["wh_1"])
         await made.reader.pause(frozenset({TYPE}))
@@ -92,18 +92,18 @@ async def test_what_runs_may_end(client, redis_url):
 async def test_pausing_twice_keeps_the_first_time_and_resuming_all_takes_every_pattern(client):
     shards = [Keys(0), Keys(1)]
     assert await pauses.write(client, shards, GROUP, "response.*") == ["response.*"]
-    before = await pauses.look(client, shards, GROUP)
+    before = await pauses.fetch(client, shards, GROUP)
     assert await pauses.write(client, shards, GROUP, "response.*") == []
-    assert await pauses.look(client, shards, GROUP) == before
+    assert await pauses.fetch(client, shards, GROUP) == before
     await pauses.write(client, shards, GROUP, pauses.ALL)
     assert await pauses.erase(client, shards, GROUP, pauses.ALL) == ["*", "response.*"]
-    assert await pauses.look(client, shards, GROUP) == {}
+    assert await pauses.fetch(client, shards, GROUP) == {}
 
 
 async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or_taken_back(client):
     shards = [Keys(0), Keys(1)]
     await pauses.write(client, shards[1:], GROUP, TYPE)
-    assert list(await pauses.look(client, shards, GROUP)) == [TYPE]
+    assert list(await pauses.fetch(client, shards, GROUP)) == [TYPE]
     assert await pauses.write(client, shards, GROUP, TYPE) == [TYPE]
     assert await pauses.erase(client, shards, GROUP, TYPE) == [TYPE]
 
@@ -150,9 +150,9 @@ async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nea
     assert found.returncode == 1
     assert f"billing gets nothing that is {pattern}" in found.stderr.decode()
     assert not near or found.stderr.decode().endswith(f"did you mean {near}?\n")
-    assert await pauses.look(client, [KEYS], "billing") == {}
+    assert await pauses.fetch(client, [KEYS], "billing") == {}
     succeeded(redis_url, "pause", "billing", pattern, "--force")
-    assert list(await pauses.look(client, [KEYS], "billing")) == [pattern]
+    assert list(await pauses.fetch(client, [KEYS], "billing")) == [pattern]
 
 
 @pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])

@@ -21,48 +21,48 @@ async def group(client) -> tuple[Membership, Positions]:
 async def handled(client, count: int) -> list[str]:
     """Take that many, ack all but the last; the webhook-ids of all."""
     found = await take(client, "me", count)
-    for held in found[:-1]:
-        await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
-    return [held.delivery.webhook_id for held in found]
+    for in_flight in found[:-1]:
+        await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
+    return [in_flight.delivery.webhook_id for in_flight in found]
 
 
 async def test_a_vanished_group_goes_on_after_what_was_handled(client, group):
     membership, positions = group
     await store(client, *(f"wh_{i}" for i in range(6)))
     assert await handled(client, 4) == ["wh_0", "wh_1", "wh_2", "wh_3"]
-    await positions.look()
+    await positions.fetch()
     await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
     await membership.join([TYPE])
     # wh_3 was pending: it is not lost with the group's pending list.
-    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_3", "wh_4", "wh_5"]
+    assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_3", "wh_4", "wh_5"]
 
 
 async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client, group):
     membership, positions = group
     await client.execute_command("XADD", STREAM, "5000-0", "id", "wh_old", "src", "openai", "at", "1", "body", "{}")
-    [held] = await take(client, "me")
-    await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
-    await positions.look()
+    [in_flight] = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
+    await positions.fetch()
     await client.execute_command("DEL", STREAM)
     await client.execute_command("XADD", STREAM, "4000-0", "id", "wh_new", "src", "openai", "at", "1", "body", "{}")
     await membership.join([TYPE])
-    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_new"]
+    assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_new"]
 
 
 async def test_a_group_that_vanished_with_its_server_is_read_from_its_birth(client, group):
     """Another server may give ids below the position, and above it by and by: what is below is nobody's yet."""
     membership, positions = group
     await store(client, "wh_old", entry_id="5000-0")
-    [held] = await take(client, "me")
-    await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
-    await positions.look()
+    [in_flight] = await take(client, "me")
+    await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
+    await positions.fetch()
     await client.execute_command("DEL", STREAM)
     await _become_another_server(client)
     await store(client, "wh_below", entry_id="4000-0")
     await store(client, "wh_above", entry_id="6000-0")
     with capture_logs() as logs:
         await membership.join([TYPE])
-    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_below", "wh_above"]
+    assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_below", "wh_above"]
     assert [line["goes_on_after"] for line in logs if line["event"] == "data_loss"] == [{TYPE: "0"}]
 
 
@@ -70,12 +70,12 @@ async def test_positions_of_another_server_are_forgotten(client, group):
     membership, positions = group
     await store(client, "wh_1", "wh_2")
     await handled(client, 2)
-    await positions.look()
+    await positions.fetch()
     await _become_another_server(client)
     await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
-    await positions.look()  # the group has no place: nothing new is noted
+    await positions.fetch()  # the group has no place: nothing new is noted
     await membership.join([TYPE])
-    assert [held.delivery.webhook_id for held in await take(client, "me")] == ["wh_1", "wh_2"]
+    assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_1", "wh_2"]
 
 
 async def _become_another_server(client) -> None:
@@ -90,14 +90,14 @@ async def test_a_position_that_steps_back_is_told_once_as_data_loss(client, grou
     await store(client, "wh_1", "wh_2")
     backup = await client.execute_command("DUMP", STREAM)
     for _ in range(2):
-        [held] = await take(client, "me", 1)
-        await client.execute_command("XACK", STREAM, GROUP, held.entry_id)
-        await positions.look()
+        [in_flight] = await take(client, "me", 1)
+        await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
+        await positions.fetch()
     assert "data_loss" not in capsys.readouterr().out
     await client.execute_command("RESTORE", STREAM, 0, backup, "REPLACE")
     await _become_another_server(client)
-    await positions.look()
-    await positions.look()
+    await positions.fetch()
+    await positions.fetch()
     told = capsys.readouterr().out
     assert told.count("data_loss") == 1
     assert "older data" in told
@@ -108,16 +108,16 @@ async def test_a_group_that_was_made_anew_is_told_once(client, group, capsys):
     membership, positions = group
     await store(client, "wh_1")
     await handled(client, 1)
-    await positions.look()
+    await positions.fetch()
     await client.execute_command("DEL", STREAM)
     await membership.join([TYPE])
-    await positions.look()
+    await positions.fetch()
     assert capsys.readouterr().out.count("data_loss") == 1
 
 
 async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group):
     membership, positions = group
-    await positions.look()
+    await positions.fetch()
     own = KEYS.redelivery(TYPE, GROUP)
     await client.execute_command("XADD", own, "1-0", "id", "wh_1", "src", "openai", "at", "1", "body", "{}")
     await client.execute_command("XGROUP", "DESTROY", own, GROUP)

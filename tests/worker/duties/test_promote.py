@@ -10,10 +10,10 @@ from hookbus.shared.connection import FAULTS, connect
 from hookbus.shared.entry import Entry, parse, redelivery_fields
 from hookbus.worker.duties import promote
 from hookbus.worker.duties.promote import BATCH, Promoter
-from hookbus.worker.pipeline.aside import Aside
 from hookbus.worker.pipeline.outcome import Cause, Park
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
 
@@ -25,14 +25,14 @@ async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
     await store(client, *names, event_type=event_type)
     helds = await take(client, "me", len(names)) if event_type == TYPE else []
     now = now_ms()
-    for held, wait_s in zip(helds, waits_s, strict=True):
-        item = Settlement(held, Park(wait_s, Cause("E", "")), Slots(1), KEYS, 0, now)
+    for in_flight, wait_s in zip(helds, waits_s, strict=True):
+        item = PendingOutcome(in_flight, Park(wait_s, Cause("E", "")), Slots(1), KEYS, 0, now)
         assert await scripts.run(client, item.call("me")) == 1
-    return [held.name for held in helds]
+    return [in_flight.name for in_flight in helds]
 
 
 def promoter(client) -> Promoter:
-    return Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())
+    return Promoter(client, KEYS, GROUP, UnusableKeys(), asyncio.Event())
 
 
 async def promoted(client) -> list[str]:
@@ -57,9 +57,9 @@ async def test_what_is_due_goes_to_its_stream_in_order_of_its_time_and_what_is_n
 async def test_what_was_promoted_is_the_next_attempt_of_the_same_event(client):
     await park(client, -1)
     await promoter(client)._round()
-    (held,) = await take(client, "me", own=True)
-    assert (held.delivery.webhook_id, held.delivery.attempt, held.is_own_stream) == ("wh_0", 2, True)
-    assert [failure.error for failure in held.entry.history] == ["E"]
+    (in_flight,) = await take(client, "me", own=True)
+    assert (in_flight.delivery.webhook_id, in_flight.delivery.attempt, in_flight.is_own_stream) == ("wh_0", 2, True)
+    assert [failure.error for failure in in_flight.entry.history] == ["E"]
 
 
 async def test_the_next_look_comes_when_the_next_is_due(client):
@@ -133,7 +133,7 @@ class Running:
 
     def __init__(self, client) -> None:
         self.stopping = asyncio.Event()
-        self.promoter = Promoter(client, KEYS, GROUP, Aside(), self.stopping)
+        self.promoter = Promoter(client, KEYS, GROUP, UnusableKeys(), self.stopping)
 
     async def __aenter__(self) -> Promoter:
         self.task = asyncio.create_task(self.promoter.run())
@@ -223,7 +223,7 @@ async def test_g7_what_its_stream_refuses_waits_and_the_others_go(client, how):
     assert await promoted(client) == ["wh_1", "wh_0"]
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == BATCH
     assert await client.execute_command("ZCOUNT", KEYS.delayed(GROUP), now_ms(), "+inf") == BATCH  # tried again later
-    [line] = [log for log in logs if log["event"] == "key_set_aside"]
+    [line] = [log for log in logs if log["event"] == "key_unusable"]
     assert (line["key"], line["use"]) == (KEYS.redelivery("batch.failed", GROUP), "add")
 
 
@@ -245,7 +245,7 @@ async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
     made = promoter(client)
     with capture_logs() as logs:
         running = asyncio.create_task(made.run())
-        await until(lambda: [log for log in logs if log["event"] == "key_set_aside"])
+        await until(lambda: [log for log in logs if log["event"] == "key_unusable"])
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
     made._stopping.set()

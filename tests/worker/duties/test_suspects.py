@@ -9,7 +9,7 @@ from hookbus.worker import Delivery
 from hookbus.worker.duties import suspects
 from tests.wait import until
 from tests.worker.court import court, in_hand, marks
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Lane, a_route, pending
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Runtime, a_route, pending
 
 
 async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds_the_rest(client, redis_url):
@@ -19,15 +19,15 @@ async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds
         found.suspect(helds[0])
         found.suspect(helds[1])
         await until(lambda: handler.began == ["wh_1"])
-        found.lane.start()  # and begin what else is in our hands
-        await _waits_for_a_place(found.lane)
+        found.runtime.start()  # and begin what else is in our hands
+        await _waits_for_a_place(found.runtime)
         handler.go()
         await until(lambda: len(handler.done) == 3)
         assert handler.most == 1
         await until(lambda: _is_quiet(client))
 
 
-async def _waits_for_a_place(made: Lane) -> None:
+async def _waits_for_a_place(made: Runtime) -> None:
     made.slots.changed.set()
     await until(lambda: not made.slots.changed.is_set())
 
@@ -37,50 +37,50 @@ async def _is_quiet(client) -> bool:
 
 
 async def test_its_start_is_marked_before_it_begins_and_the_mark_is_gone_when_it_ended(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     seen = []
 
-    async def look(event: dict, delivery: Delivery) -> None:
+    async def fetch(event: dict, delivery: Delivery) -> None:
         seen.append(await marks(client))
 
-    async with court(redis_url, client, a_route(look)) as found:
-        found.suspect(held)
+    async with court(redis_url, client, a_route(fetch)) as found:
+        found.suspect(in_flight)
         await until(lambda: _is_quiet(client))
-    assert seen == [[b"me", held.name.encode()]]
+    assert seen == [[b"me", in_flight.name.encode()]]
 
 
 async def test_no_mark_no_start_however_long_redis_is_away(own_server):
     client = connect(own_server.url, "tests")
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     handler = Handler()
     async with court(own_server.url, client, handler.route()) as found:
         await asyncio.to_thread(own_server.stop)
-        found.suspect(held)
+        found.suspect(in_flight)
         with pytest.raises(AssertionError):
             await until(lambda: handler.began, timeout_s=0.2)
         await asyncio.to_thread(own_server.start)
         await until(lambda: handler.began == ["wh_1"])
-        assert await marks(client) == [b"me", held.name.encode()]
+        assert await marks(client) == [b"me", in_flight.name.encode()]
     await client.aclose()
 
 
 async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_behind_it(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     handler = Handler()
     async with court(redis_url, client, handler.route()) as found:
         await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-        found.suspect(held)
+        found.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
-        assert await marks(client) == [b"me", held.name.encode()]
+        assert await marks(client) == [b"me", in_flight.name.encode()]
         handler.go()
         await until(lambda: _is_quiet(client))
 
 
 async def test_one_that_survives_is_cleared_of_its_earlier_deaths_and_settled(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
-    await client.execute_command("HSET", KEYS.deaths(GROUP), held.name, "a@1", "other", "a@1")
+    (in_flight,) = await in_hand(client, "wh_1")
+    await client.execute_command("HSET", KEYS.deaths(GROUP), in_flight.name, "a@1", "other", "a@1")
     async with court(redis_url, client, Handler(is_open=True).route()) as found:
-        found.suspect(held)
+        found.suspect(in_flight)
         await until(lambda: _is_quiet(client))
         await until(lambda: _deaths(client, [b"other"]))
 
@@ -111,7 +111,7 @@ async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(clie
     async with court(redis_url, client, handler.route()) as found:
         found.suspect(helds[0])
         await until(lambda: handler.began == ["wh_1"])
-        found.lane.start()
+        found.runtime.start()
         await until(lambda: handler.began == ["wh_1", "wh_2"])
         assert await marks(client) == []
         handler.go()
@@ -124,16 +124,16 @@ async def test_both_waits_grow_fourfold_with_each_death_up_to_a_bound(
 ):
 
     waits = []
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     async with court(redis_url, client, Handler(is_open=True).route()) as found:
-        close = found.lane.gate.close
+        close = found.runtime.gate.close
 
         async def note(patience_s: float) -> bool:
             waits.append(patience_s)
             return await close(patience_s)
 
-        monkeypatch.setattr(found.lane.gate, "close", note)
-        found.suspect(replace(held, times_delivered=times_delivered))
+        monkeypatch.setattr(found.runtime.gate, "close", note)
+        found.suspect(replace(in_flight, times_delivered=times_delivered))
         await until(lambda: _is_quiet(client))
     assert waits == [suspects.PATIENCE_S * factor]
 
@@ -142,11 +142,11 @@ async def test_g10_a_stop_gives_the_suspect_its_grace_and_starts_no_other(client
     helds = await in_hand(client, "wh_1", "wh_2")
     handler = Handler()
     async with court(redis_url, client, handler.route()) as found:
-        for held in helds:
-            found.suspect(held)
+        for in_flight in helds:
+            found.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         found.suspects.finish()
-        finishing = asyncio.create_task(found.lane.subscriber.finish(10))
+        finishing = asyncio.create_task(found.runtime.subscriber.finish(10))
         handler.go()
         assert await finishing == 0
         await until(found.task.done)
@@ -160,16 +160,16 @@ async def _is_marked_by_nobody(client) -> bool:
 
 
 async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays_pending(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     handler = Handler()
     async with court(redis_url, client, handler.route()) as found:
-        found.suspect(held)
+        found.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         found.suspects.finish()
-        assert await found.lane.subscriber.finish(0.01) == 1
+        assert await found.runtime.subscriber.finish(0.01) == 1
         await until(found.task.done)
         assert await marks(client) == []
-        assert list(await pending(client)) == [held.entry_id]
+        assert list(await pending(client)) == [in_flight.entry_id]
 
 
 async def test_a_stop_without_a_suspect_waits_for_none(client, redis_url):
@@ -185,7 +185,7 @@ async def test_a_suspect_that_fails_is_settled_like_any_other_and_the_next_has_i
         raise OSError("no")
 
     async with court(redis_url, client, a_route(fails)) as found:
-        for held in helds:
-            found.suspect(held)
+        for in_flight in helds:
+            found.suspect(in_flight)
         await until(lambda: _is_quiet(client))
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 2

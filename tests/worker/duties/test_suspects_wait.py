@@ -20,15 +20,15 @@ async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_to
         found.other(helds[0])
         await until(lambda: handler.began == ["wh_1"])
         found.suspect(replace(helds[1], times_delivered=3))
-        await until(lambda: not found.lane.gate.is_open)
-        await found.lane.reader.pause(frozenset({TYPE}))
+        await until(lambda: not found.runtime.gate.is_open)
+        await found.runtime.reader.pause(frozenset({TYPE}))
         handler.go()
         await until(lambda: "wh_1" in handler.done)
-        await until(lambda: found.lane.gate.is_open)
+        await until(lambda: found.runtime.gate.is_open)
         assert handler.began == ["wh_1"]
         assert await marks(client) == []
-        await found.lane.reader.pause(frozenset())
-        found.lane.start()
+        await found.runtime.reader.pause(frozenset())
+        found.runtime.start()
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
@@ -36,32 +36,32 @@ async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one
     helds = await in_hand(client, "wh_1", "wh_2")
     handler = Handler(is_open=True)
     async with court(redis_url, client, handler.route()) as found:
-        valve = found.lane.circuit.valve
-        valve.set(0)
-        for held in helds:
-            found.suspect(replace(held, times_delivered=3))
-        await until(lambda: found.lane.slots.running == 0)
+        circuit_gate = found.runtime.circuit.circuit_gate
+        circuit_gate.set(0)
+        for in_flight in helds:
+            found.suspect(replace(in_flight, times_delivered=3))
+        await until(lambda: found.runtime.slots.running == 0)
         assert handler.began == []
-        found.lane.start()
-        valve.set(1)
+        found.runtime.start()
+        circuit_gate.set(1)
         await until(lambda: handler.done == ["wh_1"])
-        assert valve.places == 0
-        valve.set(None)
+        assert circuit_gate.places == 0
+        circuit_gate.set(None)
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
 async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     handler = Handler(is_open=True)
     async with court(redis_url, client, handler.route("*", concurrency=1)) as found:
-        found.lane.reader.add("batch.completed")
+        found.runtime.reader.add("batch.completed")
         await join(client, "batch.completed")
-        await found.lane.reader.pause(frozenset({TYPE}))
-        found.suspect(replace(held, times_delivered=3))
-        found.lane.start()
+        await found.runtime.reader.pause(frozenset({TYPE}))
+        found.suspect(replace(in_flight, times_delivered=3))
+        found.runtime.start()
         await store(client, "wh_2", event_type="batch.completed")
         await until(lambda: handler.done == ["wh_2"])
-        await found.lane.reader.pause(frozenset())
+        await found.runtime.reader.pause(frozenset())
         await until(lambda: handler.done == ["wh_2", "wh_1"])
 
 
@@ -76,10 +76,10 @@ async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, 
             await asyncio.sleep(0.08)
 
     async with court(redis_url, client, a_route(slow)) as found:
-        for held in helds:
-            found.suspect(replace(held, times_delivered=3))
+        for in_flight in helds:
+            found.suspect(replace(in_flight, times_delivered=3))
         await until(lambda: began == ["wh_1"])
-        found.lane.start()
+        found.runtime.start()
         await store(client, "wh_other")
         await until(lambda: len(began) == 6)
     assert began.index("wh_other") <= 3
@@ -102,11 +102,11 @@ async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_n
                 await go.wait()
 
     async with court(redis_url, client, a_route(stubborn, timeout=0.01)) as found:
-        for held in helds:
-            found.suspect(held)
+        for in_flight in helds:
+            found.suspect(in_flight)
         await until(lambda: began == ["wh_1", "wh_2"])
         found.suspects.finish()
-        assert await found.lane.subscriber.finish(0.01) == 1
+        assert await found.runtime.subscriber.finish(0.01) == 1
         await until(found.task.done)
-        assert found.lane.subscriber.has_leftovers()
+        assert found.runtime.subscriber.has_leftovers()
         go.set()

@@ -145,11 +145,11 @@ async def test_g4_a_step_of_redis_clock_that_is_noticed_while_signs_are_looked_f
     """Our own sign is there again by then, those of others need not be."""
     await die_with(client, "wh_1")
     async with heir(redis_url, client, Handler(is_open=True)) as me:
-        ask = client.execute_command
+        execute = client.execute_command
 
         async def ask_meanwhile(*command):
             me.liveness.steady = me.liveness.steady and command[0] != "MGET"
-            return await ask(*command)
+            return await execute(*command)
 
         monkeypatch.setattr(client, "execute_command", ask_meanwhile)
         await me.round()
@@ -183,11 +183,11 @@ async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_unti
 async def test_what_the_reader_found_in_the_meantime_is_not_begun_a_second_time(client, redis_url):
     handler = Handler()
     async with heir(redis_url, client, handler) as me:
-        for held in (a_held(), a_held(times_delivered=3), a_held(deaths=("a@1", "b@2", "c@3"))):
-            me.duty._begin(held, me.lane.reader, me.lane.subscriber)
+        for in_flight in (a_held(), a_held(times_delivered=3), a_held(deaths=("a@1", "b@2", "c@3"))):
+            me.duty._begin(in_flight, me.runtime.reader, me.runtime.subscriber)
         await until(lambda: handler.began == ["wh_1"])
         assert me.suspects._queue.empty()
-        assert me.lane.slots.running == 1
+        assert me.runtime.slots.running == 1
 
 
 async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_adopted(client, redis_url):
@@ -227,11 +227,11 @@ async def test_g7_a_stream_that_redis_refuses_keeps_nothing_of_the_others_from_t
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
     async with heir(redis_url, client, handler) as me:
-        streams = me.lane.reader.streams
+        streams = me.runtime.reader.streams
         streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
             name: streams.pop(name) for name in list(streams)
         }
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
-        assert KEYS.stream("batch.failed") in me.lane.aside
+        assert KEYS.stream("batch.failed") in me.runtime.unusable_keys

@@ -29,9 +29,9 @@ async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second
     async with heir(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: handler.began == ["wh_2"])
-        suspect = me.suspects._queue.get_nowait().held
+        suspect = me.suspects._queue.get_nowait().in_flight
         assert (suspect.delivery.webhook_id, suspect.times_delivered) == ("wh_1", 3)
-        assert me.lane.slots.running == 2  # it has its slot already
+        assert me.runtime.slots.running == 2  # it has its slot already
 
 
 async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that_names_them(client, redis_url):
@@ -46,7 +46,7 @@ async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that
     async with heir(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
-        assert me.lane.slots.running == 0
+        assert me.runtime.slots.running == 0
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert letter.reason == "worker_lost"
     assert all(f"c{i}@" in letter.message for i in range(3))
@@ -55,7 +55,7 @@ async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that
 
 
 def test_three_deaths_are_the_limit():
-    assert takeover.MOST_DEATHS == 3
+    assert takeover.MAX_DEATHS == 3
 
 
 async def test_g4_what_a_dead_consumer_left_need_not_wait_until_many_suspects_had_their_turns(

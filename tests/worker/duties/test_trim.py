@@ -40,7 +40,7 @@ async def old(client, *names: str, hours_ago: float = 5) -> list[bytes]:
 
 
 async def ack(client, *helds, group: str = GROUP) -> None:
-    await client.execute_command("XACK", STREAM, group, *(held.entry_id for held in helds))
+    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in helds))
 
 
 async def left(client) -> list[bytes]:
@@ -134,11 +134,11 @@ async def test_trim_cuts_nothing_that_a_group_got_back_between_look_and_cut(clie
 
 
 async def test_g3_when_memory_is_short_what_was_handled_goes_at_once_and_nothing_else(client, monkeypatch):
-    monkeypatch.setattr(trim, "LOOK_S", 0.01)
+    monkeypatch.setattr(trim, "POLL_S", 0.01)
     await join(client)
     await store(client, "a", "b", "c", "d")
-    held = await take(client, "me", 3)
-    await ack(client, *held[:2])
+    in_flight = await take(client, "me", 3)
+    await ack(client, *in_flight[:2])
     me = trimmer(client)
     running = asyncio.create_task(me.run())
     try:

@@ -39,7 +39,7 @@ async def length(client) -> int:
 
 
 async def ack(client, *helds, group: str = GROUP) -> None:
-    await client.execute_command("XACK", STREAM, group, *(held.entry_id for held in helds))
+    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in helds))
 
 
 async def test_of_more_than_are_kept_the_oldest_handled_ones_go_although_young(client):
@@ -56,10 +56,10 @@ async def test_g3_number_never_takes_what_is_not_handled(client):
     await join(client, group="slow")
     await store(client, *(f"wh_{i}" for i in range(30)))
     await ack(client, *await take(client, "me"))
-    held = await take(client, "me", 9, group="slow")
-    await ack(client, *held[:6], group="slow")
+    in_flight = await take(client, "me", 9, group="slow")
+    await ack(client, *in_flight[:6], group="slow")
     assert await trimmer(client, most=1).trim() == 6
-    await ack(client, *held[6:], group="slow")
+    await ack(client, *in_flight[6:], group="slow")
     assert await trimmer(client, most=1).trim() == 0  # the last one that was delivered marks the place
     assert await length(client) == 24
 
@@ -69,8 +69,8 @@ async def test_g3_without_memory_what_is_handled_goes_also_behind_what_is_not(cl
     await join(client, group="slow")
     await store(client, *(f"wh_{i}" for i in range(40)))
     await ack(client, *(await take(client, "me"))[1:])
-    held = await take(client, "me", 30, group="slow")
-    await ack(client, *held[:7], *held[8:], group="slow")
+    in_flight = await take(client, "me", 30, group="slow")
+    await ack(client, *in_flight[:7], *in_flight[8:], group="slow")
     me = trimmer(client)
     assert await me.sweep() == 0  # memory is not short
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)

@@ -15,8 +15,8 @@ from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import DeadLetters, Filter
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.groups import forget
-from hookbus.worker.groups.forget import Forgetting
-from hookbus.worker.groups.history import Past
+from hookbus.worker.groups.forget import GroupDeletion
+from hookbus.worker.groups.history import StoredEvent
 from hookbus.worker.groups.replay import Replay
 from hookbus.worker.inventory.open_breakers import Opened, encode
 from tests.programs import BIN, ROOT
@@ -87,7 +87,7 @@ async def test_g3_nothing_is_left_of_a_forgotten_group_and_nothing_of_another_is
     kinds = {name for name in families() if await _has_some(client, name)}
     assert kinds == families(), "every kind of key that a group has must be in this test"
     assert len(await traces(client)) > 20
-    await (await Forgetting.open(client, 1, "billing")).run()
+    await (await GroupDeletion.open(client, 1, "billing")).run()
     assert await traces(client) == []
     assert await traces(client, "phone") == others
 
@@ -164,7 +164,7 @@ async def test_it_asks_and_does_nothing_without_a_yes(client, redis_url):
 async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer):
     """It was known and dead and lives again, or it is new: told by its sign of life, or by its name."""
     await everything(client)
-    me = await Forgetting.open(client, 1, "billing")
+    me = await GroupDeletion.open(client, 1, "billing")
     known = await me.consumers(KEYS)
     if newcomer == "gone":
         await client.execute_command("SET", KEYS.alive("gone"), 1)
@@ -186,7 +186,7 @@ async def test_many_pending_entries_go_in_steps(client, monkeypatch):
     await store(client, *(f"wh_{i}" for i in range(10)))
     await take(client, "gone", group="billing")
     await client.execute_command("CONFIG", "RESETSTAT")
-    await (await Forgetting.open(client, 1, "billing")).run()
+    await (await GroupDeletion.open(client, 1, "billing")).run()
     assert await traces(client) == []
     stats = (await client.execute_command("INFO", "commandstats")).decode()
     assert "cmdstat_xack:calls=10," in stats
@@ -199,7 +199,7 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
     await everything(client)
     await store(client, "wh_0")
     letters = await (await DeadLetters.open(client, 1)).find(Filter(names=("wh_0", "wh_1", "wh_2")))
-    event = Past((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"), 1)
+    event = StoredEvent((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"), 1)
     run, left = scripts.run, steps
 
     async def come_between():
@@ -217,7 +217,7 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
         return await run(*args)
 
     monkeypatch.setattr(scripts, "run", stepping)
-    await (await Forgetting.open(client, 1, "billing")).run()
+    await (await GroupDeletion.open(client, 1, "billing")).run()
     await come_between()  # too late
     assert await traces(client) == []
 
@@ -236,10 +236,10 @@ async def test_cut_off_after_any_step_and_begun_again_it_is_complete(client, mon
 
     monkeypatch.setattr(scripts, "run", dying)
     with contextlib.suppress(ConnectionError):
-        await (await Forgetting.open(client, 1, "billing")).run()
+        await (await GroupDeletion.open(client, 1, "billing")).run()
     monkeypatch.setattr(scripts, "run", run)
     if await traces(client):
-        await (await Forgetting.open(client, 1, "billing")).run()
+        await (await GroupDeletion.open(client, 1, "billing")).run()
     assert await traces(client) == []
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
-from hookbus.worker.groups.forget import Forgetting
-from hookbus.worker.groups.forget_type import ForgettingType
+from hookbus.worker.groups.forget import GroupDeletion
+from hookbus.worker.groups.forget_type import TypeDeletion
 from hookbus.worker.inventory.readers import register
 from tests.worker.commands import objects
 from tests.worker.dead import lay, letter
@@ -55,16 +55,16 @@ async def of_type(client) -> list[str]:
 
 async def test_what_it_has_of_the_type_goes_beside_a_worker_that_does_not_read_it(client):
     await dropped(client)
-    before = (await Forgetting(client, SHARDS, "billing").look()).types
-    duty = await ForgettingType.open(client, 2, "billing", GONE)
-    found = await duty.look()
+    before = (await GroupDeletion(client, SHARDS, "billing").fetch()).types
+    duty = await TypeDeletion.open(client, 2, "billing", GONE)
+    found = await duty.fetch()
     assert (found.alive, list(found.types)) == ([], [GONE])
-    held = found.types[GONE]
-    assert (held.backlog, held.delayed, held.dead) == (3, 2, 1)
+    in_flight = found.types[GONE]
+    assert (in_flight.backlog, in_flight.delayed, in_flight.dead) == (3, 2, 1)
     await duty.run()
     assert await of_type(client) == []
-    after = (await Forgetting(client, SHARDS, "billing").look()).types
-    assert after == {name: held for name, held in before.items() if name != GONE}
+    after = (await GroupDeletion(client, SHARDS, "billing").fetch()).types
+    assert after == {name: in_flight for name, in_flight in before.items() if name != GONE}
     await duty.run()  # as one that was killed half-way is begun again
 
 
@@ -73,8 +73,8 @@ async def test_nothing_goes_while_somebody_may_read_it(client, patterns):
     await dropped(client)
     before = await of_type(client)
     await lives(client, "reader", *patterns)
-    duty = await ForgettingType.open(client, 2, "billing", GONE)
-    assert (await duty.look()).alive == ["reader"]
+    duty = await TypeDeletion.open(client, 2, "billing", GONE)
+    assert (await duty.fetch()).alive == ["reader"]
     with pytest.raises(FailedError, match="reader"):
         await duty.run()
     assert await of_type(client) == before
@@ -82,7 +82,7 @@ async def test_nothing_goes_while_somebody_may_read_it(client, patterns):
 
 async def test_it_loses_the_race_against_a_worker_that_has_just_come(client):
     await dropped(client)
-    duty = await ForgettingType.open(client, 2, "billing", GONE)
+    duty = await TypeDeletion.open(client, 2, "billing", GONE)
     await lives(client, "new", GONE)
     with pytest.raises(FailedError, match="new"):
         await duty.run()
@@ -91,7 +91,7 @@ async def test_it_loses_the_race_against_a_worker_that_has_just_come(client):
 async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
     await dropped(client)
     with pytest.raises(FailedError, match="subscribes to it"):
-        await ForgettingType.open(client, 2, "billing", TYPE)
+        await TypeDeletion.open(client, 2, "billing", TYPE)
 
 
 async def test_the_command_shows_it_first_and_then_removes_it(client, redis_url):
@@ -109,10 +109,10 @@ async def test_a_consumer_group_of_somebody_else_can_be_forgotten_when_it_is_idl
     await everything(client)
     await client.execute_command("XGROUP", "CREATE", SHARDS[0].stream(TYPE), "audit", "0")
     await client.execute_command("XREADGROUP", "GROUP", "audit", "who", "STREAMS", SHARDS[0].stream(TYPE), ">")
-    assert (await (await Forgetting.open(client, 2, "audit")).look()).alive == ["who"]
+    assert (await (await GroupDeletion.open(client, 2, "audit")).fetch()).alive == ["who"]
     monkeypatch.setattr("hookbus.worker.inspect.status.ABANDONED_S", 0)
-    duty = await Forgetting.open(client, 2, "audit")
-    assert (await duty.look()).alive == []
+    duty = await GroupDeletion.open(client, 2, "audit")
+    assert (await duty.fetch()).alive == []
     await duty.run()
     groups = await client.execute_command("XINFO", "GROUPS", SHARDS[0].stream(TYPE))
     assert [flat[1] for flat in groups] == [b"billing"]

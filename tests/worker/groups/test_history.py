@@ -6,18 +6,18 @@ from hookbus.shared import scripts
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker.groups import history
-from hookbus.worker.groups.history import History, Wanted
-from hookbus.worker.inventory import layout
-from hookbus.worker.pipeline.outcome import Bury, Cause, Park
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.groups.history import EventFilter, History
+from hookbus.worker.inventory import registry
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter, Park
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.programs import event_body
 from tests.worker.past import AT_MS, hand_out, retain, subscribe
 from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, take
 
 
-async def look(client, *, group: str = GROUP, **wanted) -> History:
-    return await history.look(client, await layout.shards(client, 1), group, Wanted(**wanted))
+async def fetch(client, *, group: str = GROUP, **criteria) -> History:
+    return await history.fetch(client, await registry.shards(client, 1), group, EventFilter(**criteria))
 
 
 async def found(past: History, most: int = 100) -> list[str]:
@@ -34,18 +34,18 @@ async def test_a_snapshot_holds_what_the_group_was_given_handled_or_not_and_noth
     await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, "0")
     acked, parked, dead, _ = await take(client, "me")
     await client.execute_command("XACK", STREAM, GROUP, acked.entry_id)
-    for held, outcome in ((parked, Park(60, Cause("E", ""))), (dead, Bury("rejected", Cause("E", "")))):
-        call = Settlement(held, outcome, Slots(1), KEYS, 0, 0).call("me")
+    for in_flight, outcome in ((parked, Park(60, Cause("E", ""))), (dead, DeadLetter("rejected", Cause("E", "")))):
+        call = PendingOutcome(in_flight, outcome, Slots(1), KEYS, 0, 0).call("me")
         assert await scripts.run(client, call) == 1
     await retain(client, "to_come", at_ms=AT_MS + 1000)
-    assert await found(await look(client)) == ["acked", "parked", "dead", "in_flight"]
+    assert await found(await fetch(client)) == ["acked", "parked", "dead", "in_flight"]
 
 
 async def test_what_is_stored_and_given_after_the_snapshot_is_not_in_it(client):
     await subscribe(client)
     await retain(client, *names(30))
     await hand_out(client)
-    past = await look(client)
+    past = await fetch(client)
     seen = []
     async for batch in past.batches(7):
         seen += [event.entry.webhook_id for event in batch]
@@ -63,7 +63,7 @@ async def test_events_come_oldest_first_over_all_types_and_shards(client, shards
         await retain(client, f"wh_{i}", event_type=kind, at_ms=AT_MS + i, shards=shards)
     types = ("batch.completed", TYPE, "never.heard.of")
     await hand_out(client, *types, shards=shards)
-    past = await look(client)
+    past = await fetch(client)
     assert await found(past, 7) == names(60)
     assert (await past.count()).types == dict.fromkeys(types, 20)
 
@@ -73,23 +73,23 @@ async def test_a_stream_longer_than_what_is_read_ahead_is_walked_to_its_end(clie
     await subscribe(client)
     await retain(client, *names(count), step_ms=0)
     await hand_out(client)
-    assert await found(await look(client)) == names(count)
+    assert await found(await fetch(client)) == names(count)
 
 
 async def test_times_are_those_of_storage_and_both_ends_are_included(client):
     await subscribe(client)
     await retain(client, *names(10))
     await hand_out(client)
-    past = await look(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
+    past = await fetch(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
     assert await found(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
     assert (await past.count()).newest_ms == AT_MS + 6
-    assert await found(await look(client, since_ms=AT_MS + 10)) == []
+    assert await found(await fetch(client, since_ms=AT_MS + 10)) == []
 
 
 async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client):
     """Redis' clock was an hour ahead: what it stores after it was set right goes on from the last id."""
     await subscribe(client)
-    now = await layout.now_ms(client)
+    now = await registry.now_ms(client)
     future = now + 3_600_000
     for name, entry_id, at_ms in (
         ("before", f"{now - 9000}-0", now - 9000),
@@ -112,10 +112,10 @@ async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client)
         )
     await client.execute_command("SADD", KEYS.types, TYPE)
     await hand_out(client)
-    assert await found(await look(client, until_ms=now)) == ["before", "lately", "just_now"]
-    assert await found(await look(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
-    assert (await look(client)).has_future
-    assert (await (await look(client, until_ms=now)).count()).newest_ms == now - 1000
+    assert await found(await fetch(client, until_ms=now)) == ["before", "lately", "just_now"]
+    assert await found(await fetch(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
+    assert (await fetch(client)).has_future
+    assert (await (await fetch(client, until_ms=now)).count()).newest_ms == now - 1000
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscri
     for kind in types:
         await retain(client, "wh_1", event_type=kind)
     await hand_out(client, *types)
-    assert {stretch.type for stretch in (await look(client, types=asked)).stretches} == expected
+    assert {stream_range.type for stream_range in (await fetch(client, types=asked)).stream_ranges} == expected
 
 
 @pytest.mark.parametrize("asked", ["batch.failed", "batch.*", "responses.*", "response"])
@@ -147,7 +147,7 @@ async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(cl
     await retain(client, "wh_1", event_type="batch.failed")
     await hand_out(client, "batch.failed")
     with pytest.raises(FailedError) as refused:
-        await look(client, types=("response.failed", asked))
+        await fetch(client, types=("response.failed", asked))
     assert str(refused.value) == (f"group billing does not subscribe to {asked}; it does to: fine.tuning, response.*")
 
 
@@ -155,7 +155,7 @@ async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(cl
 async def test_a_wildcard_subscribes_to_no_type_of_hookbuss_own(client, asked):
     await subscribe(client)
     with pytest.raises(FailedError, match="does not subscribe to hookbus"):
-        await look(client, types=(asked,))
+        await fetch(client, types=(asked,))
 
 
 async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_streams_count(client):
@@ -164,9 +164,9 @@ async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_
     for kind in (TYPE, "batch.failed"):
         await retain(client, f"wh_{kind}", event_type=kind)
     await hand_out(client)
-    assert await found(await look(client)) == [f"wh_{TYPE}"]
+    assert await found(await fetch(client)) == [f"wh_{TYPE}"]
     with pytest.raises(FailedError, match=f"to batch.failed; it does to: {TYPE}"):
-        await look(client, types=("batch.failed",))
+        await fetch(client, types=("batch.failed",))
 
 
 async def test_a_group_that_began_later_can_have_what_came_before_it(client):
@@ -175,18 +175,18 @@ async def test_a_group_that_began_later_can_have_what_came_before_it(client):
     start = f"{AT_MS + 5}-0"
     await client.execute_command("HSET", KEYS.groups, GROUP, start)
     # Before any worker made its place on the stream, and after.
-    assert await found(await look(client)) == names(6)
+    assert await found(await fetch(client)) == names(6)
     await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, start)
-    assert await found(await look(client)) == names(6)
+    assert await found(await fetch(client)) == names(6)
 
 
 async def test_named_events_are_looked_for_in_their_shards_only(client):
     await subscribe(client, shards=3)
     await retain(client, *names(30), shards=3)
     await hand_out(client, shards=3)
-    past = await look(client, names=("wh_7", "wh_8", "wh_x"))
+    past = await fetch(client, names=("wh_7", "wh_8", "wh_x"))
     hit = {Keys(shard_of(name, 3)) for name in ("wh_7", "wh_8", "wh_x")}
-    assert {stretch.keys for stretch in past.stretches} == hit
+    assert {stream_range.keys for stream_range in past.stream_ranges} == hit
     assert await found(past) == ["wh_7", "wh_8"]
     assert (await past.count()).names == {"wh_7", "wh_8"}
 
@@ -197,7 +197,7 @@ async def test_batches_are_bounded_by_number_and_by_bytes(client, monkeypatch, m
     await subscribe(client)
     await retain(client, *names(10))  # bodies of 111 bytes
     await hand_out(client)
-    assert [len(batch) async for batch in (await look(client)).batches(most)] == sizes
+    assert [len(batch) async for batch in (await fetch(client)).batches(most)] == sizes
 
 
 async def test_entries_that_hookbus_did_not_write_are_left_out_and_counted(client):
@@ -206,7 +206,7 @@ async def test_entries_that_hookbus_did_not_write_are_left_out_and_counted(clien
     await client.execute_command("XADD", STREAM, f"{AT_MS + 1}-0", "by", "hand")
     await retain(client, "wh_2", at_ms=AT_MS + 2)
     await hand_out(client)
-    past = await look(client)
+    past = await fetch(client)
     assert await found(past) == ["wh_1", "wh_2"]
     assert (await past.count()).unreadable == 1
 
@@ -215,7 +215,7 @@ async def test_what_is_trimmed_meanwhile_is_missing_and_the_rest_is_there(client
     await subscribe(client)
     await retain(client, *names(3 * history.AHEAD))
     await hand_out(client)
-    walk = (await look(client)).batches(10)
+    walk = (await fetch(client)).batches(10)
     assert len(await anext(walk)) == 10
     await client.execute_command("XTRIM", STREAM, "MINID", f"{AT_MS + 2 * history.AHEAD}-0")
     rest = [event.entry.webhook_id async for batch in walk for event in batch]
@@ -225,8 +225,8 @@ async def test_what_is_trimmed_meanwhile_is_missing_and_the_rest_is_there(client
 
 async def test_an_empty_redis_has_no_past(client):
     await subscribe(client)
-    past = await look(client)
-    assert (past.stretches, await found(past), (await past.count()).types.total()) == ([], [], 0)
+    past = await fetch(client)
+    assert (past.stream_ranges, await found(past), (await past.count()).types.total()) == ([], [], 0)
 
 
 async def test_looking_and_counting_change_nothing(client):
@@ -234,7 +234,7 @@ async def test_looking_and_counting_change_nothing(client):
     await retain(client, *names(5))
     await hand_out(client)
     before = await asyncio.gather(*(client.execute_command("DUMP", key) for key in (STREAM, KEYS.types, KEYS.groups)))
-    await (await look(client)).count()
+    await (await fetch(client)).count()
     after = await asyncio.gather(*(client.execute_command("DUMP", key) for key in (STREAM, KEYS.types, KEYS.groups)))
     assert before == after
     assert await client.execute_command("KEYS", f"{STREAM}:*") == []

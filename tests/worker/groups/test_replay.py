@@ -14,15 +14,15 @@ from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import DeadLetters, Filter
 from hookbus.worker.duties.promote import Promoter
 from hookbus.worker.groups import history, replay
-from hookbus.worker.groups.history import Past, Wanted
+from hookbus.worker.groups.history import EventFilter, StoredEvent
 from hookbus.worker.groups.replay import Replay
 from hookbus.worker.inspect import status
-from hookbus.worker.inventory import layout
-from hookbus.worker.pipeline.aside import Aside
-from hookbus.worker.pipeline.hold import hold
-from hookbus.worker.pipeline.outcome import Bury, Cause, Park
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.inventory import registry
+from hookbus.worker.pipeline.in_flight import in_flight_of
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter, Park
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 from tests.wait import until
 from tests.worker.duties.test_trim_bounds import trimmer
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.both_loops
 CAUSE = Cause("ValueError", "no")
 
 
-async def past(client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP) -> list[Past]:
+async def past(client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP) -> list[StoredEvent]:
     """So many events of each type that the group was given, the oldest first."""
     await subscribe(client, group=group, shards=shards)
     for kind in types or (TYPE,):
         await retain(client, *(f"wh_{i}" for i in range(count)), event_type=kind, shards=shards)
     await hand_out(client, *types, group=group, shards=shards)
-    found = await history.look(client, await layout.shards(client, 1), group, Wanted())
+    found = await history.fetch(client, await registry.shards(client, 1), group, EventFilter())
     return [event async for batch in found.batches(10_000) for event in batch]
 
 
@@ -52,7 +52,7 @@ class Ordered:
         self.stopping = asyncio.Event()
         self.replay = Replay(client, group, self.stopping, self.said.append)
 
-    async def give(self, events: list[Past]) -> list[int]:
+    async def give(self, events: list[StoredEvent]) -> list[int]:
         return await self.replay.give(events)
 
 
@@ -70,10 +70,10 @@ async def full(client, share: float) -> None:
 async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_attempt(client):
     events = await past(client, 1)
     assert await Ordered(client).give(events) == [1]
-    (held,) = await take(client, "me", own=True)
+    (in_flight,) = await take(client, "me", own=True)
     body = event_body(TYPE, id="wh_0")
-    assert held.entry == Entry("wh_0", "openai", AT_MS - 5, body, "00-trace-01", 1, (), is_replay=True)
-    delivery = held.delivery
+    assert in_flight.entry == Entry("wh_0", "openai", AT_MS - 5, body, "00-trace-01", 1, (), is_replay=True)
+    delivery = in_flight.delivery
     assert (delivery.is_replay, delivery.attempt, delivery.received_at_ms) == (True, 1, AT_MS - 5)
     assert (delivery.body, delivery.type, delivery.group) == (body, TYPE, GROUP)
 
@@ -81,8 +81,8 @@ async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_
 async def test_what_comes_for_the_first_time_is_no_replay(client):
     await past(client, 1)
     await retain(client, "wh_live", at_ms=AT_MS + 1000)
-    (held,) = await take(client, "me")
-    assert not held.delivery.is_replay
+    (in_flight,) = await take(client, "me")
+    assert not in_flight.delivery.is_replay
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -91,7 +91,7 @@ async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_
     events = await past(client, 20, *types, shards=shards)
     await subscribe(client, group="phone", shards=shards)
     assert await Ordered(client).give(events) == [1] * 40
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert {name: found.groups[GROUP].types[name].backlog for name in types} == dict.fromkeys(types, 20)
     assert await client.execute_command("KEYS", "hookbus:*:phone") == []
     for shard in range(shards):
@@ -104,25 +104,25 @@ async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_
 async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redrive(client):
     events = await past(client, 1)
     await Ordered(client).give(events)
-    (held,) = await take(client, "one", own=True)
-    item = Settlement(held, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
+    (in_flight,) = await take(client, "one", own=True)
+    item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
     assert await scripts.run(client, item.call("one")) == 1
-    await Promoter(client, KEYS, GROUP, Aside(), asyncio.Event())._round()
+    await Promoter(client, KEYS, GROUP, UnusableKeys(), asyncio.Event())._round()
     await take(client, "dead", own=True)
     await register(client, "dead", alive=False)
     args = (GROUP, "dead", "heir", 10, member_prefix(TYPE, GROUP, True), AT_MS)
     keys = (OWN_STREAM, KEYS.alive("dead"), KEYS.started(GROUP), KEYS.deaths(GROUP))
     ((entry_id, _, _, fields),) = await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
-    held = hold(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
-    assert (held.delivery.is_replay, held.delivery.attempt) == (True, 2)
-    item = Settlement(held, Bury("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)
+    in_flight = in_flight_of(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
+    assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 2)
+    item = PendingOutcome(in_flight, DeadLetter("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)
     assert await scripts.run(client, item.call("heir")) == 1
     store = await DeadLetters.open(client, 1)
     letters = await store.find(Filter(names=("wh_0",)))
     assert [dead.letter.is_replay for dead in letters] == [True]
     assert await Moves(client, store.shards).redrive(letters) == [1]
-    (held,) = await take(client, "heir", own=True)
-    assert (held.delivery.is_replay, held.delivery.attempt) == (True, 1)
+    (in_flight,) = await take(client, "heir", own=True)
+    assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 1)
 
 
 async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_replay(client):
@@ -130,9 +130,9 @@ async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_repla
     first = member_prefix(TYPE, GROUP, False) + f"{event.id[0]}-{event.id[1]}"
     await client.execute_command("HSET", KEYS.deaths(GROUP), first, "a@1 b@2")
     await Ordered(client).give([event])
-    (held,) = await take(client, "me", own=True)
-    assert (held.deaths, held.times_delivered) == ((), 1)
-    assert await client.execute_command("HGET", KEYS.deaths(GROUP), held.name) is None
+    (in_flight,) = await take(client, "me", own=True)
+    assert (in_flight.deaths, in_flight.times_delivered) == ((), 1)
+    assert await client.execute_command("HGET", KEYS.deaths(GROUP), in_flight.name) is None
 
 
 async def test_g3_history_may_be_trimmed_once_it_was_given(client):
@@ -140,7 +140,7 @@ async def test_g3_history_may_be_trimmed_once_it_was_given(client):
     await Ordered(client).give(events)
     assert await trimmer(client).trim(at_once=True) >= 299
     assert len(await entries(client, STREAM)) <= 1
-    assert [held.delivery.webhook_id for held in await take(client, "me", 1000, own=True)] == [
+    assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me", 1000, own=True)] == [
         event.entry.webhook_id for event in events
     ]
 
@@ -164,7 +164,7 @@ async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client
 
 
 async def test_it_waits_before_redis_is_so_full_that_history_goes_and_goes_on_when_there_is_room(client, monkeypatch):
-    monkeypatch.setattr(replay, "LOOK_S", 0.02)
+    monkeypatch.setattr(replay, "POLL_S", 0.02)
     events = await past(client, 10)
     await full(client, 0.85)
     one = Ordered(client)
@@ -179,7 +179,7 @@ async def test_it_waits_before_redis_is_so_full_that_history_goes_and_goes_on_wh
 
 async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_taken_not_again(client, monkeypatch):
     """Memory ran out between the look and the call, and for one of two shards only."""
-    monkeypatch.setattr(replay, "LOOK_S", 0.01)
+    monkeypatch.setattr(replay, "POLL_S", 0.01)
     events = await past(client, 40, shards=2)
     run_all, rounds = scripts.run_all, []
 
@@ -211,7 +211,7 @@ async def test_a_stop_ends_the_wait_and_what_was_not_given_is_not_counted(client
 
 
 async def test_without_room_for_long_it_gives_up(client, monkeypatch):
-    monkeypatch.setattr(replay, "LOOK_S", 0.01)
+    monkeypatch.setattr(replay, "POLL_S", 0.01)
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
     events = await past(client, 2)
     await full(client, 0.85)
@@ -231,7 +231,7 @@ async def test_another_refusal_is_told_and_not_taken_for_want_of_memory(client):
 async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(client):
     await past(client, 10)
     await client.execute_command("SCRIPT", "FLUSH")
-    found = await history.look(client, (KEYS,), GROUP, Wanted())
+    found = await history.fetch(client, (KEYS,), GROUP, EventFilter())
     one = Ordered(client)
     tally = await move_all(found.batches(3), one.give, rate=0, stopping=one.stopping, progressed=lambda _: None)
     assert tally == Tally(moved=10)
@@ -241,5 +241,5 @@ async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(
 async def test_what_is_replayed_is_not_history_itself(client):
     events = await past(client, 5)
     await Ordered(client).give(events)
-    again = await history.look(client, (KEYS,), GROUP, Wanted())
+    again = await history.fetch(client, (KEYS,), GROUP, EventFilter())
     assert (await again.count()).types == {TYPE: 5}

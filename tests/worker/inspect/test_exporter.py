@@ -14,7 +14,7 @@ from hookbus.shared.command import Stopping
 from hookbus.shared.connection import connect
 from hookbus.shared.settings import ConfigError, Listen
 from hookbus.worker.inspect import exporter
-from hookbus.worker.inspect.exporter import Watch
+from hookbus.worker.inspect.exporter import BusCollector
 from hookbus.worker.settings import WorkerSettings
 from tests.programs import Program
 from tests.wait import until
@@ -63,13 +63,13 @@ async def test_a_scrape_tells_of_the_bus_without_any_worker_and_nothing_of_this_
 
 async def test_however_many_scrape_redis_is_asked_once_a_second(client, redis_url):
     await born(client)
-    watch = Watch(client, 1)
-    await watch.look()
+    watch = BusCollector(client, 1)
+    await watch.fetch()
     await client.execute_command("CONFIG", "RESETSTAT")
-    await asyncio.gather(*(watch.look() for _ in range(20)))
+    await asyncio.gather(*(watch.fetch() for _ in range(20)))
     assert "smembers" not in await commandstats(client)
     watch._looked_at -= exporter.FRESH_S
-    await asyncio.gather(*(watch.look() for _ in range(20)))
+    await asyncio.gather(*(watch.fetch() for _ in range(20)))
     assert (await commandstats(client))["time"] == 3
 
 
@@ -82,7 +82,7 @@ async def test_with_redis_away_it_says_so_and_tells_no_old_figures_and_comes_bac
         assert f'hookbus_dead_letters{{group="{GROUP}"}}' in await scrape(url)
         own_server.stop(signal.SIGKILL)
         found = await scrape(url)
-        assert set(found) == {"hookbus_redis_up", "hookbus_exporter_look_seconds"}
+        assert set(found) == {"hookbus_redis_up", "hookbus_exporter_query_seconds"}
         assert found["hookbus_redis_up"] == 0
         own_server.start()
         await until(lambda: _is_up(url))
@@ -94,15 +94,15 @@ async def _is_up(url: str) -> bool:
 
 async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkeypatch):
     client = connect(own_server.url, "tests")
-    watch = Watch(client, 1)
-    await watch.look()
+    watch = BusCollector(client, 1)
+    await watch.fetch()
     assert watch.is_up
-    monkeypatch.setattr(exporter, "LOOK_S", 0.1)
+    monkeypatch.setattr(exporter, "POLL_S", 0.1)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
         watch._looked_at -= exporter.FRESH_S
-        async with asyncio.timeout(exporter.LOOK_S + 2):
-            await watch.look()
+        async with asyncio.timeout(exporter.POLL_S + 2):
+            await watch.fetch()
         assert not watch.is_up
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
@@ -111,13 +111,13 @@ async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkey
 
 async def test_a_redis_of_another_layout_ends_the_start_but_not_a_running_exporter(client, redis_url):
     await born(client)
-    watch = Watch(client, 1)
-    await watch.look()
+    watch = BusCollector(client, 1)
+    await watch.fetch()
     await client.execute_command("HSET", keys.META, "layout", 99)
     with pytest.raises(ConfigError, match="data layout 99"):
-        await Watch(client, 1).look()
+        await BusCollector(client, 1).fetch()
     watch._looked_at -= exporter.FRESH_S
-    await watch.look()
+    await watch.fetch()
     assert not watch.is_up
 
 

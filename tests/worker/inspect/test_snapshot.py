@@ -24,13 +24,13 @@ async def test_the_last_event_of_a_type_is_the_last_of_all_shards_although_it_wa
     await add(client, Keys(1), entry_id="5000-0")
     await add(client, Keys(1), entry_id="6000-0", event_type="batch.failed")
     await client.execute_command("XTRIM", Keys(0).stream(TYPE), "MAXLEN", 0)
-    assert (await snapshot.look(client, 1)).last_event_ms == {TYPE: 7000, "batch.failed": 6000}
+    assert (await snapshot.fetch(client, 1)).last_event_ms == {TYPE: 7000, "batch.failed": 6000}
 
 
 async def test_what_redis_says_and_what_groups_subscribe_to_comes_along(client):
     await Membership(client, KEYS, "billing", "earliest", ["response.*", "batch.failed"]).join([TYPE])
     await born(client)
-    found = await snapshot.look(client, 1)
+    found = await snapshot.fetch(client, 1)
     assert found.patterns == {"billing": {"response.*", "batch.failed"}}
     assert (found.redis.role, found.redis.eviction_policy, found.redis.can_save) == ("master", "noeviction", True)
     assert found.redis.maxmemory_bytes == 0 < found.redis.used_memory_bytes
@@ -38,7 +38,7 @@ async def test_what_redis_says_and_what_groups_subscribe_to_comes_along(client):
 
 
 async def test_an_unused_redis_is_told_and_left_as_it_is(client):
-    found = await snapshot.look(client, 4)
+    found = await snapshot.fetch(client, 4)
     assert (found.status.shards, found.last_event_ms, found.patterns) == (0, {}, {})
     assert await client.execute_command("DBSIZE") == 0
 
@@ -50,7 +50,7 @@ async def test_a_look_reads_no_more_of_a_long_stream_than_of_a_short_one(client)
     for count in (10, 1000):
         await add(client, KEYS, count)
         await client.execute_command("CONFIG", "RESETSTAT")
-        await snapshot.look(client, 1)
+        await snapshot.fetch(client, 1)
         stats = (await client.execute_command("INFO", "stats")).decode()
         costs.append((await commandstats(client), _bytes_sent(stats)))
     assert costs[0][0] == costs[1][0]
@@ -69,7 +69,7 @@ async def test_it_is_told_how_long_the_oldest_delivery_is_in_flight_and_not_only
     stream = KEYS.stream(TYPE)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")
     await client.execute_command("XCLAIM", stream, "billing", "c", 0, "1000-0", "IDLE", 90_000)
-    entry = (await snapshot.look(client, 1)).status.groups["billing"].types[TYPE]
+    entry = (await snapshot.fetch(client, 1)).status.groups["billing"].types[TYPE]
     assert 90 <= entry.oldest_in_flight_s < 110
     assert entry.oldest_age_s > 1_000_000
 
@@ -79,17 +79,17 @@ async def test_a_stream_on_which_a_group_has_no_place_is_missing_until_it_has(cl
     await membership.join(["response.failed"])
     await born(client)
     await add(client, KEYS)
-    assert (await snapshot.look(client, 1)).status.groups["billing"].missing == 1
+    assert (await snapshot.fetch(client, 1)).status.groups["billing"].missing == 1
     await membership.join([TYPE])
-    assert (await snapshot.look(client, 1)).status.groups["billing"].missing == 0
+    assert (await snapshot.fetch(client, 1)).status.groups["billing"].missing == 0
 
 
 async def test_a_look_at_a_replica_is_the_last_one_there(tmp_path):
     async with moving(tmp_path) as servers:
         client = connect(servers.url, "tests", connections=1)
         await server.inspect(client.execute_command, 1)
-        assert (await snapshot.look(client, 1)).redis.role == "master"
+        assert (await snapshot.fetch(client, 1)).redis.role == "master"
         await servers.move()
-        await snapshot.look(client, 1)
-        assert (await snapshot.look(client, 1)).redis.role == "master"
+        await snapshot.fetch(client, 1)
+        assert (await snapshot.fetch(client, 1)).redis.role == "master"
         await client.aclose()

@@ -7,7 +7,7 @@ from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import status
 from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
-from hookbus.worker.inventory.places import MOST_COUNTED
+from hookbus.worker.inventory.lag import MAX_COUNTED
 from hookbus.worker.inventory.readers import register
 from tests.worker.dead import born, lay, letter
 
@@ -39,7 +39,7 @@ async def lag(client, stream: str):
 
 
 async def types_of(client, group: str = "billing") -> dict[str, TypeStatus]:
-    return (await status.look(client, 1)).groups[group].types
+    return (await status.fetch(client, 1)).groups[group].types
 
 
 async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client):
@@ -50,7 +50,7 @@ async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client)
         await add(client, shard.redelivery(TYPE, "billing"), 3, age_s=50, types=shard.types)
     await read(client, MAIN, 2)
     await read(client, OWN, 1)
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert (found.shards, found.orphans) == (2, {})
     (entry,) = found.groups["billing"].types.values()
     assert (entry.backlog, entry.in_flight) == (2 * 8 - 3, 3)
@@ -81,10 +81,10 @@ async def test_redeliveries_are_counted_where_redis_has_lost_count(client):
     ids = await read(client, OWN, 3)
     await client.execute_command("XACK", OWN, "billing", ids[2])
     await client.execute_command("XDEL", OWN, ids[2])
-    await add(client, OWN, MOST_COUNTED + 2)
+    await add(client, OWN, MAX_COUNTED + 2)
     assert await lag(client, OWN) is None
     entry = (await types_of(client))[TYPE]
-    assert (entry.backlog, entry.in_flight, entry.backlog_is_minimum) == (MOST_COUNTED + 2, 2, UNSET)
+    assert (entry.backlog, entry.in_flight, entry.backlog_is_minimum) == (MAX_COUNTED + 2, 2, UNSET)
     assert 60 <= entry.oldest_age_s < 120
 
 
@@ -102,11 +102,11 @@ async def test_a_group_that_started_amid_a_stream_is_counted_where_redis_can_not
 async def test_a_count_that_was_cut_short_says_so(client):
     await born(client, "billing")
     for age_s in (300, 100):
-        await add(client, MAIN, MOST_COUNTED + 1, age_s=age_s)
+        await add(client, MAIN, MAX_COUNTED + 1, age_s=age_s)
     await client.execute_command("XGROUP", "CREATE", MAIN, "billing", f"{int((time.time() - 250) * 1000)}-0")
     assert await lag(client, MAIN) is None
     entry = (await types_of(client))[TYPE]
-    assert (entry.backlog, entry.backlog_is_minimum) == (MOST_COUNTED, True)
+    assert (entry.backlog, entry.backlog_is_minimum) == (MAX_COUNTED, True)
 
 
 async def test_redeliveries_without_a_group_on_their_stream_are_backlog_all_the_same(client):
@@ -130,7 +130,7 @@ async def test_what_no_group_reads_is_an_orphan(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, KEYS.stream("odd.type"), 3, event_type="odd.type")
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert found.orphans == {"odd.type": 3}
     assert found.groups["billing"].types == {}
 
@@ -145,13 +145,13 @@ async def test_a_group_tells_who_works_what_waits_what_died_and_what_was_lost(cl
     await client.execute_command("ZADD", Keys(1).delayed("billing"), 6000, "c")
     await client.execute_command("HSET", KEYS.losses, "billing", 2)
     await lay(client, *(letter(f"wh_{i}") for i in range(9)), shards=2)
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     expected = GroupStatus(consumers_alive=1, consumers=2, delayed=3, next_due_ms=5000, dead=9, losses=2)
     assert found.groups == {"billing": expected, "phone": GroupStatus()}
 
 
 async def test_an_unused_redis_is_empty_and_stays_empty(client):
-    assert await status.look(client, 4) == Status()
+    assert await status.fetch(client, 4) == Status()
     assert await client.execute_command("DBSIZE") == 0
 
 
@@ -164,10 +164,10 @@ async def test_g3_a_group_is_named_abandoned_when_long_nobody_worked_and_somethi
             await client.execute_command("HSET", shard.worked, name, last_ms)
     await client.execute_command("HSET", KEYS.consumers("busy"), "c", "{}")
     await client.execute_command("SET", KEYS.alive("c"), 1)
-    assert [group.abandoned_s for group in (await status.look(client, 1)).groups.values()] == [None] * 4
+    assert [group.abandoned_s for group in (await status.fetch(client, 1)).groups.values()] == [None] * 4
     for name in ("idle", "busy", "fresh", "strange"):
         await client.execute_command("ZADD", KEYS.delayed(name), 1, "a")
-    found = (await status.look(client, 1)).groups
+    found = (await status.fetch(client, 1)).groups
     assert {name: group.abandoned_s for name, group in found.items() if group.abandoned_s} == {
         "idle": pytest.approx(600, abs=30)
     }
@@ -180,7 +180,7 @@ async def test_what_a_group_subscribes_to_is_its_backlog_before_it_has_a_place_t
     await add(client, KEYS.stream("odd.type"), 2, event_type="odd.type")
     await Membership(client, KEYS, "all", "earliest", ["*"]).join([TYPE, "odd.type"])
     await add(client, KEYS.stream("hookbus.own"), 1, event_type="hookbus.own")
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert found.orphans == {"hookbus.own": 1}
     assert (found.groups["billing"].types[TYPE].backlog, found.groups["billing"].unhandled) == (3, 3)
 
@@ -189,7 +189,7 @@ async def test_dropped_dead_letters_are_counted_over_shards(client):
     await born(client, "billing", shards=2)
     for shard in (Keys(0), Keys(1)):
         await client.execute_command("HSET", shard.dropped, "billing", 3)
-    assert (await status.look(client, 1)).groups["billing"].dropped == 6
+    assert (await status.fetch(client, 1)).groups["billing"].dropped == 6
 
 
 async def living(client, name: str, *patterns: str, only: str = "") -> None:
@@ -202,14 +202,14 @@ async def test_what_waits_that_no_living_consumer_reads_is_named(client):
     await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
     await add(client, MAIN, 2)
     await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
-    assert (await status.look(client, 1)).groups["billing"].unread == {}  # nobody lives: that is another trouble
+    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # nobody lives: that is another trouble
     await living(client, "one", "response.*")
     await living(client, "two", "*", only="response.*")
-    found = (await status.look(client, 1)).groups["billing"]
+    found = (await status.fetch(client, 1)).groups["billing"]
     assert (found.unread, found.disputed) == ({"batch.failed": 3}, ["*", "response.*"])
     await client.execute_command("HSET", KEYS.consumers("billing"), "old", "{}")
     await client.execute_command("SET", KEYS.alive("old"), 1)
-    assert (await status.look(client, 1)).groups["billing"].unread == {}  # who knows what another release reads
+    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # who knows what another release reads
 
 
 async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
@@ -220,7 +220,7 @@ async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
     for key in bad:
         await client.execute_command("SET", key, "a slip")
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
-    found = await status.look(client, 1)
+    found = await status.fetch(client, 1)
     assert set(found.unusable) == set(bad)
     assert all("wrong kind of value" in why for why in found.unusable.values())
     assert found.groups["billing"].types[TYPE].backlog == 2
@@ -239,5 +239,5 @@ async def test_a_consumer_group_that_hookbus_did_not_make_is_told_apart(client):
     await born(client, "billing")
     await add(client, MAIN, 2)
     await client.execute_command("XGROUP", "CREATE", MAIN, "audit", "0")
-    found = (await status.look(client, 1)).groups
+    found = (await status.fetch(client, 1)).groups
     assert (found["audit"].is_foreign, found["billing"].is_foreign) == (True, UNSET)

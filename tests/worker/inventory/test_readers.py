@@ -1,6 +1,6 @@
 import pytest
 
-from hookbus.worker.inventory.readers import MOST_PATTERNS, UNKNOWN, Registration, disputed, register, registration
+from hookbus.worker.inventory.readers import MAX_PATTERNS, UNKNOWN, Registration, disputed, register, registration
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def test_what_is_published_is_read():
 
 
 def test_one_with_very_many_patterns_publishes_none():
-    many = [f"order.{i}" for i in range(MOST_PATTERNS + 1)]
+    many = [f"order.{i}" for i in range(MAX_PATTERNS + 1)]
     assert registration(register(7, many, "")) == Registration(7)
-    assert len(registration(register(7, many[1:], "")).patterns) == MOST_PATTERNS
+    assert len(registration(register(7, many[1:], "")).patterns) == MAX_PATTERNS
 
 
 @pytest.mark.parametrize("info", [b"", b"{", b"[]", b'{"patterns": 1}', b"\xff", b"{}", b'{"pid": 3, "space": "x"}'])

@@ -3,32 +3,32 @@ import pytest
 
 from hookbus.shared import entry
 from hookbus.shared.entry import Entry, Failure
-from hookbus.worker.api.delivery import Delivery, Held
+from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.api.retry import Retry
 from hookbus.worker.pipeline import dead_letter, outcome
-from hookbus.worker.pipeline.outcome import Bury, Cause
+from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 
 FAILURE = Failure(2, 1_700_000_000_000, 15, "host.1.abcd", "ValueError: no")
 ENTRY = Entry("wh_1", "openai", 1_600_000_000_000, b"\x00\xffbody", "00-trace-01", 2, (FAILURE,), is_replay=True)
 
 
-def held() -> Held:
+def in_flight() -> InFlight:
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 2, ENTRY.received_at_ms, ENTRY.body)
-    return Held("hookbus:{0}:stream:batch.failed", b"5-0", False, ENTRY, delivery)
+    return InFlight("hookbus:{0}:stream:batch.failed", b"5-0", False, ENTRY, delivery)
 
 
-def written(cause: Cause) -> dead_letter.Letter:
-    return dead_letter.write(held(), Bury("rejected", cause), (FAILURE,), 1_700_000_000_000)
+def written(cause: Cause) -> dead_letter.DeadLetterRecord:
+    return dead_letter.write(in_flight(), DeadLetter("rejected", cause), (FAILURE,), 1_700_000_000_000)
 
 
 def test_a_letter_holds_everything_known_of_its_delivery_and_its_end():
-    assert written(Cause("Reject", "why", "Traceback …", "handlers.py:record")) == dead_letter.Letter(
+    assert written(Cause("Reject", "why", "Traceback …", "handlers.py:record")) == dead_letter.DeadLetterRecord(
         type="batch.failed",
         group="billing",
         webhook_id="wh_1",
         source="openai",
         received_at_ms=1_600_000_000_000,
-        died_at_ms=1_700_000_000_000,
+        dead_lettered_at_ms=1_700_000_000_000,
         reason="rejected",
         error_class="Reject",
         message="why",
@@ -84,6 +84,6 @@ def test_a_fingerprint_tells_class_frame_type_and_reason_apart(other):
 
 def test_an_error_text_that_utf8_can_not_hold_is_written_all_the_same():
     bury = outcome.failed(ValueError("half of a pair: \ud83d"), 1, Retry(attempts=1))
-    assert isinstance(bury, Bury)
-    record = dead_letter.write(held(), bury, (), 1_700_000_000_000)
+    assert isinstance(bury, DeadLetter)
+    record = dead_letter.write(in_flight(), bury, (), 1_700_000_000_000)
     assert dead_letter.decode(dead_letter.encode(record)).message == r"half of a pair: \ud83d"

@@ -84,10 +84,10 @@ async def test_a_cancellation_by_somebody_else_beside_it_is_not_its_alone():
 
     task = asyncio.create_task(attempt())
     await asyncio.sleep(0)
-    deadlines._look()  # nothing has passed yet: it must not matter
+    deadlines._poll()  # nothing has passed yet: it must not matter
     # By two timers one could not say which comes first: those of uvloop have milliseconds.
     time.sleep(0.03)  # noqa: ASYNC251 - the loop stands still until the time has passed
-    deadlines._look()
+    deadlines._poll()
     task.cancel()
     assert await task == (True, False)
 

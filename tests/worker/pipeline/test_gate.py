@@ -1,15 +1,15 @@
 """What a reader does while a suspect runs alone in its process."""
 
 from tests.wait import until
-from tests.worker.rig import TYPE, Handler, join, lane, pending, store
+from tests.worker.rig import TYPE, Handler, join, pending, runtime, store
 
 
 async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url):
     await join(client)
     handler, elsewhere = Handler(is_open=True), Handler(is_open=True)
     async with (
-        lane(redis_url, client, handler.route()) as made,
-        lane(redis_url, client, elsewhere.route(), "other") as other,
+        runtime(redis_url, client, handler.route()) as made,
+        runtime(redis_url, client, elsewhere.route(), "other") as other,
     ):
         await made.gate.close(0)
         made.start()
@@ -26,7 +26,7 @@ async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url)
 async def test_g7_what_a_read_brings_all_the_same_waits_and_heeds_a_pause(client, redis_url):
     await join(client)
     handler = Handler(is_open=True)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(made.reader.silent_s)
         await made.gate.close(0)

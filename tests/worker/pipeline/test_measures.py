@@ -74,5 +74,7 @@ def test_the_first_undecodable_event_of_a_documented_type_is_an_error_and_no_oth
             measures.settled(event_type, outcome.undecodable(ValueError("no data")), 1)
             measures.settled(event_type, outcome.failed(Reject("no"), 1, Retry()), 1)
     told = [(line["log_level"], line["event"], line["group"], line["type"], line["error"]) for line in lines]
-    assert told == [("error", "event_changed", group, name, "ValueError: no data") for name in (TYPE, "batch.failed")]
+    assert told == [
+        ("error", "event_schema_changed", group, name, "ValueError: no data") for name in (TYPE, "batch.failed")
+    ]
     assert sample("dead_letters_total", group=group, type=TYPE, reason="undecodable") == 2

@@ -5,10 +5,10 @@ from fractions import Fraction
 import pytest
 
 from hookbus.worker import Reject, Retry, RetryLater
-from hookbus.worker.api.decision import MOST_WAIT_S
+from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline import outcome
 from hookbus.worker.pipeline.cause import Cause, describe
-from hookbus.worker.pipeline.outcome import LEAST_SNOOZE_S, Bury, Park, failed
+from hookbus.worker.pipeline.outcome import MIN_SNOOZE_S, DeadLetter, Park, failed
 
 RETRY = Retry(attempts=3, base=10, factor=2)
 
@@ -19,18 +19,18 @@ def raised(error: BaseException) -> BaseException:
     return caught.value
 
 
-@pytest.mark.parametrize(("attempt", "least_s"), [(1, 10), (2, 20)])
-def test_any_exception_is_tried_again_after_its_step(attempt, least_s):
+@pytest.mark.parametrize(("attempt", "min_s"), [(1, 10), (2, 20)])
+def test_any_exception_is_tried_again_after_its_step(attempt, min_s):
     result = failed(raised(KeyError("x")), attempt, RETRY)
     assert isinstance(result, Park)
-    assert least_s <= result.wait_s <= least_s * 1.25
+    assert min_s <= result.wait_s <= min_s * 1.25
     assert (result.cause.error_class, result.cause.message) == ("KeyError", "'x'")
 
 
 @pytest.mark.parametrize("attempt", [3, 4, 10**9])
 def test_after_the_last_attempt_it_is_a_dead_letter(attempt):
     result = failed(raised(KeyError("x")), attempt, RETRY)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert result.reason == "attempts_exhausted"
 
 
@@ -48,13 +48,13 @@ def test_retry_later_burns_no_attempt(attempt):
 
 @pytest.mark.parametrize(
     ("asked_s", "spent_s", "wait_s"),
-    [(30, 0, 30), (30, 80, 20), (1e306, 40, 60), (0, 0, 0), (0, 59, 0), (0, 61, LEAST_SNOOZE_S), (30, 100, None),
+    [(30, 0, 30), (30, 80, 20), (1e306, 40, 60), (0, 0, 0), (0, 59, 0), (0, 61, MIN_SNOOZE_S), (30, 100, None),
      (0, 100.5, None)],
 )  # fmt: skip
 def test_retry_later_never_leads_beyond_within_and_is_no_endless_loop(asked_s, spent_s, wait_s):
     result = failed(RetryLater(asked_s), 1, Retry(within=100), spent_s=spent_s)
     if wait_s is None:
-        assert isinstance(result, Bury)
+        assert isinstance(result, DeadLetter)
         assert result.reason == "attempts_exhausted"
     else:
         assert isinstance(result, Park)
@@ -64,13 +64,13 @@ def test_retry_later_never_leads_beyond_within_and_is_no_endless_loop(asked_s, s
 @pytest.mark.parametrize(("spent_s", "is_dead"), [(0, False), (80, False), (1000, True)])
 def test_no_attempt_begins_beyond_within_after_a_failure(spent_s, is_dead):
     result = failed(KeyError("x"), 1, Retry(base=9, cap=9, within=100 + 9 * 0.25), spent_s=spent_s)
-    assert isinstance(result, Bury) is is_dead
+    assert isinstance(result, DeadLetter) is is_dead
 
 
 def test_a_decision_in_a_group_is_as_good_as_alone():
     group = raised(ExceptionGroup("unhandled errors in a TaskGroup", [Reject("never")]))
     result = failed(group, 1, RETRY)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert (result.reason, result.cause.error_class, result.cause.message) == ("rejected", "Reject", "never")
     assert "TaskGroup" in result.cause.traceback
     later = failed(ExceptionGroup("g", [RetryLater(5), RetryLater(9)]), 3, RETRY)
@@ -82,7 +82,7 @@ def test_a_decision_in_a_group_is_as_good_as_alone():
     ("asked", "wait_s"),
     [
         (-5, 0.0), (0, 0.0), (0.25, 0.25), (True, 1.0), (Decimal("1.5"), 1.5), (Fraction(1, 2), 0.5),
-        (1e306, MOST_WAIT_S), (10**400, MOST_WAIT_S), (-(10**400), 0.0), (-1e306, 0.0),
+        (1e306, MAX_WAIT_S), (10**400, MAX_WAIT_S), (-(10**400), 0.0), (-1e306, 0.0),
     ],
 )  # fmt: skip
 def test_retry_later_never_waits_less_than_nothing_nor_longer_than_can_be_written_down(asked, wait_s):
@@ -139,14 +139,14 @@ def test_a_retry_later_that_a_subclass_forgot_to_set_up_is_due_at_once():
 
 def test_reject_is_a_dead_letter_at_once_with_its_reason():
     result = failed(raised(Reject("no such customer")), 1, RETRY)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert (result.reason, result.cause.message) == ("rejected", "no such customer")
 
 
 def test_what_never_ran_has_a_reason_and_a_cause_of_its_own():
     too_old = Cause("Expired", "61.3 s old, received 1.0 s ago, max_age is 60 s")
-    assert outcome.expired(61.26, 1, 60) == Bury("expired", too_old)
+    assert outcome.expired(61.26, 1, 60) == DeadLetter("expired", too_old)
     assert outcome.worker_lost(("a@1", "b@2")).cause.message == "2 workers died of it: a@1, b@2"
     assert outcome.unsubscribed("g", "a.b").cause == Cause("Unsubscribed", "g does not subscribe to a.b")
-    assert outcome.undecodable(ValueError("bad")) == Bury("undecodable", Cause("ValueError", "bad"))
-    assert outcome.foreign("no id") == Bury("undecodable", Cause("ForeignEntry", "no id"))
+    assert outcome.undecodable(ValueError("bad")) == DeadLetter("undecodable", Cause("ValueError", "bad"))
+    assert outcome.foreign("no id") == DeadLetter("undecodable", Cause("ForeignEntry", "no id"))

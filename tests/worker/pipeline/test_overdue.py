@@ -10,7 +10,7 @@ from hookbus.worker.pipeline.deadline import CANCEL_S
 from hookbus.worker.pipeline.overdue import Overdue, where
 from tests.programs import Program
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, a_delivery, a_route, join, lane, pending, store, take
+from tests.worker.rig import GROUP, KEYS, TYPE, a_delivery, a_route, join, pending, runtime, store, take
 
 
 class Swallows:
@@ -43,11 +43,11 @@ def total() -> float:
 async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_and_keeps_its_place(client, redis_url):
     await join(client)
     await store(client, "wh_1")
-    (held,) = await take(client, "me")
+    (in_flight,) = await take(client, "me")
     handler, before = Swallows(), total()
-    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
         with capture_logs() as lines:
-            made.subscriber.begin(held)
+            made.subscriber.begin(in_flight)
             await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await pending(client) == {}
         assert made.subscriber.overdue() == 1
@@ -65,10 +65,10 @@ async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_
 async def test_its_last_attempt_is_a_dead_letter_that_says_where_it_hangs(client, redis_url):
     await join(client)
     await store(client, "wh_1")
-    (held,) = await take(client, "me")
+    (in_flight,) = await take(client, "me")
     handler = Swallows()
-    async with lane(redis_url, client, handler.route(retry=Retry(attempts=1))) as made:
-        made.subscriber.begin(held)
+    async with runtime(redis_url, client, handler.route(retry=Retry(attempts=1))) as made:
+        made.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
         handler.may_end.set()
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
@@ -81,7 +81,7 @@ async def test_its_last_attempt_is_a_dead_letter_that_says_where_it_hangs(client
 async def test_one_that_cleans_up_in_time_is_no_overdue_one(client, redis_url):
     await join(client)
     await store(client, "wh_1")
-    (held,) = await take(client, "me")
+    (in_flight,) = await take(client, "me")
 
     async def cleans_up(event: dict) -> None:
         try:
@@ -89,8 +89,8 @@ async def test_one_that_cleans_up_in_time_is_no_overdue_one(client, redis_url):
         finally:
             await asyncio.sleep(0.1)
 
-    async with lane(redis_url, client, a_route(cleans_up, timeout=0.05)) as made:
-        made.subscriber.begin(held)
+    async with runtime(redis_url, client, a_route(cleans_up, timeout=0.05)) as made:
+        made.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert made.subscriber.overdue() == 0
         assert made.slots.free() == made.slots._concurrency
@@ -101,7 +101,7 @@ async def test_g10_a_stop_does_not_wait_for_what_is_overdue_nor_longer_than_unti
     await store(client, "wh_1", "wh_2")
     one, other = await take(client, "me")
     handler = Swallows()
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.subscriber.begin(one)
         await until(lambda: made.subscriber.overdue() == 1)
         made.subscriber.begin(other)

@@ -6,7 +6,7 @@ import pytest
 
 from hookbus import Delivery, Reject, Retry, RetryLater
 from hookbus.shared.clock import now_ms
-from hookbus.worker.pipeline.outcome import Ack, Bury, Park
+from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park
 from hookbus.worker.pipeline.process import Caller, process
 from tests.worker.broken import BROKEN
 from tests.worker.rig import a_delivery, a_route
@@ -85,7 +85,7 @@ async def test_whatever_a_handler_lets_out_is_a_failed_attempt(handler, error_cl
     assert (result.cause.error_class, result.cause.message) == (error_class, message)
     assert f"in {handler.__name__}" in result.cause.traceback or handler is plain_returning_a_coroutine
     last = await outcome_of(handler, a_delivery(attempt=2), timeout=5)
-    assert isinstance(last, Bury)
+    assert isinstance(last, DeadLetter)
     assert last.reason == "attempts_exhausted"
 
 
@@ -102,7 +102,7 @@ async def test_an_exception_that_can_not_be_looked_at_is_a_failed_attempt_too(fa
     first = await outcome_of(handler)
     last = await outcome_of(handler, a_delivery(attempt=2))
     assert isinstance(first, Park)
-    assert isinstance(last, Bury)
+    assert isinstance(last, DeadLetter)
     assert (last.reason, last.cause) == ("attempts_exhausted", first.cause)
 
 
@@ -115,7 +115,7 @@ async def test_a_struct_that_ends_the_program_when_it_is_made_is_undecodable():
 
     handler.__annotations__["event"] = Exits
     result = await outcome_of(handler)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert (result.reason, result.cause.error_class) == ("undecodable", "SystemExit")
 
 
@@ -123,7 +123,7 @@ async def test_a_handler_may_say_when_it_wants_the_event_again_or_that_it_never_
     later_result, rejected = await outcome_of(later), await outcome_of(rejects)
     assert isinstance(later_result, Park)
     assert later_result.wait_s == 7
-    assert isinstance(rejected, Bury)
+    assert isinstance(rejected, DeadLetter)
     assert rejected.reason == "rejected"
 
 
@@ -144,7 +144,7 @@ async def test_a_handler_gets_the_event_and_the_delivery_where_it_takes_one():
 
 async def test_a_body_that_does_not_decode_is_undecodable_and_the_handler_never_sees_it():
     result = await outcome_of(never, a_delivery(body=b'{"type": "response.completed"'))
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert result.reason == "undecodable"
 
 
@@ -157,7 +157,7 @@ async def test_a_struct_whose_own_code_raises_is_undecodable():
 
     handler.__annotations__["event"] = Explosive
     result = await outcome_of(handler)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert (result.reason, result.cause.error_class) == ("undecodable", "KeyError")
 
 
@@ -168,7 +168,7 @@ async def test_a_type_of_tomorrow_that_the_annotation_has_no_place_for_is_undeco
 
     route = a_route(handler)
     result = await process(a_delivery("made.up"), route, Caller(route, 1))
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert (result.reason, result.cause.error_class) == ("undecodable", "ImpossibleError")
 
 
@@ -176,7 +176,7 @@ async def test_a_type_of_tomorrow_that_the_annotation_has_no_place_for_is_undeco
 async def test_an_event_older_than_max_age_is_expired_and_the_handler_never_sees_it(age_s, is_expired):
     delivery = a_delivery(received_at_ms=now_ms() - age_s * 1000)
     result = await outcome_of(never if is_expired else returns, delivery, max_age=20)
-    assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
+    assert (isinstance(result, DeadLetter) and result.reason == "expired") is is_expired
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
@@ -186,13 +186,13 @@ async def test_what_its_sender_delivered_late_is_expired_however_lately_it_was_r
         body = b'{"type": "response.completed", "id": "evt_1", "created_at": %d, "data": {"id": "resp_1"}}'
         delivery = a_delivery(received_at_ms=now, attempt=attempt, body=body % (now // 1000 - late_s))
         result = await outcome_of(never if is_expired else returns, delivery, max_age=20)
-        assert (isinstance(result, Bury) and result.reason == "expired") is is_expired
+        assert (isinstance(result, DeadLetter) and result.reason == "expired") is is_expired
 
 
 async def test_max_age_counts_from_receipt_also_in_later_attempts():
     delivery = a_delivery(received_at_ms=now_ms() - 60_000, attempt=2)
     result = await outcome_of(never, delivery, max_age=20)
-    assert isinstance(result, Bury)
+    assert isinstance(result, DeadLetter)
     assert result.reason == "expired"
 
 
@@ -271,4 +271,4 @@ async def test_attempts_that_were_put_off_count_against_nothing():
     result = await outcome_of(raises, a_delivery(attempt=50, snoozes=49))
     assert isinstance(result, Park)
     assert 10 <= result.wait_s <= 12.5
-    assert isinstance(await outcome_of(raises, a_delivery(attempt=50, snoozes=48)), Bury)
+    assert isinstance(await outcome_of(raises, a_delivery(attempt=50, snoozes=48)), DeadLetter)

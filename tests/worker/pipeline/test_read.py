@@ -9,9 +9,9 @@ from tests.worker.rig import (
     a_held,
     commandstats,
     join,
-    lane,
     pending,
     redeliver,
+    runtime,
     settled,
     store,
 )
@@ -21,7 +21,7 @@ async def test_a_reader_begins_what_is_there_and_what_comes_of_both_streams(clie
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: handler.done == ["wh_1"])
         await store(client, "wh_2")
@@ -34,7 +34,7 @@ async def test_never_more_is_read_than_there_are_slots(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(20)))
-    async with lane(redis_url, client, handler.route(concurrency=3)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=3)) as made:
         made.start()
         await until(lambda: len(handler.began) == 3)
         assert len(await pending(client)) == 3
@@ -48,7 +48,7 @@ async def test_overdue_threads_keep_their_slots_so_that_nothing_is_read_for_them
     handler = Handler()
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(5)))
-    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
         made.reader._overdue = lambda: 1
         made.start()
         await until(lambda: len(handler.began) == 1)
@@ -64,12 +64,12 @@ async def test_with_many_streams_and_few_slots_no_more_is_read_and_none_starves(
     await join(client, *TYPES)
     for event_type in TYPES:
         await store(client, *(f"{event_type}-{i}" for i in range(4)), event_type=event_type)
-    async with lane(redis_url, client, handler.route("my.*", concurrency=1)) as made:
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as made:
         begin = made.reader._begin
 
-        def count_and_begin(held):
+        def count_and_begin(in_flight):
             surplus.append(len(made.reader._surplus))
-            begin(held)
+            begin(in_flight)
 
         made.reader._begin = count_and_begin
         made.start(*TYPES)
@@ -83,7 +83,7 @@ async def test_a_busy_stream_among_many_fills_the_slots(client, redis_url):
     handler = Handler()
     await join(client, *TYPES)
     await store(client, *(f"wh_{i}" for i in range(100)), event_type=TYPES[7])
-    async with lane(redis_url, client, handler.route("my.*", concurrency=60)) as made:
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=60)) as made:
         made.start(*TYPES)
         await until(lambda: len(handler.began) == 60)
 
@@ -91,7 +91,7 @@ async def test_a_busy_stream_among_many_fills_the_slots(client, redis_url):
 async def test_idle_a_reader_costs_one_read_in_two_seconds(client, redis_url):
     handler = Handler()
     await join(client, *TYPES)
-    async with lane(redis_url, client, handler.route("my.*", concurrency=1)) as made:
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as made:
         made.start(*TYPES)
         await until(lambda: made.reader.silent_s() > 0.5)
         await client.execute_command("CONFIG", "RESETSTAT")
@@ -106,7 +106,7 @@ async def _has_read(client) -> int:
 async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_url):
     handler = Handler(is_open=True)
     await join(client, *TYPES[:2])
-    async with lane(redis_url, client, handler.route("my.*")) as made:
+    async with runtime(redis_url, client, handler.route("my.*")) as made:
         made.start(TYPES[0])
         await until(lambda: made.reader.silent_s() > 0.05)
         await store(client, "wh_1", event_type=TYPES[1])
@@ -118,14 +118,14 @@ async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_
 
 async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_url, monkeypatch):
     await join(client)
-    async with lane(redis_url, client, Handler().route()) as made:
+    async with runtime(redis_url, client, Handler().route()) as made:
         made.reader.add(TYPE)
         made.reader._client_id = await made.line.execute_command("CLIENT", "ID")
-        ask, is_overtaken = made.line.execute_command, asyncio.Event()
+        execute, is_overtaken = made.line.execute_command, asyncio.Event()
 
         async def ask_late(*command):
             await is_overtaken.wait()
-            return await ask(*command)
+            return await execute(*command)
 
         async def unblock(*command):
             ended = await control(*command)
@@ -146,13 +146,13 @@ async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, red
     handler = Handler(is_open=True)
     await join(client)
     for i in range(10):
-        async with lane(redis_url, client, handler.route()) as made:
+        async with runtime(redis_url, client, handler.route()) as made:
             made.start()
             await until(lambda: made.reader.silent_s() > 0.02)
             began = time.monotonic()
             await asyncio.gather(made.stop(), store(client, f"wh_{i}"))
             assert time.monotonic() - began < 1
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: sorted(set(handler.done)) == sorted(f"wh_{i}" for i in range(10)))
 
@@ -161,7 +161,7 @@ async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(c
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
-    async with lane(redis_url, client, handler.route(concurrency=1)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=1)) as made:
         made.start()
         await until(lambda: handler.began == ["wh_1"])
         async with asyncio.timeout(0.5):
@@ -173,7 +173,7 @@ async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(c
 
 async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(client, redis_url):
     handler = Handler()
-    async with lane(redis_url, client, handler.route(concurrency=1)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=1)) as made:
         for name, number in (("wh_1", 1), ("wh_2", 2), ("wh_2", 2), ("wh_1", 1)):
             made.reader.accept(a_held(name, number))
         await until(lambda: handler.began == ["wh_1"])
@@ -187,7 +187,7 @@ async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(cl
 
 async def test_a_read_that_does_not_return_shows_in_its_age(client, redis_url):
     await join(client)
-    async with lane(redis_url, client, Handler().route()) as made:
+    async with runtime(redis_url, client, Handler().route()) as made:
         assert made.reader.silent_s() == 0
         made.start()
         await until(lambda: made.reader.silent_s() > 0.1)

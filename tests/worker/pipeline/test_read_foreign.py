@@ -4,10 +4,10 @@ import pytest
 
 from hookbus import Delivery
 from hookbus.shared.clock import now_ms
-from hookbus.worker.pipeline.hold import hold
+from hookbus.worker.pipeline.in_flight import in_flight_of
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, lane, settled, store
+from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, runtime, settled, store
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ async def test_a_foreign_entry_is_a_dead_letter_and_no_handler_sees_it(client, r
     await join(client)
     entry_id = (await client.execute_command("XADD", STREAM, "*", *fields)).decode()
     await store(client, "wh_after")
-    async with lane(redis_url, client, a_route(takes_bytes)) as made:
+    async with runtime(redis_url, client, a_route(takes_bytes)) as made:
         made.start()
         await until(lambda: handler.done)
         await until(lambda: settled(client))
@@ -40,17 +40,22 @@ async def test_a_foreign_entry_is_a_dead_letter_and_no_handler_sees_it(client, r
 
 
 def test_a_foreign_entry_keeps_its_fields_and_says_what_is_wrong_with_it():
-    held = hold(STREAM, TYPE, False, GROUP, b"1700-3", [b"a", b"b"])
-    assert (held.delivery.webhook_id, held.delivery.received_at_ms) == ("foreign-1700-3", 1700)
-    assert (held.entry.body, held.flaw) == (b"a\nb", "no entry of hookbus's: KeyError: b'id'")
+    in_flight = in_flight_of(STREAM, TYPE, False, GROUP, b"1700-3", [b"a", b"b"])
+    assert (in_flight.delivery.webhook_id, in_flight.delivery.received_at_ms) == ("foreign-1700-3", 1700)
+    assert (in_flight.entry.body, in_flight.flaw) == (b"a\nb", "no entry of hookbus's: KeyError: b'id'")
 
 
 def test_an_entry_becomes_a_delivery():
     at = now_ms()
     fields = [b"id", b"wh_1", b"src", b"openai", b"at", b"%d" % at, b"body", event_body(), b"attempt", b"4"]
-    held = hold(OWN_STREAM, TYPE, True, GROUP, b"1-0", fields, times_delivered=2, deaths=("a@1",))
-    assert (held.delivery.attempt, held.delivery.type, held.delivery.received_at_ms) == (4, TYPE, at)
-    assert (held.times_delivered, held.deaths, held.is_own_stream, held.flaw) == (2, ("a@1",), True, "")
+    in_flight = in_flight_of(OWN_STREAM, TYPE, True, GROUP, b"1-0", fields, times_delivered=2, deaths=("a@1",))
+    assert (in_flight.delivery.attempt, in_flight.delivery.type, in_flight.delivery.received_at_ms) == (4, TYPE, at)
+    assert (in_flight.times_delivered, in_flight.deaths, in_flight.is_own_stream, in_flight.flaw) == (
+        2,
+        ("a@1",),
+        True,
+        "",
+    )
 
 
 async def test_a_pending_entry_that_was_deleted_is_a_dead_letter_and_not_read_for_ever(client, redis_url):
@@ -59,7 +64,7 @@ async def test_a_pending_entry_that_was_deleted_is_a_dead_letter_and_not_read_fo
     (entry_id,) = await store(client, "wh_1")
     await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
     await client.execute_command("XDEL", STREAM, entry_id)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: settled(client))
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1

@@ -14,9 +14,9 @@ from tests.worker.rig import (
     Handler,
     a_held,
     join,
-    lane,
     pending,
     redeliver,
+    runtime,
     store,
     take,
 )
@@ -29,7 +29,7 @@ async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(clie
     await redeliver(client, "wh_3")
     for stream in (STREAM, OWN_STREAM):
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
 
@@ -38,7 +38,7 @@ async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_l
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
-    async with lane(redis_url, client, handler.route(concurrency=2)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
         made.start()
         await until(lambda: len(handler.began) == 2)
         for _ in range(3):
@@ -50,7 +50,7 @@ async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_l
 async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_begun_again(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.reader.add(TYPE)
         (entry_id,) = await store(client, "wh_1")
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
@@ -67,21 +67,21 @@ async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, 
     first, second = await take(client, "me")
     await client.execute_command("XCLAIM", STREAM, GROUP, "me", 0, second.entry_id, "RETRYCOUNT", 4)
     await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: handler.began == ["wh_1"])
-        again = made.suspects._queue.get_nowait().held
+        again = made.suspects._queue.get_nowait().in_flight
     assert (again.delivery.webhook_id, again.times_delivered, again.deaths) == ("wh_2", 4, ("a@1", "b@2"))
     assert (await pending(client))[first.entry_id] == ("me", 1)
 
 
 async def test_g9_what_was_put_off_and_is_pending_no_more_ends_no_reading(client, redis_url, monkeypatch):
-    monkeypatch.setattr(slots, "MOST_PUT_OFF", 1)
+    monkeypatch.setattr(slots, "MAX_DEFERRED", 1)
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
-        made.slots.put_off(a_held())
+    async with runtime(redis_url, client, handler.route()) as made:
+        made.slots.defer(a_held())
         made.start()
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
@@ -92,7 +92,7 @@ async def test_others_pending_entries_are_left_alone(client, redis_url):
     await join(client)
     await store(client, "wh_1")
     await client.execute_command("XREADGROUP", "GROUP", GROUP, "another", "STREAMS", STREAM, ">")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await store(client, "wh_2")
         await until(lambda: handler.done == ["wh_2"])
@@ -107,7 +107,7 @@ async def _owners(client, expected: set[str]) -> bool:
 async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         for i in range(5):
             await until(lambda: made.reader.silent_s() > 0)
@@ -121,7 +121,7 @@ async def test_after_a_broken_connection_own_pending_entries_are_looked_at_at_on
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: handler.done == ["wh_1"])
         await until(lambda: made.reader.silent_s() > 0.02)
@@ -136,7 +136,7 @@ async def test_redis_away_and_back_the_reader_goes_on(own_server):
     handler = Handler(is_open=True)
     client = connect(own_server.url, "tests")
     await join(client)
-    async with lane(own_server.url, client, handler.route()) as made:
+    async with runtime(own_server.url, client, handler.route()) as made:
         made.start()
         await until(lambda: made.reader.silent_s() > 0)
         await asyncio.to_thread(own_server.stop)
@@ -150,7 +150,7 @@ async def test_redis_away_and_back_the_reader_goes_on(own_server):
 async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
     """After an error the reader looks at its own pending entries first, and meets the loss there."""
     handler = Handler(is_open=True)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: made.losses == [[TYPE]])
         await store(client, "wh_1")
@@ -160,7 +160,7 @@ async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_ane
 async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
         await until(lambda: made.reader.silent_s() > 0)
         await client.execute_command("FLUSHALL")

@@ -6,9 +6,9 @@ import structlog
 
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.shared.line import Line
-from hookbus.shared.scripts import BURY, PARK
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park
+from hookbus.shared.raw_connection import RawConnection
+from hookbus.shared.scripts import DEAD_LETTER, PARK
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.settle import SETTLED_EARLIER, TAKEN_OVER
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
@@ -37,12 +37,12 @@ async def in_hand(client, *names: str, own: bool = False):
     return await take(client, "me", own=own)
 
 
-def settle_all(settler, helds, outcome, slots: Slots | None = None) -> Slots:
+def settle_all(outcome_writer, helds, outcome, slots: Slots | None = None) -> Slots:
     slots = slots or Slots(1000)
-    for held in helds:
-        slots.take(held)
+    for in_flight in helds:
+        slots.take(in_flight)
         slots.leave()
-        settler.settle(held, outcome, slots, KEYS, 0.1)
+        outcome_writer.settle(in_flight, outcome, slots, KEYS, 0.1)
     return slots
 
 
@@ -50,11 +50,11 @@ async def test_acks_of_one_tick_are_one_command_a_stream(client):
     helds = await in_hand(client, *(f"wh_{i}" for i in range(100)))
     own = await in_hand(client, "wh_a", "wh_b", own=True)
     await client.execute_command("CONFIG", "RESETSTAT")
-    async with settling(client) as settler:
-        slots = settle_all(settler, [*helds, *own], Ack())
-        await settler.all_written()
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, [*helds, *own], Ack())
+        await outcome_writer.all_written()
     assert (await pending(client), await pending(client, own=True)) == ({}, {})
-    assert not any(slots.holds(held) for held in (*helds, *own))
+    assert not any(slots.holds(in_flight) for in_flight in (*helds, *own))
     stats = await commandstats(client)
     assert (stats["xack"], stats["xdel"]) == (2, 1)
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
@@ -65,12 +65,12 @@ async def test_what_comes_while_a_batch_is_on_its_way_goes_together_in_the_next(
     writer = connect(redis_url, "tests:settle")
     await client.execute_command("CONFIG", "RESETSTAT")
     await client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
-    async with settling(writer) as settler:
-        settle_all(settler, helds[:1], Ack())
+    async with settling(writer) as outcome_writer:
+        settle_all(outcome_writer, helds[:1], Ack())
         await until(lambda: _blocked(client))
-        settle_all(settler, helds[1:], Ack())
+        settle_all(outcome_writer, helds[1:], Ack())
         await client.execute_command("CLIENT", "UNPAUSE")
-        await settler.all_written()
+        await outcome_writer.all_written()
     await writer.aclose()
     assert await pending(client) == {}
     assert (await commandstats(client))["xack"] == 2
@@ -85,11 +85,11 @@ async def _blocked(client) -> bool:
 async def test_parks_and_letters_are_announced_and_logged_with_who_and_why(client):
     parked, dead = await in_hand(client, "wh_1", "wh_2")
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
-            settle_all(settler, [parked], Park(5, CAUSE))
-            settle_all(settler, [dead], Bury("rejected", CAUSE))
-            await settler.all_written()
-            ((shard, group, due_ms),) = settler.announced
+        async with settling(client) as outcome_writer:
+            settle_all(outcome_writer, [parked], Park(5, CAUSE))
+            settle_all(outcome_writer, [dead], DeadLetter("rejected", CAUSE))
+            await outcome_writer.all_written()
+            ((shard, group, due_ms),) = outcome_writer.announced
     assert (shard, group) == (Keys(0), GROUP)
     assert await client.execute_command("ZSCORE", KEYS.delayed(GROUP), parked.name) == str(due_ms).encode()
     shared = {"type": TYPE, "source": "openai", "group": GROUP, "attempt": 1, "error": "ValueError: no"}
@@ -101,37 +101,37 @@ async def test_parks_and_letters_are_announced_and_logged_with_who_and_why(clien
 
 async def test_a_consumer_that_lost_the_delivery_parks_nothing_buries_nothing_and_says_so(client):
     helds = await in_hand(client, "wh_1", "wh_2")
-    for held in helds:
-        await client.execute_command("XCLAIM", held.stream, GROUP, "heir", 0, held.entry_id)
+    for in_flight in helds:
+        await client.execute_command("XCLAIM", in_flight.stream, GROUP, "heir", 0, in_flight.entry_id)
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
-            slots = settle_all(settler, helds[:1], Park(5, CAUSE))
-            settle_all(settler, helds[1:], Bury("rejected", CAUSE), slots)
-            await settler.all_written()
-            assert settler.announced == []
-    assert [(log["event"], log["reason"]) for log in logs] == [("delivery_lost", TAKEN_OVER)] * 2
+        async with settling(client) as outcome_writer:
+            slots = settle_all(outcome_writer, helds[:1], Park(5, CAUSE))
+            settle_all(outcome_writer, helds[1:], DeadLetter("rejected", CAUSE), slots)
+            await outcome_writer.all_written()
+            assert outcome_writer.announced == []
+    assert [(log["event"], log["reason"]) for log in logs] == [("outcome_discarded", TAKEN_OVER)] * 2
     assert {owner for owner, _ in (await pending(client)).values()} == {"heir"}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-    assert not any(slots.holds(held) for held in helds)
+    assert not any(slots.holds(in_flight) for in_flight in helds)
 
 
 async def test_a_late_ack_is_harmless(client):
-    (held,) = await in_hand(client, "wh_1")
-    await client.execute_command("XACK", held.stream, GROUP, held.entry_id)
-    async with settling(client) as settler:
-        settle_all(settler, [held], Ack())
-        await settler.all_written()
+    (in_flight,) = await in_hand(client, "wh_1")
+    await client.execute_command("XACK", in_flight.stream, GROUP, in_flight.entry_id)
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, [in_flight], Ack())
+        await outcome_writer.all_written()
 
 
 async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
     helds = await in_hand(client, *(f"wh_{i}" for i in range(6)))
     await client.execute_command("SCRIPT", "FLUSH")
-    async with settling(client) as settler:
-        settle_all(settler, helds[:2], Park(5, CAUSE))
-        settle_all(settler, helds[2:4], Bury("rejected", CAUSE))
-        settle_all(settler, helds[4:], Ack())
-        await settler.all_written()
-        assert len(settler.announced) == 2
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, helds[:2], Park(5, CAUSE))
+        settle_all(outcome_writer, helds[2:4], DeadLetter("rejected", CAUSE))
+        settle_all(outcome_writer, helds[4:], Ack())
+        await outcome_writer.all_written()
+        assert len(outcome_writer.announced) == 2
     assert await pending(client) == {}
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 2
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 2
@@ -140,12 +140,12 @@ async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
 async def test_a_group_that_vanished_has_nothing_left_to_settle(client):
     helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
     await client.execute_command("FLUSHALL")
-    async with settling(client) as settler:
-        slots = settle_all(settler, helds[:1], Ack())
-        settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
-        settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
-        await settler.all_written()
-    assert not any(slots.holds(held) for held in helds)
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, helds[:1], Ack())
+        settle_all(outcome_writer, helds[1:2], Park(5, CAUSE), slots)
+        settle_all(outcome_writer, helds[2:], DeadLetter("rejected", CAUSE), slots)
+        await outcome_writer.all_written()
+    assert not any(slots.holds(in_flight) for in_flight in helds)
     assert await client.execute_command("DBSIZE") == 0
 
 
@@ -153,23 +153,23 @@ async def test_while_redis_is_away_outcomes_wait_and_none_is_lost(own_server):
     client = connect(own_server.url, "tests")
     helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
+        async with settling(client) as outcome_writer:
             await asyncio.to_thread(own_server.stop)
-            slots = settle_all(settler, helds[:1], Ack())
-            settle_all(settler, helds[1:2], Park(5, CAUSE), slots)
-            settle_all(settler, helds[2:], Bury("rejected", CAUSE), slots)
+            slots = settle_all(outcome_writer, helds[:1], Ack())
+            settle_all(outcome_writer, helds[1:2], Park(5, CAUSE), slots)
+            settle_all(outcome_writer, helds[2:], DeadLetter("rejected", CAUSE), slots)
             await until(lambda: [log for log in logs if log["event"] == "settling_delayed"])
-            assert all(slots.holds(held) for held in helds)
+            assert all(slots.holds(in_flight) for in_flight in helds)
             await asyncio.to_thread(own_server.start)
-            await settler.all_written()
+            await outcome_writer.all_written()
     assert await pending(client) == {}
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1
-    assert not any(slots.holds(held) for held in helds)
+    assert not any(slots.holds(in_flight) for in_flight in helds)
     await client.aclose()
 
 
-class LosesOneReply(Line):
+class LosesOneReply(RawConnection):
     """The first commands run, but their replies are lost on the way."""
 
     is_lost = False
@@ -182,20 +182,22 @@ class LosesOneReply(Line):
         return replies
 
 
-@pytest.mark.parametrize("outcome", [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)], ids=["ack", "park", "bury"])
+@pytest.mark.parametrize(
+    "outcome", [Ack(), Park(5, CAUSE), DeadLetter("rejected", CAUSE)], ids=["ack", "park", "dead_letter"]
+)
 async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on_another_consumer(client, outcome):
     helds = await in_hand(client, "wh_1")
-    for script in (PARK, BURY):
+    for script in (PARK, DEAD_LETTER):
         await client.script_load(script.source)
     with structlog.testing.capture_logs() as logs:
-        async with settling(LosesOneReply(client)) as settler:
-            slots = settle_all(settler, helds, outcome)
-            await settler.all_written()
+        async with settling(LosesOneReply(client)) as outcome_writer:
+            slots = settle_all(outcome_writer, helds, outcome)
+            await outcome_writer.all_written()
     assert await pending(client) == {}
     parked = await client.execute_command("ZCARD", KEYS.delayed(GROUP))
     dead = await client.execute_command("ZCARD", KEYS.dead(GROUP))
-    assert (parked, dead) == (isinstance(outcome, Park), isinstance(outcome, Bury))
-    reasons = [log["reason"] for log in logs if log["event"] == "delivery_lost"]
+    assert (parked, dead) == (isinstance(outcome, Park), isinstance(outcome, DeadLetter))
+    reasons = [log["reason"] for log in logs if log["event"] == "outcome_discarded"]
     assert reasons == ([] if outcome == Ack() else [SETTLED_EARLIER])
     assert not slots.holds(helds[0])
 
@@ -203,77 +205,83 @@ async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on
 async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(client):
     refused, fine = await in_hand(client, "wh_1", "wh_2")
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
-    async with settling(client) as settler:
-        slots = settle_all(settler, [refused], Park(5, CAUSE))
-        settle_all(settler, [fine], Ack(), slots)
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, [refused], Park(5, CAUSE))
+        settle_all(outcome_writer, [fine], Ack(), slots)
         await until(lambda: not slots.holds(fine))
         assert slots.holds(refused)
         await client.execute_command("DEL", KEYS.delayed(GROUP))
-        await settler.all_written()
+        await outcome_writer.all_written()
     assert await pending(client) == {}
 
 
 async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_holds_up_nothing(client):
     gone, *_ = await in_hand(client, "wh_1")
     await client.execute_command("SET", STREAM, "no stream")
-    async with settling(client) as settler:
-        slots = settle_all(settler, [gone], Ack())
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, [gone], Ack())
         async with asyncio.timeout(0.5):
-            await settler.all_written()
+            await outcome_writer.all_written()
     assert not slots.holds(gone)
 
 
 async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
     bad, *_ = await in_hand(client, "wh_1")
     await client.execute_command("SET", KEYS.dead(GROUP), "no letters")
-    async with settling(client) as settler:
-        slots = settle_all(settler, [bad], Bury("rejected", CAUSE))
-        await until(lambda: settler._refused)
-        await until(lambda: settler._refused and settler._refused[0].was_refused and settler._refused[0].past_the_limit)
-        assert settler.failing_s() == 0  # one bad key is no reason to be unready
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, [bad], DeadLetter("rejected", CAUSE))
+        await until(lambda: outcome_writer._refused)
+        await until(
+            lambda: (
+                outcome_writer._refused
+                and outcome_writer._refused[0].was_refused
+                and outcome_writer._refused[0].past_the_limit
+            )
+        )
+        assert outcome_writer.failing_s() == 0  # one bad key is no reason to be unready
         assert slots.holds(bad)
         assert await client.execute_command("HLEN", KEYS.dead_data(GROUP)) == 0
         await client.execute_command("DEL", KEYS.dead(GROUP))
-        await settler.all_written()
+        await outcome_writer.all_written()
     assert await client.execute_command("HKEYS", KEYS.dead_data(GROUP)) == [b"wh_1"]
 
 
 async def test_how_long_nothing_could_be_written_is_known_and_ends_by_itself(client):
     """Each command is refused by a master without its replicas, as a whole."""
     one, *_ = await in_hand(client, "wh_1")
-    async with settling(client) as settler:
-        assert settler.failing_s() == 0
+    async with settling(client) as outcome_writer:
+        assert outcome_writer.failing_s() == 0
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
         try:
-            settle_all(settler, [one], Ack())
-            await until(lambda: settler.failing_s() > 0)
+            settle_all(outcome_writer, [one], Ack())
+            await until(lambda: outcome_writer.failing_s() > 0)
         finally:
             await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
-        await settler.all_written()
-        assert settler.failing_s() == 0
+        await outcome_writer.all_written()
+        assert outcome_writer.failing_s() == 0
 
 
 async def test_nothing_to_write_is_written_at_once(own_server):
     own_server.stop()  # what comes later is never written
-    async with settling(connect(own_server.url, "tests")) as settler:
+    async with settling(connect(own_server.url, "tests")) as outcome_writer:
         async with asyncio.timeout(1):
-            await settler.all_written()
-        settler.settle(a_held(), Ack(), Slots(1), KEYS, 0)
+            await outcome_writer.all_written()
+        outcome_writer.settle(a_held(), Ack(), Slots(1), KEYS, 0)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(settler.all_written(), 0.01)
+            await asyncio.wait_for(outcome_writer.all_written(), 0.01)
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
 async def test_a_line_for_each_handled_delivery_is_made_only_when_somebody_reads_it(client, level):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     root = logging.getLogger()
     before = root.level
     root.setLevel(level)
     try:
         with structlog.testing.capture_logs() as logs:
-            async with settling(client) as settler:
-                settle_all(settler, [held], Ack())
-                await settler.all_written()
+            async with settling(client) as outcome_writer:
+                settle_all(outcome_writer, [in_flight], Ack())
+                await outcome_writer.all_written()
     finally:
         root.setLevel(before)
     told = [(log["event"], log["log_level"], log["webhook_id"]) for log in logs]

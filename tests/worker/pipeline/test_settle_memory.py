@@ -5,12 +5,12 @@ import structlog
 
 from hookbus.shared.connection import parse_info
 from hookbus.worker.api.retry import Retry
-from hookbus.worker.pipeline import read, settle, settlement
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.pipeline import pending_outcome, read, settle
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
 from tests.worker.pipeline.test_settle import in_hand, settle_all
-from tests.worker.rig import GROUP, KEYS, a_held, a_route, join, lane, pending, settling, store
+from tests.worker.rig import GROUP, KEYS, a_held, a_route, join, pending, runtime, settling, store
 
 CAUSE = Cause("ValueError", "no")
 
@@ -38,65 +38,65 @@ async def test_g3_acks_go_on_while_a_retry_waits_for_memory(client, monkeypatch)
     monkeypatch.setattr(settle, "REFUSED_S", 3600)
     [failed, *handled] = await in_hand(client, *(f"wh_{i}" for i in range(9)))
     await limit(client, 0.5)
-    async with settling(client) as settler:
-        settle_all(settler, [failed], Park(60, CAUSE))
-        await until(lambda: settler._refused)
-        for held in handled:
-            settle_all(settler, [held], Ack())
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, [failed], Park(60, CAUSE))
+        await until(lambda: outcome_writer._refused)
+        for in_flight in handled:
+            settle_all(outcome_writer, [in_flight], Ack())
         await until(lambda: _only(client, failed))
 
 
-async def _only(client, held) -> bool:
-    return list(await pending(client)) == [held.entry_id]
+async def _only(client, in_flight) -> bool:
+    return list(await pending(client)) == [in_flight.entry_id]
 
 
 @pytest.mark.parametrize(("share", "is_written"), [(0.99, True), (0.5, False)])
-@pytest.mark.parametrize("result", [Park(60, CAUSE), Bury("rejected", CAUSE)])
+@pytest.mark.parametrize("result", [Park(60, CAUSE), DeadLetter("rejected", CAUSE)])
 async def test_g3_a_little_past_the_limit_is_allowed_since_what_is_pending_pins_the_stream(
     client, share, is_written, result
 ):
     helds = await in_hand(client, "wh_1")
-    async with settling(client) as settler:
-        settle_all(settler, await in_hand(client, "wh_0"), result)  # the script is known
-        await settler.all_written()
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, await in_hand(client, "wh_0"), result)  # the script is known
+        await outcome_writer.all_written()
         before = await delayed(client) + await dead(client)
         await limit(client, share)
-        settle_all(settler, helds, result)
+        settle_all(outcome_writer, helds, result)
         if is_written:
-            await settler.all_written()
+            await outcome_writer.all_written()
         else:
-            await until(lambda: _tried(settler, 3))
+            await until(lambda: _tried(outcome_writer, 3))
         assert await delayed(client) + await dead(client) == before + is_written
         await client.execute_command("CONFIG", "SET", "maxmemory", 0)
-        await settler.all_written()
+        await outcome_writer.all_written()
         assert await delayed(client) + await dead(client) == before + 1
     assert await pending(client) == {}
 
 
 async def test_g3_a_retry_that_is_due_at_once_goes_past_the_limit_too(client):
-    async with settling(client) as settler:
-        settle_all(settler, await in_hand(client, "wh_0"), Park(60, CAUSE))  # the script is known
-        await settler.all_written()
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, await in_hand(client, "wh_0"), Park(60, CAUSE))  # the script is known
+        await outcome_writer.all_written()
         helds = await in_hand(client, "wh_1")
         await limit(client, 0.99)
-        settle_all(settler, helds, Park(0, CAUSE))
-        await settler.all_written()
+        settle_all(outcome_writer, helds, Park(0, CAUSE))
+        await outcome_writer.all_written()
     assert await delayed(client) == 2
 
 
-async def _tried(settler, times: int) -> bool:
+async def _tried(outcome_writer, times: int) -> bool:
     """Whether it was refused that often since the first call."""
-    settler.tries = getattr(settler, "tries", set()) | {settler._try_again_at}
-    return len(settler.tries) > times
+    outcome_writer.tries = getattr(outcome_writer, "tries", set()) | {outcome_writer._try_again_at}
+    return len(outcome_writer.tries) > times
 
 
 async def test_g3_it_is_said_now_and_then_and_not_for_each_outcome(client):
     helds = await in_hand(client, *(f"wh_{i}" for i in range(50)))
     await limit(client, 0.5)
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
-            settle_all(settler, helds, Park(60, CAUSE))
-            await until(lambda: _tried(settler, 5))
+        async with settling(client) as outcome_writer:
+            settle_all(outcome_writer, helds, Park(60, CAUSE))
+            await until(lambda: _tried(outcome_writer, 5))
     assert [line["event"] for line in logs] == ["settling_delayed"]
 
 
@@ -116,7 +116,7 @@ async def test_g3_what_can_not_be_parked_runs_again_when_it_is_due_and_is_acked_
 
     route = a_route(handle, concurrency=5, retry=Retry(attempts=3, base=0.01, factor=1), breaker=None)
     await limit(client, 0.5)
-    async with lane(redis_url, client, route) as made:
+    async with runtime(redis_url, client, route) as made:
         made.start()
         await until(lambda: len(attempts) > 100)
         assert set(attempts) == {1}
@@ -135,11 +135,13 @@ async def _none_pending(client) -> bool:
     [
         (Park(60, CAUSE), 59_000, False),
         (Park(60, CAUSE), 60_000, True),
-        (Bury("rejected", CAUSE), 9_000, False),
-        (Bury("rejected", CAUSE), 10_000, True),
+        (DeadLetter("rejected", CAUSE), 9_000, False),
+        (DeadLetter("rejected", CAUSE), 10_000, True),
     ],
 )
 @pytest.mark.parametrize("times_delivered", [1, 2])
 def test_only_what_is_due_and_was_never_taken_over_is_given_up(result, age_ms, again, times_delivered):
-    item = settlement.Settlement(a_held(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000)
+    item = pending_outcome.PendingOutcome(
+        a_held(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000
+    )
     assert item.may_run_again(1_000_000 + age_ms) == (again and times_delivered == 1)

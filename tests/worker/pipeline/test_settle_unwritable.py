@@ -7,9 +7,9 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from hookbus.worker.api.decision import MOST_WAIT_S
+from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline.dead_letter import decode
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from tests.wait import until
 from tests.worker.pipeline.test_settle import in_hand, settle_all
 from tests.worker.rig import GROUP, KEYS, pending, settling
@@ -23,7 +23,7 @@ SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")
     [
         (Park(5, SURROGATE), "attempts_exhausted"),
         (Park(math.nan, CAUSE), "attempts_exhausted"),
-        (Bury("rejected", SURROGATE), "rejected"),
+        (DeadLetter("rejected", SURROGATE), "rejected"),
     ],
     ids=["text", "wait", "letter"],
 )
@@ -32,11 +32,11 @@ async def test_one_outcome_that_can_not_be_written_becomes_a_plain_letter_and_th
 ):
     broken, fine, parked = await in_hand(client, "wh_1", "wh_2", "wh_3")
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
-            slots = settle_all(settler, [broken], outcome)
-            settle_all(settler, [fine], Ack(), slots)
-            settle_all(settler, [parked], Park(5, CAUSE), slots)
-            await settler.all_written()
+        async with settling(client) as outcome_writer:
+            slots = settle_all(outcome_writer, [broken], outcome)
+            settle_all(outcome_writer, [fine], Ack(), slots)
+            settle_all(outcome_writer, [parked], Park(5, CAUSE), slots)
+            await outcome_writer.all_written()
     assert await pending(client) == {}
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
@@ -47,33 +47,33 @@ async def test_one_outcome_that_can_not_be_written_becomes_a_plain_letter_and_th
 async def test_what_can_not_even_be_a_plain_letter_stays_pending_and_is_in_nobodys_hand(client):
     broken, fine = await in_hand(client, "wh_1", "wh_2")
     broken = replace(broken, entry=replace(broken.entry, webhook_id="\udcff"))
-    async with settling(client) as settler:
-        slots = settle_all(settler, [broken], Bury("rejected", CAUSE))
-        settle_all(settler, [fine], Ack(), slots)
-        await settler.all_written()
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, [broken], DeadLetter("rejected", CAUSE))
+        settle_all(outcome_writer, [fine], Ack(), slots)
+        await outcome_writer.all_written()
     assert list(await pending(client)) == [broken.entry_id]
     assert not slots.holds(broken)
 
 
 async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
-    (held,) = await in_hand(client, "wh_1")
-    async with settling(client) as settler:
-        settle_all(settler, [held], Park(1e306, CAUSE))
-        await settler.all_written()
+    (in_flight,) = await in_hand(client, "wh_1")
+    async with settling(client) as outcome_writer:
+        settle_all(outcome_writer, [in_flight], Park(1e306, CAUSE))
+        await outcome_writer.all_written()
     _, score = await client.execute_command("ZRANGE", KEYS.delayed(GROUP), 0, -1, "WITHSCORES")
-    assert float(score) == pytest.approx(time.time() * 1000 + MOST_WAIT_S * 1000, abs=3_600_000)
+    assert float(score) == pytest.approx(time.time() * 1000 + MAX_WAIT_S * 1000, abs=3_600_000)
 
 
 async def test_what_redis_refuses_of_one_outcome_delays_no_other(client):
     """Beside a refused one each write used to wait for the next try of that one, up to two seconds and a half."""
     helds = await in_hand(client, *(f"wh_{i}" for i in range(40)))
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
-    async with settling(client) as settler:
-        slots = settle_all(settler, helds[:1], Park(5, CAUSE))
+    async with settling(client) as outcome_writer:
+        slots = settle_all(outcome_writer, helds[:1], Park(5, CAUSE))
         began = time.monotonic()
-        for held in helds[1:]:
-            settle_all(settler, [held], Ack(), slots)
-            await until(lambda held=held: not slots.holds(held))
+        for in_flight in helds[1:]:
+            settle_all(outcome_writer, [in_flight], Ack(), slots)
+            await until(lambda in_flight=in_flight: not slots.holds(in_flight))
         assert time.monotonic() - began < 15  # 39 waits of a second and more, otherwise
         await client.execute_command("DEL", KEYS.delayed(GROUP))
-        await settler.all_written()
+        await outcome_writer.all_written()

@@ -9,20 +9,20 @@ from tests.worker.rig import a_held
 
 
 def test_a_delivery_takes_a_place_until_its_attempt_ends_and_is_in_hand_until_it_is_settled():
-    slots, held = Slots(2), a_held()
-    slots.take(held)
-    assert (slots.free(), slots.holds(held)) == (1, True)
+    slots, in_flight = Slots(2), a_held()
+    slots.take(in_flight)
+    assert (slots.free(), slots.holds(in_flight)) == (1, True)
     slots.leave()
-    assert (slots.free(), slots.holds(held)) == (2, True)
-    slots.settled(held)
-    assert (slots.free(), slots.holds(held)) == (2, False)
+    assert (slots.free(), slots.holds(in_flight)) == (2, True)
+    slots.settled(in_flight)
+    assert (slots.free(), slots.holds(in_flight)) == (2, False)
 
 
 def test_unwritten_outcomes_may_fill_as_many_places_again_and_no_more():
     slots = Slots(2)
     helds = [a_held(number=i) for i in range(1, 5)]
-    for held in helds:
-        slots.take(held)
+    for in_flight in helds:
+        slots.take(in_flight)
         slots.leave()
     assert slots.free() == 0
     slots.settled(helds[0])
@@ -50,13 +50,13 @@ def test_one_entry_id_of_two_events_is_two_deliveries():
 
 
 def test_whoever_waits_for_a_place_is_told():
-    slots, held = Slots(1), a_held()
-    slots.take(held)
+    slots, in_flight = Slots(1), a_held()
+    slots.take(in_flight)
     assert not slots.changed.is_set()
     slots.leave()
     assert slots.changed.is_set()
     slots.changed.clear()
-    slots.settled(held)
+    slots.settled(in_flight)
     assert slots.changed.is_set()
 
 
@@ -104,16 +104,16 @@ async def test_an_empty_gate_closes_at_once():
 
 
 def test_what_is_put_off_is_in_nobodys_hand_and_too_much_of_it_ends_reading(monkeypatch):
-    monkeypatch.setattr(slots_module, "MOST_PUT_OFF", 2)
+    monkeypatch.setattr(slots_module, "MAX_DEFERRED", 2)
     slots = Slots(1)
     first, second = (a_held(number=i) for i in (1, 2))
-    for held in (first, second, first):
-        slots.take(held)
+    for in_flight in (first, second, first):
+        slots.take(in_flight)
         slots.leave()
         assert slots.may_read_on()
-        slots.put_off(held)
-        assert not slots.holds(held)
-        if held is first:
+        slots.defer(in_flight)
+        assert not slots.holds(in_flight)
+        if in_flight is first:
             continue
         assert not slots.may_read_on()
         slots.settled(second)

@@ -8,7 +8,7 @@ from hookbus.worker import Delivery
 from hookbus.worker.pipeline import subscriber
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, lane, pending, store, take
+from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, pending, runtime, store, take
 
 
 async def in_hand(client, *names: str):
@@ -23,11 +23,11 @@ def counted(outcome: str) -> float:
 
 
 async def test_a_delivery_runs_is_settled_and_counted(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     before = counted("handled")
     handler = Handler(is_open=True)
-    async with lane(redis_url, client, handler.route()) as made:
-        made.subscriber.begin(held)
+    async with runtime(redis_url, client, handler.route()) as made:
+        made.subscriber.begin(in_flight)
         assert made.slots.running == 1
         await until(lambda: _is_settled(client))
         assert handler.done == ["wh_1"]
@@ -40,14 +40,14 @@ async def _is_settled(client) -> bool:
 
 
 async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending_for_ever(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
 
     async def cancels(event: dict) -> None:
         asyncio.current_task().cancel()
         await asyncio.Event().wait()
 
-    async with lane(redis_url, client, a_route(cancels)) as made:
-        made.subscriber.begin(held)
+    async with runtime(redis_url, client, a_route(cancels)) as made:
+        made.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
         assert made.slots.free() == made.slots._concurrency
@@ -56,15 +56,15 @@ async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending
 async def test_a_fault_of_ours_in_an_attempt_is_said_at_once_and_the_delivery_tried_again(
     client, redis_url, monkeypatch
 ):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
 
     async def breaks(*_: object) -> None:
         raise RecursionError("ours")
 
     monkeypatch.setattr(subscriber, "process", breaks)
-    async with lane(redis_url, client, Handler().route()) as made:
+    async with runtime(redis_url, client, Handler().route()) as made:
         with capture_logs() as lines:
-            made.subscriber.begin(held)
+            made.subscriber.begin(in_flight)
             await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
         assert made.slots.free() == made.slots._concurrency
@@ -74,10 +74,10 @@ async def test_a_fault_of_ours_in_an_attempt_is_said_at_once_and_the_delivery_tr
 
 
 async def test_an_entry_with_a_flaw_is_buried_without_a_handler(client, redis_url):
-    (held,) = await in_hand(client, "wh_1")
+    (in_flight,) = await in_hand(client, "wh_1")
     handler = Handler()
-    async with lane(redis_url, client, handler.route()) as made:
-        made.subscriber.begin(replace(held, flaw="no id"))
+    async with runtime(redis_url, client, handler.route()) as made:
+        made.subscriber.begin(replace(in_flight, flaw="no id"))
         await until(lambda: _is_settled(client))
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert (letter.reason, letter.message, handler.began) == ("undecodable", "no id", [])
@@ -86,9 +86,9 @@ async def test_an_entry_with_a_flaw_is_buried_without_a_handler(client, redis_ur
 async def test_g10_a_stop_waits_for_what_runs(client, redis_url):
     helds = await in_hand(client, "wh_1", "wh_2")
     handler = Handler()
-    async with lane(redis_url, client, handler.route()) as made:
-        for held in helds:
-            made.subscriber.begin(held)
+    async with runtime(redis_url, client, handler.route()) as made:
+        for in_flight in helds:
+            made.subscriber.begin(in_flight)
         await until(lambda: len(handler.began) == 2)
         finishing = asyncio.create_task(made.subscriber.finish(10))
         await asyncio.sleep(0)
@@ -108,9 +108,9 @@ async def test_g10_what_outlasts_the_grace_is_cancelled_and_stays_pending_for_th
         finally:
             ended.append(delivery.webhook_id)
 
-    async with lane(redis_url, client, a_route(hangs)) as made:
-        for held in helds:
-            made.subscriber.begin(held)
+    async with runtime(redis_url, client, a_route(hangs)) as made:
+        for in_flight in helds:
+            made.subscriber.begin(in_flight)
         await until(lambda: len(began) == 2)
         assert await made.subscriber.finish(0.05) == 2
         assert len(await pending(client)) == 2

@@ -8,9 +8,9 @@ import structlog
 
 from hookbus.shared import scripts
 from hookbus.shared.connection import connect
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from hookbus.shared.scripts import Call
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Park
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.settle import READ_ELSEWHERE
 from hookbus.worker.pipeline.slots import Slots
 from tests.moving import moving
@@ -23,25 +23,25 @@ from tests.worker.rig import (
     a_held,
     a_route,
     join,
-    lane,
     pending,
+    runtime,
     settling,
     store,
     take,
 )
 
 CAUSE = Cause("ValueError", "no")
-OUTCOMES = [Ack(), Park(5, CAUSE), Bury("rejected", CAUSE)]
+OUTCOMES = [Ack(), Park(5, CAUSE), DeadLetter("rejected", CAUSE)]
 
 
-async def settle_one(client, held, outcome) -> list[dict]:
+async def settle_one(client, in_flight, outcome) -> list[dict]:
     slots = Slots(9)
-    slots.take(held)
+    slots.take(in_flight)
     with structlog.testing.capture_logs() as logs:
-        async with settling(client) as settler:
-            settler.settle(held, outcome, slots, KEYS, 0.1)
-            await settler.all_written()
-    assert not slots.holds(held)
+        async with settling(client) as outcome_writer:
+            outcome_writer.settle(in_flight, outcome, slots, KEYS, 0.1)
+            await outcome_writer.all_written()
+    assert not slots.holds(in_flight)
     return logs
 
 
@@ -50,11 +50,11 @@ async def test_an_outcome_of_an_older_term_is_void_where_another_event_has_the_e
     await join(client)
     await store(client, "wh_another", entry_id="5-5")
     await take(client, "me")
-    held = a_held("wh_read_before", entry_id=b"5-5", term="a server before")
-    logs = await settle_one(client, held, outcome)
+    in_flight = a_held("wh_read_before", entry_id=b"5-5", term="a server before")
+    logs = await settle_one(client, in_flight, outcome)
     assert await pending(client) == {b"5-5": ("me", 1)}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-    lost = [line["reason"] for line in logs if line["event"] == "delivery_lost"]
+    lost = [line["reason"] for line in logs if line["event"] == "outcome_discarded"]
     assert lost == ([] if isinstance(outcome, Ack) else [READ_ELSEWHERE])
 
 
@@ -76,13 +76,13 @@ async def test_an_outcome_of_an_older_term_is_written_where_it_is_the_same_event
         2,
     )
     await client.execute_command("XADD", stream, "5-5", *fields)
-    (held,) = await take(client, "me", own=own)
-    assert held.delivery.webhook_id == "wh_1"
-    await settle_one(client, msgspec.structs.replace(held, term="a server before"), outcome)
+    (in_flight,) = await take(client, "me", own=own)
+    assert in_flight.delivery.webhook_id == "wh_1"
+    await settle_one(client, msgspec.structs.replace(in_flight, term="a server before"), outcome)
     assert await pending(client, own=own) == {}
     assert await client.execute_command("XLEN", stream) == (0 if own else 1)
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == isinstance(outcome, Park)
-    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == isinstance(outcome, Bury)
+    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == isinstance(outcome, DeadLetter)
 
 
 async def test_the_prelude_loses_its_race_against_the_entry_that_went(client):
@@ -98,12 +98,12 @@ async def test_the_prelude_loses_its_race_against_the_entry_that_went(client):
 async def test_outcomes_of_this_term_are_not_compared(client, redis_url):
     await join(client)
     await store(client, "wh_1")
-    line = Line(connect(redis_url, "tests", has_term=True))
+    line = RawConnection(connect(redis_url, "tests", has_term=True))
     term = await line.ready()
     assert len(term) == 40
-    (held,) = await take(client, "me")
+    (in_flight,) = await take(client, "me")
     await client.execute_command("CONFIG", "RESETSTAT")
-    await settle_one(line, msgspec.structs.replace(held, term=term), Ack())
+    await settle_one(line, msgspec.structs.replace(in_flight, term=term), Ack())
     stats = await client.execute_command("INFO", "commandstats")
     assert b"cmdstat_xack" in stats
     assert b"cmdstat_xrange" not in stats
@@ -120,7 +120,7 @@ async def test_the_other_event_under_an_id_in_hand_is_begun_too_and_each_is_sett
             seen.append(delivery.webhook_id)
             await released.wait()
 
-        async with lane(servers.url, control, a_route(handle)) as working:
+        async with runtime(servers.url, control, a_route(handle)) as working:
             working.start()
             await until(lambda: _is_in_step(servers))
             servers.split()
@@ -157,7 +157,7 @@ async def test_a_restart_begins_nothing_anew_that_is_in_hand(own_server):
         seen.append(delivery.webhook_id)
         await released.wait()
 
-    async with lane(own_server.url, control, a_route(handle)) as working:
+    async with runtime(own_server.url, control, a_route(handle)) as working:
         working.start()
         await store(control, "wh_1")
         await until(lambda: seen == ["wh_1"])
@@ -175,7 +175,7 @@ async def test_a_restart_begins_nothing_anew_that_is_in_hand(own_server):
 async def test_connections_made_before_a_server_of_another_term_was_met_are_made_anew(tmp_path):
     async with moving(tmp_path) as servers:
         client = connect(servers.url, "tests", has_term=True)
-        lines = [Line(client) for _ in range(2)]
+        lines = [RawConnection(client) for _ in range(2)]
         before = {await line.ready() for line in lines}
         assert len(before) == 1
         servers.split()
@@ -193,7 +193,7 @@ async def test_where_info_is_refused_no_two_connections_are_of_one_term(own_serv
     with own_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "mute", "on", ">mute", "+client|setname", "+ping")
     client = connect(own_server.url.replace("://", "://mute:mute@"), "tests", has_term=True)
-    lines = [Line(client) for _ in range(2)]
+    lines = [RawConnection(client) for _ in range(2)]
     assert len({await line.ready() for line in lines}) == 2
     assert [await line.execute_command("PING") for line in lines] == [b"PONG"] * 2
     for line in lines:

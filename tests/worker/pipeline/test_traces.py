@@ -6,7 +6,7 @@ import pytest
 from hookbus.shared import log
 from hookbus.worker.pipeline import traces
 from hookbus.worker.pipeline.cause import describe
-from hookbus.worker.pipeline.outcome import ACK, Bury, Park
+from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Park
 from hookbus.worker.pipeline.traces import Traces
 from tests.programs import Worker
 from tests.worker.rig import TYPE, store
@@ -29,20 +29,20 @@ def test_the_first_of_a_kind_shows_its_traceback_and_all_show_their_line():
     assert first["exception"].startswith("Traceback")
     assert first["frame"].startswith(f"{__file__}:")
     assert shown.fields(Park(1, cause_of(ValueError)), TYPE).keys() == {"frame"}
-    assert shown.fields(Bury("attempts_exhausted", cause_of(ValueError)), TYPE).keys() == {"frame"}
+    assert shown.fields(DeadLetter("attempts_exhausted", cause_of(ValueError)), TYPE).keys() == {"frame"}
     assert "exception" in shown.fields(Park(1, cause_of(KeyError)), TYPE)
     assert shown.fields(ACK, TYPE) == {}
 
 
 def test_on_a_terminal_all_show_it(monkeypatch):
-    monkeypatch.setattr(log, "_road", SimpleNamespace(is_on_terminal=True))
+    monkeypatch.setattr(log, "_sink", SimpleNamespace(is_on_terminal=True))
     shown = Traces()
     for _ in range(3):
         assert "exception" in shown.fields(Park(1, cause_of(ValueError)), TYPE)
 
 
 def test_what_makes_up_kinds_fills_no_memory(monkeypatch):
-    monkeypatch.setattr(traces, "MOST_KINDS", 3)
+    monkeypatch.setattr(traces, "MAX_KINDS", 3)
     shown = Traces()
     for number in range(10):
         shown.fields(Park(1, cause_of(type(f"E{number}", (Exception,), {}))), TYPE)

@@ -62,7 +62,7 @@ def test_an_event_is_late_by_what_passed_since_its_200_and_never_by_less_than_no
         if handled_s:
             made.handle(made.webhook_id(number), handled_s)
             made.handle(made.webhook_id(number), handled_s + 5)  # the first counts
-    assert list(made.late_ms()) == [500.0, 0.0]
+    assert list(made.delay_ms()) == [500.0, 0.0]
     assert list(made.accept_ms) == [3, 3, 3]
 
 

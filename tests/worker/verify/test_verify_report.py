@@ -45,7 +45,7 @@ def test_missing_events_are_named_with_where_they_are():
 
 
 def test_lists_of_names_have_an_end_and_counts_do_not(monkeypatch):
-    monkeypatch.setattr(reports, "MOST_NAMED", 2)
+    monkeypatch.setattr(reports, "MAX_NAMED", 2)
     found = made_of(ledger(handled=0))
     assert (found.missing, len(found.missing_ids)) == (3, 2)
 
@@ -53,9 +53,9 @@ def test_lists_of_names_have_an_end_and_counts_do_not(monkeypatch):
 def test_percentiles_and_answers():
     found = made_of(ledger(100, handled=100))
     assert (found.accept_ms.p50, found.accept_ms.p95, found.accept_ms.p99, found.accept_ms.max) == (50, 95, 99, 100)
-    assert found.late_ms.max == 500
+    assert found.delay_ms.max == 500
     assert found.answers == {"200 accepted": 100}
-    assert made_of(Ledger("run", 1)).late_ms.max == 0
+    assert made_of(Ledger("run", 1)).delay_ms.max == 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hookbus.shared import keys as key_names
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.membership import Membership
-from hookbus.worker.groups.forget import Forgetting
-from hookbus.worker.inventory import layout
+from hookbus.worker.groups.forget import GroupDeletion
+from hookbus.worker.inventory import registry
 from hookbus.worker.verify import runs
 from hookbus.worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
 from tests.worker.verifying import left
@@ -18,7 +18,7 @@ SHARDS = (Keys(0), Keys(1))
 
 async def a_run(client, *, age_s: float = 0) -> str:
     """The group and the type of a run, with an event in each shard and a consumer in none."""
-    name = new_name(await layout.now_ms(client) - round(age_s * 1000))
+    name = new_name(await registry.now_ms(client) - round(age_s * 1000))
     for keys in SHARDS:
         await Membership(client, keys, name, "earliest", [name]).join([name])
         await client.execute_command("SADD", keys.types, name)
@@ -64,7 +64,7 @@ async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, has
 
 async def test_a_type_without_a_group_is_a_leftover_too(client):
     """An event that came when the run had removed everything."""
-    name = new_name(await layout.now_ms(client) - 1000 * (YOUNG_S + 5))
+    name = new_name(await registry.now_ms(client) - 1000 * (YOUNG_S + 5))
     await client.execute_command("SADD", SHARDS[1].types, name)
     await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", "x")
     assert await sweep(client, SHARDS) == [name]
@@ -84,13 +84,13 @@ async def test_groups_and_types_of_others_stay_whatever_they_are_called(client):
 async def test_a_worker_that_comes_back_in_the_middle_keeps_its_run(client, monkeypatch):
     name = await a_run(client)
     await consumer(client, name, alive=False)
-    run = Forgetting.run
+    run = GroupDeletion.run
 
     async def late(self):
         await consumer(client, name, alive=True)
         await run(self)
 
-    monkeypatch.setattr(Forgetting, "run", late)
+    monkeypatch.setattr(GroupDeletion, "run", late)
     before = await left(client)
     assert await sweep(client, SHARDS) == []
     assert set(before) < set(await left(client))

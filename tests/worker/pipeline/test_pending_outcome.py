@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 from hookbus.shared import scripts
 from hookbus.shared.entry import HISTORY_KEPT, Entry, Failure, parse
 from hookbus.shared.keys import HANDOVER
-from hookbus.worker.api.delivery import Held, member_prefix
+from hookbus.worker.api.delivery import InFlight, member_prefix
 from hookbus.worker.pipeline.dead_letter import decode
-from hookbus.worker.pipeline.outcome import Ack, Bury, Cause, Outcome, Park
-from hookbus.worker.pipeline.settlement import Settlement
+from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Outcome, Park
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_held, join, pending, redeliver, store, take
 
 CAUSE = Cause("ValueError", "no", "Traceback …", "handlers.py:charge")
-PARK, BURY = Park(1.5, CAUSE), Bury("rejected", CAUSE)
+PARK, DEAD_LETTER = Park(1.5, CAUSE), DeadLetter("rejected", CAUSE)
 
 
-def settlement(held: Held, outcome: Outcome, ended_at_ms: int = 1_000) -> Settlement:
-    return Settlement(held, outcome, Slots(1), KEYS, 0.25, ended_at_ms)
+def pending_outcome(in_flight: InFlight, outcome: Outcome, ended_at_ms: int = 1_000) -> PendingOutcome:
+    return PendingOutcome(in_flight, outcome, Slots(1), KEYS, 0.25, ended_at_ms)
 
 
-async def settle(client, held: Held, outcome: Outcome, consumer: str = "me") -> int:
-    return await scripts.run(client, settlement(held, outcome).call(consumer))
+async def settle(client, in_flight: InFlight, outcome: Outcome, consumer: str = "me") -> int:
+    return await scripts.run(client, pending_outcome(in_flight, outcome).call(consumer))
 
 
 async def parked(client) -> list[bytes]:
@@ -41,28 +41,28 @@ async def buried(client) -> list[bytes]:
     return names
 
 
-async def in_hand(client, name: str = "wh_1", *, own: bool = False) -> Held:
+async def in_hand(client, name: str = "wh_1", *, own: bool = False) -> InFlight:
     await join(client)
     await (redeliver(client, name) if own else store(client, name))
-    (held,) = await take(client, "me", own=own)
-    return held
+    (in_flight,) = await take(client, "me", own=own)
+    return in_flight
 
 
 async def test_park_settles_and_keeps_the_delivery_for_its_next_attempt(client):
-    held = await in_hand(client)
-    assert await settle(client, held, PARK) == 1
+    in_flight = await in_hand(client)
+    assert await settle(client, in_flight, PARK) == 1
     assert await pending(client) == {}
     flat = await client.execute_command("ZRANGE", KEYS.delayed(GROUP), 0, -1, "WITHSCORES")
-    assert flat == [held.name.encode(), b"2500"]
+    assert flat == [in_flight.name.encode(), b"2500"]
     await parked(client)
 
 
 async def test_what_is_parked_comes_back_with_its_bytes_its_attempt_and_its_history(client):
-    held = await in_hand(client)
-    fields = settlement(held, PARK).call("me").args[6:]
+    in_flight = await in_hand(client)
+    fields = pending_outcome(in_flight, PARK).call("me").args[6:]
     entry = parse(fields)
-    assert (entry.webhook_id, entry.source, entry.body) == ("wh_1", "openai", held.entry.body)
-    assert (entry.received_at_ms, entry.attempt) == (held.entry.received_at_ms, 2)
+    assert (entry.webhook_id, entry.source, entry.body) == ("wh_1", "openai", in_flight.entry.body)
+    assert (entry.received_at_ms, entry.attempt) == (in_flight.entry.received_at_ms, 2)
     assert entry.history == (Failure(1, 1_000, 250, "me", "ValueError: no"),)
 
 
@@ -71,28 +71,35 @@ async def test_a_replay_stays_one_when_it_is_parked_and_when_it_is_buried(client
     await redeliver(client, "wh_1", "wh_2", is_replay=True)
     one, other = await take(client, "me", own=True)
     assert one.delivery.is_replay
-    assert parse(settlement(one, PARK).call("me").args[6:]).is_replay
-    assert await settle(client, other, BURY) == 1
+    assert parse(pending_outcome(one, PARK).call("me").args[6:]).is_replay
+    assert await settle(client, other, DEAD_LETTER) == 1
     assert decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_2")).is_replay
 
 
 async def test_history_and_error_texts_are_bounded(client):
     long = tuple(Failure(i, i, 1, "c", "e") for i in range(HISTORY_KEPT))
-    held = a_held()
-    held = msgspec.structs.replace(held, entry=msgspec.structs.replace(held.entry, history=long, attempt=99))
-    history = settlement(held, Park(1, Cause("E", "m" * 10_000))).history("me")
+    in_flight = a_held()
+    in_flight = msgspec.structs.replace(
+        in_flight, entry=msgspec.structs.replace(in_flight.entry, history=long, attempt=99)
+    )
+    history = pending_outcome(in_flight, Park(1, Cause("E", "m" * 10_000))).history("me")
     assert len(history) == HISTORY_KEPT
     assert (history[-1].attempt, len(history[-1].error)) == (99, 300)
     assert history[0].attempt == 1
 
 
 async def test_bury_settles_and_writes_a_letter_that_its_indexes_name(client):
-    held = await in_hand(client)
-    assert await settle(client, held, BURY) == 1
+    in_flight = await in_hand(client)
+    assert await settle(client, in_flight, DEAD_LETTER) == 1
     assert await pending(client) == {}
     assert await buried(client) == [b"wh_1"]
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
-    assert (letter.reason, letter.attempts, letter.died_at_ms, letter.body) == ("rejected", 1, 1_000, held.entry.body)
+    assert (letter.reason, letter.attempts, letter.dead_lettered_at_ms, letter.body) == (
+        "rejected",
+        1,
+        1_000,
+        in_flight.entry.body,
+    )
     key = KEYS.dead_fingerprint(GROUP, letter.fingerprint)
     assert await client.execute_command("ZRANGE", key, 0, -1, "WITHSCORES") == [b"wh_1", b"1000"]
     assert await client.execute_command("HKEYS", KEYS.dead_fingerprints(GROUP)) == [letter.fingerprint.encode()]
@@ -102,50 +109,50 @@ async def test_a_webhook_id_that_dies_twice_leaves_two_letters(client):
     await join(client)
     await store(client, "wh_1", "wh_1")
     first, second = await take(client, "me")
-    assert [await settle(client, held, BURY) for held in (first, second)] == [1, 1]
+    assert [await settle(client, in_flight, DEAD_LETTER) for in_flight in (first, second)] == [1, 1]
     assert await buried(client) == [b"wh_1", b"wh_1~" + second.entry_id]
 
 
 async def test_bury_forgets_the_deaths_of_a_suspect(client):
-    held = await in_hand(client)
-    await client.execute_command("HSET", KEYS.deaths(GROUP), held.name, "a@1 b@2 c@3", "another", "a@1")
-    assert await settle(client, held, BURY) == 1
+    in_flight = await in_hand(client)
+    await client.execute_command("HSET", KEYS.deaths(GROUP), in_flight.name, "a@1 b@2 c@3", "another", "a@1")
+    assert await settle(client, in_flight, DEAD_LETTER) == 1
     assert await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == [b"another"]
 
 
-@pytest.mark.parametrize("outcome", [PARK, BURY], ids=["park", "bury"])
+@pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["park", "dead_letter"])
 async def test_settled_entries_of_the_groups_own_stream_are_deleted_and_those_of_all_groups_are_not(client, outcome):
     shared, own = await in_hand(client), await in_hand(client, own=True)
-    assert [await settle(client, held, outcome) for held in (shared, own)] == [1, 1]
+    assert [await settle(client, in_flight, outcome) for in_flight in (shared, own)] == [1, 1]
     assert await client.execute_command("XLEN", STREAM) == 1
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
 
 
-async def taken_over(client, held):
-    await client.execute_command("XCLAIM", held.stream, GROUP, "heir", 0, held.entry_id)
+async def taken_over(client, in_flight):
+    await client.execute_command("XCLAIM", in_flight.stream, GROUP, "heir", 0, in_flight.entry_id)
 
 
-async def acked(client, held):
-    await client.execute_command("XACK", held.stream, GROUP, held.entry_id)
+async def acked(client, in_flight):
+    await client.execute_command("XACK", in_flight.stream, GROUP, in_flight.entry_id)
 
 
-async def parked_before(client, held):
-    assert await settle(client, held, PARK) == 1
+async def parked_before(client, in_flight):
+    assert await settle(client, in_flight, PARK) == 1
 
 
-async def group_gone(client, held):
-    await client.execute_command("XGROUP", "DESTROY", held.stream, GROUP)
+async def group_gone(client, in_flight):
+    await client.execute_command("XGROUP", "DESTROY", in_flight.stream, GROUP)
     await join(client)
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["of all", "own"])
 @pytest.mark.parametrize("before", [taken_over, acked, parked_before, group_gone])
-@pytest.mark.parametrize("outcome", [PARK, BURY], ids=["parks", "buries"])
+@pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["parks", "buries"])
 async def test_one_that_lost_the_delivery_writes_nothing(client, outcome, before, own):
-    held = await in_hand(client, own=own)
-    await before(client, held)
+    in_flight = await in_hand(client, own=own)
+    await before(client, in_flight)
     left = await everything(client)
-    assert await settle(client, held, outcome) == 0
+    assert await settle(client, in_flight, outcome) == 0
     assert await everything(client) == left
 
 
@@ -154,33 +161,39 @@ async def everything(client) -> dict[bytes, bytes]:
 
 
 async def test_park_parks_at_most_once_when_somebody_else_settled_first(client):
-    held = await in_hand(client)
-    results = await asyncio.gather(*(settle(client, held, PARK) for _ in range(5)))
+    in_flight = await in_hand(client)
+    results = await asyncio.gather(*(settle(client, in_flight, PARK) for _ in range(5)))
     assert sorted(results) == [0, 0, 0, 0, 1]
     assert len(await parked(client)) == 1
 
 
 async def test_bury_buries_at_most_once_when_somebody_else_settled_first(client):
-    held = await in_hand(client)
-    results = await asyncio.gather(settle(client, held, PARK), *(settle(client, held, BURY) for _ in range(4)))
+    in_flight = await in_hand(client)
+    results = await asyncio.gather(
+        settle(client, in_flight, PARK), *(settle(client, in_flight, DEAD_LETTER) for _ in range(4))
+    )
     assert sorted(results) == [0, 0, 0, 0, 1]
     assert len(await parked(client)) + len(await buried(client)) == 1
 
 
 async def test_without_memory_nothing_is_half_settled(client):
-    held = await in_hand(client)
+    in_flight = await in_hand(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
-    results = await scripts.run_all(client, [settlement(held, outcome).call("me") for outcome in (PARK, BURY)])
+    results = await scripts.run_all(
+        client, [pending_outcome(in_flight, outcome).call("me") for outcome in (PARK, DEAD_LETTER)]
+    )
     await client.execute_command("CONFIG", "SET", "maxmemory", "0")
     assert all(isinstance(result, Exception) for result in results)
-    assert await pending(client) == {held.entry_id: ("me", 1)}
+    assert await pending(client) == {in_flight.entry_id: ("me", 1)}
     assert (await parked(client), await buried(client)) == ([], [])
 
 
 # Any interleaving settles once.
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["ack", "park", "bury", "takeover", "release", "promote"]), st.sampled_from("abc")),
+    st.tuples(
+        st.sampled_from(["ack", "park", "dead_letter", "takeover", "release", "promote"]), st.sampled_from("abc")
+    ),
     max_size=12,
 )
 
@@ -192,11 +205,11 @@ def test_any_interleaving_of_ack_park_bury_and_takeover_settles_a_delivery_once(
         client.flushdb()
         for stream in (STREAM, OWN_STREAM):
             client.xgroup_create(stream, GROUP, "0", mkstream=True)
-        held = a_held(entry_id=client.xadd(STREAM, {"id": "wh_1", "src": "s", "at": 1, "body": "{}"}))
+        in_flight = a_held(entry_id=client.xadd(STREAM, {"id": "wh_1", "src": "s", "at": 1, "body": "{}"}))
         client.xreadgroup(GROUP, "a", {STREAM: ">"})
         acks = 0
         for what, consumer in steps:
-            acks += _step(client, what, consumer, held)
+            acks += _step(client, what, consumer, in_flight)
             places = [
                 client.xpending(STREAM, GROUP)["pending"],
                 client.zcard(KEYS.delayed(GROUP)),
@@ -209,15 +222,15 @@ def test_any_interleaving_of_ack_park_bury_and_takeover_settles_a_delivery_once(
             assert client.hlen(KEYS.dead_data(GROUP)) == client.zcard(KEYS.dead(GROUP))
 
 
-def _step(client, what: str, consumer: str, held: Held) -> int:
+def _step(client, what: str, consumer: str, in_flight: InFlight) -> int:
     """Have one consumer do one thing, in good or in bad faith; how many acks it made."""
     if what == "ack":
-        return client.xack(STREAM, GROUP, held.entry_id)
+        return client.xack(STREAM, GROUP, in_flight.entry_id)
     call = {
-        "park": lambda: settlement(held, PARK).call(consumer),
-        "bury": lambda: settlement(held, BURY).call(consumer),
+        "park": lambda: pending_outcome(in_flight, PARK).call(consumer),
+        "dead_letter": lambda: pending_outcome(in_flight, DEAD_LETTER).call(consumer),
         "promote": lambda: scripts.Call(
-            scripts.PROMOTE, (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM), (10**6, held.name, 1)
+            scripts.PROMOTE, (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM), (10**6, in_flight.name, 1)
         ),
         "release": lambda: scripts.Call(
             scripts.RELEASE, (STREAM, KEYS.consumers(GROUP)), (GROUP, consumer, HANDOVER, 10)
@@ -237,27 +250,27 @@ def _step(client, what: str, consumer: str, held: Held) -> int:
 
 def test_an_ack_has_no_script():
     with pytest.raises(AssertionError):
-        settlement(a_held(), Ack()).call("me")
+        pending_outcome(a_held(), Ack()).call("me")
 
 
-def put_off(held: Held, ended_at_ms: int) -> Entry:
-    return parse(settlement(held, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[6:])
+def defer(in_flight: InFlight, ended_at_ms: int) -> Entry:
+    return parse(pending_outcome(in_flight, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[6:])
 
 
 async def test_what_is_put_off_burns_no_attempt_and_keeps_the_time_of_its_first_and_takes_one_line_of_history(client):
-    held = await in_hand(client)
-    first = put_off(held, 1_000)
+    in_flight = await in_hand(client)
+    first = defer(in_flight, 1_000)
     assert (first.attempt, first.snoozes, first.since_ms, len(first.history)) == (2, 1, 750, 1)
     entry = first
     for number in range(2, 100):
-        entry = put_off(msgspec.structs.replace(held, entry=entry), number * 1_000)
+        entry = defer(msgspec.structs.replace(in_flight, entry=entry), number * 1_000)
     assert (entry.attempt, entry.snoozes, entry.since_ms) == (100, 99, 750)
     assert entry.history == (Failure(99, 99_000, 250, "me", "ValueError: no", 99),)
-    failed = parse(settlement(msgspec.structs.replace(held, entry=entry), PARK, 100_000).call("me").args[6:])
+    failed = parse(pending_outcome(msgspec.structs.replace(in_flight, entry=entry), PARK, 100_000).call("me").args[6:])
     assert (failed.attempt, failed.snoozes, failed.since_ms, len(failed.history)) == (101, 99, 750, 2)
 
 
 async def test_what_a_former_release_parked_counts_from_the_next_attempt_on(client):
-    held = await in_hand(client, own=True)
-    assert (held.entry.since_ms, held.delivery.first_attempt_at_ms, held.delivery.attempt) == (0, 0, 2)
-    assert put_off(held, 5_000).since_ms == 4_750
+    in_flight = await in_hand(client, own=True)
+    assert (in_flight.entry.since_ms, in_flight.delivery.first_attempt_at_ms, in_flight.delivery.attempt) == (0, 0, 2)
+    assert defer(in_flight, 5_000).since_ms == 4_750

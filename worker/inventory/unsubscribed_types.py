@@ -13,16 +13,16 @@ from redis.asyncio import Redis
 from ...shared import log
 from ...shared.keys import Keys
 from ..pipeline.routes import patterns_of
-from .layout import Command, ask_all
-from .places import pairs
+from .lag import pairs
 from .readers import Registration, registration
+from .registry import Command, execute_all
 
 
-async def look(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, safe_ms: int) -> dict[str, list[str]]:
+async def fetch(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, safe_ms: int) -> dict[str, list[str]]:
     """Type → the groups that left it at least `safe_ms` ago. Notes who left now. Raises RedisError, OSError."""
     candidates = await _candidates(client, keys, types)
     asked = [name for name, groups in candidates.items() if groups]
-    replies = await ask_all(client, [("XINFO", "GROUPS", keys.stream(name)) for name in asked], raises=False)
+    replies = await execute_all(client, [("XINFO", "GROUPS", keys.stream(name)) for name in asked], raises=False)
     found = {
         _field(name, group): (name, group)
         for name, reply in zip(asked, replies, strict=True)
@@ -44,12 +44,14 @@ async def _note(client: Redis, keys: Keys, new: Sequence[str], back: Sequence[st
     commands: list[Command] = [("HSETNX", keys.left, field, now_ms) for field in new]
     if back:
         commands.append(("HDEL", keys.left, *back))
-    for field, is_new in zip(new, await ask_all(client, commands), strict=False):
+    for field, is_new in zip(new, await execute_all(client, commands), strict=False):
         if is_new:
             event_type, _, group = field.partition("|")
             effect = "what waits of it is handled by nobody, and goes after worker.orphan_retention_s"
             remedy = f"subscribe to it again, or: hookbus-worker forget {group} --type {event_type}"
-            log.get("worker.left").warning("type_left", group=group, type=event_type, effect=effect, remedy=remedy)
+            log.get("worker.unsubscribed_types").warning(
+                "type_unsubscribed", group=group, type=event_type, effect=effect, remedy=remedy
+            )
 
 
 def _field(event_type: str, group: str) -> str:
@@ -63,7 +65,7 @@ async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[s
         for name, told in pairs(await client.execute_command("HGETALL", keys.patterns)).items()
     }
     commands = [("HGETALL", keys.consumers(name)) for name in subscribed]
-    replies = await ask_all(client, commands, raises=False)
+    replies = await execute_all(client, commands, raises=False)
     registered = {
         name: pairs(reply)
         for name, reply in zip(subscribed, replies, strict=True)
@@ -87,5 +89,5 @@ async def _readers(
     commands = [("MGET", *map(keys.alive, consumers)) for consumers in registered.values()]
     return {
         group: [registration(info) for info, sign in zip(consumers.values(), signs, strict=True) if sign is not None]
-        for (group, consumers), signs in zip(registered.items(), await ask_all(client, commands), strict=True)
+        for (group, consumers), signs in zip(registered.items(), await execute_all(client, commands), strict=True)
     }

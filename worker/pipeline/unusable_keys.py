@@ -27,12 +27,12 @@ def is_of_one_key(error: Exception) -> bool:
     return isinstance(error, ResponseError) and is_of_one_stream(error)
 
 
-class Aside:
+class UnusableKeys:
     """Those of one process. It knows as many as there are keys that its duties use."""
 
     def __init__(self) -> None:
         self._said_at: dict[tuple[str, Use], float] = {}
-        self._log = log.get("worker.aside")
+        self._log = log.get("worker.unusable_keys")
 
     def __contains__(self, key: str) -> bool:
         """Whether a key can't be read."""
@@ -41,18 +41,18 @@ class Aside:
     def __len__(self) -> int:
         return len(self._said_at)
 
-    def put(self, key: str, reason: Exception | str, use: Use = READ) -> None:
+    def add(self, key: str, reason: Exception | str, use: Use = READ) -> None:
         """Have a key set aside, or find it refused again."""
         now = time.monotonic()
         if now - self._said_at.get((key, use), -REPEAT_S) < REPEAT_S:
             return
         self._said_at[key, use] = now
-        metrics.ASIDE.set(len(self._said_at))
+        metrics.UNUSABLE_KEYS.set(len(self._said_at))
         effect = "what lies there, or should, is not handled; it is tried again, and all others go on"
-        self._log.error("key_set_aside", key=key, use=use, reason=str(reason), effect=effect)
+        self._log.error("key_unusable", key=key, use=use, reason=str(reason), effect=effect)
 
-    def take_back(self, key: str, use: Use = READ) -> None:
+    def remove(self, key: str, use: Use = READ) -> None:
         """A key can be used, as nearly all can."""
         if self._said_at and self._said_at.pop((key, use), None) is not None:
-            metrics.ASIDE.set(len(self._said_at))
+            metrics.UNUSABLE_KEYS.set(len(self._said_at))
             self._log.info("key_usable_again", key=key, use=use)

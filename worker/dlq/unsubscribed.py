@@ -15,10 +15,10 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
-from ..inventory import layout
-from ..inventory.layout import ask_all
+from ..inventory import registry
+from ..inventory.registry import execute_all
 from ..pipeline import dead_letter
-from ..pipeline.dead_letter import Letter, fingerprint
+from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import unsubscribed
 from ..pipeline.routes import patterns_of
 from .moves import index
@@ -29,7 +29,7 @@ Subscribed = Mapping[str, frozenset[str]]
 FIRST: Final = "-"
 
 
-class Place(NamedTuple):
+class UnsubscribedType(NamedTuple):
     """A redelivery stream that nobody reads, and how many entries lie there."""
 
     keys: Keys
@@ -41,41 +41,43 @@ class Place(NamedTuple):
 class Redelivery(NamedTuple):
     """One of its entries."""
 
-    place: Place
+    place: UnsubscribedType
     id: bytes
     entry: Entry
 
 
-def is_unheard(subscribed: Subscribed, group: str, event_type: str) -> bool:
+def is_unsubscribed(subscribed: Subscribed, group: str, event_type: str) -> bool:
     """Whether a group is known not to subscribe to a type."""
     return group in subscribed and subscribed[group].isdisjoint(patterns_of(event_type))
 
 
 async def known_types(client: Redis, shards: Sequence[Keys], group: str) -> list[str]:
     """The types that a group may be given: documented, seen or named by it. Raises RedisError, OSError."""
-    subscribed = await layout.patterns(client, shards)
-    seen = await ask_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    subscribed = await registry.patterns(client, shards)
+    seen = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
     own = {pattern for pattern in subscribed.get(group, ()) if not pattern.endswith("*")}
     types = {*BY_TYPE, UNTYPED, *own, *(name.decode() for names in seen for name in names)}
-    return sorted(name for name in types if not is_unheard(subscribed, group, name))
+    return sorted(name for name in types if not is_unsubscribed(subscribed, group, name))
 
 
-async def look(client: Redis, shards: Sequence[Keys]) -> list[Place]:
+async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]:
     """Where redeliveries lie that nobody will be given. Raises RedisError, OSError."""
-    subscribed = await layout.patterns(client, shards)
-    seen = await ask_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    subscribed = await registry.patterns(client, shards)
+    seen = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
     places = [
         (keys, group, name)
         for keys, types in zip(shards, seen, strict=True)
         for name in sorted({*BY_TYPE, UNTYPED, *(each.decode() for each in types)})
         for group in sorted(subscribed)
-        if is_unheard(subscribed, group, name)
+        if is_unsubscribed(subscribed, group, name)
     ]
-    lengths = await ask_all(client, [("XLEN", keys.redelivery(name, group)) for keys, group, name in places])
-    return [Place(*place, count) for place, count in zip(places, lengths, strict=True) if count]
+    lengths = await execute_all(client, [("XLEN", keys.redelivery(name, group)) for keys, group, name in places])
+    return [UnsubscribedType(*place, count) for place, count in zip(places, lengths, strict=True) if count]
 
 
-async def walk(client: Redis, places: Sequence[Place], until_ms: int, batch: int) -> AsyncIterator[list[Redelivery]]:
+async def walk(
+    client: Redis, places: Sequence[UnsubscribedType], until_ms: int, batch: int
+) -> AsyncIterator[list[Redelivery]]:
     """All that lies there since `until_ms` (Unix ms) or before, in batches; entries that hookbus did not write stay."""
     for place in places:
         first, stream = FIRST, place.keys.redelivery(place.type, place.group)
@@ -92,15 +94,15 @@ def _parsed(raw: Sequence[Any]) -> tuple[bytes, Entry | None]:
         return entry_id, None
 
 
-def recall(redelivery: Redelivery, died_at_ms: int) -> scripts.Call:
+def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
     """The call that makes a dead letter of a redelivery, if nobody was given it."""
     place = redelivery.place
-    record = write(redelivery, died_at_ms)
+    record = write(redelivery, dead_lettered_at_ms)
     args = (
         place.group,
         redelivery.id,
         record.webhook_id,
-        died_at_ms,
+        dead_lettered_at_ms,
         dead_letter.encode(record),
         record.fingerprint,
         dead_letter.encode(record.kind),
@@ -109,17 +111,17 @@ def recall(redelivery: Redelivery, died_at_ms: int) -> scripts.Call:
     return scripts.Call(scripts.RECALL, (stream, *index(place.keys, place.group, record.fingerprint)), args)
 
 
-def write(redelivery: Redelivery, died_at_ms: int) -> Letter:
+def write(redelivery: Redelivery, dead_lettered_at_ms: int) -> DeadLetterRecord:
     """The letter of a redelivery; its history tells what it died of before."""
     place, entry = redelivery.place, redelivery.entry
     bury = unsubscribed(place.group, place.type)
-    return Letter(
+    return DeadLetterRecord(
         type=place.type,
         group=place.group,
         webhook_id=entry.webhook_id,
         source=entry.source,
         received_at_ms=entry.received_at_ms,
-        died_at_ms=died_at_ms,
+        dead_lettered_at_ms=dead_lettered_at_ms,
         reason=bury.reason,
         error_class=bury.cause.error_class,
         message=bury.cause.message,

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from . import aof_replay, headroom, keys, output, redis_report, server, stream_look
+from . import aof_replay, headroom, keys, output, redis_report, server, stream_report
 from .address import redacted
-from .connection import FAULTS, Ask, address_of
-from .fault import UnfitError
+from .connection import FAULTS, Execute, address_of
+from .fault import UnhealthyError
 from .finding import Finding
 from .fsync import Fsync
 from .headroom import Headroom
@@ -35,12 +35,12 @@ from .redis_report import RedisReport
 from .server import Server
 from .settings import Common, ConfigError
 
-Trial = Callable[[Ask], Awaitable[None]]
-"""Does for nothing what a program does in earnest. Raises UnfitError, RedisError, OSError."""
+Trial = Callable[[Execute], Awaitable[None]]
+"""Does for nothing what a program does in earnest. Raises UnhealthyError, RedisError, OSError."""
 
 
 @dataclass(slots=True)
-class Examined:
+class Diagnosis:
     """`redis` is None when it could not be looked at; `headroom` is None without a limit."""
 
     url: str
@@ -76,7 +76,7 @@ class Examined:
 
 
 @dataclass(slots=True)
-class _Patient:
+class _Context:
     """A Redis that is looked over. `found` is None as long as it has not said what it is."""
 
     client: Redis
@@ -84,11 +84,11 @@ class _Patient:
     durability: str
     is_unsafe: bool
     trial: Trial
-    told: Examined
+    told: Diagnosis
     found: Server | None = None
 
     @property
-    def ask(self) -> Ask:
+    def execute(self) -> Execute:
         """Sends one command."""
         return self.client.execute_command
 
@@ -100,18 +100,18 @@ class _Patient:
 
 async def examine(
     client: Redis, settings: Common, durability: str, trial: Trial, *, is_unsafe: bool = False
-) -> Examined:
+) -> Diagnosis:
     """Look a Redis over for what `durability` needs, and for what `trial` does."""
-    told = Examined(redacted(settings.redis_url))
-    patient = _Patient(client, settings, durability, is_unsafe, trial, told)
+    told = Diagnosis(redacted(settings.redis_url))
+    context = _Context(client, settings, durability, is_unsafe, trial, told)
     for step in (_server, _layout, _trial, _replay, _streams, _room):
         try:
-            await step(patient)
+            await step(context)
         except ConfigError as error:
             told.findings += map(of_wrong_server, error.problems)
-            if patient.found is None:
+            if context.found is None:
                 break
-        except UnfitError as error:
+        except UnhealthyError as error:
             told.findings.append(of_fault(error.fault, is_unsafe=is_unsafe, is_wrong=bool(error.fault.cure)))
         except ResponseError as error:
             told.findings.append(refusal(error, told.url))
@@ -122,52 +122,52 @@ async def examine(
     return told
 
 
-async def _server(patient: _Patient) -> None:
-    found = patient.found = await server.look(patient.ask)
-    patient.told.findings += faults(found, patient.durability, is_unsafe=patient.is_unsafe)
-    report = patient.told.redis = redis_report.report(found, await redis_report.skew_s(patient.ask))
-    patient.told.findings += [*in_cluster(found.info), *warnings(report)]
-    patient.told.findings += expiring(address_of(patient.client).tls, time.time())
+async def _server(context: _Context) -> None:
+    found = context.found = await server.fetch(context.execute)
+    context.told.findings += faults(found, context.durability, is_unsafe=context.is_unsafe)
+    report = context.told.redis = redis_report.report(found, await redis_report.skew_s(context.execute))
+    context.told.findings += [*in_cluster(found.info), *warnings(report)]
+    context.told.findings += expiring(address_of(context.client).tls, time.time())
 
 
-async def _layout(patient: _Patient) -> None:
-    patient.told.is_unused = await server.is_unused(patient.ask, patient.settings.shards)
-    if not patient.told.is_unused and patient.is_master:
+async def _layout(context: _Context) -> None:
+    context.told.is_unused = await server.is_unused(context.execute, context.settings.shards)
+    if not context.told.is_unused and context.is_master:
         # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
-        await patient.ask("HSETNX", keys.META, "layout", keys.LAYOUT)
+        await context.execute("HSETNX", keys.META, "layout", keys.LAYOUT)
 
 
-async def _trial(patient: _Patient) -> None:
-    if not patient.is_master:
+async def _trial(context: _Context) -> None:
+    if not context.is_master:
         return
-    await patient.trial(patient.ask)
-    found = patient.found
-    if patient.durability == "fsync" and found is not None and found.setting("appendonly") != "no":
+    await context.trial(context.execute)
+    found = context.found
+    if context.durability == "fsync" and found is not None and found.setting("appendonly") != "no":
         fsync = Fsync()
         fsync.see(found.info)
-        fault = await fsync.fault(patient.ask, found.info)
-        patient.told.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
-        patient.told.findings += [of_fault(fault, is_unsafe=patient.is_unsafe)] if fault else []
+        fault = await fsync.fault(context.execute, found.info)
+        context.told.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
+        context.told.findings += [of_fault(fault, is_unsafe=context.is_unsafe)] if fault else []
 
 
-async def _replay(patient: _Patient) -> None:
-    redis = patient.told.redis
-    if patient.found is not None and redis is not None and redis.appendonly != "no":
-        patient.told.findings += await aof_replay.examine(patient.ask, patient.found.info)
+async def _replay(context: _Context) -> None:
+    redis = context.told.redis
+    if context.found is not None and redis is not None and redis.appendonly != "no":
+        context.told.findings += await aof_replay.examine(context.execute, context.found.info)
 
 
-async def _streams(patient: _Patient) -> None:
-    shards = [Keys(shard) for shard in range(patient.settings.shards)]
-    now_ms = int((await patient.ask("TIME"))[0]) * 1000
-    patient.told.findings += of_streams(await stream_look.look(patient.client, shards), now_ms)
+async def _streams(context: _Context) -> None:
+    shards = [Keys(shard) for shard in range(context.settings.shards)]
+    now_ms = int((await context.execute("TIME"))[0]) * 1000
+    context.told.findings += of_streams(await stream_report.fetch(context.client, shards), now_ms)
 
 
-async def _room(patient: _Patient) -> None:
-    told = patient.told
+async def _room(context: _Context) -> None:
+    told = context.told
     if told.redis is not None:
-        shards = [Keys(shard) for shard in range(patient.settings.shards)]
-        now_ms = int((await patient.ask("TIME"))[0]) * 1000
-        told.headroom = await headroom.look(patient.client, shards, told.redis, now_ms)
+        shards = [Keys(shard) for shard in range(context.settings.shards)]
+        now_ms = int((await context.execute("TIME"))[0]) * 1000
+        told.headroom = await headroom.fetch(context.client, shards, told.redis, now_ms)
         told.findings += little_room(told.headroom)
 
 

@@ -2,13 +2,13 @@ import pytest
 
 from hookbus.shared import keys
 from hookbus.shared.connection import connect
-from hookbus.shared.fault import Fault, UnfitError
-from hookbus.shared.redis_doctor import examine
+from hookbus.shared.fault import Fault, UnhealthyError
+from hookbus.shared.redis_diagnostics import examine
 from hookbus.shared.settings import Common
 from tests.programs import free_port
 
 
-async def nothing(ask) -> None:
+async def nothing(execute) -> None:
     """A trial of a program that does nothing."""
 
 
@@ -58,8 +58,8 @@ async def test_a_password_is_never_shown(client):
 
 
 async def test_all_that_is_wrong_is_told_in_one_run(client, redis_url):
-    async def refused(ask):
-        raise UnfitError(Fault("queue_unavailable", "no event can be stored: EVALSHA is refused", "mend the ACL"))
+    async def refused(execute):
+        raise UnhealthyError(Fault("queue_unavailable", "no event can be stored: EVALSHA is refused", "mend the ACL"))
 
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 4)
     await client.execute_command("SADD", keys.Keys(0).types, "a", "b", "c")
@@ -104,13 +104,13 @@ async def test_what_may_not_be_looked_at_is_no_good_news(own_server, user):
 
 
 async def test_a_disk_that_does_not_have_what_was_written_is_wrong(own_server):
-    async def write(ask):
-        await ask("SET", "k", "v")
+    async def write(execute):
+        await execute("SET", "k", "v")
 
     client = connect(own_server.url, "tests", connections=1)
-    ask = client.execute_command
+    execute = client.execute_command
     assert "not_durable" not in await found(client, own_server.url, "fsync", write)
     for name, value in (("appendonly", "no"), ("rdb-key-save-delay", 3_000_000), ("appendonly", "yes")):
-        await ask("CONFIG", "SET", name, value)
+        await execute("CONFIG", "SET", name, value)
     assert (await found(client, own_server.url, "fsync", write))["not_durable"] == 78
     await client.aclose()

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from ...shared import keys
 from ...shared.keys import Keys
 from ...shared.settings import ConfigError
-from ..pipeline.aside import is_of_one_key
+from ..pipeline.unusable_keys import is_of_one_key
 
 Command = tuple[str | bytes | int, ...]
 
@@ -21,7 +21,7 @@ PIPELINE: Final = 1000
 """Commands sent at once; bounds what a reply may hold while keeping round trips few (a guess)."""
 
 
-async def ask_all(client: Redis, commands: Iterable[Command], *, raises: bool = True) -> list[Any]:
+async def execute_all(client: Redis, commands: Iterable[Command], *, raises: bool = True) -> list[Any]:
     """Replies in order, a thousand commands a round trip. Unless `raises`, refusals come in place of their replies."""
     replies: list[Any] = []
     waiting = iter(commands)
@@ -36,9 +36,9 @@ async def ask_all(client: Redis, commands: Iterable[Command], *, raises: bool = 
     return replies
 
 
-async def ask_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:
-    """Replies as of `ask_all`; None for what Redis refuses because of one key, and `unusable` gets the reason."""
-    replies = await ask_all(client, commands, raises=False)
+async def execute_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:
+    """Replies as of `execute_all`; None for what Redis refuses because of one key, and `unusable` gets the reason."""
+    replies = await execute_all(client, commands, raises=False)
     for i, (command, reply) in enumerate(zip(commands, replies, strict=True)):
         if isinstance(reply, Exception):
             if not is_of_one_key(reply):
@@ -58,21 +58,21 @@ async def shards(client: Redis, configured: int) -> tuple[Keys, ...]:
         raise ConfigError([f"redis_url: data layout {int(layout)} there, this release knows {keys.LAYOUT}"])
     found = tuple(Keys(shard) for shard in range(configured if count is None else int(count)))
     if count is None:
-        traces = await ask_all(client, [("EXISTS", shard.groups, shard.types) for shard in found])
+        traces = await execute_all(client, [("EXISTS", shard.groups, shard.types) for shard in found])
         return found if any(traces) else ()
     return found
 
 
 async def groups(client: Redis, shards: Sequence[Keys]) -> list[str]:
     """The names of all groups that were ever born here, sorted."""
-    replies = await ask_all(client, [("HKEYS", shard.groups) for shard in shards])
+    replies = await execute_all(client, [("HKEYS", shard.groups) for shard in shards])
     return sorted({name.decode() for names in replies for name in names})
 
 
 async def patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset[str]]:
     """Group → what it subscribes to, as its last worker to start said."""
     found: dict[str, frozenset[str]] = {}
-    for flat in await ask_all(client, [("HGETALL", shard.patterns) for shard in shards]):
+    for flat in await execute_all(client, [("HGETALL", shard.patterns) for shard in shards]):
         for name, told in zip(flat[::2], flat[1::2], strict=True):
             found[name.decode()] = frozenset(told.decode().split())
     return found

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import REGISTRY, Collector
 
 
-class Sum:
+class FastCounter:
     """A number that only grows: add to `value`."""
 
     __slots__ = ("value",)
@@ -21,7 +21,7 @@ class Sum:
         self.value = 0.0
 
 
-class Spread:
+class FastHistogram:
     """How values spread over buckets; `bounds` ascend, and each belongs to its bucket."""
 
     __slots__ = ("_bounds", "counts", "total")
@@ -37,19 +37,19 @@ class Spread:
         self.total += value
 
 
-class Sums(Collector):
-    """A counter family, one `Sum` for each set of label values. `name` ends in `_total`."""
+class CounterFamily(Collector):
+    """A counter family, one `FastCounter` for each set of label values. `name` ends in `_total`."""
 
     def __init__(
         self, name: str, about: str, labels: Sequence[str] = (), registry: CollectorRegistry = REGISTRY
     ) -> None:
         self._name, self._about, self._labels = name, about, labels
-        self._children: dict[tuple[str, ...], Sum] = {}
+        self._children: dict[tuple[str, ...], FastCounter] = {}
         registry.register(self)
 
-    def labels(self, *values: str) -> Sum:
+    def labels(self, *values: str) -> FastCounter:
         """The sum of these label values; look it up once and keep it."""
-        return self._children.setdefault(values, Sum())
+        return self._children.setdefault(values, FastCounter())
 
     def describe(self) -> list[Metric]:
         """What the registry may be asked before there is a sample."""
@@ -63,8 +63,8 @@ class Sums(Collector):
         yield family
 
 
-class Spreads(Collector):
-    """A histogram family, one `Spread` for each set of label values."""
+class HistogramFamily(Collector):
+    """A histogram family, one `FastHistogram` for each set of label values."""
 
     def __init__(
         self,
@@ -77,12 +77,12 @@ class Spreads(Collector):
     ) -> None:
         self._name, self._about, self._labels, self._bounds = name, about, labels, tuple(buckets)
         self._names = [*(str(float(bound)) for bound in buckets), "+Inf"]
-        self._children: dict[tuple[str, ...], Spread] = {}
+        self._children: dict[tuple[str, ...], FastHistogram] = {}
         registry.register(self)
 
-    def labels(self, *values: str) -> Spread:
+    def labels(self, *values: str) -> FastHistogram:
         """The spread of these label values; look it up once and keep it."""
-        return self._children.setdefault(values, Spread(self._bounds))
+        return self._children.setdefault(values, FastHistogram(self._bounds))
 
     def describe(self) -> list[Metric]:
         """What the registry may be asked before there is a sample."""

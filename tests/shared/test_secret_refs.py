@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from hookbus.shared import reference
-from hookbus.shared.reference import MOST_BYTES, MOST_FILES, is_reference, read
+from hookbus.shared import secret_refs
+from hookbus.shared.secret_refs import MAX_BYTES, MAX_FILES, is_reference, read
 
 NUMBERS = itertools.count()
 
@@ -79,12 +79,12 @@ def test_a_bad_reference_says_what_to_do(where, environ, says, tmp_path, monkeyp
 
 
 def test_files_are_bounded(tmp_path):
-    (tmp_path / "long").write_text("x" * (MOST_BYTES + 1))
+    (tmp_path / "long").write_text("x" * (MAX_BYTES + 1))
     with pytest.raises(ValueError, match="long: more than 64 KiB"):
         read(f"file:{tmp_path}/long")
     many = tmp_path / "many"
     many.mkdir()
-    for i in range(MOST_FILES + 1):
+    for i in range(MAX_FILES + 1):
         (many / str(i)).write_text("x")
     with pytest.raises(ValueError, match="101 files; at most 100"):
         read(f"file:{many}")
@@ -118,7 +118,7 @@ def test_a_folder_of_kubernetes_is_read_through_its_link(tmp_path):
 
 def test_a_folder_that_is_swapped_while_it_is_read_is_read_again(tmp_path, monkeypatch):
     mounted(tmp_path, a="1")
-    read_text, looks = reference._text, []
+    read_text, looks = secret_refs._text, []
 
     def swap_first(file, where):
         looks.append(file)
@@ -128,6 +128,6 @@ def test_a_folder_that_is_swapped_while_it_is_read_is_read_again(tmp_path, monke
             file = opened_late
         return read_text(file, where)
 
-    monkeypatch.setattr(reference, "_text", swap_first)
+    monkeypatch.setattr(secret_refs, "_text", swap_first)
     assert texts(f"file:{tmp_path}") == ["2"]
     assert len(looks) == 2

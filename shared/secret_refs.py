@@ -17,12 +17,12 @@ FILE: Final = "file:"
 CREDENTIAL: Final = "credential:"
 CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"
 
-MOST_BYTES: Final = 64 * 1024
+MAX_BYTES: Final = 64 * 1024
 """Of one file. Secrets take less than a hundred; whoever names a log by mistake shall hear of it."""
-MOST_FILES: Final = 100
+MAX_FILES: Final = 100
 
 
-class Word(NamedTuple):
+class SecretValue(NamedTuple):
     """A word, and where it stands, which never quotes it: it may be a secret."""
 
     text: Secret
@@ -34,7 +34,7 @@ def is_reference(text: str) -> bool:
     return text.startswith((FILE, CREDENTIAL))
 
 
-def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[Word]:
+def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[SecretValue]:
     """The words of what a reference names, at least one. Raises ValueError, which says what is wrong with it."""
     found_at = path(reference, environ)
     for is_last in (False, True):  # a folder may be swapped while we are in it; gone twice is gone
@@ -79,22 +79,22 @@ def path(reference: str, environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ[CREDENTIALS_FOLDER], name)
 
 
-def _words(path: Path, reference: str) -> list[Word]:
+def _words(path: Path, reference: str) -> list[SecretValue]:
     """Raises ValueError, OSError."""
     if not path.is_dir():
-        return [Word(Secret(word), reference) for word in _text(path, reference).split()]
+        return [SecretValue(Secret(word), reference) for word in _text(path, reference).split()]
     found = _visible(path)
-    if len(found) > MOST_FILES:
-        raise ValueError(f"{reference}: {len(found)} files; at most {MOST_FILES} are read")
+    if len(found) > MAX_FILES:
+        raise ValueError(f"{reference}: {len(found)} files; at most {MAX_FILES} are read")
     named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in found]
-    return [Word(Secret(word), where) for file, where in named for word in _text(file, where).split()]
+    return [SecretValue(Secret(word), where) for file, where in named for word in _text(file, where).split()]
 
 
 def _text(file: Path, where: str) -> str:
     with file.open("rb") as opened:
-        content = opened.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{where}: more than {MOST_BYTES // 1024} KiB")
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{where}: more than {MAX_BYTES // 1024} KiB")
     try:
         return content.decode("utf-8-sig")  # editors of Windows put a mark in front
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@
 --       types          set of event types (redrive only)
 --       stream         redelivery stream of the group it died in (redrive only)
 -- ARGV  letter         its name
---       died_ms        when it died, as the caller saw it
+--       dead_lettered_ms  when it died, as the caller saw it
 --       name           the fingerprint
 --       type           of the event (redrive only)
 --       group          the group (redrive only)

@@ -6,13 +6,13 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hookbus.shared.connection import connect
-from hookbus.shared.line import Line
+from hookbus.shared.raw_connection import RawConnection
 from tests.wait import until
 
 
 @pytest.fixture
 async def line(redis_url):
-    line = Line(connect(redis_url, "tests:line"))
+    line = RawConnection(connect(redis_url, "tests:line"))
     yield line
     await line.aclose()
 
@@ -67,7 +67,7 @@ async def test_the_reply_of_one_that_was_cancelled_is_nobody_elses(line):
 
 
 async def test_a_reply_that_does_not_come_in_time_is_an_error_and_nobody_elses_later(redis_url):
-    line = Line(connect(redis_url, "tests:line", reply_timeout_s=0.05))
+    line = RawConnection(connect(redis_url, "tests:line", reply_timeout_s=0.05))
     with pytest.raises(RedisTimeoutError):
         await line.execute_command("BLPOP", "test:late", 0.2)
     assert await line.execute_command("ECHO", "mine") == b"mine"
@@ -75,7 +75,7 @@ async def test_a_reply_that_does_not_come_in_time_is_an_error_and_nobody_elses_l
 
 
 async def test_without_a_server_it_says_so_and_comes_back_with_it(own_server):
-    line = Line(connect(own_server.url, "tests:line"))
+    line = RawConnection(connect(own_server.url, "tests:line"))
     await asyncio.to_thread(own_server.stop)
     with pytest.raises((RedisConnectionError, OSError)):
         await line.execute_all([("PING",)])

@@ -3,8 +3,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemory
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
-from hookbus.worker.pipeline import aside, metrics
-from hookbus.worker.pipeline.aside import ADD, Aside, is_of_one_key
+from hookbus.worker.pipeline import metrics, unusable_keys
+from hookbus.worker.pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 
 
 @pytest.mark.parametrize(
@@ -25,28 +25,28 @@ def test_what_is_about_a_key_and_what_about_the_server(error, expected):
 
 
 def test_a_key_is_said_once_an_hour_and_when_it_can_be_used_again(monkeypatch):
-    found = Aside()
+    found = UnusableKeys()
     with capture_logs() as logs:
         for _ in range(3):
-            found.put("a", "WRONGTYPE")
-        found.put("b", "WRONGTYPE", ADD)
-        assert metrics.ASIDE._value.get() == 2
-        found.take_back("a", ADD)
+            found.add("a", "WRONGTYPE")
+        found.add("b", "WRONGTYPE", ADD)
+        assert metrics.UNUSABLE_KEYS._value.get() == 2
+        found.remove("a", ADD)
         assert "a" in found
         assert "b" not in found
-        found.take_back("a")
-        found.take_back("b", ADD)
+        found.remove("a")
+        found.remove("b", ADD)
         assert not found
-    assert metrics.ASIDE._value.get() == 0
+    assert metrics.UNUSABLE_KEYS._value.get() == 0
     assert [(log["event"], log["key"], log["use"]) for log in logs] == [
-        ("key_set_aside", "a", "read"),
-        ("key_set_aside", "b", "add"),
+        ("key_unusable", "a", "read"),
+        ("key_unusable", "b", "add"),
         ("key_usable_again", "a", "read"),
         ("key_usable_again", "b", "add"),
     ]
-    monkeypatch.setattr(aside, "REPEAT_S", 0.0)
+    monkeypatch.setattr(unusable_keys, "REPEAT_S", 0.0)
     with capture_logs() as logs:
-        found.put("a", "WRONGTYPE")
-        found.put("a", "WRONGTYPE")
+        found.add("a", "WRONGTYPE")
+        found.add("a", "WRONGTYPE")
     assert len(logs) == 2
-    found.take_back("a")
+    found.remove("a")

@@ -9,7 +9,7 @@ from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.trim import EVERYTHING, STEP, Trimmer
-from hookbus.worker.inventory import layout, left
+from hookbus.worker.inventory import registry, unsubscribed_types
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
@@ -30,7 +30,7 @@ async def dropped(client, *patterns: str, consumer: bytes | None = None) -> None
 
 
 async def over(client, safe_ms: int = 0) -> dict[str, list[str]]:
-    return await left.look(client, KEYS, [TYPE], await layout.now_ms(client), safe_ms)
+    return await unsubscribed_types.fetch(client, KEYS, [TYPE], await registry.now_ms(client), safe_ms)
 
 
 async def test_it_is_kept_for_the_safe_time_counted_from_when_it_was_first_seen(client):
@@ -38,9 +38,9 @@ async def test_it_is_kept_for_the_safe_time_counted_from_when_it_was_first_seen(
     with capture_logs() as logs:
         assert await over(client) == {}
         assert await over(client) == {TYPE: [GROUP]}
-    assert [(each["event"], each["group"], each["type"]) for each in logs] == [("type_left", GROUP, TYPE)]
+    assert [(each["event"], each["group"], each["type"]) for each in logs] == [("type_unsubscribed", GROUP, TYPE)]
     assert await over(client, safe_ms=DAY_MS) == {}
-    since_ms = await layout.now_ms(client) - DAY_MS
+    since_ms = await registry.now_ms(client) - DAY_MS
     await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", since_ms)
     assert await over(client, safe_ms=DAY_MS) == {TYPE: [GROUP]}
 
@@ -84,7 +84,7 @@ async def test_what_a_group_left_long_ago_is_trimmed(client):
     settings = WorkerSettings(retention_s=0.001, orphan_retention_s=0.2)
     trimmer = Trimmer(client, KEYS, asyncio.Event(), settings)
     assert await trimmer.trim() == 0
-    await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", await layout.now_ms(client) - 1000)
+    await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", await registry.now_ms(client) - 1000)
     await asyncio.sleep(0.25)  # the events have to be as old as that, too
     assert await trimmer.trim() == 2
     assert await client.execute_command("XLEN", STREAM) == 0

@@ -1,7 +1,7 @@
-from hookbus.shared import stream_look
+from hookbus.shared import stream_report
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.shared.stream_look import SeenStream, look
+from hookbus.shared.stream_report import SeenStream, fetch
 
 SHARD = Keys(0)
 
@@ -10,8 +10,8 @@ async def test_each_stream_is_seen_for_what_it_is(client):
     await client.execute_command("SADD", SHARD.types, "a", "b", "c", "gone")
     await client.execute_command("XADD", SHARD.stream("a"), "5000-1", "f", "v")
     await client.execute_command("SET", SHARD.stream("b"), "somebody else's")
-    await client.execute_command("XADD", SHARD.stream("c"), stream_look.USED_UP, "f", "v")
-    a, b, c, gone = await look(client, [SHARD])
+    await client.execute_command("XADD", SHARD.stream("c"), stream_report.USED_UP, "f", "v")
+    a, b, c, gone = await fetch(client, [SHARD])
     assert a == SeenStream(SHARD.stream("a"), last_ms=5000)
     assert (b.key, b.error.split()[0]) == (SHARD.stream("b"), "WRONGTYPE")
     assert (c.is_used_up, c.error) == (True, "")
@@ -19,11 +19,11 @@ async def test_each_stream_is_seen_for_what_it_is(client):
 
 
 async def test_many_are_looked_at_by_parts(client, monkeypatch):
-    monkeypatch.setattr(stream_look, "TYPES", 2)
+    monkeypatch.setattr(stream_report, "TYPES", 2)
     await client.execute_command("SADD", SHARD.types, *"abcde")
     for i, name in enumerate("abcde", 1):
         await client.execute_command("XADD", SHARD.stream(name), f"{i}-1", "f", "v")
-    assert [seen.last_ms for seen in await look(client, [SHARD])] == [1, 2, 3, 4, 5]
+    assert [seen.last_ms for seen in await fetch(client, [SHARD])] == [1, 2, 3, 4, 5]
 
 
 async def test_a_user_who_may_not_ask_for_ids_still_sees_what_is_no_stream(own_server):
@@ -33,6 +33,6 @@ async def test_a_user_who_may_not_ask_for_ids_still_sees_what_is_no_stream(own_s
         admin.set(SHARD.stream("b"), "somebody else's")
         admin.xadd(SHARD.stream("a"), {"f": "v"})
     client = connect(own_server.url.replace("://", "://bus:pw@"), "tests")
-    a, b = await look(client, [SHARD])
+    a, b = await fetch(client, [SHARD])
     await client.aclose()
     assert (a, b.error.split()[0]) == (SeenStream(SHARD.stream("a")), "WRONGTYPE")

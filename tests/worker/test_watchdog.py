@@ -1,6 +1,6 @@
 import pytest
 
-from hookbus.worker.vitals import FRUITLESS_S, STALE_S, stuck, unready
+from hookbus.worker.watchdog import FRUITLESS_S, STALE_S, stall_reason, unready_reason
 
 BLOCK_S = 40.0
 
@@ -19,7 +19,7 @@ BLOCK_S = 40.0
     ],
 )
 def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_excuses_reads(loop_age_s, silent_s, says):
-    assert stuck(loop_age_s, silent_s, BLOCK_S) == says
+    assert stall_reason(loop_age_s, silent_s, BLOCK_S) == says
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_exc
     [
         (0, [], 0, 0, ""),
         (STALE_S, [STALE_S, 0], FRUITLESS_S, FRUITLESS_S, ""),
-        (STALE_S + 1, [], 0, 0, "the event loop is stuck"),
+        (STALE_S + 1, [], 0, 0, "the event loop is stall_reason"),
         (0, [0, STALE_S + 1], 0, 0, "a read has not returned for 8 s"),
         (0, [], FRUITLESS_S + 1, 0, "no outcome could be written to Redis for 15 s"),
         (0, [], 0, FRUITLESS_S + 1, "no sign of life reached Redis for 15 s"),
     ],
 )
 def test_a_worker_is_ready_while_it_reads_writes_and_lives(loop_age_s, silent_s, failing_s, lifeless_s, says):
-    assert unready(loop_age_s, silent_s, failing_s, lifeless_s) == says
+    assert unready_reason(loop_age_s, silent_s, failing_s, lifeless_s) == says

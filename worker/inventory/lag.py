@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..pipeline.routes import patterns_of
-from .layout import Command
+from .registry import Command
 
-MOST_COUNTED: Final = 1000
+MAX_COUNTED: Final = 1000
 """Entries counted one by one where Redis has lost count; with thin events about a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GroupLag:
     """A group's place on one stream. `lag` is None where Redis has lost count."""
 
     stream: str
@@ -40,12 +40,12 @@ class Place:
         if self.pending:
             commands.append(("XPENDING", self.stream, self.group, "-", "+", 1))
         if self.backlog != 0:
-            count = MOST_COUNTED if self.backlog is None else 1
+            count = MAX_COUNTED if self.backlog is None else 1
             commands.append(("XRANGE", self.stream, f"({self.last_delivered}", "+", "COUNT", count))
         return commands
 
 
-def of_stream(stream: str, event_type: str, own: str, length: int, groups: Sequence[Any]) -> list[Place]:
+def of_stream(stream: str, event_type: str, own: str, length: int, groups: Sequence[Any]) -> list[GroupLag]:
     """The groups on a stream; a group's own stream counts for it even where the group is missing."""
     found = []
     for flat in groups:
@@ -53,9 +53,9 @@ def of_stream(stream: str, event_type: str, own: str, length: int, groups: Seque
         name = info["name"].decode()
         if own in ("", name):
             last = info["last-delivered-id"].decode()
-            found.append(Place(stream, event_type, name, bool(own), length, info["pending"], last, info.get("lag")))
+            found.append(GroupLag(stream, event_type, name, bool(own), length, info["pending"], last, info.get("lag")))
     if own and not found and length:
-        found.append(Place(stream, event_type, own, True, length, 0, "0-0", length, is_missing=True))
+        found.append(GroupLag(stream, event_type, own, True, length, 0, "0-0", length, is_missing=True))
     return found
 
 
@@ -65,12 +65,12 @@ def coming(
     length: int,
     there: set[str],
     told: tuple[Mapping[str, bytes], Mapping[str, bytes]],
-) -> list[Place]:
+) -> list[GroupLag]:
     """The groups that subscribe to a type, but whose workers did not run since it came up."""
     starts, subscribed = told
     covering = set(patterns_of(event_type))
     return [
-        Place(stream, event_type, name, False, length, 0, starts[name].decode(), None, is_missing=True)
+        GroupLag(stream, event_type, name, False, length, 0, starts[name].decode(), None, is_missing=True)
         for name, patterns in subscribed.items()
         if name in starts and name not in there
         if not covering.isdisjoint(patterns.decode().split())

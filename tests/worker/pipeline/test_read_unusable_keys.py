@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from hookbus.worker.pipeline import read
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, join, lane, store
+from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, join, runtime, store
 
 BAD = "batch.failed"
 
@@ -26,25 +26,25 @@ async def test_g7_a_stream_that_is_bad_from_the_start_is_set_aside_and_named(cli
     await join(client, TYPE, BAD)
     await spoil(client, bad)
     with capture_logs() as logs:
-        async with lane(redis_url, client, handler.route("*")) as made:
+        async with runtime(redis_url, client, handler.route("*")) as made:
             made.start(BAD, TYPE)
             await store(client, "wh_1")
             await until(lambda: handler.done == ["wh_1"])
-            assert bad in made.aside
-    assert [log["key"] for log in logs if log["event"] == "key_set_aside"] == [bad]
+            assert bad in made.unusable_keys
+    assert [log["key"] for log in logs if log["event"] == "key_unusable"] == [bad]
 
 
 async def test_g7_a_stream_that_goes_bad_while_it_is_read_ends_no_reading_of_the_others(client, redis_url):
     handler = Handler(is_open=True)
     await join(client, TYPE, BAD)
-    async with lane(redis_url, client, handler.route("*")) as made:
+    async with runtime(redis_url, client, handler.route("*")) as made:
         made.start(BAD, TYPE)
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
         await spoil(client, KEYS.stream(BAD))
         await store(client, "wh_2")
         await until(lambda: handler.done == ["wh_1", "wh_2"])
-        await until(lambda: KEYS.stream(BAD) in made.aside)
+        await until(lambda: KEYS.stream(BAD) in made.unusable_keys)
         await store(client, "wh_3")
         await until(lambda: handler.done == ["wh_1", "wh_2", "wh_3"])
 
@@ -54,13 +54,13 @@ async def test_g7_a_stream_that_was_bad_is_read_again_by_itself(client, redis_ur
     await join(client, TYPE, BAD)
     await spoil(client, KEYS.stream(BAD))
     with capture_logs() as logs:
-        async with lane(redis_url, client, handler.route("*")) as made:
+        async with runtime(redis_url, client, handler.route("*")) as made:
             made.start(BAD, TYPE)
-            await until(lambda: KEYS.stream(BAD) in made.aside)
+            await until(lambda: KEYS.stream(BAD) in made.unusable_keys)
             await client.execute_command("DEL", KEYS.stream(BAD))
             await store(client, "wh_1", event_type=BAD)
             await until(lambda: handler.done == ["wh_1"])
-            assert not made.aside
+            assert not made.unusable_keys
     assert [log["key"] for log in logs if log["event"] == "key_usable_again"] == [KEYS.stream(BAD)]
 
 
@@ -69,9 +69,9 @@ async def test_g7_a_reader_of_nothing_but_a_bad_stream_waits_and_finds_it_mended
     await join(client)
     for stream in (STREAM, KEYS.redelivery(TYPE, GROUP)):
         await spoil(client, stream)
-    async with lane(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as made:
         made.start()
-        await until(lambda: len(made.aside) == 2)
+        await until(lambda: len(made.unusable_keys) == 2)
         await client.execute_command("DEL", STREAM, KEYS.redelivery(TYPE, GROUP))
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
@@ -81,15 +81,15 @@ async def test_a_place_that_can_not_be_made_holds_up_no_other(client, redis_url)
     """Where nothing may be made anew, as with a key that the ACL leaves out of XGROUP."""
     handler = Handler(is_open=True)
     await join(client)
-    async with lane(redis_url, client, handler.route("*")) as made:
-        made.aside.put(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
+    async with runtime(redis_url, client, handler.route("*")) as made:
+        made.unusable_keys.add(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
 
         async def refuse(types) -> None:
             made.losses.append(list(types))
 
         made.reader._lost = refuse
         made.start(BAD, TYPE)
-        made.aside.put(KEYS.redelivery(BAD, GROUP), "NOPERM")
+        made.unusable_keys.add(KEYS.redelivery(BAD, GROUP), "NOPERM")
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
         assert made.losses[0] == [BAD, BAD]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from hookbus.shared.tally import Spreads, Sums
+from hookbus.shared.fast_metrics import CounterFamily, HistogramFamily
 
 BUCKETS = (0.001, 0.5, 1, 10)
 
@@ -18,7 +18,7 @@ def text(registry: CollectorRegistry) -> list[str]:
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from((0, 0.001, 0.0011, 0.5, 1, 3, 10, 11)))))
 def test_a_histogram_is_what_prometheus_would_have_made_of_it(values):
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    spreads = Spreads("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=ours)
+    spreads = HistogramFamily("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=ours)
     histogram = Histogram("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=theirs)
     for kind, value in values:
         spreads.labels(kind).observe(value)
@@ -28,7 +28,7 @@ def test_a_histogram_is_what_prometheus_would_have_made_of_it(values):
 
 def test_a_counter_is_what_prometheus_would_have_made_of_it():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    sums = Sums("events_total", "Events.", ["kind", "way"], registry=ours)
+    sums = CounterFamily("events_total", "Events.", ["kind", "way"], registry=ours)
     counter = Counter("events_total", "Events.", ["kind", "way"], registry=theirs)
     for labels, count in ((("a", "x"), 3), (('odd"\n', "x"), 1), (("a", "x"), 2)):
         sums.labels(*labels).value += count
@@ -38,12 +38,12 @@ def test_a_counter_is_what_prometheus_would_have_made_of_it():
 
 def test_a_family_without_labels_shows_before_it_counts_nothing():
     registry = CollectorRegistry()
-    Spreads("lag_seconds", "How late.", buckets=BUCKETS, registry=registry).labels()
+    HistogramFamily("lag_seconds", "How late.", buckets=BUCKETS, registry=registry).labels()
     assert registry.get_sample_value("lag_seconds_count") == 0
 
 
 def test_a_name_can_be_taken_once():
     registry = CollectorRegistry()
-    Sums("events_total", "Events.", registry=registry)
+    CounterFamily("events_total", "Events.", registry=registry)
     with pytest.raises(ValueError, match="Duplicated"):
         Counter("events_total", "Events.", registry=registry)

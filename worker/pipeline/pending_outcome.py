@@ -8,24 +8,24 @@ import msgspec
 from ...shared import entry, scripts
 from ...shared.entry import Failure
 from ...shared.keys import Keys
-from ..api.decision import MOST_WAIT_S
-from ..api.delivery import Held
+from ..api.decision import MAX_WAIT_S
+from ..api.delivery import InFlight
 from . import dead_letter
 from .cause import Cause
-from .outcome import Ack, Bury, Outcome, Park
+from .outcome import Ack, DeadLetter, Outcome, Park
 from .slots import Slots
 
 Owner = tuple[str, str, bytes, int]
 """Group, consumer, entry id, and 1 when the stream is the group's alone: how every such script begins its ARGV."""
 
-UNBURIED_MS: Final = 10_000
+UNWRITTEN_MS: Final = 10_000
 """How long a dead letter that Redis has no memory for is held before its delivery runs again."""
 
 
-class Settlement(msgspec.Struct, frozen=True, eq=False):
+class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
     """An outcome on its way to Redis. `ended_at_ms` is Unix ms; `slots` are told when it is there."""
 
-    held: Held
+    in_flight: InFlight
     outcome: Outcome
     slots: Slots
     keys: Keys
@@ -44,26 +44,26 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
     def due_ms(self) -> int:
         """When the next attempt of a parked delivery is due, Unix ms."""
         assert isinstance(self.outcome, Park)
-        return self.ended_at_ms + round(min(self.outcome.wait_s, MOST_WAIT_S) * 1000)
+        return self.ended_at_ms + round(min(self.outcome.wait_s, MAX_WAIT_S) * 1000)
 
     def may_run_again(self, now_ms: int) -> bool:
         """Whether an outcome that can't be written for want of memory may be given up: then the delivery is pending
         still, and runs again. Not before the next attempt is due; nor what was taken over, whose deaths only we know.
         """
-        due_ms = self.due_ms if isinstance(self.outcome, Park) else self.ended_at_ms + UNBURIED_MS
-        return self.held.times_delivered == 1 and now_ms >= due_ms
+        due_ms = self.due_ms if isinstance(self.outcome, Park) else self.ended_at_ms + UNWRITTEN_MS
+        return self.in_flight.times_delivered == 1 and now_ms >= due_ms
 
     def history(self, consumer: str) -> tuple[Failure, ...]:
         """The delivery's history with this attempt."""
         if isinstance(self.outcome, Ack):
-            return self.held.entry.history
-        before, times = self.held.entry.history, 0
+            return self.in_flight.entry.history
+        before, times = self.in_flight.entry.history, 0
         if isinstance(self.outcome, Park) and self.outcome.is_snooze:
             times = 1
             if before and before[-1].times:  # a week of it is one line, not all that is kept
                 before, times = before[:-1], before[-1].times + 1
         failure = Failure(
-            self.held.entry.attempt,
+            self.in_flight.entry.attempt,
             self.ended_at_ms,
             round(self.duration_s * 1000),
             consumer,
@@ -72,57 +72,59 @@ class Settlement(msgspec.Struct, frozen=True, eq=False):
         )
         return (*before, failure)[-entry.HISTORY_KEPT :]
 
-    def plain(self, why: Cause) -> "Settlement":
+    def plain(self, why: Cause) -> "PendingOutcome":
         """A dead letter in place of an outcome that can't be written, without what may be at fault."""
-        reason = self.outcome.reason if isinstance(self.outcome, Bury) else "attempts_exhausted"
+        reason = self.outcome.reason if isinstance(self.outcome, DeadLetter) else "attempts_exhausted"
         cause = Cause("UnwritableOutcome", f"the outcome of the last attempt can't be written: {why}")
-        held = msgspec.structs.replace(self.held, entry=msgspec.structs.replace(self.held.entry, history=()))
-        return msgspec.structs.replace(self, held=held, outcome=Bury(reason, cause), duration_s=0.0)
+        in_flight = msgspec.structs.replace(
+            self.in_flight, entry=msgspec.structs.replace(self.in_flight.entry, history=())
+        )
+        return msgspec.structs.replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
 
     def call(self, consumer: str, term: str = "") -> scripts.Call:
         """The script that writes it, where a command does not do. What is parked or buried must still be owned by
         `consumer`; what was read in another term than that of the server that gets this must still be the same event.
         """
-        held = self.held
-        owner = (held.delivery.group, consumer, held.entry_id, int(held.is_own_stream))
+        in_flight = self.in_flight
+        owner = (in_flight.delivery.group, consumer, in_flight.entry_id, int(in_flight.is_own_stream))
         history = self.history(consumer)
         if isinstance(self.outcome, Ack):
-            assert held.term != term
-            call = scripts.Call(scripts.ACK, (held.stream,), owner)
+            assert in_flight.term != term
+            call = scripts.Call(scripts.ACK, (in_flight.stream,), owner)
         elif isinstance(self.outcome, Park):
             call = self._park(owner, history)
         else:
-            assert isinstance(self.outcome, Bury)
-            call = self._bury(owner, dead_letter.write(held, self.outcome, history, self.ended_at_ms))
-        if held.term != term:
-            args = (*call.args, held.delivery.webhook_id)
+            assert isinstance(self.outcome, DeadLetter)
+            call = self._dead_letter(owner, dead_letter.write(in_flight, self.outcome, history, self.ended_at_ms))
+        if in_flight.term != term:
+            args = (*call.args, in_flight.delivery.webhook_id)
             call = replace(call, script=scripts.of_the_same(call.script), args=args)
         return replace(call, script=scripts.past_the_limit(call.script)) if self.past_the_limit else call
 
     def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
-        held, group = self.held, self.held.delivery.group
+        in_flight, group = self.in_flight, self.in_flight.delivery.group
         assert isinstance(self.outcome, Park)
-        began_ms = held.entry.since_ms or self.ended_at_ms - round(self.duration_s * 1000)
+        began_ms = in_flight.entry.since_ms or self.ended_at_ms - round(self.duration_s * 1000)
         fields = entry.redelivery_fields(
-            held.entry,
-            held.entry.attempt + 1,
+            in_flight.entry,
+            in_flight.entry.attempt + 1,
             history,
-            snoozes=held.entry.snoozes + self.outcome.is_snooze,
+            snoozes=in_flight.entry.snoozes + self.outcome.is_snooze,
             since_ms=max(0, began_ms),
         )
-        names = (held.stream, self.keys.delayed(group), self.keys.delayed_data(group))
-        return scripts.Call(scripts.PARK, names, (*owner, held.name, self.due_ms, *fields))
+        names = (in_flight.stream, self.keys.delayed(group), self.keys.delayed_data(group))
+        return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, *fields))
 
-    def _bury(self, owner: Owner, record: dead_letter.Letter) -> scripts.Call:
+    def _dead_letter(self, owner: Owner, record: dead_letter.DeadLetterRecord) -> scripts.Call:
         keys, group = self.keys, record.group
         names = (
-            self.held.stream,
+            self.in_flight.stream,
             keys.dead(group),
             keys.dead_data(group),
             keys.dead_fingerprint(group, record.fingerprint),
             keys.dead_fingerprints(group),
             keys.deaths(group),
         )
-        told = (record.webhook_id, record.died_at_ms, dead_letter.encode(record))
+        told = (record.webhook_id, record.dead_lettered_at_ms, dead_letter.encode(record))
         shared = (record.fingerprint, dead_letter.encode(record.kind))
-        return scripts.Call(scripts.BURY, names, (*owner, *told, *shared, self.held.name))
+        return scripts.Call(scripts.DEAD_LETTER, names, (*owner, *told, *shared, self.in_flight.name))

@@ -3,10 +3,10 @@ import asyncio
 from hookbus.shared import entry, scripts
 from hookbus.shared.entry import Entry, Failure
 from hookbus.shared.keys import Keys
-from hookbus.worker.dlq import unheard
+from hookbus.worker.dlq import unsubscribed
 from hookbus.worker.dlq.moves import Moves
-from hookbus.worker.dlq.query import Dead, Filter
-from hookbus.worker.dlq.unheard import Place, Redelivery
+from hookbus.worker.dlq.query import Filter, StoredLetter
+from hookbus.worker.dlq.unsubscribed import Redelivery, UnsubscribedType
 from tests.worker.dead import born, lay, letter, opened
 
 KEYS = Keys(0)
@@ -30,13 +30,15 @@ async def redeliver(client, name: str = "wh_1", event_type: str = GONE, group: s
 
 async def recall_all(client) -> list[int]:
     """What each recall returned."""
-    places = await unheard.look(client, [KEYS])
-    batches = [batch async for batch in unheard.walk(client, places, RECALLED_MS * 2, 2)]
+    places = await unsubscribed.fetch(client, [KEYS])
+    batches = [batch async for batch in unsubscribed.walk(client, places, RECALLED_MS * 2, 2)]
     assert all(len(batch) <= 2 for batch in batches)
-    return await scripts.run_all(client, [unheard.recall(each, RECALLED_MS) for batch in batches for each in batch])
+    return await scripts.run_all(
+        client, [unsubscribed.recall(each, RECALLED_MS) for batch in batches for each in batch]
+    )
 
 
-async def dead(client) -> list[Dead]:
+async def dead(client) -> list[StoredLetter]:
     return (await (await opened(client)).page(Filter(), 100)).letters
 
 
@@ -48,7 +50,7 @@ async def test_only_what_its_group_is_known_not_to_read_is_unheard(client):
         for event_type in (GONE, "response.completed", "made.up"):
             await redeliver(client, event_type=event_type, group=group)
     await redeliver(client)
-    found = [(place.group, place.type, place.waiting) for place in await unheard.look(client, [KEYS])]
+    found = [(place.group, place.type, place.waiting) for place in await unsubscribed.fetch(client, [KEYS])]
     assert found == [("billing", GONE, 2), ("billing", "made.up", 1)]
 
 
@@ -61,7 +63,7 @@ async def test_a_letter_that_was_redriven_to_nobody_comes_back_with_all_that_is_
     assert await dead(client) == []
     assert await recall_all(client) == [1]
     [back] = await dead(client)
-    assert (back.name, back.died_ms) == ("wh_1", RECALLED_MS)
+    assert (back.name, back.dead_lettered_ms) == ("wh_1", RECALLED_MS)
     assert (back.letter.reason, back.letter.attempts) == ("unsubscribed", 0)
     assert back.letter.message == f"billing does not subscribe to {GONE}"
     assert back.letter.entry() == record.entry()
@@ -101,8 +103,8 @@ async def test_recall_moves_nothing_that_a_worker_was_given_first(client):
     assert await client.execute_command("XLEN", STREAM) == 1
     await client.execute_command("XACK", STREAM, "billing", entry_id)
     await client.execute_command("XDEL", STREAM, entry_id)
-    gone = Redelivery(Place(KEYS, "billing", GONE, 1), entry_id, Entry("wh_1", "openai", 1, b"{}"))
-    assert await scripts.run(client, unheard.recall(gone, RECALLED_MS)) == 0
+    gone = Redelivery(UnsubscribedType(KEYS, "billing", GONE, 1), entry_id, Entry("wh_1", "openai", 1, b"{}"))
+    assert await scripts.run(client, unsubscribed.recall(gone, RECALLED_MS)) == 0
     assert await dead(client) == []
 
 

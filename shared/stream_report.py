@@ -28,7 +28,7 @@ class SeenStream(msgspec.Struct, frozen=True):
     is_used_up: bool = False
 
 
-async def look(client: Redis, shards: Sequence[Keys]) -> list[SeenStream]:
+async def fetch(client: Redis, shards: Sequence[Keys]) -> list[SeenStream]:
     """All of them. Raises RedisError, OSError."""
     seen: list[SeenStream] = []
     for shard in shards:

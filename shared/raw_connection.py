@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 Command = Sequence[str | bytes | int]
 
 
-class Line:
+class RawConnection:
     """A connection of its own, made as `client` makes its."""
 
     def __init__(self, client: Redis) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 from ...shared import entry
 from ...shared.decoding import UNDECODABLE
-from ..api.delivery import Delivery, Held
+from ..api.delivery import Delivery, InFlight
 
 
-def hold(
+def in_flight_of(
     stream: str,
     event_type: str,
     is_own: bool,
@@ -16,7 +16,7 @@ def hold(
     fields: list[bytes],
     term: str = "",
     **known: Any,
-) -> Held:
+) -> InFlight:
     """A delivery out of a stream entry. One that hookbus did not write has a flaw, and its fields for a body."""
     try:
         found = entry.parse(fields)
@@ -36,4 +36,4 @@ def hold(
         found.snoozes,
         found.since_ms,
     )
-    return Held(stream, entry_id, is_own, found, delivery, term, **known)
+    return InFlight(stream, entry_id, is_own, found, delivery, term, **known)

@@ -18,10 +18,10 @@ FRUITLESS_S: Final = 15.0
 longer than a failover takes, and by then others have taken over what it had in hand."""
 
 
-def unready(loop_age_s: float, silent_s: Sequence[float], failing_s: float, lifeless_s: float) -> str:
+def unready_reason(loop_age_s: float, silent_s: Sequence[float], failing_s: float, lifeless_s: float) -> str:
     """Why a worker that reads is not ready, "" when it is.
 
-    `failing_s`: since when no outcome could be written; `lifeless_s`: since the last sign of life; see `stuck`.
+    `failing_s`: since when no outcome could be written; `lifeless_s`: since the last sign of life; see `stall_reason`.
     """
     if loop_age_s > STALE_S:
         return "the event loop is stuck"
@@ -34,7 +34,7 @@ def unready(loop_age_s: float, silent_s: Sequence[float], failing_s: float, life
     return ""
 
 
-def stuck(loop_age_s: float, silent_s: Sequence[float], longest_block_s: float) -> str:
+def stall_reason(loop_age_s: float, silent_s: Sequence[float], longest_block_s: float) -> str:
     """Why there is no progress, "" when there is.
 
     `loop_age_s`: since the event loop turned; `silent_s`: since which each reader waits for its read to return;

@@ -10,7 +10,7 @@
 --       entry          entry id
 --       own            1 when the stream is this group's alone, so that the entry can go
 --       letter         name of the letter: its webhook-id
---       died_ms        Unix ms
+--       dead_lettered_ms  Unix ms
 --       record         msgpack of the letter
 --       name           the fingerprint
 --       shared         msgpack of what its letters share

@@ -12,8 +12,8 @@ from ..shared import scripts
 from ..shared.address import Address
 from ..shared.connection import connect, refusal_code
 from ..shared.keys import Keys
-from ..shared.line import Line
-from .api.delivery import Held
+from ..shared.raw_connection import RawConnection
+from .api.delivery import InFlight
 from .crew import Duty
 from .duties.circuit import Circuit
 from .duties.heartbeat import Liveness
@@ -23,20 +23,20 @@ from .duties.position import Positions
 from .duties.promote import Promoter
 from .duties.suspects import Suspects
 from .duties.takeover import Takeover, retire
-from .pipeline.aside import Aside, is_of_one_key
 from .pipeline.process import Caller
 from .pipeline.read import REPLY_TIMEOUT_S, Reader
 from .pipeline.routes import Group, Route, known_types, matches
-from .pipeline.settle import Settler
+from .pipeline.settle import OutcomeWriter
 from .pipeline.slots import Gate, Slots
 from .pipeline.subscriber import Subscriber
+from .pipeline.unusable_keys import UnusableKeys, is_of_one_key
 
 RELEASED_AT_ONCE: Final = 1000
 """More than any subscription holds by default; a release of more takes several calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class ProcessContext:
     """What all groups of one process share. `only` is a pattern that limits the types, "" for none."""
 
     address: Address
@@ -44,19 +44,19 @@ class Process:
     shards: int
     only: str
     control: Redis
-    settler: Settler
+    outcome_writer: OutcomeWriter
     gate: Gate
     suspects: Suspects
     liveness: Liveness
     circuits: Mapping[Route, Circuit]
-    aside: Aside
+    unusable_keys: UnusableKeys
     stopping: asyncio.Event
 
 
-class Member:
+class GroupRunner:
     """Reads its shard of the group's streams, each subscription by itself."""
 
-    def __init__(self, group: Group, keys: Keys, process: Process) -> None:
+    def __init__(self, group: Group, keys: Keys, process: ProcessContext) -> None:
         self._group = group
         self._keys = keys
         self._process = process
@@ -66,24 +66,24 @@ class Member:
             group.name,
             group.start,
             patterns=[route.pattern for route in group.routes],
-            aside=process.aside,
+            unusable_keys=process.unusable_keys,
         )
-        self._lanes = {route: self._lane(route) for route in group.routes}
-        self._lines = [line for _, _, line in self._lanes.values()]
+        self._runtimes = {route: self._runtime(route) for route in group.routes}
+        self._connections = [connection for _, _, connection in self._runtimes.values()]
         for reader, types in self._by_reader(self._types()).items():
             reader.add(*types)
-        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.aside, process.stopping)
-        self.promoter = Promoter(process.control, keys, group.name, process.aside, process.stopping)
+        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.unusable_keys, process.stopping)
+        self.promoter = Promoter(process.control, keys, group.name, process.unusable_keys, process.stopping)
 
     @property
     def readers(self) -> list[Reader]:
         """One for each subscription."""
-        return [reader for reader, _, _ in self._lanes.values()]
+        return [reader for reader, _, _ in self._runtimes.values()]
 
     @property
     def subscribers(self) -> list[Subscriber]:
         """One for each subscription."""
-        return [subscriber for _, subscriber, _ in self._lanes.values()]
+        return [subscriber for _, subscriber, _ in self._runtimes.values()]
 
     def duties(self) -> list[Duty]:
         """What has to run for the group."""
@@ -94,9 +94,9 @@ class Member:
             group=self._group.name,
             consumer=process.consumer,
             membership=self._membership,
-            lanes=list(zip(self.readers, self.subscribers, strict=True)),
+            runtimes=list(zip(self.readers, self.subscribers, strict=True)),
             liveness=process.liveness,
-            aside=process.aside,
+            unusable_keys=process.unusable_keys,
             stopping=process.stopping,
         )
         discovery = Discovery(self._membership, process.stopping, self._found)
@@ -143,35 +143,35 @@ class Member:
 
     async def close(self) -> None:
         """Close the readers' connections."""
-        for line in self._lines:
-            await line.aclose()
+        for connection in self._connections:
+            await connection.aclose()
 
-    def _lane(self, route: Route) -> tuple[Reader, Subscriber, Line]:
+    def _runtime(self, route: Route) -> tuple[Reader, Subscriber, RawConnection]:
         process = self._process
         places = max(1, route.concurrency // process.shards)
         circuit = process.circuits[route]
-        slots = Slots(places, circuit.valve, process.gate)
+        slots = Slots(places, circuit.circuit_gate, process.gate)
         subscriber = Subscriber(
             route=route,
             keys=self._keys,
             caller=Caller(route, places),
             slots=slots,
             gate=process.gate,
-            settler=process.settler,
+            outcome_writer=process.outcome_writer,
             observe=circuit.observe,
         )
         name = f"hookbus-worker:read:{process.consumer}"
-        line = Line(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
-        return self._reader(route, line, slots, subscriber), subscriber, line
+        connection = RawConnection(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
+        return self._reader(route, connection, slots, subscriber), subscriber, connection
 
-    def _reader(self, route: Route, line: Line, slots: Slots, subscriber: Subscriber) -> Reader:
+    def _reader(self, route: Route, connection: RawConnection, slots: Slots, subscriber: Subscriber) -> Reader:
         process = self._process
 
-        def begin(held: Held) -> None:
-            process.suspects.begin(held, subscriber, self._keys, reader)
+        def begin(in_flight: InFlight) -> None:
+            process.suspects.begin(in_flight, subscriber, self._keys, reader)
 
         reader = Reader(
-            line=line,
+            connection=connection,
             control=process.control,
             keys=self._keys,
             group=route.group,
@@ -180,7 +180,7 @@ class Member:
             overdue=subscriber.overdue,
             begin=begin,
             lost=self._membership.join,
-            aside=process.aside,
+            unusable_keys=process.unusable_keys,
             stopping=process.stopping,
         )
         return reader
@@ -198,7 +198,7 @@ class Member:
         for name in types:
             route = self._group.route(name)
             assert route is not None
-            found.setdefault(self._lanes[route][0], []).append(name)
+            found.setdefault(self._runtimes[route][0], []).append(name)
         return found
 
     async def _found(self, types: Sequence[str]) -> None:

@@ -8,38 +8,38 @@ import pytest
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.heartbeat import Liveness
 from hookbus.worker.duties.suspects import Suspects
+from hookbus.worker.group_runner import GroupRunner, ProcessContext
 from hookbus.worker.inventory import pauses
-from hookbus.worker.member import Member, Process
-from hookbus.worker.pipeline.aside import Aside
 from hookbus.worker.pipeline.routes import Group
 from hookbus.worker.pipeline.slots import Gate
+from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.worker.rig import GROUP, KEYS, Handler, settling
 
 
 @pytest.fixture
-async def member(client, redis_url) -> AsyncIterator[Member]:
+async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     """One that takes every type; its duties do not run."""
     route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
     liveness = Liveness(
         redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60
     )
     circuits = {route: Circuit(client, route, "me", stopping)}
-    async with settling(client) as settler:
-        process = Process(
+    async with settling(client) as outcome_writer:
+        process = ProcessContext(
             address=redis_url,
             consumer="me",
             shards=1,
             only="",
             control=client,
-            settler=settler,
+            outcome_writer=outcome_writer,
             gate=gate,
             suspects=Suspects(client, "me", gate),
             liveness=liveness,
             circuits=circuits,
-            aside=Aside(),
+            unusable_keys=UnusableKeys(),
             stopping=stopping,
         )
-        made = Member(Group(GROUP, "earliest", (route,)), KEYS, process)
+        made = GroupRunner(Group(GROUP, "earliest", (route,)), KEYS, process)
         yield made
         await made.close()
         liveness.stop()
