@@ -173,7 +173,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     """Else another worker could take it for a dead one's, and blame or suspect it."""
     order = []
     async with with_one_in_hand(redis_url, client) as worker:
-        (made,) = worker.worker._members.values()
+        (made,) = worker.worker._runners.values()
         release, stop = made.release, worker.worker._process.liveness.stop
 
         async def note_release() -> int:

@@ -38,12 +38,12 @@ class Promoter:
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._sooner = asyncio.Event()
-        self._next_look_ms = 0
+        self._next_poll_ms = 0
         self._log = log.get("worker.promote").bind(group=group)
 
     def expect(self, due_ms: int) -> None:
         """Something was parked here: be there in time."""
-        if due_ms < self._next_look_ms:
+        if due_ms < self._next_poll_ms:
             self._sooner.set()
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class Promoter:
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
             if wait_s > 0:
-                self._next_look_ms = now_ms() + round(wait_s * 1000)
+                self._next_poll_ms = now_ms() + round(wait_s * 1000)
                 await pause(self._sooner, wait_s)
                 self._sooner.clear()
 

@@ -80,7 +80,7 @@ class BusCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """What the last look saw."""
         yield bus_metrics.gauge("redis_up", "1 when Redis told all this.", (), [((), self.is_up)])
-        yield bus_metrics.gauge("exporter_look_seconds", "How long the look took.", (), [((), self._took_s)])
+        yield bus_metrics.gauge("exporter_query_seconds", "Duration of the last query.", (), [((), self._took_s)])
         if self._seen is not None:
             yield from bus_metrics.families(self._seen)
 

@@ -102,11 +102,11 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
             if group in status.groups:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
-    living = await _look_at_groups(client, shards, status)
+    living = await _query_groups(client, shards, status)
     for name, told in status.groups.items():
-        await _look_at_controls(client, shards, status, name, told)
+        await _query_controls(client, shards, status, name, told)
     subscribed = [pairs(flat) for flat in found["patterns"]]
-    await _look_at_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
+    await _query_streams(client, shards, status, seen, now_ms, list(zip(starts, subscribed, strict=True)))
     for name, told in status.groups.items():
         if not any(name in born for born in starts):
             told.is_foreign = True
@@ -146,7 +146,7 @@ def _find_unread(status: Status, living: Mapping[str, Sequence[Registration]]) -
                 group.unread[event_type] = waiting
 
 
-async def _look_at_controls(
+async def _query_controls(
     client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus
 ) -> None:
     """What is paused, and which breakers are open."""
@@ -166,7 +166,7 @@ def _note(status: Status, key: str, error: ResponseError) -> None:
     status.unusable[key] = str(error)
 
 
-async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status) -> dict[str, list[Registration]]:
+async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -> dict[str, list[Registration]]:
     """Delayed, dead, and who works; what those who live say of themselves, by group."""
     pairings = [(group, shard) for group in status.groups for shard in shards]
     commands: list[Command] = []
@@ -196,7 +196,7 @@ async def _look_at_groups(client: Redis, shards: Sequence[Keys], status: Status)
     return living
 
 
-async def _look_at_streams(
+async def _query_streams(
     client: Redis,
     shards: Sequence[Keys],
     status: Status,

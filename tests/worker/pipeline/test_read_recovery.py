@@ -55,7 +55,7 @@ async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_
         (entry_id,) = await store(client, "wh_1")
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
         await client.execute_command("XACK", STREAM, GROUP, entry_id)
-        await made.reader._read_again(STREAM, entry_id)
+        await made.reader._reread(STREAM, entry_id)
         assert not made.reader._surplus
     assert handler.began == []
 
