@@ -23,13 +23,13 @@ PAGE: Final = Path(__file__).with_name("CONFIGURATION.md")
 INTRO: Final = """\
 # Configuration reference
 
-For those who configure hookbus: every key, written from the code by `make configuration`. How files, variables and
-secrets work together: [the guide](../ingest/README.md#configuration).
+For those who configure hookbus: every key, generated from the code by `make configuration`.
+[The guide](../ingest/README.md#configuration) describes how files, variables and secrets work together.
 
 The variable of `redis_url` is `HOOKBUS_REDIS_URL`, that of `ingest.listen` is `HOOKBUS_INGEST_LISTEN`, and so on. In
 `hookbus.toml` top-level keys come first; `[ingest]` and `[worker]` hold the others. In a variable, tables and lists are
 JSON: `HOOKBUS_INGEST_SOURCES='{"partner": {"path": "/webhooks/partner", "secrets": ["file:/run/secrets/partner"]}}'`.
-What the command line gives wins over variables, those over the file, and that over the defaults.
+The command line wins over variables, variables over the file, and the file over the defaults.
 """
 _BOUNDS: Final = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}"}
 _WORDS: Final[dict[Any, str]] = {
@@ -66,18 +66,18 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else None
-    several = value if isinstance(value, tuple) else (value,)
-    shown = ", ".join(str(one).lower() if isinstance(one, bool) else _plain(one) for one in several)
+    items = value if isinstance(value, tuple) else (value,)
+    shown = ", ".join(str(item).lower() if isinstance(item, bool) else _plain(item) for item in items)
     return f"`{shown}`" if shown else "none"
 
 
 def _plain(value: Any) -> str:
-    """A number without a needless fraction, nothing for what is empty."""
+    """A value as text: a whole number without its fraction, None as an empty string."""
     return "" if value is None else str(value).removesuffix(".0")
 
 
 def _values(kind: Any) -> str:
-    """What a key takes, in words."""
+    """The values of a key, in words."""
     origin = get_origin(kind)
     if origin is Annotated:
         kind, *metas = get_args(kind)
@@ -94,14 +94,14 @@ def _bounds(meta: msgspec.Meta) -> list[str]:
 
 
 def _meanings(cls: type[msgspec.Struct]) -> dict[str, str]:
-    """Field → the text below it in the source, on one line."""
-    found: dict[str, str] = {}
-    for one in reversed(cls.__mro__):
-        module = sys.modules[one.__module__]
-        if one is msgspec.Struct or not issubclass(one, msgspec.Struct):
+    """The text below each field in the source, on one line, by the field's name."""
+    meanings: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        module = sys.modules[base.__module__]
+        if base is msgspec.Struct or not issubclass(base, msgspec.Struct):
             continue
-        found |= _texts(module, one.__name__)
-    return found
+        meanings |= _texts(module, base.__name__)
+    return meanings
 
 
 def _texts(module: types.ModuleType, name: str) -> dict[str, str]:

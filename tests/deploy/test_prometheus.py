@@ -61,7 +61,11 @@ def test_each_alert_leads_to_a_section_of_the_runbook_and_each_section_belongs_t
 @pytest.mark.parametrize("name", ALERTS)
 def test_each_section_says_what_it_means_how_to_look_and_what_to_do(name):
     section = RUNBOOK.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
-    assert re.findall(r"^\*\*(Means|Look|Do)\*\*", section, re.MULTILINE) == ["Means", "Look", "Do"]
+    assert re.findall(r"^\*\*(Meaning|Diagnosis|Mitigation)\.\*\*", section, re.MULTILINE) == [
+        "Meaning",
+        "Diagnosis",
+        "Mitigation",
+    ]
 
 
 @pytest.mark.parametrize("line", [line for line in fenced(RUNBOOK) if line.startswith("hookbus-")])
