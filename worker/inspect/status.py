@@ -146,9 +146,7 @@ def _find_unread(status: Status, living: Mapping[str, Sequence[Registration]]) -
                 group.unread[event_type] = waiting
 
 
-async def _query_controls(
-    client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus
-) -> None:
+async def _query_controls(client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus) -> None:
     """What is paused, and which breakers are open."""
     try:
         group.paused = await pauses.fetch(client, shards, name)
