@@ -1,31 +1,31 @@
--- Make a dead letter of a delivery.
+-- Move a delivery to the dead letters of its group.
 -- KEYS  stream         where the entry was read
---       dead           sorted set of this group's dead letters by time of death
+--       dead           sorted set of this group's dead letters, scored by dead_lettered_ms
 --       data           hash of their records
---       fingerprint    sorted set of the letters of this fingerprint
---       fingerprints   hash of what the letters of a fingerprint share
---       deaths         hash of the deaths that are surely a suspect's own
+--       fingerprint    sorted set of the dead letters of this fingerprint
+--       fingerprints   hash: fingerprint → what its dead letters share
+--       deaths         hash: suspect → the deaths that it certainly caused
 -- ARGV  group          consumer group that owns the delivery
---       consumer       who ran it
+--       consumer       the consumer that ran it
 --       entry          entry id
---       own            1 when the stream is this group's alone, so that the entry can go
---       letter         name of the letter: its webhook-id
+--       own            1 when the stream belongs to this group alone, so that the entry is deleted
+--       letter         name of the dead letter: its webhook-id
 --       dead_lettered_ms  Unix ms
---       record         msgpack of the letter
+--       record         msgpack of the dead letter
 --       name           the fingerprint
---       shared         msgpack of what its letters share
---       member         name that it may have among the suspects
--- Returns 1 when buried, 0 when someone else settled or took the entry first.
--- One step: an ack without a letter loses the event, a letter without an ack makes two.
+--       shared         msgpack of what its dead letters share
+--       member         name of the delivery if it is a suspect
+-- Returns 1 when dead-lettered, 0 when another consumer settled or claimed the entry first.
+-- One step: an ack without a dead letter loses the event; a dead letter without an ack doubles it.
 local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #mine == 0 then return 0 end
--- First, as Redis undoes nothing of a script that fails: each further try would leave a letter under another name.
+-- Check types first: Redis does not roll back a failed script, so each retry would add a dead letter with a new name.
 redis.call('ZCARD', KEYS[2])
 redis.call('ZCARD', KEYS[4])
 redis.call('HEXISTS', KEYS[5], ARGV[8])
 redis.call('HEXISTS', KEYS[6], ARGV[10])
 local letter = ARGV[5]
--- The same webhook-id can die again: replayed, or sent by two sources. Both letters are kept.
+-- The same webhook-id can be dead-lettered again: replayed, or sent by two sources. Both dead letters are kept.
 while redis.call('HEXISTS', KEYS[3], letter) == 1 do letter = letter .. '~' .. ARGV[3] end
 redis.call('HSET', KEYS[3], letter, ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[6], letter)

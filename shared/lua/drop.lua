@@ -1,21 +1,21 @@
--- Drop a dead letter for which its retention is over, and count it.
--- KEYS  dead           sorted set of the group's dead letters by time of death
+-- Drop a dead letter whose retention has ended, and count it.
+-- KEYS  dead           sorted set of the group's dead letters, scored by dead_lettered_ms
 --       data           hash of their records
---       fingerprint    sorted set of the letters of this fingerprint
---       fingerprints   hash of what the letters of a fingerprint share
---       dropped        hash: group → how many were dropped
+--       fingerprint    sorted set of the dead letters of this fingerprint
+--       fingerprints   hash: fingerprint → what its dead letters share
+--       dropped        hash: group → number of dead letters dropped
 -- ARGV  letter         its name
---       dead_lettered_ms  when it died, as the caller saw it
+--       dead_lettered_ms  its score, as the caller read it
 --       name           the fingerprint
---       group          whose letter it is
---       until_ms       letters that died by then are too old, 0 for none
---       most           letters of the group beyond which the oldest go, 0 for no limit
--- Returns 1 when dropped, 0 when it is gone, has died again, or is not one too many any more.
--- One step: every worker of the group does this; each letter must be counted once, and none go that may stay.
+--       group          the group that it belongs to
+--       until_ms       dead letters of this time or earlier are too old; 0 for no age limit
+--       most           dead letters that the group keeps, the newest; 0 for no limit
+-- Returns 1 when dropped, 0 when it is gone, was dead-lettered again, or is within the limits again.
+-- One step: every worker of the group does this; each dead letter must count once, and none within the limits may go.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local is_over = ARGV[6] ~= '0' and redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[6])
 if not is_over and tonumber(ARGV[2]) > tonumber(ARGV[5]) then return 0 end
--- Without memory Redis refuses to count, and lets go of letters all the same: that makes room.
+-- When memory is full Redis refuses the count, but the dead letter must go all the same: that frees memory.
 redis.pcall('HINCRBY', KEYS[5], ARGV[4], 1)
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])

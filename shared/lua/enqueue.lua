@@ -1,15 +1,15 @@
 -- Store a batch of verified events, each once within the dedupe window.
 -- KEYS  types     set of event types
---       expired   day set that has left the window
+--       expired   day set that has just left the window
 --       seen      day sets of the window, today's first (ARGV days of them)
 --       streams   one for each distinct type in the batch
 -- ARGV  days      number of day sets
---       ttl_s     after which a day set goes even if nothing more arrives
+--       ttl_s     after which a day set expires even if nothing more arrives
 --       types     number of streams, then their type names
 --       events    for each event: number of its stream, digest, id, src, at, body, tp ("" for none)
 -- Returns a string, one character an event: 1 stored, 0 duplicate, x refused by its stream; if any was, a table of that
 -- string and the error of each x.
--- One step: seen but not stored loses the event, stored but not seen stores it twice.
+-- One step: an event marked seen but not stored is lost; one stored but not marked seen is stored twice.
 local days, first = tonumber(ARGV[1]), 4 + ARGV[3]
 local digests, seen, result, errors = {}, {}, {}, nil
 for i = first + 1, #ARGV, 7 do digests[#digests + 1] = ARGV[i] end
@@ -18,14 +18,14 @@ for day = 1, days do
     if found == 1 then seen[digests[i]] = true end
   end
 end
--- Types first: no reader must miss a stream, and should memory be short this fails before anything is stored.
+-- Types first: readers must not miss a stream, and when memory is full this fails before anything is stored.
 redis.call('SADD', KEYS[1], unpack(ARGV, 4, first - 1))
 for i = first, #ARGV, 7 do
   local digest, mark = ARGV[i + 1], '0'
   if not seen[digest] then
     local fields = {'id', ARGV[i + 2], 'src', ARGV[i + 3], 'at', ARGV[i + 4], 'body', ARGV[i + 5]}
     if ARGV[i + 6] ~= '' then fields[9], fields[10] = 'tp', ARGV[i + 6] end
-    -- XADD before SADD: should it fail, the sender's retry is not taken for a duplicate. One bad stream fails alone.
+    -- XADD before SADD: if it fails, the sender's retry is no duplicate. One bad stream fails alone.
     local failed = redis.pcall('XADD', KEYS[2 + days + ARGV[i]], '*', unpack(fields)).err
     if not failed then redis.call('SADD', KEYS[3], digest) else
       errors = errors or {}

@@ -1,13 +1,13 @@
--- Drop keys and hash fields of a group, unless one of its consumers lives.
+-- Delete keys and hash fields of a group, unless one of its consumers is alive.
 -- KEYS  consumers  hash of the group's consumers
---       alive      liveness keys of those that the caller knows
---       whole      keys to drop
---       hashes     hashes to drop a field of
--- ARGV  known      number of consumers that the caller knows, then their names
---       whole      number of keys to drop
+--       alive      liveness keys of the consumers in ARGV
+--       whole      keys to delete
+--       hashes     hashes to delete one field of each
+-- ARGV  known      number of consumers that the caller has checked, then their names
+--       whole      number of keys to delete
 --       fields     for each hash, its field
--- Returns 1 when dropped, 0 when a consumer lives, or has come that the caller does not know.
--- One step: a consumer that starts meanwhile must find all of it, or nothing.
+-- Returns 1 when deleted, 0 when a consumer is alive, or the group has one that is not in ARGV.
+-- One step: a consumer that starts meanwhile must find all of the group's keys, or none.
 local count = tonumber(ARGV[1])
 local known = {}
 for i = 1, count do

@@ -1,18 +1,18 @@
--- Have a group know where it starts, and give it a place on streams.
+-- Fix where a group starts, and create it on streams.
 -- KEYS  groups    hash: group → stream id that it starts after
---       patterns  hash: group → what it subscribes to
---       streams   where it must have a place: one of events and one of its redeliveries, in turn
--- ARGV  group     who joins
---       start     stream id that it starts after, unless it was born before
---       told      patterns, "" for none
---       is_first  1 when these patterns take the place of others, as those of a worker that starts
---       future    for a group that gets nothing of what is stored already: the first id of the future; "" for others
---       history   replication id of the server that the positions were seen on: another server has other ids
---       positions for each stream of events the id up to which the group is known to have handled all, "" for unknown
--- Returns the stream id that it starts after, then for each stream the id after which its place was made now, 0 where it
---         was there, and {why} where that stream refuses one.
--- One step: the start of a group and its first places must not fall apart. Goes past the memory limit: a worker must be
--- able to start in a full Redis, to make room.
+--       patterns  hash: group → the patterns that it subscribes to
+--       streams   streams to create the group on, in pairs: events, then redeliveries
+-- ARGV  group     the group that joins
+--       start     stream id that a new group starts after
+--       told      its patterns, "" for none
+--       is_first  1 to replace stored patterns, as a worker does when it starts
+--       future    for a group that gets no stored events: the first id in the future; "" for other groups
+--       history   replication id of the server that the positions were read from: another server has other ids
+--       positions for each stream of events the last id that the group has handled with all before it, "" for unknown
+-- Returns the stream id that the group starts after, then for each stream: the id after which the group was created
+--         there, 0 when it existed, {error} when the stream refuses a group.
+-- One step: the start of a group and its creation on streams must agree. Runs past the memory limit: a worker must be
+-- able to start in a full Redis, to free memory.
 local is_born = redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 1
 if ARGV[3] ~= '' then redis.call(ARGV[4] == '1' and 'HSET' or 'HSETNX', KEYS[2], ARGV[1], ARGV[3]) end
 local result = {redis.call('HGET', KEYS[1], ARGV[1])}
@@ -26,11 +26,11 @@ local function is_same_history()
 end
 for i = 3, #KEYS do
   local is_own = i % 2 == 0
-  -- Redeliveries are all the group's own.
+  -- All redeliveries belong to the group.
   local start, position = is_own and '0' or result[1], is_own and '' or ARGV[6 + (i - 1) / 2]
-  -- A stream that ends before the position is another one, and none of it was handled.
+  -- A stream that ends before the position was created anew: none of it was handled.
   if position ~= '' and last_since(i, position) and is_same_history() then start = position end
-  -- Where Redis' clock was ahead once, what is stored already has ids of the future.
+  -- If Redis' clock was once ahead, stored events have ids in the future.
   if is_born and ARGV[5] ~= '' and not is_own then start = last_since(i, ARGV[5]) or start end
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], start, 'MKSTREAM')
   local is_there = made.err and string.find(made.err, 'BUSYGROUP', 1, true)

@@ -1,15 +1,15 @@
 -- Park a failed delivery until its next attempt is due.
 -- KEYS  stream    where the entry was read
---       delayed   sorted set of this group's waiting retries
+--       delayed   sorted set of this group's parked deliveries, scored by due_ms
 --       data      hash of their stored fields
 -- ARGV  group     consumer group that owns the delivery
---       consumer  who ran it
+--       consumer  the consumer that ran it
 --       entry     entry id
---       own       1 when the stream is this group's alone, so that the entry can go
+--       own       1 when the stream belongs to this group alone, so that the entry is deleted
 --       member    name of the parked delivery
 --       due_ms    Unix ms of the next attempt
 --       fields    fields and values of the redelivery
--- Returns 1 when parked, 0 when someone else settled or took the entry first.
+-- Returns 1 when parked, 0 when another consumer settled or claimed the entry first.
 -- One step: an ack without a park loses the event, a park without an ack delivers it twice.
 local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #mine == 0 then return 0 end

@@ -1,23 +1,23 @@
--- Take a letter out of the dead letters: to go round again when a stream is given, else for good.
--- KEYS  dead           sorted set of the group's dead letters by time of death
+-- Remove a dead letter: redrive it when a stream is given, else delete it for good.
+-- KEYS  dead           sorted set of the group's dead letters, scored by dead_lettered_ms
 --       data           hash of their records
---       fingerprint    sorted set of the letters of this fingerprint
---       fingerprints   hash of what the letters of a fingerprint share
+--       fingerprint    sorted set of the dead letters of this fingerprint
+--       fingerprints   hash: fingerprint → what its dead letters share
 --       types          set of event types (redrive only)
---       stream         redelivery stream of the group it died in (redrive only)
+--       stream         redelivery stream of its group (redrive only)
 -- ARGV  letter         its name
---       dead_lettered_ms  when it died, as the caller saw it
+--       dead_lettered_ms  its score, as the caller read it
 --       name           the fingerprint
 --       type           of the event (redrive only)
 --       group          the group (redrive only)
 --       fields         fields and values of the redelivery (redrive only)
--- Returns 1 when moved, 0 when it is gone or has died again since the caller looked.
--- One step: at no moment is the letter in two places, or in none; and where a group was forgotten nothing comes up.
+-- Returns 1 when removed, 0 when it is gone or was dead-lettered again since the caller read it.
+-- One step: the dead letter is never in two places, nor in none; and no key of a deleted group reappears.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 if KEYS[6] then
-  -- Workers with wildcards look there for types that they do not know.
+  -- Workers with wildcards discover new types there.
   redis.call('SADD', KEYS[5], ARGV[4])
-  -- With the group on it, it is backlog though no worker runs. Where it is, this fails, and that is well.
+  -- With the group on it, the stream counts as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
   redis.pcall('XGROUP', 'CREATE', KEYS[6], ARGV[5], '0', 'MKSTREAM')
   redis.call('XADD', KEYS[6], '*', unpack(ARGV, 6))
 end

@@ -1,12 +1,12 @@
--- Give a group some events once more.
+-- Replay events: deliver them to a group again.
 -- KEYS  groups    hash: group → stream id that it starts after
 --       streams   redelivery streams of the group that the events below go to
--- ARGV  group     who gets them
+-- ARGV  group     the group
 --       events    for each: number of its stream, number of fields and values that follow
--- Returns how many were given: all, or 0 when there is no such group.
--- One step: what is cut off or refused is there as a whole or not at all, so whoever goes on knows where.
+-- Returns the number added: all, or 0 when the group does not exist.
+-- One step: a batch that is interrupted or refused is stored in full or not at all, so a replay can resume after it.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
--- With the group on them, they are its backlog though no worker runs. Where it is, this fails, and that is well.
+-- With the group on them, they count as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
 for i = 2, #KEYS do redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM') end
 local given, at = 0, 2
 while at < #ARGV do

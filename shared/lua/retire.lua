@@ -1,12 +1,12 @@
--- Remove a consumer that is gone, once nothing is pending in its name.
+-- Remove a dead consumer, once it has no pending entries.
 -- KEYS  consumers  hash of the group's consumers
 --       alive      liveness key of the consumer
---       started    hash of the suspect that each consumer runs alone
+--       started    hash: consumer → the suspect that it runs alone
 --       streams    every stream that the group may read
 -- ARGV  group      consumer group
---       consumer   who is gone
--- Returns 1 when removed, 0 when it lives or still has pending entries.
--- One step: XGROUP DELCONSUMER forgets pending entries, so none may appear after the look.
+--       consumer   the dead consumer
+-- Returns 1 when removed, 0 when it is alive or still has pending entries.
+-- One step: XGROUP DELCONSUMER drops pending entries, so none may appear after the check.
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 for i = 4, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[i], ARGV[1], '-', '+', 1, ARGV[2])

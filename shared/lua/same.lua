@@ -1,12 +1,12 @@
--- Go on only if an entry is still the event that was read: what stands before a script that settles one.
+-- Continue only if an entry is still the event that was read: a prefix of scripts that settle a delivery.
 -- KEYS  stream     where it was read
--- ARGV  group      as the script behind it has them, and one more
+-- ARGV  group      those of the script that follows, and one more at the end
 --       consumer   …
 --       entry      entry id
 --       …
---       id         webhook-id of the event that was read; taken away for the script behind it
--- Returns 0 when another event has the entry id, or none; else what the script behind it returns.
--- One step: two servers, each a primary for some time, give one entry id to two events, and the outcome of the one must
+--       id         webhook-id of the event that was read; removed before the script that follows runs
+-- Returns 0 when another event has the entry id, or none has; else the result of the script that follows.
+-- One step: two servers that were both primary for a time give one entry id to two events, and the outcome of one must
 -- never settle the other.
 do
   local found, id = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])[1], nil

@@ -1,10 +1,10 @@
--- Change what is known of a breaker, if it is still what the caller saw.
+-- Compare and set the state of a circuit breaker.
 -- KEYS  breakers  hash of a group's open breakers
 -- ARGV  pattern   the subscription
---       seen      what the caller saw, "" for nothing
---       value     what it becomes, "" for nothing
+--       seen      the state that the caller read, "" for none
+--       value     the new state, "" to delete it
 -- Returns 1 when changed, 0 when another worker was first.
--- One step: of all the workers that see it is time, only one may let a delivery try.
+-- One step: of all workers that find a probe due, only one may let a delivery through.
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])

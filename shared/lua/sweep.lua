@@ -1,12 +1,12 @@
--- Delete what every group has handled from amid a stream that older, unhandled events keep from being trimmed.
+-- Delete events that every group has handled from the middle of a stream whose older, unhandled events prevent a trim.
 -- KEYS  stream     events of a type
 --       groups     hash: group → stream id that it starts after
 --       patterns   hash: group → patterns that it subscribes to, separated by spaces
 -- ARGV  covering   patterns that subscribe to the stream's type, separated by spaces
 --       first      where to begin: - or ( and a stream id
---       count      entries to look at; their bodies pass through Lua, so few
--- Returns how many went, and the id of the last one looked at, "" when there are no more that all groups have read.
--- One step: an event that a group gets back between the look and the deletion would be lost.
+--       count      entries to examine; few, since their bodies pass through Lua
+-- Returns the number deleted, and the id of the last entry examined, "" when all that every group has read are done.
+-- One step: an event that returns to a group between the check and the deletion would be lost.
 local names, present, reached = {}, {}, nil
 if redis.call('EXISTS', KEYS[1]) == 0 then return {0, ''} end
 local function padded(id)

@@ -1,15 +1,15 @@
--- Trim a stream by a bounded step, up to what every group has handled and no further.
+-- Trim a stream by a bounded step, never past an event that some group has yet to handle.
 -- KEYS  stream     events of a type
 --       groups     hash: group → stream id that it starts after
 --       patterns   hash: group → patterns that it subscribes to, separated by spaces
 -- ARGV  covering   patterns that subscribe to the stream's type, separated by spaces
 --       handled    oldest stream id to keep although every group has handled it
 --       orphaned   oldest stream id to keep when no group subscribes
---       most       entries to keep; of more the oldest go however young, if every group has handled them
---       limit      entries that may go, twice: by age and by number, each in whole nodes of the stream's tree
---       left       groups that long have not read the type; one that subscribes to it now holds all the same
--- Returns how many entries went, and 1 when no group subscribes.
--- One step: a group that reads or is born between the look and the cut would miss what was cut.
+--       most       entries to keep; beyond it the oldest that every group has handled go, whatever their age
+--       limit      most entries to delete, twice: by age and by number, each in whole nodes of the stream's tree
+--       left       groups that stopped reading the type long ago; one that subscribes to it again still holds the trim
+-- Returns the number of entries deleted, and 1 when no group subscribes.
+-- One step: a group that reads or is created between the check and the cut would miss the events cut.
 if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
 local safe, covers, left = nil, {}, {}
 local function padded(id)
