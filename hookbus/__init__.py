@@ -15,7 +15,7 @@ __all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the worker on first use of a public name (PEP 562): ingest does without it."""
+    """Import the worker on first use of a public name (PEP 562): ingest does not need it."""
     if name in __all__:
         return getattr(import_module(".worker", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

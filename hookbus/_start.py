@@ -1,6 +1,6 @@
-"""Where both console scripts start: `hookbus-ingest` and `hookbus-worker`.
+"""The entry points of both console scripts, `hookbus-ingest` and `hookbus-worker`.
 
-It prepares the process before anything of ours or of a library is imported.
+They prepare the process before any other module of hookbus or of a library is imported.
 """
 
 import importlib
@@ -13,28 +13,28 @@ EXIT_INTERRUPTED = 130
 
 
 def _open_missing_streams() -> None:
-    """Have all three standard streams: where one was closed, the next socket would be taken for it."""
+    """Open the standard streams that are closed: else the next socket takes its number and its output."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _keep_own_metrics() -> None:
-    """Have prometheus_client count in memory, whatever another program of the same environment wants.
+    """Make prometheus_client count in memory, whatever another program of the same environment needs.
 
-    Where these variables name a folder, it keeps each figure in a file there as it is imported: ours would be mixed
-    with another program's, or fail where the folder is missing, and some would be missing from `/metrics`.
+    If one of these variables names a folder when prometheus_client is imported, it keeps each metric in a file there:
+    ours would mix with those of another program, some would be missing from `/metrics`, and a missing folder raises.
     """
     for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
         os.environ.pop(variable, None)
 
 
 def _require_links(program: str) -> None:
-    """Exit where a checkout has text files in place of the symbolic links `ingest`, `worker` and `shared`."""
+    """Exit if the checkout has text files in place of the symbolic links `ingest`, `worker` and `shared`."""
     package = Path(__file__).parent
     if not (package / program).is_dir():
         remedy = "git config core.symlinks true && git checkout -- hookbus"
-        problem = f"{package / program} is no folder: this checkout has no symbolic links ({remedy})"
+        problem = f"{package / program} is not a folder: this checkout has no symbolic links ({remedy})"
         print(f"hookbus-{program}: {problem}", file=sys.stderr)
         sys.exit(EXIT_CONFIG)
 
@@ -45,7 +45,7 @@ def _start(program: str) -> None:
     _require_links(program)
     try:
         importlib.import_module(f"hookbus.{program}.__main__").main()
-    except KeyboardInterrupt:  # while it was still importing; later the programs see to it themselves
+    except KeyboardInterrupt:  # during the import; later the programs handle it themselves
         sys.exit(EXIT_INTERRUPTED)
 
 

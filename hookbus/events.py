@@ -1,3 +1,3 @@
-"""The events that OpenAI documents, and `UnknownEvent` for those it has yet to document."""
+"""The events that OpenAI documents, and `UnknownEvent` for all others."""
 
-from .shared.events import *  # noqa: F403 - all of its public names
+from .shared.events import *  # noqa: F403 - all public names

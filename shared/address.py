@@ -1,4 +1,4 @@
-"""Where Redis is: the URL, and what the connections of one process find out together about who answers there.
+"""Where Redis is: the URL, and what the connections of one process learn about the server behind it.
 
 `redis://`, `rediss://` and `unix://` URLs, as in https://redis.readthedocs.io/en/stable/connections.html.
 """
@@ -21,30 +21,30 @@ _MOVED_TO_SETTINGS: Final = {
     "ssl_keyfile": "redis_key_file",
     "ssl_check_hostname": "redis_server_name",
 }
-"""What redis-py takes in a URL, where it can't be looked at before the first connection."""
+"""Options that redis-py takes in a URL, where they cannot be checked before the first connection."""
 _UNSET: Final = {"username": None, "password": None, "db": 0}
 
 
 class RedisUrl(str):
-    """A URL that keeps its password out of logs, tracebacks and reprs. `reference` says where it was read."""
+    """A URL that keeps its password out of logs, tracebacks and reprs. `reference` names its source, "" for none."""
 
     __slots__ = ("reference",)
     reference: str
 
     def __new__(cls, url: str, reference: str = "") -> "RedisUrl":
-        made = super().__new__(cls, url)
-        made.reference = reference
-        return made
+        instance = super().__new__(cls, url)
+        instance.reference = reference
+        return instance
 
     def __repr__(self) -> str:
         return repr(redacted(self))
 
 
 class Address:
-    """One for a process. A name, a virtual address or a proxy in front of Redis may move to another server, which only
-    new connections see: when one connection meets a wrong server, all that are as old are made anew.
+    """The address of Redis, one for a process. A host name, a virtual address or a proxy may move to another server,
+    which only new connections reach: when one connection finds a wrong server, all of the same age are replaced.
 
-    A URL that lies in a file is read again for each connection, so that a new password is followed; `tls` likewise.
+    A URL that comes from a file is read again for each connection, so that a new password takes effect; `tls` likewise.
     """
 
     def __init__(self, url: str, tls: Tls | None = None) -> None:
@@ -52,29 +52,29 @@ class Address:
         self.tls = tls or Tls()
         self._refused = ""
         self.epoch = 0
-        """Connections made in an earlier one lead to a wrong server, or may."""
+        """Connections of an earlier epoch lead, or may lead, to a wrong server."""
         self._term = ""
 
     def leave(self, epoch: int) -> None:
-        """The server that connections of an epoch lead to is a wrong one. Many connections may say so; one counts."""
+        """Mark the server of an epoch as wrong. Many connections may report it; only the first counts."""
         if epoch == self.epoch:
             self.epoch += 1
 
     @property
     def is_in_files(self) -> bool:
-        """Whether there is anything to be read again."""
+        """Whether the URL or the certificates may be read again."""
         return bool(self.url.reference) or self.url.startswith("rediss://")
 
     def options(self) -> dict[str, Any]:
-        """What a connection that is made now needs: host, port, path, database, user, password. Reads files."""
+        """The options of a new connection: host, port, path, database, user, password. Reads files."""
         if self.url.reference:
             self._read_url()
-        found: dict[str, Any] = {**_UNSET, **parse_url(self.url)}
-        found.pop("connection_class", None)
-        return found
+        options: dict[str, Any] = {**_UNSET, **parse_url(self.url)}
+        options.pop("connection_class", None)
+        return options
 
     def refresh(self) -> bool:
-        """Look at the files; when they have changed, all connections are made anew. Whether they had."""
+        """Read the files again. True if they have changed: then all connections are replaced."""
         before = self.url, self.tls.stamps
         self.options()
         if self.url.startswith("rediss://"):
@@ -85,7 +85,7 @@ class Address:
         return True
 
     def _read_url(self) -> None:
-        """A URL that is wrong never replaces a right one; it is reported instead."""
+        """Read the URL again. An invalid one never replaces a valid one; it is logged instead."""
         try:
             url = RedisUrl(secret_refs.read(self.url.reference)[0].text, self.url.reference)
             problem = url_problem(url)
@@ -97,12 +97,12 @@ class Address:
             if not problem:
                 self.url = url
         if problem and problem != self._refused:
-            log.get("redis").error("redis_url_refused", problem=problem, effect="the one before still counts")
+            log.get("redis").error("redis_url_refused", problem=problem, effect="the previous URL stays in use")
         self._refused = problem
 
-    def meet(self, term: str) -> bool:
-        """A new connection leads to a server of this term. True if it is another than the one before: then connections
-        made before are of an earlier epoch."""
+    def observe_term(self, term: str) -> bool:
+        """Record the term of the server that a new connection reached. True if it differs from the previous term: then
+        the connections made before belong to an earlier epoch."""
         is_another = self._term not in ("", term)
         self.epoch += is_another
         self._term = term
@@ -110,42 +110,42 @@ class Address:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password, for logs. Where that should have been percent-encoded, rather too much goes."""
+    """The URL without its password, for logs. If the password is not percent-encoded, more than it may be cut."""
     url = re.sub(r"(?<=://)([^@/:]*:)[^?]*(?=@)", r"\1***", url)
     return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
 
 
-# redis-py takes /prod for /0 without a word.
+# redis-py silently reads /prod as /0.
 _DATABASE = re.compile(r"[^/]*(/[0-9]*/?)?")
 
 
 def _shape_problem(url: str) -> str:
-    """What redis-py would read as something else, without a word."""
+    """A problem with a part that redis-py would silently misread, "" for none."""
     place = url.strip().partition("://")[2].partition("?")[0]
     is_file = url.startswith("unix://")
     if not is_file and "@" in place.partition("/")[2]:
-        return "a password with '/' in it must be percent-encoded ('%2F')"
+        return "a '/' in the password must be percent-encoded ('%2F')"
     if "#" in url:
-        return "a '#' in it must be percent-encoded ('%23')"
+        return "a '#' must be percent-encoded ('%23')"
     if not is_file and not _DATABASE.fullmatch(place):
-        return "what follows host and port must be the number of a database, as in /0"
+        return "only a database number may follow host and port, as in /0"
     return ""
 
 
 def url_problem(url: str) -> str:
-    """What is wrong with a URL, "" for nothing. Never quotes the password."""
+    """The first problem of a URL, "" for none. Never quotes the password."""
     if not url.startswith(SCHEMES):
         return f"must begin with {', '.join(SCHEMES)}"
     if problem := _shape_problem(url):
         return problem
     for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
         if name.startswith("ssl_"):
-            instead = _MOVED_TO_SETTINGS.get(name, "redis_ca_file, redis_cert_file, redis_key_file, redis_server_name")
-            return f"{name!r} does not go into the URL; TLS is set by {instead}"
+            setting = _MOVED_TO_SETTINGS.get(name, "redis_ca_file, redis_cert_file, redis_key_file, redis_server_name")
+            return f"{name!r} is not allowed in the URL; set {setting} for TLS"
     try:
         options = parse_url(url)
     except ValueError:
-        return "host, port, database number or an option in it can't be read"
-    known = ("host", "port", "db", "path", "username", "password", "connection_class")
-    strange = [name for name in options if name not in known]
-    return f"unknown option {strange[0]!r}" if strange else ""
+        return "host, port, database number or an option is invalid"
+    supported = ("host", "port", "db", "path", "username", "password", "connection_class")
+    unknown = [name for name in options if name not in supported]
+    return f"unknown option {unknown[0]!r}" if unknown else ""

@@ -1,8 +1,8 @@
-"""Whether Redis would read back at a restart what scripts wrote.
+"""Whether Redis would restore the writes of scripts from its append-only file at a restart.
 
-Redis before its fix runs what an append-only file holds of a script as the user `default`, and drops all of it where an
-ACL forbids that user something, though nobody may come in as it: seen with Redis 7.0.15 and 8.2.3 and Valkey 9.0 to
-9.1.1, mended in Valkey 9.1.2. Every event is written by a script.
+Servers without the fix replay the writes of a script as the user `default`, and drop all of them if its ACL forbids one
+of the commands, even where nobody can log in as `default`: seen with Redis 7.0.15 and 8.2.3 and Valkey 9.0 to 9.1.1,
+fixed in Valkey 9.1.2. Every event is written by a script.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from .finding import Finding
 from .keys import META, Keys
 from .settings import EXIT_CONFIG
 
-MENDED: Final = (9, 1, 2)
-"""First Valkey that reads it back whoever `default` is. Of other servers no version is trusted."""
+FIXED_IN: Final = (9, 1, 2)
+"""First Valkey that replays regardless of what `default` may do. Of other servers no version is trusted."""
 _SHARD: Final = Keys(0)
 WRITES: Final = (
     ("XADD", _SHARD.stream("response.completed"), "*", "id", "1"),
@@ -30,44 +30,44 @@ WRITES: Final = (
     ("ZADD", _SHARD.delayed("billing"), "1", "1"),
     ("HSET", META, "layout", "1"),
 )
-"""Of what scripts write, some of each kind and of each family of keys."""
+"""Examples of the writes of scripts: each kind, and each family of keys."""
 CURE: Final = (
-    "before Redis restarts: ACL SETUSER default off resetchannels ~* &* +@all, and the same in its ACL file (nobody "
-    "gets in by that: it is off)"
+    "before Redis restarts: ACL SETUSER default off resetchannels ~* &* +@all, and the same in its ACL file (the user "
+    "stays off, so nobody can log in as it)"
 )
 
 
 async def examine(execute: Execute, info: Mapping[str, str]) -> list[Finding]:
-    """What is to be said of it, nothing where all is well. Raises RedisError, OSError."""
-    if _version(info) >= MENDED:
+    """Findings about the replay of scripts, none when it is safe. Raises RedisError, OSError."""
+    if _version(info) >= FIXED_IN:
         return []
     refused = await _refused(execute)
     if refused is None:
         problem = (
-            "whether Redis reads back at a restart what scripts wrote is unknown: ACL DRYRUN is refused to this user"
+            "it is unknown whether Redis would restore events at a restart: this user may not run ACL DRYRUN"
         )
-        return [Finding(0, "restart_unknown", problem, f"let the user run acl|dryrun; or see to it, {CURE}")]
+        return [Finding(0, "restart_unknown", problem, f"allow the user acl|dryrun; or to be safe, {CURE}")]
     if refused:
         problem = (
-            f"at its next restart Redis may drop every event, as its user default is forbidden to write: {refused}"
+            f"Redis may drop every event at its next restart, since its user default may not write: {refused}"
         )
         return [Finding(EXIT_CONFIG, "restart_loses_data", problem, CURE)]
     return []
 
 
 async def _refused(execute: Execute) -> str | None:
-    """What the user `default` is refused, "" for nothing; None where that is not to be learnt."""
+    """Redis' first refusal to the user `default`, "" for none; None if this user may not run ACL DRYRUN."""
     for command in WRITES:
         try:
-            answer = await execute("ACL", "DRYRUN", "default", *command)
+            reply = await execute("ACL", "DRYRUN", "default", *command)
         except ResponseError:
             return None
-        if answer != b"OK":
-            return str(answer.decode(errors="replace"))
+        if reply != b"OK":
+            return str(reply.decode(errors="replace"))
     return ""
 
 
 def _version(info: Mapping[str, str]) -> tuple[int, ...]:
-    """Of a Valkey; (0,) for others."""
+    """The version of a Valkey server; (0,) for others."""
     parts = info.get("valkey_version", "0").split(".")
     return tuple(int(part) for part in parts if part.isdigit())

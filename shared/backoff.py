@@ -1,15 +1,15 @@
-"""Exponential backoff with additive jitter: never sooner than the step asks, never in step with the others."""
+"""Exponential backoff with additive jitter: a wait is never below its step, and processes do not wait in step."""
 
 import random
 from collections.abc import Callable
 from typing import Final
 
 JITTER: Final = 0.25
-"""Share of a step that chance may add. Spreads a herd without doubling anybody's wait (a guess that holds up)."""
+"""Largest random share added to a step. Spreads a herd without doubling any wait (a guess that holds up)."""
 
 
 def step_s(attempt: int, *, base_s: float, factor: float, cap_s: float) -> float:
-    """Seconds that the attempt numbered `attempt` (from 1) asks to wait before the next."""
+    """Seconds to wait after the attempt numbered `attempt` (from 1), before jitter."""
     # The exponent is capped first: 2.0 ** 1100 overflows.
     return min(cap_s, base_s * factor ** min(attempt - 1, 64))
 
@@ -20,9 +20,9 @@ def jittered_s(wait_s: float, chance: Callable[[], float] = random.random) -> fl
 
 
 class Reconnect:
-    """Waits between attempts to reach Redis: 50 ms, doubling to 2 s, for ever.
+    """Waits between attempts to reach Redis: 50 ms, doubling to 2 s, without end.
 
-    The cap is short because both programs stand still meanwhile, and one connect a second costs a server nothing.
+    The cap is short because both programs stand still meanwhile, and one connection a second costs a server nothing.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,6 @@ class Reconnect:
         return jittered_s(step_s(self._attempt, base_s=0.05, factor=2, cap_s=2))
 
     def reset(self) -> bool:
-        """Redis answered: start from the shortest wait again. Whether there had been a failure."""
+        """Start from the shortest wait again, once Redis responds. True if there had been a failure."""
         had_failed, self._attempt = self._attempt > 0, 0
         return had_failed

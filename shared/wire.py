@@ -115,7 +115,7 @@ class _Lean(_Leaving, AbstractConnection):
         except ResponseError:  # an ACL without INFO
             found = ""
         self.term = found or secrets.token_hex(8)
-        return bool(found) and self._address.meet(self.term)
+        return bool(found) and self._address.observe_term(self.term)
 
     async def ready(self) -> None:
         """Connect unless it is, to a server that is right as far as anybody knows. Raises RedisError, OSError."""

@@ -110,7 +110,7 @@ def test_without_tls_its_settings_are_refused_as_nothing_would_be_encrypted():
 )
 def test_options_of_tls_in_the_url_are_refused_with_the_setting_to_use(option, instead):
     (line,) = problems(redis_url=f"{URL}?{option}")
-    assert line.startswith(f"redis_url: {option.partition('=')[0]!r} does not go into the URL")
+    assert line.startswith(f"redis_url: {option.partition('=')[0]!r} is not allowed in the URL")
     assert instead in line
 
 
