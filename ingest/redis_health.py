@@ -57,7 +57,7 @@ class RedisHealth:
             found = await server.inspect(execute, self._shards)
         except ConfigError as error:
             raise UnhealthyError(Fault("queue_unavailable", str(error))) from error
-        self._fsync.see(found.info)
+        self._fsync.observe(found.info)
         self._insist(judge(found, self._durability))
         await rehearse(execute, self._shards, self._days, loads=not self.was_healthy.is_set())
         if self._durability == "fsync" and not self._unsafe:

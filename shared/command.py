@@ -1,4 +1,4 @@
-"""The frame of both command lines: exit codes, and errors told in a line instead of a traceback.
+"""The frame of both command lines: exit codes, and errors in one line instead of a traceback.
 
 0 ok · 1 failed · 2 usage (typer) · 78 configuration (sysexits.h) · 130 interrupted.
 """
@@ -29,23 +29,23 @@ from .traced import name_of, text_of
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that a service listens to."""
+"""The signals that a service handles."""
 REASON_CHARS: Final = 500
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What only files say, never a connection."""
+"""Errors that only files raise, never a connection."""
 CRASH_S: Final = 10.0
-"""How long a crashed program may take to clean up: a worker's 2 s for its handlers, 5 s for its last sign of life."""
+"""Time that a crashed program has to clean up: a worker needs 2 s for its handlers, 5 s to end its liveness key."""
 
 
 class FailedError(Exception):
-    """A command did not do what it was asked to; the text says why. Exit code 1."""
+    """A command failed; the text says why. Exit code 1."""
 
 
 def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigError | FailedError:
-    """What to raise when a port can't be opened: ConfigError for a port that this user may not have, or no name.
+    """The error to raise when a port can't be opened: ConfigError for a forbidden port or an invalid host name.
 
-    Anything else may pass, as an address comes late in a boot and who has the port may be about to end: then a
-    supervisor has to try again, which it does not for a ConfigError.
+    All other failures are transient: an address may appear late in a boot, and the process that has the port may be
+    about to end. Then the supervisor should restart the process, which it does not do for a ConfigError.
     """
     # asyncio of Python 3.13 leaves errno and strerror out; UnicodeError is what getaddrinfo raises for "127.0..1".
     problem = f"{where}: {getattr(error, 'strerror', None) or error}"
@@ -56,61 +56,61 @@ def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigError | Fa
 
 
 def typer_app(name: str, about: str) -> typer.Typer:
-    """An app with the settings that both programs share."""
+    """A typer app with the options that both programs share."""
     return typer.Typer(
         name=name, help=about, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
     )
 
 
-def _show_version(is_asked: bool) -> None:
-    if is_asked:
+def _show_version(is_given: bool) -> None:
+    if is_given:
         print(f"hookbus {VERSION}")
         raise typer.Exit
 
 
 Version = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the release and stop.")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
 
 
 def run(app: typer.Typer, program: str) -> NoReturn:
     """Run a command line and exit.
 
-    Where nobody reads our output any more, as after `| head`, it ends with 1 and no word; where it can't be written, as
-    on a full disk, it says so.
+    If the reader of its output is gone, as after `| head`, the program exits with 1, silently. If its output can't be
+    written, as on a full disk, it prints an error.
     """
     try:
         try:
             app(prog_name=program)
-        except SystemExit:  # how it ends when nothing else is to be told
+        except SystemExit:  # how typer ends without an error of ours
             _flush()
             raise
     except ConfigError as error:
         for problem in error.problems:
-            _say(program, problem, EXIT_CONFIG)
+            _print_error(program, problem, EXIT_CONFIG)
         sys.exit(EXIT_CONFIG)
     except FailedError as error:
-        sys.exit(_say(program, str(error), EXIT_FAILED))
+        sys.exit(_print_error(program, str(error), EXIT_FAILED))
     except BrokenPipeError:
         sys.exit(unread(EXIT_FAILED))
     except FAULTS as error:
         if isinstance(error, OSError) and error.errno in _FULL:
-            sys.exit(unread(_say(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
+            sys.exit(unread(_print_error(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
         code = EXIT_CONFIG if is_access_refused(error) else EXIT_FAILED
-        sys.exit(_say(program, f"Redis: {fault_of(error).detail}", code))
+        sys.exit(_print_error(program, f"Redis: {fault_of(error).detail}", code))
     except KeyboardInterrupt:
-        sys.exit(_say(program, "interrupted", EXIT_INTERRUPTED))
+        sys.exit(_print_error(program, "interrupted", EXIT_INTERRUPTED))
     sys.exit(0)
 
 
 def _flush() -> None:
-    """Now, as Python could only complain when it ends."""
+    """Flush standard output now: a failure at Python's own exit could not be handled."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def unread(code: int) -> int:
-    """Nobody gets what is still to be written: Python's own flush at the end must not fail on it. Returns `code`."""
+    """Discard output that cannot be written, so that Python's own flush at exit does not fail. Returns `code`."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -121,8 +121,8 @@ def unread(code: int) -> int:
     return code
 
 
-def _say(program: str, text: str, code: int) -> int:
-    from .output import printable  # with all of rich, which a program that runs has no use for
+def _print_error(program: str, text: str, code: int) -> int:
+    from .output import printable  # it imports rich, which a running service never needs
 
     with contextlib.suppress(BrokenPipeError):
         print(f"{program}: {printable(text)}", file=sys.stderr)
@@ -130,7 +130,7 @@ def _say(program: str, text: str, code: int) -> int:
 
 
 def start_log(program: str, level: str) -> None:
-    """Configure the log of a service. Its first line is the release, whatever goes wrong afterwards."""
+    """Configure the log of a service, and log the release as its first line, whatever fails afterwards."""
     log.configure(level)
     log.get("command").info("starting", program=program, version=VERSION, python=platform.python_version())
 
@@ -139,25 +139,25 @@ class Stopping(asyncio.Event):
     """Set by SIGTERM and SIGINT."""
 
     is_interactive = False
-    """It was Ctrl-C: nobody's load balancer needs time to notice."""
+    """The signal was Ctrl-C: there is no load balancer that needs time to notice the stop."""
 
     def __init__(self) -> None:
         super().__init__()
         self.on_hangup: Callable[[], None] = nothing_to_reload
-        """What SIGHUP calls. A program that has something to read again puts it here."""
+        """Called on SIGHUP. A program that can reload configuration sets it."""
 
 
 def nothing_to_reload() -> None:
-    """Say that what was asked for by SIGHUP had no effect."""
+    """Log that a SIGHUP had no effect."""
     log.get("command").info("nothing_to_reload", effect="a change of configuration needs a restart")
 
 
 def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
-    """Run a program under uvloop until done.
+    """Run a program under uvloop until `main` ends.
 
-    It ends when `main` returns, or raises what a user can do something about. Whatever else ends it (SystemExit or
-    KeyboardInterrupt out of a task, a stopped loop, a cancellation, a bug) is a crash: logged, and exit code 1 even for
-    `sys.exit(0)`, as a supervisor must not take it for a stop.
+    `main` returns, or raises an error that a user can act on. Any other end (SystemExit or KeyboardInterrupt out of a
+    task, a stopped loop, a cancellation, a bug) is a crash: it is logged, and the exit code is 1 even for
+    `sys.exit(0)`, since a supervisor must not take it for a stop.
     """
     import uvloop
 
@@ -175,13 +175,13 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
     except (ConfigError, FailedError, *FAULTS):
         runner.close()
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the process ends here
+    except BaseException as error:  # noqa: BLE001 - the process ends here
         _crash(error, runner, started)
     runner.close()
 
 
 def _listen_to_signals(stopping: Stopping) -> None:
-    """A second Ctrl-C ends the process at once, as one who presses it twice means it."""
+    """Handle the signals of a service. A second Ctrl-C ends the process at once: it is deliberate."""
     loop = asyncio.get_running_loop()
     was_terminal = _is_terminal()
 
@@ -193,27 +193,27 @@ def _listen_to_signals(stopping: Stopping) -> None:
 
     def hang_up() -> None:
         if was_terminal and not _is_terminal():
-            stop(signal.SIGHUP)  # somebody closed the window
+            stop(signal.SIGHUP)  # the terminal window was closed
         else:
             stopping.on_hangup()
 
-    def let_the_child_go() -> None:
-        # A forked child, as multiprocessing makes one, shares the socket that wakes our loop: a SIGTERM meant for it,
-        # which it would not die of, would be ours.
+    def reset_in_child() -> None:
+        # A forked child, such as one of multiprocessing, shares the socket that wakes our loop: a SIGTERM sent to the
+        # child would stop this process, and not the child.
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
 
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
     before[signal.SIGINT] = signal.default_int_handler
-    os.register_at_fork(after_in_child=let_the_child_go)
+    os.register_at_fork(after_in_child=reset_in_child)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     presses = itertools.count(1)
 
     def press(_number: int, _frame: object) -> None:
-        """Beside what the loop does with it: this runs also while something blocks the loop."""
+        """In addition to the loop's own handler: this one runs even while something blocks the loop."""
         if next(presses) > 1:
             os._exit(EXIT_INTERRUPTED)
 
@@ -225,9 +225,9 @@ def _is_terminal() -> bool:
 
 
 def end_now(code: int) -> NoReturn:
-    """End although something still runs that would keep the process."""
+    """End the process even if something still runs that would keep it."""
     log.flush()
-    flushing = threading.Thread(target=_flush_output, daemon=True)  # which waits for ever where nobody reads it
+    flushing = threading.Thread(target=_flush_output, daemon=True)  # a flush into a pipe without a reader never returns
     flushing.start()
     flushing.join(FLUSH_S)
     os._exit(code)
@@ -240,14 +240,14 @@ def _flush_output() -> None:
 
 
 def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyncio.Task[Any]"]) -> NoReturn:
-    """Say why, let what runs clean up for some seconds, and end with 1, whatever hangs or raises meanwhile."""
+    """Log the error, give running tasks `CRASH_S` to clean up, and exit with 1, whatever hangs or raises meanwhile."""
     log.get("command").error(
         "crashed", reason=f"{name_of(type(error))}: {text_of(error, REASON_CHARS)}", exc_info=error
     )
     deadline = threading.Timer(CRASH_S, end_now, (EXIT_FAILED,))
     deadline.daemon = True
     deadline.start()
-    with contextlib.suppress(BaseException):  # it may be raised once more by the next task
+    with contextlib.suppress(BaseException):  # the next task may raise it again
         for task in started:
             task.cancel()
             runner.get_loop().run_until_complete(asyncio.wait((task,)))

@@ -1,6 +1,6 @@
-"""A stream entry: what is stored of an event, and what a redelivery adds to it.
+"""A stream entry: the stored fields of an event, and those that a redelivery adds.
 
-Field names are part of the data layout; readers accept any order and ignore what they do not know.
+Field names are part of the data layout; readers accept any order and ignore unknown fields.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from typing import Final
 import msgspec
 
 HISTORY_KEPT: Final = 25
-"""Failures kept of a delivery, newest last. More helps nobody and bloats each retry (25 MB records have been seen)."""
+"""Failures kept of a delivery, newest last. More would help nobody and bloat each retry (25 MB records were seen)."""
 
 ERROR_CHARS: Final = 300
 """Longest error text in a history."""
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """One attempt that did not end well. `at_ms` is when it ended, Unix ms.
+    """One attempt that failed or was snoozed. `at_ms` is when it ended, Unix ms.
 
-    `times`: how often in a row the handler put it off up to this attempt; 0 for a failure.
+    `times`: how often in a row the handler snoozed the delivery, up to this attempt; 0 for a failure.
     """
 
     attempt: int
@@ -40,11 +40,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 1
     history: tuple[Failure, ...] = ()
     is_replay: bool = False
-    """Delivered to this group once more because somebody asked for history."""
+    """Delivered to this group again by a replay."""
     snoozes: int = 0
-    """How many of the attempts before were put off, and burnt none."""
+    """Number of earlier snoozes; they use up no attempt."""
     since_ms: int = 0
-    """When the first attempt of this round began, Unix ms; 0 before that, and where a former release parked it."""
+    """When the first attempt of this round began, Unix ms; 0 before that, and if an earlier release parked it."""
 
 
 _encode_history = msgspec.msgpack.Encoder().encode
@@ -54,7 +54,7 @@ _decode_history = msgspec.msgpack.Decoder(tuple[Failure, ...]).decode
 def parse(fields: Sequence[bytes]) -> Entry:
     """Read the flat field list of XREADGROUP or XRANGE (`[name, value, name, value, …]`).
 
-    Raises KeyError or ValueError when the entry was not written by hookbus.
+    Raises KeyError or ValueError if hookbus did not write the entry.
     """
     match fields:
         case [
@@ -66,7 +66,7 @@ def parse(fields: Sequence[bytes]) -> Entry:
             at,
             b"body",
             body,
-        ]:  # as ingest writes nearly all: a third of the time
+        ]:  # the order in which ingest writes nearly all: takes a third of the time
             return Entry(webhook_id.decode(), source.decode(), _number(at), body)
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(
@@ -84,7 +84,7 @@ def parse(fields: Sequence[bytes]) -> Entry:
 
 
 def _number(text: bytes) -> int:
-    """Raises ValueError for what msgpack, and so a dead letter, can't hold."""
+    """Raises ValueError for a number that msgpack, and so a dead letter, can't hold."""
     number = int(text)
     if not 0 <= number < 2**63:
         raise ValueError("out of range")
@@ -94,7 +94,7 @@ def _number(text: bytes) -> int:
 def redelivery_fields(
     entry: Entry, attempt: int, history: Sequence[Failure], snoozes: int = 0, since_ms: int = 0
 ) -> list[bytes]:
-    """The flat field list of a redelivery; `attempt` is the one that it will be, `since_ms` when the first began."""
+    """The flat field list of a redelivery. `attempt` is its coming attempt; `since_ms` is when the first one began."""
     fields = [
         b"id",
         entry.webhook_id.encode(),

@@ -1,4 +1,4 @@
-"""Every webhook event that OpenAI documents, as msgspec structs, and the class for those it has yet to document.
+"""Every webhook event that OpenAI documents, as msgspec structs, and `UnknownEvent` for all others.
 
 The list follows https://platform.openai.com/docs/api-reference/webhook-events.
 """
@@ -20,10 +20,10 @@ from .payloads import (
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all documented events share. `created_at` is in whole Unix seconds.
+    """The fields that all documented events share. `created_at` is in whole Unix seconds.
 
-    A field that the sender leaves out, or sends in another shape, is "" or 0 (`object`: "event"): an event must not die
-    of what its handler never looks at. `delivery.body` has what was sent.
+    A field that the sender omits, or sends in another shape, is "" or 0 (`object`: "event"): a field that handlers
+    rarely read must not dead-letter an event. `delivery.body` holds the original bytes.
     """
 
     id: str = ""
@@ -173,9 +173,9 @@ class VideoFailed(Envelope, frozen=True, kw_only=True, tag="video.failed"):
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):
-    """An event of a type that this release has no struct for, or any event where a handler asks for this class.
+    """An event of a type that this release has no struct for, or any event if a handler annotates this class.
 
-    Its envelope is as lenient as that of all events; `data` is whatever was sent.
+    Its envelope is as lenient as that of all events; `data` is the decoded JSON, of any shape.
     """
 
     type: str

@@ -1,7 +1,7 @@
-"""Counters and histograms for the hot path: plain numbers, put into Prometheus' form when somebody asks.
+"""Counters and histograms for the hot path: plain numbers, converted to Prometheus' form at each scrape.
 
-prometheus-client locks for each count; these cost a fifth of it, and a request or a delivery needs several. For one
-thread only, the event loop's, in which `/metrics` is answered too. What is rare is counted by prometheus-client itself.
+prometheus-client takes a lock for each count; these cost a fifth of it, and a request or a delivery needs several. For
+one thread only, that of the event loop, which serves `/metrics` too. prometheus-client itself counts rare events.
 """
 
 from bisect import bisect_left
@@ -22,7 +22,7 @@ class FastCounter:
 
 
 class FastHistogram:
-    """How values spread over buckets; `bounds` ascend, and each belongs to its bucket."""
+    """A distribution of values over buckets; `bounds` ascend, and each is the inclusive upper end of its bucket."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -32,7 +32,7 @@ class FastHistogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Add a value."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
@@ -48,15 +48,15 @@ class CounterFamily(Collector):
         registry.register(self)
 
     def labels(self, *values: str) -> FastCounter:
-        """The sum of these label values; look it up once and keep it."""
+        """The counter of these label values; look it up once and keep it."""
         return self._children.setdefault(values, FastCounter())
 
     def describe(self) -> list[Metric]:
-        """What the registry may be asked before there is a sample."""
+        """The family without samples, for the registry's check of names."""
         return [CounterMetricFamily(self._name, self._about, labels=self._labels)]
 
     def collect(self) -> Iterator[Metric]:
-        """For Prometheus."""
+        """The samples, for Prometheus."""
         family = CounterMetricFamily(self._name, self._about, labels=self._labels)
         for values, child in self._children.items():
             family.add_metric(values, child.value)
@@ -81,15 +81,15 @@ class HistogramFamily(Collector):
         registry.register(self)
 
     def labels(self, *values: str) -> FastHistogram:
-        """The spread of these label values; look it up once and keep it."""
+        """The histogram of these label values; look it up once and keep it."""
         return self._children.setdefault(values, FastHistogram(self._bounds))
 
     def describe(self) -> list[Metric]:
-        """What the registry may be asked before there is a sample."""
+        """The family without samples, for the registry's check of names."""
         return [HistogramMetricFamily(self._name, self._about, labels=self._labels)]
 
     def collect(self) -> Iterator[Metric]:
-        """For Prometheus, whose buckets each hold all that is below them."""
+        """The samples, for Prometheus, whose buckets are cumulative."""
         family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
         for values, child in self._children.items():
             below, buckets = 0, []

@@ -1,4 +1,4 @@
-"""What keeps a Redis from being trusted, as values: by what it says of itself, and by what it refuses."""
+"""Reasons not to trust a Redis, as values: from its state and configuration, and from the errors that it returns."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,28 +9,28 @@ from .connection import refusal_code
 from .server import Server
 
 ACCESS: Final = "check user and password in redis_url, and the user's ACL"
-"""What to do where Redis lets a user not in, or not do something."""
+"""The remedy when Redis refuses a user or its command."""
 
 ONE_SERVER: Final = "point redis_url at one server that holds all keys; Cluster is not supported yet"
-"""What to do where a node sends its clients to others."""
+"""The remedy when a node redirects its clients to others."""
 
 _REFUSED_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
-"""How Redis 7.2 and 7.0 begin when a command inside of a script is refused."""
+"""How the errors of Redis 7.2 and 7.0 begin when the ACL refuses a command inside a script."""
 
 _IDS_USED_UP: Final = "exhausted the last possible ID"
-"""What XADD says of a stream whose last id is the largest there is."""
+"""In XADD's error for a stream whose last id is the largest possible."""
 
 UNKNOWN: Final = "unknown (CONFIG is refused)"
 
 _FSYNC_NEEDS: Final = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
-"""Settings without which a write may be answered before it is on the disk. The last suspends fsync during rewrites."""
+"""Settings without which Redis may reply before a write is on disk. The last one suspends fsync during rewrites."""
 
 Code = Literal["queue_unavailable", "overloaded", "not_durable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why no 200 can be given now, and what to do about it where that is known."""
+    """Why ingest cannot return 200 now, and the remedy if it is known."""
 
     code: Code
     detail: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 class UnhealthyError(RedisError):
-    """Raised inside a greeting, so that no command follows on that connection."""
+    """Raised while a connection is set up, so that no command follows on it."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(f"{fault.code}: {fault.detail}")
@@ -46,33 +46,33 @@ class UnhealthyError(RedisError):
 
 
 def is_access_refused(error: Exception) -> bool:
-    """Whether Redis refuses the user itself: its name, its password, or what its ACL does not allow."""
-    # While it connects, redis-py hides the one class inside the other.
+    """Whether Redis refuses the user: its name, its password, or a command or key that its ACL forbids."""
+    # During connect, redis-py wraps the specific class in another error.
     refused = isinstance(error.__cause__ or error, AuthenticationError | NoPermissionError)
     return refused or str(error).startswith(_REFUSED_IN_SCRIPT)
 
 
 def error_of(text: bytes) -> ResponseError:
-    """The error that a script caught, as if it had come by itself."""
+    """The error that a script caught, as if a command had raised it."""
     return ResponseError(text.decode(errors="replace").removeprefix("ERR "))
 
 
 def is_of_one_stream(error: Exception) -> bool:
-    """Whether Redis refused an event because of the stream that it belongs to, and would take others."""
+    """Whether Redis refused an event because of its stream, and would accept events of other streams."""
     return refusal_code(error) == "WRONGTYPE" or _IDS_USED_UP in str(error) or is_access_refused(error)
 
 
 def fault_of(error: Exception) -> Fault:
-    """The fault behind an error of a Redis call, told by the first word of Redis' own refusals."""
+    """The fault behind an error of a Redis call, by the first word of Redis' error replies."""
     if isinstance(error, UnhealthyError):
         return error.fault
     code = refusal_code(error)
     text = str(error) or type(error).__name__
     if is_access_refused(error):
         return Fault("queue_unavailable", f"{text.rstrip('.')}; {ACCESS}")
-    if isinstance(error, AskError):  # MOVED too; redis-py takes the word off
+    if isinstance(error, AskError):  # MOVED too; redis-py strips the first word
         return Fault(
-            "queue_unavailable", f"a node of a cluster: the slot of a key is on another one ({text})", ONE_SERVER
+            "queue_unavailable", f"a cluster node: the slot of a key is on another node ({text})", ONE_SERVER
         )
     if code == "OOM":
         return Fault("overloaded", "Redis is out of memory")
@@ -81,34 +81,34 @@ def fault_of(error: Exception) -> Fault:
     return Fault("queue_unavailable", text)
 
 
-def judge(found: Server, durability: str) -> Fault | None:
-    """The first thing that a server's state and configuration leave to be desired."""
-    return next(iter(faults_of(found, durability)), None)
+def judge(server: Server, durability: str) -> Fault | None:
+    """The gravest fault in a server's state and configuration, None for a healthy server."""
+    return next(iter(faults_of(server, durability)), None)
 
 
-def faults_of(found: Server, durability: str) -> list[Fault]:
-    """All of them, the gravest first."""
+def faults_of(server: Server, durability: str) -> list[Fault]:
+    """All faults in a server's state and configuration, the gravest first."""
     faults = []
-    if found.info.get("role") != "master":
+    if server.info.get("role") != "master":
         faults.append(Fault("queue_unavailable", "connected to a read-only replica", "point redis_url at the master"))
-    if found.info.get("loading") == "1":
+    if server.info.get("loading") == "1":
         cure = "wait until Redis has loaded its data"
         faults.append(Fault("queue_unavailable", "Redis is loading its data", cure))
-    if found.eviction_policy != "noeviction":
+    if server.eviction_policy != "noeviction":
         cure = "set maxmemory-policy noeviction: any other evicts whole streams when memory is short"
-        actual = found.eviction_policy or UNKNOWN
+        actual = server.eviction_policy or UNKNOWN
         faults.append(Fault("not_durable", f"maxmemory-policy is {actual}, not noeviction", cure))
-    return [*faults, *_faults_of_file(found)] if durability == "fsync" else faults
+    return [*faults, *_faults_of_file(server)] if durability == "fsync" else faults
 
 
-def _faults_of_file(found: Server) -> list[Fault]:
-    """What keeps writes from the append-only file, or the file from the disk."""
+def _faults_of_file(server: Server) -> list[Fault]:
+    """The faults that keep writes from the append-only file, or the file from the disk."""
     faults = []
-    if found.info.get("aof_last_write_status", "ok") != "ok":
+    if server.info.get("aof_last_write_status", "ok") != "ok":
         faults.append(Fault("not_durable", "Redis can't write its append-only file", "look at Redis' disk and log"))
-    for name, wanted in _FSYNC_NEEDS.items():
-        actual = found.setting(name) or UNKNOWN
-        if actual != wanted:
-            cure = f'set {name} {wanted} in Redis, or choose durability = "memory" here'
-            faults.append(Fault("not_durable", f"durability fsync needs {name} {wanted}; it is {actual}", cure))
+    for name, required in _FSYNC_NEEDS.items():
+        actual = server.setting(name) or UNKNOWN
+        if actual != required:
+            cure = f'set {name} {required} in Redis, or choose durability = "memory" here'
+            faults.append(Fault("not_durable", f"durability fsync needs {name} {required}; it is {actual}", cure))
     return faults

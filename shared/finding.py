@@ -1,4 +1,4 @@
-"""What the doctors (`hookbus-ingest check`, `hookbus-worker check`) find: each says what to do about it."""
+"""Findings of the diagnostics (`hookbus-ingest check`, `hookbus-worker check`), each with its remedy."""
 
 import stat
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from . import output
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something to act on. A warning (exit code 0) keeps nobody from working."""
+    """A problem to act on. With `exit_code` 0 it is a warning: both programs work in spite of it."""
 
     exit_code: int
     code: str
@@ -19,12 +19,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def gravest(findings: Iterable[Finding]) -> int:
-    """The exit code: wrong configuration before a Redis that is away."""
+    """The exit code: a wrong configuration (78) outranks an unreachable Redis (1)."""
     return max((finding.exit_code for finding in findings), default=0)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
-    """Findings for people, in their order. Names in them may come from Redis."""
+    """Findings as text, in their order. Names in them may come from Redis."""
     return [
         line
         for finding in findings
@@ -37,17 +37,17 @@ def lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def exposed(paths: Iterable[Path]) -> list[Finding]:
-    """The files of secrets that every user of the machine may read.
+    """A finding for each secret file that every user of the machine may read.
 
-    A warning only: Kubernetes mounts secrets like that, into a container that has one user.
+    Warnings only: Kubernetes mounts secrets with these permissions, into a container that has one user.
     """
     return [
         Finding(0, "secret_exposed", f"every user of this machine may read {path}", f"chmod o-r {path}")
         for path in paths
-        if path.is_file() and path.stat().st_mode & stat.S_IROTH and not _is_behind_closed_doors(path)
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH and not _is_in_private_folder(path)
     ]
 
 
-def _is_behind_closed_doors(path: Path) -> bool:
-    """Whether a folder above lets nobody else in."""
+def _is_in_private_folder(path: Path) -> bool:
+    """Whether other users cannot enter one of the folders above."""
     return any(not folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)

@@ -144,7 +144,7 @@ async def _trial(context: _Context) -> None:
     found = context.found
     if context.durability == "fsync" and found is not None and found.setting("appendonly") != "no":
         fsync = Fsync()
-        fsync.see(found.info)
+        fsync.observe(found.info)
         fault = await fsync.fault(context.execute, found.info)
         context.told.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
         context.told.findings += [of_fault(fault, is_unsafe=context.is_unsafe)] if fault else []

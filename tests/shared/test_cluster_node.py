@@ -81,7 +81,7 @@ async def test_a_node_whose_keys_are_on_another_is_wrong_and_the_way_out_is_name
     told = await examined(nodes[0])
     assert codes(told)["queue_unavailable"] == 78
     [problem, *_] = [finding for finding in told.findings if finding.code == "queue_unavailable"]
-    assert "a node of a cluster" in problem.problem
+    assert "a cluster node" in problem.problem
     assert "Cluster is not supported" in problem.action
 
 

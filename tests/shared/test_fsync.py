@@ -99,5 +99,5 @@ async def test_another_error_is_the_callers():
 async def test_without_the_command_the_first_rewrite_is_known_by_what_looks_saw(seen, info, fault):
     fsync = Fsync()
     for before in [*seen, info]:
-        fsync.see(before)
+        fsync.observe(before)
     assert await fsync.fault(WITHOUT, info) == fault
