@@ -43,14 +43,10 @@ async def examine(execute: Execute, info: Mapping[str, str]) -> list[Finding]:
         return []
     refused = await _refused(execute)
     if refused is None:
-        problem = (
-            "it is unknown whether Redis would restore events at a restart: this user may not run ACL DRYRUN"
-        )
+        problem = "it is unknown whether Redis would restore events at a restart: this user may not run ACL DRYRUN"
         return [Finding(0, "restart_unknown", problem, f"allow the user acl|dryrun; or to be safe, {CURE}")]
     if refused:
-        problem = (
-            f"Redis may drop every event at its next restart, since its user default may not write: {refused}"
-        )
+        problem = f"Redis may drop every event at its next restart, since its user default may not write: {refused}"
         return [Finding(EXIT_CONFIG, "restart_loses_data", problem, CURE)]
     return []
 

@@ -71,9 +71,7 @@ def fault_of(error: Exception) -> Fault:
     if is_access_refused(error):
         return Fault("queue_unavailable", f"{text.rstrip('.')}; {ACCESS}")
     if isinstance(error, AskError):  # MOVED too; redis-py strips the first word
-        return Fault(
-            "queue_unavailable", f"a cluster node: the slot of a key is on another node ({text})", ONE_SERVER
-        )
+        return Fault("queue_unavailable", f"a cluster node: the slot of a key is on another node ({text})", ONE_SERVER)
     if code == "OOM":
         return Fault("overloaded", "Redis is out of memory")
     if code in ("MISCONF", "NOREPLICAS"):
