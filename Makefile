@@ -33,10 +33,11 @@ unit: .venv/ready-dev ## the tests that start no server and no process; ARGS="-k
 
 check: lint unit ## what one runs before a commit
 
-lint: .venv/ready-dev ## ruff, mypy strict, layers, spelling, shell, workflows
+lint: .venv/ready-dev ## ruff, mypy strict, pyright, layers, spelling, shell, workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell
 	@$(BIN)/shellcheck --severity=warning .ci/* deploy/*/*.sh

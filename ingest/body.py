@@ -85,9 +85,10 @@ class Bodies:
             raise Refusal(400, "disconnected", close=True) from error
 
     async def _arrive(self, content: StreamReader) -> bytes:
+        deadline = asyncio.timeout(self._timeout_s)
+        arrival = _Arrival(deadline)
         try:
-            async with asyncio.timeout(self._timeout_s) as deadline:
-                arrival = _Arrival(deadline)
+            async with deadline:
                 self._arrivals[arrival] = None
                 try:
                     while chunk := await content.readany():

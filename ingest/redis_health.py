@@ -8,11 +8,9 @@ Costs Redis one INFO, one CONFIG GET, a look at one small hash and a group commi
 import asyncio
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ..shared import aof_replay, clock, keys, log, output, server
 from ..shared.backoff import Reconnect
-from ..shared.connection import FAULTS, Execute, leave_server
+from ..shared.connection import FAULTS, Execute, Redis, leave_server
 from ..shared.fault import Fault, UnhealthyError, fault_of, judge
 from ..shared.fsync import UNOBSERVED, Fsync
 from ..shared.keys import Keys

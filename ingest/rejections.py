@@ -12,10 +12,9 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
-from redis.asyncio import Redis
 
 from ..shared import log
-from ..shared.connection import FAULTS
+from ..shared.connection import FAULTS, Redis
 from ..shared.keys import Keys
 from ..shared.secret import TIMESTAMP
 from .refusal import Refusal

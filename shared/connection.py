@@ -7,10 +7,10 @@ Connections that meet a wrong server leave it: see `wire`.
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis as sync_redis
-from redis.asyncio import Redis
+from redis import asyncio as async_redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
@@ -34,6 +34,17 @@ _KEEPALIVE: Final = {
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
+
+
+class Redis(async_redis.Redis):
+    """redis-py's client, with a type for `execute_command`: a reply is whatever the command returns.
+
+    redis-py does not annotate it, and pyright infers from its body that every reply may be None.
+    """
+
+    if TYPE_CHECKING:
+
+        async def execute_command(self, *command: str | bytes | float, **options: Any) -> Any: ...
 
 
 Execute = Callable[..., Awaitable[Any]]
@@ -67,6 +78,7 @@ def connect(
         redis_connect_func=None if on_connect is None else _greeting(on_connect),
         **_options(address, reply_timeout_s),
     )
+    assert isinstance(client, Redis)  # `from_url` makes one of the class that it is called on
     client.response_callbacks.clear()
     pool = client.connection_pool
     pool.connection_class = OURS[pool.connection_class]

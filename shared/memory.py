@@ -1,8 +1,6 @@
 """How full Redis is."""
 
-from redis.asyncio import Redis
-
-from .connection import parse_info
+from .connection import Redis, parse_info
 from .raw_connection import RawConnection
 
 

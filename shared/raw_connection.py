@@ -7,8 +7,10 @@ one that carries a single one. Connects when first used, and again after every l
 from collections.abc import Sequence
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+
+from .connection import Redis
+from .wire import AsyncConnection
 
 Command = Sequence[str | bytes | int]
 
@@ -17,19 +19,19 @@ class RawConnection:
     """A connection of its own, made as `client` makes its."""
 
     def __init__(self, client: Redis) -> None:
-        self._connection = client.connection_pool.make_connection()
+        connection = client.connection_pool.make_connection()
+        assert isinstance(connection, AsyncConnection)  # as `connect` has its pool make them
+        self._connection = connection
 
     @property
     def term(self) -> str:
         """Which server the last reply came from: the connection's term, for clients that have terms."""
-        term: str = self._connection.term
-        return term
+        return self._connection.term
 
     @property
     def made(self) -> int:
         """How often the connection was made."""
-        made: int = self._connection.made
-        return made
+        return self._connection.made
 
     async def ready(self) -> str:
         """Connect unless it is; the term of what is sent next, without waiting for anything else before.

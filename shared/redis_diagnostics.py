@@ -8,12 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from . import aof_replay, headroom, keys, output, redis_report, server, stream_report
 from .address import redacted
-from .connection import FAULTS, Execute, address_of
+from .connection import FAULTS, Execute, Redis, address_of
 from .fault import UnhealthyError
 from .finding import Finding
 from .fsync import Fsync

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from .connection import Execute
+from .connection import Execute, Redis
 from .raw_connection import RawConnection
 
 Argument = str | bytes | int

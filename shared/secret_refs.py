@@ -37,16 +37,13 @@ def is_reference(text: str) -> bool:
 def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[SecretValue]:
     """The words of what a reference names, at least one. Raises ValueError, which says what is wrong with it."""
     found_at = path(reference, environ)
-    for is_last in (False, True):  # a folder may be swapped while we are in it; gone twice is gone
+    try:
         try:
             found = _words(found_at, reference)
-        except FileNotFoundError as error:
-            if is_last:
-                raise ValueError(f"{reference}: {error.strerror}") from None
-        except OSError as error:
-            raise ValueError(f"{reference}: {error.strerror}") from None
-        else:
-            break
+        except FileNotFoundError:  # a folder may be swapped while we are in it; gone twice is gone
+            found = _words(found_at, reference)
+    except OSError as error:
+        raise ValueError(f"{reference}: {error.strerror}") from None
     if not found:
         raise ValueError(f"{reference} is empty")
     return found

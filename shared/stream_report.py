@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from .connection import refusal_code
+from .connection import Redis, refusal_code
 from .keys import Keys
 
 TYPES: Final = 250

@@ -12,7 +12,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import hiredis
 from redis import connection as blocking
@@ -66,7 +66,7 @@ class _Leaving:
         return error
 
 
-class _Lean(_Leaving, AbstractConnection):
+class AsyncConnection(_Leaving, AbstractConnection):
     """A connection that swallows no cancellation, whose end is always a ConnectionError, and that costs less.
 
     redis-py sends inside `asyncio.wait_for`, which makes a task each time, and before Python 3.12 forgets a
@@ -84,6 +84,10 @@ class _Lean(_Leaving, AbstractConnection):
         is not asked for; of its own for each connection where Redis does not say."""
         self.made = 0
         """How often it was made: an id that the server gave it holds until this changes."""
+
+    if TYPE_CHECKING:  # redis-py does not annotate it
+
+        async def read_response(self, *args: Any, **options: Any) -> Any: ...
 
     def pack_command(self, *args: Any) -> list[bytes]:
         return [_packed(args)]
@@ -167,11 +171,11 @@ class _Blocking(_Leaving, blocking.AbstractConnection):
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
 
-class _Tcp(_Lean, Connection):
+class _Tcp(AsyncConnection, Connection):
     pass
 
 
-class _Tls(_Lean, SSLConnection):
+class _Tls(AsyncConnection, SSLConnection):
     async def _connect(self) -> None:
         self._tls = await asyncio.to_thread(self._address.tls.context)
         await super()._connect()  # type: ignore[no-untyped-call]
@@ -183,7 +187,7 @@ class _Tls(_Lean, SSLConnection):
         return {"host": self.host, "port": self.port, "ssl": self._tls, "server_hostname": name}
 
 
-class _Unix(_Lean, UnixDomainSocketConnection):
+class _Unix(AsyncConnection, UnixDomainSocketConnection):
     pass
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ..shared import finding, output, redis_diagnostics, redis_findings
-from ..shared.connection import FAULTS, connect, parse_info
+from ..shared.connection import FAULTS, Redis, connect, parse_info
 from ..shared.finding import Finding
 from ..shared.headroom import Headroom
 from ..shared.redis_diagnostics import Diagnosis
@@ -72,13 +72,8 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         examined = await redis_diagnostics.examine(client, settings, DURABILITY, rehearse)
         # One bad stream keeps nobody from looking at the others.
         if examined.redis is not None and not finding.gravest([f for f in examined.findings if f.code != "bad_stream"]):
-            seen = await snapshot.fetch(client, settings.shards)
-            findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
-            findings += of_unsubscribed(
-                await unsubscribed.fetch(client, await registry.shards(client, settings.shards))
-            )
-    except FAULTS as error:
-        findings.append(redis_findings.refusal(error, examined.url))
+            seen, problems = await _look(client, settings, groups, examined.url)
+            findings += problems
     finally:
         await client.aclose()
     findings += [*examined.findings, *_persistence(examined.redis)]
@@ -98,6 +93,21 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
         findings=findings,
     )
     return report, examined
+
+
+async def _look(
+    client: Redis, settings: WorkerSettings, groups: Sequence[Group], url: str
+) -> tuple[Bus | None, list[Finding]]:
+    """The bus, None where Redis refuses to show it, and what is wrong with how it is used."""
+    seen: Bus | None = None
+    findings: list[Finding] = []
+    try:
+        seen = await snapshot.fetch(client, settings.shards)
+        findings += of_connections(groups, seen, parse_info(await client.execute_command("INFO", "clients")))
+        findings += of_unsubscribed(await unsubscribed.fetch(client, await registry.shards(client, settings.shards)))
+    except FAULTS as error:
+        findings.append(redis_findings.refusal(error, url))
+    return seen, findings
 
 
 def _apps(settings: WorkerSettings, targets: Sequence[str]) -> tuple[list[Finding], list[Group]]:

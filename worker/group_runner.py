@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ..shared import keys as names
 from ..shared import scripts
 from ..shared.address import Address
-from ..shared.connection import connect, refusal_code
+from ..shared.connection import Redis, connect, refusal_code
 from ..shared.keys import Keys
 from ..shared.raw_connection import RawConnection
 from .api.delivery import InFlight

@@ -60,7 +60,7 @@ class App:
                 [f'App(start={repr_of(start)}): "earliest", "latest", or a datetime with a time zone{caller()}']
             )
         self.group = group
-        self.start = start
+        self.start: Start = start
         self.subscriptions: list[Subscription] = []
 
     @checked_call("App.on")

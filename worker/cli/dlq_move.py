@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from redis.asyncio import Redis
 
 from ...shared import command, output
 from ...shared.clock import now_ms
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from ...shared.connection import Redis
 from ..dlq.bulk import Tally, batch_for
 from ..dlq.moves import Moves
 from ..dlq.query import DeadLetters, Filter, StoredLetter

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
-
 from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
+from ...shared.connection import Redis
 from ..dlq import unsubscribed
 from ..dlq.bulk import BATCH
 from ..dlq.query import DeadLetters

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from redis.asyncio import Redis
 from rich.table import Table
 
 from ...shared import output
 from ...shared.command import EXIT_FAILED, FailedError
+from ...shared.connection import Redis
 from ..groups.forget import GroupDeletion, GroupFootprint, refusal
 from ..groups.forget_type import TypeDeletion
 from . import options

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Final, get_args
 
 import typer
-from redis.asyncio import Redis
 
-from ...shared.connection import connect
+from ...shared.connection import Redis, connect
 from ...shared.keys import is_name
 from ...shared.times import LAST_MS, moment
 from ..dlq.query import DeadLetters, Filter

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from redis.asyncio import Redis
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -15,7 +14,7 @@ from rich.text import Text
 from ...shared import output
 from ...shared.clock import now_ms
 from ...shared.command import Stopping, run_service
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.pause import pause
 from ..inspect import status as state
 from ..inspect.status import GroupStatus, Status, TypeStatus

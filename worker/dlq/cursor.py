@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from redis.asyncio import Redis
-
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ..inventory.registry import Command, execute_all
 

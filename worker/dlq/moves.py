@@ -8,9 +8,8 @@ what dies again meanwhile stays dead.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
-
 from ...shared import scripts
+from ...shared.connection import Redis
 from ...shared.entry import redelivery_fields
 from ...shared.keys import Keys, shard_of
 from ..pipeline import dead_letter

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared.command import FailedError
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ...shared.times import LAST_MS
 from ..inventory import registry

@@ -8,9 +8,8 @@ letters, which the tools list. What a worker holds is left to it.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from redis.asyncio import Redis
-
 from ...shared import scripts
+from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE

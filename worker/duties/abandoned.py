@@ -9,11 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ...shared import log, scripts
 from ...shared.backoff import jittered_s
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inspect import status

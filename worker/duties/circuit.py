@@ -11,11 +11,10 @@ import asyncio
 from typing import Final, Literal
 
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inventory.open_breakers import Opened, decode, encode

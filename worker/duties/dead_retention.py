@@ -10,12 +10,11 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ...shared import log, scripts
 from ...shared.backoff import jittered_s
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..dlq.bulk import BATCH

@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from ...shared import log, scripts
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.app import Start

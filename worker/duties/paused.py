@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ...shared import log
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inventory.pauses import fetch

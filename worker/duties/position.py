@@ -12,10 +12,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from ...shared import log
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.wire import replication_id

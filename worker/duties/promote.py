@@ -8,11 +8,9 @@ or promoted. One that its stream refuses waits on, and the others go.
 import asyncio
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import type_of_member

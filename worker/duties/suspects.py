@@ -17,11 +17,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ...shared import log, scripts
 from ...shared.backoff import Reconnect
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ..api.delivery import InFlight
 from ..pipeline.read import Reader

@@ -14,13 +14,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ...shared import keys as names
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import Keys
 from ...shared.pause import pause

@@ -17,12 +17,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ...shared import log, memory, scripts
 from ...shared.backoff import jittered_s
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.times import LAST_MS

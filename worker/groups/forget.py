@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared import scripts
 from ...shared.command import FailedError
+from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, Keys
 from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter

@@ -6,9 +6,8 @@ killed before the end begins again.
 
 from collections.abc import Iterator, Sequence
 
-from redis.asyncio import Redis
-
 from ...shared.command import FailedError
+from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, Keys
 from ..api.delivery import type_of_member
 from ..dlq.bulk import BATCH

@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from redis.asyncio import Redis
-
 from ...shared.command import FailedError
+from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared import memory, scripts
 from ...shared.command import FailedError
-from ...shared.connection import refusal_code
+from ...shared.connection import Redis, refusal_code
 from ...shared.entry import redelivery_fields
 from ...shared.keys import Keys
 from ...shared.pause import pause

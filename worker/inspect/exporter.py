@@ -13,12 +13,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from redis.asyncio import Redis
 
 from ...shared import health, log
 from ...shared.address import redacted
 from ...shared.command import Stopping
-from ...shared.connection import FAULTS, connect
+from ...shared.connection import FAULTS, Redis, connect
 from ...shared.fault import fault_of
 from ...shared.settings import ConfigError
 from ...shared.systemd import Health, SystemdNotifier

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared import redis_report, server
-from ...shared.connection import leave_server
+from ...shared.connection import Redis, leave_server
 from ...shared.keys import Keys
 from ...shared.redis_report import RedisReport
 from ..inventory import registry

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import HANDOVER, UNTYPED, Keys
 from ..inventory import lag, open_breakers, pauses, readers, registry

@@ -5,9 +5,7 @@ Keys of single types and groups are set aside (`aside.py`); without these a work
 
 from typing import Final
 
-from redis.asyncio import Redis
-
-from ...shared.connection import FAULTS, refusal_code
+from ...shared.connection import FAULTS, Redis, refusal_code
 from ...shared.fault import fault_of
 from ...shared.keys import Keys
 from .registry import execute_all

@@ -3,8 +3,8 @@
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
-
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from . import registry
 from .registry import execute_all

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from ...shared import keys
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ...shared.settings import ConfigError
 from ..pipeline.unusable_keys import is_of_one_key

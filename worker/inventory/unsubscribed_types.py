@@ -8,9 +8,8 @@ mended until then. A group without any consumer has left nothing: it may be stop
 
 from collections.abc import Mapping, Sequence
 
-from redis.asyncio import Redis
-
 from ...shared import log
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ..pipeline.routes import patterns_of
 from .lag import pairs

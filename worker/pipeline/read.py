@@ -12,11 +12,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from ...shared import log
 from ...shared.backoff import Reconnect
-from ...shared.connection import FAULTS, refusal_code
+from ...shared.connection import FAULTS, Redis, refusal_code
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.raw_connection import Command, RawConnection

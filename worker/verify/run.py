@@ -14,12 +14,11 @@ from typing import Final
 
 import aiohttp
 import msgspec
-from redis.asyncio import Redis
 
 from ...shared import health
 from ...shared.address import redacted
 from ...shared.command import FailedError, Stopping
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.settings import Listen

@@ -9,9 +9,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ...shared.command import FailedError
+from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, RESERVED, Keys
 from ..duties.same_host import has_ended
 from ..groups.forget import GroupDeletion

@@ -1,7 +1,7 @@
 """How the demo looks: numbered steps, posts with their answers, facts with a tick, and the table at the end."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -114,7 +114,7 @@ class Screen:
         """The line before the last."""
         self._console.print(f"\n[bold {'green' if is_ok else 'red'}]{escape(text)}[/]")
 
-    def last_line(self, fields: dict[str, object]) -> None:
+    def last_line(self, fields: Mapping[str, object]) -> None:
         """One JSON object, for programs."""
         sys.stdout.flush()
         print(msgspec.json.encode(fields).decode(), flush=True)
