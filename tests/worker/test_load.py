@@ -171,7 +171,7 @@ WRONG_CALLS = {
     "app.on()": "App.on(): missing a required argument: 'pattern'",
     'app.on("a", 3)': "App.on(): too many positional arguments",
     'app.on("a")()': "on('a')(): missing a required argument: 'handler'",
-    'app.on("a")(3)': "on('a'): 3 is no function",
+    'app.on("a")(3)': "on('a'): 3 is not callable",
     'app.on("a", timeout="5")': "on('a'): timeout must be a number",
     'App("g", starts="latest")': "App(): got an unexpected keyword argument 'starts'; it takes group, start",
     "App()": "App(): missing a required argument: 'group'",

@@ -1,1 +1,1 @@
-"""What users touch: a change here needs a line in CHANGELOG.md."""
+"""The public API: a change here needs an entry in CHANGELOG.md."""

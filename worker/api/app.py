@@ -1,4 +1,4 @@
-"""How handlers are declared: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
+"""Declares handlers: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 Start = Literal["earliest", "latest"] | datetime
 
 ASYNC_CONCURRENCY: Final = 100
-"""Deliveries that a subscription runs at once in one process, by default: handlers mostly wait for somebody."""
+"""Default number of deliveries that a subscription runs at once in one process: async handlers mostly wait for I/O."""
 THREAD_CONCURRENCY: Final = 16
-"""The same for plain `def` handlers, each of which takes a thread."""
+"""Default for plain `def` handlers, each of which takes a thread."""
 
 DEFAULT_RETRY: Final = Retry()
 DEFAULT_BREAKER: Final = Breaker()
@@ -28,7 +28,7 @@ DEFAULT_BREAKER: Final = Breaker()
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What `on` was told. None means the default, which may come from the settings."""
+    """The arguments of one `on`. None means the default, which may come from the settings."""
 
     pattern: str
     handler: Callable[..., Any]
@@ -40,7 +40,7 @@ class Subscription:
 
     @property
     def where(self) -> str:
-        """The handler, for messages: `file:line name`."""
+        """Location of the handler for messages: `file:line name`."""
         return place_of(self.handler)
 
 
@@ -48,8 +48,8 @@ class Subscription:
 class App:
     """A consumer group and its handlers.
 
-    `start` counts when the group is born, that is when its first worker starts: `"earliest"` brings every stored
-    event, `"latest"` only what comes after, a datetime (with a zone) what came since. Raises ConfigError.
+    `start` applies once, when the first worker of the group starts and creates it: `"earliest"` delivers every stored
+    event, `"latest"` only later ones, a datetime (with a time zone) those received since. Raises ConfigError.
     """
 
     def __init__(self, group: str, *, start: Start = "earliest") -> None:
@@ -76,9 +76,9 @@ class App:
     ) -> Callable[[Handler], Handler]:
         """Subscribe the decorated handler to an event type, `"prefix.*"` or `"*"`; the most specific pattern wins.
 
-        `concurrency`: most deliveries at once in one process. `timeout`: seconds that an attempt may take. `max_age`:
-        seconds since its `created_at` (else since receipt) after which an event is of no use; older ones
-        become dead letters (`expired`). `breaker`: None never stops a handler that only fails. Raises ConfigError.
+        `concurrency`: maximum of deliveries at once in one process. `timeout`: seconds that an attempt may take.
+        `max_age`: maximum age of an event in seconds since its `created_at` (else since receipt); older ones become
+        dead letters (`expired`). `breaker`: None never suspends a failing subscription. Raises ConfigError.
         """
         problems = option_problems(
             pattern, concurrency=concurrency, timeout_s=timeout, max_age_s=max_age, retry=retry, breaker=breaker
@@ -89,9 +89,7 @@ class App:
         @checked_call(f"on({pattern!r})")
         def subscribe(handler: Handler) -> Handler:
             if not callable(handler):
-                raise ConfigError(
-                    [f"on({pattern!r}): {repr_of(handler)} is no function that could be called{caller()}"]
-                )
+                raise ConfigError([f"on({pattern!r}): {repr_of(handler)} is not callable{caller()}"])
             self.subscriptions.append(
                 Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker)
             )

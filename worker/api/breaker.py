@@ -1,8 +1,8 @@
-"""When a subscription that fails all the time is given a rest, as a value. `circuit` does it.
+"""Settings of a subscription's circuit breaker. `duties/circuit` applies them.
 
-What counts is how many attempts failed in one process without a success between them, whatever they failed of: an
-outage has several faces, and alternates with the types of a pattern. Only what the handler itself lets out counts: not
-`Reject` and `RetryLater`, which are decisions, and not what never ran.
+The breaker counts failed attempts in one process without a success between them, whatever their cause: an outage shows
+as several errors, which alternate with the types of a pattern. Only exceptions of the handler itself count; `Reject`
+and `RetryLater` are decisions, and deliveries whose handler never ran are no failures.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ FACTOR: Final = 2.0
 @checked_class
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Opens after `failures` without a success; one delivery tries after `delay` seconds, doubled up to `cap`.
+    """Opens after `failures` without a success; one delivery probes after `delay` seconds, doubled up to `cap`.
 
-    Twenty without a success between them are no accident. The first try comes soon enough for a
-    deployment that is rolled back, the cap keeps a night's outage at a dozen tries an hour. Raises ConfigError.
+    Twenty failures without a success between them are no accident. The first probe comes soon enough for a deployment
+    that is rolled back; the cap limits a long outage to a dozen probes an hour. Raises ConfigError.
     """
 
     failures: int = 20
@@ -36,5 +36,5 @@ class Breaker:
             raise ConfigError([f"{repr_of(self)}: needs failures >= 1, delay > 0, cap >= delay{caller()}"])
 
     def delay_s(self, times: int) -> float:
-        """Seconds until a try, when it opened for the `times`-th time in a row (from 1)."""
+        """Seconds until the next probe after the breaker opened for the `times`-th time in a row (from 1)."""
         return backoff.step_s(times, base_s=self.delay, factor=FACTOR, cap_s=self.cap)

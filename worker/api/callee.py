@@ -1,7 +1,7 @@
-"""What runs when a handler is called: one look through all that Python lets stand for a function.
+"""Finds the function that a call of a handler enters, for every callable that Python accepts as one.
 
-A `functools.partial`, a bound method, an object with `__call__`, a decorated function: what counts is the function that
-is entered first. A wrapper is not looked through, since it runs, and what it does might block the event loop.
+A handler can be a `functools.partial`, a bound method, an object with `__call__` or a decorated function. The function
+that is entered first counts. A wrapper is not looked through: it runs itself, and may block the event loop.
 """
 
 import functools
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .decode import ImpossibleError
-from .parameters import MAX_LAYERS, called, taken
+from .parameters import MAX_LAYERS, bound_call, call_signature
 
 
-def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that a call enters first; the handler itself where it is written in C, or is a class."""
+def entered_function(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that a call enters first; the handler itself if it is written in C or is a class."""
     for _ in range(MAX_LAYERS):
         handler, outer = _entered(handler), handler
         if handler is outer:
@@ -23,7 +23,7 @@ def function_of(handler: Callable[..., Any]) -> Callable[..., Any]:
     return handler
 
 
-def declared(handler: Callable[..., Any]) -> Callable[..., Any]:
+def innermost(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The function below all wrappers, whose parameters `inspect.signature` shows."""
     for _ in range(MAX_LAYERS):
         handler, outer = getattr(handler, "__wrapped__", None) or _entered(handler), handler
@@ -33,47 +33,50 @@ def declared(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _entered(handler: Any) -> Any:
-    """One layer further in; the same where there is none."""
+    """One layer further in; `handler` itself if it has none."""
     if inspect.isfunction(handler) or inspect.isclass(handler):
         return handler
     if isinstance(handler, functools.partial):
         return handler.func
     if inspect.ismethod(handler):
         return handler.__func__
-    return called(handler)
+    return bound_call(handler)
 
 
 def returns_coroutine(handler: Callable[..., Any]) -> bool:
-    """Whether a call only makes a coroutine, and may be made on the event loop."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(function_of(handler))
+    """Whether a call only creates a coroutine, so that it can be made on the event loop."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(entered_function(handler))
 
 
-def waits(handler: Callable[..., Any]) -> bool:
-    """Whether it is a coroutine function in the end, below its wrappers: it mostly waits, and many may run at once."""
-    return returns_coroutine(handler) or inspect.iscoroutinefunction(declared(handler))
+def is_async_inside(handler: Callable[..., Any]) -> bool:
+    """Whether the function below all wrappers is a coroutine function: it mostly waits, so many can run at once."""
+    return returns_coroutine(handler) or inspect.iscoroutinefunction(innermost(handler))
 
 
 def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
-    """What it still takes, and the annotations by name. Raises ImpossibleError for what can be no handler."""
+    """The parameters that a call still takes, and the annotations by name.
+
+    Raises ImpossibleError if the callable cannot be a handler.
+    """
     if inspect.isclass(handler):
-        raise ImpossibleError("it is a class: a call would only make an object of it. Decorate a function or an object")
+        raise ImpossibleError("it is a class: a call would only create an object. Decorate a function or an object")
     try:
-        parameters = list(taken(handler).parameters.values())
-        below = declared(handler)
-        # Those of an object are the annotations of its class.
+        parameters = list(call_signature(handler).parameters.values())
+        below = innermost(handler)
+        # An object would return the annotations of its class.
         hints = typing.get_type_hints(below) if inspect.isfunction(below) else {}
     except Exception as error:  # noqa: BLE001 - written as text, annotations are the user's own code
         raise ImpossibleError(f"its annotations can't be read: {error}") from None
     if inspect.isgeneratorfunction(below) or inspect.isasyncgenfunction(below):
-        raise ImpossibleError("it has a yield in it, so that a call would run nothing")
+        raise ImpossibleError("it contains a yield, so a call would run nothing")
     if parameters and all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-        raise ImpossibleError("its decorator hides what it takes: use functools.wraps there")
+        raise ImpossibleError("its decorator hides its parameters: use functools.wraps there")
     return parameters, hints
 
 
 def place_of(handler: Callable[..., Any]) -> str:
-    """Where it stands, for messages: `file:line name`, or its name alone."""
-    function = declared(handler)
+    """Location of a handler for messages: `file:line name`, or its name alone."""
+    function = innermost(handler)
     code = getattr(function, "__code__", None)
     name = getattr(function, "__qualname__", type(handler).__qualname__)
     return f"{code.co_filename}:{code.co_firstlineno} {name}" if code else str(name)

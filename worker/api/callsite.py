@@ -1,7 +1,7 @@
-"""Where in the user's code hookbus was called, and whether that can be called so.
+"""Finds the line of the user's code that called hookbus, and checks the arguments of the call.
 
-A user's module declares its handlers while it is imported. A call with arguments that we do not take is a mistake of
-its configuration, told with the line: Python's own TypeError could as well come from anything else that it does there.
+A user's module declares its handlers while it is imported. A call with wrong arguments is a configuration error and is
+reported with its line: a plain TypeError could come from anything else that the module does.
 """
 
 import functools
@@ -21,7 +21,7 @@ Class = TypeVar("Class", bound=type[Any])
 
 
 def caller() -> str:
-    """` (file:line)` of the innermost code that is not hookbus's own, "" where there is none."""
+    """` (file:line)` of the innermost frame outside hookbus, "" if there is none."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -29,13 +29,13 @@ def caller() -> str:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Not by the code's own file alone: what dataclasses write has none."""
+    """Checks the globals too: code that dataclasses generate has no file of its own."""
     files = (frame.f_code.co_filename, frame.f_globals.get("__file__") or "")
     return any(OURS in Path(file).parents for file in files)
 
 
 def checked_call(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates what users call in their declarations: wrong arguments raise ConfigError with the place of the call."""
+    """Decorate a function of the public API: wrong arguments raise ConfigError with the location of the call."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = inspect.signature(function)
@@ -55,6 +55,6 @@ def checked_call(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def checked_class(cls: Class) -> Class:
-    """The same for making an object of a class."""
+    """Decorate a class of the public API in the same way."""
     cls.__init__ = checked_call(cls.__name__)(cls.__init__)
     return cls

@@ -1,8 +1,8 @@
-"""What a handler may raise to decide about its delivery: `RetryLater` and `Reject`, alone or in a group of errors.
+"""Exceptions by which a handler decides about its delivery: `RetryLater` and `Reject`, alone or in an exception group.
 
-A task group wraps what its tasks raise, so a decision is looked for inside of groups too. One `Reject` among the errors
-decides: no attempt will succeed, whatever else went wrong. `RetryLater` decides where nothing but it was raised, the
-longest wait of several; beside another error it is a failure, which follows its schedule.
+A task group wraps what its tasks raise, so groups are searched too. One `Reject` among the errors decides: no attempt
+will succeed, whatever else went wrong. `RetryLater` decides if all errors are `RetryLater`; the longest wait wins.
+Beside another error it is a failure, which follows the retry schedule.
 """
 
 import math
@@ -11,11 +11,11 @@ from typing import Any, Final, SupportsFloat
 from ...shared.traced import members_of
 
 MAX_WAIT_S: Final = 10 * 366 * 86_400.0
-"""Ten years: what no wait needs, and every clock and score in Redis can hold."""
+"""Ten years: longer than any wait needs, and within every clock and every score in Redis."""
 
 
 class RetryLater(Exception):  # noqa: N818 - a request, not an error
-    """Raised by a handler: try again after `seconds`. Not a failure, and burns no attempt; see `Retry.within`."""
+    """Raised by a handler: try again after `seconds`. Not a failure; uses up no attempt. `Retry.within` bounds it."""
 
     seconds: float = 0.0
 
@@ -25,36 +25,37 @@ class RetryLater(Exception):  # noqa: N818 - a request, not an error
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
-    """Raised by a handler: no attempt will ever succeed, make it a dead letter now. Says why."""
+    """Raised by a handler: no attempt will ever succeed, so dead-letter the delivery now. The message is the reason."""
 
 
-def seconds_of(asked: object) -> float:
-    """A wait that can be kept: what is negative is none, and nobody lives to see the end of one that is too long.
+def seconds_of(value: object) -> float:
+    """A wait in seconds, from 0 to `MAX_WAIT_S`.
 
-    Raises TypeError for what is no number, ValueError for one that is not finite.
+    Raises TypeError if `value` is not a number, ValueError if it is not finite.
     """
-    if not isinstance(asked, SupportsFloat):  # text is none, though float() would read it
-        raise TypeError(f"{asked!r}: a number of seconds is needed")
+    if not isinstance(value, SupportsFloat):  # a str is refused, though float() would parse it
+        raise TypeError(f"{value!r}: a number of seconds is needed")
     try:
-        seconds = float(asked)
-    except OverflowError:  # an int beyond floats
-        seconds = MAX_WAIT_S if asked > 0 else 0.0  # type: ignore[operator]
+        seconds = float(value)
+    except OverflowError:  # an int beyond the range of floats
+        seconds = MAX_WAIT_S if value > 0 else 0.0  # type: ignore[operator]
     if not math.isfinite(seconds):
-        raise ValueError(f"{asked!r}: a number of seconds is needed")
+        raise ValueError(f"{value!r}: a number of seconds is needed")
     return min(max(0.0, seconds), MAX_WAIT_S)
 
 
-def decided(error: BaseException) -> tuple[BaseException, float | None]:
-    """The error that decides, and the wait that it asks for; (`error`, None) where nothing does, or it is a `Reject`.
+def deciding(error: BaseException) -> tuple[BaseException, float | None]:
+    """The error that decides, and the wait that it requests.
 
-    The classes are asked, not the objects: `isinstance` would look at an attribute, which may raise.
+    The wait is None for a `Reject`, and (`error`, None) is returned if no error decides. `issubclass` looks at classes
+    only: `isinstance` would read an attribute of the object, which may raise.
     """
     waits: list[tuple[float, BaseException]] = []
     others = 0
     for each in _errors(error):
         if issubclass(type(each), Reject):
             return each, None
-        wait_s = _asked_s(each) if issubclass(type(each), RetryLater) else None
+        wait_s = _requested_s(each) if issubclass(type(each), RetryLater) else None
         if wait_s is None:
             others += 1
         else:
@@ -66,8 +67,8 @@ def decided(error: BaseException) -> tuple[BaseException, float | None]:
 
 
 def _errors(error: BaseException) -> list[BaseException]:
-    """The error, or what a group holds, groups in it looked through; each once, as a group may hold one twice."""
-    found: list[BaseException] = []
+    """The error itself, or the members of a group and of its groups; each once, as a group may hold one twice."""
+    errors: list[BaseException] = []
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -78,13 +79,13 @@ def _errors(error: BaseException) -> list[BaseException]:
         members = members_of(each)
         waiting += members
         if not members:
-            found.append(each)
-    return found
+            errors.append(each)
+    return errors
 
 
-def _asked_s(later: Any) -> float | None:
-    """The wait that a `RetryLater` asks for; None where a subclass or the handler made something else of it."""
+def _requested_s(later: Any) -> float | None:
+    """The wait that a `RetryLater` requests; None if a subclass or the handler made it unusable."""
     try:
         return seconds_of(later.seconds)
-    except BaseException:  # noqa: BLE001 - an attribute may be code of the user's
+    except BaseException:  # noqa: BLE001 - an attribute may be the user's own code
         return None

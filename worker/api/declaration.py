@@ -1,6 +1,6 @@
-"""Whether what an app declares can be kept.
+"""Checks the options of `App.on`.
 
-Options are checked when `on` is called, not when the first failure needs them: a wrong `retry` would hang that one.
+They are checked when `on` is called, not when the first failure needs them: a wrong `retry` would hang that delivery.
 """
 
 from typing import Any, Final
@@ -10,15 +10,15 @@ from .breaker import Breaker
 from .retry import Retry
 
 MAX_CONCURRENCY: Final = 100_000
-"""A thousand times the default, and more tasks than one process gets any work done with."""
+"""A thousand times the default, and more tasks than one process can make progress with."""
 MAX_S: Final = 100 * 365 * 86_400.0
-"""A hundred years, as far as timers of the event loop reach."""
+"""A hundred years: the limit of the event loop's timers."""
 
 
 def option_problems(
     pattern: object, *, concurrency: Any, timeout_s: Any, max_age_s: Any, retry: Any, breaker: Any
 ) -> list[str]:
-    """What is wrong with what `on` was called with; whether text is a pattern is for `routes` to see."""
+    """Problems in the arguments of `on`. `routes` checks whether a string is a pattern."""
     if callable(pattern):
         return [f'write @app.on("response.completed") above {repr_of(pattern)}: which event type, "prefix.*" or "*"?']
     if not isinstance(pattern, str):
@@ -35,7 +35,7 @@ def option_problems(
     return [f"on({pattern!r}): {problem}" for problem in problems if problem]
 
 
-def _limit_problem(name: str, value: Any, kind: Any, kind_name: str, most: float) -> str:
+def _limit_problem(name: str, value: Any, kind: Any, kind_name: str, maximum: float) -> str:
     if value is None:
         return ""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -43,4 +43,4 @@ def _limit_problem(name: str, value: Any, kind: Any, kind_name: str, most: float
         return f"{name} must be positive, not {repr_of(value)}"
     if not is_number or not isinstance(value, kind):
         return f"{name} must be {kind_name}, not {repr_of(value)}"
-    return "" if value <= most else f"{name} must be at most {most:g}, not {repr_of(value)}"
+    return "" if value <= maximum else f"{name} must be at most {maximum:g}, not {repr_of(value)}"

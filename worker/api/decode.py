@@ -1,7 +1,7 @@
-"""What the annotation of a handler's first parameter asks for, and how a body becomes that.
+"""Decodes a body into the type that a handler's first parameter is annotated with.
 
-An event struct, the `Event` union or a part of it, `UnknownEvent`, a `msgspec.Struct` of the user's own, `dict`, or
-`bytes`. Anything else is refused at start, and so is a struct on a pattern that brings it other types.
+That can be an event struct, the `Event` union or a part of it, `UnknownEvent`, a `msgspec.Struct` of the user's own,
+`dict` or `bytes`. Anything else is refused at start, and so is a struct on a pattern that matches other types too.
 """
 
 import types
@@ -20,13 +20,13 @@ _TAGS = {cls: name for name, cls in BY_TYPE.items()}
 
 
 class ImpossibleError(Exception):
-    """No body of that type can become what the annotation names; the text says why."""
+    """No body of an event type can be decoded into the annotation; the message is the reason."""
 
 
 def decoder_for(annotation: Any, event_type: str) -> Decoder:
-    """The function that makes of a body of `event_type` what `annotation` asks for.
+    """The function that decodes a body of `event_type` into `annotation`. Raises ImpossibleError.
 
-    It raises one of `decoding.UNDECODABLE` on a body of another shape. Raises ImpossibleError.
+    The function itself raises one of `decoding.UNDECODABLE` on a body of another shape.
     """
     if annotation is bytes:
         return bytes
@@ -35,7 +35,7 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
     classes = _members(annotation)
     for cls in classes:
         if cls in (bytes, dict) or typing.get_origin(cls) is dict:
-            raise ImpossibleError(f"{_name(cls)} has to stand alone, not in a union")
+            raise ImpossibleError(f"{_name(cls)} must stand alone, not in a union")
         if cls is Envelope or not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
             raise ImpossibleError(
                 f"can't decode an event into {_name(cls)}: annotate with an event struct, Event, UnknownEvent,"
@@ -52,19 +52,19 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
         return decoding.DECODERS[event_type]
     if UnknownEvent in classes:
         return decoding.decode if event_type not in BY_TYPE else decoding.decode_unknown
-    wanted = ", ".join(sorted(_TAGS[cls] for cls in classes))
-    raise ImpossibleError(f"{_name(annotation)} holds {wanted}, but the pattern brings {event_type} too")
+    decodable = ", ".join(sorted(_TAGS[cls] for cls in classes))
+    raise ImpossibleError(f"{_name(annotation)} covers {decodable}, but the pattern matches {event_type} too")
 
 
 def _json(annotation: Any) -> Decoder:
     try:
         return msgspec.json.Decoder(annotation).decode
-    except Exception as error:  # noqa: BLE001 - msgspec reads the annotations of the user's fields here
+    except Exception as error:  # noqa: BLE001 - msgspec evaluates the annotations of the user's fields here
         raise ImpossibleError(f"msgspec can't decode into {_name(annotation)}: {error}") from None
 
 
 def _lenient(annotation: Any) -> Decoder:
-    """A dict holds what any JSON reader takes, so it gets what msgspec's own refuses too."""
+    """A decoder into a dict, which also accepts JSON that msgspec refuses but other readers take."""
     strict = _json(annotation)
 
     def decode(body: bytes) -> Any:

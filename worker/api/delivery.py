@@ -18,10 +18,9 @@ _read_id = msgspec.json.Decoder(_Id).decode
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a delivery beside its event. `attempt` counts from 1; `body` is what was signed.
+    """The metadata of a delivery. `attempt` counts from 1; `body` holds the signed bytes.
 
-    `is_replay`: the group was given this event before, and somebody asked for history. It stays so over retries and
-    redrives.
+    `is_replay`: an operator replayed this event to the group. Retries and redrives keep the flag.
     """
 
     webhook_id: str
@@ -33,27 +32,27 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     is_replay: bool = False
     snoozes: int = 0
-    """How many of the attempts before were put off by `RetryLater`: those burnt none."""
+    """How many earlier attempts ended in `RetryLater`; those used up no attempt."""
     first_attempt_at_ms: int = 0
-    """When the first attempt began, Unix ms; 0 in the first one itself."""
+    """When the first attempt began, Unix ms; 0 in the first attempt itself."""
 
     @property
     def burnt(self) -> int:
-        """The number of this attempt among those that count against `Retry.attempts`, from 1."""
+        """The number of this attempt among those that count towards `Retry.attempts`, from 1."""
         return self.attempt - self.snoozes
 
     @property
     def event_id(self) -> str:
-        """OpenAI's id of the event (`evt_…`), "" where the body has none. It differs from the webhook-id."""
+        """OpenAI's id of the event (`evt_…`), "" if the body has none. It differs from the webhook-id."""
         try:
             return _read_id(self.body).id
         except UNDECODABLE:
             pass
         try:
-            found = lenient.top_level(self.body).get("id")
+            event_id = lenient.top_level(self.body).get("id")
         except UNDECODABLE:
             return ""
-        return found if isinstance(found, str) else ""
+        return event_id if isinstance(event_id, str) else ""
 
     @property
     def received_at(self) -> datetime:
@@ -62,43 +61,44 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
 
 UNKNOWN_TERM: Final = "?"
-"""No server's."""
+"""The term of no server."""
 
 
 class InFlight(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A delivery that is pending in this consumer's name."""
+    """A delivery that is pending for this consumer."""
 
     stream: str
-    """Key that it was read from."""
+    """Key that the entry was read from."""
     entry_id: bytes
     is_own_stream: bool
-    """Read from the group's redelivery stream, where nobody else needs the entry."""
+    """Read from the group's redelivery stream, where no other group needs the entry."""
     entry: Entry
     delivery: Delivery
     term: str = ""
-    """The term of the server that it was read from, as `Line.term`. Elsewhere the entry id may be another event's."""
+    """The term that the entry was read in, as `RawConnection.term`. In another one its id may belong to another event.
+    """
     times_delivered: int = 1
-    """1 for a fresh one; each takeover from a consumer that died adds one."""
+    """1 for a new delivery; each takeover from a dead consumer adds one."""
     deaths: tuple[str, ...] = ()
-    """Consumers that surely died of it, `consumer@unix_ms`."""
+    """Consumers that certainly died of it, `consumer@unix_ms`."""
     flaw: str = ""
-    """Why it is no event: an entry that hookbus did not write. No handler sees it."""
+    """Why the entry is no event: hookbus did not write it. No handler receives it."""
 
     def is_same_event(self, other: "InFlight") -> bool:
-        """Whether a delivery under the same entry id is of the same event."""
+        """Whether a delivery with the same entry id is of the same event."""
         return self.delivery.webhook_id == other.delivery.webhook_id
 
     @property
     def name(self) -> str:
-        """Its name among the parked and the suspects of its group."""
+        """The name of the delivery among the parked ones and the suspects of its group."""
         return member_prefix(self.delivery.type, self.delivery.group, self.is_own_stream) + self.entry_id.decode()
 
 
 def member_prefix(event_type: str, group: str, is_own_stream: bool) -> str:
-    """What stands before the entry id in a `InFlight.name`. Neither part can hold the separator."""
+    """The part of an `InFlight.name` before the entry id. Neither component can contain the separator."""
     return f"{event_type}|{group if is_own_stream else ''}|"
 
 
 def type_of_member(member: str) -> str:
-    """The event type in a `InFlight.name`."""
+    """The event type in an `InFlight.name`."""
     return member.partition("|")[0]

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again."""
+"""The retry schedule of a subscription."""
 
 import sys
 from dataclasses import dataclass
@@ -10,27 +10,25 @@ from ...shared.traced import repr_of
 from .callsite import caller, checked_class
 
 DEFAULT_ATTEMPTS: Final = 20
-"""With the waits below: the 20th attempt comes 8 to 10 hours after the first. Longer than an on-call night."""
-
+"""With the waits below, the 20th attempt comes 8 to 10 hours after the first: longer than an on-call night."""
 
 MAX_FACTOR: Final = 1000.0
-"""Every cap is reached in a few steps long before; what is larger overflows."""
+"""Smaller factors reach every cap in a few steps; larger ones overflow."""
 
 
 def is_number(value: object) -> bool:
-    """Whether that is a finite number; True and False are none."""
-    most = sys.float_info.max
-    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
+    """Whether a value is a finite number; True and False are not."""
+    largest = sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest
 
 
 @checked_class
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Up to `attempts` attempts, the n-th failure waiting `base` × `factor`^(n-1) seconds, at most `cap`.
+    """Up to `attempts` attempts; after the n-th failure the wait is `base` × `factor`^(n-1) seconds, at most `cap`.
 
-    Up to a quarter is added by chance; no attempt comes sooner than its step asks. None comes later than `within`
-    seconds after the first one began: a week, if nothing else is said. `RetryLater` burns no attempt, so that this is
-    its only bound. Raises ConfigError.
+    Jitter adds up to a quarter and never shortens a wait. No attempt starts later than `within` seconds (default: a
+    week) after the first one began. `RetryLater` uses up no attempt, so `within` is its only bound. Raises ConfigError.
     """
 
     attempts: int = DEFAULT_ATTEMPTS
@@ -49,11 +47,9 @@ class Retry:
             and 1 <= self.factor <= MAX_FACTOR
             and self.within > 0
         ):
-            told = (
-                f"{repr_of(self)}: needs attempts >= 1, base >= 0, factor 1 to {MAX_FACTOR:g}, cap >= base, within > 0"
-            )
-            raise ConfigError([f"{told}{caller()}"])
+            bounds = f"attempts >= 1, base >= 0, factor 1 to {MAX_FACTOR:g}, cap >= base, within > 0"
+            raise ConfigError([f"{repr_of(self)}: needs {bounds}{caller()}"])
 
     def wait_s(self, attempt: int) -> float:
-        """Seconds to wait after the attempt of that number (from 1) failed."""
+        """Seconds to wait after attempt number `attempt` (from 1) failed."""
         return backoff.jittered_s(backoff.step_s(attempt, base_s=self.base, factor=self.factor, cap_s=self.cap))

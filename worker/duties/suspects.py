@@ -51,7 +51,7 @@ class Suspect:
     @property
     def is_held_back(self) -> bool:
         """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
-        return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.lets_through
+        return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.is_admitted
 
     def return_slot(self) -> None:
         """Let the reader keep it, without a place, until it may begin again."""

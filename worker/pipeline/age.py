@@ -1,4 +1,4 @@
-"""How old an event is: since its sender made it, where the event says so, else since ingest received it.
+"""The age of an event: since its `created_at` if the body has one, else since ingest received it.
 
 An event that its sender could not deliver for ten minutes is ten minutes old, however soon it runs after that.
 """
@@ -8,7 +8,7 @@ from ..api.delivery import Delivery
 
 
 def made_at_ms(delivery: Delivery) -> int:
-    """When the event was made, Unix ms."""
+    """When the event was created, Unix ms."""
     received_ms = delivery.received_at_ms
     try:
         delay_ms = decoding.read_head(delivery.body).delay_ms(received_ms)

@@ -1,6 +1,6 @@
-"""Why an attempt did not end well, as a value that can be stored: what an exception says of itself.
+"""The cause of a failed attempt, as a value that can be stored.
 
-An exception is the user's object: whatever it does when it is looked at, `describe` raises nothing.
+An exception is the user's object and may raise when it is inspected; `describe` never raises.
 """
 
 import functools
@@ -14,7 +14,7 @@ from ...shared.traced import OURS, attribute, name_of, storable, text_of, trace_
 
 MESSAGE_CHARS: Final = 2_000
 FRAME_CHARS: Final = 300
-"""Caps of one record, beside that of the traceback."""
+"""Limits of one record, besides that of the traceback."""
 
 _LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
 
@@ -37,7 +37,7 @@ class Cause:
 def describe(error: BaseException, message: str = "", whole: BaseException | None = None) -> Cause:
     """Class, message, capped traceback and application frame of an exception. Never raises.
 
-    `message` replaces the exception's own text; `whole` is what it was part of, whose traceback shows more.
+    `message` replaces the exception's own text; `whole` is the group that contained it, whose traceback shows more.
     """
     return Cause(
         name_of(type(error)),
@@ -48,19 +48,19 @@ def describe(error: BaseException, message: str = "", whole: BaseException | Non
 
 
 def brief(error: BaseException) -> Cause:
-    """Class and message alone, for what is no fault of a handler's code. Never raises."""
+    """Class and message alone, for errors outside the handler's code. Never raises."""
     return Cause(name_of(type(error)), text_of(error, MESSAGE_CHARS))
 
 
 def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
-    """Frame and place of the innermost frame that is neither a library's nor ours."""
-    found = None
+    """Frame and place of the innermost frame outside libraries and hookbus."""
+    innermost = None
     for frame, line in traceback.walk_tb(trace):
         if _is_application(frame.f_code.co_filename):
-            found = frame.f_code, line
-    if found is None:
+            innermost = frame.f_code, line
+    if innermost is None:
         return "", ""
-    code, line = found
+    code, line = innermost
     frame_name, place = f"{Path(code.co_filename).name}:{code.co_qualname}", f"{code.co_filename}:{line}"
     return storable(frame_name)[:FRAME_CHARS], storable(place)[-FRAME_CHARS:]
 

@@ -1,4 +1,4 @@
-"""A dead letter: all that is needed to understand a delivery that failed for good, and to send it round again."""
+"""The record of a dead letter: everything needed to diagnose the delivery and to redrive it."""
 
 import hashlib
 from typing import Final
@@ -14,7 +14,7 @@ _FINGERPRINT_BYTES: Final = 5
 
 
 class Kind(msgspec.Struct, frozen=True, array_like=True):
-    """What all letters of one fingerprint share; `message` is a sample."""
+    """The fields that all dead letters of one fingerprint share; `message` is a sample."""
 
     type: str
     reason: Reason
@@ -24,7 +24,7 @@ class Kind(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DeadLetterRecord(msgspec.Struct, frozen=True, array_like=True):
-    """The record of one dead letter. Times are Unix ms; `attempts` counts those that ran; `body` is what was signed."""
+    """The record of one dead letter. Times are Unix ms; `attempts` counts those that ran; `body` holds signed bytes."""
 
     type: str
     group: str
@@ -46,11 +46,11 @@ class DeadLetterRecord(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def kind(self) -> Kind:
-        """What it shares with the others of its fingerprint."""
+        """The fields shared with the other dead letters of its fingerprint."""
         return Kind(self.type, self.reason, self.error_class, self.frame, self.message)
 
     def entry(self) -> Entry:
-        """The event as it was delivered, at its first attempt again. What was a replay stays one."""
+        """The stream entry for a redrive, at attempt 1. A replay stays a replay."""
         return Entry(
             webhook_id=self.webhook_id,
             source=self.source,
@@ -68,19 +68,19 @@ decode_kind: Final = msgspec.msgpack.Decoder(Kind).decode
 
 
 def fingerprint(error_class: str, frame: str, event_type: str, reason: Reason) -> str:
-    """10 hex digits that letters of one cause have in common, whatever their messages and line numbers.
+    """10 hex digits shared by dead letters of the same cause, whatever their messages and line numbers.
 
-    The reason is part of it, so that a fingerprint tells type and reason too and one index serves all filters.
+    Type and reason are part of it, so one index serves all filters.
     """
     text = "\n".join((error_class, frame, event_type, reason))
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
 
 
 def write(
-    in_flight: InFlight, bury: DeadLetter, history: tuple[Failure, ...], dead_lettered_at_ms: int
+    in_flight: InFlight, outcome: DeadLetter, history: tuple[Failure, ...], dead_lettered_at_ms: int
 ) -> DeadLetterRecord:
-    """The letter of a delivery that is to be buried; `history` includes the last attempt where one ran."""
-    cause = bury.cause
+    """The record of a delivery to dead-letter; `history` includes the last attempt if one ran."""
+    cause = outcome.cause
     return DeadLetterRecord(
         type=in_flight.delivery.type,
         group=in_flight.delivery.group,
@@ -88,12 +88,12 @@ def write(
         source=in_flight.entry.source,
         received_at_ms=in_flight.entry.received_at_ms,
         dead_lettered_at_ms=dead_lettered_at_ms,
-        reason=bury.reason,
+        reason=outcome.reason,
         error_class=cause.error_class,
         message=cause.message,
         traceback=cause.traceback,
         frame=cause.frame,
-        fingerprint=fingerprint(cause.error_class, cause.frame, in_flight.delivery.type, bury.reason),
+        fingerprint=fingerprint(cause.error_class, cause.frame, in_flight.delivery.type, outcome.reason),
         attempts=in_flight.entry.attempt,
         history=history,
         body=in_flight.entry.body,
@@ -103,5 +103,5 @@ def write(
 
 
 def fingerprint_of(cause: Cause, event_type: str) -> str:
-    """The fingerprint of a failure: that of the dead letter that it becomes if it goes on."""
+    """The fingerprint of a failure: that of the dead letter that it becomes if all attempts fail."""
     return fingerprint(cause.error_class, cause.frame, event_type, "attempts_exhausted")

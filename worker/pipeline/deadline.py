@@ -1,9 +1,9 @@
-"""The time limit of attempts: one timer for all of a subscription, where `asyncio.timeout` sets one for each.
+"""The time limit of attempts, with one timer for a whole subscription; `asyncio.timeout` sets one for each task.
 
-A task that swallows its cancellation is given up: told so `CANCEL_S` later, and left alone.
-All have the same limit, so they pass it in the order in which they began; a timer is due for the oldest, and next for
-the oldest that is left. A timer for each took a fifth of a worker's time. What a passed deadline does to a task, and
-whose cancellation it then is, is as in https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout.
+All attempts of a subscription have the same limit and pass it in the order in which they began, so the timer is always
+set for the oldest one. A timer for each took a fifth of a worker's time. A task that still runs `CANCEL_S` after its
+cancellation is abandoned. Cancelling a task, and attributing a cancellation to the deadline, follows
+https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 CANCEL_S: Final = 2.0
-"""How long a cancelled handler may take to clean up; at a stop it is the same."""
+"""How long a cancelled handler may take to clean up, after its timeout and at a stop."""
 
 
 class Deadline:
@@ -25,28 +25,28 @@ class Deadline:
         self._cancelled_before = task.cancelling()
         self._cleanup: asyncio.TimerHandle | None = None
         self.has_passed = False
-        """The task was cancelled for that."""
+        """The task was cancelled because of this deadline."""
         self.is_sole_reason = False
-        """Once ended: nobody else cancelled the task meanwhile."""
+        """After the end of the attempt: no other cancellation of the task was requested."""
 
 
 class Deadlines:
-    """`limit_s` is how long each attempt may take. Belongs to the event loop in which it is made.
+    """The deadlines of a subscription's attempts, each `limit_s` long. Bound to the event loop that runs at creation.
 
-    `given_up` is called with the task of one that goes on after it was cancelled.
+    `on_abandoned` is called with a task that still runs `CANCEL_S` after its cancellation.
     """
 
     def __init__(self, limit_s: float) -> None:
-        self.given_up: Callable[[asyncio.Task[object]], None] = _nobody
+        self.on_abandoned: Callable[[asyncio.Task[object]], None] = _ignore
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._running: dict[Deadline, None] = {}
-        """The one that passes first stands first."""
+        """In the order in which they pass."""
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> Deadline:
         """An attempt begins in the running task. `end` must follow in the same one."""
-        task = asyncio.current_task(self._loop)  # without the argument it looks for the loop, which takes longer
+        task = asyncio.current_task(self._loop)  # without the argument it looks the loop up, which is slower
         assert task is not None
         deadline = Deadline(task, self._loop.time() + self._limit_s)
         self._running[deadline] = None
@@ -55,7 +55,7 @@ class Deadlines:
         return deadline
 
     def end(self, deadline: Deadline) -> None:
-        """It has ended, for whatever reason."""
+        """The attempt has ended, for whatever reason."""
         if deadline.has_passed:
             assert deadline._cleanup is not None
             deadline._cleanup.cancel()
@@ -73,11 +73,11 @@ class Deadlines:
                 return
             del self._running[first]
             first.has_passed = True
-            first._cleanup = self._loop.call_later(CANCEL_S, self._give_up, first._task)
+            first._cleanup = self._loop.call_later(CANCEL_S, self._abandon, first._task)
             first._task.cancel()
 
-    def _give_up(self, task: "asyncio.Task[object]") -> None:
-        self.given_up(task)
+    def _abandon(self, task: "asyncio.Task[object]") -> None:
+        self.on_abandoned(task)
 
 
-def _nobody(_: "asyncio.Task[object]") -> None: ...
+def _ignore(_: "asyncio.Task[object]") -> None: ...

@@ -1,4 +1,4 @@
-"""From what Redis returns of a stream to a delivery that is held."""
+"""Builds the delivery in flight from a stream entry."""
 
 from typing import Any
 
@@ -15,25 +15,25 @@ def in_flight_of(
     entry_id: bytes,
     fields: list[bytes],
     term: str = "",
-    **known: Any,
+    **attributes: Any,
 ) -> InFlight:
-    """A delivery out of a stream entry. One that hookbus did not write has a flaw, and its fields for a body."""
+    """The delivery of a stream entry. An entry that hookbus did not write gets a `flaw`, and its fields as the body."""
     try:
-        found = entry.parse(fields)
+        parsed = entry.parse(fields)
     except (KeyError, *UNDECODABLE) as error:
-        known["flaw"] = f"no entry of hookbus's: {type(error).__name__}: {error}"
+        attributes["flaw"] = f"hookbus did not write this entry: {type(error).__name__}: {error}"
         stored_ms = int(entry_id.partition(b"-")[0])
-        found = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
+        parsed = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
     delivery = Delivery(
-        found.webhook_id,
-        found.source,
+        parsed.webhook_id,
+        parsed.source,
         event_type,
         group,
-        found.attempt,
-        found.received_at_ms,
-        found.body,
-        found.is_replay,
-        found.snoozes,
-        found.since_ms,
+        parsed.attempt,
+        parsed.received_at_ms,
+        parsed.body,
+        parsed.is_replay,
+        parsed.snoozes,
+        parsed.since_ms,
     )
-    return InFlight(stream, entry_id, is_own, found, delivery, term, **known)
+    return InFlight(stream, entry_id, is_own, parsed, delivery, term, **attributes)

@@ -1,4 +1,5 @@
-"""What a subscription counts, by event type. Costs a delivery two look-ups and some additions: no lock, no Redis."""
+"""Counts the deliveries of a subscription by event type. Costs a delivery two look-ups and some additions: no lock, no
+Redis."""
 
 from typing import Final, get_args
 
@@ -14,9 +15,9 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", Dea
 
 
 class Counts:
-    """The figures of one group and type; subscriptions of all shards share them.
+    """The counters of one group and type, shared by the subscriptions of all shards.
 
-    All series are there from the first delivery on: Prometheus sees no increase in one that begins above zero.
+    All series exist from the first delivery on: Prometheus sees no increase in a series that begins above zero.
     """
 
     __slots__ = ("attempts", "outcomes", "reasons", "seconds", "snoozed", "takeovers")
@@ -35,20 +36,20 @@ class Counts:
 
 
 class Measures:
-    """Of one subscription. A type has its own figures if it is documented or is the pattern itself."""
+    """The counters of one subscription. A type has its own if it is documented or is the pattern itself."""
 
     def __init__(self, group: str, pattern: str) -> None:
         self._group = group
-        self._known = DOCUMENTED | {pattern}
+        self._labels = DOCUMENTED | {pattern}
         self._counts: dict[str, Counts] = {}
         self._changed: set[str] = set()
 
     def of(self, event_type: str) -> Counts:
-        """The figures of a type; those of all that are not known are the same."""
+        """The counters of a type; all types without a label of their own share one set."""
         return self._counts.get(event_type) or self._first_of(event_type)
 
     def settled(self, event_type: str, outcome: Outcome, attempt: int) -> None:
-        """An attempt ended so."""
+        """Count the outcome of an attempt."""
         counts = self.of(event_type)
         if type(outcome) is Park:
             (counts.snoozed if outcome.is_snooze else counts.outcomes[Park]).value += 1
@@ -58,16 +59,16 @@ class Measures:
         if isinstance(outcome, DeadLetter):
             counts.reasons[outcome.reason].value += 1
             if outcome.reason == "undecodable" and event_type in BY_TYPE:
-                self._tell_changed(event_type, outcome)
+                self._log_schema_change(event_type, outcome)
 
-    def _tell_changed(self, event_type: str, bury: DeadLetter) -> None:
-        """Once for each type: the sender, or the handler, may have changed, and then every such event dies."""
+    def _log_schema_change(self, event_type: str, outcome: DeadLetter) -> None:
+        """Log once per type: the sender or the handler may have changed, so every such event becomes a dead letter."""
         if event_type not in self._changed:
             self._changed.add(event_type)
-            _log.error("event_schema_changed", group=self._group, type=event_type, error=str(bury.cause))
+            _log.error("event_schema_changed", group=self._group, type=event_type, error=str(outcome.cause))
 
     def _first_of(self, event_type: str) -> Counts:
-        label = event_type if event_type in self._known else OTHER
+        label = event_type if event_type in self._labels else OTHER
         if label not in self._counts:
             self._counts[label] = Counts(self._group, label)
         return self._counts[label]

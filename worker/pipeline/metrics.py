@@ -1,6 +1,6 @@
-"""What hookbus-worker counts: what this process did. Figures about the whole bus are the exporter's (`bus_metrics`).
+"""Metrics of one hookbus-worker process. The exporter (`bus_metrics`) has those of the whole bus.
 
-Labels come from subscriptions and from the documented types, never from events.
+Label values come from subscriptions and from the documented types, never from events.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from ...shared.fast_metrics import CounterFamily, HistogramFamily
 
 DELIVERIES: Final = CounterFamily(
     "hookbus_worker_deliveries_total",
-    "Attempts by outcome: handled, parked (failed, another follows), snoozed (put off by RetryLater), dead_letter.",
+    "Attempts by outcome: handled, parked (failed, another follows), snoozed (parked by RetryLater), dead_letter.",
     ["group", "type", "outcome"],
 )
 DEAD_LETTERS: Final = CounterFamily(
@@ -25,7 +25,7 @@ HANDLER_SECONDS: Final = HistogramFamily(
 )
 ATTEMPTS: Final = HistogramFamily(
     "hookbus_worker_attempts",
-    "How many attempts deliveries took until they were handled or dead.",
+    "How many attempts deliveries took until they were handled or dead-lettered.",
     ["group", "type"],
     buckets=(1, 2, 3, 5, 10, 20),
 )
@@ -37,7 +37,7 @@ TAKEOVERS: Final = CounterFamily(
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])
 OVERDUE: Final = Gauge(
     "hookbus_worker_overdue_attempts",
-    "Handlers that run on after their timeout, in threads or as coroutines, each in one of the places.",
+    "Handlers that run on after their timeout, in threads or as coroutines; each keeps a slot.",
     ["group", "pattern"],
 )
 OVERDUE_TOTAL: Final = Counter(
@@ -47,18 +47,20 @@ OVERDUE_TOTAL: Final = Counter(
 )
 READ_AGE: Final = Gauge(
     "hookbus_worker_last_read_age_seconds",
-    "How long the longest read has been out; reads return within two seconds, and none is out while no slot is free.",
+    "Age of the oldest pending read. Reads return within two seconds, and none is pending while no slot is free.",
 )
 UNSETTLED: Final = Gauge("hookbus_worker_unsettled_deliveries", "Outcomes not yet written to Redis.")
 UNUSABLE_KEYS: Final = Gauge(
-    "hookbus_worker_unusable_keys", "Keys that Redis refuses for their own sake, as of a wrong type."
+    "hookbus_worker_unusable_keys", "Keys that Redis refuses by themselves, such as one of another type."
 )
 LOSSES: Final = Counter(
-    "hookbus_worker_data_loss_total", "Streams or groups found gone, or behind what was handled.", ["group"]
+    "hookbus_worker_data_loss_total",
+    "Streams or groups that were missing, or behind the last handled event.",
+    ["group"],
 )
 TRIMMED: Final = Counter(
     "hookbus_worker_trimmed_events_total", "Events trimmed: handled by all groups, or orphaned (no group).", ["kind"]
 )
 DROPPED: Final = Counter(
-    "hookbus_worker_dead_letters_dropped_total", "Dead letters that their retention dropped.", ["group"]
+    "hookbus_worker_dead_letters_dropped_total", "Dead letters dropped at the end of their retention.", ["group"]
 )

@@ -1,24 +1,24 @@
-"""How an attempt ended, as a value. Another module writes it down.
+"""The outcome of an attempt, as a value. `settle` writes it to Redis.
 
-Ack        handled
-Park       failed, or put off by the handler; again after a while
-Bury       dead letter, now
+Ack         handled
+Park        failed, or snoozed by the handler; another attempt follows
+DeadLetter  no further attempt
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from ...shared.traced import storable
-from ..api.decision import Reject, decided
+from ..api.decision import Reject, deciding
 from ..api.retry import Retry
 from .cause import MESSAGE_CHARS, Cause, brief, describe
 
 Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
 
 MIN_SNOOZE_S: Final = 1.0
-"""Between two runs of a delivery that is put off again and again: `RetryLater(0)` must not keep a worker busy."""
+"""Minimum between two runs of a delivery that is snoozed repeatedly: `RetryLater(0)` must not keep a worker busy."""
 FREE_SNOOZES_S: Final = 60.0
-"""How long after its first attempt that begins: until then a handler that waits for something may look often."""
+"""How long after the first attempt the minimum does not apply: a handler may poll often at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Ack:
 
 
 ACK: Final = Ack()
-"""All are alike."""
+"""The shared instance: every `Ack` is equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Failed, or put off (`is_snooze`: no attempt is burnt); the next attempt is due in `wait_s` seconds."""
+    """Failed, or snoozed (`is_snooze`: uses up no attempt); the next attempt is due in `wait_s` seconds."""
 
     wait_s: float
     cause: Cause
@@ -41,7 +41,7 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter."""
+    """No attempt will handle the delivery."""
 
     reason: Reason
     cause: Cause
@@ -53,18 +53,20 @@ Outcome = Ack | Park | DeadLetter
 def failed(
     error: BaseException, attempt: int, retry: Retry, message: str = "", spent_s: float = 0.0
 ) -> Park | DeadLetter:
-    """What follows from an exception that a handler let out. `message` replaces the exception's own text; `spent_s`
-    is how long ago the first attempt began."""
-    deciding, asked_s = decided(error)
-    cause = describe(deciding, message, error)
-    if issubclass(type(deciding), Reject):
+    """The outcome of an exception from a handler.
+
+    `message` replaces the exception's own text; `spent_s` is the time since the first attempt began.
+    """
+    decider, requested_s = deciding(error)
+    cause = describe(decider, message, error)
+    if issubclass(type(decider), Reject):
         return DeadLetter("rejected", cause)
     left_s = retry.within - spent_s
-    if asked_s is not None:
+    if requested_s is not None:
         if left_s <= 0:
             return DeadLetter("attempts_exhausted", cause)
         min_s = MIN_SNOOZE_S if spent_s > FREE_SNOOZES_S else 0.0
-        return Park(min(max(asked_s, min_s), left_s), cause, is_snooze=True)
+        return Park(min(max(requested_s, min_s), left_s), cause, is_snooze=True)
     wait_s = retry.wait_s(attempt)
     if attempt >= retry.attempts or wait_s > left_s:
         return DeadLetter("attempts_exhausted", cause)
@@ -72,7 +74,7 @@ def failed(
 
 
 def undecodable(error: BaseException) -> DeadLetter:
-    """The body can't become what the handler wants; trying again would not change it."""
+    """The body cannot be decoded into the handler's annotation; a retry would not change that."""
     return DeadLetter("undecodable", brief(error))
 
 
@@ -82,28 +84,28 @@ def foreign(flaw: str) -> DeadLetter:
 
 
 def expired(age_s: float, received_s: float, max_age_s: float) -> DeadLetter:
-    """The event, made `age_s` and received `received_s` seconds ago, is too old to be of use."""
+    """The event, created `age_s` and received `received_s` seconds ago, is older than its subscription accepts."""
     ages = f"{age_s:.1f} s old, received {received_s:.1f} s ago"
     return DeadLetter("expired", Cause("Expired", f"{ages}, max_age is {max_age_s:g} s"))
 
 
 def unsubscribed(group: str, event_type: str) -> DeadLetter:
-    """It was to be delivered again, but nobody reads it any more."""
+    """A redelivery of a type that the group does not subscribe to any more."""
     return DeadLetter("unsubscribed", Cause("Unsubscribed", f"{group} does not subscribe to {event_type}"))
 
 
 def worker_lost(deaths: tuple[str, ...]) -> DeadLetter:
-    """It ran alone each time that its worker died."""
+    """The delivery ran alone each time that its worker died."""
     return DeadLetter("worker_lost", Cause("WorkerLost", f"{len(deaths)} workers died of it: {', '.join(deaths)}"))
 
 
 def is_success(outcome: Outcome) -> bool:
-    """Whether the handler did what it is there for; a `Reject` is its decision, too."""
+    """Whether the handler worked as intended; a `Reject` is a decision and counts as success."""
     return isinstance(outcome, Ack) or (isinstance(outcome, DeadLetter) and outcome.reason == "rejected")
 
 
 def failure(outcome: Outcome) -> Cause | None:
-    """What counts against the handler, None for anything else."""
+    """The cause if the outcome counts as a failure of the handler, else None."""
     if isinstance(outcome, Park) and not outcome.is_snooze:
         return outcome.cause
     if isinstance(outcome, DeadLetter) and outcome.reason == "attempts_exhausted":

@@ -1,8 +1,8 @@
-"""Handlers that run on although their time is over: a coroutine that swallows its cancellation, a thread.
+"""Counts handlers that run on after their timeout: coroutines that swallow their cancellation, and threads.
 
-Neither can be ended from outside. Their attempt is settled as failed all the same; their place stays taken until they
-end, so that a hanging handler never gets more places than its concurrency. Where all places of a subscription are
-taken so, it begins nothing more in this process, and others go on.
+Neither can be ended from outside. Their attempt is settled as failed; their slot stays taken until they end, so a
+hanging handler never takes more slots than its concurrency. A subscription whose slots are all taken this way begins
+nothing more in this process; other subscriptions continue.
 """
 
 import types
@@ -18,7 +18,7 @@ FRAMES: Final = 200
 
 
 class Overdue:
-    """Counts those of one subscription in one shard, which has `places`."""
+    """The overdue handlers of one subscription in one shard, which has `places` slots."""
 
     def __init__(self, route: Route, places: int) -> None:
         self._route = route
@@ -28,7 +28,7 @@ class Overdue:
         self.count = 0
 
     def begin(self, delivery: Delivery) -> None:
-        """One more runs on."""
+        """A handler runs on after its timeout."""
         self.count += 1
         self._total.inc()
         self._log.warning(
@@ -45,12 +45,12 @@ class Overdue:
         )
 
     def end(self) -> None:
-        """One of them has ended after all."""
+        """An overdue handler has ended."""
         self.count -= 1
 
 
 def where(coroutine: object) -> types.TracebackType | None:
-    """Where a coroutine waits, as a traceback."""
+    """The traceback of the place where a coroutine waits."""
     frames: list[types.FrameType] = []
     waiting: Any = coroutine
     while isinstance(waiting, types.CoroutineType) and waiting.cr_frame is not None and len(frames) < FRAMES:

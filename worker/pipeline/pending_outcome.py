@@ -1,4 +1,4 @@
-"""An outcome together with what is needed to write it down, and the script call that does."""
+"""An outcome with everything needed to write it, and the script call that writes it."""
 
 from dataclasses import replace
 from typing import Final
@@ -16,14 +16,14 @@ from .outcome import Ack, DeadLetter, Outcome, Park
 from .slots import Slots
 
 Owner = tuple[str, str, bytes, int]
-"""Group, consumer, entry id, and 1 when the stream is the group's alone: how every such script begins its ARGV."""
+"""Group, consumer, entry id, and 1 if the stream is the group's own: the first ARGV of every such script."""
 
 UNWRITTEN_MS: Final = 10_000
-"""How long a dead letter that Redis has no memory for is held before its delivery runs again."""
+"""How long a dead letter that Redis has no memory for is kept before its delivery runs again."""
 
 
 class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
-    """An outcome on its way to Redis. `ended_at_ms` is Unix ms; `slots` are told when it is there."""
+    """An outcome on its way to Redis. `ended_at_ms` is Unix ms; `slots` are updated once it is written."""
 
     in_flight: InFlight
     outcome: Outcome
@@ -32,13 +32,13 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
     duration_s: float
     ended_at_ms: int
     was_sent: bool = False
-    """Sent before, but the reply was lost: it may have been written."""
+    """Sent before, but the reply was lost: the outcome may have been written."""
 
     was_refused: bool = False
-    """Redis had no memory for it before."""
+    """Redis refused the outcome before."""
 
     past_the_limit: bool = False
-    """Write it although Redis has reached its memory limit."""
+    """Write the outcome although Redis has reached its memory limit."""
 
     @property
     def due_ms(self) -> int:
@@ -47,8 +47,10 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         return self.ended_at_ms + round(min(self.outcome.wait_s, MAX_WAIT_S) * 1000)
 
     def may_run_again(self, now_ms: int) -> bool:
-        """Whether an outcome that can't be written for want of memory may be given up: then the delivery is pending
-        still, and runs again. Not before the next attempt is due; nor what was taken over, whose deaths only we know.
+        """Whether an outcome that Redis refuses may be dropped: the delivery then stays pending and runs again.
+
+        Not before the next attempt is due, and never for a delivery that was taken over: only this process has its
+        deaths.
         """
         due_ms = self.due_ms if isinstance(self.outcome, Park) else self.ended_at_ms + UNWRITTEN_MS
         return self.in_flight.times_delivered == 1 and now_ms >= due_ms
@@ -60,7 +62,7 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         before, times = self.in_flight.entry.history, 0
         if isinstance(self.outcome, Park) and self.outcome.is_snooze:
             times = 1
-            if before and before[-1].times:  # a week of it is one line, not all that is kept
+            if before and before[-1].times:  # a week of snoozes is one line, and does not displace the failures
                 before, times = before[:-1], before[-1].times + 1
         failure = Failure(
             self.in_flight.entry.attempt,
@@ -73,17 +75,19 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         return (*before, failure)[-entry.HISTORY_KEPT :]
 
     def plain(self, why: Cause) -> "PendingOutcome":
-        """A dead letter in place of an outcome that can't be written, without what may be at fault."""
+        """A dead letter in place of an outcome that cannot be encoded, without the fields that may be at fault."""
         reason = self.outcome.reason if isinstance(self.outcome, DeadLetter) else "attempts_exhausted"
-        cause = Cause("UnwritableOutcome", f"the outcome of the last attempt can't be written: {why}")
+        cause = Cause("UnwritableOutcome", f"the outcome of the last attempt cannot be written: {why}")
         in_flight = msgspec.structs.replace(
             self.in_flight, entry=msgspec.structs.replace(self.in_flight.entry, history=())
         )
         return msgspec.structs.replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
 
     def call(self, consumer: str, term: str = "") -> scripts.Call:
-        """The script that writes it, where a command does not do. What is parked or buried must still be owned by
-        `consumer`; what was read in another term than that of the server that gets this must still be the same event.
+        """The script call that writes the outcome; a plain ack in the same term needs none.
+
+        The script checks that `consumer` still owns a delivery that is parked or dead-lettered. If the delivery was
+        read in another term than `term`, the script also checks that the entry is still the same event.
         """
         in_flight = self.in_flight
         owner = (in_flight.delivery.group, consumer, in_flight.entry_id, int(in_flight.is_own_stream))
@@ -125,6 +129,6 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             keys.dead_fingerprints(group),
             keys.deaths(group),
         )
-        told = (record.webhook_id, record.dead_lettered_at_ms, dead_letter.encode(record))
-        shared = (record.fingerprint, dead_letter.encode(record.kind))
-        return scripts.Call(scripts.DEAD_LETTER, names, (*owner, *told, *shared, self.in_flight.name))
+        letter = (record.webhook_id, record.dead_lettered_at_ms, dead_letter.encode(record))
+        kind = (record.fingerprint, dead_letter.encode(record.kind))
+        return scripts.Call(scripts.DEAD_LETTER, names, (*owner, *letter, *kind, self.in_flight.name))

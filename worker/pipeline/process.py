@@ -1,6 +1,6 @@
-"""One attempt: decode, call the handler, and turn whatever happened into an outcome. Touches no Redis.
+"""Runs one attempt: decodes the body, calls the handler, and turns the result into an outcome. Touches no Redis.
 
-Cancellation passes through: the delivery stays pending, and is handed over.
+Cancellation passes through: the delivery stays pending and is handed over.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
             return outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
     try:
         event = route.decoder(delivery.type)(delivery.body)
-    except BaseException as error:  # noqa: BLE001 - a struct of the user's own may raise anything when it is made
+    except BaseException as error:  # noqa: BLE001 - the user's own struct may raise anything when it is created
         return outcome.undecodable(error)
     deadline = call.deadlines.begin()
     try:
@@ -42,7 +42,7 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
 
 
 def _is_abandoned() -> bool:
-    """Whether the event loop has ended, and what waits in it is thrown away, which looks like GeneratorExit."""
+    """Whether the event loop has ended: its remaining coroutines are then closed with GeneratorExit."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -51,13 +51,15 @@ def _is_abandoned() -> bool:
 
 
 def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:
-    """What follows from what a handler let out. Raises it again when it is a cancellation from outside."""
+    """The outcome of an exception from a handler. Raises the exception again if it is a cancellation from outside."""
     text = ""
-    if issubclass(type(error), asyncio.CancelledError):  # isinstance would ask the object too, which may raise
+    if issubclass(
+        type(error), asyncio.CancelledError
+    ):  # isinstance would read an attribute of the object, which may raise
         task = asyncio.current_task()
         if not deadline.has_passed and task is not None and task.cancelling():
             raise error
-        text = f"no end after {route.timeout_s:g} s" if deadline.has_passed else "the handler cancelled itself"
+        text = f"timed out after {route.timeout_s:g} s" if deadline.has_passed else "the handler cancelled itself"
         if deadline.is_sole_reason:
             late = TimeoutError()
             late.__cause__ = error
@@ -66,22 +68,22 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
 
 
 def spent_s(delivery: Delivery) -> float:
-    """Seconds since the first attempt of a delivery began, 0 in that one."""
+    """Seconds since the first attempt of a delivery began; 0 in the first attempt itself."""
     return max(0.0, (now_ms() - delivery.first_attempt_at_ms) / 1000) if delivery.first_attempt_at_ms else 0.0
 
 
 async def _finish(result: object) -> None:
-    """Run what a handler only made. Raises TypeError for a generator, of which nothing has run, nor would."""
+    """Await a result that a handler only created. Raises TypeError for a generator, which would never run."""
     if inspect.isawaitable(result):
         await result
     elif inspect.isgenerator(result) or inspect.isasyncgen(result):
-        raise TypeError(f"the handler returned {result!r}, of which nothing has run")
+        raise TypeError(f"the handler returned {result!r}, which never ran")
 
 
 class Caller:
     """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
 
-    A thread can't be stopped: one that outlives its timeout is `overdue` until it ends.
+    A thread cannot be stopped: one that outlives its timeout is `overdue` until it ends.
     """
 
     def __init__(self, route: Route, places: int) -> None:
@@ -91,7 +93,7 @@ class Caller:
         self.overdue = Overdue(route, places)
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
-        """Run the handler once; its return value means nothing. What it logs tells which delivery it is about."""
+        """Run the handler once and ignore its return value. Log lines of the handler carry the delivery's fields."""
         log.bind_delivery(
             webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
         )
@@ -101,18 +103,18 @@ class Caller:
             if self._threads is None
             else await self._in_thread(self._threads, args, delivery)
         )
-        # A wrapper around a coroutine function may be plain itself: what it returns has yet to run.
+        # A wrapper around a coroutine function may be a plain function: the coroutine that it returns has yet to run.
         if result is not None:
             await _finish(result)
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
-        # Of its own for each call: all calls of a thread would share one, and read what the last one left in it.
+        # A context for each call: otherwise all calls of a thread share one and see the previous call's values.
         work = threads.submit(contextvars.copy_context().run, self._run, args)
         future = asyncio.wrap_future(work)
         try:
             result, error = await asyncio.shield(future)
         except asyncio.CancelledError:
-            # One that still waits for a thread must not run after its attempt was settled as a failure.
+            # A call that still waits for a thread must not run after its attempt was settled as failed.
             if not work.cancel() and not future.done():
                 self.overdue.begin(delivery)
                 future.add_done_callback(self._ended)
@@ -122,7 +124,7 @@ class Caller:
         return result
 
     def _run(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
-        """The error as a value: a future refuses StopIteration, and would never end."""
+        """Result and error as values: a future refuses StopIteration and would never be done."""
         try:
             return self._route.handler(*args), None
         except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
@@ -132,6 +134,6 @@ class Caller:
         self.overdue.end()
 
     def close(self) -> None:
-        """Start no more threads; those that run are left to end with the process."""
+        """Start no more threads; running ones end with the process."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)

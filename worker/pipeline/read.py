@@ -1,10 +1,10 @@
 """Reads one subscription of one shard: blocking XREADGROUP for at most the free slots, a task for each delivery.
 
-Never reads more than it can start, so that a slow subscription holds back only itself. Costs Redis one command every
-two seconds when idle. Dies half-way: what was read is pending in this consumer's name and is taken over; what was
-read into a connection that broke is found by reading our own pending entries again, after every error and every ten
-seconds. That is also when a stream that Redis refuses is told from the others, set aside, and tried again: one bad
-stream ends no reading of the others.
+The reader never reads more than it can start, so a slow subscription delays only itself. When idle, it costs Redis one
+command every two seconds. If the process dies half-way, its entries are pending for this consumer and are taken over.
+Entries lost with a broken connection are recovered by reading the consumer's own pending entries, after every error and
+every ten seconds. The same step detects streams that Redis refuses, marks them unusable and retries them: one bad
+stream does not stop the others.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from .turns import Turns
 from .unusable_keys import UnusableKeys, is_of_one_key
 
 BLOCK_MS: Final = 2000
-"""Longest wait for events in one call: one call in two seconds is what an idle reader costs."""
+"""Longest wait for events in one call: an idle reader costs one call every two seconds."""
 REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
-"""No return in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never)."""
-WAKE_AGAIN_S: Final = 0.02
+"""No reply in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never does)."""
+UNBLOCK_RETRY_S: Final = 0.02
 """Between two calls to end a read that has not begun in Redis yet."""
 RECHECK_S: Final = 10.0
-"""How often our own pending entries are compared with what is in hand."""
+"""How often the consumer's own pending entries are compared with the deliveries in flight."""
 
 Lost = Callable[[Iterable[str]], Awaitable[None]]
 
 
 class Reader:
-    """`begin` starts a delivery; `lost` makes a group anew on the streams of some types."""
+    """`begin` starts a delivery; `lost` recreates the group on the streams of some types."""
 
     def __init__(
         self,
@@ -74,61 +74,61 @@ class Reader:
 
     @property
     def types(self) -> list[str]:
-        """The types that it reads."""
+        """The event types of the streams."""
         return list(dict.fromkeys(name for name, _ in self.streams.values()))
 
     @property
     def streams(self) -> dict[str, tuple[str, bool]]:
-        """The streams that it reads → event type, and whether it is the group's own."""
+        """Stream → event type, and whether it is the group's own redelivery stream."""
         return self._turns.streams
 
     def add(self, *types: str, paused: Iterable[str] = ()) -> None:
-        """Read types too, from the next call on, or from the end of their pause."""
+        """Read more types, from the next call on, or from the end of their pause."""
         streams = {self._keys.stream(name): (name, False) for name in types}
         streams |= {self._keys.redelivery(name, self._group): (name, True) for name in types}
         self._turns.add(streams, paused)
 
     def is_paused(self, event_type: str) -> bool:
-        """Whether deliveries of a type have to wait."""
+        """Whether a type is paused."""
         return self._turns.is_paused(event_type)
 
     async def pause(self, types: frozenset[str]) -> None:
-        """Begin nothing of these types from now on, and what was paused before again. Raises RedisError, OSError.
+        """Pause exactly these types and resume all others. Raises RedisError, OSError.
 
-        A read that is out may bring some all the same: they wait here, pending, and have not begun.
+        A read in progress may still return deliveries of paused types: they wait here, pending and not begun.
         """
         if self._turns.pause(types):
             await self.wake()
 
     def silent_s(self) -> float:
-        """Seconds that a read has been out; 0 while waiting for a free slot."""
+        """Seconds since the current read began; 0 while waiting for a free slot."""
         return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
 
     def accept(self, in_flight: InFlight) -> None:
-        """Begin a delivery that was taken over, at once or when there is a slot."""
+        """Begin a delivery that was taken over, at once or when a slot is free."""
         if not self.has(in_flight):
             self._surplus[in_flight.stream, in_flight.entry_id] = in_flight
             self._begin_surplus()
 
     def has(self, in_flight: InFlight) -> bool:
-        """Whether a delivery is in hand, or waits here for a slot."""
-        known = self._find((in_flight.stream, in_flight.entry_id))
-        return known is not None and known.is_same_event(in_flight)
+        """Whether a delivery is in flight, or waits here for a slot."""
+        held = self._find((in_flight.stream, in_flight.entry_id))
+        return held is not None and held.is_same_event(in_flight)
 
     def _find(self, delivery_id: DeliveryId) -> InFlight | None:
         return self._slots.find(delivery_id) or self._surplus.get(delivery_id)
 
     async def wake(self) -> None:
-        """End a blocking read cleanly; a cancelled one would leave its entries on the dead connection.
+        """End a blocking read cleanly; a cancelled read would lose its entries on the dead connection.
 
-        What we say on one connection may overtake the read on the other, so it is said until it was of use.
+        CLIENT UNBLOCK on one connection may overtake the read on the other, so it is repeated until it takes effect.
         """
         self._slots.changed.set()
         read = self._reading_since
         while read is not None and self._reading_since == read:
             if await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id):
                 return
-            await asyncio.sleep(WAKE_AGAIN_S)
+            await asyncio.sleep(UNBLOCK_RETRY_S)
 
     async def run(self) -> None:
         """Read until stopping."""
@@ -159,40 +159,42 @@ class Reader:
                 await self._recover(error, reconnect)
 
     async def _wait_for_slot(self) -> None:
-        # A stop wakes it too; the timeout serves threads that ended late, and types that were added meanwhile.
+        # A stop sets the event too; the timeout covers threads that ended late, and types that were added meanwhile.
         await pause(self._slots.changed, 1)
         self._slots.changed.clear()
 
     async def _read_new(self, free: int) -> None:
-        """Read at most `free` deliveries. What a call on many streams returns too much, being stored just then, waits
-        here for a slot."""
+        """Read at most `free` deliveries.
+
+        A call on many streams may return more, if they are stored just then; the surplus waits here for a slot.
+        """
         names, block = self._turns.next(free)
         count = max(1, free // len(names))
         reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names)
         if reply:
             self._turns.brought([stream.decode() for stream, entries in reply if len(entries) == count])
-            await asyncio.sleep(0)  # quick handlers end now, and the next read can bring as many as this one
+            await asyncio.sleep(0)  # quick handlers end now, so the next read can return as many
         elif not block:
             self._turns.was_empty()
 
     async def _read_own_pending(self) -> None:
-        """Start what is pending in our name but not in hand: its reply was lost on the way, or it was put off.
+        """Start own pending entries that are not in flight: their reply was lost, or they were deferred.
 
-        What is in hand from another server is compared: the entry may be another event there. Sets streams aside that
-        Redis refuses for their own sake, and takes those back that it does not any more.
+        Deliveries in flight from another term are compared: the entry may be another event there. Marks streams
+        unusable that Redis refuses by themselves, and usable again once it accepts them.
         """
         delivery_ids, absent = await self._own_pending(list(self._turns.readable()))
-        if absent:  # perhaps a place can be had there by now
+        if absent:  # the group can perhaps be created there by now
             await self._lost([self.streams[name][0] for name in absent])
             delivery_ids += (await self._own_pending(absent))[0]
         self._slots.keep_deferred(set(delivery_ids))
         for delivery_id in delivery_ids:
-            known = self._find(delivery_id)
-            if known is None or known.term != self._connection.term:
+            held = self._find(delivery_id)
+            if held is None or held.term != self._connection.term:
                 await self._reread(*delivery_id)
 
     async def _own_pending(self, names: list[str]) -> tuple[list[DeliveryId], list[str]]:
-        """What is pending in our name, and the streams set aside where the group has no place."""
+        """The consumer's own pending entries, and the unusable streams on which the group does not exist."""
         delivery_ids: list[DeliveryId] = []
         absent: list[str] = []
         commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
@@ -210,9 +212,9 @@ class Reader:
         return delivery_ids, absent
 
     async def _reread(self, name: str, entry_id: bytes) -> None:
-        """Begin a pending entry of ours, if it is one still: it may have been settled since we looked.
+        """Begin an own pending entry unless it was settled in the meantime.
 
-        XREADGROUP would count it as delivered once more, and what was delivered often is suspected.
+        XREADGROUP would count one more delivery, and a delivery with a high count becomes a suspect.
         """
         event_type, is_own = self.streams[name]
         member = member_prefix(event_type, self._group, is_own) + entry_id.decode()
@@ -242,8 +244,8 @@ class Reader:
     async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
         self._reading_since = time.monotonic()
         try:
-            what: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
-            reply = await self._connection.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *what)
+            args: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
+            reply = await self._connection.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *args)
         finally:
             self._reading_since = None
         for stream, entries in reply or ():
@@ -254,14 +256,14 @@ class Reader:
         event_type, is_own = self.streams[stream]
         term = self._connection.term
         for entry_id, fields in entries:
-            known = self._find((stream, entry_id))
+            held = self._find((stream, entry_id))
             in_flight = in_flight_of(stream, event_type, is_own, self._group, entry_id, fields or [], term)
-            if known is None or not known.is_same_event(in_flight):
+            if held is None or not held.is_same_event(in_flight):
                 self._surplus[stream, entry_id] = in_flight
         self._begin_surplus()
 
     def _begin_surplus(self) -> int:
-        """Begin what was read, as slots allow; how many are free then."""
+        """Begin waiting deliveries as slots allow. Returns the number of slots that stay free."""
         free = self._slots.free(self._overdue())
         if self._surplus and free > 0:
             ready = [
@@ -278,8 +280,8 @@ class Reader:
         if refusal_code(error) == "NOGROUP":
             try:
                 await self._lost(self.types)
-            except FAULTS as again:
-                error = again
+            except FAULTS as fault:
+                error = fault
             else:
                 return
         wait_s = reconnect.next_s()

@@ -1,7 +1,7 @@
-"""Which subscription of a group a type goes to, checked as a whole before anything is read.
+"""Maps each event type to a subscription of a group. All routes are checked before the first read.
 
-Patterns are an exact type, `prefix.*` or `*`. Of those that match, the longest wins; the same pattern twice in a
-group is a tie, which nobody could predict, and an error.
+A pattern is an exact type, `prefix.*` or `*`. The longest pattern that matches wins; the same pattern twice in a group
+is ambiguous, and an error.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from ...shared.events import BY_TYPE, Event
 from ...shared.settings import ConfigError
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from ..api.breaker import Breaker
-from ..api.callee import parameters_of, place_of, returns_coroutine, waits
+from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
 from ..api.decode import Decoder, ImpossibleError, decoder_for
 from ..api.delivery import Delivery
 from ..api.parameters import DELIVERY
@@ -40,7 +40,7 @@ class Route:
     decoders: dict[str, Decoder] = field(default_factory=dict)
 
     def decoder(self, event_type: str) -> Decoder:
-        """The decoder of a type; made once. Raises ImpossibleError."""
+        """The decoder of a type, created once. Raises ImpossibleError."""
         if event_type not in self.decoders:
             self.decoders[event_type] = decoder_for(self.annotation, event_type)
         return self.decoders[event_type]
@@ -55,15 +55,15 @@ class Group:
     routes: tuple[Route, ...]
 
     def route(self, event_type: str) -> Route | None:
-        """Where a type goes; None when the group does not subscribe to it."""
-        covering = patterns_of(event_type)
-        return next((route for route in self.routes if route.pattern in covering), None)
+        """The route of a type; None if the group does not subscribe to it."""
+        patterns = patterns_of(event_type)
+        return next((route for route in self.routes if route.pattern in patterns), None)
 
 
 def patterns_of(event_type: str) -> tuple[str, ...]:
     """Every pattern that subscribes to a type: itself, `prefix.*` for each of its prefixes, `*`.
 
-    The one place that knows; the scripts are told. Types of hookbus's own have only their names.
+    The only place with this rule; scripts receive its result. hookbus's own types match only their full names.
     """
     if event_type.startswith(keys.RESERVED):
         return (event_type,)
@@ -72,66 +72,66 @@ def patterns_of(event_type: str) -> tuple[str, ...]:
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether a pattern that a person gave, to filter or to pause, covers a type."""
+    """Whether a pattern from the command line, for a filter or a pause, matches a type."""
     if pattern.endswith("*"):
         return event_type.startswith(pattern[:-1])
     return event_type == pattern
 
 
 def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
-    """The groups of some apps; apps of one group are joined. `timeout_s` is for subscriptions that name none.
+    """The groups of some apps; apps of one group are merged. `timeout_s` is the default of subscriptions without one.
 
-    Raises ConfigError with every problem found.
+    Raises ConfigError with all problems.
     """
     problems: list[str] = []
-    joined: dict[str, list[App]] = {}
+    apps_by_group: dict[str, list[App]] = {}
     for app in dict.fromkeys(apps):
-        joined.setdefault(app.group, []).append(app)
+        apps_by_group.setdefault(app.group, []).append(app)
     groups = []
-    for name, parts in joined.items():
-        if len({part.start for part in parts}) > 1:
+    for name, members in apps_by_group.items():
+        if len({app.start for app in members}) > 1:
             problems.append(f"group {name}: its apps disagree about start")
-        subscriptions = [subscription for part in parts for subscription in part.subscriptions]
+        subscriptions = [subscription for app in members for subscription in app.subscriptions]
         if not subscriptions:
             problems.append(f"group {name}: no subscriptions; decorate a handler with @app.on(...)")
         problems += _ties(name, subscriptions)
-        routes = [_route(name, subscription, timeout_s, problems) for subscription in subscriptions]
-        found = [route for route in routes if route is not None]
-        found.sort(key=lambda route: (not route.pattern.endswith("*"), len(route.pattern)), reverse=True)
-        groups.append(Group(name, parts[0].start, tuple(found)))
+        candidates = [_route(name, subscription, timeout_s, problems) for subscription in subscriptions]
+        routes = [route for route in candidates if route is not None]
+        routes.sort(key=lambda route: (not route.pattern.endswith("*"), len(route.pattern)), reverse=True)
+        groups.append(Group(name, members[0].start, tuple(routes)))
     if not problems:
-        problems = [problem for group in groups for problem in _impossible(group)]
+        problems = [problem for group in groups for problem in _annotation_problems(group)]
     if problems:
         raise ConfigError(problems)
     return groups
 
 
 def known_types(group: Group) -> Iterable[str]:
-    """The types known beforehand that a group subscribes to: documented ones, and those that it names itself."""
+    """The types known at start that a group subscribes to: documented ones, and exact types of its own patterns."""
     exact = (route.pattern for route in group.routes if not route.pattern.endswith("*"))
     return (name for name in dict.fromkeys((*BY_TYPE, keys.UNTYPED, *exact)) if group.route(name) is not None)
 
 
 def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
     first: dict[str, Subscription] = {}
-    found = []
+    problems = []
     for subscription in subscriptions:
         other = first.setdefault(subscription.pattern, subscription)
         if other is not subscription:
-            found.append(
+            problems.append(
                 f"group {group}: two subscriptions to {subscription.pattern!r}: {other.where} and {subscription.where}"
             )
-    return found
+    return problems
 
 
 def _route(group: str, subscription: Subscription, timeout_s: float, problems: list[str]) -> Route | None:
     where = f"group {group}, {subscription.where}"
     pattern = subscription.pattern
     if pattern != "*" and not keys.is_name(pattern.removesuffix(".*")):
-        problems.append(f"{where}: {pattern!r} is no pattern: an event type, 'prefix.*' or '*'")
+        problems.append(f"{where}: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'")
         return None
     if pattern.startswith(keys.RESERVED) and pattern.endswith("*"):
-        problems.append(f"{where}: {pattern!r} brings nothing: types of hookbus's own come only to who names them")
+        problems.append(f"{where}: {pattern!r} matches nothing: hookbus's own types match only their full names")
         return None
     try:
         annotation, wants_delivery = _parameters(subscription.handler)
@@ -146,7 +146,7 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
         annotation=annotation,
         wants_delivery=wants_delivery,
         is_async=returns_coroutine(handler),
-        concurrency=subscription.concurrency or (ASYNC_CONCURRENCY if waits(handler) else THREAD_CONCURRENCY),
+        concurrency=subscription.concurrency or (ASYNC_CONCURRENCY if is_async_inside(handler) else THREAD_CONCURRENCY),
         timeout_s=subscription.timeout_s or timeout_s,
         max_age_s=subscription.max_age_s,
         retry=subscription.retry,
@@ -165,7 +165,7 @@ def _parameters(handler: Callable[..., Any]) -> tuple[Any, bool]:
 
 
 def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
-    """Whether a second parameter is for the `Delivery`; one with a default may be there for something else."""
+    """Whether the second parameter is for the `Delivery`; with a default it may serve another purpose."""
     is_required = second.default is second.empty
     if second.name not in hints:
         return is_required or second.name == DELIVERY
@@ -176,15 +176,15 @@ def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     return takes
 
 
-def _impossible(group: Group) -> list[str]:
-    """Annotations that can't hold what their pattern brings, for all types known beforehand."""
-    found = {}
+def _annotation_problems(group: Group) -> list[str]:
+    """Annotations that cannot represent a type that their pattern matches, for all types known at start."""
+    problems = {}
     for event_type in known_types(group):
         route = group.route(event_type)
-        if route is None or route in found or (event_type == keys.UNTYPED and route.pattern == "*"):
+        if route is None or route in problems or (event_type == keys.UNTYPED and route.pattern == "*"):
             continue
         try:
             route.decoder(event_type)
         except ImpossibleError as error:
-            found[route] = f"group {group.name}, {place_of(route.handler)} on {route.pattern!r}: {error}"
-    return list(found.values())
+            problems[route] = f"group {group.name}, {place_of(route.handler)} on {route.pattern!r}: {error}"
+    return list(problems.values())

@@ -1,8 +1,8 @@
-"""Writes outcomes to Redis: acks together, retries and dead letters by scripts that check who owns the delivery.
+"""Writes outcomes to Redis: acks in batches, retries and dead letters by scripts that check who owns the delivery.
 
-Runs when there is something to write; one pipeline a tick, the next gathers meanwhile. When Redis is away it tries
-until it is back: acks can be repeated, and a script that ran already finds nothing to own. A process that dies before
-the write leaves the delivery pending, and another runs it again: at least once, never less.
+Runs when there are outcomes to write, one pipeline at a time; new outcomes gather meanwhile. While Redis is unreachable
+the writer retries: acks can be repeated, and a script that already ran owns nothing any more. If the process dies
+before the write, the delivery stays pending and another process runs it again: at least once, never less.
 """
 
 import asyncio
@@ -29,20 +29,22 @@ from .slots import Slots
 from .traces import Traces
 from .unusable_keys import is_of_one_key
 
-TAKEN_OVER: Final = "another consumer took it over; this outcome is void"
+TAKEN_OVER: Final = "another consumer took the delivery over; this outcome is discarded"
 SETTLED_EARLIER: Final = "written by an earlier try whose reply was lost, or taken over by another consumer"
-READ_ELSEWHERE: Final = "read before Redis failed over or restarted, and now no longer ours; this outcome is void"
+READ_ELSEWHERE: Final = (
+    "read before Redis failed over or restarted, and no longer owned by this consumer; this outcome is discarded"
+)
 REFUSED_S: Final = 1.0
-"""Between two tries to write what Redis had no memory for, or refused for another reason."""
+"""Between two tries to write outcomes that Redis refused, for lack of memory or another reason."""
 REFUSED_LOG_S: Final = 10.0
-"""Between two lines about that."""
+"""Between two log lines about such a refusal."""
 RESERVE: Final = 1.05
-"""Share of `maxmemory` up to which retries and dead letters are written although the limit is reached (a guess: Redis
-takes more than that by itself for buffers and fragmentation)."""
+"""Share of `maxmemory` up to which retries and dead letters are written beyond the limit (a guess: buffers and
+fragmentation alone take more than that)."""
 
 
 class OutcomeWriter:
-    """One for a process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
+    """One per process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
 
     def __init__(self, connection: RawConnection, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
         self._connection = connection
@@ -59,22 +61,24 @@ class OutcomeWriter:
 
         self._refused: list[PendingOutcome] = []
         self._failing_since: float | None = None
-        self._try_again_at = 0.0
-        self._refused_said_at = -REFUSED_LOG_S
+        self._retry_refused_at = 0.0
+        self._refused_logged_at = -REFUSED_LOG_S
 
     def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
-        """Have an outcome written soon."""
+        """Queue an outcome to be written."""
         self._waiting.append(PendingOutcome(in_flight, outcome, slots, keys, duration_s, now_ms()))
         self._idle.clear()
         self._wake.set()
 
     def failing_s(self) -> float:
-        """For how many seconds no outcome was written although some were tried; 0 when all is well. What Redis has no
-        memory for, or refuses because of one key, does not count."""
+        """Seconds for which every write of an outcome has failed; 0 if the last one succeeded.
+
+        Refusals for lack of memory or because of one key do not count.
+        """
         return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     async def all_written(self) -> None:
-        """Wait until nothing is left to write."""
+        """Wait until all outcomes are written."""
         await self._idle.wait()
 
     async def run(self) -> None:
@@ -84,9 +88,9 @@ class OutcomeWriter:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 metrics.UNSETTLED.set(len(batch))
-                left = await self._write(batch)
-                if left:
-                    self._waiting = left + self._waiting
+                unwritten = await self._write(batch)
+                if unwritten:
+                    self._waiting = unwritten + self._waiting
                     await asyncio.sleep(self._reconnect.next_s())
                 else:
                     self._reconnect.reset()
@@ -95,28 +99,30 @@ class OutcomeWriter:
                 self._idle.set()
 
     async def _until_there_is_work(self) -> None:
-        """Wait for outcomes, and now and then for memory: acks go on meanwhile, as they make room."""
+        """Wait for outcomes, or until refused ones are due again: acks go on meanwhile, as they free memory."""
         if not self._refused:
             await self._wake.wait()
         else:
-            await pause(self._wake, self._try_again_at - time.monotonic())
+            await pause(self._wake, self._retry_refused_at - time.monotonic())
         self._wake.clear()
-        if self._refused and time.monotonic() >= self._try_again_at:
+        if self._refused and time.monotonic() >= self._retry_refused_at:
             refused, self._refused = self._refused, []
-            self._try_again_at = time.monotonic() + REFUSED_S
+            self._retry_refused_at = time.monotonic() + REFUSED_S
             try:
-                past_the_limit = await self._has_some_left()
+                past_the_limit = await self._has_reserve()
             except FAULTS:
                 past_the_limit = False
             self._waiting += [replace(item, past_the_limit=past_the_limit) for item in refused]
 
-    async def _has_some_left(self) -> bool:
-        """Whether retries and dead letters may go past Redis' limit. What can't be settled can't be trimmed, nor can
-        anything that came after it; a single delivery that fails would keep a full Redis full."""
+    async def _has_reserve(self) -> bool:
+        """Whether retries and dead letters may exceed the memory limit of Redis.
+
+        An unsettled delivery and all later events cannot be trimmed: one failing delivery would keep a full Redis full.
+        """
         return await memory.share_used(self._connection) < RESERVE
 
     async def _write(self, batch: Sequence[PendingOutcome]) -> list[PendingOutcome]:
-        """Write a batch; what is returned has to be written again."""
+        """Write a batch. Returns the outcomes to write again."""
         try:
             return await self._write_to(await self._connection.ready(), batch)
         except FAULTS as error:
@@ -125,15 +131,15 @@ class OutcomeWriter:
             return [replace(item, was_sent=True) for item in batch]
 
     async def _write_to(self, term: str, batch: Sequence[PendingOutcome]) -> list[PendingOutcome]:
-        """Write a batch to the server of a term, to which the line is connected. Raises RedisError, OSError."""
+        """Write a batch to the connected server, whose term is `term`. Raises RedisError, OSError."""
         acks: dict[tuple[str, str, bool], list[PendingOutcome]] = {}
         calls: list[tuple[PendingOutcome, scripts.Call]] = []
         for item in batch:
             in_flight = item.in_flight
             if isinstance(item.outcome, Ack) and in_flight.term == term:
                 acks.setdefault((in_flight.stream, in_flight.delivery.group, in_flight.is_own_stream), []).append(item)
-            elif found := self._call(item, term):
-                calls.append(found)
+            elif call := self._call(item, term):
+                calls.append(call)
         commands: list[Command] = []
         for (stream, group, is_own), items in acks.items():
             ids = [item.in_flight.entry_id for item in items]
@@ -144,16 +150,19 @@ class OutcomeWriter:
         return await self._read_results(acks, calls, await self._connection.execute_all(commands))
 
     def _call(self, item: PendingOutcome, term: str) -> tuple[PendingOutcome, scripts.Call] | None:
-        """How to write a retry or a dead letter. One that can't be put into words becomes a dead letter in plain ones;
-        if that fails too, the delivery stays pending, and runs again."""
+        """The script call for a retry or a dead letter.
+
+        An outcome that cannot be encoded becomes a plain dead letter; if that fails too, the delivery stays pending and
+        runs again.
+        """
         try:
             return item, item.call(self._consumer, term)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others have to be written
+        except Exception as error:  # noqa: BLE001 - the other outcomes must be written whatever it is
             self._log.error("outcome_unwritable", **_named(item), error=str(brief(error)))
             plain = item.plain(brief(error))
         try:
             return plain, plain.call(self._consumer, term)
-        except Exception:  # noqa: BLE001 - said above
+        except Exception:  # noqa: BLE001 - logged above
             item.slots.defer(item.in_flight)
             return None
 
@@ -163,7 +172,7 @@ class OutcomeWriter:
         calls: Sequence[tuple[PendingOutcome, scripts.Call]],
         results: list[Any],
     ) -> list[PendingOutcome]:
-        left: list[PendingOutcome] = []
+        unwritten: list[PendingOutcome] = []
         position = 0
         for (_, _, is_own), items in acks.items():
             width = 2 if is_own else 1
@@ -175,15 +184,15 @@ class OutcomeWriter:
         for (item, call), result in zip(calls, results[position:], strict=True):
             if isinstance(result, NoScriptError):
                 missing.add(call.script)
-                left.append(item)
+                unwritten.append(item)
             else:
                 self._wrote(item, result)
         for script in missing:
             try:
                 await self._connection.script_load(script.source)
             except FAULTS:
-                break  # the next write finds it missing again
-        return left
+                break  # the next write detects the missing script again
+        return unwritten
 
     def _wrote(self, item: PendingOutcome, result: Any) -> None:
         delivery = item.in_flight.delivery
@@ -195,9 +204,9 @@ class OutcomeWriter:
             if refusal_code(result) != "NOGROUP" and not is_stream_gone:
                 self._failing_since = self._failing_since or time.monotonic()
                 self._log.warning("settling_delayed", outcomes=1, reason=str(result))
-                self._refused.append(item)  # by itself: what Redis refuses of one must hold up no other
+                self._refused.append(item)  # alone: one refused outcome must not delay the others
                 return
-            result = 0  # the group vanished, and with it whatever could be settled
+            result = 0  # the group is gone, and its pending entries with it
         self._failing_since = None
         item.slots.settled(item.in_flight)
         if isinstance(item.outcome, Ack) and not self._is_debug:
@@ -220,14 +229,16 @@ class OutcomeWriter:
         return SETTLED_EARLIER if item.was_sent else TAKEN_OVER
 
     def _postpone(self, item: PendingOutcome, refusal: RedisError) -> None:
-        """Redis has no memory for a retry or a dead letter, or a key that it goes to is of another type. Held for some
-        time, and once at least, so that it may go past the limit; then its slot is worth more."""
+        """Keep an outcome that Redis refuses for lack of memory or because a key is unusable.
+
+        It is kept for some time and retried at least once, so that it may exceed the limit; then its slot is freed.
+        """
         if item.was_refused and item.may_run_again(now_ms()):
             item.slots.defer(item.in_flight)
         else:
             self._refused.append(replace(item, was_refused=True))
-        if time.monotonic() - self._refused_said_at >= REFUSED_LOG_S:
-            self._refused_said_at = time.monotonic()
+        if time.monotonic() - self._refused_logged_at >= REFUSED_LOG_S:
+            self._refused_logged_at = time.monotonic()
             self._log.warning(
                 "settling_delayed",
                 outcomes=len(self._refused),

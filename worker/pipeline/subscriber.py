@@ -1,6 +1,6 @@
-"""One subscription at work in one shard: its reader, its slots, and the tasks that run its deliveries.
+"""Runs one subscription in one shard: its slots, and the tasks that run its deliveries.
 
-A delivery passes `read → process → settle`; this file is the way between them.
+A delivery passes `read → process → settle`; this module connects the three.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ from .slots import Gate, Slots
 
 
 class Subscriber:
-    """Runs the deliveries of one route. `gate` is the process's, see `suspects`; `observe` is told every outcome."""
+    """Runs the deliveries of one route. `gate` is shared by the process, see `suspects`; `observe` is called with every
+    outcome and its event type."""
 
     def __init__(
         self,
@@ -46,11 +47,11 @@ class Subscriber:
         self._outcome_writer = outcome_writer
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[asyncio.Task[Any], tuple[InFlight, Callable[[], None]]] = {}
-        """What runs, and what to call when it has ended."""
-        caller.deadlines.given_up = self._give_up
+        """Running attempts → delivery, and the callback for the end of the attempt."""
+        caller.deadlines.on_abandoned = self._abandon
         self._is_closing = False
         self._ended = asyncio.Event()
-        """At a stop: nothing runs any more, but for what is overdue."""
+        """Set at a stop once no attempt runs; overdue handlers may still run."""
         self.measures = Measures(route.group, route.pattern)
 
     def begin(self, in_flight: InFlight) -> None:
@@ -61,23 +62,23 @@ class Subscriber:
         self._start(in_flight, self._gate.leave)
 
     def begin_alone(self, in_flight: InFlight) -> "asyncio.Future[None]":
-        """Run a delivery that has its slot, and passes the closed gate; done when its attempt has ended."""
+        """Run a delivery that has a slot, past the closed gate. The future is done when its attempt has ended."""
         self.slots.begin()
         ended = self._loop.create_future()
         self._start(in_flight, functools.partial(_end, ended))
         return ended
 
-    def _start(self, in_flight: InFlight, left: Callable[[], None]) -> None:
-        self._attempts[self._loop.create_task(self._attempt(in_flight))] = (in_flight, left)
+    def _start(self, in_flight: InFlight, on_end: Callable[[], None]) -> None:
+        self._attempts[self._loop.create_task(self._attempt(in_flight))] = (in_flight, on_end)
 
     def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
-        """Have the outcome of a delivery written."""
+        """Count the outcome of a delivery and pass it on to be written."""
         self.measures.settled(in_flight.delivery.type, outcome, in_flight.delivery.attempt)
         self._observe(outcome, in_flight.delivery.type)
         self._outcome_writer.settle(in_flight, outcome, self.slots, self._keys, duration_s)
 
     async def _attempt(self, in_flight: InFlight) -> None:
-        """Run one attempt and settle it. Cancelled, it stays pending; given up, it was settled then."""
+        """Run one attempt and settle it. A cancelled one stays pending; an abandoned one is settled already."""
         began = time.perf_counter()
         is_ours = False
         try:
@@ -89,7 +90,7 @@ class Subscriber:
         except asyncio.CancelledError as error:
             if self._is_closing:
                 raise
-            # Nobody but the handler did that, by way of its task; left alone, the delivery would be pending for ever.
+            # Only the handler can have cancelled its task. Without an outcome the delivery would be pending for ever.
             outcome = failed(
                 error,
                 in_flight.delivery.attempt,
@@ -97,7 +98,7 @@ class Subscriber:
                 "the handler cancelled its own task",
                 spent_s(in_flight.delivery),
             )
-        except Exception as error:  # noqa: BLE001 - a fault of ours, which must not leave the delivery to nobody
+        except Exception as error:  # noqa: BLE001 - a bug of hookbus, after which the delivery must still be settled
             outcome = self._crashed(in_flight.delivery, error)
         finally:
             is_ours = self._leave(asyncio.current_task(self._loop))
@@ -105,15 +106,15 @@ class Subscriber:
             self._settle_attempt(in_flight, outcome, time.perf_counter() - began)
 
     def _leave(self, task: "asyncio.Task[Any] | None") -> bool:
-        """An attempt has ended, or is given up. False for one that was given up before, and ends after all."""
+        """An attempt has ended or is abandoned. False for one that was abandoned before and has now ended."""
         assert task is not None
-        known = self._attempts.pop(task, None)
-        if known is None:
+        attempt = self._attempts.pop(task, None)
+        if attempt is None:
             self._caller.overdue.end()
             self.slots.changed.set()
             return False
         self.slots.leave()
-        known[1]()
+        attempt[1]()
         if self._is_closing and not self._attempts:
             self._ended.set()
         return True
@@ -122,20 +123,20 @@ class Subscriber:
         self.measures.of(in_flight.delivery.type).seconds.observe(duration_s)
         self.settle(in_flight, outcome, duration_s)
 
-    def _give_up(self, task: "asyncio.Task[object]") -> None:
-        """A handler goes on although its time is over and it was cancelled: it has failed, and keeps its place."""
+    def _abandon(self, task: "asyncio.Task[object]") -> None:
+        """Settle an attempt as failed whose handler runs on after its timeout and cancellation. It keeps its slot."""
         if task not in self._attempts:
             return
         in_flight, _ = self._attempts[task]
         self._caller.overdue.begin(in_flight.delivery)
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
-        text = f"no end after {self.route.timeout_s:g} s, nor {CANCEL_S:g} s after it was cancelled"
+        text = f"timed out after {self.route.timeout_s:g} s, still running {CANCEL_S:g} s after it was cancelled"
         outcome = failed(error, in_flight.delivery.burnt, self.route.retry, text, spent_s(in_flight.delivery))
         self._settle_attempt(in_flight, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
-        """What got out of `process`, which lets nothing out: said at once, and tried again as any failure."""
+        """Log an exception that escaped from `process`, which is a bug, and retry the delivery as after any failure."""
         outcome = failed(error, delivery.burnt, self.route.retry, spent_s=spent_s(delivery))
         log.get("worker.subscriber").error(
             "attempt_crashed",
@@ -150,25 +151,25 @@ class Subscriber:
         return outcome
 
     def overdue(self) -> int:
-        """Handlers that run on although their attempts have ended."""
+        """Number of handlers that run on although their attempts have ended."""
         return self._caller.overdue.count
 
     async def finish(self, grace_s: float) -> int:
-        """Wait for the running deliveries, then cancel the rest; how many were cancelled."""
+        """Wait up to `grace_s` for the running deliveries, then cancel the rest. Returns how many were cancelled."""
         self._is_closing = True
         if self._attempts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await self._ended.wait()
-        left = list(self._attempts)
-        for task in left:
+        unfinished = list(self._attempts)
+        for task in unfinished:
             task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=CANCEL_S)
-        return len(left)
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=CANCEL_S)
+        return len(unfinished)
 
     def has_leftovers(self) -> bool:
-        """Whether a handler runs on although it was cancelled, or is a thread, which can't be."""
+        """Whether a handler runs on: a coroutine despite its cancellation, or a thread, which cannot be cancelled."""
         return self.overdue() > 0 or any(not task.done() for task in self._attempts)
 
     def close(self) -> None:

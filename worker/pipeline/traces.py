@@ -1,7 +1,7 @@
-"""Where a failed attempt failed, for the log: its line always, its whole traceback for the first of each kind.
+"""Adds the place of a failure to its log line, and the whole traceback to the first of each kind.
 
-A handler that fails a thousand times shows one traceback and a thousand lines; on a terminal, where somebody works on
-it, all of them.
+A handler that fails a thousand times logs one traceback and a thousand places. On a terminal, where a developer is at
+work, every line has its traceback.
 """
 
 from collections import OrderedDict
@@ -12,24 +12,24 @@ from .dead_letter import fingerprint_of
 from .outcome import Ack, Outcome, Park
 
 MAX_KINDS: Final = 1000
-"""More than a program has ways to fail; of one that makes them up, the oldest is forgotten and shown again."""
+"""More than the ways to fail of any program. If there are more, the oldest kind is forgotten and shown again."""
 
 
 class Traces:
-    """Remembers which kinds were shown."""
+    """Remembers the kinds of failure that were logged with a traceback."""
 
     def __init__(self) -> None:
         self._shown: OrderedDict[str, None] = OrderedDict()
 
     def fields(self, outcome: Outcome, event_type: str) -> dict[str, str]:
-        """What the log line of an outcome carries beside its error."""
+        """The fields of an outcome's log line besides its error."""
         if isinstance(outcome, Ack) or (isinstance(outcome, Park) and outcome.is_snooze):
             return {}  # nothing failed
         cause = outcome.cause
-        found = {"frame": cause.place} if cause.place else {}
+        fields = {"frame": cause.place} if cause.place else {}
         if cause.traceback and (self._is_new(fingerprint_of(cause, event_type)) or log.is_on_terminal()):
-            found["exception"] = cause.traceback
-        return found
+            fields["exception"] = cause.traceback
+        return fields
 
     def _is_new(self, kind: str) -> bool:
         is_new = kind not in self._shown

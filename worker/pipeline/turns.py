@@ -1,8 +1,8 @@
-"""Which of a subscription's streams to ask next. Pure: no Redis in here.
+"""Selects the streams of a subscription for the next read. Pure: no Redis in here.
 
-COUNT of XREADGROUP holds for each stream, so many streams are read in turns. Streams that filled their COUNT are read
-alone most of the time, so that few busy ones fill the slots. With more streams than slots a sweep asks part after part
-without waiting; only when all were empty does a call wait on all of them.
+COUNT of XREADGROUP applies to each stream, so many streams are read in turns. Streams that filled their COUNT are read
+alone most of the time, so that a few busy ones can fill the slots. With more streams than slots, a sweep reads one part
+after another without blocking; only when all were empty does a call block on all of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,16 +11,16 @@ from typing import Final
 from .unusable_keys import UnusableKeys
 
 HOT_TURNS: Final = 8
-"""Of so many reads, streams that have much to give get all but one for themselves. With every other one, as the event
-stream shares its turn with the group's redeliveries, a backlog took a third more reads."""
+"""Out of so many reads, busy streams get all but one to themselves. With every other read instead (the event stream
+shares its turn with the group's redeliveries) a backlog took a third more reads."""
 
 
 class Turns:
-    """The streams of one subscription in one shard; `unusable_keys` knows those that Redis refuses."""
+    """The streams of one subscription in one shard; those in `unusable_keys` are skipped."""
 
     def __init__(self, unusable_keys: UnusableKeys) -> None:
         self.streams: dict[str, tuple[str, bool]] = {}
-        """Stream → event type, and whether it is the group's own."""
+        """Stream → event type, and whether it is the group's own redelivery stream."""
         self._unusable_keys = unusable_keys
         self._paused: frozenset[str] = frozenset()
         self._readable: list[str] | None = []
@@ -30,14 +30,14 @@ class Turns:
         self._turn = 0
 
     def add(self, streams: Mapping[str, tuple[str, bool]], paused: Iterable[str]) -> None:
-        """Ask more streams; some types of theirs may be paused."""
+        """Read more streams; some of their types may be paused."""
         self._paused = self._paused.union(paused)
         self.streams.update(streams)
         self._readable = None
-        self._is_sweep_fruitful = True  # who knows what waits there
+        self._is_sweep_fruitful = True  # the new streams may hold entries
 
     def pause(self, types: frozenset[str]) -> bool:
-        """Ask nothing of these types from now on, and what was paused before again; whether that changes anything."""
+        """Pause exactly these types and resume all others. Returns whether that changes anything."""
         if types == self._paused:
             return False
         self._paused = types
@@ -45,15 +45,15 @@ class Turns:
         return True
 
     def is_paused(self, event_type: str) -> bool:
-        """Whether deliveries of a type have to wait."""
+        """Whether a type is paused."""
         return event_type in self._paused
 
     def restart(self) -> None:
-        """Forget what was busy: other streams may be asked than before."""
+        """Start a new sweep and forget which streams were busy: the set of readable streams may have changed."""
         self._readable, self._hot, self._unswept, self._is_sweep_fruitful = None, [], [], True
 
     def readable(self) -> list[str]:
-        """The streams of types that are not paused."""
+        """The streams whose types are not paused."""
         if self._readable is None:
             paused = self._paused
             self._readable = [name for name, (event_type, _) in self.streams.items() if event_type not in paused]
@@ -68,7 +68,7 @@ class Turns:
         )
 
     def next(self, free: int) -> tuple[list[str], bool]:
-        """The streams to ask for `free` places, and whether to wait for something there."""
+        """The streams to read for `free` slots, and whether to block until an entry arrives."""
         self._turn += 1
         if self._hot and self._turn % HOT_TURNS:
             return self._hot[:free], False
@@ -82,11 +82,11 @@ class Turns:
         return (part, False) if part else (names, True)
 
     def brought(self, full: list[str]) -> None:
-        """A read brought something; `full` are the streams that may have more."""
-        # A pause may have come while the read was out.
+        """A read returned entries; `full` are the streams that may have more."""
+        # A type may have been paused during the read.
         self._hot = [name for name in full if self.streams[name][0] not in self._paused]
         self._is_sweep_fruitful = True
 
     def was_empty(self) -> None:
-        """A read that did not wait brought nothing."""
+        """A read without blocking returned nothing."""
         self._hot = []

@@ -1,8 +1,8 @@
-"""Keys that Redis refuses for their own sake, set aside so that they harm no other.
+"""Tracks keys that Redis refuses by themselves, so that they affect no others.
 
-Something of another type lies there, the ids of the stream are used up, or the ACL leaves the key out. Whoever meets
-one goes on without it and tries it again later. `status` and `check` find such keys by themselves; this is what a
-worker says: a line at first and once an hour, one when the key can be used again, and a gauge.
+The key has another type, the ids of the stream are used up, or the ACL excludes the key. Callers continue without it
+and retry it later. `status` and `check` detect such keys independently; a worker logs a line at once and then every
+hour, another when the key is usable again, and exports a gauge.
 """
 
 import time
@@ -23,36 +23,36 @@ ADD: Final = "add"
 
 
 def is_of_one_key(error: Exception) -> bool:
-    """Whether an error is about the key that was asked for, and not about the server or about who asks."""
+    """Whether an error concerns the key of the command, and not the server or the client."""
     return isinstance(error, ResponseError) and is_of_one_stream(error)
 
 
 class UnusableKeys:
-    """Those of one process. It knows as many as there are keys that its duties use."""
+    """The unusable keys of one process; at most as many as its duties use."""
 
     def __init__(self) -> None:
-        self._said_at: dict[tuple[str, Use], float] = {}
+        self._logged_at: dict[tuple[str, Use], float] = {}
         self._log = log.get("worker.unusable_keys")
 
     def __contains__(self, key: str) -> bool:
-        """Whether a key can't be read."""
-        return (key, READ) in self._said_at
+        """Whether a key cannot be read."""
+        return (key, READ) in self._logged_at
 
     def __len__(self) -> int:
-        return len(self._said_at)
+        return len(self._logged_at)
 
     def add(self, key: str, reason: Exception | str, use: Use = READ) -> None:
-        """Have a key set aside, or find it refused again."""
+        """Mark a key unusable, at the first refusal and at every later one."""
         now = time.monotonic()
-        if now - self._said_at.get((key, use), -REPEAT_S) < REPEAT_S:
+        if now - self._logged_at.get((key, use), -REPEAT_S) < REPEAT_S:
             return
-        self._said_at[key, use] = now
-        metrics.UNUSABLE_KEYS.set(len(self._said_at))
-        effect = "what lies there, or should, is not handled; it is tried again, and all others go on"
+        self._logged_at[key, use] = now
+        metrics.UNUSABLE_KEYS.set(len(self._logged_at))
+        effect = "entries of this key are not handled; the worker retries it, other keys are unaffected"
         self._log.error("key_unusable", key=key, use=use, reason=str(reason), effect=effect)
 
     def remove(self, key: str, use: Use = READ) -> None:
-        """A key can be used, as nearly all can."""
-        if self._said_at and self._said_at.pop((key, use), None) is not None:
-            metrics.UNUSABLE_KEYS.set(len(self._said_at))
+        """A key is usable: no effect unless it was marked unusable before."""
+        if self._logged_at and self._logged_at.pop((key, use), None) is not None:
+            metrics.UNUSABLE_KEYS.set(len(self._logged_at))
             self._log.info("key_usable_again", key=key, use=use)

@@ -1,7 +1,7 @@
 import pytest
 
 from hookbus import Reject, RetryLater
-from hookbus.worker.api.decision import decided
+from hookbus.worker.api.decision import deciding
 from tests.worker.broken import BROKEN
 
 LATER, LONGER, NO, OTHER = RetryLater(5), RetryLater(9), Reject("no"), ValueError("x")
@@ -26,19 +26,19 @@ def group(*errors: BaseException) -> BaseExceptionGroup:
     ids=range(8),
 )
 def test_who_decides(error, decides, wait_s):
-    assert decided(error) == (decides, wait_s)
+    assert deciding(error) == (decides, wait_s)
 
 
 @pytest.mark.parametrize("mixed", [group(LATER, OTHER), group(group(OTHER), LATER), group(OTHER)], ids=range(3))
 def test_a_group_with_another_error_and_no_reject_is_a_failure(mixed):
-    assert decided(mixed) == (mixed, None)
+    assert deciding(mixed) == (mixed, None)
 
 
 def test_a_group_that_holds_itself_twice_over_is_looked_at_once():
     doubling: BaseException = NO
     for _ in range(100):
         doubling = group(doubling, doubling)
-    assert decided(doubling) == (NO, None)
+    assert deciding(doubling) == (NO, None)
 
 
 @pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
@@ -46,5 +46,5 @@ def test_whatever_exception_can_be_looked_at(fails):
     try:
         fails()
     except BaseException as error:
-        raised, (decides, wait_s) = error, decided(error)
+        raised, (decides, wait_s) = error, deciding(error)
     assert (decides is raised, wait_s) == (True, None)

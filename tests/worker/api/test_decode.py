@@ -139,11 +139,11 @@ def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class
         (None, "can't decode an event into None"),
         (Envelope, "can't decode an event into Envelope"),
         (Optional[ResponseCompleted], "can't decode an event into NoneType"),  # noqa: UP045
-        (bytes | ResponseCompleted, "bytes has to stand alone, not in a union"),
-        (dict[str, int] | Event, "dict has to stand alone, not in a union"),
+        (bytes | ResponseCompleted, "bytes must stand alone, not in a union"),
+        (dict[str, int] | Event, "dict must stand alone, not in a union"),
         (Mine | ResponseCompleted, "a union of events can't hold Mine"),
         (Mine | Data, "a union of events can't hold Mine"),
-        (BatchCompleted, "BatchCompleted holds batch.completed, but the pattern brings response.completed too"),
+        (BatchCompleted, "BatchCompleted covers batch.completed, but the pattern matches response.completed too"),
         (Unresolved, "msgspec can't decode into Unresolved: name 'NobodyKnowsMe' is not defined"),
         (Clash, "msgspec can't decode into Clash: "),
     ],
@@ -156,7 +156,7 @@ def test_an_annotation_that_no_body_can_become_is_impossible_and_the_text_says_w
 
 
 def test_known_events_can_not_hold_a_type_of_tomorrow():
-    with pytest.raises(ImpossibleError, match=r"^Event holds .*, but the pattern brings made.up.tomorrow too$"):
+    with pytest.raises(ImpossibleError, match=r"^Event covers .*, but the pattern matches made.up.tomorrow too$"):
         decoder_for(KnownEvent, "made.up.tomorrow")
 
 

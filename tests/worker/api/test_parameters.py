@@ -7,7 +7,7 @@ import pytest
 
 from hookbus.events import ResponseCompleted
 from hookbus.worker.api.delivery import Delivery
-from hookbus.worker.api.parameters import taken
+from hookbus.worker.api.parameters import call_signature
 from hookbus.worker.pipeline.outcome import ACK
 from tests.worker.api.test_callee import route_of
 from tests.worker.pipeline.test_process import outcome_of
@@ -111,11 +111,11 @@ def test_wrappers_in_a_circle_are_refused():
 
     handler.__wrapped__ = handler
     with pytest.raises(ValueError, match="more than 100 wrappers"):
-        taken(handler)
+        call_signature(handler)
 
 
 @pytest.mark.parametrize(
     "handler", [both, functools.partial(both), Service.one, lambda event=1, /, *rest, db, **options: None]
 )
 def test_python_says_the_same_of_what_wraps_nothing_or_takes_less(handler):
-    assert taken(handler).parameters == inspect.signature(handler, follow_wrapped=False).parameters
+    assert call_signature(handler).parameters == inspect.signature(handler, follow_wrapped=False).parameters

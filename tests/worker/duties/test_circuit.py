@@ -22,7 +22,7 @@ from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, runtime, store
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)
 ELSEWHERE = Park(1, Cause("ValueError", "no", "", "b.py:g"))
-TIMED_OUT = Park(1, Cause("TimeoutError", "no end after 5 s"))
+TIMED_OUT = Park(1, Cause("TimeoutError", "timed out after 5 s"))
 LATER = failed(RetryLater(5), 1, Retry())
 UNREAD = DeadLetter("undecodable", Cause("ValidationError", "no"))
 KEY = Keys(0).breakers(GROUP)

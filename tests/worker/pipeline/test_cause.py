@@ -49,7 +49,7 @@ def test_a_text_that_utf_8_can_not_hold_is_written_with_escapes():
 
 
 def test_a_given_message_replaces_the_exceptions_own():
-    assert describe(raised(TimeoutError()), "no end after 5 s").message == "no end after 5 s"
+    assert describe(raised(TimeoutError()), "timed out after 5 s").message == "timed out after 5 s"
 
 
 def test_a_cause_reads_as_one_line():

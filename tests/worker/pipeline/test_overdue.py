@@ -73,7 +73,7 @@ async def test_its_last_attempt_is_a_dead_letter_that_says_where_it_hangs(client
         handler.may_end.set()
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert letter.reason == "attempts_exhausted"
-    assert letter.message == f"no end after 0.05 s, nor {CANCEL_S:g} s after it was cancelled"
+    assert letter.message == f"timed out after 0.05 s, still running {CANCEL_S:g} s after it was cancelled"
     assert letter.frame == "test_overdue.py:Swallows.__call__"
     assert "await self.may_end.wait()" in letter.traceback
 

@@ -207,7 +207,7 @@ async def test_a_handler_that_takes_too_long_is_cancelled_and_has_failed():
 
     result = await outcome_of(hangs, timeout=0.05)
     assert isinstance(result, Park)
-    assert str(result.cause) == "TimeoutError: no end after 0.05 s"
+    assert str(result.cause) == "TimeoutError: timed out after 0.05 s"
     assert ended == [True]
 
 
@@ -223,7 +223,7 @@ async def test_a_handler_that_once_cancelled_its_task_is_timed_out_all_the_same(
 
     result = await asyncio.create_task(outcome_of(hangs, timeout=0.05))
     assert isinstance(result, Park)
-    assert result.cause.message == "no end after 0.05 s"
+    assert result.cause.message == "timed out after 0.05 s"
 
 
 async def test_cancellation_from_outside_passes_through_so_that_the_delivery_stays_pending():

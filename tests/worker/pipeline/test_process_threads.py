@@ -31,7 +31,7 @@ async def test_a_thread_that_outlives_its_timeout_counts_as_overdue_until_it_end
     route = a_route(lambda event: go.wait(20), timeout=0.05, concurrency=2)
     caller = Caller(route, 2)
     results = await asyncio.gather(*(process(a_delivery(), route, caller) for _ in range(2)))
-    assert {result.cause.message for result in results} == {"no end after 0.05 s"}
+    assert {result.cause.message for result in results} == {"timed out after 0.05 s"}
     assert caller.overdue.count == 2
     go.set()
     await until(lambda: caller.overdue.count == 0)

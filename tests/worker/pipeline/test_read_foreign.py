@@ -42,7 +42,7 @@ async def test_a_foreign_entry_is_a_dead_letter_and_no_handler_sees_it(client, r
 def test_a_foreign_entry_keeps_its_fields_and_says_what_is_wrong_with_it():
     in_flight = in_flight_of(STREAM, TYPE, False, GROUP, b"1700-3", [b"a", b"b"])
     assert (in_flight.delivery.webhook_id, in_flight.delivery.received_at_ms) == ("foreign-1700-3", 1700)
-    assert (in_flight.entry.body, in_flight.flaw) == (b"a\nb", "no entry of hookbus's: KeyError: b'id'")
+    assert (in_flight.entry.body, in_flight.flaw) == (b"a\nb", "hookbus did not write this entry: KeyError: b'id'")
 
 
 def test_an_entry_becomes_a_delivery():

@@ -75,7 +75,7 @@ def test_types_of_hookbus_own_come_only_to_who_names_them():
 
 @pytest.mark.parametrize("pattern", ["hookbus.*", "hookbus.verify.*"])
 def test_a_wildcard_for_types_of_hookbus_own_is_refused_since_it_would_bring_nothing(pattern):
-    assert f"{pattern!r} brings nothing" in problem_of(handle, pattern)
+    assert f"{pattern!r} matches nothing" in problem_of(handle, pattern)
 
 
 @pytest.mark.parametrize("patterns", [("*", "a.*", "a.b.*", "a.b.c"), ("a.b.c", "a.b.*", "a.*", "*")])
@@ -134,7 +134,7 @@ def test_a_group_without_subscriptions_is_an_error_that_says_what_to_do():
 @pytest.mark.parametrize("pattern", ["", "a*", "*.a", "a.*.*", "a b", ".*.", "a:b", "**", "a/b", "x" * 129])
 def test_what_is_no_pattern_is_refused_with_its_handler(pattern):
     problem = problem_of(handle, pattern)
-    assert f"{pattern!r} is no pattern: an event type, 'prefix.*' or '*'" in problem
+    assert f"{pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" in problem
     assert "handle" in problem
 
 
@@ -234,12 +234,12 @@ def mixed(event: dict | ResponseCompleted): ...
         (unknown_name, "its annotations can't be read: name 'NobodyKnowsMe' is not defined"),
         (no_expression, "its annotations can't be read: Forward reference must be an expression"),
         (broken, "its annotations can't be read: division by zero"),
-        (yields, "it has a yield in it, so that a call would run nothing"),
-        (yields_async, "it has a yield in it, so that a call would run nothing"),
+        (yields, "it contains a yield, so a call would run nothing"),
+        (yields_async, "it contains a yield, so a call would run nothing"),
         (text, "can't decode an event into str: annotate with an event struct, Event, UnknownEvent,"),
         (number, "can't decode an event into int"),
         (listed, "can't decode an event into list"),
-        (mixed, "dict has to stand alone, not in a union"),
+        (mixed, "dict must stand alone, not in a union"),
         (max, "its annotations can't be read"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -251,14 +251,14 @@ def test_an_impossible_handler_is_refused_with_a_message_that_says_why(handler, 
     assert says in problem
 
 
-def test_a_struct_on_a_pattern_that_brings_other_types_is_refused_at_the_start():
+def test_a_struct_on_a_pattern_that_matches_other_types_is_refused_at_the_start():
     problem = problem_of(hinted, "response.*")
     assert problem == (
-        f"group g, {__file__}:{hinted.__code__.co_firstlineno} hinted on 'response.*': ResponseCompleted holds"
-        " response.completed, but the pattern brings response.cancelled too"
+        f"group g, {__file__}:{hinted.__code__.co_firstlineno} hinted on 'response.*': ResponseCompleted covers"
+        " response.completed, but the pattern matches response.cancelled too"
     )
-    assert "but the pattern brings" in problem_of(hinted, "*")
-    assert "ResponseCompleted holds response.completed, but" in problem_of(hinted, "batch.completed")
+    assert "but the pattern matches" in problem_of(hinted, "*")
+    assert "ResponseCompleted covers response.completed, but" in problem_of(hinted, "batch.completed")
 
 
 def test_what_a_more_specific_pattern_takes_away_needs_no_place_in_the_annotation():

@@ -86,7 +86,7 @@ async def test_g3_a_retry_that_is_due_at_once_goes_past_the_limit_too(client):
 
 async def _tried(outcome_writer, times: int) -> bool:
     """Whether it was refused that often since the first call."""
-    outcome_writer.tries = getattr(outcome_writer, "tries", set()) | {outcome_writer._try_again_at}
+    outcome_writer.tries = getattr(outcome_writer, "tries", set()) | {outcome_writer._retry_refused_at}
     return len(outcome_writer.tries) > times
 
 
