@@ -1,1 +1,1 @@
-"""Dead letters: looked at, moved, exported."""
+"""Dead letters: queries, moves, export and import."""

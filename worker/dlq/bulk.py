@@ -1,4 +1,4 @@
-"""Bulk work of the tools: batch after batch, so that it can be watched, paced and stopped between two."""
+"""Bulk moves in batches: progress, rate limit and stop apply between two batches."""
 
 import asyncio
 import time
@@ -11,39 +11,39 @@ from ...shared.connection import FAULTS
 from ...shared.pause import pause
 
 BATCH: Final = 200
-"""Things moved in one round trip: some milliseconds of Redis' time, and what a lost connection leaves in doubt."""
+"""Items per round trip: some milliseconds of Redis' time, and the most that a lost connection leaves in doubt."""
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a bulk move has come to. `gone`: somebody else moved it first, or it died again, or it was there already."""
+    """Counts of a bulk move. `gone`: another tool moved it first, it was dead-lettered again, or it already existed."""
 
     moved: int = 0
     gone: int = 0
 
     def add(self, results: Sequence[Any]) -> None:
-        """Count a batch; raises FailedError for the first refused move in it."""
+        """Count a batch. Raises FailedError for the first refused move in it."""
         self.moved += sum(result == 1 for result in results)
         self.gone += sum(result == 0 for result in results)
         for result in results:
             if isinstance(result, Exception):
-                raise FailedError(f"Redis: {result}; {self.moved} went before that")
+                raise FailedError(f"Redis: {result}; {self.moved} moved before that")
 
 
 async def move_all(
-    batches: AsyncIterator[list[Thing]],
-    move: Callable[[Sequence[Thing]], Awaitable[list[Any]]],
+    batches: AsyncIterator[list[Item]],
+    move: Callable[[Sequence[Item]], Awaitable[list[Any]]],
     *,
     rate: float,
     stopping: asyncio.Event,
     progressed: Callable[[Tally], None],
 ) -> Tally:
-    """Move batch after batch until there are no more, or until stopping; `rate` is things per second, 0 for no limit.
+    """Move batch after batch until none is left or `stopping` is set; `rate` is items per second, 0 for no limit.
 
-    `move` returns 1 for each thing that went, 0 for each that was gone, or an exception in its place. Raises
-    FailedError, which says how many went.
+    `move` returns 1 for each moved item, 0 for each that was gone, or an exception in its place. Raises FailedError,
+    which contains the number of moved items.
     """
     tally = Tally()
     started = time.monotonic()
@@ -57,10 +57,10 @@ async def move_all(
                 break
     except FAULTS as error:
         text = str(error) or type(error).__name__
-        raise FailedError(f"Redis: {text}; {tally.moved} went before, of the next {BATCH} perhaps some") from None
+        raise FailedError(f"Redis: {text}; {tally.moved} moved before, and perhaps some of the next {BATCH}") from None
     return tally
 
 
 def batch_for(rate: float) -> int:
-    """How many things to move at once: at most a second's worth."""
+    """The batch size for a rate: at most one second's worth."""
     return max(1, min(BATCH, int(rate))) if rate else BATCH

@@ -1,8 +1,8 @@
-"""Walks sorted sets of dead letters together, oldest first, while others add to them and take from them.
+"""Scans several sorted sets of dead letters in one merge, oldest first, while other programs change them.
 
-Ranks shift when letters go, so the walk goes by time of death, and remembers the names that it met in the millisecond
-where it stands. What dies after the walk began lies beyond `until_ms`, so every walk ends. Holds a bounded part of
-each set.
+Ranks shift when letters are removed, so the scan continues by dead-lettering time and remembers the names that it
+has returned of the current millisecond. Letters that arrive after the scan began lie beyond `until_ms`, so every scan
+ends. Holds a bounded part of each set in memory.
 """
 
 import heapq
@@ -16,11 +16,11 @@ from ...shared.keys import Keys
 from ..inventory.registry import Command, execute_all
 
 MIN_AHEAD: Final = 10
-"""Names read ahead of each set at least, so that many small sets do not cost a round trip each letter."""
+"""The least number of names read ahead per set, so that many small sets do not cost a round trip per letter."""
 
 
 class Index(NamedTuple):
-    """A sorted set of dead letters by time of death: all of a group's in one shard, or those of one fingerprint."""
+    """A sorted set of dead letters by dead-lettering time: all of a group in one shard, or those of one fingerprint."""
 
     keys: Keys
     group: str
@@ -28,7 +28,7 @@ class Index(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a letter lies. `dead_lettered_ms` is its score, Unix ms."""
+    """A letter's place in an index. `dead_lettered_ms` is its score, Unix ms."""
 
     dead_lettered_ms: int
     name: str
@@ -36,7 +36,7 @@ class Position(NamedTuple):
 
 
 def positions(index: Index, flat: Sequence[bytes]) -> list[Position]:
-    """The reply of a range WITHSCORES."""
+    """Parse the reply of a range command with WITHSCORES."""
     return [
         Position(int(float(score)), name.decode(), index) for name, score in zip(flat[::2], flat[1::2], strict=True)
     ]
@@ -44,34 +44,34 @@ def positions(index: Index, flat: Sequence[bytes]) -> list[Position]:
 
 @dataclass(slots=True)
 class _Cursor:
-    """The place reached in one set. `met` are the names met at `after_ms`."""
+    """The position reached in one set. `returned` are the names already read at `after_ms`."""
 
     index: Index
     after_ms: int
-    met: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
     ahead: deque[Position] = field(default_factory=deque)
     is_done: bool = False
 
     def command(self, until_ms: int, count: int) -> Command:
-        asked = count + len(self.met)
-        return ("ZRANGEBYSCORE", self.index.key, self.after_ms, until_ms, "WITHSCORES", "LIMIT", 0, asked)
+        limit = count + len(self.returned)
+        return ("ZRANGEBYSCORE", self.index.key, self.after_ms, until_ms, "WITHSCORES", "LIMIT", 0, limit)
 
     def fill(self, flat: Sequence[bytes], count: int) -> None:
-        self.is_done = len(flat) // 2 < count + len(self.met)
+        self.is_done = len(flat) // 2 < count + len(self.returned)
         fresh = [
             position
             for position in positions(self.index, flat)
-            if position.dead_lettered_ms != self.after_ms or position.name not in self.met
+            if position.dead_lettered_ms != self.after_ms or position.name not in self.returned
         ]
         self.ahead.extend(fresh)
         if fresh:
             if fresh[-1].dead_lettered_ms != self.after_ms:
-                self.after_ms, self.met = fresh[-1].dead_lettered_ms, set()
-            self.met.update(position.name for position in fresh if position.dead_lettered_ms == self.after_ms)
+                self.after_ms, self.returned = fresh[-1].dead_lettered_ms, set()
+            self.returned.update(position.name for position in fresh if position.dead_lettered_ms == self.after_ms)
 
 
 class MergedScan:
-    """One way through some sets, from `since_ms` to `until_ms`, both included."""
+    """One pass over several sets, from `since_ms` to `until_ms`, both included."""
 
     def __init__(self, client: Redis, indexes: Sequence[Index], since_ms: int, until_ms: int, batch: int) -> None:
         self._client = client
@@ -81,7 +81,7 @@ class MergedScan:
         self._count = max(MIN_AHEAD, batch // max(1, len(indexes)))
 
     async def next(self) -> list[Position]:
-        """The next batch; empty at the end. Raises RedisError, OSError."""
+        """Return the next batch; empty at the end. Raises RedisError, OSError."""
         taken: list[Position] = []
         while len(taken) < self._batch:
             await self._fill()
@@ -99,7 +99,7 @@ class MergedScan:
         self._cursors = [cursor for cursor in self._cursors if cursor.ahead or not cursor.is_done]
 
     def _take(self, taken: list[Position]) -> None:
-        """Take the oldest of all until the batch is full, or a set has to be read on before we can tell."""
+        """Take the oldest positions of all sets until the batch is full or a set that has more must be read again."""
         heads = [(cursor.ahead[0].dead_lettered_ms, i) for i, cursor in enumerate(self._cursors)]
         heapq.heapify(heads)
         while heads and len(taken) < self._batch:

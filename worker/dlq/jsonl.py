@@ -1,7 +1,7 @@
-"""Dead letters as JSON Lines: every field of a letter in a line, so that an export can be read, kept and put back.
+"""Dead letters as JSON Lines: each line holds every field of a letter, so that an export can be imported again.
 
-The body is text in `body` where it is UTF-8, else base64 in `body_base64`; both come back byte for byte. Lines come
-from outside, so everything that becomes part of a key or of the index is checked, and the fingerprint worked out anew.
+A UTF-8 body is text in `body`, any other is base64 in `body_base64`; both are restored byte for byte. Lines are
+untrusted input: every field that becomes part of a key or of the index is validated, and the fingerprint is recomputed.
 """
 
 import base64
@@ -20,18 +20,18 @@ from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import Reason
 
 MAX_LINE_BYTES: Final = 256 * 1024 * 1024
-"""The largest body that ingest can be told to take (64 MiB), four times over for JSON's escapes."""
+"""The largest body that ingest can be configured to accept (64 MiB), times four for JSON escapes."""
 
 _WEBHOOK_ID = re.compile(r"[!-~]{1,255}")
 _NAME_SUFFIX = re.compile(r"(~[0-9]+-[0-9]+)*")
-"""What `dead_letter.lua` appends to a webhook-id that is a letter's name already."""
+"""The suffix that `dead_letter.lua` appends when a letter of that webhook-id already exists."""
 
 Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class LineError(Exception):
-    """A line that is no letter; `number` counts from 1."""
+    """An invalid line; `number` counts from 1."""
 
     def __init__(self, number: int, problem: str) -> None:
         super().__init__(f"line {number}: {problem}")
@@ -56,7 +56,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: Time
     dead_lettered_at_ms: Time | UnsetType = UNSET
     died_at_ms: Time | UnsetType = UNSET
-    """What exports before 0.1 call `dead_lettered_at_ms`."""
+    """The name of `dead_lettered_at_ms` in exports before 0.1."""
     reason: Reason
     error_class: str
     message: str
@@ -74,7 +74,7 @@ _read_line = msgspec.json.Decoder(_Line).decode
 
 
 def summary(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
-    """The fields that tell what happened, without body, traceback and history."""
+    """Return the fields of a letter without body, traceback and history."""
     return {
         "letter": name,
         "group": letter.group,
@@ -94,7 +94,7 @@ def summary(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
 
 
 def fields(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
-    """Every field, as a line holds them."""
+    """Return every field of a letter, as written to a line."""
     history = [msgspec.structs.asdict(failure) for failure in letter.history]
     try:
         body = {"body": letter.body.decode()}
@@ -105,12 +105,12 @@ def fields(name: str, letter: DeadLetterRecord) -> dict[str, Any]:
 
 
 def write_line(name: str, letter: DeadLetterRecord) -> bytes:
-    """The line of a letter, with its end."""
+    """Encode a letter as a line, including the newline."""
     return msgspec.json.encode(fields(name, letter)) + b"\n"
 
 
 def read(lines: IO[bytes]) -> Iterator[tuple[int, str, DeadLetterRecord]]:
-    """Line number, name and letter of each line that is not blank. Raises LineError at the first bad one."""
+    """Yield line number, name and letter of each line that is not blank. Raises LineError at the first invalid one."""
     number = 0
     while line := lines.readline(MAX_LINE_BYTES):
         number += 1
@@ -124,46 +124,46 @@ def read(lines: IO[bytes]) -> Iterator[tuple[int, str, DeadLetterRecord]]:
 
 
 def read_line(line: bytes) -> tuple[str, DeadLetterRecord]:
-    """Name and letter. Raises ValueError that says what is wrong."""
+    """Parse name and letter. Raises ValueError with the problem."""
     try:
-        found = _read_line(line)
+        parsed = _read_line(line)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     for key in ("type", "group"):
-        if not is_name(getattr(found, key)):
+        if not is_name(getattr(parsed, key)):
             raise ValueError(f"{key}: 1 to 128 of A-Z a-z 0-9 _ . -")
-    if not _WEBHOOK_ID.fullmatch(found.webhook_id):
+    if not _WEBHOOK_ID.fullmatch(parsed.webhook_id):
         raise ValueError("webhook_id: 1 to 255 visible ASCII characters")
-    is_own = found.letter.startswith(found.webhook_id)
-    if not is_own or not _NAME_SUFFIX.fullmatch(found.letter.removeprefix(found.webhook_id)):
-        raise ValueError("letter: must be the webhook_id, or begin with it and go on with '~' and an entry id")
-    history = tuple(Failure(*msgspec.structs.astuple(attempt)) for attempt in found.history)
-    shared = {key: getattr(found, key) for key in DeadLetterRecord.__struct_fields__ if hasattr(found, key)}
-    return found.letter, DeadLetterRecord(
+    is_own = parsed.letter.startswith(parsed.webhook_id)
+    if not is_own or not _NAME_SUFFIX.fullmatch(parsed.letter.removeprefix(parsed.webhook_id)):
+        raise ValueError("letter: must be the webhook_id, or the webhook_id followed by '~' and an entry id")
+    history = tuple(Failure(*msgspec.structs.astuple(attempt)) for attempt in parsed.history)
+    shared = {key: getattr(parsed, key) for key in DeadLetterRecord.__struct_fields__ if hasattr(parsed, key)}
+    return parsed.letter, DeadLetterRecord(
         **shared
         | {
-            "dead_lettered_at_ms": _dead_lettered_at_ms(found),
-            "fingerprint": fingerprint(found.error_class, found.frame, found.type, found.reason),
+            "dead_lettered_at_ms": _dead_lettered_at_ms(parsed),
+            "fingerprint": fingerprint(parsed.error_class, parsed.frame, parsed.type, parsed.reason),
             "history": history,
-            "body": _body(found),
+            "body": _body(parsed),
         }
     )
 
 
-def _dead_lettered_at_ms(found: _Line) -> int:
-    at_ms = found.died_at_ms if found.dead_lettered_at_ms is UNSET else found.dead_lettered_at_ms
+def _dead_lettered_at_ms(parsed: _Line) -> int:
+    at_ms = parsed.died_at_ms if parsed.dead_lettered_at_ms is UNSET else parsed.dead_lettered_at_ms
     if at_ms is UNSET:
         raise ValueError("Object missing required field `dead_lettered_at_ms`")
     return at_ms
 
 
-def _body(found: _Line) -> bytes:
-    if (found.body is None) == (found.body_base64 is None):
+def _body(parsed: _Line) -> bytes:
+    if (parsed.body is None) == (parsed.body_base64 is None):
         raise ValueError("either body or body_base64")
-    if found.body is not None:
-        return found.body.encode()
-    assert found.body_base64 is not None
+    if parsed.body is not None:
+        return parsed.body.encode()
+    assert parsed.body_base64 is not None
     try:
-        return base64.b64decode(found.body_base64, validate=True)
+        return base64.b64decode(parsed.body_base64, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("body_base64: not base64") from None

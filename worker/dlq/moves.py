@@ -1,8 +1,8 @@
-"""Moves dead letters: round again, away for good, or back from a file.
+"""Moves dead letters: redrive, discard, and restore from a file.
 
-Each move is one script call that checks that the letter is still the one that was seen: two tools at once move it
-once, and one that dies half-way leaves each letter in one place. Bulk moves (see `bulk`) only ever see a snapshot:
-what dies again meanwhile stays dead.
+Each move is one script call that checks that the letter is still the one that was read: two concurrent tools move it
+once, and a tool that dies half-way leaves each letter in exactly one place. Bulk moves (see `bulk`) work on a
+snapshot: deliveries that are dead-lettered again meanwhile stay in the dead-letter queue.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,28 +17,28 @@ from ..pipeline.dead_letter import DeadLetterRecord
 from .query import StoredLetter
 
 Named = tuple[str, DeadLetterRecord]
-"""A letter and its name."""
+"""Name and letter."""
 
 
 class Moves:
-    """Results of every move: 1 for each letter that went, 0 for each that was gone or there already; a refused one's
-    exception stands in its place. Raises ConnectionError or TimeoutError when replies were lost: then each may or may
-    not have gone."""
+    """Every move returns 1 for each moved letter, 0 for each that was gone or already existed, and the exception in
+    place of a refused one. Raises ConnectionError or TimeoutError when replies were lost: each letter may or may not
+    have been moved."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys]) -> None:
         self._client = client
         self._shards = shards
 
     async def redrive(self, letters: Sequence[StoredLetter]) -> list[Any]:
-        """Send letters round again, into the group that each died in, from their first attempt."""
+        """Send letters back to their group; attempts count from 1."""
         return await scripts.run_all(self._client, [remove_letter(dead, is_redrive=True) for dead in letters])
 
     async def discard(self, letters: Sequence[StoredLetter]) -> list[Any]:
-        """Drop letters for good."""
+        """Delete letters for good."""
         return await scripts.run_all(self._client, [remove_letter(dead, is_redrive=False) for dead in letters])
 
     async def restore(self, letters: Iterable[Named]) -> list[Any]:
-        """Put letters back under their names."""
+        """Put letters back into the dead-letter queue under their names."""
         calls = []
         for name, record in letters:
             keys = self._shards[shard_of(record.webhook_id, len(self._shards))]
@@ -47,7 +47,7 @@ class Moves:
 
 
 def remove_letter(dead: StoredLetter, *, is_redrive: bool) -> scripts.Call:
-    """The call that takes a letter out of the dead letters, if it is still the one that was seen."""
+    """The call that removes a letter from the dead-letter queue if it is still the one that was read."""
     keys, group, record = dead.keys, dead.group, dead.letter
     names = index(keys, group, record.fingerprint)
     args: tuple[scripts.Argument, ...] = (dead.name, dead.dead_lettered_ms, record.fingerprint)
@@ -58,7 +58,7 @@ def remove_letter(dead: StoredLetter, *, is_redrive: bool) -> scripts.Call:
 
 
 def restore(keys: Keys, name: str, record: DeadLetterRecord) -> scripts.Call:
-    """The call that puts a letter back under its name."""
+    """The call that puts a letter back under its name, unless one exists there."""
     return scripts.Call(
         scripts.RESTORE,
         index(keys, record.group, record.fingerprint),
@@ -73,7 +73,7 @@ def restore(keys: Keys, name: str, record: DeadLetterRecord) -> scripts.Call:
 
 
 def index(keys: Keys, group: str, fingerprint: str) -> tuple[str, ...]:
-    """Where a letter lies: the first keys of every script that moves one."""
+    """The keys that hold a letter, in the order in which every script that moves one takes them first."""
     return (
         keys.dead(group),
         keys.dead_data(group),

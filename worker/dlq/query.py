@@ -1,7 +1,7 @@
-"""The dead letters of one Redis, looked at; what moves them is in `moves`.
+"""Queries of the dead letters in one Redis; `moves` changes them.
 
-Looking costs what is shown, however many lie there: ranges with a limit, and records of that page only. A fingerprint
-tells type and reason, so filters choose fingerprints, whose sorted sets are merged.
+A query costs as much as it returns, however many letters exist: it reads limited ranges, and the records of one page
+only. A fingerprint determines type and reason, so filters select fingerprints, whose sorted sets are merged.
 """
 
 import heapq
@@ -25,7 +25,7 @@ from .cursor import Index, MergedScan, Position, positions
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which letters: any of several values, all of several fields. `types` are patterns; times in Unix ms, included."""
+    """Selects letters that match any value of every given field. `types` are patterns; times in Unix ms, inclusive."""
 
     groups: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -37,11 +37,11 @@ class Filter:
 
     @property
     def is_by_kind(self) -> bool:
-        """Whether only some fingerprints can match."""
+        """Whether the filter selects by fingerprint, type or reason."""
         return bool(self.types or self.reasons or self.fingerprints)
 
     def covers_kind(self, fingerprint: str, kind: Kind | DeadLetterRecord) -> bool:
-        """Whether letters of that fingerprint match."""
+        """Whether letters of that fingerprint match, apart from group, name and time."""
         return (
             (not self.types or any(matches(pattern, kind.type) for pattern in self.types))
             and (not self.reasons or kind.reason in self.reasons)
@@ -50,7 +50,7 @@ class Filter:
 
 
 class StoredLetter(NamedTuple):
-    """A dead letter and its key. `dead_lettered_ms`, its score in the index, tells it from a later one of its name."""
+    """A dead letter and its key. Its score in the index, `dead_lettered_ms`, differs from that of a later namesake."""
 
     keys: Keys
     group: str
@@ -60,7 +60,7 @@ class StoredLetter(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The newest letters that match; `total` is how many there are in all."""
+    """The newest letters that match; `total` counts all that match."""
 
     letters: list[StoredLetter]
     total: int
@@ -68,7 +68,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The letters of one fingerprint in one group. Times Unix ms."""
+    """The letters of one fingerprint in one group. Times in Unix ms."""
 
     group: str
     fingerprint: str
@@ -79,7 +79,7 @@ class Summary:
 
 
 class DeadLetters:
-    """`unreadable` collects the names of records that this release can't read; they are left alone."""
+    """`unreadable` collects the names of records that this release cannot read; they are skipped and never changed."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys], groups: Sequence[str]) -> None:
         self._client = client
@@ -89,34 +89,32 @@ class DeadLetters:
 
     @classmethod
     async def open(cls, client: Redis, configured_shards: int) -> "DeadLetters":
-        """Look which shards and groups there are. Raises ConfigError, RedisError, OSError, as all methods may."""
+        """Read shards and groups from Redis. Raises ConfigError, RedisError, OSError, as all methods may."""
         shards = await registry.shards(client, configured_shards)
         return cls(client, shards, await registry.groups(client, shards))
 
     async def page(self, criteria: Filter, limit: int) -> Page:
-        """The newest `limit` letters. Raises FailedError for a group or a name that is not there."""
+        """Return the newest `limit` letters that match. Raises FailedError for an unknown group or name."""
         if criteria.names:
             found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms, reverse=True)
             return Page(found[:limit], len(found))
         indexes = await self._indexes(criteria)
         since, until = criteria.since_ms, criteria.until_ms
         tops = [("ZREVRANGEBYSCORE", s.key, until, since, "WITHSCORES", "LIMIT", 0, limit) for s in indexes]
-        found_positions: list[Position] = []
+        newest: list[Position] = []
         for index, flat in zip(indexes, await execute_all(self._client, tops), strict=True):
-            found_positions = heapq.nlargest(
-                limit, (*found_positions, *positions(index, flat)), key=lambda position: position[:2]
-            )
+            newest = heapq.nlargest(limit, (*newest, *positions(index, flat)), key=lambda position: position[:2])
         total = await self._count(indexes, criteria)
-        return Page(await self._letters(found_positions), total)
+        return Page(await self._letters(newest), total)
 
     async def count(self, criteria: Filter) -> int:
-        """How many letters match. Raises as `page` does."""
+        """Count the letters that match. Raises as `page` does."""
         if criteria.names:
             return len(await self.find(criteria))
         return await self._count(await self._indexes(criteria), criteria)
 
     async def find(self, criteria: Filter) -> list[StoredLetter]:
-        """The letters that are named and match otherwise too. Raises FailedError when a name is nowhere."""
+        """Return the named letters that match. Raises FailedError when a name does not exist."""
         places = [
             (name, Index(shard, group, shard.dead(group)))
             for name in dict.fromkeys(criteria.names)
@@ -124,23 +122,23 @@ class DeadLetters:
             for shard in self.shards
         ]
         scores = await execute_all(self._client, [("ZSCORE", index.key, name) for name, index in places])
-        there = [
+        existing = [
             Position(int(float(score)), name, index)
             for (name, index), score in zip(places, scores, strict=True)
             if score is not None
         ]
-        missing = set(criteria.names) - {position.name for position in there}
+        missing = set(criteria.names) - {position.name for position in existing}
         if missing:
             where = f" in group {', '.join(criteria.groups)}" if criteria.groups else ""
             raise FailedError(f"no dead letter {', '.join(sorted(missing))}{where}")
-        there = [position for position in there if criteria.since_ms <= position.dead_lettered_ms <= criteria.until_ms]
-        found = await self._letters(there)
-        return [dead for dead in found if criteria.covers_kind(dead.letter.fingerprint, dead.letter)]
+        selected = [each for each in existing if criteria.since_ms <= each.dead_lettered_ms <= criteria.until_ms]
+        letters = await self._letters(selected)
+        return [dead for dead in letters if criteria.covers_kind(dead.letter.fingerprint, dead.letter)]
 
     async def walk(self, criteria: Filter, batch: int) -> AsyncIterator[list[StoredLetter]]:
-        """All letters that match, oldest first, in batches. Raises as `page` does.
+        """Yield all letters that match, oldest first, in batches. Raises as `page` does.
 
-        A snapshot: without names, only those that were dead when it began, by Redis' clock.
+        Without names it is a snapshot: only letters that existed when it began, by Redis' clock.
         """
         if criteria.names:
             found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms)
@@ -148,24 +146,26 @@ class DeadLetters:
                 yield found[i : i + batch]
             return
         criteria = await self.snapshot(criteria)
-        walk = MergedScan(self._client, await self._indexes(criteria), criteria.since_ms, criteria.until_ms, batch)
-        while taken := await walk.next():
-            yield await self._letters(taken)
+        scan = MergedScan(self._client, await self._indexes(criteria), criteria.since_ms, criteria.until_ms, batch)
+        while batch_positions := await scan.next():
+            yield await self._letters(batch_positions)
 
     async def oldest(self, keys: Keys, group: str, past: int, count: int) -> tuple[list[StoredLetter], int]:
-        """The letters of a group and shard that died first but for `past` others, without those that can't be read; and
-        how many there are with those."""
+        """Read `count` letters of a group and shard, oldest first, after skipping `past`.
+
+        Returns those that this release can read, and their number including those that it cannot.
+        """
         index = Index(keys, group, keys.dead(group))
         flat = await self._client.execute_command("ZRANGE", index.key, past, past + count - 1, "WITHSCORES")
-        found = positions(index, flat)
-        return await self._letters(found), len(found)
+        oldest = positions(index, flat)
+        return await self._letters(oldest), len(oldest)
 
     async def snapshot(self, criteria: Filter) -> Filter:
-        """The same filter, for what is dead by now."""
+        """Return the filter limited to letters that exist now, by Redis' clock."""
         return replace(criteria, until_ms=min(criteria.until_ms, await registry.now_ms(self._client)))
 
     async def summaries(self, criteria: Filter) -> list[Summary]:
-        """The fingerprints that match, most letters first. Names in the filter are not looked at."""
+        """Return the fingerprints that match, most letters first. Names in the filter are ignored."""
         kinds = await self._kinds(criteria)
         since, until = criteria.since_ms, criteria.until_ms
         commands: list[registry.Command] = []
@@ -180,9 +180,9 @@ class DeadLetters:
         for i, (index, fingerprint, kind) in enumerate(kinds):
             count, first, last = replies[3 * i : 3 * i + 3]
             if first and last:
-                found = Summary(index.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
-                before = merged.get((index.group, fingerprint))
-                merged[index.group, fingerprint] = _joined(before, found) if before else found
+                summary = Summary(index.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
+                other = merged.get((index.group, fingerprint))
+                merged[index.group, fingerprint] = _joined(other, summary) if other else summary
         return sorted(merged.values(), key=lambda summary: (-summary.count, summary.group, summary.fingerprint))
 
     def _chosen(self, criteria: Filter) -> Sequence[str]:
@@ -191,7 +191,7 @@ class DeadLetters:
         return tuple(dict.fromkeys(criteria.groups)) or self.groups
 
     def require(self, group: str) -> None:
-        """Raises FailedError when there is no such group."""
+        """Raise FailedError when the group does not exist."""
         if group not in self.groups:
             raise FailedError(f"no group {group}; there are: {', '.join(self.groups) or 'none yet'}")
 
@@ -206,7 +206,7 @@ class DeadLetters:
         replies = await execute_all(
             self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places]
         )
-        found = []
+        kinds = []
         for (shard, group), flat in zip(places, replies, strict=True):
             for name, raw in zip(flat[::2], flat[1::2], strict=True):
                 fingerprint = name.decode()
@@ -217,20 +217,20 @@ class DeadLetters:
                     continue
                 if criteria.covers_kind(fingerprint, kind):
                     index = Index(shard, group, shard.dead_fingerprint(group, fingerprint))
-                    found.append((index, fingerprint, kind))
-        return found
+                    kinds.append((index, fingerprint, kind))
+        return kinds
 
     async def _count(self, indexes: Sequence[Index], criteria: Filter) -> int:
         commands = [("ZCOUNT", index.key, criteria.since_ms, criteria.until_ms) for index in indexes]
         return sum(await execute_all(self._client, commands))
 
-    async def _letters(self, found: Sequence[Position]) -> list[StoredLetter]:
-        """The records, in order, without those that went meanwhile."""
+    async def _letters(self, at: Sequence[Position]) -> list[StoredLetter]:
+        """Read the records in order, without those that were removed meanwhile."""
         commands = [
-            ("HGET", position.in_index.keys.dead_data(position.in_index.group), position.name) for position in found
+            ("HGET", position.in_index.keys.dead_data(position.in_index.group), position.name) for position in at
         ]
         letters = []
-        for (dead_lettered_ms, name, index), raw in zip(found, await execute_all(self._client, commands), strict=True):
+        for (dead_lettered_ms, name, index), raw in zip(at, await execute_all(self._client, commands), strict=True):
             if raw is None:
                 continue
             try:
@@ -240,8 +240,8 @@ class DeadLetters:
         return letters
 
 
-def _joined(one: Summary, other: Summary) -> Summary:
-    """The same fingerprint in two shards; the sample is the newer one."""
-    newer = max(one, other, key=lambda summary: summary.last_ms)
-    first_ms = min(one.first_ms, other.first_ms)
-    return replace(newer, count=one.count + other.count, first_ms=first_ms)
+def _joined(left: Summary, right: Summary) -> Summary:
+    """Merge the summaries of a fingerprint in two shards; the sample is the newer one."""
+    newer = max(left, right, key=lambda summary: summary.last_ms)
+    first_ms = min(left.first_ms, right.first_ms)
+    return replace(newer, count=left.count + right.count, first_ms=first_ms)

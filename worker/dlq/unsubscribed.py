@@ -1,8 +1,8 @@
-"""Redeliveries that nobody will be given: of a type that their group does not subscribe to.
+"""Redeliveries of a type that their group does not subscribe to: no worker reads them.
 
-A handler went with a release while its letters were redriven, or while its failures waited for their next attempt.
-They wait in the group's redelivery stream until it subscribes again, or until somebody recalls them: then they are dead
-letters, which the tools list. What a worker holds is left to it.
+A release removed a handler while its letters were redriven, or while its failures waited for their next attempt. The
+redeliveries stay in the group's redelivery stream until it subscribes again, or until `dlq recall` turns them into dead
+letters, which the tools list. Redeliveries that a worker has in flight are left to it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,13 +23,13 @@ from ..pipeline.routes import patterns_of
 from .moves import index
 
 Subscribed = Mapping[str, frozenset[str]]
-"""Group → the patterns that it subscribes to; a group whose workers never told is not in it."""
+"""Group → the patterns that it subscribes to, without groups whose workers never published any."""
 
 FIRST: Final = "-"
 
 
 class UnsubscribedType(NamedTuple):
-    """A redelivery stream that nobody reads, and how many entries lie there."""
+    """A redelivery stream of an unsubscribed type, and the number of its entries."""
 
     keys: Keys
     group: str
@@ -38,7 +38,7 @@ class UnsubscribedType(NamedTuple):
 
 
 class Redelivery(NamedTuple):
-    """One of its entries."""
+    """One entry of such a stream."""
 
     place: UnsubscribedType
     id: bytes
@@ -46,27 +46,27 @@ class Redelivery(NamedTuple):
 
 
 def is_unsubscribed(subscribed: Subscribed, group: str, event_type: str) -> bool:
-    """Whether a group is known not to subscribe to a type."""
+    """Whether a group has published patterns, none of which matches a type."""
     return group in subscribed and subscribed[group].isdisjoint(patterns_of(event_type))
 
 
 async def known_types(client: Redis, shards: Sequence[Keys], group: str) -> list[str]:
-    """The types that a group may be given: documented, seen or named by it. Raises RedisError, OSError."""
+    """Return the types that a group may receive: documented, stored or named by it. Raises RedisError, OSError."""
     subscribed = await registry.patterns(client, shards)
-    seen = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    stored = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
     own = {pattern for pattern in subscribed.get(group, ()) if not pattern.endswith("*")}
-    types = {*BY_TYPE, UNTYPED, *own, *(name.decode() for names in seen for name in names)}
+    types = {*BY_TYPE, UNTYPED, *own, *(name.decode() for names in stored for name in names)}
     return sorted(name for name in types if not is_unsubscribed(subscribed, group, name))
 
 
 async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]:
-    """Where redeliveries lie that nobody will be given. Raises RedisError, OSError."""
+    """Return the streams with redeliveries of unsubscribed types. Raises RedisError, OSError."""
     subscribed = await registry.patterns(client, shards)
-    seen = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    stored = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
     places = [
         (keys, group, name)
-        for keys, types in zip(shards, seen, strict=True)
-        for name in sorted({*BY_TYPE, UNTYPED, *(each.decode() for each in types)})
+        for keys, types in zip(shards, stored, strict=True)
+        for name in sorted({*BY_TYPE, UNTYPED, *(stored_type.decode() for stored_type in types)})
         for group in sorted(subscribed)
         if is_unsubscribed(subscribed, group, name)
     ]
@@ -77,12 +77,12 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]
 async def walk(
     client: Redis, places: Sequence[UnsubscribedType], until_ms: int, batch: int
 ) -> AsyncIterator[list[Redelivery]]:
-    """All that lies there since `until_ms` (Unix ms) or before, in batches; entries that hookbus did not write stay."""
+    """Yield the redeliveries stored until `until_ms` (Unix ms) in batches; entries not written by hookbus are left."""
     for place in places:
         first, stream = FIRST, place.keys.redelivery(place.type, place.group)
         while entries := await client.execute_command("XRANGE", stream, first, until_ms, "COUNT", batch):
             first = f"({entries[-1][0].decode()}"
-            yield [Redelivery(place, entry_id, found) for entry_id, found in map(_parsed, entries) if found is not None]
+            yield [Redelivery(place, entry_id, entry) for entry_id, entry in map(_parsed, entries) if entry is not None]
 
 
 def _parsed(raw: Sequence[Any]) -> tuple[bytes, Entry | None]:
@@ -94,7 +94,7 @@ def _parsed(raw: Sequence[Any]) -> tuple[bytes, Entry | None]:
 
 
 def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
-    """The call that makes a dead letter of a redelivery, if nobody was given it."""
+    """The call that turns a redelivery into a dead letter, unless it was delivered to a worker."""
     place = redelivery.place
     record = write(redelivery, dead_lettered_at_ms)
     args = (
@@ -111,9 +111,9 @@ def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
 
 
 def write(redelivery: Redelivery, dead_lettered_at_ms: int) -> DeadLetterRecord:
-    """The letter of a redelivery; its history tells what it died of before."""
+    """Build the letter of a redelivery; its history keeps the earlier failures."""
     place, entry = redelivery.place, redelivery.entry
-    bury = unsubscribed(place.group, place.type)
+    outcome = unsubscribed(place.group, place.type)
     return DeadLetterRecord(
         type=place.type,
         group=place.group,
@@ -121,12 +121,12 @@ def write(redelivery: Redelivery, dead_lettered_at_ms: int) -> DeadLetterRecord:
         source=entry.source,
         received_at_ms=entry.received_at_ms,
         dead_lettered_at_ms=dead_lettered_at_ms,
-        reason=bury.reason,
-        error_class=bury.cause.error_class,
-        message=bury.cause.message,
+        reason=outcome.reason,
+        error_class=outcome.cause.error_class,
+        message=outcome.cause.message,
         traceback="",
         frame="",
-        fingerprint=fingerprint(bury.cause.error_class, "", place.type, bury.reason),
+        fingerprint=fingerprint(outcome.cause.error_class, "", place.type, outcome.reason),
         attempts=entry.attempt - 1,
         history=entry.history,
         body=entry.body,

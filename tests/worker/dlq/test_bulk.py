@@ -52,7 +52,7 @@ def test_a_batch_is_at_most_what_a_second_allows(rate, batch):
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        (RedisConnectionError("reset"), "Redis: reset; 4 went before, of the next 200 perhaps some"),
+        (RedisConnectionError("reset"), "Redis: reset; 4 moved before, and perhaps some of the next 200"),
         (FailedError("no room"), "no room"),
     ],
 )
