@@ -125,21 +125,21 @@ async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopp
     """Replay, and say how it went; whether it was stopped before the end."""
     async with options.connected(config, "replay") as (client, _):
         past = History(client, plan.stream_ranges, order.criteria, plan.now_ms)
-        giving = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
+        delivery = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
         try:
             tally = await move_watched(
-                lambda: _title(giving.reached_ms),
+                lambda: _title(delivery.reached_ms),
                 past.batches(batch_for(order.rate)),
-                giving.give,
+                delivery.deliver,
                 total=plan.matching,
                 rate=order.rate,
                 stopping=stopping,
             )
         except FailedError as error:
-            raise FailedError(f"{error}; {_advice(_rest(order, plan, giving.reached_ms))}") from None
+            raise FailedError(f"{error}; {_advice(_rest(order, plan, delivery.reached_ms))}") from None
     is_interrupted = stopping.is_set() and tally.moved < plan.matching
     tally.gone = 0 if is_interrupted else plan.matching - tally.moved
-    rest = _rest(order, plan, giving.reached_ms) if is_interrupted else None
+    rest = _rest(order, plan, delivery.reached_ms) if is_interrupted else None
     if order.as_json:
         output.print_json(_result(order, plan, tally, rest))
     else:

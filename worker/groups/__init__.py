@@ -1,1 +1,1 @@
-"""What operators do to a whole group: replay its past, forget it."""
+"""Operations on a whole group: replay retained events to it, or remove it."""

@@ -1,8 +1,8 @@
-"""Removes a group that nobody works for any more, with everything that waits for it.
+"""Removes a group without live consumers, with its backlog, its retries and its dead letters.
 
-Step by step, each one a script that does nothing when a consumer of the group lives, or has come since we looked. The
-group's name goes with the last step: whoever is killed before that begins again and ends it. Until then the streams
-that it subscribes to stay as they are.
+Works in steps; each is a script that does nothing when a consumer of the group is alive or has registered since the
+last look. The last step removes the group's name: after a kill before that, another `forget` completes the removal.
+Until then the streams that the group subscribes to stay as they are.
 """
 
 from collections import Counter
@@ -24,11 +24,11 @@ from ..inventory.lag import pairs
 from ..inventory.registry import execute_all
 
 BATCH: Final = 1000
-"""Things done in one step: some milliseconds of Redis' time."""
+"""Items per step: some milliseconds of Redis' time."""
 
 
 class TypeFootprint(msgspec.Struct):
-    """What a group has of one type."""
+    """The counts of one type in a group."""
 
     backlog: int = 0
     in_flight: int = 0
@@ -37,7 +37,7 @@ class TypeFootprint(msgspec.Struct):
 
 
 class GroupFootprint(msgspec.Struct):
-    """What a group has, in all and by type. `alive` are its consumers that live."""
+    """The counts of a group by type. `alive` are the names of its live consumers."""
 
     group: str
     alive: list[str]
@@ -45,17 +45,17 @@ class GroupFootprint(msgspec.Struct):
 
     @property
     def unhandled(self) -> int:
-        """Deliveries that are neither handled nor dead."""
+        """Deliveries that are neither handled nor dead letters."""
         return sum(counts.backlog + counts.in_flight + counts.delayed for counts in self.types.values())
 
     @property
     def dead(self) -> int:
-        """Its dead letters."""
+        """The number of its dead letters."""
         return sum(counts.dead for counts in self.types.values())
 
 
 class GroupDeletion:
-    """One group in all shards. `spared` are consumers that may live: what is removed is nothing of theirs."""
+    """Removes one group in all shards. `spared` consumers may be alive: nothing that they read is removed."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys], group: str, spared: frozenset[str] = frozenset()) -> None:
         self._client = client
@@ -65,19 +65,19 @@ class GroupDeletion:
 
     @classmethod
     async def open(cls, client: Redis, configured_shards: int, group: str) -> "GroupDeletion":
-        """Raises FailedError when there is no such group, ConfigError, RedisError, OSError."""
+        """Open a group. Raises FailedError when it does not exist, ConfigError, RedisError, OSError."""
         store = await DeadLetters.open(client, configured_shards)
         if group not in store.groups:
             others = (await status.fetch(client, configured_shards)).groups
-            if group not in others:  # else it is a consumer group of somebody else's on our streams
+            if group not in others:  # else it is a foreign consumer group on our streams
                 store.require(group)
         return cls(client, store.shards, group)
 
     async def fetch(self) -> GroupFootprint:
-        """What would be removed. Raises RedisError, OSError."""
+        """Count what `run` would remove. Raises RedisError, OSError."""
         types: dict[str, TypeFootprint] = {}
-        told = (await status.fetch(self._client, len(self._shards))).groups[self._group]
-        for name, entry in told.types.items():
+        group = (await status.fetch(self._client, len(self._shards))).groups[self._group]
+        for name, entry in group.types.items():
             types[name] = TypeFootprint(entry.backlog, entry.in_flight)
         for name, count in (await self._delayed()).items():
             types.setdefault(name, TypeFootprint()).delayed += count
@@ -85,30 +85,31 @@ class GroupDeletion:
         for summary in await store.summaries(Filter(groups=(self._group,))):
             types.setdefault(summary.kind.type, TypeFootprint()).dead += summary.count
         alive = {name for keys in self._shards for name in await self._alive(keys, await self.consumers(keys))}
-        alive |= set(await self._foreigners(told, types))
+        alive |= set(await self._foreign_consumers(group, types))
         return GroupFootprint(self._group, sorted(alive), {name: types[name] for name in sorted(types)})
 
-    async def _foreigners(self, told: GroupStatus, types: Iterable[str]) -> list[str]:
-        """The consumers of a group of somebody else's that did something lately; signs of life it has none."""
-        if told.is_foreign is not True:
+    async def _foreign_consumers(self, group: GroupStatus, types: Iterable[str]) -> list[str]:
+        """The recently active consumers of a foreign group, which has no liveness keys."""
+        if group.is_foreign is not True:
             return []
         streams = [keys.stream(name) for keys in self._shards for name in types]
         commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
         replies = await execute_all(self._client, commands, raises=False)
-        found = [pairs(flat) for reply in replies if not isinstance(reply, Exception) for flat in reply]
-        return [info["name"].decode() for info in found if info["idle"] < status.ABANDONED_S * 1000]
+        consumers = [pairs(flat) for reply in replies if not isinstance(reply, Exception) for flat in reply]
+        return [info["name"].decode() for info in consumers if info["idle"] < status.ABANDONED_S * 1000]
 
     async def run(self) -> None:
-        """Remove it all. Raises FailedError when a consumer lives, RedisError, OSError."""
+        """Remove the group. Raises FailedError when a consumer is alive, RedisError, OSError."""
         for keys in self._shards:
-            known = await self.consumers(keys)
+            consumers = await self.consumers(keys)
             async for stream in self._streams(keys):
-                await self.leave(keys, known, stream)
+                await self.leave(keys, consumers, stream)
             while fingerprints := await self._some_fingerprints(keys):
                 letters = [keys.dead_fingerprint(self._group, each) for each in fingerprints]
-                await self.drop(keys, known, letters, [(keys.dead_fingerprints(self._group), f) for f in fingerprints])
+                fields = [(keys.dead_fingerprints(self._group), each) for each in fingerprints]
+                await self.drop(keys, consumers, letters, fields)
         for keys in self._shards:
-            # A replay or a redrive beside us may have come after the first look; with this nothing is left to them.
+            # A concurrent replay or redrive may have written since the first pass; this step removes that too.
             whole = [*self._whole(keys), *await self._redeliveries(keys)]
             await self.drop(keys, await self.consumers(keys), whole, self._fields(keys))
 
@@ -132,7 +133,7 @@ class GroupDeletion:
         return [(name, self._group) for name in hashes]
 
     async def _streams(self, keys: Keys) -> AsyncIterator[str]:
-        """Every stream of the shard, also of types that were named by its subscriptions and never came."""
+        """Every stream of the shard, including those of subscribed types that never had an event."""
         cursor: str | bytes = "0"
         while True:
             pattern = keys.stream("*")
@@ -145,55 +146,55 @@ class GroupDeletion:
                 return
 
     async def _redeliveries(self, keys: Keys) -> list[str]:
-        """Its own streams, there or not, of every type that was seen."""
+        """The names of its redelivery streams of every stored type, whether they exist or not."""
         types = await self._client.execute_command("SMEMBERS", keys.types)
         return [keys.redelivery(name.decode(), self._group) for name in types]
 
-    async def leave(self, keys: Keys, known: Sequence[str], stream: str) -> None:
-        """Take the group's place on a stream away, or its own stream. Raises FailedError, RedisError, OSError."""
+    async def leave(self, keys: Keys, consumers: Sequence[str], stream: str) -> None:
+        """Remove the group from a stream, or its redelivery stream. Raises FailedError, RedisError, OSError."""
         if ":" in stream.removeprefix(keys.stream("")):
             if stream == keys.redelivery(stream.removeprefix(keys.stream("")).partition(":")[0], self._group):
-                await self.drop(keys, known, [stream], [])
+                await self.drop(keys, consumers, [stream], [])
             return
         call = scripts.Call(
             scripts.UNJOIN,
-            (stream, keys.consumers(self._group), *self._signs(keys, known)),
-            (self._group, BATCH, *known),
+            (stream, keys.consumers(self._group), *self._liveness_keys(keys, consumers)),
+            (self._group, BATCH, *consumers),
         )
         while (result := await scripts.run(self._client, call)) != 1:
             if result == -1:
                 raise self._refusal(await self._alive(keys, await self.consumers(keys)))
 
     async def drop(
-        self, keys: Keys, known: Sequence[str], whole: Sequence[str], fields: Sequence[tuple[str, str]]
+        self, keys: Keys, consumers: Sequence[str], whole: Sequence[str], fields: Sequence[tuple[str, str]]
     ) -> None:
-        """Drop keys, and fields of hashes. Raises FailedError when a consumer lives, RedisError, OSError."""
+        """Delete keys and hash fields. Raises FailedError when a consumer is alive, RedisError, OSError."""
         call = scripts.Call(
             scripts.FORGET,
-            (keys.consumers(self._group), *self._signs(keys, known), *whole, *(key for key, _ in fields)),
-            (len(known), *known, len(whole), *(field for _, field in fields)),
+            (keys.consumers(self._group), *self._liveness_keys(keys, consumers), *whole, *(key for key, _ in fields)),
+            (len(consumers), *consumers, len(whole), *(field for _, field in fields)),
         )
         if not await scripts.run(self._client, call):
             raise self._refusal(await self._alive(keys, await self.consumers(keys)))
 
     def _refusal(self, alive: Sequence[str]) -> FailedError:
-        return FailedError(refusal(self._group, alive) + "; what was begun is ended by another forget")
+        return FailedError(refusal(self._group, alive) + "; run forget again to complete the removal")
 
-    def _signs(self, keys: Keys, known: Sequence[str]) -> list[str]:
-        """The liveness keys that must not be there: in place of one who is spared, that of one who never lives."""
-        return [keys.alive(HANDOVER if name in self._spared else name) for name in known]
+    def _liveness_keys(self, keys: Keys, consumers: Sequence[str]) -> list[str]:
+        """The liveness keys that must not exist. A spared consumer's is replaced by that of HANDOVER, never alive."""
+        return [keys.alive(HANDOVER if name in self._spared else name) for name in consumers]
 
     async def consumers(self, keys: Keys) -> list[str]:
-        """The consumers that are registered in a shard."""
+        """The consumers registered in a shard."""
         names = await self._client.execute_command("HKEYS", keys.consumers(self._group))
         return [name.decode() for name in names]
 
     async def _alive(self, keys: Keys, names: Sequence[str]) -> list[str]:
-        signs = await execute_all(self._client, [("EXISTS", keys.alive(name)) for name in names])
+        alive = await execute_all(self._client, [("EXISTS", keys.alive(name)) for name in names])
         return [
             name
-            for name, sign in zip(names, signs, strict=True)
-            if sign and name != HANDOVER and name not in self._spared
+            for name, is_alive in zip(names, alive, strict=True)
+            if is_alive and name != HANDOVER and name not in self._spared
         ]
 
     async def _some_fingerprints(self, keys: Keys) -> list[str]:
@@ -202,19 +203,19 @@ class GroupDeletion:
         return [name.decode() for name in names]
 
     async def _delayed(self) -> Counter[str]:
-        """Waiting retries by type."""
-        found: Counter[str] = Counter()
+        """Count parked retries by type."""
+        counts: Counter[str] = Counter()
         for keys in self._shards:
             first = 0
             while names := await self._client.execute_command(
                 "ZRANGE", keys.delayed(self._group), first, first + registry.PIPELINE - 1
             ):
-                found.update(type_of_member(name.decode()) for name in names)
+                counts.update(type_of_member(name.decode()) for name in names)
                 first += len(names)
-        return found
+        return counts
 
 
 def refusal(group: str, alive: Sequence[str]) -> str:
-    """Why a group can't be forgotten."""
-    who = ", ".join(alive) or "a worker that just started"
-    return f"group {group} is worked for by {who}: stop them first (a killed one counts for 10 s more)"
+    """The message that refuses to forget a group."""
+    names = ", ".join(alive) or "a worker that just started"
+    return f"group {group} has live consumers: {names}; stop them first (a killed one counts as alive for 10 s)"

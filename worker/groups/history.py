@@ -1,9 +1,9 @@
-"""What a group was given of the events that are retained, looked at and walked through, oldest first.
+"""Reads the retained events that were delivered to a group, oldest first.
 
-A snapshot: each stream is walked up to the group's own position when it was looked at. What lies beyond has not been
-given to the group yet and comes anyway, once, however long the walk takes. Whether a group handled what it was given
-is not asked. Times are those at which Redis stored an event. An id of the future, given since Redis' clock was ahead
-once, says nothing about that; there the time counts at which ingest received the event.
+It is a snapshot: each stream is read up to the group's position when the snapshot was taken. Events beyond it have not
+been delivered to the group yet; they will be, once, however long the read takes. Whether the group handled an event
+makes no difference. Times are those at which Redis stored an event. An id in the future (Redis' clock was ahead once)
+does not contain that time; the time at which ingest received the event is used instead.
 """
 
 import heapq
@@ -23,19 +23,19 @@ from ..inventory.registry import execute_all
 from ..pipeline.routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Bodies in one batch; a larger one goes alone."""
+"""Total size of the bodies in one batch; a larger body is a batch of its own."""
 AHEAD: Final = 500
-"""Entries read ahead of all streams together: some megabytes, as events are thin."""
+"""Entries read ahead over all streams: some megabytes, as events are small."""
 MIN_AHEAD: Final = 10
-"""And of each at least, so that many streams do not cost a round trip each event."""
+"""The least number per stream, so that many streams do not cost a round trip per event."""
 
 Id = tuple[int, int]
-"""A stream id: Unix ms, and a number within that millisecond."""
+"""A stream id: Unix ms, and a sequence number within that millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events: any of several values, all of several fields. `types` are patterns; times in Unix ms, included."""
+    """Selects events that match any value of every given field. `types` are patterns; times in Unix ms, inclusive."""
 
     types: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class EventFilter:
 
 
 class StreamRange(NamedTuple):
-    """Part of the stream of a type; both ends included."""
+    """A range of a type's stream; both ends inclusive."""
 
     keys: Keys
     type: str
@@ -53,7 +53,7 @@ class StreamRange(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event that the group was given, and when Redis stored it, Unix ms."""
+    """An event that was delivered to the group. `stored_ms`: when Redis stored it, Unix ms."""
 
     id: Id
     keys: Keys
@@ -64,7 +64,7 @@ class StoredEvent(NamedTuple):
 
 @dataclass(slots=True)
 class EventCount:
-    """What a walk finds: events by type, and when the newest was stored. `unreadable` are not hookbus's own."""
+    """Events by type. `newest_ms`: when the newest was stored; `unreadable`: entries not written by hookbus."""
 
     types: Counter[str] = field(default_factory=Counter)
     names: set[str] = field(default_factory=set)
@@ -73,52 +73,52 @@ class EventCount:
 
 
 class History:
-    """Some stretches of the past, as of a time (Unix ms). Reading fails as Redis does: RedisError, OSError."""
+    """Stream ranges as of `now_ms` (Unix ms). Every read raises RedisError, OSError."""
 
     def __init__(self, client: Redis, stream_ranges: Sequence[StreamRange], criteria: EventFilter, now_ms: int) -> None:
         self.stream_ranges = stream_ranges
         self.now_ms = now_ms
         self._client = client
-        self._wanted = criteria
+        self._criteria = criteria
         self._names = frozenset(criteria.names)
         self._count = max(MIN_AHEAD, AHEAD // max(1, len(stream_ranges)))
 
     @property
     def has_future(self) -> bool:
-        """Whether there are ids of the future: then a walk does not follow the times at which Redis stored events."""
+        """Whether a range ends at an id in the future: then the order is not that in which Redis stored events."""
         return any(stream_range.last[0] > self.now_ms for stream_range in self.stream_ranges)
 
     async def count(self) -> EventCount:
-        """Walk once, and only count."""
-        found = EventCount()
-        async for past in self._walk(found):
-            found.types[past.type] += 1
+        """Read everything once and count it."""
+        count = EventCount()
+        async for event in self._walk(count):
+            count.types[event.type] += 1
             if self._names:
-                found.names.add(past.entry.webhook_id)
-            found.newest_ms = max(found.newest_ms, past.stored_ms)
-        return found
+                count.names.add(event.entry.webhook_id)
+            count.newest_ms = max(count.newest_ms, event.stored_ms)
+        return count
 
-    async def batches(self, most: int) -> AsyncIterator[list[StoredEvent]]:
-        """All of it, at most so many at once."""
+    async def batches(self, max_events: int) -> AsyncIterator[list[StoredEvent]]:
+        """Yield all events in batches of at most `max_events`, and of BATCH_BYTES."""
         batch: list[StoredEvent] = []
         size = 0
-        async for past in self._walk(EventCount()):
-            if batch and (len(batch) == most or size + len(past.entry.body) > BATCH_BYTES):
+        async for event in self._walk(EventCount()):
+            if batch and (len(batch) == max_events or size + len(event.entry.body) > BATCH_BYTES):
                 yield batch
                 batch, size = [], 0
-            batch.append(past)
-            size += len(past.entry.body)
+            batch.append(event)
+            size += len(event.entry.body)
         if batch:
             yield batch
 
     async def _walk(self, count: EventCount) -> AsyncIterator[StoredEvent]:
-        """All streams merged by time."""
+        """Yield the events of all streams, merged by id."""
         walks = [self._read(stream_range, count) for stream_range in self.stream_ranges]
-        heads = [(past.id, i, past) for i, walk in enumerate(walks) if (past := await anext(walk, None)) is not None]
+        heads = [(event.id, i, event) for i, walk in enumerate(walks) if (event := await anext(walk, None)) is not None]
         heapq.heapify(heads)
         while heads:
-            _, i, past = heads[0]
-            yield past
+            _, i, event = heads[0]
+            yield event
             following = await anext(walks[i], None)
             if following is None:
                 heapq.heappop(heads)
@@ -132,27 +132,29 @@ class History:
             entries = await self._client.execute_command("XRANGE", stream, first, last, "COUNT", self._count)
             for entry_id, fields in entries:
                 try:
-                    found = parse(fields)
+                    entry = parse(fields)
                 except (KeyError, *UNDECODABLE):
                     count.unreadable += 1
                     continue
-                at = _id(entry_id)
-                stored_ms = at[0] if at[0] <= self.now_ms else found.received_at_ms
-                past = StoredEvent(at, stream_range.keys, stream_range.type, found, stored_ms)
-                if self._is_wanted(past):
-                    yield past
+                stream_id = _id(entry_id)
+                stored_ms = stream_id[0] if stream_id[0] <= self.now_ms else entry.received_at_ms
+                event = StoredEvent(stream_id, stream_range.keys, stream_range.type, entry, stored_ms)
+                if self._matches(event):
+                    yield event
             if len(entries) < self._count:
                 return
             first = f"({entries[-1][0].decode()}"
 
-    def _is_wanted(self, past: StoredEvent) -> bool:
-        is_named = not self._names or past.entry.webhook_id in self._names
-        return is_named and self._wanted.since_ms <= past.stored_ms <= self._wanted.until_ms
+    def _matches(self, event: StoredEvent) -> bool:
+        is_named = not self._names or event.entry.webhook_id in self._names
+        return is_named and self._criteria.since_ms <= event.stored_ms <= self._criteria.until_ms
 
 
 async def fetch(client: Redis, shards: Sequence[Keys], group: str, criteria: EventFilter) -> History:
-    """The snapshot of a group that exists. Raises FailedError for types that it does not subscribe to, RedisError,
-    OSError."""
+    """Take the snapshot of an existing group.
+
+    Raises FailedError for types that the group does not subscribe to, RedisError, OSError.
+    """
     replies = await execute_all(
         client,
         [
@@ -163,49 +165,52 @@ async def fetch(client: Redis, shards: Sequence[Keys], group: str, criteria: Eve
     )
     places = [(i, name.decode()) for i, types in enumerate(replies[::3]) for name in sorted(types)]
     streams = [("XINFO", "GROUPS", shards[i].stream(name)) for i, name in places]
-    positions = [_position(told, group) for told in await execute_all(client, streams, raises=False)]
-    now_ms = await registry.now_ms(client)  # later than all ids that this Redis gave, if its clock is right
-    patterns = {pattern for told in replies[1::3] if told for pattern in told.decode().split()}
-    if not patterns:  # its workers could not tell, or are of a release that did not
+    positions = [_position(groups, group) for groups in await execute_all(client, streams, raises=False)]
+    now_ms = await registry.now_ms(client)  # later than all ids that this Redis assigned, if its clock is right
+    patterns = {pattern for text in replies[1::3] if text for pattern in text.decode().split()}
+    if not patterns:  # its workers could not publish any, or are of a release that does not
         patterns = {name for (_, name), position in zip(places, positions, strict=True) if position is not None}
     _require_subscribed(group, patterns, criteria.types)
-    hit = {shard_of(name, len(shards)) for name in criteria.names} or set(range(len(shards)))
+    hit_shards = {shard_of(name, len(shards)) for name in criteria.names} or set(range(len(shards)))
     stream_ranges = []
     for (i, name), position in zip(places, positions, strict=True):
-        if i in hit and _is_chosen(name, patterns, criteria.types):
-            # Where the group has no place yet, it will begin at its start.
-            reached = position if position is not None else _id(replies[3 * i + 2] or b"0")
-            is_ahead = reached[0] > now_ms
-            first, last = (criteria.since_ms, 0), reached if is_ahead else min(reached, (criteria.until_ms, 2**64 - 1))
+        if i in hit_shards and _is_chosen(name, patterns, criteria.types):
+            # A group without a position on the stream begins at its start.
+            delivered = position if position is not None else _id(replies[3 * i + 2] or b"0")
+            is_ahead = delivered[0] > now_ms
+            until = (criteria.until_ms, 2**64 - 1)
+            first, last = (criteria.since_ms, 0), delivered if is_ahead else min(delivered, until)
             if first <= last:
                 stream_ranges.append(StreamRange(shards[i], name, first, last))
     return History(client, stream_ranges, criteria, now_ms)
 
 
-def _position(told: object, group: str) -> Id | None:
-    """Up to where the group was given a stream, None where it has no place on it."""
-    if isinstance(told, list):  # else there is no such stream
-        for flat in told:
+def _position(groups: object, group: str) -> Id | None:
+    """The last id of a stream that was delivered to the group; None when the group is not on it."""
+    if isinstance(groups, list):  # else there is no such stream
+        for flat in groups:
             info = dict(zip(flat[::2], flat[1::2], strict=True))
             if info[b"name"].decode() == group:
                 return _id(info[b"last-delivered-id"])
     return None
 
 
-def _require_subscribed(group: str, patterns: set[str], asked: Sequence[str]) -> None:
-    strange = [
-        one
-        for one in asked
-        if patterns.isdisjoint(patterns_of(one)) and not any(matches(one, each) for each in patterns)
+def _require_subscribed(group: str, patterns: set[str], types: Sequence[str]) -> None:
+    unsubscribed = [
+        event_type
+        for event_type in types
+        if patterns.isdisjoint(patterns_of(event_type)) and not any(matches(event_type, each) for each in patterns)
     ]
-    if strange:
-        known = ", ".join(sorted(patterns)) or "nothing yet"
-        raise FailedError(f"group {group} does not subscribe to {', '.join(strange)}; it does to: {known}")
+    if unsubscribed:
+        subscribed = ", ".join(sorted(patterns)) or "nothing yet"
+        raise FailedError(
+            f"group {group} does not subscribe to {', '.join(unsubscribed)}; it subscribes to: {subscribed}"
+        )
 
 
-def _is_chosen(event_type: str, patterns: set[str], asked: Sequence[str]) -> bool:
-    is_asked = not asked or any(matches(each, event_type) for each in asked)
-    return is_asked and not patterns.isdisjoint(patterns_of(event_type))
+def _is_chosen(event_type: str, patterns: set[str], types: Sequence[str]) -> bool:
+    is_selected = not types or any(matches(pattern, event_type) for pattern in types)
+    return is_selected and not patterns.isdisjoint(patterns_of(event_type))
 
 
 def _id(text: bytes) -> Id:

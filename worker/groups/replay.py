@@ -1,9 +1,9 @@
-"""Gives a group events of the past once more, by way of its redelivery streams.
+"""Delivers retained events to a group again, through its redelivery streams.
 
-Each batch is one script call a shard: there as a whole, or not at all. An event takes its memory a second time until
-it is handled, so the replay waits before Redis is so full that workers drop history and ingest answers 503; workers
-that handle what they were given make room. Trimming can't harm it: a redelivery carries its own body. Dies half-way:
-the batches so far are delivered, the rest is not.
+Each batch is one script call per shard, written as a whole or not at all. An event takes its memory a second time
+until it is handled, so the replay waits before Redis is so full that workers trim history and ingest answers 503;
+workers that handle redeliveries make room. Trimming cannot affect it: a redelivery carries its own body. After a kill
+half-way, the batches so far are delivered and the others are not.
 """
 
 import asyncio
@@ -22,55 +22,55 @@ from ...shared.pause import pause
 from .history import StoredEvent
 
 ROOM: Final = 0.8
-"""Share of `maxmemory` up to which a replay may fill Redis. At nine tenths workers drop what is handled: the very
-history that is being replayed."""
+"""Share of `maxmemory` up to which a replay may fill Redis. At nine tenths workers trim handled events: the history
+that is being replayed."""
 POLL_S: Final = 1.0
-"""Between two looks whether there is room."""
+"""Interval between two checks for room."""
 PATIENCE_S: Final = 60.0
-"""How long without room before it gives up (a guess): then nobody works, or something else fills Redis."""
+"""Time without room before it gives up (a guess): no worker is running then, or something else fills Redis."""
 
 Part = tuple[scripts.Call, int]
-"""A call, and how many events it gives."""
+"""A script call, and the number of its events."""
 
 
 class Replay:
-    """One replay to one group. `say` is told once when it has to wait. `reached_ms` (Unix ms): everything that Redis
-    stored before then was given."""
+    """One replay to one group. `report` is called once, with a message, when it has to wait. `reached_ms` (Unix ms):
+    every event that Redis stored before it was delivered."""
 
-    def __init__(self, client: Redis, group: str, stopping: asyncio.Event, say: Callable[[str], None]) -> None:
+    def __init__(self, client: Redis, group: str, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
         self.reached_ms = 0
         self._client = client
         self._group = group
         self._stopping = stopping
-        self._say = say
-        self._is_said = False
+        self._report = report
+        self._is_reported = False
 
-    async def give(self, events: Sequence[StoredEvent]) -> list[int]:
-        """Give a batch; a 1 for each event that was given: all, unless it was stopped.
+    async def deliver(self, events: Sequence[StoredEvent]) -> list[int]:
+        """Deliver a batch; returns a 1 for each delivered event: all, unless it was stopped.
 
-        Raises FailedError when there is no room or no such group any more, RedisError, OSError.
+        Raises FailedError when no room is made or the group no longer exists, RedisError, OSError.
         """
-        left: list[Part] = self._parts(events)
+        undelivered: list[Part] = self._parts(events)
         give_up_at = time.monotonic() + PATIENCE_S
-        while left:
+        while undelivered:
             if await memory.share_used(self._client) < ROOM:
-                left = await self._try(left)
-            if left:
+                undelivered = await self._try(undelivered)
+            if undelivered:
                 await self._wait(give_up_at)
                 if self._stopping.is_set():
                     break
         else:
             self.reached_ms = events[-1].stored_ms
-        return [1] * (len(events) - sum(count for _, count in left))
+        return [1] * (len(events) - sum(count for _, count in undelivered))
 
     def _parts(self, events: Sequence[StoredEvent]) -> list[Part]:
         shards: dict[Keys, list[StoredEvent]] = {}
-        for past in events:
-            shards.setdefault(past.keys, []).append(past)
-        return [(give(keys, self._group, part), len(part)) for keys, part in shards.items()]
+        for event in events:
+            shards.setdefault(event.keys, []).append(event)
+        return [(replay_call(keys, self._group, part), len(part)) for keys, part in shards.items()]
 
     async def _try(self, parts: Sequence[Part]) -> list[Part]:
-        """Send them; those that Redis has no memory for."""
+        """Send parts; returns those that Redis refused for lack of memory."""
         refused = []
         results = await scripts.run_all(self._client, [call for call, _ in parts])
         for part, result in zip(parts, results, strict=True):
@@ -79,24 +79,24 @@ class Replay:
                     raise result
                 refused.append(part)
             elif not result:
-                raise FailedError(f"there is no group {self._group} any more")
+                raise FailedError(f"group {self._group} no longer exists")
         return refused
 
     async def _wait(self, give_up_at: float) -> None:
         if time.monotonic() > give_up_at:
-            raise FailedError(f"Redis is more than {ROOM:.0%} full, and for {PATIENCE_S:g} s nothing made room")
-        if not self._is_said:
-            self._is_said = True
-            self._say(f"Redis is more than {ROOM:.0%} full: waiting until the workers of {self._group} make room")
+            raise FailedError(f"Redis is more than {ROOM:.0%} full, and nothing made room for {PATIENCE_S:g} s")
+        if not self._is_reported:
+            self._is_reported = True
+            self._report(f"Redis is more than {ROOM:.0%} full: waiting until the workers of {self._group} make room")
         await pause(self._stopping, POLL_S)
 
 
-def give(keys: Keys, group: str, events: Sequence[StoredEvent]) -> scripts.Call:
-    """The call that gives events of one shard to a group: marked, and from their first attempt."""
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(past.type for past in events), 1)}
+def replay_call(keys: Keys, group: str, events: Sequence[StoredEvent]) -> scripts.Call:
+    """The call that delivers events of one shard to a group: marked as replays, attempts from 1."""
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(event.type for event in events), 1)}
     args: list[scripts.Argument] = [group]
-    for past in events:
-        fields = redelivery_fields(msgspec.structs.replace(past.entry, is_replay=True), 1, ())
-        args += (numbers[past.type], len(fields), *fields)
+    for event in events:
+        fields = redelivery_fields(msgspec.structs.replace(event.entry, is_replay=True), 1, ())
+        args += (numbers[event.type], len(fields), *fields)
     streams = [keys.redelivery(name, group) for name in numbers]
     return scripts.Call(scripts.REPLAY, (keys.groups, *streams), args)

@@ -226,7 +226,7 @@ async def _query_streams(
         groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
         found = lag.of_stream(stream, event_type, own, length, groups)
         if length and not own:
-            found += lag.coming(stream, event_type, length, {place.group for place in found}, told[number])
+            found += lag.absent(stream, event_type, length, {place.group for place in found}, told[number])
             if not found:
                 status.orphans[event_type] = status.orphans.get(event_type, 0) + length
         found_all += found

@@ -1,1 +1,1 @@
-"""What lies in this Redis: shards, places of groups, readers, pauses, open breakers."""
+"""The state in Redis: shards, groups and their lag, consumers, pauses, open circuit breakers."""

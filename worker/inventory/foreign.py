@@ -1,6 +1,7 @@
-"""Names the key that keeps a worker from starting, where something of another type lies: Redis' refusal does not say.
+"""Names the key of another type that prevents a worker's start; Redis' WRONGTYPE error does not name it.
 
-Keys of single types and groups are set aside (`aside.py`); without these a worker can't know where its groups start.
+Workers skip unusable keys of single types and groups (`unusable_keys.py`). They cannot skip these: without them a
+worker does not know where its groups start.
 """
 
 from typing import Final
@@ -10,11 +11,11 @@ from ...shared.fault import fault_of
 from ...shared.keys import Keys
 from .registry import execute_all
 
-CURE: Final = "find out who wrote it (TYPE tells what it is), and rename it; the worker then goes on by itself"
+REMEDY: Final = "find out who wrote it (TYPE shows what it is), and rename it; the worker then continues by itself"
 
 
 async def reason_of(error: Exception, client: Redis, shards: int) -> str:
-    """What an error of a start says, after the keys that it is about where it does not name them."""
+    """The message of an error at a start, preceded by the keys of another type when it is WRONGTYPE."""
     detail = fault_of(error).detail
     if refusal_code(error) != "WRONGTYPE":
         return detail
@@ -25,9 +26,9 @@ async def reason_of(error: Exception, client: Redis, shards: int) -> str:
         replies = await execute_all(client, commands, raises=False)
     except FAULTS:
         return detail
-    found = [
+    foreign = [
         command[1]
         for command, reply in zip(commands, replies, strict=True)
         if isinstance(reply, Exception) and refusal_code(reply) == "WRONGTYPE"
     ]
-    return f"{', '.join(found)}: {detail}; {CURE}" if found else detail
+    return f"{', '.join(foreign)}: {detail}; {REMEDY}" if foreign else detail

@@ -1,7 +1,7 @@
-"""What is in this Redis: its shards and its groups, for the tools.
+"""The shards and groups of a Redis, for the tools.
 
-The shard count is read from there, not from the settings, so that a tool works wherever it is called from. Unlike a
-program that starts, a tool claims nothing: looking at an empty Redis leaves it empty.
+The shard count is read from Redis, not from the settings, so that a tool works from any machine. Unlike a starting
+program, a tool writes no layout: an empty Redis stays empty.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,14 @@ from ..pipeline.unusable_keys import is_of_one_key
 Command = tuple[str | bytes | int, ...]
 
 PIPELINE: Final = 1000
-"""Commands sent at once; bounds what a reply may hold while keeping round trips few (a guess)."""
+"""Commands per round trip: bounds the size of the replies and keeps round trips few (a guess)."""
 
 
 async def execute_all(client: Redis, commands: Iterable[Command], *, raises: bool = True) -> list[Any]:
-    """Replies in order, a thousand commands a round trip. Unless `raises`, refusals come in place of their replies."""
+    """Run commands, PIPELINE per round trip, and return their replies in order.
+
+    Raises the first error reply; without `raises` each is returned in place of its reply.
+    """
     replies: list[Any] = []
     waiting = iter(commands)
     while part := list(islice(waiting, PIPELINE)):
@@ -31,12 +34,12 @@ async def execute_all(client: Redis, commands: Iterable[Command], *, raises: boo
         replies += await pipeline.execute(raise_on_error=False)
     for reply in replies if raises else ():
         if isinstance(reply, Exception):
-            raise reply  # redis-py's own pipeline would write over its first word, which tells what it is about
+            raise reply  # redis-py's own pipeline would overwrite its first word, the error code
     return replies
 
 
 async def execute_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:
-    """Replies as of `execute_all`; None for what Redis refuses because of one key, and `unusable` gets the reason."""
+    """Run commands as `execute_all`; None in place of errors about one key, whose text is added to `unusable`."""
     replies = await execute_all(client, commands, raises=False)
     for i, (command, reply) in enumerate(zip(commands, replies, strict=True)):
         if isinstance(reply, Exception):
@@ -48,36 +51,37 @@ async def execute_usable(client: Redis, commands: Sequence[Command], unusable: d
 
 
 async def shards(client: Redis, configured: int) -> tuple[Keys, ...]:
-    """The shards; none in a Redis that hookbus never used. Raises ConfigError for another layout, RedisError, OSError.
+    """Return the shards; none in a Redis that hookbus never used. Raises ConfigError for another layout, RedisError,
+    OSError.
 
-    `configured` counts only when the layout vanished with a FLUSHALL under running workers, which then write on.
+    `configured` is used only when a FLUSHALL removed the layout under running workers, which keep writing.
     """
     layout, count = await client.execute_command("HMGET", keys.META, "layout", "shards")
     if layout is not None and int(layout) != keys.LAYOUT:
         raise ConfigError([f"redis_url: data layout {int(layout)} there, this release knows {keys.LAYOUT}"])
-    found = tuple(Keys(shard) for shard in range(configured if count is None else int(count)))
+    shards = tuple(Keys(shard) for shard in range(configured if count is None else int(count)))
     if count is None:
-        traces = await execute_all(client, [("EXISTS", shard.groups, shard.types) for shard in found])
-        return found if any(traces) else ()
-    return found
+        traces = await execute_all(client, [("EXISTS", shard.groups, shard.types) for shard in shards])
+        return shards if any(traces) else ()
+    return shards
 
 
 async def groups(client: Redis, shards: Sequence[Keys]) -> list[str]:
-    """The names of all groups that were ever born here, sorted."""
+    """Return the names of all groups in this Redis, sorted."""
     replies = await execute_all(client, [("HKEYS", shard.groups) for shard in shards])
     return sorted({name.decode() for names in replies for name in names})
 
 
 async def patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset[str]]:
-    """Group → what it subscribes to, as its last worker to start said."""
-    found: dict[str, frozenset[str]] = {}
+    """Return group → the patterns of its last worker to start."""
+    subscribed: dict[str, frozenset[str]] = {}
     for flat in await execute_all(client, [("HGETALL", shard.patterns) for shard in shards]):
-        for name, told in zip(flat[::2], flat[1::2], strict=True):
-            found[name.decode()] = frozenset(told.decode().split())
-    return found
+        for name, text in zip(flat[::2], flat[1::2], strict=True):
+            subscribed[name.decode()] = frozenset(text.decode().split())
+    return subscribed
 
 
 async def now_ms(client: Redis) -> int:
-    """What time Redis has, Unix ms."""
+    """Redis' time, Unix ms."""
     seconds, microseconds = await client.execute_command("TIME")
     return int(seconds) * 1000 + int(microseconds) // 1000

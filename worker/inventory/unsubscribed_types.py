@@ -1,9 +1,9 @@
-"""Which groups have left a type: they have a place on its stream, do not subscribe to it any more, and none of their
-consumers that is alive reads it. A dead one that does is what held deliveries of it: nobody can take those over.
+"""Finds unsubscribed types: a group is on the type's stream, no longer subscribes to it, and none of its live consumers
+reads it. A dead consumer that read the type does not count: no other can take over its deliveries.
 
-What such a group has not handled holds up trimming. It is kept for as long as events that no group reads, counted from
-when a worker first saw it (a hash tells, which outlasts restarts), and then no more; one slip in a release can be
-mended until then. A group without any consumer has left nothing: it may be stopped, or abandoned, which is for people.
+The group's unhandled events of such a type hold up trimming. They are kept for as long as orphans, counted from when a
+worker first detected it (recorded in a hash, which outlasts restarts); until then a mistake in a release can be fixed.
+A group without any consumer is exempt: it may be stopped or abandoned, which only people can decide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,35 +18,36 @@ from .registry import Command, execute_all
 
 
 async def fetch(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, safe_ms: int) -> dict[str, list[str]]:
-    """Type → the groups that left it at least `safe_ms` ago. Notes who left now. Raises RedisError, OSError."""
+    """Return type → the groups unsubscribed for at least `safe_ms`; records new ones. Raises RedisError, OSError."""
     candidates = await _candidates(client, keys, types)
-    asked = [name for name, groups in candidates.items() if groups]
-    replies = await execute_all(client, [("XINFO", "GROUPS", keys.stream(name)) for name in asked], raises=False)
-    found = {
+    checked = [name for name, groups in candidates.items() if groups]
+    replies = await execute_all(client, [("XINFO", "GROUPS", keys.stream(name)) for name in checked], raises=False)
+    unsubscribed = {
         _field(name, group): (name, group)
-        for name, reply in zip(asked, replies, strict=True)
+        for name, reply in zip(checked, replies, strict=True)
         if not isinstance(reply, Exception)
         for group in (pairs(flat)["name"].decode() for flat in reply)
         if group in candidates[name]
     }
     since = pairs(await client.execute_command("HGETALL", keys.left))
-    await _note(client, keys, sorted(found.keys() - since), sorted(since.keys() - found), now_ms)
-    over: dict[str, list[str]] = {}
-    for field, (name, group) in found.items():
+    added, removed = sorted(unsubscribed.keys() - since), sorted(since.keys() - unsubscribed)
+    await _record(client, keys, added, removed, now_ms)
+    expired: dict[str, list[str]] = {}
+    for field, (name, group) in unsubscribed.items():
         if field in since and now_ms - int(since[field]) >= safe_ms:
-            over.setdefault(name, []).append(group)
-    return over
+            expired.setdefault(name, []).append(group)
+    return expired
 
 
-async def _note(client: Redis, keys: Keys, new: Sequence[str], back: Sequence[str], now_ms: int) -> None:
-    """Of several workers that see it, the one that notes it says it."""
-    commands: list[Command] = [("HSETNX", keys.left, field, now_ms) for field in new]
-    if back:
-        commands.append(("HDEL", keys.left, *back))
-    for field, is_new in zip(new, await execute_all(client, commands), strict=False):
+async def _record(client: Redis, keys: Keys, added: Sequence[str], removed: Sequence[str], now_ms: int) -> None:
+    """Update the hash. Of several workers that detect a type, only the one that records it logs it."""
+    commands: list[Command] = [("HSETNX", keys.left, field, now_ms) for field in added]
+    if removed:
+        commands.append(("HDEL", keys.left, *removed))
+    for field, is_new in zip(added, await execute_all(client, commands), strict=False):
         if is_new:
             event_type, _, group = field.partition("|")
-            effect = "what waits of it is handled by nobody, and goes after worker.orphan_retention_s"
+            effect = "its unhandled events have no handler, and are trimmed after worker.orphan_retention_s"
             remedy = f"subscribe to it again, or: hookbus-worker forget {group} --type {event_type}"
             log.get("worker.unsubscribed_types").warning(
                 "type_unsubscribed", group=group, type=event_type, effect=effect, remedy=remedy
@@ -58,10 +59,10 @@ def _field(event_type: str, group: str) -> str:
 
 
 async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[str, set[str]]:
-    """Type → the groups that have consumers, of which none is alive and reads it, and do not subscribe to it."""
+    """Return type → the groups that do not subscribe to it and have consumers, none of which is alive and reads it."""
     subscribed = {
-        name: frozenset(told.decode().split())
-        for name, told in pairs(await client.execute_command("HGETALL", keys.patterns)).items()
+        name: frozenset(text.decode().split())
+        for name, text in pairs(await client.execute_command("HGETALL", keys.patterns)).items()
     }
     commands = [("HGETALL", keys.consumers(name)) for name in subscribed]
     replies = await execute_all(client, commands, raises=False)
@@ -74,8 +75,8 @@ async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[s
     return {
         name: {
             group
-            for group, told in readers.items()
-            if subscribed[group].isdisjoint(patterns_of(name)) and not any(each.reads(name) for each in told)
+            for group, consumers in readers.items()
+            if subscribed[group].isdisjoint(patterns_of(name)) and not any(each.reads(name) for each in consumers)
         }
         for name in types
     }
@@ -84,9 +85,9 @@ async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[s
 async def _readers(
     client: Redis, keys: Keys, registered: Mapping[str, Mapping[str, bytes]]
 ) -> dict[str, list[Registration]]:
-    """Group → what those of its consumers read that are alive."""
+    """Return group → the registrations of its live consumers."""
     commands = [("MGET", *map(keys.alive, consumers)) for consumers in registered.values()]
     return {
-        group: [registration(info) for info, sign in zip(consumers.values(), signs, strict=True) if sign is not None]
-        for (group, consumers), signs in zip(registered.items(), await execute_all(client, commands), strict=True)
+        group: [registration(info) for info, key in zip(consumers.values(), alive, strict=True) if key is not None]
+        for (group, consumers), alive in zip(registered.items(), await execute_all(client, commands), strict=True)
     }

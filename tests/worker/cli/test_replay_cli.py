@@ -85,8 +85,12 @@ async def test_what_was_not_given_yet_is_left_out_and_said_to_come(client, redis
     ("args", "code", "text"),
     [
         (("phone",), 1, "hookbus-worker: no group phone; there are: billing\n"),
-        (("billing", "--type", "batch.*"), 1, "does not subscribe to batch.*; it does to: response.*\n"),
-        (("billing", "--type", "batch.failed"), 1, "does not subscribe to batch.failed; it does to: response.*\n"),
+        (("billing", "--type", "batch.*"), 1, "does not subscribe to batch.*; it subscribes to: response.*\n"),
+        (
+            ("billing", "--type", "batch.failed"),
+            1,
+            "does not subscribe to batch.failed; it subscribes to: response.*\n",
+        ),
         (("billing", "--type", "response*"), 2, "neither a type nor"),
         (("billing", "--since", "yesterday"), 2, "--since"),
         (("billing", "--until", "2023-13-01"), 2, "--until"),
@@ -181,8 +185,7 @@ async def test_when_redis_fails_amid_it_says_how_to_go_on(client, redis_url):
         assert await program.until_ended() == 1
     reached = f"2023-11-14T22:13:20.{len(await replayed(client)) - 1:03}Z"
     assert program.raw == [
-        "hookbus-worker: there is no group billing any more; to go on: "
-        f"--since {reached} --until 2023-11-14T22:13:20.299Z"
+        f"hookbus-worker: group billing no longer exists; to go on: --since {reached} --until 2023-11-14T22:13:20.299Z"
     ]
 
 

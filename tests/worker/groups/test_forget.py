@@ -146,7 +146,7 @@ async def test_it_refuses_while_a_consumer_lives_and_says_who(client, redis_url)
     await client.execute_command("SET", KEYS.alive("host.1.abcd"), 1)
     found = worker(redis_url, "forget", "billing", "--yes")
     assert found.returncode == 1
-    assert b"worked for by host.1.abcd: stop them first" in found.stderr
+    assert b"has live consumers: host.1.abcd; stop them first" in found.stderr
     assert set(before) <= set(await traces(client))
 
 
@@ -172,9 +172,9 @@ async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer)
         await client.execute_command("HSET", KEYS.consumers("billing"), "new", "{}")
         await client.execute_command("SET", KEYS.alive("new"), 1)
     before = await traces(client)
-    with pytest.raises(Exception, match=f"worked for by {newcomer}"):
+    with pytest.raises(Exception, match=f"has live consumers: {newcomer}"):
         await me.leave(KEYS, known, KEYS.stream(TYPE))
-    with pytest.raises(Exception, match=f"worked for by {newcomer}"):
+    with pytest.raises(Exception, match=f"has live consumers: {newcomer}"):
         await me.drop(KEYS, known, me._whole(KEYS), me._fields(KEYS))
     assert await traces(client) == before
 
@@ -207,7 +207,7 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
             await Moves(client, SHARDS).redrive(letters)
         else:
             with contextlib.suppress(FailedError):
-                await Replay(client, "billing", asyncio.Event(), print).give([event])
+                await Replay(client, "billing", asyncio.Event(), print).deliver([event])
 
     async def stepping(*args):
         nonlocal left

@@ -90,7 +90,7 @@ async def test_it_loses_the_race_against_a_worker_that_has_just_come(client):
 
 async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
     await dropped(client)
-    with pytest.raises(FailedError, match="subscribes to it"):
+    with pytest.raises(FailedError, match=f"subscribes to {TYPE}: start its workers without"):
         await TypeDeletion.open(client, 2, "billing", TYPE)
 
 

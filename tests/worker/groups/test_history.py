@@ -148,7 +148,9 @@ async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(cl
     await hand_out(client, "batch.failed")
     with pytest.raises(FailedError) as refused:
         await fetch(client, types=("response.failed", asked))
-    assert str(refused.value) == (f"group billing does not subscribe to {asked}; it does to: fine.tuning, response.*")
+    assert str(refused.value) == (
+        f"group billing does not subscribe to {asked}; it subscribes to: fine.tuning, response.*"
+    )
 
 
 @pytest.mark.parametrize("asked", ["hookbus.own", "hookbus.*"])
@@ -165,7 +167,7 @@ async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_
         await retain(client, f"wh_{kind}", event_type=kind)
     await hand_out(client)
     assert await found(await fetch(client)) == [f"wh_{TYPE}"]
-    with pytest.raises(FailedError, match=f"to batch.failed; it does to: {TYPE}"):
+    with pytest.raises(FailedError, match=f"to batch.failed; it subscribes to: {TYPE}"):
         await fetch(client, types=("batch.failed",))
 
 

@@ -44,16 +44,16 @@ async def past(client, count: int = 3, *types: str, shards: int = 1, group: str 
     return [event async for batch in found.batches(10_000) for event in batch]
 
 
-class Ordered:
-    """A replay that tells what it said."""
+class RecordedReplay:
+    """A replay with its stop and its messages."""
 
     def __init__(self, client, group: str = GROUP) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.stopping = asyncio.Event()
-        self.replay = Replay(client, group, self.stopping, self.said.append)
+        self.replay = Replay(client, group, self.stopping, self.messages.append)
 
-    async def give(self, events: list[StoredEvent]) -> list[int]:
-        return await self.replay.give(events)
+    async def deliver(self, events: list[StoredEvent]) -> list[int]:
+        return await self.replay.deliver(events)
 
 
 async def entries(client, stream: str = OWN_STREAM) -> list[Entry]:
@@ -69,7 +69,7 @@ async def full(client, share: float) -> None:
 
 async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_attempt(client):
     events = await past(client, 1)
-    assert await Ordered(client).give(events) == [1]
+    assert await RecordedReplay(client).deliver(events) == [1]
     (in_flight,) = await take(client, "me", own=True)
     body = event_body(TYPE, id="wh_0")
     assert in_flight.entry == Entry("wh_0", "openai", AT_MS - 5, body, "00-trace-01", 1, (), is_replay=True)
@@ -90,7 +90,7 @@ async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_
     types = (TYPE, "batch.failed")
     events = await past(client, 20, *types, shards=shards)
     await subscribe(client, group="phone", shards=shards)
-    assert await Ordered(client).give(events) == [1] * 40
+    assert await RecordedReplay(client).deliver(events) == [1] * 40
     found = await status.fetch(client, 1)
     assert {name: found.groups[GROUP].types[name].backlog for name in types} == dict.fromkeys(types, 20)
     assert await client.execute_command("KEYS", "hookbus:*:phone") == []
@@ -103,7 +103,7 @@ async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_
 
 async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redrive(client):
     events = await past(client, 1)
-    await Ordered(client).give(events)
+    await RecordedReplay(client).deliver(events)
     (in_flight,) = await take(client, "one", own=True)
     item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
     assert await scripts.run(client, item.call("one")) == 1
@@ -129,7 +129,7 @@ async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_repla
     (event,) = await past(client, 1)
     first = member_prefix(TYPE, GROUP, False) + f"{event.id[0]}-{event.id[1]}"
     await client.execute_command("HSET", KEYS.deaths(GROUP), first, "a@1 b@2")
-    await Ordered(client).give([event])
+    await RecordedReplay(client).deliver([event])
     (in_flight,) = await take(client, "me", own=True)
     assert (in_flight.deaths, in_flight.times_delivered) == ((), 1)
     assert await client.execute_command("HGET", KEYS.deaths(GROUP), in_flight.name) is None
@@ -137,7 +137,7 @@ async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_repla
 
 async def test_g3_history_may_be_trimmed_once_it_was_given(client):
     events = await past(client, 300)
-    await Ordered(client).give(events)
+    await RecordedReplay(client).deliver(events)
     assert await trimmer(client).trim(at_once=True) >= 299
     assert len(await entries(client, STREAM)) <= 1
     assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me", 1000, own=True)] == [
@@ -147,11 +147,11 @@ async def test_g3_history_may_be_trimmed_once_it_was_given(client):
 
 async def test_replay_gives_nothing_to_a_group_that_was_forgotten_meanwhile_and_leaves_no_stream(client):
     events = await past(client, 2)
-    call = replay.give(KEYS, GROUP, events)
+    call = replay.replay_call(KEYS, GROUP, events)
     await client.execute_command("HDEL", KEYS.groups, GROUP)
     assert await scripts.run(client, call) == 0
-    with pytest.raises(FailedError, match="no group billing any more"):
-        await Ordered(client).give(events)
+    with pytest.raises(FailedError, match="group billing no longer exists"):
+        await RecordedReplay(client).deliver(events)
     assert await client.execute_command("EXISTS", OWN_STREAM) == 0
 
 
@@ -159,7 +159,7 @@ async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client
     events = await past(client, 50)
     await full(client, 2)
     with pytest.raises(ResponseError, match="maxmemory"):
-        await scripts.run(client, replay.give(KEYS, GROUP, events))
+        await scripts.run(client, replay.replay_call(KEYS, GROUP, events))
     assert await client.execute_command("EXISTS", OWN_STREAM) == 0
 
 
@@ -167,14 +167,14 @@ async def test_it_waits_before_redis_is_so_full_that_history_goes_and_goes_on_wh
     monkeypatch.setattr(replay, "POLL_S", 0.02)
     events = await past(client, 10)
     await full(client, 0.85)
-    one = Ordered(client)
-    giving = asyncio.create_task(one.give(events))
-    await until(lambda: one.said)
+    recorded = RecordedReplay(client)
+    delivering = asyncio.create_task(recorded.deliver(events))
+    await until(lambda: recorded.messages)
     assert await client.execute_command("EXISTS", OWN_STREAM) == 0
     await full(client, 0.5)
-    assert await giving == [1] * 10
+    assert await delivering == [1] * 10
     assert len(await entries(client)) == 10
-    assert one.said == ["Redis is more than 80% full: waiting until the workers of billing make room"]
+    assert recorded.messages == ["Redis is more than 80% full: waiting until the workers of billing make room"]
 
 
 async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_taken_not_again(client, monkeypatch):
@@ -191,8 +191,8 @@ async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_ta
         return (await run_all(client, calls[:1]) if len(rounds) == 1 else []) + refused
 
     monkeypatch.setattr(scripts, "run_all", short)
-    one = Ordered(client)
-    assert await one.give(events) == [1] * 40
+    recorded = RecordedReplay(client)
+    assert await recorded.deliver(events) == [1] * 40
     assert rounds == [2, 1, 1]
     given = [e.webhook_id for shard in (0, 1) for e in await entries(client, Keys(shard).redelivery(TYPE, GROUP))]
     assert sorted(given) == sorted(event.entry.webhook_id for event in events)
@@ -200,14 +200,14 @@ async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_ta
 
 async def test_a_stop_ends_the_wait_and_what_was_not_given_is_not_counted(client):
     events = await past(client, 10)
-    one = Ordered(client)
-    assert await one.give(events[:4]) == [1] * 4
+    recorded = RecordedReplay(client)
+    assert await recorded.deliver(events[:4]) == [1] * 4
     await full(client, 0.85)
-    giving = asyncio.create_task(one.give(events[4:]))
-    await until(lambda: one.said)
-    one.stopping.set()
-    assert await asyncio.wait_for(giving, 5) == []
-    assert one.replay.reached_ms == events[3].stored_ms
+    delivering = asyncio.create_task(recorded.deliver(events[4:]))
+    await until(lambda: recorded.messages)
+    recorded.stopping.set()
+    assert await asyncio.wait_for(delivering, 5) == []
+    assert recorded.replay.reached_ms == events[3].stored_ms
 
 
 async def test_without_room_for_long_it_gives_up(client, monkeypatch):
@@ -215,31 +215,33 @@ async def test_without_room_for_long_it_gives_up(client, monkeypatch):
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
     events = await past(client, 2)
     await full(client, 0.85)
-    one = Ordered(client)
-    with pytest.raises(FailedError, match=r"more than 80% full, and for 0.05 s nothing made room"):
-        await one.give(events)
-    assert len(one.said) == 1
+    recorded = RecordedReplay(client)
+    with pytest.raises(FailedError, match=r"more than 80% full, and nothing made room for 0.05 s"):
+        await recorded.deliver(events)
+    assert len(recorded.messages) == 1
 
 
 async def test_another_refusal_is_told_and_not_taken_for_want_of_memory(client):
     events = await past(client, 2)
     await client.execute_command("SET", OWN_STREAM, "no stream")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        await Ordered(client).give(events)
+        await RecordedReplay(client).deliver(events)
 
 
 async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(client):
     await past(client, 10)
     await client.execute_command("SCRIPT", "FLUSH")
     found = await history.fetch(client, (KEYS,), GROUP, EventFilter())
-    one = Ordered(client)
-    tally = await move_all(found.batches(3), one.give, rate=0, stopping=one.stopping, progressed=lambda _: None)
+    recorded = RecordedReplay(client)
+    tally = await move_all(
+        found.batches(3), recorded.deliver, rate=0, stopping=recorded.stopping, progressed=lambda _: None
+    )
     assert tally == Tally(moved=10)
     assert [entry.webhook_id for entry in await entries(client)] == [f"wh_{i}" for i in range(10)]
 
 
 async def test_what_is_replayed_is_not_history_itself(client):
     events = await past(client, 5)
-    await Ordered(client).give(events)
+    await RecordedReplay(client).deliver(events)
     again = await history.fetch(client, (KEYS,), GROUP, EventFilter())
     assert (await again.count()).types == {TYPE: 5}
