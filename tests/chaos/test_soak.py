@@ -90,4 +90,5 @@ async def test_a_soak_of_seconds_loses_nothing_and_knows_a_figure_of_everything(
         assert made.faults
         assert set(made.growth(0)) == {"ingest", "worker", "redis"}
         assert all(min(figures) > 0 for name, figures in made.minutes.figures.items() if name != "open")
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(made.minutes.figures["redis"]) >= 4  # a busy machine ends the last one late

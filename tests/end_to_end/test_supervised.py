@@ -87,7 +87,13 @@ async def test_an_exporter_is_ready_when_it_answers_and_says_whether_it_sees_red
     assert manager.heard("READY=1", "STOPPING=1")
 
 
-@pytest.mark.parametrize("way", [signal.SIGSTOP, signal.SIGKILL], ids=["that says nothing", "that is gone"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(signal.SIGSTOP, id="that hangs", marks=pytest.mark.slow),  # readiness falls after 15 s
+        pytest.param(signal.SIGKILL, id="that is gone"),
+    ],
+)
 async def test_a_worker_is_ready_when_it_reads_and_lives_on_with_a_redis(own_server, manager, way):
     with Worker(own_server.url, "plain", **manager.environ) as worker:
         await until(lambda: manager.heard("READY=1", "STATUS=working; 0 running for plain", "WATCHDOG=1"))
