@@ -12,7 +12,7 @@ from .settings import IngestSettings, load_settings
 
 app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; else $HOOKBUS_CONFIG or hookbus.toml, if there.")]
+Config = Annotated[Path | None, typer.Option(help="Settings file; default: $HOOKBUS_CONFIG, else hookbus.toml.")]
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def serve(
     listen: Annotated[str | None, typer.Option(help="host:port of the webhook endpoint; several with commas.")] = None,
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
     unsafe_redis: Annotated[
-        bool, typer.Option("--unsafe-redis", help="Development: do not insist on a durable Redis.")
+        bool, typer.Option("--unsafe-redis", help="Development only: accept a Redis that is not durable.")
     ] = False,
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C."""
@@ -39,31 +39,31 @@ def serve(
 
     overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
 
-    def told() -> IngestSettings:
+    def read_settings() -> IngestSettings:
         return load_settings(config, overrides=overrides).required()
 
-    settings = told()
+    settings = read_settings()
     command.start_log("hookbus-ingest", settings.log_level)
-    command.run_service(lambda stopping: serve_until(settings, stopping, told))
+    command.run_service(lambda stopping: serve_until(settings, stopping, read_settings))
 
 
 @app.command()
 def send(
     event_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="Event type, or a pattern of known ones like 'response.*'.")
+        str, typer.Argument(metavar="TYPE", help="Event type, or a pattern of known types such as 'response.*'.")
     ] = "",
-    list_types: Annotated[bool, typer.Option("--list", help="Print the known types and stop.")] = False,
+    list_types: Annotated[bool, typer.Option("--list", help="Print the known types and exit.")] = False,
     count: Annotated[int, typer.Option(min=1, help="Events of each type.")] = 1,
-    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0 as fast as answers come.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Posts under way at once.")] = 8,
-    duplicate: Annotated[bool, typer.Option("--duplicate", help="Post each twice, as a retry is.")] = False,
-    stale: Annotated[bool, typer.Option("--stale", help="Sign as if 10 minutes ago.")] = False,
+    rate: Annotated[float, typer.Option(min=0, help="Events per second; 0: no limit.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Concurrent posts.")] = 8,
+    duplicate: Annotated[bool, typer.Option("--duplicate", help="Post each event twice, as a retry would.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Sign with a timestamp of 10 minutes ago.")] = False,
     bad_signature: Annotated[bool, typer.Option("--bad-signature", help="Sign with another key.")] = False,
     data: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a field of data (JSON).")] = None,
     body: Annotated[Path | None, typer.Option(help="Send these bytes exactly; - reads standard input.")] = None,
-    url: Annotated[str, typer.Option(help="Where to post; a source's own path by default.")] = "",
-    secret: Annotated[str, typer.Option(help="What to sign with; a source's first secret by default.")] = "",
-    source: Annotated[str, typer.Option(help="Which source's path, secret and scheme to use.")] = "",
+    url: Annotated[str, typer.Option(help="URL to post to; default: the source's path.")] = "",
+    secret: Annotated[str, typer.Option(help="Secret to sign with; default: the source's first one.")] = "",
+    source: Annotated[str, typer.Option(help="Source whose path, secret and scheme are used.")] = "",
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
@@ -74,36 +74,36 @@ def send(
         print("\n".join(sorted(samples())))
         return
     if not event_type and body is None:
-        raise typer.BadParameter("which event? Give a TYPE (--list shows them) or --body FILE")
+        raise typer.BadParameter("no event given: pass a TYPE (--list shows them) or --body FILE")
     if body is not None and data:
-        raise typer.BadParameter("--body is sent as it is, so there is nothing for --data to set")
+        raise typer.BadParameter("--data can't be used with --body, which is sent unchanged")
     needs_settings = not (url and secret) or bool(source) or config is not None
     settings = load_settings(config).required() if needs_settings else None
     try:
-        where, key = destination(settings, source, url, secret)
+        target, key = destination(settings, source, url, secret)
         types, make = send_command.events(event_type, data or [], body)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    plan = Plan(where, key, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
+    plan = Plan(target, key, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
     raise typer.Exit(send_command.run(plan, types))
 
 
 @app.command()
 def rejections(
-    code: Annotated[list[str] | None, typer.Option(help="Only of this code (repeatable).")] = None,
+    code: Annotated[list[str] | None, typer.Option(help="Only rejections with this code (repeatable).")] = None,
     since: Annotated[str, typer.Option(help="Only since: 15m, 2h, 3d ago, or an ISO time (UTC).")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most to show of what is kept.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object in each line.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest to show.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", help="Print new ones as they arrive, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     config: Config = None,
 ) -> None:
-    """The last requests that were refused, and why: headers by name only, and no bodies."""
+    """Show the last refused requests and their reasons: header names only, no bodies."""
     from .cli import rejections as rejections_command
 
-    strange = [name for name in code or () if name not in rejections_command.CODES]
-    if strange:
-        known = ", ".join(sorted(rejections_command.CODES))
-        raise typer.BadParameter(f"{strange[0]!r} is none of {known}", param_hint="--code")
+    unknown = [name for name in code or () if name not in rejections_command.CODES]
+    if unknown:
+        codes = ", ".join(sorted(rejections_command.CODES))
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {codes}", param_hint="--code")
     criteria = rejections_command.RejectionFilter(code or [], moment("--since", since, 0), limit)
     rejections_command.run(load_settings(config), criteria, follow=follow, as_json=as_json)
 
@@ -111,9 +111,9 @@ def rejections(
 @app.command()
 def check(
     config: Config = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Validate the configuration and Redis, and print what ingest would promise; exit 78 if it could not."""
+    """Check the configuration and Redis, and print what a 200 would promise; exit 78 if the configuration is wrong."""
     from . import check as checking
 
     raise typer.Exit(checking.run(load_settings(config), as_json))

@@ -1,7 +1,7 @@
-"""What a request is answered with: JSON, in aiohttp's Response, or made beforehand where it is always the same.
+"""HTTP responses: JSON in aiohttp's Response, or prebuilt where the response is always the same.
 
-To put a head together takes as long as to verify a signature, and nearly all answers are one of two. Those are made
-once a second, for the sake of their `Date` (RFC 9110, 6.6.1).
+Building a response head takes as long as verifying a signature, and nearly all responses are one of two. Those two are
+built once a second, because their `Date` changes (RFC 9110, 6.6.1).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _JSON: Final = (("Content-Type", "application/json"),)
 
 
 def answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An answer of JSON."""
+    """A JSON response."""
     response = web.Response(status=status, body=body, headers=CIMultiDict(_JSON))
     if headers:
         response.headers.update(headers)
@@ -24,7 +24,7 @@ def answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -
 
 
 class _Raw(web.StreamResponse):
-    """Bytes that are a whole answer on a connection that stays open. Holds nothing of a request: one serves all."""
+    """A whole response as bytes, for a connection that stays open. Holds no state of a request, so all share one."""
 
     _keep_alive = True
 
@@ -34,33 +34,33 @@ class _Raw(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         await request.writer.write(self._raw)
-        await request.writer.drain()  # who reads no answers must not have them heaped up here
+        await request.writer.drain()  # backpressure: a client that reads nothing must not fill our memory
 
     async def write_eof(self, data: bytes = b"") -> None:
-        pass  # all of it was written
+        pass  # `prepare` wrote everything
 
 
 class PrebuiltResponse:
-    """One answer 200 that is given again and again."""
+    """A 200 whose bytes are reused for every request."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._second = 0
         self._raw = _Raw(b"")
 
-    def to(self, request: web.BaseRequest, now_s: float, stays: bool) -> web.StreamResponse:
-        """The answer to one request, at a time in Unix seconds; `stays` says that the connection may."""
-        if not stays or not request.keep_alive or request.version != HttpVersion11:
+    def to(self, request: web.BaseRequest, now_s: float, keep_open: bool) -> web.StreamResponse:
+        """The response to one request. `now_s` is in Unix seconds; without `keep_open` it closes the connection."""
+        if not keep_open or not request.keep_alive or request.version != HttpVersion11:
             response = answer(200, self._body)
-            if not stays:
+            if not keep_open:
                 response.force_close()
             return response
         if self._second != int(now_s):
             self._second = int(now_s)
-            self._raw = _Raw(self._made(self._second))
+            self._raw = _Raw(self._bytes_at(self._second))
         return self._raw
 
-    def _made(self, second: int) -> bytes:
+    def _bytes_at(self, second: int) -> bytes:
         head = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(self._body)}\r\nDate: {formatdate(second, usegmt=True)}\r\n"

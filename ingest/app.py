@@ -1,8 +1,8 @@
 """The life of hookbus-ingest: connect, listen, serve, drain, close.
 
-SIGTERM: readiness turns 503 and requests are still served for the drain delay, since load balancers learn of it
-later; then the port closes, what was received is stored and answered, and the process ends. Nothing that was
-accepted is refused, and nobody who had connected is turned away (port.py). SIGHUP reads secrets again (rotation.py).
+On SIGTERM readiness turns 503, and requests are still served for the drain delay, since load balancers notice only
+later. Then the port closes, received requests are stored and answered, and the process ends. No accepted request is
+refused, and no established connection is reset (port.py). SIGHUP reloads the secrets (rotation.py).
 """
 
 import asyncio
@@ -31,13 +31,11 @@ from .rotation import Rotation
 from .settings import DEFAULT_OPS_LISTEN, IngestSettings
 
 FINISH_S = 10.0
-"""How long requests in hand may take once the port is closed: two Redis timeouts."""
-
-
+"""How long requests in flight may take once the port is closed: two Redis timeouts."""
 STUCK_S = 10.0
 """An event loop that has not turned for so long is stuck: nothing here blocks it for more than milliseconds."""
 OPS_NAME = "ops"
-"""The name (`FileDescriptorName=`) of a passed socket that is for health and metrics; others are for webhooks."""
+"""`FileDescriptorName=` of the passed socket for health and metrics; all others are for webhooks."""
 
 
 async def serve(
@@ -45,13 +43,13 @@ async def serve(
 ) -> None:
     """Receive until `stopping` is set, then finish the requests in flight. Raises ConfigError.
 
-    `reload_settings` builds the settings anew at a SIGHUP; without it only files are read again.
+    `reload_settings` returns new settings on SIGHUP; without it only secret files are read again.
     """
     await Ingest(settings, stopping, reload_settings or (lambda: settings)).run()
 
 
 class Ingest:
-    """One receiver."""
+    """One ingest process: its Redis connections, HTTP server and duties."""
 
     def __init__(
         self, settings: IngestSettings, stopping: Stopping, reload_settings: Callable[[], IngestSettings]
@@ -66,12 +64,12 @@ class Ingest:
         self._address = settings.address()
         self._probe = connect(self._address, "hookbus-ingest:fitness", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
-        self._queues = [self._queue(shard, line) for shard, line in enumerate(self._writers)]
+        self._queues = [self._queue(shard, connection) for shard, connection in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
-        self._notebook = connect(self._address, "hookbus-ingest:rejections", connections=1)
-        self._rejections = Rejections(self._notebook)
-        self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.note)
-        self._rotation = Rotation(settings, reload_settings, receiver.take)
+        self._rejections_client = connect(self._address, "hookbus-ingest:rejections", connections=1)
+        self._rejections = Rejections(self._rejections_client)
+        self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.record)
+        self._rotation = Rotation(settings, reload_settings, receiver.use_endpoints)
         handle = receiver.handle
         if settings.health_path:
             handle = Probes(settings.health_path, self._readiness, receiver.handle).handle
@@ -85,7 +83,7 @@ class Ingest:
     async def run(self) -> None:
         """Run until stopping. Raises ConfigError, FailedError."""
         if self._settings.unsafe_redis:
-            effect = "200s are given even if Redis may forget. Never use this in production"
+            effect = "a 200 does not mean that the event is durable. Never use this in production"
             self._log.warning("unsafe_redis", effect=effect)
         duties = [queue.run() for queue in self._queues]
         duties += [self._redis_health.run(self._probe), self._rotation.run(self._notifier), self._rejections.run()]
@@ -97,17 +95,17 @@ class Ingest:
                     for task in tasks:
                         task.cancel()
         except ExceptionGroup as error:
-            # The first one says enough, and the command line knows what to do with it. Not by `except*`: what that
-            # raises comes as a group again in CPython 3.11.2, which is Debian 12's.
-            found, others = error.split((ConfigError, FailedError))
-            if found is None or others is not None:
+            # The first one is enough, and the command line handles it. Not by `except*`: in CPython 3.11.2 (Debian 12)
+            # an exception raised in it is wrapped in a group again.
+            expected, others = error.split((ConfigError, FailedError))
+            if expected is None or others is not None:
                 raise
-            raise found.exceptions[0] from None
+            raise expected.exceptions[0] from None
         finally:
             self._tick.stop()
-            for line in self._writers:
-                await line.aclose()
-            for client in (self._probe, self._notebook):
+            for writer in self._writers:
+                await writer.aclose()
+            for client in (self._probe, self._rejections_client):
                 await client.aclose()
         self._log.info("stopped")
 
@@ -121,10 +119,10 @@ class Ingest:
             connect(self._address, f"hookbus-ingest:{shard}", reply_timeout_s=timeout_s, on_connect=on_connect)
         )
 
-    def _queue(self, shard: int, line: RawConnection) -> Queue:
+    def _queue(self, shard: int, connection: RawConnection) -> Queue:
         settings = self._settings
         return Queue(
-            line,
+            connection,
             shard,
             self._redis_health,
             days=settings.dedupe_days,
@@ -136,14 +134,14 @@ class Ingest:
         settings = self._settings
         await self._runner.setup()
         passed = passed_sockets()
-        ops_port = next((one for name, one in passed if name == OPS_NAME), None)
+        ops_port = next((sock for name, sock in passed if name == OPS_NAME), None)
         is_default = settings.ops_listen == DEFAULT_OPS_LISTEN
         ops = await health.serve(settings.ops_listen, is_default, self._readiness, passed=ops_port)
         try:
-            port = [one for name, one in passed if name != OPS_NAME]
-            await self._serve_and_drain(port, f"http://{_addresses(ops)[0]}")
+            webhook_ports = [sock for name, sock in passed if name != OPS_NAME]
+            await self._serve_and_drain(webhook_ports, f"http://{_addresses(ops)[0]}")
         finally:
-            await self._runner.cleanup()  # requests in hand are answered before health and metrics go
+            await self._runner.cleanup()  # answers requests in flight while health and metrics still work
             await ops.cleanup()
 
     async def _serve_and_drain(self, passed: Sequence[socket.socket], ops: str) -> None:
@@ -175,7 +173,7 @@ class Ingest:
             return "draining"
         if not redis_health.was_healthy.is_set():
             return redis_health.fault.detail if redis_health.fault else "starting"
-        # Not `runner.sites`: aiohttp lists a site before the kernel listens.
+        # Not `runner.sites`: aiohttp lists a site before the kernel listens on it.
         return health.READY if self._is_listening else "starting"
 
     def _stall_reason(self) -> str:

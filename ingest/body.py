@@ -1,9 +1,9 @@
-"""The bodies in memory, and how many bytes they may have: half of the limit while on their way, half while waiting.
+"""Reads bodies and bounds their memory: half of the limit for arriving bodies, half for those that wait for Redis.
 
-Who sends a body slowly has proved nothing yet, so such bodies never take the room of those that are signed and wait
-for Redis, and when their half is full, the one that has been on its way for longest gives way (503 `overloaded`) to the
-newest: an honest sender's takes milliseconds. Only bytes that came count, not those that a head declares, since
-declaring costs nothing. A body that came whole with its head, as nearly all do, waits for nothing.
+An arriving body is not verified yet, so arriving bodies never take the memory of verified ones that wait for Redis.
+When their half is full, the oldest arriving body gives way (503 `overloaded`) to the newest: an honest sender's takes
+milliseconds. Only received bytes count, not the declared length, since declaring costs nothing. A body that arrives
+whole with its head, as nearly all do, is read at once.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from .refusal import Refusal, unavailable
 
 
 class _Arrival:
-    """A body on its way."""
+    """A body that is still arriving."""
 
     __slots__ = ("body", "deadline", "has_yielded")
 
     def __init__(self, deadline: asyncio.Timeout) -> None:
         self.deadline = deadline
-        self.body = bytearray()  # no list of chunks: of two bytes each, it would take twenty times their size
+        self.body = bytearray()  # not a list of chunks: chunks of two bytes would take twenty times their size
         self.has_yielded = False
 
     def give_up(self) -> None:
-        """Wait no longer. A deadline that has just passed ends it anyway, and can't be moved any more."""
+        """Stop waiting now. A deadline that has expired ends it anyway, and can't be rescheduled."""
         if not self.deadline.expired():
             self.deadline.reschedule(0)
 
 
 class Bodies:
-    """Reads bodies of at most `max_bytes`, each within `timeout_s`; all together at most `inflight_bytes`."""
+    """Reads bodies: each of at most `max_bytes` and within `timeout_s`, all together at most `inflight_bytes`."""
 
     def __init__(self, max_bytes: int, inflight_bytes: int, timeout_s: float) -> None:
         self.max_bytes = max_bytes
@@ -48,25 +48,25 @@ class Bodies:
         metrics.INFLIGHT.labels("waiting").set_function(lambda: self._waiting_bytes)
 
     def close(self) -> None:
-        """Wait for no body any more: those on their way are refused as `draining`, now."""
+        """Stop reading: bodies that are still arriving are refused as `draining` now."""
         self._is_closed = True
         for arrival in self._arrivals:
             arrival.give_up()
 
     def wait(self, size: int) -> None:
-        """Let a verified body of `size` bytes wait for Redis; call `leave` afterwards. Raises Refusal."""
+        """Count a verified body of `size` bytes as waiting for Redis; call `leave` afterwards. Raises Refusal."""
         if self._waiting_bytes + size > self._half_bytes:
             raise unavailable("overloaded")
         self._waiting_bytes += size
 
     def leave(self, size: int) -> None:
-        """A body waits no longer."""
+        """Stop counting a body of `size` bytes as waiting."""
         self._waiting_bytes -= size
 
     async def read(self, request: web.BaseRequest) -> bytes:
         """The body of a request. Raises Refusal."""
         content = request.content
-        if content.is_eof():  # all of it came with the head, as nearly always
+        if content.is_eof():  # the whole body arrived with the head, as nearly always
             body = content.read_nowait()
             if len(body) > self.max_bytes:
                 raise Refusal(413, "body_too_large", close=True)
@@ -81,7 +81,7 @@ class Bodies:
             raise Refusal(400, "malformed_request", close=True) from None
         except GaveWayError as error:
             raise unavailable("overloaded", close=True) from error
-        except OSError as error:  # nobody is left to see the answer; it is counted
+        except OSError as error:  # the sender has disconnected; the answer is only counted
             raise Refusal(400, "disconnected", close=True) from error
 
     async def _arrive(self, content: StreamReader) -> bytes:
@@ -93,7 +93,7 @@ class Bodies:
                 try:
                     while chunk := await content.readany():
                         self._grow(arrival, chunk)
-                    if arrival.has_yielded:  # by its own last chunk
+                    if arrival.has_yielded:  # its own last chunk exceeded the limit
                         raise TimeoutError
                 finally:
                     self._forget(arrival)
@@ -126,6 +126,6 @@ class Bodies:
 
 
 async def _continue(request: web.BaseRequest) -> None:
-    """Ask for the body; older curls wait a second for this. What is to be refused by its head has been by now."""
+    """Request the body; older curls wait a second for this. Refusals by head come before."""
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # the answer itself has yet to begin
+    request.writer.output_size = 0  # the response has not started

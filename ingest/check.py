@@ -1,6 +1,6 @@
-"""`hookbus-ingest check`: what ingest would promise with this configuration and this Redis, and what keeps it from it.
+"""`hookbus-ingest check`: what a 200 would promise with this configuration and this Redis, and what prevents it.
 
-Exit codes: 0 fit, 78 the configuration of hookbus or of Redis is wrong, 1 Redis can't be reached or is not ready.
+Exit codes: 0 healthy, 78 the configuration of hookbus or of Redis is wrong, 1 Redis is unreachable or not ready.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from .rehearsal import rehearse
 from .settings import IngestSettings
 
 GOOD_KEY_BYTES: Final = 24
-"""What Standard Webhooks asks for at least; some issuers give 16."""
+"""The minimum of Standard Webhooks; some issuers make keys of 16."""
 
 
 class SourceReport(msgspec.Struct, frozen=True):
-    """`key_bytes` are the sizes of its secrets, in order."""
+    """A source and its secrets. `key_bytes` are the sizes of their keys, in order."""
 
     name: str
     path: str
@@ -35,7 +35,7 @@ class SourceReport(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything that is printed. `redis` is None when it could not be looked at."""
+    """Everything that is printed. `redis` is None when it could not be examined."""
 
     is_healthy: bool
     sources: list[SourceReport]
@@ -51,33 +51,33 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """The gravest finding's."""
+        """The exit code of the gravest finding."""
         return finding.gravest(self.findings)
 
 
 def run(settings: IngestSettings, as_json: bool) -> int:
-    """Look, print, and return the exit code."""
-    report, examined = asyncio.run(examine(settings))
+    """Examine, print the report, and return the exit code."""
+    report, diagnosis = asyncio.run(examine(settings))
     if as_json:
         output.print_json(report, indent=2)
     else:
-        print("\n".join(_lines(report, examined)))
+        print("\n".join(_lines(report, diagnosis)))
     return report.exit_code
 
 
 async def examine(settings: IngestSettings) -> tuple[Report, Diagnosis]:
-    """Look at settings and Redis."""
+    """Examine settings and Redis; nothing is changed."""
     client = connect(settings.address(), "hookbus-ingest:check", connections=1)
     try:
-        examined = await redis_diagnostics.examine(
+        diagnosis = await redis_diagnostics.examine(
             client, settings, settings.durability, _trial(settings), is_unsafe=settings.unsafe_redis
         )
     finally:
         await client.aclose()
     sources = [_source(name, source) for name, source in settings.sources.items()]
     findings = [
-        *_nobody(settings),
-        *examined.findings,
+        *_no_source(settings),
+        *diagnosis.findings,
         *(short for source in sources for short in _short_keys(source)),
         *_unprefixed(settings),
         *_exposed(settings),
@@ -86,17 +86,17 @@ async def examine(settings: IngestSettings) -> tuple[Report, Diagnosis]:
     report = Report(
         is_healthy=not finding.gravest(findings),
         sources=sources,
-        listen=", ".join(str(one) for one in settings.listen),
+        listen=", ".join(map(str, settings.listen)),
         durability=settings.durability,
         dedupe_window_h=settings.dedupe_window_h,
         shards=settings.shards,
-        redis_url=examined.url,
-        redis=examined.redis,
-        headroom=examined.headroom,
-        is_unused=examined.is_unused,
+        redis_url=diagnosis.url,
+        redis=diagnosis.redis,
+        headroom=diagnosis.headroom,
+        is_unused=diagnosis.is_unused,
         findings=findings,
     )
-    return report, examined
+    return report, diagnosis
 
 
 def _trial(settings: IngestSettings) -> redis_diagnostics.Trial:
@@ -111,37 +111,37 @@ def _source(name: str, source: Source) -> SourceReport:
     return SourceReport(name, source.path, source.scheme, len(sizes), sizes)
 
 
-def _nobody(settings: IngestSettings) -> list[Finding]:
+def _no_source(settings: IngestSettings) -> list[Finding]:
     if settings.sources:
         return []
     action = f"set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"
-    return [Finding(EXIT_CONFIG, "no_source", "there is nobody to receive from", action)]
+    return [Finding(EXIT_CONFIG, "no_source", "no source is configured", action)]
 
 
 def _short_keys(source: SourceReport) -> list[Finding]:
     short = [size for size in source.key_bytes if size < GOOD_KEY_BYTES]
     if not short:
         return []
-    problem = f"source {source.name} has a secret of {min(short)} bytes; Standard Webhooks asks for {GOOD_KEY_BYTES}"
-    return [Finding(0, "short_secret", problem, "have its issuer make a longer one, if it can")]
+    problem = f"source {source.name} has a secret of {min(short)} bytes; Standard Webhooks requires {GOOD_KEY_BYTES}"
+    return [Finding(0, "short_secret", problem, "have its issuer create a longer one, if it can")]
 
 
 def _unprefixed(settings: IngestSettings) -> list[Finding]:
-    """OpenAI shows its secrets with their prefix; one without it may be half of one, and then fits nothing."""
+    """OpenAI shows its secrets with their prefix; one without it may be truncated, and then verifies nothing."""
     bare = [
-        f"source {name}: {word.where}"
+        f"source {name}: {secret.where}"
         for name, source in settings.sources.items()
         if source.scheme == "openai"
-        for word in secrets_of(name, source)
-        if not word.text.startswith(PREFIX)
+        for secret in secrets_of(name, source)
+        if not secret.text.startswith(PREFIX)
     ]
-    problem = f"has no '{PREFIX}' in front, so its characters themselves are the key"
-    action = f"paste what OpenAI shows, from '{PREFIX}' on; or scheme = \"standard\" for another sender's base64"
+    problem = f"does not begin with '{PREFIX}', so its characters themselves are the key"
+    action = f"paste the whole secret, from '{PREFIX}' on; or set scheme = \"standard\" for another sender's base64"
     return [Finding(0, "unprefixed_secret", f"{where} {problem}", action) for where in bare]
 
 
 def _exposed(settings: IngestSettings) -> list[Finding]:
-    """A secret that lies in a file which anybody may read; credentials of systemd are its business."""
+    """Secrets in files that every user may read; systemd protects its credentials itself."""
     paths = [
         path
         for source in settings.sources.values()
@@ -152,24 +152,26 @@ def _exposed(settings: IngestSettings) -> list[Finding]:
     return finding.exposed(dict.fromkeys(paths))
 
 
-def _few_descriptors(wanted: int) -> list[Finding]:
-    room = descriptors.room_for(wanted)
-    if room == wanted:
+def _few_descriptors(max_connections: int) -> list[Finding]:
+    room = descriptors.room_for(max_connections)
+    if room == max_connections:
         return []
-    action = f"raise the hard limit of open files to {wanted + descriptors.RESERVED}, or lower ingest.max_connections"
-    return [Finding(0, "few_descriptors", f"here {room} connections fit, not the {wanted} of max_connections", action)]
+    problem = f"the limit of open files allows {room} connections, not the {max_connections} of max_connections"
+    limit = max_connections + descriptors.RESERVED
+    action = f"raise the hard limit of open files to {limit}, or lower ingest.max_connections"
+    return [Finding(0, "few_descriptors", problem, action)]
 
 
-def _lines(report: Report, examined: Diagnosis) -> list[str]:
+def _lines(report: Report, diagnosis: Diagnosis) -> list[str]:
     return [
         *(_source_line(source, report.listen) for source in report.sources),
-        f"dedupe       {report.dedupe_window_h} h, each webhook-id once",
+        f"dedupe       {report.dedupe_window_h} h, each webhook-id is stored once",
         f"shards       {report.shards}",
-        *examined.lines(),
+        *diagnosis.lines(),
         f"durability   {report.durability}: {_promise(report)}",
         *finding.lines(report.findings),
         "",
-        "fit: ingest would answer 200" if report.is_healthy else "not fit: ingest would not answer 200",
+        "healthy: ingest would answer 200" if report.is_healthy else "unhealthy: ingest would not answer 200",
     ]
 
 
@@ -181,11 +183,11 @@ def _source_line(source: SourceReport, listen: str) -> str:
 
 def _promise(report: Report) -> str:
     if report.redis is None:
-        return "unknown, Redis could not be looked at"
+        return "unknown, Redis could not be examined"
     if any(found.code == "not_durable" for found in report.findings):
         return "NOT kept by this Redis"
     if any(found.code == "fsync_not_observed" for found in report.findings):
-        return "by its settings a 200 outlives a crash of Redis and of its machine; not observed"
+        return "a 200 survives a crash of Redis and of its machine, by its settings; not observed"
     if report.durability == "memory":
-        return "a 200 outlives ingest, not a crash of Redis"
-    return "a 200 outlives a crash of Redis and of its machine"
+        return "a 200 survives a crash of ingest, but not of Redis"
+    return "a 200 survives a crash of Redis and of its machine"

@@ -1,7 +1,7 @@
-"""The call of a group commit: what is stored and what may know of it, as keys and arguments of `enqueue.lua`.
+"""The script call of a group commit: events and dedupe window as keys and arguments of `enqueue.lua`.
 
-Pure; the queue sends it. `trial` is the same script at work on nothing that anybody reads: the look at a Redis finds
-out by it whether a post would be stored.
+Pure; the queue sends it. `trial` calls the same script on keys that nothing reads, so that the health check of a Redis
+detects whether a post would be stored.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from ..shared.keys import UNTYPED, Keys
 DIGEST_BYTES: Final = 16
 DAY_MS: Final = 86_400_000
 TRIAL_TTL_S: Final = 60
-"""Should the script break off before it removes what a trial wrote."""
+"""Expires the scratch key, should the script end before it removes it."""
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender gave none; `delay_ms`: how long it was
-    on its way, None where it does not say when it was made."""
+    """A verified event. `at_ms` is Unix ms; `traceparent` is "" where the sender sent none; `delay_ms` is the time from
+    its `created_at` to its receipt, None without a `created_at`."""
 
     event_type: str
     webhook_id: str
@@ -32,7 +32,7 @@ class Received(msgspec.Struct, frozen=True):
     delay_ms: int | None = None
 
     def digest(self) -> bytes:
-        """What the dedupe remembers."""
+        """The member of a day set that marks the event as stored."""
         return digest_of(self.source, self.webhook_id)
 
 
@@ -65,17 +65,17 @@ def store(shard: Keys, events: Sequence[Received], days: int) -> scripts.Call:
 
 
 def _window(shard: Keys, today: int, days: int) -> list[str]:
-    # Tomorrow's too: another process, or this one before its clock was set back, may have been past midnight.
+    # Tomorrow's too: another process, or this one before its clock was set back, may have stored after midnight.
     return [shard.seen(day) for day in (today, today + 1, *(today - day for day in range(1, days)))]
 
 
 def trial(shard: Keys, today: int, days: int) -> scripts.Call:
-    """The call that does for nobody's event all that storing one does, and leaves nothing.
+    """The call that runs every step of storing an event for a dummy event, and leaves nothing.
 
-    Whatever Redis would refuse of a post it refuses of this: the script, a command inside of it, a key, a write. In
-    the place of what is written to stands one scratch key, a day set of 1970, which the script removes in the end as
-    the expired one. XADD meets it last and must fail with WRONGTYPE. The real sets are read, and the real names stand
-    there for the user's ACL.
+    Redis refuses it for whatever it would refuse of a post: the script, a command inside of it, a key, a write. One
+    scratch key, a day set of 1970, replaces every key that is written to; the script removes it at its end as the
+    expired one. XADD comes last and must fail on it with WRONGTYPE. The real sets are read, and the real names are
+    passed for the user's ACL.
     """
     scratch = shard.seen(0)
     seen = [scratch, *_window(shard, today, days), shard.types]

@@ -1,9 +1,9 @@
 """Group commit: while one batch is on its way to Redis, the next one gathers.
 
-One queue a shard. Each batch is one script call, which dedupes and stores atomically; every request waits for its
-own batch, so a 200 is never given for less. A lost reply leaves open whether the batch was stored: its requests get
-503, their senders come again with the same webhook-id, and the dedupe answers. What one stream refuses (its key holds
-something else, its ids are used up, our user may not write to it) is a 503 for its own events alone.
+One queue a shard. Each batch is one script call, which dedupes and stores atomically. Every request waits for its own
+batch, so a 200 is returned only once the event is stored. A lost reply leaves open whether the batch was stored: its
+requests get 503, the senders retry with the same webhook-id, and the dedupe detects stored events. An error of one
+stream (its key has another type, its ids are exhausted, our user may not write to it) is a 503 for its events alone.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Waiting = tuple[Received, "asyncio.Future[bool]"]
 
 
 class RefusedError(Exception):
-    """The event was not stored, as far as we know; the sender should come again."""
+    """The event may not be stored; the sender should retry."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.detail)
@@ -42,7 +42,7 @@ class Queue:
 
     def __init__(
         self,
-        line: RawConnection,
+        connection: RawConnection,
         shard: int,
         redis_health: RedisHealth,
         *,
@@ -50,7 +50,7 @@ class Queue:
         batch_size: int,
         max_waiting: int,
     ) -> None:
-        self._connection = line
+        self._connection = connection
         self._keys = Keys(shard)
         self._redis_health = redis_health
         self._days = days
@@ -64,7 +64,7 @@ class Queue:
         self._stream_errors = StreamErrors(self._keys)
 
     async def store(self, event: Received) -> bool:
-        """Store an event; True when stored, False when it was before. Raises RefusedError."""
+        """Store an event; False for a duplicate, which is stored already. Raises RefusedError."""
         if self._redis_health.fault is not None:
             raise RefusedError(self._redis_health.fault)
         if len(self._waiting) >= self._max_waiting:
@@ -75,7 +75,7 @@ class Queue:
         return await future
 
     async def run(self) -> None:
-        """Commit batch after batch, until cancelled."""
+        """Commit batch after batch until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -109,34 +109,34 @@ class Queue:
             self._stored.count(events, marks, time.perf_counter() - began)
 
     def _refuse_all(self, batch: Iterable[Waiting], fault: Fault) -> None:
-        """The server took none of them, and would take nothing now."""
+        """The server stored none of them, and would store nothing now: fail the waiting events too."""
         self._redis_health.mark_suspect(fault)
         waiting, self._waiting = self._waiting, []
         _fail((*batch, *waiting), fault)
 
     def _refuse_some(self, batch: Sequence[Waiting], marks: bytes, errors: Sequence[bytes]) -> None:
-        """The script ran, and XADD failed for those that are marked."""
-        refused = [one for one, mark in zip(batch, marks, strict=True) if mark == REFUSED]
-        for one, text in zip(refused, errors, strict=True):
-            error = error_of(text)
+        """The script ran, and XADD failed for the events marked `x`; `errors` are theirs, in order."""
+        refused = [waiting for waiting, mark in zip(batch, marks, strict=True) if mark == REFUSED]
+        for waiting, text in zip(refused, errors, strict=True):
+            event, error = waiting[0], error_of(text)
             if is_of_one_stream(error):
-                _fail([one], self._stream_errors.note(one[0].event_type, error))
+                _fail([waiting], self._stream_errors.record(event.event_type, error))
             else:
                 self._redis_health.mark_suspect(fault_of(error))
-                _fail([one], fault_of(error))
+                _fail([waiting], fault_of(error))
 
     async def _forbidden(self, batch: Sequence[Waiting], error: NoPermissionError) -> None:
-        """The user may not touch all of these keys: each stream by itself, so that only the forbidden ones fail."""
+        """Our user lacks access to a key: commit each stream by itself, so that only forbidden ones fail."""
         parts: dict[str, list[Waiting]] = {}
-        for one in batch:
-            parts.setdefault(one[0].event_type, []).append(one)
+        for waiting in batch:
+            parts.setdefault(waiting[0].event_type, []).append(waiting)
         if len(parts) > 1:
             for part in parts.values():
                 await self._commit(part)
         else:
-            # Should the user be forbidden everything, the next look at Redis finds out.
+            # If the user lacks access to everything, the next health check detects it.
             (event_type,) = parts
-            _fail(batch, self._stream_errors.note(event_type, error, len(batch)))
+            _fail(batch, self._stream_errors.record(event_type, error, len(batch)))
 
 
 def _fail(batch: Iterable[Waiting], fault: Fault) -> None:

@@ -1,7 +1,8 @@
-"""Whether Redis still knows what ingest was told was stored: a Redis that comes back from an older backup does not.
+"""Detects a Redis that was restored from an older backup: events that it had stored are missing.
 
-Some of the last events are remembered, and with each look Redis is asked whether its dedupe knows them. Costs Redis one
-SMISMEMBER a shard and day. Dies with the process: one that is started together with Redis notices nothing.
+Each process remembers some of the last stored events, and each health check queries whether Redis' day sets still hold
+them. Costs Redis one SMISMEMBER a shard and day. The memory ends with the process: one that is started together with
+Redis detects nothing.
 """
 
 from typing import Final, NamedTuple
@@ -12,12 +13,13 @@ from ..shared.keys import Keys
 from .commit import DAY_MS, digest_of
 
 MAX: Final = 100
-"""Events that are remembered: with a minute between them, the last hour and a half."""
+"""Events that are remembered: a minute apart, they cover the last hour and a half."""
 APART_MS: Final = 60_000
+"""Minimum time between two remembered events."""
 
 
 class Landmark(NamedTuple):
-    """An event that was stored. `at_ms` is when, `day` that of the set which knows it."""
+    """A stored event. `at_ms` is the time of its receipt, Unix ms; `day` is that of its day set."""
 
     at_ms: int
     day: int
@@ -25,48 +27,48 @@ class Landmark(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """What is missing was stored between these times, Unix ms; `since_ms` is 0 where nothing older is remembered."""
+    """Missing events were stored between these times, Unix ms; `since_ms` is 0 if no older one is remembered."""
 
     since_ms: int
     until_ms: int
 
 
 class Landmarks:
-    """Those of one shard. `days`: how long the dedupe remembers."""
+    """The remembered events of one shard. `days` day sets make up the dedupe window."""
 
     def __init__(self, shard: Keys, days: int) -> None:
         self.latest: tuple[int, int, str, str] | None = None
-        """When the last event was stored, the day of its set, its source and webhook-id: all that the hot path does."""
+        """The last stored event: time (Unix ms), day of its set, source, webhook-id. All that the hot path writes."""
         self._shard = shard
         self._days = days
         self._kept: list[Landmark] = []
 
     async def gap(self, execute: Execute) -> Gap | None:
-        """What Redis lost, told once; None for nothing. Raises RedisError, OSError."""
-        self.keep()
-        oldest_day = clock.now_ms() // DAY_MS - self._days + 2  # a day to spare: sets leave by the clock of others, too
-        kept = self._kept = [one for one in self._kept if one.day >= oldest_day]
-        known = {one for day in {one.day for one in kept} for one in await self._known(execute, day, kept)}
-        missing = [one for one in kept if one not in known]
-        self._kept = _thinned([one for one in kept if one in known])
+        """The events that Redis has lost since the last call; None for none. Raises RedisError, OSError."""
+        self.add_latest()
+        oldest_day = clock.now_ms() // DAY_MS - self._days + 2  # a day to spare: clocks that expire sets differ
+        kept = self._kept = [mark for mark in self._kept if mark.day >= oldest_day]
+        present = {mark for day in {mark.day for mark in kept} for mark in await self._present(execute, day, kept)}
+        missing = [mark for mark in kept if mark not in present]
+        self._kept = _thinned([mark for mark in kept if mark in present])
         if not missing:
             return None
         first_ms = missing[0].at_ms
-        return Gap(max((one.at_ms for one in known if one.at_ms <= first_ms), default=0), missing[-1].at_ms)
+        return Gap(max((mark.at_ms for mark in present if mark.at_ms <= first_ms), default=0), missing[-1].at_ms)
 
     def forget(self) -> None:
-        """Redis is known to be another one."""
+        """Forget all events: Redis came back empty, which is reported already."""
         self.latest, self._kept = None, []
 
-    async def _known(self, execute: Execute, day: int, kept: list[Landmark]) -> list[Landmark]:
-        ours = [one for one in kept if one.day == day]
-        found = await execute("SMISMEMBER", self._shard.seen(day), *(one.digest for one in ours))
-        return [one for one, is_known in zip(ours, found, strict=True) if is_known]
+    async def _present(self, execute: Execute, day: int, kept: list[Landmark]) -> list[Landmark]:
+        of_day = [mark for mark in kept if mark.day == day]
+        replies = await execute("SMISMEMBER", self._shard.seen(day), *(mark.digest for mark in of_day))
+        return [mark for mark, is_present in zip(of_day, replies, strict=True) if is_present]
 
-    def keep(self) -> None:
-        """Remember the latest one, too.
+    def add_latest(self) -> None:
+        """Remember the latest event too.
 
-        To be called before anything is stored over a new connection: the server there may be older.
+        Call it before anything is stored over a new connection: its server may hold older data.
         """
         if self.latest is not None:
             at_ms, day, source, webhook_id = self.latest
@@ -75,10 +77,10 @@ class Landmarks:
 
 
 def _thinned(kept: list[Landmark]) -> list[Landmark]:
-    """Some time apart, but for the last: only of what Redis was just seen to know one may be let go."""
+    """Keep events at least APART_MS apart, and the last one. Call it only with events that Redis has just confirmed."""
     thin: list[Landmark] = []
-    for one in kept:
+    for mark in kept:
         if len(thin) > 1 and thin[-1].at_ms - thin[-2].at_ms < APART_MS:
             thin.pop()
-        thin.append(one)
+        thin.append(mark)
     return thin[-MAX:]

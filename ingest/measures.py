@@ -1,4 +1,4 @@
-"""What the queues count of their group commits. Costs an event two look-ups and some additions."""
+"""Counts the group commits of the queues. Costs two look-ups and some additions an event."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from .commit import Received
 
 
 class Stored:
-    """What was stored, by type, and how late it came, by source."""
+    """Counts stored events by type, and observes their delay by source."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[FastCounter, FastCounter]] = {}
         self._delays: dict[str, FastHistogram] = {}
 
     def count(self, events: Sequence[Received], marks: bytes, seconds: float) -> None:
-        """A batch is in Redis, after so many seconds; `marks` holds a `1` for each event that was new."""
+        """Count a batch that Redis stored within `seconds`; `marks` holds `1` for each new event."""
         metrics.ENQUEUE_SECONDS.observe(seconds)
         for event, mark in zip(events, marks, strict=True):
             if mark == ord("1"):
-                number, size_bytes = self._sums.get(event.event_type) or self._first_of(event.event_type)
+                number, size_bytes = self._sums.get(event.event_type) or self._counters_of(event.event_type)
                 number.value += 1
                 size_bytes.value += len(event.body)
                 if event.delay_ms is not None:
@@ -29,7 +29,7 @@ class Stored:
         for source, at_ms in {event.source: event.at_ms for event in events}.items():
             metrics.LAST_EVENT.labels(source).set(at_ms / 1000)
 
-    def _first_of(self, event_type: str) -> tuple[FastCounter, FastCounter]:
+    def _counters_of(self, event_type: str) -> tuple[FastCounter, FastCounter]:
         label = event_type if event_type in DOCUMENTED else OTHER
         if label not in self._sums:
             self._sums[label] = metrics.STORED_EVENTS.labels(label), metrics.STORED_BYTES.labels(label)

@@ -1,6 +1,6 @@
-"""Health on the webhook port, for load balancers that ask the port they send to.
+"""Health on the webhook port, for load balancers that probe the port they send to.
 
-Anybody may ask, so an answer proves nothing about its connection, and it is no request to any source.
+Every client may probe, so a probe does not mark its connection as trusted, and it counts as no request of a source.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,5 +33,5 @@ class Probes:
         reason = self._readiness()
         response = ready_answer(reason)
         if reason != READY:
-            response.force_close()  # by then the port may be about to close
+            response.force_close()  # the port may be about to close
         return response

@@ -1,9 +1,9 @@
-"""One request, from its path to its answer: the cheapest refusal first.
+"""One request, from its path to its response: the cheapest check first.
 
-    method and path → Content-Length → body, with a deadline → is it text? → signature and age → type → store
+    method and path → Content-Length → body, with a deadline → compressed? → signature and age → type → store
 
-The table of HTTP responses in README.md beside it is this file. The signature covers the bytes on the wire, so that
-they are neither decompressed nor refused for what a header says of them.
+The table of HTTP responses in ingest/README.md describes this file. The signature covers the bytes on the wire, so they
+are not decompressed, and a Content-Encoding header alone does not refuse them.
 """
 
 import re
@@ -32,7 +32,7 @@ from .type_bound import TypeBound
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 MAX_DETOURS: Final = 100
-"""Paths that are remembered as noted; only requests with a valid signature count."""
+"""Paths that are remembered as logged; only requests with a valid signature count."""
 COMPRESSIONS: Final = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
 """https://www.iana.org/assignments/http-parameters, content codings."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -40,30 +40,30 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A source as the receiver sees it."""
+    """A source and the verifier of its secrets."""
 
     source: str
     verifier: Verifier
 
 
 class Receiver:
-    """Answers requests. `endpoints` by path; `queues` by shard; `note` is told of some refusals each second."""
+    """Answers requests. `endpoints` by path, `queues` by shard; `record` gets a limited number of refusals a second."""
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         queues: Sequence[Queue],
         bodies: Bodies,
-        note: Callable[[Rejection], None],
+        record: Callable[[Rejection], None],
     ) -> None:
         self._endpoints = endpoints
         self._by_plain_path: dict[str, Endpoint] = {}
-        """For paths that no source has to the letter; of two that look alike, the first source's."""
+        """By normalized path, for requests whose path no source has exactly; of two equal ones the first source's."""
         self._detours: set[str] = set()
         self._queues = queues
         self._type_bound = TypeBound()
         self._bodies = bodies
-        self._note = note
+        self._record = record
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._sums: dict[tuple[str, str], FastCounter] = {}
@@ -75,8 +75,8 @@ class Receiver:
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
 
-    def take(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Go by these endpoints from now on; a request in hand keeps the one that it has."""
+    def use_endpoints(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Replace the endpoints; requests in flight keep theirs."""
         self._endpoints = endpoints
         self._by_plain_path = {}
         for path, endpoint in endpoints.items():
@@ -87,23 +87,23 @@ class Receiver:
             metrics.UNTYPED_EVENTS.labels(endpoint.source)
 
     def close(self) -> None:
-        """Wait for no more bytes, since aiohttp drops what comes from here on. What has come whole is still stored."""
+        """Stop reading bodies, since aiohttp drops bytes from here on. Bodies that arrived whole are still stored."""
         self._bodies.close()
 
     def count(self, source: str, code: str) -> None:
-        """Count an answer, or what became of a connection without one."""
-        found = self._sums.get((source, code)) or self._sum(source, code)
-        found.value += 1
+        """Count a response, or the end of a connection that got none."""
+        counter = self._sums.get((source, code)) or self._sum(source, code)
+        counter.value += 1
 
     def _sum(self, source: str, code: str) -> FastCounter:
-        """There before the first answer, as Prometheus sees no increase in a series that begins above zero."""
+        """Created before the first response: Prometheus sees no increase in a series that starts above zero."""
         return self._sums.setdefault((source, code), metrics.REQUESTS.labels(source, str(STATUSES[code]), code))
 
     def _count_match(self, source: str, secret: int) -> None:
-        found = self._matches.get((source, secret))
-        if found is None:
-            found = self._matches[source, secret] = metrics.SECRET_MATCHES.labels(source, str(secret))
-        found.value += 1
+        counter = self._matches.get((source, secret))
+        if counter is None:
+            counter = self._matches[source, secret] = metrics.SECRET_MATCHES.labels(source, str(secret))
+        counter.value += 1
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -122,18 +122,18 @@ class Receiver:
                 response.force_close()
             return response
         if is_detour:
-            self._note_detour(request, source)
+            self._log_detour(request, source)
         self.count(source, code)
         metrics.ACK_SECONDS.observe(time.perf_counter() - began)
         return self._stored[code].to(request, time.time(), not self.is_leaving)
 
-    def _note_detour(self, request: web.BaseRequest, source: str) -> None:
-        """Say once of each path that a sender is served at it although it is nobody's to the letter."""
+    def _log_detour(self, request: web.BaseRequest, source: str) -> None:
+        """Log once for each path that its requests are served although no source has exactly this path."""
         path = request.path
         if path not in self._detours and len(self._detours) < MAX_DETOURS:
             self._detours.add(path)
             self._log.warning("path_mismatch", source=source, path=path, peer=request.remote)
-            self._note(rejection(request, Refusal(200, "accepted"), source, time.time(), 0))
+            self._record(rejection(request, Refusal(200, "accepted"), source, time.time(), 0))
 
     async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
         """Store the event of a request; True when new. Raises Refusal."""
@@ -178,7 +178,7 @@ class Receiver:
         traceparent = headers.get("traceparent", "")
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""
-        at_ms = clock.now_ms()  # Redis', by which workers tell its age
+        at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
         event_type, delay_ms = _head(body, at_ms)
         event_type = self._type_bound.name_of(event_type, endpoint.source)
         return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, delay_ms)
@@ -186,12 +186,12 @@ class Receiver:
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
         suppressed = self._throttle.suppressed(refusal.code)
         if suppressed is not None:
-            # Whoever can reach the port can cause a refusal: a warning only for what a source's own sender meets.
+            # Every client can cause a refusal: warn only of those that a source's own sender would get.
             level = self._log.warning if source and refusal.status != 405 else self._log.debug
             more = {"suppressed": suppressed} if suppressed else {}
             reason = str(refusal.__cause__ or "")
             level("refused", code=refusal.code, source=source, peer=request.remote, reason=reason, **more)
-            self._note(rejection(request, refusal, source, time.time(), suppressed))
+            self._record(rejection(request, refusal, source, time.time(), suppressed))
         response = answer(refusal.status, msgspec.json.encode({"error": refusal.code}), refusal.headers)
         if refusal.close:
             response.force_close()
@@ -199,7 +199,7 @@ class Receiver:
 
 
 def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:
-    """Whether the body is in a coding that nothing here reads, rather than only said to be."""
+    """Whether the body is compressed, and not merely declared to be: then it is no UTF-8."""
     codings = ",".join(request.headers.getall("Content-Encoding")).lower()
     if COMPRESSIONS.isdisjoint(coding.strip() for coding in codings.split(",")):
         return False
@@ -211,7 +211,7 @@ def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:
 
 
 def _head(body: bytes, at_ms: int) -> tuple[str, int | None]:
-    """The type whose stream the event goes to, and how late its sender was. It is signed, so it is stored anyway."""
+    """The type to store a signed body under (`untyped` when it has no usable one), and the sender's delay in ms."""
     try:
         head = decoding.read_head(body)
     except decoding.UNDECODABLE:

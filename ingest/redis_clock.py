@@ -1,7 +1,8 @@
-"""Ingest's clock for what it stores: Redis', which workers go by too, so that an event is as old to them as it is.
+"""Stored events get Redis' time, which workers use too, so that they compute an event's true age.
 
-How old a signature is goes by this machine's clock: the sender doesn't know Redis'. Looked at with every look at Redis;
-between two the monotonic clock counts on. Where TIME is refused, this machine's clock counts for all.
+The age of a signature is measured by this machine's clock, because senders follow real time, not Redis'. Each health
+check reads Redis' clock; in between the monotonic clock advances it. Where TIME is refused, this machine's clock is
+used for everything.
 """
 
 import contextlib
@@ -15,27 +16,27 @@ from ..shared.connection import Execute
 from . import metrics
 
 MAX_SKEW_S: Final = 5.0
-"""Beyond which it is logged. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
-EFFECT: Final = "events are stored by Redis' clock; signatures are judged by this machine's, which NTP should keep"
+"""A larger skew is logged. Signatures may be 300 s old; clocks kept by NTP differ by milliseconds."""
+EFFECT: Final = "events get Redis' time; signatures are checked by this machine's clock, which NTP should keep"
 
 
 class RedisClock:
-    """Follows the clock of one server after another."""
+    """Follows the clock of the connected server."""
 
     def __init__(self) -> None:
         self._warned_s = 0.0
         self._log = log.get("ingest.redis_health")
 
     async def follow(self, execute: Execute) -> None:
-        """Look, and go by it from now on. Raises RedisError, OSError; not where TIME is refused."""
-        asked_s, local_s = time.monotonic(), time.time()
+        """Read the server's clock and follow it from now on. Raises RedisError, OSError; not if TIME is refused."""
+        sent_s, local_s = time.monotonic(), time.time()
         with contextlib.suppress(ResponseError):
             seconds, microseconds = await execute("TIME")
-            clock.follow(int(seconds) * 1000 + int(microseconds) // 1000, asked_s)
-            self._tell(int(seconds) + int(microseconds) / 1e6 - (local_s + time.monotonic() - asked_s))
+            clock.follow(int(seconds) * 1000 + int(microseconds) // 1000, sent_s)
+            self._report(int(seconds) + int(microseconds) / 1e6 - (local_s + time.monotonic() - sent_s))
 
-    def _tell(self, skew_s: float) -> None:
-        """`skew_s`: how far Redis' clock is ahead; at most what the reply took too much."""
+    def _report(self, skew_s: float) -> None:
+        """`skew_s`: how far Redis' clock is ahead, with an error of at most the time of the reply."""
         metrics.CLOCK_SKEW.set(skew_s)
         if abs(skew_s) <= MAX_SKEW_S:
             self._warned_s = 0.0

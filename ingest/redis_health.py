@@ -1,8 +1,8 @@
-"""Whether Redis can keep what a 200 promises: asked on every new connection, and again every two seconds.
+"""Checks whether Redis can keep what a 200 promises: on every new connection, and every two seconds.
 
-Unfit means 503 with the reason as its code, not unreadiness: all replicas share that Redis, and an empty endpoint
-list would only hide why. A look does what a post does: it stores nobody's event, and asks whether that is on the disk.
-Costs Redis one INFO, one CONFIG GET, a look at one small hash and a group commit each time.
+While Redis is unhealthy, requests get 503 with the reason as its code, but readiness stays: all replicas share that
+Redis, and an empty endpoint list would only hide the reason. A check does what a post does: it stores a dummy event and
+queries whether it is on disk. Costs Redis one INFO, one CONFIG GET, a read of one small hash and a group commit.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ INTERVAL_S: Final = 2.0
 
 
 class RedisHealth:
-    """Keeps `fault` up to date: None while Redis is fit."""
+    """Keeps `fault` up to date: None while Redis is healthy."""
 
     def __init__(self, durability: str, shards: int, unsafe: bool, days: int = 5) -> None:
         self._durability = durability
@@ -37,54 +37,54 @@ class RedisHealth:
         self._clock = RedisClock()
         self._log = log.get("ingest.redis_health")
         self._suspected = asyncio.Event()
-        self._known = False
+        self._is_known = False
         self.landmarks = [Landmarks(Keys(shard), days) for shard in range(shards)]
         self._run_id = ""
         self._unexamined: dict[str, str] | None = None
         self.was_healthy = asyncio.Event()
-        """Set when Redis was fit for the first time: the program is ready from then on."""
+        """Set when Redis is healthy for the first time: the program is ready from then on."""
         self.was_seen = asyncio.Event()
-        """Set when the first look is over, whatever it saw."""
+        """Set when the first check has ended, with any result."""
         self.fault: Fault | None = Fault("queue_unavailable", "not connected yet")
 
     async def on_connect(self, execute: Execute) -> None:
         """For `connect(on_connect=…)`: no command goes to an unhealthy server. Raises UnhealthyError."""
-        for one in self.landmarks:
-            one.keep()
+        for landmarks in self.landmarks:
+            landmarks.add_latest()
         try:
-            found = await server.inspect(execute, self._shards)
+            inspected = await server.inspect(execute, self._shards)
         except ConfigError as error:
             raise UnhealthyError(Fault("queue_unavailable", str(error))) from error
-        self._fsync.observe(found.info)
-        self._insist(judge(found, self._durability))
+        self._fsync.observe(inspected.info)
+        self._require(judge(inspected, self._durability))
         await rehearse(execute, self._shards, self._days, loads=not self.was_healthy.is_set())
         if self._durability == "fsync" and not self._unsafe:
-            self._insist(await self._written(execute, found))
-        if found.info.get("run_id", "") != self._run_id and found.info.get("aof_enabled") == "1":
-            self._run_id, self._unexamined = found.info.get("run_id", ""), found.info
-        if found.is_new and self._known:
+            self._require(await self._fsync_fault(execute, inspected))
+        if inspected.info.get("run_id", "") != self._run_id and inspected.info.get("aof_enabled") == "1":
+            self._run_id, self._unexamined = inspected.info.get("run_id", ""), inspected.info
+        if inspected.is_new and self._is_known:
             self._report_loss()
-        self._known = True
+        self._is_known = True
 
-    def _insist(self, fault: Fault | None) -> None:
+    def _require(self, fault: Fault | None) -> None:
         if fault is not None and not (self._unsafe and fault.code == "not_durable"):
             raise UnhealthyError(fault)
 
-    async def _written(self, execute: Execute, found: Server) -> Fault | None:
+    async def _fsync_fault(self, execute: Execute, inspected: Server) -> Fault | None:
         was_observed = self._fsync.is_observed
-        fault = await self._fsync.fault(execute, found.info)
+        fault = await self._fsync.fault(execute, inspected.info)
         if was_observed and not self._fsync.is_observed:
-            effect = "what a 200 promises is judged by Redis' settings alone"
+            effect = "durability is judged by Redis' settings alone"
             self._log.warning("fsync_not_observed", reason=UNOBSERVED, effect=effect)
         return fault
 
     def mark_suspect(self, fault: Fault) -> None:
-        """A command failed: answer 503 until the next look says otherwise, and look soon."""
+        """A command failed: answer 503 until the next check succeeds, and check soon."""
         self._set(fault)
         self._suspected.set()
 
     async def run(self, client: Redis) -> None:
-        """Look every two seconds, sooner after a failure. Raises ConfigError if the first server is a wrong one."""
+        """Check every two seconds, sooner after a failure. Raises ConfigError if the first server is a wrong one."""
         reconnect = Reconnect()
         try:
             while True:
@@ -100,33 +100,33 @@ class RedisHealth:
         try:
             await self.on_connect(client.execute_command)
             await self._clock.follow(client.execute_command)
-            await self._compare(client.execute_command)
-            await self._replay(client.execute_command)
+            await self._report_gaps(client.execute_command)
+            await self._report_unsafe_restart(client.execute_command)
         except UnhealthyError as error:
             if isinstance(error.__cause__, ConfigError) and not self.was_healthy.is_set():
                 raise error.__cause__ from None
-            leave_server(client)  # the address may lead to another one by now
+            leave_server(client)  # the address may resolve to another server by now
             return error.fault
         except FAULTS as error:
             return fault_of(error)
         return None
 
-    async def _compare(self, execute: Execute) -> None:
-        """Report what Redis has lost although it did not come back empty."""
-        gaps = [gap for one in self.landmarks if (gap := await one.gap(execute)) is not None]
+    async def _report_gaps(self, execute: Execute) -> None:
+        """Report events that Redis has lost although it did not come back empty."""
+        gaps = [gap for landmarks in self.landmarks if (gap := await landmarks.gap(execute)) is not None]
         if gaps:
             since_ms, until_ms = min(gap.since_ms for gap in gaps), max(gap.until_ms for gap in gaps)
-            reason = "Redis came back with older data: what was stored between is gone, wholly or in part"
+            reason = "Redis came back with older data: some or all events stored in between are lost"
             between = [output.moment(since_ms) if since_ms else "unknown", output.moment(until_ms)]
             metrics.LOSSES.inc()
             self._log.error("data_loss", lost="events", between=between, reason=reason)
 
-    async def _replay(self, execute: Execute) -> None:
-        """Say, once for each server, whether its next restart would lose what it has."""
+    async def _report_unsafe_restart(self, execute: Execute) -> None:
+        """Report, once for each server, whether its next restart would lose its data."""
         info, self._unexamined = self._unexamined, None
-        for found in await aof_replay.examine(execute, info) if info else ():
-            level = self._log.error if found.exit_code else self._log.warning
-            level("restart_unsafe", code=found.code, reason=found.problem, action=found.action)
+        for finding in await aof_replay.examine(execute, info) if info else ():
+            level = self._log.error if finding.exit_code else self._log.warning
+            level("restart_unsafe", code=finding.code, reason=finding.problem, action=finding.action)
 
     def _set(self, fault: Fault | None) -> None:
         if fault is None:
@@ -144,7 +144,7 @@ class RedisHealth:
         metrics.HEALTHY.set(fault is None)
 
     def _report_loss(self) -> None:
-        for one in self.landmarks:
-            one.forget()
+        for landmarks in self.landmarks:
+            landmarks.forget()
         metrics.LOSSES.inc()
-        self._log.error("data_loss", lost=keys.META, reason="Redis came back empty; it was claimed anew")
+        self._log.error("data_loss", lost=keys.META, reason="Redis came back empty; its layout was written again")

@@ -1,10 +1,10 @@
-"""What is not answered 200: a status, and a code that senders and metrics can rely on. A code has one status."""
+"""Responses other than 200: a status, and a stable code for senders and metrics. A code has one status."""
 
 from collections.abc import Mapping
 from typing import Final
 
 RETRY_AFTER_S: Final = 1
-"""What a 503 asks for. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
+"""Retry-After of a 503. Senders back off by themselves; this keeps well-behaved clients from waiting minutes."""
 
 STATUSES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("accepted", "duplicate"), 200),
@@ -19,11 +19,11 @@ STATUSES: Final[Mapping[str, int]] = {
     "internal_error": 500,
     **dict.fromkeys(("queue_unavailable", "overloaded", "draining", "not_durable"), 503),
 }
-"""For counting, where only the code is at hand."""
+"""Code → status, for metrics, which get only the code."""
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """An answer other than 200; its body is `{"error": code}`. `close` ends the connection with it."""
+class Refusal(Exception):  # noqa: N818 - a response, not an error of ours
+    """A response other than 200; its body is `{"error": code}`. `close` ends the connection after it."""
 
     def __init__(
         self, status: int, code: str, *, close: bool = False, headers: Mapping[str, str] | None = None
@@ -36,5 +36,5 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
 
 
 def unavailable(code: str, *, close: bool = False) -> Refusal:
-    """503: the sender should come again."""
+    """503: the sender should retry."""
     return Refusal(503, code, close=close, headers={"Retry-After": str(RETRY_AFTER_S)})

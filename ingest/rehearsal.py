@@ -1,7 +1,7 @@
-"""Storing an event on a connection as a post does, but nobody's: whether Redis would take one, and if not, why not.
+"""Stores a dummy event as a post does, to detect whether Redis would store a real one, and if not, why.
 
-Costs Redis one call of `enqueue.lua` a shard, with writes that it takes back: WAITAOF behind it has something to wait
-for.
+Costs Redis one call of `enqueue.lua` a shard. The call writes and then deletes, so that a WAITAOF after it has a write
+to wait for.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from .commit import DAY_MS
 _LINE = re.compile(r"on @?user_script:(\d+)")
 _COMMAND = re.compile(r"redis\.p?call\('(\w+)'")
 XADD = "XADD"
-CURE = "let the user do what deploy/redis/users.rules allows ingest's, and have no command renamed that it names"
+CURE = "grant the user what deploy/redis/users.rules grants ingest's, and rename none of the commands in it"
 
 
 async def rehearse(execute: Execute, shards: int, days: int, *, loads: bool = False) -> None:
-    """Store nobody's event in each shard. Raises UnhealthyError, which names the command, RedisError, OSError.
+    """Store a dummy event in each shard. Raises UnhealthyError, which names the command, RedisError, OSError.
 
-    `loads`: have Redis take the script even if it knows it; after a failover it will not.
+    `loads`: load the script even if Redis has it cached; after a failover it will not.
     """
     if loads:
         await _try(execute, "SCRIPT", "LOAD", ENQUEUE.source)
@@ -39,7 +39,7 @@ async def rehearse(execute: Execute, shards: int, days: int, *, loads: bool = Fa
                 await execute("UNLINK", shard.seen(0))
             raise UnhealthyError(_fault(refused, _command_of(refused), shard)) from refused
         caught = error_of(error)
-        if refusal_code(caught) != "WRONGTYPE":  # which is what the trial leads to
+        if refusal_code(caught) != "WRONGTYPE":  # the expected end of a trial
             raise UnhealthyError(_fault(caught, XADD, shard))
 
 
@@ -51,11 +51,11 @@ async def _try(execute: Execute, *command: str) -> None:
 
 
 def _command_of(error: ResponseError) -> str:
-    """The command that was refused: that of the line at which the script ended, or the script's own call."""
-    found = _LINE.search(str(error))
-    if found is None:
+    """The refused command: that of the script line in the error, else the call of the script itself."""
+    match = _LINE.search(str(error))
+    if match is None:
         return "SCRIPT LOAD" if "script|load" in str(error) or "'SCRIPT'" in str(error) else "EVALSHA"
-    line = ENQUEUE.source.splitlines()[int(found[1]) - 1]
+    line = ENQUEUE.source.splitlines()[int(match[1]) - 1]
     command = _COMMAND.search(line)
     return command[1] if command else "EVALSHA"
 
@@ -63,8 +63,8 @@ def _command_of(error: ResponseError) -> str:
 def _fault(error: ResponseError, command: str, shard: Keys) -> Fault:
     text = str(error).partition(", with args")[0]
     if refusal_code(error) == "WRONGTYPE":
-        detail = f"{shard.types} or a {shard.seen(0).removesuffix('0')}… holds something else than a set: {text}"
-        return Fault("queue_unavailable", detail, "find out who wrote it (TYPE tells what it is), and rename it")
+        detail = f"{shard.types} or a {shard.seen(0).removesuffix('0')}… is not a set: {text}"
+        return Fault("queue_unavailable", detail, "find out what wrote it (TYPE shows its type), and rename it")
     detail = f"no event can be stored: {command} is refused ({text.rstrip('.')})"
     if is_access_refused(error):
         return Fault("queue_unavailable", f"{detail}; {ACCESS}", CURE)

@@ -1,9 +1,9 @@
-"""Keeps the last refusals in Redis, for people who ask why a sender's deliveries do not arrive.
+"""Keeps the last rejections in Redis, to show why a sender's events do not arrive.
 
-What was refused, not what was in it: the path, names of headers, never their values, no query and no body. A sender
-whose path only looks like its source's is served, and kept once as such: its URL wants mending. Noting one costs an
-append and delays no answer; a duty writes what has gathered, twice a second at most. What Redis does not take at once
-is forgotten: a record of refusals is worth no memory, and no wait.
+A record holds the path and header names, but no header values, no query and no body. A sender whose path matches its
+source's only after normalization is served and recorded once, so that its URL can be corrected. Recording costs an
+append and delays no response; a duty writes the records at most twice a second. Records that Redis does not accept at
+once are dropped: they are worth neither memory nor a wait.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from .signature import LONGEST_TIMESTAMP
 MAX_KEPT: Final = 1000
 """In Redis; about a megabyte."""
 MAX_WAITING: Final = 200
-"""As many as all codes together may bring in two seconds (see `log.Throttle`)."""
+"""As many as all codes together produce in two seconds (see `log.Throttle`)."""
 PAUSE_S: Final = 0.5
 MAX_HEADERS: Final = 50
 HEADER_CHARS: Final = 64
@@ -32,8 +32,8 @@ REASON_CHARS: Final = 200
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A request that was refused, or (code `accepted`) served at a path that only looks right. `source` is "" when
-    nobody's path was asked for."""
+    """A request that was refused, or (code `accepted`) served at a path that only resembles its source's. `source` is
+    "" when no source has the path."""
 
     at_ms: int
     """Unix ms by ingest's clock."""
@@ -44,16 +44,16 @@ class Rejection(msgspec.Struct, frozen=True):
     """The address that connected: behind a proxy, the proxy's."""
     reason: str
     skew_s: int | None
-    """How far the webhook-timestamp was ahead of ingest's clock; None when there was none that can be read."""
+    """How far the webhook-timestamp was ahead of ingest's clock; None without a readable one."""
     head_bytes: int
     body_bytes: int | None
-    """As declared; None when it was not."""
+    """As declared; None without a Content-Length."""
     headers: tuple[str, ...]
     """Names, in lower case."""
     left_out: int = 0
-    """Refusals of this code just before that were not kept, since there were too many."""
+    """Refusals of this code just before that were not recorded, because there were too many."""
     path: str = ""
-    """As it came, percent-encoded and without the query."""
+    """As received: percent-encoded, without the query."""
 
 
 encode: Final = msgspec.json.Encoder().encode
@@ -61,7 +61,7 @@ decode: Final = msgspec.json.Decoder(Rejection).decode
 
 
 def rejection(request: web.BaseRequest, refusal: Refusal, source: str, now_s: float, left_out: int) -> Rejection:
-    """What is kept of a refused request."""
+    """The record of a refused request. `left_out`: how many before it were not recorded."""
     names = dict.fromkeys(name.lower()[:HEADER_CHARS] for name in request.headers)
     return Rejection(
         at_ms=int(now_s * 1000),
@@ -86,7 +86,7 @@ def _skew_s(timestamp: str, now_s: float) -> int | None:
 
 
 class Rejections:
-    """Those of one process on their way to Redis."""
+    """Collects the rejections of one process and writes them to Redis."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -94,17 +94,17 @@ class Rejections:
         self._wake = asyncio.Event()
         self._log = log.get("ingest.rejections")
 
-    def note(self, found: Rejection) -> None:
-        """Have one kept, if that can be."""
-        self._waiting.append(found)
+    def record(self, rejection: Rejection) -> None:
+        """Queue one to be written; it is dropped if Redis does not accept it."""
+        self._waiting.append(rejection)
         self._wake.set()
 
     async def run(self) -> None:
-        """Write what was noted until cancelled."""
+        """Write queued rejections until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch = [encode(found) for found in self._waiting]
+            batch = [encode(waiting) for waiting in self._waiting]
             self._waiting.clear()
             try:
                 await self._write(batch)

@@ -1,8 +1,8 @@
-"""Keeps the sources up to date while ingest serves: new secrets count without a restart.
+"""Reloads secrets while ingest serves: new secrets count without a restart.
 
-Every five seconds the files that hold secrets are read again, which costs a few small reads; a folder that Kubernetes
-swaps is noticed that way. On SIGHUP the configuration is read again too, and all of `[ingest.sources]` is taken from
-there: what else changed needs a restart, and is named. A bad set never replaces a good one; it is reported instead.
+Every five seconds the secret files are read again, at the cost of a few small reads; this also detects a folder that
+Kubernetes swaps. On SIGHUP the configuration is read again too, and `[ingest.sources]` is replaced. All other changed
+settings need a restart; the log names them. An invalid set of secrets never replaces a valid one: it is reported.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from .settings import IngestSettings
 from .signature import Verifier
 
 INTERVAL_S: Final = 5.0
-"""Rotations overlap by hours; an operator who looks whether it worked waits for seconds."""
+"""Rotations overlap by hours; an operator who checks the result waits for seconds."""
 
 Secrets = Mapping[str, list[SecretValue]]
 """Source → its secrets in force."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What a look found. `refused`: source → what is wrong with its new secrets."""
+class _Snapshot:
+    """The secrets as read at one time. `refused`: source → problems of its new secrets."""
 
     settings: IngestSettings
     secrets: Secrets
@@ -40,77 +40,79 @@ class _Look:
 
 
 class Rotation:
-    """`again` builds the settings anew, for SIGHUP; `apply` gets the endpoints by path. Raises ConfigError."""
+    """`reload_settings` returns new settings, for SIGHUP; `apply` gets the endpoints by path. Raises ConfigError."""
 
     def __init__(
         self,
         settings: IngestSettings,
-        again: Callable[[], IngestSettings],
+        reload_settings: Callable[[], IngestSettings],
         apply: Callable[[Mapping[str, Endpoint]], None],
     ) -> None:
-        self._reload_settings = again
+        self._reload_settings = reload_settings
         self._apply = apply
-        self._told = asyncio.Event()
+        self._reload_requested = asyncio.Event()
         self._log = log.get("ingest.rotation")
-        self._now = _Look(settings, {name: secrets_of(name, source) for name, source in settings.sources.items()}, {})
-        self._take(self._now)
+        secrets = {name: secrets_of(name, source) for name, source in settings.sources.items()}
+        self._current = _Snapshot(settings, secrets, {})
+        self._apply_snapshot(self._current)
 
     def reload(self) -> None:
         """Read configuration and secrets again, soon."""
-        self._told.set()
+        self._reload_requested.set()
 
     async def run(self, notifier: SystemdNotifier) -> None:
-        """Look until cancelled."""
+        """Poll the secret files until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_S):
-                    await self._told.wait()
-            if self._told.is_set():
-                self._told.clear()
+                    await self._reload_requested.wait()
+            if self._reload_requested.is_set():
+                self._reload_requested.clear()
                 notifier.reloading()
                 await self._reload()
                 notifier.reloaded()
             else:
                 # In a thread: a file may lie on a network.
-                found = await asyncio.to_thread(_poll, self._now.settings, self._now.secrets)
-                if found != self._now:
-                    self._take(found)
+                snapshot = await asyncio.to_thread(_poll, self._current.settings, self._current.secrets)
+                if snapshot != self._current:
+                    self._apply_snapshot(snapshot)
 
     async def _reload(self) -> None:
         try:
-            told = await asyncio.to_thread(self._reload_settings)
-            settings = msgspec.structs.replace(self._now.settings, sources=told.sources)
-            found = await asyncio.to_thread(_poll, settings, {})
+            reloaded = await asyncio.to_thread(self._reload_settings)
+            settings = msgspec.structs.replace(self._current.settings, sources=reloaded.sources)
+            snapshot = await asyncio.to_thread(_poll, settings, {})
         except ConfigError as error:
             metrics.RELOADS.labels("refused").inc()
-            self._log.error("reload_refused", problems=error.problems, effect="what was in force still is")
+            self._log.error("reload_refused", problems=error.problems, effect="the previous one stays in force")
             return
-        self._take(found)
+        self._apply_snapshot(snapshot)
         metrics.RELOADS.labels("ok").inc()
         self._log.info("reloaded", sources=list(settings.sources))
         fields = IngestSettings.__struct_fields__
-        changed = [name for name in fields if getattr(told, name) != getattr(settings, name)]
-        if "redis_url" in changed and told.redis_url.reference == settings.redis_url.reference != "":
-            changed.remove("redis_url")  # what that file says is followed by each connection
+        changed = [name for name in fields if getattr(reloaded, name) != getattr(settings, name)]
+        if "redis_url" in changed and reloaded.redis_url.reference == settings.redis_url.reference != "":
+            changed.remove("redis_url")  # each new connection reads that file
         if changed:
-            self._log.warning("restart_needed", keys=changed, reason="SIGHUP reads only the sources again")
+            self._log.warning("restart_needed", keys=changed, reason="SIGHUP reloads only the sources")
 
-    def _take(self, found: _Look) -> None:
-        """Put into force what was found, and say what changed."""
-        before, self._now = self._now, found
-        for name, problems in found.refused.items():
+    def _apply_snapshot(self, snapshot: _Snapshot) -> None:
+        """Put a snapshot into force, and log the differences."""
+        before, self._current = self._current, snapshot
+        for name, problems in snapshot.refused.items():
             if before.refused.get(name) != problems:
-                self._log.error("secrets_refused", source=name, problems=problems, effect="the ones before still count")
-        for name, words in found.secrets.items():
-            if before.secrets.get(name) != words:
-                self._log.info("secrets_changed", source=name, secrets=[word.where for word in words])
-        _show(found)
-        sources = found.settings.sources
-        self._apply({source.path: _endpoint(name, found) for name, source in sources.items()})
+                effect = "the previous secrets still count"
+                self._log.error("secrets_refused", source=name, problems=problems, effect=effect)
+        for name, secrets in snapshot.secrets.items():
+            if before.secrets.get(name) != secrets:
+                self._log.info("secrets_changed", source=name, secrets=[secret.where for secret in secrets])
+        _update_metrics(snapshot)
+        sources = snapshot.settings.sources
+        self._apply({source.path: _endpoint(name, snapshot) for name, source in sources.items()})
 
 
-def _poll(settings: IngestSettings, before: Secrets) -> _Look:
-    """Read the secrets of all sources. Bad ones give way to those `before`; raises ConfigError if there are none."""
+def _poll(settings: IngestSettings, before: Secrets) -> _Snapshot:
+    """Read the secrets of all sources; keep those `before` where new ones are invalid, or raise ConfigError."""
     secrets: dict[str, list[SecretValue]] = {}
     refused: dict[str, list[str]] = {}
     for name, source in settings.sources.items():
@@ -121,20 +123,20 @@ def _poll(settings: IngestSettings, before: Secrets) -> _Look:
                 raise
             secrets[name] = before[name]
             refused[name] = error.problems
-    return _Look(settings, secrets, refused)
+    return _Snapshot(settings, secrets, refused)
 
 
-def _endpoint(name: str, found: _Look) -> Endpoint:
-    secrets = [word.text for word in found.secrets[name]]
-    scheme = found.settings.sources[name].scheme
-    return Endpoint(name, Verifier(secrets, scheme, found.settings.tolerance_s))
+def _endpoint(name: str, snapshot: _Snapshot) -> Endpoint:
+    secrets = [secret.text for secret in snapshot.secrets[name]]
+    scheme = snapshot.settings.sources[name].scheme
+    return Endpoint(name, Verifier(secrets, scheme, snapshot.settings.tolerance_s))
 
 
-def _show(found: _Look) -> None:
+def _update_metrics(snapshot: _Snapshot) -> None:
     metrics.SECRETS.clear()
     metrics.SECRETS_STALE.clear()
-    for name, words in found.secrets.items():
-        metrics.SECRETS.labels(name).set(len(words))
-        metrics.SECRETS_STALE.labels(name).set(name in found.refused)
-        for i in range(len(words)):
-            metrics.SECRET_MATCHES.labels(name, str(i))  # shown as 0 until it matches
+    for name, secrets in snapshot.secrets.items():
+        metrics.SECRETS.labels(name).set(len(secrets))
+        metrics.SECRETS_STALE.labels(name).set(name in snapshot.refused)
+        for i in range(len(secrets)):
+            metrics.SECRET_MATCHES.labels(name, str(i))  # exported as 0 until it matches

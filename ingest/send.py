@@ -1,9 +1,9 @@
-"""Signed test deliveries, as OpenAI would send them: to try an endpoint, a consumer, a load.
+"""Signed test events, as OpenAI would send them: to test an endpoint, a handler, a load.
 
     type → sample or generic event → body → signed request → post → answer → tally
 
-What each answer must be is known before the request is sent, so that a script can rely on the exit code. Nothing
-here touches Redis: it stands where the sender stands.
+The expected answer is known before each request is sent, so that a script can rely on the exit code. Nothing here
+uses Redis: this is the sender's side.
 """
 
 import asyncio
@@ -24,22 +24,21 @@ from ..shared.percentile import percentile
 from ..shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
 
 STALE_S: Final = 600
-"""Age of a stale timestamp: twice what Standard Webhooks allow."""
+"""Age of a stale timestamp: twice what Standard Webhooks allows."""
 
 
 @functools.cache
 def samples() -> dict[str, dict[str, Any]]:
     """OpenAI's documented example of every known event type."""
-    found: dict[str, dict[str, Any]] = json.loads(
-        resources.files("hookbus.ingest").joinpath("samples.json").read_bytes()
-    )
-    return found
+    file = resources.files("hookbus.ingest").joinpath("samples.json")
+    examples: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
+    return examples
 
 
 def event_body(event_type: str, data: Mapping[str, Any] | None = None) -> bytes:
-    """A fresh event, written as OpenAI writes it: the type's example, or a generic one for an unknown type.
+    """A new event in OpenAI's format: the example of its type, or a generic one for an unknown type.
 
-    `data` sets fields of the event's `data`; a dot in a key goes deeper. Raises ValueError when it can't.
+    `data` sets fields of the event's `data`; a dot in a key descends. Raises ValueError when a parent is no object.
     """
     example = samples().get(event_type, {"object": "event", "type": event_type, "data": {"id": new_id("obj")}})
     event = example | {"id": new_id("evt"), "created_at": clock.now_s()}
@@ -49,19 +48,19 @@ def event_body(event_type: str, data: Mapping[str, Any] | None = None) -> bytes:
 
 
 def _with(table: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """A copy of `table` with the field at `path` set; what is missing on the way is made."""
+    """A copy of `table` with the field at `path` set; missing parents are created."""
     first, *rest = path
     if not rest:
         return {**table, first: value}
     inner = table.get(first, {})
     if not isinstance(inner, Mapping):
-        raise ValueError(f"{first!r} is no object, so nothing in it can be set")  # noqa: TRY004 - the user's mistake
+        raise ValueError(f"{first!r} is no object, so no field of it can be set")  # noqa: TRY004 - the user's mistake
     return {**table, first: _with(inner, rest, value)}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send. `body` makes the body of the n-th event; `rate` is in events per second, 0 for no limit."""
+    """What to send. `body` builds the body of the n-th event; `rate` is in events per second, 0 for no limit."""
 
     url: str
     key: bytes
@@ -74,7 +73,7 @@ class Plan:
     is_forged: bool = False
 
     def expected(self) -> list[Expected]:
-        """What each post of one event must be answered with. The receiver looks at the age first."""
+        """The expected answer to each post of one event. The receiver checks the age before the signature."""
         posts = 2 if self.is_duplicated else 1
         if self.is_stale:
             return [(400, "timestamp_stale")] * posts
@@ -84,37 +83,37 @@ class Plan:
 
 
 class Tally:
-    """Counts answers while they come."""
+    """Counts answers and their latencies."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[int, str]] = Counter()
         self.unexpected = 0
         self.failure = ""
-        """Why the latest post never left."""
+        """Why the latest post was not sent."""
         self._latencies_ms = array("d")
 
     @property
     def is_hopeless(self) -> bool:
-        """Posts failed, and nobody has answered yet."""
+        """Posts failed, and no post has been answered yet."""
         return bool(self.failure) and not self._latencies_ms
 
     def add(self, answer: Answer, expected: Expected) -> None:
-        """Count one."""
+        """Count one answer."""
         self.counts[answer.status, answer.code] += 1
         self.unexpected += not answer.is_as(expected)
         if answer.status == NO_ANSWER:
-            # What left and was not answered may have arrived: that is told, and no reason to give up.
+            # A sent post without an answer may have arrived: it is counted, but no reason to stop.
             self.failure = self.failure if answer.is_unknown else answer.detail
         else:
             self._latencies_ms.append(answer.latency_ms)
 
     def percentile_ms(self, share: float) -> float:
-        """Latency that this share of the answers stayed within; 0 when there are none."""
+        """The latency that `share` (0 to 1) of the answers did not exceed; 0 without answers."""
         return percentile(self._latencies_ms, share)
 
 
 async def send(plan: Plan, tally: Tally, show: Callable[[int, Answer, Expected], None]) -> None:
-    """Post all of a plan; `show` is told the event's number with each answer. Stops early when nobody is there."""
+    """Post a whole plan; `show` gets each answer with its event's number. Stops early without a receiver."""
     numbers = iter(range(plan.events))
     began = time.monotonic()
 
@@ -132,12 +131,12 @@ async def send(plan: Plan, tally: Tally, show: Callable[[int, Answer, Expected],
             for _ in range(min(plan.concurrency, plan.events)):
                 senders.create_task(sender(session))
     except ExceptionGroup as error:
-        # What `show` met; nothing that the network does gets here. Not by `except*`: what that raises comes as a group
-        # again in CPython 3.11.2, which is Debian 12's.
-        found, others = error.split(OSError)
-        if found is None or others is not None:
+        # An OSError of `show`; network errors do not get here. Not by `except*`: in CPython 3.11.2 (Debian 12) an
+        # exception raised in it is wrapped in a group again.
+        expected, others = error.split(OSError)
+        if expected is None or others is not None:
             raise
-        raise found.exceptions[0] from None
+        raise expected.exceptions[0] from None
 
 
 async def _send_one(
@@ -147,7 +146,7 @@ async def _send_one(
     tally: Tally,
     show: Callable[[int, Answer, Expected], None],
 ) -> None:
-    """Post one event as often as the plan says, each time under the same webhook-id with a new timestamp."""
+    """Post one event once or twice, as planned: the same webhook-id, each time a new timestamp."""
     body, webhook_id = plan.body(number), new_id("wh")
     for expected in plan.expected():
         request = signed_request(

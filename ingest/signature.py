@@ -1,8 +1,8 @@
-"""Whether a request was signed by one of a source's secrets, lately. Pure: headers, body and time in, verdict out.
+"""Verifies that a request was signed recently with one of a source's secrets. Pure: the time is an argument.
 
 Follows Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
 as OpenAI signs (https://platform.openai.com/docs/guides/webhooks). Stricter than some SDKs: the timestamp is ASCII
-digits, a signature without its `v1,` is no signature. Never raises anything but `SignatureError` on any input.
+digits, a signature without its `v1,` is no signature. Raises nothing but `SignatureError`, whatever the input.
 """
 
 import base64
@@ -20,18 +20,17 @@ Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timesta
 
 LONGEST_ID: Final = 255
 LONGEST_TIMESTAMP: Final = 20
-"""Digits. Beyond 64 bits nothing is a date, and int() of a long text costs quadratic time."""
+"""Digits. No date needs more than 64 bits, and int() of a long text costs quadratic time."""
 MAX_SIGNATURES: Final = 16
-"""Signatures looked at. A sender in rotation sends two; each costs a comparison for every secret."""
+"""Signatures compared. A sender in rotation sends two; each costs a comparison for every secret."""
 
-
-# Visible ASCII: the id becomes part of what is signed, stored and shown.
 _ENTRY = re.compile(r"(?<![^ ,\t])v1,[A-Za-z0-9+/=]+(?![^ ,\t])")
 _VISIBLE_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
+"""Visible ASCII, because the id is signed, stored and displayed."""
 
 
 class SignatureError(Exception):
-    """The sender must act. `code` is what the answer says."""
+    """The sender must act. `code` is the error code of the response."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -39,16 +38,16 @@ class SignatureError(Exception):
 
 
 class Verifier:
-    """Verifies the deliveries of one source.
+    """Verifies the requests of one source.
 
-    `secrets` are as the issuer shows them, newest first by custom; `tolerance` is in seconds, both ways, inclusive.
+    `secrets` are as the issuer shows them, by convention newest first; `tolerance` is in seconds, both ways, inclusive.
     Raises ValueError when there is no secret, or one is empty or can't be decoded.
     """
 
     def __init__(self, secrets: Sequence[str] | str, scheme: Scheme = "openai", tolerance: int = 300) -> None:
         if scheme not in ("openai", "standard"):
             raise ValueError(f"unknown scheme {scheme!r}: 'openai' or 'standard'")
-        # A lone string is taken for one secret, not for its characters.
+        # A single string is one secret, not a sequence of characters.
         secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
         if not secrets:
             raise ValueError("at least one secret is needed")
@@ -58,8 +57,8 @@ class Verifier:
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
         """Return the index of the secret that signed this request.
 
-        `headers` is looked up by lower-case name (aiohttp's multidicts ignore case, and several lines of signatures
-        count together); `now` is in Unix seconds.
+        `headers` is read by lower-case name (aiohttp's multidicts ignore case; the signatures of several lines
+        all count); `now` is in Unix seconds.
         Raises SignatureError.
         """
         webhook_id, timestamp, signatures = _required(headers)
@@ -103,7 +102,7 @@ def _required(headers: Mapping[str, str]) -> tuple[bytes, bytes, str]:
 
 
 def _further_candidates(headers: Mapping[str, str]) -> list[bytes]:
-    """Those of further lines, as of a second signer, and of lines that a proxy joined with commas (RFC 9110, 5.3)."""
+    """Signatures of further lines, as of a second signer, and of lines that a proxy joined (RFC 9110, 5.3)."""
     lines = headers.getall(SIGNATURE) if isinstance(headers, MultiMapping) else [headers[SIGNATURE]]
     if len(lines) == 1 and lines[0].count(",") < 2:
         return []
@@ -111,7 +110,7 @@ def _further_candidates(headers: Mapping[str, str]) -> list[bytes]:
 
 
 def _candidates(entries: Sequence[str]) -> list[bytes]:
-    """The decoded `v1` signatures; what can't be one is skipped, so that it can't hide a valid one."""
+    """The decoded `v1` signatures; malformed entries are skipped, so that they can't hide a valid one."""
     candidates = []
     for entry in entries[:MAX_SIGNATURES]:
         version, comma, text = entry.partition(",")

@@ -1,4 +1,4 @@
-"""Streams that take no events while others do: each is named, and counted by type."""
+"""Reports streams that refuse events while others store them: the log names each, a metric counts by type."""
 
 from ..shared import log
 from ..shared.fault import Fault, fault_of
@@ -10,15 +10,15 @@ EFFECT = "its events are answered 503, others are stored"
 
 
 class StreamErrors:
-    """Those of one shard."""
+    """The stream errors of one shard."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._log = log.get("ingest.enqueue")
         self._throttle = log.Throttle()
 
-    def note(self, event_type: str, error: Exception, events: int = 1) -> Fault:
-        """So many events were refused by the stream of their type; the fault that they are answered with."""
+    def record(self, event_type: str, error: Exception, events: int = 1) -> Fault:
+        """Count and log that a stream refused so many events of its type; return the fault to answer them with."""
         metrics.STREAM_ERRORS.labels(event_type if event_type in DOCUMENTED else OTHER).inc(events)
         key, reason = self._keys.stream(event_type), fault_of(error).detail
         suppressed = self._throttle.suppressed("stream_failed")

@@ -1,8 +1,8 @@
-"""How many undocumented event types one process files under their own names.
+"""Bounds the number of undocumented event types that one process stores under their own names.
 
-Each type is a stream that every group joins. A sender that writes an id into its types would fill Redis and slow each
-start. Beyond the bound a type that is new to this process is filed as `untyped`: stored, and handled by `*`. Each
-process counts for itself and from its start, so that an event costs no more than a look at a set.
+Each type is a stream that every group joins. A sender that writes an id into its types would fill Redis and slow down
+each start. Beyond the bound, a type that is new to this process is filed as `untyped`: stored, and handled by `*`. Each
+process counts by itself and from its start, so that an event costs only a set look-up.
 """
 
 from typing import Final
@@ -13,25 +13,24 @@ from ..shared.keys import RESERVED, UNTYPED
 from . import metrics
 
 MAX_TYPES: Final = 2_000
-"""OpenAI documents 34. With 1,000 more a worker is at work 2 s after its start; measured on two cores."""
+"""OpenAI documents 34. With 1,000 more a worker needs 2 s to start; measured on two cores."""
 EFFECT: Final = f"further new types are filed as {UNTYPED!r}"
 
 
 class TypeBound:
-    """The types that this process has filed under their own names."""
+    """The types that this process files under their own names."""
 
-    def __init__(self, most: int = MAX_TYPES) -> None:
-        self._max = most
+    def __init__(self, max_types: int = MAX_TYPES) -> None:
+        self._max_types = max_types
         self._own = {UNTYPED, *BY_TYPE}
-        self._free = most
+        self._free = max_types
         self._log = log.get("ingest")
         self._throttle = log.Throttle(1)
 
     def name_of(self, event_type: str, source: str) -> str:
-        """The type to file an event of a source under."""
-        if event_type in self._own or event_type.startswith(
-            RESERVED
-        ):  # each run of `verify` has a type, and removes it
+        """The type to file an event of a source under: its own, or `untyped` beyond the bound."""
+        # Each run of `verify` has a reserved type of its own, and removes it.
+        if event_type in self._own or event_type.startswith(RESERVED):
             return event_type
         if self._free:
             self._free -= 1
@@ -41,5 +40,7 @@ class TypeBound:
         suppressed = self._throttle.suppressed("too_many_types")
         if suppressed is not None:
             more = {"suppressed": suppressed} if suppressed else {}
-            self._log.warning("too_many_types", source=source, type=event_type, most=self._max, effect=EFFECT, **more)
+            self._log.warning(
+                "too_many_types", source=source, type=event_type, most=self._max_types, effect=EFFECT, **more
+            )
         return UNTYPED

@@ -1,4 +1,4 @@
-"""`hookbus-ingest rejections`: the last refusals, and those to come."""
+"""`hookbus-ingest rejections`: prints the last rejections, and new ones with `--follow`."""
 
 import asyncio
 import sys
@@ -20,35 +20,33 @@ CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
 
 @dataclass(frozen=True, slots=True)
 class RejectionFilter:
-    """Which refusals: of some codes (all when empty), since a time (Unix ms), and how many of what is kept."""
+    """Which rejections to print: by code (empty: all), since a time (Unix ms), and how many of the newest."""
 
     codes: Sequence[str]
     since_ms: int
     limit: int
 
-    def of(self, found: Sequence[tuple[bytes, Rejection]]) -> list[Rejection]:
-        """The wanted ones."""
-        return [rejection for _, rejection in found if not self.codes or rejection.code in self.codes]
+    def of(self, entries: Sequence[tuple[bytes, Rejection]]) -> list[Rejection]:
+        """The rejections of the wanted codes."""
+        return [rejection for _, rejection in entries if not self.codes or rejection.code in self.codes]
 
 
 def run(settings: IngestSettings, criteria: RejectionFilter, *, follow: bool, as_json: bool) -> None:
-    """Print, and go on printing if that is wished. Raises RedisError, OSError."""
+    """Print the rejections, and with `follow` new ones until interrupted. Raises RedisError, OSError."""
 
     async def show(stopping: Stopping | None) -> None:
         client = connect(settings.address(), "hookbus-ingest:rejections", connections=1)
         try:
-            found = await read(client, criteria.since_ms)
-            _print(criteria.of(found)[-criteria.limit :], as_json)
-            if stopping is None and not criteria.of(found) and not as_json:
-                print(
-                    "no refusal of that kind is kept" if criteria.codes or criteria.since_ms else "no refusal is kept"
-                )
+            entries = await read(client, criteria.since_ms)
+            _print(criteria.of(entries)[-criteria.limit :], as_json)
+            if stopping is None and not criteria.of(entries) and not as_json:
+                print("no matching rejections" if criteria.codes or criteria.since_ms else "no rejections")
             while stopping is not None and not stopping.is_set():
                 output.require_reader()
                 await pause(stopping, INTERVAL_S)
-                fresh = await read(client, criteria.since_ms, after=found[-1][0] if found else b"")
+                fresh = await read(client, criteria.since_ms, after=entries[-1][0] if entries else b"")
                 _print(criteria.of(fresh), as_json)
-                found = fresh or found
+                entries = fresh or entries
         finally:
             await client.aclose()
 
@@ -58,8 +56,8 @@ def run(settings: IngestSettings, criteria: RejectionFilter, *, follow: bool, as
         asyncio.run(show(None))
 
 
-def _print(chosen: Sequence[Rejection], as_json: bool) -> None:
-    for rejection in chosen:
+def _print(rejections: Sequence[Rejection], as_json: bool) -> None:
+    for rejection in rejections:
         if as_json:
             output.print_json(rejection)
         else:
@@ -69,7 +67,7 @@ def _print(chosen: Sequence[Rejection], as_json: bool) -> None:
 
 
 def lines(rejection: Rejection) -> list[str]:
-    """A rejection for people: what, and below it the headers that came."""
+    """A rejection for people: a line of facts, and below it a line of header names."""
     size = "no length" if rejection.body_bytes is None else f"{rejection.body_bytes:,} bytes"
     parts = [
         output.moment(rejection.at_ms),

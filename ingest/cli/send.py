@@ -1,4 +1,4 @@
-"""`hookbus-ingest send` at the terminal: what to send and where to, one line a post or a progress bar, and the sum."""
+"""`hookbus-ingest send` at the terminal: builds the events, prints a line a post or a progress bar, and a summary."""
 
 import asyncio
 import contextlib
@@ -20,26 +20,26 @@ from .. import send
 from ..send import Plan, Tally
 
 MAX_LINES: Final = 20
-"""Posts that get a line each; above it a progress bar: a screenful."""
+"""Up to so many posts get a line each, a screenful; more show a progress bar."""
 
 Show = Callable[[int, Answer, Expected], None]
 
 
 def types_of(text: str) -> list[str]:
-    """The types that an argument stands for: a pattern like `response.*` for the known ones, else itself.
+    """The types of an argument: those that a pattern such as `response.*` matches, else the argument itself.
 
-    Raises ValueError when a pattern fits none.
+    Raises ValueError when a pattern matches no known type.
     """
     if "*" not in text:
         return [text]
-    found = fnmatch.filter(sorted(send.samples()), text)
-    if not found:
-        raise ValueError(f"no known type fits {text!r}")
-    return found
+    types = fnmatch.filter(sorted(send.samples()), text)
+    if not types:
+        raise ValueError(f"no known type matches {text!r}")
+    return types
 
 
 def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; a value is JSON where it parses, else text. Raises ValueError."""
+    """Parse `key=value` pairs; a value that is not JSON is text. Raises ValueError."""
     fields: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -53,15 +53,15 @@ def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def events(event_type: str, pairs: Sequence[str], file: Path | None) -> tuple[list[str], Callable[[int], bytes]]:
-    """The names of the events to send, in turn, and what makes the body of the n-th. Raises ValueError, FailedError."""
+    """The types to send in turn, and a function that builds the n-th body. Raises ValueError, FailedError."""
     if file is not None:
         body = read_body(file)
         return [event_type or file.name], lambda _: body
     types, fields = types_of(event_type), fields_of(pairs)
     for name in types:
-        send.event_body(name, fields)  # impossible fields are found before anything is sent
+        send.event_body(name, fields)  # raises for impossible fields before anything is sent
         if name not in send.samples():
-            print(f"{name} is not a type that this release knows; sending a generic event", file=sys.stderr)
+            print(f"{name} is not a known event type; sending a generic event", file=sys.stderr)
     return types, lambda number: send.event_body(types[number % len(types)], fields)
 
 
@@ -74,7 +74,7 @@ def read_body(file: Path) -> bytes:
 
 
 def run(plan: Plan, labels: Sequence[str]) -> int:
-    """Send everything, show it, and return the exit code. `labels` name the events, in turn. Raises FailedError."""
+    """Send a plan, print the answers, return the exit code. `labels` name the events in turn. Raises FailedError."""
     tally, began = Tally(), time.monotonic()
     code = 0
     try:
@@ -113,7 +113,7 @@ def _summary(tally: Tally, took_s: float) -> Iterator[str]:
     yield f"{posts} posts in {took_s:.2f} s ({posts / took_s:.0f}/s)"
     for (status, code), count in sorted(tally.counts.items()):
         yield f"{count:8}  {status or '---'} {output.line(code)}"
-    p50, p99, most = (tally.percentile_ms(share) for share in (0.5, 0.99, 1))
-    yield f"latency   p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {most:.1f} ms"
+    p50, p99, highest = (tally.percentile_ms(share) for share in (0.5, 0.99, 1))
+    yield f"latency   p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {highest:.1f} ms"
     if tally.unexpected:
-        yield f"{tally.unexpected} of the answers were not as expected"
+        yield f"{tally.unexpected} answers were not as expected"

@@ -1,4 +1,4 @@
-"""A running receiver for the tests that need no other settings."""
+"""A running receiver with default settings."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -15,15 +15,15 @@ async def ingest(redis_url: str) -> AsyncIterator[Ingest]:
 
 
 @pytest.fixture(autouse=True)
-def no_library_complains(caplog: pytest.LogCaptureFixture):
-    """aiohttp and asyncio log through the standard library; a traceback there is a failed promise."""
+def libraries_log_no_error(caplog: pytest.LogCaptureFixture):
+    """aiohttp and asyncio log through the standard library; an error there fails the test."""
     yield
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 @pytest.fixture
 def unused_port() -> int:
-    """A port on which nobody listens."""
+    """A port on which no process listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The real receiver over real HTTP, in the test's own event loop, with everything that it logs."""
+"""The real receiver over real HTTP, in the test's own event loop, with captured logs."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ ANY_PORT = Listen("127.0.0.1", 0)
 
 
 def settings(redis_url: str, **options: Any) -> IngestSettings:
-    """Settings of a receiver that takes any free ports."""
+    """Settings of a receiver on free ports."""
     values = {
         "redis_url": redis_url,
         "listen": (ANY_PORT,),
@@ -38,7 +38,7 @@ def settings(redis_url: str, **options: Any) -> IngestSettings:
         "durability": "memory",
         "sources": {"openai": Source(path=PATH, secrets=(Secret(SECRET),))},
         "drain_delay_s": 0.0,
-        "max_connections": 500,  # wherever the tests run, so many files may be open
+        "max_connections": 500,  # within the limit of open files wherever the tests run
     }
     return IngestSettings(**(values | options))
 
@@ -47,14 +47,14 @@ SHARD = keys.Keys(0)
 
 
 async def entries(client, event_type="response.completed"):
-    found = await client.execute_command("XRANGE", SHARD.stream(event_type), "-", "+")
-    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in found]
+    reply = await client.execute_command("XRANGE", SHARD.stream(event_type), "-", "+")
+    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in reply]
 
 
 def head(request: posting.Request, *lines: str, path: str = PATH) -> bytes:
     """The request line and headers of a delivery, without a length."""
-    named = [f"{name}: {value}" for name, value in request.headers.items()]
-    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *named, *lines, "", ""]).encode()
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *headers, *lines, "", ""]).encode()
 
 
 @dataclass
@@ -79,16 +79,16 @@ class Ingest:
         return [entry for entry in self.logs if entry["event"] == event]
 
     async def execute(self, request: posting.Request, path: str = PATH, **headers: str) -> tuple[int, dict[str, str]]:
-        """Post a request, with headers changed; ("-" leaves one out). Status and JSON come back."""
+        """Post a request with changed headers ("-" removes one). Returns status and JSON."""
         changed = request.headers | {name.replace("_", "-"): value for name, value in headers.items()}
-        kept = {name: value for name, value in changed.items() if value != "-"}
-        async with self.session.post(self.base + path, data=request.body, headers=kept) as response:
+        sent = {name: value for name, value in changed.items() if value != "-"}
+        async with self.session.post(self.base + path, data=request.body, headers=sent) as response:
             if response.status == 503:
                 assert int(response.headers["Retry-After"]) > 0
             return response.status, await response.json()
 
     async def raw(self, data: bytes, patience_s: float = 0.3) -> bytes:
-        """Send bytes and return the answer; nothing when none came, as to half a request."""
+        """Send bytes and return the answer; empty without one, as to half a request."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)
@@ -110,14 +110,14 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 async def serving(
     redis_url: str,
     until_logged: str = "redis_healthy",
-    again: Callable[[], IngestSettings] | None = None,
+    reload_settings: Callable[[], IngestSettings] | None = None,
     **options: Any,
 ) -> AsyncIterator[Ingest]:
-    """A receiver, once it has logged that line; it stops in the end, and must not have logged an error by then."""
+    """A receiver that has logged `until_logged`. It stops at the end; an error in its log fails the test."""
     stopping = Stopping()
     stopping.is_interactive = True
     with capture_logs() as logs:
-        task = asyncio.create_task(app.serve(settings(redis_url, **options), stopping, again))
+        task = asyncio.create_task(app.serve(settings(redis_url, **options), stopping, reload_settings))
         try:
             await until(lambda: task.done() or {"listening", until_logged} <= {entry["event"] for entry in logs})
             if task.done():
@@ -128,8 +128,8 @@ async def serving(
         finally:
             stopping.set()
             await task
-    bad = [entry for entry in logs if entry["log_level"] in ("error", "critical") or entry.get("exc_info")]
-    assert not bad, bad
+    errors = [entry for entry in logs if entry["log_level"] in ("error", "critical") or entry.get("exc_info")]
+    assert not errors, errors
 
 
 def signed(event_type: str = "response.completed", **data: Any) -> posting.Request:

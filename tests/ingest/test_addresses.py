@@ -36,31 +36,31 @@ async def test_each_address_is_opened_logged_and_drained(redis_url, client):
         assert await ending == 0
         for _, writer in connections:
             await hang_up(writer)
-    assert [answer[9:12] for answer in answers] == [b"404", b"404"], "who had connected is answered"
+    assert [answer[9:12] for answer in answers] == [b"404", b"404"], "established connections are answered"
     assert len(await entries(client)) == 2
     assert all(refused(port, host) for host in hosts)
 
 
 @pytest.mark.parametrize("taken_first", [True, False])
-async def test_a_taken_one_among_them_is_named_and_ends_the_start_with_1(redis_url, taken_first):
+async def test_a_port_in_use_among_them_is_named_and_ends_the_start_with_1(redis_url, taken_first):
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
         both = [f"127.0.0.1:{port}", f"127.0.0.2:{port}"]
         with Ingest(redis_url, "--listen", ",".join(both[::-1] if taken_first else both)) as ingest:
             assert await ingest.until_ended() == 1
-        said = "\n".join(ingest.raw)
-    assert f"ingest.listen: can't listen on 127.0.0.2:{port}: " in said
-    assert "Traceback" not in said
+        output = "\n".join(ingest.raw)
+    assert f"ingest.listen: can't listen on 127.0.0.2:{port}: " in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.needs("ipv6")
-async def test_all_of_ipv6_leaves_ipv4_alone(redis_url):
+async def test_the_ipv6_wildcard_does_not_include_ipv4(redis_url):
     port = free_port()
     async with serving(redis_url, listen=(Listen("::", port),)) as ingest:
-        async with ingest.session.get(f"http://[::1]:{port}/") as found:
-            assert found.status == 404
+        async with ingest.session.get(f"http://[::1]:{port}/") as response:
+            assert response.status == 404
         assert refused(port, "127.0.0.1")
     async with serving(redis_url, listen=(Listen("0.0.0.0", port), Listen("::", port))) as ingest:
         for host in ("127.0.0.1", "[::1]"):
-            async with ingest.session.get(f"http://{host}:{port}/") as found:
-                assert found.status == 404
+            async with ingest.session.get(f"http://{host}:{port}/") as response:
+                assert response.status == 404

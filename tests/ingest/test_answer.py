@@ -1,4 +1,4 @@
-"""An answer made beforehand is, byte for byte, what aiohttp would have made."""
+"""A prebuilt response has the same bytes as aiohttp's own."""
 
 import asyncio
 import re
@@ -23,13 +23,13 @@ async def raw(ingest: Ingest, *lines: str, version: str = "1.1") -> bytes:
     return await ingest.raw(start.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1) + request.body, patience_s=5)
 
 
-def names(answered: bytes) -> list[bytes]:
+def names(answer: bytes) -> list[bytes]:
     """Status line and header names in lower case."""
-    first, *lines = answered.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    first, *lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
     return [first, *sorted(line.partition(b":")[0].lower() for line in lines)]
 
 
-async def test_a_stored_event_is_answered_with_all_that_http_asks_of_a_head(ingest: Ingest):
+async def test_the_response_to_a_stored_event_has_a_complete_head(ingest: Ingest):
     usual, closing = await raw(ingest), await raw(ingest, "Connection: close")
     assert usual.endswith(BODY)
     assert closing.endswith(BODY)
@@ -38,7 +38,7 @@ async def test_a_stored_event_is_answered_with_all_that_http_asks_of_a_head(inge
     assert re.search(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", usual)
 
 
-async def test_who_wants_to_close_or_speaks_http_1_0_is_told_so(ingest: Ingest):
+async def test_the_connection_header_answers_that_of_the_request_and_its_http_version(ingest: Ingest):
     assert b"\r\nConnection: close\r\n" in await raw(ingest, "Connection: close")
     assert b"\r\nConnection: keep-alive\r\n" in await raw(ingest, "Connection: keep-alive", version="1.0")
     assert b"\r\nConnection:" not in await raw(ingest, version="1.0")
@@ -57,53 +57,53 @@ async def test_a_connection_serves_one_request_after_the_other(ingest: Ingest):
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 
-def set_buffer(one: socket.socket, which: int, size: int) -> None:
-    one.setsockopt(socket.SOL_SOCKET, which, size)
+def set_buffer(sock: socket.socket, which: int, size: int) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, which, size)
 
 
-async def test_g8_answers_that_nobody_reads_do_not_heap_up_and_none_is_left_out():
-    """The kernel takes some, and one buffer; then no more requests are looked at, until somebody reads."""
-    standing, asked, many = PrebuiltResponse(BODY), [], 2_000
+async def test_g8_unread_answers_are_bounded_and_none_is_lost():
+    """The kernel and one buffer hold some answers; then no more requests are processed until the client reads."""
+    prebuilt, protocols, count = PrebuiltResponse(BODY), [], 2_000
     loop, answers = asyncio.get_running_loop(), bytearray()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         set_buffer(request.transport.get_extra_info("socket"), socket.SO_SNDBUF, 4096)
-        asked.append(request.protocol)
-        return standing.to(request, 1_000, True)
+        protocols.append(request.protocol)
+        return prebuilt.to(request, 1_000, True)
 
     async with RawTestServer(handle) as server:
-        with socket.socket() as deaf:
-            set_buffer(deaf, socket.SO_RCVBUF, 4096)
-            deaf.setblocking(False)
-            await loop.sock_connect(deaf, ("127.0.0.1", server.port))
-            sending = asyncio.create_task(loop.sock_sendall(deaf, REQUEST * many))
-            await until(lambda: asked and asked[0]._paused)
-            looked_at = asked.count(asked[0])
+        with socket.socket() as silent:
+            set_buffer(silent, socket.SO_RCVBUF, 4096)
+            silent.setblocking(False)
+            await loop.sock_connect(silent, ("127.0.0.1", server.port))
+            sending = asyncio.create_task(loop.sock_sendall(silent, REQUEST * count))
+            await until(lambda: protocols and protocols[0]._paused)
+            processed = protocols.count(protocols[0])
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            for _ in range(100):  # others are served, and meanwhile it could be, too
+            for _ in range(100):  # others are served, and meanwhile this one could be too
                 writer.write(REQUEST)
                 assert await reader.readuntil(BODY)
             await hang_up(writer)
-            assert asked.count(asked[0]) <= looked_at
-            set_buffer(deaf, socket.SO_RCVBUF, 1 << 20)
-            while answers.count(BODY) < many:
-                answers += await loop.sock_recv(deaf, 65536)
+            assert protocols.count(protocols[0]) <= processed
+            set_buffer(silent, socket.SO_RCVBUF, 1 << 20)
+            while answers.count(BODY) < count:
+                answers += await loop.sock_recv(silent, 65536)
             await sending
 
 
-@pytest.mark.parametrize(("stays", "is_made_beforehand"), [(True, True), (False, False)])
-def test_only_a_connection_that_stays_gets_it(stays, is_made_beforehand):
+@pytest.mark.parametrize(("keep_open", "is_prebuilt"), [(True, True), (False, False)])
+def test_only_a_connection_that_stays_open_gets_it(keep_open, is_prebuilt):
     request = make_mocked_request("POST", "/")
-    response = PrebuiltResponse(BODY).to(request, 1_000.5, stays)
-    assert isinstance(response, _Raw) == is_made_beforehand
-    assert response.keep_alive is (None if isinstance(response, web.Response) and stays else stays)
+    response = PrebuiltResponse(BODY).to(request, 1_000.5, keep_open)
+    assert isinstance(response, _Raw) == is_prebuilt
+    assert response.keep_alive is (None if isinstance(response, web.Response) and keep_open else keep_open)
 
 
 def test_its_date_is_that_of_the_second():
-    standing, request = PrebuiltResponse(BODY), make_mocked_request("POST", "/")
-    one, same, next_one = (standing.to(request, now_s, True)._raw for now_s in (1_000.1, 1_000.9, 1_001.0))
-    assert one == same != next_one
-    assert formatdate(1_001, usegmt=True).encode() in next_one
+    prebuilt, request = PrebuiltResponse(BODY), make_mocked_request("POST", "/")
+    first, same, following = (prebuilt.to(request, now_s, True)._raw for now_s in (1_000.1, 1_000.9, 1_001.0))
+    assert first == same != following
+    assert formatdate(1_001, usegmt=True).encode() in following
 
 
 def test_other_answers_are_json():

@@ -1,4 +1,4 @@
-"""The life of the program: start, port, drain, stop. What it answers meanwhile is in test_receive."""
+"""The life of the program: start, port, drain, stop. test_receive covers its responses."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ Started = tuple[asyncio.subprocess.Process, str, list[dict]]
 
 @pytest.fixture
 async def start(redis_url) -> AsyncIterator[Callable[..., Awaitable[Started]]]:
-    """Starts `hookbus-ingest serve`; returns process, base URL and first lines once it listens and Redis is fit."""
+    """Starts `hookbus-ingest serve`; returns process, base URL and first lines once it listens and Redis is healthy."""
     processes = []
 
     async def start(port: int = 0) -> Started:
@@ -99,7 +99,7 @@ def at(name: str, listen: Listen) -> dict[str, Listen | tuple[Listen, ...]]:
     return {name: (listen,) if name == "listen" else listen}
 
 
-async def test_a_taken_port_may_become_free(redis_url):
+async def test_a_port_in_use_is_a_transient_failure(redis_url):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -110,43 +110,43 @@ async def test_a_taken_port_may_become_free(redis_url):
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
-async def test_an_address_that_is_not_there_may_come(redis_url, name):
+async def test_an_address_that_this_machine_lacks_is_a_transient_failure(redis_url, name):
     with pytest.raises(FailedError, match=f"{name}: can't listen on 192.0.2.1:8080"):
         await app.serve(settings(redis_url, **at(name, Listen("192.0.2.1", 8080))), Stopping())
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "127.0..1"])
-async def test_what_is_no_name_is_a_matter_of_configuration(redis_url, name, host):
+async def test_an_invalid_host_name_is_a_configuration_error(redis_url, name, host):
     with pytest.raises(ConfigError, match=f"{name}: can't listen on {host}:8080: "):
         await app.serve(settings(redis_url, **at(name, Listen(host, 8080))), Stopping())
 
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):
     loop = asyncio.get_running_loop()
-    create_server, opening, in_flight_of = loop.create_server, asyncio.Event(), asyncio.Event()
+    create_server, opening, may_open = loop.create_server, asyncio.Event(), asyncio.Event()
 
     async def slowly(factory, host=None, port=None, **options):
         if port == unused_port:
             opening.set()
-            await in_flight_of.wait()
+            await may_open.wait()
         return await create_server(factory, host, port, **options)
 
     monkeypatch.setattr(loop, "create_server", slowly)
     listen, ops, stopping = Listen("127.0.0.1", unused_port), Listen("127.0.0.1", free_port()), Stopping()
     running = asyncio.create_task(app.serve(settings(redis_url, listen=(listen,), ops_listen=ops), stopping))
-    await opening.wait()  # by then the first look at Redis is over
+    await opening.wait()  # by then the first health check has ended
     async with aiohttp.ClientSession() as session:
         assert not await is_ready(session, ops)
-        in_flight_of.set()
+        may_open.set()
         await until(lambda: is_ready(session, ops))
-        assert (await session.get(f"http://{listen}{PATH}")).status == 405, "the port hears"
+        assert (await session.get(f"http://{listen}{PATH}")).status == 405, "the port listens"
     stopping.set()
     await running
 
 
 async def is_ready(session: aiohttp.ClientSession, ops: Listen) -> bool:
-    """What a readiness probe would say."""
+    """Whether a readiness probe succeeds."""
     async with session.get(f"http://{ops}/readyz") as answer:
         return answer.status == 200
 
@@ -158,7 +158,7 @@ async def test_a_wrong_shard_count_ends_the_start(redis_url):
         await app.serve(settings(redis_url, shards=2), Stopping())
 
 
-async def test_g10_what_is_under_way_when_the_signal_comes_is_answered(ingest, client):
+async def test_g10_requests_in_flight_at_the_signal_are_answered(ingest, client):
     async def connected():
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         await posted(writer)
@@ -189,14 +189,14 @@ async def test_shards_spread_the_events_and_dedupe_on_each(redis_url, client):
         for status in ("accepted", "duplicate"):
             answers = await asyncio.gather(*(ingest.execute(request) for request in requests))
             assert {answer["status"] for _, answer in answers} == {status}
-    found = [
+    lengths = [
         await client.execute_command("XLEN", f"hookbus:{{{shard}}}:stream:response.completed") for shard in range(4)
     ]
-    assert sum(found) == 40
-    assert all(found)
+    assert sum(lengths) == 40
+    assert all(lengths)
 
 
-async def test_an_idle_connection_stays_as_long_as_was_set(redis_url):
+async def test_an_idle_connection_closes_after_keepalive_s(redis_url):
     async with serving(redis_url, keepalive_s=0.2) as ingest:
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         request = signed()
@@ -207,8 +207,8 @@ async def test_an_idle_connection_stays_as_long_as_was_set(redis_url):
         await hang_up(writer)
 
 
-def test_the_url_of_an_ipv6_address_is_one():
+def test_an_ipv6_address_is_bracketed_in_its_url():
     class Listening:
         addresses = (("::1", 8080, 0, 0),)
 
-    assert [str(one) for one in app._addresses(Listening())] == ["[::1]:8080"]
+    assert [str(address) for address in app._addresses(Listening())] == ["[::1]:8080"]

@@ -1,4 +1,4 @@
-"""G3, G8: the bytes of bodies are bounded, and slow ones do not take the room of others."""
+"""G3, G8: the memory of bodies is bounded, and slow ones do not take that of others."""
 
 import asyncio
 import contextlib
@@ -23,10 +23,10 @@ def sized(size: int) -> posting.Request:
     return posting.signed_request(KEY, b" " * size)
 
 
-async def begun(
+async def start_request(
     ingest: Ingest, request: posting.Request, size: int
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A request of which `size` bytes of the body are sent."""
+    """Send a request's head and `size` bytes of its body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.write(head(request, f"Content-Length: {len(request.body)}"))
     writer.write(request.body[:size])
@@ -42,10 +42,10 @@ async def inflight(ingest: Ingest, state: str) -> float:
 
 
 async def until_inflight(ingest: Ingest, state: str, size: int) -> None:
-    async def is_there() -> bool:
+    async def is_reached() -> bool:
         return await inflight(ingest, state) == size
 
-    await until(is_there)
+    await until(is_reached)
 
 
 async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_url):
@@ -53,9 +53,9 @@ async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_ur
         request = sized(10_000)
         slow = []
         for number in range(1, 3):
-            slow.append(await begun(ingest, sized(10_000), 9000))
+            slow.append(await start_request(ingest, sized(10_000), 9000))
             await until_inflight(ingest, "arriving", number * 9000)
-        reader, writer = await begun(ingest, request, 5000)
+        reader, writer = await start_request(ingest, request, 5000)
         answer = await slow[0][0].read()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After" in answer
@@ -68,18 +68,18 @@ async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_ur
         await until_inflight(ingest, "arriving", 0)
 
 
-async def test_g8_to_declare_a_body_takes_no_room(redis_url):
+async def test_g8_a_declared_length_takes_no_memory(redis_url):
     async with serving(redis_url, **SMALL) as ingest:
-        declared = [await begun(ingest, sized(10_000), 0) for _ in range(50)]
+        declared = [await start_request(ingest, sized(10_000), 0) for _ in range(50)]
         assert await ingest.execute(sized(10_000)) == (200, {"status": "accepted"})
         assert await inflight(ingest, "arriving") == 0
         for _, writer in declared:
             await hang_up(writer)
 
 
-async def test_g8_slow_bodies_do_not_keep_out_what_comes_whole(redis_url):
+async def test_g8_slow_bodies_do_not_keep_out_bodies_that_arrive_whole(redis_url):
     async with serving(redis_url, **SMALL) as ingest:
-        slow = [await begun(ingest, sized(10_000), 9900) for _ in range(2)]
+        slow = [await start_request(ingest, sized(10_000), 9900) for _ in range(2)]
         await until_inflight(ingest, "arriving", 19_800)
         for _ in range(20):
             request = sized(1000)
@@ -90,7 +90,7 @@ async def test_g8_slow_bodies_do_not_keep_out_what_comes_whole(redis_url):
             await hang_up(writer)
 
 
-async def test_g3_what_waits_for_redis_is_bounded_in_bytes(own_server):
+async def test_g3_bodies_that_wait_for_redis_are_bounded_in_bytes(own_server):
     async with serving(own_server.url, **SMALL, enqueue_timeout_s=30) as ingest:
         os.kill(own_server.pid, signal.SIGSTOP)
         try:
@@ -105,10 +105,10 @@ async def test_g3_what_waits_for_redis_is_bounded_in_bytes(own_server):
         assert await inflight(ingest, "waiting") == 0
 
 
-async def test_g8_a_body_in_tiny_pieces_is_taken_or_refused_as_any_other(redis_url, client):
+async def test_g8_a_body_in_tiny_pieces_times_out_as_any_other(redis_url, client):
     async with serving(redis_url, **SMALL, body_timeout_s=0.3) as ingest:
-        reader, writer = await begun(ingest, sized(1000), 1)
-        answer = asyncio.ensure_future(reader.readline())  # no further: who writes on is reset at the end
+        reader, writer = await start_request(ingest, sized(1000), 1)
+        answer = asyncio.ensure_future(reader.readline())  # no further: a client that writes on is reset at the end
         with contextlib.suppress(*PEER_GONE):
             while not answer.done():
                 writer.write(b" ")
@@ -119,7 +119,7 @@ async def test_g8_a_body_in_tiny_pieces_is_taken_or_refused_as_any_other(redis_u
 
 
 class Arriving:
-    """Bodies on their way, fed by hand; of at most 10,000 bytes each and 20,000 together."""
+    """Arriving bodies, fed by hand: at most 10,000 bytes each and 20,000 together."""
 
     def __init__(self) -> None:
         self.bodies = Bodies(10_000, 40_000, timeout_s=30)
@@ -137,32 +137,32 @@ class Arriving:
         await until(lambda: self.bodies._arriving_bytes == before + size)
 
 
-async def test_g8_one_that_gives_way_in_the_moment_of_its_deadline_harms_nobody():
+async def test_g8_a_body_that_gives_way_at_its_deadline_affects_no_other():
     arriving = Arriving()
-    (first, one), (second, two), (third, three) = [arriving.begin() for _ in range(3)]
+    (first, first_read), (second, second_read), (third, third_read) = [arriving.begin() for _ in range(3)]
     await arriving.feed(first, 9000)
     await arriving.feed(second, 9000)
     third.feed_data(b" " * 2500)  # and it wakes up before the first one does
     next(iter(arriving.bodies._arrivals)).deadline._on_timeout()
     with pytest.raises(Refusal, match="overloaded"):
-        await one
+        await first_read
     next(iter(arriving.bodies._arrivals)).deadline._on_timeout()
     arriving.bodies.close()
-    for each in (two, three):
+    for reading in (second_read, third_read):
         with pytest.raises(Refusal, match="draining"):
-            await each
+            await reading
 
 
-async def test_g8_one_that_gives_way_by_its_own_last_bytes_is_refused_as_overloaded():
+async def test_g8_a_body_that_gives_way_by_its_own_last_bytes_is_refused_as_overloaded():
     arriving = Arriving()
-    (first, one), (second, two), (third, three) = [arriving.begin() for _ in range(3)]
+    (first, first_read), (second, second_read), (third, third_read) = [arriving.begin() for _ in range(3)]
     await arriving.feed(first, 9000)
     await arriving.feed(second, 9000)
     await arriving.feed(third, 1500)
     first.feed_data(b" " * 1000)
     first.feed_eof()
     with pytest.raises(Refusal, match="overloaded"):
-        await one
-    for content, each in ((second, two), (third, three)):
+        await first_read
+    for content, reading in ((second, second_read), (third, third_read)):
         content.feed_eof()
-        assert len(await each) in (9000, 1500)
+        assert len(await reading) in (9000, 1500)

@@ -19,7 +19,7 @@ async def findings(redis_url, **options) -> dict[str, int]:
     return {finding.code: finding.exit_code for finding in report.findings}
 
 
-async def test_a_fit_redis_leaves_a_warning_at_most_and_is_left_as_it_is(redis_url, client):
+async def test_a_healthy_redis_gets_a_warning_at_most_and_is_not_changed(redis_url, client):
     report, _ = await check.examine(settings(redis_url))
     assert (report.fit, report.exit_code) == (True, 0)
     assert [finding.code for finding in report.findings] == ["maxmemory_unlimited"]
@@ -30,7 +30,7 @@ async def test_a_fit_redis_leaves_a_warning_at_most_and_is_left_as_it_is(redis_u
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_with_a_memory_limit_there_is_nothing_to_say(client, redis_url):
+async def test_with_a_memory_limit_there_is_no_finding(client, redis_url):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     assert await findings(redis_url) == {}
 
@@ -53,11 +53,11 @@ async def test_another_shard_count_is_wrong(client, redis_url):
     assert await findings(redis_url) == {"wrong_redis": 78, "maxmemory_unlimited": 0}
 
 
-async def test_no_source_is_wrong_and_redis_is_looked_at_all_the_same(redis_url):
+async def test_no_source_is_wrong_and_redis_is_examined_all_the_same(redis_url):
     assert await findings(redis_url, sources={}) == {"no_source": 78, "maxmemory_unlimited": 0}
 
 
-async def test_a_redis_that_is_away_is_a_failure(unused_port):
+async def test_an_unreachable_redis_is_a_failure(unused_port):
     assert await findings(f"redis://127.0.0.1:{unused_port}/0") == {"queue_unavailable": 1}
 
 
@@ -67,7 +67,7 @@ async def test_a_full_redis_is_a_failure(client, redis_url):
     assert await findings(redis_url) == {"overloaded": 1}
 
 
-async def test_a_user_whom_redis_does_not_know_is_wrong(client, redis_url):
+async def test_an_unknown_redis_user_is_wrong(client, redis_url):
     assert await findings(redis_url.replace("unix://", "unix://who:hunter2@")) == {"access_refused": 78}
 
 
@@ -83,7 +83,7 @@ async def test_a_clock_far_off_is_a_warning(redis_url, monkeypatch):
     assert (await findings(redis_url))["clock_skew"] == 0
 
 
-def test_the_report_for_people_says_what_is_promised_and_no_secret(redis_url, capsys):
+def test_the_report_for_people_shows_the_promise_and_no_secret(redis_url, capsys):
     sources = {"openai": Source(path=PATH, secrets=(Secret(SECRET), Secret(SECRET)))}
     assert check.run(settings(redis_url, sources=sources), as_json=False) == 0
     out = capsys.readouterr().out
@@ -93,8 +93,8 @@ def test_the_report_for_people_says_what_is_promised_and_no_secret(redis_url, ca
         "scheme openai",
         "96 h",
         "noeviction",
-        "a 200 outlives ingest",
-        "fit:",
+        "a 200 survives a crash of ingest",
+        "healthy:",
     ):
         assert text in out
     assert SECRET not in out
@@ -106,10 +106,10 @@ def test_a_durability_that_is_not_kept_stands_out(redis_url, capsys):
     assert "NOT kept by this Redis" in out
     assert "ERROR not_durable: durability fsync needs appendfsync always; it is no" in out
     assert "-> set appendfsync always in Redis, or choose durability" in out
-    assert out.endswith("not fit: ingest would not answer 200\n")
+    assert out.endswith("unhealthy: ingest would not answer 200\n")
 
 
-async def test_the_command_has_json_for_machines(own_server):
+async def test_the_command_prints_json(own_server):
     environ = {"HOOKBUS_REDIS_URL": own_server.url, "OPENAI_WEBHOOK_SECRET": SECRET}
     code, out, err = await command("check", "--json", **environ)
     report = json.loads(out)
@@ -120,8 +120,8 @@ async def test_the_command_has_json_for_machines(own_server):
     assert SECRET not in out
 
 
-async def test_a_short_secret_and_a_file_that_all_may_read_are_warnings(redis_url):
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own would let nobody in
+async def test_a_short_secret_and_a_world_readable_file_are_warnings(redis_url):
+    with tempfile.TemporaryDirectory() as folder:  # other users can't enter pytest's own
         Path(folder).chmod(0o755)
         file = Path(folder, "short")
         file.write_text("0123456789abcdef\n")
@@ -129,9 +129,9 @@ async def test_a_short_secret_and_a_file_that_all_may_read_are_warnings(redis_ur
         sources = {"openai": Source(path=PATH, secrets=(Secret(f"file:{file}"),))}
         report, _ = await check.examine(settings(redis_url, sources=sources))
     assert report.sources[0].key_bytes == [16]
-    found = {each.code: each for each in report.findings}
-    assert (found["short_secret"].exit_code, found["secret_exposed"].exit_code) == (0, 0)
-    assert found["secret_exposed"].action == f"chmod o-r {file}"
+    by_code = {finding.code: finding for finding in report.findings}
+    assert (by_code["short_secret"].exit_code, by_code["secret_exposed"].exit_code) == (0, 0)
+    assert by_code["secret_exposed"].action == f"chmod o-r {file}"
 
 
 async def test_a_secret_of_openai_without_its_prefix_is_a_warning(redis_url):
@@ -141,14 +141,14 @@ async def test_a_secret_of_openai_without_its_prefix_is_a_warning(redis_url):
         "partner": Source(path="/partner", secrets=(bare,), scheme="standard"),
     }
     report, _ = await check.examine(settings(redis_url, sources=sources))
-    (found,) = [each for each in report.findings if each.code == "unprefixed_secret"]
-    assert found.exit_code == 0
-    assert "ingest.sources.openai.secrets[1] has no 'whsec_'" in found.problem
-    assert bare not in found.problem + found.action
+    (finding,) = [finding for finding in report.findings if finding.code == "unprefixed_secret"]
+    assert finding.exit_code == 0
+    assert "ingest.sources.openai.secrets[1] does not begin with 'whsec_'" in finding.problem
+    assert bare not in finding.problem + finding.action
 
 
 @pytest.mark.parametrize("environ", [{"HOOKBUS_SHARDS": "0"}, {"HOOKBUS_INGEST_NONSENSE": "1"}])
-async def test_a_wrong_configuration_is_told_before_anything_else(environ):
+async def test_a_wrong_configuration_is_reported_before_anything_else(environ):
     code, out, err = await command("check", **environ)
     assert (code, out) == (78, "")
     assert err.startswith("hookbus-ingest: ")

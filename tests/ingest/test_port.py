@@ -1,4 +1,4 @@
-"""G10: two processes share a port, or one gets it from systemd; whichever stops, nobody is refused or reset."""
+"""G10: processes share a port, or one gets it from systemd; a stop refuses and resets no connection."""
 
 import asyncio
 import itertools
@@ -20,11 +20,11 @@ from tests.wait import until
 
 KEY = key_bytes(SECRET, "openai")
 BODY = event_body()
-ON_LINUX = pytest.mark.needs("linux")  # a port turns deaf by a filter that only Linux has
+ON_LINUX = pytest.mark.needs("linux")  # only Linux has the filter that drops handshakes
 
 
 class Load:
-    """Clients of one kind, over and over. `outcomes` counts statuses and errors."""
+    """Clients that connect and post in a loop. `outcomes` counts statuses and errors."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -33,7 +33,7 @@ class Load:
         self.accepted: set[bytes] = set()
 
     async def run(self, depth: int, uses: int) -> None:
-        """Connections that are used so often, for so many pipelined requests each time."""
+        """Open connections, and send `depth` pipelined requests `uses` times over each."""
         while not self.is_over.is_set():
             try:
                 await self._connection(depth, uses)
@@ -45,27 +45,27 @@ class Load:
         try:
             for _ in range(uses):
                 requests = [posting.signed_request(KEY, BODY) for _ in range(depth)]
-                writer.write(b"".join(head(one, f"Content-Length: {len(BODY)}") + BODY for one in requests))
+                writer.write(b"".join(head(request, f"Content-Length: {len(BODY)}") + BODY for request in requests))
                 for request in requests:
                     answer = await reader.readuntil(b"}")
                     self.outcomes[answer[9:12].decode()] += 1
                     if answer[9:12] == b"200":
                         self.accepted.add(request.webhook_id.encode())
-                    if b"Connection: close" in answer:  # what was pipelined behind it is for another connection
+                    if b"Connection: close" in answer:  # the requests behind it are for another connection
                         return
         finally:
             await hang_up(writer)
 
 
 async def _stop(load: Load, processes: list[Ingest]) -> None:
-    """Stop one after the other, each amid requests."""
+    """Stop one process after the other, each under load."""
     for leaving in processes:
         before = load.outcomes["200"]
         await until(lambda before=before: load.outcomes["200"] > before + 200)
         assert await leaving.end() == 0
 
 
-async def test_g10_a_stop_refuses_and_resets_nobody(redis_url, client):
+async def test_g10_a_stop_refuses_and_resets_no_connection(redis_url, client):
     port = free_port()
 
     async def started() -> Ingest:
@@ -89,20 +89,20 @@ async def test_g10_a_stop_refuses_and_resets_nobody(redis_url, client):
 
 
 @ON_LINUX
-async def test_g10_who_connects_between_the_last_accept_and_the_end_of_the_port_meets_the_next_process(monkeypatch):
-    """Without the filter the kernel had said yes to him, and reset him a moment later."""
-    take, late = port._take, socket.socket()
+async def test_g10_a_client_that_connects_after_the_last_accept_reaches_the_next_process(monkeypatch):
+    """Without the filter the kernel would complete its handshake, and reset it a moment later."""
+    accept_all, late = port._accept_all, socket.socket()
 
-    def take_before_somebody_comes(listening: socket.socket) -> list[socket.socket]:
-        taken = take(listening)
+    def accept_all_before_a_late_client(listening: socket.socket) -> list[socket.socket]:
+        accepted = accept_all(listening)
         late.setblocking(False)
         late.connect_ex(listening.getsockname())
-        return taken
+        return accepted
 
     async def handle(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response()
 
-    monkeypatch.setattr(port, "_take", take_before_somebody_comes)
+    monkeypatch.setattr(port, "_accept_all", accept_all_before_a_late_client)
     http = Server(handle, Limits(10, 10), lambda _: None)
     runner = web.ServerRunner(http)
     await runner.setup()
@@ -123,19 +123,19 @@ async def test_g10_who_connects_between_the_last_accept_and_the_end_of_the_port_
 
 
 @ON_LINUX
-async def test_g10_a_port_that_turned_deaf_hears_nobody_new_and_still_those_it_had_heard():
+async def test_g10_the_filter_drops_new_handshakes_and_keeps_established_connections():
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as early, socket.socket() as late:
         early.connect(listening.getsockname())
-        port._is_deaf(listening)
+        port._drop_handshakes(listening)
         late.setblocking(False)
         late.connect_ex(listening.getsockname())
-        [taken] = port._take(listening)
-        with taken:
+        [accepted] = port._accept_all(listening)
+        with accepted:
             early.sendall(b"x")
-            assert taken.recv(1) == b"x"
+            assert accepted.recv(1) == b"x"
 
 
-async def test_g10_a_restart_on_a_port_of_systemds_refuses_and_resets_nobody(redis_url, client):
+async def test_g10_a_restart_on_a_port_of_systemd_refuses_and_resets_no_connection(redis_url, client):
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as port, socket.create_server(("127.0.0.1", 0)) as ops:
         number = port.getsockname()[1]
         load = Load(number)
@@ -154,7 +154,7 @@ async def test_g10_a_restart_on_a_port_of_systemds_refuses_and_resets_nobody(red
             served.append(load.outcomes["200"] - before)
         load.is_over.set()
         with Ingest(redis_url, listening={"webhooks": port}) as ingest:
-            await asyncio.gather(*clients)  # who waits for the next process is answered
+            await asyncio.gather(*clients)  # connections that wait for the next process are answered
             assert await ingest.end() == 0
     assert set(load.outcomes) == {"200"}, load.outcomes
     assert load.accepted <= {entry[b"id"] for entry in await entries(client)}

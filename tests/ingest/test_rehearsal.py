@@ -12,7 +12,7 @@ NEEDED = ("evalsha", "script|load", "smismember", "sadd", "xadd", "expire", "unl
 
 
 async def refused_to(server, *rules: str) -> str:
-    """What keeps a user, who may do everything but for these rules, from storing."""
+    """Why a user that may do everything except these rules can't store."""
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "bus", "reset", "on", ">pw", "~*", "&*", "+@all", *rules)
     client = connect(server.url.replace("://", "://bus:pw@"), "tests", connections=1)
@@ -26,12 +26,12 @@ async def refused_to(server, *rules: str) -> str:
     return caught.value.fault.detail
 
 
-async def test_where_all_is_well_nothing_is_left_behind(client):
+async def test_on_a_healthy_redis_nothing_is_left_behind(client):
     await rehearse(client.execute_command, 3, 5, loads=True)
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_what_is_there_is_left_as_it_is(client):
+async def test_existing_keys_are_not_changed(client):
     await client.execute_command("SADD", SHARD.types, "a")
     await rehearse(client.execute_command, 1, 5)
     assert await client.execute_command("SMEMBERS", SHARD.types) == [b"a"]
@@ -66,9 +66,9 @@ async def test_a_command_that_was_renamed_away_is_named(tmp_path, command):
 
 
 @pytest.mark.parametrize("key", [SHARD.types, SHARD.seen(clock.now_ms() // DAY_MS)])
-async def test_a_set_that_is_none_is_a_fault(client, key):
+async def test_a_key_of_another_type_in_place_of_a_set_is_a_fault(client, key):
     await client.execute_command("SET", key, "somebody else's")
-    with pytest.raises(UnhealthyError, match="holds something else than a set"):
+    with pytest.raises(UnhealthyError, match="is not a set"):
         await rehearse(client.execute_command, 1, 5)
     assert await client.execute_command("DBSIZE") == 1
 

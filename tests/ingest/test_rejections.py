@@ -109,7 +109,7 @@ async def test_g8_the_last_thousand_are_kept_and_headers_are_bounded(client, mon
     monkeypatch.setattr(rejections, "MAX_KEPT", 3)
     book, task = await writing(client)
     for i in range(7):
-        book.note(a_rejection(skew_s=i))
+        book.record(a_rejection(skew_s=i))
     await until(lambda: _are(client, 3))
     task.cancel()
     assert [each.skew_s for each in await kept(client)] == [4, 5, 6]
@@ -166,7 +166,7 @@ async def test_g9_with_redis_away_rejections_are_forgotten_and_later_ones_are_ke
     book, task = await writing(client)
     own_server.stop()
     for _ in range(10 * rejections.MAX_WAITING):
-        book.note(a_rejection(code="not_durable"))
+        book.record(a_rejection(code="not_durable"))
     assert len(book._waiting) == rejections.MAX_WAITING
     await until(lambda: not book._waiting)
     own_server.start()
@@ -177,7 +177,7 @@ async def test_g9_with_redis_away_rejections_are_forgotten_and_later_ones_are_ke
 
 
 async def _kept_at_last(book: Rejections, client) -> bool:
-    book.note(a_rejection())
+    book.record(a_rejection())
     return bool(await kept(client))
 
 
@@ -185,7 +185,7 @@ async def test_a_full_redis_forgets_them_and_the_duty_goes_on(client, monkeypatc
     monkeypatch.setattr(rejections, "PAUSE_S", 0.01)
     book, task = await writing(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    book.note(a_rejection())
+    book.record(a_rejection())
     await until(lambda: not book._waiting)
     await client.execute_command("CONFIG", "SET", "maxmemory", 0)
     await until(lambda: _kept_at_last(book, client))

@@ -1,4 +1,4 @@
-"""Secrets change while ingest serves: the new ones count, and a bad set changes nothing."""
+"""Secrets change while ingest serves: new ones count, and an invalid set changes nothing."""
 
 import asyncio
 import base64
@@ -39,21 +39,21 @@ async def status(ingest, key: bytes) -> int:
 
 
 @pytest.fixture
-def soon(monkeypatch):
-    """Files are looked at every 50 ms."""
+def fast_polling(monkeypatch):
+    """Secret files are polled every 50 ms."""
     monkeypatch.setattr(rotation, "INTERVAL_S", 0.05)
 
 
 @contextlib.asynccontextmanager
-async def serving_from(redis_url: str, where: Path, expected_errors: tuple[str, ...] = ()):
-    """A receiver whose secrets lie there; the errors that it was to log are taken out of its log at the end."""
-    async with serving(redis_url, sources={"openai": source(f"file:{where}")}) as ingest:
+async def serving_from(redis_url: str, secrets: Path, expected_errors: tuple[str, ...] = ()):
+    """A receiver with secrets from a file or folder. At the end its log must hold exactly the expected errors."""
+    async with serving(redis_url, sources={"openai": source(f"file:{secrets}")}) as ingest:
         yield ingest
         assert tuple(log["event"] for log in ingest.logs if log["log_level"] == "error") == expected_errors
         ingest.logs[:] = [log for log in ingest.logs if log["log_level"] != "error"]
 
 
-async def test_a_new_file_in_the_folder_counts_and_the_one_that_is_gone_does_not(redis_url, tmp_path, soon):
+async def test_a_new_file_in_the_folder_counts_and_a_removed_one_does_not(redis_url, tmp_path, fast_polling):
     (tmp_path / "2026-11").write_text(SECRET)
     async with serving_from(redis_url, tmp_path) as ingest:
         assert (await status(ingest, KEY), await status(ingest, OTHER_KEY)) == (200, 401)
@@ -69,7 +69,7 @@ async def test_a_new_file_in_the_folder_counts_and_the_one_that_is_gone_does_not
         assert SECRET not in str(ingest.logs)
 
 
-async def test_the_counter_tells_which_secret_matched(redis_url):
+async def test_the_counter_shows_which_secret_matched(redis_url):
     async with serving(redis_url, sources={"openai": source(SECRET, OTHER)}) as ingest:
         before = matches(0), matches(1)
         for key in (KEY, OTHER_KEY, OTHER_KEY):
@@ -77,7 +77,7 @@ async def test_the_counter_tells_which_secret_matched(redis_url):
         assert (matches(0) - before[0], matches(1) - before[1]) == (1, 2)
 
 
-async def test_a_folder_that_kubernetes_swaps_is_noticed(redis_url, tmp_path, soon):
+async def test_a_folder_that_kubernetes_swaps_is_detected(redis_url, tmp_path, fast_polling):
     def mount(version: str, secret: str) -> None:
         (tmp_path / f"..{version}").mkdir()
         (tmp_path / f"..{version}" / "secret").write_text(secret)
@@ -94,7 +94,7 @@ async def test_a_folder_that_kubernetes_swaps_is_noticed(redis_url, tmp_path, so
 
 
 @pytest.mark.parametrize("bad", ["", "whsec_%%%%", "short", None])
-async def test_a_bad_new_set_keeps_the_old_one_and_says_so_once(redis_url, tmp_path, soon, bad):
+async def test_an_invalid_new_set_keeps_the_old_one_and_is_logged_once(redis_url, tmp_path, fast_polling, bad):
     file = tmp_path / "secret"
     file.write_text(SECRET)
     async with serving_from(redis_url, file, ("secrets_refused",)) as ingest:
@@ -102,7 +102,7 @@ async def test_a_bad_new_set_keeps_the_old_one_and_says_so_once(redis_url, tmp_p
         (refused,) = await until(lambda: ingest.logged("secrets_refused"))
         assert refused["source"] == "openai"
         assert refused["problems"][0].startswith("ingest.sources.openai.secrets[0]: ")
-        await asyncio.sleep(0.2)  # some more looks
+        await asyncio.sleep(0.2)  # some more polls
         assert await status(ingest, KEY) == 200
         assert metric("hookbus_ingest_secrets_stale", source="openai") == 1
         (tmp_path / "good").write_text(OTHER)
@@ -112,7 +112,7 @@ async def test_a_bad_new_set_keeps_the_old_one_and_says_so_once(redis_url, tmp_p
         assert await status(ingest, OTHER_KEY) == 200
 
 
-async def test_one_source_with_bad_secrets_does_not_hold_up_another(redis_url, tmp_path, soon):
+async def test_invalid_secrets_of_one_source_do_not_delay_another(redis_url, tmp_path, fast_polling):
     for name in ("a", "b"):
         (tmp_path / name).write_text(SECRET)
     both = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
@@ -130,10 +130,10 @@ async def test_one_source_with_bad_secrets_does_not_hold_up_another(redis_url, t
         ingest.logs[:] = [log for log in ingest.logs if log["event"] != "secrets_refused"]
 
 
-async def test_a_hangup_reads_the_sources_again_and_names_what_needs_a_restart(redis_url):
-    told = settings(redis_url, sources={"openai": source(SECRET)})
-    async with serving(redis_url, again=lambda: told) as ingest:
-        told = msgspec.structs.replace(told, sources={"org": source(OTHER, path="/org")}, batch_size=7)
+async def test_sighup_reloads_the_sources_and_names_settings_that_need_a_restart(redis_url):
+    current = settings(redis_url, sources={"openai": source(SECRET)})
+    async with serving(redis_url, reload_settings=lambda: current) as ingest:
+        current = msgspec.structs.replace(current, sources={"org": source(OTHER, path="/org")}, batch_size=7)
         ingest.stopping.on_hangup()
         await until(lambda: ingest.logged("reloaded"))
         assert (await ingest.execute(signed()))[0] == 404
@@ -143,12 +143,12 @@ async def test_a_hangup_reads_the_sources_again_and_names_what_needs_a_restart(r
         assert metric("hookbus_ingest_secrets", source="openai") is None
 
 
-async def test_a_hangup_with_a_bad_configuration_changes_nothing(redis_url):
-    def again():
+async def test_sighup_with_an_invalid_configuration_changes_nothing(redis_url):
+    def reload_settings():
         raise ConfigError(["ingest.batch_size: no"])
 
     refused = metric("hookbus_ingest_reloads_total", outcome="refused") or 0
-    async with serving(redis_url, again=again) as ingest:
+    async with serving(redis_url, reload_settings=reload_settings) as ingest:
         ingest.stopping.on_hangup()
         (line,) = await until(lambda: ingest.logged("reload_refused"))
         assert line["problems"] == ["ingest.batch_size: no"]
@@ -157,7 +157,7 @@ async def test_a_hangup_with_a_bad_configuration_changes_nothing(redis_url):
         ingest.logs.remove(line)
 
 
-async def test_bad_secrets_at_the_start_are_a_matter_of_configuration(redis_url, tmp_path):
+async def test_invalid_secrets_at_the_start_are_a_configuration_error(redis_url, tmp_path):
     with pytest.raises(ConfigError, match=r"openai.secrets\[0\]: file:.*No such file"):
         async with serving(redis_url, sources={"openai": source(f"file:{tmp_path}/nothing")}):
             pass

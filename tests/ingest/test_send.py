@@ -23,7 +23,7 @@ def plan(url="http://127.0.0.1:1/", **options) -> send.Plan:
     return send.Plan(url, KEY, lambda _: send.event_body("response.completed"), **options)
 
 
-async def tallied(a_plan: send.Plan) -> tuple[send.Tally, list[posting.Answer]]:
+async def send_plan(a_plan: send.Plan) -> tuple[send.Tally, list[posting.Answer]]:
     tally, answers = send.Tally(), []
     await send.send(a_plan, tally, lambda number, answer, expected: answers.append(answer))
     return tally, answers
@@ -51,13 +51,13 @@ def test_an_unknown_type_gets_a_generic_body():
     assert event["data"]["id"]
 
 
-def test_fields_of_data_can_be_set_deep():
+def test_nested_fields_of_data_can_be_set():
     fields = send_command.fields_of(["id=resp_9", "n=1.5", "list=[1]", "a.b.c=true", "text=x=y", "empty="])
     data = json.loads(send.event_body("response.completed", fields))["data"]
     assert data == {
         "id": "resp_9", "n": 1.5, "list": [1], "a": {"b": {"c": True}}, "text": "x=y", "empty": "",
     }  # fmt: skip
-    assert json.loads(send.event_body("response.completed"))["data"] == {"id": "resp_abc123"}  # the sample is unharmed
+    assert json.loads(send.event_body("response.completed"))["data"] == {"id": "resp_abc123"}  # the sample is unchanged
 
 
 @pytest.mark.parametrize("pair", ["novalue", "=1", "a..b=1", ".a=1"])
@@ -66,7 +66,7 @@ def test_a_field_that_is_no_pair_is_refused(pair):
         send_command.fields_of([pair])
 
 
-def test_a_field_inside_something_that_is_no_object_is_refused():
+def test_a_field_of_something_that_is_no_object_is_refused():
     with pytest.raises(ValueError, match="'id' is no object"):
         send.event_body("response.completed", {"id.x": 1})
 
@@ -87,13 +87,13 @@ def test_a_signed_request_verifies_and_a_stale_or_forged_one_does_not():
             verifier.verify(bad.headers, bad.body, now)
 
 
-def test_patterns_stand_for_known_types_only():
+def test_patterns_match_known_types_only():
     assert send_command.types_of("response.*") == [
         "response.cancelled", "response.completed", "response.failed", "response.incomplete",
     ]  # fmt: skip
     assert len(send_command.types_of("*")) == len(BY_TYPE)
     assert send_command.types_of("new.thing") == ["new.thing"]
-    with pytest.raises(ValueError, match="no known type fits"):
+    with pytest.raises(ValueError, match="no known type matches"):
         send_command.types_of("nothing.*")
 
 
@@ -108,7 +108,7 @@ def test_patterns_stand_for_known_types_only():
     ],
 )
 async def test_each_kind_of_request_gets_the_answer_that_it_expects(ingest, options, counts):
-    tally, answers = await tallied(plan(ingest.url, **options))
+    tally, answers = await send_plan(plan(ingest.url, **options))
     assert tally.counts == Counter(counts)
     assert tally.unexpected == 0
     assert len(answers) == sum(counts.values())
@@ -116,7 +116,7 @@ async def test_each_kind_of_request_gets_the_answer_that_it_expects(ingest, opti
 
 
 async def test_an_answer_that_is_not_the_expected_one_is_counted(ingest):
-    tally, _ = await tallied(plan(ingest.base + "/elsewhere", events=3))
+    tally, _ = await send_plan(plan(ingest.base + "/elsewhere", events=3))
     assert tally.unexpected == 3
     assert tally.counts == {(404, "unknown_endpoint"): 3}
 
@@ -124,36 +124,36 @@ async def test_an_answer_that_is_not_the_expected_one_is_counted(ingest):
 async def test_the_rate_is_kept(ingest):
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await tallied(plan(ingest.url, events=11, rate=50))
+    await send_plan(plan(ingest.url, events=11, rate=50))
     assert 0.2 - TIMER_EARLY_S <= loop.time() - began < 2
 
 
-async def test_with_nobody_there_it_stops_at_once():
-    tally, answers = await tallied(plan(events=100_000))
+async def test_without_a_receiver_it_stops_at_once():
+    tally, answers = await send_plan(plan(events=100_000))
     assert tally.is_hopeless
     assert tally.failure == "Connection refused"
     assert answers == []
     assert tally.counts.total() <= 8
 
 
-async def test_posts_that_arrive_and_are_not_answered_are_told_and_do_not_end_it():
-    heard = []
+async def test_posts_that_arrive_without_an_answer_are_counted_and_do_not_end_it():
+    requests = []
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
         writer.close()
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        tally, answers = await tallied(plan(url, events=20))
-    assert (len(heard), len(answers)) == (20, 20)
+        tally, answers = await send_plan(plan(url, events=20))
+    assert (len(requests), len(answers)) == (20, 20)
     assert tally.counts == {(0, "no_answer"): 20}
     assert not tally.is_hopeless
 
 
-async def test_a_receiver_that_goes_away_is_counted_as_no_connection(redis_url):
+async def test_a_receiver_that_stops_is_counted_as_no_connection(redis_url):
     async with serving(redis_url) as ingest:
-        tally, _ = await tallied(plan(ingest.url))
+        tally, _ = await send_plan(plan(ingest.url))
     assert not tally.is_hopeless
     await send.send(plan(ingest.url, events=3), tally, lambda number, answer, expected: None)
     assert tally.counts == {(200, "accepted"): 1, (0, "no_connection"): 3}
@@ -161,7 +161,7 @@ async def test_a_receiver_that_goes_away_is_counted_as_no_connection(redis_url):
     assert not tally.is_hopeless
 
 
-async def test_the_command_prints_a_line_a_post_and_the_sum(ingest):
+async def test_the_command_prints_a_line_a_post_and_a_summary(ingest):
     code, out, _ = await command(
         "send", "response.completed", "--duplicate", "--url", ingest.url, "--secret", SECRET, "--data", "id=resp_1"
     )
@@ -187,7 +187,7 @@ async def test_the_command_uses_the_configured_source_and_sends_exact_bytes(inge
     assert fields[fields.index(b"body") + 1] == body
 
 
-async def test_an_unexpected_answer_makes_the_command_fail_and_says_what_was_expected(ingest):
+async def test_an_unexpected_answer_makes_the_command_fail_and_shows_the_expected_one(ingest):
     code, out, _ = await command("send", "new.thing", "--url", ingest.url, "--secret", OTHER)
     assert code == 1
     assert "401 signature_mismatch" in out
@@ -219,7 +219,7 @@ async def test_bad_usage_exits_with_2(arguments):
     assert "Usage" in err
 
 
-async def test_the_command_tells_what_is_missing(tmp_path):
+async def test_the_command_names_a_missing_setting_or_file(tmp_path):
     code, _, err = await command("send", "x")
     assert code == 78
     assert "OPENAI_WEBHOOK_SECRET" in err
@@ -233,7 +233,7 @@ async def test_list_prints_the_known_types():
     assert (code, out.split()) == (0, sorted(BY_TYPE))
 
 
-async def test_ctrl_c_prints_the_sum_so_far(ingest, client):
+async def test_ctrl_c_prints_the_summary_so_far(ingest, client):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

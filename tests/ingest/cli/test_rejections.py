@@ -12,17 +12,17 @@ from tests.wait import until
 KEY = Keys(0).rejections
 
 
-async def lay(client, *found, at_ms: int | str = "*") -> None:
-    for i, each in enumerate(found):
+async def write(client, *rejections, at_ms: int | str = "*") -> None:
+    for i, rejection in enumerate(rejections):
         entry_id = at_ms if at_ms == "*" else f"{at_ms}-{i + 1}"
-        await client.execute_command("XADD", KEY, entry_id, "rejection", encode(each))
+        await client.execute_command("XADD", KEY, entry_id, "rejection", encode(rejection))
 
 
 async def run(redis_url, *arguments: str) -> tuple[int, str, str]:
     return await command("rejections", *arguments, HOOKBUS_REDIS_URL=redis_url)
 
 
-def test_people_get_a_line_that_says_what_and_a_line_of_headers():
+def test_people_get_a_line_of_facts_and_a_line_of_headers():
     first, second = lines(a_rejection(left_out=12, path="/webhooks/openai"))
     assert first == (
         "2023-11-14 22:13:20.000Z · 401 signature_mismatch · openai · from 192.0.2.1 · to /webhooks/openai"
@@ -32,15 +32,15 @@ def test_people_get_a_line_that_says_what_and_a_line_of_headers():
     assert second == "    headers: host, webhook-id"
 
 
-def test_what_is_unknown_is_said_to_be():
+def test_unknown_facts_are_shown_as_unknown():
     first, _ = lines(a_rejection(source="", peer="", skew_s=None, body_bytes=None, reason=""))
     assert first.endswith("no source · from unknown · no length after a head of 300")
 
 
 async def test_json_is_one_object_a_line_and_filters_choose(client, redis_url):
     long_ago_ms = int((time.time() - 7200) * 1000)
-    await lay(client, a_rejection(skew_s=1), a_rejection(code="body_timeout", skew_s=2), at_ms=long_ago_ms)
-    await lay(client, a_rejection(skew_s=3), a_rejection(skew_s=4))
+    await write(client, a_rejection(skew_s=1), a_rejection(code="body_timeout", skew_s=2), at_ms=long_ago_ms)
+    await write(client, a_rejection(skew_s=3), a_rejection(skew_s=4))
 
     async def shown(*arguments: str) -> list[int]:
         code, out, err = await run(redis_url, "--json", *arguments)
@@ -54,39 +54,39 @@ async def test_json_is_one_object_a_line_and_filters_choose(client, redis_url):
     assert await shown("--limit", "1") == [4]
 
 
-async def test_what_a_stranger_wrote_steers_no_terminal(client, redis_url):
-    await lay(client, a_rejection(headers=("x-\x1b[31m", "y"), reason="a\x1b]0;"))
+async def test_control_characters_of_a_request_do_not_reach_the_terminal(client, redis_url):
+    await write(client, a_rejection(headers=("x-\x1b[31m", "y"), reason="a\x1b]0;"))
     code, out, _ = await run(redis_url)
     assert code == 0
     assert "\x1b" not in out
     assert "x-\\x1b[31m, y" in out
 
 
-async def test_nothing_kept_is_said(redis_url):
-    assert await run(redis_url) == (0, "no refusal is kept\n", "")
-    assert await run(redis_url, "--since", "1h") == (0, "no refusal of that kind is kept\n", "")
+async def test_an_empty_list_is_reported_to_people_only(redis_url):
+    assert await run(redis_url) == (0, "no rejections\n", "")
+    assert await run(redis_url, "--since", "1h") == (0, "no matching rejections\n", "")
     assert await run(redis_url, "--json") == (0, "", "")
 
 
-async def test_an_unknown_code_or_time_is_a_matter_of_usage(redis_url):
+async def test_an_unknown_code_or_time_is_a_usage_error(redis_url):
     for arguments in (("--code", "accepted"), ("--since", "yesterday")):
         code, out, err = await run(redis_url, *arguments)
         assert (code, out) == (2, "")
         assert arguments[1] in err
 
 
-async def test_a_redis_that_is_away_is_a_failure_in_a_line(unused_port):
+async def test_an_unreachable_redis_is_a_failure_in_one_line(unused_port):
     code, _, err = await run(f"redis://127.0.0.1:{unused_port}/0")
     assert code == 1
     assert err.startswith("hookbus-ingest: Redis: ")
 
 
-async def test_follow_goes_on_with_what_comes_until_ctrl_c(client, redis_url):
-    await lay(client, a_rejection(skew_s=1), a_rejection(skew_s=2))
+async def test_follow_prints_new_rejections_until_ctrl_c(client, redis_url):
+    await write(client, a_rejection(skew_s=1), a_rejection(skew_s=2))
     arguments = ("--follow", "--json", "--limit", "1", "--code", "signature_mismatch")
     with Program("hookbus-ingest", "rejections", *arguments, redis_url=redis_url) as program:
         await until(lambda: len(program.lines) == 1)
-        await lay(client, a_rejection(code="overloaded", skew_s=3), a_rejection(skew_s=4))
+        await write(client, a_rejection(code="overloaded", skew_s=3), a_rejection(skew_s=4))
         await until(lambda: len(program.lines) == 2)
         assert await program.end(2) == 0
         assert [line["skew_s"] for line in program.lines] == [2, 4]
