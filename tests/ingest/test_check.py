@@ -15,13 +15,13 @@ async def findings(redis_url, **options) -> dict[str, int]:
     """Code and exit code of each finding."""
     report, _ = await check.examine(settings(redis_url, **options))
     assert all(finding.problem and finding.action for finding in report.findings)
-    assert report.fit == (report.exit_code == 0)
+    assert report.is_healthy == (report.exit_code == 0)
     return {finding.code: finding.exit_code for finding in report.findings}
 
 
 async def test_a_healthy_redis_gets_a_warning_at_most_and_is_not_changed(redis_url, client):
     report, _ = await check.examine(settings(redis_url))
-    assert (report.fit, report.exit_code) == (True, 0)
+    assert (report.is_healthy, report.exit_code) == (True, 0)
     assert [finding.code for finding in report.findings] == ["maxmemory_unlimited"]
     assert report.redis.role == "master"
     assert report.redis.eviction_policy == "noeviction"

@@ -31,19 +31,19 @@ def event(webhook_id: str = "", at_ms: int = NOON, event_type: str = TYPE, sourc
 
 @contextlib.asynccontextmanager
 async def storing(url: str, *, reply_timeout_s: float = 5, **options: int) -> AsyncIterator[Queue]:
-    """A queue at work, over a server that is taken to be fit."""
-    line = RawConnection(connect(url, "tests:queue", reply_timeout_s=reply_timeout_s))
+    """A running queue, over a server that is assumed to be healthy."""
+    connection = RawConnection(connect(url, "tests:queue", reply_timeout_s=reply_timeout_s))
     redis_health = RedisHealth("memory", 1, unsafe=False)
     redis_health.fault = None
-    queue = Queue(line, 0, redis_health, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
-    queue.redis_health = redis_health  # for tests that make it unfit
+    queue = Queue(connection, 0, redis_health, **({"days": 5, "batch_size": 256, "max_waiting": 10_000} | options))
+    queue.redis_health = redis_health  # for tests that make it unhealthy
     task = asyncio.create_task(queue.run())
     try:
         yield queue
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await line.aclose()
+        await connection.aclose()
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ async def test_events_of_a_batch_go_to_the_streams_of_their_types_in_order(queue
     events = [event(event_type=name) for name in ("a", "b", "a", "c", "b")]
     assert await store_all(queue, events) == [True] * 5
     for name in ("a", "b", "c"):
-        mine = [received.webhook_id for received in events if received.event_type == name]
-        assert [found.webhook_id for found in await stored(client, name)] == mine
+        of_type = [received.webhook_id for received in events if received.event_type == name]
+        assert [entry.webhook_id for entry in await stored(client, name)] == of_type
     assert set(await client.execute_command("SMEMBERS", SHARD.types)) == {b"a", b"b", b"c"}
 
 
@@ -118,16 +118,16 @@ async def test_the_same_webhook_id_from_two_sources_is_two_events(queue, client)
 
 
 @pytest.mark.parametrize("hour", [0, 6, 12, 18, 23.999])
-async def test_g1_for_96_hours_a_duplicate_is_known(queue, client, hour):
+async def test_g1_a_duplicate_is_detected_for_96_hours(queue, client, hour):
     at_ms = DAY * DAY_MS + int(hour * HOUR_MS)
     assert await queue.store(event("wh_1", at_ms))
     for later in range(1, 97):
         # Other events keep coming, and with them the removal of expired days.
-        news, old = await store_all(
+        new, old = await store_all(
             queue, [event(at_ms=at_ms + later * HOUR_MS), event("wh_1", at_ms + later * HOUR_MS)]
         )
-        assert (news, old) == (True, False), later
-    assert [found.webhook_id for found in await stored(client)].count("wh_1") == 1
+        assert (new, old) == (True, False), later
+    assert [entry.webhook_id for entry in await stored(client)].count("wh_1") == 1
 
 
 async def test_g1_clocks_that_disagree_around_midnight_store_nothing_twice(queue, client):
@@ -138,7 +138,7 @@ async def test_g1_clocks_that_disagree_around_midnight_store_nothing_twice(queue
     assert len(await stored(client)) == 1
 
 
-async def test_a_day_set_leaves_with_the_window(queue, client):
+async def test_a_day_set_is_deleted_after_the_window(queue, client):
     await queue.store(event("wh_1", NOON))
     assert await client.execute_command("EXISTS", SHARD.seen(DAY)) == 1
     await queue.store(event(at_ms=NOON + 5 * DAY_MS))
@@ -146,22 +146,22 @@ async def test_a_day_set_leaves_with_the_window(queue, client):
     assert await queue.store(event("wh_1", NOON + 5 * DAY_MS))
 
 
-async def test_a_day_set_has_an_end_even_if_nothing_more_arrives(queue, client):
+async def test_a_day_set_expires_even_if_no_more_events_arrive(queue, client):
     await queue.store(event())
-    left_s = await client.execute_command("TTL", SHARD.seen(DAY))
-    assert 5 * 86_400 <= left_s <= 6 * 86_400
+    ttl_s = await client.execute_command("TTL", SHARD.seen(DAY))
+    assert 5 * 86_400 <= ttl_s <= 6 * 86_400
     await client.execute_command("EXPIRE", SHARD.seen(DAY), 1000)
     await queue.store(event())
-    assert await client.execute_command("TTL", SHARD.seen(DAY)) <= 1000  # not pushed back by traffic
+    assert await client.execute_command("TTL", SHARD.seen(DAY)) <= 1000  # not extended by traffic
 
 
-async def test_no_key_is_written_but_those_of_the_layout(queue, client):
+async def test_only_keys_of_the_layout_are_written(queue, client):
     await queue.store(event())
-    found = {key.decode() for key in await client.execute_command("KEYS", "*")}
-    assert found == {SHARD.stream(TYPE), SHARD.types, SHARD.seen(DAY)}
+    written = {key.decode() for key in await client.execute_command("KEYS", "*")}
+    assert written == {SHARD.stream(TYPE), SHARD.types, SHARD.seen(DAY)}
 
 
-async def test_script_flush_is_survived(queue, client):
+async def test_the_queue_survives_script_flush(queue, client):
     assert await queue.store(event())
     await client.execute_command("SCRIPT", "FLUSH")
     assert await queue.store(event())
@@ -177,7 +177,7 @@ async def test_g3_out_of_memory_is_overloaded_and_nothing_counts_as_seen(redis_u
         assert await queue.store(received)
 
 
-async def test_while_unfit_nothing_is_sent_to_redis(queue, client):
+async def test_while_unhealthy_nothing_is_sent_to_redis(queue, client):
     await queue.store(event())
     before = await calls(client, "evalsha")
     queue.redis_health.fault = Fault("not_durable", "no file")
@@ -185,7 +185,7 @@ async def test_while_unfit_nothing_is_sent_to_redis(queue, client):
     assert await calls(client, "evalsha") == before
 
 
-async def test_a_failed_commit_refuses_its_batch_and_all_that_wait_and_casts_doubt(own_server):
+async def test_a_failed_commit_refuses_its_batch_and_all_waiting_events_and_makes_redis_suspect(own_server):
     async with storing(own_server.url, batch_size=10) as queue:
         own_server.stop()
         answers = await store_all(queue, [event() for _ in range(50)])
@@ -200,29 +200,29 @@ async def test_more_than_max_waiting_is_overloaded(redis_url):
         assert [answer.code for answer in answers[3:]] == ["overloaded"] * 2
 
 
-async def test_a_request_that_gave_up_disturbs_no_other(queue, client):
+async def test_a_cancelled_request_disturbs_no_other(queue, client):
     gone = asyncio.create_task(queue.store(event("wh_gone")))
     await asyncio.sleep(0)
     gone.cancel()
     assert await queue.store(event("wh_stays"))
-    assert {found.webhook_id for found in await stored(client)} == {"wh_gone", "wh_stays"}
+    assert {entry.webhook_id for entry in await stored(client)} == {"wh_gone", "wh_stays"}
 
 
-async def test_g1_a_lost_reply_is_refused_and_the_sender_coming_again_stores_it_once(own_server):
+async def test_g1_a_lost_reply_is_refused_and_a_retry_stores_the_event_once(own_server):
     received = event()
     client = connect(own_server.url, "tests")
     async with storing(own_server.url, reply_timeout_s=0.2) as queue:
         await queue.store(event())
-        await client.execute_command("CLIENT", "PAUSE", 400, "WRITE")  # the server answers after we have left
+        await client.execute_command("CLIENT", "PAUSE", 400, "WRITE")  # the server replies after our timeout
         assert await refused(queue, received) == "queue_unavailable"
         await client.execute_command("CLIENT", "UNPAUSE")
         queue.redis_health.fault = None
         await queue.store(received)
-        assert [found.webhook_id for found in await stored(client)].count(received.webhook_id) == 1
+        assert [entry.webhook_id for entry in await stored(client)].count(received.webhook_id) == 1
     await client.aclose()
 
 
-async def test_g1_killed_in_the_middle_redis_has_every_accepted_event_and_none_seen_but_not_stored(own_server):
+async def test_g1_a_killed_redis_has_every_accepted_event_and_none_in_the_dedupe_that_is_not_stored(own_server):
     events = [event() for _ in range(3000)]
     async with storing(own_server.url, batch_size=16) as queue:
         waves = [asyncio.create_task(queue.store(received)) for received in events]
@@ -232,15 +232,16 @@ async def test_g1_killed_in_the_middle_redis_has_every_accepted_event_and_none_s
     own_server.start()
     client = connect(own_server.url, "tests")
     by_id = {received.webhook_id: received for received in events}
-    found = [kept.webhook_id for kept in await stored(client)]
+    stored_ids = [entry.webhook_id for entry in await stored(client)]
     accepted = {received.webhook_id for received, answer in zip(events, answers, strict=True) if answer is True}
     assert 200 < len(accepted) < len(events)
-    assert accepted <= set(found)
-    assert len(found) == len(set(found))
+    assert accepted <= set(stored_ids)
+    assert len(stored_ids) == len(set(stored_ids))
     seen = set(await client.execute_command("SMEMBERS", SHARD.seen(DAY)))
-    assert seen == {by_id[webhook_id].digest() for webhook_id in found}
-    async with storing(own_server.url) as queue:  # the sender comes again with all of them
-        again = await store_all(queue, events)
-    assert [kept for kept, answer in zip(events, again, strict=True) if not answer] == [by_id[i] for i in found]
-    assert sorted(kept.webhook_id for kept in await stored(client)) == sorted(by_id)
+    assert seen == {by_id[webhook_id].digest() for webhook_id in stored_ids}
+    async with storing(own_server.url) as queue:  # the sender retries all of them
+        retried = await store_all(queue, events)
+    duplicates = [received for received, answer in zip(events, retried, strict=True) if not answer]
+    assert duplicates == [by_id[webhook_id] for webhook_id in stored_ids]
+    assert sorted(entry.webhook_id for entry in await stored(client)) == sorted(by_id)
     await client.aclose()

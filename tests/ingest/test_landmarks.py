@@ -1,4 +1,4 @@
-"""What ingest remembers of a Redis that may come back older. Times are the test's own, in Unix ms."""
+"""Landmarks detect a Redis that comes back with older data. Times are the test's own, in Unix ms."""
 
 import shutil
 import signal
@@ -14,54 +14,54 @@ SHARD = keys.Keys(0)
 
 
 @pytest.fixture
-def marks() -> Landmarks:
+def landmarks() -> Landmarks:
     return Landmarks(SHARD, 5)
 
 
-async def store(client, marks: Landmarks, at_ms: int, name: str) -> None:
+async def store(client, landmarks: Landmarks, at_ms: int, name: str) -> None:
     await client.execute_command("SADD", SHARD.seen(at_ms // DAY_MS), digest_of("openai", name))
-    marks.latest = at_ms, at_ms // DAY_MS, "openai", name
+    landmarks.latest = at_ms, at_ms // DAY_MS, "openai", name
 
 
-async def test_what_redis_still_knows_is_no_loss(client, marks):
+async def test_events_that_redis_still_has_are_no_loss(client, landmarks):
     execute = client.execute_command
-    assert await marks.gap(execute) is None
+    assert await landmarks.gap(execute) is None
     now_ms = clock.now_ms()
     for i in range(5):
-        await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
-        assert await marks.gap(execute) is None
+        await store(client, landmarks, now_ms + i * APART_MS, f"wh_{i}")
+        assert await landmarks.gap(execute) is None
 
 
-async def test_what_it_lost_is_told_once_and_when_that_was_stored(client, marks):
+async def test_lost_events_are_reported_once_with_their_times(client, landmarks):
     execute, now_ms = client.execute_command, clock.now_ms()
     for i in range(5):
-        await store(client, marks, now_ms + i * APART_MS, f"wh_{i}")
-        await marks.gap(execute)
+        await store(client, landmarks, now_ms + i * APART_MS, f"wh_{i}")
+        await landmarks.gap(execute)
     for i in (2, 3, 4):
         await execute("SREM", SHARD.seen((now_ms + i * APART_MS) // DAY_MS), digest_of("openai", f"wh_{i}"))
-    await store(client, marks, now_ms + 9 * APART_MS, "wh_new")
-    assert await marks.gap(execute) == Gap(now_ms + APART_MS, now_ms + 4 * APART_MS)
-    assert await marks.gap(execute) is None
+    await store(client, landmarks, now_ms + 9 * APART_MS, "wh_new")
+    assert await landmarks.gap(execute) == Gap(now_ms + APART_MS, now_ms + 4 * APART_MS)
+    assert await landmarks.gap(execute) is None
 
 
-async def test_where_nothing_older_is_remembered_the_gap_has_no_beginning(client, marks):
+async def test_without_an_older_landmark_the_gap_has_no_beginning(client, landmarks):
     now_ms = clock.now_ms()
-    marks.latest = now_ms, now_ms // DAY_MS, "openai", "wh_gone"
-    assert await marks.gap(client.execute_command) == Gap(0, now_ms)
+    landmarks.latest = now_ms, now_ms // DAY_MS, "openai", "wh_gone"
+    assert await landmarks.gap(client.execute_command) == Gap(0, now_ms)
 
 
-async def test_what_the_window_let_go_is_no_loss(client, marks):
+async def test_events_older_than_the_window_are_no_loss(client, landmarks):
     old_ms = clock.now_ms() - 4 * DAY_MS
-    marks.latest = old_ms, old_ms // DAY_MS, "openai", "wh_old"
-    assert await marks.gap(client.execute_command) is None
+    landmarks.latest = old_ms, old_ms // DAY_MS, "openai", "wh_old"
+    assert await landmarks.gap(client.execute_command) is None
 
 
-async def test_some_are_remembered_however_many_come(client, marks):
+async def test_the_number_of_landmarks_is_bounded(client, landmarks):
     now_ms = clock.now_ms()
     for i in range(3 * MAX):
-        await store(client, marks, now_ms + i * (APART_MS if i % 2 else APART_MS // 4), f"wh_{i}")
-        await marks.gap(client.execute_command)
-        assert len(marks._kept) <= MAX
+        await store(client, landmarks, now_ms + i * (APART_MS if i % 2 else APART_MS // 4), f"wh_{i}")
+        await landmarks.gap(client.execute_command)
+        assert len(landmarks._kept) <= MAX
 
 
 async def test_g9_a_redis_restored_from_an_older_copy_is_reported_once_with_its_gap(own_server, tmp_path):

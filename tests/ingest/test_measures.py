@@ -19,14 +19,14 @@ def received(
     return Received(event_type, "wh_1", source, at_ms, body, delay_ms=delay_ms)
 
 
-def test_only_what_was_new_counts_as_stored():
+def test_only_new_events_count_as_stored():
     before = sample("stored_events_total", type="batch.failed"), sample("stored_bytes_total", type="batch.failed")
     Stored().count([received(body=b"12345"), received(body=b"1"), received(body=b"123")], b"101", 0.1)
     after = sample("stored_events_total", type="batch.failed"), sample("stored_bytes_total", type="batch.failed")
     assert (after[0] - before[0], after[1] - before[1]) == (2, 8)
 
 
-def test_the_last_event_of_each_source_is_told_in_seconds_also_when_it_was_a_duplicate():
+def test_the_time_of_the_last_event_of_each_source_counts_duplicates_too():
     Stored().count([received(at_ms=1_500), received(source="partner", at_ms=2_500), received(at_ms=3_500)], b"000", 0.1)
     assert sample("last_event_timestamp_seconds", source="openai") == 3.5
     assert sample("last_event_timestamp_seconds", source="partner") == 2.5
@@ -46,12 +46,12 @@ def test_a_commit_is_timed():
     assert sample("enqueue_seconds_sum") == before + 0.25
 
 
-def test_how_late_each_source_is_counts_new_events_that_say_when_they_were_made():
-    def told(source: str) -> tuple[float, float]:
-        return sample("sender_late_seconds_count", source=source), sample("sender_late_seconds_sum", source=source)
+def test_the_delay_of_a_source_counts_new_events_with_a_created_at():
+    def delays(source: str) -> tuple[float, float]:
+        return sample("sender_delay_seconds_count", source=source), sample("sender_delay_seconds_sum", source=source)
 
-    before = told("openai"), told("late")
+    before = delays("openai"), delays("late")
     events = [received(delay_ms=0), received(source="late", delay_ms=90_500), received(delay_ms=7_000), received()]
     Stored().count(events, b"1101", 0.1)
-    assert (told("openai")[0] - before[0][0], told("openai")[1] - before[0][1]) == (1, 0)
-    assert (told("late")[0] - before[1][0], told("late")[1] - before[1][1]) == (1, 90.5)
+    assert (delays("openai")[0] - before[0][0], delays("openai")[1] - before[0][1]) == (1, 0)
+    assert (delays("late")[0] - before[1][0], delays("late")[1] - before[1][1]) == (1, 90.5)

@@ -13,7 +13,7 @@ from tests.ingest.test_measures import sample
 
 def test_types_beyond_the_bound_are_filed_as_untyped_and_those_before_keep_their_names():
     before = sample("types_beyond_total", source="partner") or 0
-    bound = TypeBound(most=3)
+    bound = TypeBound(max_types=3)
     with capture_logs() as logs:
         named = [bound.name_of(f"order.{number}", "partner") for number in range(5)]
     assert named == ["order.0", "order.1", "order.2", UNTYPED, UNTYPED]
@@ -24,11 +24,11 @@ def test_types_beyond_the_bound_are_filed_as_untyped_and_those_before_keep_their
 
 @pytest.mark.parametrize("name", [*BY_TYPE, UNTYPED, f"{RESERVED}verify.1795830303-0e1732b843ed"])
 def test_documented_types_and_our_own_need_no_place(name):
-    assert TypeBound(most=0).name_of(name, "openai") == name
+    assert TypeBound(max_types=0).name_of(name, "openai") == name
 
 
 async def test_an_event_beyond_the_bound_is_stored_whole(redis_url, client, monkeypatch):
-    monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(most=1))
+    monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(max_types=1))
     requests = [signed(f"order.{number}") for number in range(3)]
     async with serving(redis_url) as ingest:
         answers = [await ingest.execute(request) for request in requests]
