@@ -1,4 +1,4 @@
-"""A sender whose types have no end fills no Redis with streams, and loses no event."""
+"""A sender with unbounded types neither fills Redis with streams nor loses an event."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,22 +12,22 @@ from tests.ingest.test_measures import sample
 
 
 def test_types_beyond_the_bound_are_filed_as_untyped_and_those_before_keep_their_names():
-    before = sample("types_beyond_total", source="partner") or 0
+    before = sample("untyped_events_total", source="partner") or 0
     bound = TypeBound(max_types=3)
     with capture_logs() as logs:
-        named = [bound.name_of(f"order.{number}", "partner") for number in range(5)]
-    assert named == ["order.0", "order.1", "order.2", UNTYPED, UNTYPED]
+        names = [bound.name_of(f"order.{number}", "partner") for number in range(5)]
+    assert names == ["order.0", "order.1", "order.2", UNTYPED, UNTYPED]
     assert bound.name_of("order.1", "partner") == "order.1"
-    assert sample("types_beyond_total", source="partner") - before == 2
+    assert sample("untyped_events_total", source="partner") - before == 2
     assert [(entry["event"], entry["type"]) for entry in logs] == [("too_many_types", "order.3")]
 
 
 @pytest.mark.parametrize("name", [*BY_TYPE, UNTYPED, f"{RESERVED}verify.1795830303-0e1732b843ed"])
-def test_documented_types_and_our_own_need_no_place(name):
+def test_documented_and_reserved_types_do_not_count_towards_the_bound(name):
     assert TypeBound(max_types=0).name_of(name, "openai") == name
 
 
-async def test_an_event_beyond_the_bound_is_stored_whole(redis_url, client, monkeypatch):
+async def test_an_event_beyond_the_bound_is_stored_unchanged(redis_url, client, monkeypatch):
     monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(max_types=1))
     requests = [signed(f"order.{number}") for number in range(3)]
     async with serving(redis_url) as ingest:
