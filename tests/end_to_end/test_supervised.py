@@ -80,7 +80,7 @@ async def test_an_exporter_is_ready_when_it_answers_and_says_whether_it_sees_red
         async def sees_nothing() -> bool:
             async with aiohttp.ClientSession() as session, session.get(line["url"]) as response:
                 assert response.status == 200
-            return manager.heard("STATUS=exporting nothing: Redis is away", "WATCHDOG=1")
+            return manager.heard("STATUS=exporting nothing: Redis is unreachable", "WATCHDOG=1")
 
         await until(sees_nothing)
         assert await exporter.end() == 0

@@ -29,7 +29,7 @@ async def record(event: dict) -> None: ...
 async def examined(redis_url: str, *targets: str) -> check.Report:
     report, _ = await check.examine(WorkerSettings(redis_url=redis_url), targets)
     assert all(found.problem and found.action for found in report.findings)
-    assert report.fit == (report.exit_code == 0)
+    assert report.is_healthy == (report.exit_code == 0)
     return report
 
 
@@ -53,15 +53,15 @@ async def codes(redis_url: str, *targets: str) -> dict[str, int]:
     ],
     ids=str,
 )
-def test_what_a_group_needs_somebody_for(group, code):
+def test_a_group_with_a_problem_has_one_finding_of_its_code(group, code):
     assert [found.code for found in of_group("billing", group)] == ([code] if code else [])
     assert all(found.exit_code == 0 for found in of_group("billing", group))
 
 
-def test_events_that_nobody_subscribes_to_are_told_by_type():
+def test_orphans_are_reported_by_type():
     found = of_orphans(a_bus(status=Status(orphans={"odd.type": 3, "batch.failed": 1})))
-    told = [each.problem.partition(",")[0] for each in found]
-    assert told == ["3 events of type odd.type", "1 event of type batch.failed"]
+    problems = [each.problem.partition(",")[0] for each in found]
+    assert problems == ["3 events of type odd.type", "1 event of type batch.failed"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_app_is_compared_with_what_its_group_subscribes_to(known, code):
     assert [found.code for found in of_app(group, a_bus(patterns=known))] == ([code] if code else [])
 
 
-async def test_a_bus_in_order_leaves_nothing_to_say_but_what_the_server_is_told(client, redis_url):
+async def test_a_healthy_bus_has_no_findings(client, redis_url):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     await client.execute_command("CONFIG", "SET", "appendonly", "yes")
     await Membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
@@ -98,13 +98,13 @@ async def test_a_bus_in_order_leaves_nothing_to_say_but_what_the_server_is_told(
     assert report.headroom.events > 0
 
 
-async def test_an_unused_redis_is_fit_and_stays_unused(client, redis_url):
+async def test_an_unused_redis_is_healthy_and_stays_unused(client, redis_url):
     report = await examined(redis_url)
-    assert (report.fit, report.is_unused, report.groups) == (True, True, [])
+    assert (report.is_healthy, report.is_unused, report.groups) == (True, True, [])
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_a_redis_that_workers_may_not_use_is_wrong(client, redis_url):
+async def test_a_redis_of_another_layout_or_with_eviction_exits_with_78(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT + 1, "shards", 1)
     assert (await codes(redis_url))["wrong_redis"] == 78
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT)
@@ -115,7 +115,7 @@ async def test_a_redis_that_workers_may_not_use_is_wrong(client, redis_url):
         await client.execute_command("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
-async def test_without_a_file_retries_and_dead_letters_are_at_risk(client, redis_url):
+async def test_a_redis_without_an_append_only_file_is_a_warning(client, redis_url):
     await client.execute_command("CONFIG", "SET", "appendonly", "no")
     try:
         assert (await codes(redis_url))["not_persistent"] == 0
@@ -123,10 +123,10 @@ async def test_without_a_file_retries_and_dead_letters_are_at_risk(client, redis
         await client.execute_command("CONFIG", "SET", "appendonly", "yes")
 
 
-def test_the_command_tells_people_and_machines_and_exits_with_the_gravest(redis_url):
+def test_the_command_prints_text_or_json_and_exits_with_the_gravest_code(redis_url):
     found = worker(redis_url, "check")
     assert found.returncode == 0
-    assert found.stdout.decode().endswith("fit: workers could do their duty\n")
+    assert found.stdout.decode().endswith("\nhealthy: workers could run\n")
     report = json.loads(worker(redis_url, "check", "--json").stdout)
     assert (report["is_healthy"], report["apps"], report["groups"]) == (True, {}, [])
     found = worker("redis://127.0.0.1:1/0", "check")
@@ -145,7 +145,7 @@ async def test_an_app_that_could_run_is_shown_with_its_patterns(client, redis_ur
     assert "new_group" in {found.code for found in report.findings}
 
 
-async def test_dead_letters_of_a_group_are_told_with_the_command_that_shows_them(client, redis_url):
+async def test_dead_letters_of_a_group_are_reported_with_the_command_that_shows_them(client, redis_url):
     await born(client, GROUP)
     await lay(client, letter("wh_1"))
     found = worker(redis_url, "check")
@@ -154,12 +154,12 @@ async def test_dead_letters_of_a_group_are_told_with_the_command_that_shows_them
     assert "warning dead_letters: 1 dead letter of billing\n  -> hookbus-worker dlq groups --group billing" in out
 
 
-def test_what_nobody_reads_who_disagrees_and_what_is_not_ours_is_told():
+def test_types_without_a_reader_differing_consumers_and_foreign_groups_are_reported():
     group = GroupStatus(consumers_alive=2, consumers=2, unread={"batch.failed": 3}, disputed=["batch.*"])
     found = [(each.code, each.problem) for each in check.of_readers("billing", group)]
     assert found == [
-        ("nobody_reads", "nobody reads batch.failed of billing: 3 events wait, and hold up trimming"),
-        ("consumers_disagree", "consumers of billing disagree about batch.*"),
+        ("nobody_reads", "no live consumer of billing reads batch.failed: 3 events wait, and hold up trimming"),
+        ("consumers_disagree", "only some consumers of billing subscribe to batch.*"),
     ]
     [foreign] = check.of_readers("audit", GroupStatus(is_foreign=True))
     assert foreign.code == "foreign_group"

@@ -1,4 +1,4 @@
-"""`hookbus-worker check`: the report of `worker.check`, for people or as one JSON object."""
+"""`hookbus-worker check`: prints the report of `worker.check` as text or as one JSON object."""
 
 import asyncio
 from typing import Annotated
@@ -12,12 +12,12 @@ from .options import Config, Json
 
 def check(
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODULE:APP...]", help="Apps that would run.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[MODULE:APP...]", help="The apps to check.", show_default=False)
     ] = None,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Validate the configuration, apps and Redis, and say what needs somebody; exit 78 if workers could not work."""
+    """Check configuration, apps and Redis, and list problems with remedies; exit 78 or 1 if workers could not run."""
     from .. import check as checking
 
     report, examined = asyncio.run(checking.examine(load_settings(config), targets or []))

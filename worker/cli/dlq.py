@@ -1,4 +1,4 @@
-"""`hookbus-worker dlq`: what there is to ask. What each command does is in `dlq_look`, `dlq_move` and `dlq_file`."""
+"""The options of `hookbus-worker dlq`. `dlq_look`, `dlq_move`, `dlq_recall` and `dlq_file` implement its commands."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from ...shared import command, output
 from . import options
 from .options import All, Config, DryRun, Fingerprints, Groups, Json, Limit, Names, Rate, Reasons, Since, Types, Until
 
-app = command.typer_app("dlq", "Dead letters: look at them, send them round again, discard, export, import.")
+app = command.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
 
 
 @app.command("list")
@@ -26,7 +26,7 @@ def list_(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """The newest dead letters."""
+    """List the newest dead letters."""
     from . import dlq_look
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
@@ -45,7 +45,7 @@ def groups(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Dead letters by fingerprint: those that died of the same cause, most first."""
+    """Count dead letters by fingerprint (same cause), most first."""
     from . import dlq_look
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until)
@@ -54,17 +54,17 @@ def groups(
 
 @app.command()
 def show(
-    letter: Annotated[str, typer.Argument(metavar="ID", help="Webhook-id of the letter.")],
-    group: Annotated[str, typer.Option(help="Needed when several groups have a letter of that id.")] = "",
-    body: Annotated[bool, typer.Option("--body", help="Write out the exact bytes of the body, nothing else.")] = False,
+    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter's webhook-id.")],
+    group: Annotated[str, typer.Option(help="Required when several groups have a letter of this id.")] = "",
+    body: Annotated[bool, typer.Option("--body", help="Write only the body, byte for byte.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Everything about one dead letter."""
+    """Show everything about one dead letter."""
     from . import dlq_look
 
     if body and as_json:
-        raise typer.BadParameter("--body writes the bytes as they are, so there is no JSON of it")
+        raise typer.BadParameter("--body writes raw bytes and cannot be combined with --json")
     criteria = options.criteria([group] if group else None, names=[letter])
     asyncio.run(dlq_look.show_one(config, criteria, body, as_json))
 
@@ -81,16 +81,16 @@ def redrive(
     every: All = False,
     rate: Rate = 0,
     include_unsubscribed: Annotated[
-        bool, typer.Option("--include-unsubscribed", help="Also of types that their group does not subscribe to.")
+        bool, typer.Option("--include-unsubscribed", help="Also redrive types that their group does not subscribe to.")
     ] = False,
     dry_run: DryRun = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask; with --id, or without a terminal, nobody is asked anyway.")
+        bool, typer.Option("--yes", help="Do not ask. It never asks with --id or without a terminal.")
     ] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Send dead letters round again, into the group that each died in; oldest first, attempts from 1."""
+    """Send dead letters back to their group, oldest first; attempts count from 1."""
     from . import dlq_move
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
@@ -103,7 +103,7 @@ def redrive(
 def recall(
     group: Groups = None, type_: Types = None, dry_run: DryRun = False, as_json: Json = False, config: Config = None
 ) -> None:
-    """Make dead letters again of what was sent round for a type that its group does not subscribe to."""
+    """Turn redeliveries of types that their group does not subscribe to back into dead letters."""
     from . import dlq_recall
 
     order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json)
@@ -126,7 +126,7 @@ def discard(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Drop dead letters for good. Asks first."""
+    """Delete dead letters for good. Asks first."""
     from . import dlq_move
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
@@ -143,11 +143,11 @@ def export(
     since: Since = "",
     until: Until = "",
     id_: Names = None,
-    file: Annotated[Path | None, typer.Option(help="Where to; standard output by default.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
     config: Config = None,
     _json: Json = False,
 ) -> None:
-    """Write dead letters as JSON Lines, oldest first; they stay where they are."""
+    """Write dead letters as JSON Lines, oldest first; they stay in the dead-letter queue."""
     from . import dlq_file
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
@@ -156,11 +156,11 @@ def export(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines as export writes them; - reads standard input.")] = Path("-"),
+    file: Annotated[Path, typer.Argument(help="A file that export wrote; - reads standard input.")] = Path("-"),
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Put exported dead letters back; those that are there already stay as they are."""
+    """Put exported dead letters back; existing ones are not changed."""
     from . import dlq_file
 
     dlq_file.import_(config, file, as_json)

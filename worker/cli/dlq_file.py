@@ -1,4 +1,4 @@
-"""`dlq export` and `import`: dead letters to a file and back."""
+"""`dlq export` and `import`."""
 
 import asyncio
 import sys
@@ -18,13 +18,13 @@ from ..dlq.query import DeadLetters, Filter
 from . import dlq_look, options
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Bodies sent to Redis at once; letters are large where bodies are."""
+"""Total size of the bodies in one round trip; bodies dominate the size of letters."""
 
 STANDARD: Final = Path("-")
 
 
 def export(config: Path | None, criteria: Filter, file: Path | None) -> None:
-    """Write the letters that match, and say how many. Raises FailedError."""
+    """Write the letters that match, and print their number. Raises FailedError."""
     count = asyncio.run(_export(config, criteria, file or STANDARD))
     print(f"{output.things(count, 'dead letter')} exported", file=sys.stderr)
 
@@ -32,7 +32,7 @@ def export(config: Path | None, criteria: Filter, file: Path | None) -> None:
 async def _export(config: Path | None, criteria: Filter, file: Path) -> int:
     count = 0
     async with options.dead_letters(config) as (_, store):
-        await store.count(criteria)  # before the file is opened, and with that emptied: an unknown group is told here
+        await store.count(criteria)  # raises for an unknown group before the file is opened, which truncates it
         with _opened(file, "wb") as lines:
             async for batch in store.walk(criteria, BATCH):
                 for dead in batch:
@@ -44,7 +44,7 @@ async def _export(config: Path | None, criteria: Filter, file: Path) -> int:
 
 
 def import_(config: Path | None, file: Path, as_json: bool) -> None:
-    """Put the letters of a file back. Raises FailedError that says what is wrong, and what is in all the same."""
+    """Put the letters of a file back. Raises FailedError with the problem and the number imported before it."""
     tally = Tally()
     try:
         with _opened(file, "rb") as lines:
@@ -63,7 +63,7 @@ def import_(config: Path | None, file: Path, as_json: bool) -> None:
 
 
 def _import(config: Path | None, lines: IO[bytes], tally: Tally) -> None:
-    # The file is read outside the loop, where Ctrl-C ends a wait for input.
+    # The file is read outside the event loop, where Ctrl-C interrupts a blocking read.
     with asyncio.Runner() as runner:
         opening = options.dead_letters(config)
         client, store = runner.run(opening.__aenter__())
@@ -80,7 +80,7 @@ def _sentence(tally: Tally) -> str:
 
 
 def _batches(lines: IO[bytes], store: DeadLetters) -> Iterator[list[Named]]:
-    """Letters in batches; at a bad line those before it, then LineError."""
+    """Yield letters in batches; at an invalid line those before it, then raise LineError."""
     batch: list[Named] = []
     size = 0
     try:
@@ -103,7 +103,7 @@ def _require(store: DeadLetters, group: str, number: int) -> None:
     try:
         store.require(group)
     except FailedError as error:
-        raise LineError(number, f"{error}; a group is born when its first worker starts") from None
+        raise LineError(number, f"{error}; a group is created when its first worker starts") from None
 
 
 @contextmanager

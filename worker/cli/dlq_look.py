@@ -1,4 +1,4 @@
-"""`dlq list`, `groups` and `show`: looking changes nothing."""
+"""`dlq list`, `groups` and `show`: queries that change nothing."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from . import dlq_tables, options
 
 
 async def show_list(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:
-    """Print the newest letters, and how many more there are."""
+    """Print the newest letters, and the number of those not shown."""
     async with options.dead_letters(config) as (_, store):
         page = await store.page(criteria, limit)
         others = 0 if page.total else await store.count(Filter())
@@ -20,7 +20,7 @@ async def show_list(config: Path | None, criteria: Filter, limit: int, as_json: 
         output.print_json(jsonl.summary(dead.name, dead.letter))
     if not as_json:
         dlq_tables.letters(page.letters, now_ms(), others)
-    _say_more(len(page.letters), page.total, "dead letter", as_json)
+    _print_more(len(page.letters), page.total, "dead letter", as_json)
     warn_unreadable(store)
 
 
@@ -33,20 +33,20 @@ async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json
         output.print_json(fields(summary))
     if not as_json:
         dlq_tables.summaries(summaries[:limit], now_ms(), others)
-    _say_more(min(limit, len(summaries)), len(summaries), "fingerprint", as_json)
+    _print_more(min(limit, len(summaries)), len(summaries), "fingerprint", as_json)
     warn_unreadable(store)
 
 
 async def show_one(config: Path | None, criteria: Filter, only_body: bool, as_json: bool) -> None:
-    """Print one letter. Raises FailedError when it is not there, or in several groups."""
+    """Print one letter. Raises FailedError when it does not exist, or exists in several groups."""
     async with options.dead_letters(config) as (_, store):
-        found = await store.find(criteria)
-    if not found:
-        raise FailedError(f"the record of {criteria.names[0]} can't be read by this release, or went just now")
-    if len(found) > 1:
-        groups = ", ".join(sorted(dead.group for dead in found))
+        letters = await store.find(criteria)
+    if not letters:
+        raise FailedError(f"{criteria.names[0]}: this release cannot read the record, or it was removed just now")
+    if len(letters) > 1:
+        groups = ", ".join(sorted(dead.group for dead in letters))
         raise FailedError(f"{criteria.names[0]} is a dead letter of several groups: {groups}; choose one with --group")
-    dead = found[0]
+    dead = letters[0]
     if only_body:
         output.bytes_out().write(dead.letter.body)
     elif as_json:
@@ -71,14 +71,16 @@ def fields(summary: Summary) -> dict[str, str | int]:
     }
 
 
-def _say_more(shown: int, total: int, thing: str, as_json: bool) -> None:
+def _print_more(shown: int, total: int, thing: str, as_json: bool) -> None:
     if total > shown:
         text = f"{total - shown:,} more; all: --limit {total}" if total <= 10_000 else f"{total - shown:,} more"
         print(f"{output.things(shown, thing)} shown, {text}", file=sys.stderr if as_json else sys.stdout)
 
 
 def warn_unreadable(store: DeadLetters) -> None:
-    """Say which records were left alone since this release can't read them."""
+    """Print the records that were skipped because this release cannot read them."""
     if store.unreadable:
-        some = ", ".join(map(output.line, store.unreadable[:5])) + (", …" if len(store.unreadable) > 5 else "")
-        print(f"{output.things(len(store.unreadable), 'record')} not readable by this release: {some}", file=sys.stderr)
+        names = ", ".join(map(output.line, store.unreadable[:5])) + (", …" if len(store.unreadable) > 5 else "")
+        print(
+            f"{output.things(len(store.unreadable), 'record')} not readable by this release: {names}", file=sys.stderr
+        )

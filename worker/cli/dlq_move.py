@@ -1,4 +1,4 @@
-"""`dlq redrive` and `discard`: bulk moves of a snapshot, which can be watched, paced and stopped between batches."""
+"""`dlq redrive` and `discard`: bulk moves of a snapshot, with progress, a rate limit, and a stop between batches."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ from .progress import move_watched
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A bulk move, in the forms that messages need."""
+    """The name of a bulk move, and its participle for messages."""
 
     name: str
     done: str
@@ -37,7 +37,7 @@ DISCARD: Final = Verb("discard", "discarded")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for. `rate` is letters per second, 0 for no limit."""
+    """The options of the command. `rate` is letters per second, 0 for no limit."""
 
     verb: Verb
     criteria: Filter
@@ -45,12 +45,12 @@ class Order:
     is_dry_run: bool
     as_json: bool
     include_unsubscribed: bool = False
-    """Redrive what nobody would be given, too."""
+    """Also redrive letters of types that their group does not subscribe to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The filter as a snapshot, how many letters match, and how many of them stay, by group and type."""
+    """The filter as a snapshot, the number of letters that match, and of those left out, by group and type."""
 
     criteria: Filter
     matching: int
@@ -58,17 +58,17 @@ class Plan:
 
     @property
     def moving(self) -> int:
-        """How many are to go."""
+        """The number of letters to move."""
         return self.matching - self.left_out.total()
 
 
 def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) -> int:
-    """Do what was ordered, after asking if need be; the exit code. Raises typer.BadParameter, FailedError."""
+    """Run the move, after asking if `asks`; returns the exit code. Raises typer.BadParameter, FailedError."""
     if order.criteria == Filter() and not is_all:
-        raise typer.BadParameter(f"which ones? Give a filter, or --all to {order.verb.name} every dead letter")
+        raise typer.BadParameter(f"no filter given: add one, or --all to {order.verb.name} every dead letter")
     if asks and not output.can_ask():
-        raise typer.BadParameter(f"nobody here to ask: --yes to {order.verb.name} without asking")
-    # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
+        raise typer.BadParameter(f"no terminal to ask on: add --yes to {order.verb.name} without asking")
+    # Asking blocks, so it comes before the loop in which Ctrl-C stops between batches.
     plan = asyncio.run(_prepare(config, order))
     if order.is_dry_run or not plan.matching:
         return 0
@@ -94,7 +94,7 @@ def _question(order: Order, moving: int) -> str:
 
 
 async def _prepare(config: Path | None, order: Order) -> Plan:
-    """What is there to do; printed when that is all there is."""
+    """Take the snapshot and count; prints the plan for a dry run, or when nothing matches."""
     async with options.dead_letters(config) as (client, store):
         criteria = order.criteria if order.criteria.names else await store.snapshot(order.criteria)
         unsubscribed = await _unsubscribed(client, store, criteria) if order.verb is REDRIVE else Counter()
@@ -109,9 +109,9 @@ async def _prepare(config: Path | None, order: Order) -> Plan:
 
 
 async def _unsubscribed(client: Redis, store: DeadLetters, criteria: Filter) -> Counter[tuple[str, str]]:
-    """What would go round and find nobody: a handler may have gone with a release, or changed its type."""
+    """Count the matching letters of unsubscribed types: a release removed their handler, or changed its type."""
     if criteria.names:
-        dead = Counter((found.group, found.letter.type) for found in await store.find(criteria))
+        dead = Counter((each.group, each.letter.type) for each in await store.find(criteria))
     else:
         dead = Counter()
         for summary in await store.summaries(criteria):
@@ -123,9 +123,9 @@ async def _unsubscribed(client: Redis, store: DeadLetters, criteria: Filter) -> 
 def _print_unsubscribed(unsubscribed: Counter[tuple[str, str]], *, is_left_out: bool) -> None:
     for (group, event_type), count in sorted(unsubscribed.items()):
         effect = (
-            "stay dead (--include-unsubscribed to redrive them)"
+            "not redriven (--include-unsubscribed redrives them)"
             if is_left_out
-            else (f"redriven, they wait until it does; back: hookbus-worker dlq recall --group {group}")
+            else (f"redriven, they wait until it does; to undo: hookbus-worker dlq recall --group {group}")
         )
         letters = output.things(count, "dead letter")
         print(f"{group} does not subscribe to {output.line(event_type)}: {letters}, {effect}", file=sys.stderr)
@@ -139,12 +139,12 @@ async def _show_plan(store: DeadLetters, order: Order, plan: Plan) -> None:
         dlq_tables.letters(await store.find(plan.criteria), now_ms())
     else:
         dlq_tables.summaries(await store.summaries(plan.criteria), now_ms())
-    where = ", each into the group it died in" if order.verb is REDRIVE else " for good"
+    where = ", each to its group" if order.verb is REDRIVE else " for good"
     print(f"would {order.verb.name} {output.things(plan.moving, 'dead letter')}{where}")
 
 
 async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
-    """Move the letters and say how it went; whether it was stopped before the end."""
+    """Move the letters and print the result; returns whether it was stopped before the end."""
     async with options.dead_letters(config) as (client, store):
         moves = Moves(client, store.shards)
         move = moves.redrive if order.verb is REDRIVE else moves.discard
@@ -162,7 +162,7 @@ async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stoppin
 
 
 async def _chosen(batches: AsyncIterator[list[StoredLetter]], plan: Plan) -> AsyncIterator[list[StoredLetter]]:
-    """The letters without those that stay."""
+    """The batches without the letters that are left out."""
     async for batch in batches:
         if chosen := [dead for dead in batch if (dead.group, dead.letter.type) not in plan.left_out]:
             yield chosen
@@ -183,7 +183,7 @@ def _result(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> 
 def _sentence(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> str:
     text = f"{output.things(tally.moved, 'dead letter')} {order.verb.done}"
     if tally.gone:
-        text += f"; {tally.gone:,} had gone meanwhile, or died again"
+        text += f"; {tally.gone:,} skipped: removed meanwhile, or dead-lettered again"
     if is_interrupted:
-        text = f"stopped: {text}; {plan.moving - tally.moved - tally.gone:,} left"
+        text = f"stopped: {text}; {plan.moving - tally.moved - tally.gone:,} remain"
     return text

@@ -1,4 +1,4 @@
-"""`dlq recall`: what went round for a type that its group does not subscribe to becomes dead letters again."""
+"""`dlq recall`: turns redeliveries of types that their group does not subscribe to back into dead letters."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ from .progress import move_watched
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for; no groups or types means all of them."""
+    """The options of the command; no groups or types means all of them."""
 
     groups: Sequence[str]
     types: Sequence[str]
@@ -29,13 +29,13 @@ class Order:
     as_json: bool
 
     def covers(self, place: UnsubscribedType) -> bool:
-        """Whether redeliveries that lie there are meant."""
+        """Whether the filter includes the redeliveries of a stream."""
         is_type = not self.types or any(matches(pattern, place.type) for pattern in self.types)
         return is_type and (not self.groups or place.group in self.groups)
 
 
 def run(config: Path | None, order: Order) -> int:
-    """Do what was ordered; the exit code. Raises FailedError."""
+    """Run the recall; returns the exit code. Raises FailedError."""
     is_interrupted = False
 
     async def until_done(stopping: Stopping) -> None:
@@ -47,7 +47,7 @@ def run(config: Path | None, order: Order) -> int:
 
 
 async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool:
-    """Recall, and say how it went; whether it was stopped before the end."""
+    """Recall, and print the result; returns whether it was stopped before the end."""
     async with options.dead_letters(config) as (client, store):
         places = await _places(client, store, order)
         matching, moved = sum(place.waiting for place in places), 0
@@ -86,4 +86,7 @@ def _show(order: Order, places: Sequence[UnsubscribedType], matching: int, moved
         return
     print(f"{output.things(moved, 'dead letter')} recalled")
     if moved < matching:
-        print(f"{matching - moved:,} stay: gone meanwhile, not hookbus's own, or held by a consumer", file=sys.stderr)
+        print(
+            f"{matching - moved:,} not recalled: removed meanwhile, not written by hookbus, or in flight",
+            file=sys.stderr,
+        )

@@ -1,4 +1,4 @@
-"""Tables of dead letters, two lines a row, so that ids stay whole at 80 columns."""
+"""Tables of dead letters, two lines per row, so that ids are not cut at 80 columns."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,35 +14,35 @@ from ..dlq.query import StoredLetter, Summary
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2
 _WIDEST_ID: Final = 52
-"""A webhook-id of OpenAI's with an entry id after it; longer ones are folded."""
+"""Fits an OpenAI webhook-id followed by an entry id; longer ones are folded."""
 
 
 def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
 
 
-def letters(found: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
-    """A page of letters; `others`: how many there are that do not match, where none does."""
+def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
+    """Print a page of letters. `others`: the number of letters that do not match, when none does."""
     console = output.console()
-    if not found:
+    if not page:
         console.print(_none(others))
         return
-    left = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in found]
-    width = min(_WIDEST_ID, max(len(line) for text in left for line in text.plain.split("\n")))
+    names = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in page]
+    width = min(_WIDEST_ID, max(len(line) for text in names for line in text.plain.split("\n")))
     rest = max(20, console.width - width - _AGE_WIDTH - 2 * _GAP)
     table = _table()
     table.add_column("LETTER", width=width, overflow="fold")
     table.add_column("AGE", width=_AGE_WIDTH, justify="right")
     table.add_column("REASON", width=rest, no_wrap=True, overflow="ellipsis")
-    for dead, text in zip(found, left, strict=True):
+    for dead, text in zip(page, names, strict=True):
         attempts = output.things(dead.letter.attempts, "attempt")
-        right = Text(f"{dead.letter.reason}, {attempts}\n") + output.cell(error(dead), "red")
-        table.add_row(text, output.since(dead.dead_lettered_ms, now_ms), right)
+        cause = Text(f"{dead.letter.reason}, {attempts}\n") + output.cell(error(dead), "red")
+        table.add_row(text, output.since(dead.dead_lettered_ms, now_ms), cause)
     console.print(table)
 
 
 def _none(others: int) -> str:
-    return f"no dead letters match; others: {others:,}" if others else "no dead letters"
+    return f"no dead letters match; {others:,} others exist" if others else "no dead letters"
 
 
 def where(dead: StoredLetter) -> str:
@@ -55,13 +55,13 @@ def error(dead: StoredLetter) -> str:
     return ": ".join(filter(None, (dead.letter.error_class, dead.letter.message)))
 
 
-def summaries(found: Sequence[Summary], now_ms: int, others: int = 0) -> None:
-    """Fingerprints with their counts; `others` as for `letters`."""
+def summaries(rows: Sequence[Summary], now_ms: int, others: int = 0) -> None:
+    """Print fingerprints with their counts; `others` as for `letters`."""
     console = output.console()
-    if not found:
+    if not rows:
         console.print(_none(others))
         return
-    count = max(len("COUNT"), *(len(f"{summary.count:,}") for summary in found))
+    count = max(len("COUNT"), *(len(f"{summary.count:,}") for summary in rows))
     table = _table()
     table.add_column("COUNT", width=count, justify="right")
     table.add_column("FINGERPRINT", no_wrap=True)
@@ -69,19 +69,19 @@ def summaries(found: Sequence[Summary], now_ms: int, others: int = 0) -> None:
     table.add_column("CAUSE", width=max(20, rest), overflow="ellipsis", no_wrap=True)
     table.add_column("FIRST", justify="right")
     table.add_column("LAST", justify="right")
-    for summary in found:
+    for summary in rows:
         kind = summary.kind
         cause = output.cell(": ".join(filter(None, (kind.error_class, kind.message))), "red")
         place = " · ".join(filter(None, (summary.group, kind.type)))
-        died = " · ".join(filter(None, (kind.reason, kind.frame)))
-        what = cause + Text("\n") + output.cell(place, "dim") + Text("\n") + output.cell(died, "dim")
+        reason = " · ".join(filter(None, (kind.reason, kind.frame)))
+        what = cause + Text("\n") + output.cell(place, "dim") + Text("\n") + output.cell(reason, "dim")
         ages = (output.since(summary.first_ms, now_ms), output.since(summary.last_ms, now_ms))
         table.add_row(f"{summary.count:,}", summary.fingerprint, what, *ages)
     console.print(table)
 
 
 def letter(dead: StoredLetter, now_ms: int) -> None:
-    """Everything about one letter."""
+    """Print everything about one letter."""
     record = dead.letter
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -94,11 +94,11 @@ def letter(dead: StoredLetter, now_ms: int) -> None:
         ("source", record.source),
         ("received", f"{output.moment(record.received_at_ms)}, {output.since(record.received_at_ms, now_ms)} ago"),
         (
-            "died",
+            "dead since",
             f"{output.moment(record.dead_lettered_at_ms)}, {output.since(record.dead_lettered_at_ms, now_ms)} ago",
         ),
         ("reason", f"{record.reason}, {output.things(record.attempts, 'attempt')}"),
-        ("replay", "yes: the group had been given it before" if record.is_replay else ""),
+        ("replay", "yes: the event had been delivered to the group before" if record.is_replay else ""),
         ("error", error(dead)),
         ("frame", record.frame),
         ("fingerprint", record.fingerprint),
@@ -132,12 +132,12 @@ def _block(title: str, text: str) -> list[Text | Table]:
 
 
 def _body(body: bytes) -> str:
-    """JSON set out in lines, other text as it is."""
+    """JSON is indented, other text is unchanged."""
     if not body:
-        return "(nothing)"
+        return "(empty)"
     try:
         return msgspec.json.format(body.decode(), indent=2)
     except UnicodeDecodeError:
-        return "not text; --body writes it out"
+        return "not text; --body writes it"
     except (msgspec.DecodeError, RecursionError):
         return body.decode()

@@ -1,4 +1,4 @@
-"""`hookbus-worker forget`: shows what a group holds, asks, and removes the group."""
+"""`hookbus-worker forget`: shows the deliveries and dead letters of a group, asks, and removes the group."""
 
 import asyncio
 import sys
@@ -18,32 +18,34 @@ from .options import Config, Json
 
 
 def forget(
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="Whom nobody works for any more.")],
+    group: Annotated[
+        str, typer.Argument(metavar="GROUP", help="The group; its workers must be stopped, unless --type is given.")
+    ],
     event_type: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="Only of this type, to which it subscribes no more.")
+        str, typer.Option("--type", metavar="TYPE", help="Only this type, which it no longer subscribes to.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Remove a group, or one type of it, for good, with its backlog, its retries and its dead letters."""
+    """Remove a group, or one type of it, for good, with its backlog, retries and dead letters. Asks first."""
     if not yes and not dry_run and not output.can_ask():
-        raise typer.BadParameter(f"nobody here to ask: --yes to forget {group} without asking")
-    # Asking blocks, so it comes between two loops.
+        raise typer.BadParameter(f"no terminal to ask on: add --yes to forget {group} without asking")
+    # Asking blocks, so it comes between two event loops.
     footprint = asyncio.run(_poll(config, group, event_type, dry_run, as_json))
     if dry_run:
         return
     count = f"{output.things(footprint.unhandled, 'unhandled event')}, {output.things(footprint.dead, 'dead letter')}"
-    what = f"{event_type} of {group}" if event_type else group
-    if not yes and not output.confirmed(f"forget {output.line(what)}, with {count}, for good?"):
+    target = f"{event_type} of {group}" if event_type else group
+    if not yes and not output.confirmed(f"forget {output.line(target)}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
     asyncio.run(_run(config, group, event_type))
     if as_json:
         output.print_json(_result(footprint, is_dry_run=False))
     else:
-        print(f"forgot {output.line(what)}, with {count}")
+        print(f"forgot {output.line(target)}, with {count}")
 
 
 async def _open(client: Redis, shards: int, group: str, event_type: str) -> GroupDeletion | TypeDeletion:
@@ -53,7 +55,7 @@ async def _open(client: Redis, shards: int, group: str, event_type: str) -> Grou
 
 
 async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> GroupFootprint:
-    """Look, and show it to people. Raises FailedError when somebody works."""
+    """Query the footprint and print it. Raises FailedError when a consumer is alive."""
     async with options.connected(config, "forget") as (client, shards):
         footprint = await (await _open(client, shards, group, event_type)).fetch()
     if not as_json:
@@ -81,7 +83,7 @@ def _show(footprint: GroupFootprint) -> None:
     if footprint.types:
         output.console().print(table)
     else:
-        print(f"group {footprint.group} holds nothing")
+        print(f"group {footprint.group} has no deliveries and no dead letters")
 
 
 def _result(footprint: GroupFootprint, *, is_dry_run: bool) -> dict[str, Any]:

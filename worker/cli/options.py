@@ -1,4 +1,4 @@
-"""Options that several tools share, and what they come to."""
+"""Options shared by several commands, and their conversion."""
 
 import math
 from collections.abc import AsyncIterator
@@ -16,34 +16,32 @@ from ..pipeline.outcome import Reason
 from ..settings import load_settings
 
 CONNECTIONS: Final = 2
-"""A tool does one thing at a time."""
+"""A tool sends one command or pipeline at a time."""
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
 
 
 def finite(rate: float) -> float:
-    """A rate that is a number. Raises typer.BadParameter."""
+    """Return a finite rate. Raises typer.BadParameter."""
     if not math.isfinite(rate):
-        raise typer.BadParameter("a number is needed")
+        raise typer.BadParameter("must be a finite number")
     return rate
 
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; else $HOOKBUS_CONFIG or hookbus.toml, if there.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines: one JSON object, or one in each line.")]
-Groups = Annotated[list[str] | None, typer.Option("--group", help="Only of this group (repeatable, as all filters).")]
-Types = Annotated[list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*'.")]
-Reasons = Annotated[
-    list[str] | None, typer.Option("--reason", help=f"Only those that died of this: {', '.join(REASONS)}.")
+Config = Annotated[
+    Path | None, typer.Option(help="Settings file; by default $HOOKBUS_CONFIG, or hookbus.toml if it exists.")
 ]
-Fingerprints = Annotated[
-    list[str] | None, typer.Option("--fingerprint", help="Only of this fingerprint; see dlq groups.")
-]
-Since = Annotated[str, typer.Option(help="Only those that died since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
-Until = Annotated[str, typer.Option(help="Only those that died until then.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one per line.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="Only this group (repeatable, as all filters).")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*'.")]
+Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only this reason: {', '.join(REASONS)}.")]
+Fingerprints = Annotated[list[str] | None, typer.Option("--fingerprint", help="Only this fingerprint; see dlq groups.")]
+Since = Annotated[str, typer.Option(help="Only those dead-lettered since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
+Until = Annotated[str, typer.Option(help="Only those dead-lettered until then.")]
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this letter, by its webhook-id.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most to show.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The most to show.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; move nothing.")]
-Rate = Annotated[float, typer.Option(min=0, callback=finite, help="How many a second; 0 as fast as Redis goes.")]
-All = Annotated[bool, typer.Option("--all", help="Needed when no filter is given: every dead letter.")]
+Rate = Annotated[float, typer.Option(min=0, callback=finite, help="Limit per second; 0 for none.")]
+All = Annotated[bool, typer.Option("--all", help="Every dead letter; required without a filter.")]
 
 
 def criteria(
@@ -55,7 +53,7 @@ def criteria(
     until: str = "",
     names: list[str] | None = None,
 ) -> Filter:
-    """The filter that the options describe. Raises typer.BadParameter."""
+    """Build the filter from the options. Raises typer.BadParameter."""
     for reason in reasons or ():
         if reason not in REASONS:
             raise typer.BadParameter(f"{reason!r} is none of {', '.join(REASONS)}", param_hint="--reason")
@@ -71,7 +69,7 @@ def criteria(
 
 
 def pattern(text: str) -> str:
-    """A pattern of types. Raises typer.BadParameter."""
+    """Validate a pattern. Raises typer.BadParameter."""
     if text != "*" and not is_name(text.removesuffix(".*")):
         raise typer.BadParameter(f"{text!r} is neither a type nor 'prefix.*' nor '*'")
     return text
@@ -79,7 +77,7 @@ def pattern(text: str) -> str:
 
 @asynccontextmanager
 async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis, int]]:
-    """A client for a tool, and the shard count of the settings. Raises ConfigError."""
+    """Connect a tool; yields the client, and the shard count of the settings. Raises ConfigError."""
     settings = load_settings(config)
     client = connect(settings.address(), f"hookbus-worker:{name}", connections=CONNECTIONS)
     try:
@@ -90,6 +88,6 @@ async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis
 
 @asynccontextmanager
 async def dead_letters(config: Path | None) -> AsyncIterator[tuple[Redis, DeadLetters]]:
-    """The dead letters that the settings lead to. Raises ConfigError, RedisError, OSError."""
+    """Open the dead letters of the configured Redis. Raises ConfigError, RedisError, OSError."""
     async with connected(config, "dlq") as (client, shards):
         yield client, await DeadLetters.open(client, shards)

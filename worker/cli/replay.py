@@ -1,4 +1,4 @@
-"""`hookbus-worker replay`: shows what a group would be given again, asks, and gives it."""
+"""`hookbus-worker replay`: counts the events to deliver again, asks, and delivers them."""
 
 import asyncio
 import sys
@@ -23,9 +23,7 @@ from . import options
 from .options import Config, Json, Rate
 from .progress import move_watched
 
-Types = Annotated[
-    list[str] | None, typer.Option("--type", help="Only of this type, or of 'prefix.*' (repeatable, as --id).")
-]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*' (repeatable, as --id).")]
 Since = Annotated[str, typer.Option(help="Only those stored since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
 Until = Annotated[str, typer.Option(help="Only those stored until then.")]
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this event, by its webhook-id.")]
@@ -33,7 +31,7 @@ Names = Annotated[list[str] | None, typer.Option("--id", help="Only this event, 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for. `rate` is events per second, 0 for no limit."""
+    """The options of the command. `rate` is events per second, 0 for no limit."""
 
     group: str
     criteria: EventFilter
@@ -44,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The snapshot, and what is in it. `paused` are patterns that will hold some of it back."""
+    """The snapshot and its counts. `paused` are paused patterns that match some of its events."""
 
     stream_ranges: list[StreamRange]
     now_ms: int
@@ -54,23 +52,23 @@ class Plan:
 
     @property
     def matching(self) -> int:
-        """How many events."""
+        """The number of events."""
         return self.count.types.total()
 
 
 def replay(
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="Who gets it.")],
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="The group that receives the events.")],
     type_: Types = None,
     since: Since = "",
     until: Until = "",
     id_: Names = None,
     rate: Rate = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without a terminal nobody is asked anyway.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It never asks without a terminal.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be replayed; replay nothing.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Deliver what is retained to one group again, handled or not; oldest first, marked as a replay."""
+    """Deliver retained events to a group again, handled or not; oldest first, marked as replays."""
     criteria = EventFilter(
         tuple(map(options.pattern, type_ or ())),
         tuple(id_ or ()),
@@ -81,8 +79,8 @@ def replay(
 
 
 def run(config: Path | None, order: Order, *, asks: bool) -> int:
-    """Do what was ordered, after asking if need be; the exit code. Raises FailedError."""
-    # Asking blocks, so it comes before the loop that a Ctrl-C is told to stop gently.
+    """Run the replay, after asking if `asks`; returns the exit code. Raises FailedError."""
+    # Asking blocks, so it comes before the loop in which Ctrl-C stops between batches.
     plan = asyncio.run(_prepare(config, order))
     if order.is_dry_run or not plan.matching:
         _show(order, plan)
@@ -101,35 +99,35 @@ def run(config: Path | None, order: Order, *, asks: bool) -> int:
 
 
 async def _prepare(config: Path | None, order: Order) -> Plan:
-    """Take the snapshot, and count. Raises FailedError when an event that was named is not in it."""
+    """Take the snapshot, and count. Raises FailedError when a named event is not in it."""
     console = output.console(stderr=True)
     async with options.dead_letters(config) as (client, store):
         store.require(order.group)
-        past = await history.fetch(client, store.shards, order.group, order.criteria)
+        events = await history.fetch(client, store.shards, order.group, order.criteria)
         with console.status("counting") if console.is_terminal else nullcontext():
-            count = await past.count()
-        in_flight = await pauses.fetch(client, store.shards, order.group)
+            count = await events.count()
+        paused = await pauses.fetch(client, store.shards, order.group)
     missing = sorted(set(order.criteria.names) - count.names)
     if missing:
         raise FailedError(
-            f"nothing retained that {order.group} was given is {', '.join(map(output.line, missing))}"
-            " (what it was not given yet comes anyway)"
+            f"{', '.join(map(output.line, missing))}: no retained event of this id was delivered to {order.group}"
+            " (events not delivered yet need no replay)"
         )
     if count.unreadable:
-        print(f"{output.things(count.unreadable, 'entry')} not hookbus's own: left out", file=sys.stderr)
-    holding = [each for each in in_flight if any(matches(each, name) for name in count.types)]
-    return Plan(list(past.stream_ranges), past.now_ms, past.has_future, count, holding)
+        print(f"{output.things(count.unreadable, 'entry')} not written by hookbus: left out", file=sys.stderr)
+    holding = [pattern for pattern in paused if any(matches(pattern, name) for name in count.types)]
+    return Plan(list(events.stream_ranges), events.now_ms, events.has_future, count, holding)
 
 
 async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
-    """Replay, and say how it went; whether it was stopped before the end."""
+    """Replay, and print the result; returns whether it was stopped before the end."""
     async with options.connected(config, "replay") as (client, _):
-        past = History(client, plan.stream_ranges, order.criteria, plan.now_ms)
+        events = History(client, plan.stream_ranges, order.criteria, plan.now_ms)
         delivery = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
         try:
             tally = await move_watched(
                 lambda: _title(delivery.reached_ms),
-                past.batches(batch_for(order.rate)),
+                events.batches(batch_for(order.rate)),
                 delivery.deliver,
                 total=plan.matching,
                 rate=order.rate,
@@ -152,23 +150,23 @@ def _title(reached_ms: int) -> str:
 
 
 def _rest(order: Order, plan: Plan, reached_ms: int) -> dict[str, str]:
-    """The times between which the rest lies. Its end is the snapshot's, so that what came later stays out."""
+    """The time range of the events not delivered. It ends with the snapshot, so that later events are excluded."""
     since_ms = order.criteria.since_ms if plan.has_future else reached_ms or order.criteria.since_ms
     times = {"since": since_ms, "until": plan.count.newest_ms}
     return {name: output.moment(ms).replace(" ", "T") for name, ms in times.items()}
 
 
 def _advice(rest: dict[str, str]) -> str:
-    return f"to go on: --since {rest['since']} --until {rest['until']}"
+    return f"to continue: --since {rest['since']} --until {rest['until']}"
 
 
 def _show(order: Order, plan: Plan) -> None:
-    """What would be replayed."""
+    """Print what would be replayed."""
     if order.as_json:
         output.print_json(_result(order, plan, Tally(), None))
         return
     if not plan.matching:
-        print(f"no events match; what {order.group} was not given yet comes anyway")
+        print(f"no events match; those not delivered to {order.group} yet need no replay")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("TYPE", overflow="fold")
@@ -176,7 +174,7 @@ def _show(order: Order, plan: Plan) -> None:
     for name, count in sorted(plan.count.types.items()):
         table.add_row(output.cell(name), f"{count:,}")
     output.console().print(table)
-    print(f"would replay {output.things(plan.matching, 'event')} to {order.group}{_held(order, plan)}")
+    print(f"would replay {output.things(plan.matching, 'event')} to {order.group}{_pause_note(order, plan)}")
 
 
 def _result(order: Order, plan: Plan, tally: Tally, rest: dict[str, str] | None) -> dict[str, Any]:
@@ -198,9 +196,9 @@ def _sentence(order: Order, plan: Plan, tally: Tally, rest: dict[str, str] | Non
     if tally.gone:
         text += f"; {tally.gone:,} were trimmed meanwhile"
     if rest is not None:
-        return f"stopped: {text}, {plan.matching - tally.moved:,} left; {_advice(rest)}"
-    return text + _held(order, plan)
+        return f"stopped: {text}, {plan.matching - tally.moved:,} remain; {_advice(rest)}"
+    return text + _pause_note(order, plan)
 
 
-def _held(order: Order, plan: Plan) -> str:
-    return f"; they wait, as {', '.join(plan.paused)} of {order.group} is paused" if plan.paused else ""
+def _pause_note(order: Order, plan: Plan) -> str:
+    return f"; they wait while {', '.join(plan.paused)} of {order.group} is paused" if plan.paused else ""

@@ -1,4 +1,4 @@
-"""`hookbus-worker status`: a table, one JSON object, or a table that redraws itself."""
+"""`hookbus-worker status`: a table, one JSON object, or a table that is redrawn."""
 
 import asyncio
 from contextlib import nullcontext
@@ -22,17 +22,17 @@ from . import options
 from .options import Config, Json
 
 INTERVAL_S: Final = 2.0
-UNUSED: Final = "nothing here: neither hookbus-ingest nor hookbus-worker run has used this Redis yet"
+UNUSED: Final = "unused: neither hookbus-ingest nor hookbus-worker run has used this Redis yet"
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Redraw every 2 s, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every 2 s until Ctrl-C.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """What each group has before it, in hand, delayed and dead, and who works."""
+    """Show each group's backlog, deliveries in flight, delayed retries, dead letters and consumers."""
     if watch and as_json:
-        raise typer.BadParameter("--watch draws on a terminal; for programs, call status --json again")
+        raise typer.BadParameter("--watch cannot be combined with --json; run status --json repeatedly instead")
     if watch:
         run_service(lambda stopping: _watch(config, stopping))
     else:
@@ -41,11 +41,11 @@ def status(
 
 async def _once(config: Path | None, as_json: bool) -> None:
     async with options.connected(config, "status") as (client, shards):
-        found = await state.fetch(client, shards)
+        current = await state.fetch(client, shards)
     if as_json:
-        output.print_json(found)
+        output.print_json(current)
     else:
-        output.console().print(_drawn(found))
+        output.console().print(_render(current))
 
 
 async def _watch(config: Path | None, stopping: Stopping) -> None:
@@ -63,31 +63,31 @@ async def _watch(config: Path | None, stopping: Stopping) -> None:
 
 
 async def _frame(client: Redis, shards: int) -> Group | Text:
-    """A look, or why there is none: a Redis that is away for a moment does not end the watch."""
+    """The status, or the error: a Redis that is unreachable for a moment does not end the watch."""
     try:
-        return _drawn(await state.fetch(client, shards))
+        return _render(await state.fetch(client, shards))
     except FAULTS as error:
         return Text(f"Redis: {error or type(error).__name__}", "red")
 
 
-def _drawn(found: Status) -> Group | Text:
-    if not found.shards:
+def _render(current: Status) -> Group | Text:
+    if not current.shards:
         return Text(UNUSED)
     now = now_ms()
     parts: list[Table | Text] = []
-    for name, group in found.groups.items():
+    for name, group in current.groups.items():
         parts += [_headline(name, group, now), *_types(group), Text()]
-    if found.orphans:
-        parts.append(Text("no group", "bold yellow") + Text("  stored, but nobody subscribes"))
-        parts += [Text(f"  {output.line(name)}  {count:,}") for name, count in sorted(found.orphans.items())]
-    parts += [Text(output.line(f"can't be used: {key}: {why}"), "bold red") for key, why in found.unusable.items()]
+    if current.orphans:
+        parts.append(Text("orphans", "bold yellow") + Text("  events that no group subscribes to"))
+        parts += [Text(f"  {output.line(name)}  {count:,}") for name, count in sorted(current.orphans.items())]
+    parts += [Text(output.line(f"unusable key {key}: {why}"), "bold red") for key, why in current.unusable.items()]
     if not parts:
         parts.append(Text("no groups and no events yet"))
     return Group(*parts)
 
 
 def _headline(name: str, group: GroupStatus, now: int) -> Text:
-    """One line a group; what needs somebody stands out."""
+    """One line per group; problems stand out."""
     alive = f"{group.consumers_alive} of {output.things(group.consumers, 'consumer')} alive"
     text = Text(name, "bold") + Text("  ") + Text(alive, "green" if group.consumers_alive else "bold red")
     if group.delayed:
@@ -96,19 +96,19 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
     if group.paused:
         text += Text(" · ") + Text(f"paused: {', '.join(map(output.line, group.paused))}", "bold yellow")
     for pattern, opened in group.breakers.items():
-        told = f"breaker of {pattern} open ({opened.fingerprint}: {opened.error})"
-        text += Text(" · ") + Text(output.line(told), "bold red")
+        breaker = f"breaker of {pattern} open ({opened.fingerprint}: {opened.error})"
+        text += Text(" · ") + Text(output.line(breaker), "bold red")
     if group.dead:
         text += Text(" · ") + Text(f"{group.dead:,} dead", "red")
     if group.dropped:
-        text += Text(" · ") + Text(f"{group.dropped:,} dead dropped by retention", "red")
+        text += Text(" · ") + Text(f"{group.dropped:,} dead letters dropped by retention", "red")
     if group.abandoned_s is not None:
         text += Text(" · ") + Text(f"abandoned for {output.age(group.abandoned_s)}, holds up trimming", "bold red")
     if group.is_foreign is True:
-        text += Text(" · ") + Text("not hookbus's, holds up trimming", "bold yellow")
+        text += Text(" · ") + Text("not created by hookbus, holds up trimming", "bold yellow")
     for event_type, count in group.unread.items():
-        told = f"nobody reads {event_type}: {count:,} wait"
-        text += Text(" · ") + Text(output.line(told), "bold red")
+        unread = f"no live consumer reads {event_type}: {count:,} wait"
+        text += Text(" · ") + Text(output.line(unread), "bold red")
     if group.disputed:
         text += Text(" · ") + Text(f"consumers disagree about {', '.join(map(output.line, group.disputed))}", "yellow")
     if group.losses:

@@ -1,4 +1,4 @@
-"""`hookbus-worker verify`: its options."""
+"""The options of `hookbus-worker verify`."""
 
 import math
 from pathlib import Path
@@ -13,31 +13,34 @@ from .options import Config, Json
 
 
 def verify(
-    url: Annotated[str, typer.Option(help="Where to post; a source's own path by default.")] = "",
+    url: Annotated[str, typer.Option(help="URL to post to; the source's own path by default.")] = "",
     count: Annotated[int, typer.Option(min=1, max=1_000_000, help="Events to post.")] = 1000,
-    rate: Annotated[
-        float, typer.Option(min=0, max=100_000, help="Events per second; 0 as fast as answers come.")
-    ] = 100,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Posts under way at once.")] = 32,
+    rate: Annotated[float, typer.Option(min=0, max=100_000, help="Events per second; 0 for no limit.")] = 100,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Concurrent posts.")] = 32,
     patience: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds that an event is posted again that is not accepted.")
+        float, typer.Option(min=0, max=3600, help="Seconds for which an event that is not accepted is posted again.")
     ] = 30,
     wait: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds until what was accepted and not handled is missing.")
+        float,
+        typer.Option(
+            min=0, max=3600, help="Seconds after which an accepted event that is not handled counts as missing."
+        ),
     ] = 30,
-    source: Annotated[str, typer.Option(help="Which source's path, secret and scheme to use.")] = "",
-    secret: Annotated[str, typer.Option(help="What to sign with; a source's first secret by default.")] = "",
+    source: Annotated[str, typer.Option(help="The source whose path, secret and scheme to use.")] = "",
+    secret: Annotated[str, typer.Option(help="Secret to sign with; the source's first one by default.")] = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Prove that a running deployment loses nothing: post signed events, handle them, and compare; exit 1 if any
-    is missing. They are of a type and a group of their own, and are removed at the end."""
+    """Post signed events to a running deployment, handle them and compare; exit 1 if any is missing.
+
+    The events have a type and a group of their own, which are removed at the end.
+    """
     from ..verify.send import Plan
     from . import verify_run
 
     for option, value in (("--rate", rate), ("--patience", patience), ("--wait", wait)):
         if not math.isfinite(value):
-            raise typer.BadParameter("not a number", param_hint=option)
+            raise typer.BadParameter("must be a finite number", param_hint=option)
     settings = load_settings(config)
     log.configure("error")
     plan = Plan(*_destination(config, source, url, secret), count, rate, concurrency, patience)

@@ -1,4 +1,4 @@
-"""`hookbus-worker verify` at the terminal: a progress bar, and the report for people or programs."""
+"""Runs `hookbus-worker verify`: shows a progress bar, and prints the report as text or JSON."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -17,18 +17,18 @@ from ..verify.send import Plan
 from . import options
 
 MAX_LINES: Final = 20
-"""Webhook-ids of a kind that are shown to people: a screenful. --json has more."""
+"""Webhook-ids of a kind in the text report: a screenful. --json has more."""
 
 
 def run(settings: WorkerSettings, plan: Plan, wait_s: float, as_json: bool) -> int:
     """Verify, print the report, and return the exit code. Raises FailedError, ConfigError, RedisError, OSError."""
-    found: list[Report] = []
+    reports: list[Report] = []
 
     async def until_done(stopping: Stopping) -> None:
-        found.append(await _run(settings, plan, wait_s, stopping))
+        reports.append(await _run(settings, plan, wait_s, stopping))
 
     run_service(until_done)
-    [report] = found
+    [report] = reports
     if as_json:
         output.print_json(report)
     else:
@@ -55,39 +55,42 @@ async def _run(settings: WorkerSettings, plan: Plan, wait_s: float, stopping: St
         await client.aclose()
 
 
-def _print(found: Report) -> None:
-    rate = found.posted / found.took_s if found.took_s else 0.0
-    print(f"{output.things(found.posted, 'event')} to {found.url} in {found.took_s:.1f} s ({rate:.0f}/s)")
+def _print(report: Report) -> None:
+    rate = report.posted / report.took_s if report.took_s else 0.0
+    print(f"{output.things(report.posted, 'event')} to {report.url} in {report.took_s:.1f} s ({rate:.0f}/s)")
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
-    for number, what in _counts(found):
+    for number, what in _counts(report):
         table.add_row(f"{number:,}", output.cell(what))
     output.console().print(table)
-    print(f"post to 200     {_ranks(found.accept_ms)}")
-    print(f"200 to handled  {_ranks(found.delay_ms)}")
-    _name("missing", [f"{lost.webhook_id}  {lost.where}" for lost in found.missing_ids], found.missing)
-    _name("handled more than once", found.duplicate_ids, found.duplicate)
-    _name("never accepted", found.refused_ids, found.refused)
-    _name("unknown", found.unknown_ids, found.unknown)
-    for hint in found.hints:
+    print(f"post to 200     {_ranks(report.accept_ms)}")
+    print(f"200 to handled  {_ranks(report.delay_ms)}")
+    _name("missing", [f"{lost.webhook_id}  {lost.where}" for lost in report.missing_ids], report.missing)
+    _name("handled more than once", report.duplicate_ids, report.duplicate)
+    _name("never accepted", report.refused_ids, report.refused)
+    _name("unknown", report.unknown_ids, report.unknown)
+    for hint in report.hints:
         print(f"hint: {output.line(hint)}")
-    if found.swept:
-        print(f"removed what {output.things(len(found.swept), 'earlier run')} left: {', '.join(found.swept)}")
-    if found.left:
-        print(f"not removed: {output.line(found.left)}")
-    print(_verdict(found))
+    if report.swept:
+        print(f"removed the data of {output.things(len(report.swept), 'earlier run')}: {', '.join(report.swept)}")
+    if report.left:
+        print(f"not removed: {output.line(report.left)}")
+    print(_verdict(report))
 
 
-def _counts(found: Report) -> Iterator[tuple[int, str]]:
-    yield found.accepted, "accepted"
-    yield found.handled, "handled"
-    yield found.missing, "missing: accepted, not handled"
-    yield found.duplicate, "handled more than once, which at least once allows"
-    yield found.refused, "never accepted"
-    yield found.unknown, "unknown: posted, not answered; may be stored"
-    for told, posts in found.answers.items():
-        if told not in ("200 accepted", "200 duplicate"):
-            yield posts, f"posts answered {told}" if told[0] != "0" else f"posts with {told[2:].replace('_', ' ')}"
+def _counts(report: Report) -> Iterator[tuple[int, str]]:
+    yield report.accepted, "accepted"
+    yield report.handled, "handled"
+    yield report.missing, "missing: accepted, not handled"
+    yield report.duplicate, "handled more than once, which at-least-once delivery allows"
+    yield report.refused, "never accepted"
+    yield report.unknown, "unknown: posted without an answer; may be stored"
+    for answer, posts in report.answers.items():
+        if answer not in ("200 accepted", "200 duplicate"):
+            yield (
+                posts,
+                f"posts answered {answer}" if answer[0] != "0" else f"posts with {answer[2:].replace('_', ' ')}",
+            )
 
 
 def _ranks(ms: Percentiles) -> str:
@@ -101,13 +104,13 @@ def _name(what: str, names: Sequence[str], count: int) -> None:
         print(f"{what}: and {count - MAX_LINES:,} more; --json names {len(names):,}")
 
 
-def _verdict(found: Report) -> str:
-    if found.is_interrupted:
+def _verdict(report: Report) -> str:
+    if report.is_interrupted:
         return "interrupted: this proves nothing"
-    if found.is_proof:
+    if report.is_proof:
         return "nothing is missing"
-    if found.missing:
-        return f"{output.things(found.missing, 'event')} missing"
-    if found.handled < found.count:
-        return f"nothing that was accepted is missing; {found.count - found.handled:,} could not be posted"
-    return "nothing is missing, but something is left"
+    if report.missing:
+        return f"{output.things(report.missing, 'event')} missing"
+    if report.handled < report.count:
+        return f"nothing that was accepted is missing; {report.count - report.handled:,} were not accepted"
+    return "nothing is missing, but the run's data was not removed"

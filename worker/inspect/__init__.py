@@ -1,1 +1,1 @@
-"""What the bus is doing, for people and for Prometheus. Never touches the path of a delivery."""
+"""The state of the bus, for people and for Prometheus. Never touches the path of a delivery."""

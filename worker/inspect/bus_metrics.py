@@ -1,7 +1,7 @@
-"""The figures about the whole bus, in Prometheus' form. Pure: a look goes in, metric families come out.
+"""The metrics of the whole bus. Pure: a snapshot goes in, metric families come out.
 
-One process exports them, so that sums over processes mean something. Groups and patterns are those that workers told
-Redis of, at most `MAX_GROUPS`; types that nobody documented or subscribed to by name share the label `other`.
+One process exports them, so that sums over processes are correct. Groups and patterns are those that workers wrote to
+Redis, at most `MAX_GROUPS`; types that are neither documented nor subscribed to by name share the label `other`.
 """
 
 from collections import Counter
@@ -17,30 +17,30 @@ from .snapshot import Bus
 from .status import GroupStatus, TypeStatus
 
 MAX_GROUPS: Final = 100
-"""Names of groups come from whoever may start a worker, so there is an end."""
+"""Anyone who may start a worker can create group names, so their number is bounded."""
 
 Row = tuple[tuple[str, ...], float]
 """Label values and figure."""
 
 
 def families(bus: Bus) -> Iterator[Metric]:
-    """All families of a look."""
-    # Each run of `verify` is a group and a type: lasting series of what lasts a minute.
-    told = {name: patterns for name, patterns in bus.patterns.items() if not name.startswith(RESERVED)}
+    """All metric families of a snapshot."""
+    # Each run of `verify` is a group and a type; without this filter each would leave series that never end.
+    subscribed = {name: patterns for name, patterns in bus.patterns.items() if not name.startswith(RESERVED)}
     lasting = [(name, group) for name, group in bus.status.groups.items() if not name.startswith(RESERVED)]
-    known = DOCUMENTED.union(*told.values())
+    known = DOCUMENTED.union(*subscribed.values())
     groups = dict(lasting[:MAX_GROUPS])
     yield from _of_types(groups, known)
     yield from _of_groups(groups)
     yield from _of_subscriptions(groups, bus.patterns)
     yield from _of_events(bus, known)
-    about = "Keys that hold something else than they should; check names them."
+    about = "Keys that Redis refuses, such as one of another type; `hookbus-worker check` lists them."
     yield gauge("unusable_keys", about, (), [((), len(bus.status.unusable))])
     yield from _of_redis(bus.redis)
 
 
 def gauge(name: str, about: str, labels: tuple[str, ...] = (), rows: Iterable[Row] = ()) -> Metric:
-    """A family of this prefix; without labels and rows it is empty."""
+    """A gauge `hookbus_{name}` with these rows; empty without rows."""
     family = GaugeMetricFamily(f"hookbus_{name}", about, labels=labels)
     for values, figure in rows:
         family.add_metric(values, figure)
@@ -50,16 +50,16 @@ def gauge(name: str, about: str, labels: tuple[str, ...] = (), rows: Iterable[Ro
 def _of_types(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Iterator[Metric]:
     rows = _merged(groups, known)
     labels = ("group", "type")
-    about = "Events that were never handed to a consumer of the group; where Redis has lost count, at least so many."
+    about = "Events never delivered to a consumer of the group; a lower bound where Redis reports no lag."
     yield gauge("backlog_events", about, labels, ((key, t.backlog) for key, t in rows.items()))
-    about = "Age of the oldest event that is not handled, 0 for none; of a retry, since it was due."
+    about = "Age of the oldest unhandled event, 0 for none; a retry counts from when it was due."
     yield gauge("oldest_unhandled_age_seconds", about, labels, ((k, t.oldest_age_s or 0) for k, t in rows.items()))
-    about = "Deliveries in the hands of consumers."
+    about = "Deliveries in flight: delivered to a consumer, outcome not yet in Redis."
     yield gauge("in_flight_deliveries", about, labels, ((key, t.in_flight) for key, t in rows.items()))
-    about = "Since the oldest delivery in flight was handed to its consumer, 0 for none."
+    about = "Time since the oldest delivery in flight was delivered to its consumer, 0 for none."
     ages = ((key, t.oldest_in_flight_s or 0) for key, t in rows.items())
     yield gauge("oldest_in_flight_age_seconds", about, labels, ages)
-    about = "What waits of a type that no living consumer of the group reads."
+    about = "Waiting events of a type that no live consumer of the group reads."
     yield gauge("unread_events", about, labels, _unread(groups, known))
 
 
@@ -72,39 +72,39 @@ def _unread(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Iterato
 
 
 def _merged(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> dict[tuple[str, str], TypeStatus]:
-    """The types of all groups, with those that nobody knows made one."""
+    """The types of all groups; unknown ones are merged into the label `other`."""
     rows: dict[tuple[str, str], TypeStatus] = {}
     for name, group in groups.items():
-        for event_type, found in group.types.items():
+        for event_type, status in group.types.items():
             row = rows.setdefault((name, event_type if event_type in known else OTHER), TypeStatus())
-            row.backlog += found.backlog
-            row.in_flight += found.in_flight
-            row.oldest_age_s = max(row.oldest_age_s or 0, found.oldest_age_s or 0)
-            row.oldest_in_flight_s = max(row.oldest_in_flight_s or 0, found.oldest_in_flight_s or 0)
+            row.backlog += status.backlog
+            row.in_flight += status.in_flight
+            row.oldest_age_s = max(row.oldest_age_s or 0, status.oldest_age_s or 0)
+            row.oldest_in_flight_s = max(row.oldest_in_flight_s or 0, status.oldest_in_flight_s or 0)
     return rows
 
 
 def _of_groups(groups: Mapping[str, GroupStatus]) -> Iterator[Metric]:
     about = "Failed deliveries that wait for their next attempt."
     yield gauge("delayed_deliveries", about, ("group",), (((n,), g.delayed) for n, g in groups.items()))
-    about = "When the next of them is due; absent when there is none."
+    about = "When the next parked delivery is due; absent when there is none."
     due = (((name,), group.next_due_ms / 1000) for name, group in groups.items() if group.next_due_ms is not None)
     yield gauge("next_due_timestamp_seconds", about, ("group",), due)
-    about = "Dead letters that nobody has redriven or discarded."
+    about = "Dead letters in the dead-letter queue."
     yield gauge("dead_letters", about, ("group",), (((n,), g.dead) for n, g in groups.items()))
-    about = "Worker processes that are registered in the group."
+    about = "Consumers registered in the group."
     yield gauge("consumers", about, ("group",), (((n,), g.consumers) for n, g in groups.items()))
-    about = "Those of them that give signs of life."
+    about = "Registered consumers that are alive."
     yield gauge("consumers_alive", about, ("group",), (((n,), g.consumers_alive) for n, g in groups.items()))
-    about = "Streams with events for the group on which it has no place; a worker that lives makes one within seconds."
+    about = "Streams with events for the group that lack its consumer group; a live worker creates it within seconds."
     yield gauge("group_missing_streams", about, ("group",), (((n,), g.missing) for n, g in groups.items()))
-    about = "1 while living consumers differ in what they subscribe to."
+    about = "1 while live consumers of the group subscribe to different patterns."
     yield gauge("consumers_disagree", about, ("group",), (((n,), bool(g.disputed)) for n, g in groups.items()))
-    about = "1 for a consumer group that hookbus did not make, and that holds up trimming."
+    about = "1 for a consumer group that hookbus did not create; it holds up trimming."
     yield gauge("group_foreign", about, ("group",), (((n,), g.is_foreign is True) for n, g in groups.items()))
-    about = "How long nobody has worked for a group for which something waits; 0 below five minutes."
-    silent = (((name,), group.abandoned_s or 0) for name, group in groups.items())
-    yield gauge("group_abandoned_seconds", about, ("group",), silent)
+    about = "Time since a group with unhandled events last had a worker; 0 below five minutes."
+    abandoned = (((name,), group.abandoned_s or 0) for name, group in groups.items())
+    yield gauge("group_abandoned_seconds", about, ("group",), abandoned)
 
 
 def _of_subscriptions(groups: Mapping[str, GroupStatus], patterns: Mapping[str, frozenset[str]]) -> Iterator[Metric]:
@@ -113,13 +113,13 @@ def _of_subscriptions(groups: Mapping[str, GroupStatus], patterns: Mapping[str, 
     about = "1 while the subscription's circuit breaker is open."
     rows = (((name, pattern), pattern in groups[name].breakers) for name, pattern in known)
     yield gauge("breaker_open", about, labels, rows)
-    about = "1 for each pattern of types that an operator paused."
+    about = "1 for each pattern that an operator paused."
     paused = (((name, pattern), 1) for name, group in groups.items() for pattern in group.paused)
     yield gauge("paused", about, labels, paused)
 
 
-def _patterns(group: GroupStatus, told: frozenset[str] | None) -> list[str]:
-    return sorted({*(told or ()), *group.breakers})
+def _patterns(group: GroupStatus, subscribed: frozenset[str] | None) -> list[str]:
+    return sorted({*(subscribed or ()), *group.breakers})
 
 
 def _of_events(bus: Bus, known: frozenset[str]) -> Iterator[Metric]:
@@ -127,7 +127,7 @@ def _of_events(bus: Bus, known: frozenset[str]) -> Iterator[Metric]:
     for event_type, last_ms in bus.last_event_ms.items():
         label = event_type if event_type in known else OTHER
         last[label] = max(last_ms / 1000, last.get(label, 0))
-    about = "When the last event was stored."
+    about = "When the last event of the type was stored."
     yield gauge("last_event_timestamp_seconds", about, ("type",), (((n,), at) for n, at in last.items()))
     orphans: dict[str, int] = {}
     for event_type, count in bus.status.orphans.items():
@@ -140,9 +140,9 @@ def _of_events(bus: Bus, known: frozenset[str]) -> Iterator[Metric]:
 def _of_redis(redis: RedisReport) -> Iterator[Metric]:
     labels = ("version", "role", "eviction_policy", "appendonly", "appendfsync")
     values = tuple(getattr(redis, label) for label in labels)
-    yield gauge("redis_info", "What Redis says of itself; always 1.", labels, [(values, 1)])
+    yield gauge("redis_info", "Version and configuration of Redis as labels; always 1.", labels, [(values, 1)])
     for name, about, figure in (
-        ("can_save", "1 when its last write to the append-only file and its last snapshot went well.", redis.can_save),
+        ("can_save", "1 when its last write to the append-only file and its last snapshot succeeded.", redis.can_save),
         ("replicas", "Connected replicas.", redis.replicas),
         ("memory_used_bytes", "Memory in use.", redis.used_memory_bytes),
         ("memory_limit_bytes", "maxmemory; 0 for no limit.", redis.maxmemory_bytes),

@@ -1,6 +1,6 @@
-"""The whole bus at one moment, for Prometheus: what Redis says of itself, of every group, and of the last events.
+"""A snapshot of the whole bus, for Prometheus: Redis itself, every group, and the last event of each type.
 
-Costs Redis what `status` costs, one INFO, and one XINFO STREAM for each type that ever came; nothing is scanned.
+Costs Redis what `status` costs, one INFO, and one XINFO STREAM per type ever stored; nothing is scanned.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from . import status
 from .status import Status
 
 LAST_ID: Final = b"%d-%d" % (2**64 - 1, 2**64 - 1)
-"""After an entry of this id, as somebody's slip makes one, a stream takes no other."""
+"""After an entry with this id, which only a manual XADD creates, a stream accepts no other."""
 
 
 class Bus(msgspec.Struct, frozen=True):
-    """`last_event_ms`: type → when its last event was stored, Unix ms; also of events that were trimmed since.
+    """`last_event_ms`: type → when its last event was stored, Unix ms, even if it was trimmed since.
 
-    `patterns`: group → what it subscribes to. `now_ms` is Redis' time.
+    `patterns`: group → its patterns. `now_ms` is Redis' time.
     """
 
     redis: RedisReport
@@ -35,16 +35,18 @@ class Bus(msgspec.Struct, frozen=True):
 
 
 async def fetch(client: Redis, configured_shards: int) -> Bus:
-    """The bus now. Raises ConfigError, RedisError, OSError."""
+    """Query the bus. Raises ConfigError, RedisError, OSError."""
     execute = client.execute_command
-    seen = await server.fetch(execute)
-    if seen.info.get("role") != "master":
-        leave_server(client)  # what a replica tells may be old; the next look goes where the address leads by then
-    found = redis_report.report(seen, await redis_report.skew_s(execute))
+    server_info = await server.fetch(execute)
+    if server_info.info.get("role") != "master":
+        leave_server(
+            client
+        )  # a replica's data may be old; the next query connects to the current target of the address
+    redis = redis_report.report(server_info, await redis_report.skew_s(execute))
     shards = await registry.shards(client, configured_shards)
     state = await status.fetch(client, configured_shards)
     return Bus(
-        found,
+        redis,
         state,
         await registry.patterns(client, shards),
         await _last_events(client, shards, state.unusable),
@@ -61,7 +63,7 @@ async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str
         if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
             info = dict(zip(reply[::2], reply[1::2], strict=True))
             if info[b"last-generated-id"] == LAST_ID:
-                unusable[shard.stream(name)] = "its ids are used up: nothing can be stored there"
+                unusable[shard.stream(name)] = "its ids are used up: it accepts no more events"
             last_ms = int(info[b"last-generated-id"].partition(b"-")[0])
             last[name] = max(last_ms, last.get(name, 0))
     return {name: last_ms for name, last_ms in last.items() if last_ms}

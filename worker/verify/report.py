@@ -1,4 +1,4 @@
-"""What a verify run found, and what it suggests. Pure."""
+"""The report of a verify run, and hints at the cause of missing events. Pure."""
 
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
@@ -9,11 +9,11 @@ from ...shared.percentile import percentile
 from .ledger import Ledger
 
 MAX_NAMED: Final = 1000
-"""Webhook-ids in one list; more help nobody, and the counts are there."""
+"""Webhook-ids in one list; the counts are complete."""
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Of durations, in ms."""
+    """Percentiles of durations, in ms."""
 
     p50: float
     p95: float
@@ -22,21 +22,21 @@ class Percentiles(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Percentiles":
-        """0 where there is nothing to measure."""
+        """Compute them; 0 without values."""
         ranked = sorted(values)
         return cls(*(round(percentile(ranked, share), 1) for share in (0.5, 0.95, 0.99, 1)))
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """An event that ingest accepted and nobody handled, and whether it is still in Redis."""
+    """An event that ingest accepted and that was not handled, and whether it is still in Redis."""
 
     webhook_id: str
     where: Literal["stored", "gone", "unknown"]
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """Numbers are of events. `handled` were so at least once, whatever the sender heard; `missing` were accepted and
-    not; `refused` were never accepted, and of the `unknown` a post was not answered, so that they may be stored."""
+    """Numbers count events. `handled`: at least once, accepted or not. `missing`: accepted and not handled. `refused`:
+    never accepted. `unknown`: a post was not answered, so they may be stored."""
 
     run: str
     url: str
@@ -55,20 +55,20 @@ class Report(msgspec.Struct, kw_only=True):
     accept_ms: Percentiles
     """From the post to its 200."""
     delay_ms: Percentiles
-    """From the 200 until it was handled; 0 for what was handled before the 200 was here."""
+    """From the 200 to the handler; 0 for events handled before the 200 arrived."""
     missing_ids: list[Missing]
     duplicate_ids: list[str]
     refused_ids: list[str]
     unknown_ids: list[str]
     hints: list[str]
     swept: list[str]
-    """Earlier runs that had left something, which is gone now."""
+    """Earlier runs whose data this run removed."""
     left: str = ""
-    """Why this run could not remove what it had."""
+    """Why this run could not remove its own data."""
 
     @property
     def is_proof(self) -> bool:
-        """Whether every event was handled, and nothing is left of it."""
+        """Whether every event was handled, and the run's data was removed."""
         return self.handled == self.count and not self.left
 
 
@@ -82,7 +82,7 @@ def report(
     swept: list[str],
     is_interrupted: bool,
 ) -> Report:
-    """The report of a run that is over. `stored` are the webhook-ids that are still in Redis, None if unknown."""
+    """Build the report of a finished run. `stored` are the webhook-ids still in Redis, None if unknown."""
     missing, duplicate, refused, unknown = ledger.missing(), ledger.duplicate(), ledger.refused(), ledger.unknown()
     return Report(
         run=ledger.name,
@@ -118,23 +118,23 @@ def _placed(webhook_id: str, stored: Collection[str] | None) -> Missing:
 def hints(
     missing: Collection[str], stored: Collection[str], *, is_seen: bool, losses: int, wait_s: float, redis: str
 ) -> list[str]:
-    """What may be behind missing events. `is_seen`: ingest stored some event of the run in this Redis."""
+    """Return hints at the cause of missing events. `is_seen`: ingest stored some event of the run in this Redis."""
     if not missing:
         return []
     if not is_seen:
         return [
-            f"ingest accepted what never came to {redis}: it stores in another Redis, or in another database of it;"
-            " compare redis_url of both programs. What it stored there stays until worker.orphan_retention_s is over"
+            f"ingest accepted events that never arrived in {redis}: it stores in another Redis, or in another database;"
+            " compare redis_url of both programs. Events stored there stay until worker.orphan_retention_s is over"
         ]
     kept = sum(webhook_id in stored for webhook_id in missing)
-    found = []
+    hints = []
     if kept:
-        found.append(
-            f"{kept:,} are stored and were not handled within {wait_s:g} s: slow or stuck? --wait waits longer"
+        hints.append(
+            f"{kept:,} are stored and were not handled within {wait_s:g} s: slow or stuck? --wait sets a longer time"
         )
     if kept < len(missing):
-        text = "are not in Redis any more: somebody deletes or trims what is not handled, or Redis forgot it"
-        found.append(f"{len(missing) - kept:,} {text}")
+        text = "are no longer in Redis: something deleted or trimmed unhandled events, or Redis lost them"
+        hints.append(f"{len(missing) - kept:,} {text}")
     if losses:
-        found.append(f"the group's place on its streams vanished {losses:,} times: flushed, or restarted empty?")
-    return found
+        hints.append(f"the group vanished from its streams {losses:,} times: was Redis flushed, or restarted empty?")
+    return hints

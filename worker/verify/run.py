@@ -1,9 +1,10 @@
-"""One verify run: a worker for a group of its own, events posted to the real endpoint, and the accounts of both.
+"""One verify run: a worker for a group of its own, events posted to the real endpoint, and a ledger of both.
 
-    sweep what others left → work → post the first alone → post the rest → wait → stop working → look → remove
+    sweep earlier runs → start a worker → post the first event alone → post the others → wait → stop the worker →
+    query what is missing → remove
 
-The first event decides about the others: when it is refused, or stored elsewhere, they would be too. Whatever happens
-after the group was born, what the run has in Redis is removed at the end; killed, by the next run.
+The first event decides about the others: when it is refused, or stored in another Redis, they would be too. The run's
+data in Redis is removed at the end, whatever happens; after a kill, by the next run.
 """
 
 import asyncio
@@ -34,18 +35,18 @@ from .report import Report
 from .send import Plan, Sender
 
 READY_S: Final = 15.0
-"""Longest wait for our worker to read; Redis answered a moment ago."""
+"""Longest wait for the run's worker to become ready; Redis answered a moment ago."""
 POLL_S: Final = 0.02
 SHOW_S: Final = 0.1
 STORE_S: Final = 6.0
-"""After a post without an answer, ingest may yet store its event for so long: `ingest.enqueue_timeout_s`, and some."""
+"""For this long after an unanswered post ingest may still store its event: `ingest.enqueue_timeout_s` and a margin."""
 FOREVER_S: Final = 1e11
 
 Show = Callable[[Ledger], None]
 
 
 class Verification:
-    """One run."""
+    """One verify run."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys], settings: WorkerSettings, plan: Plan, name: str) -> None:
         self._client = client
@@ -59,46 +60,46 @@ class Verification:
 
     @classmethod
     async def open(cls, client: Redis, settings: WorkerSettings, plan: Plan) -> "Verification":
-        """Raises FailedError when ingest can't be using this Redis, ConfigError, RedisError, OSError."""
+        """Open a run. Raises FailedError for a Redis that hookbus never used, ConfigError, RedisError, OSError."""
         shards = await registry.shards(client, settings.shards)
         if not shards:
             where = redacted(settings.redis_url)
-            raise FailedError(f"{where}: hookbus never used this Redis; is it the one that ingest stores in?")
+            raise FailedError(f"{where}: hookbus never used this Redis; does ingest use the same redis_url?")
         return cls(client, shards, settings, plan, runs.new_name(await registry.now_ms(client)))
 
     async def run(self, wait_s: float, stopping: asyncio.Event, show: Show) -> Report:
-        """Run it to its end, or until stopping. Raises FailedError, ConfigError, RedisError, OSError."""
+        """Run to the end, or until `stopping` is set. Raises FailedError, ConfigError, RedisError, OSError."""
         swept = await runs.sweep(self._client, self._shards)
         try:
-            async with self._working(stopping) as over, _showing(show, self.ledger):
+            async with self._worker(stopping) as over, _showing(show, self.ledger):
                 began_s = time.monotonic()
                 await self._post(over)
                 await self._until_handled(wait_s, over)
                 took_s = time.monotonic() - began_s
-            stored, hints = await self._poll(wait_s)
+            stored, hints = await self._explain_missing(wait_s)
         except BaseException:
             with contextlib.suppress(*FAULTS, FailedError):
                 await self._remove()
             raise
-        found = report.report(
+        result = report.report(
             self.ledger,
             url=self._plan.url,
             took_s=took_s,
             stored=stored,
-            hints=[] if stopping.is_set() else hints,  # nobody waited for what is missing
+            hints=[] if stopping.is_set() else hints,  # an interrupted run did not wait for them
             swept=swept,
             is_interrupted=stopping.is_set(),
         )
         try:
             await self._remove()
         except (*FAULTS, FailedError) as error:
-            found.left = f"{error or type(error).__name__}; the next verify removes {self._name}"
-        return found
+            result.left = f"{error or type(error).__name__}; the next verify removes {self._name}"
+        return result
 
     @contextlib.asynccontextmanager
-    async def _working(self, stopping: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-        """A worker as `hookbus-worker run` is one, for the run's group. The event is set when the run is to end: we
-        are stopping, or the worker ended by itself."""
+    async def _worker(self, stopping: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+        """Run a worker as `hookbus-worker run` does, for the run's group. The event is set when the run must end:
+        `stopping` is set, or the worker ended by itself."""
         over, halt = asyncio.Event(), Stopping()
         worker = Worker(self._worker_settings(), [self._group()], "", halt)
         working = asyncio.create_task(worker.run())
@@ -117,14 +118,14 @@ class Verification:
         app = App(self._name)
 
         @app.on(self._name, breaker=None)
-        async def note(body: bytes, delivery: Delivery) -> None:
+        async def record(body: bytes, delivery: Delivery) -> None:
             self.ledger.handle(delivery.webhook_id, time.monotonic())
 
         [group] = build([app], self._settings.handler_timeout_s)
         return group
 
     def _worker_settings(self) -> WorkerSettings:
-        """Of a worker that trims nobody's events: how long they stay, only the deployment's own workers know."""
+        """Settings of a worker that trims nothing: only the deployment's own workers have its retention settings."""
         return msgspec.structs.replace(
             self._settings,
             shards=len(self._shards),
@@ -140,7 +141,7 @@ class Verification:
             sender = Sender(self._plan, self.ledger, session, over)
             try:
                 await sender.first()
-                with contextlib.suppress(*FAULTS):  # else we shall see what arrives
+                with contextlib.suppress(*FAULTS):  # unknown: the handled events will show it
                     self._is_seen = await runs.is_seen(self._client, self._shards, self._name)
                 if self._is_seen:
                     await sender.others()
@@ -152,20 +153,20 @@ class Verification:
         while self.ledger.due and not over.is_set() and time.monotonic() < give_up_s:
             await pause(over, POLL_S)
 
-    async def _poll(self, wait_s: float) -> tuple[Collection[str] | None, list[str]]:
-        """The webhook-ids that are still stored, None where Redis can't be asked, and hints on what is missing."""
+    async def _explain_missing(self, wait_s: float) -> tuple[Collection[str] | None, list[str]]:
+        """Return the webhook-ids still stored, None while Redis is unreachable, and hints at the cause."""
         missing = self.ledger.missing()
         try:
             stored = await runs.stored(self._client, self._shards, self._name) if missing else set()
             losses = await runs.losses(self._client, self._shards, self._name)
         except FAULTS as error:
-            return None, [f"Redis can't be asked about what is missing: {error or type(error).__name__}"]
+            return None, [f"Redis cannot be queried for missing events: {error or type(error).__name__}"]
         where = redacted(self._settings.redis_url)
         return stored, report.hints(missing, stored, is_seen=self._is_seen, losses=losses, wait_s=wait_s, redis=where)
 
     async def _remove(self) -> None:
-        if (left_s := self._unanswered_at_s + STORE_S - time.monotonic()) > 0:
-            await asyncio.sleep(left_s)
+        if (wait_s := self._unanswered_at_s + STORE_S - time.monotonic()) > 0:
+            await asyncio.sleep(wait_s)
         await runs.remove(self._client, self._shards, self._name)
 
 
@@ -188,5 +189,5 @@ async def _until_ready(worker: Worker, over: asyncio.Event) -> None:
     give_up_s = time.monotonic() + READY_S
     while (reason := worker.readiness()) != health.READY and not over.is_set():
         if time.monotonic() > give_up_s:
-            raise FailedError(f"no worker could begin: {reason}")
+            raise FailedError(f"the worker of this run did not become ready: {reason}")
         await pause(over, POLL_S)

@@ -1,8 +1,8 @@
-"""Posts the events of a verify run as OpenAI would: what is not answered with 200 comes again, with the same webhook-id
-and a fresh timestamp, until it is accepted or its time is over.
+"""Posts the events of a verify run as OpenAI does: without a 200 an event is posted again, with the same webhook-id and
+a fresh timestamp, until it is accepted or its time is over.
 
-The rate is a timetable: what was held up is caught up with, so that it does not drift. Posts under way at once are
-bounded, and so is each one's time.
+The rate is a schedule: delayed posts catch up, so that it does not drift. The number of concurrent posts and the time
+of each are bounded.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ ANSWER_TIMEOUT_S: Final = 10.0
 """Ingest answers within 5 s by default, whatever Redis does (`ingest.enqueue_timeout_s`)."""
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
-"""Between two posts of one event. OpenAI's waits are longer; nobody would sit through them."""
-PASSING: Final = (408, 425, 429)
-"""Refusals below 500 that say: come again."""
+"""Wait between two posts of one event. OpenAI's waits are longer, too long for a command."""
+RETRYABLE: Final = (408, 425, 429)
+"""Statuses below 500 that permit a retry."""
 
 REMEDIES: Final = {
-    200: "something answers there, but not hookbus-ingest",
-    401: "what this signs with is no secret of that source; see --secret and --source",
-    404: "ingest has no source with this path, or what answers is not ingest",
+    200: "the server that answers is not hookbus-ingest",
+    401: "the secret is not one of that source; see --secret and --source",
+    404: "ingest has no source with this path, or the server is not ingest",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to post. `rate` is in events per second, 0 for no limit; `patience_s` is the time of each event."""
+    """The events to post. `rate` is events per second, 0 for no limit; `patience_s` is the time limit of each event."""
 
     url: str
     key: bytes
@@ -48,7 +48,7 @@ class Plan:
 
 
 class Sender:
-    """One run's. `stopping` ends it: what is under way is waited for, nothing more begins."""
+    """The posts of one run. Once `stopping` is set, running posts finish and no other starts."""
 
     def __init__(self, plan: Plan, ledger: Ledger, session: aiohttp.ClientSession, stopping: asyncio.Event) -> None:
         self._plan = plan
@@ -56,20 +56,20 @@ class Sender:
         self._session = session
         self._stopping = stopping
         self.unanswered_at_s = -float("inf")
-        """When we last gave up waiting for an answer (`time.monotonic`)."""
+        """Time of the last unanswered post (`time.monotonic`)."""
 
     async def first(self) -> None:
-        """Post the first event, alone. Raises FailedError, which says why, when it is not accepted."""
+        """Post the first event, alone. Raises FailedError with the reason when it is not accepted."""
         answer = await self._until_accepted(0)
         if not is_accepted(answer) and not self._stopping.is_set():
             raise FailedError(f"{self._plan.url}: {refusal(answer)}")
 
     async def others(self) -> None:
-        """Post all the others by the timetable."""
+        """Post the other events on schedule."""
         numbers = iter(range(1, self._plan.count))
         began_s = time.monotonic()
 
-        async def runtime() -> None:
+        async def post_next() -> None:
             for number in numbers:
                 if self._plan.rate:
                     await pause(self._stopping, began_s + number / self._plan.rate - time.monotonic())
@@ -77,12 +77,12 @@ class Sender:
                     return
                 await self._until_accepted(number)
 
-        async with asyncio.TaskGroup() as runtimes:
+        async with asyncio.TaskGroup() as tasks:
             for _ in range(min(self._plan.concurrency, self._plan.count)):
-                runtimes.create_task(runtime())
+                tasks.create_task(post_next())
 
     async def _until_accepted(self, number: int) -> Answer:
-        """Post one event until it is accepted, or that is hopeless; the last answer."""
+        """Post one event until it is accepted or cannot be; returns the last answer."""
         give_up_s = time.monotonic() + self._plan.patience_s
         body = self._body(number)
         attempt = 0
@@ -102,9 +102,9 @@ class Sender:
                 return answer
 
     def _is_hopeless(self, answer: Answer) -> bool:
-        """Nothing was ever accepted, and this does not look as if it passed."""
-        is_passing = answer.is_unknown or answer.status in PASSING or answer.status >= 500
-        return not self._ledger.accepted and not is_passing
+        """Whether no event was accepted yet, and the refusal is not a transient one."""
+        is_transient = answer.is_unknown or answer.status in RETRYABLE or answer.status >= 500
+        return not self._ledger.accepted and not is_transient
 
     def _body(self, number: int) -> bytes:
         name = self._ledger.name
@@ -113,13 +113,13 @@ class Sender:
 
 
 def refusal(answer: Answer) -> str:
-    """What an answer that is no acceptance says, and what to do about it."""
+    """Describe an answer that is no acceptance, with its remedy."""
     if answer.detail:
         return answer.detail
-    told = f"{answer.status} {answer.code}".strip()
+    text = f"{answer.status} {answer.code}".strip()
     remedy = REMEDIES.get(answer.status, "")
     if answer.code.startswith("timestamp_"):
-        remedy = "the clocks of this machine and of ingest's are too far apart"
+        remedy = "the clocks of this machine and of ingest's differ too much"
     elif 300 <= answer.status < 400:
-        remedy = "a redirect, which senders do not follow; give the URL that it leads to"
-    return f"{told}: {remedy}" if remedy else told
+        remedy = "a redirect, which senders do not follow; pass its target as --url"
+    return f"{text}: {remedy}" if remedy else text

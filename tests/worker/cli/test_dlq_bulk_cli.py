@@ -1,4 +1,4 @@
-"""`hookbus-worker dlq` from outside: what moves letters, and what happens when it is stopped or killed amid that."""
+"""The commands of `hookbus-worker dlq` that move letters, as processes: also when they are stopped or killed."""
 
 import json
 import signal
@@ -25,12 +25,12 @@ async def moved_names(client) -> list[str]:
     return [entry.parse(fields).webhook_id for _, fields in await client.execute_command("XRANGE", STREAM, "-", "+")]
 
 
-async def test_a_redrive_moves_what_matches_and_says_how_many(client, redis_url):
+async def test_a_redrive_moves_the_letters_that_match_and_prints_how_many(client, redis_url):
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
     before = await dead_names(client)
     text = succeeded(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--dry-run")
-    assert text.endswith("would redrive 2 dead letters, each into the group it died in\n")
+    assert text.endswith("would redrive 2 dead letters, each to its group\n")
     (found,) = objects(redis_url, "dlq", "redrive", "--all", "--dry-run", "--json")
     assert found == {"dry_run": True, "matching": 3, "redriven": 0, "gone": 0, "left_out": 0, "interrupted": False}
     assert (await dead_names(client), await moved_names(client)) == (before, [])
@@ -40,7 +40,7 @@ async def test_a_redrive_moves_what_matches_and_says_how_many(client, redis_url)
     assert succeeded(redis_url, "dlq", "redrive", "--id", "wh_3") == "1 dead letter redriven\n"
 
 
-async def test_a_discard_without_anybody_to_ask_needs_yes(client, redis_url):
+async def test_a_discard_without_a_terminal_needs_yes(client, redis_url):
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_2"))
     found = worker(redis_url, "dlq", "discard", "--all", given=b"y\n")
@@ -55,16 +55,18 @@ async def test_a_discard_without_anybody_to_ask_needs_yes(client, redis_url):
     assert await client.execute_command("KEYS", "*dead*") == []
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 1), (b"\n", 1, 1), (b"y\n", 0, 0), (b"\x03", 130, 1)])
-async def test_a_discard_on_a_terminal_asks_and_heeds_the_answer(client, redis_url, answer, code, left):
+@pytest.mark.parametrize(
+    ("answer", "code", "remaining"), [(b"n\n", 1, 1), (b"\n", 1, 1), (b"y\n", 0, 0), (b"\x03", 130, 1)]
+)
+async def test_a_discard_on_a_terminal_asks_and_follows_the_answer(client, redis_url, answer, code, remaining):
     await born(client, "billing")
     await lay(client, letter("wh_1"))
     question = b"discard 1 dead letter for good?"
     assert answered(redis_url, "dlq", "discard", "--all", question=question, answer=answer) == code
-    assert len(await dead_names(client)) == left
+    assert len(await dead_names(client)) == remaining
 
 
-async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exactly_one_place(client, redis_url):
+async def test_a_killed_redrive_leaves_each_letter_in_exactly_one_place(client, redis_url):
     names = [f"wh_{i:05}" for i in range(10_000)]
     await born(client, "billing")
     await lay(client, *(letter(name, dead_lettered_at_ms=DIED_MS + i) for i, name in enumerate(names)))
@@ -82,22 +84,22 @@ async def test_a_redrive_that_is_killed_amid_its_work_leaves_each_letter_in_exac
         assert sorted(name.decode() for name in listed) == sorted(dead)
 
 
-async def test_ctrl_c_stops_a_redrive_between_batches_and_it_says_how_many_went(client, redis_url):
+async def test_ctrl_c_stops_a_redrive_between_batches_and_it_prints_how_many_moved(client, redis_url):
     names = [f"wh_{i:04}" for i in range(500)]
     await born(client, "billing")
     await lay(client, *(letter(name) for name in names))
     with Program("hookbus-worker", "dlq", "redrive", "--all", "--rate", "20", "--json", redis_url=redis_url) as redrive:
         await until(lambda: client.execute_command("XLEN", STREAM))
         assert await redrive.end(signal.SIGINT) == 130
-        (told,) = redrive.lines
+        (result,) = redrive.lines
     dead, moved = await dead_names(client), await moved_names(client)
-    assert (told["redriven"], told["matching"], told["interrupted"]) == (len(moved), 500, True)
+    assert (result["redriven"], result["matching"], result["interrupted"]) == (len(moved), 500, True)
     assert 0 < len(moved) < 500
     assert sorted(dead + moved) == names
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_what_is_exported_and_imported_is_byte_for_byte_the_same(client, redis_url, tmp_path: Path, shards):
+async def test_exported_letters_are_imported_byte_for_byte(client, redis_url, tmp_path: Path, shards):
     await born(client, "billing", "phone", shards=shards)
     await lay(
         client,
@@ -121,7 +123,7 @@ async def test_what_is_exported_and_imported_is_byte_for_byte_the_same(client, r
 
 
 async def everything(client) -> dict[bytes, object]:
-    """All that is kept of dead letters."""
+    """Every key about dead letters, with its content."""
     found: dict[bytes, object] = {}
     for key in sorted(await client.execute_command("KEYS", "*dead*")):
         if await client.execute_command("TYPE", key) == b"hash":
@@ -132,7 +134,7 @@ async def everything(client) -> dict[bytes, object]:
     return found
 
 
-async def test_export_takes_what_matches_the_oldest_first(client, redis_url):
+async def test_export_writes_the_letters_that_match_oldest_first(client, redis_url):
     await born(client, "billing")
     await lay(
         client,
@@ -148,7 +150,9 @@ async def test_export_takes_what_matches_the_oldest_first(client, redis_url):
     ("changes", "problem"),
     [({"dead_lettered_at_ms": "soon"}, "dead_lettered_at_ms"), ({"group": "nix"}, "no group nix; there are: billing")],
 )
-async def test_an_import_stops_at_a_bad_line_and_says_what_is_in(client, redis_url, changes, problem):
+async def test_an_import_stops_at_an_invalid_line_and_prints_how_many_were_imported(
+    client, redis_url, changes, problem
+):
     await born(client, "billing")
     await lay(client, letter("wh_1"))
     good = json.loads(succeeded(redis_url, "dlq", "export"))
@@ -162,7 +166,7 @@ async def test_an_import_stops_at_a_bad_line_and_says_what_is_in(client, redis_u
     assert await dead_names(client) == ["wh_1", "wh_2", "wh_3"]
 
 
-async def test_with_memory_full_an_import_says_what_is_in(client, redis_url):
+async def test_an_import_into_a_full_redis_fails_with_its_reason(client, redis_url):
     await born(client, "billing")
     await lay(client, letter("wh_1"))
     line = succeeded(redis_url, "dlq", "export").encode()

@@ -1,4 +1,4 @@
-"""`hookbus-worker dlq` from outside: what looks."""
+"""The commands of `hookbus-worker dlq` that change nothing, as processes."""
 
 import subprocess
 
@@ -16,7 +16,7 @@ SUMMARY = [
 ]  # fmt: skip
 
 
-async def test_a_list_is_readable_at_80_columns_with_ids_whole_and_says_how_many_more(client, redis_url):
+async def test_a_list_fits_80_columns_with_whole_ids_and_prints_how_many_more_exist(client, redis_url):
     await born(client, "billing")
     message = "a text much too long to stand in a line of eighty characters without being cut"
     await lay(client, *(letter(f"{LONG}{i}", dead_lettered_at_ms=DIED_MS + i, message=message) for i in range(3)))
@@ -69,7 +69,7 @@ async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
     assert names("--fingerprint", letter(reason="rejected").fingerprint.upper()) == ["wh_3"]
 
 
-async def test_show_tells_everything_and_sets_json_bodies_out(client, redis_url):
+async def test_show_prints_everything_and_indents_json_bodies(client, redis_url):
     await born(client, "billing")
     await lay(client, letter("wh_1"))
     text = succeeded(redis_url, "dlq", "show", "wh_1")
@@ -97,7 +97,7 @@ async def test_show_body_writes_the_exact_bytes(client, redis_url, body):
     assert f"body, {len(body):,} bytes" in succeeded(redis_url, "dlq", "show", "wh_1")
 
 
-async def test_show_asks_which_group_when_several_have_the_letter(client, redis_url):
+async def test_show_requires_a_group_when_several_have_the_letter(client, redis_url):
     await born(client, "billing", "phone")
     await lay(client, letter("wh_1"), letter("wh_1", group="phone"))
     found = worker(redis_url, "dlq", "show", "wh_1")
@@ -121,14 +121,14 @@ async def test_show_asks_which_group_when_several_have_the_letter(client, redis_
         (["import", "no/such/file"], 1, "hookbus-worker: no/such/file: No such file or directory\n"),
     ],
 )
-async def test_a_slip_is_told_in_a_line_with_its_exit_code(client, redis_url, args, code, text):
+async def test_a_wrong_argument_is_reported_in_one_line_with_its_exit_code(client, redis_url, args, code, text):
     await born(client, "billing", "phone")
     found = worker(redis_url, "dlq", *args)
     assert (found.returncode, found.stdout) == (code, b"")
     assert text in found.stderr.decode() if code == 2 else found.stderr.decode() == text
 
 
-def test_a_redis_that_is_away_is_told_in_a_line():
+def test_an_unreachable_redis_is_reported_in_one_line():
     for args in (("dlq", "list"), ("status",), ("dlq", "redrive", "--all")):
         found = worker("unix:///nowhere.sock", *args)
         assert found.returncode == 1
@@ -136,19 +136,19 @@ def test_a_redis_that_is_away_is_told_in_a_line():
         assert found.stderr.count(b"\n") == 1
 
 
-def test_a_bad_configuration_is_told_by_its_key():
+def test_a_wrong_configuration_is_reported_with_its_key():
     found = worker("http://nowhere", "dlq", "list")
     assert (found.returncode, found.stderr[:27]) == (78, b"hookbus-worker: redis_url: ")
 
 
-async def test_nothing_dead_is_said_in_words(client, redis_url):
+async def test_without_dead_letters_a_sentence_is_printed(client, redis_url):
     assert succeeded(redis_url, "dlq", "list") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "groups") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "redrive", "--all") == "no dead letters match\n"
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_2"))
     for verb in ("list", "groups"):
-        assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; others: 2\n"
+        assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; 2 others exist\n"
 
 
 async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_url):
@@ -163,7 +163,7 @@ async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_
         assert "[bold]x[/bold]" in text
 
 
-async def test_a_reader_that_leaves_early_ends_the_export_quietly(client, redis_url):
+async def test_a_closed_pipe_ends_the_export_without_a_traceback(client, redis_url):
     await born(client, "billing")
     await lay(client, *(letter(f"wh_{i}", body=b"x" * 2000) for i in range(500)))
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What goes round only to nobody: `dlq redrive` leaves it out, `check` tells of it, `dlq recall` brings it back."""
+"""Letters of unsubscribed types: `dlq redrive` leaves them out, `check` reports them, `dlq recall` brings them back."""
 
 from hookbus.shared.keys import Keys
 from tests.worker.commands import answered, objects, succeeded, worker
@@ -21,14 +21,16 @@ async def dead_names(client) -> list[str]:
     return [name.decode() for name in await client.execute_command("ZRANGE", KEYS.dead("billing"), 0, -1)]
 
 
-async def test_g2_a_redrive_leaves_out_what_nobody_would_be_given_and_says_how_many(client, redis_url):
+async def test_g2_a_redrive_leaves_out_unsubscribed_types_and_prints_how_many(client, redis_url):
     await three_letters(client)
-    said = f"billing does not subscribe to {GONE}: 2 dead letters, stay dead (--include-unsubscribed to redrive them)\n"
+    warning = (
+        f"billing does not subscribe to {GONE}: 2 dead letters, not redriven (--include-unsubscribed redrives them)\n"
+    )
     dry = worker(redis_url, "dlq", "redrive", "--all", "--dry-run")
-    assert (dry.returncode, dry.stderr.decode()) == (0, said)
-    assert dry.stdout.endswith(b"would redrive 1 dead letter, each into the group it died in\n")
+    assert (dry.returncode, dry.stderr.decode()) == (0, warning)
+    assert dry.stdout.endswith(b"would redrive 1 dead letter, each to its group\n")
     found = worker(redis_url, "dlq", "redrive", "--all")
-    assert (found.returncode, found.stdout, found.stderr.decode()) == (1, b"1 dead letter redriven\n", said)
+    assert (found.returncode, found.stdout, found.stderr.decode()) == (1, b"1 dead letter redriven\n", warning)
     assert await dead_names(client) == ["wh_2", "wh_3"]
     named = worker(redis_url, "dlq", "redrive", "--id", "wh_2", "--json")
     assert named.returncode == 1
@@ -38,11 +40,13 @@ async def test_g2_a_redrive_leaves_out_what_nobody_would_be_given_and_says_how_m
     assert await client.execute_command("EXISTS", STREAM) == 0
 
 
-async def test_g2_what_was_redriven_to_nobody_is_told_of_and_comes_back(client, redis_url):
+async def test_g2_redriven_letters_of_an_unsubscribed_type_are_reported_and_can_be_recalled(client, redis_url):
     await three_letters(client)
     found = worker(redis_url, "dlq", "redrive", "--type", "eval.*", "--include-unsubscribed")
     assert (found.returncode, found.stdout) == (0, b"2 dead letters redriven\n")
-    assert found.stderr.decode().endswith("they wait until it does; back: hookbus-worker dlq recall --group billing\n")
+    assert found.stderr.decode().endswith(
+        "they wait until it does; to undo: hookbus-worker dlq recall --group billing\n"
+    )
     assert await dead_names(client) == ["wh_1"]
     text = worker(redis_url, "check").stdout.decode()
     assert f"2 redelivered to billing, which does not subscribe to {GONE}" in text

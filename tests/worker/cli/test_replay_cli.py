@@ -1,4 +1,4 @@
-"""`hookbus-worker replay` from outside: what it shows, what it refuses, and what happens when it is cut off."""
+"""`hookbus-worker replay` as a process: what it prints, what it refuses, and what a kill leaves."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ def names(count: int) -> list[str]:
     return [f"wh_{i:05}" for i in range(count)]
 
 
-async def given(client, count: int = 10, *types: str, shards: int = 1, patterns: tuple[str, ...] = ("*",)) -> None:
-    """A group that has handled so many events of each type."""
+async def delivered(client, count: int = 10, *types: str, shards: int = 1, patterns: tuple[str, ...] = ("*",)) -> None:
+    """A group that has handled `count` events of each type."""
     await subscribe(client, *patterns, shards=shards)
     for kind in types or (TYPE,):
         await retain(client, *names(count), event_type=kind, shards=shards)
@@ -41,43 +41,43 @@ async def replayed(client, shards: int = 1) -> list[str]:
     return found
 
 
-async def test_it_delivers_all_that_is_retained_to_the_group_and_says_how_many(client, redis_url):
-    await given(client, 10, TYPE, "batch.failed")
+async def test_it_delivers_all_retained_events_to_the_group_and_prints_how_many(client, redis_url):
+    await delivered(client, 10, TYPE, "batch.failed")
     assert succeeded(redis_url, "replay", "billing") == "20 events replayed to billing\n"
     assert await replayed(client) == names(10)
     assert await client.execute_command("XLEN", KEYS.redelivery("batch.failed", "billing")) == 10
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_filters_choose_and_a_dry_run_shows_the_count_of_each_type_and_replays_nothing(client, redis_url, shards):
-    await given(client, 10, TYPE, "batch.failed", shards=shards)
-    told = {
+async def test_filters_apply_and_a_dry_run_prints_counts_by_type_and_replays_nothing(client, redis_url, shards):
+    await delivered(client, 10, TYPE, "batch.failed", shards=shards)
+    expected = {
         "group": "billing", "dry_run": True, "matching": 6, "types": {"batch.failed": 3, TYPE: 3}, "replayed": 0,
         "gone": 0, "paused": [], "interrupted": False, "rest": None,
     }  # fmt: skip
     between = ("--since", TIMES["since"], "--until", TIMES["until"])
-    assert objects(redis_url, "replay", "billing", *between, "--dry-run", "--json") == [told]
+    assert objects(redis_url, "replay", "billing", *between, "--dry-run", "--json") == [expected]
     lines = succeeded(redis_url, "replay", "billing", *between, "--dry-run").splitlines()
     assert [line.split() for line in lines[:3]] == [["TYPE", "EVENTS"], ["batch.failed", "3"], [TYPE, "3"]]
     assert lines[3] == "would replay 6 events to billing"
     assert await client.execute_command("KEYS", "hookbus:*:billing") == []
     (found,) = objects(redis_url, "replay", "billing", *between, "--type", "response.*", "--json")
-    assert found == told | {"dry_run": False, "matching": 3, "types": {TYPE: 3}, "replayed": 3}
+    assert found == expected | {"dry_run": False, "matching": 3, "types": {TYPE: 3}, "replayed": 3}
     assert await replayed(client, shards) == ["wh_00003", "wh_00004", "wh_00005"] or shards > 1
     assert sorted(await replayed(client, shards)) == ["wh_00003", "wh_00004", "wh_00005"]
     succeeded(redis_url, "replay", "billing", "--id", "wh_00008", "--id", "wh_00001", "--type", TYPE)
     assert len(await replayed(client, shards)) == 5
 
 
-async def test_what_was_not_given_yet_is_left_out_and_said_to_come(client, redis_url):
+async def test_events_not_delivered_yet_are_left_out(client, redis_url):
     await subscribe(client)
     await retain(client, "wh_1")
-    text = "no events match; what billing was not given yet comes anyway\n"
+    text = "no events match; those not delivered to billing yet need no replay\n"
     assert succeeded(redis_url, "replay", "billing") == text
     assert objects(redis_url, "replay", "billing", "--json")[0]["matching"] == 0
     found = worker(redis_url, "replay", "billing", "--id", "wh_1")
     assert found.returncode == 1
-    assert b"nothing retained that billing was given is wh_1 (what it was not given yet comes anyway)" in found.stderr
+    assert b"wh_1: no retained event of this id was delivered to billing (events not delivered yet need" in found.stderr
     assert await client.execute_command("KEYS", "hookbus:*:billing") == []
 
 
@@ -97,12 +97,16 @@ async def test_what_was_not_given_yet_is_left_out_and_said_to_come(client, redis
         (("billing", "--rate", "nan"), 2, "--rate"),
         (("billing", "--rate", "inf"), 2, "--rate"),
         (("billing", "--rate", "-1"), 2, "--rate"),
-        (("billing", "--id", "wh_nix", "--id", "wh_00001"), 1, "nothing retained that billing was given is wh_nix"),
+        (
+            ("billing", "--id", "wh_nix", "--id", "wh_00001"),
+            1,
+            "wh_nix: no retained event of this id was delivered to billing",
+        ),
         ((), 2, "GROUP"),
     ],
 )
-async def test_what_it_can_not_do_it_refuses_and_replays_nothing(client, redis_url, args, code, text):
-    await given(client, patterns=("response.*",))
+async def test_wrong_arguments_are_refused_and_nothing_is_replayed(client, redis_url, args, code, text):
+    await delivered(client, patterns=("response.*",))
     found = worker(redis_url, "replay", *args)
     assert (found.returncode, text in found.stderr.decode()) == (code, True), found.stderr.decode()
     assert await replayed(client) == []
@@ -111,38 +115,38 @@ async def test_what_it_can_not_do_it_refuses_and_replays_nothing(client, redis_u
 @pytest.mark.parametrize(
     ("answer", "code", "count"), [(b"n\n", 1, 0), (b"\n", 1, 0), (b"y\n", 0, 10), (b"\x03", 130, 0)]
 )
-async def test_on_a_terminal_it_asks_and_heeds_the_answer(client, redis_url, answer, code, count):
-    await given(client)
+async def test_on_a_terminal_it_asks_and_follows_the_answer(client, redis_url, answer, code, count):
+    await delivered(client)
     question = b"replay 10 events to billing?"
     assert answered(redis_url, "replay", "billing", question=question, answer=answer) == code
     assert len(await replayed(client)) == count
 
 
-async def test_a_stopped_replay_says_how_to_go_on_and_that_ends_it_without_what_came_since(client, redis_url):
-    await given(client, 500)
+async def test_a_stopped_replay_prints_how_to_continue_and_that_excludes_later_events(client, redis_url):
+    await delivered(client, 500)
     with Program("hookbus-worker", "replay", "billing", "--rate", "50", "--json", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         assert await program.end(signal.SIGINT) == 130
-        (told,) = program.lines
+        (result,) = program.lines
     first = await replayed(client)
     assert first == names(500)[: len(first)]
     assert 0 < len(first) < 500
-    assert (told["replayed"], told["matching"], told["interrupted"]) == (len(first), 500, True)
+    assert (result["replayed"], result["matching"], result["interrupted"]) == (len(first), 500, True)
     await retain(client, "wh_since", at_ms=AT_MS + 10_000)
     await hand_out(client)
-    succeeded(redis_url, "replay", "billing", "--since", told["rest"]["since"], "--until", told["rest"]["until"])
+    succeeded(redis_url, "replay", "billing", "--since", result["rest"]["since"], "--until", result["rest"]["until"])
     # The millisecond in which it stopped comes once more; one event was stored in each.
     assert await replayed(client) == first + names(500)[len(first) - 1 :]
 
 
-async def test_killed_amid_its_work_it_has_given_whole_batches_from_the_oldest_and_can_be_run_again(client, redis_url):
-    await given(client, 20_000)
+async def test_a_killed_replay_has_delivered_whole_batches_from_the_oldest_and_can_be_repeated(client, redis_url):
+    await delivered(client, 20_000)
     with Program("hookbus-worker", "replay", "billing", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         assert await program.end(signal.SIGKILL) == -signal.SIGKILL
     await until_alone(client, "replay")
     first = await replayed(client)
-    assert 0 < len(first) < 20_000, "it was not amid its work"
+    assert 0 < len(first) < 20_000, "it was killed too early or too late"
     assert len(first) % 200 == 0
     assert first == names(20_000)[: len(first)]
     succeeded(redis_url, "replay", "billing")
@@ -150,7 +154,7 @@ async def test_killed_amid_its_work_it_has_given_whole_batches_from_the_oldest_a
 
 
 async def test_events_that_arrive_and_are_handled_during_a_replay_are_not_replayed(client, redis_url):
-    await given(client, 600)  # more than are read ahead
+    await delivered(client, 600)  # more than are read ahead
     with Program("hookbus-worker", "replay", "billing", "--rate", "300", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         live = 0
@@ -165,8 +169,8 @@ async def test_events_that_arrive_and_are_handled_during_a_replay_are_not_replay
     assert await replayed(client) == names(600)
 
 
-async def test_in_a_full_redis_it_waits_says_so_and_goes_on_when_there_is_room(client, redis_url):
-    await given(client, 300)
+async def test_in_a_full_redis_it_waits_with_a_message_until_there_is_room(client, redis_url):
+    await delivered(client, 300)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     with Program("hookbus-worker", "replay", "billing", redis_url=redis_url) as program:
         await until(lambda: program.raw)
@@ -177,35 +181,36 @@ async def test_in_a_full_redis_it_waits_says_so_and_goes_on_when_there_is_room(c
     assert await replayed(client) == names(300)
 
 
-async def test_when_redis_fails_amid_it_says_how_to_go_on(client, redis_url):
-    await given(client, 300)
+async def test_a_failed_replay_prints_how_to_continue(client, redis_url):
+    await delivered(client, 300)
     with Program("hookbus-worker", "replay", "billing", "--rate", "20", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         await client.execute_command("HDEL", KEYS.groups, "billing")
         assert await program.until_ended() == 1
     reached = f"2023-11-14T22:13:20.{len(await replayed(client)) - 1:03}Z"
     assert program.raw == [
-        f"hookbus-worker: group billing no longer exists; to go on: --since {reached} --until 2023-11-14T22:13:20.299Z"
+        "hookbus-worker: group billing no longer exists; to continue: "
+        f"--since {reached} --until 2023-11-14T22:13:20.299Z"
     ]
 
 
-async def test_that_the_group_is_paused_is_said_as_far_as_it_concerns_the_replay(client, redis_url):
-    await given(client)
+async def test_a_pause_of_replayed_types_is_printed(client, redis_url):
+    await delivered(client)
     succeeded(redis_url, "pause", "billing", "batch.*")
     assert succeeded(redis_url, "replay", "billing") == "10 events replayed to billing\n"
     succeeded(redis_url, "pause", "billing", "response.*")
-    text = "10 events replayed to billing; they wait, as response.* of billing is paused\n"
+    text = "10 events replayed to billing; they wait while response.* of billing is paused\n"
     assert succeeded(redis_url, "replay", "billing") == text
     assert objects(redis_url, "replay", "billing", "--dry-run", "--json")[0]["paused"] == ["response.*"]
 
 
-async def test_entries_that_hookbus_did_not_write_are_named_and_left_out(client, redis_url):
-    await given(client)
+async def test_entries_not_written_by_hookbus_are_counted_and_left_out(client, redis_url):
+    await delivered(client)
     await client.execute_command("XADD", STREAM, f"{AT_MS + 100}-0", "by", "hand")
     await hand_out(client)
     found = worker(redis_url, "replay", "billing")
     assert (found.returncode, found.stdout) == (0, b"10 events replayed to billing\n")
-    assert found.stderr == b"1 entry not hookbus's own: left out\n"
+    assert found.stderr == b"1 entry not written by hookbus: left out\n"
 
 
 async def test_the_letter_of_a_replay_is_shown_as_one(client, redis_url):

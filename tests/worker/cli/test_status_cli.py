@@ -17,7 +17,7 @@ KEYS = Keys(0)
 
 
 async def stored(client):
-    """Three events for a group, one for nobody, one dead letter."""
+    """Three events for a group, one orphan, one dead letter."""
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join(["response.completed"])
     for event_type, count in (("response.completed", 3), ("odd.type", 1)):
@@ -72,8 +72,8 @@ async def test_the_table_has_a_line_a_group_and_a_line_a_type_within_80_columns(
     assert [line.split() for line in lines if "odd.type" in line] == [["odd.type", "1"]]
 
 
-async def test_an_unused_redis_is_said_to_be_one_and_is_no_failure(client, redis_url):
-    assert succeeded(redis_url, "status").startswith("nothing here: ")
+async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
+    assert succeeded(redis_url, "status").startswith("unused: ")
     found = json.loads(succeeded(redis_url, "status", "--json"))
     assert found == {"groups": {}, "orphans": {}, "shards": 0, "unusable": {}}
     assert await client.execute_command("DBSIZE") == 0

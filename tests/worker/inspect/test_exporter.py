@@ -68,7 +68,7 @@ async def test_however_many_scrape_redis_is_asked_once_a_second(client, redis_ur
     await client.execute_command("CONFIG", "RESETSTAT")
     await asyncio.gather(*(watch.fetch() for _ in range(20)))
     assert "smembers" not in await commandstats(client)
-    watch._looked_at -= exporter.FRESH_S
+    watch._fetched_at -= exporter.FRESH_S
     await asyncio.gather(*(watch.fetch() for _ in range(20)))
     assert (await commandstats(client))["time"] == 3
 
@@ -100,7 +100,7 @@ async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkey
     monkeypatch.setattr(exporter, "POLL_S", 0.1)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
-        watch._looked_at -= exporter.FRESH_S
+        watch._fetched_at -= exporter.FRESH_S
         async with asyncio.timeout(exporter.POLL_S + 2):
             await watch.fetch()
         assert not watch.is_up
@@ -116,7 +116,7 @@ async def test_a_redis_of_another_layout_ends_the_start_but_not_a_running_export
     await client.execute_command("HSET", keys.META, "layout", 99)
     with pytest.raises(ConfigError, match="data layout 99"):
         await BusCollector(client, 1).fetch()
-    watch._looked_at -= exporter.FRESH_S
+    watch._fetched_at -= exporter.FRESH_S
     await watch.fetch()
     assert not watch.is_up
 

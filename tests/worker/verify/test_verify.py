@@ -1,4 +1,4 @@
-"""`hookbus-worker verify` against real programs: what it must find, and what it must leave: nothing."""
+"""`hookbus-worker verify` against real programs: what it reports, and that it leaves no data."""
 
 import asyncio
 import time
@@ -27,11 +27,13 @@ def ids(entries) -> list[str]:
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_every_event_arrives_and_nothing_is_left_but_the_digests(redis_url, client, shards):
+async def test_every_event_arrives_and_only_the_digests_are_left(redis_url, client, shards):
     environ = {"HOOKBUS_SHARDS": str(shards)}
     with Ingest(redis_url, **environ) as ingest:
         await ingest.until_fit()
-        with Verify(redis_url, ingest.url, "--count", "150", "--rate", "300") as verify:  # learns of the shards itself
+        with Verify(
+            redis_url, ingest.url, "--count", "150", "--rate", "300"
+        ) as verify:  # reads the shard count from Redis
             code, report = await verify.done()
     assert code == 0, report
     assert (report["posted"], report["accepted"], report["handled"]) == (150, 150, 150)
@@ -42,7 +44,7 @@ async def test_every_event_arrives_and_nothing_is_left_but_the_digests(redis_url
     assert await left(client) == []
 
 
-async def test_what_vanishes_from_redis_is_missing_by_its_webhook_ids(redis_url, client):
+async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "4") as verify:
@@ -56,11 +58,11 @@ async def test_what_vanishes_from_redis_is_missing_by_its_webhook_ids(redis_url,
     assert sorted(lost["webhook_id"] for lost in report["missing_ids"]) == ids(entries)
     assert {lost["where"] for lost in report["missing_ids"]} == {"gone"}
     [hint] = report["hints"]
-    assert hint.startswith("5 are not in Redis any more")
+    assert hint.startswith("5 are no longer in Redis")
     assert await left(client) == []
 
 
-async def test_what_is_stored_and_not_handled_in_time_is_missing_too_and_said_to_be_stored(redis_url, client):
+async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "100", "--rate", "20", "--wait", "1") as verify:
@@ -73,7 +75,7 @@ async def test_what_is_stored_and_not_handled_in_time_is_missing_too_and_said_to
     assert await left(client) == []
 
 
-async def test_what_is_handled_twice_is_told_and_no_failure(redis_url, client):
+async def test_an_event_handled_twice_is_reported_and_is_no_failure(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "60", "--rate", "20") as verify:
@@ -85,7 +87,7 @@ async def test_what_is_handled_twice_is_told_and_no_failure(redis_url, client):
     assert report["duplicate_ids"] == [fields[1].decode()]
 
 
-async def test_a_stream_that_is_flushed_in_the_middle_is_a_loss_that_is_explained(redis_url, client):
+async def test_a_stream_that_is_deleted_during_the_run_is_a_loss_with_a_hint(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "3") as verify:
@@ -100,7 +102,7 @@ async def test_a_stream_that_is_flushed_in_the_middle_is_a_loss_that_is_explaine
     assert await left(client) == []
 
 
-async def test_where_ingest_stores_elsewhere_one_event_is_enough_to_say_so(redis_url, client, server):
+async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redis_url, client, server):
     elsewhere = connect(other_database(server), "tests")
     await redis_server.inspect(elsewhere.execute_command, 1)
     with Ingest(redis_url) as ingest:
@@ -114,15 +116,19 @@ async def test_where_ingest_stores_elsewhere_one_event_is_enough_to_say_so(redis
 
 
 @pytest.mark.parametrize(
-    ("url", "environ", "says"),
+    ("url", "environ", "message"),
     [
-        ("{url}", {"OPENAI_WEBHOOK_SECRET": OTHER_SECRET}, "401 signature_mismatch: what this signs with is no secret"),
+        (
+            "{url}",
+            {"OPENAI_WEBHOOK_SECRET": OTHER_SECRET},
+            "401 signature_mismatch: the secret is not one of that source",
+        ),
         ("{url}/nowhere", {}, "404 unknown_endpoint: ingest has no source with this path"),
         ("http://127.0.0.1:1/", {}, "http://127.0.0.1:1/: Connection refused"),
         ("https{url}", {}, "SSL"),
     ],
 )
-async def test_what_refuses_the_first_event_is_said_and_nothing_is_left(redis_url, client, url, environ, says):
+async def test_the_refusal_of_the_first_event_is_reported_and_no_data_is_left(redis_url, client, url, environ, message):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         where = url.format(url=ingest.url).replace("httpshttp", "https")
@@ -132,22 +138,25 @@ async def test_what_refuses_the_first_event_is_said_and_nothing_is_left(redis_ur
             assert await verify.end() == 1
     [line] = verify.raw
     assert line.startswith(f"hookbus-worker: {where}: ")
-    assert says in line
-    assert time.monotonic() - began_s < 15, "it waited for what could not be"
+    assert message in line
+    assert time.monotonic() - began_s < 15, "it retried a refusal that is not transient"
     assert await left(client) == []
 
 
-async def test_without_redis_or_a_used_one_it_says_so(redis_url, client):
-    for url, says in ((f"redis://127.0.0.1:{free_port()}/0", "Redis: "), (redis_url, "hookbus never used this Redis")):
+async def test_an_unreachable_or_unused_redis_is_reported(redis_url, client):
+    for url, message in (
+        (f"redis://127.0.0.1:{free_port()}/0", "Redis: "),
+        (redis_url, "hookbus never used this Redis"),
+    ):
         with Verify(url, "http://127.0.0.1:1/") as verify:
             await until(lambda verify=verify: verify.process.poll() is not None)
             assert await verify.end() == 1
         [line] = verify.raw
-        assert says in line
+        assert message in line
     assert await client.execute_command("KEYS", "*") == []
 
 
-async def test_the_groups_of_the_deployment_meet_nothing_of_it(redis_url, client, server):
+async def test_the_groups_of_the_deployment_receive_none_of_its_events(redis_url, client, server):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
         await ingest.until_fit()
         await worker.until_working()
@@ -163,7 +172,7 @@ async def test_the_groups_of_the_deployment_meet_nothing_of_it(redis_url, client
 
 
 async def test_its_worker_trims_no_history_whatever_its_own_settings(client):
-    """How long events stay, the workers of the deployment are told, and maybe not those who verify."""
+    """The workers of the deployment are configured with the retention; the machine that verifies may not be."""
     await join(client)
     for i in range(3):
         await store(client, f"wh_{i}", entry_id=f"{1000 + i}-0")

@@ -1,4 +1,4 @@
-"""`hookbus-worker verify` while it, ingest, Redis or the line between them fails."""
+"""`hookbus-worker verify` while it, ingest, Redis or the connection between them fails."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ async def _has_some(client, name: str, count: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_interrupted_it_tells_what_it_knows_and_leaves_nothing(redis_url, client, number):
+async def test_an_interrupted_run_prints_its_report_and_leaves_no_data(redis_url, client, number):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
@@ -30,7 +30,7 @@ async def test_interrupted_it_tells_what_it_knows_and_leaves_nothing(redis_url, 
     assert await left(client) == []
 
 
-async def test_what_a_killed_run_left_is_removed_by_the_next(redis_url, client):
+async def test_the_next_run_removes_the_data_of_a_killed_one(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
@@ -44,7 +44,7 @@ async def test_what_a_killed_run_left_is_removed_by_the_next(redis_url, client):
     assert await left(client) == []
 
 
-async def test_two_at_once_do_not_meet(redis_url, client):
+async def test_two_concurrent_runs_do_not_mix(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         args = ("--count", "100", "--rate", "50")
@@ -55,8 +55,8 @@ async def test_two_at_once_do_not_meet(redis_url, client):
     assert await left(client) == []
 
 
-async def test_refused_posts_come_again_as_openais_do(redis_url, client):
-    """Ingest is killed in the middle, and started again."""
+async def test_refused_posts_are_repeated_as_openai_does(redis_url, client):
+    """Ingest is killed during the run, and started again."""
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Verify(redis_url, ingest.url, "--count", "150", "--rate", "50") as verify:
@@ -64,8 +64,8 @@ async def test_refused_posts_come_again_as_openais_do(redis_url, client):
             await until(lambda: stored(client, name))
             await ingest.end(signal.SIGKILL)
             await asyncio.sleep(0.5)  # a time in which posts are refused
-            with Ingest(redis_url, port=ingest.port) as again:
-                await again.until_fit()
+            with Ingest(redis_url, port=ingest.port) as restarted:
+                await restarted.until_fit()
                 code, report = await verify.done()
     assert code == 0, report
     assert report["handled"] == 150
@@ -73,7 +73,7 @@ async def test_refused_posts_come_again_as_openais_do(redis_url, client):
     assert await left(client) == []
 
 
-async def test_redis_killed_in_the_middle_costs_nothing_when_it_is_durable(own_server):
+async def test_a_kill_of_a_durable_redis_during_the_run_loses_nothing(own_server):
     client = connect(own_server.url, "tests")
     with Ingest(own_server.url, HOOKBUS_INGEST_DURABILITY="fsync") as ingest:
         await ingest.until_fit()
@@ -93,7 +93,7 @@ async def test_redis_killed_in_the_middle_costs_nothing_when_it_is_durable(own_s
     await client.aclose()
 
 
-async def test_an_event_that_ingest_stores_after_we_gave_up_on_its_answer_is_removed_too(redis_url, client, late_proxy):
+async def test_an_event_that_ingest_stores_after_its_post_timed_out_is_removed_too(redis_url, client, late_proxy):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         url, passing = await late_proxy(ingest.url, delay_s=2)

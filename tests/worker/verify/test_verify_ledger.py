@@ -18,15 +18,15 @@ NEVER_LEFT = Answer(0, "no_connection", 1.0, "", "Connection refused")
 FOREIGN = Answer(200, "", 1.0, "")
 
 
-def ledger(*answers: Answer, count: int = 3) -> Ledger:
-    made = Ledger(NAME, count)
+def ledger_of(*answers: Answer, count: int = 3) -> Ledger:
+    ledger = Ledger(NAME, count)
     for answer in answers:
-        made.answer(0, answer, 10.0)
-    return made
+        ledger.answer(0, answer, 10.0)
+    return ledger
 
 
-def fates(made: Ledger) -> tuple[int, int, int, int]:
-    return tuple(map(len, (made.missing(), made.duplicate(), made.unknown(), made.refused())))
+def fates(ledger: Ledger) -> tuple[int, int, int, int]:
+    return tuple(map(len, (ledger.missing(), ledger.duplicate(), ledger.unknown(), ledger.refused())))
 
 
 @pytest.mark.parametrize(
@@ -47,35 +47,35 @@ def fates(made: Ledger) -> tuple[int, int, int, int]:
     ],
 )
 def test_each_event_has_one_fate(answers, handled, fate):
-    made = ledger(*answers)
+    ledger = ledger_of(*answers)
     for _ in range(handled):
-        made.handle(made.webhook_id(0), 11.0)
-    assert fates(made) == fate
-    assert (made.posted, made.handled) == (bool(answers), min(handled, 1))
+        ledger.handle(ledger.webhook_id(0), 11.0)
+    assert fates(ledger) == fate
+    assert (ledger.posted, ledger.handled) == (bool(answers), min(handled, 1))
 
 
 def test_an_event_is_late_by_what_passed_since_its_200_and_never_by_less_than_nothing():
-    made = Ledger(NAME, 4)
+    ledger = Ledger(NAME, 4)
     for number, accepted_s, handled_s in ((0, 10.0, 10.5), (1, 10.0, 9.0), (2, 10.0, None), (3, None, 10.0)):
         if accepted_s:
-            made.answer(number, accepted(latency_ms=3), accepted_s)
+            ledger.answer(number, accepted(latency_ms=3), accepted_s)
         if handled_s:
-            made.handle(made.webhook_id(number), handled_s)
-            made.handle(made.webhook_id(number), handled_s + 5)  # the first counts
-    assert list(made.delay_ms()) == [500.0, 0.0]
-    assert list(made.accept_ms) == [3, 3, 3]
+            ledger.handle(ledger.webhook_id(number), handled_s)
+            ledger.handle(ledger.webhook_id(number), handled_s + 5)  # the first counts
+    assert list(ledger.delay_ms()) == [500.0, 0.0]
+    assert list(ledger.accept_ms) == [3, 3, 3]
 
 
 def test_it_is_due_between_its_200_and_its_end_whichever_comes_first():
-    made = Ledger(NAME, 2)
-    made.answer(0, accepted(), 1)
-    assert made.due == 1
-    made.handle(made.webhook_id(0), 2)
-    made.handle(made.webhook_id(1), 2)
-    assert made.due == 0
-    made.answer(1, accepted(), 3)
-    made.answer(1, accepted("duplicate"), 4)
-    assert (made.due, made.accepted, made.handled) == (0, 2, 2)
+    ledger = Ledger(NAME, 2)
+    ledger.answer(0, accepted(), 1)
+    assert ledger.due == 1
+    ledger.handle(ledger.webhook_id(0), 2)
+    ledger.handle(ledger.webhook_id(1), 2)
+    assert ledger.due == 0
+    ledger.answer(1, accepted(), 3)
+    ledger.answer(1, accepted("duplicate"), 4)
+    assert (ledger.due, ledger.accepted, ledger.handled) == (0, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_it_is_due_between_its_200_and_its_end_whichever_comes_first():
     ],
 )
 def test_what_others_sent_does_not_count(strange):
-    made = ledger()
-    made.handle(strange, 1)
-    assert (made.handled, made.duplicate()) == (0, [])
+    ledger = ledger_of()
+    ledger.handle(strange, 1)
+    assert (ledger.handled, ledger.duplicate()) == (0, [])
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([accepted(), REFUSED, UNANSWERED, NEVER_LEFT, None])))
@@ -102,13 +102,13 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([accepted(), REFUS
 
 @given(STEPS)
 def test_whatever_the_order_the_counts_agree_with_the_lists(steps):
-    made = Ledger(NAME, 3)
+    ledger = Ledger(NAME, 3)
     for number, answer in steps:
         if answer is None:
-            made.handle(made.webhook_id(number), 1.0)
+            ledger.handle(ledger.webhook_id(number), 1.0)
         else:
-            made.answer(number, answer, 1.0)
-    missing, _, unknown, refused = fates(made)
-    assert made.due == missing
+            ledger.answer(number, answer, 1.0)
+    missing, _, unknown, refused = fates(ledger)
+    assert ledger.due == missing
     known = {number for number, _ in steps}
-    assert made.handled + missing + unknown + refused == len(known)
+    assert ledger.handled + missing + unknown + refused == len(known)

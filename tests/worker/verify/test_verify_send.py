@@ -1,4 +1,4 @@
-"""The sender's side alone, against a server that answers as it is told."""
+"""The sender alone, against a server with configurable answers."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.programs import SECRET
 from tests.wait import TIMER_EARLY_S
 
 Answers = Callable[[str, int], web.Response | None]
-"""Of the webhook-id and how often it came (from 1); None closes the connection."""
+"""Webhook-id and number of its post (from 1) → answer; None closes the connection."""
 
 ACCEPTED = '{"status": "accepted"}'
 UNAVAILABLE = '{"error": "queue_unavailable"}'
@@ -33,7 +33,7 @@ def unavailable() -> web.Response:
 
 
 class Receiver:
-    """What it got, and what it says to it."""
+    """A server that records the posts and answers them with `answers`."""
 
     def __init__(self) -> None:
         self.answers: Answers = lambda webhook_id, time: ok()
@@ -42,7 +42,7 @@ class Receiver:
         self.seen: Counter[str] = Counter()
         self.url = ""
         self.running = 0
-        self.most = 0
+        self.max_running = 0
         self.delay_s = 0.0
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -52,7 +52,7 @@ class Receiver:
         webhook_id = request.headers["webhook-id"]
         self.seen[webhook_id] += 1
         self.running += 1
-        self.most = max(self.most, self.running)
+        self.max_running = max(self.max_running, self.running)
         await asyncio.sleep(self.delay_s)
         self.running -= 1
         answer = self.answers(webhook_id, self.seen[webhook_id])
@@ -65,20 +65,20 @@ class Receiver:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
+    receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/", made.handle)
+    app.router.add_post("/", receiver.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield made
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield receiver
     await runner.cleanup()
 
 
 async def sent(receiver: Receiver, count: int, *, stopping=None, **options) -> Ledger:
-    known = {"rate": 0, "concurrency": 8, "patience_s": 5}
-    plan = Plan(receiver.url, key_bytes(SECRET, "openai"), count, **known | options)
+    defaults = {"rate": 0, "concurrency": 8, "patience_s": 5}
+    plan = Plan(receiver.url, key_bytes(SECRET, "openai"), count, **defaults | options)
     ledger = Ledger("hookbus.verify.run", count)
     async with aiohttp.ClientSession() as session:
         sender = Sender(plan, ledger, session, stopping or asyncio.Event())
@@ -87,7 +87,7 @@ async def sent(receiver: Receiver, count: int, *, stopping=None, **options) -> L
     return ledger
 
 
-async def test_a_refused_event_comes_again_with_the_same_id_until_it_is_accepted(receiver):
+async def test_a_refused_event_is_posted_again_with_the_same_id_until_it_is_accepted(receiver):
     receiver.answers = lambda webhook_id, time: ok() if time >= 3 else unavailable()
     ledger = await sent(receiver, 4)
     assert ledger.accepted == 4
@@ -112,14 +112,14 @@ async def test_an_event_whose_time_is_over_is_given_up(receiver):
     assert receiver.seen[ledger.webhook_id(1)] > 1
 
 
-async def test_a_first_post_without_an_answer_comes_again_as_any_other(receiver):
+async def test_a_first_event_without_an_answer_is_posted_again_like_any_other(receiver):
     receiver.answers = lambda webhook_id, time: ok() if time >= 3 else None
     ledger = await sent(receiver, 2)
     assert ledger.accepted == 2
     assert set(receiver.seen.values()) == {3}
 
 
-async def test_a_first_post_that_is_never_answered_ends_it_with_its_patience(receiver):
+async def test_a_first_event_that_is_never_answered_ends_the_run_with_its_patience(receiver):
     receiver.answers = lambda webhook_id, time: None
     with pytest.raises(FailedError, match="Server disconnected"):
         await sent(receiver, 100, patience_s=0.5)
@@ -133,31 +133,34 @@ async def test_a_post_without_an_answer_leaves_its_event_unknown(receiver):
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
-        (web.Response(status=401, text='{"error": "signature_mismatch"}'), "401 signature_mismatch: what this signs"),
+        (
+            web.Response(status=401, text='{"error": "signature_mismatch"}'),
+            "401 signature_mismatch: the secret is not one of",
+        ),
         (web.Response(status=400, text='{"error": "timestamp_stale"}'), "400 timestamp_stale: the clocks"),
         (web.Response(status=308, headers={"Location": "/x"}), "308: a redirect"),
-        (web.Response(text="<html>"), "200: something answers there, but not hookbus-ingest"),
+        (web.Response(text="<html>"), "200: the server that answers is not hookbus-ingest"),
         (web.Response(status=403), "403"),
     ],
 )
-async def test_a_first_event_that_is_refused_for_good_ends_it_at_once(receiver, answer, says):
+async def test_a_first_event_that_is_refused_for_good_ends_the_run_at_once(receiver, answer, message):
     receiver.answers = lambda webhook_id, time: answer
     with pytest.raises(FailedError) as caught:
         await sent(receiver, 100, patience_s=60)
-    assert str(caught.value).startswith(f"{receiver.url}: {says}")
+    assert str(caught.value).startswith(f"{receiver.url}: {message}")
     assert receiver.seen.total() == 1
 
 
-async def test_a_first_event_that_is_refused_for_now_has_its_time_too(receiver):
+async def test_a_first_event_with_a_transient_refusal_is_posted_again_too(receiver):
     receiver.answers = lambda webhook_id, time: unavailable()
     with pytest.raises(FailedError, match="503 queue_unavailable"):
         await sent(receiver, 100, patience_s=0.5)
     assert 1 < receiver.seen.total() < 5
 
 
-async def test_the_rate_is_a_timetable_that_does_not_drift_and_nothing_is_ahead_of_it(receiver):
+async def test_the_rate_is_a_schedule_that_does_not_drift_and_no_post_is_early(receiver):
     """50 events a second, one after the other; one answer takes a second, which is caught up with."""
 
     def answers(webhook_id: str, time: int) -> web.Response:
@@ -174,13 +177,13 @@ async def test_the_rate_is_a_timetable_that_does_not_drift_and_nothing_is_ahead_
     assert max(ahead_s) < 0.01
 
 
-async def test_posts_under_way_are_bounded(receiver):
+async def test_concurrent_posts_are_bounded(receiver):
     receiver.delay_s = 0.02
     await sent(receiver, 40, concurrency=3)
-    assert receiver.most == 3
+    assert receiver.max_running == 3
 
 
-async def test_stopped_it_waits_for_what_is_under_way_and_begins_nothing_more(receiver):
+async def test_after_a_stop_running_posts_finish_and_no_other_starts(receiver):
     stopping = asyncio.Event()
 
     def answers(webhook_id: str, time: int) -> web.Response:
