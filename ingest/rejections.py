@@ -16,6 +16,7 @@ from aiohttp import web
 from ..shared import log
 from ..shared.connection import FAULTS, Redis
 from ..shared.keys import Keys
+from ..shared.pipelined import execute_all
 from ..shared.secret import TIMESTAMP
 from .refusal import Refusal
 from .signature import LONGEST_TIMESTAMP
@@ -113,10 +114,8 @@ class Rejections:
             await asyncio.sleep(PAUSE_S)
 
     async def _write(self, batch: list[bytes]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for packed in batch:
-            pipeline.execute_command("XADD", Keys(0).rejections, "MAXLEN", MAX_KEPT, "*", "rejection", packed)
-        await pipeline.execute()
+        added = ("XADD", Keys(0).rejections, "MAXLEN", MAX_KEPT, "*", "rejection")
+        await execute_all(self._client, [(*added, packed) for packed in batch])
 
 
 async def read(client: Redis, since_ms: int, after: bytes = b"") -> list[tuple[bytes, Rejection]]:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
 from .connection import Redis
 from .keys import Keys
+from .pipelined import execute_all
+from .raw_connection import Command
 from .redis_report import RedisReport
 
 SAMPLE: Final = 50
@@ -87,11 +88,8 @@ def _chunks(streams: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def _sizes(client: Redis, streams: Sequence[str]) -> list[_Size]:
     """Of those that hold events. What is no stream, or may not be looked at, holds none."""
-    pipeline = client.pipeline(transaction=False)
-    for stream in streams:
-        pipeline.execute_command("XLEN", stream)
-        pipeline.execute_command("MEMORY", "USAGE", stream)
-    replies = await _replies(pipeline)
+    commands = [command for stream in streams for command in (("XLEN", stream), ("MEMORY", "USAGE", stream))]
+    replies = await _replies(client, commands)
     sizes = zip(streams, replies[::2], replies[1::2], strict=True)
     return [_Size(stream, length, taken or 0) for stream, length, taken in sizes if length]
 
@@ -112,13 +110,11 @@ def _samples(sizes: Sequence[_Size]) -> Iterator[list[str]]:
 
 async def _last_ms(client: Redis, streams: Sequence[str]) -> list[list[int]]:
     """When the last events of each came, newest first; none where they may not be read, as by ingest's user."""
-    pipeline = client.pipeline(transaction=False)
-    for stream in streams:
-        pipeline.execute_command("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE)
-    return [[int(entry_id.partition(b"-")[0]) for entry_id, _ in last or ()] for last in await _replies(pipeline)]
+    replies = await _replies(client, [("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE) for stream in streams])
+    return [[int(entry_id.partition(b"-")[0]) for entry_id, _ in last or ()] for last in replies]
 
 
-async def _replies(pipeline: Pipeline) -> list[Any]:
+async def _replies(client: Redis, commands: Sequence[Command]) -> list[Any]:
     """None in the place of each that was refused. Raises RedisError, OSError."""
-    replies = await pipeline.execute(raise_on_error=False)
+    replies = await execute_all(client, commands, raises=False)
     return [None if isinstance(reply, ResponseError) else reply for reply in replies]

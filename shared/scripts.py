@@ -15,6 +15,7 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError
 
 from .connection import Execute, Redis
+from .pipelined import execute_all
 from .raw_connection import RawConnection
 
 Argument = str | bytes | int
@@ -113,19 +114,12 @@ async def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:
 
     Raises ConnectionError or TimeoutError when the replies were lost: then each may or may not have run.
     """
-    results = await _pipelined(client, calls)
+    results = await execute_all(client, [call.command() for call in calls], raises=False)
     missing = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
     if missing:
         for script in {calls[i].script for i in missing}:
             await client.script_load(script.source)
-        again = await _pipelined(client, [calls[i] for i in missing])
+        again = await execute_all(client, [calls[i].command() for i in missing], raises=False)
         for i, result in zip(missing, again, strict=True):
             results[i] = result
     return results
-
-
-async def _pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
-    pipeline = client.pipeline(transaction=False)
-    for call in calls:
-        pipeline.execute_command(*call.command())
-    return list(await pipeline.execute(raise_on_error=False))

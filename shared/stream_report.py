@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from .connection import Redis, refusal_code
 from .keys import Keys
+from .pipelined import execute_all
 
 TYPES: Final = 250
 """Asked after in one round trip; XINFO STREAM answers with two events of each, which have a megabyte at most."""
@@ -39,11 +40,8 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> list[SeenStream]:
 
 
 async def _part(client: Redis, streams: Sequence[str]) -> list[SeenStream]:
-    pipeline = client.pipeline(transaction=False)
-    for stream in streams:
-        pipeline.execute_command("XLEN", stream)
-        pipeline.execute_command("XINFO", "STREAM", stream)
-    replies = await pipeline.execute(raise_on_error=False)
+    commands = [command for stream in streams for command in (("XLEN", stream), ("XINFO", "STREAM", stream))]
+    replies = await execute_all(client, commands, raises=False)
     return [_seen(stream, *replies[2 * i : 2 * i + 2]) for i, stream in enumerate(streams)]
 
 

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from ...shared.connection import Redis
 from ...shared.keys import Keys
-from ..inventory.registry import Command, execute_all
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 
 MIN_AHEAD: Final = 10
 """The least number of names read ahead per set, so that many small sets do not cost a round trip per letter."""

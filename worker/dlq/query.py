@@ -14,9 +14,10 @@ import msgspec
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ...shared.times import LAST_MS
 from ..inventory import registry
-from ..inventory.registry import execute_all
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, Kind
 from ..pipeline.routes import matches
@@ -168,7 +169,7 @@ class DeadLetters:
         """Return the fingerprints that match, most letters first. Names in the filter are ignored."""
         kinds = await self._kinds(criteria)
         since, until = criteria.since_ms, criteria.until_ms
-        commands: list[registry.Command] = []
+        commands: list[Command] = []
         for index, _, _ in kinds:
             commands += (
                 ("ZCOUNT", index.key, since, until),

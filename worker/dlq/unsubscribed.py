@@ -14,8 +14,8 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
+from ...shared.pipelined import execute_all
 from ..inventory import registry
-from ..inventory.registry import execute_all
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import unsubscribed

@@ -16,8 +16,8 @@ from ...shared import log
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
+from ...shared.pipelined import execute_all
 from ...shared.wire import replication_id
-from ..inventory.registry import execute_all
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0

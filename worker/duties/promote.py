@@ -13,8 +13,9 @@ from ...shared.clock import now_ms
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ..api.delivery import type_of_member
-from ..inventory.registry import Command, execute_all
 from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 
 INTERVAL_S: Final = 1.0

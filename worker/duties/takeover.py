@@ -23,6 +23,7 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import Keys
 from ...shared.pause import pause
+from ...shared.pipelined import execute_all
 from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
 from ..pipeline import outcome
 from ..pipeline.in_flight import in_flight_of
@@ -201,10 +202,8 @@ class Takeover:
     async def _adopt(self) -> None:
         """Register consumers that hold deliveries but are registered nowhere."""
         streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
-        pipeline = self._client.pipeline(transaction=False)
-        for stream in streams:
-            pipeline.execute_command("XINFO", "CONSUMERS", stream, self._group)
-        for reply in await pipeline.execute(raise_on_error=False):
+        commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
+        for reply in await execute_all(self._client, commands, raises=False):
             for consumer in [] if isinstance(reply, Exception) else map(_pairs, reply):
                 if consumer[b"pending"]:
                     key = self._keys.consumers(self._group)

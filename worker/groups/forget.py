@@ -15,13 +15,12 @@ from ...shared import scripts
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, Keys
+from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.status import GroupStatus
-from ..inventory import registry
 from ..inventory.lag import pairs
-from ..inventory.registry import execute_all
 
 BATCH: Final = 1000
 """Items per step: some milliseconds of Redis' time."""
@@ -208,7 +207,7 @@ class GroupDeletion:
         for keys in self._shards:
             first = 0
             while names := await self._client.execute_command(
-                "ZRANGE", keys.delayed(self._group), first, first + registry.PIPELINE - 1
+                "ZRANGE", keys.delayed(self._group), first, first + MAX_COMMANDS - 1
             ):
                 counts.update(type_of_member(name.decode()) for name in names)
                 first += len(names)

@@ -17,9 +17,9 @@ from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of
+from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
 from ..inventory import registry
-from ..inventory.registry import execute_all
 from ..pipeline.routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024

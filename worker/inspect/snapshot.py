@@ -11,9 +11,9 @@ import msgspec
 from ...shared import redis_report, server
 from ...shared.connection import Redis, leave_server
 from ...shared.keys import Keys
+from ...shared.pipelined import execute_all
 from ...shared.redis_report import RedisReport
 from ..inventory import registry
-from ..inventory.registry import execute_all
 from . import status
 from .status import Status
 

@@ -15,11 +15,13 @@ from redis.exceptions import ResponseError
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import HANDOVER, UNTYPED, Keys
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ..inventory import lag, open_breakers, pauses, readers, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.open_breakers import Opened
 from ..inventory.readers import Registration, registration
-from ..inventory.registry import Command, execute_all, execute_usable
+from ..inventory.registry import execute_usable
 from ..pipeline.unusable_keys import is_of_one_key
 
 ABANDONED_S: Final = 300.0

@@ -9,7 +9,7 @@ from typing import Final
 from ...shared.connection import FAULTS, Redis, refusal_code
 from ...shared.fault import fault_of
 from ...shared.keys import Keys
-from .registry import execute_all
+from ...shared.pipelined import execute_all
 
 REMEDY: Final = "find out who wrote it (TYPE shows what it is), and rename it; the worker then continues by itself"
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.pipelined import execute_all
 from . import registry
-from .registry import execute_all
 
 ALL: Final = "*"
 

@@ -4,38 +4,16 @@ The shard count is read from Redis, not from the settings, so that a tool works 
 program, a tool writes no layout: an empty Redis stays empty.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from ...shared import keys
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ...shared.settings import ConfigError
 from ..pipeline.unusable_keys import is_of_one_key
-
-Command = tuple[str | bytes | int, ...]
-
-PIPELINE: Final = 1000
-"""Commands per round trip: bounds the size of the replies and keeps round trips few (a guess)."""
-
-
-async def execute_all(client: Redis, commands: Iterable[Command], *, raises: bool = True) -> list[Any]:
-    """Run commands, PIPELINE per round trip, and return their replies in order.
-
-    Raises the first error reply; without `raises` each is returned in place of its reply.
-    """
-    replies: list[Any] = []
-    waiting = iter(commands)
-    while part := list(islice(waiting, PIPELINE)):
-        pipeline = client.pipeline(transaction=False)
-        for command in part:
-            pipeline.execute_command(*command)
-        replies += await pipeline.execute(raise_on_error=False)
-    for reply in replies if raises else ():
-        if isinstance(reply, Exception):
-            raise reply  # redis-py's own pipeline would overwrite its first word, the error code
-    return replies
 
 
 async def execute_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:

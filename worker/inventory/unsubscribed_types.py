@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from ...shared import log
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ..pipeline.routes import patterns_of
 from .lag import pairs
 from .readers import Registration, registration
-from .registry import Command, execute_all
 
 
 async def fetch(client: Redis, keys: Keys, types: Sequence[str], now_ms: int, safe_ms: int) -> dict[str, list[str]]:

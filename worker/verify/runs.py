@@ -12,10 +12,10 @@ from typing import Final
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, RESERVED, Keys
+from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..duties.same_host import has_ended
 from ..groups.forget import GroupDeletion
 from ..inventory import registry
-from ..inventory.registry import PIPELINE, execute_all
 
 PREFIX: Final = f"{RESERVED}verify."
 _SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")
@@ -89,7 +89,7 @@ async def stored(client: Redis, shards: Sequence[Keys], name: str) -> set[str]:
     webhook_ids: set[str] = set()
     for stream in [stream for keys in shards for stream in (keys.stream(name), keys.redelivery(name, name))]:
         first = "-"
-        while entries := await client.execute_command("XRANGE", stream, first, "+", "COUNT", PIPELINE):
+        while entries := await client.execute_command("XRANGE", stream, first, "+", "COUNT", MAX_COMMANDS):
             for _, fields in entries:
                 values = dict(zip(fields[::2], fields[1::2], strict=True))
                 webhook_ids.add(values.get(b"id", b"").decode(errors="replace"))

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import parse_info
 from hookbus.shared.keys import Keys
-from hookbus.worker.inventory.registry import execute_all
+from hookbus.shared.pipelined import execute_all
 
 TOLERANCE: Final = 0.05
 """How far a minute may be from the middle of all."""

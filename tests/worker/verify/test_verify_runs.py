@@ -104,7 +104,7 @@ async def test_two_that_sweep_at_once_do_not_trip_over_each_other(client):
 
 
 async def test_what_is_stored_is_found_page_by_page(client, monkeypatch):
-    monkeypatch.setattr(runs, "PIPELINE", 2)
+    monkeypatch.setattr(runs, "MAX_COMMANDS", 2)
     name = await a_run(client)
     for i in range(5):
         await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", f"wh_{i}", "body", "{}")
