@@ -17,27 +17,27 @@ from tests.chaos.scenarios import five
 
 
 def main() -> int:
-    """The exit code: 0 when every scenario held."""
+    """Returns the exit code: 0 when every scenario passed."""
     parser = argparse.ArgumentParser(
         prog="make chaos",
         usage="make chaos [ONLY=name,...] [SEED=n] [PEERS=1], or python -m tests.chaos [options]",
-        description="Breaks things under load, and counts.",
+        description="Breaks programs under load, and counts deliveries.",
     )
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas")
     parser.add_argument("--seed", type=int, default=None, help="repeats the plan of an earlier run")
     parser.add_argument("--short", action="store_true", help="the forms that run among the tests")
-    parser.add_argument("--list", action="store_true", help="what there is")
-    parser.add_argument("--peers", action="store_true", help="put the five questions to other projects, too")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
+    parser.add_argument("--peers", action="store_true", help="try the five questions on other projects, too")
     options = parser.parse_args()
     known = scenario.every()
     if options.list:
-        table.print_known(known.values())
+        table.print_scenarios(known.values())
         return 0
     names = list(dict.fromkeys(options.only.replace(",", " ").split())) or list(known)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
     if options.peers and (options.short or "five" not in names):
-        parser.error("other projects are asked what `five` asks in its full form")
+        parser.error("--peers needs the full form of `five`")
     seed = random.randrange(2**32) if options.seed is None else options.seed
     results = []
     table.print_head(seed)
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def compare_five(results: Sequence[Result]) -> bool:
-    """Whether others could be asked what hookbus has answered; false as well when its own answers are no good."""
+    """Whether the comparison with other projects was written; false also if hookbus's own answers are not good."""
     [result] = [result for result in results if result.name == "five"]
     return result.outcome == "ok" and asyncio.run(five.with_peers(result.report))
 

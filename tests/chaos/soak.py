@@ -1,9 +1,9 @@
-"""`make soak MINUTES=30`: constant load with failures and restarts, and a look at memory each minute.
+"""`make soak MINUTES=30`: constant load with failures and restarts, and a measurement of memory each minute.
 
-Two ingests and three workers. One of each is left alone, and its memory has to stay flat, as has Redis' but for the
-dedupe's sets, which grow by 45 bytes an event for as long as their window is. The others are killed and restarted,
-connections are cut and scripts flushed. The last line is one JSON object; the exit code is 1 when memory was not flat
-after the warm-up, or anything was lost.
+Two ingests and three workers. One of each is steady: it is never killed, and its memory has to stay flat. So has
+Redis' memory without the dedupe's sets, which grow by 45 bytes an event during their window. The others are disturbed:
+killed and restarted; connections are cut and scripts flushed. The last line is one JSON object; the exit code is 1 if
+memory was not flat after the warm-up, or anything was lost.
 
 python -m tests.chaos.soak [--minutes N] [--rate N] [--seed N]
 """
@@ -27,46 +27,46 @@ from redis.asyncio import Redis
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import FAULTS, connect
 from hookbus.shared.keys import Keys
+from tests.chaos.harness.bounded_ledger import BoundedLedger
 from tests.chaos.harness.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
 from tests.chaos.harness.journal import Journal
-from tests.chaos.harness.kept import Kept
-from tests.chaos.harness.lean import LeanLedger
-from tests.chaos.harness.runner import KEPT
+from tests.chaos.harness.runner import FAILED_RUNS
 from tests.chaos.harness.stage import Stage
+from tests.chaos.harness.supervised import Supervised
 
 RATE: Final = 300.0
 MINUTE_S: Final = 60.0
 POLL_S: Final = 1.0
 FAULT_EVERY_S: Final = 12.0
 WARM_UP: Final = 5
-"""Minutes at most, and a third of all: until each handler, each type and each fault has been met a few times."""
+"""Minutes at most, and a third of all: until each handler, type and fault has occurred a few times."""
 RETENTION: Final = {"HOOKBUS_WORKER_RETENTION_S": "20", "HOOKBUS_WORKER_ORPHAN_RETENTION_S": "20"}
-"""So short that what is stored has reached its plateau within the first minute."""
+"""So short that the stored data reach their plateau within the first minute."""
 TYPES: Final = ("response.completed", "batch.completed", "response.failed", "eval.run.succeeded")
 MIB: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Soak:
-    """What runs. `still` are left alone and judged; `restless` are killed and restarted."""
+    """The programs of a soak. `steady` ones are never killed, and judged; `disturbed` ones are killed and restarted."""
 
     stage: Stage
-    ledger: LeanLedger
+    ledger: BoundedLedger
     server: Valkey
     client: Redis
-    still: dict[str, Kept]
-    restless: dict[str, Kept]
+    steady: dict[str, Supervised]
+    disturbed: dict[str, Supervised]
     minutes: Minutes = field(default_factory=Minutes)
     faults: int = 0
 
     def event(self, number: int) -> dict[str, Any]:
-        """Some fail at first, some take a while; `filler` makes bodies of many sizes."""
+        """Some events fail at first, some take a while; `filler` gives bodies many sizes."""
         chance = self.stage.rng.random()
         do = ["fail", "ok"] if chance < 0.01 else [0.3] if chance < 0.03 else ["ok"]
         return {"event_type": TYPES[number % len(TYPES)], "do": do, "filler": "x" * self.stage.rng.randrange(400)}
 
     async def break_something(self) -> None:
-        """One fault after the other, of each kind as often."""
+        """Cause one fault after the other, of each kind equally often."""
         kinds: list[Callable[[], Awaitable[None]]] = [self._kill, self._restart, self._cut, self._flush]
         while True:
             self.stage.rng.shuffle(kinds)
@@ -79,12 +79,12 @@ class Soak:
                 self.faults += 1
 
     async def _kill(self) -> None:
-        victim = self.restless[self.stage.rng.choice(sorted(self.restless))]
+        victim = self.disturbed[self.stage.rng.choice(sorted(self.disturbed))]
         await victim.ready()
         victim.signal(signal.SIGKILL)
 
     async def _restart(self) -> None:
-        await self.restless[self.stage.rng.choice(sorted(self.restless))].restart()
+        await self.disturbed[self.stage.rng.choice(sorted(self.disturbed))].restart()
 
     async def _cut(self) -> None:
         await self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -93,11 +93,11 @@ class Soak:
         await self.client.execute_command("SCRIPT", "FLUSH")
 
     async def watch(self) -> None:
-        """Look each second, and print a line each minute."""
+        """Sample memory each second, and print a line each minute."""
         minute_at = time.monotonic() + MINUTE_S
         while True:
             await asyncio.sleep(POLL_S)
-            pids = {name: kept.pid for name, kept in (self.still | self.restless).items()}
+            pids = {name: supervised.pid for name, supervised in (self.steady | self.disturbed).items()}
             pids["redis rss"] = self.server.pid
             self.minutes.add(await asyncio.to_thread(rss_bytes, pids))
             try:
@@ -110,41 +110,41 @@ class Soak:
                 self.print_minute(self.minutes.close())
 
     def print_head(self) -> None:
-        """The columns."""
-        names = [*self.still, *self.restless, "redis", "dedupe", "redis rss"]
-        print("MiB; " + ", ".join(f"{name} is left alone" for name in self.still))
+        """Print the columns."""
+        names = [*self.steady, *self.disturbed, "redis", "dedupe", "redis rss"]
+        print("MiB; " + ", ".join(f"{name} is steady" for name in self.steady))
         print(f"{'MINUTE':>6} {'EVENTS':>9} {'OPEN':>6} {'FAULTS':>6} " + " ".join(f"{name:>9}" for name in names))
 
-    def print_minute(self, told: dict[str, float]) -> None:
-        """One row."""
-        names = [*self.still, *self.restless, "redis", "dedupe", "redis rss"]
-        figures = " ".join(f"{told.get(name, 0) / MIB:>9.2f}" for name in names)
+    def print_minute(self, medians: dict[str, float]) -> None:
+        """Print one row."""
+        names = [*self.steady, *self.disturbed, "redis", "dedupe", "redis rss"]
+        figures = " ".join(f"{medians.get(name, 0) / MIB:>9.2f}" for name in names)
         number, events = len(self.minutes.figures["redis"]), self.ledger.report().events
-        print(f"{number:>6} {events:>9,} {told.get('open', 0):>6.0f} {self.faults:>6} {figures}", flush=True)
+        print(f"{number:>6} {events:>9,} {medians.get('open', 0):>6.0f} {self.faults:>6} {figures}", flush=True)
 
     def growth(self, warm_up: int) -> dict[str, float]:
-        """How far from flat each one is that is judged."""
+        """How far from flat each judged program is."""
         spreads = self.minutes.spreads(warm_up)
-        return {name: round(spreads[name], 4) for name in (*self.still, "redis") if name in spreads}
+        return {name: round(spreads[name], 4) for name in (*self.steady, "redis") if name in spreads}
 
 
 async def set_up(stage: Stage, **environ: str) -> Soak:
-    """Start everything."""
-    ledger = LeanLedger(Journal(stage.folder / "journal"))
+    """Start servers and programs."""
+    ledger = BoundedLedger(Journal(stage.folder / "journal"))
     stage.ledger = ledger
     server = await stage.valkey()
     for group in ("alpha", "beta"):
         ledger.expect(group)
     ingests = [await stage.ingest(server.url) for _ in range(2)]
     workers = [await stage.worker(server.url, "alpha", "beta", **(RETENTION | environ)) for _ in range(3)]
-    still = {"ingest": ingests[0], "worker": workers[0]}
-    restless = {"ingest 2": ingests[1], "worker 2": workers[1], "worker 3": workers[2]}
-    return Soak(stage, ledger, server, connect(server.url, "soak", connections=1), still, restless)
+    steady = {"ingest": ingests[0], "worker": workers[0]}
+    disturbed = {"ingest 2": ingests[1], "worker 2": workers[1], "worker 3": workers[2]}
+    return Soak(stage, ledger, server, connect(server.url, "soak", connections=1), steady, disturbed)
 
 
 async def drive(soak: Soak, seconds: float, rate: float) -> None:
-    """Load and faults for that long; then everything must be accounted for. Raises AssertionError."""
-    sender = await soak.stage.sender(soak.still["ingest"], soak.restless["ingest 2"])
+    """Cause load and faults for that long. Raises AssertionError unless every event is accounted for afterwards."""
+    sender = await soak.stage.sender(soak.steady["ingest"], soak.disturbed["ingest 2"])
     soak.print_head()
     end_at = time.monotonic() + seconds
     duties = [asyncio.create_task(soak.break_something()), asyncio.create_task(soak.watch())]
@@ -158,12 +158,12 @@ async def drive(soak: Soak, seconds: float, rate: float) -> None:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
         await soak.client.aclose()
-    await soak.stage.accounted(soak.server)
+    await soak.stage.until_accounted(soak.server)
     soak.stage.check_logs()
 
 
 async def run(minutes: int, rate: float, seed: int) -> dict[str, Any]:
-    """The whole soak; its last line."""
+    """Run the whole soak. Returns the object of its last line."""
     folder = Path(tempfile.mkdtemp(prefix="hookbus-soak-"))
     warm_up = max(1, min(WARM_UP, minutes // 3))
     why = ""
@@ -175,13 +175,13 @@ async def run(minutes: int, rate: float, seed: int) -> dict[str, Any]:
         except Exception as error:
             why = str(error) or type(error).__name__
         report, growth = soak.ledger.report(), soak.growth(warm_up)
-        bent = [name for name, share in growth.items() if share > TOLERANCE]
-        why = why or (f"not flat: {', '.join(bent)}" if bent else "")
+        uneven = [name for name, share in growth.items() if share > TOLERANCE]
+        why = why or (f"not flat: {', '.join(uneven)}" if uneven else "")
         is_failed = bool(why or report.lost)
         if is_failed:
             stage.save_logs()
     if is_failed:
-        shutil.copytree(folder, KEPT / f"soak-{seed}", dirs_exist_ok=True, ignore_dangling_symlinks=True)
+        shutil.copytree(folder, FAILED_RUNS / f"soak-{seed}", dirs_exist_ok=True, ignore_dangling_symlinks=True)
     shutil.rmtree(folder, ignore_errors=True)
     return {
         "soak": "failed" if is_failed else "ok",
@@ -196,8 +196,8 @@ async def run(minutes: int, rate: float, seed: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """The exit code."""
-    parser = argparse.ArgumentParser(prog="make soak", description="Constant load with faults; is memory flat?")
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make soak", description="Constant load with faults. Memory must stay flat.")
     parser.add_argument("--minutes", type=int, default=30)
     parser.add_argument("--rate", type=float, default=RATE, help="events a second")
     parser.add_argument("--seed", type=int, default=None)

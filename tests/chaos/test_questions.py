@@ -1,11 +1,11 @@
-"""The answers that are drawn from what was counted."""
+"""The answers that follow from the counts."""
 
 import functools
 
 import pytest
 
 from tests.chaos.harness import questions
-from tests.chaos.harness.journal import BEGAN, HANDLED, Note
+from tests.chaos.harness.journal import BEGAN, HANDLED, Entry
 from tests.chaos.harness.questions import Facts
 
 WELL = [BEGAN, HANDLED]
@@ -15,12 +15,12 @@ NEXT = {f"next-{number}": WELL for number in range(questions.INNOCENTS)}
 INNOCENT = {f"innocent-{number}": WELL for number in range(questions.INNOCENTS)}
 
 
-def facts(noted, *, dead=(), held=(), deaths=0):
-    notes = {
-        name: [Note(float(at), 1, what, "who", name, 0) for at, what in enumerate(words)]
-        for name, words in noted.items()
+def facts(steps, *, dead=(), remaining=(), deaths=0):
+    entries = {
+        name: [Entry(float(at), 1, what, "who", name, 0) for at, what in enumerate(words)]
+        for name, words in steps.items()
     }
-    return Facts(notes, deaths, set(dead), set(held), "dead letter", 30.0)
+    return Facts(entries, deaths, set(dead), set(remaining), "dead letter", 30.0)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def facts(noted, *, dead=(), held=(), deaths=0):
         (questions.undecodable, facts({"garbage": []} | NEXT), "lost silently", False),
         (
             questions.undecodable,
-            facts({"garbage": []} | NEXT, held=["garbage"]),
+            facts({"garbage": []} | NEXT, remaining=["garbage"]),
             "left in Redis, no failure recorded",
             False,
         ),
@@ -78,19 +78,19 @@ def facts(noted, *, dead=(), held=(), deaths=0):
         ),
         (
             functools.partial(questions.beside, 1),
-            facts({name: [BEGAN] * 11 for name in INNOCENT} | {"killer-0": [BEGAN] * 11}, held=INNOCENT),
+            facts({name: [BEGAN] * 11 for name in INNOCENT} | {"killer-0": [BEGAN] * 11}, remaining=INNOCENT),
             "0 of 20 handled, 0 of 1 killers found, 20 left in Redis after 30 s, 1 lost silently",
             False,
         ),
     ],
 )
-def test_an_answer_says_what_was_counted(answer, counted, text, is_good):
+def test_an_answer_follows_from_the_counts(answer, counted, text, is_good):
     answered = answer(counted)
     assert (answered.text, answered.is_good) == (text, is_good)
 
 
-def test_the_longest_wait_between_two_starts_is_told():
-    starts = [Note(at_s, pid, BEGAN, "who", "killing", 0) for at_s, pid in ((10.0, 1), (12.0, 2), (25.0, 3))]
+def test_the_longest_wait_between_two_starts_is_reported():
+    starts = [Entry(at_s, pid, BEGAN, "who", "killing", 0) for at_s, pid in ((10.0, 1), (12.0, 2), (25.0, 3))]
     counted = Facts({"killing": starts}, 3, {"killing"}, (), "dead letter", 30.0)
     assert questions.killing(counted).resumed_s == 13.0
 

@@ -9,7 +9,7 @@ from tests.chaos.harness import runner, scenario
 
 KNOWN = scenario.every()
 SLOW = {"poison", "five"}
-"""A killer is found out by five deaths, of which each takes seconds to be noticed."""
+"""A killer is dead-lettered after five deaths, each of which takes seconds to detect."""
 
 
 @pytest.mark.timeout(180)

@@ -16,7 +16,7 @@ SETTINGS = RedisSettings.from_dsn(peer.url())
 
 
 async def perform(context: dict[str, Any], name: str, word: str) -> None:
-    """As its documentation has it, errors that are worth a retry become one."""
+    """Raises `Retry` for errors that deserve one, as in its documentation."""
     try:
         await job.perform("arq", name, word)
     except ValueError as error:
@@ -24,7 +24,7 @@ async def perform(context: dict[str, Any], name: str, word: str) -> None:
 
 
 class Worker:
-    """What `arq` is told."""
+    """The settings of a worker."""
 
     functions: ClassVar = [perform]
     redis_settings = SETTINGS
@@ -47,7 +47,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Results that are no success."""
+    """Failed results."""
     pool = await create_pool(SETTINGS, default_queue_name=default_queue_name)
     return {result.job_id for result in await pool.all_job_results() if not result.success} & set(names)
 

@@ -1,6 +1,6 @@
 """Celery over Redis: https://docs.celeryq.dev. A pool of processes; a job whose process dies has failed.
 
-`task_reject_on_worker_lost` stays off: with it a killer comes again for ever, as its documentation warns.
+`task_reject_on_worker_lost` stays off: with it a killer is redelivered for ever, as its documentation warns.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_transport_options={
         "visibility_timeout": peer.LEASE_S,
-        # As its documentation has it for a short visibility: by default it looks every hundred seconds.
+        # As its documentation recommends for a short visibility: the default checks every hundred seconds.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
     },
@@ -53,7 +53,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Results whose state says so."""
+    """Results with that state."""
     return {name for name in names if app.AsyncResult(name).state == "FAILURE"}
 
 

@@ -45,14 +45,14 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Executions whose state says so."""
-    found = set()
+    """Executions with that state."""
+    failed = set()
     async with connected() as docket:
         for name in names:
             execution = await docket.get_execution(name)
             if execution is not None and execution.state is ExecutionState.FAILED:
-                found.add(name)
-    return found
+                failed.add(name)
+    return failed
 
 
 PEER = peer.Peer(

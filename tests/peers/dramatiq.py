@@ -1,4 +1,4 @@
-"""dramatiq with its Redis broker: https://dramatiq.io. Threads; what fails for good goes to a dead-letter queue."""
+"""dramatiq with its Redis broker: https://dramatiq.io. Threads; final failures go to a dead-letter queue."""
 
 import asyncio
 

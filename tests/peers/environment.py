@@ -1,7 +1,7 @@
-"""Other projects' packages, each in a Python environment of its own: theirs must not meet ours, nor one another's.
+"""Other projects' packages, each in a Python environment of its own, apart from ours and from one another's.
 
-An environment is made once, under `.bench/`, and used again for as long as it is asked for with the same requirements.
-What was resolved beside them is kept in its `resolved.txt`, for the record.
+An environment is created once, under `.bench/`, and reused as long as its requirements stay the same. Its
+`resolved.txt` lists all resolved packages, for the record.
 """
 
 import fcntl
@@ -37,34 +37,34 @@ PINNED: Final[dict[str, tuple[str, ...]]] = {
     "streaq": ("streaq==7.2.0", "uvloop==0.22.1"),
     "taskiq": ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis[hiredis]==8.1.0", "uvloop==0.22.1"),
 }
-"""Who is compared with hookbus, and the releases that its figures are about: the newest of their day."""
+"""The projects that hookbus is compared with, and the releases of its figures: the newest of their day."""
 
 
 def python_of(name: str, requirements: Sequence[str]) -> Path:
-    """The interpreter of the environment `name`, which has these requirements; made anew if it had others.
+    """The interpreter of the environment `name` with these requirements; created again if they have changed.
 
-    Raises RuntimeError with pip's last words where it can't be made.
+    Raises RuntimeError with the end of pip's output if that fails.
     """
     folder = FOLDER / name
     python = folder / "bin" / "python"
     stamp = folder / "requirements.txt"
-    wanted = "\n".join([f"# Python {sys.version.split()[0]}", *sorted(requirements), ""])
+    content = "\n".join([f"# Python {sys.version.split()[0]}", *sorted(requirements), ""])
     FOLDER.mkdir(exist_ok=True)
     with (FOLDER / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at once share it
-        if not stamp.exists() or stamp.read_text() != wanted or not python.exists():
+        fcntl.flock(lock, fcntl.LOCK_EX)  # for two runs at once
+        if not stamp.exists() or stamp.read_text() != content or not python.exists():
             shutil.rmtree(folder, ignore_errors=True)
             _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
             pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
             if requirements:
                 _run(*pip, "install", "-q", "--prefer-binary", *requirements)
             (folder / "resolved.txt").write_text(_run(*pip, "freeze"))
-            stamp.write_text(wanted)  # last: an environment that is half made has none
+            stamp.write_text(content)  # last: an incomplete environment has no stamp
     return python
 
 
 def _run(*command: str) -> str:
-    """What it printed. Python's own variables are of our environment, not of the one that is made."""
+    """Run a command. Returns its output. Python's variables are removed, since they belong to our environment."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
     if done.returncode:

@@ -1,4 +1,5 @@
-"""FastStream over Redis streams: https://faststream.ag2.ai. A second subscriber claims what was idle for too long.
+"""FastStream over Redis streams: https://faststream.ag2.ai. A second subscriber claims entries that were idle for too
+long.
 
 It keeps no failures. What its user can do, its handler does: count deliveries, and put a message away after some.
 """
@@ -31,7 +32,7 @@ def of(kind: str, **options: Any) -> StreamSub:
     stream=of("new", max_records=peer.CONCURRENCY), max_workers=peer.CONCURRENCY, ack_policy=AckPolicy.NACK_ON_ERROR
 )
 async def take(body: dict[str, str]) -> None:
-    """What is new."""
+    """Handle new entries."""
     await job.perform("faststream", body["name"], body["word"])
 
 
@@ -41,7 +42,7 @@ async def take(body: dict[str, str]) -> None:
     ack_policy=AckPolicy.NACK_ON_ERROR,
 )
 async def take_again(body: dict[str, str], message: RedisStreamMessage) -> None:
-    """What was idle: failed, or in the hands of a worker that died."""
+    """Handle idle entries: failed ones, and those of a dead worker."""
     if await message.get_delivery_count() > peer.ATTEMPTS:
         await broker.publish(body, stream=DEAD)
         return
@@ -49,7 +50,7 @@ async def take_again(body: dict[str, str], message: RedisStreamMessage) -> None:
 
 
 async def ready() -> None:
-    """Connected, with a group that misses nothing."""
+    """A connected broker, with a group that reads from the beginning."""
     await broker.connect()
     async with Redis.from_url(peer.url()) as client:
         try:
@@ -72,7 +73,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """What the handler put away."""
+    """The entries that the handler put away."""
     async with Redis.from_url(peer.url()) as client:
         letters = [repr(fields) for _, fields in await client.xrange(DEAD)]
     return {name for name in names if any(f'"{name}"' in letter for letter in letters)}

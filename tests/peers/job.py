@@ -1,6 +1,6 @@
-"""What every handler does that the five questions are put to, ours and theirs: as its job says, and it notes that.
+"""The handler of the five questions, for hookbus and its peers: it performs a job and writes a journal.
 
-Runs in other projects' environments too, so it needs the standard library alone.
+It runs in other projects' environments too, so it needs the standard library alone.
 """
 
 import asyncio
@@ -16,25 +16,25 @@ FAIL: Final = "fail"
 EXIT: Final = "exit"
 OK_S: Final = 0.2
 EXIT_S: Final = 0.1
-"""Later than the start of those beside it, sooner than their end."""
+"""Later than the start of the innocents beside it, sooner than their end."""
 
 _journal = {}
 
 
 async def perform(who: str, name: str, word: str, attempt: int = 0) -> None:
-    """Do what the job `name` says: one of the words above, or a number of seconds to take."""
-    _note(BEGAN, who, name, attempt)
+    """Perform the job `name`: one of the words above, or a number of seconds to take."""
+    _record(BEGAN, who, name, attempt)
     await asyncio.sleep(_seconds(word))
     _end(word)
-    _note(HANDLED, who, name, attempt)
+    _record(HANDLED, who, name, attempt)
 
 
 def perform_blocking(who: str, name: str, word: str) -> None:
-    """The same in a thread or a process of its own."""
-    _note(BEGAN, who, name, 0)
+    """`perform` for a thread or a process of its own."""
+    _record(BEGAN, who, name, 0)
     time.sleep(_seconds(word))
     _end(word)
-    _note(HANDLED, who, name, 0)
+    _record(HANDLED, who, name, 0)
 
 
 def _seconds(word: str) -> float:
@@ -43,13 +43,13 @@ def _seconds(word: str) -> float:
 
 def _end(word: str) -> None:
     if word == FAIL:
-        raise ValueError("told to fail")
+        raise ValueError("the job fails")
     if word == EXIT:
         os._exit(1)
 
 
-def _note(what: str, who: str, name: str, attempt: int) -> None:
+def _record(what: str, who: str, name: str, attempt: int) -> None:
     pid = os.getpid()
     if pid not in _journal:  # a forked worker has a file of its own
         _journal[pid] = Writer(Path(os.environ[VARIABLE]))
-    _journal[pid].note(what, who, name, attempt)
+    _journal[pid].write(what, who, name, attempt)

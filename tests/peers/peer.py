@@ -1,8 +1,8 @@
-"""What the file of a peer says of it, and the clerk that speaks for it: a process in the peer's own environment.
+"""The description of a peer, and its clerk: a process in the peer's own environment that uses its client.
 
-    python -m tests.peers.arq       the clerk: first a line that tells what it is, then an answer for each line it gets
+    python -m tests.peers.arq       the clerk: first a line that describes the peer, then a reply for each request
 
-Both sides speak JSON, a line each. Needs the standard library alone.
+Requests and replies are JSON, a line each. Needs the standard library alone.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import Final
 
 URL: Final = "PEER_REDIS_URL"
-"""Names the Redis to workers and clerk."""
+"""The variable with the URL of Redis, for workers and clerk."""
 LEASE_S: Final = 10
 """Of each lease, visibility or idle limit that a peer has apart from the time limit of a handler: hookbus's own TTL."""
 TIMEOUT_S: Final = 70
@@ -29,10 +29,10 @@ RETRY_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`worker` are the arguments of Python that start one. `send` hands a job in, `spoil` one that can't be decoded.
+    """`worker` are the arguments of Python that start one. `send` stores a job, `spoil` an undecodable one.
 
-    `dead` asks the peer's own record of failures, which it calls `record`, for those of some names. `lease_s` is after
-    how long it gives up on a worker that is dead.
+    `dead` returns those of some names that are in the peer's own record of failures, whose name is `record`. `lease_s`
+    is how long the peer waits for a silent worker.
     """
 
     name: str
@@ -47,26 +47,26 @@ class Peer:
 
 
 def url() -> str:
-    """Where its Redis is."""
+    """The URL of its Redis."""
     return os.environ[URL]
 
 
 def garbage(name: str) -> bytes:
-    """What takes the place of a job, or of its arguments: bytes that no decoder likes, with a name to find them by."""
+    """Bytes in place of a job or its arguments: no decoder accepts them, and the name can be found in them."""
     return b"\xff\xfe\x00 " + name.encode()
 
 
 async def serve(peer: Peer) -> None:
-    """Speak for a peer until the input ends."""
+    """Serve requests for a peer until the input ends."""
     versions = {package: version(package) for package in peer.packages} | {"Python": platform.python_version()}
     about = {field: getattr(peer, field) for field in ("name", "settings", "record", "lease_s", "worker")}
-    _say(about | {"versions": versions})
+    _reply(about | {"versions": versions})
     while line := await asyncio.to_thread(sys.stdin.readline):
-        asked = json.loads(line)
-        for name, word in asked.get("send", {}).items():
+        request = json.loads(line)
+        for name, word in request.get("send", {}).items():
             await (peer.send(name, word) if word else peer.spoil(name))
-        _say(sorted(await peer.dead(asked["dead"])) if "dead" in asked else True)
+        _reply(sorted(await peer.dead(request["dead"])) if "dead" in request else True)
 
 
-def _say(answer: object) -> None:
-    print(json.dumps(answer), flush=True)
+def _reply(reply: object) -> None:
+    print(json.dumps(reply), flush=True)

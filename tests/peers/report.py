@@ -1,4 +1,4 @@
-"""The answers as tables, between two marks in the README of the chaos folder and in that of the tests."""
+"""Writes the answers as tables, between two marks in the README of the chaos folder and in that of the tests."""
 
 import os
 import re
@@ -19,25 +19,25 @@ BEGIN: Final = "<!-- five questions: written by `make chaos ONLY=five PEERS=1` -
 END: Final = "<!-- end of five questions -->"
 
 
-def write(asked: Sequence[Question], answers: Sequence["Answers"]) -> None:
-    """Write both, ours first."""
-    for path, text in ((LONG, long_form(asked, answers)), (SHORT, short_form(asked, answers))):
+def write(trials: Sequence[Question], answers: Sequence["Answers"]) -> None:
+    """Write both tables, with hookbus first."""
+    for path, text in ((LONG, long_form(trials, answers)), (SHORT, short_form(trials, answers))):
         path.write_text(between_marks(path.read_text(), text))
         print(f"wrote {path.relative_to(ROOT)}", flush=True)
 
 
 def between_marks(text: str, inserted: str) -> str:
-    """The text with what stands between the marks replaced. Raises ValueError where they are not there once."""
+    """Replace the text between the marks. Raises ValueError unless they occur once."""
     pattern = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
     if len(pattern.findall(text)) != 1:
-        raise ValueError("the marks of the five questions are not there")
+        raise ValueError("the marks of the five questions are missing")
     return pattern.sub(lambda _: f"{BEGIN}\n{inserted}\n{END}", text)
 
 
-def long_form(asked: Sequence[Question], answers: Sequence["Answers"]) -> str:
-    """What was asked, all answers in words, and how each was set up."""
-    criteria = [f"| {question.asks} | {question.criterion} |" for question in asked]
-    rows = [_row(a, [_words(a, question) for question in asked], _resumed(a)) for a in answers]
+def long_form(trials: Sequence[Question], answers: Sequence["Answers"]) -> str:
+    """The questions, all answers in words, and the settings of each subject."""
+    criteria = [f"| {question.asks} | {question.criterion} |" for question in trials]
+    rows = [_row(a, [_words(a, question) for question in trials], _resumed(a)) for a in answers]
     set_up = [
         f"| {a.about['name']} | {', '.join(f'{name} {version}' for name, version in a.about['versions'].items())}"
         f" | {a.about['settings']} |"
@@ -49,10 +49,10 @@ def long_form(asked: Sequence[Question], answers: Sequence["Answers"]) -> str:
             "|---|---|",
             *criteria,
             "",
-            *_head(asked, "resumed after a death"),
+            *_head(trials, "resumed after a death"),
             *rows,
             "",
-            "| | versions | set up with |",
+            "| | versions | settings |",
             "|---|---|---|",
             *set_up,
             "",
@@ -61,14 +61,14 @@ def long_form(asked: Sequence[Question], answers: Sequence["Answers"]) -> str:
     )
 
 
-def short_form(asked: Sequence[Question], answers: Sequence["Answers"]) -> str:
-    """Who meets which criterion."""
-    rows = [_row(a, ["✓" if a.by_question[q.name].is_good else "✗" for q in asked], _resumed(a)) for a in answers]
-    return "\n".join([*_head(asked, "resumed after a death"), *rows])
+def short_form(trials: Sequence[Question], answers: Sequence["Answers"]) -> str:
+    """Which subject meets which criterion."""
+    rows = [_row(a, ["✓" if a.by_question[q.name].is_good else "✗" for q in trials], _resumed(a)) for a in answers]
+    return "\n".join([*_head(trials, "resumed after a death"), *rows])
 
 
-def _head(asked: Sequence[Question], *more: str) -> tuple[str, str]:
-    columns = ["", *(question.asks for question in asked), *more]
+def _head(trials: Sequence[Question], *more: str) -> tuple[str, str]:
+    columns = ["", *(question.asks for question in trials), *more]
     return f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"
 
 

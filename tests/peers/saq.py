@@ -12,7 +12,7 @@ queue = Queue.from_url(peer.url())
 
 
 async def beat(current: Job) -> None:
-    """Its documentation leaves the heartbeat to the handler."""
+    """Send the heartbeat, which its documentation leaves to the handler."""
     while True:
         await asyncio.sleep(peer.LEASE_S / 4)
         await current.update()
@@ -60,7 +60,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Jobs whose status says so; one that can't be read has none."""
+    """Jobs with that status; an undecodable one has none."""
     found = set()
     for name in names:
         with contextlib.suppress(ValueError):

@@ -11,7 +11,7 @@ worker = Worker(redis_url=peer.url(), concurrency=peer.CONCURRENCY, prefetch=1, 
 
 @worker.task(max_tries=peer.ATTEMPTS, timeout=peer.TIMEOUT_S, ttl=3600)
 async def perform(name: str, word: str) -> None:
-    """As its documentation has it, errors that are worth a retry become one."""
+    """Raises `StreaqRetry` for errors that deserve one, as in its documentation."""
     try:
         await job.perform("streaq", name, word)
     except ValueError as error:
@@ -34,7 +34,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Results that are no success."""
+    """Failed results."""
     found = set()
     async with worker:
         for name in names:

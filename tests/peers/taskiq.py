@@ -1,4 +1,4 @@
-"""taskiq with taskiq-redis: https://taskiq-python.github.io. Takes over what was idle for too long."""
+"""taskiq with taskiq-redis: https://taskiq-python.github.io. It takes over entries that were idle for too long."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ async def spoil(name: str) -> None:
 
 
 async def dead(names: list[str]) -> set[str]:
-    """Results that are an error."""
+    """Failed results."""
     await broker.startup()
     backend = broker.result_backend
     return {name for name in names if await backend.is_result_ready(name) and (await backend.get_result(name)).is_err}

@@ -1,6 +1,6 @@
-"""A process full of hostile clients: `python -m tests.chaos.clients.attack PORT SEED COUNT` prints the answers.
+"""A process of hostile clients: `python -m tests.chaos.clients.attack PORT SEED COUNT` prints the answers.
 
-Each connection pipelines well-formed forgeries, in pieces as they fall, and ends with bytes that are hardly HTTP.
+Each connection pipelines well-formed forgeries, cut at random, and ends with bytes that are hardly HTTP.
 """
 
 import asyncio
@@ -19,31 +19,31 @@ from tests.gone import PEER_GONE
 
 PIPELINED: Final = 19
 """Forgeries on one connection, before the bytes that end it."""
-LANES: Final = 48
+CLIENTS: Final = 48
 PATIENCE_S: Final = 0.3
-"""For the answers to bytes that may not be a whole request; without the rest the server rightly waits."""
+"""For the answers to bytes that may be an incomplete request, for which the server rightly waits."""
 LAST: Final = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 async def attack(port: int, rng: random.Random, count: int) -> Counter[str]:
-    """Send so many requests; status → how often."""
+    """Send so many requests. Returns how often each status was received."""
     answers: Counter[str] = Counter()
     turns = iter(range(count // (PIPELINED + 1)))
 
-    async def runtime(own: random.Random) -> None:
+    async def client(own: random.Random) -> None:
         for _ in turns:
             try:
                 await connection(port, own, answers)
             except (*PEER_GONE, asyncio.IncompleteReadError) as error:
                 answers[type(error).__name__] += 1
 
-    await asyncio.gather(*(runtime(random.Random(rng.getrandbits(64))) for _ in range(LANES)))
+    await asyncio.gather(*(client(random.Random(rng.getrandbits(64))) for _ in range(CLIENTS)))
     return answers
 
 
 async def connection(port: int, rng: random.Random, answers: Counter[str]) -> None:
-    """One connection's worth."""
+    """Send the requests of one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         data = b"".join(hostile.structured(rng) for _ in range(PIPELINED))
@@ -65,8 +65,8 @@ async def connection(port: int, rng: random.Random, answers: Counter[str]) -> No
 
 
 def _status(head: bytes) -> str:
-    found = _STATUS.match(head)
-    return found[1].decode() if found else "not HTTP"
+    match = _STATUS.match(head)
+    return match[1].decode() if match else "not HTTP"
 
 
 if __name__ == "__main__":

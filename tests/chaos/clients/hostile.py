@@ -1,4 +1,4 @@
-"""What hostile clients send: requests that must never be stored, and bytes that are hardly requests.
+"""The requests of hostile clients: some must never be stored, others are hardly requests.
 
 `structured` has the whole form of a delivery and one thing wrong with it, often under a signature made with the real
 secret for something else. `raw` is damaged anywhere; it is signed with a wrong secret, so that no damage makes it good.
@@ -17,7 +17,7 @@ PATH: Final = "/webhooks/openai"
 KEY: Final = key_bytes(SECRET, "openai")
 WRONG_KEY: Final = b"not the secret of anybody at all"
 BOMB: Final = gzip.compress(bytes(10 * 1024 * 1024))
-"""Ten thousand bytes that want to be ten million."""
+"""Ten thousand bytes that inflate to ten million."""
 MANY: Final = b"".join(b"X-%d: y\r\n" % i for i in range(300))
 
 Headers = dict[str, str]
@@ -33,7 +33,7 @@ def structured(rng: random.Random) -> bytes:
 
 
 def raw(rng: random.Random) -> bytes:
-    """Something after which the connection is of no more use."""
+    """Bytes after which the connection is unusable."""
     if rng.random() < 0.3:
         return rng.choice(_SHAPES)
     body = event_body()

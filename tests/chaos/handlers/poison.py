@@ -1,4 +1,4 @@
-"""A group whose handler dies of some events, in ways that no exception handler sees and in those that one could."""
+"""A group whose handler kills its process for some events, in ways with and without an exception."""
 
 import asyncio
 import ctypes
@@ -6,7 +6,7 @@ import os
 import resource
 
 from hookbus import App, Delivery
-from tests.chaos.handlers.scripted import note
+from tests.chaos.handlers.scripted import record
 from tests.chaos.harness.journal import BEGAN, HANDLED
 from tests.deaths import WAYS
 
@@ -14,34 +14,34 @@ poisoned = App("poisoned")
 ROOM_BYTES = 64 * 1024 * 1024
 INNOCENT_S = 0.05
 KILLER_S = 0.02
-"""Later than the start of those beside it, sooner than their end."""
+"""Later than the start of the innocent ones beside it, sooner than their end."""
 
 
 @poisoned.on("*", concurrency=250)
-async def die_of_some(event: dict, delivery: Delivery) -> None:
-    note(BEGAN, delivery)
+async def die_for_some(event: dict, delivery: Delivery) -> None:
+    record(BEGAN, delivery)
     word = event["data"]["do"][0]
     if word != "ok":
         await asyncio.sleep(KILLER_S)
         if way := WAYS.get(word):
             await way()
-        {"exit": end_at_once, "segfault": read_nothing, "eat": eat_memory}[word]()
+        {"exit": end_at_once, "segfault": read_address_0, "eat": eat_memory}[word]()
     await asyncio.sleep(INNOCENT_S)
-    note(HANDLED, delivery)
+    record(HANDLED, delivery)
 
 
 def end_at_once() -> None:
-    """No cleaning up."""
+    """End the process without any cleanup."""
     os._exit(1)
 
 
-def read_nothing() -> None:
-    """Read where no memory is."""
+def read_address_0() -> None:
+    """Read an unmapped address."""
     ctypes.string_at(0)
 
 
 def eat_memory() -> None:
-    """As a C library does that never looks at what malloc returns, under a limit."""
+    """Allocate under a limit, as a C library does that never checks the result of malloc."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = [ctypes.c_size_t]

@@ -1,4 +1,4 @@
-"""Groups that do what each event tells them, and note in the journal what they did.
+"""Groups whose events script the handler; each step goes into the journal.
 
 An event's `data.do` is a list of words, one for each attempt, the last one for all that follow: `ok`, `fail`,
 `reject`, both also `… later`, after a second and a half, `exit` (ends the process), or a number of seconds to sleep
@@ -19,23 +19,23 @@ alpha = App("alpha")
 beta = App("beta")
 
 
-# No breaker: what fails here does so because its event says so, and tells nothing about the next one.
+# No breaker: failures are scripted, and predict nothing about the next event.
 @alpha.on("*", concurrency=100, timeout=20, retry=RETRY, breaker=None)
 @beta.on("*", concurrency=100, timeout=20, retry=RETRY, breaker=None)
 async def perform(event: dict, delivery: Delivery) -> None:
-    note(BEGAN, delivery)
+    record(BEGAN, delivery)
     words = event["data"].get("do") or ["ok"]
     await obey(words[min(delivery.attempt, len(words)) - 1])
-    note(HANDLED, delivery)
+    record(HANDLED, delivery)
 
 
-def note(what: str, delivery: Delivery) -> None:
-    """Write down what happens with a delivery."""
-    journal.note(what, delivery.group, delivery.webhook_id, delivery.attempt)
+def record(what: str, delivery: Delivery) -> None:
+    """Append a step of a delivery to the journal."""
+    journal.write(what, delivery.group, delivery.webhook_id, delivery.attempt)
 
 
 async def obey(word: str | float) -> None:
-    """Do what an event says."""
+    """Perform one word of an event."""
     if isinstance(word, str) and word.endswith(" later"):
         await asyncio.sleep(1.5)
         word = word.removesuffix(" later")
@@ -43,9 +43,9 @@ async def obey(word: str | float) -> None:
         case "ok":
             await asyncio.sleep(0)
         case "fail":
-            raise ValueError("told to fail")
+            raise ValueError("scripted failure")
         case "reject":
-            raise Reject("told to reject")
+            raise Reject("scripted rejection")
         case "exit":
             os._exit(1)
         case _:

@@ -1,4 +1,4 @@
-"""Memory over time: samples by the second, a figure a minute, and whether the minutes are flat."""
+"""Memory over time: samples by the second, a figure a minute, and the spread of the minutes."""
 
 import statistics
 import subprocess
@@ -15,55 +15,54 @@ from hookbus.shared.keys import Keys
 from hookbus.shared.pipelined import execute_all
 
 TOLERANCE: Final = 0.05
-"""How far a minute may be from the middle of all."""
+"""How far a minute may be from the median of all, as a share of it."""
 DAY_MS: Final = 86_400_000
 
 
 @dataclass(slots=True)
 class Minutes:
-    """What is measured, by name. A minute's figure is the median of its samples: a fault lasts for seconds."""
+    """Measurements by name. A minute's figure is the median of its samples, since a fault lasts for seconds."""
 
     _samples: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Name → bytes, one figure for each minute that was closed."""
+    """Bytes by name, one figure for each closed minute."""
 
     def add(self, samples: Mapping[str, float]) -> None:
-        """One look."""
+        """Add one sample of each name."""
         for name, value in samples.items():
             self._samples[name].append(value)
 
     def close(self) -> dict[str, float]:
-        """The figures of the minute that ends."""
-        told = {name: statistics.median(values) for name, values in self._samples.items() if values}
-        for name, value in told.items():
+        """End the minute. Returns its figures."""
+        medians = {name: statistics.median(values) for name, values in self._samples.items() if values}
+        for name, value in medians.items():
             self.figures[name].append(value)
         self._samples.clear()
-        return told
+        return medians
 
     def spreads(self, warm_up: int) -> dict[str, float]:
-        """Name → the farthest that a minute after the warm-up is from the middle of all, as a share of it."""
-        found = {}
+        """By name, how far a minute after the warm-up is from the median of all at most, as a share of it."""
+        spreads = {}
         for name, values in self.figures.items():
             judged = values[warm_up:]
             if judged:
                 middle = statistics.median(judged)
-                found[name] = max(abs(value - middle) for value in judged) / middle
-        return found
+                spreads[name] = max(abs(value - middle) for value in judged) / middle
+        return spreads
 
 
 def rss_bytes(pids: Mapping[str, int]) -> dict[str, float]:
-    """Resident memory of processes, by name; those that have just ended are left out."""
+    """Resident memory of processes in bytes, by name, without those that have just ended."""
     command = ["ps", "-o", "pid=,rss=", "-p", ",".join(map(str, pids.values()))]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
-    found = {int(pid): int(kib) * 1024 for pid, kib in (line.split() for line in lines if line.strip())}
-    return {name: found[pid] for name, pid in pids.items() if found.get(pid)}
+    rss = {int(pid): int(kib) * 1024 for pid, kib in (line.split() for line in lines if line.strip())}
+    return {name: rss[pid] for name, pid in pids.items() if rss.get(pid)}
 
 
 async def redis_bytes(client: Redis, keys: Keys) -> dict[str, float]:
-    """What Redis uses, key by key and for itself, and apart from that what the dedupe's day sets take, which grow for
-    as long as its window is, four days. Their exact size can't be had by subtraction: Redis knows it by samples only,
-    and what an estimate misses of half a million digests would hide what else grows.
-    """
+    """Memory of Redis in bytes, summed over its keys and itself; separately that of the dedupe's day sets, which grow
+    for the four days of its window. A subtraction from the total would not do: Redis reports the size of a set by
+    samples, and the error of an estimate for half a million digests would hide other growth."""
     names = await client.execute_command("KEYS", "*")
     sizes = await execute_all(client, [("MEMORY", "USAGE", name) for name in names])
     taken = {name.decode(): size or 0 for name, size in zip(names, sizes, strict=True)}

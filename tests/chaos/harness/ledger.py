@@ -1,6 +1,6 @@
-"""The accounts of a scenario: what was accepted, set against what handlers noted and what lies among the dead letters.
+"""The accounts of a scenario: accepted events against journal entries of handlers and dead letters.
 
-Counts for itself; of hookbus it asks nothing but the names of the dead letters.
+It counts by itself; of hookbus it uses only the names of the dead letters.
 """
 
 import time
@@ -9,20 +9,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.chaos.harness.journal import BEGAN, HANDLED, Journal, Note
+from tests.chaos.harness.journal import BEGAN, HANDLED, Entry, Journal
 
 Missing = dict[str, set[str]]
 """Group → webhook-ids."""
 
 SHOWN: Final = 5
-"""Names in a message."""
+"""Webhook-ids in a message."""
 SAME_DEATH_S: Final = 1.0
-"""A kill is told by who kills, and again by who finds the process ended."""
+"""A kill is reported by its cause, and again by the supervisor that detects the end of the process."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a scenario came to. `lost` are deliveries, `duplicates` handled more often than once."""
+    """The result of a scenario. `lost` counts deliveries, `duplicates` those that were handled more than once."""
 
     events: int = 0
     handled: int = 0
@@ -34,7 +34,7 @@ class Report:
 
 
 class Ledger:
-    """Accounts by group and webhook-id. A group is due every accepted event, unless `expect` says otherwise."""
+    """Accounts by group and webhook-id. A group must handle every accepted event of the types in `expect`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -42,72 +42,72 @@ class Ledger:
         self._dead: dict[str, set[str]] = defaultdict(set)
         self._forgiven: dict[str, set[str]] = defaultdict(set)
         self._gone: list[tuple[float, frozenset[int]]] = []
-        self._notes: dict[tuple[str, str], list[Note]] = defaultdict(list)
+        self._entries: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         self._handled: dict[str, Counter[str]] = defaultdict(Counter)
         self.accepted: dict[str, str] = {}
         """webhook-id → event type, of each answer 200 `accepted`."""
         self.facts: dict[str, str] = {}
-        """What else the report shows: name → figure."""
+        """Further figures of the report, by name."""
 
     def expect(self, group: str, types: Callable[[str], bool] = lambda _: True) -> None:
-        """A group must handle every accepted event of these types, or have it as a dead letter."""
+        """Require that a group handles every accepted event of these types, or has it as a dead letter."""
         self._due[group] = types
 
     @property
     def groups(self) -> list[str]:
-        """The groups that something is expected of."""
+        """The groups with expectations."""
         return list(self._due)
 
     def accept(self, webhook_id: str, event_type: str) -> None:
-        """Ingest answered 200."""
+        """Record that ingest answered 200."""
         self.accepted.setdefault(webhook_id, event_type)
 
     def forgive(self, group: str, webhook_ids: Iterable[str]) -> None:
-        """These were destroyed on purpose (a flushed Redis): they are not expected, though they may have come."""
+        """Expect these no longer: they were destroyed on purpose (a flushed Redis); some may have been delivered."""
         self._forgiven[group].update(webhook_ids)
 
-    def gone(self, pids: Collection[int]) -> None:
-        """A worker was killed, stopped, or ended just now: what it had in hand has to run elsewhere.
+    def process_gone(self, pids: Collection[int]) -> None:
+        """Record that a worker was killed, stopped, or ended just now: its deliveries in flight have to run elsewhere.
 
-        Its process ids are one, or two where it has a pid namespace of its own. Saying it twice is fine.
+        It has one process id, or two in a pid namespace of its own. A second call has no effect.
         """
         at_s = time.monotonic()
-        if not any(at_s - before_s < SAME_DEATH_S and pids <= known for before_s, known in self._gone):
+        if not any(at_s - earlier_s < SAME_DEATH_S and pids <= earlier for earlier_s, earlier in self._gone):
             self._gone.append((at_s, frozenset(pids)))
 
-    def bury(self, group: str, webhook_ids: Collection[str]) -> None:
-        """These are dead letters of a group."""
+    def add_dead(self, group: str, webhook_ids: Collection[str]) -> None:
+        """Record dead letters of a group."""
         self._dead[group].update(webhook_ids)
 
     def handled(self, group: str) -> Counter[str]:
-        """webhook-id → how often a group handled it."""
+        """How often a group handled each webhook-id."""
         self._read()
         return self._handled[group]
 
-    def notes(self, group: str, webhook_id: str) -> list[Note]:
-        """What was noted of one delivery, oldest first."""
+    def entries(self, group: str, webhook_id: str) -> list[Entry]:
+        """The journal entries of one delivery, oldest first."""
         self._read()
-        return sorted(self._notes[group, webhook_id])
+        return sorted(self._entries[group, webhook_id])
 
     def missing(self) -> Missing:
-        """What is neither handled nor dead; empty when all is accounted for."""
+        """Deliveries that are neither handled nor dead; empty when all are accounted for."""
         self._read()
-        found = {
+        missing = {
             group: {name for name, kind in self.accepted.items() if is_due(kind)}
             - self._handled[group].keys()
             - self._dead[group]
             - self._forgiven[group]
             for group, is_due in self._due.items()
         }
-        return {group: names for group, names in found.items() if names}
+        return {group: names for group, names in missing.items() if names}
 
-    def strangers(self) -> set[str]:
-        """What was handled although it was never accepted, as far as the sender knows."""
+    def unaccepted(self) -> set[str]:
+        """Webhook-ids that were handled although no sender has a 200 for them."""
         self._read()
         return {name for counts in self._handled.values() for name in counts} - self.accepted.keys()
 
     def report(self) -> Report:
-        """The sum of it all."""
+        """The totals."""
         lost = sum(map(len, self.missing().values()))
         return Report(
             events=len(self.accepted),
@@ -120,16 +120,16 @@ class Ledger:
         )
 
     def _read(self) -> None:
-        for note in self._journal.fresh():
-            self._notes[note.group, note.webhook_id].append(note)
-            if note.what == HANDLED:
-                self._handled[note.group][note.webhook_id] += 1
+        for entry in self._journal.fresh():
+            self._entries[entry.group, entry.webhook_id].append(entry)
+            if entry.what == HANDLED:
+                self._handled[entry.group][entry.webhook_id] += 1
 
     def _takeovers_s(self) -> list[float]:
-        """For each delivery that ran in a process when that went, for the first time: seconds until it ran elsewhere.
+        """Seconds until a delivery ran elsewhere, for each whose process ended while it ran, for the first time.
 
-        Where another process went meanwhile it may have been the heir, and the wait began anew: that tells nothing.
-        From the second time on it is a suspect, which waits for its turn.
+        Deliveries are left out if another process ended meanwhile: it may have been the claimant, and the wait began
+        anew. From the second time on a delivery is a suspect, which waits for its turn.
         """
         waits = []
         for began, ended in self._first_two():
@@ -139,13 +139,13 @@ class Ledger:
                     waits.append(ended.at_s - deaths[0][0])
         return waits
 
-    def _first_two(self) -> Iterator[tuple[Note, Note]]:
-        """The first two notes of each attempt that has as many."""
-        attempts: dict[tuple[str, str, int], list[Note]] = defaultdict(list)
-        for (group, webhook_id), notes in self._notes.items():
-            for note in sorted(notes):
-                attempts[group, webhook_id, note.attempt].append(note)
-        return ((notes[0], notes[1]) for notes in attempts.values() if len(notes) > 1)
+    def _first_two(self) -> Iterator[tuple[Entry, Entry]]:
+        """The first two entries of each attempt that has two or more."""
+        attempts: dict[tuple[str, str, int], list[Entry]] = defaultdict(list)
+        for (group, webhook_id), entries in self._entries.items():
+            for entry in sorted(entries):
+                attempts[group, webhook_id, entry.attempt].append(entry)
+        return ((entries[0], entries[1]) for entries in attempts.values() if len(entries) > 1)
 
 
 def shown(missing: Missing) -> str:

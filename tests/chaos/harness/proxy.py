@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks what passes through it: between the programs and Redis."""
+"""A TCP proxy between the programs and Redis that breaks connections and data."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ CHUNK_BYTES: Final = 16 * 1024
 
 
 class FaultProxy:
-    """Passes bytes to a port of this machine. Set an attribute, and connections behave so from then on."""
+    """Passes bytes to a port of this machine. Attributes set the faults, and take effect at once."""
 
     def __init__(self, target: int) -> None:
         self.target = target
-        """Where new connections go."""
+        """The port for new connections."""
         self._server: asyncio.Server | None = None
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._silent: set[asyncio.StreamWriter] = set()
@@ -27,7 +27,7 @@ class FaultProxy:
         self.bytes_per_s = 0.0
         """Bandwidth of each connection and way; 0 for no limit."""
         self.resets_left = 0
-        """So many replies are cut in their middle, with a reset of the connection."""
+        """How many further replies are cut in their middle, with a reset of the connection."""
 
     async def start(self) -> "FaultProxy":
         """Listen on a free port."""
@@ -36,21 +36,21 @@ class FaultProxy:
         return self
 
     async def close(self) -> None:
-        """Cut everything and listen no more."""
+        """Cut all connections and stop listening."""
         assert self._server is not None
         self._server.close()
         self.cut()
         await asyncio.gather(*self._tasks)
 
     def cut(self) -> int:
-        """Reset all connections; how many."""
+        """Reset all connections. Returns how many."""
         pairs, self._pairs = self._pairs, set()
         for pair in pairs:
             _reset(*pair)
         return len(pairs)
 
     def silence(self) -> int:
-        """Leave all connections half-open: neither side hears from the other again. New ones work. How many."""
+        """Leave all connections half-open: neither side receives anything again. New ones work. Returns how many."""
         self._silent.update(writer for pair in self._pairs for writer in pair)
         return len(self._pairs)
 
@@ -104,7 +104,7 @@ class FaultProxy:
 
 
 def _reset(*writers: asyncio.StreamWriter) -> None:
-    """Close with RST, which loses what is under way."""
+    """Close with RST, which loses bytes on their way."""
     for writer in writers:
         sock = writer.get_extra_info("socket")
         if sock is not None:

@@ -1,7 +1,7 @@
-"""The five questions on which the field fails. Each has its jobs, and one criterion that is the same for all asked.
+"""The five questions on which other libraries fail. Each has its jobs, and one criterion for all subjects.
 
-An answer is drawn from what was counted, and from nothing else: what handlers noted, which processes ended, what the
-asked one's own record of failures names, and what still lies in its Redis.
+An answer follows from counts alone: journal entries of handlers, ended processes, the subject's own record of failures,
+and the jobs that are still in its Redis.
 """
 
 import functools
@@ -10,64 +10,65 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos.harness.journal import BEGAN, HANDLED, Note
+from tests.chaos.harness.journal import BEGAN, HANDLED, Entry
 from tests.peers.job import EXIT, FAIL, OK
 from tests.peers.peer import ATTEMPTS
 
 MAX_STARTS: Final = 10
-"""Of one job that fails or kills; beyond, nobody waits for an end any more."""
+"""Of one job that fails or kills. Beyond, the trial ends: the job would go on for ever."""
 INNOCENTS: Final = 20
 GARBAGE: Final = "garbage"
-"""The name of the job that can't be decoded; it has no word."""
+"""The name of the undecodable job; it has no word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was counted. `dead` is named by the record of failures, `held` lies in Redis without being either."""
+    """The counts. `dead` jobs are in the record of failures, `remaining` ones in Redis without being handled or
+    dead."""
 
-    notes: Mapping[str, list[Note]]
+    entries: Mapping[str, list[Entry]]
     deaths: int
     dead: Collection[str]
-    held: Collection[str]
+    remaining: Collection[str]
     record: str
     seconds: float
 
     def begun(self, name: str) -> int:
         """How often the handler of a job began."""
-        return sum(note.what == BEGAN for note in self.notes[name])
+        return sum(entry.what == BEGAN for entry in self.entries[name])
 
     def handled(self, prefix: str = "") -> set[str]:
-        """Names of the jobs that some handler ended well, of those with this prefix."""
+        """Names of the handled jobs with this prefix."""
         return {
             name
-            for name, notes in self.notes.items()
-            if name.startswith(prefix) and any(note.what == HANDLED for note in notes)
+            for name, entries in self.entries.items()
+            if name.startswith(prefix) and any(entry.what == HANDLED for entry in entries)
         }
 
     def max_at_once(self, name: str) -> int:
-        """How many handlers of one job ran beside one another."""
-        most = running = 0
-        for note in sorted(self.notes[name]):
-            running += 1 if note.what == BEGAN else -1
-            most = max(most, running)
-        return most
+        """How many handlers of one job ran at once, at most."""
+        max_running = running = 0
+        for entry in sorted(self.entries[name]):
+            running += 1 if entry.what == BEGAN else -1
+            max_running = max(max_running, running)
+        return max_running
 
     def longest_wait_s(self, name: str) -> float | None:
-        """Seconds between two starts of one job, which ended its worker; None for one start."""
-        starts_s = sorted(note.at_s for note in self.notes[name] if note.what == BEGAN)
+        """The longest time in seconds between two starts of a job that ended its worker; None after one start."""
+        starts_s = sorted(entry.at_s for entry in self.entries[name] if entry.what == BEGAN)
         return max((later - sooner for sooner, later in itertools.pairwise(starts_s)), default=None)
 
     def end_of(self, name: str) -> str:
-        """Where a job is that no handler ended well."""
+        """The whereabouts of a job that was not handled."""
         if name in self.dead:
             return self.record
-        return "left in Redis, no failure recorded" if name in self.held else "lost silently"
+        return "left in Redis, no failure recorded" if name in self.remaining else "lost silently"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """In words, and whether it meets the criterion. `resumed_s` is how long a job waited at most that lost its worker,
-    where that could be seen."""
+    """The result in words, and whether it meets the criterion. `resumed_s` is the longest wait of a job that lost its
+    worker, if it was measured."""
 
     text: str
     is_good: bool
@@ -76,9 +77,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`jobs` are words by name. With `is_waiting` they are there before the first worker is, to be fetched together;
-    else the workers have begun with others. `workers` is how many processes: one, so that all is in its hands, or two,
-    so that another one could take it away."""
+    """`jobs` are words by name. With `is_waiting` they are stored before the first worker starts, to be fetched at
+    once; else the workers have begun with others. `workers` is the number of processes: one, so that it has all jobs in
+    flight, or two, so that another one could take them over."""
 
     name: str
     asks: str
@@ -90,12 +91,12 @@ class Question:
 
 
 def harmless(prefix: str) -> dict[str, str]:
-    """Twenty jobs that end well. No two jobs of all questions have one name."""
+    """Twenty jobs that succeed. Names are unique over all questions."""
     return {f"{prefix}-{number}": OK for number in range(INNOCENTS)}
 
 
 def every(lasting_s: float, killers: int) -> list[Question]:
-    """The five; `lasting_s` is how long the handler of the fourth takes, `killers` how many the fifth has."""
+    """The five. The handler of the fourth takes `lasting_s`; the fifth has `killers` killers."""
     return [
         Question(
             "undecodable",
@@ -176,17 +177,17 @@ def beside(killers: int, facts: Facts) -> Answer:
     """The fifth answer."""
     handled = len(facts.handled("innocent-"))
     dead = [name for name in facts.dead if name.startswith("innocent-")]
-    found = [name for name in facts.dead if name.startswith("killer-")]
+    caught = [name for name in facts.dead if name.startswith("killer-")]
     words = [f"{handled} of {INNOCENTS} handled"]
     if dead:
         words.append(f"{len(dead)} innocents condemned")
-    words.append(f"{len(found)} of {killers} killers found")
-    left = facts.notes.keys() - facts.handled() - set(facts.dead)
-    if waiting := left & set(facts.held):
+    words.append(f"{len(caught)} of {killers} killers found")
+    open_names = facts.entries.keys() - facts.handled() - set(facts.dead)
+    if waiting := open_names & set(facts.remaining):
         words.append(f"{len(waiting)} left in Redis after {facts.seconds:.0f} s")
-    if lost := left - waiting:
+    if lost := open_names - waiting:
         words.append(f"{len(lost)} lost silently")
-    return Answer(", ".join(words), handled == INNOCENTS and not dead and len(found) == killers)
+    return Answer(", ".join(words), handled == INNOCENTS and not dead and len(caught) == killers)
 
 
 def _ended(facts: Facts, name: str, verb: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs one scenario on a fresh stage and says how it ended."""
+"""Runs one scenario on a fresh stage and returns its result."""
 
 import asyncio
 import shutil
@@ -15,18 +15,18 @@ from tests.chaos.harness.stage import Stage
 from tests.programs import ROOT
 from tests.tools import MissingError
 
-KEPT: Final = ROOT / ".hookbus" / "chaos"
-"""Where the logs, the journal and the data of a failed scenario stay."""
+FAILED_RUNS: Final = ROOT / ".hookbus" / "chaos"
+"""The folder for logs, journal and data of failed scenarios."""
 
 LIMIT_S: Final = 400.0
-"""Far more than any takes; what waits for ever is a failure too."""
+"""Far more than any scenario takes; one that waits for ever has failed too."""
 SHORT_LIMIT_S: Final = 150.0
 
 
 @dataclass(slots=True)
 class Result:
-    """How a scenario ended. `why` it failed or was skipped, for the lack of the tool `missing`; `trace` for a failure;
-    `folder` with what it left."""
+    """The result of a scenario. `why` is the reason of a failure or a skip, `missing` the tool that was missing,
+    `trace` the traceback of a failure, `folder` its logs, journal and data."""
 
     name: str
     outcome: Literal["ok", "failed", "skipped"]
@@ -39,7 +39,7 @@ class Result:
 
 
 async def run(scenario: Scenario, seed: int, *, is_short: bool) -> Result:
-    """Run a scenario. Whatever goes wrong in it is its failure; cancellation passes through, and leaves nothing."""
+    """Run a scenario. Every exception in it is its failure; cancellation passes through, and leaves nothing."""
     with tempfile.TemporaryDirectory(prefix=f"hookbus-chaos-{scenario.name}-", ignore_cleanup_errors=True) as folder:
         return await _run(scenario, Path(folder), seed, is_short=is_short)
 
@@ -62,7 +62,7 @@ async def _run(scenario: Scenario, folder: Path, seed: int, *, is_short: bool) -
             result.outcome, result.why = "failed", f"{result.report.lost} deliveries lost"
     if result.outcome == "failed":
         stage.save_logs()
-        result.folder = KEPT / f"{scenario.name}-{seed}"
+        result.folder = FAILED_RUNS / f"{scenario.name}-{seed}"
         shutil.rmtree(result.folder, ignore_errors=True)
         shutil.copytree(folder, result.folder, ignore_dangling_symlinks=True)
     result.seconds = time.monotonic() - began_at

@@ -1,5 +1,6 @@
-"""A sender that behaves as OpenAI does: until it is answered 200 it comes again, with the same webhook-id and a fresh
-timestamp. Its waits are short, since a scenario lasts seconds and not days.
+"""A sender that behaves as OpenAI does: it retries until it gets a 200, with the same webhook-id and a fresh timestamp.
+
+Its waits are short, since a scenario lasts seconds and not days.
 """
 
 import asyncio
@@ -21,14 +22,14 @@ from tests.programs import event_body, signed
 FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 15.0
-"""More than ingest takes for any honest answer."""
+"""More than ingest takes for any response."""
 REPEATED: Final = 0.02
-"""Share of accepted events that come once more, as OpenAI's do when it missed the answer."""
+"""Share of accepted events that are posted once more, as OpenAI does when it missed the response."""
 DEFAULT_TYPE: Final = "response.completed"
 
 
 class Sender:
-    """Posts to one of `urls`, by turns. What is accepted goes into the ledger; `refused` counts all other answers."""
+    """Posts to `urls` by turns. Accepted events go into the ledger; `refused` counts all other responses."""
 
     def __init__(self, urls: Sequence[str], ledger: Ledger, rng: random.Random, *, connections: int = 64) -> None:
         self._urls = itertools.cycle(urls)
@@ -40,7 +41,7 @@ class Sender:
         self._number = itertools.count()
         self._room = asyncio.Semaphore(connections)
         self.refused: Counter[str] = Counter()
-        """Code of the answer, or the name of a connection error → how often."""
+        """How often each code of a response, or each class of a connection error, occurred."""
 
     async def __aenter__(self) -> "Sender":
         return self
@@ -51,7 +52,7 @@ class Sender:
         await self._session.close()
 
     async def send(self, webhook_id: str = "", event_type: str = DEFAULT_TYPE, **data: Any) -> str:
-        """Post one event until it is accepted; its webhook-id. `data` goes into the event's `data`."""
+        """Post one event until it is accepted. `data` goes into the event's `data`. Returns its webhook-id."""
         webhook_id = webhook_id or f"wh_{next(self._number)}"
         body = event_body(event_type, **data)
         wait_s = FIRST_WAIT_S
@@ -63,26 +64,26 @@ class Sender:
         return webhook_id
 
     async def burst(self, count: int, make: Callable[[int], dict[str, Any]] = lambda _: {}) -> None:
-        """Send many as fast as they are accepted. `make` gives each one's arguments for `send`."""
+        """Send many events as fast as they are accepted. `make` returns the arguments of `send` by number."""
         numbers = iter(range(count))
 
-        async def runtime() -> None:
+        async def client() -> None:
             for number in numbers:
                 await self.send(**make(number))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(64):
-                group.create_task(runtime())
+                group.create_task(client())
 
     async def load(
         self, rate: float, is_over: Callable[[], bool], make: Callable[[int], dict[str, Any]] = lambda _: {}
     ) -> int:
-        """Begin `rate` sends a second until it is over, then wait for them all; how many."""
+        """Begin `rate` sends a second until `is_over`, then wait for them all. Returns how many."""
         began_at, count = time.monotonic(), 0
         async with asyncio.TaskGroup() as group:
             while not is_over():
                 due = int((time.monotonic() - began_at) * rate)
-                for count in range(count, due):  # noqa: B020 - goes on where it was
+                for count in range(count, due):  # noqa: B020 - continues where it stopped
                     group.create_task(self._send_in_turn(make(count)))
                 count = max(count, due)
                 await asyncio.sleep(0.005)
@@ -90,7 +91,7 @@ class Sender:
 
     @contextlib.asynccontextmanager
     async def flow(self, rate: float, make: Callable[[int], dict[str, Any]] = lambda _: {}) -> AsyncIterator[None]:
-        """A load while something else happens; at its end all is accepted, unless an error ended it."""
+        """Send `rate` events a second inside the block; at its end all are accepted, unless an error ended it."""
         is_over = asyncio.Event()
         load = asyncio.create_task(self.load(rate, is_over.is_set, make))
         try:

@@ -1,4 +1,4 @@
-"""What `make chaos` prints."""
+"""The output of `make chaos`."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,26 +10,26 @@ from tests.chaos.harness.scenario import Scenario
 _ROW = "{:<18} {:>8} {:>9} {:>9} {:>6} {:>5} {:>5} {:>9} {:>6}  {}"
 
 
-def print_known(known: Iterable[Scenario]) -> None:
-    """Names and what they guard."""
-    for scenario in known:
+def print_scenarios(scenarios: Iterable[Scenario]) -> None:
+    """Print names and guarded promises."""
+    for scenario in scenarios:
         print(f"{scenario.name:<18} {scenario.guards}")
 
 
 def print_head(seed: int) -> None:
-    """The first lines."""
+    """Print the first lines."""
     print(f"seed {seed}")
     print(_ROW.format("SCENARIO", "EVENTS", "HANDLED", "DUPLICATE", "DEAD", "LOST", "", "TAKEOVER", "TIME", ""))
 
 
 def print_start(name: str) -> None:
-    """Say what runs, until its row replaces it; in a file that would only be noise."""
+    """Print the current scenario on a terminal, until its row replaces it."""
     if sys.stdout.isatty():
         print(f"{name:<18} …", end="\r", flush=True)
 
 
 def print_result(result: Result) -> None:
-    """One row, with whatever else was found out."""
+    """Print one row, with further figures or the failure."""
     report = result.report
     takeover = "–" if report.max_takeover_s is None else f"{report.max_takeover_s:.1f} s"
     facts = ", ".join(f"{name} {figure}" for name, figure in report.facts.items())
@@ -42,7 +42,7 @@ def print_result(result: Result) -> None:
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:
-    """The last line."""
+    """The object of the last line."""
     takeovers = [r.report.max_takeover_s for r in results if r.report.max_takeover_s is not None]
     return {
         "chaos": "failed" if any(result.outcome == "failed" for result in results) else "ok",

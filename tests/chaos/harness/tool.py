@@ -1,4 +1,4 @@
-"""`hookbus-worker`'s tools as somebody runs them in a shell, with what they cost."""
+"""Runs commands of `hookbus-worker` as in a shell, and measures their cost."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ from hookbus.shared.connection import connect_blocking
 from tests.programs import BIN, ROOT
 
 POLL_S: Final = 0.02
-"""Between two looks at a process's memory."""
+"""Between two samples of a process's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool said, and what that cost: time, time of processors for it (and for Redis, while it ran), and the most
-    memory that it held (0 where the system does not tell)."""
+    """The output of a command and its cost: time, processor time of it (and of Redis, while it ran), and peak memory (0
+    where the system does not report it)."""
 
     code: int
     out: str
@@ -35,18 +35,18 @@ class Answer:
 
 
 async def execute(url: str, *arguments: str) -> Answer:
-    """Run a tool to its end."""
-    return await asyncio.to_thread(_ask, url, arguments)
+    """Run a command to its end."""
+    return await asyncio.to_thread(_run, url, arguments)
 
 
-async def told(url: str, *arguments: str) -> Answer:
-    """Run a tool that has to succeed. Raises AssertionError."""
+async def run_ok(url: str, *arguments: str) -> Answer:
+    """Run a command. Raises AssertionError when it fails."""
     answer = await execute(url, *arguments)
     assert answer.code == 0, f"{' '.join(arguments)} ended with {answer.code}: {answer.err}"
     return answer
 
 
-def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
+def _run(url: str, arguments: tuple[str, ...]) -> Answer:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         redis_s, began_at = _redis_s(url), time.monotonic()
         process = subprocess.Popen(
@@ -70,14 +70,14 @@ def _ask(url: str, arguments: tuple[str, ...]) -> Answer:
 
 
 def _redis_s(url: str) -> float:
-    """Seconds of a processor that Redis has used."""
+    """Processor time that Redis has used, in seconds."""
     with connect_blocking(url, "chaos", reply_timeout_s=30) as client:
-        told = client.info("cpu")
-    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+        info = client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 def _peak_bytes(pid: int) -> int:
-    """VmHWM of a process; what wait4 tells would include our own memory, from before the exec."""
+    """VmHWM of a process; the figure of wait4 would include our own memory, from before the exec."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

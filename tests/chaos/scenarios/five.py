@@ -1,4 +1,4 @@
-"""The five questions on which the field fails, put to hookbus. `PEERS=1` puts them to others too (`tests/peers`)."""
+"""The five questions on which other libraries fail, tried on hookbus; with `PEERS=1` on them, too (`tests/peers`)."""
 
 import asyncio
 import platform
@@ -10,53 +10,53 @@ from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from hookbus.worker.dlq.query import DeadLetters, Filter
 from hookbus.worker.duties.heartbeat import TTL_S
-from tests.chaos.handlers.answering import TYPES
+from tests.chaos.handlers.question_groups import TYPES
 from tests.chaos.harness import questions
-from tests.chaos.harness.asking import ask
-from tests.chaos.harness.kept import Kept
 from tests.chaos.harness.ledger import Report
 from tests.chaos.harness.questions import GARBAGE, Answer, Question
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender
 from tests.chaos.harness.stage import Stage
+from tests.chaos.harness.supervised import Supervised
+from tests.chaos.harness.trial import run_trial
 from tests.peers.compare import Answers, compare
-from tests.peers.held import held
 from tests.peers.peer import ATTEMPTS, CONCURRENCY, TIMEOUT_S
+from tests.peers.remaining import remaining
 from tests.programs import post_until_accepted
 
 TIMES_TTL: Final = 6
 KILLERS: Final = 3
 SHORT_TIMES_TTL: Final = 1.25
-"""Long enough for a look by idle time to be wrong: workers look every second."""
+"""Long enough for takeover by idle time to be wrong: workers check every second."""
 RESUMED: Final = "resumed after"
 MAX_LETTERS: Final = 100
 VERSIONS: Final = {name: version(name) for name in ("hookbus", "redis")} | {"Python": platform.python_version()}
 SETTINGS: Final = f"`concurrency` {CONCURRENCY}, `timeout` {TIMEOUT_S} s, `Retry(attempts={ATTEMPTS})`, else defaults"
-APPS: Final = "tests.chaos.handlers.answering"
+APPS: Final = "tests.chaos.handlers.question_groups"
 
 
-@scenario("five", "G4, G5, G6: the five questions on which the field fails")
+@scenario("five", "G4, G5, G6: the five questions on which other libraries fail")
 async def five_questions(stage: Stage) -> None:
     server = await stage.valkey()
     ingest = await stage.ingest(server.url)
     sender = await stage.sender(ingest)
     for question, kind in TYPES.items():
         stage.ledger.expect(question, kind.__eq__)
-    asked = questions.every(TTL_S * stage.scale(TIMES_TTL, SHORT_TIMES_TTL), killers=stage.scale(KILLERS, 1))
-    # Beside one another, each with workers of its own: one kills them, another must not be killed.
-    answers = await asyncio.gather(*(ask(q, Hookbus(stage, q, server, ingest, sender)) for q in asked))
-    for question, answer in zip(asked, answers, strict=True):
+    trials = questions.every(TTL_S * stage.scale(TIMES_TTL, SHORT_TIMES_TTL), killers=stage.scale(KILLERS, 1))
+    # All at once, each with workers of its own: some jobs kill their workers, others must survive.
+    answers = await asyncio.gather(*(run_trial(q, Hookbus(stage, q, server, ingest, sender)) for q in trials))
+    for question, answer in zip(trials, answers, strict=True):
         stage.ledger.facts[question.name] = answer.text
         if answer.resumed_s is not None:
             stage.ledger.facts[RESUMED] = f"{answer.resumed_s:.1f} s"
-    bad = [f"{q.asks}: {answer.text}; wanted: {q.criterion}" for q, answer in zip(asked, answers, strict=True)
+    bad = [f"{q.asks}: {answer.text}; criterion: {q.criterion}" for q, answer in zip(trials, answers, strict=True)
            if not answer.is_good]  # fmt: skip
     assert not bad, "\n  ".join(bad)
-    await stage.accounted(server)
+    await stage.until_accounted(server)
 
 
 async def with_peers(report: Report) -> bool:
-    """Put them to others, and write all answers down. `report` is of our own run, in which all were good."""
+    """Try them on other projects, and write all answers. `report` is that of hookbus, whose answers were all good."""
     about = {"name": "**hookbus**", "versions": VERSIONS, "settings": SETTINGS}
     resumed_s = float(report.facts[RESUMED].removesuffix(" s"))
     good = {name: Answer(report.facts[name], is_good=True, resumed_s=resumed_s) for name in TYPES}
@@ -64,22 +64,22 @@ async def with_peers(report: Report) -> bool:
 
 
 class Hookbus:
-    """Hookbus as one that is asked. Webhook-ids are the names of jobs."""
+    """hookbus as a subject. Webhook-ids are the names of jobs."""
 
     record = "dead letter"
     lease_s = TTL_S
 
-    def __init__(self, stage: Stage, question: Question, server: Valkey, ingest: Kept, sender: Sender) -> None:
+    def __init__(self, stage: Stage, question: Question, server: Valkey, ingest: Supervised, sender: Sender) -> None:
         self.who = question.name
         self.ledger = stage.ledger
         self._stage = stage
         self._server = server
         self._ingest = ingest
         self._sender = sender
-        self._workers: list[Kept] = []
+        self._workers: list[Supervised] = []
 
     async def send(self, jobs: Mapping[str, str]) -> None:
-        """Post them."""
+        """Post an event for each job."""
         kind = TYPES[self.who]
         for name, word in jobs.items():
             if name == GARBAGE:
@@ -89,14 +89,14 @@ class Hookbus:
                 await self._sender.send(name, event_type=kind, word=word)
 
     async def work(self, workers: int) -> None:
-        """Of the group of that question."""
+        """Start workers of the question's group."""
         environ = {"HOOKBUS_WORKER_GRACE_PERIOD_S": str(TIMEOUT_S + 1)}
         for _ in range(workers):
             app = f"{APPS}:{self.who}"
             self._workers.append(await self._stage.worker(self._server.url, app, is_ready=False, **environ))
 
     async def dead(self, names: Collection[str]) -> set[str]:
-        """What `hookbus-worker dlq list` shows of the group."""
+        """The group's dead letters, as `hookbus-worker dlq list` shows them."""
         client = connect(self._server.url, "chaos", connections=1)
         try:
             store = await DeadLetters.open(client, 1)
@@ -107,15 +107,15 @@ class Hookbus:
             await client.aclose()
         return {dead.name for dead in page.letters} & set(names)
 
-    async def held(self, names: Collection[str]) -> set[str]:
-        """Anywhere in Redis."""
+    async def remaining(self, names: Collection[str]) -> set[str]:
+        """The jobs that are anywhere in Redis."""
         client = connect(self._server.url, "chaos", connections=1)
         try:
-            return await held(client, names)
+            return await remaining(client, names)
         finally:
             await client.aclose()
 
     @property
     def deaths(self) -> int:
-        """Of both."""
+        """How many workers ended."""
         return sum(worker.deaths for worker in self._workers)

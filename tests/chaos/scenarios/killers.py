@@ -1,4 +1,4 @@
-"""Events that kill whoever handles them, among innocent ones that run beside them."""
+"""Events that kill the worker that handles them, among innocent ones beside them."""
 
 from typing import Final
 
@@ -15,20 +15,20 @@ DEATHS_OF_ONE: Final = 5
 """tests/README.md, G5: two deaths before suspicion, three alone."""
 
 
-@scenario("poison", "G5: events that kill their worker are found out; those beside them are handled")
+@scenario("poison", "G5: events that kill their worker are dead-lettered; those beside them are handled")
 async def some_kill(stage: Stage) -> None:
     killers = stage.scale(["exit", "segfault", "eat", *WAYS], ["eat", "exit_child_task"])
-    stage.meant = ("crashed",)  # by some of the killers
+    stage.expected_tracebacks = ("crashed",)  # some of the killers cause it
     server = await stage.valkey()
     ingest = await stage.ingest(server.url)
     stage.ledger.expect(GROUP)
     sender = await stage.sender(ingest)
-    # All are there before the first worker, so that it fetches them together.
+    # All are stored before the first worker starts, so that it fetches them together.
     plans = [*killers, *["ok"] * stage.scale(200, 40)]
     stage.rng.shuffle(plans)
     names = {await sender.send(do=[plan]): plan for plan in plans}
     workers = [await stage.worker(server.url, "tests.chaos.handlers.poison:poisoned", is_ready=False) for _ in range(2)]
-    await stage.accounted(server, timeout_s=300)
+    await stage.until_accounted(server, timeout_s=300)
     deaths = sum(worker.deaths for worker in workers)
     stage.ledger.facts["deaths"] = str(deaths)
     guilty = {name for name, plan in names.items() if plan != "ok"}
@@ -40,7 +40,7 @@ async def some_kill(stage: Stage) -> None:
 
 
 async def dead_letters(server: Valkey) -> dict[str, str]:
-    """webhook-id → reason."""
+    """The reason of each dead letter, by webhook-id."""
     client = connect(server.url, "chaos", connections=1)
     try:
         flat = await client.execute_command("HGETALL", Keys(0).dead_data(GROUP))

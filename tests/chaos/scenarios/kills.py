@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 from deploy.local.valkey import Valkey
-from tests.chaos.harness.kept import Kept
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender
 from tests.chaos.harness.stage import Stage
+from tests.chaos.harness.supervised import Supervised
 from tests.wait import until
 
 G4_S: Final = 15.0
@@ -31,8 +31,8 @@ def variety(stage: Stage) -> Callable[[int], dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def going_on(duty: Awaitable[None]) -> Iterator[None]:
-    """Something that happens again and again while the rest runs."""
+def in_background(duty: Awaitable[None]) -> Iterator[None]:
+    """Run a fault in the background for the duration of the block. Raises its error."""
     task = asyncio.ensure_future(duty)
     try:
         yield
@@ -42,8 +42,8 @@ def going_on(duty: Awaitable[None]) -> Iterator[None]:
         task.cancel()
 
 
-async def kill_workers(stage: Stage, workers: list[Kept], every_s: float) -> None:
-    """SIGKILL a random one, again and again, as soon as it works."""
+async def kill_workers(stage: Stage, workers: list[Supervised], every_s: float) -> None:
+    """SIGKILL a random one repeatedly, each as soon as it works."""
     while not stage.is_short or deaths(workers) < SHORT_KILLS:
         await asyncio.sleep(every_s)
         worker = stage.rng.choice(workers)
@@ -51,8 +51,8 @@ async def kill_workers(stage: Stage, workers: list[Kept], every_s: float) -> Non
         worker.signal(signal.SIGKILL)
 
 
-async def kill_ingest(stage: Stage, ingest: Kept, every_s: float) -> None:
-    """SIGKILL it every few seconds."""
+async def kill_ingest(stage: Stage, ingest: Supervised, every_s: float) -> None:
+    """SIGKILL ingest every few seconds."""
     while not stage.is_short or ingest.deaths < SHORT_KILLS:
         await asyncio.sleep(every_s * (0.5 + stage.rng.random()))
         await ingest.ready()
@@ -60,7 +60,7 @@ async def kill_ingest(stage: Stage, ingest: Kept, every_s: float) -> None:
 
 
 class RedisKiller:
-    """SIGKILLs it and starts it again, and again."""
+    """SIGKILLs Redis and restarts it, repeatedly."""
 
     def __init__(self, stage: Stage, server: Valkey) -> None:
         self._stage = stage
@@ -76,20 +76,20 @@ class RedisKiller:
 
 
 async def under_load(stage: Stage, sender: Sender, count: int, kills: Callable[[], int]) -> None:
-    """Many events as fast as they are accepted; in the short form some, until a few kills have struck."""
+    """Send `count` events as fast as they are accepted; in the short form send until a few kills have happened."""
     if stage.is_short:
         await sender.load(300, lambda: kills() >= SHORT_KILLS, variety(stage))
     else:
         await sender.burst(count, variety(stage))
 
 
-def deaths(programs: Sequence[Kept]) -> int:
+def deaths(programs: Sequence[Supervised]) -> int:
     """How often any of them died."""
-    return sum(kept.deaths for kept in programs)
+    return sum(supervised.deaths for supervised in programs)
 
 
-async def three_workers(stage: Stage, server: Valkey) -> list[Kept]:
-    """Workers for both groups, one of them where the others can't see that its process ends."""
+async def three_workers(stage: Stage, server: Valkey) -> list[Supervised]:
+    """Start workers for both groups, one of them where the others can't see its process end."""
     stage.ledger.expect("alpha")
     stage.ledger.expect("beta")
     return [await stage.worker(server.url, "alpha", "beta", is_elsewhere=number == 0) for number in range(3)]
@@ -101,23 +101,23 @@ async def workers_are_killed(stage: Stage) -> None:
     ingest = await stage.ingest(server.url)
     workers = await three_workers(stage, server)
     sender = await stage.sender(ingest)
-    with going_on(kill_workers(stage, workers, 1.0)):
+    with in_background(kill_workers(stage, workers, 1.0)):
         await under_load(stage, sender, 100_000, lambda: deaths(workers))
-    await stage.accounted(server)
+    await stage.until_accounted(server)
     stage.ledger.facts["kills"] = str(deaths(workers))
     if not stage.is_short:
-        await kill_one_far_away(stage, sender, workers[0])
-        await stage.accounted(server)
+        await kill_one_elsewhere(stage, sender, workers[0])
+        await stage.until_accounted(server)
     report = stage.ledger.report()
     assert report.dead == 0, f"{report.dead} dead letters of innocent events"
     assert (report.max_takeover_s or 0) < G4_S, f"a takeover took {report.max_takeover_s:.1f} s"
 
 
-async def kill_one_far_away(stage: Stage, sender: Sender, worker: Kept) -> None:
-    """Now that all is quiet: a death that only the liveness key tells, with long handlers in its hands."""
+async def kill_one_elsewhere(stage: Stage, sender: Sender, worker: Supervised) -> None:
+    """Once the load is over, kill a worker whose death only the liveness key shows, with long handlers in flight."""
     await worker.ready()
     names = [await sender.send(do=[2.0]) for _ in range(60)]
-    await until(lambda: any(n.pid in worker.pids for name in names for n in stage.ledger.notes("alpha", name)))
+    await until(lambda: any(n.pid in worker.pids for name in names for n in stage.ledger.entries("alpha", name)))
     worker.signal(signal.SIGKILL)
 
 
@@ -128,12 +128,12 @@ async def ingest_is_killed(stage: Stage) -> None:
     stage.ledger.expect("alpha")
     worker = await stage.worker(server.url, "alpha")
     sender = await stage.sender(ingest)
-    with going_on(kill_ingest(stage, ingest, stage.scale(1.5, 1.0))):
+    with in_background(kill_ingest(stage, ingest, stage.scale(1.5, 1.0))):
         await under_load(stage, sender, 50_000, lambda: ingest.deaths)
-    await stage.accounted(server)
+    await stage.until_accounted(server)
     stage.ledger.facts["kills"] = str(ingest.deaths)
     assert worker.deaths == 0, "a worker died of it"
-    # The sender does not know what became of a request whose connection broke; the dedupe does.
+    # The sender has no answer to a request whose connection broke, and repeats it; the dedupe detects that.
     repeated = stage.ledger.report().duplicates
     assert repeated == 0, f"{repeated} events were stored twice"
 
@@ -145,11 +145,11 @@ async def redis_is_killed(stage: Stage) -> None:
     workers = await three_workers(stage, server)
     sender = await stage.sender(ingest)
     killer = RedisKiller(stage, server)
-    with going_on(killer.run(stage.scale(2.0, 1.0))):
+    with in_background(killer.run(stage.scale(2.0, 1.0))):
         await under_load(stage, sender, 30_000, lambda: killer.kills)
     stage.ledger.facts["kills"] = str(killer.kills)
     await until_up(server)
-    await stage.accounted(server)
+    await stage.until_accounted(server)
     assert ingest.deaths == 0, "ingest died of it"
     assert not any(worker.deaths for worker in workers), "a worker died of it"
 
@@ -162,17 +162,17 @@ async def all_are_killed(stage: Stage) -> None:
     sender = await stage.sender(ingest)
     killer = RedisKiller(stage, server)
     with (
-        going_on(kill_workers(stage, workers, stage.scale(1.5, 1.0))),
-        going_on(kill_ingest(stage, ingest, stage.scale(4.0, 1.5))),
-        going_on(killer.run(stage.scale(6.0, 1.5))),
+        in_background(kill_workers(stage, workers, stage.scale(1.5, 1.0))),
+        in_background(kill_ingest(stage, ingest, stage.scale(4.0, 1.5))),
+        in_background(killer.run(stage.scale(6.0, 1.5))),
     ):
         await under_load(stage, sender, 40_000, lambda: min(killer.kills, ingest.deaths, deaths(workers)))
     await until_up(server)
-    await stage.accounted(server)
+    await stage.until_accounted(server)
     stage.ledger.facts["kills"] = str(killer.kills + ingest.deaths + deaths(workers))
 
 
 async def until_up(server: Valkey) -> None:
-    """The killing may have ended in its middle."""
+    """Restart Redis, since the killer may have been stopped in the middle of a restart."""
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)

@@ -1,4 +1,4 @@
-"""Redis reaches its memory limit while no worker runs; then workers start, one is killed, and they make room."""
+"""Redis reaches its memory limit while no worker runs; then workers start, one is killed, and they free memory."""
 
 import asyncio
 import signal
@@ -15,17 +15,17 @@ ROOM_BYTES: Final = 1024 * 1024
 MAX: Final = 1.05
 """Share of the limit that retries and dead letters may take."""
 BUFFERS_BYTES: Final = 8 * 1024 * 1024
-"""What Redis may take besides: replies on their way to two workers, two groups, a hundred events of 8 kB each."""
+"""Further memory of Redis: replies on their way to two workers, two groups, a hundred events of 8 kB each."""
 FAILING: Final = 0.1
-"""Share of events that fail at first: what is pending or parked takes memory, and pins its stream."""
+"""Share of events that fail at first: pending and parked ones take memory, and pin their stream."""
 
 
 def fat(stage: Stage) -> Callable[[int], dict[str, Any]]:
-    """Events of some kilobytes. The very first one fails: nothing that came after it can be trimmed before it parks."""
+    """Events of some kilobytes. The first one fails: no later event can be trimmed before it parks."""
 
     def make(number: int) -> dict[str, Any]:
         is_failing = number == 0 or stage.rng.random() < FAILING
-        # Slow enough that there is a backlog when memory is looked at.
+        # Slow enough that there is a backlog when memory is checked.
         takes_s = stage.scale(0.2, 0.7)
         do = ["fail", "fail", "ok"] if is_failing else ["reject"] if stage.rng.random() < 0.002 else [takes_s]
         return {"do": do, "filler": "x" * stage.rng.randrange(1000, 8000)}
@@ -43,12 +43,12 @@ def memory(server: Valkey, name: str) -> int:
 async def memory_is_full(stage: Stage) -> None:
     server = await stage.valkey()
     ingest = await stage.ingest(server.url)
-    # An age of trimming that nothing reaches here, so that only the want of memory trims; looked at each second.
+    # An age that no event reaches here, so that only the lack of memory trims; it is checked each second.
     environ = {"HOOKBUS_WORKER_RETENTION_S": "10" if stage.is_short else "3600"}
-    born = [await stage.worker(server.url, "alpha", "beta", **environ)]
+    first = [await stage.worker(server.url, "alpha", "beta", **environ)]
     for group in ("alpha", "beta"):
         stage.ledger.expect(group)
-    await born[0].end()
+    await first[0].end()
     limit = memory(server, "used_memory") + stage.scale(30, 3) * ROOM_BYTES
     with server.client() as client:
         client.config_set("maxmemory", limit)
@@ -67,14 +67,14 @@ async def memory_is_full(stage: Stage) -> None:
     stage.ledger.facts["ingest recovered"] = f"{time.monotonic() - began_at:.1f} s after"
     async with asyncio.timeout(stage.scale(120, 60)):
         await sending
-    await stage.accounted(server)
-    assert [kept.deaths for kept in stage.kept] == [0, 0, 1, 0], "more died of it than were killed"
+    await stage.until_accounted(server)
+    assert [supervised.deaths for supervised in stage.supervised] == [0, 0, 1, 0], "a program died that was not killed"
     check_end(server, limit, set(sender.refused))
     stage.ledger.facts["peak"] = f"{memory(server, 'used_memory_peak') / limit:.0%} of the limit"
 
 
 def check_end(server: Valkey, limit: int, refused: set[str]) -> None:
-    """Nothing but the want of memory was answered, and the limit held."""
+    """The only refusal was the lack of memory, and the limit held."""
     assert refused == {"overloaded"}, f"refused as {refused}"
     peak = memory(server, "used_memory_peak")
     assert peak < MAX * limit + BUFFERS_BYTES, f"Redis used {peak / limit:.0%} of its limit"

@@ -1,4 +1,4 @@
-"""The address of Redis moves to another server: its replica, which then is the primary, or a second primary."""
+"""The address of Redis moves to another server: to its promoted replica, or to a second primary."""
 
 import asyncio
 from typing import Any, Final
@@ -18,10 +18,10 @@ from tests.wait import until
 TYPE: Final = "response.completed"
 STREAM: Final = Keys(0).stream(TYPE)
 SLOW_S: Final = 3.0
-"""So long the worker holds what it read from the first primary: over its way to the second."""
+"""The duration of handlers: deliveries of the first primary are in flight while the address moves."""
 RATE: Final = 100.0
 PAUSED_MS: Final = 20_000
-"""Longest wait for a replica to be in step: what is acknowledged after that would be lost by Redis, not by hookbus."""
+"""Longest wait for a replica to catch up: writes after that would be lost by Redis, not by hookbus."""
 
 
 @scenario("endpoint_moves", "G1, G2, G9: an address that moves to the new primary is followed, and nothing is lost")
@@ -37,12 +37,12 @@ async def the_endpoint_moves(stage: Stage) -> None:
 
 
 def plan(number: int) -> dict[str, Any]:
-    """A few fail at first, so that retries are under way too."""
+    """A few fail at first, so that there are retries, too."""
     return {"do": ["fail", "ok"] if number % 20 == 0 else ["ok"]}
 
 
 async def move_it(stage: Stage, there: Moving, back: Moving) -> None:
-    """To and fro. No program is restarted, and no outcome stays unwritten."""
+    """Move the address back and forth. No program is restarted, and every outcome is written."""
     ingest = await stage.ingest(there.url)
     stage.ledger.expect("alpha")
     stage.ledger.expect("beta")
@@ -54,23 +54,23 @@ async def move_it(stage: Stage, there: Moving, back: Moving) -> None:
         for move in moves:
             before = len(accepted)
             await until(lambda before=before: len(accepted) >= before + 50, timeout_s=60)
-            await in_step(move.first, move.second)
+            await caught_up(move.first, move.second)
             await move.move()
         before = len(accepted)
         await until(lambda: len(accepted) >= before + 50, timeout_s=60)
-    await stage.accounted(moves[-1].second)
+    await stage.until_accounted(moves[-1].second)
     stage.ledger.facts["refused"] = str(sender.refused.total())
     assert ingest.deaths == 0, "ingest died of it"
     assert not any(worker.deaths for worker in workers), "a worker died of it"
 
 
-async def in_step(first: Valkey, second: Valkey) -> None:
-    """Have no more written to the one until it becomes the other's replica, and wait until that has everything."""
+async def caught_up(first: Valkey, second: Valkey) -> None:
+    """Pause writes to the primary until it becomes the other's replica, and wait until that has caught up."""
     with first.client() as primary, second.client() as replica:
         await until(lambda: replica.info("replication")["master_link_status"] == "up")
         await asyncio.to_thread(primary.execute_command, "CLIENT", "PAUSE", PAUSED_MS, "WRITE")
-        wanted = primary.info("replication")["master_repl_offset"]
-        await until(lambda: replica.info("replication")["slave_repl_offset"] >= wanted)
+        offset = primary.info("replication")["master_repl_offset"]
+        await until(lambda: replica.info("replication")["slave_repl_offset"] >= offset)
 
 
 @scenario("split_brain_ids", "G2: of two events that two primaries gave one entry id, each is settled as itself only")
@@ -86,22 +86,22 @@ async def two_primaries_give_one_id(stage: Stage) -> None:
 
 
 async def split(stage: Stage, servers: Moving) -> None:
-    """The worker holds the events of the one primary when it is led to the other."""
+    """Events of the first primary are in flight in the worker when its address moves to the second."""
     stage.ledger.expect("alpha")
     worker = await stage.worker(servers.url, "alpha")
     with servers.first.client() as first, servers.second.client() as second:
         await until(lambda: second.exists(STREAM))
         servers.split()
-        count = stage.scale(80, 20)  # all of them in hand at once
+        count = stage.scale(80, 20)  # all of them in flight at once
         for number in range(count):
             add(stage, first, f"wh_before_{number}", number, do=[SLOW_S])
-        began = stage.ledger.notes
+        began = stage.ledger.entries
         await until(lambda: all(began("alpha", f"wh_before_{number}") for number in range(count)))
         for number in range(count):
             add(stage, second, f"wh_after_{number}", number, do=["fail", "ok"] if number % 4 == 0 else ["ok"])
     servers.turn()
     servers.proxy.cut()
-    await stage.accounted(servers.second)
+    await stage.until_accounted(servers.second)
     assert worker.deaths == 0, "the worker died of it"
 
 

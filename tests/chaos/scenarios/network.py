@@ -30,7 +30,7 @@ def plan(number: int) -> dict[str, Any]:
 
 
 async def break_it(stage: Stage, server: Valkey, proxy: FaultProxy) -> None:
-    """One fault after the other, under load; each has to be felt, and passes."""
+    """Cause one fault after the other, under load; each has to have an effect, and ends."""
     url = f"redis://127.0.0.1:{proxy.port}/0"
     ingest = await stage.ingest(url)
     stage.ledger.expect("alpha")
@@ -39,28 +39,28 @@ async def break_it(stage: Stage, server: Valkey, proxy: FaultProxy) -> None:
     sender = await stage.sender(ingest)
     accepted = stage.ledger.accepted
 
-    async def goes_on(count: int) -> None:
-        """Events are accepted, with the fault or after it."""
+    async def until_progress(count: int) -> None:
+        """Wait until `count` more events are accepted, during the fault or after it."""
         before = len(accepted)
         await until(lambda: len(accepted) >= before + count, timeout_s=60)
 
     async with sender.flow(RATE, plan):
         for _ in range(stage.scale(3, 1)):
-            await goes_on(50)
+            await until_progress(50)
             proxy.resets_left = stage.scale(10, 3)
             await until(lambda: not proxy.resets_left)
-            await goes_on(50)
+            await until_progress(50)
             proxy.latency_s = LATENCY_S
-            await goes_on(stage.scale(300, 50))
+            await until_progress(stage.scale(300, 50))
             proxy.latency_s = 0.0
-            assert proxy.cut(), "there was nothing to cut"
-            await goes_on(50)
+            assert proxy.cut(), "there was no connection to cut"
+            await until_progress(50)
             proxy.bytes_per_s = NARROW_BYTES_PER_S
-            await goes_on(stage.scale(300, 50))
+            await until_progress(stage.scale(300, 50))
             proxy.bytes_per_s = 0.0
-            assert proxy.silence(), "there was nothing to silence"
-            await goes_on(50)
-    await stage.accounted(server)
+            assert proxy.silence(), "there was no connection to silence"
+            await until_progress(50)
+    await stage.until_accounted(server)
     stage.ledger.facts["refused"] = str(sender.refused.total())
     assert ingest.deaths == 0, "ingest died of it"
     assert not any(worker.deaths for worker in workers), "a worker died of it"

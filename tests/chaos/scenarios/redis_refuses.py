@@ -1,4 +1,4 @@
-"""A Redis that is there, but flushed, read-only, unable to save, stopped, or without its scripts."""
+"""A reachable Redis that is flushed, read-only, unable to save, stopped, or without its scripts."""
 
 import asyncio
 import os
@@ -9,23 +9,25 @@ from typing import Any, Final
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from hookbus.worker.inspect import status
-from tests.chaos.harness.kept import Kept
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender
 from tests.chaos.harness.stage import Stage
+from tests.chaos.harness.supervised import Supervised
 from tests.wait import until
 
 RATE: Final = 100.0
 FREEZE_S: Final = 7.0
 """Longer than any reply may take (ingest 5 s, readers 6 s), shorter than a liveness key lives."""
 OBSTACLE: Final = "obstacle.rdb"
-"""Where the server would put a snapshot, if nothing lay there."""
+"""The name of the server's snapshot, which the test blocks."""
 
 
-class Play:
-    """A bus at work, under load, that faults can be tried on."""
+class LoadedBus:
+    """A bus under load, for faults."""
 
-    def __init__(self, stage: Stage, server: Valkey, ingest: Kept, workers: list[Kept], sender: Sender) -> None:
+    def __init__(
+        self, stage: Stage, server: Valkey, ingest: Supervised, workers: list[Supervised], sender: Sender
+    ) -> None:
         self.stage = stage
         self.server = server
         self.ingest = ingest
@@ -33,136 +35,136 @@ class Play:
         self.sender = sender
 
     async def execute(self, *command: str) -> Any:
-        """One command, past the programs."""
+        """Execute one command, independent of the programs."""
         with self.server.client() as client:
             return await asyncio.to_thread(client.execute_command, *command)
 
-    async def goes_on(self, count: int = 50) -> None:
-        """So many more events are accepted, and handled by both groups."""
+    async def until_progress(self, count: int = 50) -> None:
+        """Wait until `count` more events are accepted, and handled by both groups."""
         names = [await self.sender.send() for _ in range(count)]
         handled = self.stage.ledger.handled
-        await until(lambda: all(names_in(handled(group), names) for group in ("alpha", "beta")), timeout_s=60)
+        await until(lambda: all(has_all(handled(group), names) for group in ("alpha", "beta")), timeout_s=60)
 
     async def refused_with(self, code: str) -> None:
-        """Requests are answered 503 with this code."""
+        """Wait until requests are answered 503 with this code."""
         before = self.sender.refused[code]
         await until(lambda: self.sender.refused[code] > before, what=f"answers 503 {code}")
 
 
-def names_in(handled: Any, names: list[str]) -> bool:
+def has_all(handled: Any, names: list[str]) -> bool:
     """Whether all were handled."""
     return all(name in handled for name in names)
 
 
-async def under_load(stage: Stage, drive: Callable[[Play], Awaitable[None]]) -> Play:
-    """Try faults on a bus with two workers and two groups; nobody may die of them."""
+async def under_load(stage: Stage, drive: Callable[[LoadedBus], Awaitable[None]]) -> LoadedBus:
+    """Run faults on a bus with two workers and two groups; no program may die of them."""
     server = await stage.valkey(dbfilename=OBSTACLE)
     ingest = await stage.ingest(server.url)
     stage.ledger.expect("alpha")
     stage.ledger.expect("beta")
     workers = [await stage.worker(server.url, "alpha", "beta") for _ in range(2)]
-    play = Play(stage, server, ingest, workers, await stage.sender(ingest))
-    async with play.sender.flow(RATE):
-        await play.goes_on()
-        await drive(play)
-        await play.goes_on()
-    await stage.accounted(server)
+    bus = LoadedBus(stage, server, ingest, workers, await stage.sender(ingest))
+    async with bus.sender.flow(RATE):
+        await bus.until_progress()
+        await drive(bus)
+        await bus.until_progress()
+    await stage.until_accounted(server)
     assert ingest.deaths == 0, "ingest died of it"
     assert not any(worker.deaths for worker in workers), "a worker died of it"
-    return play
+    return bus
 
 
-@scenario("flushed", "G9: a Redis that comes to be empty is used again at once, and the loss is told")
+@scenario("flushed", "G9: a flushed Redis is used again at once, and the loss is reported")
 async def redis_is_flushed(stage: Stage) -> None:
     times = stage.scale(3, 1)
 
-    async def flush(play: Play) -> None:
+    async def flush(bus: LoadedBus) -> None:
         for number in range(1, times + 1):
-            await play.execute("FLUSHALL")
-            # What was on its way just then may have been stored before or after; all of it may be gone.
-            await until(lambda number=number: is_told(play, number), timeout_s=30, what="the loss is told by all")
+            await bus.execute("FLUSHALL")
+            # Events on their way at that moment may have been stored before or after; all of them may be gone.
+            await until(lambda number=number: is_reported(bus, number), timeout_s=30, what="all report the loss")
             lost = set(stage.ledger.accepted)
             for group in ("alpha", "beta"):
                 stage.ledger.forgive(group, lost - stage.ledger.handled(group).keys())
-            await play.goes_on()
+            await bus.until_progress()
 
-    def is_told(play: Play, number: int) -> bool:
+    def is_reported(bus: LoadedBus, number: int) -> bool:
         groups = all(
-            sum(len(worker.logged("data_loss", group=group)) for worker in play.workers) >= number
+            sum(len(worker.logged("data_loss", group=group)) for worker in bus.workers) >= number
             for group in ("alpha", "beta")
         )
-        return groups and len(play.ingest.logged("data_loss")) >= number
+        return groups and len(bus.ingest.logged("data_loss")) >= number
 
-    play = await under_load(stage, flush)
-    shown = await losses(play)
-    told = sum(len(worker.logged("data_loss")) for worker in play.workers)
-    stage.ledger.facts["losses told"] = f"{told} for {times} flushes"
-    # A flush takes the count with it; what status shows is the last one.
+    bus = await under_load(stage, flush)
+    shown = await losses(bus)
+    reported = sum(len(worker.logged("data_loss")) for worker in bus.workers)
+    stage.ledger.facts["losses reported"] = f"{reported} for {times} flushes"
+    # A flush removes the count, too; status shows the last loss.
     assert all(shown[group] >= 1 for group in ("alpha", "beta")), f"status shows {shown}"
 
 
-async def losses(play: Play) -> dict[str, int]:
-    """What status shows, by group."""
+async def losses(bus: LoadedBus) -> dict[str, int]:
+    """The losses that status shows, by group."""
 
-    client = connect(play.server.url, "chaos", connections=1)
+    client = connect(bus.server.url, "chaos", connections=1)
     try:
-        found = await status.fetch(client, 1)
+        report = await status.fetch(client, 1)
     finally:
         await client.aclose()
-    return {name: group.losses for name, group in found.groups.items()}
+    return {name: group.losses for name, group in report.groups.items()}
 
 
 @scenario("refusing", "G9: read-only, unable to save, stopped, scripts gone: 503s, and recovery without help")
 async def redis_refuses(stage: Stage) -> None:
-    async def refuse(play: Play) -> None:
+    async def refuse(bus: LoadedBus) -> None:
         for _ in range(stage.scale(2, 1)):
-            await read_only(play)
-            await play.goes_on()
-            await cannot_save(play)
-            await play.goes_on()
-            await play.execute("SCRIPT", "FLUSH")
-            await play.goes_on()
-            await stopped(play)
-            await play.goes_on()
+            await read_only(bus)
+            await bus.until_progress()
+            await cannot_save(bus)
+            await bus.until_progress()
+            await bus.execute("SCRIPT", "FLUSH")
+            await bus.until_progress()
+            await stopped(bus)
+            await bus.until_progress()
 
-    play = await under_load(stage, refuse)
+    bus = await under_load(stage, refuse)
     report = stage.ledger.report()
-    stage.ledger.facts["refused"] = str(play.sender.refused.total())
-    assert not any(worker.logged("data_loss") for worker in play.workers), "a loss is told that there was not"
+    stage.ledger.facts["refused"] = str(bus.sender.refused.total())
+    assert not any(worker.logged("data_loss") for worker in bus.workers), "a loss was reported that did not happen"
     assert report.dead == 0, f"{report.dead} dead letters"
 
 
-async def read_only(play: Play) -> None:
-    """As after a failover that took our server's role, until it has it back."""
-    await play.execute("REPLICAOF", "127.0.0.1", "1")
-    await play.refused_with("queue_unavailable")
-    await play.execute("REPLICAOF", "NO", "ONE")
+async def read_only(bus: LoadedBus) -> None:
+    """The server is a replica for some time, as after a failover."""
+    await bus.execute("REPLICAOF", "127.0.0.1", "1")
+    await bus.refused_with("queue_unavailable")
+    await bus.execute("REPLICAOF", "NO", "ONE")
 
 
-async def cannot_save(play: Play) -> None:
-    """MISCONF: a folder lies where the snapshot should go, which stops even root."""
-    obstacle = play.server.data / OBSTACLE / "full"
+async def cannot_save(bus: LoadedBus) -> None:
+    """MISCONF: a folder blocks the path of the snapshot, even for root."""
+    obstacle = bus.server.data / OBSTACLE / "full"
     obstacle.parent.unlink(missing_ok=True)
     obstacle.mkdir(parents=True, exist_ok=True)
-    await play.execute("CONFIG", "SET", "save", "3600 1000000")
-    await play.execute("BGSAVE")
-    await play.refused_with("not_durable")
+    await bus.execute("CONFIG", "SET", "save", "3600 1000000")
+    await bus.execute("BGSAVE")
+    await bus.refused_with("not_durable")
     obstacle.rmdir()
     obstacle.parent.rmdir()
-    await play.execute("BGSAVE")
-    await until(lambda: is_saved(play))
-    await play.execute("CONFIG", "SET", "save", "")
+    await bus.execute("BGSAVE")
+    await until(lambda: is_saved(bus))
+    await bus.execute("CONFIG", "SET", "save", "")
 
 
-async def is_saved(play: Play) -> bool:
+async def is_saved(bus: LoadedBus) -> bool:
     """Whether the last snapshot succeeded."""
-    return bool((await play.execute("INFO", "persistence"))["rdb_last_bgsave_status"] == "ok")
+    return bool((await bus.execute("INFO", "persistence"))["rdb_last_bgsave_status"] == "ok")
 
 
-async def stopped(play: Play) -> None:
-    """SIGSTOP: connections stay, and nobody answers. Senders are told, in time, that it is not their fault."""
-    os.kill(play.server.pid, signal.SIGSTOP)
+async def stopped(bus: LoadedBus) -> None:
+    """SIGSTOP: connections stay open without replies. Senders get a 503 in time."""
+    os.kill(bus.server.pid, signal.SIGSTOP)
     try:
-        await asyncio.gather(play.refused_with("queue_unavailable"), asyncio.sleep(FREEZE_S))
+        await asyncio.gather(bus.refused_with("queue_unavailable"), asyncio.sleep(FREEZE_S))
     finally:
-        os.kill(play.server.pid, signal.SIGCONT)
+        os.kill(bus.server.pid, signal.SIGCONT)

@@ -8,7 +8,7 @@ from tests.chaos.harness.stage import Stage
 from tests.programs import free_port
 
 DRAIN_S: Final = 1.0
-"""For a load balancer to look away; here the kernel is the balancer, and looks at once."""
+"""Time for a load balancer to notice; here the kernel is the balancer, and notices at once."""
 RATE: Final = 200.0
 
 
@@ -24,20 +24,25 @@ async def everything_is_restarted_in_turn(stage: Stage) -> None:
     sender = await stage.sender(ingests[0])
     async with sender.flow(RATE, lambda number: {"do": [0.2] if number % 20 == 0 else ["ok"]}):
         for _ in range(stage.scale(3, 1)):
-            for kept in (*ingests, *workers):
-                await kept.restart()
-    await stage.accounted(server)
+            for supervised in (*ingests, *workers):
+                await supervised.restart()
+    await stage.until_accounted(server)
     report = stage.ledger.report()
-    stage.ledger.facts["restarts"] = str(sum(kept.deaths for kept in (*ingests, *workers)))
+    stage.ledger.facts["restarts"] = str(sum(supervised.deaths for supervised in (*ingests, *workers)))
     stage.ledger.facts["refused"] = str(sender.refused.total())
     assert not sender.refused, f"refused: {dict(sender.refused)}"
-    assert report.duplicates == 0, f"{report.duplicates} deliveries ran twice, although nobody crashed"
-    robbed = [line for worker in workers for line in worker.logged("takeover") if line["consumer"] != HANDOVER]
-    assert not robbed, f"a worker that stopped left deliveries as a dead one does: {robbed[0]}"
-    burnt = [name for group in stage.ledger.groups for name in stage.ledger.accepted if burns(stage, group, name)]
-    assert not burnt, f"a stop burnt an attempt: {burnt[:5]}"
+    assert report.duplicates == 0, f"{report.duplicates} deliveries ran twice, although no program crashed"
+    dead = [line for worker in workers for line in worker.logged("takeover") if line["consumer"] != HANDOVER]
+    assert not dead, f"a stopped worker left its deliveries to a takeover: {dead[0]}"
+    failed = [
+        name
+        for group in stage.ledger.groups
+        for name in stage.ledger.accepted
+        if has_second_attempt(stage, group, name)
+    ]
+    assert not failed, f"a stop used up an attempt: {failed[:5]}"
 
 
-def burns(stage: Stage, group: str, name: str) -> bool:
-    """Whether a delivery that never failed came to a second attempt."""
-    return any(note.attempt > 1 for note in stage.ledger.notes(group, name))
+def has_second_attempt(stage: Stage, group: str, name: str) -> bool:
+    """Whether a delivery that never failed had a second attempt."""
+    return any(entry.attempt > 1 for entry in stage.ledger.entries(group, name))

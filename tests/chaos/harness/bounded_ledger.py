@@ -1,4 +1,4 @@
-"""Accounts for hours: only what is still open is kept, so that the watcher does not grow while it watches."""
+"""A ledger for runs of hours: it keeps only open deliveries, so that its own memory stays flat."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -8,11 +8,11 @@ from tests.chaos.harness.journal import HANDLED, Journal
 from tests.chaos.harness.ledger import Ledger, Missing, Report
 
 RECENT: Final = 10_000
-"""Webhook-ids remembered after their answer: the sender repeats some, right after it."""
+"""Accepted webhook-ids that are remembered: the sender repeats some right after the answer."""
 
 
-class LeanLedger(Ledger):
-    """As `Ledger`, for groups that are due everything; knows no single event any more once it is handled."""
+class BoundedLedger(Ledger):
+    """A `Ledger` for groups that must handle every event; it forgets an event once it is handled."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
@@ -29,17 +29,17 @@ class LeanLedger(Ledger):
             del self._recent[next(iter(self._recent))]
         self._report.events += 1
         for group in self.groups:
-            # Handled before its sender knew that it was accepted: the answer was lost on the way, or is slower.
+            # Handled before its sender had the answer: the answer was lost on the way, or is slower.
             if webhook_id in self._early[group]:
                 self._early[group].discard(webhook_id)
             else:
                 self._open[group].add(webhook_id)
 
-    def bury(self, group: str, webhook_ids: Collection[str]) -> None:
+    def add_dead(self, group: str, webhook_ids: Collection[str]) -> None:
         self._report.dead += len(self._open[group] & set(webhook_ids))
         self._open[group].difference_update(webhook_ids)
 
-    def gone(self, pids: Collection[int]) -> None:
+    def process_gone(self, pids: Collection[int]) -> None:
         """Takeovers are not timed here."""
 
     def missing(self) -> Missing:
@@ -51,16 +51,16 @@ class LeanLedger(Ledger):
         return sum(map(len, self.missing().values()))
 
     def report(self) -> Report:
-        """Handled twice is told from handled before its answer came by what remains at the end."""
+        """The totals. Deliveries that were handled and are still not accepted at the end count as duplicates."""
         self._report.lost = self.open()
         self._report.duplicates = sum(map(len, self._early.values()))
         return self._report
 
     def _read(self) -> None:
-        for note in self._journal.fresh():
-            if note.what == HANDLED:
+        for entry in self._journal.fresh():
+            if entry.what == HANDLED:
                 self._report.handled += 1
-                if note.webhook_id in self._open[note.group]:
-                    self._open[note.group].discard(note.webhook_id)
+                if entry.webhook_id in self._open[entry.group]:
+                    self._open[entry.group].discard(entry.webhook_id)
                 else:
-                    self._early[note.group].add(note.webhook_id)
+                    self._early[entry.group].add(entry.webhook_id)

@@ -1,4 +1,4 @@
-"""Clients that hold what they get: connections, half heads, half bodies, bodies without end."""
+"""Clients that hold resources: idle connections, half heads, half bodies, endless bodies."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from tests.gone import PEER_GONE
 
 PIECE: Final = 64 * 1024
 LARGE_BYTES: Final = 8 * 1024 * 1024
-"""What a client sends of a body without end, if nobody stops it."""
+"""Bytes that a client sends of an endless body, unless it is stopped."""
 DROP_S: Final = 0.25
 """Between two bytes of a slow client."""
 DROPS: Final = 60
-"""Bytes after which it gives up: 15 s."""
+"""Bytes after which a slow client gives up: 15 s."""
 PAUSE_S: Final = 3.0
-"""At most, before it comes again."""
+"""At most, before it connects again."""
 
 
-class Pests:
-    """All clients of one scenario. `answers` counts statuses; `held_s` are the lives of slow connections."""
+class ResourceHogs:
+    """All clients of one scenario. `answers` counts statuses; `held_s` are the durations of slow connections."""
 
     def __init__(self, port: int, rng: random.Random) -> None:
         self._port = port
@@ -34,7 +34,7 @@ class Pests:
         self._changed = asyncio.Event()
 
     async def be_idle(self, count: int) -> None:
-        """Open connections, ask one thing on each, and keep them until `leave`."""
+        """Open connections, send one request on each, and keep them until `leave`."""
         for _ in range(count):
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -47,7 +47,7 @@ class Pests:
             writer.transport.abort()
 
     async def until_answered(self, statuses: frozenset[str]) -> None:
-        """Wait until each of these was an answer."""
+        """Wait until each of these statuses was received."""
         while not self.answers.keys() >= statuses:
             self._changed.clear()
             await self._changed.wait()
@@ -57,7 +57,7 @@ class Pests:
         self._changed.set()
 
     async def be_slow(self, is_over: Callable[[], bool]) -> None:
-        """Again and again: a head that comes byte by byte, or a body of which all comes so but for its beginning."""
+        """Repeat: send a head byte by byte, or the beginning of a body at once and the rest byte by byte."""
         while not is_over():
             await asyncio.sleep(self._rng.random() * PAUSE_S)
             head = hostile.post({"webhook-id": "slow"}, b"").replace(b"Content-Length: 0", b"Content-Length: 1000000")
@@ -84,7 +84,7 @@ class Pests:
         self.held_s.append(time.monotonic() - began_at)
 
     async def be_large(self, is_over: Callable[[], bool]) -> None:
-        """Again and again: a chunked body that is much too large, and one that would be, inflated."""
+        """Repeat: send a chunked body that is much too large, and one that would be, inflated."""
         chunk = b"%x\r\n%b\r\n" % (PIECE, b"z" * PIECE)
         head = hostile.post({"webhook-id": "large"}, b"")
         endless = [head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"), *[chunk] * (LARGE_BYTES // PIECE)]

@@ -1,4 +1,4 @@
-"""A program that is kept running, as systemd does with `Restart=always`."""
+"""A program that is restarted whenever it ends, as systemd does with `Restart=always`."""
 
 import asyncio
 import signal
@@ -14,8 +14,8 @@ RESTART_S: Final = 0.1
 """systemd's default for RestartSec."""
 
 
-class Kept:
-    """The latest of a row of processes. `start` makes one."""
+class Supervised:
+    """The latest of a row of processes. `start` starts one."""
 
     def __init__(self, start: Callable[[], Program], ready: str, ledger: Ledger) -> None:
         self._start = start
@@ -23,12 +23,12 @@ class Kept:
         self._ledger = ledger
         self._is_ending = False
         self.programs = [start()]
-        """All that there were, the one that runs last."""
+        """All of them; the last one is the current one."""
         self._task = asyncio.create_task(self._keep())
 
     @property
     def program(self) -> Program:
-        """The process that runs now."""
+        """The current process."""
         return self.programs[-1]
 
     @property
@@ -38,30 +38,30 @@ class Kept:
 
     @property
     def pids(self) -> set[int]:
-        """Process ids under which it may note things: with a pid namespace of its own it is a child of `unshare`."""
+        """Process ids that its journal entries may carry: in a pid namespace of its own it is a child of `unshare`."""
         return {self.pid, *_children(self.pid)}
 
     @property
     def deaths(self) -> int:
-        """How often it was started again."""
+        """How often it was restarted."""
         return len(self.programs) - 1
 
     def signal(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal, without warning. Killed or stopped, its deliveries must run elsewhere."""
+        """Send a signal. After SIGKILL or SIGSTOP its deliveries must run elsewhere."""
         if self.program.process.poll() is None:
             if number in (signal.SIGKILL, signal.SIGSTOP):
                 self._gone()
             self.program.process.send_signal(number)
 
     async def restart(self) -> None:
-        """A rolling restart of it: SIGTERM, and wait until the next one is ready."""
+        """A rolling restart: SIGTERM, and wait until the next process is ready."""
         count = len(self.programs)
         self.program.process.send_signal(signal.SIGTERM)
         await until(lambda: len(self.programs) > count, timeout_s=60)
         await self.ready()
 
-    async def ready(self) -> "Kept":
-        """Wait until the process that runs says that it works."""
+    async def ready(self) -> "Supervised":
+        """Wait until the current process has logged that it is ready."""
         await self.program.until_logged(self._ready, timeout_s=60)
         return self
 
@@ -69,12 +69,12 @@ class Kept:
         """The log lines of all its processes."""
         return [line for program in self.programs for line in program.logged(event, **fields)]
 
-    def tracebacks(self, *meant: str) -> list[str]:
-        """Lines that begin a traceback of its own, of all its processes, but for those of `meant` log events."""
-        return [line for program in self.programs for line in program.tracebacks(*meant)]
+    def tracebacks(self, *expected: str) -> list[str]:
+        """Lines of all its processes that begin a traceback, except those of the log events `expected`."""
+        return [line for program in self.programs for line in program.tracebacks(*expected)]
 
     async def end(self) -> None:
-        """SIGTERM, and no restart."""
+        """SIGTERM without a restart."""
         self._is_ending = True
         process = self.program.process
         if process.poll() is None:
@@ -83,20 +83,20 @@ class Kept:
         await self._task
 
     async def kill(self) -> None:
-        """SIGKILL, and no restart."""
+        """SIGKILL without a restart."""
         self._is_ending = True
         self.signal()
         await self._task
 
     async def close(self) -> None:
-        """End whatever still runs, at once."""
+        """Kill all processes that still run."""
         self._is_ending = True
         for program in self.programs:
             await asyncio.to_thread(program.__exit__, None, None, None)
-        await self._task  # which starts no more
+        await self._task  # it starts no further process
 
     def _gone(self) -> None:
-        self._ledger.gone(self.pids)
+        self._ledger.process_gone(self.pids)
 
     async def _keep(self) -> None:
         while True:

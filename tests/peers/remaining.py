@@ -1,4 +1,4 @@
-"""What still lies in a Redis, found without knowing whose it is: names are looked for in keys and values alike."""
+"""Finds jobs that are still in a Redis of any library: it searches keys and values alike for their names."""
 
 from collections.abc import Collection
 from typing import Final
@@ -12,11 +12,11 @@ _READ: Final = {
     b"set": ("SMEMBERS",),
     b"zset": ("ZRANGE", "0", "-1"),
 }
-"""Type of a key → the command that reads all of it; a question leaves a few dozen small values."""
+"""The command that reads a whole key, by type; a question leaves a few dozen small values."""
 
 
-async def held(client: Redis, names: Collection[str]) -> set[str]:
-    """Those of `names` that are in Redis. An entry of a stream that its groups have acked does not count."""
+async def remaining(client: Redis, names: Collection[str]) -> set[str]:
+    """Those of `names` that are in Redis. Entries of a stream that all its groups have acked do not count."""
     texts = []
     for key in await client.execute_command("KEYS", "*"):
         kind = await client.execute_command("TYPE", key)
@@ -29,13 +29,13 @@ async def held(client: Redis, names: Collection[str]) -> set[str]:
 
 
 def _has(text: bytes, name: str) -> bool:
-    """The name stands there, and not as the beginning of another one."""
+    """Whether the text has the name, and not only as the beginning of a longer one."""
     parts = text.split(name.encode())
     return any(not rest[:1].isdigit() for rest in parts[1:])
 
 
 async def _unfinished(client: Redis, stream: bytes) -> list[bytes]:
-    """The entries of a stream that some group has still to read or to ack; all where it has no group."""
+    """The entries of a stream that some group has not read or acked; all if it has no group."""
     entries = {entry[0]: entry for entry in await client.execute_command("XRANGE", stream, "-", "+")}
     groups = [
         dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,6 +1,6 @@
-"""What still lies in a Redis is found, whoever put it there."""
+"""Remaining jobs are found in a Redis of any library."""
 
-from tests.peers.held import held
+from tests.peers.remaining import remaining
 
 
 async def test_names_are_found_in_keys_and_values_of_every_type(client):
@@ -11,17 +11,17 @@ async def test_names_are_found_in_keys_and_values_of_every_type(client):
     await client.execute_command("ZADD", "z", 1, "e-1")
     await client.execute_command("XADD", "x", "*", "name", "f-1")
     names = [f"{letter}-1" for letter in "abcdef"]
-    assert await held(client, [*names, "g-1"]) == set(names)
+    assert await remaining(client, [*names, "g-1"]) == set(names)
 
 
 async def test_a_name_is_not_found_in_a_longer_one(client):
     await client.execute_command("SET", "k", "a-10 and a-12")
-    assert await held(client, ["a-1", "a-10"]) == {"a-10"}
+    assert await remaining(client, ["a-1", "a-10"]) == {"a-10"}
 
 
-async def test_an_entry_that_was_acked_is_not_held_but_one_unread_or_pending_is(client):
+async def test_an_unread_or_pending_entry_remains_and_an_acked_one_does_not(client):
     await client.execute_command("XGROUP", "CREATE", "x", "g", "0", "MKSTREAM")
     entries = [await client.execute_command("XADD", "x", "*", "name", name) for name in ("acked", "pending", "unread")]
     await client.execute_command("XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "x", ">")
     await client.execute_command("XACK", "x", "g", entries[0])
-    assert await held(client, ["acked", "pending", "unread"]) == {"pending", "unread"}
+    assert await remaining(client, ["acked", "pending", "unread"]) == {"pending", "unread"}

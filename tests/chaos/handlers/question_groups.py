@@ -1,4 +1,4 @@
-"""A group for each of the five questions, with a type of events of its own, and the handler that all asked have."""
+"""A group for each of the five questions, with an event type of its own, and the same handler as all subjects."""
 
 from typing import Final
 
@@ -13,11 +13,11 @@ TYPES: Final = {
     "lasting": "batch.completed",
     "beside": "batch.failed",
 }
-"""Question, which is the name of its group, too → type. What is no JSON has no type."""
+"""The type of each question, whose name is that of its group. An event that is no JSON has no type."""
 
 
 def subscribed(group: str, event_type: str) -> App:
-    """An app whose handler does what its jobs say."""
+    """An app whose handler performs its jobs."""
     app = App(group)
 
     @app.on(

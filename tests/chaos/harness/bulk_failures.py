@@ -1,8 +1,8 @@
-"""Makes masses of dead letters and waiting retries.
+"""Writes dead letters and waiting retries in bulk.
 
-Real programs would take four minutes for 400,000 failures, most of them spent on HTTP and on handlers. So ingest's own
-group commit stores the events, past HTTP; and a consumer of our own reads them, and has each outcome written by the
-worker's own settlements, past the handlers. What it writes is copied from what a real worker wrote of real failures.
+Real programs would take four minutes for 400,000 failures, most of it for HTTP and handlers. So ingest's group commit
+stores the events without HTTP, and a consumer of the test reads them and writes each outcome by the worker's own calls,
+without handlers. The outcomes are copies of those that a real worker wrote for real failures.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from hookbus.worker.pipeline.slots import Slots
 from tests.programs import event_body
 
 KEYS: Final = Keys(0)
-CONSUMER: Final = "piler"
+CONSUMER: Final = "bulk"
 BATCH: Final = 500
 """Outcomes written in one round trip."""
 DURATION_S: Final = 0.001
 
 Make = Callable[[int], tuple[str, dict[str, Any]]]
-"""Event type, and what goes into `data`, by number."""
+"""Event type and `data` by number."""
 
 
 async def store(url: str, count: int, make: Make) -> dict[str, str]:
-    """Store many events as ingest does; webhook-id → type."""
+    """Store many events as ingest does. Returns the type of each webhook-id."""
     stored: dict[str, str] = {}
     redis_health = RedisHealth("fsync", 1, unsafe=False)
     redis_health.fault = None
@@ -64,18 +64,18 @@ def batches(count: int, size: int) -> Iterator[range]:
 
 
 def received(number: int, event_type: str, data: dict[str, Any]) -> Received:
-    """An event as ingest has it once it is verified."""
-    return Received(event_type, f"wh_pile_{number}", "openai", now_ms(), event_body(event_type, **data))
+    """An event as ingest has it after verification."""
+    return Received(event_type, f"wh_bulk_{number}", "openai", now_ms(), event_body(event_type, **data))
 
 
 async def settle(client: Redis, group: str, types: Sequence[str], outcome: Callable[[InFlight], Outcome]) -> None:
-    """Read everything that a group has not seen yet, and write an outcome for each delivery."""
+    """Read everything that was not delivered to a group yet, and write an outcome for each delivery."""
     for event_type in types:
         stream = KEYS.stream(event_type)
         read_on = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", BATCH, "STREAMS", stream, ">")
         while reply := await client.execute_command(*read_on):
-            helds = [read.in_flight_of(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
-            results = await scripts.run_all(client, [written(in_flight, outcome(in_flight)) for in_flight in helds])
+            batch = [read.in_flight_of(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
+            results = await scripts.run_all(client, [written(in_flight, outcome(in_flight)) for in_flight in batch])
             assert all(result == 1 for result in results), results
 
 
