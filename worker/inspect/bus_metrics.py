@@ -28,12 +28,12 @@ def families(bus: Bus) -> Iterator[Metric]:
     # Each run of `verify` is a group and a type; without this filter each would leave series that never end.
     subscribed = {name: patterns for name, patterns in bus.patterns.items() if not name.startswith(RESERVED)}
     lasting = [(name, group) for name, group in bus.status.groups.items() if not name.startswith(RESERVED)]
-    known = DOCUMENTED.union(*subscribed.values())
+    labelled = DOCUMENTED.union(*subscribed.values())
     groups = dict(lasting[:MAX_GROUPS])
-    yield from _of_types(groups, known)
+    yield from _of_types(groups, labelled)
     yield from _of_groups(groups)
     yield from _of_subscriptions(groups, bus.patterns)
-    yield from _of_events(bus, known)
+    yield from _of_events(bus, labelled)
     about = "Keys that Redis refuses, such as one of another type; `hookbus-worker check` lists them."
     yield gauge("unusable_keys", about, (), [((), len(bus.status.unusable))])
     yield from _of_redis(bus.redis)
@@ -47,8 +47,8 @@ def gauge(name: str, about: str, labels: tuple[str, ...] = (), rows: Iterable[Ro
     return family
 
 
-def _of_types(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Iterator[Metric]:
-    rows = _merged(groups, known)
+def _of_types(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> Iterator[Metric]:
+    rows = _merged(groups, labelled)
     labels = ("group", "type")
     about = "Events never delivered to a consumer of the group; a lower bound where Redis reports no lag."
     yield gauge("backlog_events", about, labels, ((key, t.backlog) for key, t in rows.items()))
@@ -60,23 +60,23 @@ def _of_types(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Itera
     ages = ((key, t.oldest_in_flight_s or 0) for key, t in rows.items())
     yield gauge("oldest_in_flight_age_seconds", about, labels, ages)
     about = "Waiting events of a type that no live consumer of the group reads."
-    yield gauge("unread_events", about, labels, _unread(groups, known))
+    yield gauge("unread_events", about, labels, _unread(groups, labelled))
 
 
-def _unread(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> Iterator[Row]:
+def _unread(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> Iterator[Row]:
     counts: Counter[tuple[str, str]] = Counter()
     for name, group in groups.items():
         for event_type, count in group.unread.items():
-            counts[name, event_type if event_type in known else OTHER] += count
+            counts[name, event_type if event_type in labelled else OTHER] += count
     yield from counts.items()
 
 
-def _merged(groups: Mapping[str, GroupStatus], known: frozenset[str]) -> dict[tuple[str, str], TypeStatus]:
-    """The types of all groups; unknown ones are merged into the label `other`."""
+def _merged(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> dict[tuple[str, str], TypeStatus]:
+    """The types of all groups; those not in `labelled` are merged into `other`."""
     rows: dict[tuple[str, str], TypeStatus] = {}
     for name, group in groups.items():
         for event_type, status in group.types.items():
-            row = rows.setdefault((name, event_type if event_type in known else OTHER), TypeStatus())
+            row = rows.setdefault((name, event_type if event_type in labelled else OTHER), TypeStatus())
             row.backlog += status.backlog
             row.in_flight += status.in_flight
             row.oldest_age_s = max(row.oldest_age_s or 0, status.oldest_age_s or 0)
@@ -109,9 +109,11 @@ def _of_groups(groups: Mapping[str, GroupStatus]) -> Iterator[Metric]:
 
 def _of_subscriptions(groups: Mapping[str, GroupStatus], patterns: Mapping[str, frozenset[str]]) -> Iterator[Metric]:
     labels = ("group", "pattern")
-    known = [(name, pattern) for name, group in groups.items() for pattern in _patterns(group, patterns.get(name))]
+    subscriptions = [
+        (name, pattern) for name, group in groups.items() for pattern in _patterns(group, patterns.get(name))
+    ]
     about = "1 while the subscription's circuit breaker is open."
-    rows = (((name, pattern), pattern in groups[name].breakers) for name, pattern in known)
+    rows = (((name, pattern), pattern in groups[name].breakers) for name, pattern in subscriptions)
     yield gauge("breaker_open", about, labels, rows)
     about = "1 for each pattern that an operator paused."
     paused = (((name, pattern), 1) for name, group in groups.items() for pattern in group.paused)
@@ -122,16 +124,16 @@ def _patterns(group: GroupStatus, subscribed: frozenset[str] | None) -> list[str
     return sorted({*(subscribed or ()), *group.breakers})
 
 
-def _of_events(bus: Bus, known: frozenset[str]) -> Iterator[Metric]:
+def _of_events(bus: Bus, labelled: frozenset[str]) -> Iterator[Metric]:
     last: dict[str, float] = {}
     for event_type, last_ms in bus.last_event_ms.items():
-        label = event_type if event_type in known else OTHER
+        label = event_type if event_type in labelled else OTHER
         last[label] = max(last_ms / 1000, last.get(label, 0))
     about = "When the last event of the type was stored."
     yield gauge("last_event_timestamp_seconds", about, ("type",), (((n,), at) for n, at in last.items()))
     orphans: dict[str, int] = {}
     for event_type, count in bus.status.orphans.items():
-        label = event_type if event_type in known else OTHER
+        label = event_type if event_type in labelled else OTHER
         orphans[label] = count + orphans.get(label, 0)
     about = "Stored events to which no group subscribes."
     yield gauge("orphan_events", about, ("type",), (((n,), count) for n, count in orphans.items()))

@@ -104,7 +104,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
             if group in status.groups:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
-    living = await _query_groups(client, shards, status)
+    registrations = await _query_groups(client, shards, status)
     for name, entry in status.groups.items():
         await _query_controls(client, shards, status, name, entry)
     subscribed = [pairs(flat) for flat in fields["patterns"]]
@@ -112,7 +112,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     for name, entry in status.groups.items():
         if not any(name in by_group for by_group in starts):
             entry.is_foreign = True
-    _find_unread(status, living)
+    _find_unread(status, registrations)
     _find_abandoned(status, [pairs(flat) for flat in fields["worked"]], now_ms)
     return status
 
@@ -137,9 +137,9 @@ def _find_abandoned(status: Status, worked: Sequence[Mapping[str, bytes]], now_m
             group.abandoned_s = round(silent_s, 3)
 
 
-def _find_unread(status: Status, living: Mapping[str, Sequence[Registration]]) -> None:
+def _find_unread(status: Status, registrations: Mapping[str, Sequence[Registration]]) -> None:
     """Groups without a live consumer are left out: none of their types is read."""
-    for name, consumers in living.items():
+    for name, consumers in registrations.items():
         group = status.groups[name]
         group.disputed = readers.disputed(consumers)
         for event_type, entry in group.types.items():
@@ -188,12 +188,12 @@ async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -
     names = sorted(set().union(*consumers.values()))
     liveness = await execute_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in names])
     alive = {name for name, is_alive in zip(names * len(shards), liveness, strict=True) if is_alive}
-    living: dict[str, list[Registration]] = {}
+    registrations: dict[str, list[Registration]] = {}
     for group, members in consumers.items():
-        living[group] = [registration(info) for name, info in members.items() if name in alive]
+        registrations[group] = [registration(info) for name, info in members.items() if name in alive]
         status.groups[group].consumers = len(members)
-        status.groups[group].consumers_alive = len(living[group])
-    return living
+        status.groups[group].consumers_alive = len(registrations[group])
+    return registrations
 
 
 async def _query_streams(

@@ -11,25 +11,25 @@ from tests.wait import TIMER_EARLY_S
 pytestmark = pytest.mark.both_loops
 
 
-async def batches(count: int, most: int):
-    for first in range(0, count, most):
-        yield list(range(first, min(first + most, count)))
+async def batches(count: int, size: int):
+    for first in range(0, count, size):
+        yield list(range(first, min(first + size, count)))
 
 
-async def move(things):
-    return [1] * len(things)
+async def move(items):
+    return [1] * len(items)
 
 
-async def moved(count: int, most: int, act=move, *, rate=0.0, stopping=None) -> tuple[Tally, list[int]]:
+async def moved(count: int, size: int, act=move, *, rate=0.0, stopping=None) -> tuple[Tally, list[int]]:
     steps: list[int] = []
     tally = await move_all(
-        batches(count, most), act, rate=rate, stopping=stopping or asyncio.Event(),
+        batches(count, size), act, rate=rate, stopping=stopping or asyncio.Event(),
         progressed=lambda tally: steps.append(tally.moved),
     )  # fmt: skip
     return tally, steps
 
 
-async def test_every_batch_is_moved_and_told():
+async def test_every_batch_is_moved_and_reported():
     assert await moved(10, 4) == (Tally(10), [4, 8, 10])
 
 
@@ -45,7 +45,7 @@ async def test_a_rate_is_kept_and_a_stop_does_not_wait_for_it():
 
 
 @pytest.mark.parametrize(("rate", "batch"), [(0, BATCH), (0.1, 1), (1, 1), (50, 50), (1e9, BATCH)])
-def test_a_batch_is_at_most_what_a_second_allows(rate, batch):
+def test_a_batch_is_at_most_one_second_of_the_rate(rate, batch):
     assert batch_for(rate) == batch
 
 
@@ -56,11 +56,11 @@ def test_a_batch_is_at_most_what_a_second_allows(rate, batch):
         (FailedError("no room"), "no room"),
     ],
 )
-async def test_a_fault_is_told_with_how_many_went_before(fault, text):
-    async def fail_at_last(things):
-        if things[0]:
+async def test_a_fault_is_reported_with_the_number_moved_before(fault, text):
+    async def fail_at_last(items):
+        if items[0]:
             raise fault
-        return [1] * len(things)
+        return [1] * len(items)
 
     with pytest.raises(FailedError) as failed:
         await moved(8, 4, fail_at_last)

@@ -20,7 +20,7 @@ def line(**changes) -> bytes:
 @given(
     body=st.binary(max_size=200), message=st.text(max_size=50), attempts=st.integers(0, 2**40), is_replay=st.booleans()
 )
-def test_every_letter_comes_back_from_its_line_as_it_was(body, message, attempts, is_replay):
+def test_a_letter_written_and_read_is_unchanged(body, message, attempts, is_replay):
     record = letter(body=body, message=message, attempts=attempts, is_replay=is_replay)
     written = write_line("wh_1", record)
     assert written.count(b"\n") == 1
@@ -46,12 +46,12 @@ def test_a_line_names_every_field():
     assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times"]
 
 
-def test_the_fingerprint_follows_from_the_cause_whatever_the_line_says():
+def test_the_fingerprint_is_computed_from_the_cause_not_read_from_the_line():
     assert read_line(line(fingerprint="fp:{1}"))[1].fingerprint == letter().fingerprint
     assert read_line(line(fingerprint=None))[1] == letter()
 
 
-def test_a_line_of_a_release_that_knew_no_replays_can_be_read():
+def test_a_line_of_a_release_without_replays_can_be_read():
     assert read_line(line(is_replay=None))[1] == letter()
 
 
@@ -60,7 +60,7 @@ def test_fields_that_a_later_release_adds_are_ignored():
 
 
 @pytest.mark.parametrize("name", ["wh_1", "wh_1~1700000000000-0", "wh_1~1-0~2-1"])
-def test_a_name_is_the_webhook_id_or_goes_on_with_entry_ids(name):
+def test_a_name_is_the_webhook_id_or_that_with_entry_ids_appended(name):
     assert read_line(line(letter=name))[0] == name
 
 
@@ -94,25 +94,25 @@ def test_an_export_from_before_0_1_is_read():
         ({"body": None, "body_base64": "é"}, "not base64"),
     ],
 )
-def test_a_bad_field_is_named(changes, problem):
+def test_an_invalid_field_is_named(changes, problem):
     with pytest.raises(ValueError, match=problem):
         read_line(line(**changes))
 
 
 @pytest.mark.parametrize("text", [b"nonsense", b"[]", b"{", b'{"letter": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000])
-def test_what_is_no_letter_is_told_with_its_line_number(text):
+def test_an_invalid_line_is_reported_with_its_number(text):
     lines = io.BytesIO(write_line("wh_1", letter()) + b"\n \n" + text + b"\n")
-    found = read(lines)
-    assert next(found) == (1, "wh_1", letter())
+    letters = read(lines)
+    assert next(letters) == (1, "wh_1", letter())
     with pytest.raises(LineError, match=r"^line 4: "):
-        next(found)
+        next(letters)
 
 
 @given(text=st.binary(max_size=200))
-def test_no_line_raises_anything_but_its_own_error(text):
+def test_any_input_raises_only_line_errors(text):
     with contextlib.suppress(LineError):
         list(read(io.BytesIO(text)))
 
 
-def test_the_last_line_needs_no_end():
+def test_the_last_line_needs_no_newline():
     assert [number for number, _, _ in read(io.BytesIO(line() + b"\n" + line()))] == [1, 2]

@@ -14,7 +14,7 @@ from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
 KEYS = Keys(0)
 ALL = Filter()
 AGAIN_MS = 4_000_000_000_000
-"""When letters die again: after any snapshot."""
+"""When letters are dead-lettered again: after any snapshot."""
 STREAM = KEYS.redelivery("response.completed", "billing")
 
 
@@ -38,7 +38,7 @@ async def move(store: DeadLetters, act, *, batch=5, rate=0.0, stopping=None, pro
     return await move_all(store.walk(ALL, batch), act, rate=rate, stopping=stopping, progressed=progressed)
 
 
-async def test_a_redriven_letter_goes_to_the_group_it_died_in_exact_and_at_its_first_attempt(client):
+async def test_a_redriven_letter_goes_to_its_own_group_unchanged_at_attempt_1(client):
     record = letter("wh_1", body=b"\x00\xff{}")
     store, moves = await ready(client, record, letter("wh_1", group="phone"))
     assert await moves.redrive(await store.find(Filter(names=("wh_1",), groups=("billing",)))) == [1]
@@ -64,7 +64,7 @@ async def test_g2_a_redriven_letter_is_backlog_of_its_group_even_when_no_worker_
     assert len(reply[0][1]) == 1
 
 
-async def test_exhume_moves_nothing_when_somebody_else_was_first(client):
+async def test_remove_letter_loses_the_race_against_another_tool(client):
     store, moves = await ready(client, letter("wh_1"))
     (dead,) = await store.find(Filter(names=("wh_1",)))
     assert await scripts.run(client, remove_letter(dead, is_redrive=False)) == 1
@@ -75,18 +75,18 @@ async def test_exhume_moves_nothing_when_somebody_else_was_first(client):
 
 
 @pytest.mark.parametrize("is_redrive", [True, False])
-async def test_exhume_leaves_alone_a_letter_that_died_again_since_it_was_seen(client, is_redrive):
+async def test_remove_letter_leaves_a_letter_that_was_dead_lettered_again_since_it_was_read(client, is_redrive):
     store, moves = await ready(client, letter("wh_1"))
-    (seen,) = await store.find(Filter(names=("wh_1",)))
-    await moves.discard([seen])
+    (read,) = await store.find(Filter(names=("wh_1",)))
+    await moves.discard([read])
     await lay(client, letter("wh_1", dead_lettered_at_ms=DIED_MS + 1))
-    assert await scripts.run(client, remove_letter(seen, is_redrive=is_redrive)) == 0
+    assert await scripts.run(client, remove_letter(read, is_redrive=is_redrive)) == 0
     assert await client.execute_command("EXISTS", STREAM) == 0
     (dead,) = await store.find(Filter(names=("wh_1",)))
     assert dead.dead_lettered_ms == DIED_MS + 1
 
 
-async def test_restore_leaves_alone_a_letter_that_is_there(client):
+async def test_restore_does_not_change_an_existing_letter(client):
     store, _ = await ready(client, letter("wh_1", message="first"))
     late = letter("wh_1", message="second", dead_lettered_at_ms=DIED_MS + 1, reason="rejected")
     before = await keys_left(client)
@@ -100,8 +100,8 @@ async def test_restore_leaves_alone_a_letter_that_is_there(client):
 async def test_two_restores_at_once_put_a_letter_back_once(client):
     _, moves = await ready(client)
     letters = [(f"wh_{i}", letter(f"wh_{i}")) for i in range(50)]
-    one, other = await asyncio.gather(moves.restore(letters), moves.restore(letters))
-    assert [a + b for a, b in zip(one, other, strict=True)] == [1] * 50
+    first, second = await asyncio.gather(moves.restore(letters), moves.restore(letters))
+    assert [a + b for a, b in zip(first, second, strict=True)] == [1] * 50
 
 
 async def test_two_redrives_at_once_move_each_letter_once(client):
@@ -127,7 +127,7 @@ async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client
     assert await client.execute_command("ZCARD", KEYS.dead("billing")) == 30
 
 
-async def test_a_letter_that_dies_again_between_look_and_move_is_counted_as_gone_and_stays(client):
+async def test_a_letter_dead_lettered_again_between_read_and_move_counts_as_gone_and_stays(client):
     store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(10)))
 
     async def too_late(batch: list[StoredLetter]):
@@ -149,7 +149,7 @@ async def test_a_bulk_move_goes_oldest_first_and_stops_between_batches(client):
     assert await dead_names(store) == {f"wh_{i}" for i in range(14)}
 
 
-async def test_with_memory_full_a_redrive_says_so_and_keeps_every_letter_and_a_discard_still_works(client):
+async def test_in_a_full_redis_a_redrive_fails_and_keeps_every_letter_and_a_discard_works(client):
     store, moves = await ready(client, *(letter(f"wh_{i}") for i in range(4)))
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(FailedError, match="maxmemory"):
@@ -159,7 +159,7 @@ async def test_with_memory_full_a_redrive_says_so_and_keeps_every_letter_and_a_d
     assert await move(store, moves.discard) == Tally(moved=4)
 
 
-async def test_a_refused_letter_is_told_with_how_many_went_before(client):
+async def test_a_refused_letter_is_reported_and_stays(client):
     store, moves = await ready(
         client,
         *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(4)),

@@ -58,7 +58,7 @@ async def names(store: DeadLetters, criteria: Filter = ALL, limit: int = 50) -> 
         (Filter(names=("wh_2",), since_ms=DIED_MS + 3), []),
     ],
 )
-async def test_filters_pick_what_they_say_for_lists_counts_and_walks_alike(client, shards, criteria, found):
+async def test_filters_select_the_same_letters_for_pages_counts_and_walks(client, shards, criteria, found):
     await born(client, "billing", "phone", shards=shards)
     await lay(client, *LETTERS, shards=shards)
     store = await opened(client)
@@ -70,15 +70,15 @@ async def test_filters_pick_what_they_say_for_lists_counts_and_walks_alike(clien
     assert walked == [f"wh_{i}" for i in reversed(found)]
 
 
-async def test_a_page_holds_the_newest_and_says_how_many_there_are(client):
+async def test_a_page_holds_the_newest_letters_and_the_total(client):
     await born(client, "billing", shards=3)
     await lay(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(30)), shards=3)
     page = await (await opened(client)).page(ALL, 4)
     assert ([dead.name for dead in page.letters], page.total) == (["wh_29", "wh_28", "wh_27", "wh_26"], 30)
 
 
-async def test_a_page_and_the_groups_cost_the_same_whatever_lies_behind_them(client):
-    """Measured by what Redis sends; a look at a whole set would send a hundred times as much."""
+async def test_the_cost_of_a_page_and_of_summaries_does_not_depend_on_the_number_of_letters(client):
+    """Measured by the bytes that Redis sends; reading a whole set would send a hundred times as many."""
 
     async def cost() -> int:
         store = await opened(client)
@@ -101,21 +101,21 @@ async def sent(client) -> int:
     return int(line.partition(b":")[2])
 
 
-async def test_what_a_worker_buries_is_what_the_tools_find(client):
+async def test_the_tools_find_the_letter_that_a_worker_wrote(client):
     keys = Keys(0)
     await born(client, "billing")
-    in_flight, call = await _burial(client, keys)
+    in_flight, call = await _dead_letter_call(client, keys)
     assert await scripts.run(client, call) == 1
     (dead,) = (await (await opened(client)).page(Filter(reasons=("rejected",)), 5)).letters
     assert (dead.name, dead.group, dead.letter.body) == ("wh_1", "billing", in_flight.entry.body)
     assert dead.dead_lettered_ms == dead.letter.dead_lettered_at_ms == DIED_MS
 
 
-async def test_the_same_webhook_id_dead_twice_is_two_letters_and_each_can_be_named(client):
+async def test_a_webhook_id_dead_lettered_twice_is_two_letters_with_names_of_their_own(client):
     keys = Keys(0)
     await born(client, "billing")
     for _ in range(2):
-        _, call = await _burial(client, keys)
+        _, call = await _dead_letter_call(client, keys)
         assert await scripts.run(client, call) == 1
     store = await opened(client)
     first, second = sorted(await names(store))
@@ -124,29 +124,29 @@ async def test_the_same_webhook_id_dead_twice_is_two_letters_and_each_can_be_nam
     assert await names(store, Filter(names=(second,))) == [second]
 
 
-async def test_no_burial_overwrites_a_letter_even_one_whose_webhook_id_looks_like_a_later_name(client):
+async def test_a_dead_letter_never_overwrites_another_even_one_whose_webhook_id_looks_like_a_later_name(client):
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_1~7-0"))
-    _, call = await _burial(client, Keys(0), "7-0")
+    _, call = await _dead_letter_call(client, Keys(0), "7-0")
     assert await scripts.run(client, call) == 1
     assert sorted(await names(await opened(client))) == ["wh_1", "wh_1~7-0", "wh_1~7-0~7-0"]
 
 
-async def _burial(client, keys: Keys, entry_id: str = "*") -> tuple[InFlight, scripts.Call]:
-    """A delivery pending with consumer `c`, and the call that buries it."""
+async def _dead_letter_call(client, keys: Keys, entry_id: str = "*") -> tuple[InFlight, scripts.Call]:
+    """A delivery pending with consumer `c`, and the call that makes it a dead letter."""
     stream = keys.stream("batch.failed")
     entry = Entry("wh_1", "openai", DIED_MS - 1000, b"{}")
     await Membership(client, keys, "billing", "earliest").join(["batch.failed"])
     fields = ("id", "wh_1", "src", "openai", "at", 1, "body", "{}")
-    found = await client.execute_command("XADD", stream, entry_id, *fields)
+    stored_id = await client.execute_command("XADD", stream, entry_id, *fields)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 1, entry.received_at_ms, entry.body)
-    in_flight = InFlight(stream, found, False, entry, delivery)
-    bury = DeadLetter("rejected", Cause("Reject", "why", "", "handlers.py:record"))
-    return in_flight, PendingOutcome(in_flight, bury, Slots(1), keys, 0.1, DIED_MS).call("c")
+    in_flight = InFlight(stream, stored_id, False, entry, delivery)
+    outcome = DeadLetter("rejected", Cause("Reject", "why", "", "handlers.py:record"))
+    return in_flight, PendingOutcome(in_flight, outcome, Slots(1), keys, 0.1, DIED_MS).call("c")
 
 
-async def test_groups_tell_count_cause_and_when_across_shards(client):
+async def test_summaries_merge_count_cause_and_times_across_shards(client):
     await born(client, "billing", "phone", shards=4)
     await lay(
         client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i, message=f"no {i}") for i in range(20)), shards=4
@@ -163,7 +163,7 @@ async def test_groups_tell_count_cause_and_when_across_shards(client):
     assert found[0].kind == msgspec.structs.replace(letter().kind, message="no 19")
 
 
-async def test_groups_count_only_what_the_filter_lets_through(client):
+async def test_summaries_count_only_letters_that_match(client):
     await born(client, "billing")
     await lay(
         client,
@@ -176,7 +176,7 @@ async def test_groups_count_only_what_the_filter_lets_through(client):
     assert await store.summaries(Filter(since_ms=DIED_MS + 100)) == []
 
 
-async def test_a_fingerprint_is_gone_with_its_last_letter_and_no_key_is_left(client):
+async def test_a_fingerprint_is_removed_with_its_last_letter_and_no_key_is_left(client):
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
     store = await opened(client)
@@ -188,7 +188,7 @@ async def test_a_fingerprint_is_gone_with_its_last_letter_and_no_key_is_left(cli
     assert await keys_left(client) == []
 
 
-async def test_an_unknown_group_or_letter_is_told_in_a_line(client):
+async def test_an_unknown_group_or_letter_is_named_in_the_error(client):
     await born(client, "billing", "phone")
     store = await opened(client)
     for execute in (store.page(Filter(groups=("bling",)), 5), store.summaries(Filter(groups=("bling",)))):
@@ -207,7 +207,7 @@ async def test_one_name_can_be_a_letter_of_several_groups(client):
     assert sorted(dead.group for dead in found) == ["billing", "phone"]
 
 
-async def test_looking_at_an_unused_redis_finds_nothing_and_leaves_nothing(client):
+async def test_queries_of_an_unused_redis_find_nothing_and_write_nothing(client):
     store = await opened(client)
     assert (await store.page(ALL, 5), await store.summaries(ALL), await store.count(ALL)) == (([], 0), [], 0)
     assert await client.execute_command("DBSIZE") == 0
@@ -219,7 +219,7 @@ async def test_the_shard_count_comes_from_redis(client):
     assert await (await DeadLetters.open(client, 1)).count(ALL) == 20
 
 
-async def test_a_layout_lost_under_running_workers_hides_no_letters(client):
+async def test_letters_are_found_after_a_flush_of_the_layout_under_running_workers(client):
     await born(client, "billing", shards=2)
     await lay(client, *(letter(f"wh_{i}") for i in range(20)), shards=2)
     await client.execute_command("DEL", META)
@@ -241,14 +241,14 @@ async def test_a_record_of_another_release_hides_no_others(client):
     assert store.unreadable == ["wh_1"]
 
 
-async def test_a_letter_that_goes_between_two_looks_is_left_out(client):
+async def test_a_letter_removed_between_index_and_record_is_left_out(client):
     await born(client, "billing")
     await lay(client, letter("wh_1"), letter("wh_2"))
     await client.execute_command("HDEL", Keys(0).dead_data("billing"), "wh_1")
     assert await names(await opened(client)) == ["wh_2"]
 
 
-async def test_a_snapshot_ends_at_the_time_of_redis_or_before(client):
+async def test_a_snapshot_ends_at_the_time_of_redis_or_earlier(client):
     store = await opened(client)
     seconds, _ = await client.execute_command("TIME")
     now = await store.snapshot(ALL)

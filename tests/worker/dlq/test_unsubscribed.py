@@ -29,7 +29,7 @@ async def redeliver(client, name: str = "wh_1", event_type: str = GONE, group: s
 
 
 async def recall_all(client) -> list[int]:
-    """What each recall returned."""
+    """The result of each recall."""
     places = await unsubscribed.fetch(client, [KEYS])
     batches = [batch async for batch in unsubscribed.walk(client, places, RECALLED_MS * 2, 2)]
     assert all(len(batch) <= 2 for batch in batches)
@@ -42,7 +42,7 @@ async def dead(client) -> list[StoredLetter]:
     return (await (await opened(client)).page(Filter(), 100)).letters
 
 
-async def test_only_what_its_group_is_known_not_to_read_is_unheard(client):
+async def test_only_types_that_the_patterns_of_a_group_exclude_are_unsubscribed(client):
     await subscribe(client)
     await subscribe(client, "audit", "*")
     await born(client, "silent")
@@ -54,7 +54,7 @@ async def test_only_what_its_group_is_known_not_to_read_is_unheard(client):
     assert found == [("billing", GONE, 2), ("billing", "made.up", 1)]
 
 
-async def test_a_letter_that_was_redriven_to_nobody_comes_back_with_all_that_is_known_of_it(client):
+async def test_a_redriven_letter_of_an_unsubscribed_type_is_recalled_with_all_its_fields(client):
     await subscribe(client)
     await lay(client, record := letter("wh_1", type=GONE))
     store = await opened(client)
@@ -62,17 +62,17 @@ async def test_a_letter_that_was_redriven_to_nobody_comes_back_with_all_that_is_
     assert await Moves(client, store.shards).redrive(batch) == [1]
     assert await dead(client) == []
     assert await recall_all(client) == [1]
-    [back] = await dead(client)
-    assert (back.name, back.dead_lettered_ms) == ("wh_1", RECALLED_MS)
-    assert (back.letter.reason, back.letter.attempts) == ("unsubscribed", 0)
-    assert back.letter.message == f"billing does not subscribe to {GONE}"
-    assert back.letter.entry() == record.entry()
+    [recalled] = await dead(client)
+    assert (recalled.name, recalled.dead_lettered_ms) == ("wh_1", RECALLED_MS)
+    assert (recalled.letter.reason, recalled.letter.attempts) == ("unsubscribed", 0)
+    assert recalled.letter.message == f"billing does not subscribe to {GONE}"
+    assert recalled.letter.entry() == record.entry()
     assert await client.execute_command("XLEN", STREAM) == 0
     [summary] = await store.summaries(Filter(reasons=("unsubscribed",)))
-    assert (summary.count, summary.fingerprint) == (1, back.letter.fingerprint)
+    assert (summary.count, summary.fingerprint) == (1, recalled.letter.fingerprint)
 
 
-async def test_all_that_waits_is_recalled_in_batches_and_keeps_its_attempts_and_history(client):
+async def test_redeliveries_are_recalled_in_batches_and_keep_attempts_and_history(client):
     await subscribe(client)
     for i in range(5):
         await redeliver(client, f"wh_{i}")
@@ -94,7 +94,7 @@ async def test_letters_of_one_webhook_id_are_both_kept(client):
     assert {each.name for each in await dead(client)} == {"wh_1", f"wh_1~{entry_id.decode()}"}
 
 
-async def test_recall_moves_nothing_that_a_worker_was_given_first(client):
+async def test_recall_loses_the_race_against_a_worker(client):
     await subscribe(client)
     entry_id = await redeliver(client)
     await client.execute_command("XGROUP", "CREATE", STREAM, "billing", "0")
@@ -112,6 +112,6 @@ async def test_two_recalls_at_once_make_one_letter_of_each(client):
     await subscribe(client)
     for i in range(50):
         await redeliver(client, f"wh_{i}")
-    one, two = await asyncio.gather(recall_all(client), recall_all(client))
-    assert sum(one) + sum(two) == 50
+    first, second = await asyncio.gather(recall_all(client), recall_all(client))
+    assert sum(first) + sum(second) == 50
     assert sorted(each.name for each in await dead(client)) == sorted(f"wh_{i}" for i in range(50))

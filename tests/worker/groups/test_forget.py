@@ -31,7 +31,7 @@ KEYS = Keys(0)
 
 
 async def everything(client, group: str = "billing", *, deaths: int = 3) -> None:
-    """A group that has all that a group can have, in both shards; nobody works for it."""
+    """A group with every kind of key that a group can have, in both shards, and no live consumer."""
     await born(client, group, shards=2)
     for keys in SHARDS:
         membership = Membership(client, keys, group, "earliest", [TYPE, "own.type", "batch.*"])
@@ -55,7 +55,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
 
 
 async def traces(client, group: str = "billing") -> list[str]:
-    """Wherever the group is still named: keys, groups on streams, fields of hashes."""
+    """Every place that still names the group: keys, consumer groups, hash fields."""
     found = []
     for name in await client.execute_command("KEYS", "hookbus:*"):
         key = name.decode()
@@ -72,7 +72,7 @@ async def traces(client, group: str = "billing") -> list[str]:
 
 
 def families() -> set[str]:
-    """The keys that are a group's own, by the methods that make them."""
+    """The methods of Keys that make a group's own keys."""
     return {
         name
         for name, member in inspect.getmembers(Keys, inspect.isfunction)
@@ -80,7 +80,7 @@ def families() -> set[str]:
     }
 
 
-async def test_g3_nothing_is_left_of_a_forgotten_group_and_nothing_of_another_is_touched(client):
+async def test_g3_a_forgotten_group_leaves_nothing_and_no_other_group_is_changed(client):
     await everything(client, "phone")
     others = await traces(client, "phone")
     await everything(client)
@@ -102,7 +102,7 @@ async def _has_some(client, family: str) -> bool:
     return False
 
 
-async def test_g3_after_it_trimming_goes_on(client, redis_url):
+async def test_g3_trimming_continues_after_a_forget(client, redis_url):
     await born(client)
     for group in ("billing", "phone"):
         await Membership(client, KEYS, group, "earliest", [TYPE]).join([TYPE])
@@ -116,7 +116,7 @@ async def test_g3_after_it_trimming_goes_on(client, redis_url):
     assert list(objects(redis_url, "status", "--json")[0]["groups"]) == ["billing"]
 
 
-async def test_it_shows_what_would_go_and_a_dry_run_removes_nothing(client, redis_url):
+async def test_it_shows_what_it_would_remove_and_a_dry_run_removes_nothing(client, redis_url):
     await everything(client)
     await store(client, "wh_1", "wh_2", "wh_3")
     await take(client, "gone", 1, group="billing")
@@ -139,7 +139,7 @@ async def test_it_shows_what_would_go_and_a_dry_run_removes_nothing(client, redi
     assert await traces(client) == []
 
 
-async def test_it_refuses_while_a_consumer_lives_and_says_who(client, redis_url):
+async def test_it_refuses_while_a_consumer_is_alive_and_names_it(client, redis_url):
     await everything(client)
     before = await traces(client)
     await client.execute_command("HSET", KEYS.consumers("billing"), "host.1.abcd", "{}")
@@ -150,7 +150,7 @@ async def test_it_refuses_while_a_consumer_lives_and_says_who(client, redis_url)
     assert set(before) <= set(await traces(client))
 
 
-async def test_it_asks_and_does_nothing_without_a_yes(client, redis_url):
+async def test_without_a_terminal_it_needs_yes_and_an_unknown_group_is_an_error(client, redis_url):
     await everything(client)
     found = worker(redis_url, "forget", "billing")
     assert found.returncode == 2
@@ -161,11 +161,11 @@ async def test_it_asks_and_does_nothing_without_a_yes(client, redis_url):
 
 
 @pytest.mark.parametrize("newcomer", ["gone", "new"])
-async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer):
-    """It was known and dead and lives again, or it is new: told by its sign of life, or by its name."""
+async def test_each_step_does_nothing_once_a_consumer_is_alive(client, newcomer):
+    """A dead consumer came back, detected by its liveness key, or a new one registered, detected by its name."""
     await everything(client)
-    me = await GroupDeletion.open(client, 1, "billing")
-    known = await me.consumers(KEYS)
+    deletion = await GroupDeletion.open(client, 1, "billing")
+    consumers = await deletion.consumers(KEYS)
     if newcomer == "gone":
         await client.execute_command("SET", KEYS.alive("gone"), 1)
     else:
@@ -173,13 +173,13 @@ async def test_each_step_does_nothing_once_a_consumer_has_come(client, newcomer)
         await client.execute_command("SET", KEYS.alive("new"), 1)
     before = await traces(client)
     with pytest.raises(Exception, match=f"has live consumers: {newcomer}"):
-        await me.leave(KEYS, known, KEYS.stream(TYPE))
+        await deletion.leave(KEYS, consumers, KEYS.stream(TYPE))
     with pytest.raises(Exception, match=f"has live consumers: {newcomer}"):
-        await me.drop(KEYS, known, me._whole(KEYS), me._fields(KEYS))
+        await deletion.drop(KEYS, consumers, deletion._whole(KEYS), deletion._fields(KEYS))
     assert await traces(client) == before
 
 
-async def test_many_pending_entries_go_in_steps(client, monkeypatch):
+async def test_many_pending_entries_are_removed_in_steps(client, monkeypatch):
     monkeypatch.setattr(forget, "BATCH", 3)
     await born(client)
     await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
@@ -195,12 +195,12 @@ async def test_many_pending_entries_go_in_steps(client, monkeypatch):
 
 @pytest.mark.parametrize("tool", ["replay", "redrive"])
 @pytest.mark.parametrize("steps", range(0, 60, 4))
-async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_steps(client, monkeypatch, steps, tool):
+async def test_nothing_is_left_when_a_replay_or_a_redrive_comes_between_two_steps(client, monkeypatch, steps, tool):
     await everything(client)
     await store(client, "wh_0")
     letters = await (await DeadLetters.open(client, 1)).find(Filter(names=("wh_0", "wh_1", "wh_2")))
     event = StoredEvent((1, 0), KEYS, TYPE, Entry("wh_0", "openai", 1, b"{}"), 1)
-    run, left = scripts.run, steps
+    run, remaining = scripts.run, steps
 
     async def come_between():
         if tool == "redrive":
@@ -210,9 +210,9 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
                 await Replay(client, "billing", asyncio.Event(), print).deliver([event])
 
     async def stepping(*args):
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining == 0:
             await come_between()
         return await run(*args)
 
@@ -223,14 +223,14 @@ async def test_nothing_is_left_where_a_replay_or_a_redrive_came_between_two_step
 
 
 @pytest.mark.parametrize("steps", range(0, 60, 4))
-async def test_cut_off_after_any_step_and_begun_again_it_is_complete(client, monkeypatch, steps):
+async def test_interrupted_after_any_step_it_is_completed_by_another_run(client, monkeypatch, steps):
     await everything(client)
-    run, left = scripts.run, steps
+    run, remaining = scripts.run, steps
 
     async def dying(*args):
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
             raise ConnectionError
         return await run(*args)
 
@@ -243,7 +243,7 @@ async def test_cut_off_after_any_step_and_begun_again_it_is_complete(client, mon
     assert await traces(client) == []
 
 
-async def test_g3_killed_in_the_middle_and_run_again_it_is_complete(client, redis_url):
+async def test_g3_killed_half_way_it_is_completed_by_another_run(client, redis_url):
     await everything(client, deaths=4000)
     process = subprocess.Popen(
         [str(BIN / "hookbus-worker"), "forget", "billing", "--yes"], cwd=ROOT, env=environment(redis_url),

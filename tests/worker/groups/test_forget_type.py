@@ -1,4 +1,4 @@
-"""What a group has of one type goes, and nothing else; while somebody may read it, nothing does."""
+"""Removes one type of a group and nothing else; refuses while a consumer may read it."""
 
 import pytest
 
@@ -17,7 +17,7 @@ GONE = "batch.failed"
 
 
 async def dropped(client) -> None:
-    """A group with all that a group can have, also of a type that it subscribes to no more; a worker of it lives."""
+    """A group with every kind of key, also of a type that it no longer subscribes to, and a live worker."""
     await everything(client)
     await store(client, "wh_9", event_type=GONE)
     for keys in SHARDS:
@@ -28,17 +28,17 @@ async def dropped(client) -> None:
         await client.execute_command("HSET", keys.patterns, "billing", TYPE)
         await client.execute_command("HSET", keys.left, f"{GONE}|billing", 1)
     await lay(client, letter("wh_8", type=GONE), shards=2)
-    await lives(client, "worker", TYPE)
+    await add_live_consumer(client, "worker", TYPE)
 
 
-async def lives(client, name: str, *patterns: str) -> None:
+async def add_live_consumer(client, name: str, *patterns: str) -> None:
     for keys in SHARDS:
         await client.execute_command("HSET", keys.consumers("billing"), name, register(1, patterns, ""))
         await client.execute_command("SET", keys.alive(name), 1)
 
 
 async def of_type(client) -> list[str]:
-    """Wherever the group has something of the type."""
+    """Every place with data of the type in the group."""
     found = []
     for keys in SHARDS:
         groups = await client.execute_command("XINFO", "GROUPS", keys.stream(GONE))
@@ -53,26 +53,26 @@ async def of_type(client) -> list[str]:
     return found
 
 
-async def test_what_it_has_of_the_type_goes_beside_a_worker_that_does_not_read_it(client):
+async def test_the_type_is_removed_beside_a_worker_that_does_not_read_it(client):
     await dropped(client)
     before = (await GroupDeletion(client, SHARDS, "billing").fetch()).types
     duty = await TypeDeletion.open(client, 2, "billing", GONE)
     found = await duty.fetch()
     assert (found.alive, list(found.types)) == ([], [GONE])
-    in_flight = found.types[GONE]
-    assert (in_flight.backlog, in_flight.delayed, in_flight.dead) == (3, 2, 1)
+    counts = found.types[GONE]
+    assert (counts.backlog, counts.delayed, counts.dead) == (3, 2, 1)
     await duty.run()
     assert await of_type(client) == []
     after = (await GroupDeletion(client, SHARDS, "billing").fetch()).types
-    assert after == {name: in_flight for name, in_flight in before.items() if name != GONE}
-    await duty.run()  # as one that was killed half-way is begun again
+    assert after == {name: counts for name, counts in before.items() if name != GONE}
+    await duty.run()  # as after a kill half-way
 
 
 @pytest.mark.parametrize("patterns", [("batch.*",), ("*",), ()])
-async def test_nothing_goes_while_somebody_may_read_it(client, patterns):
+async def test_nothing_is_removed_while_a_consumer_may_read_it(client, patterns):
     await dropped(client)
     before = await of_type(client)
-    await lives(client, "reader", *patterns)
+    await add_live_consumer(client, "reader", *patterns)
     duty = await TypeDeletion.open(client, 2, "billing", GONE)
     assert (await duty.fetch()).alive == ["reader"]
     with pytest.raises(FailedError, match="reader"):
@@ -83,7 +83,7 @@ async def test_nothing_goes_while_somebody_may_read_it(client, patterns):
 async def test_it_loses_the_race_against_a_worker_that_has_just_come(client):
     await dropped(client)
     duty = await TypeDeletion.open(client, 2, "billing", GONE)
-    await lives(client, "new", GONE)
+    await add_live_consumer(client, "new", GONE)
     with pytest.raises(FailedError, match="new"):
         await duty.run()
 
@@ -94,7 +94,7 @@ async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
         await TypeDeletion.open(client, 2, "billing", TYPE)
 
 
-async def test_the_command_shows_it_first_and_then_removes_it(client, redis_url):
+async def test_the_command_shows_the_type_and_then_removes_it(client, redis_url):
     await dropped(client)
     args = ("forget", "billing", "--type", GONE, "--json")
     (shown,) = objects(redis_url, *args, "--dry-run")
@@ -104,7 +104,7 @@ async def test_the_command_shows_it_first_and_then_removes_it(client, redis_url)
     assert await of_type(client) == []
 
 
-async def test_a_consumer_group_of_somebody_else_can_be_forgotten_when_it_is_idle(client, monkeypatch):
+async def test_a_foreign_consumer_group_can_be_forgotten_when_it_is_idle(client, monkeypatch):
     await store(client, "wh_1")
     await everything(client)
     await client.execute_command("XGROUP", "CREATE", SHARDS[0].stream(TYPE), "audit", "0")

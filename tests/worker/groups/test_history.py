@@ -20,15 +20,15 @@ async def fetch(client, *, group: str = GROUP, **criteria) -> History:
     return await history.fetch(client, await registry.shards(client, 1), group, EventFilter(**criteria))
 
 
-async def found(past: History, most: int = 100) -> list[str]:
-    return [event.entry.webhook_id async for batch in past.batches(most) for event in batch]
+async def names_in(past: History, max_events: int = 100) -> list[str]:
+    return [event.entry.webhook_id async for batch in past.batches(max_events) for event in batch]
 
 
 def names(count: int, prefix: str = "wh") -> list[str]:
     return [f"{prefix}_{i}" for i in range(count)]
 
 
-async def test_a_snapshot_holds_what_the_group_was_given_handled_or_not_and_nothing_that_is_still_to_come(client):
+async def test_a_snapshot_holds_every_event_delivered_to_the_group_handled_or_not_and_no_other(client):
     await subscribe(client)
     await retain(client, "acked", "parked", "dead", "in_flight")
     await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, "0")
@@ -38,10 +38,10 @@ async def test_a_snapshot_holds_what_the_group_was_given_handled_or_not_and_noth
         call = PendingOutcome(in_flight, outcome, Slots(1), KEYS, 0, 0).call("me")
         assert await scripts.run(client, call) == 1
     await retain(client, "to_come", at_ms=AT_MS + 1000)
-    assert await found(await fetch(client)) == ["acked", "parked", "dead", "in_flight"]
+    assert await names_in(await fetch(client)) == ["acked", "parked", "dead", "in_flight"]
 
 
-async def test_what_is_stored_and_given_after_the_snapshot_is_not_in_it(client):
+async def test_events_stored_and_delivered_after_the_snapshot_are_not_in_it(client):
     await subscribe(client)
     await retain(client, *names(30))
     await hand_out(client)
@@ -64,16 +64,16 @@ async def test_events_come_oldest_first_over_all_types_and_shards(client, shards
     types = ("batch.completed", TYPE, "never.heard.of")
     await hand_out(client, *types, shards=shards)
     past = await fetch(client)
-    assert await found(past, 7) == names(60)
+    assert await names_in(past, 7) == names(60)
     assert (await past.count()).types == dict.fromkeys(types, 20)
 
 
-async def test_a_stream_longer_than_what_is_read_ahead_is_walked_to_its_end(client):
+async def test_a_stream_longer_than_the_read_ahead_is_read_to_its_end(client):
     count = 2 * history.AHEAD + 1
     await subscribe(client)
     await retain(client, *names(count), step_ms=0)
     await hand_out(client)
-    assert await found(await fetch(client)) == names(count)
+    assert await names_in(await fetch(client)) == names(count)
 
 
 async def test_times_are_those_of_storage_and_both_ends_are_included(client):
@@ -81,13 +81,13 @@ async def test_times_are_those_of_storage_and_both_ends_are_included(client):
     await retain(client, *names(10))
     await hand_out(client)
     past = await fetch(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
-    assert await found(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
+    assert await names_in(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
     assert (await past.count()).newest_ms == AT_MS + 6
-    assert await found(await fetch(client, since_ms=AT_MS + 10)) == []
+    assert await names_in(await fetch(client, since_ms=AT_MS + 10)) == []
 
 
-async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client):
-    """Redis' clock was an hour ahead: what it stores after it was set right goes on from the last id."""
+async def test_events_with_ids_in_the_future_are_selected_by_the_time_ingest_received_them(client):
+    """Redis' clock was an hour ahead; after it was corrected, ids continue from the last one."""
     await subscribe(client)
     now = await registry.now_ms(client)
     future = now + 3_600_000
@@ -112,14 +112,14 @@ async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client)
         )
     await client.execute_command("SADD", KEYS.types, TYPE)
     await hand_out(client)
-    assert await found(await fetch(client, until_ms=now)) == ["before", "lately", "just_now"]
-    assert await found(await fetch(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
+    assert await names_in(await fetch(client, until_ms=now)) == ["before", "lately", "just_now"]
+    assert await names_in(await fetch(client, since_ms=now - 5000, until_ms=now - 2000)) == ["lately"]
     assert (await fetch(client)).has_future
     assert (await (await fetch(client, until_ms=now)).count()).newest_ms == now - 1000
 
 
 @pytest.mark.parametrize(
-    ("subscribed", "asked", "expected"),
+    ("subscribed", "selected", "expected"),
     [
         (("*",), (), {TYPE, "response.failed", "batch.failed"}),
         (("response.*",), (), {TYPE, "response.failed"}),
@@ -132,13 +132,13 @@ async def test_ids_of_the_future_count_by_when_ingest_received_the_event(client)
         (("hookbus.own",), ("hookbus.*",), {"hookbus.own"}),
     ],
 )
-async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscribed, asked, expected):
+async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscribed, selected, expected):
     await subscribe(client, *subscribed)
     types = (TYPE, "response.failed", "batch.failed", "hookbus.own")
     for kind in types:
         await retain(client, "wh_1", event_type=kind)
     await hand_out(client, *types)
-    assert {stream_range.type for stream_range in (await fetch(client, types=asked)).stream_ranges} == expected
+    assert {stream_range.type for stream_range in (await fetch(client, types=selected)).stream_ranges} == expected
 
 
 @pytest.mark.parametrize("asked", ["batch.failed", "batch.*", "responses.*", "response"])
@@ -166,54 +166,56 @@ async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_
     for kind in (TYPE, "batch.failed"):
         await retain(client, f"wh_{kind}", event_type=kind)
     await hand_out(client)
-    assert await found(await fetch(client)) == [f"wh_{TYPE}"]
+    assert await names_in(await fetch(client)) == [f"wh_{TYPE}"]
     with pytest.raises(FailedError, match=f"to batch.failed; it subscribes to: {TYPE}"):
         await fetch(client, types=("batch.failed",))
 
 
-async def test_a_group_that_began_later_can_have_what_came_before_it(client):
+async def test_a_group_that_started_later_can_replay_events_before_its_start(client):
     await subscribe(client)
     await retain(client, *names(10))
     start = f"{AT_MS + 5}-0"
     await client.execute_command("HSET", KEYS.groups, GROUP, start)
     # Before any worker made its place on the stream, and after.
-    assert await found(await fetch(client)) == names(6)
+    assert await names_in(await fetch(client)) == names(6)
     await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, start)
-    assert await found(await fetch(client)) == names(6)
+    assert await names_in(await fetch(client)) == names(6)
 
 
-async def test_named_events_are_looked_for_in_their_shards_only(client):
+async def test_named_events_are_read_from_their_shards_only(client):
     await subscribe(client, shards=3)
     await retain(client, *names(30), shards=3)
     await hand_out(client, shards=3)
     past = await fetch(client, names=("wh_7", "wh_8", "wh_x"))
     hit = {Keys(shard_of(name, 3)) for name in ("wh_7", "wh_8", "wh_x")}
     assert {stream_range.keys for stream_range in past.stream_ranges} == hit
-    assert await found(past) == ["wh_7", "wh_8"]
+    assert await names_in(past) == ["wh_7", "wh_8"]
     assert (await past.count()).names == {"wh_7", "wh_8"}
 
 
-@pytest.mark.parametrize(("most", "limit", "sizes"), [(4, 10**6, [4, 4, 2]), (4, 250, [2] * 5), (4, 10, [1] * 10)])
-async def test_batches_are_bounded_by_number_and_by_bytes(client, monkeypatch, most, limit, sizes):
+@pytest.mark.parametrize(
+    ("max_events", "limit", "sizes"), [(4, 10**6, [4, 4, 2]), (4, 250, [2] * 5), (4, 10, [1] * 10)]
+)
+async def test_batches_are_bounded_by_number_and_by_bytes(client, monkeypatch, max_events, limit, sizes):
     monkeypatch.setattr(history, "BATCH_BYTES", limit)
     await subscribe(client)
     await retain(client, *names(10))  # bodies of 111 bytes
     await hand_out(client)
-    assert [len(batch) async for batch in (await fetch(client)).batches(most)] == sizes
+    assert [len(batch) async for batch in (await fetch(client)).batches(max_events)] == sizes
 
 
-async def test_entries_that_hookbus_did_not_write_are_left_out_and_counted(client):
+async def test_entries_not_written_by_hookbus_are_left_out_and_counted(client):
     await subscribe(client)
     await retain(client, "wh_1")
     await client.execute_command("XADD", STREAM, f"{AT_MS + 1}-0", "by", "hand")
     await retain(client, "wh_2", at_ms=AT_MS + 2)
     await hand_out(client)
     past = await fetch(client)
-    assert await found(past) == ["wh_1", "wh_2"]
+    assert await names_in(past) == ["wh_1", "wh_2"]
     assert (await past.count()).unreadable == 1
 
 
-async def test_what_is_trimmed_meanwhile_is_missing_and_the_rest_is_there(client):
+async def test_events_trimmed_meanwhile_are_missing_and_the_others_are_read(client):
     await subscribe(client)
     await retain(client, *names(3 * history.AHEAD))
     await hand_out(client)
@@ -228,10 +230,10 @@ async def test_what_is_trimmed_meanwhile_is_missing_and_the_rest_is_there(client
 async def test_an_empty_redis_has_no_past(client):
     await subscribe(client)
     past = await fetch(client)
-    assert (past.stream_ranges, await found(past), (await past.count()).types.total()) == ([], [], 0)
+    assert (past.stream_ranges, await names_in(past), (await past.count()).types.total()) == ([], [], 0)
 
 
-async def test_looking_and_counting_change_nothing(client):
+async def test_snapshots_and_counts_change_nothing(client):
     await subscribe(client)
     await retain(client, *names(5))
     await hand_out(client)

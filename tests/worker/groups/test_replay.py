@@ -35,7 +35,7 @@ CAUSE = Cause("ValueError", "no")
 
 
 async def past(client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP) -> list[StoredEvent]:
-    """So many events of each type that the group was given, the oldest first."""
+    """`count` events of each type that were delivered to the group, oldest first."""
     await subscribe(client, group=group, shards=shards)
     for kind in types or (TYPE,):
         await retain(client, *(f"wh_{i}" for i in range(count)), event_type=kind, shards=shards)
@@ -60,14 +60,14 @@ async def entries(client, stream: str = OWN_STREAM) -> list[Entry]:
     return [parse(fields) for _, fields in await client.execute_command("XRANGE", stream, "-", "+")]
 
 
-async def full(client, share: float) -> None:
-    """Have Redis this full."""
+async def fill(client, share: float) -> None:
+    """Set maxmemory so that Redis is this full."""
     info = (await client.execute_command("INFO", "memory")).decode()
     used = int(info.partition("used_memory:")[2].split()[0])
     await client.execute_command("CONFIG", "SET", "maxmemory", int(used / share))
 
 
-async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_attempt(client):
+async def test_a_replayed_event_is_unchanged_but_marked_and_at_attempt_1(client):
     events = await past(client, 1)
     assert await RecordedReplay(client).deliver(events) == [1]
     (in_flight,) = await take(client, "me", own=True)
@@ -78,7 +78,7 @@ async def test_a_replayed_event_is_as_it_was_stored_but_marked_and_at_its_first_
     assert (delivery.body, delivery.type, delivery.group) == (body, TYPE, GROUP)
 
 
-async def test_what_comes_for_the_first_time_is_no_replay(client):
+async def test_a_first_delivery_is_no_replay(client):
     await past(client, 1)
     await retain(client, "wh_live", at_ms=AT_MS + 1000)
     (in_flight,) = await take(client, "me")
@@ -86,7 +86,7 @@ async def test_what_comes_for_the_first_time_is_no_replay(client):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_others(client, shards):
+async def test_it_is_backlog_of_its_group_without_a_worker_and_of_no_other_group(client, shards):
     types = (TYPE, "batch.failed")
     events = await past(client, 20, *types, shards=shards)
     await subscribe(client, group="phone", shards=shards)
@@ -97,11 +97,11 @@ async def test_it_is_backlog_of_its_group_without_any_worker_and_nothing_to_the_
     for shard in range(shards):
         for name in types:
             stored = await entries(client, Keys(shard).stream(name))
-            again = await entries(client, Keys(shard).redelivery(name, GROUP))
-            assert again == [msgspec.structs.replace(entry, is_replay=True) for entry in stored]
+            redelivered = await entries(client, Keys(shard).redelivery(name, GROUP))
+            assert redelivered == [msgspec.structs.replace(entry, is_replay=True) for entry in stored]
 
 
-async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redrive(client):
+async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_redrive(client):
     events = await past(client, 1)
     await RecordedReplay(client).deliver(events)
     (in_flight,) = await take(client, "one", own=True)
@@ -110,22 +110,22 @@ async def test_a_replay_stays_one_through_park_promotion_takeover_death_and_redr
     await Promoter(client, KEYS, GROUP, UnusableKeys(), asyncio.Event())._round()
     await take(client, "dead", own=True)
     await register(client, "dead", alive=False)
-    args = (GROUP, "dead", "heir", 10, member_prefix(TYPE, GROUP, True), AT_MS)
+    args = (GROUP, "dead", "claimant", 10, member_prefix(TYPE, GROUP, True), AT_MS)
     keys = (OWN_STREAM, KEYS.alive("dead"), KEYS.started(GROUP), KEYS.deaths(GROUP))
     ((entry_id, _, _, fields),) = await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
     in_flight = in_flight_of(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
     assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 2)
     item = PendingOutcome(in_flight, DeadLetter("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)
-    assert await scripts.run(client, item.call("heir")) == 1
+    assert await scripts.run(client, item.call("claimant")) == 1
     store = await DeadLetters.open(client, 1)
     letters = await store.find(Filter(names=("wh_0",)))
     assert [dead.letter.is_replay for dead in letters] == [True]
     assert await Moves(client, store.shards).redrive(letters) == [1]
-    (in_flight,) = await take(client, "heir", own=True)
+    (in_flight,) = await take(client, "claimant", own=True)
     assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 1)
 
 
-async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_replay(client):
+async def test_deaths_recorded_for_an_event_do_not_count_for_its_replay(client):
     (event,) = await past(client, 1)
     first = member_prefix(TYPE, GROUP, False) + f"{event.id[0]}-{event.id[1]}"
     await client.execute_command("HSET", KEYS.deaths(GROUP), first, "a@1 b@2")
@@ -135,7 +135,7 @@ async def test_deaths_that_the_event_was_to_blame_for_do_not_count_for_its_repla
     assert await client.execute_command("HGET", KEYS.deaths(GROUP), in_flight.name) is None
 
 
-async def test_g3_history_may_be_trimmed_once_it_was_given(client):
+async def test_g3_history_may_be_trimmed_once_it_was_replayed(client):
     events = await past(client, 300)
     await RecordedReplay(client).deliver(events)
     assert await trimmer(client).trim(at_once=True) >= 299
@@ -145,7 +145,7 @@ async def test_g3_history_may_be_trimmed_once_it_was_given(client):
     ]
 
 
-async def test_replay_gives_nothing_to_a_group_that_was_forgotten_meanwhile_and_leaves_no_stream(client):
+async def test_replay_loses_the_race_against_a_forget_and_leaves_no_stream(client):
     events = await past(client, 2)
     call = replay.replay_call(KEYS, GROUP, events)
     await client.execute_command("HDEL", KEYS.groups, GROUP)
@@ -157,28 +157,28 @@ async def test_replay_gives_nothing_to_a_group_that_was_forgotten_meanwhile_and_
 
 async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client):
     events = await past(client, 50)
-    await full(client, 2)
+    await fill(client, 2)
     with pytest.raises(ResponseError, match="maxmemory"):
         await scripts.run(client, replay.replay_call(KEYS, GROUP, events))
     assert await client.execute_command("EXISTS", OWN_STREAM) == 0
 
 
-async def test_it_waits_before_redis_is_so_full_that_history_goes_and_goes_on_when_there_is_room(client, monkeypatch):
+async def test_it_waits_before_redis_is_so_full_that_history_is_trimmed_and_continues_with_room(client, monkeypatch):
     monkeypatch.setattr(replay, "POLL_S", 0.02)
     events = await past(client, 10)
-    await full(client, 0.85)
+    await fill(client, 0.85)
     recorded = RecordedReplay(client)
     delivering = asyncio.create_task(recorded.deliver(events))
     await until(lambda: recorded.messages)
     assert await client.execute_command("EXISTS", OWN_STREAM) == 0
-    await full(client, 0.5)
+    await fill(client, 0.5)
     assert await delivering == [1] * 10
     assert len(await entries(client)) == 10
     assert recorded.messages == ["Redis is more than 80% full: waiting until the workers of billing make room"]
 
 
-async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_taken_not_again(client, monkeypatch):
-    """Memory ran out between the look and the call, and for one of two shards only."""
+async def test_parts_refused_for_lack_of_memory_are_sent_later_and_the_others_are_not_repeated(client, monkeypatch):
+    """Memory ran out between the check and the call, and for one of two shards only."""
     monkeypatch.setattr(replay, "POLL_S", 0.01)
     events = await past(client, 40, shards=2)
     run_all, rounds = scripts.run_all, []
@@ -194,15 +194,15 @@ async def test_what_is_refused_for_want_of_memory_is_given_later_and_what_was_ta
     recorded = RecordedReplay(client)
     assert await recorded.deliver(events) == [1] * 40
     assert rounds == [2, 1, 1]
-    given = [e.webhook_id for shard in (0, 1) for e in await entries(client, Keys(shard).redelivery(TYPE, GROUP))]
-    assert sorted(given) == sorted(event.entry.webhook_id for event in events)
+    delivered = [e.webhook_id for shard in (0, 1) for e in await entries(client, Keys(shard).redelivery(TYPE, GROUP))]
+    assert sorted(delivered) == sorted(event.entry.webhook_id for event in events)
 
 
-async def test_a_stop_ends_the_wait_and_what_was_not_given_is_not_counted(client):
+async def test_a_stop_ends_the_wait_and_only_delivered_events_are_counted(client):
     events = await past(client, 10)
     recorded = RecordedReplay(client)
     assert await recorded.deliver(events[:4]) == [1] * 4
-    await full(client, 0.85)
+    await fill(client, 0.85)
     delivering = asyncio.create_task(recorded.deliver(events[4:]))
     await until(lambda: recorded.messages)
     recorded.stopping.set()
@@ -210,25 +210,25 @@ async def test_a_stop_ends_the_wait_and_what_was_not_given_is_not_counted(client
     assert recorded.replay.reached_ms == events[3].stored_ms
 
 
-async def test_without_room_for_long_it_gives_up(client, monkeypatch):
+async def test_it_gives_up_when_no_room_is_made(client, monkeypatch):
     monkeypatch.setattr(replay, "POLL_S", 0.01)
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
     events = await past(client, 2)
-    await full(client, 0.85)
+    await fill(client, 0.85)
     recorded = RecordedReplay(client)
     with pytest.raises(FailedError, match=r"more than 80% full, and nothing made room for 0.05 s"):
         await recorded.deliver(events)
     assert len(recorded.messages) == 1
 
 
-async def test_another_refusal_is_told_and_not_taken_for_want_of_memory(client):
+async def test_another_error_is_raised_and_not_taken_for_lack_of_memory(client):
     events = await past(client, 2)
     await client.execute_command("SET", OWN_STREAM, "no stream")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await RecordedReplay(client).deliver(events)
 
 
-async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(client):
+async def test_a_replay_in_batches_survives_a_script_flush_and_counts_its_events(client):
     await past(client, 10)
     await client.execute_command("SCRIPT", "FLUSH")
     found = await history.fetch(client, (KEYS,), GROUP, EventFilter())
@@ -240,8 +240,8 @@ async def test_a_replay_in_batches_survives_a_script_flush_and_counts_what_went(
     assert [entry.webhook_id for entry in await entries(client)] == [f"wh_{i}" for i in range(10)]
 
 
-async def test_what_is_replayed_is_not_history_itself(client):
+async def test_replayed_events_are_not_added_to_the_history(client):
     events = await past(client, 5)
     await RecordedReplay(client).deliver(events)
-    again = await history.fetch(client, (KEYS,), GROUP, EventFilter())
-    assert (await again.count()).types == {TYPE: 5}
+    after = await history.fetch(client, (KEYS,), GROUP, EventFilter())
+    assert (await after.count()).types == {TYPE: 5}

@@ -31,14 +31,14 @@ BILLING = GroupStatus(
 
 
 def a_bus(**changes: Any) -> Bus:
-    known = Bus(
+    default = Bus(
         REDIS,
         Status({"billing": BILLING, "phone": GroupStatus()}, {"minted.3": 2, "minted.4": 3, "batch.failed": 1}, 1),
         {"billing": frozenset({"response.*", "mine.own"}), "phone": frozenset({"*"})},
         {"response.completed": 5_500, "minted.1": 7_000, "minted.2": 6_000},
         1_700_000_000_000,
     )
-    return replace(known, **changes)
+    return replace(default, **changes)
 
 
 def samples(bus: Bus) -> dict[tuple[str, ...], float]:
@@ -47,7 +47,7 @@ def samples(bus: Bus) -> dict[tuple[str, ...], float]:
     return {(each.name.removeprefix("hookbus_"), *each.labels.values()): each.value for each in found}
 
 
-def test_runs_of_verify_mint_no_series():
+def test_runs_of_verify_create_no_series():
     name = "hookbus.verify.1750000000-abcdefabcdef"
     run = GroupStatus(types={name: TypeStatus(1, 1)})
     more = a_bus(
@@ -104,7 +104,7 @@ def test_nothing_due_has_no_time():
     assert ("next_due_timestamp_seconds", "phone") not in samples(a_bus())
 
 
-def test_minted_types_and_groups_are_bounded():
+def test_labels_of_unknown_types_and_groups_are_bounded():
     groups = {f"group{i}": GroupStatus(types={f"minted.{j}": TypeStatus(1) for j in range(50)}) for i in range(500)}
     found = samples(a_bus(status=Status(groups, {f"minted.{i}": 1 for i in range(500)}, 1), patterns={}))
     assert len([key for key in found if key[0] == "backlog_events"]) == bus_metrics.MAX_GROUPS

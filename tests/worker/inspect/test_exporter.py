@@ -47,7 +47,9 @@ async def scrape(url: str) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith("hookbus_")}
 
 
-async def test_a_scrape_tells_of_the_bus_without_any_worker_and_nothing_of_this_process(client, redis_url, monkeypatch):
+async def test_a_scrape_has_the_metrics_of_the_bus_without_a_worker_and_none_of_a_process(
+    client, redis_url, monkeypatch
+):
     monkeypatch.setattr(exporter, "FRESH_S", 0)
     await born(client, GROUP)
     await join(client)
@@ -61,19 +63,19 @@ async def test_a_scrape_tells_of_the_bus_without_any_worker_and_nothing_of_this_
         assert (await scrape(url))[f"hookbus_backlog_events{labels}"] == 3
 
 
-async def test_however_many_scrape_redis_is_asked_once_a_second(client, redis_url):
+async def test_redis_is_queried_once_a_second_however_many_scrapes(client, redis_url):
     await born(client)
-    watch = BusCollector(client, 1)
-    await watch.fetch()
+    collector = BusCollector(client, 1)
+    await collector.fetch()
     await client.execute_command("CONFIG", "RESETSTAT")
-    await asyncio.gather(*(watch.fetch() for _ in range(20)))
+    await asyncio.gather(*(collector.fetch() for _ in range(20)))
     assert "smembers" not in await commandstats(client)
-    watch._fetched_at -= exporter.FRESH_S
-    await asyncio.gather(*(watch.fetch() for _ in range(20)))
+    collector._fetched_at -= exporter.FRESH_S
+    await asyncio.gather(*(collector.fetch() for _ in range(20)))
     assert (await commandstats(client))["time"] == 3
 
 
-async def test_with_redis_away_it_says_so_and_tells_no_old_figures_and_comes_back(own_server: Valkey, monkeypatch):
+async def test_while_redis_is_unreachable_no_old_figures_are_exported_and_it_recovers(own_server: Valkey, monkeypatch):
     monkeypatch.setattr(exporter, "FRESH_S", 0)
     client = connect(own_server.url, "tests")
     await born(client, GROUP)
@@ -92,18 +94,18 @@ async def _is_up(url: str) -> bool:
     return (await scrape(url))["hookbus_redis_up"] == 1
 
 
-async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkeypatch):
+async def test_a_query_that_takes_too_long_is_abandoned(own_server: Valkey, monkeypatch):
     client = connect(own_server.url, "tests")
-    watch = BusCollector(client, 1)
-    await watch.fetch()
-    assert watch.is_up
+    collector = BusCollector(client, 1)
+    await collector.fetch()
+    assert collector.is_up
     monkeypatch.setattr(exporter, "POLL_S", 0.1)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
-        watch._fetched_at -= exporter.FRESH_S
+        collector._fetched_at -= exporter.FRESH_S
         async with asyncio.timeout(exporter.POLL_S + 2):
-            await watch.fetch()
-        assert not watch.is_up
+            await collector.fetch()
+        assert not collector.is_up
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
         await client.aclose()
@@ -111,14 +113,14 @@ async def test_a_look_that_takes_too_long_is_given_up(own_server: Valkey, monkey
 
 async def test_a_redis_of_another_layout_ends_the_start_but_not_a_running_exporter(client, redis_url):
     await born(client)
-    watch = BusCollector(client, 1)
-    await watch.fetch()
+    collector = BusCollector(client, 1)
+    await collector.fetch()
     await client.execute_command("HSET", keys.META, "layout", 99)
     with pytest.raises(ConfigError, match="data layout 99"):
         await BusCollector(client, 1).fetch()
-    watch._fetched_at -= exporter.FRESH_S
-    await watch.fetch()
-    assert not watch.is_up
+    collector._fetched_at -= exporter.FRESH_S
+    await collector.fetch()
+    assert not collector.is_up
 
 
 async def test_the_command_serves_health_and_metrics_and_ends_with_0(redis_url):

@@ -18,7 +18,7 @@ async def add(client, keys: Keys, count: int = 1, event_type: str = TYPE, entry_
         await client.execute_command("XADD", keys.stream(event_type), entry_id, *fields)
 
 
-async def test_the_last_event_of_a_type_is_the_last_of_all_shards_although_it_was_trimmed(client):
+async def test_the_last_event_of_a_type_is_the_last_of_all_shards_even_if_trimmed(client):
     await born(client, "billing", shards=2)
     await add(client, Keys(0), entry_id="7000-3")
     await add(client, Keys(1), entry_id="5000-0")
@@ -27,7 +27,7 @@ async def test_the_last_event_of_a_type_is_the_last_of_all_shards_although_it_wa
     assert (await snapshot.fetch(client, 1)).last_event_ms == {TYPE: 7000, "batch.failed": 6000}
 
 
-async def test_what_redis_says_and_what_groups_subscribe_to_comes_along(client):
+async def test_a_snapshot_has_the_report_of_redis_and_the_patterns_of_groups(client):
     await Membership(client, KEYS, "billing", "earliest", ["response.*", "batch.failed"]).join([TYPE])
     await born(client)
     found = await snapshot.fetch(client, 1)
@@ -37,13 +37,13 @@ async def test_what_redis_says_and_what_groups_subscribe_to_comes_along(client):
     assert list(found.status.groups) == ["billing"]
 
 
-async def test_an_unused_redis_is_told_and_left_as_it_is(client):
+async def test_an_unused_redis_has_no_shards_and_stays_unused(client):
     found = await snapshot.fetch(client, 4)
     assert (found.status.shards, found.last_event_ms, found.patterns) == (0, {}, {})
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_a_look_reads_no_more_of_a_long_stream_than_of_a_short_one(client):
+async def test_a_snapshot_reads_no_more_of_a_long_stream_than_of_a_short_one(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest", ["*"]).join([TYPE])
     costs = []
@@ -62,7 +62,7 @@ def _bytes_sent(stats: str) -> int:
     return int(line.partition(":")[2])
 
 
-async def test_it_is_told_how_long_the_oldest_delivery_is_in_flight_and_not_only_how_old_it_is(client):
+async def test_a_snapshot_has_the_time_in_flight_and_the_age_of_the_oldest_delivery(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
     await add(client, KEYS, entry_id="1000-0")
@@ -74,7 +74,7 @@ async def test_it_is_told_how_long_the_oldest_delivery_is_in_flight_and_not_only
     assert entry.oldest_age_s > 1_000_000
 
 
-async def test_a_stream_on_which_a_group_has_no_place_is_missing_until_it_has(client):
+async def test_a_stream_without_its_consumer_group_counts_as_missing_until_it_is_created(client):
     membership = Membership(client, KEYS, "billing", "earliest", ["response.*"])
     await membership.join(["response.failed"])
     await born(client)
@@ -84,7 +84,7 @@ async def test_a_stream_on_which_a_group_has_no_place_is_missing_until_it_has(cl
     assert (await snapshot.fetch(client, 1)).status.groups["billing"].missing == 0
 
 
-async def test_a_look_at_a_replica_is_the_last_one_there(tmp_path):
+async def test_a_snapshot_of_a_replica_is_followed_by_a_new_connection(tmp_path):
     async with moving(tmp_path) as servers:
         client = connect(servers.url, "tests", connections=1)
         await server.inspect(client.execute_command, 1)

@@ -20,7 +20,7 @@ OWN = KEYS.redelivery(TYPE, "billing")
 
 
 async def add(client, stream: str, count: int = 1, age_s: float = 0, types: str = KEYS.types, event_type: str = TYPE):
-    """Store events that came that long ago."""
+    """Store events that arrived `age_s` ago."""
     ms = int((time.time() - age_s) * 1000)
     for i in range(count):
         fields = ("id", f"wh_{i}", "src", "openai", "at", ms, "body", "{}")
@@ -61,7 +61,7 @@ async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client)
     ("read_count", "ack_count", "oldest"),
     [(0, 0, 300), (1, 0, 300), (1, 1, 200), (2, 1, 200), (2, 2, 100), (3, 3, None)],
 )
-async def test_the_oldest_is_whichever_waits_longest_in_hand_or_undelivered(client, read_count, ack_count, oldest):
+async def test_the_oldest_age_covers_deliveries_in_flight_and_backlog(client, read_count, ack_count, oldest):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     for age_s in (300, 200, 100):
@@ -74,7 +74,7 @@ async def test_the_oldest_is_whichever_waits_longest_in_hand_or_undelivered(clie
     assert entry.oldest_age_s == (None if oldest is None else pytest.approx(oldest, abs=30))
 
 
-async def test_redeliveries_are_counted_where_redis_has_lost_count(client):
+async def test_redeliveries_are_counted_where_redis_reports_no_lag(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, OWN, 3, age_s=60)
@@ -88,7 +88,7 @@ async def test_redeliveries_are_counted_where_redis_has_lost_count(client):
     assert 60 <= entry.oldest_age_s < 120
 
 
-async def test_a_group_that_started_amid_a_stream_is_counted_where_redis_can_not(client):
+async def test_the_backlog_of_a_group_that_started_amid_a_stream_is_counted(client):
     await born(client, "billing")
     for age_s in (300, 200, 100):
         await add(client, MAIN, 2, age_s=age_s)
@@ -99,7 +99,7 @@ async def test_a_group_that_started_amid_a_stream_is_counted_where_redis_can_not
     assert 200 <= entry.oldest_age_s < 250
 
 
-async def test_a_count_that_was_cut_short_says_so(client):
+async def test_a_count_at_its_limit_is_marked_as_a_minimum(client):
     await born(client, "billing")
     for age_s in (300, 100):
         await add(client, MAIN, MAX_COUNTED + 1, age_s=age_s)
@@ -109,7 +109,7 @@ async def test_a_count_that_was_cut_short_says_so(client):
     assert (entry.backlog, entry.backlog_is_minimum) == (MAX_COUNTED, True)
 
 
-async def test_redeliveries_without_a_group_on_their_stream_are_backlog_all_the_same(client):
+async def test_redeliveries_without_a_group_on_their_stream_are_backlog(client):
     await born(client, "billing")
     await add(client, OWN, 2, age_s=10)
     entry = (await types_of(client))[TYPE]
@@ -117,7 +117,7 @@ async def test_redeliveries_without_a_group_on_their_stream_are_backlog_all_the_
     assert entry.oldest_age_s >= 10
 
 
-async def test_types_that_were_seen_have_a_row_and_others_have_none(client):
+async def test_stored_types_have_a_row_and_others_have_none(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed", "batch.expired"])
     await add(client, MAIN)
@@ -126,7 +126,7 @@ async def test_types_that_were_seen_have_a_row_and_others_have_none(client):
     assert await types_of(client) == {TYPE: TypeStatus(0, 0, None)}
 
 
-async def test_what_no_group_reads_is_an_orphan(client):
+async def test_a_type_without_a_group_is_an_orphan(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, KEYS.stream("odd.type"), 3, event_type="odd.type")
@@ -135,7 +135,7 @@ async def test_what_no_group_reads_is_an_orphan(client):
     assert found.groups["billing"].types == {}
 
 
-async def test_a_group_tells_who_works_what_waits_what_died_and_what_was_lost(client):
+async def test_a_group_has_its_consumers_delayed_dead_letters_and_losses(client):
     await born(client, "billing", "phone", shards=2)
     for shard in (Keys(0), Keys(1)):
         for name in ("alive", "gone", HANDOVER):
@@ -155,7 +155,7 @@ async def test_an_unused_redis_is_empty_and_stays_empty(client):
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_g3_a_group_is_named_abandoned_when_long_nobody_worked_and_something_waits(client):
+async def test_g3_a_group_with_waiting_events_and_no_worker_for_long_is_abandoned(client):
     await born(client, "idle", "busy", "fresh", "strange", shards=2)
     minutes_ago = {"idle": 10, "busy": 10, "fresh": 4}
     for name, minutes in minutes_ago.items():
@@ -173,7 +173,7 @@ async def test_g3_a_group_is_named_abandoned_when_long_nobody_worked_and_somethi
     }
 
 
-async def test_what_a_group_subscribes_to_is_its_backlog_before_it_has_a_place_there(client):
+async def test_a_subscribed_type_is_backlog_before_the_group_is_on_its_stream(client):
     await Membership(client, KEYS, "billing", "earliest", ["response.*"]).join(["response.failed"])
     await born(client)
     await add(client, MAIN, 3, age_s=10)
@@ -192,27 +192,27 @@ async def test_dropped_dead_letters_are_counted_over_shards(client):
     assert (await status.fetch(client, 1)).groups["billing"].dropped == 6
 
 
-async def living(client, name: str, *patterns: str, only: str = "") -> None:
+async def add_live_consumer(client, name: str, *patterns: str, only: str = "") -> None:
     await client.execute_command("HSET", KEYS.consumers("billing"), name, register(1, patterns, only))
     await client.execute_command("SET", KEYS.alive(name), 1)
 
 
-async def test_what_waits_that_no_living_consumer_reads_is_named(client):
+async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
     await add(client, MAIN, 2)
     await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
-    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # nobody lives: that is another trouble
-    await living(client, "one", "response.*")
-    await living(client, "two", "*", only="response.*")
+    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # no live consumer: a different problem
+    await add_live_consumer(client, "one", "response.*")
+    await add_live_consumer(client, "two", "*", only="response.*")
     found = (await status.fetch(client, 1)).groups["billing"]
     assert (found.unread, found.disputed) == ({"batch.failed": 3}, ["*", "response.*"])
     await client.execute_command("HSET", KEYS.consumers("billing"), "old", "{}")
     await client.execute_command("SET", KEYS.alive("old"), 1)
-    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # who knows what another release reads
+    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # a consumer of another release may read it
 
 
-async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
+async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(client):
     await born(client, "billing", "phone")
     await add(client, MAIN, 2)
     bad = [KEYS.stream("batch.failed"), *(key("phone") for key in (KEYS.delayed, KEYS.dead, KEYS.consumers))]
@@ -226,7 +226,7 @@ async def test_g7_one_bad_key_leaves_all_other_figures_and_is_named(client):
     assert found.groups["billing"].types[TYPE].backlog == 2
 
 
-async def test_what_was_trimmed_before_a_group_read_it_is_no_backlog(client):
+async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
     await born(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, MAIN, 3)
@@ -235,7 +235,7 @@ async def test_what_was_trimmed_before_a_group_read_it_is_no_backlog(client):
     assert (entry.backlog, entry.oldest_age_s) == (0, None)
 
 
-async def test_a_consumer_group_that_hookbus_did_not_make_is_told_apart(client):
+async def test_a_consumer_group_not_created_by_hookbus_is_marked_foreign(client):
     await born(client, "billing")
     await add(client, MAIN, 2)
     await client.execute_command("XGROUP", "CREATE", MAIN, "audit", "0")

@@ -1,4 +1,4 @@
-"""A subscription dropped from an app: what waits of it is kept for a safe time, and then holds up nothing."""
+"""A subscription dropped from an app: its unhandled events are kept for a safe time, and then trimmed."""
 
 import asyncio
 
@@ -29,57 +29,57 @@ async def dropped(client, *patterns: str, consumer: bytes | None = None) -> None
         await client.execute_command("SET", KEYS.alive("c"), 1)
 
 
-async def over(client, safe_ms: int = 0) -> dict[str, list[str]]:
+async def unsubscribed(client, safe_ms: int = 0) -> dict[str, list[str]]:
     return await unsubscribed_types.fetch(client, KEYS, [TYPE], await registry.now_ms(client), safe_ms)
 
 
-async def test_it_is_kept_for_the_safe_time_counted_from_when_it_was_first_seen(client):
+async def test_events_are_kept_for_the_safe_time_from_the_first_detection(client):
     await dropped(client, "batch.*")
     with capture_logs() as logs:
-        assert await over(client) == {}
-        assert await over(client) == {TYPE: [GROUP]}
+        assert await unsubscribed(client) == {}
+        assert await unsubscribed(client) == {TYPE: [GROUP]}
     assert [(each["event"], each["group"], each["type"]) for each in logs] == [("type_unsubscribed", GROUP, TYPE)]
-    assert await over(client, safe_ms=DAY_MS) == {}
+    assert await unsubscribed(client, safe_ms=DAY_MS) == {}
     since_ms = await registry.now_ms(client) - DAY_MS
     await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", since_ms)
-    assert await over(client, safe_ms=DAY_MS) == {TYPE: [GROUP]}
+    assert await unsubscribed(client, safe_ms=DAY_MS) == {TYPE: [GROUP]}
 
 
 @pytest.mark.parametrize(
     ("patterns", "consumer"),
     [
         (("response.*",), None),  # it subscribes
-        (("batch.*",), b""),  # nobody is registered: stopped, or abandoned
-        (("batch.*",), b"{}"),  # a consumer of another release, who may read it
-        (("batch.*",), register(1, ["*"], "")),  # a consumer of before the last start reads it
+        (("batch.*",), b""),  # no consumer is registered: stopped, or abandoned
+        (("batch.*",), b"{}"),  # a consumer of another release, which may read it
+        (("batch.*",), register(1, ["*"], "")),  # an older consumer still reads it
     ],
 )
-async def test_g3_who_may_read_it_yet_holds_it(client, patterns, consumer):
+async def test_g3_a_group_that_may_still_read_a_type_is_not_unsubscribed(client, patterns, consumer):
     await dropped(client, *patterns, consumer=consumer)
     for _ in range(2):
-        assert await over(client) == {}
+        assert await unsubscribed(client) == {}
     assert await client.execute_command("EXISTS", KEYS.left) == 0
 
 
 @pytest.mark.parametrize("name", ["dead", HANDOVER])
-async def test_what_a_dead_consumer_that_read_it_holds_is_left_too(client, name):
-    """Nobody can take it over, so that the dead one stays registered."""
+async def test_a_dead_consumer_that_read_the_type_does_not_count_as_a_reader(client, name):
+    """No consumer can take its deliveries over, so it stays registered."""
     await dropped(client, "batch.*")
     await client.execute_command("HSET", KEYS.consumers(GROUP), name, register(1, [TYPE], ""))
-    await over(client)
-    assert await over(client) == {TYPE: [GROUP]}
+    await unsubscribed(client)
+    assert await unsubscribed(client) == {TYPE: [GROUP]}
 
 
-async def test_one_that_reads_it_again_starts_from_the_beginning_when_it_leaves_once_more(client):
+async def test_the_safe_time_starts_anew_after_a_group_subscribed_again(client):
     await dropped(client, "batch.*")
-    await over(client)
+    await unsubscribed(client)
     await client.execute_command("HSET", KEYS.consumers(GROUP), "new", register(1, [TYPE], ""))
     await client.execute_command("SET", KEYS.alive("new"), 1)
-    assert await over(client) == {}
+    assert await unsubscribed(client) == {}
     assert await client.execute_command("HLEN", KEYS.left) == 0
 
 
-async def test_what_a_group_left_long_ago_is_trimmed(client):
+async def test_an_unsubscribed_type_is_trimmed_after_the_safe_time(client):
     await dropped(client, "batch.*")
     settings = WorkerSettings(retention_s=0.001, orphan_retention_s=0.2)
     trimmer = Trimmer(client, KEYS, asyncio.Event(), settings)
@@ -91,7 +91,7 @@ async def test_what_a_group_left_long_ago_is_trimmed(client):
 
 
 async def test_g3_trim_loses_the_race_against_a_worker_that_subscribes_again(client):
-    """It told Redis so after somebody saw that the group had left."""
+    """It published its patterns after another worker had detected the unsubscribed type."""
     await dropped(client, "batch.*")
     args = (" ".join(patterns_of(TYPE)), EVERYTHING, EVERYTHING, 1000, STEP, GROUP)
     call = scripts.Call(scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), args)

@@ -54,7 +54,7 @@ def test_each_event_has_one_fate(answers, handled, fate):
     assert (ledger.posted, ledger.handled) == (bool(answers), min(handled, 1))
 
 
-def test_an_event_is_late_by_what_passed_since_its_200_and_never_by_less_than_nothing():
+def test_the_delay_counts_from_the_200_and_is_never_negative():
     ledger = Ledger(NAME, 4)
     for number, accepted_s, handled_s in ((0, 10.0, 10.5), (1, 10.0, 9.0), (2, 10.0, None), (3, None, 10.0)):
         if accepted_s:
@@ -66,7 +66,7 @@ def test_an_event_is_late_by_what_passed_since_its_200_and_never_by_less_than_no
     assert list(ledger.accept_ms) == [3, 3, 3]
 
 
-def test_it_is_due_between_its_200_and_its_end_whichever_comes_first():
+def test_an_event_is_due_after_its_200_until_it_is_handled():
     ledger = Ledger(NAME, 2)
     ledger.answer(0, accepted(), 1)
     assert ledger.due == 1
@@ -91,7 +91,7 @@ def test_it_is_due_between_its_200_and_its_end_whichever_comes_first():
         f"wh_{NAME}_" + "9" * 30,
     ],
 )
-def test_what_others_sent_does_not_count(strange):
+def test_webhook_ids_of_other_senders_are_ignored(strange):
     ledger = ledger_of()
     ledger.handle(strange, 1)
     assert (ledger.handled, ledger.duplicate()) == (0, [])

@@ -1,4 +1,4 @@
-"""What runs leave, and who may remove it."""
+"""The data that runs leave in Redis, and when it is removed."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ async def consumer(client, name: str, *, alive: bool) -> None:
             await client.execute_command("SET", keys.alive("c"), 1)
 
 
-def test_names_are_types_and_groups_that_no_wildcard_brings():
+def test_names_are_types_and_groups_that_no_wildcard_matches():
     name = new_name(1_750_000_000_123)
     assert key_names.is_name(name)
     assert name.startswith("hookbus.verify.1750000000-")
@@ -50,10 +50,10 @@ def test_names_are_types_and_groups_that_no_wildcard_brings():
         (YOUNG_S + 5, False, False, True),
         (0, True, True, False),
         (YOUNG_S + 5, True, True, False),
-        (0, True, False, True),  # its key ran out
+        (0, True, False, True),  # its liveness key expired
     ],
 )
-async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, has_worker, alive, is_swept):
+async def test_a_run_is_over_when_its_worker_died_or_never_registered(client, age_s, has_worker, alive, is_swept):
     name = await a_run(client, age_s=age_s)
     if has_worker:
         await consumer(client, name, alive=alive)
@@ -62,8 +62,8 @@ async def test_a_run_is_over_when_its_worker_is_or_never_came(client, age_s, has
     assert await left(client) == ([] if is_swept else before)
 
 
-async def test_a_type_without_a_group_is_a_leftover_too(client):
-    """An event that came when the run had removed everything."""
+async def test_a_type_without_a_group_is_removed_too(client):
+    """An event that arrived after the run had removed its data."""
     name = new_name(await registry.now_ms(client) - 1000 * (YOUNG_S + 5))
     await client.execute_command("SADD", SHARDS[1].types, name)
     await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", "x")
@@ -71,7 +71,7 @@ async def test_a_type_without_a_group_is_a_leftover_too(client):
     assert await left(client) == []
 
 
-async def test_groups_and_types_of_others_stay_whatever_they_are_called(client):
+async def test_other_groups_and_types_stay_even_with_similar_names(client):
     await Membership(client, SHARDS[0], "hookbus.verify.mine", "earliest", ["a.b"]).join(["a.b"])
     await client.execute_command("SADD", SHARDS[0].types, "hookbus.verify.mine", "hookbus.verify.1-abc", "a.b")
     before = await left(client)
@@ -81,7 +81,7 @@ async def test_groups_and_types_of_others_stay_whatever_they_are_called(client):
     assert await client.execute_command("SCARD", SHARDS[0].types) == 3
 
 
-async def test_a_worker_that_comes_back_in_the_middle_keeps_its_run(client, monkeypatch):
+async def test_a_run_whose_worker_comes_back_during_the_removal_is_kept(client, monkeypatch):
     name = await a_run(client)
     await consumer(client, name, alive=False)
     run = GroupDeletion.run
@@ -96,14 +96,14 @@ async def test_a_worker_that_comes_back_in_the_middle_keeps_its_run(client, monk
     assert set(before) < set(await left(client))
 
 
-async def test_two_that_sweep_at_once_do_not_trip_over_each_other(client):
+async def test_two_concurrent_sweeps_remove_each_run(client):
     names = sorted([await a_run(client, age_s=YOUNG_S + i) for i in range(5)])
-    one, other = await asyncio.gather(sweep(client, SHARDS), sweep(client, SHARDS))
-    assert sorted({*one, *other}) == names
+    first, second = await asyncio.gather(sweep(client, SHARDS), sweep(client, SHARDS))
+    assert sorted({*first, *second}) == names
     assert await left(client) == []
 
 
-async def test_what_is_stored_is_found_page_by_page(client, monkeypatch):
+async def test_stored_webhook_ids_are_read_page_by_page(client, monkeypatch):
     monkeypatch.setattr(runs, "MAX_COMMANDS", 2)
     name = await a_run(client)
     for i in range(5):
