@@ -21,7 +21,7 @@ from .progress import move_watched
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The options of the command; no groups or types means all of them."""
+    """The options of the command; without groups or types it covers all of them."""
 
     groups: Sequence[str]
     types: Sequence[str]

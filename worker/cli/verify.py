@@ -31,7 +31,7 @@ def verify(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Post signed events to a running deployment, handle them and compare; exit 1 if any is missing.
+    """Prove that a deployment loses no event: post signed events, handle them and compare; exit 1 if any is missing.
 
     The events have a type and a group of their own, which are removed at the end.
     """

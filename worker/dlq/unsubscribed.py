@@ -77,7 +77,7 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]
 async def walk(
     client: Redis, places: Sequence[UnsubscribedType], until_ms: int, batch: int
 ) -> AsyncIterator[list[Redelivery]]:
-    """Yield the redeliveries stored until `until_ms` (Unix ms) in batches; entries not written by hookbus are left."""
+    """Yield the redeliveries stored until `until_ms` (Unix ms) in batches; entries not written by hookbus stay."""
     for place in places:
         first, stream = FIRST, place.keys.redelivery(place.type, place.group)
         while entries := await client.execute_command("XRANGE", stream, first, until_ms, "COUNT", batch):

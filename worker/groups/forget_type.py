@@ -44,7 +44,7 @@ class TypeDeletion:
             raise FailedError(f"group {group} {reason}: start its workers without {event_type} first")
         replies = await execute_all(client, [("HGETALL", keys.consumers(group)) for keys in store.shards])
         consumers = [(name, registration(info)) for flat in replies for name, info in pairs(flat).items()]
-        spared = frozenset(name for name, reg in consumers if name != HANDOVER and not reg.reads(event_type))
+        spared = frozenset(name for name, reader in consumers if name != HANDOVER and not reader.reads(event_type))
         return cls(client, store.shards, group, event_type, GroupDeletion(client, store.shards, group, spared))
 
     async def fetch(self) -> GroupFootprint:
