@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .worker import App, Breaker, Delivery, Reject, Retry, RetryLater
+    from .worker.api import App, Breaker, Delivery, Reject, Retry, RetryLater
 
 __all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]
 
@@ -17,5 +17,5 @@ __all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]
 def __getattr__(name: str) -> Any:
     """Import the worker on first use of a public name (PEP 562): ingest does not need it."""
     if name in __all__:
-        return getattr(import_module(".worker", __name__), name)
+        return getattr(import_module(".worker.api", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

@@ -1,4 +1,4 @@
-"""The entry points of both console scripts, `hookbus-ingest` and `hookbus-worker`.
+"""The entry points of both programs: of the console scripts, and of `python -m`.
 
 They prepare the process before any other module of hookbus or of a library is imported.
 """
@@ -50,10 +50,10 @@ def _start(program: str) -> None:
 
 
 def ingest() -> None:
-    """Console script `hookbus-ingest`."""
+    """`hookbus-ingest` and `python -m hookbus.ingest`."""
     _start("ingest")
 
 
 def worker() -> None:
-    """Console script `hookbus-worker`."""
+    """`hookbus-worker` and `python -m hookbus.worker`."""
     _start("worker")

@@ -1,5 +1,10 @@
 """The command line of hookbus-ingest."""
 
+from .. import _start
+
+if __name__ == "__main__":  # `python -m`: prepare the process before the imports below, as the console script does
+    _start.ingest()
+
 from pathlib import Path
 from typing import Annotated
 
@@ -117,7 +122,3 @@ def check(
     from . import check as checking
 
     raise typer.Exit(checking.run(load_settings(config), as_json))
-
-
-if __name__ == "__main__":
-    main()

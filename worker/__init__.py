@@ -1,9 +1,4 @@
-"""What a consumer needs: `from hookbus.worker import App, Breaker, Delivery, Reject, Retry, RetryLater`."""
+"""The worker program. Its public names are in `hookbus`.
 
-from .api.app import App
-from .api.breaker import Breaker
-from .api.decision import Reject, RetryLater
-from .api.delivery import Delivery
-from .api.retry import Retry
-
-__all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]
+Empty, because `python -m hookbus.worker` imports it before the process is prepared: see `hookbus._start`.
+"""

@@ -1,5 +1,10 @@
 """The command line of hookbus-worker."""
 
+from .. import _start
+
+if __name__ == "__main__":  # `python -m`: prepare the process before the imports below, as the console script does
+    _start.worker()
+
 from typing import Annotated
 
 import typer
@@ -64,7 +69,3 @@ app.command()(resume)
 app.command()(replay)
 app.command()(verify)
 app.add_typer(dlq.app)
-
-
-if __name__ == "__main__":
-    main()

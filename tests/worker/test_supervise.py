@@ -9,12 +9,13 @@ import pytest
 import structlog
 
 from deploy.local.valkey import Valkey
+from hookbus import App, Delivery
 from hookbus.shared.address import RedisUrl
 from hookbus.shared.command import Stopping
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER, Keys, shard_of
 from hookbus.shared.settings import Listen
-from hookbus.worker import App, Delivery, group_runner, watchdog
+from hookbus.worker import group_runner, watchdog
 from hookbus.worker.crew import CrashError
 from hookbus.worker.duties.heartbeat import Liveness
 from hookbus.worker.pipeline.routes import build

@@ -1,7 +1,7 @@
 import pytest
 
+from hookbus import RetryLater
 from hookbus.shared.settings import ConfigError
-from hookbus.worker import RetryLater
 from hookbus.worker.api.breaker import Breaker
 from hookbus.worker.api.retry import Retry
 from hookbus.worker.pipeline import dead_letter

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from hookbus import Breaker, Delivery
 from hookbus.shared import clock, scripts
 from hookbus.shared.keys import Keys
-from hookbus.worker import Breaker, Delivery
 from hookbus.worker.api.decision import RetryLater
 from hookbus.worker.api.retry import Retry
 from hookbus.worker.duties import circuit

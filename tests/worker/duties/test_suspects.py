@@ -4,8 +4,8 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
+from hookbus import Delivery
 from hookbus.shared.connection import connect
-from hookbus.worker import Delivery
 from hookbus.worker.duties import suspects
 from tests.wait import until
 from tests.worker.court import court, in_hand, marks

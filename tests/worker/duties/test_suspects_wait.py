@@ -5,7 +5,7 @@ import contextlib
 
 from msgspec.structs import replace
 
-from hookbus.worker import Delivery
+from hookbus import Delivery
 from hookbus.worker.duties import suspects
 from hookbus.worker.pipeline import subscriber
 from tests.wait import until

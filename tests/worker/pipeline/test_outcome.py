@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from hookbus.worker import Reject, Retry, RetryLater
+from hookbus import Reject, Retry, RetryLater
 from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline import outcome
 from hookbus.worker.pipeline.cause import Cause, describe

@@ -4,7 +4,7 @@ import prometheus_client
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from hookbus.worker import Delivery
+from hookbus import Delivery
 from hookbus.worker.pipeline import subscriber
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
