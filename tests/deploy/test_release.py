@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -35,6 +36,11 @@ def test_the_changelog_begins_with_what_is_unreleased_and_then_with_this_release
     headings = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:2] in ([], [VERSION])
+
+
+def test_the_package_has_it_and_does_not_import_a_program_for_it():
+    code = "import sys, hookbus; print(hookbus.__version__, *(n for n in sys.modules if n.startswith('hookbus.')))"
+    assert run(sys.executable, "-c", code) == f"{VERSION} hookbus.shared hookbus.shared.release\n"
 
 
 @pytest.mark.timeout(180)  # the first test of a run makes the environment
