@@ -20,7 +20,7 @@ from .cli.status import status
 from .cli.verify import verify
 from .settings import load_settings
 
-app = command.typer_app("hookbus-worker", "Runs handlers, and looks after what they left.")
+app = command.typer_app("hookbus-worker", "Runs handlers, and inspects and repairs their deliveries.")
 
 
 def main() -> None:
@@ -30,13 +30,13 @@ def main() -> None:
 
 @app.callback()
 def commands(_version: command.Version = False) -> None:
-    """Runs handlers, and looks after what they left."""
+    """Runs handlers, and inspects and repairs their deliveries."""
 
 
 @app.command()
 def run(
     targets: Annotated[list[str], typer.Argument(metavar="MODULE:APP...", help="Apps to run.")],
-    only: Annotated[str, typer.Option(help="Work only on types that match: a type, 'prefix.*'.")] = "",
+    only: Annotated[str, typer.Option(help="Handle only types that match: a type or 'prefix.*'.")] = "",
     config: Config = None,
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
 ) -> None:
@@ -53,7 +53,7 @@ def exporter(
     config: Config = None,
     listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
 ) -> None:
-    """Tell Prometheus about the whole bus until SIGTERM or Ctrl-C; one for a bus, beside any number of workers."""
+    """Serve metrics of the whole bus until SIGTERM or Ctrl-C; run one per bus, beside any number of workers."""
     from .inspect.exporter import Exporter
 
     settings = load_settings(config, overrides={"exporter_listen": listen})

@@ -1,4 +1,4 @@
-"""How many connections to Redis a worker process makes, and whether it and Redis have room for them."""
+"""Counts the connections to Redis of a worker process, and checks them against the limits of process and Redis."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,43 +8,46 @@ from ..shared.finding import Finding
 from .pipeline.routes import Group
 
 OF_GROUP_RUNNER: Final = 4
-"""Duties of a group in a shard that may ask at one time: promotion, pauses, takeover, discovery."""
+"""Duties of a group in a shard that may send commands at the same time: promotion, pauses, takeover, discovery."""
 OF_PROCESS: Final = 8
-"""Outcomes, signs of life, suspects, trimming of a shard or two, looks after groups and dead letters."""
+"""Outcomes, liveness, suspects, trimming of a shard or two, checks of groups and dead letters."""
 SPARE: Final = 0.1
-"""Share of Redis' limit to leave for ingest, the tools, and a rollout that doubles workers for a moment (a guess)."""
+"""Share of Redis' limit reserved for ingest, the tools, and a rollout that briefly doubles the workers (a guess)."""
 
 
 def of_process(groups: Sequence[Group], shards: int) -> int:
-    """The most that one process needs: a blocking read a subscription and shard, and its duties."""
+    """Maximum of connections of one process: a blocking read per subscription and shard, and its duties."""
     subscriptions = sum(len(group.routes) for group in groups)
     return subscriptions * shards + subscriptions + OF_GROUP_RUNNER * len(groups) * shards + OF_PROCESS
 
 
 def make_room(groups: Sequence[Group], shards: int) -> None:
-    """Raise the soft limit of open files as this process needs; say so where the hard limit is below that."""
-    wanted = of_process(groups, shards)
-    room = descriptors.room_for(wanted)
-    if room < wanted:
-        effect = "some subscriptions can't be read"
-        log.get("worker").warning("few_descriptors", connections=room, wanted=wanted, effect=effect)
+    """Raise the soft limit of open files to the need of this process; log a warning if the hard limit is too low."""
+    needed = of_process(groups, shards)
+    room = descriptors.room_for(needed)
+    if room < needed:
+        effect = "some subscriptions cannot be read"
+        log.get("worker").warning("few_descriptors", connections=room, wanted=needed, effect=effect)
 
 
 def findings(groups: Sequence[Group], shards: int, processes: int, clients: dict[str, str]) -> list[Finding]:
-    """Whether so many processes fit Redis' limit, and one of them the limit of open files here; `clients`: of INFO."""
-    wanted = of_process(groups, shards)
-    found = []
-    room = descriptors.room_for(wanted)
-    if room < wanted:
-        problem = f"a worker of these apps takes {wanted} connections, and here {room} fit"
+    """Findings if one process exceeds the limit of open files on this machine, or all `processes` that of Redis.
+
+    `clients` is the section of that name in the reply of INFO.
+    """
+    needed = of_process(groups, shards)
+    report = []
+    room = descriptors.room_for(needed)
+    if room < needed:
+        problem = f"a worker of these apps needs {needed} connections; the limit of open files here allows {room}"
         action = (
-            f"raise the hard limit of open files to {wanted + descriptors.RESERVED}, or divide the apps among workers"
+            f"raise the hard limit of open files to {needed + descriptors.RESERVED}, or divide the apps among workers"
         )
-        found.append(Finding(0, "few_descriptors", problem, action))
-    most = int(clients.get("maxclients", 0))
-    if most and wanted * processes > most * (1 - SPARE):
-        taken = f"{processes} workers of these apps take up to {wanted * processes} connections"
-        problem = f"{taken}, {wanted} each; maxclients of Redis is {most}"
+        report.append(Finding(0, "few_descriptors", problem, action))
+    max_clients = int(clients.get("maxclients", 0))
+    if max_clients and needed * processes > max_clients * (1 - SPARE):
+        need = f"{processes} workers of these apps need up to {needed * processes} connections"
+        problem = f"{need}, {needed} each; maxclients of Redis is {max_clients}"
         action = "raise maxclients (and Redis' limit of open files), or run fewer workers, subscriptions or shards"
-        found.append(Finding(0, "few_connections", problem, action))
-    return found
+        report.append(Finding(0, "few_connections", problem, action))
+    return report

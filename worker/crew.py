@@ -1,7 +1,7 @@
-"""The tasks of a worker, side by side. An end of any of them that nobody asked for is a crash of the process.
+"""Runs the tasks of a worker side by side. An unexpected end of any of them is a crash of the process.
 
-A task that is cancelled from outside counts as well: `asyncio.TaskGroup` takes that for success, and a worker whose
-reader or settler was cancelled would look healthy and do nothing.
+A task that is cancelled from outside is a crash too: `asyncio.TaskGroup` treats that as success, and a worker whose
+reader or outcome writer was cancelled would look healthy and do nothing.
 """
 
 import asyncio
@@ -10,23 +10,23 @@ from typing import Any, Protocol
 
 
 class Duty(Protocol):
-    """Something that runs until the worker stops."""
+    """A task that runs until the worker stops."""
 
     async def run(self) -> None: ...
 
 
 class CrashError(Exception):
-    """A part of the worker ended although nobody asked it to; the cause says why."""
+    """A task of the worker ended unexpectedly; the reason is in `__cause__`."""
 
 
 class Crew:
-    """Duties, which end by themselves at a stop, and what runs in the background until it is cancelled."""
+    """Duties, which end by themselves at a stop, and background tasks, which run until they are cancelled."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._duties: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
 
     def start(self, run: Coroutine[Any, Any, None], name: str) -> None:
         """Run a duty."""
@@ -35,19 +35,19 @@ class Crew:
         task.add_done_callback(self._duty_ended)
 
     def start_background(self, run: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        """Run what has to last until `cancel`."""
+        """Run a task that must last until `cancel`."""
         task = self._loop.create_task(run, name=name)
         self._background.add(task)
         task.add_done_callback(self._background_ended)
         return task
 
     async def finished(self) -> None:
-        """Wait until every duty has ended by itself. Raises CrashError as soon as anything else happens."""
-        await self._over
+        """Wait until every duty has ended by itself. Raises CrashError as soon as a task crashes."""
+        await self._finished
 
     def cancel(self) -> None:
-        """Let nothing go on. What ends from now on is no crash."""
-        self._over.cancel()
+        """Cancel all tasks. Their end is no crash from now on."""
+        self._finished.cancel()
         for task in (*self._duties, *self._background):
             task.cancel()
 
@@ -55,17 +55,17 @@ class Crew:
         self._duties.discard(task)
         if (crash := _crash_of(task)) is not None:
             self._crashed(crash)
-        elif not self._duties and not self._over.done():
-            self._over.set_result(None)
+        elif not self._duties and not self._finished.done():
+            self._finished.set_result(None)
 
     def _background_ended(self, task: "asyncio.Task[None]") -> None:
         self._background.discard(task)
         self._crashed(_crash_of(task) or CrashError(f"{task.get_name()} ended"))
 
     def _crashed(self, crash: CrashError) -> None:
-        """The first one counts; the others mostly follow from it."""
-        if not self._over.done():
-            self._over.set_exception(crash)
+        """Report the first crash; later ones mostly follow from it."""
+        if not self._finished.done():
+            self._finished.set_exception(crash)
 
 
 def _crash_of(task: "asyncio.Task[None]") -> CrashError | None:

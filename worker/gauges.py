@@ -1,4 +1,4 @@
-"""What is read from a worker's parts when Prometheus asks, so that deliveries pay nothing for it."""
+"""Gauges whose values are read from the worker at each scrape, so that they cost deliveries nothing."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,15 +8,15 @@ from .pipeline.subscriber import Subscriber
 
 
 def expose(subscribers: Iterable[Subscriber], readers: Sequence[Reader]) -> None:
-    """Have the metrics show these parts of this process."""
+    """Connect the gauges to the subscribers and readers of this process."""
     runtimes: dict[tuple[str, str], list[Subscriber]] = {}
     for subscriber in subscribers:
         runtimes.setdefault((subscriber.route.group, subscriber.route.pattern), []).append(subscriber)
     for labels, runtime in runtimes.items():
-        _expose_lane(labels, runtime)
+        _expose_subscription(labels, runtime)
     metrics.READ_AGE.set_function(lambda: max((reader.silent_s() for reader in readers), default=0.0))
 
 
-def _expose_lane(labels: tuple[str, str], shards: Sequence[Subscriber]) -> None:
+def _expose_subscription(labels: tuple[str, str], shards: Sequence[Subscriber]) -> None:
     metrics.RUNNING.labels(*labels).set_function(lambda: sum(shard.slots.running for shard in shards))
     metrics.OVERDUE.labels(*labels).set_function(lambda: sum(shard.overdue() for shard in shards))

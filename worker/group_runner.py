@@ -1,4 +1,4 @@
-"""A group in one shard, as one process works for it: its place on the streams, its subscriptions, its duties."""
+"""Runs one group in one shard for one process: its membership of the streams, its subscriptions, its duties."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,12 +30,12 @@ from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys, is_of_one_key
 
 RELEASED_AT_ONCE: Final = 1000
-"""More than any subscription holds by default; a release of more takes several calls."""
+"""More than any subscription has in flight by default; a release of more takes several calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext:
-    """What all groups of one process share. `only` is a pattern that limits the types, "" for none."""
+    """Shared by all groups of one process. `only` is a pattern that limits the types, "" for no limit."""
 
     address: Address
     consumer: str
@@ -52,7 +52,7 @@ class ProcessContext:
 
 
 class GroupRunner:
-    """Reads its shard of the group's streams, each subscription by itself."""
+    """Reads one shard of the group's streams, each subscription with its own reader."""
 
     def __init__(self, group: Group, keys: Keys, process: ProcessContext) -> None:
         self._group = group
@@ -75,16 +75,16 @@ class GroupRunner:
 
     @property
     def readers(self) -> list[Reader]:
-        """One for each subscription."""
+        """The readers, one per subscription."""
         return [reader for reader, _, _ in self._runtimes.values()]
 
     @property
     def subscribers(self) -> list[Subscriber]:
-        """One for each subscription."""
+        """The subscribers, one per subscription."""
         return [subscriber for _, subscriber, _ in self._runtimes.values()]
 
     def duties(self) -> list[Duty]:
-        """What has to run for the group."""
+        """The duties of the group."""
         process = self._process
         takeover = Takeover(
             client=process.control,
@@ -97,21 +97,24 @@ class GroupRunner:
             unusable_keys=process.unusable_keys,
             stopping=process.stopping,
         )
-        discovery = Discovery(self._membership, process.stopping, self._found)
+        discovery = Discovery(self._membership, process.stopping, self._add_types)
         positions = Positions(process.control, self._keys, self._group.name, self._membership, process.stopping)
         return [*self.readers, self.promoter, self._pauses, takeover, discovery, positions]
 
     async def join(self) -> None:
-        """Create the group where it is missing, and see what is paused. Raises RedisError, OSError; can be repeated."""
+        """Create the group where it is missing, and apply its pauses. Raises RedisError, OSError; can be repeated."""
         stored = [name for name in sorted(await self._membership.types()) if self._concerns(name)]
-        # In one batch as a rule: a group that is born has its start everywhere at the same moment.
+        # Usually in one batch, so that a new group starts at the same moment on all streams.
         await self._membership.join(dict.fromkeys((*self._types(), *stored)))
         await self._subscribe(self._unread(stored))
         await self._pauses.apply()
 
     async def release(self) -> int:
-        """Leave pending deliveries to the others; how many. After the last read, and while our liveness key stands:
-        without it they would be taken as a dead one's, under suspicion. Raises RedisError, OSError."""
+        """Hand pending deliveries over to the other consumers. Returns how many. Raises RedisError, OSError.
+
+        To be called after the last read, and while the liveness key of this process exists: without the key the others
+        would take them over as those of a dead consumer, which counts as a suspicion.
+        """
         group, consumer = self._group.name, self._process.consumer
         released, streams = 0, self._streams()
         while streams:
@@ -132,7 +135,7 @@ class GroupRunner:
         return released
 
     async def leave(self) -> None:
-        """Leave the group for good, once our liveness key is gone. Raises RedisError, OSError."""
+        """Remove the consumer from the group, after its liveness key is deleted. Raises RedisError, OSError."""
         call = retire(self._keys, self._group.name, self._process.consumer, self._streams())
         await scripts.run(self._process.control, call)
 
@@ -191,16 +194,16 @@ class GroupRunner:
         return self._group.route(event_type) is not None and (not only or matches(only, event_type))
 
     def _by_reader(self, types: Iterable[str]) -> dict[Reader, list[str]]:
-        """Which reader reads which of these types."""
-        found: dict[Reader, list[str]] = {}
+        """Reader → those of the types that it reads."""
+        types_by_reader: dict[Reader, list[str]] = {}
         for name in types:
             route = self._group.route(name)
             assert route is not None
-            found.setdefault(self._runtimes[route][0], []).append(name)
-        return found
+            types_by_reader.setdefault(self._runtimes[route][0], []).append(name)
+        return types_by_reader
 
-    async def _found(self, types: Sequence[str]) -> None:
-        """Subscribe to types that appeared, if they concern the group and this process."""
+    async def _add_types(self, types: Sequence[str]) -> None:
+        """Subscribe to new types that concern the group and this process."""
         new = self._unread(filter(self._concerns, types))
         if new:
             await self._membership.join(new)
@@ -211,6 +214,6 @@ class GroupRunner:
         return [name for name in types if name not in read]
 
     async def _subscribe(self, types: Sequence[str]) -> None:
-        for reader, these in self._by_reader(types).items():
-            reader.add(*these, paused=filter(self._pauses.covers, these))
+        for reader, names_of_types in self._by_reader(types).items():
+            reader.add(*names_of_types, paused=filter(self._pauses.covers, names_of_types))
             await reader.wake()

@@ -1,7 +1,7 @@
-"""Finds the apps that the command line names: `module:app`, or `module` for one that holds a single app.
+"""Loads the apps named on the command line: `module:app`, or `module` for a module with a single app.
 
-The user's folder comes first on the path, as with `python -m`, and may hold files with any name: `http.py`, `queue.py`.
-So everything that this process will import by itself is imported before.
+The user's folder comes first on the path, as with `python -m`, and may contain files of any name, such as `http.py` or
+`queue.py`. So everything that this process imports later is imported before the apps.
 """
 
 import importlib
@@ -26,15 +26,15 @@ LATER: Final = (
     "resource",
     "ssl",
 )
-"""What is otherwise imported after the apps, by us, or by libraries and codecs at their first use."""
+"""Modules otherwise imported after the apps: by hookbus, or by libraries and codecs at their first use."""
 TEXT_CHARS: Final = 2_000
 
 
 def load_apps(targets: Sequence[str]) -> list[App]:
     """Import the apps; the working directory comes first on the path, as with `python -m`.
 
-    Raises ConfigError that says what is wrong with which target, and FailedError for what a module raised that may be
-    gone when it is tried again, as where it looks for its database.
+    Raises ConfigError with the problem of each target, and FailedError if a module raised an error that may be
+    transient, such as an unreachable database.
     """
     for name in LATER:
         importlib.import_module(name)
@@ -46,14 +46,14 @@ def load_apps(targets: Sequence[str]) -> list[App]:
 
 
 def _problem_of(target: str) -> str:
-    """What is wrong with the form of a target, and what to write instead; "" for nothing."""
+    """The problem in the form of a target, with the correct form; "" if it is valid."""
     module_name, colon, name = target.partition(":")
     example = name or "app"
     if module_name.endswith(".py") or "/" in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
         return f"{target!r}: expected a module, not a file: {dotted}:{example}"
     if module_name.startswith("."):
-        return f"{target!r}: expected the whole name of a module: mypackage{module_name}:{example}"
+        return f"{target!r}: expected the full name of a module: mypackage{module_name}:{example}"
     is_name = all(module_name.split(".")) and (name.isidentifier() or not colon)
     return "" if is_name else f"{target!r}: expected module:app"
 
@@ -62,13 +62,14 @@ def _load(target: str) -> App:
     module_name, _, name = target.partition(":")
     module = _imported(target, module_name)
     if name:
-        found = getattr(module, name, None)
-        if not issubclass(type(found), App):
+        app = getattr(module, name, None)
+        if not issubclass(type(app), App):
             raise ConfigError([f"{target}: {_no_app(module, module_name, name)}{_others(module)}"])
-        return found  # type: ignore[return-value]
+        return app  # type: ignore[return-value]
     apps = list(_apps(module).values())
     if len(set(apps)) != 1:
-        raise ConfigError([f"{target}: {len(set(apps))} apps there; name one as {module_name}:app{_others(module)}"])
+        count = len(set(apps))
+        raise ConfigError([f"{target}: the module has {count} apps; name one as {module_name}:app{_others(module)}"])
     return apps[0]
 
 
@@ -79,27 +80,27 @@ def _imported(target: str, module_name: str) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         raise ConfigError([f"{target}: {_missing(error, module_name)}"]) from None
-    except BaseException as error:  # noqa: BLE001 - whatever a user's module does at import
-        trace = _of_the_user(attribute(error, "__traceback__"))
+    except BaseException as error:  # noqa: BLE001 - a user's module may raise anything at import
+        trace = _user_trace(attribute(error, "__traceback__"))
         text = " ".join(text_of(error, TEXT_CHARS).split())
         problem = f"{target}: importing it failed: {name_of(type(error))}: {text}{_place(trace)}"
-        if issubclass(type(error), (ImportError, SyntaxError)) or _is_no_name_of_ours(error):
+        if issubclass(type(error), (ImportError, SyntaxError)) or _is_unknown_name(error):
             raise ConfigError([problem]) from None
         BaseException.with_traceback(error, trace)
         raise FailedError(f"{problem}\n{trace_of(error).rstrip()}") from None
 
 
-def _is_no_name_of_ours(error: BaseException) -> bool:
-    """Whether the user asked for a name that hookbus has not, as `app.onn` or `worker.Ap`."""
+def _is_unknown_name(error: BaseException) -> bool:
+    """Whether the user's code used a name that hookbus does not have, such as `app.onn` or `worker.Ap`."""
     if not issubclass(type(error), AttributeError):
         return False
-    owner = vars(AttributeError)["obj"].__get__(error)  # whatever a class of the user's has of that name
+    owner = vars(AttributeError)["obj"].__get__(error)  # not an attribute of that name in the user's own class
     home = vars(owner).get("__name__") if type(owner) is ModuleType else type(owner).__module__
     return str(home).partition(".")[0] == "hookbus"
 
 
-def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the user's module on."""
+def _user_trace(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the frame of the user's module on."""
     while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
@@ -110,7 +111,7 @@ def _is_machinery(file: str) -> bool:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """The innermost line that the user or a library wrote."""
+    """The innermost line outside hookbus and the import system, for messages."""
     frames = [
         frame
         for frame in traceback.extract_tb(trace)
@@ -122,20 +123,20 @@ def _place(trace: TracebackType | None) -> str:
 def _no_app(module: ModuleType, module_name: str, name: str) -> str:
     if name not in vars(module):
         return f"{module_name} has no App named {name!r}"
-    found = type(vars(module)[name])
-    hint = "; give what it makes a name in the module, and name that" if found is type(_no_app) else ""
-    return f"{name!r} in {module_name} is no App but of class {name_of(found)}{hint}"
+    cls = type(vars(module)[name])
+    hint = "; assign the App that it returns to a name in the module, and use that" if cls is type(_no_app) else ""
+    return f"{name!r} in {module_name} is not an App but of class {name_of(cls)}{hint}"
 
 
 def _apps(module: ModuleType) -> dict[str, App]:
-    """By name. Not isinstance, which asks objects for their class: proxies answer with errors."""
+    """Name → app. Not by isinstance, which reads `__class__` of each object: a proxy may raise there."""
     return {name: value for name, value in vars(module).items() if issubclass(type(value), App)}
 
 
 def _missing(error: ModuleNotFoundError, module_name: str) -> str:
     name = error.name or ""
     is_target = f"{module_name}.".startswith(f"{name}.")
-    return f"no module named {name!r}{'' if is_target else _place(_of_the_user(error.__traceback__))}"
+    return f"no module named {name!r}{'' if is_target else _place(_user_trace(error.__traceback__))}"
 
 
 def _others(module: ModuleType) -> str:

@@ -1,7 +1,7 @@
-"""Each command that a worker uses, called once to no effect: whether Redis lets its user run it.
+"""Calls each command that a worker uses once, without effect, to check that Redis permits it.
 
-Keys that nobody has are asked for, streams that nobody has are not made, and what is written lies under one scratch key
-that is deleted again. An answer that only a command which ran can give (no such group, no such script) is leave enough.
+Reads use keys that do not exist, streams are not created, and writes go to one scratch key that is deleted again. An
+error that only an executed command returns (no such group, no such script) proves the permission.
 """
 
 from typing import Final
@@ -15,11 +15,13 @@ from ..shared.keys import META, Keys
 
 SHARD: Final = Keys(0)
 NOBODY: Final = "hookbus.trial"
-"""A type and a group that nobody has: names of hookbus's own begin so."""
+"""The name of a type and a group that do not exist: `hookbus.` is reserved for hookbus itself."""
 STREAM: Final = SHARD.stream(NOBODY)
 SCRATCH: Final = SHARD.dead_fingerprint(NOBODY, "trial")
 NO_SCRIPT: Final = "0" * 40
-CURE: Final = "let the user do what deploy/redis/users.rules allows worker's, and have no command renamed that it names"
+CURE: Final = (
+    "give the user the permissions of the worker in deploy/redis/users.rules, and rename none of the commands there"
+)
 
 READS: Final = (
     f"HMGET {META} layout",
@@ -89,18 +91,18 @@ FAMILIES: Final = (
 
 
 async def rehearse(execute: Execute) -> None:
-    """Call them all. Raises UnhealthyError, which names those that are refused, RedisError, OSError."""
+    """Call all commands. Raises UnhealthyError with the names of the refused ones, RedisError, OSError."""
     commands = [tuple(text.split(" ")) for text in (*READS, *WRITES)]
     commands.append(("SCRIPT", "LOAD", scripts.JOIN.source))
     refused = [name for command in commands if (name := await _refused(execute, command))]
     forbidden = [key for key in FAMILIES if await _refused(execute, ("EXISTS", key))] if not refused else []
     if refused or forbidden:
-        things = ", ".join(dict.fromkeys([*refused, *forbidden]))
-        raise UnhealthyError(Fault("queue_unavailable", f"Redis refuses what a worker needs: {things}; {ACCESS}", CURE))
+        names = ", ".join(dict.fromkeys([*refused, *forbidden]))
+        raise UnhealthyError(Fault("queue_unavailable", f"Redis refuses what a worker needs: {names}; {ACCESS}", CURE))
 
 
 async def _refused(execute: Execute, command: tuple[str, ...]) -> str:
-    """The command's name where Redis refuses it to us, else "". Raises RedisError, OSError."""
+    """The name of a command that Redis refuses to this user, else "". Raises RedisError, OSError."""
     try:
         await execute(*command)
     except NoPermissionError:

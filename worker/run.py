@@ -1,4 +1,4 @@
-"""`hookbus-worker run`: from names on the command line to a worker."""
+"""`hookbus-worker run`: builds a worker from the names on the command line."""
 
 from collections.abc import Sequence
 
@@ -21,13 +21,15 @@ def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
         worker = Worker(settings, groups, only, stopping)
         await worker.run()
         if worker.has_leftovers():
-            end_now(0)  # a handler that ignores its end must not keep the process: its delivery was handed over
+            end_now(
+                0
+            )  # a handler that ignores its cancellation must not keep the process alive: its delivery was handed over
 
     run_service(work)
 
 
 def groups_of(settings: WorkerSettings, targets: Sequence[str], only: str = "") -> list[Group]:
-    """The groups of some apps, fit to run with these settings. Raises ConfigError."""
+    """The groups of some apps, checked against these settings. Raises ConfigError."""
     groups = build(load_apps(targets), settings.handler_timeout_s)
     problems = [*_too_long(groups, settings), *_idle(groups, only)]
     if problems:
@@ -38,7 +40,7 @@ def groups_of(settings: WorkerSettings, targets: Sequence[str], only: str = "") 
 def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:
     return [
         f"worker.grace_period_s: {settings.grace_period_s:g} is not above the timeout of group {group.name},"
-        f" {route.pattern!r} ({route.timeout_s:g} s): each stop would interrupt handlers that may still run"
+        f" {route.pattern!r} ({route.timeout_s:g} s): every stop would interrupt handlers within their timeout"
         for group in groups
         for route in group.routes
         if route.timeout_s >= settings.grace_period_s
@@ -46,19 +48,19 @@ def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:
 
 
 def _idle(groups: Sequence[Group], only: str) -> list[str]:
-    """`--only` that leaves a group nothing to do is a slip of the pen."""
+    """Problems of groups that `--only` leaves without any type: a typo in the option."""
     if not only:
         return []
     return [
-        f"--only {only!r}: group {group.name} subscribes to nothing of that"
+        f"--only {only!r}: group {group.name} subscribes to no type that matches"
         for group in groups
         if not any(matches(only, name) for name in known_types(group))
-        and not any(_may_bring(route.pattern, only) for route in group.routes)
+        and not any(_may_match(route.pattern, only) for route in group.routes)
     ]
 
 
-def _may_bring(pattern: str, only: str) -> bool:
-    """Whether a wildcard may yet meet types that `only` covers: nobody knows them beforehand."""
+def _may_match(pattern: str, only: str) -> bool:
+    """Whether a wildcard may match future types that `only` matches too."""
     if only.startswith(RESERVED):
         return False
     if pattern == "*":

@@ -1,10 +1,10 @@
-"""The life of hookbus-worker: connect, join, read, and at the end finish or hand over.
+"""The life cycle of hookbus-worker: connect, join, read, and at the end finish or hand over.
 
-A stop (SIGTERM): no new reads; running deliveries get the grace period; outcomes are written; what is left goes to the
-other workers without counting as a death or an attempt; then the consumer leaves its groups.
+At a stop (SIGTERM) there are no new reads; running deliveries get the grace period; outcomes are written; remaining
+deliveries go to the other workers without counting as a death or an attempt; then the consumer leaves its groups.
 
-Any other end is a death, as by SIGKILL: nothing is handed over, so that a delivery which ends its process by an
-exception is found out like one that ends it by a signal.
+Any other end is a death, as by SIGKILL: nothing is handed over, so that a delivery that ends its process by an
+exception is identified like one that ends it by a signal.
 """
 
 import asyncio
@@ -46,28 +46,28 @@ from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from .watchdog import stall_reason, unready_reason
 
 MAX_CONNECTIONS: Final = 1000
-"""For the duties, each of which uses one at a time: more than there can be duties. Made only as needed."""
+"""For the duties, which use one each at a time: more than there can be duties. Opened only as needed."""
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
 HANDOVER_S: Final = 3.0
-"""How long each of the two steps of a hand-over may take."""
+"""How long each of the two steps of a handover may take."""
 STOP_S: Final = 15.0
-"""What a stop takes beyond the grace period at most, while Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s
-for the hand-over, 5 s to take the last sign of life back. Supervisors have to give as much."""
+"""Maximum duration of a stop beyond the grace period, while Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s
+for the handover, 5 s to delete the liveness key. Supervisors must allow as much."""
 WATCH_S: Final = 1.0
-"""Between two looks at the liveness thread: well before its last sign runs out."""
+"""Between two checks of the liveness thread: well before its last renewal expires."""
 STUCK_MARGIN_S: Final = 10.0
 """How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
 
 
 def consumer_name() -> str:
-    """A name that no other process ever has: host, pid, and chance."""
+    """A name that no other process ever has: host, pid, and random digits."""
     host = "".join(char if keys.is_name(char) else "-" for char in socket.gethostname())[:64]
     return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
 def _reread_address(address: Address) -> None:
-    """On SIGHUP: where Redis is, who we are there, and whom to trust."""
+    """On SIGHUP: read Redis' address, credentials and CA certificates again."""
     if address.refresh():
         log.get("worker").info("reloaded", redis=redacted(address.url))
     else:
@@ -75,7 +75,7 @@ def _reread_address(address: Address) -> None:
 
 
 class Worker:
-    """One process that works for some groups. `only` is a pattern that limits the types, "" for none."""
+    """One worker process for some groups. `only` is a pattern that limits the types, "" for no limit."""
 
     def __init__(self, settings: WorkerSettings, groups: Sequence[Group], only: str, stopping: Stopping) -> None:
         self._settings = settings
@@ -90,22 +90,21 @@ class Worker:
         self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
         self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
-        self._process = self._shared(address, consumer, only, shards)
+        self._process = self._context(address, consumer, only, shards)
         self._runners = {
             (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
         }
         self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
         self._abandoned = AbandonedGroups(self._control, shards, stopping)
-        names = [group.name for group in groups]
-        self._dead_retention = DeadRetention(self._control, shards, names, stopping, settings)
-        self._readers = [reader for member in self._runners.values() for reader in member.readers]
+        self._dead_retention = DeadRetention(self._control, shards, [g.name for g in groups], stopping, settings)
+        self._readers = [reader for runner in self._runners.values() for reader in runner.readers]
         expose(self._subscribers(), self._readers)
         self._notifier = SystemdNotifier(Health(self.readiness, self._stall_reason, self._status))
         self._is_reading = False
         self._stopping_since: float | None = None
         self._log = log.get("worker")
 
-    def _shared(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> ProcessContext:
+    def _context(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> ProcessContext:
         gate = Gate()
         liveness = Liveness(
             address,
@@ -133,7 +132,7 @@ class Worker:
         )
 
     async def run(self) -> None:
-        """Run until stopping, then leave in order. Raises ConfigError, FailedError."""
+        """Run until stopping, then shut down in order. Raises ConfigError, FailedError."""
         settings = self._settings
         connections.make_room(self._groups, settings.shards)
         ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
@@ -144,27 +143,27 @@ class Worker:
         finally:
             self._tick.stop()
             await ops.cleanup()
-            for member in self._runners.values():
-                await member.close()
+            for runner in self._runners.values():
+                await runner.close()
             await self._control.aclose()
             await self._write.aclose()
         self._log.info("stopped", consumer=self._process.consumer)
 
     def has_leftovers(self) -> bool:
-        """After the end: whether handlers run on that would keep the process."""
+        """After the end: whether handlers still run that would keep the process alive."""
         return any(subscriber.has_leftovers() for subscriber in self._subscribers())
 
     def _subscribers(self) -> list[Subscriber]:
-        return [subscriber for member in self._runners.values() for subscriber in member.subscribers]
+        return [subscriber for runner in self._runners.values() for subscriber in runner.subscribers]
 
     async def _connected(self) -> bool:
-        """Wait for a Redis that may be used, join the groups, show life; False when stopped before that."""
+        """Wait for a healthy Redis, join the groups, start the heartbeat. False if stopped before that."""
         reconnect = Reconnect()
         while not self._stopping.is_set():
             try:
                 await server.inspect(self._control.execute_command, self._settings.shards)
-                for member in self._runners.values():
-                    await member.join()
+                for runner in self._runners.values():
+                    await runner.join()
                 await asyncio.to_thread(self._process.liveness.start)
             except FAULTS as error:
                 reason = await foreign.reason_of(error, self._control, self._settings.shards)
@@ -183,13 +182,13 @@ class Worker:
         )
         crew = Crew()
         try:
-            settling = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
-            suspecting = crew.start_background(self._process.suspects.run(), "Suspects")
+            writer = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
+            suspects = crew.start_background(self._process.suspects.run(), "Suspects")
             self._start_duties(crew)
             self._is_reading = True
             await crew.finished()
             self._is_reading = False
-            await self._leave(settling, suspecting)
+            await self._leave(writer, suspects)
         except BaseException:
             self._is_reading = False
             await self._die(crew)
@@ -198,7 +197,7 @@ class Worker:
             crew.cancel()
 
     def _start_duties(self, crew: Crew) -> None:
-        duties: list[Duty] = [duty for member in self._runners.values() for duty in member.duties()]
+        duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
         duties += [*self._process.circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
@@ -210,8 +209,8 @@ class Worker:
         self._stopping_since = time.monotonic()
         self._notifier.stopping()
         self._log.info("draining", running=self._running())
-        for member in self._runners.values():
-            member.promoter.stop()
+        for runner in self._runners.values():
+            runner.promoter.stop()
         for reader in self._readers:
             try:
                 await reader.wake()
@@ -221,41 +220,40 @@ class Worker:
     async def _watch_liveness(self) -> None:
         while not self._stopping.is_set():
             if self._process.liveness.has_failed():
-                raise CrashError("its thread ended, so that others would take our deliveries")
+                raise CrashError("the liveness thread ended: other workers would take over the deliveries of this one")
             await pause(self._stopping, WATCH_S)
 
-    async def _leave(self, settling: "asyncio.Task[None]", suspecting: "asyncio.Task[None]") -> None:
+    async def _leave(self, writer: "asyncio.Task[None]", suspects: "asyncio.Task[None]") -> None:
         subscribers = self._subscribers()
         now_s = time.monotonic()
         grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
-        finishing = [subscriber.finish(grace_s) for subscriber in subscribers]
         self._process.suspects.finish()
-        interrupted = sum(await asyncio.gather(*finishing))
+        interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in subscribers)))
         for subscriber in subscribers:
             subscriber.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GRACE_S):
                 await self._outcome_writer.all_written()
-                await asyncio.wait((suspecting,))  # it takes its mark back
-        suspecting.cancel()
-        settling.cancel()
-        for ended in await asyncio.gather(settling, suspecting, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise CrashError(f"failed while stopping: {type(ended).__name__}") from ended
-        # Released before our liveness key goes: nobody takes them for a dead one's. Gone only after it.
+                await asyncio.wait((suspects,))  # it removes its mark
+        suspects.cancel()
+        writer.cancel()
+        for result in await asyncio.gather(writer, suspects, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise CrashError(f"failed while stopping: {type(result).__name__}") from result
+        # Release before the liveness key is deleted, or others take the deliveries for those of a dead consumer.
         is_released = await self._release(interrupted)
         await asyncio.to_thread(self._process.liveness.stop)
         if is_released:
-            with contextlib.suppress(*FAULTS):  # else another worker retires us
+            with contextlib.suppress(*FAULTS):  # else another worker removes this consumer
                 async with asyncio.timeout(HANDOVER_S):
-                    for member in self._runners.values():
-                        await member.leave()
+                    for runner in self._runners.values():
+                        await runner.leave()
 
     async def _die(self, crew: Crew) -> None:
-        """End as by SIGKILL, but for handlers that clean up: nothing is written, nothing is handed over.
+        """End as by SIGKILL, except that handlers can clean up: nothing is written, nothing is handed over.
 
-        The crew goes first, so that no handler which is cancelled now is settled as a failure. Our liveness key goes
-        last, when nothing of ours runs any more; the others need not wait for its end then.
+        The crew is cancelled first, so that no handler cancelled now is settled as failed. The liveness key is deleted
+        last, when no handler runs any more; then the others need not wait for its expiry.
         """
         crew.cancel()
         subscribers = self._subscribers()
@@ -267,7 +265,7 @@ class Worker:
     async def _release(self, interrupted: int) -> bool:
         try:
             async with asyncio.timeout(HANDOVER_S):
-                released = sum([await member.release() for member in self._runners.values()])
+                released = sum([await runner.release() for runner in self._runners.values()])
         except FAULTS as error:
             reason = str(error) or type(error).__name__
             self._log.warning("handover_failed", reason=reason, effect="others take over within 11 s")
@@ -283,7 +281,7 @@ class Worker:
         self._runners[shard, group].promoter.expect(due_ms)
 
     def readiness(self) -> str:
-        """ "" when it works, else the reason why it does not."""
+        """ "" if the worker is ready, else the reason why it is not."""
         if self._stopping.is_set():
             return "draining"
         if not self._is_reading:
@@ -298,5 +296,5 @@ class Worker:
 
     def _status(self) -> str:
         names = ", ".join(group.name for group in self._groups)
-        reason = self.readiness()
-        return f"{f'not ready: {reason}' if reason else 'working'}; {self._running()} running for {names}"
+        state = f"not ready: {reason}" if (reason := self.readiness()) else "working"
+        return f"{state}; {self._running()} running for {names}"

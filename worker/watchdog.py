@@ -1,8 +1,8 @@
-"""Whether a worker is ready, and whether it makes progress or had better be ended and started anew.
+"""Determines whether a worker is ready, and whether it makes progress or should be restarted.
 
-A read returns by itself, with events, with nothing, or with an error: waiting for a Redis that is down is progress,
-since ending the worker would not bring it back. A handler may block the event loop for as long as it may take; reads
-can't return meanwhile, so only the time that the loop had counts against them.
+A read returns by itself, with events, with nothing, or with an error: waiting for an unreachable Redis is progress, as
+a restart of the worker would not help. A handler may block the event loop up to its timeout; reads cannot return
+meanwhile, so the time for which the loop was blocked does not count against them.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,18 @@ from typing import Final
 from .pipeline.read import REPLY_TIMEOUT_S
 
 STALE_S: Final = REPLY_TIMEOUT_S + 2
-"""A read without return for this long, or a loop without a tick, and the worker is not ready."""
+"""A worker whose read has not returned, or whose loop has not run, for longer than this is not ready."""
 
 FRUITLESS_S: Final = 15.0
-"""Without an outcome written that is to be written, or without a sign of life, for this long the worker is not ready:
-longer than a failover takes, and by then others have taken over what it had in hand."""
+"""A worker that could write no outcome, or not renew its liveness key, for longer than this is not ready: longer than a
+failover takes, and by then others have taken over its deliveries."""
 
 
 def unready_reason(loop_age_s: float, silent_s: Sequence[float], failing_s: float, lifeless_s: float) -> str:
-    """Why a worker that reads is not ready, "" when it is.
+    """Why a worker that reads is not ready, "" if it is.
 
-    `failing_s`: since when no outcome could be written; `lifeless_s`: since the last sign of life; see `stall_reason`.
+    `failing_s`: for how long no outcome could be written; `lifeless_s`: since the last renewal of the liveness key;
+    `loop_age_s`, `silent_s`: see `stall_reason`.
     """
     if loop_age_s > STALE_S:
         return "the event loop is stuck"
@@ -30,15 +31,15 @@ def unready_reason(loop_age_s: float, silent_s: Sequence[float], failing_s: floa
     if failing_s > FRUITLESS_S:
         return f"no outcome could be written to Redis for {FRUITLESS_S:g} s"
     if lifeless_s > FRUITLESS_S:
-        return f"no sign of life reached Redis for {FRUITLESS_S:g} s"
+        return f"the liveness key could not be renewed for {FRUITLESS_S:g} s"
     return ""
 
 
 def stall_reason(loop_age_s: float, silent_s: Sequence[float], longest_block_s: float) -> str:
-    """Why there is no progress, "" when there is.
+    """Why the worker makes no progress, "" if it does.
 
-    `loop_age_s`: since the event loop turned; `silent_s`: since which each reader waits for its read to return;
-    `longest_block_s`: beyond it the liveness thread gives no sign either, and others take over.
+    `loop_age_s`: since the event loop last ran; `silent_s`: for how long each reader has waited for its read;
+    `longest_block_s`: beyond it the liveness thread stops renewing the key too, and others take over.
     """
     if loop_age_s > longest_block_s:
         return f"the event loop has not turned for {loop_age_s:.0f} s"

@@ -38,8 +38,8 @@ async def test_a_thread_past_its_timeout_is_overdue_until_it_ends(client, redis_
         expose([made.subscriber], [made.reader])
         made.start()
         try:
-            await until(lambda: figure("overdue_threads") == 1)
+            await until(lambda: figure("overdue_attempts") == 1)
             assert figure("running_deliveries") == 0
         finally:
             may_end.set()
-        await until(lambda: figure("overdue_threads") == 0)
+        await until(lambda: figure("overdue_attempts") == 0)

@@ -106,10 +106,13 @@ def test_a_missing_attribute_is_told_with_those_that_are_there(module):
 
 def test_what_is_no_app_is_told(module):
     module("app = 5\n")
-    assert problem_of("my_handlers:app") == "my_handlers:app: 'app' in my_handlers is no App but of class int"
+    assert problem_of("my_handlers:app") == "my_handlers:app: 'app' in my_handlers is not an App but of class int"
     module("from hookbus import App\ndef made(): return App('made')\n", "factory.py")
     problem = problem_of("factory:made")
-    assert "is no App but of class function; give what it makes a name in the module, and name that" in problem
+    assert (
+        "is not an App but of class function; assign the App that it returns to a name in the module, and use that"
+        in problem
+    )
 
 
 def test_objects_that_answer_with_errors_are_no_apps_and_no_matter(module):
@@ -123,13 +126,13 @@ app = App("only")
 """)
     (app,) = load_apps(["my_handlers"])
     assert app.group == "only"
-    assert problem_of("my_handlers:request").endswith("is no App but of class Proxy (there: app)")
+    assert problem_of("my_handlers:request").endswith("is not an App but of class Proxy (there: app)")
 
 
 def test_of_several_apps_one_has_to_be_named(module):
     module(APPS)
     assert problem_of("my_handlers") == (
-        "my_handlers: 2 apps there; name one as my_handlers:app (there: first, second, alias)"
+        "my_handlers: the module has 2 apps; name one as my_handlers:app (there: first, second, alias)"
     )
     module("", "empty.py")
     assert problem_of("empty").startswith("empty: 0 apps there")

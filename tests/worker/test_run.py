@@ -11,7 +11,7 @@ import pytest
 from hookbus import App
 from hookbus.shared import keys
 from hookbus.worker.pipeline.routes import build
-from hookbus.worker.run import _idle, _may_bring
+from hookbus.worker.run import _idle, _may_match
 from tests.programs import BIN, Worker
 from tests.worker.rig import store
 
@@ -54,7 +54,7 @@ REFUSED = {
     "tie": (["tie:app"], {}, "group good: two subscriptions to 'response.*': "),
     "annotation": (["annotation:app"], {}, "can't decode an event into str"),
     "grace period in code": (["long:app"], {}, "worker.grace_period_s: 40 is not above the timeout of group bad, 'a'"),
-    "only": (["good:app", "--only", "batch.*"], {}, "--only 'batch.*': group good subscribes to nothing of that"),
+    "only": (["good:app", "--only", "batch.*"], {}, "--only 'batch.*': group good subscribes to no type that matches"),
     "settings": (["good:app"], {"HOOKBUS_WORKER_GRACE_PERIOD_S": "5"}, "worker.grace_period_s: 5 is not above"),
     "variable": (["good:app"], {"HOOKBUS_WORKER_GRACE": "5"}, "HOOKBUS_WORKER_GRACE: unknown variable"),
     "no file": (["good:app", "--config", "none.toml"], {}, "none.toml: No such file"),
@@ -171,7 +171,7 @@ def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, on
 
 
 def test_a_wildcard_of_documented_types_is_known_beforehand():
-    assert not _may_bring("response.*", "response.tomorrow")
+    assert not _may_match("response.*", "response.tomorrow")
 
 
 async def test_a_thread_that_never_ends_does_not_keep_the_process(redis_url, client, tmp_path):

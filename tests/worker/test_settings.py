@@ -44,7 +44,7 @@ def test_a_grace_period_that_would_interrupt_handlers_is_refused(tmp_path, grace
     (problem,) = problems(tmp_path, f"[worker]\ngrace_period_s = {grace_s}\nhandler_timeout_s = {timeout_s}\n")
     assert problem == (
         f"worker.grace_period_s: {grace_s} is not above worker.handler_timeout_s ({timeout_s}):"
-        " each stop would interrupt handlers that may still run"
+        " every stop would interrupt handlers within their timeout"
     )
 
 

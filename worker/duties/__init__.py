@@ -1,1 +1,1 @@
-"""What a worker does beside handling deliveries: one class and one `run()` each."""
+"""Background duties of a worker: one class with one `run()` each."""

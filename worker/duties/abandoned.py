@@ -1,7 +1,7 @@
-"""Warns of groups that nobody works for any more: what they have not handled is never trimmed, and fills Redis.
+"""Warns of abandoned groups, which no worker serves any more: their unhandled events are never trimmed and fill Redis.
 
-Looks once a minute, at the cost of three commands a shard; only when a group is long silent does it ask for the whole
-status. Each process says it once an hour and group. Changes nothing: `hookbus-worker forget` is for people.
+Runs once a minute and costs three commands per shard; it fetches the whole status only when a group has been silent for
+long. Each process logs a group once an hour. Changes nothing: only an operator runs `hookbus-worker forget`.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ REPEAT_S: Final = 3600.0
 
 
 class AbandonedGroups:
-    """All groups in all shards, whether they are this process's or not."""
+    """Checks all groups in all shards, not only those of this process."""
 
     def __init__(self, client: Redis, shards: Sequence[Keys], stopping: asyncio.Event) -> None:
         self._client = client
         self._shards = shards
         self._stopping = stopping
-        self._said_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
         self._log = log.get("worker.abandoned")
 
     async def run(self) -> None:
-        """Look until stopping."""
+        """Check until stopping."""
         while not self._stopping.is_set():
             await pause(self._stopping, jittered_s(INTERVAL_S))
             try:
@@ -43,43 +43,46 @@ class AbandonedGroups:
                 self._log.debug("query_delayed", reason=str(error))
 
     async def fetch(self) -> None:
-        """Look once. Raises RedisError, OSError."""
-        found: dict[str, GroupStatus] = {}
-        if await self._is_somebody_silent():
-            everything = (await status.fetch(self._client, len(self._shards))).groups
-            found = {name: group for name, group in everything.items() if group.abandoned_s is not None}
-        for name, group in found.items():
+        """Check once. Raises RedisError, OSError."""
+        abandoned: dict[str, GroupStatus] = {}
+        if await self._is_any_silent():
+            groups = (await status.fetch(self._client, len(self._shards))).groups
+            abandoned = {name: group for name, group in groups.items() if group.abandoned_s is not None}
+        for name, group in abandoned.items():
             self._warn(name, group)
-        for name in self._said_at.keys() - found:
-            del self._said_at[name]
+        for name in self._logged_at.keys() - abandoned:
+            del self._logged_at[name]
 
-    async def _is_somebody_silent(self) -> bool:
-        """Also enters groups without a last sign, as older releases left them: they are silent from now on."""
+    async def _is_any_silent(self) -> bool:
+        """Whether a group has been silent for long.
+
+        Also records the present time for groups of older releases, which have no time of last activity.
+        """
         now_ms = await registry.now_ms(self._client)
         oldest_ms = now_ms
         for keys in self._shards:
             groups = await self._client.execute_command("HKEYS", keys.groups)
             if not groups:
                 continue
-            signs = await self._client.execute_command("HMGET", keys.worked, *groups)
-            for group, sign in zip(groups, signs, strict=True):
-                if sign is None:
+            worked_at = await self._client.execute_command("HMGET", keys.worked, *groups)
+            for group, worked_ms in zip(groups, worked_at, strict=True):
+                if worked_ms is None:
                     call = scripts.Call(scripts.ENTER, (keys.groups, keys.worked), (group, now_ms))
                     await scripts.run(self._client, call)
                 else:
-                    oldest_ms = min(oldest_ms, int(sign))
+                    oldest_ms = min(oldest_ms, int(worked_ms))
         return now_ms - oldest_ms >= status.ABANDONED_S * 1000
 
     def _warn(self, name: str, group: GroupStatus) -> None:
         now = time.monotonic()
-        if now - self._said_at.get(name, -REPEAT_S) < REPEAT_S:
+        if now - self._logged_at.get(name, -REPEAT_S) < REPEAT_S:
             return
-        self._said_at[name] = now
+        self._logged_at[name] = now
         self._log.warning(
             "group_abandoned",
             group=name,
             silent_s=round(group.abandoned_s or 0),
             unhandled=group.unhandled,
-            effect="its events stay, and those that came after them",
+            effect="its unhandled events and all later ones are kept, and fill Redis",
             remedy=f"start its workers, or: hookbus-worker forget {name}",
         )

@@ -1,8 +1,8 @@
-"""Drops the oldest dead letters of the groups that run here, where the settings ask for it; by default none ever goes.
+"""Drops the oldest dead letters of the groups that run here if the settings require it; by default none is dropped.
 
-Loudly: a log line, a metric, and a count in Redis that `status` shows. Looks once a minute or more often, and takes
-two commands a group and shard when there is nothing to do. Every worker does it; a letter is dropped, and counted,
-in one script. Letters that this release can't read stay, are walked past, and a line says how many they are.
+Each drop shows in a log line, a metric, and a count in Redis that `status` prints. Runs once a minute or more often and
+costs two commands per group and shard when there is nothing to drop. Every worker does it; one script drops and counts
+a letter. Letters that this release cannot read are kept and skipped, and a log line counts them.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from ..settings import WorkerSettings
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1
-"""Of the retention time, between two rounds at most."""
+"""Maximum time between two rounds, as a share of the retention time."""
 MAX_A_ROUND: Final = 50
-"""Batches of a group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
+"""Batches per group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
 SOON_S: Final = 1.0
 REPEAT_S: Final = 3600.0
-"""Between two lines about letters of a group that can't be read."""
+"""Between two log lines about unreadable letters of a group."""
 
 
 class DeadRetention:
-    """`groups` are those of this process."""
+    """Applies the retention to `groups`, the groups of this process."""
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class DeadRetention:
         self._max = settings.dead_retention_events
         self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
         self._past: dict[tuple[Keys, str], int] = {}
-        """Letters that a round which had more to do walked past."""
-        self._said_at: dict[str, float] = {}
+        """Number of letters that an unfinished round has skipped."""
+        self._logged_at: dict[str, float] = {}
         self._log = log.get("worker.dead_retention")
         for group in groups:
             metrics.DROPPED.labels(group)
 
     async def run(self) -> None:
-        """Drop until stopping; ends at once where nothing is to be dropped ever."""
+        """Drop until stopping; ends at once if the settings keep all letters."""
         wait_s = self._interval_s
         while (self._age_ms or self._max) and not self._stopping.is_set():
             await pause(self._stopping, jittered_s(wait_s))
@@ -71,28 +71,28 @@ class DeadRetention:
                 self._log.debug("drop_delayed", reason=str(error))
 
     async def round(self) -> bool:
-        """Drop what is due; whether there is more. Raises RedisError, OSError."""
+        """Drop the letters that are due. Returns whether there are more. Raises RedisError, OSError."""
         is_more = False
         for group in self._groups:
             dropped = 0
             for keys in self._shards:
                 try:
-                    count, is_more_there = await self._drop(keys, group)
+                    count, is_more_in_shard = await self._drop(keys, group)
                 except ResponseError as error:
                     if not is_of_one_key(error):
                         raise
                     self._log.debug("drop_delayed", reason=str(error), group=group)
                 else:
                     dropped += count
-                    is_more |= is_more_there
+                    is_more |= is_more_in_shard
             if dropped:
                 metrics.DROPPED.labels(group).inc(dropped)
-                why = "older than worker.dead_retention_s, or more than worker.dead_retention_events"
-                self._log.error("dead_letters_dropped", group=group, count=dropped, reason=why)
+                reason = "older than worker.dead_retention_s, or more than worker.dead_retention_events"
+                self._log.error("dead_letters_dropped", group=group, count=dropped, reason=reason)
         return is_more
 
     async def _drop(self, keys: Keys, group: str) -> tuple[int, bool]:
-        """Drop what is due of a group in a shard; how many, and whether there is more than fits a round."""
+        """Drop the due letters of a group in a shard. Returns their number, and whether there are more."""
         dropped = 0
         store = DeadLetters(self._client, self._shards, self._groups)
         past = self._past.pop((keys, group), 0)
@@ -100,27 +100,27 @@ class DeadRetention:
             until_ms = await registry.now_ms(self._client) - self._age_ms if self._age_ms else 0
             due = await self._due(keys, group, until_ms) - past
             if due <= 0 or self._stopping.is_set():
-                self._tell_unreadable(group, len(store.unreadable))
+                self._log_unreadable(group, len(store.unreadable))
                 return dropped, False
-            letters, found = await store.oldest(keys, group, past, min(due, BATCH))
+            letters, count = await store.oldest(keys, group, past, min(due, BATCH))
             results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._max) for dead in letters])
             dropped += sum(result == 1 for result in results)
-            # What can't be read, or not be dropped, is looked at no more in this round. What another worker dropped, or
-            # what died again meanwhile, lies there no more: to step over it would leave out as many others.
-            past += found - sum(not isinstance(result, Exception) for result in results)
-            if not found:
+            # Skip letters that cannot be read or dropped for the rest of this round. Letters that another worker
+            # dropped, or that were dead-lettered again, are not there any more: skipping them would miss others.
+            past += count - sum(not isinstance(result, Exception) for result in results)
+            if not count:
                 return dropped, False
         self._past[keys, group] = past
         return dropped, True
 
-    def _tell_unreadable(self, group: str, count: int) -> None:
-        if count and time.monotonic() - self._said_at.get(group, -REPEAT_S) >= REPEAT_S:
-            self._said_at[group] = time.monotonic()
-            effect = "they stay, whatever the retention; a release that wrote them can read them"
+    def _log_unreadable(self, group: str, count: int) -> None:
+        if count and time.monotonic() - self._logged_at.get(group, -REPEAT_S) >= REPEAT_S:
+            self._logged_at[group] = time.monotonic()
+            effect = "they are kept whatever the retention; the release that wrote them can read them"
             self._log.warning("dead_letters_unreadable", group=group, count=count, effect=effect)
 
     async def _due(self, keys: Keys, group: str, until_ms: int) -> int:
-        """How many of the oldest are to go."""
+        """How many of the oldest letters are to be dropped."""
         aged = over = 0
         if until_ms:
             aged = await self._client.execute_command("ZCOUNT", keys.dead(group), "-inf", until_ms)
@@ -129,7 +129,7 @@ class DeadRetention:
         return max(aged, over)
 
 
-def _drop(dead: StoredLetter, until_ms: int, most: int) -> scripts.Call:
+def _drop(dead: StoredLetter, until_ms: int, max_events: int) -> scripts.Call:
     keys = (*index(dead.keys, dead.group, dead.letter.fingerprint), dead.keys.dropped)
-    args = (dead.name, dead.dead_lettered_ms, dead.letter.fingerprint, dead.group, until_ms, most)
+    args = (dead.name, dead.dead_lettered_ms, dead.letter.fingerprint, dead.group, until_ms, max_events)
     return scripts.Call(scripts.DROP, keys, args)

@@ -1,9 +1,9 @@
-"""Says every two seconds that this process lives, from a thread of its own with a connection of its own.
+"""Renews the liveness key of this process every two seconds, from its own thread with its own connection.
 
-A CPU-bound handler may block the event loop for longer than the key's TTL; the thread renews all the same, as long
-as the loop has turned within the longest time that a handler may take. After that the process counts as stuck, and
-its deliveries go to others. Costs Redis one script every two seconds and shard, and one TIME: this is also where the
-process learns what time it is for all (`shared.clock`).
+A CPU-bound handler may block the event loop for longer than the key's TTL. The thread renews the key as long as the
+loop has run within the longest time that a handler may take. After that the process counts as stuck, and its deliveries
+go to others. Costs Redis one script per shard and one TIME every two seconds; the TIME also synchronizes the clock of
+the process with that of Redis (`shared.clock`).
 """
 
 import threading
@@ -19,18 +19,18 @@ from ..inventory.readers import register
 from .same_host import Presence
 
 TTL_S: Final = 10.0
-"""With one look a second by the others, a death is noticed within 11 s, which leaves G4's 15 s some room."""
+"""The others check once a second, so a death is detected within 11 s, which leaves a margin to the 15 s of G4."""
 INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
 STEP_MS: Final = 2000
-"""A step of Redis' clock by less ends nobody's sign: with one each two seconds, and a reply that takes as long again,
-each has six seconds left. Nor can so late a reply be told from a step."""
+"""A smaller step of Redis' clock expires no liveness key: with a renewal every two seconds and a reply that takes two
+more, each has six seconds left. A reply so late cannot be distinguished from a step either."""
 
 
 class Liveness:
-    """The life signs of one consumer. `groups`: what it subscribes to in each, of which it reads what `only` covers.
+    """The liveness key of one consumer. `groups`: group → its patterns, of which `only` limits the types.
 
-    `loop_age_s` tells how long the event loop has been stuck.
+    `loop_age_s` returns for how many seconds the event loop has not run.
     """
 
     def __init__(
@@ -58,29 +58,29 @@ class Liveness:
         self._log = log.get("worker.heartbeat")
 
     def start(self) -> None:
-        """Give the first sign, then one every two seconds. Blocks for a round trip; raises RedisError, OSError."""
+        """Set the key, then renew it every two seconds. Blocks for some round trips. Raises RedisError, OSError."""
         uptime_s = self._client.info("server")["uptime_in_seconds"]
         self._follow_clock()
-        self._presence = self._presence or Presence(self._consumer)  # before anybody knows of us
+        self._presence = self._presence or Presence(self._consumer)  # before other processes can see this one
         self._renew()
-        # A server that just came up may hold keys that ran out while nobody could renew them.
+        # On a server that has just started, keys may have expired while no process could renew them.
         self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
         self._thread.start()
 
     def silent_s(self) -> float:
-        """Seconds since the last sign; 0 before the first."""
+        """Seconds since the last renewal; 0 before the first."""
         return 0.0 if self._renewed_at is None else time.monotonic() - self._renewed_at
 
     def is_steady(self) -> bool:
-        """Whether everybody alive has had time to say so: our own signs went through for a whole TTL."""
+        """Whether every consumer that is alive has had time to renew its key: this one succeeded for a whole TTL."""
         return self._steady_since is not None and time.monotonic() - self._steady_since >= TTL_S
 
     def has_failed(self) -> bool:
-        """Whether signs have ended although nobody stopped them: ours would be taken for a dead one's from then on."""
+        """Whether the thread has ended without `stop`: other processes would take this one for dead."""
         return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
 
     def stop(self) -> None:
-        """Give no more signs, and take the last one back so that others need not wait."""
+        """Stop renewing and delete the key, so that others need not wait for its end."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -112,14 +112,14 @@ class Liveness:
                 self._steady_since = self._steady_since or time.monotonic()
 
     def _follow_clock(self) -> None:
-        asked_s = time.monotonic()
+        sent_s = time.monotonic()
         seconds, microseconds = self._client.time()
-        if clock.follow(seconds * 1000 + microseconds // 1000, asked_s) > STEP_MS:
-            self._steady_since = None  # all signs may have run out at once
+        if clock.follow(seconds * 1000 + microseconds // 1000, sent_s) > STEP_MS:
+            self._steady_since = None  # all keys may have expired at once
 
     def _renew(self) -> None:
-        """Registered anew each time: a process that was declared dead by mistake was removed from there."""
-        source = scripts.RENEW.source  # whole, as one call in two seconds is not worth the care for a forgotten one
+        """Renew the key and register the consumer again, as others may have removed it when it was declared dead."""
+        source = scripts.RENEW.source  # in full: at one call in two seconds, EVALSHA is not worth handling a NOSCRIPT
         args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms()]
         for name, info in self._infos.items():
             args += (name, info)

@@ -1,8 +1,8 @@
-"""Holds back what an operator paused, in every worker process of the group.
+"""Applies the pauses of an operator, in every worker process of the group.
 
-Looks once a second, at the cost of one HGETALL a group and shard, and once before the first read. A paused type is not
-read; what was read and has not begun waits, pending; what runs may end. Kept in Redis, so that it outlasts restarts of
-everything. With Redis away the last known state holds.
+Runs once a second and before the first read; costs one HGETALL per group and shard. A paused type is not read;
+deliveries that have not begun stay pending; running attempts end normally. Pauses are stored in Redis and survive all
+restarts. While Redis is unreachable, the last state holds.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from ..pipeline.routes import matches
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 
 INTERVAL_S: Final = 1.0
-"""A pause takes effect within two seconds: one look, and the read that is woken up."""
+"""A pause takes effect within two seconds: one interval, and the time to end a blocking read."""
 
 
 class Pauses:
-    """Tells the readers of a group in one shard."""
+    """Passes the pauses on to the readers of a group in one shard."""
 
     def __init__(
         self,
@@ -42,15 +42,15 @@ class Pauses:
         self._readers = readers
         self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._known: list[str] = []
+        self._patterns: list[str] = []
         self._log = log.get("worker.paused").bind(group=group)
 
     def covers(self, event_type: str) -> bool:
-        """Whether a type was paused when we last looked."""
-        return any(matches(pattern, event_type) for pattern in self._known)
+        """Whether a type was paused at the last `apply`."""
+        return any(matches(pattern, event_type) for pattern in self._patterns)
 
     async def apply(self) -> None:
-        """Look, and tell. Raises RedisError, OSError."""
+        """Read the pauses and pass them on. Raises RedisError, OSError."""
         key = self._keys.paused(self._group)
         try:
             patterns = list(await fetch(self._client, [self._keys], self._group))
@@ -58,13 +58,13 @@ class Pauses:
             if not is_of_one_key(error):
                 raise
             self._unusable_keys.add(key, error)
-            return  # what was known before holds
+            return  # the last state holds
         self._unusable_keys.remove(key)
         for reader in self._readers:
-            # Each time, as types appear.
+            # Every time, as new types appear.
             types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
             await reader.pause(frozenset(types))
-        before, self._known = self._known, patterns
+        before, self._patterns = self._patterns, patterns
         for pattern in patterns:
             if pattern not in before:
                 self._log.warning("paused", pattern=pattern)
@@ -73,7 +73,7 @@ class Pauses:
                 self._log.info("resumed", pattern=pattern)
 
     async def run(self) -> None:
-        """Look until stopping."""
+        """Apply the pauses until stopping."""
         while not self._stopping.is_set():
             try:
                 await self.apply()

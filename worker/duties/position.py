@@ -1,11 +1,11 @@
-"""Remembers how far a group is in its streams, for the day that its place there vanishes.
+"""Remembers the position of a group in its streams, in case the group vanishes there.
 
-After an XGROUP DESTROY by hand the group is made anew. From its birth on it would get all history again; from the
-position that was seen last it gets what nobody had handled then. Looks every half minute, at the cost of two commands a
-seen type. Known to this process alone: one that starts after the loss goes back to the birth. So does a group that
-vanished with its server: another server's ids may begin below the position, by a clock that is behind.
+After a manual XGROUP DESTROY the group is created again. At its original start it would receive all history once more;
+at the last position it receives the events unhandled by then. Runs every half minute and costs two commands per stored
+type. Positions are kept in this process only: a process started after the loss uses the original start. So does a group
+that vanished with its server: the ids of another server may begin below the position if its clock is behind.
 
-A position that steps back is logged as data loss: only a Redis with older data does that, or a person.
+A position that steps back is logged as data loss: only a Redis with older data or an operator causes that.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from ...shared.wire import replication_id
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0
-"""What was handled since the last look comes once more."""
+"""After a loss, events handled since the last run are delivered once more."""
 
 
 class Positions:
-    """Those of one group in one shard."""
+    """The positions of one group in one shard."""
 
     def __init__(self, client: Redis, keys: Keys, group: str, membership: Membership, stopping: asyncio.Event) -> None:
         self._client = client
@@ -35,7 +35,7 @@ class Positions:
         self._stopping = stopping
 
     async def run(self) -> None:
-        """Look until stopping."""
+        """Fetch the positions until stopping."""
         while not self._stopping.is_set():
             try:
                 await self.fetch()
@@ -44,39 +44,42 @@ class Positions:
             await pause(self._stopping, INTERVAL_S)
 
     async def fetch(self) -> None:
-        """Note the positions of now. Raises RedisError, OSError."""
+        """Record the current positions. Raises RedisError, OSError."""
         types = sorted(await self._membership.types() & self._membership.joined)
         streams = [self._keys.stream(name) for name in types]
-        # In this order: what is delivered between XINFO and XPENDING is pending in the second.
+        # In this order: an entry delivered between XINFO and XPENDING shows as pending.
         commands: list[tuple[str, ...]] = [("INFO", "replication")]
         for stream in streams:
             commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
         info, *replies = await execute_all(self._client, commands, raises=False)
-        self._membership.note_history("" if isinstance(info, Exception) else replication_id(info))
+        self._membership.set_replication_id("" if isinstance(info, Exception) else replication_id(info))
         back: list[str] = []
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
             if not isinstance(groups, Exception) and not isinstance(pending, Exception):
                 position = position_of(self._group, groups, pending)
                 if position and parts_of(position) < parts_of(self._membership.position(name)):
                     back.append(name)
-                self._membership.note_position(name, position)
+                self._membership.set_position(name, position)
         if back:
             self._membership.report_step_back(back)
 
 
 def position_of(group: str, groups: Iterable[Any], pending: Any) -> str:
-    """The id that everything up to was handled, of XINFO GROUPS and XPENDING; "" where the group has no place."""
+    """The id up to which everything was handled, from the replies of XINFO GROUPS and XPENDING.
+
+    "" if the group does not exist.
+    """
     for flat in groups:
-        found = dict(zip(flat[::2], flat[1::2], strict=True))
-        if found[b"name"] == group.encode():
-            delivered: str = found[b"last-delivered-id"].decode()
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        if fields[b"name"] == group.encode():
+            delivered: str = fields[b"last-delivered-id"].decode()
             unhandled = "" if pending[1] is None else before(pending[1].decode())
             return min(delivered, unhandled or delivered, key=parts_of)
     return ""
 
 
 def before(entry_id: str) -> str:
-    """The greatest id below another."""
+    """The greatest id below `entry_id`."""
     ms, sequence = parts_of(entry_id)
     return f"{ms}-{sequence - 1}" if sequence else f"{max(0, ms - 1)}-{2**64 - 1 if ms else 0}"
 

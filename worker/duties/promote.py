@@ -1,8 +1,9 @@
-"""Puts parked deliveries that are due back into their redelivery streams.
+"""Moves parked deliveries that are due to their redelivery streams.
 
-Looks when the next one is due, at the latest after a second: other workers park too, and die. Costs Redis one TIME
-and one ZRANGE a group, shard and second when idle. Dies half-way: a promotion is one script, so each delivery is parked
-or promoted. One that its stream refuses waits on, and the others go.
+Runs when the next one is due, at the latest after a second, because other workers park deliveries too, and may die.
+When idle, it costs Redis one TIME and one ZRANGE per group, shard and second. If the process dies half-way, every
+delivery is either parked or promoted, as a promotion is one script. A delivery that its stream refuses stays parked;
+the others are promoted.
 """
 
 import asyncio
@@ -20,9 +21,9 @@ from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 
 INTERVAL_S: Final = 1.0
 REFUSED_MS: Final = 10_000
-"""How long one waits that its stream refuses, before it is tried again (a guess: somebody has to mend that by hand)."""
+"""How long a delivery waits that its stream refuses before the next try (a guess: an operator must repair the key)."""
 BATCH: Final = 100
-"""Promoted in one script call; keeps the call under a few milliseconds."""
+"""Deliveries promoted in one script call; keeps the call within a few milliseconds."""
 
 
 class Promoter:
@@ -36,18 +37,18 @@ class Promoter:
         self._group = group
         self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._sooner = asyncio.Event()
+        self._wake = asyncio.Event()
         self._next_poll_ms = 0
         self._log = log.get("worker.promote").bind(group=group)
 
     def expect(self, due_ms: int) -> None:
-        """Something was parked here: be there in time."""
+        """A delivery was parked by this process: run the next round in time."""
         if due_ms < self._next_poll_ms:
-            self._sooner.set()
+            self._wake.set()
 
     def stop(self) -> None:
-        """Wake up to see that the worker stops."""
-        self._sooner.set()
+        """Wake `run` up so that it ends."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Promote until stopping."""
@@ -61,13 +62,13 @@ class Promoter:
                 wait_s = INTERVAL_S
             if wait_s > 0:
                 self._next_poll_ms = now_ms() + round(wait_s * 1000)
-                await pause(self._sooner, wait_s)
-                self._sooner.clear()
+                await pause(self._wake, wait_s)
+                self._wake.clear()
 
     async def _round(self) -> float:
-        """Promote a batch; seconds until the next look."""
+        """Promote a batch. Returns the seconds until the next round."""
         key = self._keys.delayed(self._group)
-        # TIME is Redis' own, not ours, which may be ahead by a round trip.
+        # The time of Redis: that of the process may be ahead by a round trip.
         commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
         (seconds, microseconds), flat = await execute_all(self._client, commands)
         now = int(seconds) * 1000 + int(microseconds) // 1000
@@ -89,8 +90,8 @@ class Promoter:
         keys = (self._keys.delayed(self._group), self._keys.delayed_data(self._group), *streams)
         _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
         reasons = {
-            type_of_member(name.decode()): why.decode(errors="replace")
-            for name, why in zip(refused[::2], refused[1::2], strict=True)
+            type_of_member(name.decode()): reason.decode(errors="replace")
+            for name, reason in zip(refused[::2], refused[1::2], strict=True)
         }
         for name, stream in zip(types, streams, strict=True):
             if name in reasons:

@@ -1,13 +1,13 @@
-"""Runs suspects: deliveries that were in the hands of two consumers that died.
+"""Runs suspects: deliveries that were in flight in two consumers that died.
 
-One at a time, and alone in the process: the gate lets nothing else begin, and its start is marked in Redis first.
-When the process dies then, that delivery is to blame and no other (`takeover.lua` counts it). Neighbours that were in
-flight beside a killer each get their turn alone, survive it, and are handled.
+Each runs alone in the process: the gate lets no other delivery begin, and the start is first marked in Redis. If the
+process dies then, that delivery caused it (`takeover.lua` counts it). Deliveries that were in flight beside a killer
+each run alone once, survive, and are handled.
 
-Alone has a price, so both waits are bounded: others get `PATIENCE_S` to finish, and after `ALONE_S` the mark is taken
-back and the gate opens although the suspect still runs. Both grow fourfold with each further death, so that a
-delivery that kills late, or among long handlers, is found out too. Many suspects share the time with others: after
-`SPELL_S` of theirs the gate is open for `OTHERS_S`, long enough to take over what a dead consumer left.
+Running alone delays others, so both waits are bounded: running deliveries get `PATIENCE_S` to finish, and after
+`ALONE_S` the mark is removed and the gate opens although the suspect still runs. Both grow fourfold with each further
+death, so that a delivery that kills late, or beside long handlers, is identified too. Many suspects share the time with
+others: after a `SPELL_S` of suspects the gate is open for `OTHERS_S`, long enough for a takeover.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import is_of_one_key
 
 PATIENCE_S: Final = 2.0
-"""A death is noticed within 11 s; with this a taken delivery still starts within G4's 15 s."""
+"""A death is detected within 11 s; with this wait a delivery that was taken over still starts within the 15 s of G4."""
 ALONE_S: Final = 10.0
 GROWTH: Final = 4
 FIRST_SUSPICION: Final = 3
-"""Times delivered when a delivery becomes a suspect."""
+"""`times_delivered` at which a delivery becomes a suspect."""
 SPELL_S: Final = 2.0
-"""What a delivery that is taken over may have to wait at the gate, after the 11 s until its consumer counts as dead."""
+"""Maximum wait at the gate for a delivery that is taken over, after the 11 s until its consumer counts as dead."""
 OTHERS_S: Final = 1.5
-"""How long the gate is open between two spells: time for one look after the dead (`takeover.INTERVAL_S`), and more."""
+"""How long the gate is open between two spells: longer than one interval of the takeover (`takeover.INTERVAL_S`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A delivery to be run alone, by whom, and who reads its type."""
+    """A delivery to run alone, with its subscriber and the reader of its type."""
 
     in_flight: InFlight
     subscriber: Subscriber
@@ -50,11 +50,11 @@ class Suspect:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether it has to wait as the rest of its type does: for the end of a pause, or of its breaker's."""
+        """Whether its type is paused or its circuit breaker is open."""
         return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.is_admitted
 
     def return_slot(self) -> None:
-        """Let the reader keep it, without a place, until it may begin again."""
+        """Return the delivery to the reader, without a slot, until it may begin."""
         self.subscriber.slots.return_slot(self.in_flight)
         self.reader.accept(self.in_flight)
 
@@ -80,31 +80,31 @@ class Suspects:
             self.add(Suspect(in_flight, subscriber, keys, reader))
 
     def add(self, suspect: Suspect) -> None:
-        """Run a delivery when its turn comes. It takes its slot now."""
+        """Run a delivery when its turn comes. It takes its slot at once."""
         suspect.subscriber.slots.take(suspect.in_flight)
         self._queue.put_nowait(suspect)
 
     def finish(self) -> None:
-        """Start no more; `run` ends when the one that runs has ended, and its mark is gone."""
+        """Start no more suspects; `run` ends when the running one has ended and its mark is removed."""
         self._is_finishing = True
         self._queue.put_nowait(None)
 
     async def run(self) -> None:
-        """Run one after the other, until finished or cancelled; what did not run stays pending."""
+        """Run one after the other until finished or cancelled; suspects that did not run stay pending."""
         try:
             while (suspect := await self._queue.get()) and not self._is_finishing:
                 if not suspect.is_held_back:
                     await self._try(suspect)
                 else:
                     suspect.return_slot()
-                await self._let_others_go()
+                await self._let_others_run()
         finally:
             self._gate.open()
             for task in self._followed:
                 task.cancel()
 
-    async def _let_others_go(self) -> None:
-        """Open the gate after the last one, and for some time between two when their spell is over."""
+    async def _let_others_run(self) -> None:
+        """Open the gate after the last suspect, and for `OTHERS_S` between two once their spell is over."""
         if self._queue.empty():
             self._gate.open()
         elif time.monotonic() >= self._open_at:
@@ -120,7 +120,7 @@ class Suspects:
         is_alone = await self._gate.close(PATIENCE_S * factor)
         if is_alone:
             self._open_at = min(self._open_at, time.monotonic() + SPELL_S)
-        if suspect.is_held_back:  # since we asked the others to leave
+        if suspect.is_held_back:  # it may have changed while the others finished
             suspect.return_slot()
             return
         group = in_flight.delivery.group
@@ -148,15 +148,15 @@ class Suspects:
             self._let_run_on(suspect, running)
 
     def _let_run_on(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
-        """One that takes longer than it may be alone goes on as one of the others."""
+        """A suspect that takes longer than it may run alone goes on beside others."""
         self._gate.enter()
         running.add_done_callback(lambda _: self._gate.leave())
         self._gate.open()
-        follow = asyncio.create_task(self._forgive(suspect, running))
+        follow = asyncio.create_task(self._clear_deaths(suspect, running))
         self._followed.add(follow)
         follow.add_done_callback(self._followed.discard)
 
-    async def _forgive(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
+    async def _clear_deaths(self, suspect: Suspect, running: "asyncio.Future[None]") -> None:
         await asyncio.wait((running,))
         await self._until_gone(suspect.keys.deaths(suspect.in_flight.delivery.group), suspect.in_flight.name)
 
@@ -164,7 +164,7 @@ class Suspects:
         await self._until_done(lambda: self._client.execute_command("HDEL", key, field))
 
     async def _until_done(self, write: Callable[[], Awaitable[object]]) -> None:
-        """A mark must be right before anything else happens, however long Redis is away."""
+        """Repeat a write until it succeeds: the mark must be right first, however long Redis is unreachable."""
         reconnect = Reconnect()
         while True:
             try:
@@ -172,7 +172,7 @@ class Suspects:
             except FAULTS as error:
                 self._log.debug("mark_delayed", reason=str(error))
                 if is_of_one_key(error):
-                    return  # the marks of one group can't be had, and behind a closed gate all others wait
+                    return  # the key of one group is unusable, and all others wait behind the closed gate
                 await asyncio.sleep(reconnect.next_s())
             else:
                 return

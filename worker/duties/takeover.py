@@ -1,13 +1,13 @@
 """Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
 
-Looks every second who is registered but gives no sign of life: two commands a group and shard. A process that ended
-on this very machine is found before its sign runs out. Each stream of a dead
-consumer then costs one script call. Once a minute also looks for consumers that have deliveries but are registered
-nowhere, as a process can leave that was frozen, declared dead, thawed and killed. Dies half-way: what was claimed is
-pending in our name, and found by our heir.
+Checks every second for registered consumers without a liveness key: two commands per group and shard. A process that
+ended on the same machine is detected before its key expires. Each stream of a dead consumer then costs one script call.
+Once a minute it also looks for consumers that have deliveries but are not registered: a process that was frozen,
+declared dead, thawed and killed leaves such deliveries. If this process dies half-way, the claimed deliveries are
+pending for it, and are taken over in turn.
 
-Taken for the first time, deliveries run at once and together, since most deaths are nobody's fault. From the second
-time on they are suspects, see `suspects`. After three deaths that are surely its own, a delivery is a dead letter.
+After the first takeover deliveries run at once and together, since most deaths have another cause. From the second one
+on they are suspects, see `suspects`. After three deaths that a delivery certainly caused, it is dead-lettered.
 """
 
 import asyncio
@@ -36,19 +36,19 @@ from .membership import Membership
 
 INTERVAL_S: Final = 1.0
 ADOPT_EVERY: Final = 60
-"""Rounds between looks for unregistered consumers."""
+"""Rounds between two searches for unregistered consumers."""
 QUIET_S: Final = 3.0
-"""Without a renewal for so long, the sign of a process that ended on this machine is ended: the liveness key has the
-last word, and one who lives renews it every two seconds."""
+"""After so long without a renewal, the liveness key of a process that ended on this machine is deleted. The key decides
+in the end, and a process that is alive renews it every two seconds."""
 MAX_DEATHS: Final = 3
 MAX_AT_ONCE: Final = 100
 
 Claimed = tuple[InFlight, Reader, Subscriber]
-"""A delivery that was taken over, and who runs it."""
+"""A delivery that was taken over, with its reader and subscriber."""
 
 
 class Takeover:
-    """The dead of one group in one shard. `runtimes` are the subscriptions that run here, each with its reader."""
+    """Takes over for one group in one shard. `runtimes` are the subscriptions that run here, each with its reader."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Takeover:
         self._log = log.get("worker.takeover").bind(group=group)
 
     async def run(self) -> None:
-        """Look until stopping."""
+        """Take over until stopping."""
         rounds = 0
         while not self._stopping.is_set():
             is_steady = self._liveness.is_steady()
@@ -91,7 +91,7 @@ class Takeover:
             await pause(self._stopping, INTERVAL_S)
 
     async def _poll(self) -> None:
-        """Take over from all who are dead, then begin: the first suspect would close the gate before the rest."""
+        """Claim from all dead consumers first, then begin: the first suspect would close the gate before the others."""
         claimed: list[Claimed] = []
         try:
             for dead in await self._dead():
@@ -101,45 +101,46 @@ class Takeover:
                 self._begin(*claim)
 
     async def _dead(self) -> list[str]:
-        """Registered consumers without a sign of life.
+        """Registered consumers without a liveness key.
 
-        They count only when all who live have had time to give one; those whose process ended on this machine, and
-        what was handed over, count at once.
+        They count as dead only once all consumers that are alive have had time to renew theirs. Consumers whose process
+        ended on this machine, and the handover, count at once.
         """
-        known = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
+        consumers = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
         self._unusable_keys.remove(self._keys.consumers(self._group))
-        registered = [name for name in map(bytes.decode, known) if name != self._consumer]
+        registered = [name for name in map(bytes.decode, consumers) if name != self._consumer]
         if not registered:
             return []
         ended = [name for name in registered if same_host.has_ended(name)]
         await self._lapse(ended)
-        own, *signs = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
-        # A step of Redis' clock ends our own sign with all others. What renews it notices the step first: asked after.
+        own, *alive = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
+        # A step of Redis' clock expires our own key with all others. The heartbeat detects the step first, so is_steady
+        # is read afterwards.
         is_steady = own is not None and self._liveness.is_steady()
-        silent = [name for name, sign in zip(registered, signs, strict=True) if sign is None]
+        silent = [name for name, key in zip(registered, alive, strict=True) if key is None]
         return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
 
     async def _lapse(self, ended: Sequence[str]) -> None:
-        """End the signs of those whose process ended here, once nobody renews them."""
+        """Delete the liveness keys of consumers whose process ended here, unless they are still renewed."""
         at_most_ms = round((TTL_S - QUIET_S) * 1000)
         calls = [scripts.Call(scripts.LAPSE, (self._keys.alive(name),), (at_most_ms,)) for name in ended]
         if calls:
             await scripts.run_all(self._client, calls)
 
     async def _claim(self, dead: str, claimed: list[Claimed]) -> None:
-        """Take what there are slots for; remove the dead one when nothing is left in its name."""
+        """Claim as many deliveries as there are slots; remove the dead consumer once it has no more."""
         for reader, subscriber in self._runtimes:
             taken = sum(claimant is subscriber for _, _, claimant in claimed)
             room = subscriber.slots.free(subscriber.overdue()) - taken
             for stream, (event_type, is_own) in list(reader.streams.items()):
                 if reader.is_paused(event_type) or stream in self._unusable_keys:
-                    continue  # where it is it waits as well as in our hands
+                    continue  # it can wait where it is
                 if room <= 0 or self._stopping.is_set():
                     break
-                found = await self._take(dead, stream, event_type, is_own, min(room, MAX_AT_ONCE))
-                subscriber.measures.of(event_type).takeovers.value += len(found)
-                claimed += [(in_flight, reader, subscriber) for in_flight in found]
-                room -= len(found)
+                taken_over = await self._take(dead, stream, event_type, is_own, min(room, MAX_AT_ONCE))
+                subscriber.measures.of(event_type).takeovers.value += len(taken_over)
+                claimed += [(in_flight, reader, subscriber) for in_flight in taken_over]
+                room -= len(taken_over)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
         if retired and dead != names.HANDOVER:
@@ -177,13 +178,13 @@ class Takeover:
             entry_id,
             fields,
             times_delivered=before + 1,
-            term=UNKNOWN_TERM,  # that of one of many connections
+            term=UNKNOWN_TERM,  # the client has many connections
             deaths=tuple(deaths.decode().split()),
         )
 
     def _begin(self, in_flight: InFlight, reader: Reader, subscriber: Subscriber) -> None:
         if reader.has(in_flight):
-            return  # the reader found it among our pending entries while the reply was under way
+            return  # the reader found it among its own pending entries before this reply arrived
         if len(in_flight.deaths) >= MAX_DEATHS:
             subscriber.slots.take(in_flight)
             subscriber.slots.leave()
@@ -192,7 +193,7 @@ class Takeover:
             reader.accept(in_flight)
 
     async def _all_streams(self) -> list[str]:
-        """Every stream that any worker of the group may read, also those of types that this one leaves to others."""
+        """Every stream that any worker of the group may read, including types that only other workers read."""
         types = {*BY_TYPE, *await self._membership.types()}
         types.update(name for reader, _ in self._runtimes for name in reader.types)
         return [
@@ -200,7 +201,7 @@ class Takeover:
         ]
 
     async def _adopt(self) -> None:
-        """Register consumers that hold deliveries but are registered nowhere."""
+        """Register consumers that have pending deliveries but are not registered."""
         streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
         commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
         for reply in await execute_all(self._client, commands, raises=False):
@@ -215,7 +216,7 @@ def _pairs(flat: list[Any]) -> dict[bytes, Any]:
 
 
 def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:
-    """The call that removes a consumer from a group if nothing is pending in its name."""
+    """The script call that removes a consumer from a group if it has no pending deliveries."""
     return scripts.Call(
         scripts.RETIRE,
         (keys.consumers(group), keys.alive(consumer), keys.started(group), *streams),

@@ -148,7 +148,7 @@ class Running:
 
 async def test_what_is_parked_here_is_promoted_in_time_although_the_next_look_was_far_away(client):
     async with Running(client) as running:
-        await until(lambda: running._next_look_ms)
+        await until(lambda: running._next_poll_ms)
         await park(client, 0.1)
         due_ms = now_ms() + 100
         running.expect(due_ms)
@@ -158,14 +158,14 @@ async def test_what_is_parked_here_is_promoted_in_time_although_the_next_look_wa
 
 async def test_what_others_park_is_promoted_within_a_second(client):
     async with Running(client) as running:
-        await until(lambda: running._next_look_ms)
+        await until(lambda: running._next_poll_ms)
         await park(client, 0)
         await until(lambda: promoted(client), timeout_s=2)
 
 
 async def test_idle_it_costs_two_commands_a_second(client):
     async with Running(client) as running:
-        await until(lambda: running._next_look_ms)
+        await until(lambda: running._next_poll_ms)
         await client.execute_command("CONFIG", "RESETSTAT")
         await until(lambda: _looked(client), timeout_s=3)
         found = await commandstats(client)
