@@ -5,7 +5,7 @@ import pytest
 from hookbus.shared.keys import Keys
 from tests.programs import Worker
 from tests.wait import until
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 KEYS = Keys(0)
 GROUP = "bad"

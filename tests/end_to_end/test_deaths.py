@@ -7,7 +7,7 @@ from hookbus.worker.pipeline.dead_letter import decode
 from tests.deaths import WAYS
 from tests.programs import Worker
 from tests.wait import until
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 KEYS = Keys(0)
 STREAM = KEYS.stream("response.completed")

@@ -6,8 +6,8 @@ import subprocess
 from hookbus.shared.keys import Keys
 from tests.programs import BIN, Worker
 from tests.wait import until
+from tests.worker.builders import TYPE, store
 from tests.worker.commands import environment, objects
-from tests.worker.rig import TYPE, store
 
 KEYS = Keys(0)
 GROUP = "billing"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.programs import Worker
 from tests.wait import until
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])

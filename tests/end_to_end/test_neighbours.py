@@ -8,7 +8,7 @@ import pytest
 
 from tests.programs import Worker
 from tests.wait import until
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 HANDLERS = """
 import asyncio

@@ -1,7 +1,7 @@
 """What a handler forks is not the program's to listen for."""
 
 from tests.programs import Program
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 APP = """
 import asyncio, multiprocessing, time

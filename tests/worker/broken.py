@@ -1,4 +1,4 @@
-"""Exceptions as no one should write them, and as libraries and generated code do: each function raises one."""
+"""Broken exceptions, as libraries and generated code contain them: each function raises one."""
 
 from typing import NoReturn
 
@@ -12,7 +12,7 @@ class Meta(type):
 
 
 class EvilError(Exception, metaclass=Meta):
-    """Whatever one does with it, it ends the program."""
+    """Ends the program on any access."""
 
     def __str__(self) -> NoReturn:
         raise SystemExit(3)
@@ -30,7 +30,7 @@ class EvilError(Exception, metaclass=Meta):
 
 
 class LiarError(Exception):
-    """No attribute is what Python says it is."""
+    """No attribute has its documented type."""
 
     __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
     __cause__ = property(lambda self: self)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The console script, run to its end."""
+"""Runs the console script to its end."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.wait import until
 
 
 def environment(redis_url: str, **environ: str) -> dict[str, str]:
-    """What a command is told; 80 columns, as when piped."""
+    """The environment of a command; 80 columns, as when piped."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON", "COLUMNS"))}
     return clean | {"HOOKBUS_REDIS_URL": users.login(redis_url, "hookbus-worker")} | environ
 
@@ -30,7 +30,7 @@ def worker(redis_url: str, *args: str, given: bytes = b"", **environ: str) -> "s
 
 
 def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
-    """The exit code on a terminal where somebody answers the question; Ctrl-C is an answer too."""
+    """The exit code on a terminal on which `answer` is typed after the question; Ctrl-C is an answer too."""
     ours, theirs = pty.openpty()
     try:
         command = [str(BIN / "hookbus-worker"), *args]
@@ -53,7 +53,7 @@ def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
 
 
 async def until_alone(client: Redis, name: str) -> None:
-    """What a killed command had sent may still be running. `name` is that of its connections."""
+    """Wait until no command of a killed process runs any more. `name` is that of its connections."""
 
     async def is_alone() -> bool:
         return f"name=hookbus-worker:{name}".encode() not in await client.execute_command("CLIENT", "LIST")

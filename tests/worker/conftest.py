@@ -1,4 +1,4 @@
-"""After each test that used Redis, nothing lies there that `shared/keys.py` does not know."""
+"""After each test that used Redis, it holds no key that `shared/keys.py` does not define."""
 
 import asyncio
 import inspect
@@ -14,11 +14,11 @@ from hookbus.shared import keys
 from hookbus.shared.keys import Keys
 
 TEST_KEYS = ("test:",)
-"""Prefixes of what tests may leave for themselves."""
+"""Prefixes of keys that tests may leave."""
 
 
 def _families() -> re.Pattern[str]:
-    """One expression for all key names, from the methods that make them."""
+    """One expression for all key names, from the methods that build them."""
     shapes = [keys.META]
     for name, member in inspect.getmembers(Keys):
         if name.startswith("_") or name == "shard":
@@ -28,22 +28,24 @@ def _families() -> re.Pattern[str]:
         else:
             places = len(inspect.signature(member).parameters) - 1
             shapes.append(getattr(Keys(0), name)(*["@"] * places))
-    found = [re.escape(shape).replace("@", "[A-Za-z0-9_.-]{1,128}").replace(r"\{0\}", r"\{\d+\}") for shape in shapes]
-    return re.compile("|".join(found))
+    patterns = [
+        re.escape(shape).replace("@", "[A-Za-z0-9_.-]{1,128}").replace(r"\{0\}", r"\{\d+\}") for shape in shapes
+    ]
+    return re.compile("|".join(patterns))
 
 
 FAMILIES = _families()
 
 
 def strangers(names: list[bytes]) -> list[str]:
-    """The keys that belong to nobody."""
-    found = [name.decode() for name in names]
-    return [name for name in found if not name.startswith(TEST_KEYS) and not FAMILIES.fullmatch(name)]
+    """The keys that neither hookbus nor a test defines."""
+    keys_found = [name.decode() for name in names]
+    return [name for name in keys_found if not name.startswith(TEST_KEYS) and not FAMILIES.fullmatch(name)]
 
 
 @pytest.fixture(autouse=True)
 def no_strange_key_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Holds for the shared server; a test's own server goes with its data."""
+    """Checks the shared server; a server of a test's own is removed with its data."""
     yield
     if "redis_url" in request.fixturenames:
         server: Valkey = request.getfixturevalue("server")
@@ -53,8 +55,8 @@ def no_strange_key_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 async def late_proxy() -> AsyncIterator[Callable[..., Awaitable[tuple[str, list[asyncio.Task[int]]]]]]:
-    """Makes a proxy that passes the first post on, and drops the connection of each later one before it does; its URL
-    and what it passes on."""
+    """Starts a proxy that passes the first post on, and drops the connection of each later one before it does. Returns
+    its URL and the requests that it passes on."""
     loop = asyncio.get_running_loop()
     runners: list[web.AppRunner] = []
     passing: list[asyncio.Task[int]] = []

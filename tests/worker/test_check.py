@@ -11,10 +11,10 @@ from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
 from hookbus.worker.inventory.open_breakers import Opened
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
+from tests.worker.builders import GROUP, KEYS, TYPE, store
 from tests.worker.commands import worker
 from tests.worker.dead import born, lay, letter
 from tests.worker.inspect.test_bus_metrics import a_bus
-from tests.worker.rig import GROUP, KEYS, TYPE, store
 
 WAITING = {TYPE: TypeStatus(backlog=5)}
 APP = """

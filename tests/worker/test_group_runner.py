@@ -13,7 +13,7 @@ from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.routes import Group
 from hookbus.worker.pipeline.slots import Gate
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
-from tests.worker.rig import GROUP, KEYS, Handler, settling
+from tests.worker.builders import GROUP, KEYS, Handler, settling
 
 
 @pytest.fixture

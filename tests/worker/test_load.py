@@ -64,12 +64,12 @@ def test_a_module_with_one_app_needs_no_name(module):
 
 
 @pytest.mark.parametrize("target", ["", ":app", "my_handlers:"])
-def test_a_target_that_is_none_says_what_is_expected(module, target):
+def test_an_invalid_target_is_reported_with_the_expected_form(module, target):
     module(APPS)
     assert problem_of(target) == f"{target!r}: expected module:app"
 
 
-def test_a_missing_module_is_told(module):
+def test_a_missing_module_is_reported(module):
     assert problem_of("nobody_has_this:app") == "nobody_has_this:app: no module named 'nobody_has_this'"
     module("import nobody_has_this_either\n")
     problem = problem_of("my_handlers:app")
@@ -86,7 +86,7 @@ def test_a_missing_module_is_told(module):
         (".my_handlers:first", "mypackage.my_handlers:first"),
     ],
 )
-def test_a_target_that_names_a_file_or_a_relative_module_says_what_to_write(module, target, write):
+def test_a_target_that_names_a_file_or_a_relative_module_is_reported_with_the_correct_form(module, target, write):
     module(APPS)
     assert problem_of(target).endswith(f": {write}")
 
@@ -97,14 +97,14 @@ def test_what_can_be_no_name_is_refused_before_anything_is_imported(module, targ
     assert problem_of(target) == f"{target!r}: expected module:app"
 
 
-def test_a_missing_attribute_is_told_with_those_that_are_there(module):
+def test_a_missing_attribute_is_reported_with_the_apps_of_the_module(module):
     module(APPS)
     assert problem_of("my_handlers:nothing") == (
         "my_handlers:nothing: my_handlers has no App named 'nothing' (there: first, second, alias)"
     )
 
 
-def test_what_is_no_app_is_told(module):
+def test_an_object_that_is_not_an_app_is_reported(module):
     module("app = 5\n")
     assert problem_of("my_handlers:app") == "my_handlers:app: 'app' in my_handlers is not an App but of class int"
     module("from hookbus import App\ndef made(): return App('made')\n", "factory.py")
@@ -135,7 +135,7 @@ def test_of_several_apps_one_has_to_be_named(module):
         "my_handlers: the module has 2 apps; name one as my_handlers:app (there: first, second, alias)"
     )
     module("", "empty.py")
-    assert problem_of("empty").startswith("empty: 0 apps there")
+    assert problem_of("empty").startswith("empty: the module has 0 apps")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_of_several_apps_one_has_to_be_named(module):
         ("from hookbus.worker import Nothing\n", "ImportError: cannot import name 'Nothing'", 1),
     ],
 )
-def test_a_module_that_fails_at_import_is_told_in_a_line_that_names_the_place(module, tmp_path, source, says, line):
+def test_a_module_that_fails_at_import_is_reported_in_a_line_with_the_place(module, tmp_path, source, says, line):
     module(source)
     is_wrong = says.startswith(("SyntaxError", "ImportError"))
     with pytest.raises(ConfigError if is_wrong else FailedError) as caught:
@@ -164,7 +164,7 @@ def test_a_module_that_fails_at_import_is_told_in_a_line_that_names_the_place(mo
         assert f"my_handlers.py:{line})" in problem
 
 
-def test_what_hookbus_refuses_in_a_module_is_told_as_it_is(module):
+def test_a_configuration_error_in_a_module_is_reported_unchanged(module):
     module("from hookbus import App\napp = App('no name')\n")
     assert problem_of("my_handlers:app").startswith("App(group='no name'): a group name is")
 

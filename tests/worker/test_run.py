@@ -13,7 +13,7 @@ from hookbus.shared import keys
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.run import _idle, _may_match
 from tests.programs import BIN, Worker
-from tests.worker.rig import store
+from tests.worker.builders import store
 
 GOOD = """
 from hookbus import App
@@ -115,7 +115,7 @@ async def test_a_signal_ends_it_with_0_whether_it_works_or_waits_for_redis(redis
         assert "Traceback" not in "\n".join(working.raw + waiting.raw)
 
 
-async def test_a_worker_says_that_redis_is_away_and_that_it_is_back(own_server):
+async def test_a_worker_logs_that_redis_is_unreachable_and_that_it_is_back(own_server):
     with Worker(own_server.url, "plain") as worker:
         await worker.until_working()
         await asyncio.to_thread(own_server.stop)
@@ -126,7 +126,7 @@ async def test_a_worker_says_that_redis_is_away_and_that_it_is_back(own_server):
         assert await worker.end() == 0
 
 
-async def test_ctrl_c_while_redis_is_away_under_a_running_worker_ends_with_0(own_server):
+async def test_ctrl_c_while_redis_is_unreachable_ends_a_running_worker_with_0(own_server):
     with Worker(own_server.url, "plain") as worker:
         await worker.until_working()
         await asyncio.to_thread(own_server.stop)
@@ -170,7 +170,7 @@ def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, on
     assert (_idle(group(*patterns), only) == []) is is_fine
 
 
-def test_a_wildcard_of_documented_types_is_known_beforehand():
+def test_a_wildcard_of_documented_types_is_resolved_at_start():
     assert not _may_match("response.*", "response.tomorrow")
 
 

@@ -22,7 +22,7 @@ from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.supervise import STOP_S, Worker, consumer_name
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, consumers, pending, settled, store
 
 
 class Running:
@@ -72,7 +72,7 @@ async def with_one_in_hand(url: str, client):
         yield worker
 
 
-async def test_a_worker_that_can_write_no_outcome_is_not_ready_says_why_and_is_again_by_itself(
+async def test_a_worker_that_can_write_no_outcome_is_not_ready_with_a_reason_until_it_can(
     client, redis_url, monkeypatch
 ):
     monkeypatch.setattr(watchdog, "FRUITLESS_S", 0.2)
@@ -106,7 +106,7 @@ async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(
     assert await consumers(client) == set()
 
 
-async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(client, redis_url):
+async def test_g10_deliveries_that_outlast_the_grace_go_to_the_others_without_suspicion(client, redis_url):
     handler = Handler()
     async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
         await store(client, "wh_1", "wh_2")
@@ -123,14 +123,14 @@ async def test_g10_what_outlasts_the_grace_goes_to_the_others_without_suspicion(
         await until(lambda: _are(client, {worker.consumer.encode()}))
 
 
-async def test_g10_a_full_redis_takes_what_is_handed_over(client, redis_url):
+async def test_g10_a_full_redis_accepts_a_handover(client, redis_url):
     async with with_one_in_hand(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "maxmemory", 1)
         await worker.stop()
     assert list((await pending(client)).values()) == [(HANDOVER, 0)]
 
 
-async def test_a_hand_over_that_redis_refuses_is_told(client, redis_url):
+async def test_a_handover_that_redis_refuses_is_logged(client, redis_url):
     async with with_one_in_hand(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
         try:
@@ -234,7 +234,7 @@ async def test_g5_a_worker_that_can_no_longer_show_life_dies_before_others_rob_i
 
 
 @pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])
-async def test_g5_a_worker_of_which_a_part_was_cancelled_dies_and_hands_nothing_over(client, redis_url, name):
+async def test_g5_a_worker_with_a_cancelled_task_dies_and_hands_nothing_over(client, redis_url, name):
     async with dying(redis_url, client):
         next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()
 

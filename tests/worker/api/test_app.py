@@ -17,7 +17,7 @@ def test_on_returns_the_handler_unchanged_so_that_it_can_be_called_and_subscribe
     assert [subscription.pattern for subscription in app.subscriptions] == ["c.*", "a.b"]
 
 
-def test_what_on_was_told_is_kept_and_the_rest_is_default():
+def test_arguments_of_on_are_kept_and_the_rest_is_default():
     app = App("billing")
     app.on("a", concurrency=8, timeout=5, max_age=20, retry=Retry(attempts=3))(handler)
     app.on("b")(handler)
@@ -26,7 +26,7 @@ def test_what_on_was_told_is_kept_and_the_rest_is_default():
     assert (default.concurrency, default.timeout_s, default.max_age_s, default.retry) == (None,) * 3 + (DEFAULT_RETRY,)
 
 
-def test_a_subscription_tells_where_its_handler_is():
+def test_a_subscription_returns_the_location_of_its_handler():
     app = App("billing")
     app.on("a")(handler)
     app.on("b")(print)
@@ -48,7 +48,7 @@ def test_other_names_are_refused_and_the_message_says_which_and_what_is_allowed(
     assert "1 to 128" in str(caught.value)
 
 
-def test_a_group_starts_with_what_is_stored_unless_told_otherwise():
+def test_a_group_starts_with_the_stored_events_by_default():
     assert App("g").start == "earliest"
     assert App("g", start="latest").start == "latest"
     assert App("g", start=datetime(2026, 1, 1, tzinfo=UTC)).start == datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,13 +72,13 @@ def test_a_broken_concurrency_is_no_number_of_places():
         App("g").on("a", concurrency=2.5)  # type: ignore[arg-type]
 
 
-def test_all_that_is_wrong_with_a_subscription_is_told_at_once():
+def test_all_problems_of_a_subscription_are_reported_at_once():
     with pytest.raises(ConfigError) as caught:
         App("g").on("a", concurrency=0, timeout=-1)
     assert len(caught.value.problems) == 2
 
 
-def test_a_message_says_where_in_the_users_file_it_stands():
+def test_a_message_names_the_line_of_the_users_file():
     line = line_here() + 2
     with pytest.raises(ConfigError) as caught:
         App("g").on("a", retry=3)  # type: ignore[arg-type]
@@ -103,6 +103,6 @@ def test_on_without_brackets_says_what_to_write():
 
 
 @pytest.mark.parametrize("handler", [None, 5, "handle", classmethod(print)], ids=repr)
-def test_what_can_not_be_called_is_no_handler(handler):
+def test_an_object_that_is_not_callable_is_refused(handler):
     with pytest.raises(ConfigError, match="is not callable"):
         App("g").on("a")(handler)

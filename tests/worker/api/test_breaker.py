@@ -37,7 +37,7 @@ def test_what_can_never_work_is_refused(options):
         (DeadLetter("worker_lost", CAUSE), False, False),
     ],
 )
-def test_only_what_the_handler_lets_out_counts(outcome, counts, succeeds):
+def test_only_exceptions_of_the_handler_count(outcome, counts, succeeds):
     assert (outcomes.failure(outcome) is not None) == counts
     assert outcomes.is_success(outcome) == succeeds
 

@@ -208,7 +208,7 @@ def hidden(*args): ...
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
-def test_what_can_be_no_handler_is_refused_with_its_place(handler, says):
+def test_a_callable_that_cannot_be_a_handler_is_refused_with_its_place(handler, says):
     with pytest.raises(ConfigError) as refused:
         route_of(handler)
     [problem] = refused.value.problems

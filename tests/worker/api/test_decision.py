@@ -25,7 +25,7 @@ def group(*errors: BaseException) -> BaseExceptionGroup:
     ],
     ids=range(8),
 )
-def test_who_decides(error, decides, wait_s):
+def test_the_deciding_error_and_its_wait(error, decides, wait_s):
     assert deciding(error) == (decides, wait_s)
 
 
@@ -34,7 +34,7 @@ def test_a_group_with_another_error_and_no_reject_is_a_failure(mixed):
     assert deciding(mixed) == (mixed, None)
 
 
-def test_a_group_that_holds_itself_twice_over_is_looked_at_once():
+def test_a_group_that_contains_an_error_twice_is_searched_once():
     doubling: BaseException = NO
     for _ in range(100):
         doubling = group(doubling, doubling)
@@ -42,7 +42,7 @@ def test_a_group_that_holds_itself_twice_over_is_looked_at_once():
 
 
 @pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
-def test_whatever_exception_can_be_looked_at(fails):
+def test_any_exception_can_be_inspected(fails):
     try:
         fails()
     except BaseException as error:

@@ -23,7 +23,7 @@ class NoRepr:
      {"breaker": None}, {"breaker": Breaker()}],
     ids=str,
 )  # fmt: skip
-def test_what_can_be_kept_is_no_problem(options):
+def test_valid_options_have_no_problems(options):
     assert problems_of(**options) == []
 
 
@@ -55,7 +55,7 @@ def test_what_can_be_kept_is_no_problem(options):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_can_not_be_kept_is_told_by_the_name_of_the_option(name, value, says):
+def test_an_invalid_value_is_reported_with_the_name_of_the_option(name, value, says):
     (problem,) = problems_of(**{name: value})
     assert problem.startswith(f"on('a'): {says}")
     assert len(problem) < 400
@@ -67,5 +67,5 @@ def test_a_pattern_is_text(pattern):
     assert problems_of(pattern) == [f'on({pattern!r}): an event type, "prefix.*" or "*" is needed']
 
 
-def test_all_that_is_wrong_is_told_at_once():
+def test_all_problems_are_reported_at_once():
     assert len(problems_of(concurrency=0, timeout_s="x", max_age_s=-1, retry=3, breaker=True)) == 5

@@ -111,7 +111,7 @@ def test_unknown_event_on_a_known_type_is_what_it_says():
     assert event.type == TYPE
 
 
-def test_what_is_left_of_a_union_is_an_unknown_event():
+def test_types_outside_a_union_become_unknown_events():
     assert type(decoded(BatchCompleted | UnknownEvent)) is UnknownEvent
 
 
@@ -149,7 +149,7 @@ def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class
     ],
     ids=str,
 )
-def test_an_annotation_that_no_body_can_become_is_impossible_and_the_text_says_why(annotation, says):
+def test_an_annotation_that_no_body_can_be_decoded_into_is_impossible_with_a_reason(annotation, says):
     with pytest.raises(ImpossibleError) as caught:
         decoder_for(annotation, TYPE)
     assert str(caught.value).startswith(says)

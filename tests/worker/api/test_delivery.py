@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hookbus.worker.api.delivery import type_of_member
-from tests.worker.rig import GROUP, TYPE, a_delivery, a_held
+from tests.worker.builders import GROUP, TYPE, a_delivery, an_in_flight
 
 
 def test_the_event_id_is_that_of_the_body_not_the_webhook_id():
@@ -37,6 +37,6 @@ def test_a_delivery_can_not_be_changed_by_a_handler():
 
 
 def test_names_differ_between_the_stream_of_all_and_the_groups_own_and_tell_the_type():
-    shared, own = a_held(), a_held(is_own_stream=True)
+    shared, own = an_in_flight(), an_in_flight(is_own_stream=True)
     assert (shared.name, own.name) == (f"{TYPE}||1-0", f"{TYPE}|{GROUP}|1-0")
     assert type_of_member(shared.name) == type_of_member(own.name) == TYPE

@@ -117,5 +117,5 @@ def test_wrappers_in_a_circle_are_refused():
 @pytest.mark.parametrize(
     "handler", [both, functools.partial(both), Service.one, lambda event=1, /, *rest, db, **options: None]
 )
-def test_python_says_the_same_of_what_wraps_nothing_or_takes_less(handler):
+def test_the_signature_of_an_unwrapped_callable_is_that_of_inspect(handler):
     assert call_signature(handler).parameters == inspect.signature(handler, follow_wrapped=False).parameters

@@ -10,10 +10,10 @@ from hookbus.shared import entry
 from hookbus.shared.keys import Keys
 from tests.programs import Program
 from tests.wait import until
+from tests.worker.builders import KEYS, OWN_STREAM, STREAM, TYPE
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker
 from tests.worker.dead import lay, letter
-from tests.worker.past import AT_MS, hand_out, retain, subscribe
-from tests.worker.rig import KEYS, OWN_STREAM, STREAM, TYPE
+from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
 
 TIMES = {"since": "2023-11-14T22:13:20.003Z", "until": "2023-11-14T22:13:20.005Z"}
 """Three of the events, 1 ms apart."""

@@ -8,8 +8,8 @@ from hookbus.worker.duties import abandoned
 from hookbus.worker.duties.abandoned import AbandonedGroups
 from hookbus.worker.duties.membership import Membership
 from tests.wait import until
+from tests.worker.builders import KEYS, TYPE, store
 from tests.worker.dead import born
-from tests.worker.rig import KEYS, TYPE, store
 
 
 def watcher(client) -> AbandonedGroups:
@@ -25,7 +25,7 @@ async def silent(client, *groups: str, minutes: int = 10) -> None:
     await store(client, "wh_1")
 
 
-async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line(client):
+async def test_g3_a_group_that_pins_its_streams_is_logged(client):
     await silent(client, "billing")
     with capture_logs() as logs:
         await watcher(client).fetch()
@@ -40,7 +40,7 @@ async def test_g3_a_group_that_pins_its_streams_is_told_by_a_log_line(client):
     assert line["remedy"].endswith("hookbus-worker forget billing")
 
 
-async def test_it_is_said_once_an_hour_and_again_when_it_happens_again(client, monkeypatch):
+async def test_it_is_logged_once_an_hour_and_again_when_it_happens_again(client, monkeypatch):
     await silent(client, "billing")
     me = watcher(client)
     with capture_logs() as logs:

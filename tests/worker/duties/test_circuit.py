@@ -15,9 +15,9 @@ from hookbus.worker.inventory.open_breakers import Opened, decode, encode
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park, failed
 from tests.wait import until
+from tests.worker.builders import GROUP, TYPE, Handler, a_route, join, runtime, store
 from tests.worker.commands import succeeded
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, TYPE, Handler, a_route, join, runtime, store
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)
@@ -56,7 +56,7 @@ async def known(client) -> Opened:
     return decode(await client.execute_command("HGET", KEY, TYPE))
 
 
-async def test_a_run_opens_it_here_at_once_and_elsewhere_with_the_next_look(client, now):
+async def test_a_run_of_failures_opens_it_here_at_once_and_elsewhere_within_an_interval(client, now):
     one, two = a_circuit(client, "one"), a_circuit(client, "two")
     for _ in range(2):
         one.observe(FAILED, TYPE)
@@ -139,7 +139,7 @@ async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
     assert waits == [20_000, 40_000, 40_000, 40_000]
 
 
-async def test_a_try_that_told_nothing_is_followed_by_another(client, now):
+async def test_a_probe_that_neither_succeeded_nor_failed_is_followed_by_another(client, now):
     one = a_circuit(client)
     await opened(client, one)
     now[0] += 10_000
@@ -149,16 +149,16 @@ async def test_a_try_that_told_nothing_is_followed_by_another(client, now):
     assert one.circuit_gate.places == 1
 
 
-async def test_a_try_whose_process_died_counts_as_lost_and_another_has_one(client, now):
-    dead, heir = a_circuit(client, "dead"), a_circuit(client, "heir")
-    await opened(client, dead, heir)
+async def test_a_probe_whose_process_died_counts_as_lost_and_another_worker_probes(client, now):
+    dead, claimant = a_circuit(client, "dead"), a_circuit(client, "other")
+    await opened(client, dead, claimant)
     now[0] += 10_000
     await dead.apply()
-    await heir.apply()
-    assert heir.circuit_gate.places == 0
+    await claimant.apply()
+    assert claimant.circuit_gate.places == 0
     now[0] += 30_000 + circuit.MARGIN_MS
-    await heir.apply()
-    assert heir.circuit_gate.places == 1
+    await claimant.apply()
+    assert claimant.circuit_gate.places == 1
     await dead.apply()  # it was only slow
     assert dead.circuit_gate.places == 0
 
@@ -201,7 +201,7 @@ async def test_without_a_breaker_nothing_ever_opens(client):
     await one.run()  # has nothing to do
 
 
-async def test_shut_a_subscription_begins_nothing_and_what_it_read_waits(client, redis_url):
+async def test_a_blocked_subscription_begins_nothing_and_its_deliveries_wait(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1", "wh_2", "wh_3")

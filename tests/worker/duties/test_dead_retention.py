@@ -10,8 +10,8 @@ from hookbus.worker.duties.dead_retention import DeadRetention
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
+from tests.worker.builders import KEYS
 from tests.worker.dead import born, keys_left, lay, letter, opened
-from tests.worker.rig import KEYS
 
 HOUR_MS = 3_600_000
 
@@ -43,7 +43,7 @@ async def dropped(client) -> int:
     return int(await client.execute_command("HGET", KEYS.dropped, "billing") or 0)
 
 
-async def test_by_default_no_letter_ever_goes_and_redis_is_not_asked(client):
+async def test_by_default_no_letter_is_dropped_and_redis_gets_no_command(client):
     await laid(client, 3)
     async with asyncio.timeout(1):
         await retention(client).run()
@@ -66,7 +66,7 @@ async def test_the_oldest_go_by_age_and_by_number(client, limits, stay):
     assert await dropped(client) == 6 - stay
 
 
-async def test_it_is_told_by_a_log_line_a_metric_and_a_count(client):
+async def test_it_shows_in_a_log_line_a_metric_and_a_count(client):
     await laid(client, 6)
     before = metrics.DROPPED.labels("billing")._value.get()
     with capture_logs() as logs:
@@ -95,7 +95,7 @@ async def test_other_groups_are_left_alone(client):
     assert len(await left(client, "phone")) == 4
 
 
-async def test_a_letter_is_dropped_and_counted_once_whoever_does_it(client):
+async def test_a_letter_is_dropped_and_counted_once_by_several_workers(client):
     await laid(client, 300)
     await asyncio.gather(*(retention(client, most=10).round() for _ in range(4)))
     assert len(await left(client)) == 10
@@ -110,7 +110,7 @@ async def test_letters_go_when_redis_has_no_memory_left_to_count_them(client):
     assert (await left(client), await dropped(client)) == (["wh_0"], 1)
 
 
-async def test_a_letter_that_died_again_meanwhile_stays(client):
+async def test_a_letter_that_was_dead_lettered_again_meanwhile_is_kept(client):
     await laid(client, 1)
     [dead], _ = await (await opened(client)).oldest(KEYS, "billing", 0, 1)
     await client.execute_command("ZADD", KEYS.dead("billing"), now_ms(), "wh_0")
@@ -118,7 +118,7 @@ async def test_a_letter_that_died_again_meanwhile_stays(client):
     assert (await left(client), await dropped(client)) == (["wh_0"], 0)
 
 
-async def test_what_is_not_too_many_any_more_when_its_turn_comes_stays(client):
+async def test_a_letter_within_the_maximum_when_its_turn_comes_is_kept(client):
     await laid(client, 4)
     letters, _ = await (await opened(client)).oldest(KEYS, "billing", 0, 4)
     calls = [dead_retention._drop(dead, 0, 3) for dead in letters]
@@ -137,7 +137,7 @@ async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatc
     assert await dropped(client) == 30
 
 
-async def test_what_can_not_be_read_stays_and_holds_nobody_up(client):
+async def test_unreadable_letters_are_kept_and_delay_no_others(client):
     await laid(client, 6)
     await client.execute_command("HSET", KEYS.dead_data("billing"), "wh_5", "junk")
     assert not await retention(client, most=2).round()
@@ -166,7 +166,7 @@ async def spoiled(client, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
-async def test_letters_that_can_not_be_read_are_walked_past_and_told(client, monkeypatch, rounds):
+async def test_letters_that_cannot_be_read_are_skipped_and_logged(client, monkeypatch, rounds):
     monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 50 // rounds)
     monkeypatch.setattr(dead_retention, "BATCH", 2)
     await laid(client, 30)

@@ -15,7 +15,7 @@ from hookbus.worker.duties import heartbeat
 from hookbus.worker.duties.heartbeat import TTL_S, Liveness
 from hookbus.worker.inventory.readers import registration
 from tests.wait import until
-from tests.worker.rig import KEYS
+from tests.worker.builders import KEYS
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(red
                 assert abs(info.since_ms / 1000 - time.time()) < 10
 
 
-def test_g7_a_hash_of_one_group_that_redis_refuses_ends_nobodys_life(redis_url, blocking):
+def test_g7_an_unusable_hash_of_one_group_does_not_end_the_process(redis_url, blocking):
     blocking.set(KEYS.consumers("a"), "no hash")
     with living(redis_url, shards=(Keys(0), Keys(1))):
         assert blocking.exists(KEYS.alive("me"), Keys(1).alive("me")) == 2
@@ -85,7 +85,7 @@ async def test_it_renews_from_its_thread_while_the_event_loop_is_blocked(redis_u
 
 
 @pytest.mark.usefixtures("quick")
-async def test_beyond_the_hard_limit_a_stuck_loop_gives_no_more_signs_until_it_turns_again(redis_url, client):
+async def test_beyond_the_hard_limit_a_stuck_loop_is_not_renewed_until_it_runs_again(redis_url, client):
     age = [0.0]
     with living(redis_url, lambda: age[0], hard_limit_s=40):
         age[0] = 41
@@ -111,7 +111,7 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
 
 
 @pytest.mark.usefixtures("quick")
-async def test_how_long_it_gave_no_sign_is_known(own_server):
+async def test_the_time_since_the_last_renewal_is_measured(own_server):
     me = Liveness(
         own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
     )
@@ -151,7 +151,7 @@ def test_not_steady_before_it_started(redis_url):
     me.stop()
 
 
-async def test_not_steady_beside_a_server_that_just_came_up_before_a_whole_ttl_went_by(own_server):
+async def test_not_steady_for_a_whole_ttl_after_the_server_started(own_server):
     with living(own_server.url) as me:
         assert not me.is_steady()
 
@@ -194,12 +194,12 @@ async def test_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatc
         assert me.is_steady()
 
 
-async def test_a_stop_while_redis_is_away_ends_all_the_same(own_server):
+async def test_a_stop_ends_while_redis_is_unreachable(own_server):
     with living(own_server.url):
         await asyncio.to_thread(own_server.stop)
 
 
-def test_without_redis_the_start_says_so(own_server):
+def test_without_redis_the_start_is_logged_as_waiting(own_server):
     own_server.stop()
     me = Liveness(
         own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40

@@ -13,7 +13,7 @@ from hookbus.worker.duties.membership import BATCH, Discovery, Membership
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
 
 
 def membership(client, start="earliest") -> Membership:
@@ -115,13 +115,13 @@ async def test_redeliveries_are_read_from_the_beginning_however_late_the_group_s
     assert len(await take(client, "me", own=True)) == 1
 
 
-async def test_g3_a_full_redis_keeps_nobody_from_joining(client):
+async def test_g3_a_full_redis_prevents_no_group_from_joining(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     await membership(client).join([TYPE, "new.type"])
     assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream("new.type"))) == 1
 
 
-async def test_patterns_are_told_anew_when_they_change_and_missing_memory_is_no_obstacle(client):
+async def test_patterns_are_published_again_when_they_change_even_without_memory(client):
     async def told() -> bytes:
         return await client.execute_command("HGET", KEYS.patterns, GROUP)
 
@@ -134,7 +134,7 @@ async def test_patterns_are_told_anew_when_they_change_and_missing_memory_is_no_
     assert await told() == b"* a.b"
 
 
-async def test_patterns_that_a_newer_worker_told_stay_when_an_older_one_finds_a_type(client):
+async def test_patterns_of_a_newer_worker_are_kept_when_an_older_one_discovers_a_type(client):
     older = Membership(client, KEYS, GROUP, "earliest", ["a.*"])
     await older.join(["a.b"])
     await Membership(client, KEYS, GROUP, "earliest", ["*"]).join(["a.b"])
@@ -173,7 +173,7 @@ async def test_a_group_that_vanished_is_made_anew_where_it_was_born_and_reported
     assert await client.execute_command("HGET", KEYS.losses, GROUP) == b"1"
 
 
-async def test_a_flushed_redis_is_joined_again_and_the_birth_is_not_forgotten(client):
+async def test_a_flushed_redis_is_joined_again_at_the_original_start(client):
     member = membership(client, "latest")
     await member.join([TYPE])
     born = await start_of(client)
@@ -184,7 +184,7 @@ async def test_a_flushed_redis_is_joined_again_and_the_birth_is_not_forgotten(cl
     assert await handled_from(client) == ["wh_1"]
 
 
-async def test_g7_a_stream_that_can_have_no_place_is_set_aside_and_the_others_are_joined(client):
+async def test_g7_a_stream_that_cannot_be_joined_is_marked_unusable_and_the_others_are_joined(client):
     bad = KEYS.redelivery("b.c", GROUP)
     await client.execute_command("SET", bad, "no stream")
     unusable_keys = UnusableKeys()
@@ -236,7 +236,7 @@ async def test_a_stop_is_heard_between_two_batches_of_types_that_appeared(client
     assert len(found) == BATCH
 
 
-async def test_a_type_that_appears_is_handed_over_once(client):
+async def test_a_new_type_is_passed_on_once(client):
     found: list[str] = []
 
     async def take_note(names: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ from hookbus.worker.duties.paused import Pauses
 from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
@@ -41,7 +41,7 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
         await until(lambda: settled(client))
 
 
-async def test_a_pause_ends_a_read_that_is_out_and_what_it_brings_all_the_same_waits_pending(client, redis_url):
+async def test_a_pause_ends_a_blocking_read_and_entries_that_it_still_returns_stay_pending(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route()) as made:

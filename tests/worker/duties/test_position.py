@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.position import Positions, before, position_of
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store, take
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store, take
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def handled(client, count: int) -> list[str]:
     return [in_flight.delivery.webhook_id for in_flight in found]
 
 
-async def test_a_vanished_group_goes_on_after_what_was_handled(client, group):
+async def test_a_vanished_group_continues_after_the_last_handled_event(client, group):
     membership, positions = group
     await store(client, *(f"wh_{i}" for i in range(6)))
     assert await handled(client, 4) == ["wh_0", "wh_1", "wh_2", "wh_3"]
@@ -84,7 +84,7 @@ async def _become_another_server(client) -> None:
     await client.execute_command("REPLICAOF", "NO", "ONE")
 
 
-async def test_a_position_that_steps_back_is_told_once_as_data_loss(client, group, capsys):
+async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, group, capsys):
     """As where Redis came back from an older backup."""
     _, positions = group
     await store(client, "wh_1", "wh_2")
@@ -104,7 +104,7 @@ async def test_a_position_that_steps_back_is_told_once_as_data_loss(client, grou
     assert TYPE in told
 
 
-async def test_a_group_that_was_made_anew_is_told_once(client, group, capsys):
+async def test_a_group_that_was_created_again_is_reported_once(client, group, capsys):
     membership, positions = group
     await store(client, "wh_1")
     await handled(client, 1)

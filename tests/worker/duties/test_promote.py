@@ -15,7 +15,7 @@ from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
 
 
 async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
@@ -23,12 +23,12 @@ async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
     await join(client, event_type)
     names = [f"wh_{i}" for i in range(len(waits_s))]
     await store(client, *names, event_type=event_type)
-    helds = await take(client, "me", len(names)) if event_type == TYPE else []
+    deliveries = await take(client, "me", len(names)) if event_type == TYPE else []
     now = now_ms()
-    for in_flight, wait_s in zip(helds, waits_s, strict=True):
+    for in_flight, wait_s in zip(deliveries, waits_s, strict=True):
         item = PendingOutcome(in_flight, Park(wait_s, Cause("E", "")), Slots(1), KEYS, 0, now)
         assert await scripts.run(client, item.call("me")) == 1
-    return [in_flight.name for in_flight in helds]
+    return [in_flight.name for in_flight in deliveries]
 
 
 def promoter(client) -> Promoter:
@@ -62,7 +62,7 @@ async def test_what_was_promoted_is_the_next_attempt_of_the_same_event(client):
     assert [failure.error for failure in in_flight.entry.history] == ["E"]
 
 
-async def test_the_next_look_comes_when_the_next_is_due(client):
+async def test_the_next_round_comes_when_the_next_delivery_is_due(client):
     await park(client, 0.4)
     assert 0 < await promoter(client)._round() <= 0.4
 
@@ -75,7 +75,7 @@ async def test_two_promoters_promote_once(client):
     assert sorted(await promoted(client)) == sorted(f"wh_{i}" for i in range(250))
 
 
-async def test_promote_promotes_nothing_that_somebody_promoted_parked_later_or_discarded_first(client):
+async def test_promote_skips_deliveries_that_were_promoted_parked_later_or_discarded_first(client):
     first, later, gone = await park(client, -1, -1, -1)
     await client.execute_command("ZADD", KEYS.delayed(GROUP), now_ms() + 60_000, later)
     await client.execute_command("ZREM", KEYS.delayed(GROUP), gone)
@@ -113,7 +113,7 @@ async def test_each_type_goes_to_its_own_stream(client):
         assert [parse(fields).webhook_id for _, fields in stream] == expected
 
 
-async def test_one_whose_fields_were_deleted_by_hand_holds_up_no_other(client):
+async def test_a_parked_delivery_without_its_data_delays_no_other(client):
     broken, _ = await park(client, -2, -1)
     await client.execute_command("HDEL", KEYS.delayed_data(GROUP), broken)
     await promoter(client)._round()
@@ -146,7 +146,7 @@ class Running:
             await self.task
 
 
-async def test_what_is_parked_here_is_promoted_in_time_although_the_next_look_was_far_away(client):
+async def test_a_delivery_parked_here_is_promoted_in_time_although_the_next_round_was_far_away(client):
     async with Running(client) as running:
         await until(lambda: running._next_poll_ms)
         await park(client, 0.1)
@@ -156,7 +156,7 @@ async def test_what_is_parked_here_is_promoted_in_time_although_the_next_look_wa
         assert now_ms() - due_ms < 500
 
 
-async def test_what_others_park_is_promoted_within_a_second(client):
+async def test_deliveries_parked_by_others_are_promoted_within_a_second(client):
     async with Running(client) as running:
         await until(lambda: running._next_poll_ms)
         await park(client, 0)
@@ -178,7 +178,7 @@ async def _looked(client) -> int:
     return (await commandstats(client)).get("zrange", 0)
 
 
-async def test_redis_away_and_back_the_schedule_goes_on(own_server):
+async def test_the_schedule_continues_when_redis_is_back(own_server):
     client = connect(own_server.url, "tests")
     await park(client, 0.3)
     async with Running(client):
@@ -208,7 +208,7 @@ async def spoil(client, how: str, event_type: str = "batch.failed") -> None:
 
 
 @pytest.mark.parametrize("how", ["type", "ids", "fields"])
-async def test_g7_what_its_stream_refuses_waits_and_the_others_go(client, how):
+async def test_g7_deliveries_that_their_stream_refuses_wait_and_the_others_are_promoted(client, how):
     await park(client, -1, -2)
     await spoil(client, how)
     packed = "\xc1" if how == "fields" else msgpack_of("wh_bad")
@@ -227,7 +227,7 @@ async def test_g7_what_its_stream_refuses_waits_and_the_others_go(client, how):
     assert (line["key"], line["use"]) == (KEYS.redelivery("batch.failed", GROUP), "add")
 
 
-async def test_g7_what_was_refused_goes_when_its_stream_is_mended(client, monkeypatch):
+async def test_g7_refused_deliveries_are_promoted_when_their_stream_is_repaired(client, monkeypatch):
     monkeypatch.setattr(promote, "REFUSED_MS", 0)
     await park(client, -1)
     await spoil(client, "type", TYPE)

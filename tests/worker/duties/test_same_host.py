@@ -40,7 +40,7 @@ def test_a_process_that_was_killed_here_has_ended_and_one_that_runs_has_not(fold
     assert has_ended("host.1.ab")
 
 
-def test_of_a_process_elsewhere_nothing_is_known_whatever_its_pid():
+def test_a_process_on_another_machine_has_not_ended_whatever_its_pid():
     assert not has_ended(f"host.{2**22 + 1}.ab")
 
 
@@ -52,7 +52,7 @@ def test_one_that_left_in_order_leaves_nothing(folder):
     assert list(folder.iterdir()) == []
 
 
-def test_a_child_of_a_handler_that_lives_on_leaves_it_to_the_ttl(folder):
+def test_a_surviving_child_of_a_handler_leaves_the_decision_to_the_ttl(folder):
     rest = "import os; c = os.fork(); (print(c, flush=True), os._exit(0)) if c else time.sleep(60)"
     process = holder(folder, "host.1.ab", rest)
     assert process.stdout is not None
@@ -66,13 +66,13 @@ def test_a_child_of_a_handler_that_lives_on_leaves_it_to_the_ttl(folder):
 
 
 @pytest.mark.parametrize("consumer", ["", "../x", "a/b", "handed over", "ü"])
-def test_a_name_that_is_no_consumer_is_not_looked_for(consumer, folder):
+def test_an_invalid_consumer_name_is_not_looked_up(consumer, folder):
     (folder / "x").touch()
     assert not has_ended(consumer)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("/etc/passwd"), os.mkfifo])
-def test_what_is_no_file_proves_nothing(make, folder):
+def test_a_path_that_is_no_regular_file_proves_nothing(make, folder):
     make(folder / "hookbus-host.1.ab")
     assert not has_ended("host.1.ab")
 

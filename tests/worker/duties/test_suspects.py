@@ -8,19 +8,19 @@ from hookbus import Delivery
 from hookbus.shared.connection import connect
 from hookbus.worker.duties import suspects
 from tests.wait import until
-from tests.worker.court import court, in_hand, marks
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Runtime, a_route, pending
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, Runtime, a_route, pending
+from tests.worker.running_suspects import delivered, marks, running_suspects
 
 
 async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds_the_rest(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    deliveries = await delivered(client, "wh_1", "wh_2", "wh_3")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        found.suspect(helds[0])
-        found.suspect(helds[1])
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        harness.suspect(deliveries[0])
+        harness.suspect(deliveries[1])
         await until(lambda: handler.began == ["wh_1"])
-        found.runtime.start()  # and begin what else is in our hands
-        await _waits_for_a_place(found.runtime)
+        harness.runtime.start()  # and begin what else is in our hands
+        await _waits_for_a_place(harness.runtime)
         handler.go()
         await until(lambda: len(handler.done) == 3)
         assert handler.most == 1
@@ -37,25 +37,25 @@ async def _is_quiet(client) -> bool:
 
 
 async def test_its_start_is_marked_before_it_begins_and_the_mark_is_gone_when_it_ended(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     seen = []
 
     async def fetch(event: dict, delivery: Delivery) -> None:
         seen.append(await marks(client))
 
-    async with court(redis_url, client, a_route(fetch)) as found:
-        found.suspect(in_flight)
+    async with running_suspects(redis_url, client, a_route(fetch)) as harness:
+        harness.suspect(in_flight)
         await until(lambda: _is_quiet(client))
     assert seen == [[b"me", in_flight.name.encode()]]
 
 
-async def test_no_mark_no_start_however_long_redis_is_away(own_server):
+async def test_no_suspect_starts_without_its_mark_however_long_redis_is_unreachable(own_server):
     client = connect(own_server.url, "tests")
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
-    async with court(own_server.url, client, handler.route()) as found:
+    async with running_suspects(own_server.url, client, handler.route()) as harness:
         await asyncio.to_thread(own_server.stop)
-        found.suspect(in_flight)
+        harness.suspect(in_flight)
         with pytest.raises(AssertionError):
             await until(lambda: handler.began, timeout_s=0.2)
         await asyncio.to_thread(own_server.start)
@@ -65,11 +65,11 @@ async def test_no_mark_no_start_however_long_redis_is_away(own_server):
 
 
 async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_behind_it(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
+    async with running_suspects(redis_url, client, handler.route()) as harness:
         await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-        found.suspect(in_flight)
+        harness.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         assert await marks(client) == [b"me", in_flight.name.encode()]
         handler.go()
@@ -77,10 +77,10 @@ async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_b
 
 
 async def test_one_that_survives_is_cleared_of_its_earlier_deaths_and_settled(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     await client.execute_command("HSET", KEYS.deaths(GROUP), in_flight.name, "a@1", "other", "a@1")
-    async with court(redis_url, client, Handler(is_open=True).route()) as found:
-        found.suspect(in_flight)
+    async with running_suspects(redis_url, client, Handler(is_open=True).route()) as harness:
+        harness.suspect(in_flight)
         await until(lambda: _is_quiet(client))
         await until(lambda: _deaths(client, [b"other"]))
 
@@ -91,13 +91,13 @@ async def _deaths(client, expected: list[bytes]) -> bool:
 
 async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_unmarked(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "PATIENCE_S", 0.05)
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
     with structlog.testing.capture_logs() as logs:
-        async with court(redis_url, client, handler.route()) as found:
-            found.other(helds[0])
+        async with running_suspects(redis_url, client, handler.route()) as harness:
+            harness.other(deliveries[0])
             await until(lambda: handler.began == ["wh_1"])
-            found.suspect(helds[1])
+            harness.suspect(deliveries[1])
             await until(lambda: handler.began == ["wh_1", "wh_2"])
             assert await marks(client) == []
     (log,) = [log for log in logs if log["event"] == "suspect_started"]
@@ -106,12 +106,12 @@ async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_u
 
 async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "ALONE_S", 0.05)
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        found.suspect(helds[0])
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        harness.suspect(deliveries[0])
         await until(lambda: handler.began == ["wh_1"])
-        found.runtime.start()
+        harness.runtime.start()
         await until(lambda: handler.began == ["wh_1", "wh_2"])
         assert await marks(client) == []
         handler.go()
@@ -124,35 +124,35 @@ async def test_both_waits_grow_fourfold_with_each_death_up_to_a_bound(
 ):
 
     waits = []
-    (in_flight,) = await in_hand(client, "wh_1")
-    async with court(redis_url, client, Handler(is_open=True).route()) as found:
-        close = found.runtime.gate.close
+    (in_flight,) = await delivered(client, "wh_1")
+    async with running_suspects(redis_url, client, Handler(is_open=True).route()) as harness:
+        close = harness.runtime.gate.close
 
         async def note(patience_s: float) -> bool:
             waits.append(patience_s)
             return await close(patience_s)
 
-        monkeypatch.setattr(found.runtime.gate, "close", note)
-        found.suspect(replace(in_flight, times_delivered=times_delivered))
+        monkeypatch.setattr(harness.runtime.gate, "close", note)
+        harness.suspect(replace(in_flight, times_delivered=times_delivered))
         await until(lambda: _is_quiet(client))
     assert waits == [suspects.PATIENCE_S * factor]
 
 
 async def test_g10_a_stop_gives_the_suspect_its_grace_and_starts_no_other(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        for in_flight in helds:
-            found.suspect(in_flight)
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        for in_flight in deliveries:
+            harness.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
-        found.suspects.finish()
-        finishing = asyncio.create_task(found.runtime.subscriber.finish(10))
+        harness.suspects.finish()
+        finishing = asyncio.create_task(harness.runtime.subscriber.finish(10))
         handler.go()
         assert await finishing == 0
-        await until(found.task.done)
+        await until(harness.task.done)
         assert handler.began == handler.done == ["wh_1"]
         await until(lambda: _is_marked_by_nobody(client))
-        assert list(await pending(client)) == [helds[1].entry_id]
+        assert list(await pending(client)) == [deliveries[1].entry_id]
 
 
 async def _is_marked_by_nobody(client) -> bool:
@@ -160,32 +160,32 @@ async def _is_marked_by_nobody(client) -> bool:
 
 
 async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays_pending(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        found.suspect(in_flight)
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        harness.suspect(in_flight)
         await until(lambda: handler.began == ["wh_1"])
-        found.suspects.finish()
-        assert await found.runtime.subscriber.finish(0.01) == 1
-        await until(found.task.done)
+        harness.suspects.finish()
+        assert await harness.runtime.subscriber.finish(0.01) == 1
+        await until(harness.task.done)
         assert await marks(client) == []
         assert list(await pending(client)) == [in_flight.entry_id]
 
 
 async def test_a_stop_without_a_suspect_waits_for_none(client, redis_url):
-    async with court(redis_url, client, Handler().route()) as found:
-        found.suspects.finish()
-        await until(found.task.done)
+    async with running_suspects(redis_url, client, Handler().route()) as harness:
+        harness.suspects.finish()
+        await until(harness.task.done)
 
 
 async def test_a_suspect_that_fails_is_settled_like_any_other_and_the_next_has_its_turn(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
 
     async def fails(event: dict) -> None:
         raise OSError("no")
 
-    async with court(redis_url, client, a_route(fails)) as found:
-        for in_flight in helds:
-            found.suspect(in_flight)
+    async with running_suspects(redis_url, client, a_route(fails)) as harness:
+        for in_flight in deliveries:
+            harness.suspect(in_flight)
         await until(lambda: _is_quiet(client))
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 2

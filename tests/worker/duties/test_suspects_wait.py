@@ -9,40 +9,40 @@ from hookbus import Delivery
 from hookbus.worker.duties import suspects
 from hookbus.worker.pipeline import subscriber
 from tests.wait import until
-from tests.worker.court import court, in_hand, marks
-from tests.worker.rig import TYPE, Handler, a_route, join, store
+from tests.worker.builders import TYPE, Handler, a_route, join, store
+from tests.worker.running_suspects import delivered, marks, running_suspects
 
 
 async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_too(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
-    async with court(redis_url, client, handler.route()) as found:
-        found.other(helds[0])
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        harness.other(deliveries[0])
         await until(lambda: handler.began == ["wh_1"])
-        found.suspect(replace(helds[1], times_delivered=3))
-        await until(lambda: not found.runtime.gate.is_open)
-        await found.runtime.reader.pause(frozenset({TYPE}))
+        harness.suspect(replace(deliveries[1], times_delivered=3))
+        await until(lambda: not harness.runtime.gate.is_open)
+        await harness.runtime.reader.pause(frozenset({TYPE}))
         handler.go()
         await until(lambda: "wh_1" in handler.done)
-        await until(lambda: found.runtime.gate.is_open)
+        await until(lambda: harness.runtime.gate.is_open)
         assert handler.began == ["wh_1"]
         assert await marks(client) == []
-        await found.runtime.reader.pause(frozenset())
-        found.runtime.start()
+        await harness.runtime.reader.pause(frozenset())
+        harness.runtime.start()
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
 async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler(is_open=True)
-    async with court(redis_url, client, handler.route()) as found:
-        circuit_gate = found.runtime.circuit.circuit_gate
+    async with running_suspects(redis_url, client, handler.route()) as harness:
+        circuit_gate = harness.runtime.circuit.circuit_gate
         circuit_gate.set(0)
-        for in_flight in helds:
-            found.suspect(replace(in_flight, times_delivered=3))
-        await until(lambda: found.runtime.slots.running == 0)
+        for in_flight in deliveries:
+            harness.suspect(replace(in_flight, times_delivered=3))
+        await until(lambda: harness.runtime.slots.running == 0)
         assert handler.began == []
-        found.runtime.start()
+        harness.runtime.start()
         circuit_gate.set(1)
         await until(lambda: handler.done == ["wh_1"])
         assert circuit_gate.places == 0
@@ -51,23 +51,23 @@ async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one
 
 
 async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     handler = Handler(is_open=True)
-    async with court(redis_url, client, handler.route("*", concurrency=1)) as found:
-        found.runtime.reader.add("batch.completed")
+    async with running_suspects(redis_url, client, handler.route("*", concurrency=1)) as harness:
+        harness.runtime.reader.add("batch.completed")
         await join(client, "batch.completed")
-        await found.runtime.reader.pause(frozenset({TYPE}))
-        found.suspect(replace(in_flight, times_delivered=3))
-        found.runtime.start()
+        await harness.runtime.reader.pause(frozenset({TYPE}))
+        harness.suspect(replace(in_flight, times_delivered=3))
+        harness.runtime.start()
         await store(client, "wh_2", event_type="batch.completed")
         await until(lambda: handler.done == ["wh_2"])
-        await found.runtime.reader.pause(frozenset())
+        await harness.runtime.reader.pause(frozenset())
         await until(lambda: handler.done == ["wh_2", "wh_1"])
 
 
 async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "SPELL_S", 0.1)
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(1, 6)))
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(1, 6)))
     began = []
 
     async def slow(event: dict, delivery: Delivery) -> None:
@@ -75,11 +75,11 @@ async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, 
         if delivery.webhook_id != "wh_other":
             await asyncio.sleep(0.08)
 
-    async with court(redis_url, client, a_route(slow)) as found:
-        for in_flight in helds:
-            found.suspect(replace(in_flight, times_delivered=3))
+    async with running_suspects(redis_url, client, a_route(slow)) as harness:
+        for in_flight in deliveries:
+            harness.suspect(replace(in_flight, times_delivered=3))
         await until(lambda: began == ["wh_1"])
-        found.runtime.start()
+        harness.runtime.start()
         await store(client, "wh_other")
         await until(lambda: len(began) == 6)
     assert began.index("wh_other") <= 3
@@ -92,7 +92,7 @@ async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_n
     monkeypatch.setattr(suspects, "OTHERS_S", 0.01)
     monkeypatch.setattr(suspects, "PATIENCE_S", 0.01)
     monkeypatch.setattr(subscriber, "CANCEL_S", 0.01)
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     began, go = [], asyncio.Event()
 
     async def stubborn(event: dict, delivery: Delivery) -> None:
@@ -101,12 +101,12 @@ async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_n
             with contextlib.suppress(asyncio.CancelledError):
                 await go.wait()
 
-    async with court(redis_url, client, a_route(stubborn, timeout=0.01)) as found:
-        for in_flight in helds:
-            found.suspect(in_flight)
+    async with running_suspects(redis_url, client, a_route(stubborn, timeout=0.01)) as harness:
+        for in_flight in deliveries:
+            harness.suspect(in_flight)
         await until(lambda: began == ["wh_1", "wh_2"])
-        found.suspects.finish()
-        assert await found.runtime.subscriber.finish(0.01) == 1
-        await until(found.task.done)
-        assert found.runtime.subscriber.has_leftovers()
+        harness.suspects.finish()
+        assert await harness.runtime.subscriber.finish(0.01) == 1
+        await until(harness.task.done)
+        assert harness.runtime.subscriber.has_leftovers()
         go.set()

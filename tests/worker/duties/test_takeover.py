@@ -8,13 +8,12 @@ from hookbus.worker.duties import same_host
 from hookbus.worker.duties.heartbeat import TTL_S
 from hookbus.worker.duties.takeover import QUIET_S
 from tests.wait import until
-from tests.worker.heir import heir
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     STREAM,
     Handler,
-    a_held,
+    an_in_flight,
     consumers,
     die_with,
     join,
@@ -26,6 +25,7 @@ from tests.worker.rig import (
     take,
     take_over,
 )  # fmt: skip
+from tests.worker.claimant import claimant
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def ended(monkeypatch) -> set[str]:
     return found
 
 
-async def test_g4_what_a_dead_consumer_had_in_hand_runs_here_and_the_dead_one_is_removed(client, redis_url):
+async def test_g4_deliveries_of_a_dead_consumer_run_here_and_the_dead_consumer_is_removed(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", "wh_2")
     await redeliver(client, "wh_3")
     await take(client, "dead", own=True)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         assert await consumers(client) == {b"me"}
@@ -53,17 +53,17 @@ async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", consumer="alive")
     await client.execute_command("SET", KEYS.alive("alive"), 1)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         assert {owner for owner, _ in (await pending(client)).values()} == {"alive"}
         assert await consumers(client) == {b"me", b"alive"}
     assert handler.began == []
 
 
-async def test_nobody_is_declared_dead_before_all_had_time_to_show_life(client, redis_url):
+async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_keys(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         me.liveness.steady = False
         running = asyncio.create_task(me.duty.run())
         with pytest.raises(AssertionError):
@@ -82,7 +82,7 @@ async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_run
     for consumer in ("dead", "neighbour"):
         await register(client, consumer)
         await client.execute_command("PEXPIRE", KEYS.alive(consumer), round((TTL_S - QUIET_S) * 1000))
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         me.liveness.steady = False
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
@@ -90,15 +90,15 @@ async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_run
 
 
 @pytest.mark.parametrize("left_s", [TTL_S, TTL_S - QUIET_S + 1, None])
-async def test_g4_who_seems_to_have_ended_here_and_shows_life_is_not_robbed(client, redis_url, ended, left_s):
-    """As of a clone of our machine: the liveness key has the last word."""
+async def test_g4_a_consumer_that_renews_its_key_keeps_its_deliveries(client, redis_url, ended, left_s):
+    """As of a clone of this machine, where it seems to have ended: the liveness key decides."""
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     await register(client, "dead")
     if left_s is not None:
         await client.execute_command("PEXPIRE", KEYS.alive("dead"), round(left_s * 1000))
     ended.add("dead")
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         assert await pending(client, consumer="dead")
         assert await client.execute_command("EXISTS", KEYS.alive("dead"))
@@ -117,7 +117,7 @@ async def test_lapse_loses_the_race_against_a_renewal(client):
 
 async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):
     await die_with(client, "wh_1")
-    async with heir(redis_url, client, handler := Handler(is_open=True)) as me:
+    async with claimant(redis_url, client, handler := Handler(is_open=True)) as me:
         me.liveness.steady = False
         await me.round()
         assert handler.began == []
@@ -126,11 +126,11 @@ async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_giv
         await until(lambda: handler.done == ["wh_1"])
 
 
-async def test_g4_while_our_own_sign_is_gone_too_nobody_is_declared_dead(client, redis_url):
+async def test_g4_while_the_own_liveness_key_is_gone_too_no_consumer_is_declared_dead(client, redis_url):
     """A step of Redis' clock ends all signs at once."""
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await client.execute_command("DEL", KEYS.alive("me"))
         await me.round()
         assert await pending(client, consumer="dead")
@@ -139,12 +139,12 @@ async def test_g4_while_our_own_sign_is_gone_too_nobody_is_declared_dead(client,
         await until(lambda: handler.done == ["wh_1"])
 
 
-async def test_g4_a_step_of_redis_clock_that_is_noticed_while_signs_are_looked_for_counts(
+async def test_g4_a_step_of_redis_clock_counts_when_it_is_detected_while_liveness_keys_are_read(
     client, redis_url, monkeypatch
 ):
     """Our own sign is there again by then, those of others need not be."""
     await die_with(client, "wh_1")
-    async with heir(redis_url, client, Handler(is_open=True)) as me:
+    async with claimant(redis_url, client, Handler(is_open=True)) as me:
         execute = client.execute_command
 
         async def ask_meanwhile(*command):
@@ -160,7 +160,7 @@ async def test_g4_a_step_of_redis_clock_that_is_noticed_while_signs_are_looked_f
 async def test_a_registration_of_another_release_does_not_stop_a_worker(client, redis_url, info):
     await join(client)
     await register(client, "strange", info=info)
-    async with heir(redis_url, client, Handler()) as me:
+    async with claimant(redis_url, client, Handler()) as me:
         await me.round()
         assert await consumers(client) == {b"me", b"strange"}
 
@@ -168,7 +168,7 @@ async def test_a_registration_of_another_release_does_not_stop_a_worker(client, 
 async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_until_nothing_is_left(client, redis_url):
     handler = Handler()
     await die_with(client, "wh_1", "wh_2", "wh_3")
-    async with heir(redis_url, client, handler, concurrency=2) as me:
+    async with claimant(redis_url, client, handler, concurrency=2) as me:
         await me.round()
         await until(lambda: len(handler.began) == 2)
         assert len(await pending(client, consumer="dead")) == 1
@@ -180,10 +180,10 @@ async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_unti
         assert await consumers(client) == {b"me"}
 
 
-async def test_what_the_reader_found_in_the_meantime_is_not_begun_a_second_time(client, redis_url):
+async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_again(client, redis_url):
     handler = Handler()
-    async with heir(redis_url, client, handler) as me:
-        for in_flight in (a_held(), a_held(times_delivered=3), a_held(deaths=("a@1", "b@2", "c@3"))):
+    async with claimant(redis_url, client, handler) as me:
+        for in_flight in (an_in_flight(), an_in_flight(times_delivered=3), an_in_flight(deaths=("a@1", "b@2", "c@3"))):
             me.duty._begin(in_flight, me.runtime.reader, me.runtime.subscriber)
         await until(lambda: handler.began == ["wh_1"])
         assert me.suspects._queue.empty()
@@ -195,7 +195,7 @@ async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_ado
     await join(client)
     await store(client, "wh_1")
     await take(client, "thawed")
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         assert handler.began == []
         await me.duty._adopt()
@@ -216,17 +216,17 @@ async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_susp
         assert taken[1] == 0  # times delivered before: as if it came fresh
         assert list((await pending(client)).values()) == [(heir_name, 1)]
     assert await release(client, "five") == 1
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
 
 
-async def test_g7_a_stream_that_redis_refuses_keeps_nothing_of_the_others_from_their_heir(client, redis_url):
+async def test_g7_a_stream_that_redis_refuses_does_not_prevent_a_takeover_of_the_others(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         streams = me.runtime.reader.streams
         streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
             name: streams.pop(name) for name in list(streams)

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.duties.takeover import retire
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     OWN_STREAM,
@@ -63,10 +63,10 @@ async def test_takeover_takes_nothing_from_one_that_came_back(client):
     assert {owner for owner, _ in (await pending(client)).values()} == {"dead"}
 
 
-async def test_two_heirs_share_no_entry_and_blame_a_death_once(client):
+async def test_two_claimants_share_no_entry_and_count_a_death_once(client):
     await die_with(client, *(f"wh_{i}" for i in range(50)))
     await mark(client, "dead", next(iter(await pending(client))))
-    shares = await asyncio.gather(*(take_over(client, "dead", f"heir{i}", 7) for i in range(10)))
+    shares = await asyncio.gather(*(take_over(client, "dead", f"other{i}", 7) for i in range(10)))
     ids = [entry[0] for share in shares for entry in share]
     assert len(ids) == len(set(ids)) == 50
     assert sum(bool(entry[2]) for share in shares for entry in share) == 1
@@ -80,15 +80,15 @@ async def test_takeover_passes_over_an_entry_that_was_deleted(client):
     assert list(await pending(client)) == [ids[1]]
 
 
-async def test_release_leaves_alone_what_somebody_else_took_first(client):
+async def test_release_leaves_deliveries_that_another_consumer_took_first(client):
     await die_with(client, "wh_1", "wh_2")
-    await take_over(client, "dead", "heir", 1)
+    await take_over(client, "dead", "other", 1)
     assert await release(client, "dead") == 1
-    assert sorted(owner for owner, _ in (await pending(client)).values()) == [HANDOVER, "heir"]
+    assert sorted(owner for owner, _ in (await pending(client)).values()) == [HANDOVER, "other"]
     assert await release(client, "dead") == 0
 
 
-async def test_release_that_is_refused_leaves_everything_where_an_heir_finds_it(client):
+async def test_a_refused_release_leaves_all_deliveries_to_a_takeover(client):
     await die_with(client, "wh_1")
     await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
     with pytest.raises(ResponseError):

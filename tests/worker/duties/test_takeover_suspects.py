@@ -5,8 +5,7 @@ import asyncio
 from hookbus.worker.duties import suspects, takeover
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
-from tests.worker.heir import heir
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     Handler,
@@ -18,6 +17,7 @@ from tests.worker.rig import (
     take,
     take_over,
 )  # fmt: skip
+from tests.worker.claimant import claimant
 
 
 async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second_on_it_is_a_suspect(client, redis_url):
@@ -26,7 +26,7 @@ async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second
     await die_with(client, "wh_2", consumer="unlucky")
     await take_over(client, "first", "second")
     await register(client, "second", alive=False)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: handler.began == ["wh_2"])
         suspect = me.suspects._queue.get_nowait().in_flight
@@ -43,7 +43,7 @@ async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that
         await take_over(client, f"c{i}", f"c{i + 1}")
     await mark(client, "c2", entry_id)
     await register(client, "c2", alive=False)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         await me.round()
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
         assert me.runtime.slots.running == 0
@@ -58,9 +58,7 @@ def test_three_deaths_are_the_limit():
     assert takeover.MAX_DEATHS == 3
 
 
-async def test_g4_what_a_dead_consumer_left_need_not_wait_until_many_suspects_had_their_turns(
-    client, redis_url, monkeypatch
-):
+async def test_g4_deliveries_of_a_dead_consumer_need_not_wait_for_many_suspects(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "SPELL_S", 0.1)
     monkeypatch.setattr(suspects, "OTHERS_S", 0.2)
     monkeypatch.setattr(takeover, "INTERVAL_S", 0.05)
@@ -69,7 +67,7 @@ async def test_g4_what_a_dead_consumer_left_need_not_wait_until_many_suspects_ha
     await take_over(client, "dead", by="dead_too")  # in the second one's hands; with the third they are suspects
     await register(client, "dead_too", alive=False)
     handler = Handler(is_open=True, pause_s=0.05)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         judging = asyncio.create_task(me.suspects.run())
         looking = asyncio.create_task(me.duty.run())
         await until(lambda: handler.began)
@@ -82,14 +80,14 @@ async def test_g4_what_a_dead_consumer_left_need_not_wait_until_many_suspects_ha
         await asyncio.gather(judging, looking)
 
 
-async def test_g4_what_is_taken_together_begins_before_the_suspects_among_it_close_the_gate(client, redis_url):
+async def test_g4_deliveries_taken_together_begin_before_the_suspects_among_them_close_the_gate(client, redis_url):
     await die_with(client, "wh_1")
     await take_over(client, "dead", by="dead_too")
     await register(client, "dead_too", alive=False)
     await redeliver(client, "wh_fresh")
     await take(client, "dead_too", own=True)
     handler = Handler(is_open=True)
-    async with heir(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as me:
         judging = asyncio.create_task(me.suspects.run())
         await me.round()
         await until(lambda: len(handler.done) == 2)

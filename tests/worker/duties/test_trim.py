@@ -10,7 +10,7 @@ from hookbus.worker.duties.trim import Trimmer
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
 
 NOW = now_ms()
 
@@ -39,8 +39,8 @@ async def old(client, *names: str, hours_ago: float = 5) -> list[bytes]:
     ]
 
 
-async def ack(client, *helds, group: str = GROUP) -> None:
-    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in helds))
+async def ack(client, *deliveries, group: str = GROUP) -> None:
+    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in deliveries))
 
 
 async def left(client) -> list[bytes]:
@@ -121,7 +121,7 @@ async def test_what_no_group_reads_stays_for_the_orphans_retention(client, hours
     assert await trimmer(client, handled_s=1, orphaned_s=7200).trim() == (0 if stays else 1)
 
 
-async def test_trim_cuts_nothing_that_a_group_got_back_between_look_and_cut(client):
+async def test_trim_removes_nothing_that_a_group_got_back_before_the_call(client):
     """The look and the cut are one script: a redelivered or re-born group is seen by it, or comes after it."""
     await join(client)
     await old(client, "a", "b", "c")
@@ -133,7 +133,7 @@ async def test_trim_cuts_nothing_that_a_group_got_back_between_look_and_cut(clie
     assert await left(client) == [b"a", b"b", b"c"]
 
 
-async def test_g3_when_memory_is_short_what_was_handled_goes_at_once_and_nothing_else(client, monkeypatch):
+async def test_g3_when_memory_is_short_handled_events_are_trimmed_at_once_and_nothing_else(client, monkeypatch):
     monkeypatch.setattr(trim, "POLL_S", 0.01)
     await join(client)
     await store(client, "a", "b", "c", "d")

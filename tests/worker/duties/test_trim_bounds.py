@@ -15,7 +15,7 @@ from hookbus.worker.duties.trim import DAY_MS, Trimmer
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, join, store, take
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
 
 COVERING = " ".join(patterns_of(TYPE))
 
@@ -38,11 +38,11 @@ async def length(client) -> int:
     return await client.execute_command("XLEN", STREAM)
 
 
-async def ack(client, *helds, group: str = GROUP) -> None:
-    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in helds))
+async def ack(client, *deliveries, group: str = GROUP) -> None:
+    await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in deliveries))
 
 
-async def test_of_more_than_are_kept_the_oldest_handled_ones_go_although_young(client):
+async def test_beyond_the_maximum_the_oldest_handled_events_are_trimmed_although_young(client):
     await join(client)
     ids = await store(client, *(f"wh_{i}" for i in range(30)))
     await ack(client, *await take(client, "me"))
@@ -64,7 +64,7 @@ async def test_g3_number_never_takes_what_is_not_handled(client):
     assert await length(client) == 24
 
 
-async def test_g3_without_memory_what_is_handled_goes_also_behind_what_is_not(client):
+async def test_g3_when_memory_is_short_handled_events_are_deleted_even_behind_unhandled_ones(client):
     await join(client)
     await join(client, group="slow")
     await store(client, *(f"wh_{i}" for i in range(40)))

@@ -21,10 +21,10 @@ from hookbus.worker.groups.replay import Replay
 from hookbus.worker.inventory.open_breakers import Opened, encode
 from tests.programs import BIN, ROOT
 from tests.wait import until
+from tests.worker.builders import TYPE, store, take
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead import born, lay, letter
 from tests.worker.duties.test_trim_bounds import trimmer
-from tests.worker.rig import TYPE, store, take
 
 SHARDS = (Keys(0), Keys(1))
 KEYS = Keys(0)

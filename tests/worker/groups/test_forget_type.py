@@ -7,10 +7,10 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.forget_type import TypeDeletion
 from hookbus.worker.inventory.readers import register
+from tests.worker.builders import TYPE, store
 from tests.worker.commands import objects
 from tests.worker.dead import lay, letter
 from tests.worker.groups.test_forget import everything
-from tests.worker.rig import TYPE, store
 
 SHARDS = (Keys(0), Keys(1))
 GONE = "batch.failed"

@@ -25,9 +25,9 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 from tests.wait import until
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
 from tests.worker.duties.test_trim_bounds import trimmer
-from tests.worker.past import AT_MS, hand_out, retain, subscribe
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
+from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
 
 pytestmark = pytest.mark.both_loops
 

@@ -18,8 +18,8 @@ from hookbus.worker.inspect.exporter import BusCollector
 from hookbus.worker.settings import WorkerSettings
 from tests.programs import Program
 from tests.wait import until
+from tests.worker.builders import GROUP, TYPE, commandstats, join, store
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, TYPE, commandstats, join, store
 
 
 @contextlib.asynccontextmanager

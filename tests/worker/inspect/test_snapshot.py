@@ -4,8 +4,8 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import snapshot
 from tests.moving import moving
+from tests.worker.builders import commandstats
 from tests.worker.dead import born
-from tests.worker.rig import commandstats
 
 KEYS = Keys(0)
 TYPE = "response.completed"

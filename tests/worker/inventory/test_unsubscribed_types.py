@@ -13,7 +13,7 @@ from hookbus.worker.inventory import registry, unsubscribed_types
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
 
 DAY_MS = 86_400_000
 

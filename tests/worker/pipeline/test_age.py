@@ -4,7 +4,7 @@ import pytest
 
 from hookbus.worker.pipeline import age
 from tests.programs import event_body
-from tests.worker.rig import a_delivery
+from tests.worker.builders import a_delivery
 
 RECEIVED_MS = 1_790_000_000_500
 DAY_S = 86_400
@@ -41,7 +41,7 @@ def test_an_event_is_as_old_as_it_says_and_whole_seconds_count_from_their_end(cr
         float("nan"), float("inf"), None, True, "1789999400", "2026-09-21T12:00:00Z", [1_789_999_400], {},
     ],
 )  # fmt: skip
-def test_what_can_not_be_its_time_leaves_receipt(created_at):
+def test_an_impossible_created_at_falls_back_to_the_time_of_receipt(created_at):
     assert made_ms_ago(body(created_at)) == 0
 
 
@@ -51,5 +51,5 @@ def test_a_body_that_only_other_readers_take_is_as_old_as_it_says(rest):
 
 
 @pytest.mark.parametrize("unreadable", [b"", b"\xff", b"[]", b'{"created_at": 1789999400}', b"{" * 100_000])
-def test_what_is_no_event_is_as_old_as_its_receipt(unreadable):
+def test_a_body_that_is_no_event_is_as_old_as_its_receipt(unreadable):
     assert made_ms_ago(unreadable) == 0

@@ -21,7 +21,7 @@ def written(cause: Cause) -> dead_letter.DeadLetterRecord:
     return dead_letter.write(in_flight(), DeadLetter("rejected", cause), (FAILURE,), 1_700_000_000_000)
 
 
-def test_a_letter_holds_everything_known_of_its_delivery_and_its_end():
+def test_a_letter_holds_all_fields_of_its_delivery_and_its_cause():
     assert written(Cause("Reject", "why", "Traceback …", "handlers.py:record")) == dead_letter.DeadLetterRecord(
         type="batch.failed",
         group="billing",

@@ -73,7 +73,7 @@ class Counting:
         return timer
 
 
-async def test_a_cancellation_by_somebody_else_beside_it_is_not_its_alone():
+async def test_a_deadline_beside_another_cancellation_is_not_the_sole_reason():
     deadlines, known = Deadlines(0.02), []
 
     async def attempt():

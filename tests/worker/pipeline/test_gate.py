@@ -1,7 +1,7 @@
 """What a reader does while a suspect runs alone in its process."""
 
 from tests.wait import until
-from tests.worker.rig import TYPE, Handler, join, pending, runtime, store
+from tests.worker.builders import TYPE, Handler, join, pending, runtime, store
 
 
 async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url):
@@ -23,7 +23,7 @@ async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url)
         await until(lambda: handler.done == ["wh_3"])
 
 
-async def test_g7_what_a_read_brings_all_the_same_waits_and_heeds_a_pause(client, redis_url):
+async def test_g7_entries_that_a_read_still_returns_wait_and_respect_a_pause(client, redis_url):
     await join(client)
     handler = Handler(is_open=True)
     async with runtime(redis_url, client, handler.route()) as made:

@@ -20,7 +20,7 @@ def raised(error: BaseException) -> BaseException:
 
 
 @pytest.mark.parametrize(("attempt", "min_s"), [(1, 10), (2, 20)])
-def test_any_exception_is_tried_again_after_its_step(attempt, min_s):
+def test_any_exception_is_retried_after_its_step(attempt, min_s):
     result = failed(raised(KeyError("x")), attempt, RETRY)
     assert isinstance(result, Park)
     assert min_s <= result.wait_s <= min_s * 1.25

@@ -10,7 +10,7 @@ from hookbus.worker.pipeline.deadline import CANCEL_S
 from hookbus.worker.pipeline.overdue import Overdue, where
 from tests.programs import Program
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, a_delivery, a_route, join, pending, runtime, store, take
+from tests.worker.builders import GROUP, KEYS, TYPE, a_delivery, a_route, join, pending, runtime, store, take
 
 
 class Swallows:
@@ -62,7 +62,7 @@ async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1  # its late end said nothing more
 
 
-async def test_its_last_attempt_is_a_dead_letter_that_says_where_it_hangs(client, redis_url):
+async def test_its_last_attempt_is_a_dead_letter_with_the_place_where_it_hangs(client, redis_url):
     await join(client)
     await store(client, "wh_1")
     (in_flight,) = await take(client, "me")
@@ -122,7 +122,7 @@ def test_a_thread_that_is_overdue_is_logged_too():
     assert overdue.count == 0
 
 
-async def test_where_a_coroutine_waits_is_told_from_outside_to_inside():
+async def test_the_place_where_a_coroutine_waits_is_a_traceback_from_outside_to_inside():
     async def inner() -> None:
         await asyncio.Event().wait()
 

@@ -15,7 +15,19 @@ from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Outcome, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_held, join, pending, redeliver, store, take
+from tests.worker.builders import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    STREAM,
+    TYPE,
+    an_in_flight,
+    join,
+    pending,
+    redeliver,
+    store,
+    take,
+)
 
 CAUSE = Cause("ValueError", "no", "Traceback …", "handlers.py:charge")
 PARK, DEAD_LETTER = Park(1.5, CAUSE), DeadLetter("rejected", CAUSE)
@@ -41,7 +53,7 @@ async def buried(client) -> list[bytes]:
     return names
 
 
-async def in_hand(client, name: str = "wh_1", *, own: bool = False) -> InFlight:
+async def delivered(client, name: str = "wh_1", *, own: bool = False) -> InFlight:
     await join(client)
     await (redeliver(client, name) if own else store(client, name))
     (in_flight,) = await take(client, "me", own=own)
@@ -49,7 +61,7 @@ async def in_hand(client, name: str = "wh_1", *, own: bool = False) -> InFlight:
 
 
 async def test_park_settles_and_keeps_the_delivery_for_its_next_attempt(client):
-    in_flight = await in_hand(client)
+    in_flight = await delivered(client)
     assert await settle(client, in_flight, PARK) == 1
     assert await pending(client) == {}
     flat = await client.execute_command("ZRANGE", KEYS.delayed(GROUP), 0, -1, "WITHSCORES")
@@ -57,8 +69,8 @@ async def test_park_settles_and_keeps_the_delivery_for_its_next_attempt(client):
     await parked(client)
 
 
-async def test_what_is_parked_comes_back_with_its_bytes_its_attempt_and_its_history(client):
-    in_flight = await in_hand(client)
+async def test_a_parked_delivery_returns_with_its_bytes_its_attempt_and_its_history(client):
+    in_flight = await delivered(client)
     fields = pending_outcome(in_flight, PARK).call("me").args[6:]
     entry = parse(fields)
     assert (entry.webhook_id, entry.source, entry.body) == ("wh_1", "openai", in_flight.entry.body)
@@ -66,7 +78,7 @@ async def test_what_is_parked_comes_back_with_its_bytes_its_attempt_and_its_hist
     assert entry.history == (Failure(1, 1_000, 250, "me", "ValueError: no"),)
 
 
-async def test_a_replay_stays_one_when_it_is_parked_and_when_it_is_buried(client):
+async def test_a_replay_stays_one_when_it_is_parked_or_dead_lettered(client):
     await join(client)
     await redeliver(client, "wh_1", "wh_2", is_replay=True)
     one, other = await take(client, "me", own=True)
@@ -78,7 +90,7 @@ async def test_a_replay_stays_one_when_it_is_parked_and_when_it_is_buried(client
 
 async def test_history_and_error_texts_are_bounded(client):
     long = tuple(Failure(i, i, 1, "c", "e") for i in range(HISTORY_KEPT))
-    in_flight = a_held()
+    in_flight = an_in_flight()
     in_flight = msgspec.structs.replace(
         in_flight, entry=msgspec.structs.replace(in_flight.entry, history=long, attempt=99)
     )
@@ -88,8 +100,8 @@ async def test_history_and_error_texts_are_bounded(client):
     assert history[0].attempt == 1
 
 
-async def test_bury_settles_and_writes_a_letter_that_its_indexes_name(client):
-    in_flight = await in_hand(client)
+async def test_dead_letter_settles_and_writes_a_letter_that_its_indexes_name(client):
+    in_flight = await delivered(client)
     assert await settle(client, in_flight, DEAD_LETTER) == 1
     assert await pending(client) == {}
     assert await buried(client) == [b"wh_1"]
@@ -113,8 +125,8 @@ async def test_a_webhook_id_that_dies_twice_leaves_two_letters(client):
     assert await buried(client) == [b"wh_1", b"wh_1~" + second.entry_id]
 
 
-async def test_bury_forgets_the_deaths_of_a_suspect(client):
-    in_flight = await in_hand(client)
+async def test_dead_letter_removes_the_deaths_of_a_suspect(client):
+    in_flight = await delivered(client)
     await client.execute_command("HSET", KEYS.deaths(GROUP), in_flight.name, "a@1 b@2 c@3", "another", "a@1")
     assert await settle(client, in_flight, DEAD_LETTER) == 1
     assert await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == [b"another"]
@@ -122,14 +134,14 @@ async def test_bury_forgets_the_deaths_of_a_suspect(client):
 
 @pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["park", "dead_letter"])
 async def test_settled_entries_of_the_groups_own_stream_are_deleted_and_those_of_all_groups_are_not(client, outcome):
-    shared, own = await in_hand(client), await in_hand(client, own=True)
+    shared, own = await delivered(client), await delivered(client, own=True)
     assert [await settle(client, in_flight, outcome) for in_flight in (shared, own)] == [1, 1]
     assert await client.execute_command("XLEN", STREAM) == 1
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
 
 
 async def taken_over(client, in_flight):
-    await client.execute_command("XCLAIM", in_flight.stream, GROUP, "heir", 0, in_flight.entry_id)
+    await client.execute_command("XCLAIM", in_flight.stream, GROUP, "other", 0, in_flight.entry_id)
 
 
 async def acked(client, in_flight):
@@ -149,7 +161,7 @@ async def group_gone(client, in_flight):
 @pytest.mark.parametrize("before", [taken_over, acked, parked_before, group_gone])
 @pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["parks", "buries"])
 async def test_one_that_lost_the_delivery_writes_nothing(client, outcome, before, own):
-    in_flight = await in_hand(client, own=own)
+    in_flight = await delivered(client, own=own)
     await before(client, in_flight)
     left = await everything(client)
     assert await settle(client, in_flight, outcome) == 0
@@ -160,15 +172,15 @@ async def everything(client) -> dict[bytes, bytes]:
     return {key: await client.execute_command("DUMP", key) for key in await client.execute_command("KEYS", "*")}
 
 
-async def test_park_parks_at_most_once_when_somebody_else_settled_first(client):
-    in_flight = await in_hand(client)
+async def test_park_parks_nothing_when_another_consumer_settled_first(client):
+    in_flight = await delivered(client)
     results = await asyncio.gather(*(settle(client, in_flight, PARK) for _ in range(5)))
     assert sorted(results) == [0, 0, 0, 0, 1]
     assert len(await parked(client)) == 1
 
 
-async def test_bury_buries_at_most_once_when_somebody_else_settled_first(client):
-    in_flight = await in_hand(client)
+async def test_dead_letter_writes_nothing_when_another_consumer_settled_first(client):
+    in_flight = await delivered(client)
     results = await asyncio.gather(
         settle(client, in_flight, PARK), *(settle(client, in_flight, DEAD_LETTER) for _ in range(4))
     )
@@ -177,7 +189,7 @@ async def test_bury_buries_at_most_once_when_somebody_else_settled_first(client)
 
 
 async def test_without_memory_nothing_is_half_settled(client):
-    in_flight = await in_hand(client)
+    in_flight = await delivered(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     results = await scripts.run_all(
         client, [pending_outcome(in_flight, outcome).call("me") for outcome in (PARK, DEAD_LETTER)]
@@ -200,12 +212,12 @@ steps = st.lists(
 
 @given(steps)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_interleaving_of_ack_park_bury_and_takeover_settles_a_delivery_once(server, redis_url, steps):
+def test_any_interleaving_of_ack_park_dead_letter_and_takeover_settles_a_delivery_once(server, redis_url, steps):
     with server.client() as client:
         client.flushdb()
         for stream in (STREAM, OWN_STREAM):
             client.xgroup_create(stream, GROUP, "0", mkstream=True)
-        in_flight = a_held(entry_id=client.xadd(STREAM, {"id": "wh_1", "src": "s", "at": 1, "body": "{}"}))
+        in_flight = an_in_flight(entry_id=client.xadd(STREAM, {"id": "wh_1", "src": "s", "at": 1, "body": "{}"}))
         client.xreadgroup(GROUP, "a", {STREAM: ">"})
         acks = 0
         for what, consumer in steps:
@@ -250,15 +262,15 @@ def _step(client, what: str, consumer: str, in_flight: InFlight) -> int:
 
 def test_an_ack_has_no_script():
     with pytest.raises(AssertionError):
-        pending_outcome(a_held(), Ack()).call("me")
+        pending_outcome(an_in_flight(), Ack()).call("me")
 
 
 def defer(in_flight: InFlight, ended_at_ms: int) -> Entry:
     return parse(pending_outcome(in_flight, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[6:])
 
 
-async def test_what_is_put_off_burns_no_attempt_and_keeps_the_time_of_its_first_and_takes_one_line_of_history(client):
-    in_flight = await in_hand(client)
+async def test_a_snooze_uses_up_no_attempt_keeps_the_time_of_the_first_and_takes_one_line_of_history(client):
+    in_flight = await delivered(client)
     first = defer(in_flight, 1_000)
     assert (first.attempt, first.snoozes, first.since_ms, len(first.history)) == (2, 1, 750, 1)
     entry = first
@@ -271,6 +283,6 @@ async def test_what_is_put_off_burns_no_attempt_and_keeps_the_time_of_its_first_
 
 
 async def test_what_a_former_release_parked_counts_from_the_next_attempt_on(client):
-    in_flight = await in_hand(client, own=True)
+    in_flight = await delivered(client, own=True)
     assert (in_flight.entry.since_ms, in_flight.delivery.first_attempt_at_ms, in_flight.delivery.attempt) == (0, 0, 2)
     assert defer(in_flight, 5_000).since_ms == 4_750

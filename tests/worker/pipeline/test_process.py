@@ -9,7 +9,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park
 from hookbus.worker.pipeline.process import Caller, process
 from tests.worker.broken import BROKEN
-from tests.worker.rig import a_delivery, a_route
+from tests.worker.builders import a_delivery, a_route
 
 RETRY = Retry(attempts=2, base=10)
 
@@ -79,7 +79,7 @@ async def test_a_handler_that_returns_has_handled_the_event(handler):
         (cancels_in_a_thread, "CancelledError", "the handler cancelled itself"),
     ],
 )
-async def test_whatever_a_handler_lets_out_is_a_failed_attempt(handler, error_class, message):
+async def test_any_exception_of_a_handler_is_a_failed_attempt(handler, error_class, message):
     result = await outcome_of(handler, timeout=5)
     assert isinstance(result, Park)
     assert (result.cause.error_class, result.cause.message) == (error_class, message)
@@ -91,7 +91,7 @@ async def test_whatever_a_handler_lets_out_is_a_failed_attempt(handler, error_cl
 
 @pytest.mark.parametrize("is_async", [True, False], ids=["loop", "thread"])
 @pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
-async def test_an_exception_that_can_not_be_looked_at_is_a_failed_attempt_too(fails, is_async):
+async def test_an_exception_that_raises_on_inspection_is_a_failed_attempt_too(fails, is_async):
     async def in_the_loop(event):
         fails()
 
@@ -119,7 +119,7 @@ async def test_a_struct_that_ends_the_program_when_it_is_made_is_undecodable():
     assert (result.reason, result.cause.error_class) == ("undecodable", "SystemExit")
 
 
-async def test_a_handler_may_say_when_it_wants_the_event_again_or_that_it_never_will():
+async def test_a_handler_can_snooze_or_reject_its_delivery():
     later_result, rejected = await outcome_of(later), await outcome_of(rejects)
     assert isinstance(later_result, Park)
     assert later_result.wait_s == 7
@@ -267,7 +267,7 @@ async def test_a_plain_wrapper_that_looks_async_and_has_done_the_work_is_not_cal
     assert await outcome_of(wrapper) == Ack()
 
 
-async def test_attempts_that_were_put_off_count_against_nothing():
+async def test_snoozed_attempts_count_against_nothing():
     result = await outcome_of(raises, a_delivery(attempt=50, snoozes=49))
     assert isinstance(result, Park)
     assert 10 <= result.wait_s <= 12.5

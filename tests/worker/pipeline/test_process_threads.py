@@ -7,7 +7,7 @@ import threading
 from hookbus.worker.pipeline.outcome import Ack
 from hookbus.worker.pipeline.process import Caller, process
 from tests.wait import until
-from tests.worker.rig import a_delivery, a_route
+from tests.worker.builders import a_delivery, a_route
 
 
 async def test_plain_handlers_run_beside_each_other_in_threads_and_never_in_the_loops():

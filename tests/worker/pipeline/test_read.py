@@ -2,11 +2,11 @@ import asyncio
 import time
 
 from tests.wait import until
-from tests.worker.rig import (
+from tests.worker.builders import (
     STREAM,
     TYPE,
     Handler,
-    a_held,
+    an_in_flight,
     commandstats,
     join,
     pending,
@@ -17,7 +17,7 @@ from tests.worker.rig import (
 )
 
 
-async def test_a_reader_begins_what_is_there_and_what_comes_of_both_streams(client, redis_url):
+async def test_a_reader_begins_stored_and_new_entries_of_both_streams(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
@@ -175,7 +175,7 @@ async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(cl
     handler = Handler()
     async with runtime(redis_url, client, handler.route(concurrency=1)) as made:
         for name, number in (("wh_1", 1), ("wh_2", 2), ("wh_2", 2), ("wh_1", 1)):
-            made.reader.accept(a_held(name, number))
+            made.reader.accept(an_in_flight(name, number))
         await until(lambda: handler.began == ["wh_1"])
         await join(client)
         made.start()

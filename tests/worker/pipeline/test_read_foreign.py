@@ -7,7 +7,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, runtime, settled, store
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, runtime, settled, store
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tests.worker.rig import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_r
     ],
     ids=["other fields", "no time", "no text", "history", "a time out of range", "an attempt out of range"],
 )
-async def test_a_foreign_entry_is_a_dead_letter_and_no_handler_sees_it(client, redis_url, fields):
+async def test_a_foreign_entry_is_dead_lettered_without_a_handler(client, redis_url, fields):
     handler = Handler(is_open=True)
 
     async def takes_bytes(event: bytes, delivery: Delivery) -> None:

@@ -5,14 +5,14 @@ import asyncio
 from hookbus.shared.connection import connect
 from hookbus.worker.pipeline import read, slots
 from tests.wait import until
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     OWN_STREAM,
     STREAM,
     TYPE,
     Handler,
-    a_held,
+    an_in_flight,
     join,
     pending,
     redeliver,
@@ -22,7 +22,7 @@ from tests.worker.rig import (
 )
 
 
-async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(client, redis_url):
+async def test_own_pending_entries_whose_reply_was_lost_are_begun(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1", "wh_2")
@@ -34,7 +34,7 @@ async def test_own_pending_entries_whose_reply_was_lost_are_found_and_begun(clie
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
 
 
-async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_looked_at(client, redis_url):
+async def test_a_delivery_in_flight_is_not_begun_again_when_own_pending_entries_are_read(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
@@ -47,7 +47,7 @@ async def test_what_is_in_hand_is_not_begun_again_when_own_pending_entries_are_l
         assert sorted(handler.began) == ["wh_1", "wh_2"]
 
 
-async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_begun_again(client, redis_url):
+async def test_an_entry_settled_while_own_pending_entries_were_read_is_not_begun_again(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route()) as made:
@@ -60,7 +60,7 @@ async def test_what_was_settled_while_own_pending_entries_were_looked_at_is_not_
     assert handler.began == []
 
 
-async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, redis_url):
+async def test_g5_a_pending_entry_that_is_read_again_is_not_counted_as_delivered_again(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
@@ -75,13 +75,13 @@ async def test_g5_what_was_read_again_is_not_counted_as_delivered_again(client, 
     assert (await pending(client))[first.entry_id] == ("me", 1)
 
 
-async def test_g9_what_was_put_off_and_is_pending_no_more_ends_no_reading(client, redis_url, monkeypatch):
+async def test_g9_deferred_deliveries_that_are_no_longer_pending_do_not_end_reading(client, redis_url, monkeypatch):
     monkeypatch.setattr(slots, "MAX_DEFERRED", 1)
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route()) as made:
-        made.slots.defer(a_held())
+        made.slots.defer(an_in_flight())
         made.start()
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
@@ -117,7 +117,7 @@ async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis
     assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
 
 
-async def test_after_a_broken_connection_own_pending_entries_are_looked_at_at_once(client, redis_url):
+async def test_after_a_broken_connection_own_pending_entries_are_read_at_once(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
@@ -132,7 +132,7 @@ async def test_after_a_broken_connection_own_pending_entries_are_looked_at_at_on
         await until(lambda: handler.done == ["wh_1", "wh_2"], timeout_s=5)
 
 
-async def test_redis_away_and_back_the_reader_goes_on(own_server):
+async def test_the_reader_continues_when_redis_is_back(own_server):
     handler = Handler(is_open=True)
     client = connect(own_server.url, "tests")
     await join(client)

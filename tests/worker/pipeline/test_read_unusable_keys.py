@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from hookbus.worker.pipeline import read
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, STREAM, TYPE, Handler, join, runtime, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, join, runtime, store
 
 BAD = "batch.failed"
 
@@ -21,7 +21,7 @@ def soon(monkeypatch):
 
 
 @pytest.mark.parametrize("bad", [KEYS.stream(BAD), KEYS.redelivery(BAD, GROUP)])
-async def test_g7_a_stream_that_is_bad_from_the_start_is_set_aside_and_named(client, redis_url, bad):
+async def test_g7_a_stream_that_is_bad_from_the_start_is_marked_unusable_and_logged(client, redis_url, bad):
     handler = Handler(is_open=True)
     await join(client, TYPE, BAD)
     await spoil(client, bad)
@@ -64,7 +64,7 @@ async def test_g7_a_stream_that_was_bad_is_read_again_by_itself(client, redis_ur
     assert [log["key"] for log in logs if log["event"] == "key_usable_again"] == [KEYS.stream(BAD)]
 
 
-async def test_g7_a_reader_of_nothing_but_a_bad_stream_waits_and_finds_it_mended(client, redis_url):
+async def test_g7_a_reader_of_a_single_unusable_stream_waits_until_it_is_repaired(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     for stream in (STREAM, KEYS.redelivery(TYPE, GROUP)):

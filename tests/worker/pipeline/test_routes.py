@@ -132,7 +132,7 @@ def test_a_group_without_subscriptions_is_an_error_that_says_what_to_do():
 
 
 @pytest.mark.parametrize("pattern", ["", "a*", "*.a", "a.*.*", "a b", ".*.", "a:b", "**", "a/b", "x" * 129])
-def test_what_is_no_pattern_is_refused_with_its_handler(pattern):
+def test_an_invalid_pattern_is_refused_with_its_handler(pattern):
     problem = problem_of(handle, pattern)
     assert f"{pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" in problem
     assert "handle" in problem
@@ -268,7 +268,7 @@ def test_what_a_more_specific_pattern_takes_away_needs_no_place_in_the_annotatio
     assert len(build([app], 30)[0].routes) == 2
 
 
-def test_all_problems_are_told_together():
+def test_all_problems_are_reported_together():
     app, empty = App("g"), App("other")
     app.on("a b")(handle)
     app.on("x")(handle)

@@ -12,13 +12,13 @@ from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.settle import SETTLED_EARLIER, TAKEN_OVER
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     OWN_STREAM,
     STREAM,
     TYPE,
-    a_held,
+    an_in_flight,
     commandstats,
     join,
     pending,
@@ -31,15 +31,15 @@ from tests.worker.rig import (
 CAUSE = Cause("ValueError", "no")
 
 
-async def in_hand(client, *names: str, own: bool = False):
+async def delivered(client, *names: str, own: bool = False):
     await join(client)
     await (redeliver(client, *names) if own else store(client, *names))
     return await take(client, "me", own=own)
 
 
-def settle_all(outcome_writer, helds, outcome, slots: Slots | None = None) -> Slots:
+def settle_all(outcome_writer, deliveries, outcome, slots: Slots | None = None) -> Slots:
     slots = slots or Slots(1000)
-    for in_flight in helds:
+    for in_flight in deliveries:
         slots.take(in_flight)
         slots.leave()
         outcome_writer.settle(in_flight, outcome, slots, KEYS, 0.1)
@@ -47,28 +47,28 @@ def settle_all(outcome_writer, helds, outcome, slots: Slots | None = None) -> Sl
 
 
 async def test_acks_of_one_tick_are_one_command_a_stream(client):
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(100)))
-    own = await in_hand(client, "wh_a", "wh_b", own=True)
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(100)))
+    own = await delivered(client, "wh_a", "wh_b", own=True)
     await client.execute_command("CONFIG", "RESETSTAT")
     async with settling(client) as outcome_writer:
-        slots = settle_all(outcome_writer, [*helds, *own], Ack())
+        slots = settle_all(outcome_writer, [*deliveries, *own], Ack())
         await outcome_writer.all_written()
     assert (await pending(client), await pending(client, own=True)) == ({}, {})
-    assert not any(slots.holds(in_flight) for in_flight in (*helds, *own))
+    assert not any(slots.holds(in_flight) for in_flight in (*deliveries, *own))
     stats = await commandstats(client)
     assert (stats["xack"], stats["xdel"]) == (2, 1)
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
 
 
 async def test_what_comes_while_a_batch_is_on_its_way_goes_together_in_the_next(client, redis_url):
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(50)))
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(50)))
     writer = connect(redis_url, "tests:settle")
     await client.execute_command("CONFIG", "RESETSTAT")
     await client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
     async with settling(writer) as outcome_writer:
-        settle_all(outcome_writer, helds[:1], Ack())
+        settle_all(outcome_writer, deliveries[:1], Ack())
         await until(lambda: _blocked(client))
-        settle_all(outcome_writer, helds[1:], Ack())
+        settle_all(outcome_writer, deliveries[1:], Ack())
         await client.execute_command("CLIENT", "UNPAUSE")
         await outcome_writer.all_written()
     await writer.aclose()
@@ -82,8 +82,8 @@ async def _blocked(client) -> bool:
     return any(client["name"] == "tests:settle" and "b" in client["flags"] for client in fields)
 
 
-async def test_parks_and_letters_are_announced_and_logged_with_who_and_why(client):
-    parked, dead = await in_hand(client, "wh_1", "wh_2")
+async def test_parks_and_letters_are_announced_and_logged_with_delivery_and_cause(client):
+    parked, dead = await delivered(client, "wh_1", "wh_2")
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
             settle_all(outcome_writer, [parked], Park(5, CAUSE))
@@ -99,24 +99,24 @@ async def test_parks_and_letters_are_announced_and_logged_with_who_and_why(clien
     ]
 
 
-async def test_a_consumer_that_lost_the_delivery_parks_nothing_buries_nothing_and_says_so(client):
-    helds = await in_hand(client, "wh_1", "wh_2")
-    for in_flight in helds:
-        await client.execute_command("XCLAIM", in_flight.stream, GROUP, "heir", 0, in_flight.entry_id)
+async def test_a_consumer_that_lost_the_delivery_neither_parks_nor_dead_letters_it_and_logs_that(client):
+    deliveries = await delivered(client, "wh_1", "wh_2")
+    for in_flight in deliveries:
+        await client.execute_command("XCLAIM", in_flight.stream, GROUP, "other", 0, in_flight.entry_id)
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
-            slots = settle_all(outcome_writer, helds[:1], Park(5, CAUSE))
-            settle_all(outcome_writer, helds[1:], DeadLetter("rejected", CAUSE), slots)
+            slots = settle_all(outcome_writer, deliveries[:1], Park(5, CAUSE))
+            settle_all(outcome_writer, deliveries[1:], DeadLetter("rejected", CAUSE), slots)
             await outcome_writer.all_written()
             assert outcome_writer.announced == []
     assert [(log["event"], log["reason"]) for log in logs] == [("outcome_discarded", TAKEN_OVER)] * 2
-    assert {owner for owner, _ in (await pending(client)).values()} == {"heir"}
+    assert {owner for owner, _ in (await pending(client)).values()} == {"other"}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-    assert not any(slots.holds(in_flight) for in_flight in helds)
+    assert not any(slots.holds(in_flight) for in_flight in deliveries)
 
 
 async def test_a_late_ack_is_harmless(client):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     await client.execute_command("XACK", in_flight.stream, GROUP, in_flight.entry_id)
     async with settling(client) as outcome_writer:
         settle_all(outcome_writer, [in_flight], Ack())
@@ -124,12 +124,12 @@ async def test_a_late_ack_is_harmless(client):
 
 
 async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(6)))
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(6)))
     await client.execute_command("SCRIPT", "FLUSH")
     async with settling(client) as outcome_writer:
-        settle_all(outcome_writer, helds[:2], Park(5, CAUSE))
-        settle_all(outcome_writer, helds[2:4], DeadLetter("rejected", CAUSE))
-        settle_all(outcome_writer, helds[4:], Ack())
+        settle_all(outcome_writer, deliveries[:2], Park(5, CAUSE))
+        settle_all(outcome_writer, deliveries[2:4], DeadLetter("rejected", CAUSE))
+        settle_all(outcome_writer, deliveries[4:], Ack())
         await outcome_writer.all_written()
         assert len(outcome_writer.announced) == 2
     assert await pending(client) == {}
@@ -138,34 +138,34 @@ async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
 
 
 async def test_a_group_that_vanished_has_nothing_left_to_settle(client):
-    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    deliveries = await delivered(client, "wh_1", "wh_2", "wh_3")
     await client.execute_command("FLUSHALL")
     async with settling(client) as outcome_writer:
-        slots = settle_all(outcome_writer, helds[:1], Ack())
-        settle_all(outcome_writer, helds[1:2], Park(5, CAUSE), slots)
-        settle_all(outcome_writer, helds[2:], DeadLetter("rejected", CAUSE), slots)
+        slots = settle_all(outcome_writer, deliveries[:1], Ack())
+        settle_all(outcome_writer, deliveries[1:2], Park(5, CAUSE), slots)
+        settle_all(outcome_writer, deliveries[2:], DeadLetter("rejected", CAUSE), slots)
         await outcome_writer.all_written()
-    assert not any(slots.holds(in_flight) for in_flight in helds)
+    assert not any(slots.holds(in_flight) for in_flight in deliveries)
     assert await client.execute_command("DBSIZE") == 0
 
 
-async def test_while_redis_is_away_outcomes_wait_and_none_is_lost(own_server):
+async def test_while_redis_is_unreachable_outcomes_wait_and_none_is_lost(own_server):
     client = connect(own_server.url, "tests")
-    helds = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    deliveries = await delivered(client, "wh_1", "wh_2", "wh_3")
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
             await asyncio.to_thread(own_server.stop)
-            slots = settle_all(outcome_writer, helds[:1], Ack())
-            settle_all(outcome_writer, helds[1:2], Park(5, CAUSE), slots)
-            settle_all(outcome_writer, helds[2:], DeadLetter("rejected", CAUSE), slots)
+            slots = settle_all(outcome_writer, deliveries[:1], Ack())
+            settle_all(outcome_writer, deliveries[1:2], Park(5, CAUSE), slots)
+            settle_all(outcome_writer, deliveries[2:], DeadLetter("rejected", CAUSE), slots)
             await until(lambda: [log for log in logs if log["event"] == "settling_delayed"])
-            assert all(slots.holds(in_flight) for in_flight in helds)
+            assert all(slots.holds(in_flight) for in_flight in deliveries)
             await asyncio.to_thread(own_server.start)
             await outcome_writer.all_written()
     assert await pending(client) == {}
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1
-    assert not any(slots.holds(in_flight) for in_flight in helds)
+    assert not any(slots.holds(in_flight) for in_flight in deliveries)
     await client.aclose()
 
 
@@ -186,12 +186,12 @@ class LosesOneReply(RawConnection):
     "outcome", [Ack(), Park(5, CAUSE), DeadLetter("rejected", CAUSE)], ids=["ack", "park", "dead_letter"]
 )
 async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on_another_consumer(client, outcome):
-    helds = await in_hand(client, "wh_1")
+    deliveries = await delivered(client, "wh_1")
     for script in (PARK, DEAD_LETTER):
         await client.script_load(script.source)
     with structlog.testing.capture_logs() as logs:
         async with settling(LosesOneReply(client)) as outcome_writer:
-            slots = settle_all(outcome_writer, helds, outcome)
+            slots = settle_all(outcome_writer, deliveries, outcome)
             await outcome_writer.all_written()
     assert await pending(client) == {}
     parked = await client.execute_command("ZCARD", KEYS.delayed(GROUP))
@@ -199,11 +199,11 @@ async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on
     assert (parked, dead) == (isinstance(outcome, Park), isinstance(outcome, DeadLetter))
     reasons = [log["reason"] for log in logs if log["event"] == "outcome_discarded"]
     assert reasons == ([] if outcome == Ack() else [SETTLED_EARLIER])
-    assert not slots.holds(helds[0])
+    assert not slots.holds(deliveries[0])
 
 
 async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(client):
-    refused, fine = await in_hand(client, "wh_1", "wh_2")
+    refused, fine = await delivered(client, "wh_1", "wh_2")
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
     async with settling(client) as outcome_writer:
         slots = settle_all(outcome_writer, [refused], Park(5, CAUSE))
@@ -216,7 +216,7 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
 
 
 async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_holds_up_nothing(client):
-    gone, *_ = await in_hand(client, "wh_1")
+    gone, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", STREAM, "no stream")
     async with settling(client) as outcome_writer:
         slots = settle_all(outcome_writer, [gone], Ack())
@@ -226,7 +226,7 @@ async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_hol
 
 
 async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
-    bad, *_ = await in_hand(client, "wh_1")
+    bad, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", KEYS.dead(GROUP), "no letters")
     async with settling(client) as outcome_writer:
         slots = settle_all(outcome_writer, [bad], DeadLetter("rejected", CAUSE))
@@ -246,9 +246,9 @@ async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(
     assert await client.execute_command("HKEYS", KEYS.dead_data(GROUP)) == [b"wh_1"]
 
 
-async def test_how_long_nothing_could_be_written_is_known_and_ends_by_itself(client):
+async def test_the_time_without_a_written_outcome_is_measured_and_ends_by_itself(client):
     """Each command is refused by a master without its replicas, as a whole."""
-    one, *_ = await in_hand(client, "wh_1")
+    one, *_ = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
         assert outcome_writer.failing_s() == 0
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
@@ -266,14 +266,14 @@ async def test_nothing_to_write_is_written_at_once(own_server):
     async with settling(connect(own_server.url, "tests")) as outcome_writer:
         async with asyncio.timeout(1):
             await outcome_writer.all_written()
-        outcome_writer.settle(a_held(), Ack(), Slots(1), KEYS, 0)
+        outcome_writer.settle(an_in_flight(), Ack(), Slots(1), KEYS, 0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(outcome_writer.all_written(), 0.01)
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
-async def test_a_line_for_each_handled_delivery_is_made_only_when_somebody_reads_it(client, level):
-    (in_flight,) = await in_hand(client, "wh_1")
+async def test_handled_deliveries_are_logged_only_at_debug_level(client, level):
+    (in_flight,) = await delivered(client, "wh_1")
     root = logging.getLogger()
     before = root.level
     root.setLevel(level)

@@ -9,8 +9,8 @@ from hookbus.worker.pipeline import pending_outcome, read, settle
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
-from tests.worker.pipeline.test_settle import in_hand, settle_all
-from tests.worker.rig import GROUP, KEYS, a_held, a_route, join, pending, runtime, settling, store
+from tests.worker.builders import GROUP, KEYS, a_route, an_in_flight, join, pending, runtime, settling, store
+from tests.worker.pipeline.test_settle import delivered, settle_all
 
 CAUSE = Cause("ValueError", "no")
 
@@ -36,7 +36,7 @@ async def dead(client) -> int:
 
 async def test_g3_acks_go_on_while_a_retry_waits_for_memory(client, monkeypatch):
     monkeypatch.setattr(settle, "REFUSED_S", 3600)
-    [failed, *handled] = await in_hand(client, *(f"wh_{i}" for i in range(9)))
+    [failed, *handled] = await delivered(client, *(f"wh_{i}" for i in range(9)))
     await limit(client, 0.5)
     async with settling(client) as outcome_writer:
         settle_all(outcome_writer, [failed], Park(60, CAUSE))
@@ -52,16 +52,16 @@ async def _only(client, in_flight) -> bool:
 
 @pytest.mark.parametrize(("share", "is_written"), [(0.99, True), (0.5, False)])
 @pytest.mark.parametrize("result", [Park(60, CAUSE), DeadLetter("rejected", CAUSE)])
-async def test_g3_a_little_past_the_limit_is_allowed_since_what_is_pending_pins_the_stream(
+async def test_g3_a_little_past_the_limit_is_allowed_since_pending_entries_pin_the_stream(
     client, share, is_written, result
 ):
-    helds = await in_hand(client, "wh_1")
+    deliveries = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
-        settle_all(outcome_writer, await in_hand(client, "wh_0"), result)  # the script is known
+        settle_all(outcome_writer, await delivered(client, "wh_0"), result)  # the script is known
         await outcome_writer.all_written()
         before = await delayed(client) + await dead(client)
         await limit(client, share)
-        settle_all(outcome_writer, helds, result)
+        settle_all(outcome_writer, deliveries, result)
         if is_written:
             await outcome_writer.all_written()
         else:
@@ -75,11 +75,11 @@ async def test_g3_a_little_past_the_limit_is_allowed_since_what_is_pending_pins_
 
 async def test_g3_a_retry_that_is_due_at_once_goes_past_the_limit_too(client):
     async with settling(client) as outcome_writer:
-        settle_all(outcome_writer, await in_hand(client, "wh_0"), Park(60, CAUSE))  # the script is known
+        settle_all(outcome_writer, await delivered(client, "wh_0"), Park(60, CAUSE))  # the script is known
         await outcome_writer.all_written()
-        helds = await in_hand(client, "wh_1")
+        deliveries = await delivered(client, "wh_1")
         await limit(client, 0.99)
-        settle_all(outcome_writer, helds, Park(0, CAUSE))
+        settle_all(outcome_writer, deliveries, Park(0, CAUSE))
         await outcome_writer.all_written()
     assert await delayed(client) == 2
 
@@ -90,17 +90,17 @@ async def _tried(outcome_writer, times: int) -> bool:
     return len(outcome_writer.tries) > times
 
 
-async def test_g3_it_is_said_now_and_then_and_not_for_each_outcome(client):
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(50)))
+async def test_g3_a_refusal_is_logged_now_and_then_and_not_for_each_outcome(client):
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(50)))
     await limit(client, 0.5)
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
-            settle_all(outcome_writer, helds, Park(60, CAUSE))
+            settle_all(outcome_writer, deliveries, Park(60, CAUSE))
             await until(lambda: _tried(outcome_writer, 5))
     assert [line["event"] for line in logs] == ["settling_delayed"]
 
 
-async def test_g3_what_can_not_be_parked_runs_again_when_it_is_due_and_is_acked_then(client, redis_url, monkeypatch):
+async def test_g3_a_delivery_that_cannot_be_parked_runs_again_when_it_is_due(client, redis_url, monkeypatch):
     """All memory is backlog, and every handler fails: nothing can be written, until they do not fail any more."""
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
     await join(client)
@@ -140,8 +140,8 @@ async def _none_pending(client) -> bool:
     ],
 )
 @pytest.mark.parametrize("times_delivered", [1, 2])
-def test_only_what_is_due_and_was_never_taken_over_is_given_up(result, age_ms, again, times_delivered):
+def test_only_an_outcome_that_is_due_and_was_never_taken_over_is_dropped(result, age_ms, again, times_delivered):
     item = pending_outcome.PendingOutcome(
-        a_held(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000
+        an_in_flight(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000
     )
     assert item.may_run_again(1_000_000 + age_ms) == (again and times_delivered == 1)

@@ -11,8 +11,8 @@ from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from tests.wait import until
-from tests.worker.pipeline.test_settle import in_hand, settle_all
-from tests.worker.rig import GROUP, KEYS, pending, settling
+from tests.worker.builders import GROUP, KEYS, pending, settling
+from tests.worker.pipeline.test_settle import delivered, settle_all
 
 CAUSE = Cause("ValueError", "no")
 SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")
@@ -30,7 +30,7 @@ SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")
 async def test_one_outcome_that_can_not_be_written_becomes_a_plain_letter_and_the_others_are_written(
     client, outcome, reason
 ):
-    broken, fine, parked = await in_hand(client, "wh_1", "wh_2", "wh_3")
+    broken, fine, parked = await delivered(client, "wh_1", "wh_2", "wh_3")
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
             slots = settle_all(outcome_writer, [broken], outcome)
@@ -44,8 +44,8 @@ async def test_one_outcome_that_can_not_be_written_becomes_a_plain_letter_and_th
     assert [log["webhook_id"] for log in logs if log["event"] == "outcome_unwritable"] == ["wh_1"]
 
 
-async def test_what_can_not_even_be_a_plain_letter_stays_pending_and_is_in_nobodys_hand(client):
-    broken, fine = await in_hand(client, "wh_1", "wh_2")
+async def test_an_outcome_that_cannot_even_be_a_plain_letter_stays_pending_and_is_not_in_flight(client):
+    broken, fine = await delivered(client, "wh_1", "wh_2")
     broken = replace(broken, entry=replace(broken.entry, webhook_id="\udcff"))
     async with settling(client) as outcome_writer:
         slots = settle_all(outcome_writer, [broken], DeadLetter("rejected", CAUSE))
@@ -56,7 +56,7 @@ async def test_what_can_not_even_be_a_plain_letter_stays_pending_and_is_in_nobod
 
 
 async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
         settle_all(outcome_writer, [in_flight], Park(1e306, CAUSE))
         await outcome_writer.all_written()
@@ -64,14 +64,14 @@ async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
     assert float(score) == pytest.approx(time.time() * 1000 + MAX_WAIT_S * 1000, abs=3_600_000)
 
 
-async def test_what_redis_refuses_of_one_outcome_delays_no_other(client):
+async def test_a_refused_outcome_delays_no_other(client):
     """Beside a refused one each write used to wait for the next try of that one, up to two seconds and a half."""
-    helds = await in_hand(client, *(f"wh_{i}" for i in range(40)))
+    deliveries = await delivered(client, *(f"wh_{i}" for i in range(40)))
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
     async with settling(client) as outcome_writer:
-        slots = settle_all(outcome_writer, helds[:1], Park(5, CAUSE))
+        slots = settle_all(outcome_writer, deliveries[:1], Park(5, CAUSE))
         began = time.monotonic()
-        for in_flight in helds[1:]:
+        for in_flight in deliveries[1:]:
             settle_all(outcome_writer, [in_flight], Ack(), slots)
             await until(lambda in_flight=in_flight: not slots.holds(in_flight))
         assert time.monotonic() - began < 15  # 39 waits of a second and more, otherwise

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from hookbus.worker.pipeline import slots as slots_module
 from hookbus.worker.pipeline.slots import Gate, Slots
-from tests.worker.rig import a_held
+from tests.worker.builders import an_in_flight
 
 
-def test_a_delivery_takes_a_place_until_its_attempt_ends_and_is_in_hand_until_it_is_settled():
-    slots, in_flight = Slots(2), a_held()
+def test_a_delivery_takes_a_slot_until_its_attempt_ends_and_is_in_flight_until_it_is_settled():
+    slots, in_flight = Slots(2), an_in_flight()
     slots.take(in_flight)
     assert (slots.free(), slots.holds(in_flight)) == (1, True)
     slots.leave()
@@ -18,30 +18,30 @@ def test_a_delivery_takes_a_place_until_its_attempt_ends_and_is_in_hand_until_it
     assert (slots.free(), slots.holds(in_flight)) == (2, False)
 
 
-def test_unwritten_outcomes_may_fill_as_many_places_again_and_no_more():
+def test_unwritten_outcomes_may_take_as_many_slots_again_and_no_more():
     slots = Slots(2)
-    helds = [a_held(number=i) for i in range(1, 5)]
-    for in_flight in helds:
+    deliveries = [an_in_flight(number=i) for i in range(1, 5)]
+    for in_flight in deliveries:
         slots.take(in_flight)
         slots.leave()
     assert slots.free() == 0
-    slots.settled(helds[0])
+    slots.settled(deliveries[0])
     assert slots.free() == 1
 
 
-def test_overdue_threads_keep_their_places():
+def test_overdue_threads_keep_their_slots():
     assert [Slots(3).free(overdue) for overdue in range(5)] == [3, 2, 1, 0, -1]
 
 
 def test_the_same_entry_id_in_two_streams_is_two_deliveries():
     slots = Slots(1)
-    slots.take(a_held())
-    assert not slots.holds(a_held(stream="another"))
+    slots.take(an_in_flight())
+    assert not slots.holds(an_in_flight(stream="another"))
 
 
 def test_one_entry_id_of_two_events_is_two_deliveries():
     slots = Slots(2)
-    before, after = a_held("wh_before", term="a"), a_held("wh_after", term="b")
+    before, after = an_in_flight("wh_before", term="a"), an_in_flight("wh_after", term="b")
     slots.take(before)
     assert not slots.holds(after)
     slots.take(after)
@@ -49,8 +49,8 @@ def test_one_entry_id_of_two_events_is_two_deliveries():
     assert slots.holds(after)
 
 
-def test_whoever_waits_for_a_place_is_told():
-    slots, in_flight = Slots(1), a_held()
+def test_waiters_for_a_slot_are_notified():
+    slots, in_flight = Slots(1), an_in_flight()
     slots.take(in_flight)
     assert not slots.changed.is_set()
     slots.leave()
@@ -61,12 +61,12 @@ def test_whoever_waits_for_a_place_is_told():
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(["take", "leave", "settle"]), max_size=40))
-def test_places_never_go_wrong_whatever_the_order(concurrency, steps):
+def test_slots_are_counted_correctly_in_any_order(concurrency, steps):
     slots, running, unsettled, number = Slots(concurrency), [], [], 0
     for step in steps:
         if step == "take" and slots.free() > 0:
             number += 1
-            running.append(a_held(number=number))
+            running.append(an_in_flight(number=number))
             slots.take(running[-1])
         elif step == "leave" and running:
             unsettled.append(running.pop(0))
@@ -78,7 +78,7 @@ def test_places_never_go_wrong_whatever_the_order(concurrency, steps):
         assert slots.free() == min(concurrency - len(running), 2 * concurrency - len(running) - len(unsettled))
 
 
-async def test_a_closed_gate_leaves_no_free_place_and_waits_for_who_is_inside():
+async def test_a_closed_gate_leaves_no_free_slot_and_waits_for_running_deliveries():
     gate = Gate()
     slots = Slots(5, gate=gate)
     gate.enter()
@@ -92,7 +92,7 @@ async def test_a_closed_gate_leaves_no_free_place_and_waits_for_who_is_inside():
     assert (slots.free(), slots.changed.is_set()) == (5, True)
 
 
-async def test_a_gate_that_does_not_empty_in_time_says_so_and_stays_closed():
+async def test_a_gate_that_does_not_empty_in_time_returns_false_and_stays_closed():
     gate = Gate()
     gate.enter()
     assert await gate.close(0.01) is False
@@ -103,10 +103,10 @@ async def test_an_empty_gate_closes_at_once():
     assert await Gate().close(0) is True
 
 
-def test_what_is_put_off_is_in_nobodys_hand_and_too_much_of_it_ends_reading(monkeypatch):
+def test_deferred_deliveries_are_not_in_flight_and_too_many_of_them_stop_reading(monkeypatch):
     monkeypatch.setattr(slots_module, "MAX_DEFERRED", 2)
     slots = Slots(1)
-    first, second = (a_held(number=i) for i in (1, 2))
+    first, second = (an_in_flight(number=i) for i in (1, 2))
     for in_flight in (first, second, first):
         slots.take(in_flight)
         slots.leave()

@@ -8,10 +8,10 @@ from hookbus import Delivery
 from hookbus.worker.pipeline import subscriber
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, a_route, join, pending, runtime, store, take
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_route, join, pending, runtime, store, take
 
 
-async def in_hand(client, *names: str):
+async def delivered(client, *names: str):
     await join(client)
     await store(client, *names)
     return await take(client, "me")
@@ -23,7 +23,7 @@ def counted(outcome: str) -> float:
 
 
 async def test_a_delivery_runs_is_settled_and_counted(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
     before = counted("handled")
     handler = Handler(is_open=True)
     async with runtime(redis_url, client, handler.route()) as made:
@@ -40,7 +40,7 @@ async def _is_settled(client) -> bool:
 
 
 async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending_for_ever(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
 
     async def cancels(event: dict) -> None:
         asyncio.current_task().cancel()
@@ -53,10 +53,10 @@ async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending
         assert made.slots.free() == made.slots._concurrency
 
 
-async def test_a_fault_of_ours_in_an_attempt_is_said_at_once_and_the_delivery_tried_again(
+async def test_a_bug_of_hookbus_in_an_attempt_is_logged_at_once_and_the_delivery_retried(
     client, redis_url, monkeypatch
 ):
-    (in_flight,) = await in_hand(client, "wh_1")
+    (in_flight,) = await delivered(client, "wh_1")
 
     async def breaks(*_: object) -> None:
         raise RecursionError("ours")
@@ -73,8 +73,8 @@ async def test_a_fault_of_ours_in_an_attempt_is_said_at_once_and_the_delivery_tr
     assert "in breaks" in line["traceback"]
 
 
-async def test_an_entry_with_a_flaw_is_buried_without_a_handler(client, redis_url):
-    (in_flight,) = await in_hand(client, "wh_1")
+async def test_an_entry_with_a_flaw_is_dead_lettered_without_a_handler(client, redis_url):
+    (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
     async with runtime(redis_url, client, handler.route()) as made:
         made.subscriber.begin(replace(in_flight, flaw="no id"))
@@ -84,10 +84,10 @@ async def test_an_entry_with_a_flaw_is_buried_without_a_handler(client, redis_ur
 
 
 async def test_g10_a_stop_waits_for_what_runs(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+    deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
     async with runtime(redis_url, client, handler.route()) as made:
-        for in_flight in helds:
+        for in_flight in deliveries:
             made.subscriber.begin(in_flight)
         await until(lambda: len(handler.began) == 2)
         finishing = asyncio.create_task(made.subscriber.finish(10))
@@ -97,8 +97,8 @@ async def test_g10_a_stop_waits_for_what_runs(client, redis_url):
         await until(lambda: _is_settled(client))
 
 
-async def test_g10_what_outlasts_the_grace_is_cancelled_and_stays_pending_for_the_others(client, redis_url):
-    helds = await in_hand(client, "wh_1", "wh_2")
+async def test_g10_deliveries_that_outlast_the_grace_are_cancelled_and_stay_pending_for_the_others(client, redis_url):
+    deliveries = await delivered(client, "wh_1", "wh_2")
     began, ended = [], []
 
     async def hangs(event: dict, delivery: Delivery) -> None:
@@ -109,7 +109,7 @@ async def test_g10_what_outlasts_the_grace_is_cancelled_and_stays_pending_for_th
             ended.append(delivery.webhook_id)
 
     async with runtime(redis_url, client, a_route(hangs)) as made:
-        for in_flight in helds:
+        for in_flight in deliveries:
             made.subscriber.begin(in_flight)
         await until(lambda: len(began) == 2)
         assert await made.subscriber.finish(0.05) == 2

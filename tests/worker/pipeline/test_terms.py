@@ -15,13 +15,13 @@ from hookbus.worker.pipeline.settle import READ_ELSEWHERE
 from hookbus.worker.pipeline.slots import Slots
 from tests.moving import moving
 from tests.wait import until
-from tests.worker.rig import (
+from tests.worker.builders import (
     GROUP,
     KEYS,
     OWN_STREAM,
     STREAM,
-    a_held,
     a_route,
+    an_in_flight,
     join,
     pending,
     runtime,
@@ -50,7 +50,7 @@ async def test_an_outcome_of_an_older_term_is_void_where_another_event_has_the_e
     await join(client)
     await store(client, "wh_another", entry_id="5-5")
     await take(client, "me")
-    in_flight = a_held("wh_read_before", entry_id=b"5-5", term="a server before")
+    in_flight = an_in_flight("wh_read_before", entry_id=b"5-5", term="a server before")
     logs = await settle_one(client, in_flight, outcome)
     assert await pending(client) == {b"5-5": ("me", 1)}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
@@ -109,7 +109,7 @@ async def test_outcomes_of_this_term_are_not_compared(client, redis_url):
     assert b"cmdstat_xrange" not in stats
 
 
-async def test_the_other_event_under_an_id_in_hand_is_begun_too_and_each_is_settled_as_itself(tmp_path):
+async def test_another_event_with_an_id_in_flight_is_begun_too_and_each_is_settled_as_itself(tmp_path):
     async with moving(tmp_path) as servers:
         control = connect(servers.url, "tests", has_term=True)
         await join(control)
@@ -147,7 +147,7 @@ def _is_in_step(servers) -> bool:
         return bool(second.exists(STREAM))
 
 
-async def test_a_restart_begins_nothing_anew_that_is_in_hand(own_server):
+async def test_a_restart_begins_no_delivery_that_is_in_flight(own_server):
     control = connect(own_server.url, "tests")
     await join(control)
     released = asyncio.Event()

@@ -9,7 +9,7 @@ from hookbus.worker.pipeline.cause import describe
 from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Park
 from hookbus.worker.pipeline.traces import Traces
 from tests.programs import Worker
-from tests.worker.rig import TYPE, store
+from tests.worker.builders import TYPE, store
 
 
 def fail_with(kind: type[Exception]):
@@ -41,7 +41,7 @@ def test_on_a_terminal_all_show_it(monkeypatch):
         assert "exception" in shown.fields(Park(1, cause_of(ValueError)), TYPE)
 
 
-def test_what_makes_up_kinds_fills_no_memory(monkeypatch):
+def test_endless_new_kinds_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(traces, "MAX_KINDS", 3)
     shown = Traces()
     for number in range(10):
@@ -76,7 +76,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-async def test_a_failing_handler_says_where_and_the_lines_that_it_logs_say_of_which_delivery(redis_url, client, folder):
+async def test_a_failure_is_logged_with_its_place_and_handler_lines_name_their_delivery(redis_url, client, folder):
     with Worker(redis_url, "my_handlers:app", cwd=folder) as worker:
         await worker.until_working()
         await store(client, "wh_1")

@@ -24,7 +24,7 @@ def test_what_is_about_a_key_and_what_about_the_server(error, expected):
     assert is_of_one_key(error) is expected
 
 
-def test_a_key_is_said_once_an_hour_and_when_it_can_be_used_again(monkeypatch):
+def test_a_key_is_logged_once_an_hour_and_when_it_is_usable_again(monkeypatch):
     found = UnusableKeys()
     with capture_logs() as logs:
         for _ in range(3):

@@ -15,7 +15,7 @@ from hookbus.worker.verify.send import Plan
 from tests.end_to_end.conftest import notes_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import TIMER_EARLY_S, until
-from tests.worker.rig import GROUP, STREAM, join, store, take
+from tests.worker.builders import GROUP, STREAM, join, store, take
 from tests.worker.verifying import Verify, left, other_database, paused_with, run_name, stored
 
 KEYS = Keys(0)

@@ -1,4 +1,4 @@
-"""Parts of a worker, put together for tests: routes, deliveries, and what a consumer reads."""
+"""Builds the parts of a worker for tests: routes, deliveries, stored events, running subscriptions."""
 
 import asyncio
 import contextlib
@@ -43,8 +43,8 @@ def a_route(handler: Callable[..., Any], pattern: str = TYPE, **options: Any) ->
 
 
 def a_delivery(event_type: str = TYPE, **changes: Any) -> Delivery:
-    """A delivery as `read` makes it."""
-    known = {
+    """A delivery as `read` builds it."""
+    fields = {
         "webhook_id": "wh_1",
         "source": "openai",
         "type": event_type,
@@ -53,11 +53,11 @@ def a_delivery(event_type: str = TYPE, **changes: Any) -> Delivery:
         "received_at_ms": now_ms(),
         "body": event_body(event_type),
     }
-    return Delivery(**known | changes)
+    return Delivery(**fields | changes)
 
 
-def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> InFlight:
-    """A delivery in hand; `number` makes its entry id."""
+def an_in_flight(name: str = "wh_1", number: int = 1, **changes: Any) -> InFlight:
+    """A delivery in flight with the entry id `number`-0."""
     entry = Entry(name, "openai", now_ms(), event_body())
     delivery = a_delivery(webhook_id=name)
     return InFlight(**{"stream": STREAM, "entry_id": b"%d-0" % number, "is_own_stream": False} | changes,
@@ -65,14 +65,14 @@ def a_held(name: str = "wh_1", number: int = 1, **changes: Any) -> InFlight:
 
 
 async def join(client: Redis, *types: str, group: str = GROUP, unusable_keys: UnusableKeys | None = None) -> Membership:
-    """The group on the streams of some types."""
+    """Create the group on the streams of some types."""
     membership = Membership(client, KEYS, group, "earliest", unusable_keys=unusable_keys)
     await membership.join(types or [TYPE])
     return membership
 
 
 async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: str = "*", **data: Any) -> list[bytes]:
-    """Store events as ingest does; their entry ids."""
+    """Store events as ingest does. Returns their entry ids."""
     await client.execute_command("SADD", KEYS.types, event_type)
     return [
         await client.execute_command(
@@ -93,7 +93,7 @@ async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: st
 
 
 async def redeliver(client: Redis, *names: str, attempt: int = 2, is_replay: bool = False) -> list[bytes]:
-    """Put redeliveries into the group's own stream."""
+    """Add entries to the group's redelivery stream."""
     entries = [Entry(name, "openai", now_ms(), event_body(), is_replay=is_replay) for name in names]
     return [
         await client.execute_command("XADD", OWN_STREAM, "*", *redelivery_fields(entry, attempt, ()))
@@ -104,7 +104,7 @@ async def redeliver(client: Redis, *names: str, attempt: int = 2, is_replay: boo
 async def take(
     client: Redis, consumer: str, count: int = 100, *, own: bool = False, group: str = GROUP
 ) -> list[InFlight]:
-    """Read as a consumer, of the events or of the group's redeliveries."""
+    """Read as a consumer, from the event stream or the group's redelivery stream."""
     stream = OWN_STREAM if own else STREAM
     reply = await client.execute_command("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">")
     entries = reply[0][1] if reply else []
@@ -114,9 +114,9 @@ async def take(
 async def pending(client: Redis, *, own: bool = False, consumer: str = "", group: str = GROUP) -> dict[bytes, tuple]:
     """Entry id → (consumer, times delivered)."""
     stream = OWN_STREAM if own else STREAM
-    whose = (consumer,) if consumer else ()
-    found = await client.execute_command("XPENDING", stream, group, "-", "+", 10_000, *whose)
-    return {entry_id: (owner.decode(), times) for entry_id, owner, _, times in found}
+    owner_filter = (consumer,) if consumer else ()
+    entries = await client.execute_command("XPENDING", stream, group, "-", "+", 10_000, *owner_filter)
+    return {entry_id: (owner.decode(), times) for entry_id, owner, _, times in entries}
 
 
 async def settled(client: Redis) -> bool:
@@ -125,7 +125,7 @@ async def settled(client: Redis) -> bool:
 
 
 async def register(client: Redis, consumer: str, *, alive: bool = True, info: str = "{}") -> None:
-    """Have a consumer in the group, alive or not."""
+    """Register a consumer in the group, alive or not."""
     await client.execute_command("HSET", KEYS.consumers(GROUP), consumer, info)
     if alive:
         await client.execute_command("SET", KEYS.alive(consumer), 1)
@@ -139,7 +139,7 @@ async def commandstats(client: Redis) -> dict[str, int]:
 
 
 async def die_with(client, *webhook_ids: str, consumer: str = "dead") -> None:
-    """A registered consumer has read these, and shows no life."""
+    """Have a registered consumer without a liveness key read these events."""
     await join(client)
     await register(client, consumer, alive=False)
     await store(client, *webhook_ids)
@@ -168,7 +168,7 @@ async def mark(client, consumer: str, entry_id: bytes) -> str:
 
 
 class Handler:
-    """A handler that the test lets go; it takes `pause_s` then."""
+    """A handler that waits for `go`, and then takes `pause_s`."""
 
     def __init__(self, *, is_open: bool = False, pause_s: float = 0.0) -> None:
         self.began: list[str] = []
@@ -198,20 +198,20 @@ class Handler:
 
 @contextlib.asynccontextmanager
 async def settling(client: Redis | RawConnection, consumer: str = "me") -> AsyncIterator[OutcomeWriter]:
-    """A settler that runs, on a line like `client`'s connections. `announced` collects what it announces."""
+    """A running outcome writer, on a connection like those of `client`. `announced` collects its parked deliveries."""
     announced: list[tuple[Keys, str, int]] = []
-    line = RawConnection(client) if isinstance(client, Redis) else client
-    outcome_writer = OutcomeWriter(line, consumer, lambda *parked: announced.append(parked))
+    connection = RawConnection(client) if isinstance(client, Redis) else client
+    outcome_writer = OutcomeWriter(connection, consumer, lambda *parked: announced.append(parked))
     outcome_writer.announced = announced  # type: ignore[attr-defined]
     task = asyncio.create_task(outcome_writer.run())
     yield outcome_writer
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await line.aclose()
+    await connection.aclose()
 
 
 class Runtime:
-    """A subscription of one handler at work: reader, slots and subscriber, under one consumer name."""
+    """One subscription with its reader, slots and subscriber, under one consumer name."""
 
     def __init__(
         self, url: str, control: Redis, outcome_writer: OutcomeWriter, route: Route, consumer: str = "me"
@@ -282,7 +282,7 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def runtime(url: str, client: Redis, route: Route, consumer: str = "me") -> AsyncIterator[Runtime]:
-    """A lane that can be started, with a settler that runs."""
+    """A subscription that can be started, with a running outcome writer."""
     writer = connect(url, "tests:settle", has_term=True)
     try:
         async with settling(writer, consumer) as outcome_writer:

@@ -1,14 +1,14 @@
-"""A lane whose suspects run, for tests."""
+"""A subscription whose suspects run, for tests."""
 
 import asyncio
 import contextlib
 
 from hookbus.worker.duties.suspects import Suspect
-from tests.worker.rig import GROUP, KEYS, Runtime, join, runtime, store, take
+from tests.worker.builders import GROUP, KEYS, Runtime, join, runtime, store, take
 
 
-class Court:
-    """A lane and its suspects, which run."""
+class RunningSuspects:
+    """A subscription and its running suspects."""
 
     def __init__(self, made: Runtime, client) -> None:
         self.runtime = made
@@ -23,15 +23,15 @@ class Court:
 
 
 @contextlib.asynccontextmanager
-async def court(url: str, client, route):
+async def running_suspects(url: str, client, route):
     async with runtime(url, client, route) as made:
-        found = Court(made, client)
-        yield found
-        found.task.cancel()
-        await asyncio.gather(found.task, return_exceptions=True)
+        running = RunningSuspects(made, client)
+        yield running
+        running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
 
 
-async def in_hand(client, *names: str):
+async def delivered(client, *names: str):
     await join(client)
     await store(client, *names)
     return await take(client, "me")

@@ -5,11 +5,11 @@ import contextlib
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.takeover import Takeover
-from tests.worker.rig import GROUP, KEYS, TYPE, Handler, Runtime, join, register, settling
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, Runtime, join, register, settling
 
 
-class Clockwork:
-    """Says whether everybody had time to show life."""
+class FixedLiveness:
+    """A `Liveness` that is steady or not, as the test sets it."""
 
     steady = True
 
@@ -17,14 +17,14 @@ class Clockwork:
         return self.steady
 
 
-class Heir:
+class Claimant:
     """A worker that takes over as `me`, round by round; its reader does not read."""
 
     def __init__(self, made: Runtime, membership, client) -> None:
         made.reader.add(TYPE)
         self.runtime = made
         self.suspects = made.suspects
-        self.liveness = Clockwork()
+        self.liveness = FixedLiveness()
         self.stopping = asyncio.Event()
         self.duty = Takeover(
             client=client,
@@ -43,12 +43,12 @@ class Heir:
 
 
 @contextlib.asynccontextmanager
-async def heir(url: str, client, handler: Handler, **options):
+async def claimant(url: str, client, handler: Handler, **options):
     membership = await join(client)
     writer = connect(url, "tests:settle")
     async with settling(writer) as outcome_writer:
         made = Runtime(url, client, outcome_writer, handler.route(**options), "me")
         await register(client, "me")
-        yield Heir(made, membership, client)
+        yield Claimant(made, membership, client)
         await made.close()
     await writer.aclose()

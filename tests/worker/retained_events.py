@@ -1,4 +1,4 @@
-"""Events of the past for tests: retained, and given to a group."""
+"""Stored events for tests: retained, and delivered to a group."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,15 @@ from redis.asyncio import Redis
 
 from hookbus.shared.keys import Keys, shard_of
 from tests.programs import event_body
+from tests.worker.builders import GROUP, TYPE
 from tests.worker.dead import born
-from tests.worker.rig import GROUP, TYPE
 
 AT_MS = 1_700_000_000_000
 """When Redis stored the first of them."""
 
 
 async def subscribe(client: Redis, *patterns: str, group: str = GROUP, shards: int = 1) -> None:
-    """A group that was born, and has told what it subscribes to."""
+    """Create a group with its published patterns."""
     await born(client, group, shards=shards)
     for shard in range(shards):
         await client.execute_command("HSET", Keys(shard).patterns, group, " ".join(patterns or ("*",)))
@@ -48,8 +48,8 @@ async def retain(
 
 
 async def hand_out(client: Redis, *types: str, group: str = GROUP, shards: int = 1, acks: bool = True) -> list[bytes]:
-    """The group reads all there is of some types, and handles it; the entry ids."""
-    found: list[bytes] = []
+    """Have the group read and, with `acks`, handle all events of some types. Returns the entry ids."""
+    entry_ids: list[bytes] = []
     for shard in range(shards):
         for stream in map(Keys(shard).stream, types or (TYPE,)):
             if not await client.execute_command("EXISTS", stream):
@@ -65,5 +65,5 @@ async def hand_out(client: Redis, *types: str, group: str = GROUP, shards: int =
             ids = [entry_id for entry_id, _ in reply[0][1]] if reply else []
             if acks and ids:
                 await client.execute_command("XACK", stream, group, *ids)
-            found += ids
-    return found
+            entry_ids += ids
+    return entry_ids
