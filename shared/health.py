@@ -1,7 +1,7 @@
 """The second port of both programs: `/healthz`, `/readyz`, `/metrics`.
 
-Loopback by default: it answers whoever asks. Liveness says only that the event loop turns, and never looks at Redis:
-restarting a program does not mend a database.
+It listens on loopback by default, since it needs no credentials. Liveness means only that the event loop runs, and
+ignores Redis: restarting a program does not repair a database.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from .http_server import Limits, Server
 from .settings import Listen
 
 Page = Callable[[], Awaitable[bytes]]
-"""Makes what `/metrics` answers."""
+"""Renders the body of `/metrics`."""
 
 READY = ""
-"""What a readiness check returns when there is nothing to say."""
+"""The result of a readiness check that passes; any other text is the reason why it does not."""
 
 OPS_CONNECTIONS: Final = 50
-"""Of probes and scrapers; further ones are closed with a 503."""
+"""Connections of probes and scrapers; further ones get a 503 and are closed."""
 
 
-async def _own_figures() -> bytes:
+async def _own_metrics() -> bytes:
     return prometheus_client.generate_latest()
 
 
@@ -35,15 +35,15 @@ async def serve(
     listen: Listen,
     default: bool,
     readiness: Callable[[], str],
-    page: Page = _own_figures,
+    page: Page = _own_metrics,
     passed: socket.socket | None = None,
 ) -> web.BaseRunner:
     """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
 
-    A `passed` socket, on which systemd listens for us, goes before `listen`.
+    A `passed` socket, on which systemd listens for us, takes precedence over `listen`.
 
-    When `default` is true (nobody chose the port) and it is taken, as by a second process on a laptop, a free one is
-    used. Raises ConfigError, FailedError as `cannot_listen` has it.
+    If `default` is true (the port is not configured) and the port is taken, as by a second process on a laptop, a free
+    one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses.
     """
     runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
     await runner.setup()
@@ -63,7 +63,7 @@ async def serve(
 
 
 def ready_answer(reason: str) -> web.Response:
-    """What `/readyz` answers: 200, or 503 with the reason for not being ready."""
+    """The response of `/readyz`: 200, or 503 with the reason for not being ready."""
     if reason == READY:
         return web.json_response({"status": "ready"})
     return web.json_response({"status": "not_ready", "reason": reason}, status=503)
@@ -86,9 +86,9 @@ def _answers(readiness: Callable[[], str], page: Page) -> Callable[[web.BaseRequ
 
 
 class LoopTick:
-    """Notes when the event loop last turned, for liveness threads and readiness.
+    """Records when the event loop last ran, for liveness threads and readiness.
 
-    One timer every half second, whose lag is measured; a loop blocked by CPU work stops ticking, and `age_s` grows.
+    A timer fires every half second, and its lag is measured. While CPU work blocks the loop, `age_s` grows.
     """
 
     INTERVAL_S = 0.5
@@ -104,9 +104,9 @@ class LoopTick:
         self._handle = self._loop.call_later(self.INTERVAL_S, self._tick)
 
     def age_s(self) -> float:
-        """Seconds since the loop last turned. Safe from any thread: `loop.time()` is the monotonic clock."""
+        """Seconds since the loop last ran. Safe from any thread: `loop.time()` is the monotonic clock."""
         return self._loop.time() - self._last
 
     def stop(self) -> None:
-        """Let the loop rest."""
+        """Cancel the timer."""
         self._handle.cancel()

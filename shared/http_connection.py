@@ -1,7 +1,7 @@
-"""One connection of an HTTP server: aiohttp's, which parses and answers, with what it lacks.
+"""One connection of an HTTP server: aiohttp's, which parses and responds, with the bounds that it lacks.
 
-It bounds what waits of a request's head, ends what is overdue when the server's sweep comes by, gives way to another
-when all connections are taken, and loses no request for what comes behind it.
+It bounds the buffered part of a request head, closes overdue connections at the server's sweep, gives way to another
+when all connections are taken, and loses no request because of the bytes that follow it.
 """
 
 import asyncio
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from .http_server import Server
 
 STALL_S: Final = 10.0
-"""How long a client may leave answers unread, or keep a connection that we closed."""
+"""How long a client may leave responses unread, or keep a connection open that we closed."""
 MAX_HEAD_BYTES: Final = 32 * 1024
-"""Of a head that comes in pieces, as nginx has it (`large_client_header_buffers`, 4 × 8k): what waits is held."""
+"""Largest head that arrives in pieces, which are buffered; nginx's limit (`large_client_header_buffers`, 4 × 8k)."""
 READ_BYTES: Final = 64 * 1024
-"""What aiohttp buffers of a body, or of requests behind the one in hand, before it stops reading: between once and
-twice this, and one read of uvloop's (256 KiB at most) more."""
+"""Bytes that aiohttp buffers of a body, or of the requests after the current one, before it stops reading: between once
+and twice this number, plus one read of uvloop (256 KiB at most)."""
 
 
 class GaveWayError(ConnectionError):
-    """All connections are taken, and this one, which had proved nothing, gave way to another."""
+    """All connections are taken, and this one, which was not proven, gave way to another."""
 
 
 def is_fresh(connection: RequestHandler) -> bool:
-    """Nothing was asked on it yet."""
-    return connection._request_count == 0  # aiohttp's own; there is no other way to know
+    """Whether the connection has carried no request yet."""
+    return connection._request_count == 0  # private in aiohttp, which has no public counter
 
 
 def prove(request: web.BaseRequest) -> None:
-    """Let the connection of a request stay however many come: it carried what only an honest client has."""
+    """Mark a request's connection as proven, so that it never gives way: only honest clients get this far."""
     connection = request.protocol
     if isinstance(connection, Connection) and not connection.is_proven:
         connection.is_proven = True
@@ -43,7 +43,7 @@ def prove(request: web.BaseRequest) -> None:
 
 
 class Connection(RequestHandler):
-    """One connection. Times are the loop's."""
+    """One connection. Times are those of the event loop."""
 
     __slots__ = (
         "_awaits_body",
@@ -73,18 +73,18 @@ class Connection(RequestHandler):
         self.is_proven = False
         self._opened_at = 0.0
         self._head_at: float | None = None
-        """Since when a part of a head waits for the rest."""
+        """When the first part of an incomplete head arrived; None without one."""
         self._head_bytes = 0
         self._last_body: StreamReader = EMPTY_PAYLOAD
-        """Of the newest request."""
+        """Body of the newest request."""
         self._awaits_body = False
         self._stalled_at: float | None = None
-        """Since when answers are not read, or the end of a closed connection is not reached."""
+        """Since when the client has not read responses, or a closing connection has not ended; None otherwise."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self.served_by
         if server.is_full and not server.makes_room():
-            self._force_close = True  # so that what it has sent is not looked at
+            self._force_close = True  # so that its bytes are not parsed
             server.count("overloaded")
             _refuse(cast(asyncio.Transport, transport))  # no isinstance: a transport of uvloop's is none of asyncio's
             return
@@ -97,7 +97,7 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def give_way(self) -> None:
-        """End the connection in favour of another. A body on its way ends with GaveWayError: its handler counts it."""
+        """Close the connection to make room. A body in transfer raises GaveWayError: its handler counts it."""
         self.served_by.unproven.pop(self, None)
         if self._current_request is None:
             self.served_by.count("overloaded")
@@ -113,12 +113,12 @@ class Connection(RequestHandler):
         if count != self._request_count:
             self._last_body = self._messages[-1][1]
             self._awaits_body = not self._last_body.is_eof()
-            # One request and nothing else, as nearly always, spares a call of the parser.
+            # The usual case, one request and nothing after it, needs no further call of the parser.
             if self._awaits_body or data.find(b"\r\n\r\n") + 4 + self._last_body.total_bytes != len(data):
-                self._go_on()
+                self._parse_next()
         elif self._awaits_body and self._last_body.is_eof():
             self._awaits_body = False
-            self._go_on()
+            self._parse_next()
         waiter = self._waiter
         if waiter is None or waiter.done():
             self._head_at = None
@@ -129,15 +129,15 @@ class Connection(RequestHandler):
         if self._head_bytes > MAX_HEAD_BYTES:
             self._end(400, "malformed_request")
 
-    def _go_on(self) -> None:
-        """Parse what lies behind a request in the same bytes.
+    def _parse_next(self) -> None:
+        """Parse the bytes that follow a request in the same read.
 
-        The parser stops behind each: when it meets what is not HTTP, it forgets all that it found in those bytes.
+        The parser stops after each request: when it meets invalid HTTP, it drops all requests found in those bytes.
         """
         while self._parser is not None and not self._awaits_body:
             is_fault = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
             if is_fault or len(self._messages) >= self._max_msg_queue_size:
-                return  # aiohttp goes on from here when some are handled
+                return  # aiohttp continues once some are handled
             count = self._request_count
             self._parser.message_consumed()
             super().data_received(b"")
@@ -147,7 +147,7 @@ class Connection(RequestHandler):
             self._awaits_body = not self._last_body.is_eof()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep a connection that its client has shut down for writing until what it asked is answered."""
+        """Keep a connection whose client has shut down its writing side until all its requests have a response."""
         waiter = self._waiter
         is_idle = waiter is not None and not waiter.done()
         if is_idle or self._awaits_body:
@@ -155,7 +155,7 @@ class Connection(RequestHandler):
         if self._messages:
             self._request_handler = self._handle_to_the_end
         else:
-            self._close = True  # once the request in hand is answered
+            self._close = True  # after the response to the current request
         return True
 
     async def _handle_to_the_end(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -163,7 +163,7 @@ class Connection(RequestHandler):
         return await self.served_by.request_handler(request)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Asked with each body that is read; aiohttp goes through its parser for that, though nothing was held back."""
+        """Called for each body read. Skip aiohttp's call of its parser if nothing was held back."""
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
@@ -175,7 +175,7 @@ class Connection(RequestHandler):
         super().resume_writing()
         self._stalled_at = None
 
-    def fetch(self, transport: asyncio.Transport, now: float, head_s: float) -> None:
+    def close_if_overdue(self, transport: asyncio.Transport, now: float, head_s: float) -> None:
         """Close the connection if it is overdue."""
         if transport.is_closing() and self._stalled_at is None:
             self._stalled_at = now
@@ -183,13 +183,13 @@ class Connection(RequestHandler):
             if now - self._stalled_at > STALL_S:
                 transport.abort()
         elif self._waiter is None or self._waiter.done():
-            pass  # a request is in hand
+            pass  # a request is being handled
         elif self._head_at is not None:
             if now - self._head_at > head_s:
                 self._end(408, "header_timeout")
         elif is_fresh(self) and now - self._opened_at > head_s:
             self.served_by.count("header_timeout")
-            self.force_close()  # silently: who has asked nothing would take it for the answer to its first request
+            self.force_close()  # silently: the client would take a 408 for the response to its first request
 
     def _end(self, status: int, code: str) -> None:
         self.served_by.count(code)
@@ -204,9 +204,9 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer bytes that are not HTTP, or a fault of ours, whose traceback is logged."""
+        """Respond to invalid HTTP, or to an error of ours, whose traceback is logged."""
         if request.writer is not None and request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun; there can't be another")
+            raise ConnectionError("the response has begun; there can't be another")
         code = "internal_error" if status >= 500 else "malformed_request"
         self.served_by.count(code)
         suppressed = self.served_by.throttle.suppressed(code)
@@ -221,7 +221,7 @@ class Connection(RequestHandler):
 
 
 def _refuse(transport: asyncio.Transport) -> None:
-    """Answer 503 and close; at once where answers wait unread, since those would keep it open."""
+    """Send 503 and close; abort if responses are unread, since they would keep the connection open."""
     if transport.is_closing() or transport.get_write_buffer_size():
         transport.abort()
         return
@@ -230,7 +230,7 @@ def _refuse(transport: asyncio.Transport) -> None:
 
 
 def _bare(status: int, code: str, header: str = "") -> bytes:
-    """An answer to no request that aiohttp knows of."""
+    """The bytes of a response without a request in aiohttp."""
     body = f'{{"error":"{code}"}}'
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{header}"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()

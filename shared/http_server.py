@@ -1,13 +1,12 @@
 """The HTTP server under every port: aiohttp's, with the deadlines and bounds that it lacks.
 
-aiohttp waits as long as it likes for the rest of a request head, and for ever for a client that does not read its
-answers; it takes any number of connections, and logs a traceback for bytes that are not HTTP. Here one sweep each
-second looks at every connection, so that there is no timer and no task for each, and a request pays for two
-comparisons. What a request in hand may take is its handler's matter.
+aiohttp has no deadline for the rest of a request head, nor for a client that does not read its responses; it accepts
+any number of connections, and logs a traceback for invalid HTTP. Here one sweep a second checks every connection, so
+that none needs a timer or a task, and a request pays for two comparisons. A handler limits the time of its own request.
 
-When all connections are taken, the oldest that has proved nothing gives way to the next: a handler says which have
-(`prove`), as by a signature. So slow sockets can't shut out honest senders, whose requests take milliseconds to prove
-themselves, and the idle connections of a proxy stay.
+When all connections are taken, the oldest unproven one gives way to the next. A handler marks a connection as proven
+(`prove`), for example after a valid signature. So slow sockets can't shut out honest senders, whose requests take
+milliseconds to be proven, and the idle connections of a proxy stay.
 """
 
 import asyncio
@@ -25,14 +24,17 @@ from .http_connection import Connection, is_fresh
 SWEEP_S: Final = 1.0
 SETTLE_S: Final = 0.2
 """How long a connection that was opened just before the port closed may take to send its request."""
-SETTLE_LOOKS: Final = 20
+SETTLE_POLLS: Final = 20
 LINGER_S: Final = 2.0
-"""How long the rest of a refused body is read and dropped, so that the client sees the answer and not a reset."""
+"""How long the rest of a refused body is read and dropped, so that the client gets the response and not a reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`head_s` from the opening of a connection, or the first byte of a later request, to the end of the head."""
+    """Limits of a server.
+
+    `head_s` runs from the opening of a connection, or the first byte of a later request, to the end of the head.
+    """
 
     connections: int = 1000
     head_s: float = 10.0
@@ -40,7 +42,7 @@ class Limits:
 
 
 class Server(web.Server):
-    """`handle` answers requests; `count` is told the code of what is answered or closed without it."""
+    """`handle` serves requests; `count` gets the code of each request or connection that ends without it."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Server(web.Server):
         self.throttle = log.Throttle()
         self.unproven: dict[Connection, None] = {}
         """Oldest first."""
-        self._sweep = self._loop.call_later(SWEEP_S, self._poll)
+        self._sweep = self._loop.call_later(SWEEP_S, self._sweep_connections)
 
     def __call__(self) -> RequestHandler:
         return Connection(
@@ -69,11 +71,11 @@ class Server(web.Server):
 
     @property
     def is_full(self) -> bool:
-        """No further connection may stay."""
+        """Whether all connections are taken."""
         return len(self._connections) >= self.limits.connections
 
     def makes_room(self) -> bool:
-        """Whether a connection gave way: the oldest that has proved nothing, if there is one."""
+        """Close the oldest unproven connection. False if there is none."""
         oldest = next(iter(self.unproven), None)
         if oldest is None:
             return False
@@ -81,11 +83,11 @@ class Server(web.Server):
         return True
 
     async def settled(self) -> None:
-        """Wait for the first request of each connection, once the port is closed; `SETTLE_S` at most."""
-        for _ in range(SETTLE_LOOKS):
+        """Wait for the first request of each connection after the port closed; `SETTLE_S` at most."""
+        for _ in range(SETTLE_POLLS):
             if not any(is_fresh(connection) for connection in self._connections):
                 return
-            await asyncio.sleep(SETTLE_S / SETTLE_LOOKS)
+            await asyncio.sleep(SETTLE_S / SETTLE_POLLS)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
         try:
@@ -93,16 +95,16 @@ class Server(web.Server):
         finally:
             self._sweep.cancel()
 
-    def _poll(self) -> None:
+    def _sweep_connections(self) -> None:
         now = self._loop.time()
         for connection, transport in list(self._connections.items()):
             if isinstance(connection, Connection):
-                connection.fetch(transport, now, self.limits.head_s)
-        self._sweep = self._loop.call_later(SWEEP_S, self._poll)
+                connection.close_if_overdue(transport, now, self.limits.head_s)
+        self._sweep = self._loop.call_later(SWEEP_S, self._sweep_connections)
 
 
 def _silent() -> Logger:
-    """A logger for aiohttp's own remarks about clients, which carry tracebacks."""
+    """A disabled logger for aiohttp's messages about clients, which carry tracebacks."""
     logger = Logger("aiohttp.server")
     logger.disabled = True
     return logger

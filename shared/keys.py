@@ -1,7 +1,7 @@
-"""Every key name in one place, and the names that may become part of one.
+"""Every key name in one place, and the rule for names that become part of one.
 
-Each key of shard *s* carries the hash tag `{s}`, so that one script may touch them all and a cluster spreads
-shards over its nodes (https://valkey.io/topics/cluster-spec/, "Hash tags").
+Each key of shard *s* carries the hash tag `{s}`, so that one script may access them all and a cluster spreads shards
+over its nodes (https://valkey.io/topics/cluster-spec/, "Hash tags").
 """
 
 import re
@@ -11,25 +11,25 @@ from typing import Final
 
 PREFIX: Final = "hookbus:"
 META: Final = f"{PREFIX}meta"
-"""Hash: `layout` (version of this page) and `shards`. The only key outside the shards."""
+"""Hash: `layout` (version of the data layout) and `shards`. The only key outside the shards."""
 
 LAYOUT: Final = 1
 
 UNTYPED: Final = "untyped"
-"""Stream of events whose body names no usable type: kept, and seen by `*` subscriptions."""
+"""Stream of events whose body names no usable type: kept, and delivered to `*` subscriptions."""
 
 RESERVED: Final = "hookbus."
-"""What event types of hookbus's own begin with, as those of `hookbus-worker verify`. OpenAI's begin with what they are
-about. No wildcard brings them: who wants one names it."""
+"""Prefix of hookbus's own event types, such as those of `hookbus-worker verify`; those of OpenAI begin with their
+subject. No wildcard matches them: a subscription must name the type."""
 
 HANDOVER: Final = "handover"
-"""Name under which a stopping consumer leaves what it could not finish. It never lives, so others take it over."""
+"""The consumer name that a stopping consumer leaves deliveries to. It is never alive, so others take them over."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def is_name(text: str) -> bool:
-    """Whether a type, group or source name can stand inside a key: 1 to 128 of `A-Za-z0-9_.-`."""
+    """Whether a type, group or source name may be part of a key: 1 to 128 of `A-Za-z0-9_.-`."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -66,20 +66,20 @@ class Keys:
 
     @property
     def groups(self) -> str:
-        """Hash: group → stream id that it starts after, fixed when the group is born."""
+        """Hash: group → stream id that it starts after, fixed when the group is created."""
         return self._key("groups")
 
     @property
     def patterns(self) -> str:
-        """Hash: group → the patterns that it subscribes to, separated by spaces, as its last worker to start said."""
+        """Hash: group → the patterns that it subscribes to, separated by spaces, as of its last worker to start."""
         return self._key("patterns")
 
     def paused(self, group: str) -> str:
-        """Hash: pattern of types → Unix ms since when their deliveries to this group are paused."""
+        """Hash: pattern of types → since when their deliveries to this group are paused, Unix ms."""
         return self._key(f"paused:{group}")
 
     def breakers(self, group: str) -> str:
-        """Hash: pattern of a subscription whose breaker is open → what is known of it (JSON). In shard 0 only."""
+        """Hash: pattern of a subscription whose breaker is open → the state of the breaker (JSON). In shard 0 only."""
         return self._key(f"breakers:{group}")
 
     def delayed(self, group: str) -> str:
@@ -91,7 +91,7 @@ class Keys:
         return self._key(f"delayed:{group}:data")
 
     def dead(self, group: str) -> str:
-        """Sorted set: dead letter → Unix ms when it died."""
+        """Sorted set: dead letter → Unix ms when it was dead-lettered."""
         return self._key(f"dead:{group}")
 
     def dead_data(self, group: str) -> str:
@@ -99,19 +99,19 @@ class Keys:
         return self._key(f"dead:{group}:data")
 
     def dead_fingerprint(self, group: str, fingerprint: str) -> str:
-        """Sorted set: the dead letters of one fingerprint, by time of death."""
+        """Sorted set: the dead letters of one fingerprint → Unix ms when each was dead-lettered."""
         return self._key(f"dead:{group}:fp:{fingerprint}")
 
     def dead_fingerprints(self, group: str) -> str:
-        """Hash: fingerprint → what all its letters share, msgpack. A field lives as long as it has letters."""
+        """Hash: fingerprint → the common part of its dead letters, msgpack. A field stays while it has dead letters."""
         return self._key(f"dead:{group}:fps")
 
     def consumers(self, group: str) -> str:
-        """Hash: consumer → who it is (JSON)."""
+        """Hash: consumer → its record of the worker (JSON)."""
         return self._key(f"consumers:{group}")
 
     def alive(self, consumer: str) -> str:
-        """String with a TTL: it lives."""
+        """String with a TTL, the liveness key: the consumer is alive while it exists."""
         return self._key(f"alive:{consumer}")
 
     def started(self, group: str) -> str:
@@ -119,7 +119,7 @@ class Keys:
         return self._key(f"started:{group}")
 
     def deaths(self, group: str) -> str:
-        """Hash: suspect → the deaths that are surely its own, `consumer@unix_ms` separated by spaces."""
+        """Hash: suspect → the deaths that it certainly caused, `consumer@unix_ms` separated by spaces."""
         return self._key(f"deaths:{group}")
 
     @property
@@ -129,12 +129,12 @@ class Keys:
 
     @property
     def dropped(self) -> str:
-        """Hash: group → dead letters that its retention dropped."""
+        """Hash: group → number of dead letters dropped by retention."""
         return self._key("stats:dropped")
 
     @property
     def left(self) -> str:
-        """Hash: type|group → since when a group whose workers work does not read a type any more, Unix ms."""
+        """Hash: type|group → since when a group with live workers no longer reads a type, Unix ms."""
         return self._key("stats:left")
 
     @property
@@ -144,5 +144,5 @@ class Keys:
 
     @property
     def losses(self) -> str:
-        """Hash: what vanished from Redis → how often."""
+        """Hash: what vanished from Redis and was created again → how often."""
         return self._key("stats:losses")

@@ -1,8 +1,8 @@
-"""The second look at a body: as JSON readers take it that are less strict than msgspec, where that one refuses.
+"""A second, lenient decoding of a body that msgspec refuses: it accepts what less strict JSON readers accept.
 
 Senders and receivers in other languages write and read lone surrogates, NaN, a byte order mark, bytes that are not
-UTF-8, or numbers and depths without a bound; an event must not lose its type by them. Costs ten times the first look,
-so it comes only after a failure.
+UTF-8, or numbers and depths without a bound; an event must not lose its type because of them. It costs ten times the
+strict decoding, so it runs only after a failure.
 """
 
 import json
@@ -11,13 +11,13 @@ import sys
 from typing import Any, Final
 
 HEAD_BYTES: Final = 1024 * 1024
-"""Longest body whose top level is looked at: some 40 ms of the event loop at worst. OpenAI's events have 300 bytes."""
+"""Longest body whose top level is read: some 40 ms of the event loop at worst. OpenAI's events have 300 bytes."""
 
 TOKENS: Final = 100_000
-"""Strings and runs of brackets that are walked over in a document too deep for Python's reader, for at most 20 ms."""
+"""Most strings and runs of brackets to scan in a document too deep for Python's reader: at most 20 ms."""
 
 _DIGITS: Final = sys.int_info.default_max_str_digits
-"""Python refuses to read a longer integer, as that takes quadratic time."""
+"""Python refuses to convert a longer integer, since that takes quadratic time."""
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _OPENING = re.compile(r"\s*+\{")
@@ -29,25 +29,25 @@ _END = re.compile(r"\s*+\}\s*+\Z")
 
 
 def document(body: bytes) -> Any:
-    """The JSON document. Raises ValueError when no reader takes it, RecursionError when it is too deep."""
+    """The JSON document. Raises ValueError if no reader accepts it, RecursionError if it is too deep."""
     return _read(_text(body))
 
 
 def top_level(body: bytes) -> dict[str, Any]:
     """The top level of a JSON object; objects and lists in it may be None. Raises ValueError.
 
-    Of a key that stands there twice the last one counts, as for nearly all readers.
+    Of a duplicate key the last one counts, as for nearly all readers.
     """
     if len(body) > HEAD_BYTES:
         raise ValueError(f"more than {HEAD_BYTES} bytes")
     text = _text(body)
     try:
-        found = _read(text)
+        value = _read(text)
     except RecursionError:
         return _flat(text)
-    if not isinstance(found, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - all that is wrong with a body is a ValueError
-    return found
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - every problem of a body is a ValueError
+    return value
 
 
 def _text(body: bytes) -> str:
@@ -63,8 +63,8 @@ def _integer(digits: str) -> int | float:
 
 
 def _flat(text: str) -> dict[str, Any]:
-    """As `top_level`, of a document of any depth: only its strings and brackets are looked at."""
-    found: dict[str, Any] = {}
+    """As `top_level`, for a document of any depth: only strings and brackets are scanned."""
+    fields: dict[str, Any] = {}
     at = _after(_OPENING, text, 0)
     budget = TOKENS
     while True:
@@ -77,21 +77,21 @@ def _flat(text: str) -> dict[str, Any]:
         else:
             begin, at = at, _after(_SCALAR, text, at)
             value = _read(text[begin:at])
-        found[_read(key[1])] = value
+        fields[_read(key[1])] = value
         if (comma := _COMMA.match(text, at)) is None:
             _after(_END, text, at)
-            return found
+            return fields
         at = comma.end()
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    if (found := pattern.match(text, at)) is None:
+    if (match := pattern.match(text, at)) is None:
         raise ValueError("not a JSON object")
-    return found.end()
+    return match.end()
 
 
 def _skip(text: str, at: int, budget: int) -> tuple[int, int]:
-    """Where an object or list that begins here ends, and what is left of the budget."""
+    """The end of the object or list that begins at `at`, and the remaining budget."""
     depth = 0
     for token in _TOKEN.finditer(text, at):
         budget -= 1

@@ -1,4 +1,4 @@
-"""What both programs measure, and how they name event types to Prometheus."""
+"""Metrics of both programs, and their labels for event types."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from .fast_metrics import HistogramFamily
 from .keys import UNTYPED
 
 OTHER: Final = "other"
-"""Label of all types that nobody knew beforehand: senders may make up any number of them."""
+"""Label of all types that were not known beforehand: senders may invent any number of them."""
 
 DOCUMENTED: Final = frozenset({*BY_TYPE, UNTYPED})
 

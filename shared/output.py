@@ -1,6 +1,6 @@
-"""How the tools print: tables for people, JSON for programs, and nothing that could steer a terminal.
+"""Output of the tools: tables for people, JSON for programs, and nothing that could control a terminal.
 
-Bodies and error texts come from outside. Markup in them is not read, and control characters are shown, not obeyed.
+Bodies and error texts come from outside. Markup in them is not interpreted, and control characters are escaped.
 """
 
 import errno
@@ -20,26 +20,26 @@ from .command import FailedError
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-"""C0 and C1 but for tab and newline, other ends of lines, marks of writing direction, and what UTF-8 can't hold."""
+"""C0 and C1 except tab and newline, other line ends, marks of writing direction, and surrogates, invalid in UTF-8."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
 class Screen(Console):
-    """rich ends the process where nobody reads any more; here that is an error like any other."""
+    """A console that raises when the reader of its output is gone; rich would end the process."""
 
     def on_broken_pipe(self) -> None:
-        """Called by rich."""
+        """Called by rich. Raises BrokenPipeError."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where tables go. 80 columns when piped, as nobody knows better."""
+    """The console for tables. 80 columns when piped, where the width is unknown."""
     return Screen(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def require_reader() -> None:
-    """Raises BrokenPipeError when nobody reads standard output any more: for what goes on until somebody stops it, and
-    may have nothing to say for hours."""
+    """Raises BrokenPipeError if the reader of standard output is gone: for commands that run until they are stopped and
+    may print nothing for hours."""
     if sys.stdout is None:
         return
     poll = select.poll()
@@ -49,7 +49,7 @@ def require_reader() -> None:
 
 
 def print_json(value: Any, *, indent: int = -1) -> None:
-    """One value, in one line unless indented. On a terminal what could steer it is escaped, as JSON may be."""
+    """Print one value, in one line unless indented. On a terminal, control characters become JSON escapes."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
     if sys.stdout is not None and sys.stdout.isatty():
         text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -57,36 +57,36 @@ def print_json(value: Any, *, indent: int = -1) -> None:
 
 
 def bytes_in() -> IO[bytes]:
-    """Standard input for bytes. Raises FailedError where there is none."""
+    """Standard input, as bytes. Raises FailedError if it is closed."""
     if sys.stdin is None:
         raise FailedError("standard input is closed")
     return sys.stdin.buffer
 
 
 def bytes_out() -> IO[bytes]:
-    """Standard output for bytes. Raises FailedError where there is none."""
+    """Standard output, as bytes. Raises FailedError if it is closed."""
     if sys.stdout is None:
         raise FailedError("standard output is closed")
     return sys.stdout.buffer
 
 
 def printable(text: str) -> str:
-    """The text with control characters (but tab and newline) written out as escapes."""
+    """The text with control characters (except tab and newline) escaped."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(text: str) -> str:
-    """All of a text in one line, printable."""
+    """A text in one line, printable."""
     return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def line(text: str) -> str:
-    """Only the first line of a text, printable."""
+    """The first line of a text, printable."""
     return printable(text.strip().partition("\n")[0]).replace("\t", " ")
 
 
 def cell(text: str, style: str = "") -> Text:
-    """A table cell of one line that came from outside."""
+    """A table cell: the first line of a text from outside, printable."""
     return Text(line(text), style)
 
 
@@ -99,12 +99,12 @@ def age(seconds: float) -> str:
 
 
 def since(then_ms: int, now_ms: int) -> str:
-    """How long ago something was."""
+    """The time between two Unix ms, as `age` prints it."""
     return age((now_ms - then_ms) / 1000)
 
 
 def moment(unix_ms: int) -> str:
-    """A time, UTC, to the millisecond."""
+    """A time in UTC, to the millisecond."""
     return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")
 
 
@@ -114,11 +114,11 @@ def things(count: int, thing: str) -> str:
 
 
 def can_ask() -> bool:
-    """Whether somebody is there to be asked."""
+    """Whether a person can be asked: standard input is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def confirmed(question: str) -> bool:
-    """Whether somebody types y or yes. Unlike typer's own question, Ctrl-C here is an interruption (exit code 130)."""
+    """Print a question; True if the person types y or yes. Unlike in typer's `confirm`, Ctrl-C exits with 130."""
     print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,10 +1,10 @@
-"""Waiting, in duties: no sleep outlives a stop."""
+"""Waits of duties: no sleep outlives a stop."""
 
 import asyncio
 
 
 async def pause(until: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, at most some seconds."""
+    """Wait for an event, at most `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             await until.wait()

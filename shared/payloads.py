@@ -1,4 +1,4 @@
-"""What the events carry in `data`. Enumerations are plain `str`: OpenAI adds values without notice."""
+"""The `data` of events. Enumerations are plain `str`: OpenAI adds values without notice."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class SipHeader(msgspec.Struct, frozen=True):
-    """One SIP header line. Untrusted: it was written by whoever called, and names repeat."""
+    """One SIP header line. Untrusted: the caller wrote it. Names may repeat."""
 
     name: str
     value: str

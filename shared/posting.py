@@ -1,4 +1,4 @@
-"""Posts signed deliveries as a sender does: one request, one answer, whatever the network or the receiver does.
+"""Posts signed deliveries as a sender does: one request, one `Answer`, whatever the network or the receiver does.
 
 body → signed request → post → answer
 """
@@ -17,10 +17,10 @@ from .secret import ID, SIGNATURE, TIMESTAMP, sign
 
 POST_TIMEOUT_S: Final = 30.0
 NO_ANSWER: Final = 0
-"""Status of a post that nobody answered; its code is `no_answer`, or `no_connection` when it never left."""
+"""Status of a post without a response; its code is `no_answer`, or `no_connection` if it was never sent."""
 
 Expected = tuple[int, str]
-"""Status and code that an answer must have; "" takes any code."""
+"""Status and code that an answer must have; "" matches any code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `code` is the `status` or `error` of the answer; `detail` says why there was none."""
+    """The result of a post. `code` is the `status` or `error` in the response; `detail` says why there is none."""
 
     status: int
     code: str
@@ -43,13 +43,13 @@ class Answer:
     detail: str = ""
 
     def is_as(self, expected: Expected) -> bool:
-        """Whether this is the answer that the request was to get."""
+        """Whether this is the expected answer."""
         status, code = expected
         return self.status == status and code in ("", self.code)
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nobody knows what became of the post: the receiver may have it, and may yet store it."""
+        """Whether the fate of the post is unknown: the receiver may have it, and may yet store it."""
         return self.status == NO_ANSWER and self.code != "no_connection"
 
 
@@ -63,7 +63,7 @@ def signed_request(
 ) -> Request:
     """Sign a body now, or as if `age_s` seconds ago; a forged one is signed with another key.
 
-    Without `webhook_id` it gets a fresh one. A second request with the same one is what a sender's retry looks like.
+    Without `webhook_id` it gets a fresh one. A second request with the same id looks like a sender's retry.
     """
     webhook_id = webhook_id or new_id("wh")
     timestamp = str(clock.now_s() - age_s)
@@ -80,7 +80,7 @@ def signed_request(
 async def post(
     session: aiohttp.ClientSession, url: str, request: Request, *, timeout_s: float = POST_TIMEOUT_S
 ) -> Answer:
-    """Post a request once. Never raises for what the network or the receiver does."""
+    """Post a request once. Never raises for a failure of the network or the receiver."""
     began = time.perf_counter()
     status, code, detail = NO_ANSWER, "no_answer", ""
     try:
@@ -94,16 +94,16 @@ async def post(
             status, code = response.status, _code(await response.read())
     except (aiohttp.ClientError, OSError) as error:
         code = "no_connection" if isinstance(error, aiohttp.ClientConnectorError) else code
-        # The text of a refused connection lists addresses; the system's own words say it better, but for TLS, whose
-        # numbers are not the system's.
+        # aiohttp's text for a refused connection lists addresses; the system's text is clearer, except for TLS, whose
+        # error numbers are not those of the system.
         number = 0 if isinstance(error, aiohttp.ClientSSLError) else getattr(error, "errno", None) or 0
         detail = os.strerror(number) if number > 0 else str(error) or "no answer in time"
     return Answer(status, code, (time.perf_counter() - began) * 1000, request.webhook_id, detail)
 
 
-def _code(answer: bytes) -> str:
+def _code(body: bytes) -> str:
     try:
-        found = json.loads(answer)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    return str(found.get("status") or found.get("error") or "") if isinstance(found, dict) else ""
+    return str(document.get("status") or document.get("error") or "") if isinstance(document, dict) else ""
