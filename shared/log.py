@@ -1,11 +1,11 @@
 """Logging: JSON lines for machines, colours for a terminal.
 
-`event` comes from a fixed set that deploy/MONITORING.md lists. Of each event and group some lines a second are written,
-so that a storm fills no disk; the next line says how many were not. Every line about an event carries webhook_id, type,
-source, and group where there is one. Bodies and secrets never get here: nothing in hookbus passes them to a log call.
+`event` comes from a fixed set that deploy/MONITORING.md lists. Lines of each event and group are limited to some a
+second, so that a storm fills no disk; the next line reports how many were suppressed. Every line about an event carries
+webhook_id, type, source, and group if there is one. Bodies and secrets are never logged: no call passes them.
 
-structlog and `logging` have one configuration for a process, which is the user's: a handler's module may change it in
-any way. So our own lines pass through neither; both merely begin with a configuration that writes as we do.
+structlog and `logging` have one configuration per process, which belongs to the user: a handler's module may change it
+in any way. So our own lines pass through neither; both merely start with a configuration that writes in the same way.
 """
 
 import atexit
@@ -25,11 +25,11 @@ from .traced import name_of, trace_of
 Level = Literal["debug", "info", "warning", "error"]
 Fields = MutableMapping[str, Any]
 RANKS: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-"""As the standard library has them."""
+"""The levels of the standard library."""
 
 
 class Log:
-    """A logger. Before `configure`, as in a test or another program, its lines go where structlog's go."""
+    """A logger. Before `configure`, as in a test or another program, its lines go to structlog."""
 
     __slots__ = ("_bound", "_name")
 
@@ -38,34 +38,34 @@ class Log:
         self._bound = bound or {}
 
     def bind(self, **fields: Any) -> "Log":
-        """A logger whose lines all carry these."""
+        """A logger whose lines all carry these fields."""
         return Log(self._name, self._bound | fields)
 
     def debug(self, event: str, **fields: Any) -> None:
-        """What happens all the time."""
-        self._say("debug", event, fields)
+        """Log a routine event of the hot path."""
+        self._log("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
-        """What is as it should be."""
-        self._say("info", event, fields)
+        """Log an expected event."""
+        self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """What may pass."""
-        self._say("warning", event, fields)
+        """Log a problem that may resolve itself."""
+        self._log("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """What somebody has to look at. `exc_info` is an exception."""
-        self._say("error", event, fields)
+        """Log a problem that a person has to look at. `exc_info` is an exception."""
+        self._log("error", event, fields)
 
-    def _say(self, level: Level, event: str, fields: dict[str, Any]) -> None:
+    def _log(self, level: Level, event: str, fields: dict[str, Any]) -> None:
         if _sink is None:
             getattr(structlog.get_logger(self._name), level)(event, **self._bound | fields)
         else:
-            _sink.take(level, self._bound | fields | {"event": event})
+            _sink.write(level, self._bound | fields | {"event": event})
 
 
 class _Sink:
-    """From fields to a line. Never raises: a line that can't be made is made of its event alone."""
+    """Renders fields and writes the line. Never raises: a line that can't be rendered carries its event alone."""
 
     def __init__(self, level: str, render: Callable[[Fields], str], writer: Writer, *, is_on_terminal: bool) -> None:
         self.rank = RANKS[level]
@@ -75,8 +75,8 @@ class _Sink:
         self._render = render
         self.writer = writer
 
-    def take(self, level: Level, fields: dict[str, Any]) -> None:
-        """Write a line, if lines of its level and number are."""
+    def write(self, level: Level, fields: dict[str, Any]) -> None:
+        """Write a line, unless its level or the rate limit suppresses it."""
         if RANKS[level] < self.rank:
             return
         try:
@@ -84,7 +84,7 @@ class _Sink:
             line = self._render(self._stamp(None, level, {**limited, "level": level}))
         except structlog.DropEvent:
             return
-        except Exception as error:  # noqa: BLE001 - a value that can't be shown must not cost more than its line
+        except Exception as error:  # noqa: BLE001 - a value that can't be rendered must cost no more than its line
             line = self._render({"event": fields["event"], "level": level, "unreadable": name_of(type(error))})
         self.writer.write(f"{line}\n")
 
@@ -94,7 +94,7 @@ _bound: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", defau
 
 
 def configure(level: str = "info") -> None:
-    """Send our lines to standard error, and those of structlog and the standard library unless told otherwise."""
+    """Send our lines to standard error, and those of structlog and `logging` unless they are reconfigured."""
     global _sink  # noqa: PLW0603 - a process has one standard error
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     renderers = _renderers(on_terminal)
@@ -112,7 +112,7 @@ def configure(level: str = "info") -> None:
 
 
 def _renderers(on_terminal: bool) -> list[Any]:
-    # Those of structlog would by default print the local variables of each frame, bodies and secrets among them.
+    # structlog's own tracebacks would print the local variables of each frame, bodies and secrets among them.
     traces = structlog.processors.ExceptionRenderer(lambda exc_info: trace_of(exc_info[1]))
     if on_terminal:
         return [traces, structlog.dev.ConsoleRenderer(pad_event_to=24)]
@@ -120,7 +120,7 @@ def _renderers(on_terminal: bool) -> list[Any]:
 
 
 def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
-    """What handlers and libraries log takes the same road, as long as nobody configures it."""
+    """Write the lines of handlers and libraries in the same way, until one of them configures logging."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         merge_delivery,
@@ -143,80 +143,80 @@ def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
 
 
 def bind_delivery(**fields: object) -> None:
-    """Have what a handler logs from here on, in this context, carry these. Not in structlog's own context variables,
-    which are the handler's and begin empty."""
+    """Add these fields to all lines that a handler logs in this context. Not kept in structlog's own context variables:
+    they belong to the handler, and start empty."""
     _bound.set(fields)
 
 
 def merge_delivery(_: object, __: str, fields: Fields) -> Fields:
-    """A structlog processor: which delivery a handler's line is about. For a configuration of the user's own, too."""
+    """A structlog processor that adds the delivery to a handler's lines. Also for a configuration of the user's own."""
     return {**(_bound.get() or {}), **fields}
 
 
 def _descriptor() -> int | None:
-    """Standard error, under a number of our own: who closes 2 must not make the next socket our log."""
+    """Standard error, under a descriptor of our own: if 2 is closed, the next socket must not become our log."""
     try:
         return os.dup(sys.stderr.fileno())
-    except (AttributeError, OSError, ValueError):  # closed before the start, or replaced by what is no file
+    except (AttributeError, OSError, ValueError):  # closed at the start, or an object without a descriptor
         return None
 
 
 def flush() -> None:
-    """Have what was logged written, before an end that asks nobody; waits two seconds at most."""
+    """Write all waiting lines, before an abrupt end of the process; waits two seconds at most."""
     if _sink is not None:
         _sink.writer.flush()
 
 
 def get(name: str) -> Log:
-    """A logger; bind what every line should carry with `.bind(...)`."""
+    """A logger. `.bind(...)` adds fields to every line."""
     return Log(name)
 
 
 def is_on_terminal() -> bool:
-    """Whether a person reads the lines as they are written."""
+    """Whether the log goes to a terminal."""
     return _sink is not None and _sink.is_on_terminal
 
 
 def is_debug() -> bool:
-    """Whether debug lines are written; what is on the hot path asks once, and makes no fields in vain."""
+    """Whether debug lines are written. The hot path checks once, and builds no fields in vain."""
     return logging.getLogger().isEnabledFor(logging.DEBUG) if _sink is None else _sink.rank <= RANKS["debug"]
 
 
 class Throttle:
-    """Lets some lines of a kind through each second, so that whoever can cause one can't fill a disk with them."""
+    """Lets some lines of a kind through each second, so that a client that can cause them can't fill a disk."""
 
     def __init__(self, per_second: int = 5) -> None:
         self._per_second = per_second
         self._second = 0
-        self._seen: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._suppressed: dict[str, int] = {}
 
     def suppressed(self, kind: str) -> int | None:
-        """None for a line that is not to be written; else how many of its kind were not since the last that was.
+        """None if this line must be suppressed; else how many of its kind were suppressed since the last one written.
 
-        `kind` must come from a fixed set: each is remembered.
+        `kind` must come from a fixed set: each is kept in memory.
         """
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._seen = second, {}
-        self._seen[kind] = self._seen.get(kind, 0) + 1
-        if self._seen[kind] > self._per_second:
+            self._second, self._counts = second, {}
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] > self._per_second:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return None
         return self._suppressed.pop(kind, 0)
 
 
 class Limiter:
-    """A structlog processor: bounds the lines of each event and group. Debug lines are for who wants them all."""
+    """A structlog processor that limits the lines of each event and group a second. Debug lines are not limited."""
 
     PER_SECOND: Final = 20
-    """More than anybody reads; of 300 bytes each, 20 events at that rate all day fill 10 GB (a guess that bounds)."""
+    """More than a person can read; at 300 bytes each, 20 events at that rate fill 10 GB a day (a guess that bounds)."""
 
     def __init__(self) -> None:
         self._throttle = Throttle(self.PER_SECOND)
 
     def __call__(self, _: object, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Raises structlog.DropEvent for a line that is not to be written."""
+        """Raises structlog.DropEvent for a line that must be suppressed."""
         if method == "debug":
             return fields
         # A first traceback must not be lost among twenty lines that have none.

@@ -1,8 +1,8 @@
-"""Writes log lines to a descriptor from a thread of its own, so that a pipe nobody reads holds up nobody.
+"""Writes log lines to a descriptor from a thread of its own, so that a pipe without a reader never blocks the program.
 
-Lines wait in a bounded queue; what finds it full is lost and counted, and the first line that gets through again is
-followed by one that says how many. A child that was forked writes its lines itself: it has no such thread, and may
-end without waiting for one.
+Lines wait in a bounded queue. Lines that find it full are dropped and counted; the first line written afterwards is
+followed by one with the number dropped. A forked child writes its lines directly: it has no such thread, and may end
+without waiting for one.
 """
 
 import contextlib
@@ -16,37 +16,37 @@ from typing import Final
 from prometheus_client import Counter
 
 MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
-"""Some 10,000 lines: minutes of a busy program, and little memory."""
+"""Some 10,000 lines: minutes of a busy program, in little memory."""
 FLUSH_S: Final = 2.0
-"""How long the end of a program waits for a reader of its last lines."""
+"""How long a program waits at its end until its last lines are read."""
 
-DROPPED: Final = Counter("hookbus_log_lines_dropped", "Log lines lost since nobody read those before them.")
+DROPPED: Final = Counter("hookbus_log_lines_dropped", "Log lines dropped because earlier ones were not read.")
 
 
 class Writer:
-    """Takes lines for a descriptor, None for one that was closed: then they go nowhere."""
+    """Writes lines to a descriptor; None stands for a closed one, and drops them."""
 
-    def __init__(self, descriptor: int | None, tell_dropped: Callable[[int], None]) -> None:
+    def __init__(self, descriptor: int | None, on_dropped: Callable[[int], None]) -> None:
         self._descriptor = descriptor
-        self._tell_dropped = tell_dropped
+        self._on_dropped = on_dropped
         self._is_forked = False
-        self._begin()
-        os.register_at_fork(after_in_child=self._forked)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset_in_child)
 
-    def _begin(self) -> None:
-        self._changed = threading.Condition()  # reentrant: a finalizer may log while this thread takes a line
+    def _reset(self) -> None:
+        self._changed = threading.Condition()  # reentrant: a finalizer may log while this thread queues a line
         self._lines: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
-    def _forked(self) -> None:
-        """The lock may be held by a thread that is not here, and the lines are the parent's to write."""
+    def _reset_in_child(self) -> None:
+        """Start empty: a thread that the child does not have may hold the lock, and the parent writes its own lines."""
         self._is_forked = True
-        self._begin()
+        self._reset()
 
     def write(self, text: str) -> None:
-        """Take a line, its end included. Never blocks, but in a forked child, and never raises."""
+        """Queue a line, its end included. Never raises, and never blocks except in a forked child."""
         line = text.encode("utf-8", "backslashreplace")
         if self._descriptor is None:
             return
@@ -55,18 +55,18 @@ class Writer:
             return
         with self._changed:
             if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
-                self._lost()
+                self._count_dropped()
                 return
             self._lines.append(line)
             self._waiting_bytes += len(line)
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, args=(self._descriptor,), name="log", daemon=True)
-                with contextlib.suppress(RuntimeError):  # the interpreter ends; `flush` writes what is left
+                with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
                     self._thread.start()
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
-        """Wait until all lines are written, for so long at most."""
+        """Wait until all lines are written, at most `timeout_s`."""
         with self._changed:
             self._changed.wait_for(lambda: not self._lines, timeout_s)
 
@@ -80,25 +80,25 @@ class Writer:
                 self._lines.popleft()
                 self._waiting_bytes -= len(line)
                 if not is_written:
-                    self._lost()
+                    self._count_dropped()
                 elif self._dropped:
                     dropped, self._dropped = self._dropped, 0
-                    self._tell_dropped(dropped)
+                    self._on_dropped(dropped)
                 self._changed.notify_all()
 
-    def _lost(self) -> None:
+    def _count_dropped(self) -> None:
         self._dropped += 1
         DROPPED.inc()
 
     def _put(self, descriptor: int, line: bytes) -> bool:
-        """One call for a line that fits, so that those of several processes on one pipe stay whole."""
+        """Write a line, in one call if it fits, so that lines of several processes on one pipe stay whole."""
         while line:
             try:
                 line = line[os.write(descriptor, line) :]
-            except BlockingIOError:  # somebody made it non-blocking, as a terminal that is shared
+            except BlockingIOError:  # another process made it non-blocking, as on a shared terminal
                 wait = select.poll()
                 wait.register(descriptor, select.POLLOUT)
                 wait.poll()
-            except OSError:  # its reader is gone, or its disk is full
+            except OSError:  # the reader is gone, or the disk is full
                 return False
         return True

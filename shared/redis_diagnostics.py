@@ -1,7 +1,6 @@
-"""What can be wrong with a Redis, found for both programs and told with its cure: all of it in one run.
+"""Diagnostics of a Redis for both programs: every problem in one run, each with its remedy.
 
-Claims nothing, and leaves nothing changed. A step that Redis refuses does not keep the others from being taken; only
-one that finds nobody there does.
+Claims nothing, and changes nothing. A step that Redis refuses does not stop the others; an unreachable Redis does.
 """
 
 import time
@@ -35,22 +34,22 @@ from .server import Server
 from .settings import Common, ConfigError
 
 Trial = Callable[[Execute], Awaitable[None]]
-"""Does for nothing what a program does in earnest. Raises UnhealthyError, RedisError, OSError."""
+"""Rehearses the commands of a program without effect. Raises UnhealthyError, RedisError, OSError."""
 
 
 @dataclass(slots=True)
 class Diagnosis:
-    """`redis` is None when it could not be looked at; `headroom` is None without a limit."""
+    """The result. `redis` is None if the server could not be inspected; `headroom` is None without a memory limit."""
 
     url: str
     redis: RedisReport | None = None
     is_unused: bool = False
-    """Nothing of hookbus is there yet."""
+    """Whether Redis holds nothing of hookbus yet."""
     headroom: Headroom | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The Redis for people."""
+        """The state of Redis as text."""
         return [f"redis        {self.url}", *([] if self.redis is None else self._redis_lines(self.redis))]
 
     def _redis_lines(self, redis: RedisReport) -> list[str]:
@@ -76,15 +75,15 @@ class Diagnosis:
 
 @dataclass(slots=True)
 class _Context:
-    """A Redis that is looked over. `found` is None as long as it has not said what it is."""
+    """A diagnosis in progress. `server` is None until the server has been fetched."""
 
     client: Redis
     settings: Common
     durability: str
     is_unsafe: bool
     trial: Trial
-    told: Diagnosis
-    found: Server | None = None
+    diagnosis: Diagnosis
+    server: Server | None = None
 
     @property
     def execute(self) -> Execute:
@@ -93,45 +92,45 @@ class _Context:
 
     @property
     def is_master(self) -> bool:
-        """Whether it takes writes, as far as is known."""
-        return self.found is None or self.found.info.get("role") == "master"
+        """Whether the server accepts writes, as far as is known."""
+        return self.server is None or self.server.info.get("role") == "master"
 
 
 async def examine(
     client: Redis, settings: Common, durability: str, trial: Trial, *, is_unsafe: bool = False
 ) -> Diagnosis:
-    """Look a Redis over for what `durability` needs, and for what `trial` does."""
-    told = Diagnosis(redacted(settings.redis_url))
-    context = _Context(client, settings, durability, is_unsafe, trial, told)
+    """Check a Redis against the needs of `durability`, and run `trial`."""
+    diagnosis = Diagnosis(redacted(settings.redis_url))
+    context = _Context(client, settings, durability, is_unsafe, trial, diagnosis)
     for step in (_server, _layout, _trial, _replay, _streams, _room):
         try:
             await step(context)
         except ConfigError as error:
-            told.findings += map(of_wrong_server, error.problems)
-            if context.found is None:
+            diagnosis.findings += map(of_wrong_server, error.problems)
+            if context.server is None:
                 break
         except UnhealthyError as error:
-            told.findings.append(of_fault(error.fault, is_unsafe=is_unsafe, is_wrong=bool(error.fault.cure)))
+            diagnosis.findings.append(of_fault(error.fault, is_unsafe=is_unsafe, is_wrong=bool(error.fault.cure)))
         except ResponseError as error:
-            told.findings.append(refusal(error, told.url))
+            diagnosis.findings.append(refusal(error, diagnosis.url))
         except FAULTS as error:
-            told.findings.append(refusal(error, told.url))
+            diagnosis.findings.append(refusal(error, diagnosis.url))
             break
-    told.findings = list(dict.fromkeys(told.findings))
-    return told
+    diagnosis.findings = list(dict.fromkeys(diagnosis.findings))
+    return diagnosis
 
 
 async def _server(context: _Context) -> None:
-    found = context.found = await server.fetch(context.execute)
-    context.told.findings += faults(found, context.durability, is_unsafe=context.is_unsafe)
-    report = context.told.redis = redis_report.report(found, await redis_report.skew_s(context.execute))
-    context.told.findings += [*in_cluster(found.info), *warnings(report)]
-    context.told.findings += expiring(address_of(context.client).tls, time.time())
+    fetched = context.server = await server.fetch(context.execute)
+    context.diagnosis.findings += faults(fetched, context.durability, is_unsafe=context.is_unsafe)
+    report = context.diagnosis.redis = redis_report.report(fetched, await redis_report.skew_s(context.execute))
+    context.diagnosis.findings += [*in_cluster(fetched.info), *warnings(report)]
+    context.diagnosis.findings += expiring(address_of(context.client).tls, time.time())
 
 
 async def _layout(context: _Context) -> None:
-    context.told.is_unused = await server.is_unused(context.execute, context.settings.shards)
-    if not context.told.is_unused and context.is_master:
+    context.diagnosis.is_unused = await server.is_unused(context.execute, context.settings.shards)
+    if not context.diagnosis.is_unused and context.is_master:
         # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
         await context.execute("HSETNX", keys.META, "layout", keys.LAYOUT)
 
@@ -140,34 +139,34 @@ async def _trial(context: _Context) -> None:
     if not context.is_master:
         return
     await context.trial(context.execute)
-    found = context.found
-    if context.durability == "fsync" and found is not None and found.setting("appendonly") != "no":
+    fetched = context.server
+    if context.durability == "fsync" and fetched is not None and fetched.setting("appendonly") != "no":
         fsync = Fsync()
-        fsync.observe(found.info)
-        fault = await fsync.fault(context.execute, found.info)
-        context.told.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
-        context.told.findings += [of_fault(fault, is_unsafe=context.is_unsafe)] if fault else []
+        fsync.observe(fetched.info)
+        fault = await fsync.fault(context.execute, fetched.info)
+        context.diagnosis.findings += [] if fsync.is_observed else [FSYNC_NOT_OBSERVED]
+        context.diagnosis.findings += [of_fault(fault, is_unsafe=context.is_unsafe)] if fault else []
 
 
 async def _replay(context: _Context) -> None:
-    redis = context.told.redis
-    if context.found is not None and redis is not None and redis.appendonly != "no":
-        context.told.findings += await aof_replay.examine(context.execute, context.found.info)
+    redis = context.diagnosis.redis
+    if context.server is not None and redis is not None and redis.appendonly != "no":
+        context.diagnosis.findings += await aof_replay.examine(context.execute, context.server.info)
 
 
 async def _streams(context: _Context) -> None:
     shards = [Keys(shard) for shard in range(context.settings.shards)]
     now_ms = int((await context.execute("TIME"))[0]) * 1000
-    context.told.findings += of_streams(await stream_report.fetch(context.client, shards), now_ms)
+    context.diagnosis.findings += of_streams(await stream_report.fetch(context.client, shards), now_ms)
 
 
 async def _room(context: _Context) -> None:
-    told = context.told
-    if told.redis is not None:
+    diagnosis = context.diagnosis
+    if diagnosis.redis is not None:
         shards = [Keys(shard) for shard in range(context.settings.shards)]
         now_ms = int((await context.execute("TIME"))[0]) * 1000
-        told.headroom = await headroom.fetch(context.client, shards, told.redis, now_ms)
-        told.findings += little_room(told.headroom)
+        diagnosis.headroom = await headroom.fetch(context.client, shards, diagnosis.redis, now_ms)
+        diagnosis.findings += little_room(diagnosis.headroom)
 
 
 def _mib(size_bytes: int) -> str:

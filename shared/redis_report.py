@@ -1,4 +1,4 @@
-"""What people and Prometheus are told of a Redis."""
+"""The state of a Redis, for people and Prometheus."""
 
 import time
 
@@ -9,17 +9,17 @@ from .server import Server
 
 
 class RedisReport(msgspec.Struct, frozen=True):
-    """What the server says of itself; "" and -1 stand for what it does not tell."""
+    """The state that the server reports; "" and -1 stand for unknown values."""
 
     version: str
     role: str
     replicas: int
-    """Connected ones."""
+    """Number of connected replicas."""
     eviction_policy: str
     appendonly: str
     appendfsync: str
     can_save: bool
-    """Its last write of the append-only file, and its last snapshot, went well."""
+    """Whether its last write of the append-only file and its last snapshot succeeded."""
     used_memory_bytes: int
     maxmemory_bytes: int
     """0 for no limit."""
@@ -27,17 +27,17 @@ class RedisReport(msgspec.Struct, frozen=True):
     """How far its clock is ahead of ours."""
 
 
-def report(found: Server, skew_s: float) -> RedisReport:
+def report(server: Server, skew_s: float) -> RedisReport:
     """The report of a server."""
-    info = found.info
+    info = server.info
     saves = (info.get("aof_last_write_status", "ok"), info.get("rdb_last_bgsave_status", "ok"))
     return RedisReport(
         version=info.get("valkey_version") or info["redis_version"],
         role=info.get("role", ""),
         replicas=int(info.get("connected_slaves", -1)),
-        eviction_policy=found.eviction_policy,
-        appendonly=found.setting("appendonly") or _appendonly(info),
-        appendfsync=found.setting("appendfsync"),
+        eviction_policy=server.eviction_policy,
+        appendonly=server.setting("appendonly") or _appendonly(info),
+        appendfsync=server.setting("appendfsync"),
         can_save=saves == ("ok", "ok"),
         used_memory_bytes=int(info.get("used_memory", -1)),
         maxmemory_bytes=int(info.get("maxmemory", -1)),
@@ -46,12 +46,12 @@ def report(found: Server, skew_s: float) -> RedisReport:
 
 
 def _appendonly(info: dict[str, str]) -> str:
-    """INFO tells that much where CONFIG is refused."""
+    """The value of `appendonly` from INFO, for servers that refuse CONFIG."""
     return {"1": "yes", "0": "no"}.get(info.get("aof_enabled", ""), "")
 
 
 async def skew_s(execute: Execute) -> float:
-    """How far Redis' clock is ahead of ours, in seconds; good to half a round trip. Raises RedisError, OSError."""
+    """Seconds that Redis' clock is ahead of ours, exact to half a round trip. Raises RedisError, OSError."""
     before = time.time()
     seconds, micros = await execute("TIME")
     return int(seconds) + int(micros) / 1e6 - (before + time.time()) / 2

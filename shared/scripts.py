@@ -1,8 +1,8 @@
 """The Lua scripts, loaded from `lua/`, and the one way to run them.
 
-A script is known to a server by its SHA-1 and forgotten on restart, failover and SCRIPT FLUSH, so every call may
-meet NOSCRIPT; the script then ran not at all, and is loaded and called again.
-Nothing else is retried here: whether a lost reply may be repeated is for the caller to know.
+A server caches a script under its SHA-1 until a restart, a failover or SCRIPT FLUSH, so every call may fail with
+NOSCRIPT: then the script has not run, and it is loaded and called again.
+Nothing else is retried here: only the caller can decide whether to repeat a call whose reply was lost.
 """
 
 import functools
@@ -23,7 +23,7 @@ Argument = str | bytes | int
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One `.lua` file. Its header says what KEYS, ARGV and result are."""
+    """One `.lua` file. Its header documents KEYS, ARGV and the result."""
 
     name: str
     source: str = field(repr=False)
@@ -38,9 +38,9 @@ class Script:
 
 @functools.cache
 def past_the_limit(script: Script) -> Script:
-    """The same script, which Redis runs although `maxmemory` is reached.
+    """The same script, which Redis runs even when `maxmemory` is reached.
 
-    For what has to go on for memory to become free: see https://valkey.io/topics/lua-api/, "Script flags".
+    For steps that free memory or on which such steps depend: https://valkey.io/topics/lua-api/, "Script flags".
     """
     source = f"#!lua flags=allow-oom\n{script.source}"
     return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
@@ -48,7 +48,7 @@ def past_the_limit(script: Script) -> Script:
 
 @functools.cache
 def of_the_same(script: Script) -> Script:
-    """The same script for an entry that was read from another server: `same.lua` stands before it."""
+    """The same script for an entry that was read in an earlier term: `same.lua` is its prefix."""
     source = f"{SAME.source}{script.source}"
     return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
@@ -57,14 +57,14 @@ SAME: Final = Script.load("same")
 ACK: Final = Script.load("ack")
 ENQUEUE: Final = Script.load("enqueue")
 PARK: Final = Script.load("park")
-# A redelivery takes less than a parked one; and if retries fill the memory, only running them makes room.
+# A redelivery takes less memory than a parked one; and if retries fill the memory, only running them frees it.
 PROMOTE: Final = past_the_limit(Script.load("promote"))
 DEAD_LETTER: Final = Script.load("dead_letter")
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 REMOVE_LETTER: Final = Script.load("remove_letter")
 RECALL: Final = Script.load("recall")
-# Without signs of life, heirs, hand-overs and marks, deliveries would wait for memory that only they can free.
+# Without liveness keys, takeovers, handovers and marks, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 LAPSE: Final = Script.load("lapse")
 TAKEOVER: Final = past_the_limit(Script.load("takeover"))
@@ -79,7 +79,7 @@ REPLAY: Final = Script.load("replay")
 SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
 SWAP: Final = past_the_limit(Script.load("swap"))
-"""A breaker must be told, and let tries through, in a full Redis too: what it holds back is what fills it."""
+"""A circuit breaker must open and probe in a full Redis too: the deliveries that it holds back fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def run(client: Redis | RawConnection, call: Call) -> Any:
 
 
 async def run_by(execute: Execute, call: Call) -> Any:
-    """The same on one connection."""
+    """As `run`, on one connection."""
     try:
         return await execute(*call.command())
     except NoScriptError:
@@ -112,14 +112,14 @@ async def run_by(execute: Execute, call: Call) -> Any:
 async def run_all(client: Redis, calls: Sequence[Call]) -> list[Any]:
     """Run scripts in one round trip; results in order, a failed call's exception in its place.
 
-    Raises ConnectionError or TimeoutError when the replies were lost: then each may or may not have run.
+    Raises ConnectionError or TimeoutError if the replies were lost: then each call may or may not have run.
     """
     results = await execute_all(client, [call.command() for call in calls], raises=False)
     missing = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
     if missing:
         for script in {calls[i].script for i in missing}:
             await client.script_load(script.source)
-        again = await execute_all(client, [calls[i].command() for i in missing], raises=False)
-        for i, result in zip(missing, again, strict=True):
+        repeated = await execute_all(client, [calls[i].command() for i in missing], raises=False)
+        for i, result in zip(missing, repeated, strict=True):
             results[i] = result
     return results

@@ -1,4 +1,4 @@
-"""Signing secrets: how they are written, what key they stand for, and how they sign.
+"""Signing secrets: their text forms, the HMAC key of each, and the signature.
 
 Standard Webhooks, "Signature scheme" (https://github.com/standard-webhooks/standard-webhooks): HMAC-SHA256 over
 `{webhook-id}.{webhook-timestamp}.{body}`, base64, behind `v1,`.
@@ -26,10 +26,10 @@ NO_SECRETS: Final = {
     "whpk_": "a public key, for asymmetric signatures",
     "whsk_": "a private key, for asymmetric signatures",
 }
-"""What is pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""
+"""Keys that are pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""
 _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=[^=]")
 MIN_KEY_BYTES: Final = 16
-"""Settings refuse shorter keys; the scheme asks for 24 to 64 bytes, some issuers give 16."""
+"""Settings refuse shorter keys. The scheme requires 24 to 64 bytes, but some issuers use 16."""
 
 
 class Secret(str):
@@ -42,9 +42,9 @@ class Secret(str):
 
 
 def key_bytes(secret: str, scheme: Scheme) -> bytes:
-    """The HMAC key that a secret stands for.
+    """The HMAC key of a secret.
 
-    `whsec_` + base64; without the prefix it is raw bytes for an `openai` source (as OpenAI's SDKs take it) and
+    A secret is `whsec_` + base64; without the prefix it is raw bytes for an `openai` source (as in OpenAI's SDKs) and
     base64 for a `standard` one. Raises ValueError, which never quotes the secret.
     """
     if problem := _mistake(secret):
@@ -53,9 +53,7 @@ def key_bytes(secret: str, scheme: Scheme) -> bytes:
         return secret.encode()
     text = secret.removeprefix(PREFIX)
     try:
-        key = base64.b64decode(
-            (text + "=" * (-len(text) % 4)).encode(), validate=True
-        )  # some issuers leave out the end
+        key = base64.b64decode((text + "=" * (-len(text) % 4)).encode(), validate=True)  # some issuers omit the padding
     except (binascii.Error, ValueError):
         raise ValueError("the secret is not valid base64" + _after_prefix(secret)) from None
     if not key:
@@ -64,24 +62,24 @@ def key_bytes(secret: str, scheme: Scheme) -> bytes:
 
 
 def _mistake(secret: str) -> str:
-    """Why a text can't be a secret as its issuer shows it, "" if it can: who starts with a wrong one refuses all."""
+    """Why a text can't be a secret as its issuer shows it, "" if it can: a wrong one would refuse all."""
     where = secret.lower().rfind(PREFIX)
     no_secret = next((prefix for prefix in NO_SECRETS if secret.startswith(prefix)), "")
-    # Control and format characters, separators. The first that holds is told.
-    unseen = any(unicodedata.category(one)[0] in "CZ" for one in secret.strip())
+    # Control and format characters, separators.
+    has_invisible = any(unicodedata.category(character)[0] in "CZ" for character in secret.strip())
     mistakes = (
         (not secret.strip(), "is empty"),
-        (secret.startswith("v1,"), f"begins with 'v1,': paste only what follows, from '{PREFIX}' on"),
+        (secret.startswith("v1,"), f"begins with 'v1,': paste only the part from '{PREFIX}' on"),
         (secret != secret.strip(), "has white space around it"),
-        (secret[:1] in QUOTES or secret[-1:] in QUOTES, "is in quotes: leave them out"),
-        (unseen, "has a character that can't be seen in it, as a byte order mark or a blank"),
-        (secret.startswith(PLACEHOLDERS), "is a placeholder that nothing filled in"),
-        (no_secret, f"is {NO_SECRETS.get(no_secret)}, as '{no_secret}' says; a webhook's begins with '{PREFIX}'"),
-        (where > 0, f"has '{PREFIX}' in its middle: paste what begins there, and separate several by blanks"),
+        (secret[:1] in QUOTES or secret[-1:] in QUOTES, "is in quotes: remove them"),
+        (has_invisible, "contains an invisible character, such as a byte order mark or a blank"),
+        (secret.startswith(PLACEHOLDERS), "is a placeholder that was not replaced"),
+        (no_secret, f"is {NO_SECRETS.get(no_secret)} ('{no_secret}'); a webhook secret begins with '{PREFIX}'"),
+        (where > 0, f"has '{PREFIX}' in its middle: paste the part from there on, and separate several by blanks"),
         (where == 0 and not secret.startswith(PREFIX), f"begins with '{secret[:6]}', not with lower case '{PREFIX}'"),
-        (_ASSIGNMENT.match(secret), "begins with the name of a variable: paste only what is behind the '='"),
+        (_ASSIGNMENT.match(secret), "begins with the name of a variable: paste only the part after the '='"),
     )
-    return next((says for is_so, says in mistakes if is_so), "")
+    return next((problem for is_so, problem in mistakes if is_so), "")
 
 
 def _after_prefix(secret: str) -> str:
@@ -89,12 +87,12 @@ def _after_prefix(secret: str) -> str:
 
 
 def signer(key: bytes) -> hmac.HMAC:
-    """What `digest` starts from. To prepare a key takes as long as to sign with it."""
+    """The prepared key for `digest`. Preparing a key takes as long as signing with it."""
     return hmac.new(key, digestmod="sha256")
 
 
 def digest(signer: hmac.HMAC, webhook_id: bytes, timestamp: bytes, body: bytes) -> bytes:
-    """The 32 bytes that sign a delivery. Exact wire bytes go in: nothing is parsed or encoded again."""
+    """The 32-byte signature of a delivery. It covers the exact wire bytes: nothing is parsed or encoded again."""
     mac = signer.copy()
     mac.update(b"%b.%b.%b" % (webhook_id, timestamp, body))
     return mac.digest()

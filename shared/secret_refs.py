@@ -1,9 +1,9 @@
-"""Settings whose text lies elsewhere: `file:PATH`, and `credential:NAME` under systemd.
+"""References in settings: `file:PATH`, and `credential:NAME` under systemd, in place of the text itself.
 
-A path may be a folder: all its files count, in order of their names, so that several files are several secrets. Names
-that begin with a dot do not: Kubernetes swaps a mounted folder as a whole by renaming its link `..data`
-(https://kubernetes.io/docs/concepts/configuration/secret/), to which its other entries lead.
-Credentials: https://systemd.io/CREDENTIALS/. They stay as they were when the program started.
+A path may be a folder: all its files are read, in order of their names, so that several files are several secrets.
+Names that begin with a dot are skipped: Kubernetes swaps a mounted folder as a whole by renaming its link `..data`
+(https://kubernetes.io/docs/concepts/configuration/secret/), to which its other entries point.
+Credentials: https://systemd.io/CREDENTIALS/. They do not change while the program runs.
 """
 
 import os
@@ -18,39 +18,39 @@ CREDENTIAL: Final = "credential:"
 CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"
 
 MAX_BYTES: Final = 64 * 1024
-"""Of one file. Secrets take less than a hundred; whoever names a log by mistake shall hear of it."""
+"""Largest file. Secrets take less than a hundred bytes; a log file named by mistake is reported."""
 MAX_FILES: Final = 100
 
 
 class SecretValue(NamedTuple):
-    """A word, and where it stands, which never quotes it: it may be a secret."""
+    """A value read from a reference, and its place. `where` never quotes the value, which may be a secret."""
 
     text: Secret
     where: str
 
 
 def is_reference(text: str) -> bool:
-    """Whether a setting only says where its text lies."""
+    """Whether the text of a setting is a reference."""
     return text.startswith((FILE, CREDENTIAL))
 
 
 def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[SecretValue]:
-    """The words of what a reference names, at least one. Raises ValueError, which says what is wrong with it."""
-    found_at = path(reference, environ)
+    """The values behind a reference, at least one; blanks separate them. Raises ValueError that names the problem."""
+    target = path(reference, environ)
     try:
         try:
-            found = _words(found_at, reference)
-        except FileNotFoundError:  # a folder may be swapped while we are in it; gone twice is gone
-            found = _words(found_at, reference)
+            values = _values(target, reference)
+        except FileNotFoundError:  # a folder may be swapped during the read; a file missing twice is missing
+            values = _values(target, reference)
     except OSError as error:
         raise ValueError(f"{reference}: {error.strerror}") from None
-    if not found:
+    if not values:
         raise ValueError(f"{reference} is empty")
-    return found
+    return values
 
 
 def files(reference: str, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """The files that a `file:` reference names; none of a credential, whose safety is systemd's business.
+    """The files that a `file:` reference names; none for a credential, which systemd protects.
 
     Raises OSError.
     """
@@ -65,7 +65,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def path(reference: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the text lies: what is no reference is a path itself. Raises ValueError."""
+    """The path of a reference; any other text is a path itself. Raises ValueError."""
     if not reference.startswith(CREDENTIAL):
         return Path(reference.removeprefix(FILE))
     name = reference.removeprefix(CREDENTIAL)
@@ -76,14 +76,14 @@ def path(reference: str, environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ[CREDENTIALS_FOLDER], name)
 
 
-def _words(path: Path, reference: str) -> list[SecretValue]:
+def _values(path: Path, reference: str) -> list[SecretValue]:
     """Raises ValueError, OSError."""
     if not path.is_dir():
         return [SecretValue(Secret(word), reference) for word in _text(path, reference).split()]
-    found = _visible(path)
-    if len(found) > MAX_FILES:
-        raise ValueError(f"{reference}: {len(found)} files; at most {MAX_FILES} are read")
-    named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in found]
+    visible = _visible(path)
+    if len(visible) > MAX_FILES:
+        raise ValueError(f"{reference}: {len(visible)} files; at most {MAX_FILES} are read")
+    named = [(file, f"{reference.rstrip('/')}/{file.name}") for file in visible]
     return [SecretValue(Secret(word), where) for file, where in named for word in _text(file, where).split()]
 
 
@@ -93,6 +93,6 @@ def _text(file: Path, where: str) -> str:
     if len(content) > MAX_BYTES:
         raise ValueError(f"{where}: more than {MAX_BYTES // 1024} KiB")
     try:
-        return content.decode("utf-8-sig")  # editors of Windows put a mark in front
+        return content.decode("utf-8-sig")  # Windows editors write a byte order mark
     except UnicodeDecodeError:
         raise ValueError(f"{where}: not text") from None

@@ -1,7 +1,7 @@
-"""What both programs need of a Redis before they trust it: its version, its role, and whose data it holds.
+"""Inspects a Redis before the programs trust it: its version, its role, and the layout of its data.
 
-The first program to meet an empty server writes down the layout version and the shard count; everybody after that
-must agree, since an event's shard, and with it its dedupe, follows from the count.
+The first program that connects to an empty server stores the layout version and the shard count; all later ones must
+agree, since an event's shard, and with it its dedupe, depends on the count.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ OLDEST: Final = (7, 0)
 """Redis 7.0 brought EXPIRE NX and CONFIG GET of several names. Valkey reports itself as 7.2."""
 
 SETTINGS: Final = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
-"""Those that promises rest on."""
+"""The settings that the guarantees depend on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a server says of itself. `config` is empty where CONFIG is refused, as by managed services."""
+    """The state and configuration of a server. `config` is empty if CONFIG is refused, as by managed services."""
 
     info: dict[str, str]
     config: dict[str, str]
     is_new: bool = False
-    """Nothing of hookbus was stored there before this call."""
+    """Whether the server held nothing of hookbus before this call."""
 
     def setting(self, name: str) -> str:
         """A configuration value, "" when unknown."""
@@ -37,26 +37,26 @@ class Server:
 
     @property
     def eviction_policy(self) -> str:
-        """`maxmemory-policy`; INFO has it too, for where CONFIG is refused."""
+        """`maxmemory-policy`, from INFO if CONFIG is refused."""
         return self.setting("maxmemory-policy") or self.info.get("maxmemory_policy", "")
 
 
 async def inspect(execute: Execute, shards: int) -> Server:
-    """Look a server over, and claim it for this layout if it is new.
+    """Fetch a server's state, and claim it for this layout if it is new.
 
-    Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError when
-    it can't be reached.
+    Raises ConfigError for a server that this release or configuration must not touch, and RedisError or OSError if it
+    is unreachable.
     """
-    found = await fetch(execute)
-    return replace(found, is_new=found.info.get("role") == "master" and await _claim(execute, shards))
+    server = await fetch(execute)
+    return replace(server, is_new=server.info.get("role") == "master" and await _claim(execute, shards))
 
 
 async def fetch(execute: Execute) -> Server:
-    """Look a server over; nothing is claimed. Raises ConfigError for a Sentinel and for what is too old, RedisError,
-    OSError."""
+    """Fetch a server's state without claiming it. Raises ConfigError for a Sentinel or a server that is too old,
+    RedisError, OSError."""
     info = parse_info(await execute("INFO"))
     if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
-        raise ConfigError(["redis_url: a Sentinel answers there, which holds no data"])
+        raise ConfigError(["redis_url: this is a Sentinel, which holds no data"])
     version = tuple(int(part) for part in info["redis_version"].split(".")[:2])
     if version < OLDEST:
         raise ConfigError([f"redis_url: Redis {info['redis_version']} is too old: 7.0 or newer, or Valkey 8"])
@@ -68,35 +68,35 @@ async def fetch(execute: Execute) -> Server:
 
 
 async def is_unused(execute: Execute, shards: int) -> bool:
-    """Whether nothing of hookbus is there. Raises ConfigError when it is of another layout or shard count."""
-    found = await execute("HMGET", keys.META, "layout", "shards")
-    if None in found:
+    """Whether Redis holds nothing of hookbus. Raises ConfigError for another layout or shard count."""
+    values = await execute("HMGET", keys.META, "layout", "shards")
+    if None in values:
         return True
-    _agree(found, shards)
+    _require_agreement(values, shards)
     return False
 
 
 async def _claim(execute: Execute, shards: int) -> bool:
-    """Write the layout down unless it is; True when it was not. Raises ConfigError when it is another.
+    """Store the layout if there is none; True if there was none. Raises ConfigError if it is another.
 
-    Looks before it writes: a worker must be able to start beside a Redis that has no memory left, to make room.
+    Reads before it writes: a worker must be able to start when Redis has no memory left, to free memory.
     """
-    found_values = await execute("HMGET", keys.META, "layout", "shards")
-    is_new = found_values[0] is None
-    if None in found_values:
+    values = await execute("HMGET", keys.META, "layout", "shards")
+    is_new = values[0] is None
+    if None in values:
         await execute("HSETNX", keys.META, "layout", keys.LAYOUT)
         await execute("HSETNX", keys.META, "shards", shards)
-        found_values = await execute("HMGET", keys.META, "layout", "shards")
-    _agree(found_values, shards)
+        values = await execute("HMGET", keys.META, "layout", "shards")
+    _require_agreement(values, shards)
     return is_new
 
 
-def _agree(found_values: Sequence[bytes], shards: int) -> None:
-    layout, found = (int(value) for value in found_values)
+def _require_agreement(values: Sequence[bytes], shards: int) -> None:
+    layout, stored_shards = (int(value) for value in values)
     problems = []
     if layout != keys.LAYOUT:
-        problems.append(f"redis_url: data layout {layout} there, this release knows {keys.LAYOUT}")
-    if found != shards:
-        problems.append(f"shards: {shards} here, but the data in Redis is spread over {found}")
+        problems.append(f"redis_url: data layout {layout} there, this release supports {keys.LAYOUT}")
+    if stored_shards != shards:
+        problems.append(f"shards: {shards} here, but the data in Redis is spread over {stored_shards}")
     if problems:
         raise ConfigError(problems)

@@ -39,7 +39,7 @@ async def test_data_of_a_newer_release_are_refused(installed, client, redis_url,
     environ = {"OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0"}
     name, *args = command
     with Program(installed.script(name), *args, redis_url=redis_url, cwd=tmp_path, **environ) as program:
-        told = f"data layout {keys.LAYOUT + 1} there, this release knows {keys.LAYOUT}"
+        told = f"data layout {keys.LAYOUT + 1} there, this release supports {keys.LAYOUT}"
         await until(lambda: any(told in line for line in program.raw))
         assert await program.end(0) == 78
     assert await client.execute_command("KEYS", "*") == [keys.META.encode()], "nothing was written"

@@ -59,9 +59,9 @@ def test_where_config_is_refused_nothing_is_called_healthy():
     ("problem", "says"),
     [
         ("redis_url: Redis 6.2.14 is too old: 7.0 or newer, or Valkey 8", "upgrade Redis to 7.0"),
-        (f"redis_url: data layout {keys.LAYOUT + 1} there, this release knows {keys.LAYOUT}", "upgrade this one"),
-        (f"redis_url: data layout {keys.LAYOUT - 1} there, this release knows {keys.LAYOUT}", "CHANGELOG.md"),
-        ("shards: 1 here, but the data in Redis is spread over 4", "configure what the data were written with"),
+        (f"redis_url: data layout {keys.LAYOUT + 1} there, this release supports {keys.LAYOUT}", "upgrade this one"),
+        (f"redis_url: data layout {keys.LAYOUT - 1} there, this release supports {keys.LAYOUT}", "CHANGELOG.md"),
+        ("shards: 1 here, but the data in Redis is spread over 4", "use the settings that the data were written with"),
     ],
 )
 def test_each_wrong_server_has_its_own_hint(problem, says):

@@ -38,7 +38,7 @@ async def test_another_shard_count_is_refused_and_leaves_the_first_one(client):
 
 async def test_another_layout_is_refused(client):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT + 1)
-    with pytest.raises(ConfigError, match=f"layout {keys.LAYOUT + 1} there, this release knows {keys.LAYOUT}"):
+    with pytest.raises(ConfigError, match=f"layout {keys.LAYOUT + 1} there, this release supports {keys.LAYOUT}"):
         await inspect(client.execute_command, 1)
 
 

@@ -36,7 +36,7 @@ async def shards(client: Redis, configured: int) -> tuple[Keys, ...]:
     """
     layout, count = await client.execute_command("HMGET", keys.META, "layout", "shards")
     if layout is not None and int(layout) != keys.LAYOUT:
-        raise ConfigError([f"redis_url: data layout {int(layout)} there, this release knows {keys.LAYOUT}"])
+        raise ConfigError([f"redis_url: data layout {int(layout)} there, this release supports {keys.LAYOUT}"])
     shards = tuple(Keys(shard) for shard in range(configured if count is None else int(count)))
     if count is None:
         traces = await execute_all(client, [("EXISTS", shard.groups, shard.types) for shard in shards])
