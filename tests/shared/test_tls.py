@@ -135,7 +135,7 @@ async def test_certificates_that_end_soon_are_warned_of_the_servers_and_ours(ser
     now_s, day_s = time.time(), 86_400
     assert redis_findings.expiring(address.tls, now_s) == []
     found = redis_findings.expiring(address.tls, now_s + 90 * day_s)
-    assert [(one.exit_code, one.code, one.problem.partition(" ends")[0]) for one in found] == [
+    assert [(one.exit_code, one.code, one.problem.partition(" expires")[0]) for one in found] == [
         (0, "certificate_expires", "Redis' certificate"),
         (0, "certificate_expires", "our certificate (redis_cert_file)"),
     ]
