@@ -46,6 +46,13 @@ def test_both_programs_are_on_the_path_and_of_this_release(image, srv, program):
     assert (done.returncode, done.stdout) == (0, f"hookbus {VERSION}\n"), done.stderr
 
 
+def test_hookbus_can_be_imported_and_no_other_name_of_ours(image, srv):
+    names = "('hookbus', 'ingest', 'worker', 'shared', 'tests', 'deploy')"
+    code = f"import hookbus, importlib.util; print([name for name in {names} if importlib.util.find_spec(name)])"
+    done = run_in(image, srv, "python", "-c", code)
+    assert done.stdout == "['hookbus']\n", done.stderr
+
+
 def test_nobody_in_it_is_root_or_can_write(image, srv):
     done = run_in(image, srv, "python", "-c", "import os; print(os.getuid(), os.getgid(), os.getcwd())")
     assert done.stdout == "10001 10001 /srv\n", done.stderr
