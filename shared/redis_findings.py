@@ -125,7 +125,7 @@ def little_room(room: Headroom | None) -> list[Finding]:
     lasts = output.age(room.lasts_s)
     problem = f"memory for {room.events:,} more events: {lasts} at the present rate, if none is handled"
     action = "raise maxmemory, start workers, or lower worker.retention_events"
-    return [Finding(0, "little_head_room", problem, action)]
+    return [Finding(0, "low_headroom", problem, action)]
 
 
 def of_streams(streams: list[SeenStream], now_ms: int) -> Iterator[Finding]:

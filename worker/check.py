@@ -195,7 +195,7 @@ def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
         action = (
             f"start a worker that subscribes to it, or remove them: hookbus-worker forget {name} --type {event_type}"
         )
-        yield Finding(0, "nobody_reads", problem, action)
+        yield Finding(0, "unread_type", problem, action)
     if group.disputed:
         problem = f"only some consumers of {name} subscribe to {', '.join(group.disputed)}"
         yield Finding(
@@ -216,7 +216,7 @@ def of_unsubscribed(places: Sequence[UnsubscribedType]) -> list[Finding]:
     return [
         Finding(
             0,
-            "unheard_redeliveries",
+            "unsubscribed_redeliveries",
             f"{count:,} redelivered to {group}, which does not subscribe to {output.line(event_type)}",
             f"subscribe to it, or turn them back into dead letters: hookbus-worker dlq recall --group {group}",
         )

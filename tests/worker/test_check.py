@@ -158,7 +158,7 @@ def test_types_without_a_reader_differing_consumers_and_foreign_groups_are_repor
     group = GroupStatus(consumers_alive=2, consumers=2, unread={"batch.failed": 3}, disputed=["batch.*"])
     found = [(each.code, each.problem) for each in check.of_readers("billing", group)]
     assert found == [
-        ("nobody_reads", "no live consumer of billing reads batch.failed: 3 events wait, and hold up trimming"),
+        ("unread_type", "no live consumer of billing reads batch.failed: 3 events wait, and hold up trimming"),
         ("consumers_disagree", "only some consumers of billing subscribe to batch.*"),
     ]
     [foreign] = check.of_readers("audit", GroupStatus(is_foreign=True))

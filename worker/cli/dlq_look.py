@@ -66,8 +66,8 @@ def fields(summary: Summary) -> dict[str, str | int]:
         "error_class": summary.kind.error_class,
         "frame": summary.kind.frame,
         "message": summary.kind.message,
-        "first_died_at_ms": summary.first_ms,
-        "last_died_at_ms": summary.last_ms,
+        "first_dead_lettered_at_ms": summary.first_ms,
+        "last_dead_lettered_at_ms": summary.last_ms,
     }
 
 

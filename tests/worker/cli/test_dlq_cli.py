@@ -43,8 +43,8 @@ async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
         "error_class": "ValueError",
         "frame": "handlers.py:record",
         "message": "no such customer",
-        "first_died_at_ms": DIED_MS + 1,
-        "last_died_at_ms": DIED_MS + 1,
+        "first_dead_lettered_at_ms": DIED_MS + 1,
+        "last_dead_lettered_at_ms": DIED_MS + 1,
     }
     (whole,) = objects(redis_url, "dlq", "show", "wh_1", "--json")
     assert list(whole) == [*SUMMARY, "traceback", "history", "traceparent", "body"]
