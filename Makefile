@@ -16,7 +16,7 @@ INSTALL := install --require-hashes --only-binary=:all: -r
 
 ##@ Try it
 
-help: ## what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' \
 		$(MAKEFILE_LIST)
 
@@ -28,10 +28,10 @@ up: .venv/ready ## the same stack, until Ctrl-C
 
 ##@ Between two commits
 
-unit: .venv/ready-dev ## the tests that start no server and no process; ARGS="-k name" picks
+unit: .venv/ready-dev ## the tests that start no server and no process; ARGS="-k name" selects
 	@$(BIN)/pytest -q -n $(JOBS) --unit tests/shared tests/ingest tests/worker $(ARGS)
 
-check: lint unit ## what one runs before a commit
+check: lint unit ## lint and unit tests, for before a commit
 
 lint: .venv/ready-dev ## ruff, mypy strict, pyright, layers, spelling, shell, workflows
 	@$(BIN)/ruff check .
@@ -43,28 +43,28 @@ lint: .venv/ready-dev ## ruff, mypy strict, pyright, layers, spelling, shell, wo
 	@$(BIN)/shellcheck --severity=warning .ci/* deploy/*/*.sh
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-format: .venv/ready-dev ## rewrite what ruff can
+format: .venv/ready-dev ## format the code with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: .venv/ready-dev ## all tests that take less than 20 s each; ARGS="-k name" picks
+test: .venv/ready-dev ## all tests that take less than 20 s each; ARGS="-k name" selects
 	@$(BIN)/pytest -n $(JOBS) -m "not slow" --durations=10 --durations-min=20 $(ARGS)
 
 ##@ Proofs that take longer
 
-coverage: .venv/ready-dev ## what the tests run of the code, as a figure; ARGS picks tests
+coverage: .venv/ready-dev ## measure the coverage of the tests; ARGS selects tests
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -p no:randomly $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -40
 
-test-slow: .venv/ready-dev ## the tests that take longer; ARGS="-k name" picks
+test-slow: .venv/ready-dev ## the tests that take longer; ARGS="-k name" selects
 	@$(BIN)/pytest -n $(JOBS) -m slow --durations=0 --durations-min=1 $(ARGS)
 
-test-servers: .venv/ready-dev .bench/servers/ready ## what depends on the server, on every other one that is here; SERVERS="redis-7.0"
+test-servers: .venv/ready-dev .bench/servers/ready ## tests that depend on the server, on every other installed one; SERVERS="redis-7.0"
 	@JOBS=$(JOBS) $(BIN)/python -m tests.matrix $(SERVERS)
 
-test-pythons: .venv/ready-dev ## unit tests and the main path on each Python that is here; PYTHONS="3.12"
+test-pythons: .venv/ready-dev ## unit tests and the main path on each installed Python; PYTHONS="3.12"
 	@JOBS=$(JOBS) $(BIN)/python -m tests.pythons $(PYTHONS)
 
 test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a container; as root; BASE=folder of debootstrap's
@@ -73,17 +73,17 @@ test-systemd: .venv/ready-dev ## deploy/systemd under a real systemd, in a conta
 test-image: .venv/ready-dev ## build the image over a Debian of debootstrap's, and run it; as root, with buildah
 	@$(BIN)/pytest -n 0 tests/deploy/image/checks.py $(ARGS)
 
-chaos: .venv/ready-dev ## break things under load, and count; ONLY=name SEED=n repeats one, ONLY=five PEERS=1 asks others too
+chaos: .venv/ready-dev ## break programs under load, and count deliveries; ONLY=name SEED=n repeats one, ONLY=five PEERS=1 tries other projects, too
 	@$(BIN)/python -m tests.chaos $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
 		$(if $(PEERS),--peers)
 
-soak: .venv/ready-dev ## constant load with faults: is memory flat? MINUTES=30
+soak: .venv/ready-dev ## constant load with faults; memory must stay flat; MINUTES=30
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/ready-dev ## ratios beside peers and the limit; QUICK=1 the starred ones, ONLY=key
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
-##@ Files that are made
+##@ Generated files
 
 configuration: .venv/ready ## write deploy/CONFIGURATION.md from the settings
 	@$(BIN)/python -m deploy.configuration
@@ -103,7 +103,7 @@ lock: .venv/ready-dev ## resolve the four lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --no-deps --upgrade --group servers -o tests/servers.lock
 
-clean: ## forget the environments and the local data
+clean: ## remove the environments and the local data
 	@rm -rf .venv .bench .hookbus
 
 .venv/bin/python:

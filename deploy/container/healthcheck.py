@@ -1,7 +1,7 @@
 """Docker's health check: exit 0 when a program of hookbus in this container is alive, 1 when none is.
 
-Arguments are the ports to ask, by default those of all programs: one of them runs here. Liveness never looks at
-Redis (shared/health.py), so a Redis that is away makes no container unhealthy.
+Arguments are the ports to query, by default those of all programs, one of which runs here. Liveness never queries
+Redis (shared/health.py), so an unreachable Redis makes no container unhealthy.
 """
 
 import sys
@@ -14,7 +14,7 @@ TIMEOUT_S = 1.5
 
 
 def is_alive(port: str) -> bool:
-    """Whether a program answers on this port of the container's loopback."""
+    """Whether a program responds on this port of the container's loopback."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=TIMEOUT_S) as answer:
             return bool(answer.status == 200)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make the environment that the image holds: the locked run-time packages and the wheel, nothing to build or install with.
-# usage: install.sh VENV WHEEL        (PYTHON names the interpreter, python3 by default; it must have pip)
+# Create the environment of the image: the locked run-time packages and the wheel, without build tools or pip.
+# usage: install.sh VENV WHEEL        (PYTHON is the interpreter, python3 by default; it must have pip)
 set -eu
 python=${PYTHON:-python3}
 venv=$1

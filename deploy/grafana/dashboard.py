@@ -1,4 +1,4 @@
-"""Makes `hookbus.json`, Grafana's form of `panels`: python -m deploy.grafana.dashboard
+"""Writes `hookbus.json`, Grafana's form of `panels`: python -m deploy.grafana.dashboard
 
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
@@ -59,21 +59,27 @@ def _group() -> Json:
 
 
 def _panels(rows: Sequence[Row]) -> Iterator[Json]:
-    """From left to right and down, each row under its heading."""
+    """Panels from left to right and down, each row under its heading."""
     y = 0
     for row in rows:
-        yield {"type": "row", "title": row.title, "collapsed": False, "gridPos": _place(0, y, COLUMNS, 1), "panels": []}
+        yield {
+            "type": "row",
+            "title": row.title,
+            "collapsed": False,
+            "gridPos": _position(0, y, COLUMNS, 1),
+            "panels": [],
+        }
         x, y, height = 0, y + 1, 0
         for panel in row.panels:
             w, h = STAT_SIZE if panel.is_stat else PLOT_SIZE
             if x + w > COLUMNS or (height and h != height):
                 x, y = 0, y + height
-            yield _panel(panel) | {"gridPos": _place(x, y, w, h)}
+            yield _panel(panel) | {"gridPos": _position(x, y, w, h)}
             x, height = x + w, h
         y += height
 
 
-def _place(x: int, y: int, w: int, h: int) -> Json:
+def _position(x: int, y: int, w: int, h: int) -> Json:
     return {"x": x, "y": y, "w": w, "h": h}
 
 
@@ -96,9 +102,9 @@ def _defaults(panel: Panel) -> Json:
     steps: list[Json] = [{"color": "green", "value": None}]
     steps += [{"color": "orange", "value": panel.warns_at}] if panel.warns_at is not None else []
     steps += [{"color": "red", "value": panel.fails_at}] if panel.fails_at is not None else []
-    shown: Json = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}, "noValue": "–"}
+    common: Json = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}, "noValue": "–"}
     if panel.is_stat:
-        return shown | {"color": {"mode": "thresholds"}}
+        return common | {"color": {"mode": "thresholds"}}
     custom = {
         "lineWidth": 1,
         "fillOpacity": 30 if panel.is_stacked else 0,
@@ -106,8 +112,8 @@ def _defaults(panel: Panel) -> Json:
         "showPoints": "never",
         "thresholdsStyle": {"mode": "dashed" if panel.fails_at is not None else "off"},
     }
-    least: Json = {} if panel.is_signed else {"min": 0}
-    return shown | least | {"color": {"mode": "palette-classic"}, "custom": custom}
+    minimum: Json = {} if panel.is_signed else {"min": 0}
+    return common | minimum | {"color": {"mode": "palette-classic"}, "custom": custom}
 
 
 def _stat_options() -> Json:
@@ -126,7 +132,7 @@ def _plot_options() -> Json:
 
 
 def text() -> str:
-    """What stands in the file."""
+    """The content of the file."""
     return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""A panel of the dashboard and what its queries are made of. What it looks like in Grafana's JSON is `dashboard`'s."""
+"""A panel of the dashboard and parts of queries. `dashboard` translates them to Grafana's JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Unit = Literal["short", "eps", "s", "bytes", "Bps", "percentunit", "reqps"]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A plot, or with `is_stat` one figure. `queries`: what a line is called → its query.
+    """A plot, or with `is_stat` one figure. `queries` are the queries by the names of their lines.
 
     `warns_at` and `fails_at` colour a figure, or draw lines where alerts begin. Plots begin at 0 unless `is_signed`.
     """
@@ -42,16 +42,16 @@ def stat(
 
 
 def rate(metric: str, by: str, where: str = "") -> str:
-    """How fast a counter grows."""
+    """The rate of a counter."""
     return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
 
 
 def within_an_hour(metric: str, by: str, where: str = "") -> str:
-    """How much a counter has grown, where it did."""
+    """The increase of a counter, only where it is above 0."""
     return f"sum by ({by}) (increase({metric}{{{where}}}[1h])) > 0"
 
 
 def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
-    """Below which that share of what a histogram saw lies."""
+    """A quantile of a histogram."""
     labels = ", ".join(filter(None, ("le", by)))
     return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels, where)})"

@@ -1,6 +1,6 @@
-"""What the dashboard shows: rows of panels, each with its queries.
+"""The rows of the dashboard: panels with their queries.
 
-`$group` and `$__rate_interval` are Grafana's; figures with a colon are recorded by `deploy/prometheus/recording.yml`.
+`$group` and `$__rate_interval` are Grafana's; metrics with a colon are recorded by `deploy/prometheus/recording.yml`.
 """
 
 from typing import Final
@@ -13,9 +13,12 @@ OVERVIEW: Final = Row(
     "Overview",
     (
         stat(
-            "Events stored", "eps", "sum(rate(hookbus_ingest_stored_events_total[5m]))", "New ones, over five minutes."
+            "Events stored",
+            "eps",
+            "sum(rate(hookbus_ingest_stored_events_total[5m]))",
+            "New ones, over five minutes.",
         ),
-        stat("Acks that fail", "percentunit", "hookbus:ingest_ack_errors:ratio_rate5m", "Answers 5xx.", 0.001, 0.01),
+        stat("Failed acks", "percentunit", "hookbus:ingest_ack_errors:ratio_rate5m", "Share of 5xx.", 0.001, 0.01),
         stat("Ack, p99", "s", "hookbus:ingest_ack_seconds:p99_rate5m", "Until the 200.", 0.25, 1),
         stat(
             "Since the last event", "s", "time() - max(hookbus_last_event_timestamp_seconds)", "Any type.", 1800, 3600
@@ -40,13 +43,13 @@ OVERVIEW: Final = Row(
                 "backlog of {{group}}": f"sum by (group) (hookbus_backlog_events{{{GROUP}}})",
                 "delayed in {{group}}": f"sum by (group) (hookbus_delayed_deliveries{{{GROUP}}})",
             },
-            "Never delivered, and failed ones that wait for their next attempt.",
+            "Events never delivered, and failed deliveries that wait for their next attempt.",
         ),
         Panel(
             "Workers alive",
             "short",
             {"{{group}}": f"max by (group) (hookbus_consumers_alive{{{GROUP}}})"},
-            "Processes that work for each group.",
+            "Live worker processes of each group.",
         ),
     ),
 )
@@ -87,19 +90,19 @@ INGEST: Final = Row(
                 "average": "sum(rate(hookbus_ingest_batch_events_sum[$__rate_interval]))"
                 " / sum(rate(hookbus_ingest_batch_events_count[$__rate_interval]))"
             },
-            "Grows with the load: what keeps ingest fast.",
+            "Grows with the load, which keeps ingest fast.",
         ),
         Panel(
             "Refused, by source",
             "reqps",
             {"source {{source}}": "source:hookbus_ingest_rejections:rate5m"},
-            "4xx; none is a stranger.",
+            "4xx answers. Source none: a stranger.",
         ),
         Panel(
             "Waiting for Redis",
             "short",
             {"{{instance}}": "hookbus_ingest_waiting_events"},
-            "Beyond ingest.max_waiting it is 503 overloaded.",
+            "Beyond ingest.max_waiting ingest answers 503 overloaded.",
         ),
         Panel(
             "Bodies in memory",
@@ -112,13 +115,13 @@ INGEST: Final = Row(
             "Signed with secret",
             "reqps",
             {"{{source}}, secret {{secret}}": rate("hookbus_ingest_secret_matches_total", "source, secret")},
-            "By its place, from 0. An old one that stands still for 72 hours can go.",
+            "By the place of the secret, from 0. Remove an old one without requests for 72 hours.",
         ),
         Panel(
-            "Redis is fit",
+            "Redis healthy",
             "short",
             {"{{instance}}": "hookbus_ingest_redis_healthy"},
-            "0: this process answers 503, and its log says why (redis_unhealthy).",
+            "0: this process answers 503; its log has the reason (redis_unhealthy).",
         ),
     ),
 )
@@ -130,20 +133,20 @@ WORKERS: Final = Row(
             "Oldest unhandled",
             "s",
             {"{{group}} {{type}}": f"max by (group, type) (hookbus_oldest_unhandled_age_seconds{{{GROUP}}}) > 0"},
-            "Of a retry, since it was due. Shown where something waits.",
+            "A retry counts from when it was due. Only with waiting events.",
             fails_at=300,
         ),
         Panel(
             "Backlog, by type",
             "short",
             {"{{group}} {{type}}": f"max by (group, type) (hookbus_backlog_events{{{GROUP}}}) > 0"},
-            "Shown where something waits.",
+            "Only with waiting events.",
         ),
         Panel(
             "In flight",
             "short",
             {"{{group}} {{type}}": f"max by (group, type) (hookbus_in_flight_deliveries{{{GROUP}}}) > 0"},
-            "In the hands of consumers.",
+            "Delivered to consumers, outcome not yet in Redis.",
         ),
         Panel(
             "Handlers, p99",
@@ -152,13 +155,13 @@ WORKERS: Final = Row(
             "Duration of attempts.",
         ),
         Panel(
-            "Running, of all slots",
+            "Running deliveries",
             "short",
             {"{{group}} {{pattern}}": f"sum by (group, pattern) (hookbus_worker_running_deliveries{{{GROUP}}})"},
-            "At a subscription's concurrency times its workers, it needs more of either.",
+            "At a subscription's concurrency times its workers, raise either.",
         ),
         Panel(
-            "Attempts that fail",
+            "Failed attempts",
             "eps",
             {
                 "{{group}} {{type}}": rate(
@@ -166,7 +169,7 @@ WORKERS: Final = Row(
                 )
                 + " > 0"
             },
-            "Each is parked until the next one. Shown where some fail.",
+            "Each delivery is parked until its next attempt. Only with failures.",
         ),
         Panel(
             "Attempts until settled",
@@ -182,20 +185,20 @@ WORKERS: Final = Row(
             "Next retry in",
             "s",
             {"{{group}}": f"min by (group) (hookbus_next_due_timestamp_seconds{{{GROUP}}}) - time()"},
-            "Below 0 it is due, and waits for a worker to promote it.",
+            "Below 0 the retry is due, and waits for a worker to promote it.",
             is_signed=True,
         ),
         Panel(
             "Taken over",
             "eps",
             {"{{group}}": rate("hookbus_worker_takeovers_total", "group", GROUP)},
-            "From workers that died or stopped.",
+            "Deliveries of workers that died or stopped.",
         ),
         Panel(
-            "Longest read out",
+            "Longest read",
             "s",
             {"{{instance}}": "hookbus_worker_last_read_age_seconds"},
-            "Two seconds in health.",
+            "At most two seconds in a healthy worker.",
             fails_at=30,
         ),
         Panel(
@@ -208,10 +211,10 @@ WORKERS: Final = Row(
             "1 while nothing is delivered.",
         ),
         Panel(
-            "Event loops late, p99",
+            "Event loop lag, p99",
             "s",
             {"{{job}}": quantile(0.99, "hookbus_loop_lag_seconds", "job")},
-            "A handler that blocks, or a full CPU.",
+            "High: a blocking handler, or a full CPU.",
         ),
     ),
 )
@@ -220,16 +223,16 @@ DEAD_LETTERS: Final = Row(
     "Dead letters",
     (
         Panel(
-            "There now", "short", {"{{group}}": f"max by (group) (hookbus_dead_letters{{{GROUP}}})"}, is_stacked=True
+            "Present now", "short", {"{{group}}": f"max by (group) (hookbus_dead_letters{{{GROUP}}})"}, is_stacked=True
         ),
         Panel(
-            "Died within an hour, by reason",
+            "Dead-lettered within an hour, by reason",
             "short",
             {"{{group}} {{reason}}": within_an_hour("hookbus_worker_dead_letters_total", "group, reason", GROUP)},
-            "hookbus-worker dlq groups tells the causes.",
+            "hookbus-worker dlq groups lists the causes.",
         ),
         Panel(
-            "Died within an hour, by type",
+            "Dead-lettered within an hour, by type",
             "short",
             {"{{group}} {{type}}": within_an_hour("hookbus_worker_dead_letters_total", "group, type", GROUP)},
         ),
@@ -237,7 +240,7 @@ DEAD_LETTERS: Final = Row(
             "Dropped by retention within an hour",
             "short",
             {"all": "sum(increase(hookbus_worker_dead_letters_dropped_total[1h])) or vector(0)"},
-            "Lost for good, as worker.dead_retention_s and dead_retention_events wish.",
+            "Removed for good by worker.dead_retention_s and dead_retention_events.",
         ),
     ),
 )
@@ -255,19 +258,19 @@ REDIS: Final = Row(
             "Trimmed",
             "eps",
             {"{{kind}}": rate("hookbus_worker_trimmed_events_total", "kind")},
-            "Handled by all, or wanted by nobody.",
+            "Events handled by all groups, or without a subscription.",
         ),
         Panel(
-            "Nobody subscribes",
+            "Orphans",
             "short",
             {"events": "sum(hookbus_orphan_events) or vector(0)"},
-            "Stored events that no group wants.",
+            "Stored events that no group subscribes to.",
         ),
         Panel(
             "Health",
             "short",
             {
-                "reached": "max(hookbus_redis_up)",
+                "reachable": "max(hookbus_redis_up)",
                 "can write its file": "max(hookbus_redis_can_save)",
                 "replicas": "max(hookbus_redis_replicas)",
             },
@@ -279,13 +282,13 @@ REDIS: Final = Row(
                 "ingest {{instance}}": "increase(hookbus_ingest_data_loss_total[1h])",
                 "{{group}}": within_an_hour("hookbus_worker_data_loss_total", "group", GROUP),
             },
-            "Times that something stored was found gone.",
+            "Times that stored data was missing.",
         ),
         Panel(
-            "Clock ahead of ours",
+            "Clock skew",
             "s",
             {"": "max(hookbus_redis_clock_skew_seconds)"},
-            "Both by NTP: within milliseconds.",
+            "How far Redis' clock is ahead. With NTP: milliseconds.",
             is_signed=True,
         ),
     ),
