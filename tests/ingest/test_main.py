@@ -13,7 +13,7 @@ async def test_without_a_source_there_is_nothing_to_serve():
     )
 
 
-async def test_it_tells_its_release():
+async def test_version_prints_the_release():
     code, out, err = await command("--version")
     assert (code, out, err) == (0, f"hookbus {metadata.version('hookbus')}\n", "")
 

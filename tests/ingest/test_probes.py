@@ -22,11 +22,11 @@ async def test_get_and_head_answer_what_readyz_does_and_count_as_no_request(redi
         before = requests_counted()
         async with (
             ingest.session.get(ingest.ops + "/readyz") as expected,
-            ingest.session.get(ingest.base + "/health?from=lb") as found,
+            ingest.session.get(ingest.base + "/health?from=lb") as response,
         ):
-            assert (found.status, await found.json()) == (200, await expected.json())
-        async with ingest.session.head(ingest.base + "/health") as found:
-            assert (found.status, await found.read()) == (200, b"")
+            assert (response.status, await response.json()) == (200, await expected.json())
+        async with ingest.session.head(ingest.base + "/health") as response:
+            assert (response.status, await response.read()) == (200, b"")
         assert requests_counted() == before
         assert not ingest.logged("refused")
         assert await ingest.execute(signed()) == (200, {"status": "accepted"})
@@ -34,9 +34,9 @@ async def test_get_and_head_answer_what_readyz_does_and_count_as_no_request(redi
 
 
 @pytest.mark.parametrize("options", [{}, {"health_path": "/other"}], ids=["off", "elsewhere"])
-async def test_without_it_or_on_another_path_there_is_none(redis_url, options):
-    async with serving(redis_url, **options) as ingest, ingest.session.get(ingest.base + "/health") as found:
-        assert found.status == 404
+async def test_health_path_unset_or_elsewhere_leaves_health_a_404(redis_url, options):
+    async with serving(redis_url, **options) as ingest, ingest.session.get(ingest.base + "/health") as response:
+        assert response.status == 404
 
 
 async def test_other_methods_are_refused_like_any_unknown_path(redis_url):
@@ -44,7 +44,7 @@ async def test_other_methods_are_refused_like_any_unknown_path(redis_url):
         assert await ingest.execute(signed(), path="/health") == (404, {"error": "unknown_endpoint"})
 
 
-async def test_a_prober_gives_way_to_the_next_connection(redis_url):
+async def test_a_probe_connection_gives_way_to_the_next_connection(redis_url):
     async with serving(redis_url, health_path="/health", max_connections=1) as ingest:
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         writer.write(PROBE)
@@ -54,7 +54,7 @@ async def test_a_prober_gives_way_to_the_next_connection(redis_url):
         await hang_up(writer)
 
 
-async def test_it_says_why_when_not_ready_and_while_draining(redis_url):
+async def test_while_draining_the_probe_gets_the_reason(redis_url):
     with Ingest(redis_url, HOOKBUS_INGEST_HEALTH_PATH="/health", HOOKBUS_INGEST_DRAIN_DELAY_S="60") as ingest:
         await ingest.until_fit()
         ingest.process.terminate()

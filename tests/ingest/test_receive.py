@@ -1,4 +1,4 @@
-"""The status table, to the letter, over real HTTP."""
+"""Each status and code of the table of HTTP responses, over real HTTP."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ async def test_a_query_string_does_not_matter(ingest: Ingest):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_405_method_not_allowed_names_the_method_that_is(ingest: Ingest, method):
+async def test_405_method_not_allowed_names_the_allowed_method(ingest: Ingest, method):
     async with ingest.session.request(method, ingest.url) as response:
         assert (response.status, response.headers["Allow"]) == (405, "POST")
         assert await response.json() == {"error": "method_not_allowed"}
@@ -96,16 +96,16 @@ async def test_408_body_timeout(redis_url):
         await hang_up(writer)
 
 
-async def test_413_body_too_large_is_known_from_the_declared_length(ingest: Ingest):
+async def test_413_body_too_large_follows_from_the_declared_length(ingest: Ingest):
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
-    writer.write(head(signed(), "Content-Length: 100000000"))  # and not one byte of it
+    writer.write(head(signed(), "Content-Length: 100000000"))  # without a byte of the body
     answer = await reader.readuntil(b"}")
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.endswith(b'{"error":"body_too_large"}')
     await hang_up(writer)
 
 
-async def test_413_body_too_large_is_noticed_while_a_chunked_body_comes(redis_url, client):
+async def test_413_body_too_large_is_detected_while_a_chunked_body_arrives(redis_url, client):
     async with serving(redis_url, max_body_bytes=1024) as ingest:
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         writer.write(head(signed(), "Transfer-Encoding: chunked") + b"401\r\n" + b"x" * 1025 + b"\r\n")
@@ -114,14 +114,14 @@ async def test_413_body_too_large_is_noticed_while_a_chunked_body_comes(redis_ur
         await hang_up(writer)
 
 
-async def test_a_body_of_exactly_the_limit_is_taken(redis_url):
+async def test_a_body_of_exactly_the_limit_is_accepted(redis_url):
     async with serving(redis_url, max_body_bytes=1024) as ingest:
-        fits, does_not = (posting.signed_request(KEY, b" " * size) for size in (1024, 1025))
-        assert await ingest.execute(fits) == (200, {"status": "accepted"})
-        assert await ingest.execute(does_not) == (413, {"error": "body_too_large"})
+        largest, too_large = (posting.signed_request(KEY, b" " * size) for size in (1024, 1025))
+        assert await ingest.execute(largest) == (200, {"status": "accepted"})
+        assert await ingest.execute(too_large) == (413, {"error": "body_too_large"})
 
 
-async def test_a_sender_that_asks_first_is_told_to_continue(ingest: Ingest):
+async def test_a_sender_that_expects_100_continue_gets_it(ingest: Ingest):
     request = signed()
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.write(head(request, f"Content-Length: {len(request.body)}", "Expect: 100-continue"))
@@ -133,7 +133,7 @@ async def test_a_sender_that_asks_first_is_told_to_continue(ingest: Ingest):
     assert refused.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_a_chunked_body_is_taken(ingest: Ingest, client):
+async def test_a_chunked_body_is_accepted(ingest: Ingest, client):
     request = signed()
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, request.body[i : i + 1]) for i in range(len(request.body)))
     answer = await ingest.raw(head(request, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n")
@@ -148,7 +148,7 @@ async def test_415_unsupported_encoding_and_nothing_is_decompressed(ingest: Inge
     assert answer.endswith(b'{"error":"unsupported_encoding"}')
 
 
-async def test_503_queue_unavailable_while_redis_is_away_and_200_when_it_is_back(own_server):
+async def test_503_queue_unavailable_while_redis_is_unreachable_and_200_afterwards(own_server):
     async with serving(own_server.url) as ingest:
         request = signed()
         own_server.stop()
@@ -174,17 +174,17 @@ async def test_503_not_durable_when_redis_cannot_keep_the_promise(redis_url):
             assert "appendfsync always" in (await response.json())["reason"]
 
 
-async def test_unsafe_redis_relaxes_that_loudly(redis_url):
+async def test_unsafe_redis_answers_200_and_logs_a_warning(redis_url):
     async with serving(redis_url, durability="fsync", unsafe_redis=True) as ingest:
         assert await ingest.execute(signed()) == (200, {"status": "accepted"})
         assert ingest.logged("unsafe_redis")
 
 
-async def test_503_draining_at_once_for_a_body_that_is_still_on_its_way_when_the_port_closes(ingest: Ingest, client):
+async def test_503_draining_at_once_for_a_body_that_is_still_arriving_when_the_port_closes(ingest: Ingest, client):
     request = signed()
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.write(head(request, f"Content-Length: {len(request.body)}") + request.body[:5])
-    await ingest.execute(signed())  # by now the bytes above are read, too
+    await ingest.execute(signed())  # by now the bytes above are read too
     ingest.stopping.set()
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 503 ")
@@ -226,7 +226,7 @@ async def test_an_unknown_type_is_stored_under_its_own_type(ingest: Ingest, clie
         b"[" * 100_000,
     ],
 )
-async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest: Ingest, client, body):
+async def test_a_signed_body_without_a_usable_type_is_stored_untyped(ingest: Ingest, client, body):
     assert await ingest.execute(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
     assert [entry[b"body"] for entry in await entries(client, keys.UNTYPED)] == [body]
 
@@ -242,12 +242,12 @@ async def test_what_is_signed_but_names_no_usable_type_is_stored_untyped(ingest:
     ],
     ids=["BOM", "surrogate", "no UTF-8", "NaN", "deep"],
 )
-async def test_what_other_json_readers_take_is_stored_under_its_own_type(ingest: Ingest, client, body):
+async def test_a_body_that_only_lenient_json_readers_accept_is_stored_under_its_own_type(ingest: Ingest, client, body):
     assert await ingest.execute(posting.signed_request(KEY, body)) == (200, {"status": "accepted"})
     assert [entry[b"body"] for entry in await entries(client)] == [body]
 
 
-async def test_a_valid_traceparent_is_kept_and_any_other_left_out(ingest: Ingest, client):
+async def test_a_valid_traceparent_is_stored_and_any_other_dropped(ingest: Ingest, client):
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await ingest.execute(signed(), traceparent=good)
     await ingest.execute(signed(), traceparent="nonsense")
@@ -281,7 +281,7 @@ async def test_metrics_have_labels_from_configuration_only(ingest: Ingest):
     assert "minted" not in text
 
 
-async def test_every_line_about_an_event_says_which_and_none_shows_its_body(ingest: Ingest):
+async def test_a_log_line_about_an_event_identifies_it_and_never_shows_its_body(ingest: Ingest):
     request = signed(id="resp_private")
     await ingest.execute(request)
     (line,) = ingest.logged("stored")

@@ -1,4 +1,4 @@
-"""G8: whatever comes over the wire, nothing unsigned is stored, no answer is 500, no traceback is logged."""
+"""G8: whatever arrives over the wire, nothing unsigned is stored, no answer is 500, no traceback is logged."""
 
 import asyncio
 import random
@@ -30,12 +30,12 @@ HOSTILE = [
 
 
 def is_refusal(answer: bytes) -> bool:
-    """Answered with a 4xx, or not at all because there was no whole request."""
+    """A 4xx, or no answer because the request was incomplete."""
     return not answer or re.match(rb"HTTP/1\.\d 4\d\d ", answer) is not None
 
 
 @pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
-async def test_g8_what_is_not_http_is_refused_without_a_traceback(ingest: Ingest, client, data):
+async def test_g8_bytes_that_are_not_http_are_refused_without_a_traceback(ingest: Ingest, client, data):
     answer = await ingest.raw(data)
     assert is_refusal(answer), answer
     assert await client.execute_command("KEYS", "*stream*") == []
@@ -65,9 +65,9 @@ async def test_g8_no_mutation_of_a_good_request_is_stored_or_answered_500(ingest
         data[where : where + chance.randrange(3)] = chance.randbytes(chance.randrange(1, 3))
         answer = await ingest.raw(bytes(data), 0.1)
         assert answer[9:12] != b"500", bytes(data)
-        if answer[9:12] == b"200":  # the mutation hit what is not signed, as the name of another header
+        if answer[9:12] == b"200":  # the mutation hit an unsigned part, such as the name of another header
             good.add(request.body)
-    # A slow answer may have been missed, so that more was stored than seen; nothing that was not signed.
+    # A slow answer may be missed, so more may be stored than answered here, but nothing unsigned.
     assert good <= {entry[b"body"] for entry in await entries(client)} <= sent
     assert await ingest.execute(signed()) == (200, {"status": "accepted"})
 

@@ -1,6 +1,6 @@
-"""Requests as proxies, balancers and other senders shape them: what is signed is stored, however it is wrapped.
+"""Requests as proxies, load balancers and other senders shape them: a signed event is stored in any shape.
 
-Against the real program, as its event loop and its parser have a say in it.
+Against the real program, because its event loop and its HTTP parser take part.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ def signed(body: bytes = event_body()) -> posting.Request:
 
 
 async def answers(ingest: Ingest, *parts: bytes, count: int = 1, ends: bool = False) -> list[bytes]:
-    """The statuses of so many answers to bytes that are sent in these parts; with `ends` no more will come."""
+    """Send `parts` and return the statuses of up to `count` answers. `ends` closes the sending side after them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    found = []
+    statuses = []
     try:
         for part in parts:
             writer.write(part)
@@ -45,14 +45,14 @@ async def answers(ingest: Ingest, *parts: bytes, count: int = 1, ends: bool = Fa
             writer.write_eof()
         async with asyncio.timeout(15):
             for _ in range(count):
-                found.append((await reader.readuntil(b"}"))[9:12])
+                statuses.append((await reader.readuntil(b"}"))[9:12])
             if ends:
-                assert await reader.read() == b"", "the connection ends behind the last answer"
+                assert await reader.read() == b"", "the connection ends after the last answer"
     except (asyncio.IncompleteReadError, TimeoutError):
         pass
     finally:
         await hang_up(writer)
-    return found
+    return statuses
 
 
 def whole(request: posting.Request, *lines: str, path: str = PATH) -> bytes:
@@ -65,11 +65,11 @@ def chunked(request: posting.Request, trailer: bytes = b"") -> bytes:
 
 
 def with_signatures(*values: str) -> bytes:
-    """A request with these lines of signatures; {} stands for the right one."""
+    """A request with these lines of signatures; {} stands for the valid one."""
     request = signed()
-    right = request.headers["webhook-signature"]
-    lines = "\r\n".join(f"webhook-signature: {value.format(right)}" for value in values)
-    return whole(request).replace(f"webhook-signature: {right}".encode(), lines.encode())
+    valid = request.headers["webhook-signature"]
+    lines = "\r\n".join(f"webhook-signature: {value.format(valid)}" for value in values)
+    return whole(request).replace(f"webhook-signature: {valid}".encode(), lines.encode())
 
 
 def with_blanks() -> bytes:
@@ -96,15 +96,15 @@ SHAPES = {
     "no encoding named": lambda: whole(signed(), "Content-Encoding:"),
     "identity": lambda: whole(signed(), "Content-Encoding: Identity"),
     "a charset for an encoding": lambda: whole(signed(), "Content-Encoding: utf-8"),
-    "an encoding that is not so": lambda: whole(signed(), "Content-Encoding: gzip"),
-    "two encodings that are not so": lambda: whole(signed(), "Content-Encoding: utf-8", "Content-Encoding: gzip"),
-    "an encoding nobody knows": lambda: whole(signed(), "Content-Encoding: aws-chunked"),
+    "a merely declared encoding": lambda: whole(signed(), "Content-Encoding: gzip"),
+    "two merely declared encodings": lambda: whole(signed(), "Content-Encoding: utf-8", "Content-Encoding: gzip"),
+    "an unknown encoding": lambda: whole(signed(), "Content-Encoding: aws-chunked"),
     "no content type": lambda: whole(signed()).replace(b"Content-Type: application/json\r\n", b""),
     "chunks with extensions": lambda: chunked(signed()),
     "chunks and a trailer": lambda: chunked(signed(), b"X-Checksum: 1\r\n"),
     "an offer of HTTP/2": lambda: whole(signed(), "Connection: Upgrade", "Upgrade: h2c"),
-    "an expectation that nobody waits for": lambda: whole(signed(), "Expect: 100-continue"),
-    "an expectation nobody knows": lambda: whole(signed(), "Expect: the-best"),
+    "an expectation without waiting for it": lambda: whole(signed(), "Expect: 100-continue"),
+    "an unknown expectation": lambda: whole(signed(), "Expect: the-best"),
     "the second of two lines of signatures": lambda: with_signatures(WRONG, "{}"),
     "the first of two lines of signatures": lambda: with_signatures("{}", WRONG),
     "a line of signatures behind an empty one": lambda: with_signatures("", "{}"),
@@ -116,10 +116,10 @@ SHAPES = {
 
 
 async def test_a_signed_event_is_stored_whatever_shape_its_request_has(ingest, client):
-    found = {}
-    for name, made in SHAPES.items():
-        found[name] = (await answers(ingest, made()))[-1:]
-    assert {name: answer for name, answer in found.items() if answer != [b"200"]} == {}
+    last = {}
+    for name, build in SHAPES.items():
+        last[name] = (await answers(ingest, build()))[-1:]
+    assert {name: answer for name, answer in last.items() if answer != [b"200"]} == {}
     assert len(await entries(client)) == len(SHAPES)
 
 
@@ -131,7 +131,7 @@ async def test_415_for_a_body_that_is_compressed_signed_or_not(ingest, client, c
     assert await client.execute_command("KEYS", "*stream*") == []
 
 
-async def test_garbage_behind_requests_loses_none_of_them_however_the_bytes_are_cut(ingest, client):
+async def test_garbage_after_requests_loses_none_of_them_however_the_bytes_are_split(ingest, client):
     requests = [signed() for _ in range(3)]
     data = b"".join(map(whole, requests)) + b"\x16\x03\x01 garbage\r\n\r\n"
     cuts = range(1, len(data), 97)
@@ -141,14 +141,14 @@ async def test_garbage_behind_requests_loses_none_of_them_however_the_bytes_are_
     assert len(await entries(client)) == 3
 
 
-async def test_a_client_that_says_that_no_more_will_come_gets_all_its_answers(ingest, client):
+async def test_a_client_that_half_closes_gets_all_its_answers(ingest, client):
     for depth in (1, 2, 300):
         data = b"".join(whole(signed()) for _ in range(depth))
         assert await answers(ingest, data, count=depth, ends=True) == [b"200"] * depth
     assert len(await entries(client)) == 303
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_body_is_not_waited_for(ingest):
+async def test_a_client_that_leaves_in_the_middle_of_a_body_ends_its_request_at_once(ingest):
     assert await answers(ingest, whole(signed())[:-1], ends=True) == []
     async with asyncio.timeout(5):  # half the time that a body may take
         await until(lambda: ingest.logged("refused", code="disconnected"))

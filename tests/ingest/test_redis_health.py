@@ -16,7 +16,7 @@ from tests.wait import until
 
 @contextlib.asynccontextmanager
 async def watching(redis_health: RedisHealth, url: str):
-    """The duty at work."""
+    """Run the health check."""
     client = connect(url, "tests:fitness", connections=1)
     task = asyncio.create_task(redis_health.run(client))
     try:
@@ -27,11 +27,11 @@ async def watching(redis_health: RedisHealth, url: str):
         await client.aclose()
 
 
-async def test_before_the_first_look_nothing_is_promised():
+async def test_before_the_first_check_nothing_is_promised():
     assert RedisHealth("memory", 1, unsafe=False).fault == Fault("queue_unavailable", "not connected yet")
 
 
-async def test_g9_a_server_that_goes_and_comes_is_noticed_both_times(own_server):
+async def test_g9_a_server_that_stops_and_starts_is_detected_both_times(own_server):
     redis_health = RedisHealth("fsync", 1, unsafe=False)
     async with watching(redis_health, own_server.url):
         await until(lambda: redis_health.fault is None)
@@ -64,7 +64,7 @@ async def test_g1_fsync_is_not_promised_with_settings_that_may_not_keep_it(own_s
         assert setting.split()[0] in redis_health.fault.detail
 
 
-async def test_g1_fsync_is_not_promised_until_the_file_is_written_for_the_first_time(own_server):
+async def test_g1_fsync_is_not_promised_before_the_first_rewrite_of_the_file(own_server):
     redis_health = RedisHealth("fsync", 1, unsafe=False)
     with own_server.client() as admin:
         admin.set("a", "b")
@@ -78,7 +78,7 @@ async def test_g1_fsync_is_not_promised_until_the_file_is_written_for_the_first_
         assert admin.info("persistence")["aof_rewrite_in_progress"] == 0
 
 
-async def test_a_server_that_can_not_tell_of_its_disk_is_trusted_by_its_settings_and_that_is_said(own_server):
+async def test_without_waitaof_the_settings_of_the_server_decide_and_that_is_logged(own_server):
     url = own_server.url.replace("://", "://bus:pw@")
     with own_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all")
@@ -93,7 +93,7 @@ async def test_a_server_that_can_not_tell_of_its_disk_is_trusted_by_its_settings
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"].count("fsync_not_observed") == 1
 
 
-async def test_a_redis_in_which_no_event_can_be_stored_is_not_fit(own_server):
+async def test_a_redis_that_can_store_no_event_is_unhealthy(own_server):
     with own_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-@scripting")
         redis_health = RedisHealth("memory", 1, unsafe=False)
@@ -108,7 +108,7 @@ async def test_a_redis_in_which_no_event_can_be_stored_is_not_fit(own_server):
             await until(lambda: "XADD is refused" in getattr(redis_health.fault, "detail", ""))
 
 
-async def test_g1_no_command_gets_onto_a_connection_to_an_unfit_server(redis_url):
+async def test_g1_no_command_is_sent_to_an_unhealthy_server(redis_url):
     redis_health = RedisHealth("fsync", 1, unsafe=False)
     client = connect(redis_url, "tests", on_connect=redis_health.on_connect)  # this server does not fsync
     with pytest.raises(UnhealthyError, match="not_durable"):
@@ -116,7 +116,7 @@ async def test_g1_no_command_gets_onto_a_connection_to_an_unfit_server(redis_url
     await client.aclose()
 
 
-async def test_unsafe_forgives_a_server_that_is_not_durable(redis_url):
+async def test_unsafe_accepts_a_server_that_is_not_durable(redis_url):
     redis_health = RedisHealth("fsync", 1, unsafe=True)
     async with watching(redis_health, redis_url):
         await until(lambda: redis_health.fault is None)
@@ -140,7 +140,7 @@ async def test_a_wrong_server_stops_the_start(client, redis_url):
             await task
 
 
-async def test_a_server_that_turns_wrong_later_is_a_fault_and_not_the_end(client, redis_url):
+async def test_a_server_that_turns_wrong_later_is_a_fault_and_does_not_end_the_process(client, redis_url):
     redis_health = RedisHealth("memory", 1, unsafe=False)
     async with watching(redis_health, redis_url) as task:
         await until(lambda: redis_health.fault is None)
@@ -150,7 +150,7 @@ async def test_a_server_that_turns_wrong_later_is_a_fault_and_not_the_end(client
         assert not task.done()
 
 
-async def test_an_acl_with_which_a_restart_may_lose_all_is_an_error_in_the_log_once_for_each_server(own_server):
+async def test_an_acl_that_makes_a_restart_lose_data_is_logged_as_an_error_once_for_each_server(own_server):
     redis_health = RedisHealth("memory", 1, unsafe=False)
     with own_server.client() as admin, capture_logs() as logs:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all")
@@ -163,12 +163,12 @@ async def test_an_acl_with_which_a_restart_may_lose_all_is_an_error_in_the_log_o
                 redis_health.mark_suspect(Fault("queue_unavailable", "look again"))
                 await until(lambda: redis_health.fault is None)
         admin.execute_command("ACL", "SETUSER", "default", "+@all")
-    (told,) = [entry for entry in logs if entry["event"] == "restart_unsafe"]
-    assert (told["log_level"], told["code"]) == ("error", "restart_loses_data")
+    (line,) = [entry for entry in logs if entry["event"] == "restart_unsafe"]
+    assert (line["log_level"], line["code"]) == ("error", "restart_loses_data")
 
 
 def examine_as_old(examine):
-    """What it would find if this server were one without the fix."""
+    """`examine` as if this server were one without the fix."""
 
     async def examined(execute, info):
         return await examine(execute, {"redis_version": "7.0.15"})

@@ -4,7 +4,7 @@ from hookbus.ingest.refusal import STATUSES
 from tests.programs import ROOT
 
 
-def test_every_code_has_the_one_status_with_which_it_is_answered():
+def test_every_code_is_answered_with_its_one_status():
     files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_server.py"]
     text = "".join(path.read_text() for path in files)
     answered = re.findall(r'(?:Refusal|_end|_bare)\((\d+), "([a-z_]+)"', text)

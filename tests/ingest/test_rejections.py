@@ -19,7 +19,7 @@ KEY = Keys(0).rejections
 
 
 def a_rejection(**changes) -> Rejection:
-    known = {
+    fields = {
         "at_ms": 1_700_000_000_000,
         "code": "signature_mismatch",
         "status": 401,
@@ -31,19 +31,19 @@ def a_rejection(**changes) -> Rejection:
         "body_bytes": 90,
         "headers": ("host", "webhook-id"),
     }
-    return Rejection(**known | changes)
+    return Rejection(**fields | changes)
 
 
 async def kept(client) -> list[Rejection]:
     return [rejection for _, rejection in await read(client, 0)]
 
 
-async def writing(client) -> tuple[Rejections, "asyncio.Task[None]"]:
-    book = Rejections(client)
-    return book, asyncio.create_task(book.run())
+async def start(client) -> tuple[Rejections, "asyncio.Task[None]"]:
+    recorder = Rejections(client)
+    return recorder, asyncio.create_task(recorder.run())
 
 
-async def test_a_refusal_is_kept_with_what_helps_to_find_its_cause(ingest: Ingest, client):
+async def test_a_rejection_is_kept_with_facts_that_show_its_cause(ingest: Ingest, client):
     request = signed()
     stale = str(int(time.time()) - 4000)
     answer = await ingest.execute(request, webhook_timestamp=stale, x_forwarded_for="203.0.113.9")
@@ -58,7 +58,7 @@ async def test_a_refusal_is_kept_with_what_helps_to_find_its_cause(ingest: Inges
     assert abs(found.at_ms / 1000 - time.time()) < 60
 
 
-async def test_g8_of_a_request_nothing_is_kept_but_names_and_numbers(ingest: Ingest, client):
+async def test_g8_only_names_and_numbers_of_a_request_are_kept(ingest: Ingest, client):
     request = signed(id="resp_private")
     await ingest.execute(request, webhook_signature="v1,cHJpdmF0ZSBzaWduYXR1cmU=", authorization="Bearer private")
     await ingest.execute(request, path="/nobody?token=private")
@@ -84,7 +84,7 @@ async def test_the_path_of_a_404_is_kept_without_its_query_in_ascii_and_bounded(
     assert (found.code, found.path) == ("unknown_endpoint", path)
 
 
-async def test_a_sender_that_is_served_at_another_path_than_its_own_is_kept_once(ingest: Ingest, client):
+async def test_a_sender_that_is_served_at_a_path_other_than_its_own_is_kept_once(ingest: Ingest, client):
     for _ in range(3):
         assert await ingest.execute(signed(), path=f"{PATH}/") == (200, {"status": "accepted"})
     assert (await ingest.execute(signed()))[0] == 200
@@ -97,7 +97,7 @@ async def _are(client, count: int) -> bool:
     return len(await kept(client)) == count
 
 
-async def test_what_is_stored_leaves_no_rejection(ingest: Ingest, client):
+async def test_a_stored_event_leaves_no_rejection(ingest: Ingest, client):
     assert (await ingest.execute(signed()))[0] == 200
     await ingest.execute(signed(), path="/nobody")
     (found,) = await until(lambda: kept(client))
@@ -107,15 +107,15 @@ async def test_what_is_stored_leaves_no_rejection(ingest: Ingest, client):
 async def test_g8_the_last_thousand_are_kept_and_headers_are_bounded(client, monkeypatch):
     assert rejections.MAX_KEPT == 1000
     monkeypatch.setattr(rejections, "MAX_KEPT", 3)
-    book, task = await writing(client)
+    recorder, task = await start(client)
     for i in range(7):
-        book.record(a_rejection(skew_s=i))
+        recorder.record(a_rejection(skew_s=i))
     await until(lambda: _are(client, 3))
     task.cancel()
-    assert [each.skew_s for each in await kept(client)] == [4, 5, 6]
+    assert [rejection.skew_s for rejection in await kept(client)] == [4, 5, 6]
 
 
-async def test_g8_many_long_and_repeated_header_names_are_cut(redis_url, client):
+async def test_g8_header_names_are_bounded_in_number_and_length_and_deduplicated(redis_url, client):
     async with serving(redis_url) as ingest:
         headers = CIMultiDict([("x-twice", "1"), ("X-Twice", "2"), *((f"x-{i}-{'y' * 100}", "z") for i in range(80))])
         async with ingest.session.post(ingest.base + "/nobody", headers=headers) as response:
@@ -126,25 +126,25 @@ async def test_g8_many_long_and_repeated_header_names_are_cut(redis_url, client)
     assert found.headers.count("x-twice") == 1
 
 
-async def test_g8_a_flood_is_kept_in_part_and_says_how_much_was_left_out(ingest: Ingest, client):
+async def test_g8_a_flood_is_kept_in_part_with_the_number_left_out(ingest: Ingest, client):
     async def flood(count: int) -> None:
         await asyncio.gather(*(ingest.execute(signed(), path="/nobody") for _ in range(count)))
 
     await flood(300)
     await asyncio.sleep(1.1)  # the next second
     await flood(1)
-    found = await until(lambda: _when_told(client))
-    assert sum(1 + each.left_out for each in found) == 301
-    assert len(found) < 100
+    rejections_kept = await until(lambda: _once_some_are_left_out(client))
+    assert sum(1 + rejection.left_out for rejection in rejections_kept) == 301
+    assert len(rejections_kept) < 100
 
 
-async def _when_told(client) -> list[Rejection]:
+async def _once_some_are_left_out(client) -> list[Rejection]:
     found = await kept(client)
-    return found if any(each.left_out for each in found) else []
+    return found if any(rejection.left_out for rejection in found) else []
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "1" * 25, "-5", "１２３"])
-def test_a_timestamp_that_is_none_has_no_skew(timestamp):
+def test_an_unreadable_timestamp_has_no_skew(timestamp):
     assert rejections._skew_s(timestamp, 1000.0) is None
 
 
@@ -160,40 +160,42 @@ async def test_g9_an_answer_never_waits_for_the_record(own_server: Valkey):
             os.kill(own_server.pid, signal.SIGCONT)
 
 
-async def test_g9_with_redis_away_rejections_are_forgotten_and_later_ones_are_kept(own_server: Valkey, monkeypatch):
+async def test_g9_while_redis_is_unreachable_rejections_are_dropped_and_later_ones_kept(
+    own_server: Valkey, monkeypatch
+):
     monkeypatch.setattr(rejections, "PAUSE_S", 0.01)
     client = connect(own_server.url, "tests")
-    book, task = await writing(client)
+    recorder, task = await start(client)
     own_server.stop()
     for _ in range(10 * rejections.MAX_WAITING):
-        book.record(a_rejection(code="not_durable"))
-    assert len(book._waiting) == rejections.MAX_WAITING
-    await until(lambda: not book._waiting)
+        recorder.record(a_rejection(code="not_durable"))
+    assert len(recorder._waiting) == rejections.MAX_WAITING
+    await until(lambda: not recorder._waiting)
     own_server.start()
-    await until(lambda: _kept_at_last(book, client))
-    assert {each.code for each in await kept(client)} == {"signature_mismatch"}
+    await until(lambda: _kept_after_another(recorder, client))
+    assert {rejection.code for rejection in await kept(client)} == {"signature_mismatch"}
     task.cancel()
     await client.aclose()
 
 
-async def _kept_at_last(book: Rejections, client) -> bool:
-    book.record(a_rejection())
+async def _kept_after_another(recorder: Rejections, client) -> bool:
+    recorder.record(a_rejection())
     return bool(await kept(client))
 
 
-async def test_a_full_redis_forgets_them_and_the_duty_goes_on(client, monkeypatch):
+async def test_a_full_redis_drops_them_and_the_duty_goes_on(client, monkeypatch):
     monkeypatch.setattr(rejections, "PAUSE_S", 0.01)
-    book, task = await writing(client)
+    recorder, task = await start(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    book.record(a_rejection())
-    await until(lambda: not book._waiting)
+    recorder.record(a_rejection())
+    await until(lambda: not recorder._waiting)
     await client.execute_command("CONFIG", "SET", "maxmemory", 0)
-    await until(lambda: _kept_at_last(book, client))
+    await until(lambda: _kept_after_another(recorder, client))
     assert not task.done()
     task.cancel()
 
 
-def test_the_record_survives_its_journey():
-    found = a_rejection(skew_s=None, body_bytes=None, left_out=3)
-    assert rejections.decode(rejections.encode(found)) == found
-    assert json.loads(rejections.encode(found))["headers"] == ["host", "webhook-id"]
+def test_a_rejection_round_trips_through_json():
+    rejection = a_rejection(skew_s=None, body_bytes=None, left_out=3)
+    assert rejections.decode(rejections.encode(rejection)) == rejection
+    assert json.loads(rejections.encode(rejection))["headers"] == ["host", "webhook-id"]

@@ -28,7 +28,7 @@ def source(rest: str = "", path: str = '"/a"', secrets: str = f'["{SECRET}"]') -
 
 
 def in_force(settings: IngestSettings, name: str) -> list[str]:
-    return [word.text for word in secrets_of(name, settings.sources[name])]
+    return [secret.text for secret in secrets_of(name, settings.sources[name])]
 
 
 def test_the_openai_variable_alone_is_a_complete_configuration():
@@ -54,7 +54,7 @@ def test_the_openai_variable_gives_its_secret_to_a_configured_source(tmp_path):
 @pytest.mark.parametrize(
     "wrong", [f"'{SECRET}'", f"\ufeff{SECRET}", f"A={SECRET}", SECRET.upper(), "sk-1", f"{SECRET},{OTHER}"]
 )
-def test_what_cannot_be_a_secret_is_refused_wherever_it_stands_and_named_by_its_place(tmp_path, monkeypatch, wrong):
+def test_an_impossible_secret_is_refused_wherever_it_is_set_and_named_by_its_place(tmp_path, monkeypatch, wrong):
     folder = tmp_path / "secrets"
     folder.mkdir()
     (folder / "new").write_text(wrong.replace("\ufeff", "\ufeff\ufeff"))
@@ -123,7 +123,7 @@ def test_a_folder_gives_a_secret_for_each_file_and_a_credential_one_too(tmp_path
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
     found = load(tmp_path, source(secrets=f'["file:{folder}/", "credential:2026-12", "{SECRET}"]'))
     assert in_force(found, "a") == [SECRET, OTHER, OTHER, SECRET]
-    assert [word.where for word in secrets_of("a", found.sources["a"])] == [
+    assert [secret.where for secret in secrets_of("a", found.sources["a"])] == [
         f"file:{folder}/2026-11",
         f"file:{folder}/2026-12",
         "credential:2026-12",
@@ -131,7 +131,7 @@ def test_a_folder_gives_a_secret_for_each_file_and_a_credential_one_too(tmp_path
     ]
 
 
-def test_a_bad_secret_in_a_file_is_told_with_key_and_file(tmp_path):
+def test_an_invalid_secret_in_a_file_is_reported_with_key_and_file(tmp_path):
     (tmp_path / "secret").write_text(f"{SECRET} v1,{SECRET}")
     (problem,) = problems(tmp_path, source(secrets=f'["file:{tmp_path}/secret"]'))
     assert problem.startswith(f"ingest.sources.a.secrets[0]: file:{tmp_path}/secret: the secret begins with 'v1,'")
@@ -193,7 +193,7 @@ def test_each_refusal_names_its_key(tmp_path, toml, key):
     assert problem.startswith(key)
 
 
-def test_all_problems_are_told_together(tmp_path):
+def test_all_problems_are_reported_together(tmp_path):
     found = problems(tmp_path, 'shards = 0\n[ingest]\nbatch_size = 0\nx = 1\ndurability = "no"', {"HOOKBUS_Y": "1"})
     assert [problem.split(":")[0] for problem in found] == [
         "ingest.x", "HOOKBUS_Y", "shards", "ingest.durability", "ingest.batch_size",
@@ -214,14 +214,14 @@ def test_secrets_and_passwords_never_show(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["health", "/a b", "/health?x", "/é", "http://x/"])
-def test_a_health_path_is_a_path(tmp_path, path):
+def test_a_health_path_that_is_no_path_is_refused(tmp_path, path):
     assert problems(tmp_path, source(), health_path=path) == [
         "ingest.health_path: must begin with '/' and hold no space, '?', '#' or '%'"
     ]
 
 
 @pytest.mark.parametrize("path", ["/a", "/a/", "//a", "/b/../a"])
-def test_a_health_path_is_no_sources_path_nor_one_that_is_served_as_such(tmp_path, path):
+def test_a_health_path_that_is_served_as_a_sources_path_is_refused(tmp_path, path):
     assert problems(tmp_path, source(), health_path=path) == [
         f"ingest.health_path: {path} is the path of ingest.sources.a"
     ]
@@ -251,5 +251,5 @@ def test_there_may_be_several_addresses_to_listen_on(tmp_path, toml, environ, op
         ("[]", "ingest.listen: Expected `array` of length >= 1"),
     ],
 )
-def test_each_address_must_be_one(tmp_path, listen, problem):
+def test_each_address_must_be_host_and_port(tmp_path, listen, problem):
     assert problems(tmp_path, f"[ingest]\nlisten = {listen}") == [problem]

@@ -18,17 +18,17 @@ BODY = b'{"type": "response.completed"}'
 
 def headers(secret=SECRETS[0], body=BODY, at=NOW, webhook_id="wh_1", **changed):
     timestamp = str(at)
-    made = {
+    signed = {
         "webhook-id": webhook_id,
         "webhook-timestamp": timestamp,
         "webhook-signature": sign(key_bytes(secret, "openai"), webhook_id, timestamp, body),
     }
-    return made | {name.replace("_", "-"): value for name, value in changed.items()}
+    return signed | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
-def code_of(made, body=BODY, now=NOW, verifier=None):
+def code_of(request_headers, body=BODY, now=NOW, verifier=None):
     with pytest.raises(SignatureError) as caught:
-        (verifier or Verifier(SECRETS[:1])).verify(made, body, now)
+        (verifier or Verifier(SECRETS[:1])).verify(request_headers, body, now)
     assert str(caught.value).startswith(caught.value.code)
     return caught.value.code
 
@@ -55,9 +55,9 @@ def test_published_vector(vector):
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_an_absent_header_is_missing(name):
-    made = headers()
-    del made[name]
-    assert code_of(made) == "missing_header"
+    signed = headers()
+    del signed[name]
+    assert code_of(signed) == "missing_header"
 
 
 def test_all_missing_headers_are_named():
@@ -70,7 +70,7 @@ def test_an_id_that_is_not_1_to_255_visible_characters_is_malformed(webhook_id):
     assert code_of(headers() | {"webhook-id": webhook_id}) == "malformed_header"
 
 
-def test_an_id_of_255_characters_is_fine():
+def test_an_id_of_255_characters_is_valid():
     assert Verifier(SECRETS).verify(headers(webhook_id="x" * 255), BODY, NOW) == 0
 
 
@@ -98,11 +98,11 @@ def test_the_tolerance_can_be_chosen():
 
 
 def test_g8_any_changed_part_is_a_mismatch():
-    made = headers()
-    assert code_of(made, body=BODY + b" ") == "signature_mismatch"
-    assert code_of(made | {"webhook-id": "wh_2"}) == "signature_mismatch"
-    assert code_of(made | {"webhook-timestamp": str(NOW + 1)}) == "signature_mismatch"
-    assert code_of(made, verifier=Verifier(SECRETS[1:])) == "signature_mismatch"
+    signed = headers()
+    assert code_of(signed, body=BODY + b" ") == "signature_mismatch"
+    assert code_of(signed | {"webhook-id": "wh_2"}) == "signature_mismatch"
+    assert code_of(signed | {"webhook-timestamp": str(NOW + 1)}) == "signature_mismatch"
+    assert code_of(signed, verifier=Verifier(SECRETS[1:])) == "signature_mismatch"
 
 
 def test_the_original_text_of_the_timestamp_is_signed():
@@ -119,24 +119,24 @@ def test_the_index_of_the_secret_that_matched_is_returned():
 
 @pytest.mark.parametrize("noise", ["v1,%%%", "v1,", "v1", ",", "v1,é", "v2,AAAA", "v1a,AAAA", "\udcff", "v1,AAAA", ""])
 def test_a_malformed_entry_does_not_hide_a_valid_one(noise):
-    made = headers()
-    good = made["webhook-signature"]
+    signed = headers()
+    good = signed["webhook-signature"]
     for both in (f"{noise} {good}", f"{good} {noise}"):
-        assert Verifier(SECRETS).verify(made | {"webhook-signature": both}, BODY, NOW) == 0
-    assert code_of(made | {"webhook-signature": noise}) == "signature_mismatch"
+        assert Verifier(SECRETS).verify(signed | {"webhook-signature": both}, BODY, NOW) == 0
+    assert code_of(signed | {"webhook-signature": noise}) == "signature_mismatch"
 
 
 @pytest.mark.parametrize("form", ["{}", "V1,{}", "v1={}", "v1a,{}", "v2,{}", "v1,{}x"])
 def test_a_right_digest_in_a_wrong_form_is_a_mismatch(form):
-    made = headers()
-    bare = made["webhook-signature"].removeprefix("v1,")
-    assert code_of(made | {"webhook-signature": form.format(bare)}) == "signature_mismatch"
+    signed = headers()
+    bare = signed["webhook-signature"].removeprefix("v1,")
+    assert code_of(signed | {"webhook-signature": form.format(bare)}) == "signature_mismatch"
 
 
 def test_work_on_signatures_is_bounded():
-    made = headers()
+    signed = headers()
     crowd = " ".join(["v1,AAAA"] * MAX_SIGNATURES)
-    assert code_of(made | {"webhook-signature": f"{crowd} {made['webhook-signature']}"}) == "signature_mismatch"
+    assert code_of(signed | {"webhook-signature": f"{crowd} {signed['webhook-signature']}"}) == "signature_mismatch"
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_work_on_signatures_is_bounded():
         ([SECRETS[0]], "svix", "unknown scheme"),
     ],
 )
-def test_a_secret_that_cannot_be_one_is_refused_at_construction(secrets, scheme, says):
+def test_an_impossible_secret_is_refused_at_construction(secrets, scheme, says):
     with pytest.raises(ValueError, match=says) as caught:
         Verifier(secrets, scheme=scheme)
     assert SECRETS[0] not in str(caught.value)
 
 
-def test_a_lone_string_is_one_secret():
+def test_a_single_string_is_one_secret():
     assert Verifier(SECRETS[0]).verify(headers(), BODY, NOW) == 0
 
 
@@ -173,7 +173,7 @@ def test_without_its_prefix_a_secret_is_raw_for_openai_and_base64_for_standard()
 
 
 HOSTILE = st.one_of(
-    st.text(st.characters(codec=None)),  # surrogates, too
+    st.text(st.characters(codec=None)),  # surrogates too
     st.text(st.sampled_from("v1, =+/AZaz09\udcff\x00é")),
     st.integers(0, 100_000).map(lambda size: "1" * size),
     st.sampled_from([str(NOW), "wh_1", headers()["webhook-signature"]]),
@@ -182,12 +182,12 @@ NAMES = st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]
 
 
 @given(st.dictionaries(NAMES, HOSTILE), st.binary(max_size=64), st.floats(0, 4e9))
-def test_g8_nothing_but_a_signature_error_is_raised(made, body, now):
+def test_g8_nothing_but_a_signature_error_is_raised(hostile, body, now):
     with pytest.raises(SignatureError):
-        Verifier(SECRETS).verify(made, body + b"never signed", now)
+        Verifier(SECRETS).verify(hostile, body + b"never signed", now)
 
 
 @given(st.binary(), st.integers(0, 2**40), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
-def test_what_is_signed_verifies(body, at, webhook_id):
+def test_a_signed_request_verifies(body, at, webhook_id):
     webhook_id = webhook_id[:255]
     assert Verifier(SECRETS).verify(headers(body=body, at=at, webhook_id=webhook_id), body, at) == 0

@@ -1,4 +1,4 @@
-"""One stream that takes no events, among others that do."""
+"""One stream refuses events while others store them."""
 
 import asyncio
 
@@ -35,10 +35,10 @@ async def test_g7_a_bad_stream_refuses_its_own_events_and_no_other(client, redis
         async with storing(redis_url, batch_size=16) as queue:
             answers = await store_all(queue, events)
             assert queue.redis_health.fault is None
-    refused = [answer for answer, one in zip(answers, events, strict=True) if one.event_type == BAD]
+    refused = [answer for answer, sent in zip(answers, events, strict=True) if sent.event_type == BAD]
     assert {answer.code for answer in refused} == {"queue_unavailable"}
     assert all(SHARD.stream(BAD) in str(answer) for answer in refused)
-    assert [answer for answer, one in zip(answers, events, strict=True) if one.event_type == GOOD] == [True] * 40
+    assert [answer for answer, sent in zip(answers, events, strict=True) if sent.event_type == GOOD] == [True] * 40
     assert len(await stored(client, GOOD)) == 40
     assert {(entry["event"], entry["type"], entry["key"]) for entry in logs} == {
         ("stream_failed", BAD, SHARD.stream(BAD))
@@ -50,13 +50,11 @@ async def test_each_event_gets_the_error_of_its_own_stream(client, redis_url):
     await client.execute_command("SET", SHARD.stream("a"), "somebody else's")
     await client.execute_command("XADD", SHARD.stream("b"), LAST_ID, "a", "b")
     async with storing(redis_url) as queue:
-        one, two, three = await store_all(queue, [event(event_type=name) for name in ("b", "c", "a")])
-    assert ("exhausted" in str(one), two, "WRONGTYPE" in str(three)) == (True, True, True)
+        first, second, third = await store_all(queue, [event(event_type=name) for name in ("b", "c", "a")])
+    assert ("exhausted" in str(first), second, "WRONGTYPE" in str(third)) == (True, True, True)
 
 
-async def test_g7_what_a_bad_stream_refused_is_stored_once_when_it_is_mended_and_the_sender_comes_again(
-    client, redis_url
-):
+async def test_g7_an_event_that_a_bad_stream_refused_is_stored_once_by_a_retry_after_the_repair(client, redis_url):
     await client.execute_command("SET", SHARD.stream(BAD), "somebody else's")
     received = event(event_type=BAD)
     async with storing(redis_url) as queue:
@@ -79,7 +77,7 @@ async def test_g7_a_stream_that_our_user_may_not_write_to_fails_alone(own_server
     assert {answer.code for answer in answers if answer is not True} == {"queue_unavailable"}
 
 
-async def test_a_set_that_every_event_needs_casts_doubt_on_the_server(client, redis_url):
+async def test_an_error_of_a_set_that_every_event_needs_makes_the_server_suspect(client, redis_url):
     await client.execute_command("SET", SHARD.types, "somebody else's")
     async with storing(redis_url) as queue:
         answers = await store_all(queue, [event(), event(event_type=BAD)])
