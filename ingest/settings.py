@@ -1,4 +1,4 @@
-"""What hookbus-ingest is told, and which combinations are impossible."""
+"""The settings of hookbus-ingest, and the checks of their combinations."""
 
 import math
 import os
@@ -21,61 +21,62 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
     """Times in seconds, sizes in bytes."""
 
     ops_listen: Listen = DEFAULT_OPS_LISTEN
-    """Serves `/healthz`, `/readyz` and `/metrics`. When the key is not set and the port is taken, a free one is used
+    """Serves `/healthz`, `/readyz` and `/metrics`. When the key is not set and the port is in use, a free one is used
     and logged."""
     durability: Literal["memory", "fsync"] = "fsync"
     """What a 200 means: on disk (`fsync`), or in Redis' memory (`memory`)."""
     unsafe_redis: bool = False
     """Development only: answer 200 although Redis can't keep the promise."""
     tolerance_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
-    """How old a signature may be, and how far in the future."""
+    """Maximum age of a signature, and maximum time in the future."""
     dedupe_window_h: Count = 96
-    """How long webhook-ids are remembered. At least 72, since OpenAI retries that long."""
+    """How long webhook-ids are remembered. At least 72, because OpenAI retries that long."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
     """Larger bodies are answered 413 `body_too_large`."""
     max_inflight_bytes: Annotated[int, msgspec.Meta(ge=2048)] = 64 * 1024 * 1024
-    """Bodies in memory: half for those that arrive, half for those that wait for Redis. Beyond, 503 `overloaded`. At
-    least twice `max_body_bytes`."""
+    """Bodies in memory: half for arriving ones, half for those that wait for Redis. Beyond, 503 `overloaded`. At least
+    twice `max_body_bytes`."""
     max_connections: Count = 10_000
     """Beyond, the oldest connection without a verified request is answered 503 `overloaded`. The soft limit of open
     files is raised as needed."""
     header_timeout_s: Positive = 10.0
     """From the opening of a connection, or the first byte of a later request, to the end of the request's head. Slower
-    ones are answered 408 `header_timeout`; a silent connection is closed."""
+    requests are answered 408 `header_timeout`; a connection that sends nothing is closed."""
     body_timeout_s: Positive = 10.0
-    """From the end of the head to the end of the body. Slower ones are answered 408 `body_timeout`."""
+    """From the end of the head to the end of the body. Slower requests are answered 408 `body_timeout`."""
     keepalive_s: Positive = 75.0
-    """How long an idle connection stays open. Must exceed a load balancer's in front (Google's: 600, so 620)."""
+    """How long an idle connection stays open. Must exceed the keep-alive of a load balancer in front (Google's: 600, so
+    set 620)."""
     health_path: str = ""
     """A path on the webhook port, such as `/health`, that answers GET and HEAD as `/readyz` does, for load balancers
-    that can't reach `ops_listen`. Empty: off. It counts as no request of a source."""
+    that can't reach `ops_listen`. Empty: off. Probes do not count as requests of a source."""
     enqueue_timeout_s: Positive = 5.0
-    """Longest wait for Redis before a request is answered 503 `queue_unavailable`."""
+    """Maximum wait for Redis before a request is answered 503 `queue_unavailable`."""
     max_waiting: Count = 10_000
-    """Events waiting for Redis at once. Beyond, 503 `overloaded`."""
+    """Maximum number of events that wait for Redis. Beyond, 503 `overloaded`."""
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 256
-    """Most events of one group commit."""
+    """Maximum number of events in one group commit."""
     drain_delay_s: Annotated[float, msgspec.Meta(ge=0)] = 5.0
     """How long requests are still served after SIGTERM, while load balancers notice. Not after Ctrl-C."""
 
     @property
     def dedupe_days(self) -> int:
-        """Day sets that cover the window on any moment of the day."""
+        """Day sets that cover the dedupe window at any time of the day."""
         return math.ceil(self.dedupe_window_h / 24) + 1
 
     def problems(self) -> list[str]:
-        found = super().problems()
+        problems = super().problems()
         if self.dedupe_window_h < OPENAI_RETRIES_H:
-            found.append(
+            problems.append(
                 f"ingest.dedupe_window_h: {self.dedupe_window_h} is below {OPENAI_RETRIES_H}:"
-                f" OpenAI retries that long, and an old retry would be taken for a new event"
+                f" OpenAI retries that long, and a late retry would be stored as a new event"
             )
         if self.max_inflight_bytes < 2 * self.max_body_bytes:
-            found.append(
+            problems.append(
                 f"ingest.max_inflight_bytes: {self.max_inflight_bytes} is below twice ingest.max_body_bytes"
-                f" ({self.max_body_bytes}): a half of it must hold a body"
+                f" ({self.max_body_bytes}): one half of it must hold a body"
             )
-        return found + self._health_problems()
+        return problems + self._health_problems()
 
     def _health_problems(self) -> list[str]:
         if not self.health_path:
@@ -83,8 +84,8 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
         if not is_path(self.health_path):
             return [f"ingest.health_path: {PATH_RULE}"]
         plain = plain_path(self.health_path)
-        taken = [name for name, source in self.sources.items() if plain_path(source.path) == plain]
-        return [f"ingest.health_path: {self.health_path} is the path of ingest.sources.{name}" for name in taken]
+        names = [name for name, source in self.sources.items() if plain_path(source.path) == plain]
+        return [f"ingest.health_path: {self.health_path} is the path of ingest.sources.{name}" for name in names]
 
 
 def load_settings(
