@@ -124,6 +124,7 @@ def unread(code: int) -> int:
 def _print_error(program: str, text: str, code: int) -> int:
     from .output import printable  # it imports rich, which a running service never needs
 
+    log.flush()  # its lines come from a thread, and the error is the last one
     with contextlib.suppress(BrokenPipeError):
         print(f"{program}: {printable(text)}", file=sys.stderr)
     return code
