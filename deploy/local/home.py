@@ -1,4 +1,4 @@
-"""The folder `.hookbus` of `make up`: data, development secret, and what a second terminal needs to know.
+"""The folder `.hookbus` of `make up`: data, development secret, and variables for a second terminal.
 
 data/    Valkey's append-only file, kept between runs
 secret   a webhook secret for development, made once, readable by its owner alone
@@ -19,11 +19,11 @@ from hookbus.shared.sources import SECRET_VARIABLE
 REDIS_VARIABLE: Final = "HOOKBUS_REDIS_URL"
 LISTEN_VARIABLE: Final = "HOOKBUS_INGEST_LISTEN"
 SECRET_BYTES: Final = 32
-"""As long as the digest that it keys; the scheme asks for 24 to 64."""
+"""As long as the digest that it keys; the scheme requires 24 to 64."""
 
 
 class Home:
-    """The folder, made where it is missing."""
+    """The folder, created if it is missing."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -35,19 +35,19 @@ class Home:
         self._secret = self.folder / "secret"
 
     def secret(self) -> str:
-        """The development secret; made when there is none."""
-        if self._secret.exists() and (found := self._secret.read_text().strip()):
+        """The development secret; created if there is none."""
+        if self._secret.exists() and (stored := self._secret.read_text().strip()):
             self._secret.chmod(0o600)
-            return found
-        made = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-        _write_private(self._secret, made + "\n")
-        return made
+            return stored
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        _write_private(self._secret, secret + "\n")
+        return secret
 
     def write_env(self, environ: Mapping[str, str], *, has_own_secret: bool) -> None:
-        """Write the lines that make another terminal talk to this stack, which runs with `environ`."""
+        """Write the lines that connect another terminal to this stack, which runs with `environ`."""
         lines = ["# Written by `make up`, good as long as it runs:  source .hookbus/env"]
-        told = sorted((name, text) for name, text in environ.items() if name.startswith("HOOKBUS_"))
-        lines += [f"export {name}={shlex.quote(text)}" for name, text in told]
+        settings = sorted((name, text) for name, text in environ.items() if name.startswith("HOOKBUS_"))
+        lines += [f"export {name}={shlex.quote(text)}" for name, text in settings]
         if has_own_secret:
             lines.append(f'export {SECRET_VARIABLE}="$(cat {shlex.quote(str(self._secret))})"')
         else:

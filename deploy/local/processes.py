@@ -1,4 +1,4 @@
-"""Child processes that never outlive us, and whose output we see line by line.
+"""Child processes that never outlive us, with their output line by line.
 
 On Linux the kernel kills them with their parent, also when that gets SIGKILL; elsewhere they are stopped at a normal
 end only. Each has a session of its own: Ctrl-C at the terminal reaches the parent alone, which then ends them in
@@ -38,24 +38,24 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def dying_with_us(command: Sequence[str]) -> list[str]:
-    """The command, made so that the kernel ends it when the calling thread ends. Its path must be a full one."""
+    """The command, wrapped so that the kernel ends it when the calling thread ends. Its path must be absolute."""
     if not sys.platform.startswith("linux"):
         return list(command)
     return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
 
 
 def clean_environment(**added: str) -> dict[str, str]:
-    """Our environment without what is addressed to hookbus, and with `added`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKBUS_", "OPENAI_"))}
-    return kept | added
+    """Our environment without the variables of hookbus, and with `added`."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKBUS_", "OPENAI_"))}
+    return others | added
 
 
 class EndedError(Exception):
-    """A child ended before it did what was waited for."""
+    """A child ended before the awaited log line."""
 
 
 class Child:
-    """A running program. `lines` holds the newest of its output; `see` is told the child and each line."""
+    """A running program. `lines` holds the newest of its output; `see` is called with the child and each line."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, see: "See") -> None:
         self.name = name
@@ -90,17 +90,17 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """It has not ended, as far as we know."""
+        """Whether it has not ended yet."""
         return self._process.returncode is None
 
     async def until_logged(self, event: str) -> dict[str, Any]:
         """Wait for a log line (JSON) of this event; its fields. Raises EndedError when none can come any more."""
-        while (found := self.logged(event)) is None:
+        while (fields := self.logged(event)) is None:
             if self._reading.done():
                 raise EndedError(f"{self.name} {ending(await self.wait())} and never logged {event}")
             self._news.clear()
             await self._news.wait()
-        return found
+        return fields
 
     def logged(self, event: str) -> dict[str, Any] | None:
         """The newest log line of this event, None when there is none (any more)."""
@@ -163,7 +163,7 @@ def ignore(_child: Child, _line: str) -> None:
 
 
 def gentle_signal(child: Child) -> signal.Signals:
-    """What ends a child in order and soon. One that has not said anything yet would meet Ctrl-C while importing."""
+    """What ends a child in order and soon. Before its first output, Ctrl-C would hit the imports."""
     return signal.SIGINT if child.lines else signal.SIGTERM
 
 

@@ -21,9 +21,9 @@ from hookbus.shared.sources import SECRET_VARIABLE
 
 HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")
 INGEST_PATIENCE_S: Final = 15.0
-"""It gives requests in hand 10 s."""
+"""ingest gives requests in flight 10 s."""
 WORKER_PATIENCE_S: Final = 60.0
-"""It gives handlers 40 s by default, and 5 more to the last outcomes."""
+"""A worker gives handlers 40 s by default, and 5 more to the last outcomes."""
 
 WELCOME: Final = """
 [bold green]hookbus is up[/]: {urls}
@@ -33,11 +33,11 @@ In a second terminal, in this folder:
     [bold]source {env}[/]
     [bold]hookbus-ingest send response.completed[/]   a signed event, as OpenAI sends it
     [bold]hookbus-ingest send '*'[/]                  one of each type
-    [bold]hookbus-worker status[/]                    who has what to do
+    [bold]hookbus-worker status[/]                    the backlog of each group
     [bold]hookbus-ingest send response.failed[/]      its handler always fails: after three attempts …
     [bold]hookbus-worker dlq list[/]                  … it is a dead letter
 
-The handlers are {handlers}. Ctrl-C stops; what is stored stays in {data}.
+The handlers are {handlers}. Ctrl-C stops; stored events stay in {data}.
 """
 
 
@@ -83,7 +83,7 @@ class Stack:
         return EXIT_INTERRUPTED if self._signals > 1 else 0
 
     def _settings(self) -> IngestSettings:
-        """What ingest will be told; with the development secret when nobody gave one. Raises ConfigError."""
+        """The settings of ingest; with the development secret if there is no source. Raises ConfigError."""
         settings = load_settings(None, self._environ)
         if not settings.sources:
             self._has_own_secret = True
@@ -100,7 +100,7 @@ class Stack:
             self._children.append(await Child.start(name, command, environ, self._see))
 
     async def _until_the_end(self, valkey: Valkey) -> None:
-        """Return when told to stop. Raises StackError when a part of the stack ends."""
+        """Return at a signal to stop. Raises StackError when a part of the stack ends."""
         ends = {asyncio.create_task(child.wait()): child.name for child in self._children}
         ends[asyncio.create_task(asyncio.to_thread(valkey.wait))] = "valkey"
         stopping = asyncio.create_task(self._stopping.wait())
@@ -116,14 +116,14 @@ class Stack:
                 raise StackError(f"{name} {ending(task.result())}, so everything stops")
 
     async def _welcome(self) -> None:
-        """Say what to do next once everything works."""
+        """Print the next steps once everything works."""
         ingest, worker = self._children
         listening = await ingest.until_logged("listening")
         await ingest.until_logged("redis_healthy")
         await worker.until_logged("working")
-        # Where it really listens, since port 0 takes a free one.
-        told = self._environ | {LISTEN_VARIABLE: urlsplit(listening["urls"][0]).netloc}
-        self._home.write_env(told, has_own_secret=self._has_own_secret)
+        # The actual address, since port 0 takes a free one.
+        environ = self._environ | {LISTEN_VARIABLE: urlsplit(listening["urls"][0]).netloc}
+        self._home.write_env(environ, has_own_secret=self._has_own_secret)
         names = {"env": _short(self._home.env), "data": _short(self._home.data)}
         text = WELCOME.format(urls=" ".join(listening["urls"]), handlers="deploy/local/handlers.py", **names)
         self._print(text, highlight=False, soft_wrap=True)
@@ -155,13 +155,13 @@ class Stack:
             self._leave_unread()
 
     def _leave_unread(self) -> None:
-        """Nobody reads any more, as when Ctrl-C ended `| tee` before us: stop in order, and silently."""
+        """The reader of the output has gone, as when Ctrl-C ended `| tee` before us: stop in order, and silently."""
         self._is_unread = self._console.quiet = True
         self._stopping.set()
 
 
 def check_free(listen: Listen) -> None:
-    """Raises StackError when somebody listens on that port.
+    """Raises StackError when another process listens on that port.
 
     ingest would notice most, but not another ingest: those share a port, and each would get half of the events.
     """

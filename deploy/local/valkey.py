@@ -25,7 +25,7 @@ import redis
 from deploy.local.processes import dying_with_us
 
 START_TIMEOUT_S: Final = 10.0
-"""Without an answer; one that says that it is still loading starts it anew."""
+"""Without a reply; a reply that Redis is still loading restarts the time."""
 STOP_TIMEOUT_S: Final = 10.0
 SAFE: Final = {
     "appendonly": "yes",
@@ -35,7 +35,7 @@ SAFE: Final = {
     "aof-use-rdb-preamble": "no",
     "save": "",
 }
-"""Directives with which nothing is lost that was answered."""
+"""Directives with which no acknowledged write is lost."""
 LONGEST_SOCKET_PATH_BYTES: Final = 100
 """A socket's path may have 107 bytes on Linux, 103 elsewhere (unix(7))."""
 
@@ -84,8 +84,8 @@ class Valkey:
         self._config = config
         self._server = server
         self._login = f"{login}@" if login else ""
-        told = {name.replace("_", "-"): value for name, value in options.items()}
-        self._options = told if config else SAFE | told
+        directives = {name.replace("_", "-"): value for name, value in options.items()}
+        self._options = directives if config else SAFE | directives
         self._folder: Path | None = None
         if socket is None or len(os.fsencode(socket)) > LONGEST_SOCKET_PATH_BYTES:
             # Temporary folders have short paths and are private; data folders may be neither.
@@ -125,7 +125,7 @@ class Valkey:
         command += ["--port", str(self._port), "--bind", "127.0.0.1", "--daemonize", "no", "--logfile", self._log.name]
         for name, value in self._options.items():
             command += [f"--{name}", value]
-        with self._log.open("ab") as log:  # it says there, too, why it can't even open its log
+        with self._log.open("ab") as log:  # its errors before it opens its log go there, too
             self._process = subprocess.Popen(
                 dying_with_us(command),
                 stdin=subprocess.DEVNULL,
@@ -133,7 +133,7 @@ class Valkey:
                 stderr=log,
                 # Its own session: Ctrl-C is for the programs that use it, which stop before it does.
                 start_new_session=True,
-                # The lock is held until both of us are gone, so that nobody starts over data that are still written.
+                # The lock is held until both of us are gone, so that no server starts over data that are still written.
                 pass_fds=[self._lock.fileno()] if self._lock else [],
             )
         self._wait_until_ready()
@@ -144,14 +144,14 @@ class Valkey:
         return redis.Redis.from_url(f"unix://{self._login}{self.socket}", protocol=2)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Stop the server, gently unless told otherwise, and wait for its end. The data stay."""
+        """Stop the server, by SIGTERM unless given another signal, and wait for its end. The data stay."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
             try:
                 self._process.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()  # what was answered is on the disk already
+                self._process.kill()  # acknowledged writes are on the disk already
                 self._process.wait()
         self._process = None
         if self._lock is not None:
