@@ -57,7 +57,7 @@ class Landmarks:
         return Gap(max((mark.at_ms for mark in present if mark.at_ms <= first_ms), default=0), missing[-1].at_ms)
 
     def forget(self) -> None:
-        """Forget all events: Redis came back empty, which is reported already."""
+        """Forget all events: Redis came back empty, which the caller reports."""
         self.latest, self._kept = None, []
 
     async def _present(self, execute: Execute, day: int, kept: list[Landmark]) -> list[Landmark]:
