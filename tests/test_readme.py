@@ -194,9 +194,7 @@ def test_the_table_of_options_has_each_option_of_a_subscription():
 
 
 def test_the_table_of_a_delivery_names_only_what_it_has():
-    rows = re.findall(
-        r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", pages.section(pages.GUIDE, "What a handler gets"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", pages.section(pages.GUIDE, "Handler arguments"), re.MULTILINE)
     named = re.findall(r"`([a-z_]+)`", " ".join(rows))
     assert {"webhook_id", "attempt", "body"} < {*named} <= {*dir(Delivery)}
 

@@ -1,4 +1,4 @@
-"""`hookbus-worker run` as a process: its exit codes, and what it says to whoever called it wrongly."""
+"""`hookbus-worker run` as a process: its exit codes, and its messages after a wrong call."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ def project(tmp_path):
 
 
 def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ: str) -> tuple[int, str]:
-    """Run a worker that is expected to end by itself; exit code and what it said, but for its start."""
+    """Run a worker that is expected to end by itself. Returns its exit code, and its output without the start."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "PYTHON"))}
     defaults = {"HOOKBUS_REDIS_URL": redis_url, "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
     done = subprocess.run(

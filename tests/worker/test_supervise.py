@@ -193,7 +193,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
 
 @contextlib.asynccontextmanager
 async def dying(url: str, client):
-    """A worker that has one delivery in hand, and is to crash."""
+    """A worker with one delivery in flight, about to crash."""
     handler = Handler()
     app = app_of(handler)
 
@@ -214,7 +214,7 @@ async def dying(url: str, client):
 
 @pytest.mark.parametrize("end", [RuntimeError("a bug of ours"), asyncio.CancelledError()], ids=repr)
 async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over(client, redis_url, monkeypatch, end):
-    """Reading on, it would look healthy and settle nothing. Handing over, it would hide what did that."""
+    """If it read on, it would look healthy and settle nothing. If it handed over, it would hide the cause."""
 
     async def breaks(batch):
         raise end

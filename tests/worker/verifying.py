@@ -1,4 +1,4 @@
-"""`hookbus-worker verify` as a process, and what it leaves."""
+"""Runs `hookbus-worker verify` as a process, and reads the keys that it leaves."""
 
 import re
 from typing import Any

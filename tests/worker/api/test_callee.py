@@ -1,4 +1,4 @@
-"""All that Python lets stand for a function is a handler, with the annotations of what is called first."""
+"""Every kind of Python callable can be a handler, with the annotations of the function that is entered first."""
 
 import asyncio
 import functools

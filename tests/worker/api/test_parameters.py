@@ -1,4 +1,4 @@
-"""A handler gets what its outermost layer can be called with, as the function below all wrappers annotates it."""
+"""A handler receives the arguments that its outermost layer accepts, annotated as in the innermost function."""
 
 import functools
 import inspect

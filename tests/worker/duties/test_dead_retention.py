@@ -22,7 +22,7 @@ def retention(client, *, age_s: float = 0, most: int = 0, stopping: asyncio.Even
 
 
 async def laid(client, count: int, **changes) -> None:
-    """Letters that died so many hours ago as their number says; the higher, the older. Two fingerprints."""
+    """Letters that were dead-lettered as many hours ago as their number; two fingerprints."""
     now = now_ms()
     await born(client, "billing", "phone")
     await lay(

@@ -210,7 +210,7 @@ def test_without_redis_the_start_is_logged_as_waiting(own_server):
 
 
 def test_a_death_is_noticed_early_enough_for_g4():
-    assert TTL_S + 1 + 2 < 15  # the TTL, one look a second, and patience with who runs beside a suspect
+    assert TTL_S + 1 + 2 < 15  # the TTL, one check a second, and the wait for deliveries that run beside a suspect
 
 
 def test_the_process_goes_by_redis_clock_while_it_lives(redis_url, monkeypatch):

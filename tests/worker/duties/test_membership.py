@@ -60,7 +60,7 @@ async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead_but
     await first.join([TYPE])
     await store(client, "wh_new")
     assert await handled_from(client) == ["wh_new"]
-    # A type that is joined later: what was stored between the two is the group's. Better one too many.
+    # A type that is joined later: the group receives the events stored in between. Better one too many.
     await store(client, "wh_new_too", event_type="a.b")
     await first.join(["a.b"])
     reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", KEYS.stream("a.b"), ">")
@@ -218,7 +218,7 @@ async def test_a_refusal_of_the_server_is_raised(client):
 async def test_many_types_are_joined_by_batches(client):
     types = [f"order.{i}" for i in range(2 * BATCH + 1)]
     await membership(client).join(types)
-    assert (await commandstats(client))["evalsha"] == 3 + 1  # once it was not known
+    assert (await commandstats(client))["evalsha"] == 3 + 1  # one call found the script missing
     assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == 2 * len(types)
 
 

@@ -50,7 +50,7 @@ async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client
 
 
 async def test_a_group_that_vanished_with_its_server_is_read_from_its_birth(client, group):
-    """Another server may give ids below the position, and above it by and by: what is below is nobody's yet."""
+    """Another server may assign ids below the position at first: entries below it are not handled yet."""
     membership, positions = group
     await store(client, "wh_old", entry_id="5000-0")
     [in_flight] = await take(client, "me")

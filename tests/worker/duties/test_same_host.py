@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def holder(folder, consumer: str, rest: str) -> subprocess.Popen[bytes]:
-    """A process of that name, which has said that it is here."""
+    """A process of that name that holds its lock."""
     setting = f"same_host.FOLDER = pathlib.Path({str(folder)!r}); "
     code = f"import pathlib; from hookbus.worker.duties import same_host; {setting}"
     process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=rest), consumer], stdout=subprocess.PIPE)

@@ -19,7 +19,7 @@ async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds
         harness.suspect(deliveries[0])
         harness.suspect(deliveries[1])
         await until(lambda: handler.began == ["wh_1"])
-        harness.runtime.start()  # and begin what else is in our hands
+        harness.runtime.start()  # and begin the other deliveries of this process
         await _waits_for_a_place(harness.runtime)
         handler.go()
         await until(lambda: len(handler.done) == 3)

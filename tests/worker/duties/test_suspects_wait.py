@@ -1,4 +1,4 @@
-"""What suspects wait for, and what waits for them."""
+"""How long suspects wait for other deliveries, and other deliveries for suspects."""
 
 import asyncio
 import contextlib

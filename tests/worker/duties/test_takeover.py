@@ -106,7 +106,7 @@ async def test_g4_a_consumer_that_renews_its_key_keeps_its_deliveries(client, re
 
 
 async def test_lapse_loses_the_race_against_a_renewal(client):
-    """It was renewed after somebody saw it quiet."""
+    """The key was renewed after another consumer had found it without a renewal."""
     await register(client, "dead")
     await client.execute_command("PEXPIRE", KEYS.alive("dead"), 9000)
     call = scripts.Call(scripts.LAPSE, (KEYS.alive("dead"),), (7000,))

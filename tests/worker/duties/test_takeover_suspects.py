@@ -1,4 +1,4 @@
-"""Suspects among what is taken over."""
+"""Suspects among the deliveries that are taken over."""
 
 import asyncio
 

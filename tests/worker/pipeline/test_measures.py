@@ -17,7 +17,7 @@ TYPE = "response.completed"
 
 @pytest.fixture
 def group() -> str:
-    """A name that nobody has counted under."""
+    """A group name without counters."""
     return f"group-{uuid4()}"
 
 

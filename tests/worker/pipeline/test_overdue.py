@@ -14,7 +14,7 @@ from tests.worker.builders import GROUP, KEYS, TYPE, a_delivery, a_route, join, 
 
 
 class Swallows:
-    """A handler that goes on whatever one tells it, until the test lets it end."""
+    """A handler that ignores its cancellation until the test lets it end."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
@@ -59,7 +59,7 @@ async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_
     (line,) = [line for line in lines if line["event"] == "handler_overdue"]
     assert (line["webhook_id"], line["attempt"], line["overdue"], line["places"]) == ("wh_1", 1, 1, 2)
     assert total() == before + 1
-    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1  # its late end said nothing more
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1  # its late end wrote no second outcome
 
 
 async def test_its_last_attempt_is_a_dead_letter_with_the_place_where_it_hangs(client, redis_url):

@@ -1,4 +1,4 @@
-"""Parking and burying, each in one step: what the scripts write, and what they refuse to write."""
+"""Parking and dead-lettering, each in one step: what the scripts write, and what they refuse to write."""
 
 import asyncio
 

@@ -59,7 +59,7 @@ TYPES = [f"my.type{i}" for i in range(15)]
 
 
 async def test_with_many_streams_and_few_slots_no_more_is_read_and_none_starves(client, redis_url):
-    """30 streams, all with a backlog, one slot: what waits must wait in Redis, where others can have it."""
+    """30 streams, all with a backlog, one slot: waiting entries must stay in Redis for other consumers."""
     handler, surplus = Handler(is_open=True), []
     await join(client, *TYPES)
     for event_type in TYPES:

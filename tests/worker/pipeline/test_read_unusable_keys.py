@@ -78,7 +78,7 @@ async def test_g7_a_reader_of_a_single_unusable_stream_waits_until_it_is_repaire
 
 
 async def test_a_place_that_can_not_be_made_holds_up_no_other(client, redis_url):
-    """Where nothing may be made anew, as with a key that the ACL leaves out of XGROUP."""
+    """A group that cannot be created again, as with a key that the ACL excludes from XGROUP."""
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route("*")) as made:

@@ -262,7 +262,7 @@ async def test_the_time_without_a_written_outcome_is_measured_and_ends_by_itself
 
 
 async def test_nothing_to_write_is_written_at_once(own_server):
-    own_server.stop()  # what comes later is never written
+    own_server.stop()  # later outcomes are never written
     async with settling(connect(own_server.url, "tests")) as outcome_writer:
         async with asyncio.timeout(1):
             await outcome_writer.all_written()
