@@ -8,7 +8,7 @@ import pytest
 
 from tests import users
 from tests.programs import BIN, ROOT, SECRET, Ingest
-from tests.worker.dead import born, lay, letter
+from tests.worker.dead_letters import create_groups, letter, store_letters
 
 COMMANDS = {
     "ingest": """
@@ -47,8 +47,8 @@ AT_ONCE = 3
 
 @pytest.fixture
 async def url(client, redis_url) -> AsyncIterator[str]:
-    await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i}") for i in range(3)))
+    await create_groups(client, "billing")
+    await store_letters(client, *(letter(f"wh_{i}") for i in range(3)))
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         yield ingest.url

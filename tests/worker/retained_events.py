@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from hookbus.shared.keys import Keys, shard_of
 from tests.programs import event_body
 from tests.worker.builders import GROUP, TYPE
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 AT_MS = 1_700_000_000_000
 """When Redis stored the first of them."""
@@ -16,7 +16,7 @@ AT_MS = 1_700_000_000_000
 
 async def subscribe(client: Redis, *patterns: str, group: str = GROUP, shards: int = 1) -> None:
     """Create a group with its published patterns."""
-    await born(client, group, shards=shards)
+    await create_groups(client, group, shards=shards)
     for shard in range(shards):
         await client.execute_command("HSET", Keys(shard).patterns, group, " ".join(patterns or ("*",)))
 

@@ -13,7 +13,7 @@ from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, TYPE, store
 from tests.worker.commands import worker
-from tests.worker.dead import born, lay, letter
+from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.inspect.test_bus_metrics import a_bus
 
 WAITING = {TYPE: TypeStatus(backlog=5)}
@@ -87,7 +87,7 @@ async def test_a_healthy_bus_has_no_findings(client, redis_url):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     await client.execute_command("CONFIG", "SET", "appendonly", "yes")
     await Membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
-    await born(client)
+    await create_groups(client)
     await client.execute_command("HSET", KEYS.consumers(GROUP), "c", "{}")
     await client.execute_command("SET", KEYS.alive("c"), 1)
     await store(client, "wh_1")
@@ -146,8 +146,8 @@ async def test_an_app_that_could_run_is_shown_with_its_patterns(client, redis_ur
 
 
 async def test_dead_letters_of_a_group_are_reported_with_the_command_that_shows_them(client, redis_url):
-    await born(client, GROUP)
-    await lay(client, letter("wh_1"))
+    await create_groups(client, GROUP)
+    await store_letters(client, letter("wh_1"))
     found = worker(redis_url, "check")
     assert found.returncode == 0
     out = found.stdout.decode()
@@ -166,7 +166,7 @@ def test_types_without_a_reader_differing_consumers_and_foreign_groups_are_repor
 
 
 async def test_g7_a_stream_whose_ids_are_used_up_and_a_key_of_another_type_are_named(client, redis_url):
-    await born(client, GROUP)
+    await create_groups(client, GROUP)
     await client.execute_command("SADD", KEYS.types, "a.full", TYPE)
     await client.execute_command("XADD", KEYS.stream("a.full"), f"{2**64 - 1}-{2**64 - 1}", "a", "b")
     await client.execute_command("SET", KEYS.dead(GROUP), "a slip")

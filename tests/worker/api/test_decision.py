@@ -2,7 +2,7 @@ import pytest
 
 from hookbus import Reject, RetryLater
 from hookbus.worker.api.decision import deciding
-from tests.worker.broken import BROKEN
+from tests.worker.broken_exceptions import BROKEN
 
 LATER, LONGER, NO, OTHER = RetryLater(5), RetryLater(9), Reject("no"), ValueError("x")
 

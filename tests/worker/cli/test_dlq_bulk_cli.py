@@ -11,7 +11,7 @@ from hookbus.shared.keys import Keys
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker
-from tests.worker.dead import DIED_MS, born, lay, letter
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
 
 KEYS = Keys(0)
 STREAM = KEYS.redelivery("response.completed", "billing")
@@ -26,8 +26,8 @@ async def moved_names(client) -> list[str]:
 
 
 async def test_a_redrive_moves_the_letters_that_match_and_prints_how_many(client, redis_url):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
     before = await dead_names(client)
     text = succeeded(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--dry-run")
     assert text.endswith("would redrive 2 dead letters, each to its group\n")
@@ -41,8 +41,8 @@ async def test_a_redrive_moves_the_letters_that_match_and_prints_how_many(client
 
 
 async def test_a_discard_without_a_terminal_needs_yes(client, redis_url):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"))
     found = worker(redis_url, "dlq", "discard", "--all", given=b"y\n")
     assert found.returncode == 2
     assert b"--yes" in found.stderr
@@ -59,8 +59,8 @@ async def test_a_discard_without_a_terminal_needs_yes(client, redis_url):
     ("answer", "code", "remaining"), [(b"n\n", 1, 1), (b"\n", 1, 1), (b"y\n", 0, 0), (b"\x03", 130, 1)]
 )
 async def test_a_discard_on_a_terminal_asks_and_follows_the_answer(client, redis_url, answer, code, remaining):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"))
     question = b"discard 1 dead letter for good?"
     assert answered(redis_url, "dlq", "discard", "--all", question=question, answer=answer) == code
     assert len(await dead_names(client)) == remaining
@@ -68,8 +68,8 @@ async def test_a_discard_on_a_terminal_asks_and_follows_the_answer(client, redis
 
 async def test_a_killed_redrive_leaves_each_letter_in_exactly_one_place(client, redis_url):
     names = [f"wh_{i:05}" for i in range(10_000)]
-    await born(client, "billing")
-    await lay(client, *(letter(name, dead_lettered_at_ms=DIED_MS + i) for i, name in enumerate(names)))
+    await create_groups(client, "billing")
+    await store_letters(client, *(letter(name, dead_lettered_at_ms=DEAD_MS + i) for i, name in enumerate(names)))
     with Program("hookbus-worker", "dlq", "redrive", "--all", redis_url=redis_url) as redrive:
         await until(lambda: client.execute_command("XLEN", STREAM))
         assert await redrive.end(signal.SIGKILL) == -signal.SIGKILL
@@ -86,8 +86,8 @@ async def test_a_killed_redrive_leaves_each_letter_in_exactly_one_place(client, 
 
 async def test_ctrl_c_stops_a_redrive_between_batches_and_it_prints_how_many_moved(client, redis_url):
     names = [f"wh_{i:04}" for i in range(500)]
-    await born(client, "billing")
-    await lay(client, *(letter(name) for name in names))
+    await create_groups(client, "billing")
+    await store_letters(client, *(letter(name) for name in names))
     with Program("hookbus-worker", "dlq", "redrive", "--all", "--rate", "20", "--json", redis_url=redis_url) as redrive:
         await until(lambda: client.execute_command("XLEN", STREAM))
         assert await redrive.end(signal.SIGINT) == 130
@@ -100,11 +100,11 @@ async def test_ctrl_c_stops_a_redrive_between_batches_and_it_prints_how_many_mov
 
 @pytest.mark.parametrize("shards", [1, 3])
 async def test_exported_letters_are_imported_byte_for_byte(client, redis_url, tmp_path: Path, shards):
-    await born(client, "billing", "phone", shards=shards)
-    await lay(
+    await create_groups(client, "billing", "phone", shards=shards)
+    await store_letters(
         client,
         letter("wh_1", body=bytes(range(256))),
-        letter("wh_2", body="é\u2028\x00\n".encode(), message="two\nlines \x1b", dead_lettered_at_ms=DIED_MS + 1),
+        letter("wh_2", body="é\u2028\x00\n".encode(), message="two\nlines \x1b", dead_lettered_at_ms=DEAD_MS + 1),
         letter("wh_3", body=b"", group="phone", history=(), traceparent="", frame=""),
         shards=shards,
     )
@@ -135,10 +135,10 @@ async def everything(client) -> dict[bytes, object]:
 
 
 async def test_export_writes_the_letters_that_match_oldest_first(client, redis_url):
-    await born(client, "billing")
-    await lay(
+    await create_groups(client, "billing")
+    await store_letters(
         client,
-        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS - i) for i in range(4)),
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS - i) for i in range(4)),
         letter("wh_r", reason="rejected"),
     )
     found = [each["letter"] for each in objects(redis_url, "dlq", "export", "--reason", "attempts_exhausted")]
@@ -153,8 +153,8 @@ async def test_export_writes_the_letters_that_match_oldest_first(client, redis_u
 async def test_an_import_stops_at_an_invalid_line_and_prints_how_many_were_imported(
     client, redis_url, changes, problem
 ):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"))
     good = json.loads(succeeded(redis_url, "dlq", "export"))
     lines = [good | {"letter": f"wh_{i}", "webhook_id": f"wh_{i}"} for i in (1, 2, 3)] + [good | changes, good]
     found = worker(redis_url, "dlq", "import", given="\n".join(map(json.dumps, lines)).encode())
@@ -167,8 +167,8 @@ async def test_an_import_stops_at_an_invalid_line_and_prints_how_many_were_impor
 
 
 async def test_an_import_into_a_full_redis_fails_with_its_reason(client, redis_url):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"))
     line = succeeded(redis_url, "dlq", "export").encode()
     succeeded(redis_url, "dlq", "discard", "--all", "--yes")
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")

@@ -7,7 +7,7 @@ import pytest
 from hookbus.shared.entry import Failure
 from tests.programs import BIN, ROOT
 from tests.worker.commands import environment, objects, succeeded, worker
-from tests.worker.dead import DIED_MS, born, lay, letter
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
 
 LONG = "wh_" + "0123456789abcdef" * 2
 SUMMARY = [
@@ -17,9 +17,11 @@ SUMMARY = [
 
 
 async def test_a_list_fits_80_columns_with_whole_ids_and_prints_how_many_more_exist(client, redis_url):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     message = "a text much too long to stand in a line of eighty characters without being cut"
-    await lay(client, *(letter(f"{LONG}{i}", dead_lettered_at_ms=DIED_MS + i, message=message) for i in range(3)))
+    await store_letters(
+        client, *(letter(f"{LONG}{i}", dead_lettered_at_ms=DEAD_MS + i, message=message) for i in range(3))
+    )
     lines = succeeded(redis_url, "dlq", "list", "--limit", "2").splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.startswith("wh_")] == [f"{LONG}2", f"{LONG}1"]
@@ -28,8 +30,8 @@ async def test_a_list_fits_80_columns_with_whole_ids_and_prints_how_many_more_ex
 
 
 async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DIED_MS + 1, reason="rejected"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DEAD_MS + 1, reason="rejected"))
     found = objects(redis_url, "dlq", "list", "--json", "--limit", "5")
     assert [each["letter"] for each in found] == ["wh_2", "wh_1"]
     assert all(list(each) == SUMMARY for each in found)
@@ -43,19 +45,19 @@ async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
         "error_class": "ValueError",
         "frame": "handlers.py:record",
         "message": "no such customer",
-        "first_dead_lettered_at_ms": DIED_MS + 1,
-        "last_dead_lettered_at_ms": DIED_MS + 1,
+        "first_dead_lettered_at_ms": DEAD_MS + 1,
+        "last_dead_lettered_at_ms": DEAD_MS + 1,
     }
     (whole,) = objects(redis_url, "dlq", "show", "wh_1", "--json")
     assert list(whole) == [*SUMMARY, "traceback", "history", "traceparent", "body"]
 
 
 async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
-    await born(client, "billing", "phone")
-    await lay(
+    await create_groups(client, "billing", "phone")
+    await store_letters(
         client,
         letter("wh_1", type="batch.failed"),
-        letter("wh_2", group="phone", dead_lettered_at_ms=DIED_MS + 86_400_000),
+        letter("wh_2", group="phone", dead_lettered_at_ms=DEAD_MS + 86_400_000),
         letter("wh_3", reason="rejected"),
     )
 
@@ -70,8 +72,8 @@ async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
 
 
 async def test_show_prints_everything_and_indents_json_bodies(client, redis_url):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"))
     text = succeeded(redis_url, "dlq", "show", "wh_1")
     for part in (
         "billing",
@@ -91,15 +93,15 @@ async def test_show_prints_everything_and_indents_json_bodies(client, redis_url)
 
 @pytest.mark.parametrize("body", [b"\x00\xff\r\n", b"", b"[" * 5000])
 async def test_show_body_writes_the_exact_bytes(client, redis_url, body):
-    await born(client, "billing")
-    await lay(client, letter("wh_1", body=body))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1", body=body))
     assert worker(redis_url, "dlq", "show", "wh_1", "--body").stdout == body
     assert f"body, {len(body):,} bytes" in succeeded(redis_url, "dlq", "show", "wh_1")
 
 
 async def test_show_requires_a_group_when_several_have_the_letter(client, redis_url):
-    await born(client, "billing", "phone")
-    await lay(client, letter("wh_1"), letter("wh_1", group="phone"))
+    await create_groups(client, "billing", "phone")
+    await store_letters(client, letter("wh_1"), letter("wh_1", group="phone"))
     found = worker(redis_url, "dlq", "show", "wh_1")
     assert found.returncode == 1
     assert b"wh_1 is a dead letter of several groups: billing, phone; choose one with --group" in found.stderr
@@ -122,7 +124,7 @@ async def test_show_requires_a_group_when_several_have_the_letter(client, redis_
     ],
 )
 async def test_a_wrong_argument_is_reported_in_one_line_with_its_exit_code(client, redis_url, args, code, text):
-    await born(client, "billing", "phone")
+    await create_groups(client, "billing", "phone")
     found = worker(redis_url, "dlq", *args)
     assert (found.returncode, found.stdout) == (code, b"")
     assert text in found.stderr.decode() if code == 2 else found.stderr.decode() == text
@@ -145,17 +147,19 @@ async def test_without_dead_letters_a_sentence_is_printed(client, redis_url):
     assert succeeded(redis_url, "dlq", "list") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "groups") == "no dead letters\n"
     assert succeeded(redis_url, "dlq", "redrive", "--all") == "no dead letters match\n"
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"))
     for verb in ("list", "groups"):
         assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; 2 others exist\n"
 
 
 async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_url):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     evil = "\x1b[2J\x9b31m\u202e[bold]x[/bold]\x07"
-    history = (Failure(1, DIED_MS, 1, evil, evil),)
-    await lay(client, letter("wh_1", message=evil, traceback=evil, body=evil.encode(), frame=evil, history=history))
+    history = (Failure(1, DEAD_MS, 1, evil, evil),)
+    await store_letters(
+        client, letter("wh_1", message=evil, traceback=evil, body=evil.encode(), frame=evil, history=history)
+    )
     for args in (("list",), ("groups",), ("show", "wh_1")):
         text = succeeded(redis_url, "dlq", *args, FORCE_COLOR="", COLUMNS="200")
         assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(text)
@@ -164,8 +168,8 @@ async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_
 
 
 async def test_a_closed_pipe_ends_the_export_without_a_traceback(client, redis_url):
-    await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i}", body=b"x" * 2000) for i in range(500)))
+    await create_groups(client, "billing")
+    await store_letters(client, *(letter(f"wh_{i}", body=b"x" * 2000) for i in range(500)))
     with subprocess.Popen(
         [str(BIN / "hookbus-worker"), "dlq", "export"],
         cwd=ROOT,

@@ -2,7 +2,7 @@
 
 from hookbus.shared.keys import Keys
 from tests.worker.commands import answered, objects, succeeded, worker
-from tests.worker.dead import DIED_MS, born, lay, letter
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
 
 KEYS = Keys(0)
 GONE = "eval.run.failed"
@@ -11,10 +11,10 @@ STREAM = KEYS.redelivery(GONE, "billing")
 
 async def three_letters(client) -> None:
     """One that billing subscribes to, two of a type that it does not."""
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
-    letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DIED_MS + i) for i in (2, 3)]
-    await lay(client, letter("wh_1"), *letters)
+    letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DEAD_MS + i) for i in (2, 3)]
+    await store_letters(client, letter("wh_1"), *letters)
 
 
 async def dead_names(client) -> list[str]:

@@ -12,7 +12,7 @@ from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import KEYS, OWN_STREAM, STREAM, TYPE
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker
-from tests.worker.dead import lay, letter
+from tests.worker.dead_letters import letter, store_letters
 from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
 
 TIMES = {"since": "2023-11-14T22:13:20.003Z", "until": "2023-11-14T22:13:20.005Z"}
@@ -215,7 +215,7 @@ async def test_entries_not_written_by_hookbus_are_counted_and_left_out(client, r
 
 async def test_the_letter_of_a_replay_is_shown_as_one(client, redis_url):
     await subscribe(client)
-    await lay(client, letter("wh_1"), letter("wh_2", is_replay=True))
+    await store_letters(client, letter("wh_1"), letter("wh_2", is_replay=True))
     assert "replay " not in succeeded(redis_url, "dlq", "show", "wh_1")
     assert "replay       yes" in succeeded(redis_url, "dlq", "show", "wh_2")
     assert json.loads(succeeded(redis_url, "dlq", "show", "wh_2", "--json"))["is_replay"] is True

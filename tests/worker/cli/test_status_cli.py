@@ -11,20 +11,20 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.duties.membership import Membership
 from tests.programs import BIN, ROOT
 from tests.worker.commands import environment, objects, succeeded, worker
-from tests.worker.dead import born, lay, letter
+from tests.worker.dead_letters import create_groups, letter, store_letters
 
 KEYS = Keys(0)
 
 
 async def stored(client):
     """Three events for a group, one orphan, one dead letter."""
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join(["response.completed"])
     for event_type, count in (("response.completed", 3), ("odd.type", 1)):
         await client.execute_command("SADD", KEYS.types, event_type)
         for _ in range(count):
             await client.execute_command("XADD", KEYS.stream(event_type), "*", "id", "wh_1")
-    await lay(client, letter("wh_1"))
+    await store_letters(client, letter("wh_1"))
 
 
 async def test_json_is_one_object_with_stable_keys(client, redis_url):
@@ -105,7 +105,7 @@ async def test_watch_redraws_until_ctrl_c_and_survives_a_refusal(client, redis_u
         await client.execute_command("SET", KEYS.consumers("billing"), "not a hash")
         await asyncio.to_thread(read_until, b"WRONGTYPE")
         await client.execute_command("DEL", KEYS.consumers("billing"))
-        await lay(client, letter("wh_2"))
+        await store_letters(client, letter("wh_2"))
         await asyncio.to_thread(read_until, b"2 dead")
         process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(process.wait, 10) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hookbus.worker.dlq import jsonl
 from hookbus.worker.dlq.jsonl import LineError, read, read_line, write_line
-from tests.worker.dead import DIED_MS, letter
+from tests.worker.dead_letters import DEAD_MS, letter
 
 FIELDS = jsonl.fields("wh_1", letter())
 
@@ -66,7 +66,7 @@ def test_a_name_is_the_webhook_id_or_that_with_entry_ids_appended(name):
 
 def test_an_export_from_before_0_1_is_read():
     fields = {name: value for name, value in FIELDS.items() if name != "dead_lettered_at_ms"}
-    assert read_line(msgspec.json.encode(fields | {"died_at_ms": DIED_MS})) == ("wh_1", letter())
+    assert read_line(msgspec.json.encode(fields | {"died_at_ms": DEAD_MS})) == ("wh_1", letter())
     with pytest.raises(ValueError, match="dead_lettered_at_ms"):
         read_line(msgspec.json.encode(fields))
 
@@ -85,7 +85,7 @@ def test_an_export_from_before_0_1_is_read():
         ({"reason": "bored"}, "reason"),
         ({"dead_lettered_at_ms": -1}, "dead_lettered_at_ms"),
         ({"dead_lettered_at_ms": 2**60}, "dead_lettered_at_ms"),
-        ({"dead_lettered_at_ms": str(DIED_MS)}, "dead_lettered_at_ms"),
+        ({"dead_lettered_at_ms": str(DEAD_MS)}, "dead_lettered_at_ms"),
         ({"attempts": -1}, "attempts"),
         ({"history": [{"attempt": 1}]}, "history"),
         ({"body": None}, "either body or body_base64"),

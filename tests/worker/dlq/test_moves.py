@@ -9,7 +9,7 @@ from hookbus.worker.dlq.bulk import Tally, move_all
 from hookbus.worker.dlq.moves import Moves, remove_letter, restore
 from hookbus.worker.dlq.query import DeadLetters, Filter, StoredLetter
 from hookbus.worker.inspect import status
-from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
+from tests.worker.dead_letters import DEAD_MS, create_groups, keys_left, letter, opened, store_letters
 
 KEYS = Keys(0)
 ALL = Filter()
@@ -19,8 +19,8 @@ STREAM = KEYS.redelivery("response.completed", "billing")
 
 
 async def ready(client, *letters, groups=("billing", "phone")) -> tuple[DeadLetters, Moves]:
-    await born(client, *groups)
-    await lay(client, *letters)
+    await create_groups(client, *groups)
+    await store_letters(client, *letters)
     store = await opened(client)
     return store, Moves(client, store.shards)
 
@@ -79,20 +79,20 @@ async def test_remove_letter_leaves_a_letter_that_was_dead_lettered_again_since_
     store, moves = await ready(client, letter("wh_1"))
     (read,) = await store.find(Filter(names=("wh_1",)))
     await moves.discard([read])
-    await lay(client, letter("wh_1", dead_lettered_at_ms=DIED_MS + 1))
+    await store_letters(client, letter("wh_1", dead_lettered_at_ms=DEAD_MS + 1))
     assert await scripts.run(client, remove_letter(read, is_redrive=is_redrive)) == 0
     assert await client.execute_command("EXISTS", STREAM) == 0
     (dead,) = await store.find(Filter(names=("wh_1",)))
-    assert dead.dead_lettered_ms == DIED_MS + 1
+    assert dead.dead_lettered_ms == DEAD_MS + 1
 
 
 async def test_restore_does_not_change_an_existing_letter(client):
     store, _ = await ready(client, letter("wh_1", message="first"))
-    late = letter("wh_1", message="second", dead_lettered_at_ms=DIED_MS + 1, reason="rejected")
+    late = letter("wh_1", message="second", dead_lettered_at_ms=DEAD_MS + 1, reason="rejected")
     before = await keys_left(client)
     assert await scripts.run(client, restore(KEYS, "wh_1", late)) == 0
     (dead,) = await store.find(Filter(names=("wh_1",)))
-    assert (dead.dead_lettered_ms, dead.letter.message) == (DIED_MS, "first")
+    assert (dead.dead_lettered_ms, dead.letter.message) == (DEAD_MS, "first")
     assert await keys_left(client) == before
     assert len(await store.summaries(ALL)) == 1
 
@@ -105,7 +105,7 @@ async def test_two_restores_at_once_put_a_letter_back_once(client):
 
 
 async def test_two_redrives_at_once_move_each_letter_once(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(300)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(300)))
     other_store, other = await opened(client), Moves(client, store.shards)
     one, two = await asyncio.gather(move(store, moves.redrive, batch=7), move(other_store, other.redrive, batch=11))
     assert one.moved + two.moved == 300
@@ -115,11 +115,11 @@ async def test_two_redrives_at_once_move_each_letter_once(client):
 
 
 async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(30)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(30)))
 
     async def redrive_in_vain(batch: list[StoredLetter]):
         results = await moves.redrive(batch)
-        await lay(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch))
+        await store_letters(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch))
         return results
 
     assert await move(store, redrive_in_vain) == Tally(moved=30)
@@ -128,11 +128,11 @@ async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client
 
 
 async def test_a_letter_dead_lettered_again_between_read_and_move_counts_as_gone_and_stays(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(10)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(10)))
 
     async def too_late(batch: list[StoredLetter]):
         await moves.discard(batch[:2])
-        await lay(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch[:2]))
+        await store_letters(client, *(letter(dead.name, dead_lettered_at_ms=AGAIN_MS) for dead in batch[:2]))
         return await moves.redrive(batch)
 
     assert await move(store, too_late) == Tally(moved=6, gone=4)
@@ -141,7 +141,7 @@ async def test_a_letter_dead_lettered_again_between_read_and_move_counts_as_gone
 
 
 async def test_a_bulk_move_goes_oldest_first_and_stops_between_batches(client):
-    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS - i) for i in range(20)))
+    store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS - i) for i in range(20)))
     stopping = asyncio.Event()
     tally = await move(store, moves.redrive, batch=6, stopping=stopping, progressed=lambda _: stopping.set())
     assert tally == Tally(moved=6)
@@ -162,7 +162,7 @@ async def test_in_a_full_redis_a_redrive_fails_and_keeps_every_letter_and_a_disc
 async def test_a_refused_letter_is_reported_and_stays(client):
     store, moves = await ready(
         client,
-        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(4)),
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(4)),
         letter("wh_9", type="batch.failed"),
     )
     await moves.redrive([])

@@ -15,15 +15,22 @@ from hookbus.worker.duties.membership import Membership
 from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from tests.worker.dead import DIED_MS, born, keys_left, lay, letter, opened
+from tests.worker.dead_letters import DEAD_MS, create_groups, keys_left, letter, opened, store_letters
 
 ALL = Filter()
 LETTERS = (
-    letter("wh_1", dead_lettered_at_ms=DIED_MS + 1),
-    letter("wh_2", dead_lettered_at_ms=DIED_MS + 2, type="response.failed"),
-    letter("wh_3", dead_lettered_at_ms=DIED_MS + 3, type="batch.failed", reason="rejected", error_class="Reject"),
-    letter("wh_4", dead_lettered_at_ms=DIED_MS + 4, reason="rejected", error_class="Reject"),
-    letter("wh_5", dead_lettered_at_ms=DIED_MS + 5, group="phone", reason="expired", error_class="Expired", frame=""),
+    letter("wh_1", dead_lettered_at_ms=DEAD_MS + 1),
+    letter("wh_2", dead_lettered_at_ms=DEAD_MS + 2, type="response.failed"),
+    letter("wh_3", dead_lettered_at_ms=DEAD_MS + 3, type="batch.failed", reason="rejected", error_class="Reject"),
+    letter("wh_4", dead_lettered_at_ms=DEAD_MS + 4, reason="rejected", error_class="Reject"),
+    letter(
+        "wh_5",
+        dead_lettered_at_ms=DEAD_MS + 5,
+        group="phone",
+        reason="expired",
+        error_class="Expired",
+        frame="",
+    ),
 )
 BY_NAME = {each.webhook_id: each for each in LETTERS}
 
@@ -49,18 +56,18 @@ async def names(store: DeadLetters, criteria: Filter = ALL, limit: int = 50) -> 
         (Filter(reasons=("rejected",), types=("response.*",)), [4]),
         (Filter(fingerprints=(BY_NAME["wh_3"].fingerprint,)), [3]),
         (Filter(fingerprints=(BY_NAME["wh_3"].fingerprint,), groups=("phone",)), []),
-        (Filter(since_ms=DIED_MS + 4), [5, 4]),
-        (Filter(until_ms=DIED_MS + 2), [2, 1]),
-        (Filter(since_ms=DIED_MS + 2, until_ms=DIED_MS + 3, reasons=("rejected",)), [3]),
+        (Filter(since_ms=DEAD_MS + 4), [5, 4]),
+        (Filter(until_ms=DEAD_MS + 2), [2, 1]),
+        (Filter(since_ms=DEAD_MS + 2, until_ms=DEAD_MS + 3, reasons=("rejected",)), [3]),
         (Filter(names=("wh_2",)), [2]),
         (Filter(names=("wh_2", "wh_5", "wh_2")), [5, 2]),
         (Filter(names=("wh_2",), reasons=("rejected",)), []),
-        (Filter(names=("wh_2",), since_ms=DIED_MS + 3), []),
+        (Filter(names=("wh_2",), since_ms=DEAD_MS + 3), []),
     ],
 )
 async def test_filters_select_the_same_letters_for_pages_counts_and_walks(client, shards, criteria, found):
-    await born(client, "billing", "phone", shards=shards)
-    await lay(client, *LETTERS, shards=shards)
+    await create_groups(client, "billing", "phone", shards=shards)
+    await store_letters(client, *LETTERS, shards=shards)
     store = await opened(client)
     page = await store.page(criteria, 50)
     assert [dead.name for dead in page.letters] == [f"wh_{i}" for i in found]
@@ -71,8 +78,8 @@ async def test_filters_select_the_same_letters_for_pages_counts_and_walks(client
 
 
 async def test_a_page_holds_the_newest_letters_and_the_total(client):
-    await born(client, "billing", shards=3)
-    await lay(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(30)), shards=3)
+    await create_groups(client, "billing", shards=3)
+    await store_letters(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(30)), shards=3)
     page = await (await opened(client)).page(ALL, 4)
     assert ([dead.name for dead in page.letters], page.total) == (["wh_29", "wh_28", "wh_27", "wh_26"], 30)
 
@@ -88,10 +95,10 @@ async def test_the_cost_of_a_page_and_of_summaries_does_not_depend_on_the_number
         await store.summaries(ALL)
         return await sent(client) - before
 
-    await born(client, "billing")
-    await lay(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DIED_MS + i) for i in range(20)))
+    await create_groups(client, "billing")
+    await store_letters(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DEAD_MS + i) for i in range(20)))
     few = await cost()
-    await lay(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DIED_MS + i) for i in range(20, 3000)))
+    await store_letters(client, *(letter(f"wh_{i:05}", dead_lettered_at_ms=DEAD_MS + i) for i in range(20, 3000)))
     assert await cost() < few * 1.1
 
 
@@ -103,17 +110,17 @@ async def sent(client) -> int:
 
 async def test_the_tools_find_the_letter_that_a_worker_wrote(client):
     keys = Keys(0)
-    await born(client, "billing")
+    await create_groups(client, "billing")
     in_flight, call = await _dead_letter_call(client, keys)
     assert await scripts.run(client, call) == 1
     (dead,) = (await (await opened(client)).page(Filter(reasons=("rejected",)), 5)).letters
     assert (dead.name, dead.group, dead.letter.body) == ("wh_1", "billing", in_flight.entry.body)
-    assert dead.dead_lettered_ms == dead.letter.dead_lettered_at_ms == DIED_MS
+    assert dead.dead_lettered_ms == dead.letter.dead_lettered_at_ms == DEAD_MS
 
 
 async def test_a_webhook_id_dead_lettered_twice_is_two_letters_with_names_of_their_own(client):
     keys = Keys(0)
-    await born(client, "billing")
+    await create_groups(client, "billing")
     for _ in range(2):
         _, call = await _dead_letter_call(client, keys)
         assert await scripts.run(client, call) == 1
@@ -125,8 +132,8 @@ async def test_a_webhook_id_dead_lettered_twice_is_two_letters_with_names_of_the
 
 
 async def test_a_dead_letter_never_overwrites_another_even_one_whose_webhook_id_looks_like_a_later_name(client):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_1~7-0"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_1~7-0"))
     _, call = await _dead_letter_call(client, Keys(0), "7-0")
     assert await scripts.run(client, call) == 1
     assert sorted(await names(await opened(client))) == ["wh_1", "wh_1~7-0", "wh_1~7-0~7-0"]
@@ -135,7 +142,7 @@ async def test_a_dead_letter_never_overwrites_another_even_one_whose_webhook_id_
 async def _dead_letter_call(client, keys: Keys, entry_id: str = "*") -> tuple[InFlight, scripts.Call]:
     """A delivery pending with consumer `c`, and the call that makes it a dead letter."""
     stream = keys.stream("batch.failed")
-    entry = Entry("wh_1", "openai", DIED_MS - 1000, b"{}")
+    entry = Entry("wh_1", "openai", DEAD_MS - 1000, b"{}")
     await Membership(client, keys, "billing", "earliest").join(["batch.failed"])
     fields = ("id", "wh_1", "src", "openai", "at", 1, "body", "{}")
     stored_id = await client.execute_command("XADD", stream, entry_id, *fields)
@@ -143,42 +150,44 @@ async def _dead_letter_call(client, keys: Keys, entry_id: str = "*") -> tuple[In
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 1, entry.received_at_ms, entry.body)
     in_flight = InFlight(stream, stored_id, False, entry, delivery)
     outcome = DeadLetter("rejected", Cause("Reject", "why", "", "handlers.py:record"))
-    return in_flight, PendingOutcome(in_flight, outcome, Slots(1), keys, 0.1, DIED_MS).call("c")
+    return in_flight, PendingOutcome(in_flight, outcome, Slots(1), keys, 0.1, DEAD_MS).call("c")
 
 
 async def test_summaries_merge_count_cause_and_times_across_shards(client):
-    await born(client, "billing", "phone", shards=4)
-    await lay(
-        client, *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i, message=f"no {i}") for i in range(20)), shards=4
+    await create_groups(client, "billing", "phone", shards=4)
+    await store_letters(
+        client,
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i, message=f"no {i}") for i in range(20)),
+        shards=4,
     )
-    await lay(client, letter("wh_r", reason="rejected"), letter("wh_p", group="phone"), shards=4)
+    await store_letters(client, letter("wh_r", reason="rejected"), letter("wh_p", group="phone"), shards=4)
     found = await (await opened(client)).summaries(ALL)
     assert [(each.group, each.count, each.kind.reason) for each in found] == [
         ("billing", 20, "attempts_exhausted"),
         ("billing", 1, "rejected"),
         ("phone", 1, "attempts_exhausted"),
     ]
-    assert (found[0].first_ms, found[0].last_ms) == (DIED_MS, DIED_MS + 19)
+    assert (found[0].first_ms, found[0].last_ms) == (DEAD_MS, DEAD_MS + 19)
     assert found[0].fingerprint == letter().fingerprint
     assert found[0].kind == msgspec.structs.replace(letter().kind, message="no 19")
 
 
 async def test_summaries_count_only_letters_that_match(client):
-    await born(client, "billing")
-    await lay(
+    await create_groups(client, "billing")
+    await store_letters(
         client,
-        *(letter(f"wh_{i}", dead_lettered_at_ms=DIED_MS + i) for i in range(9)),
+        *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(9)),
         letter("wh_r", reason="rejected"),
     )
     store = await opened(client)
-    (found,) = await store.summaries(Filter(since_ms=DIED_MS + 3, until_ms=DIED_MS + 5))
-    assert (found.count, found.first_ms, found.last_ms) == (3, DIED_MS + 3, DIED_MS + 5)
-    assert await store.summaries(Filter(since_ms=DIED_MS + 100)) == []
+    (found,) = await store.summaries(Filter(since_ms=DEAD_MS + 3, until_ms=DEAD_MS + 5))
+    assert (found.count, found.first_ms, found.last_ms) == (3, DEAD_MS + 3, DEAD_MS + 5)
+    assert await store.summaries(Filter(since_ms=DEAD_MS + 100)) == []
 
 
 async def test_a_fingerprint_is_removed_with_its_last_letter_and_no_key_is_left(client):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"), letter("wh_3", reason="rejected"))
     store = await opened(client)
     moves = Moves(client, store.shards)
     await moves.discard(await store.find(Filter(names=("wh_1", "wh_3"))))
@@ -189,7 +198,7 @@ async def test_a_fingerprint_is_removed_with_its_last_letter_and_no_key_is_left(
 
 
 async def test_an_unknown_group_or_letter_is_named_in_the_error(client):
-    await born(client, "billing", "phone")
+    await create_groups(client, "billing", "phone")
     store = await opened(client)
     for execute in (store.page(Filter(groups=("bling",)), 5), store.summaries(Filter(groups=("bling",)))):
         with pytest.raises(FailedError, match=r"^no group bling; there are: billing, phone$"):
@@ -201,8 +210,8 @@ async def test_an_unknown_group_or_letter_is_named_in_the_error(client):
 
 
 async def test_one_name_can_be_a_letter_of_several_groups(client):
-    await born(client, "billing", "phone")
-    await lay(client, letter("wh_1"), letter("wh_1", group="phone"))
+    await create_groups(client, "billing", "phone")
+    await store_letters(client, letter("wh_1"), letter("wh_1", group="phone"))
     found = await (await opened(client)).find(Filter(names=("wh_1",)))
     assert sorted(dead.group for dead in found) == ["billing", "phone"]
 
@@ -214,14 +223,14 @@ async def test_queries_of_an_unused_redis_find_nothing_and_write_nothing(client)
 
 
 async def test_the_shard_count_comes_from_redis(client):
-    await born(client, "billing", shards=5)
-    await lay(client, *(letter(f"wh_{i}") for i in range(20)), shards=5)
+    await create_groups(client, "billing", shards=5)
+    await store_letters(client, *(letter(f"wh_{i}") for i in range(20)), shards=5)
     assert await (await DeadLetters.open(client, 1)).count(ALL) == 20
 
 
 async def test_letters_are_found_after_a_flush_of_the_layout_under_running_workers(client):
-    await born(client, "billing", shards=2)
-    await lay(client, *(letter(f"wh_{i}") for i in range(20)), shards=2)
+    await create_groups(client, "billing", shards=2)
+    await store_letters(client, *(letter(f"wh_{i}") for i in range(20)), shards=2)
     await client.execute_command("DEL", META)
     assert await (await DeadLetters.open(client, 2)).count(ALL) == 20
 
@@ -233,8 +242,8 @@ async def test_another_layout_is_refused(client):
 
 
 async def test_a_record_of_another_release_hides_no_others(client):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DIED_MS + 1))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DEAD_MS + 1))
     await client.execute_command("HSET", Keys(0).dead_data("billing"), "wh_1", b"\x93\x01\x02\x03")
     store = await opened(client)
     assert await names(store) == ["wh_2"]
@@ -242,8 +251,8 @@ async def test_a_record_of_another_release_hides_no_others(client):
 
 
 async def test_a_letter_removed_between_index_and_record_is_left_out(client):
-    await born(client, "billing")
-    await lay(client, letter("wh_1"), letter("wh_2"))
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"))
     await client.execute_command("HDEL", Keys(0).dead_data("billing"), "wh_1")
     assert await names(await opened(client)) == ["wh_2"]
 
@@ -253,4 +262,4 @@ async def test_a_snapshot_ends_at_the_time_of_redis_or_earlier(client):
     seconds, _ = await client.execute_command("TIME")
     now = await store.snapshot(ALL)
     assert 0 <= now.until_ms - int(seconds) * 1000 < 60_000
-    assert await store.snapshot(replace(ALL, until_ms=DIED_MS)) == replace(ALL, until_ms=DIED_MS)
+    assert await store.snapshot(replace(ALL, until_ms=DEAD_MS)) == replace(ALL, until_ms=DEAD_MS)

@@ -7,7 +7,7 @@ from hookbus.worker.dlq import unsubscribed
 from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import Filter, StoredLetter
 from hookbus.worker.dlq.unsubscribed import Redelivery, UnsubscribedType
-from tests.worker.dead import born, lay, letter, opened
+from tests.worker.dead_letters import create_groups, letter, opened, store_letters
 
 KEYS = Keys(0)
 GONE = "eval.run.failed"
@@ -17,7 +17,7 @@ FAILURE = Failure(2, 1_700_000_000_000, 5, "host.1.abcd", "ValueError: no such c
 
 
 async def subscribe(client, group: str = "billing", patterns: str = "response.*") -> None:
-    await born(client, group)
+    await create_groups(client, group)
     await client.execute_command("HSET", KEYS.patterns, group, patterns)
 
 
@@ -45,7 +45,7 @@ async def dead(client) -> list[StoredLetter]:
 async def test_only_types_that_the_patterns_of_a_group_exclude_are_unsubscribed(client):
     await subscribe(client)
     await subscribe(client, "audit", "*")
-    await born(client, "silent")
+    await create_groups(client, "silent")
     for group in ("billing", "audit", "silent"):
         for event_type in (GONE, "response.completed", "made.up"):
             await redeliver(client, event_type=event_type, group=group)
@@ -56,7 +56,7 @@ async def test_only_types_that_the_patterns_of_a_group_exclude_are_unsubscribed(
 
 async def test_a_redriven_letter_of_an_unsubscribed_type_is_recalled_with_all_its_fields(client):
     await subscribe(client)
-    await lay(client, record := letter("wh_1", type=GONE))
+    await store_letters(client, record := letter("wh_1", type=GONE))
     store = await opened(client)
     [batch] = [batch async for batch in store.walk(Filter(), 10)]
     assert await Moves(client, store.shards).redrive(batch) == [1]
@@ -88,7 +88,7 @@ async def test_redeliveries_are_recalled_in_batches_and_keep_attempts_and_histor
 
 async def test_letters_of_one_webhook_id_are_both_kept(client):
     await subscribe(client)
-    await lay(client, letter("wh_1", type=GONE))
+    await store_letters(client, letter("wh_1", type=GONE))
     entry_id = await redeliver(client, "wh_1")
     assert await recall_all(client) == [1]
     assert {each.name for each in await dead(client)} == {"wh_1", f"wh_1~{entry_id.decode()}"}

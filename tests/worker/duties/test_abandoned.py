@@ -9,7 +9,7 @@ from hookbus.worker.duties.abandoned import AbandonedGroups
 from hookbus.worker.duties.membership import Membership
 from tests.wait import until
 from tests.worker.builders import KEYS, TYPE, store
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 
 def watcher(client) -> AbandonedGroups:
@@ -18,7 +18,7 @@ def watcher(client) -> AbandonedGroups:
 
 async def silent(client, *groups: str, minutes: int = 10) -> None:
     """Groups that were left alone with an event to handle."""
-    await born(client)
+    await create_groups(client)
     for group in groups:
         await Membership(client, KEYS, group, "earliest").join([TYPE])
         await client.execute_command("HSET", KEYS.worked, group, now_ms() - minutes * 60_000)
@@ -58,13 +58,13 @@ async def test_it_is_logged_once_an_hour_and_again_when_it_happens_again(client,
 
 
 async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await watcher(client).fetch()
     assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
 
 
 async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     execute = client.execute_command
 
     async def deletion(*command):

@@ -17,7 +17,7 @@ from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park, failed
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, Handler, a_route, join, runtime, store
 from tests.worker.commands import succeeded
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)
@@ -217,7 +217,7 @@ async def test_a_blocked_subscription_begins_nothing_and_its_deliveries_wait(cli
 
 
 async def test_status_shows_it_and_resume_closes_it(client, redis_url):
-    await born(client, GROUP)
+    await create_groups(client, GROUP)
     now_ms = clock.now_ms()
     await client.execute_command("HSET", KEY, "batch.*", encode(Opened("abc123", "E: down", now_ms, now_ms + 5000)))
     text = " ".join(succeeded(redis_url, "status").split())

@@ -11,7 +11,7 @@ from hookbus.worker.pipeline import metrics
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
 from tests.worker.builders import KEYS
-from tests.worker.dead import born, keys_left, lay, letter, opened
+from tests.worker.dead_letters import create_groups, keys_left, letter, opened, store_letters
 
 HOUR_MS = 3_600_000
 
@@ -24,8 +24,8 @@ def retention(client, *, age_s: float = 0, most: int = 0, stopping: asyncio.Even
 async def laid(client, count: int, **changes) -> None:
     """Letters that were dead-lettered as many hours ago as their number; two fingerprints."""
     now = now_ms()
-    await born(client, "billing", "phone")
-    await lay(
+    await create_groups(client, "billing", "phone")
+    await store_letters(
         client,
         *(
             letter(f"wh_{i}", dead_lettered_at_ms=now - i * HOUR_MS - 60_000, frame=f"f{i % 2}", **changes)

@@ -11,7 +11,7 @@ from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
 from tests.worker.commands import objects, succeeded, worker
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
@@ -109,7 +109,7 @@ async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or
 
 
 async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_url):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     assert succeeded(redis_url, "pause", "billing", "batch.*") == (
         "billing: batch.* paused within two seconds; paused now: batch.*\n"
     )
@@ -125,7 +125,7 @@ async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
 async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(client, redis_url, command):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     found = worker(redis_url, command, "biling")
     assert found.returncode == 1
     assert b"billing" in found.stderr
@@ -144,7 +144,7 @@ async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(
 async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nearest_name(
     client, redis_url, pattern, near
 ):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
     found = worker(redis_url, "pause", "billing", pattern)
     assert found.returncode == 1
@@ -157,12 +157,12 @@ async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nea
 
 @pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])
 async def test_a_pause_of_what_is_documented_seen_or_named_is_taken(client, redis_url, pattern):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
     await client.execute_command("SADD", KEYS.types, "batch.seen")
     succeeded(redis_url, "pause", "billing", pattern)
 
 
 async def test_a_pattern_that_can_never_match_is_refused(client, redis_url):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     assert worker(redis_url, "pause", "billing", "*.failed").returncode == 2

@@ -23,7 +23,7 @@ from tests.programs import BIN, ROOT
 from tests.wait import until
 from tests.worker.builders import TYPE, store, take
 from tests.worker.commands import environment, objects, succeeded, worker
-from tests.worker.dead import born, lay, letter
+from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.duties.test_trim_bounds import trimmer
 
 SHARDS = (Keys(0), Keys(1))
@@ -32,7 +32,7 @@ KEYS = Keys(0)
 
 async def everything(client, group: str = "billing", *, deaths: int = 3) -> None:
     """A group with every kind of key that a group can have, in both shards, and no live consumer."""
-    await born(client, group, shards=2)
+    await create_groups(client, group, shards=2)
     for keys in SHARDS:
         membership = Membership(client, keys, group, "earliest", [TYPE, "own.type", "batch.*"])
         await membership.join([TYPE, "own.type"])
@@ -51,7 +51,9 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
             await client.execute_command("HSET", key, group, 1)
         for i in range(2):
             await client.execute_command("XADD", keys.redelivery(TYPE, group), "*", "id", f"wh_{i}", "body", "{}")
-    await lay(client, *(letter(f"wh_{i}", group=group, message=f"{i}", frame=f"f{i}") for i in range(deaths)), shards=2)
+    await store_letters(
+        client, *(letter(f"wh_{i}", group=group, message=f"{i}", frame=f"f{i}") for i in range(deaths)), shards=2
+    )
 
 
 async def traces(client, group: str = "billing") -> list[str]:
@@ -103,7 +105,7 @@ async def _has_some(client, family: str) -> bool:
 
 
 async def test_g3_trimming_continues_after_a_forget(client, redis_url):
-    await born(client)
+    await create_groups(client)
     for group in ("billing", "phone"):
         await Membership(client, KEYS, group, "earliest", [TYPE]).join([TYPE])
     await store(client, *(f"wh_{i}" for i in range(10)))
@@ -181,7 +183,7 @@ async def test_each_step_does_nothing_once_a_consumer_is_alive(client, newcomer)
 
 async def test_many_pending_entries_are_removed_in_steps(client, monkeypatch):
     monkeypatch.setattr(forget, "BATCH", 3)
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
     await store(client, *(f"wh_{i}" for i in range(10)))
     await take(client, "gone", group="billing")

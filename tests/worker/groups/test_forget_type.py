@@ -9,7 +9,7 @@ from hookbus.worker.groups.forget_type import TypeDeletion
 from hookbus.worker.inventory.readers import register
 from tests.worker.builders import TYPE, store
 from tests.worker.commands import objects
-from tests.worker.dead import lay, letter
+from tests.worker.dead_letters import letter, store_letters
 from tests.worker.groups.test_forget import everything
 
 SHARDS = (Keys(0), Keys(1))
@@ -27,7 +27,7 @@ async def dropped(client) -> None:
         await client.execute_command("HSET", keys.delayed_data("billing"), f"{GONE}||1-0", "x")
         await client.execute_command("HSET", keys.patterns, "billing", TYPE)
         await client.execute_command("HSET", keys.left, f"{GONE}|billing", 1)
-    await lay(client, letter("wh_8", type=GONE), shards=2)
+    await store_letters(client, letter("wh_8", type=GONE), shards=2)
     await add_live_consumer(client, "worker", TYPE)
 
 

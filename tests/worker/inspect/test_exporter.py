@@ -19,7 +19,7 @@ from hookbus.worker.settings import WorkerSettings
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, commandstats, join, store
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 
 @contextlib.asynccontextmanager
@@ -51,7 +51,7 @@ async def test_a_scrape_has_the_metrics_of_the_bus_without_a_worker_and_none_of_
     client, redis_url, monkeypatch
 ):
     monkeypatch.setattr(exporter, "FRESH_S", 0)
-    await born(client, GROUP)
+    await create_groups(client, GROUP)
     await join(client)
     labels = f'{{group="{GROUP}",type="{TYPE}"}}'
     async with exporting(redis_url) as url:
@@ -64,7 +64,7 @@ async def test_a_scrape_has_the_metrics_of_the_bus_without_a_worker_and_none_of_
 
 
 async def test_redis_is_queried_once_a_second_however_many_scrapes(client, redis_url):
-    await born(client)
+    await create_groups(client)
     collector = BusCollector(client, 1)
     await collector.fetch()
     await client.execute_command("CONFIG", "RESETSTAT")
@@ -78,7 +78,7 @@ async def test_redis_is_queried_once_a_second_however_many_scrapes(client, redis
 async def test_while_redis_is_unreachable_no_old_figures_are_exported_and_it_recovers(own_server: Valkey, monkeypatch):
     monkeypatch.setattr(exporter, "FRESH_S", 0)
     client = connect(own_server.url, "tests")
-    await born(client, GROUP)
+    await create_groups(client, GROUP)
     await client.aclose()
     async with exporting(own_server.url) as url:
         assert f'hookbus_dead_letters{{group="{GROUP}"}}' in await scrape(url)
@@ -112,7 +112,7 @@ async def test_a_query_that_takes_too_long_is_abandoned(own_server: Valkey, monk
 
 
 async def test_a_redis_of_another_layout_ends_the_start_but_not_a_running_exporter(client, redis_url):
-    await born(client)
+    await create_groups(client)
     collector = BusCollector(client, 1)
     await collector.fetch()
     await client.execute_command("HSET", keys.META, "layout", 99)

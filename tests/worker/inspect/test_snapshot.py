@@ -5,7 +5,7 @@ from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import snapshot
 from tests.moving import moving
 from tests.worker.builders import commandstats
-from tests.worker.dead import born
+from tests.worker.dead_letters import create_groups
 
 KEYS = Keys(0)
 TYPE = "response.completed"
@@ -19,7 +19,7 @@ async def add(client, keys: Keys, count: int = 1, event_type: str = TYPE, entry_
 
 
 async def test_the_last_event_of_a_type_is_the_last_of_all_shards_even_if_trimmed(client):
-    await born(client, "billing", shards=2)
+    await create_groups(client, "billing", shards=2)
     await add(client, Keys(0), entry_id="7000-3")
     await add(client, Keys(1), entry_id="5000-0")
     await add(client, Keys(1), entry_id="6000-0", event_type="batch.failed")
@@ -29,7 +29,7 @@ async def test_the_last_event_of_a_type_is_the_last_of_all_shards_even_if_trimme
 
 async def test_a_snapshot_has_the_report_of_redis_and_the_patterns_of_groups(client):
     await Membership(client, KEYS, "billing", "earliest", ["response.*", "batch.failed"]).join([TYPE])
-    await born(client)
+    await create_groups(client)
     found = await snapshot.fetch(client, 1)
     assert found.patterns == {"billing": {"response.*", "batch.failed"}}
     assert (found.redis.role, found.redis.eviction_policy, found.redis.can_save) == ("master", "noeviction", True)
@@ -44,7 +44,7 @@ async def test_an_unused_redis_has_no_shards_and_stays_unused(client):
 
 
 async def test_a_snapshot_reads_no_more_of_a_long_stream_than_of_a_short_one(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest", ["*"]).join([TYPE])
     costs = []
     for count in (10, 1000):
@@ -63,7 +63,7 @@ def _bytes_sent(stats: str) -> int:
 
 
 async def test_a_snapshot_has_the_time_in_flight_and_the_age_of_the_oldest_delivery(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
     await add(client, KEYS, entry_id="1000-0")
     stream = KEYS.stream(TYPE)
@@ -77,7 +77,7 @@ async def test_a_snapshot_has_the_time_in_flight_and_the_age_of_the_oldest_deliv
 async def test_a_stream_without_its_consumer_group_counts_as_missing_until_it_is_created(client):
     membership = Membership(client, KEYS, "billing", "earliest", ["response.*"])
     await membership.join(["response.failed"])
-    await born(client)
+    await create_groups(client)
     await add(client, KEYS)
     assert (await snapshot.fetch(client, 1)).status.groups["billing"].missing == 1
     await membership.join([TYPE])

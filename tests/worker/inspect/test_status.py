@@ -9,7 +9,7 @@ from hookbus.worker.inspect import status
 from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
 from hookbus.worker.inventory.lag import MAX_COUNTED
 from hookbus.worker.inventory.readers import register
-from tests.worker.dead import born, lay, letter
+from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.both_loops
 
@@ -43,7 +43,7 @@ async def types_of(client, group: str = "billing") -> dict[str, TypeStatus]:
 
 
 async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client):
-    await born(client, shards=2)
+    await create_groups(client, shards=2)
     for shard in (Keys(0), Keys(1)):
         await Membership(client, shard, "billing", "earliest").join([TYPE, "batch.failed"])
         await add(client, shard.stream(TYPE), 5, age_s=100, types=shard.types)
@@ -62,7 +62,7 @@ async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client)
     [(0, 0, 300), (1, 0, 300), (1, 1, 200), (2, 1, 200), (2, 2, 100), (3, 3, None)],
 )
 async def test_the_oldest_age_covers_deliveries_in_flight_and_backlog(client, read_count, ack_count, oldest):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     for age_s in (300, 200, 100):
         await add(client, MAIN, age_s=age_s)
@@ -75,7 +75,7 @@ async def test_the_oldest_age_covers_deliveries_in_flight_and_backlog(client, re
 
 
 async def test_redeliveries_are_counted_where_redis_reports_no_lag(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, OWN, 3, age_s=60)
     ids = await read(client, OWN, 3)
@@ -89,7 +89,7 @@ async def test_redeliveries_are_counted_where_redis_reports_no_lag(client):
 
 
 async def test_the_backlog_of_a_group_that_started_amid_a_stream_is_counted(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     for age_s in (300, 200, 100):
         await add(client, MAIN, 2, age_s=age_s)
     await client.execute_command("XGROUP", "CREATE", MAIN, "billing", f"{int((time.time() - 250) * 1000)}-0")
@@ -100,7 +100,7 @@ async def test_the_backlog_of_a_group_that_started_amid_a_stream_is_counted(clie
 
 
 async def test_a_count_at_its_limit_is_marked_as_a_minimum(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     for age_s in (300, 100):
         await add(client, MAIN, MAX_COUNTED + 1, age_s=age_s)
     await client.execute_command("XGROUP", "CREATE", MAIN, "billing", f"{int((time.time() - 250) * 1000)}-0")
@@ -110,7 +110,7 @@ async def test_a_count_at_its_limit_is_marked_as_a_minimum(client):
 
 
 async def test_redeliveries_without_a_group_on_their_stream_are_backlog(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await add(client, OWN, 2, age_s=10)
     entry = (await types_of(client))[TYPE]
     assert (entry.backlog, entry.in_flight) == (2, 0)
@@ -118,7 +118,7 @@ async def test_redeliveries_without_a_group_on_their_stream_are_backlog(client):
 
 
 async def test_stored_types_have_a_row_and_others_have_none(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed", "batch.expired"])
     await add(client, MAIN)
     ids = await read(client, MAIN, 1)
@@ -127,7 +127,7 @@ async def test_stored_types_have_a_row_and_others_have_none(client):
 
 
 async def test_a_type_without_a_group_is_an_orphan(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, KEYS.stream("odd.type"), 3, event_type="odd.type")
     found = await status.fetch(client, 1)
@@ -136,7 +136,7 @@ async def test_a_type_without_a_group_is_an_orphan(client):
 
 
 async def test_a_group_has_its_consumers_delayed_dead_letters_and_losses(client):
-    await born(client, "billing", "phone", shards=2)
+    await create_groups(client, "billing", "phone", shards=2)
     for shard in (Keys(0), Keys(1)):
         for name in ("alive", "gone", HANDOVER):
             await client.execute_command("HSET", shard.consumers("billing"), name, "{}")
@@ -144,7 +144,7 @@ async def test_a_group_has_its_consumers_delayed_dead_letters_and_losses(client)
     await client.execute_command("ZADD", Keys(0).delayed("billing"), 7000, "a", 5000, "b")
     await client.execute_command("ZADD", Keys(1).delayed("billing"), 6000, "c")
     await client.execute_command("HSET", KEYS.losses, "billing", 2)
-    await lay(client, *(letter(f"wh_{i}") for i in range(9)), shards=2)
+    await store_letters(client, *(letter(f"wh_{i}") for i in range(9)), shards=2)
     found = await status.fetch(client, 1)
     expected = GroupStatus(consumers_alive=1, consumers=2, delayed=3, next_due_ms=5000, dead=9, losses=2)
     assert found.groups == {"billing": expected, "phone": GroupStatus()}
@@ -156,7 +156,7 @@ async def test_an_unused_redis_is_empty_and_stays_empty(client):
 
 
 async def test_g3_a_group_with_waiting_events_and_no_worker_for_long_is_abandoned(client):
-    await born(client, "idle", "busy", "fresh", "strange", shards=2)
+    await create_groups(client, "idle", "busy", "fresh", "strange", shards=2)
     minutes_ago = {"idle": 10, "busy": 10, "fresh": 4}
     for name, minutes in minutes_ago.items():
         for shard, more in ((Keys(0), 60), (Keys(1), 0)):
@@ -175,7 +175,7 @@ async def test_g3_a_group_with_waiting_events_and_no_worker_for_long_is_abandone
 
 async def test_a_subscribed_type_is_backlog_before_the_group_is_on_its_stream(client):
     await Membership(client, KEYS, "billing", "earliest", ["response.*"]).join(["response.failed"])
-    await born(client)
+    await create_groups(client)
     await add(client, MAIN, 3, age_s=10)
     await add(client, KEYS.stream("odd.type"), 2, event_type="odd.type")
     await Membership(client, KEYS, "all", "earliest", ["*"]).join([TYPE, "odd.type"])
@@ -186,7 +186,7 @@ async def test_a_subscribed_type_is_backlog_before_the_group_is_on_its_stream(cl
 
 
 async def test_dropped_dead_letters_are_counted_over_shards(client):
-    await born(client, "billing", shards=2)
+    await create_groups(client, "billing", shards=2)
     for shard in (Keys(0), Keys(1)):
         await client.execute_command("HSET", shard.dropped, "billing", 3)
     assert (await status.fetch(client, 1)).groups["billing"].dropped == 6
@@ -198,7 +198,7 @@ async def add_live_consumer(client, name: str, *patterns: str, only: str = "") -
 
 
 async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
     await add(client, MAIN, 2)
     await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
@@ -213,7 +213,7 @@ async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
 
 
 async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(client):
-    await born(client, "billing", "phone")
+    await create_groups(client, "billing", "phone")
     await add(client, MAIN, 2)
     bad = [KEYS.stream("batch.failed"), *(key("phone") for key in (KEYS.delayed, KEYS.dead, KEYS.consumers))]
     bad += [KEYS.paused("phone"), KEYS.breakers("phone"), KEYS.redelivery(TYPE, "phone")]
@@ -227,7 +227,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
 
 
 async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
-    await born(client)
+    await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, MAIN, 3)
     await client.execute_command("XTRIM", MAIN, "MAXLEN", 0)
@@ -236,7 +236,7 @@ async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
 
 
 async def test_a_consumer_group_not_created_by_hookbus_is_marked_foreign(client):
-    await born(client, "billing")
+    await create_groups(client, "billing")
     await add(client, MAIN, 2)
     await client.execute_command("XGROUP", "CREATE", MAIN, "audit", "0")
     found = (await status.fetch(client, 1)).groups

@@ -4,7 +4,7 @@ import pytest
 from hookbus.shared.traced import NAME_CHARS, TRACEBACK_CHARS
 from hookbus.worker.pipeline.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
 from hookbus.worker.pipeline.dead_letter import fingerprint
-from tests.worker.broken import BROKEN
+from tests.worker.broken_exceptions import BROKEN
 
 
 def raised(error: BaseException) -> BaseException:
@@ -20,7 +20,7 @@ def test_whatever_exception_can_be_described_stored_and_given_a_fingerprint(fail
         fails()
     except BaseException as error:
         cause, short = describe(error), brief(error)
-    assert cause.frame.startswith("broken.py:")
+    assert cause.frame.startswith("broken_exceptions.py:")
     assert len(cause.traceback) <= TRACEBACK_CHARS + 100
     assert len(cause.error_class) <= NAME_CHARS
     assert len(cause.message) <= MESSAGE_CHARS

@@ -8,7 +8,7 @@ from hookbus import Delivery, Reject, Retry, RetryLater
 from hookbus.shared.clock import now_ms
 from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park
 from hookbus.worker.pipeline.process import Caller, process
-from tests.worker.broken import BROKEN
+from tests.worker.broken_exceptions import BROKEN
 from tests.worker.builders import a_delivery, a_route
 
 RETRY = Retry(attempts=2, base=10)

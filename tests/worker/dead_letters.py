@@ -11,7 +11,7 @@ from hookbus.worker.dlq.moves import restore
 from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.pipeline.dead_letter import DeadLetterRecord, fingerprint
 
-DIED_MS = 1_700_000_000_000
+DEAD_MS = 1_700_000_000_000
 
 
 def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
@@ -21,15 +21,15 @@ def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
         "group": "billing",
         "webhook_id": name,
         "source": "openai",
-        "received_at_ms": DIED_MS - 60_000,
-        "dead_lettered_at_ms": DIED_MS,
+        "received_at_ms": DEAD_MS - 60_000,
+        "dead_lettered_at_ms": DEAD_MS,
         "reason": "attempts_exhausted",
         "error_class": "ValueError",
         "message": "no such customer",
         "traceback": "Traceback (most recent call last):\n  ...\nValueError: no such customer\n",
         "frame": "handlers.py:record",
         "attempts": 20,
-        "history": (Failure(20, DIED_MS, 1500, "host.1.abcd", "ValueError: no such customer"),),
+        "history": (Failure(20, DEAD_MS, 1500, "host.1.abcd", "ValueError: no such customer"),),
         "body": b'{"id":"evt_1","type":"response.completed"}',
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     } | changes
@@ -37,7 +37,7 @@ def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
     return DeadLetterRecord(**record, fingerprint=fingerprint(*cause))
 
 
-async def born(client: Redis, *groups: str, shards: int = 1) -> None:
+async def create_groups(client: Redis, *groups: str, shards: int = 1) -> None:
     """Make a Redis as programs leave it where these groups once worked."""
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", shards)
     for shard in range(shards):
@@ -45,7 +45,7 @@ async def born(client: Redis, *groups: str, shards: int = 1) -> None:
             await client.execute_command("HSET", Keys(shard).groups, group, "0")
 
 
-async def lay(client: Redis, *letters: DeadLetterRecord, shards: int = 1) -> None:
+async def store_letters(client: Redis, *letters: DeadLetterRecord, shards: int = 1) -> None:
     """Put letters where they would lie."""
     calls = [restore(Keys(shard_of(each.webhook_id, shards)), each.webhook_id, each) for each in letters]
     for i in range(0, len(calls), 1000):
