@@ -1,8 +1,8 @@
 """Clients for Redis and Valkey, made for programs that must outlive the server.
 
 No command is ever repeated by the client: with redis-py's default of ten retries a lost reply turned one XADD into
-four entries (redis-py's `Retry`). Callers see the error, and know what may be repeated.
-Connections that meet a wrong server leave it: see `wire`.
+four entries (redis-py's `Retry`). Callers get the error, and decide whether to repeat the command.
+Connections to a wrong server are replaced: see `wire`.
 """
 
 import socket
@@ -26,7 +26,7 @@ REPLY_TIMEOUT_S: Final = 5.0
 """How long a reply may take before the connection counts as dead. Scripts here take milliseconds; fsync may not."""
 
 FAULTS: Final = (RedisError, OSError)
-"""What a call to Redis may raise: refusals (OOM, MISCONF, READONLY …) are RedisErrors, not connection errors."""
+"""Errors that a call to Redis may raise: refusals (OOM, MISCONF, READONLY …) are RedisErrors, not connection errors."""
 
 # Seconds until a silent peer is probed, between probes, and how many may fail: a half-open link dies in 25 s.
 _KEEPALIVE: Final = {
@@ -60,10 +60,10 @@ def connect(
     has_term: bool = False,
     on_connect: Callable[[Execute], Awaitable[None]] | None = None,
 ) -> Redis:
-    """A client; connects when first used, and again after every loss.
+    """A client, which connects when first used, and again after every loss.
 
-    `has_term`: have each connection know its server's `term`; one more round trip when it is made.
-    `on_connect` is called on each new connection before any command; what it raises fails that command.
+    `has_term`: each connection reads the `term` of its server; this costs one more round trip per connection.
+    `on_connect` is called on each new connection before any command; an error that it raises fails that command.
 
     `name` shows in CLIENT LIST. Replies are as on the wire: bytes, ints and lists, of RESP2 whatever the server
     speaks, and not reshaped by redis-py, which costs a third of a reader's time.
@@ -98,7 +98,7 @@ def _greeting(on_connect: Callable[[Execute], Awaitable[None]]) -> Callable[[Abs
 
 
 def connect_blocking(address: Address | str, name: str, *, reply_timeout_s: float) -> "sync_redis.Redis":
-    """The same for a thread of its own."""
+    """A blocking client, for use in a thread of its own."""
     address = _address(address)
     client = sync_redis.Redis.from_url(
         address.url,
@@ -112,16 +112,16 @@ def connect_blocking(address: Address | str, name: str, *, reply_timeout_s: floa
 
 
 def leave_server(client: Redis) -> None:
-    """Have all connections of the process made anew: what this client is connected to is no server to work with.
+    """Mark the server of a client as wrong, so that all connections of the process to it are replaced.
 
-    For who looks a server over; what a server refuses as the wrong one does that by itself.
+    For callers that inspect a server; refusals such as READONLY have this effect by themselves.
     """
     address = address_of(client)
     address.leave(address.epoch)
 
 
 def address_of(client: Redis) -> Address:
-    """Where a client's connections lead."""
+    """The address of a client."""
     address: Address = client.connection_pool.connection_kwargs["address"]
     return address
 

@@ -1,7 +1,7 @@
-"""How many more events Redis has memory for, and how long that lasts should nobody handle any.
+"""How many more events Redis has memory for, and how long that lasts if none is handled.
 
-Measured on what is there: what the streams take for each event, and when the last ones came. Costs three commands for
-each type, of which one returns at most `SAMPLE` events, some hundreds of types a round trip.
+Measured on stored events: the memory that streams take for each, and when the last ones arrived. Costs three commands
+for each type, of which one returns at most `SAMPLE` events, some hundreds of types a round trip.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,23 +17,23 @@ from .raw_connection import Command
 from .redis_report import RedisReport
 
 SAMPLE: Final = 50
-"""Last events of a type by which its rate is judged."""
+"""Number of last events of a type from which its rate is computed."""
 TYPES: Final = 250
 """Most types in one round trip: 20,000 take 80 of them, and Redis is held up for about a millisecond by each."""
 REPLY_BYTES: Final = 4 * 2**20
-"""About the most that a round trip may return: the samples come with their bodies."""
+"""Approximate limit of the replies of one round trip: the samples include their bodies."""
 UNKNOWN_SAMPLE_BYTES: Final = 2**20
-"""Taken for a sample where Redis does not tell what a stream takes."""
+"""Assumed size of a sample if Redis does not report the memory of its stream."""
 FEW: Final = 100
-"""Events below which what a stream takes says little about one of them."""
+"""With fewer events, the memory of the streams says little about that of one event."""
 THIN_EVENT_BYTES: Final = 230
-"""What Redis takes for an event of OpenAI's (measured: 227 for 213 bytes of payload)."""
+"""Memory that Redis takes for an event of OpenAI (measured: 227 for 213 bytes of payload)."""
 DIGEST_BYTES: Final = 40
-"""What the dedupe takes for a webhook-id (measured)."""
+"""Memory that the dedupe takes for a webhook-id (measured)."""
 
 
 class Headroom(msgspec.Struct, frozen=True):
-    """`lasts_s` is None while no events come; `event_bytes` is what one takes in Redis."""
+    """`lasts_s` is None while no events arrive; `event_bytes` is the memory of one event in Redis."""
 
     events: int
     event_bytes: int
@@ -42,7 +42,7 @@ class Headroom(msgspec.Struct, frozen=True):
 
 
 def headroom(redis: RedisReport, event_bytes: int, rate_per_s: float) -> Headroom | None:
-    """The room below the limit; None where there is no limit."""
+    """The headroom below `maxmemory`; None without a limit."""
     if redis.maxmemory_bytes <= 0:
         return None
     events = max(0, redis.maxmemory_bytes - redis.used_memory_bytes) // event_bytes
@@ -50,12 +50,12 @@ def headroom(redis: RedisReport, event_bytes: int, rate_per_s: float) -> Headroo
 
 
 async def fetch(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_ms: int) -> Headroom | None:
-    """The head room now. Raises RedisError, OSError."""
+    """The present headroom. Raises RedisError, OSError."""
     count, size_bytes, rate_per_s = 0, 0, 0.0
     for shard in shards:
         names = await client.execute_command("SMEMBERS", shard.types)
-        for some in _chunks([shard.stream(name.decode()) for name in names]):
-            sizes = await _sizes(client, some)
+        for streams in _chunks([shard.stream(name.decode()) for name in names]):
+            sizes = await _sizes(client, streams)
             count += sum(size.events for size in sizes)
             size_bytes += sum(size.taken_bytes for size in sizes)
             for sampled in _samples(sizes):
@@ -65,12 +65,12 @@ async def fetch(client: Redis, shards: Sequence[Keys], redis: RedisReport, now_m
 
 
 def rate(times_ms: Sequence[int], now_ms: int) -> float:
-    """Events a second, from when the last ones came, newest first."""
+    """Events a second, from the arrival times of the last ones, newest first."""
     return len(times_ms) / max(1.0, (now_ms - times_ms[-1]) / 1000) if times_ms else 0.0
 
 
 class _Size(msgspec.Struct, frozen=True):
-    """Of a stream; `taken_bytes` is 0 where Redis does not tell."""
+    """The size of a stream; `taken_bytes` is 0 if Redis does not report it."""
 
     stream: str
     events: int
@@ -78,7 +78,7 @@ class _Size(msgspec.Struct, frozen=True):
 
     @property
     def sample_bytes(self) -> int:
-        """About what its last events have."""
+        """Approximate size of the last events."""
         return self.taken_bytes // self.events * min(SAMPLE, self.events) if self.taken_bytes else UNKNOWN_SAMPLE_BYTES
 
 
@@ -87,7 +87,7 @@ def _chunks(streams: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 async def _sizes(client: Redis, streams: Sequence[str]) -> list[_Size]:
-    """Of those that hold events. What is no stream, or may not be looked at, holds none."""
+    """Sizes of the streams that hold events. A key of another type, or one that the ACL forbids, counts as empty."""
     commands = [command for stream in streams for command in (("XLEN", stream), ("MEMORY", "USAGE", stream))]
     replies = await _replies(client, commands)
     sizes = zip(streams, replies[::2], replies[1::2], strict=True)
@@ -95,7 +95,7 @@ async def _sizes(client: Redis, streams: Sequence[str]) -> list[_Size]:
 
 
 def _samples(sizes: Sequence[_Size]) -> Iterator[list[str]]:
-    """Streams whose last events fit into a reply together, and at least one."""
+    """Groups of streams, at least one each, whose last events fit into one reply together."""
     sampled: list[str] = []
     reply_bytes = 0
     for size in sizes:
@@ -109,12 +109,12 @@ def _samples(sizes: Sequence[_Size]) -> Iterator[list[str]]:
 
 
 async def _last_ms(client: Redis, streams: Sequence[str]) -> list[list[int]]:
-    """When the last events of each came, newest first; none where they may not be read, as by ingest's user."""
+    """Arrival times of each stream's last events, newest first; none if the user may not read them, as ingest's."""
     replies = await _replies(client, [("XREVRANGE", stream, "+", "-", "COUNT", SAMPLE) for stream in streams])
     return [[int(entry_id.partition(b"-")[0]) for entry_id, _ in last or ()] for last in replies]
 
 
 async def _replies(client: Redis, commands: Sequence[Command]) -> list[Any]:
-    """None in the place of each that was refused. Raises RedisError, OSError."""
+    """The replies, with None in place of each refusal. Raises RedisError, OSError."""
     replies = await execute_all(client, commands, raises=False)
     return [None if isinstance(reply, ResponseError) else reply for reply in replies]

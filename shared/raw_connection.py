@@ -1,7 +1,7 @@
-"""One connection to Redis for one caller at a time: the hot paths' way, straight to redis-py's connection.
+"""One connection to Redis for one caller at a time: the hot paths use redis-py's connection directly.
 
 No pool, no retry, no observation: those took a third of a read or a write that carries a hundred events, and more of
-one that carries a single one. Connects when first used, and again after every loss; errors are those of redis-py.
+one that carries a single event. Connects when first used, and again after every loss; errors are those of redis-py.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Command = Sequence[str | bytes | int]
 
 
 class RawConnection:
-    """A connection of its own, made as `client` makes its."""
+    """A separate connection with the options of `client`."""
 
     def __init__(self, client: Redis) -> None:
         connection = client.connection_pool.make_connection()
@@ -25,16 +25,16 @@ class RawConnection:
 
     @property
     def term(self) -> str:
-        """Which server the last reply came from: the connection's term, for clients that have terms."""
+        """The term of the server that sent the last reply, for clients with `has_term`."""
         return self._connection.term
 
     @property
     def made(self) -> int:
-        """How often the connection was made."""
+        """How often the connection was established."""
         return self._connection.made
 
     async def ready(self) -> str:
-        """Connect unless it is; the term of what is sent next, without waiting for anything else before.
+        """Connect if necessary. Returns the term of the next command, if the caller sends it without another wait.
 
         Raises RedisError, OSError.
         """
@@ -42,14 +42,14 @@ class RawConnection:
         return self.term
 
     async def execute_command(self, *command: str | bytes | int) -> Any:
-        """Send a command; its reply as on the wire. Raises RedisError, OSError."""
+        """Send a command and return its reply, as on the wire. Raises RedisError, OSError."""
         await self._connection.send_command(*command)
         return await self._connection.read_response()
 
     async def execute_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands at once; their replies in order, a refusal's error in its place.
+        """Send commands together and return their replies in order, with the error of a refused one in its place.
 
-        Raises ConnectionError or TimeoutError (redis-py's) when replies were lost: each may have run or not.
+        Raises ConnectionError or TimeoutError (redis-py's) if replies were lost: each command may have run or not.
         """
         replies: list[Any] = []
         await self._connection.send_packed_command(self._connection.pack_commands(commands))
@@ -61,7 +61,7 @@ class RawConnection:
         return replies
 
     async def script_load(self, source: str) -> None:
-        """Have Redis know a script."""
+        """Load a script into Redis."""
         await self.execute_command("SCRIPT", "LOAD", source)
 
     async def aclose(self) -> None:

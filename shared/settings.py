@@ -1,11 +1,11 @@
 """Settings: one frozen msgspec struct per program, from defaults, TOML, environment and command line, in that order.
 
-Reports all problems together, each naming its key; a program that meets any does not start. Unknown keys are
+Reports all problems together, each with its key; with any problem the program does not start. Unknown keys are
 problems, since a misspelt one would silently mean the default.
 
     hookbus.toml                        environment
     redis_url = "redis://…"             HOOKBUS_REDIS_URL
-    [ingest]                            (read by hookbus-ingest; the other program leaves it alone)
+    [ingest]                            (read by hookbus-ingest; the other program ignores it)
     listen = "0.0.0.0:8080"             HOOKBUS_INGEST_LISTEN
 """
 
@@ -24,7 +24,7 @@ from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
 DEFAULT_FILE: Final = "hookbus.toml"
 FILE_VARIABLE: Final = "HOOKBUS_CONFIG"
-"""Names the file where none is given, for a machine on which everybody means the same one."""
+"""Names the file if no option does, for a machine whose users share one configuration."""
 SECTIONS: Final = ("ingest", "worker")
 EXIT_CONFIG: Final = 78
 """EX_CONFIG of sysexits.h; systemd shows it by name."""
@@ -38,7 +38,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ConfigError(Exception):
-    """The operator must act: `problems` says on what, one line each. Exit code 78."""
+    """A wrong configuration, which the operator must correct: `problems` has one line each. Exit code 78."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -46,7 +46,7 @@ class ConfigError(Exception):
 
 
 class Listen:
-    """An address to listen on. Port 0 takes a free one. No struct: msgspec would want an object for it, not text."""
+    """An address to listen on. Port 0 takes a free one. Not a struct: msgspec would require an object, not text."""
 
     __slots__ = ("host", "port")
 
@@ -72,11 +72,11 @@ class Listen:
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise ValueError(f"expected host:port, got {text!r}")
-        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
+        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - an omitted host means all interfaces
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both programs are told. Times in seconds."""
+    """The settings that both programs share. Times in seconds."""
 
     redis_url: RedisUrl = RedisUrl("redis://127.0.0.1:6379/0")
     """Where Redis is: `redis://`, `rediss://` or `unix://`. As `file:PATH` or `credential:NAME` it is read again for
@@ -103,7 +103,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Tls(self.redis_ca_file, self.redis_cert_file, self.redis_key_file, self.redis_server_name)
 
     def problems(self) -> list[str]:
-        """What is impossible about the combination, one line each, beginning with the key."""
+        """Problems of the combination of settings, one line each, beginning with the key."""
         if problem := url_problem(self.redis_url):
             return [f"redis_url: {problem}"]
         if self.redis_url.startswith("rediss://"):
@@ -131,10 +131,10 @@ def load(
 ) -> S:
     """Build the settings of one program.
 
-    `section` is its table in the file and the word in its variables. `file`, or what `HOOKBUS_CONFIG` names in its
-    place, must exist when given; without either `hookbus.toml` is read if it is there. `overrides` come from the
-    command line; None means not given. `extend` may complete the raw values before they are checked. `is_partial`: the
-    class has only some of the section's keys, and leaves the others alone. Raises ConfigError.
+    `section` is its table in the file and the word in its variables. `file`, or else the file that `HOOKBUS_CONFIG`
+    names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line; None
+    means not given. `extend` may complete the raw values before they are checked. `is_partial`: the class has only some
+    of the section's keys, and ignores the others. Raises ConfigError.
     """
     problems: list[str] = []
     if file is None and (named := environ.get(FILE_VARIABLE)):
@@ -158,7 +158,7 @@ def load(
 
 
 def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
-    """A URL with a password in it may lie elsewhere, as a secret."""
+    """Replace a reference by the URL behind it, which may hold a password."""
     url = raw.get("redis_url")
     if isinstance(url, str) and secret_refs.is_reference(url):
         try:
@@ -189,11 +189,11 @@ def _from_file(
         problems.append(f"{path}: [{section}] must be a table")
         return {}
     common = set(Common.__struct_fields__)
-    known = {key: value for key, value in own.items() if key in cls.__struct_fields__ and key not in common}
+    valid = {key: value for key, value in own.items() if key in cls.__struct_fields__ and key not in common}
     problems += [f"{key}: unknown key in {path}" for key in table if key not in common]
     if not is_partial:
-        problems += [f"{section}.{key}: unknown key in {path}" for key in own if key not in known]
-    return table | known
+        problems += [f"{section}.{key}: unknown key in {path}" for key in own if key not in valid]
+    return table | valid
 
 
 def _from_environment(
@@ -202,7 +202,7 @@ def _from_environment(
     others = tuple(f"HOOKBUS_{name.upper()}_" for name in SECTIONS if name != section)
     prefix = f"HOOKBUS_{section.upper()}_"
     common = set(Common.__struct_fields__)
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for variable, text in environ.items():
         is_ours = variable.startswith("HOOKBUS_") and not variable.startswith(others) and variable != FILE_VARIABLE
         if not is_ours or _SERVICE_LINK.search(variable):
@@ -210,15 +210,15 @@ def _from_environment(
         own = variable.startswith(prefix)
         key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()
         if key in cls.__struct_fields__ and (key not in common) == own:
-            if text.strip():  # `docker compose` and templates leave variables empty that nobody set
-                found[key] = _text_value(text)
+            if text.strip():  # `docker compose` and templates set missing variables to ""
+                values[key] = _text_value(text)
         elif not (own and is_partial):
             problems.append(f"{variable}: unknown variable")
-    return found
+    return values
 
 
 def _text_value(text: str) -> Any:
-    """A variable's text; tables and lists are written as JSON."""
+    """The value in a variable's text; tables and lists are JSON."""
     if text[:1] in ("{", "["):
         try:
             return msgspec.json.decode(text)

@@ -1,6 +1,6 @@
-"""The senders that ingest receives from, and where it listens: what whoever signs and posts has to know too.
+"""The senders that ingest receives from, and its addresses: also needed by the commands that sign and post events.
 
-Read from ingest's own settings by whichever program asks, so that a secret stands in one place.
+Every program reads them from ingest's own settings, so that a secret is configured in one place.
 """
 
 import os
@@ -17,7 +17,7 @@ from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
-"""Alone a complete configuration: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""
+"""A complete configuration by itself: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""
 
 DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
 
@@ -25,7 +25,7 @@ DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sender: the path that it posts to and the secrets that it may sign with, several during a rotation.
 
-    A secret that lies in a file is still a reference here: `secrets_of` reads it, now and whenever it may have changed.
+    A secret in a file is still a reference here: `secrets_of` reads it, at the start and whenever it may have changed.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Endpoints(Common, frozen=True, kw_only=True):
-    """Part of ingest's settings: where it listens, and for whom."""
+    """The part of ingest's settings that names its addresses and senders."""
 
     listen: Annotated[tuple[Listen, ...], msgspec.Meta(min_length=1)] = DEFAULT_LISTEN
     """`host:port`, or a list of them (with commas in a variable and in `--listen`). `:8080` is `0.0.0.0:8080`, all of
@@ -57,27 +57,27 @@ class Endpoints(Common, frozen=True, kw_only=True):
         return found
 
     def required(self) -> Self:
-        """These, if there is anybody to receive from. Raises ConfigError."""
+        """These settings, if there is a source. Raises ConfigError if there is none."""
         if not self.sources:
             raise ConfigError([f"ingest.sources: none; set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"])
         return self
 
 
 def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -> Endpoints:
-    """This part alone, whatever else ingest is told. Raises ConfigError with every problem found."""
+    """Load this part alone, and ignore ingest's other settings. Raises ConfigError with every problem."""
     return load(Endpoints, "ingest", file, environ, extend=lambda raw: complete(raw, environ), is_partial=True)
 
 
 def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Split the addresses in a text, and add the source that a variable alone configures. Raises ConfigError when an
+    """Split the addresses in a text, and add the source that a variable alone configures. Raises ConfigError if an
     address or a secret can't be read.
 
-    That is found this early so that it is told beside all other problems.
+    This is checked so early that it is reported together with all other problems.
     """
     problems = []
     if isinstance(text := raw.get("listen"), str):
         try:
-            raw["listen"] = [Listen.parse(one.strip()) for one in text.split(",")]
+            raw["listen"] = [Listen.parse(address.strip()) for address in text.split(",")]
         except ValueError as error:
             problems.append(f"ingest.listen: {error}")
             del raw["listen"]
@@ -94,9 +94,9 @@ def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def _variable_problems(secrets: list[str]) -> list[str]:
-    """What is wrong with secrets that the variable holds, under its name; files are looked into with the others."""
-    given = [Secret(secret) for secret in secrets if not secret_refs.is_reference(secret)]
-    return [f"{SECRET_VARIABLE}: {problem}" for secret in given for problem in _secret_problems(secret, "openai")]
+    """Problems of the secrets in the variable, under its name; references are checked with the others."""
+    plain = [Secret(secret) for secret in secrets if not secret_refs.is_reference(secret)]
+    return [f"{SECRET_VARIABLE}: {problem}" for secret in plain for problem in _secret_problems(secret, "openai")]
 
 
 def plain_path(path: str) -> str:
@@ -105,7 +105,7 @@ def plain_path(path: str) -> str:
 
 
 def is_path(text: str) -> bool:
-    """Whether requests can have this path, to the letter."""
+    """Whether requests can have exactly this path."""
     return text.startswith("/") and text.isascii() and not set(text) & set(" ?#%")
 
 
@@ -127,7 +127,7 @@ def _source_problems(name: str, source: Source) -> list[str]:
 
 
 def secrets_of(name: str, source: Source) -> list[SecretValue]:
-    """The secrets of a source that are in force now, in order, files read. Raises ConfigError with each that is bad."""
+    """The present secrets of a source, in order, references resolved. Raises ConfigError with each invalid one."""
     found: list[SecretValue] = []
     problems: list[str] = []
     for i, secret in enumerate(source.secrets):
@@ -155,7 +155,7 @@ def _secret_problems(secret: Secret, scheme: Scheme) -> list[str]:
 
 
 def _unreadable(sources: Any) -> list[str]:
-    """What is wrong with references among raw secrets."""
+    """Problems of the references among raw secrets."""
     problems = []
     for name, source in sources.items() if isinstance(sources, dict) else ():
         secrets = source.get("secrets") if isinstance(source, dict) else None
@@ -171,7 +171,7 @@ def _unreadable(sources: Any) -> list[str]:
 def destination(
     endpoints: Endpoints | None, source_name: str = "", url: str = "", secret: str = ""
 ) -> tuple[str, bytes]:
-    """URL and signing key: as given, else those of a source (the named one, else the first).
+    """URL and signing key: the given ones, else those of a source (the named one, else the first).
 
     Without endpoints both must be given. Raises ValueError.
     """
@@ -193,5 +193,5 @@ def destination(
 
 
 def _reachable(listen: Listen) -> Listen:
-    """An address to connect to, for one to listen on."""
+    """The address to connect to for an address to listen on."""
     return Listen({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host), listen.port)  # noqa: S104

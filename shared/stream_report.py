@@ -1,4 +1,4 @@
-"""What the streams of all types are like: whether they take events, and how far their ids are.
+"""The state of the streams of all types: whether they accept events, and how far their ids are.
 
 Costs two commands for each type, some hundreds of them a round trip.
 """
@@ -14,13 +14,13 @@ from .keys import Keys
 from .pipelined import execute_all
 
 TYPES: Final = 250
-"""Asked after in one round trip; XINFO STREAM answers with two events of each, which have a megabyte at most."""
+"""Most types in one round trip; XINFO STREAM returns two events of each, of a megabyte at most."""
 USED_UP: Final = f"{2**64 - 1}-{2**64 - 1}".encode()
 
 
 class SeenStream(msgspec.Struct, frozen=True):
-    """One of them. `last_ms` is that of its last id, 0 where it has none or our user may not ask; `error` is what Redis
-    says where it is no stream."""
+    """The state of one stream. `last_ms` is that of its last id, 0 if it has none or the user may not read it; `error`
+    is Redis' error if the key is not a stream."""
 
     key: str
     error: str = ""
@@ -29,7 +29,7 @@ class SeenStream(msgspec.Struct, frozen=True):
 
 
 async def fetch(client: Redis, shards: Sequence[Keys]) -> list[SeenStream]:
-    """All of them. Raises RedisError, OSError."""
+    """The state of every stream. Raises RedisError, OSError."""
     seen: list[SeenStream] = []
     for shard in shards:
         names = sorted(await client.execute_command("SMEMBERS", shard.types))
@@ -45,10 +45,10 @@ async def _part(client: Redis, streams: Sequence[str]) -> list[SeenStream]:
     return [_seen(stream, *replies[2 * i : 2 * i + 2]) for i, stream in enumerate(streams)]
 
 
-def _seen(stream: str, length: object, told: Any) -> SeenStream:
+def _seen(stream: str, length: object, info: Any) -> SeenStream:
     if isinstance(length, ResponseError) and refusal_code(length) == "WRONGTYPE":
         return SeenStream(stream, str(length))
-    if isinstance(told, Exception):  # forbidden, as to ingest's user, or gone meanwhile
+    if isinstance(info, Exception):  # forbidden, as to ingest's user, or gone meanwhile
         return SeenStream(stream)
-    last: bytes = dict(zip(told[::2], told[1::2], strict=True))[b"last-generated-id"]
+    last: bytes = dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"]
     return SeenStream(stream, last_ms=int(last.partition(b"-")[0]), is_used_up=last == USED_UP)

@@ -1,8 +1,8 @@
-"""What systemd and a program tell each other: readiness, one line of health, signs of progress, passed sockets.
+"""Notifications to systemd (readiness, a status line, watchdog keep-alives), and the sockets that it passes.
 
 Follows sd_notify(3) and sd_listen_fds(3), https://www.freedesktop.org/software/systemd/man/latest/. The protocol is
 one datagram and some variables, less than a dependency would cost: sdnotify only sends, systemd-python has to be
-compiled against libsystemd. Outside of systemd nothing here does anything.
+compiled against libsystemd. Outside systemd all of it has no effect.
 """
 
 import math
@@ -18,13 +18,13 @@ from typing import Final
 from . import log
 
 BEAT_S: Final = 2.0
-"""How often health is looked at; sooner when systemd wants signs more often."""
+"""Interval of health checks; shorter if WatchdogSec requires it."""
 START_BEAT_S: Final = 0.1
-"""The same before the program is ready: others may wait for it."""
+"""The interval before the program is ready: other units may wait for it."""
 BEATS: Final = 3
-"""Signs in one WatchdogSec, so that one that comes late ends nothing."""
+"""Keep-alives in one WatchdogSec, so that a late one does not end the program."""
 EXTENSION_S: Final = 30
-"""How much longer than the last sign a start may take. Waiting for Redis may take for ever, being stuck may not."""
+"""Time by which each keep-alive extends the start. A wait for Redis may last for ever, a stall may not."""
 SEND_TIMEOUT_S: Final = 1.0
 FIRST_FD: Final = 3
 """SD_LISTEN_FDS_START."""
@@ -32,7 +32,7 @@ FIRST_FD: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a program says of itself. Each is called from another thread, every few seconds.
+    """The health of a program. Each function is called from another thread, every few seconds.
 
     `readiness` and `stall_reason` return "" or a reason; `status` is one line for people.
     """
@@ -43,10 +43,10 @@ class Health:
 
 
 class SystemdNotifier:
-    """Tells systemd how the program does, as long as the context lasts.
+    """Reports the program's health to systemd while the context is open.
 
-    In a thread of its own, since a handler may rightly block the event loop for longer than WatchdogSec: what counts
-    as stuck is the program's word. While it is, no sign is given, and systemd ends the program.
+    It runs in a thread of its own, since a handler may legitimately block the event loop for longer than WatchdogSec:
+    `stall_reason` decides what counts as stuck. While the program is stuck, no keep-alive is sent, and systemd ends it.
     """
 
     def __init__(self, health: Health, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -76,17 +76,17 @@ class SystemdNotifier:
             self._thread.join()
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """Report that the stop has begun."""
         self._is_leaving = True
         self._send("STOPPING=1")
 
     def reloading(self) -> None:
-        """Configuration is read again; call `reloaded` afterwards, whatever came of it."""
+        """Report that a reload has begun; call `reloaded` afterwards, whatever its result."""
         if self._is_ready:
             self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def reloaded(self) -> None:
-        """Reading again is over."""
+        """Report that a reload has ended."""
         if self._is_ready:
             self._send("READY=1")
 
@@ -94,14 +94,14 @@ class SystemdNotifier:
         between_s = beat_s(self._watchdog_s)
         while True:
             lines = self._sign(time.monotonic())
-            if not self._send(*lines):  # then it is said again
+            if not self._send(*lines):  # send them again next time
                 self._is_ready = self._is_ready and "READY=1" not in lines
                 self._status = ""
             if self._end.wait(between_s if self._is_ready else START_BEAT_S):
                 return
 
     def _sign(self, now_s: float) -> list[str]:
-        """What there is to say now."""
+        """The lines to send now."""
         stall_reason = self._health.stall_reason()
         if stall_reason and not self._was_stuck:
             self._log.error("stalled", reason=stall_reason, effect="no more signs for systemd's watchdog")
@@ -117,7 +117,7 @@ class SystemdNotifier:
         return lines if stall_reason else lines + self._progress(now_s)
 
     def _progress(self, now_s: float) -> list[str]:
-        """A sign for the watchdog, which looks once we are ready; before that, more time to become it."""
+        """The keep-alive for the watchdog, which is active once the program is ready; before that, an extension."""
         if self._is_ready:
             return ["WATCHDOG=1"] if self._watchdog_s else []
         if self._is_leaving or now_s - self._extended_s < EXTENSION_S / BEATS:
@@ -126,7 +126,7 @@ class SystemdNotifier:
         return [f"EXTEND_TIMEOUT_USEC={EXTENSION_S * 1_000_000}"]
 
     def _send(self, *lines: str) -> bool:
-        """False when systemd could not be told."""
+        """Send lines to systemd. False if that failed."""
         if not self._address or not lines:
             return True
         try:
@@ -143,7 +143,7 @@ class SystemdNotifier:
 
 
 def beat_s(watchdog_s: float) -> float:
-    """Seconds between two signs; 0 stands for no watchdog."""
+    """Seconds between two keep-alives; a `watchdog_s` of 0 stands for no watchdog."""
     return min(BEAT_S, watchdog_s / BEATS) if watchdog_s else BEAT_S
 
 
@@ -155,7 +155,7 @@ def _address(name: str) -> str:
 
 
 def _watchdog_s(environ: MutableMapping[str, str]) -> float:
-    """The longest pause between two signs of progress; 0 when nobody asks for any, or not us."""
+    """WatchdogSec, the longest pause between two keep-alives; 0 without one, or if it is for another process."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     return int(environ.get("WATCHDOG_USEC", "0")) / 1_000_000
@@ -164,14 +164,14 @@ def _watchdog_s(environ: MutableMapping[str, str]) -> float:
 def passed_sockets(environ: MutableMapping[str, str] = os.environ) -> list[tuple[str, socket.socket]]:
     """The sockets that systemd listens on for us, with their names; each can be taken once.
 
-    The variables go, so that no child takes the sockets for its own.
+    The variables are removed, so that no child takes the sockets for its own.
     """
     pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()):
         return []
     named = names.split(":") if names else []
-    found = []
+    sockets = []
     for i in range(int(count or 0)):
         os.set_inheritable(FIRST_FD + i, False)
-        found.append((named[i] if i < len(named) else "", socket.socket(fileno=FIRST_FD + i)))
-    return found
+        sockets.append((named[i] if i < len(named) else "", socket.socket(fileno=FIRST_FD + i)))
+    return sockets

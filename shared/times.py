@@ -16,16 +16,16 @@ _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def parse_time(text: str, now_ms: int) -> int:
-    """Unix ms, within what Redis keeps exactly. Raises ValueError that says what is understood."""
+    """Unix ms, within the range that Redis keeps exactly. Raises ValueError that names the accepted forms."""
     if match := _AGE.fullmatch(text.strip()):
-        found = now_ms - round(float(match[1]) * _UNIT_S[match[2]] * 1000)
+        time_ms = now_ms - round(float(match[1]) * _UNIT_S[match[2]] * 1000)
     else:
         try:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:
             raise ValueError(f"{text!r} is neither an age like 15m, 2h or 3d nor an ISO time") from None
-        found = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    return min(max(found, 0), LAST_MS)
+        time_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return min(max(time_ms, 0), LAST_MS)
 
 
 def moment(option: str, text: str, default: int) -> int:

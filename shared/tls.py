@@ -1,7 +1,7 @@
-"""TLS to Redis: whom to trust and who we are, in files that are read again when they have changed.
+"""TLS to Redis: trusted certificates and our own, in files that are read again when they have changed.
 
-A connection asks for a context each time it is made, so that certificates which a tool renews (cert-manager, Vault)
-need no restart. While a tool is half-way, the files of before stay in force.
+Each new connection gets the current context, so that certificates which a tool renews (cert-manager, Vault) need no
+restart. While a tool has replaced only some of the files, the previous ones stay in force.
 """
 
 import ssl
@@ -28,13 +28,13 @@ class Tls:
         self._named = {CA_FILE: ca_file, CERT_FILE: cert_file, KEY_FILE: key_file}
         self.server_name = server_name
         self.server: Validity | None = None
-        """Of the certificate that the server showed last."""
+        """Validity of the certificate that the server presented last."""
         self.stamps: list[tuple[int, ...]] = []
-        """Tell files from what stood there before."""
+        """Modification time, inode and size of each file: they differ once a file is replaced."""
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """For one more connection. Raises TlsError when there is none yet and a file is wrong."""
+        """The context for a new connection. Raises TlsError if a file is invalid and there is no earlier context."""
         try:
             paths = self._paths()
             stamps = [_stamp(path) for path in paths.values()]
@@ -48,11 +48,11 @@ class Tls:
         return self._context
 
     def saw(self, certificate_of_peer: dict[str, object] | None) -> None:
-        """Keep how long the server's certificate holds."""
+        """Record the validity of the server's certificate."""
         self.server = certificate.of_peer(certificate_of_peer) if certificate_of_peer else None
 
     def check(self) -> None:
-        """Raises TlsError unless each file can be read and is what it should be."""
+        """Raises TlsError unless each file can be read and holds what its setting requires."""
         paths = self._paths()
         if KEY_FILE in paths and CERT_FILE not in paths:
             raise TlsError(f"{KEY_FILE}: set without {CERT_FILE}")
@@ -64,7 +64,7 @@ class Tls:
         _load(paths)
 
     def client(self) -> Validity | None:
-        """Of our own certificate, if we show one. Raises TlsError, OSError, ValueError."""
+        """Validity of our own certificate, None without one. Raises TlsError, OSError, ValueError."""
         path = self._paths().get(CERT_FILE)
         return certificate.of_pem(path.read_text()) if path else None
 
@@ -87,7 +87,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _load(paths: dict[str, Path]) -> ssl.SSLContext:
     ca, cert, key = (paths.get(name) for name in (CA_FILE, CERT_FILE, KEY_FILE))
     try:
-        # With a file it trusts that alone, without one what the system trusts.
+        # With a file the context trusts only that file, without one the certificates of the system.
         context = ssl.create_default_context(cafile=ca)
     except ssl.SSLError:
         raise TlsError(f"{CA_FILE}: {ca}: no certificate in PEM form") from None

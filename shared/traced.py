@@ -1,8 +1,8 @@
-"""The traceback of an exception that may be broken in any way: bounded, and always there.
+"""The traceback of an exception that may be broken in any way: bounded, and always available.
 
-`traceback` itself raises on some exceptions (a SyntaxError whose line is no text, two thousand groups inside each
-other), takes whatever a `__cause__` leads to, and builds all of it before anybody can cap it. So the parts are read
-here one by one, past what a class overrides, and each that can't be had is left out. Nothing here raises.
+`traceback` itself raises on some exceptions (a SyntaxError whose line is not text, two thousand nested groups), follows
+every `__cause__`, and builds the whole text before it can be capped. So this module reads the parts one by one, past
+the overrides of a class, and omits each part that raises. Nothing here raises.
 """
 
 import itertools
@@ -17,25 +17,25 @@ OURS: Final = Path(__file__).parents[1]
 TRACEBACK_CHARS: Final = 16_000
 """Cap of one record: enough to see the fault, too little to fill Redis when every delivery fails."""
 FRAMES: Final = 50
-"""Innermost ones of one exception; a recursion has a thousand, all alike."""
+"""Innermost frames of one exception; a recursion has a thousand, all alike."""
 EXCEPTIONS: Final = 40
-"""Causes, contexts and members of groups in all: more than fit into the cap."""
+"""Causes, contexts and members of groups in total: more than fit into the cap."""
 MEMBERS: Final = 15
-"""Of one group, as `traceback` has it."""
+"""Members of one group, the limit of `traceback`."""
 DEPTH: Final = 10
-"""Groups inside of each other, as `traceback` has it."""
+"""Nested groups, the limit of `traceback`."""
 NOTES: Final = 10
 NAME_CHARS: Final = 200
 REPR_CHARS: Final = 200
 PART_CHARS: Final = 2 * TRACEBACK_CHARS
-"""Of one text: what is longer would not be kept anyway."""
+"""Longest part: a longer one would not be kept anyway."""
 
 _CAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 
 def trace_of(error: BaseException) -> str:
-    """As Python prints it, with the middle left out where it is long."""
+    """The traceback as Python prints it; a long one without its middle."""
     clip = _Clip(TRACEBACK_CHARS)
     budget = iter(range(EXCEPTIONS))
     for part in _chain(error, budget, set(), 0):
@@ -43,37 +43,37 @@ def trace_of(error: BaseException) -> str:
     return clip.text()
 
 
-def text_of(value: object, most: int) -> str:
-    """At most so many characters of `str(value)`, as UTF-8 can hold them."""
-    return storable(_text(value)[:most])[:most]
+def text_of(value: object, max_chars: int) -> str:
+    """At most `max_chars` characters of `str(value)`, encodable in UTF-8."""
+    return storable(_text(value)[:max_chars])[:max_chars]
 
 
 def repr_of(value: object) -> str:
-    """How a value reads in a message of one line."""
+    """The repr of a value, in one line of at most `REPR_CHARS`, for messages."""
     try:
-        found = str.__getitem__(repr(value), slice(REPR_CHARS))
+        text = str.__getitem__(repr(value), slice(REPR_CHARS))
     except BaseException:  # noqa: BLE001 - it is an object of the user's
-        found = f"<{name_of(type(value))}>"
-    return " ".join(storable(found).split())
+        text = f"<{name_of(type(value))}>"
+    return " ".join(storable(text).split())
 
 
 def name_of(cls: type) -> str:
-    """The qualified name of a class, whatever its metaclass says."""
+    """The qualified name of a class, whatever its metaclass overrides."""
     return storable(str.__getitem__(_NAME(cls), slice(NAME_CHARS)))[:NAME_CHARS]
 
 
 def storable(text: str) -> str:
-    """The text as UTF-8 can hold it, so that an error that quotes a lone surrogate can be written down."""
+    """The text, encodable in UTF-8, so that an error that quotes a lone surrogate can be stored."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def attribute(error: BaseException, name: str) -> Any:
-    """One of Python's own attributes of exceptions, past what a subclass makes of it."""
+    """One of Python's own attributes of exceptions, past the overrides of a subclass."""
     return vars(BaseException)[name].__get__(error)
 
 
 def members_of(error: BaseException) -> tuple[BaseException, ...]:
-    """What an exception group holds, nothing for other exceptions."""
+    """The members of an exception group, none for other exceptions."""
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
     found: tuple[BaseException, ...] = vars(BaseExceptionGroup)["exceptions"].__get__(error)
@@ -93,7 +93,7 @@ _DICT: Final = vars(type)["__dict__"].__get__
 
 
 def _chain(error: BaseException, budget: Iterator[int], seen: set[int], depth: int) -> Iterator[str]:
-    """An exception after what led to it, the first cause first."""
+    """An exception and its causes, the first cause first."""
     links: list[tuple[BaseException, str]] = []
     link: BaseException | None = error
     joint = ""
@@ -146,7 +146,7 @@ def _frames(trace: TracebackType) -> Iterator[str]:
 
 
 def _headline(error: BaseException) -> str:
-    """Class and text; of a SyntaxError the place too, where `traceback` can make it out."""
+    """Class and text; for a SyntaxError also its place, if `traceback` can format it."""
     cls = type(error)
     if issubclass(cls, SyntaxError):
         try:
@@ -173,16 +173,16 @@ def _notes(error: BaseException) -> Iterator[str]:
 
 
 class _Clip:
-    """Both ends of a text that comes in parts; never holds much more than it may."""
+    """Both ends of a text that arrives in parts; never holds much more than `max_chars`."""
 
-    def __init__(self, most: int) -> None:
-        self._half = most // 2
+    def __init__(self, max_chars: int) -> None:
+        self._half = max_chars // 2
         self._head = ""
         self._tail = ""
         self._left_out = 0
 
     def add(self, part: str) -> None:
-        """One more part."""
+        """Append a part."""
         room = self._half - len(self._head)
         self._head += part[:room]
         rest = self._tail + part[room:]
@@ -190,6 +190,6 @@ class _Clip:
         self._left_out += len(rest) - len(self._tail)
 
     def text(self) -> str:
-        """What was added, or both ends of it."""
+        """The whole text, or both ends of it."""
         gap = f"\n… {self._left_out} characters left out …\n" if self._left_out else ""
         return f"{self._head}{gap}{self._tail}"

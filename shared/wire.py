@@ -1,9 +1,9 @@
-"""redis-py's connections, as hookbus needs them: for asyncio and, in the thread that shows liveness, blocking.
+"""redis-py's connections, adapted to hookbus: for asyncio and, in the liveness thread, blocking.
 
-They leave a wrong server by themselves. READONLY, UNBLOCKED, MASTERDOWN, MOVED and CLUSTERDOWN come over a connection
-that works; kept, it would lead to the wrong server for ever. The command fails as it would anyway, and before the next
-one each connection of the process to that address is made anew, name resolution included.
-LOADING, NOAUTH and WRONGPASS need nothing of this: redis-py closes their connection itself.
+They leave a wrong server by themselves. READONLY, UNBLOCKED, MASTERDOWN, MOVED and CLUSTERDOWN arrive over a working
+connection, which would otherwise lead to the wrong server for ever. The command fails anyway, and before the
+next one each connection of the process to that address is replaced, name resolution included.
+LOADING, NOAUTH and WRONGPASS do not need this: redis-py closes their connection itself.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .address import Address
 
-# The code of a refusal is its first word; scripts of some servers write their own text in front. UNBLOCKED is also what
-# `CLIENT UNBLOCK … ERROR` brings, which nothing here says; by somebody else's it costs a connection.
+# The code of a refusal is its first word; errors in scripts of some servers have text before it. `CLIENT UNBLOCK …
+# ERROR`, which hookbus never sends, causes UNBLOCKED too; sent by another client it costs one connection.
 _WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MOVED|CLUSTERDOWN)\b")
 
-# Another one after a server started, or became a primary: "Replication ID explained" in
+# It changes when a server starts or becomes a primary: "Replication ID explained" in
 # https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 
 
 def replication_id(info: bytes) -> str:
-    """What `INFO replication` says that the history of the server's data is called, "" where it does not."""
-    found = _REPLICATION_ID.search(info)
-    return "" if found is None else found[1].decode()
+    """The replication id in a reply of `INFO replication`, the name of its data history; "" for none."""
+    match = _REPLICATION_ID.search(info)
+    return "" if match is None else match[1].decode()
 
 
 class _Leaving:
-    """A connection that knows in which epoch of its address it was made; None while it is being made."""
+    """A connection that records the epoch of its address in which it was made; None while it is being made."""
 
     _parser: Any
 
@@ -47,7 +47,7 @@ class _Leaving:
         super().__init__(**options)
         self._address = address
         self._epoch: int | None = None
-        # Called for each error of the server, wherever in a reply it stands: in EXEC's, in a script's.
+        # Called for each error of the server, wherever it is in a reply: in that of EXEC, of a script.
         self._parser.parse_error = self._parse_error
 
     def _follow(self) -> None:
@@ -56,7 +56,7 @@ class _Leaving:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the server that it leads to was found to be a wrong one."""
+        """Whether the server of this connection has been marked as wrong."""
         return self._epoch is not None and self._epoch != self._address.epoch
 
     def _parse_error(self, response: str) -> Exception:
@@ -67,7 +67,7 @@ class _Leaving:
 
 
 class AsyncConnection(_Leaving, AbstractConnection):
-    """A connection that swallows no cancellation, whose end is always a ConnectionError, and that costs less.
+    """A connection that swallows no cancellation, raises only ConnectionError when it is lost, and costs less.
 
     redis-py sends inside `asyncio.wait_for`, which makes a task each time, and before Python 3.12 forgets a
     cancellation that meets the end of the send (https://github.com/python/cpython/issues/86296): a duty cancelled at
@@ -80,10 +80,10 @@ class AsyncConnection(_Leaving, AbstractConnection):
         super().__init__(**options)
         self._has_term = has_term
         self.term = ""
-        """Names the history of the server's data: two servers that were primaries of their own have two. "" when that
-        is not asked for; of its own for each connection where Redis does not say."""
+        """Names the history of the server's data: two servers that were both primaries have different ones. "" without
+        `has_term`; unique to each connection if Redis does not report it."""
         self.made = 0
-        """How often it was made: an id that the server gave it holds until this changes."""
+        """How often it was established: a client id from the server is valid until this changes."""
 
     if TYPE_CHECKING:  # redis-py does not annotate it
 
@@ -107,12 +107,12 @@ class AsyncConnection(_Leaving, AbstractConnection):
             if self._has_term and await self._learn_term():
                 epoch = self._address.epoch
         except BaseException:
-            await self.disconnect(nowait=True)  # no command may follow a greeting that broke off
+            await self.disconnect(nowait=True)  # no command may follow an incomplete setup
             raise
         self._epoch = epoch
 
     async def _learn_term(self) -> bool:
-        """Ask for the term; whether it is another than that of the connection made before."""
+        """Fetch the term. True if it differs from that of the connection made before."""
         await self.send_command("INFO", "replication")
         try:
             found = replication_id(await self.read_response())
@@ -122,9 +122,9 @@ class AsyncConnection(_Leaving, AbstractConnection):
         return bool(found) and self._address.observe_term(self.term)
 
     async def ready(self) -> None:
-        """Connect unless it is, to a server that is right as far as anybody knows. Raises RedisError, OSError."""
+        """Connect if necessary, to a server that is not known to be wrong. Raises RedisError, OSError."""
         if self._reader is not None and (self.is_stale or self._reader.at_eof()):
-            await self.disconnect(nowait=True)  # nothing was asked: nothing is lost
+            await self.disconnect(nowait=True)  # no command is pending: nothing is lost
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
 
@@ -143,7 +143,7 @@ class AsyncConnection(_Leaving, AbstractConnection):
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"the connection was lost: {error}") from error
         except BaseException:
-            await self.disconnect(nowait=True)  # a reply is on its way, and nobody to read it
+            await self.disconnect(nowait=True)  # its reply would be read as that of the next command
             raise
 
 
@@ -213,4 +213,4 @@ OURS: Final[dict[type, type]] = {
     blocking.SSLConnection: _BlockingTls,
     blocking.UnixDomainSocketConnection: _BlockingUnix,
 }
-"""Which one to make in place of which of redis-py's."""
+"""redis-py's connection class → ours."""
