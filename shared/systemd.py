@@ -1,4 +1,4 @@
-"""Notifications to systemd (readiness, a status line, watchdog keep-alives), and the sockets that it passes.
+"""Notifications to systemd (readiness, a status line, watchdog keepalives), and the sockets that it passes.
 
 Follows sd_notify(3) and sd_listen_fds(3), https://www.freedesktop.org/software/systemd/man/latest/. The protocol is
 one datagram and some variables, less than a dependency would cost: sdnotify only sends, systemd-python has to be
@@ -22,9 +22,9 @@ BEAT_S: Final = 2.0
 START_BEAT_S: Final = 0.1
 """The interval before the program is ready: other units may wait for it."""
 BEATS: Final = 3
-"""Keep-alives in one WatchdogSec, so that a late one does not end the program."""
+"""Keepalives in one WatchdogSec, so that a late one does not end the program."""
 EXTENSION_S: Final = 30
-"""Time by which each keep-alive extends the start. A wait for Redis may last for ever, a stall may not."""
+"""Time by which each keepalive extends the start. A wait for Redis may last for ever, a stall may not."""
 SEND_TIMEOUT_S: Final = 1.0
 FIRST_FD: Final = 3
 """SD_LISTEN_FDS_START."""
@@ -46,7 +46,7 @@ class SystemdNotifier:
     """Reports the program's health to systemd while the context is open.
 
     It runs in a thread of its own, since a handler may legitimately block the event loop for longer than WatchdogSec:
-    `stall_reason` decides what counts as stuck. While the program is stuck, no keep-alive is sent, and systemd ends it.
+    `stall_reason` decides what counts as stuck. While the program is stuck, no keepalive is sent, and systemd ends it.
     """
 
     def __init__(self, health: Health, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -117,7 +117,7 @@ class SystemdNotifier:
         return lines if stall_reason else lines + self._progress(now_s)
 
     def _progress(self, now_s: float) -> list[str]:
-        """The keep-alive for the watchdog, which is active once the program is ready; before that, an extension."""
+        """The keepalive for the watchdog, which is active once the program is ready; before that, an extension."""
         if self._is_ready:
             return ["WATCHDOG=1"] if self._watchdog_s else []
         if self._is_leaving or now_s - self._extended_s < EXTENSION_S / BEATS:
@@ -143,7 +143,7 @@ class SystemdNotifier:
 
 
 def beat_s(watchdog_s: float) -> float:
-    """Seconds between two keep-alives; a `watchdog_s` of 0 stands for no watchdog."""
+    """Seconds between two keepalives; a `watchdog_s` of 0 stands for no watchdog."""
     return min(BEAT_S, watchdog_s / BEATS) if watchdog_s else BEAT_S
 
 
@@ -155,7 +155,7 @@ def _address(name: str) -> str:
 
 
 def _watchdog_s(environ: MutableMapping[str, str]) -> float:
-    """WatchdogSec, the longest pause between two keep-alives; 0 without one, or if it is for another process."""
+    """WatchdogSec, the longest pause between two keepalives; 0 without one, or if it is for another process."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     return int(environ.get("WATCHDOG_USEC", "0")) / 1_000_000

@@ -1,4 +1,4 @@
-"""A Redis as it may describe itself."""
+"""A RedisReport for tests."""
 
 from hookbus.shared.redis_report import RedisReport
 

@@ -13,7 +13,7 @@ PROOF = b"GET /proof HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Served:
-    """A server whose answers wait for `gate`. `counted` is what it told."""
+    """A server whose responses wait for `gate`. `counted` holds the codes that it counted."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

@@ -59,7 +59,7 @@ async def test_no_other_version_is_trusted(own_server, info):
     "error",
     [NoPermissionError("User has no permissions to run the 'acl|dryrun' command"), ResponseError("unknown command")],
 )
-async def test_where_it_may_not_be_asked_it_is_unknown_and_not_well(error):
+async def test_a_refused_dry_run_is_reported_as_unknown(error):
     async def execute(*command):
         raise error
 

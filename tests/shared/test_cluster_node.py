@@ -1,4 +1,4 @@
-"""A node of a cluster, and a Sentinel, in place of a server: both are told apart, and the way out is named."""
+"""A node of a cluster, and a Sentinel, in place of a server: both are detected, and the remedy is named."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""G8: running out of file descriptors is told at the start, and stops nothing."""
+"""G8: running out of file descriptors is logged at the start, and stops nothing."""
 
 import asyncio
 import resource
@@ -54,7 +54,7 @@ async def test_g8_without_descriptors_connections_are_closed_and_nothing_spins(r
         assert len(ingest.raw) == 3, ingest.raw  # it started, Redis is fit, it listens
 
 
-async def test_g8_few_descriptors_are_told_at_the_start(redis_url):
+async def test_g8_few_descriptors_are_logged_at_the_start(redis_url):
     with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS="100000000") as ingest:
         await ingest.until_fit()
         assert ingest.logged("few_descriptors", wanted=100_000_000)

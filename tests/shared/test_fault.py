@@ -24,7 +24,7 @@ def server(**changed: str) -> Server:
 
 
 @pytest.mark.parametrize("durability", ["memory", "fsync"])
-def test_a_good_server_is_fit(durability):
+def test_a_good_server_is_healthy(durability):
     assert judge(server(), durability) is None
 
 
@@ -47,7 +47,7 @@ def test_what_fsync_cannot_do_with_is_named(changed, code, says):
     assert says in fault.detail
 
 
-def test_all_faults_of_a_server_are_told_each_with_its_cure():
+def test_all_faults_of_a_server_are_reported_each_with_its_remedy():
     bad = server(role="slave", loading="1", maxmemory_policy="allkeys-lru", appendonly="no", appendfsync="no")
     faults = faults_of(bad, "fsync")
     assert judge(bad, "fsync") == faults[0]
@@ -89,7 +89,7 @@ async def test_redis_own_refusals_become_our_codes(client):
 
 
 @pytest.mark.parametrize("error", [MovedError("13907 10.0.0.7:6379"), AskError("13907 10.0.0.7:6379")])
-def test_a_node_that_names_another_one_is_told_from_a_server_with_the_way_out(error):
+def test_a_node_that_redirects_to_another_is_a_fault_with_its_remedy(error):
     fault = fault_of(error)
     assert fault.code == "queue_unavailable"
     assert "a cluster node" in fault.detail

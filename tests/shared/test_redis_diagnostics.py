@@ -43,7 +43,7 @@ async def test_a_redis_that_refuses_writes_for_want_of_replicas_is_wrong(client,
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "0")
 
 
-async def test_the_head_room_is_told(client, redis_url):
+async def test_the_headroom_is_reported(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 1)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     told = await examine(client, Common(redis_url=redis_url), "memory", nothing)
@@ -57,7 +57,7 @@ async def test_a_password_is_never_shown(client):
     assert "hunter2" not in repr(told)
 
 
-async def test_all_that_is_wrong_is_told_in_one_run(client, redis_url):
+async def test_all_problems_are_reported_in_one_run(client, redis_url):
     async def refused(execute):
         raise UnhealthyError(Fault("queue_unavailable", "no event can be stored: EVALSHA is refused", "mend the ACL"))
 
@@ -84,7 +84,7 @@ async def test_all_that_is_wrong_is_told_in_one_run(client, redis_url):
     assert all(finding.action for finding in told.findings)
 
 
-async def test_a_redis_that_is_away_is_told_once():
+async def test_an_unreachable_redis_is_reported_once():
     url = f"redis://127.0.0.1:{free_port()}/0"
     client = connect(url, "tests")
     assert list(await found(client, url)) == ["queue_unavailable"]

@@ -35,7 +35,7 @@ def test_little_room_is_a_warning_only_while_events_come(lasts_s, warns):
     assert little_room(None) == []
 
 
-def test_every_fault_is_told_with_its_own_cure():
+def test_every_fault_is_reported_with_its_own_remedy():
     told = faults(server(maxmemory_policy="allkeys-lru", appendonly="no", appendfsync="no"), "fsync", is_unsafe=False)
     assert [(finding.code, finding.exit_code) for finding in told] == [("not_durable", 78)] * 3
     assert [finding.action.split(",")[0] for finding in told][1:] == [

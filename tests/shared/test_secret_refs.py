@@ -102,7 +102,7 @@ def nobody():
         os.seteuid(was)
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path):
+def test_a_file_that_may_not_be_read_is_reported(tmp_path):
     (tmp_path / "a").write_text("x")
     (tmp_path / "a").chmod(0)
     with nobody(), pytest.raises(ValueError, match="Permission denied"):

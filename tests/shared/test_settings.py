@@ -147,7 +147,7 @@ def test_a_section_must_be_a_table(tmp_path):
     assert "[worker] must be a table" in problem
 
 
-def test_all_problems_are_told_together(tmp_path):
+def test_all_problems_are_reported_together(tmp_path):
     found = problems(tmp_path, "a = 1\n[worker]\nleast = 0\nmost = 0", {"HOOKBUS_B": ""})
     assert [problem.split(":")[0] for problem in found] == ["a", "HOOKBUS_B", "worker.least", "worker.most"]
 

@@ -40,7 +40,7 @@ def test_bad_sources_are_refused_here_too(tmp_path):
     ]  # fmt: skip
 
 
-def test_without_a_source_somebody_is_told_what_to_set():
+def test_without_a_source_the_error_names_the_variable_to_set():
     with pytest.raises(ConfigError, match="set OPENAI_WEBHOOK_SECRET"):
         Endpoints().required()
 

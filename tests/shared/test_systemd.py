@@ -134,7 +134,7 @@ async def test_a_watchdog_that_watches_another_process_gets_nothing(manager):
         assert not manager.heard("WATCHDOG=1")
 
 
-async def test_a_reload_is_told_with_the_monotonic_clock_and_its_end_too(manager):
+async def test_a_reload_is_reported_with_the_monotonic_clock_and_so_is_its_end(manager):
     program = Program()
     with SystemdNotifier(program.health, manager.environ) as notifier:
         notifier.reloading()  # nobody reloads what has not started; READY would be a lie
@@ -151,7 +151,7 @@ async def test_a_reload_is_told_with_the_monotonic_clock_and_its_end_too(manager
         assert 0 <= time.clock_gettime(time.CLOCK_MONOTONIC) - int(clock.removeprefix("MONOTONIC_USEC=")) / 1e6 < 5
 
 
-async def test_what_systemd_could_not_be_told_is_told_again(manager, tmp_path):
+async def test_lines_that_could_not_be_sent_are_sent_again(manager, tmp_path):
     program = Program()
     program.reason = ""
     address = f"{tmp_path}/later"

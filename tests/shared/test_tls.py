@@ -74,7 +74,7 @@ def problems(**settings: str) -> list[str]:
     return caught.value.problems
 
 
-def test_what_is_wrong_is_told_at_the_start_with_key_and_file(made, tmp_path):
+def test_problems_are_reported_at_the_start_with_key_and_file(made, tmp_path):
     junk, missing = tmp_path / "junk", tmp_path / "missing"
     junk.write_text("no certificate")
     ours = files(made)
