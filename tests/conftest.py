@@ -8,12 +8,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import uvloop
 from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from tests import servers, tools, unit, users
+from tests.loops import StrictLoop
 
 # No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop of the programs; what holds on asyncio's own may not hold there."""
-    production: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
+    production: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": StrictLoop}
     is_both = item.get_closest_marker("both_loops") is not None
     return production | ({"asyncio": asyncio.new_event_loop} if is_both else {})
 

@@ -1,22 +1,25 @@
-"""On which event loop tests run."""
+"""A transport that a test leaves open makes it fail, and never hang."""
 
 import asyncio
+import socket
 
 import pytest
-import uvloop
+
+from tests.loops import StrictLoop
 
 
-@pytest.fixture
-async def loop():
-    return asyncio.get_running_loop()
+def test_closing_a_loop_with_an_open_transport_fails_and_returns():
+    here, there = socket.socketpair()
+    loop = StrictLoop()
+    loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=here))
+    with pytest.raises(RuntimeError, match="left open: unclosed resource"):
+        loop.close()
+    assert there.recv(1) == b""  # closed all the same
+    there.close()
 
 
-async def test_tests_and_fixtures_run_on_the_loop_of_the_programs(loop):
-    assert asyncio.get_running_loop() is loop
-    assert isinstance(loop, uvloop.Loop)
-
-
-@pytest.mark.both_loops
-async def test_what_tools_use_is_tried_on_both(request):
-    is_ours = isinstance(asyncio.get_running_loop(), uvloop.Loop)
-    assert request.node.callspec.id == ("uvloop" if is_ours else "asyncio")
+def test_closing_a_loop_without_one_is_fine():
+    loop = StrictLoop()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    loop.close()

@@ -15,12 +15,12 @@ from tests.deploy.nspawn.installation import (
     UNITS,
     URL,
     WORKER,
-    in_flight_of,
     install,
     lines,
     metrics,
     put_secret,
     reload,
+    require,
     restarts,
     send,
 )
@@ -37,7 +37,7 @@ def it_installs_and_installing_again_changes_no_configuration(box: Container) ->
     box.write("/etc/hookbus/ingest.env", "HOOKBUS_LOG_LEVEL=debug\n")
     before = box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort")
     said = install(box)
-    in_flight_of(box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort") == before, "configuration changed")
+    require(box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort") == before, "configuration changed")
     box.sh("rm /etc/hookbus/ingest.env")
     handlers = (ROOT / "tests/deploy/nspawn/handlers.py").read_text()
     box.write("/srv/hookbus/shop.py", handlers)
@@ -51,7 +51,7 @@ def an_upgrade_mends_programs_whose_python_is_gone_and_tells_of_conflicts(box: C
     box.write(f"{packages}/shop-1.dist-info/METADATA", told)
     box.sh("ln -sfn /usr/bin/python3.0 /opt/hookbus/bin/python3 && rm /etc/systemd/system/hookbus.target")
     said = install(box)
-    in_flight_of("install your handlers' packages again" in said and "shop 1 has requirement aiohttp<3" in said, said)
+    require("install your handlers' packages again" in said and "shop 1 has requirement aiohttp<3" in said, said)
     box.sh(f"test -f /etc/systemd/system/hookbus.target && rm -r {packages}/shop-1.dist-info")
     box.run("hookbus-ingest", "--help")
     return "; ".join(said.splitlines()[1:])
@@ -63,7 +63,7 @@ def the_units_are_sound_and_closed(box: Container) -> str:
     for unit in (INGEST, WORKER, EXPORTER):
         last = box.run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
         exposure = float(re.search(r"([\d.]+) \w+ \S*$", last)[1])  # type: ignore[index]
-        in_flight_of(exposure <= MAX_EXPOSED, last)
+        require(exposure <= MAX_EXPOSED, last)
         found.append(f"{unit} {exposure}")
     return ", ".join(found)
 
@@ -77,8 +77,8 @@ def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Contai
     box.until(lambda: "appendonly" in box.show(INGEST, "StatusText"), "ingest says what it waits for")
     said = box.show(INGEST, "StatusText")
     time.sleep(20)
-    in_flight_of(box.show(INGEST, "ActiveState") == "activating", box.show(INGEST, "ActiveState"))
-    in_flight_of(set(restarts(box).values()) == {"0"}, restarts(box))
+    require(box.show(INGEST, "ActiveState") == "activating", box.show(INGEST, "ActiveState"))
+    require(set(restarts(box).values()) == {"0"}, restarts(box))
     box.sh("redis-cli config set appendonly yes && redis-cli config set appendfsync always && redis-cli config rewrite")
     for unit in (INGEST, WORKER):
         box.until_active(unit)
@@ -88,8 +88,8 @@ def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Contai
     }
     ready = int(box.show("redis-server.service", "ActiveEnterTimestampMonotonic"))
     listening = int(box.show("hookbus-ingest.socket", "ActiveEnterTimestampMonotonic"))
-    in_flight_of(ready <= started[INGEST] and ready <= started[WORKER], (ready, started))
-    in_flight_of(listening <= started[INGEST], (listening, started))
+    require(ready <= started[INGEST] and ready <= started[WORKER], (ready, started))
+    require(listening <= started[INGEST], (listening, started))
     box.sh("rm -r /run/systemd/system/hookbus-*.d && systemctl daemon-reload")
     return f'"{said}"; then redis-server before ingest and worker, the socket before ingest'
 
@@ -100,29 +100,29 @@ def events_go_through_it_and_nothing_in_the_sandbox_breaks(box: Container) -> st
     box.until(lambda: len(lines(box, "handled")) >= 201, "201 events handled")
     box.until(lambda: bool(lines(box, "ended")), "a thread's")
     handled = lines(box, "handled")
-    in_flight_of(len(set(handled)) == len(handled) == 201, len(handled))
+    require(len(set(handled)) == len(handled) == 201, len(handled))
     for unit in (INGEST, WORKER, EXPORTER):
         journal = box.journal(unit)
-        in_flight_of("Traceback" not in journal and '"level": "error"' not in journal, journal[-3000:])
+        require("Traceback" not in journal and '"level": "error"' not in journal, journal[-3000:])
     figures = metrics(box, 9464)
-    in_flight_of('hookbus_ingest_secret_matches_total{secret="0",source="openai"}' in figures, figures[-2000:])
+    require('hookbus_ingest_secret_matches_total{secret="0",source="openai"}' in figures, figures[-2000:])
     box.until_active(EXPORTER)
     figures = metrics(box, 9466)
-    in_flight_of('hookbus_consumers_alive{group="orders"} 1.0' in figures, figures[-2000:])
+    require('hookbus_consumers_alive{group="orders"} 1.0' in figures, figures[-2000:])
     return f"{len(handled)} events of one type, 200 of them sent twice, and one of each other type"
 
 
 def the_sandbox_is_in_force(box: Container) -> str:
     box.until(lambda: bool(lines(box, "probed")), "the handler that tries")
     found = lines(box, "probed")
-    in_flight_of(len(found) == 7 and all(line.endswith("refused") for line in found), found)
+    require(len(found) == 7 and all(line.endswith("refused") for line in found), found)
     for unit in (INGEST, WORKER):
         status = box.sh(f"cat /proc/{box.show(unit, 'MainPID')}/status")
         for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000"):
-            in_flight_of(line in status, (unit, line, status))
-        in_flight_of(int(box.show(unit, "MemoryMax")) > 0, unit)
+            require(line in status, (unit, line, status))
+        require(int(box.show(unit, "MemoryMax")) > 0, unit)
         user = box.sh(f"stat -c %U /proc/{box.show(unit, 'MainPID')}")
-        in_flight_of(user == unit.split("@")[0].removesuffix(".service"), (unit, user))
+        require(user == unit.split("@")[0].removesuffix(".service"), (unit, user))
     return "; ".join(found)
 
 
@@ -138,7 +138,7 @@ def credentials_and_secrets_are_unreadable_to_other_users(box: Container) -> str
             box.run("setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup", "cat", path, is_expected=False)
             looks += 1
     ours = ("setpriv", "--reuid=hookbus-ingest", "--regid=hookbus-ingest", "--clear-groups", "cat")
-    in_flight_of(box.run(*ours, "/etc/hookbus/secrets/openai/first") == SECRET, "its own user can't read the secret")
+    require(box.run(*ours, "/etc/hookbus/secrets/openai/first") == SECRET, "its own user can't read the secret")
     box.run(*ours, f"/run/credentials/{WORKER}/redis_url", is_expected=False)
     box.run(*ours, "/etc/hookbus/credentials/redis_url", is_expected=False)
     return f"{looks + 2} looks by other users, none of them successful"
@@ -156,9 +156,7 @@ def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) ->
     put_secret(box, "second", "v1,whsec_nonsense")
     reload(box, "reload_refused")
     send(box, *new)
-    in_flight_of(
-        (box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process"
-    )
+    require((box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process")
     box.sh("cd /etc/hookbus/secrets/openai && mv first second")
     box.until(lambda: box.journal(INGEST).count("secrets_changed") >= 2, "noticed without a signal", 15)
     send(box, *new, is_expected=False)
@@ -177,11 +175,11 @@ def a_restart_of_all_under_load_refuses_nobody(box: Container) -> str:
         began = time.monotonic()
         box.run("systemctl", "restart", "hookbus.target")  # as after an upgrade
         took.append(time.monotonic() - began)
-        in_flight_of(before.isdisjoint(box.show(unit, "MainPID") for unit in (INGEST, WORKER, EXPORTER)), before)
+        require(before.isdisjoint(box.show(unit, "MainPID") for unit in (INGEST, WORKER, EXPORTER)), before)
     time.sleep(1)
     box.sh("touch /run/stop")
     counts = json.loads(load.communicate(timeout=60)[0].splitlines()[-1])
-    in_flight_of(set(counts) == {"200 accepted"} and counts["200 accepted"] > 100, counts)
+    require(set(counts) == {"200 accepted"} and counts["200 accepted"] > 100, counts)
     return f"3 restarts of {max(took):.1f} s at most, {counts['200 accepted']} posts, all of them 200"
 
 
@@ -191,7 +189,7 @@ def a_redis_that_is_away_ends_no_program(box: Container) -> str:
     box.until(lambda: "503" in box.show(INGEST, "StatusText"), "ingest says so")
     said = box.show(INGEST, "StatusText")
     time.sleep(40)  # longer than WatchdogSec
-    in_flight_of(restarts(box) == before, (before, restarts(box)))
+    require(restarts(box) == before, (before, restarts(box)))
     box.sh("systemctl start redis-server")
     box.until(lambda: box.show(INGEST, "StatusText").startswith("ready"), "ready again")
     return f'40 s without it; "{said}"'
@@ -210,9 +208,9 @@ def a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again(box: Contain
     box.until_active(WORKER)
     box.until(lambda: len(lines(box, "hung")) > hung, "the event is handled by the next process")
     journal = box.journal(WORKER)
-    in_flight_of("Watchdog timeout" in journal, journal[-3000:])
-    in_flight_of("the event loop has not turned" in journal and 'shop.py", line' in journal, journal[-3000:])
-    in_flight_of(box.show(WORKER, "MainPID") != pid, "the same process")
+    require("Watchdog timeout" in journal, journal[-3000:])
+    require("the event loop has not turned" in journal and 'shop.py", line' in journal, journal[-3000:])
+    require(box.show(WORKER, "MainPID") != pid, "the same process")
     box.sh(f"rm -r '/run/systemd/system/{WORKER}.d' && sed -i 's/timeout=4/timeout=30/' /srv/hookbus/shop.py")
     box.run("systemctl", "daemon-reload")
     return f"after {took:.0f} s, with the line of the handler in the journal; its event was handled afterwards"
@@ -229,11 +227,11 @@ def a_stop_finishes_what_runs_within_the_grace_period(box: Container) -> str:
         start = time.monotonic()
         box.run("systemctl", "stop", unit)
         took[unit] = time.monotonic() - start
-        in_flight_of(
+        require(
             (box.show(unit, "Result"), box.show(unit, "ExecMainStatus")) == ("success", "0"), box.journal(unit)[-2000:]
         )
-    in_flight_of(len(lines(box, "ended")) == ended + 1, "the running delivery was cut off")
-    in_flight_of(4 < took[WORKER] < 40 and took[INGEST] < 20, took)
+    require(len(lines(box, "ended")) == ended + 1, "the running delivery was cut off")
+    require(4 < took[WORKER] < 40 and took[INGEST] < 20, took)
     box.run("systemctl", "start", "hookbus.target")
     for unit in (INGEST, WORKER):
         box.until_active(unit)
@@ -245,10 +243,8 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
     box.run("systemctl", "start", "hookbus-worker@orders-2.service")
     box.run("systemctl", "start", "hookbus-worker@no.such:app.service", is_expected=False)
     time.sleep(3)
-    in_flight_of(
-        box.show("hookbus-worker@no.such:app.service", "NRestarts") == "0", "a wrong configuration was tried again"
-    )
-    in_flight_of(box.show("hookbus-worker@no.such:app.service", "ExecMainStatus") == "78", "another exit code")
+    require(box.show("hookbus-worker@no.such:app.service", "NRestarts") == "0", "a wrong configuration was tried again")
+    require(box.show("hookbus-worker@no.such:app.service", "ExecMainStatus") == "78", "another exit code")
     box.write("/srv/hookbus/away.py", "raise OSError('no database')\n")
     box.run("systemctl", "start", "--no-block", "hookbus-worker@away:app.service")
     box.until(lambda: int(box.show("hookbus-worker@away:app.service", "NRestarts")) > 1, "what may pass is tried again")
@@ -263,23 +259,21 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
     box.sh("redis-cli set test:seconds 0")
     box.run("systemctl", "kill", "-s", "KILL", "hookbus-worker@orders-2.service")
     took = box.until(lambda: len(lines(box, "began")) == began + 2, "taken over", 20)
-    in_flight_of(took < 6, took)  # far less than a liveness key lasts
+    require(took < 6, took)  # far less than a liveness key lasts
     box.run("systemctl", "stop", "hookbus-worker@orders-2.service")
     return f"the first took over from the killed second after {took:.1f} s; exit 1 is tried again, exit 78 is not"
 
 
 def uninstalling_leaves_configuration_and_nothing_else(box: Container) -> str:
     said = box.run("/root/deploy/systemd/install.sh", "--uninstall")
-    in_flight_of(
-        box.sh("systemctl list-units --plain --no-legend --state=active 'hookbus*'") == "", "something still runs"
-    )
-    in_flight_of(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units are left")
-    in_flight_of(
+    require(box.sh("systemctl list-units --plain --no-legend --state=active 'hookbus*'") == "", "something still runs")
+    require(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units are left")
+    require(
         box.sh("systemctl list-units --all --plain --no-legend 'hookbus*' | grep -v not-found || :") == "",
         "still loaded",
     )
     box.sh("test -f /etc/hookbus/secrets/openai/second && test ! -e /opt/hookbus")
-    in_flight_of(box.sh("ls /usr/local/bin") == "", "commands are left")
+    require(box.sh("ls /usr/local/bin") == "", "commands are left")
     return said.splitlines()[-1]
 
 

@@ -18,7 +18,7 @@ class WrongError(Exception):
     """A claim does not hold."""
 
 
-def in_flight_of(claim: bool, seen: object) -> None:
+def require(claim: bool, seen: object) -> None:
     """Raises WrongError unless the claim holds."""
     if not claim:
         raise WrongError(str(seen))
