@@ -5,7 +5,6 @@ followed by one with the number dropped. A forked child writes its lines directl
 without waiting for one.
 """
 
-import contextlib
 import os
 import select
 import threading
@@ -29,7 +28,7 @@ class Writer:
     def __init__(self, descriptor: int | None, on_dropped: Callable[[int], None]) -> None:
         self._descriptor = descriptor
         self._on_dropped = on_dropped
-        self._is_forked = False
+        self._is_direct = False
         self._reset()
         os.register_at_fork(after_in_child=self._reset_in_child)
 
@@ -42,15 +41,16 @@ class Writer:
 
     def _reset_in_child(self) -> None:
         """Start empty: a thread that the child does not have may hold the lock, and the parent writes its own lines."""
-        self._is_forked = True
+        self._is_direct = True
         self._reset()
 
     def write(self, text: str) -> None:
-        """Queue a line, its end included. Never raises, and never blocks except in a forked child."""
+        """Queue a line, its end included. Never raises, and blocks only where no thread can write it: in a forked
+        child, and while the interpreter shuts down."""
         line = text.encode("utf-8", "backslashreplace")
         if self._descriptor is None:
             return
-        if self._is_forked:
+        if self._is_direct:
             self._put(self._descriptor, line)
             return
         with self._changed:
@@ -61,9 +61,16 @@ class Writer:
             self._waiting_bytes += len(line)
             self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=(self._descriptor,), name="log", daemon=True)
-                with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
-                    self._thread.start()
+                self._start_thread(self._descriptor)
+
+    def _start_thread(self, descriptor: int) -> None:
+        self._thread = threading.Thread(target=self._run, args=(descriptor,), name="log", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            self._is_direct = True
+            while self._lines:
+                self._put(descriptor, self._lines.popleft())
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
         """Wait until all lines are written, at most `timeout_s`."""

@@ -47,6 +47,20 @@ def test_lines_come_in_their_order(pipe):
     assert os.read(pipe[0], 65536).decode().split() == [str(number) for number in range(100)]
 
 
+def test_lines_are_written_when_the_interpreter_starts_no_thread_any_more(pipe, monkeypatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    writer = Writer(pipe[1], print)
+    writer.write("first\n")
+    writer.write("second\n")
+    began = time.monotonic()
+    writer.flush()
+    assert time.monotonic() - began < 1
+    assert os.read(pipe[0], 65536) == b"first\nsecond\n"
+
+
 async def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_told(pipe):
     told: list[int] = []
     writer = Writer(pipe[1], told.append)

@@ -37,7 +37,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """When the first attempt began, Unix ms; 0 in the first attempt itself."""
 
     @property
-    def burnt(self) -> int:
+    def counted_attempt(self) -> int:
         """The number of this attempt among those that count towards `Retry.attempts`, from 1."""
         return self.attempt - self.snoozes
 

@@ -64,7 +64,7 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
             late = TimeoutError()
             late.__cause__ = error
             error = late
-    return outcome.failed(error, delivery.burnt, route.retry, text, spent_s(delivery))
+    return outcome.failed(error, delivery.counted_attempt, route.retry, text, spent_s(delivery))
 
 
 def spent_s(delivery: Delivery) -> float:

@@ -93,7 +93,7 @@ class Subscriber:
             # Only the handler can have cancelled its task. Without an outcome the delivery would be pending for ever.
             outcome = failed(
                 error,
-                in_flight.delivery.attempt,
+                in_flight.delivery.counted_attempt,
                 self.route.retry,
                 "the handler cancelled its own task",
                 spent_s(in_flight.delivery),
@@ -132,12 +132,12 @@ class Subscriber:
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
         text = f"timed out after {self.route.timeout_s:g} s, still running {CANCEL_S:g} s after it was cancelled"
-        outcome = failed(error, in_flight.delivery.burnt, self.route.retry, text, spent_s(in_flight.delivery))
+        outcome = failed(error, in_flight.delivery.counted_attempt, self.route.retry, text, spent_s(in_flight.delivery))
         self._settle_attempt(in_flight, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
         """Log an exception that escaped from `process`, which is a bug, and retry the delivery as after any failure."""
-        outcome = failed(error, delivery.burnt, self.route.retry, spent_s=spent_s(delivery))
+        outcome = failed(error, delivery.counted_attempt, self.route.retry, spent_s=spent_s(delivery))
         log.get("worker.subscriber").error(
             "attempt_crashed",
             webhook_id=delivery.webhook_id,

@@ -1,11 +1,12 @@
 import asyncio
 
 import prometheus_client
+import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from hookbus import Delivery
-from hookbus.worker.pipeline import subscriber
+from hookbus import Delivery, Retry
+from hookbus.worker.pipeline import deadline, subscriber
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_route, join, pending, runtime, store, take
@@ -51,6 +52,35 @@ async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
         assert made.slots.free() == made.slots._concurrency
+
+
+@pytest.mark.parametrize("end", ["cancels its task", "fails", "runs into its timeout", "goes on after its timeout"])
+async def test_snoozes_count_as_no_attempt_however_the_next_one_ends(client, redis_url, monkeypatch, end):
+    """The fourth attempt after two snoozes is the second of three: parked, not dead-lettered."""
+    monkeypatch.setattr(deadline, "CANCEL_S", 0.05)
+    (in_flight,) = await delivered(client, "wh_1")
+    snoozed = replace(in_flight, delivery=replace(in_flight.delivery, attempt=4, snoozes=2))
+    may_end = asyncio.Event()
+
+    async def handler(event: dict) -> None:
+        match end:
+            case "cancels its task":
+                asyncio.current_task().cancel()
+            case "fails":
+                raise ValueError("no")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if end != "goes on after its timeout":
+                raise
+            await may_end.wait()
+
+    async with runtime(redis_url, client, a_route(handler, timeout=0.1, retry=Retry(attempts=3))) as made:
+        made.subscriber.begin(snoozed)
+        await until(lambda: _is_settled(client))
+        may_end.set()
+        assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
+        assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 0
 
 
 async def test_a_bug_of_hookbus_in_an_attempt_is_logged_at_once_and_the_delivery_retried(
