@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes an ACL file of users.rules, and a password for each user that has none yet:
+# Creates an ACL file from users.rules, and a password for each user that has none yet:
 #   make-users.sh FOLDER    writes FOLDER/users.acl and FOLDER/<user>.password
-# Passwords that are there stay, so that it can be run again when a release brings new rules. The ACL file holds their
-# SHA-256 sums only.
+# Existing passwords stay, so run it again when a release has new rules. The ACL file holds only SHA-256 sums of the
+# passwords.
 set -eu
 [ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 rules=$(dirname "$0")/users.rules
@@ -23,7 +23,7 @@ sed 's/#.*//; s/  */ /g; s/ $//' "$rules" | awk '
     fi
     echo "$line"
 done > "$made"
-# Redis, not root, reads the file: whose it was it stays.
+# Redis reads the file, not root: it keeps its owner and mode.
 if [ -e "$1/users.acl" ]; then
     chown --reference="$1/users.acl" "$made"
     chmod --reference="$1/users.acl" "$made"

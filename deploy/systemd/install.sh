@@ -1,9 +1,9 @@
 #!/bin/sh
-# Put hookbus under systemd: the programs, two users, /etc/hookbus, the units, two commands. Can be run again, as for an
-# upgrade; what was configured stays.
+# Install hookbus under systemd: the programs, two users, /etc/hookbus, the units, two commands. Run it again to
+# upgrade; the configuration stays.
 #
-# usage: install.sh [WHEEL]      with a wheel it (re)makes the programs in /opt/hookbus too
-#        install.sh --uninstall  stops everything and takes units and programs away; configuration and data stay
+# usage: install.sh [WHEEL]      with a wheel, also installs the programs into /opt/hookbus
+#        install.sh --uninstall  stops everything and removes units and programs; configuration and data stay
 #
 # PYTHON names the interpreter, python3 by default: 3.11 or newer, with venv.
 set -eu
@@ -26,7 +26,7 @@ programs() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11"
     is_anew=
     if ! $home/bin/pip --version > /dev/null 2>&1; then
-        # None yet, or its Python was upgraded or removed; venv leaves links alone that lead nowhere.
+        # No venv yet, or its Python was upgraded or removed. venv does not replace dangling links.
         [ ! -e $home/bin ] || is_anew=yes
         rm -f $home/bin/python*
         "$python" -m venv $home || fail "$python -m venv failed: on Debian, apt-get install python3-venv"
@@ -36,7 +36,7 @@ programs() {
     pip install --no-deps --no-index --force-reinstall "$1"
 }
 
-# What handlers brought along is theirs to mend, and no reason to stop half-way.
+# Conflicts in the packages of handlers do not stop the installation.
 warnings() {
     [ -z "$is_anew" ] || warn "warning: $home was made anew for $("$python" -V): install your handlers' packages again"
     conflicts=$($home/bin/pip --disable-pip-version-check check 2>&1) ||
@@ -44,7 +44,7 @@ warnings() {
 $conflicts"
 }
 
-# By hand the programs need what their units give them. A command of that name that is not ours stays.
+# On the command line the programs need the settings that their units set. Another program's command of that name stays.
 is_ours() { [ ! -e "$1" ] || grep -q "^# Made by hookbus" "$1"; }
 
 command_for() {
@@ -59,7 +59,7 @@ COMMAND
     chmod 755 "$commands/$1"
 }
 
-# File of ours, where it goes, mode; only if there is none yet.
+# example FILE TARGET MODE: installs FILE unless TARGET exists.
 example() { [ -e "$2" ] || install -m "$3" "$1" "$2"; }
 
 configuration() {
@@ -93,7 +93,7 @@ uninstall() {
     workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
     running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
     ours="hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service $workers $running"
-    # One by one, as each that is not there ends the command; the target first, with which all begin to stop.
+    # One by one, as a missing unit ends the command. The target first: all others then begin to stop.
     for unit in $ours; do
         systemctl stop "$unit" 2> /dev/null || :
     done
