@@ -1,9 +1,9 @@
 """`make up`: the embedded Valkey, hookbus-ingest and hookbus-worker with the example handlers, until Ctrl-C.
 
-Stops in the order that loses nothing: ingest answers what it has received, the worker finishes what it runs, Valkey
-goes last. A program that ends by itself ends the stack, and so does a reader of its output who leaves. Exit codes: 0
-after Ctrl-C or SIGTERM, 1 when something failed, 78 for bad configuration, 130 after a second Ctrl-C, which ends
-everything at once.
+The order of the stop loses nothing: ingest responds to all received requests, the worker finishes its handlers, and
+Valkey stops last. The stack also stops when a program ends by itself, or when the reader of its output closes the pipe.
+Exit codes: 0 after Ctrl-C or SIGTERM, 1 after a failure, 78 for bad configuration, 130 after a second Ctrl-C, which
+ends everything at once.
 """
 
 import sys
@@ -15,14 +15,14 @@ EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the stack; the exit code."""
+    """Run the stack and return the exit code."""
     try:
         return _run()
     except BrokenPipeError:
         from hookbus.shared.command import unread
 
         return unread(EXIT_FAILED)
-    except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing
+    except KeyboardInterrupt:  # before the event loop handles signals, such as during imports
         return EXIT_INTERRUPTED
 
 

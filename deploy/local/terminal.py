@@ -1,6 +1,6 @@
-"""Shows what the programs log as a person reads it: a coloured name, the time, the event, its fields.
+"""Formats the log lines of the programs for people: a coloured name, the time, the event, its fields.
 
-They write JSON lines, since their output is no terminal but a pipe of ours.
+The programs write JSON lines, since their output is a pipe and not a terminal.
 """
 
 import json
@@ -27,7 +27,7 @@ def show(console: Console, child: Child, line: str) -> None:
 
 
 def pretty(line: str, *, has_colours: bool = False) -> str:
-    """A log line for people; other lines as they are."""
+    """A log line formatted for people; other lines unchanged."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):

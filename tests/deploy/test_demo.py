@@ -9,13 +9,13 @@ from tests.deploy.processes import children_of, is_running
 from tests.programs import Program
 from tests.wait import until
 
-pytestmark = pytest.mark.needs("linux", "proc")  # where children end with their parents, and who runs is seen
+pytestmark = pytest.mark.needs("linux", "proc")  # children end with their parents; /proc lists processes
 
 NOBODY = "redis://127.0.0.1:1"
 
 
 async def until_a_worker_is_dead(program: Program) -> None:
-    await until(lambda: any("its heir appears below" in line for line in program.raw))
+    await until(lambda: any("the takeover follows below" in line for line in program.raw))
 
 
 def demo(**environ: str) -> Program:
@@ -76,5 +76,5 @@ async def test_it_fails_and_says_why_when_events_can_not_be_handled():
     assert figures["lost"] > 0
     text = "\n".join(program.raw)
     assert "was killed by SIGKILL" in text
-    assert "the last words of worker" in text
+    assert "last log lines of worker" in text
     assert "Traceback" not in text

@@ -24,12 +24,12 @@ def note(group, webhook_id, what="handled", attempt=1, body=BODY, event_type="re
 
 
 def ledger(*notes, webhook_id="wh_1", event_type="response.completed"):
-    found = Ledger(Book(*notes))
-    found.add_answer(event_type, BODY, Answer(200, "accepted", 1.0, webhook_id))
-    return found
+    accounts = Ledger(Book(*notes))
+    accounts.add_answer(event_type, BODY, Answer(200, "accepted", 1.0, webhook_id))
+    return accounts
 
 
-def test_an_event_is_lost_once_for_each_subscribed_group_that_has_neither_handled_nor_buried_it():
+def test_an_event_is_lost_once_for_each_subscribed_group_that_has_neither_handled_nor_dead_lettered_it():
     assert ledger().figures().lost == 2
     assert ledger(note("audit", "wh_1")).figures().lost == 1
     assert ledger(note("audit", "wh_1"), note("billing", "wh_1")).figures().lost == 0

@@ -1,8 +1,9 @@
-"""`make demo`: the whole main job on real parts, shown as it happens, in under a minute.
+"""`make demo`: hookbus end to end with real processes, shown step by step, in under a minute.
 
 A private Valkey, hookbus-ingest and two hookbus-workers run as processes; signed requests go over HTTP; handlers
-fail, die and recover. The last line of standard output is one JSON object with the figures. Exit codes: 0 when every
-figure is exactly as expected and nothing is lost, 1 when not, 130 after Ctrl-C. Nothing outlives it.
+fail, a worker is killed, and everything recovers. The last line of standard output is one JSON object with the figures.
+Exit codes: 0 when every figure is exactly as expected and nothing is lost, 1 when not, 130 after Ctrl-C. No process
+outlives the demo.
 """
 
 import sys
@@ -12,14 +13,14 @@ EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the demo; the exit code."""
+    """Run the demo and return the exit code."""
     try:
         return _run()
     except BrokenPipeError:
         from hookbus.shared.command import unread
 
         return unread(EXIT_FAILED)
-    except KeyboardInterrupt:  # before the loop had its own way with signals, as while importing
+    except KeyboardInterrupt:  # before the event loop handles signals, such as during imports
         return EXIT_INTERRUPTED
 
 
@@ -43,7 +44,7 @@ def _run() -> int:
         return EXIT_FAILED
     except BrokenPipeError:
         raise
-    except OSError as error:  # no space is left
+    except OSError as error:  # such as a full disk
         print(f"make demo: {error}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -1,7 +1,7 @@
 """The programs of the demo: a private Valkey, one hookbus-ingest, two hookbus-workers, and their tools.
 
-Everything is temporary and private: data in a folder that is removed, a Unix socket, free loopback ports, a secret of
-its own, and no configuration file but what is set here.
+Everything is temporary and private: a data folder that is removed, a Unix socket, free loopback ports, a generated
+secret, and only the settings below; no configuration file is read.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ ANY_PORT: Final = "127.0.0.1:0"
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A command that has ended."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     output: str
@@ -32,7 +32,7 @@ class Ran:
 
 
 class Bench:
-    """Starts and stops. `is_coloured` asks the tools for colours, `width` for lines of that length."""
+    """Starts and stops the programs. Tools print lines of `width` columns, with colours if `is_coloured`."""
 
     def __init__(self, *, width: int, is_coloured: bool) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hookbus-demo-")
@@ -45,7 +45,7 @@ class Bench:
             HOOKBUS_INGEST_OPS_LISTEN=ANY_PORT,
             HOOKBUS_WORKER_OPS_LISTEN=ANY_PORT,
             OPENAI_WEBHOOK_SECRET=self.secret,
-            # The programs run in the temporary folder, where no hookbus.toml of yours is found.
+            # The programs run in the temporary folder, so they find no hookbus.toml.
             PYTHONPATH=str(ROOT),
             COLUMNS=str(width),
             **({"FORCE_COLOR": "1"} if is_coloured else {}),
@@ -56,7 +56,7 @@ class Bench:
         return Book(self.valkey.url)
 
     async def start_ingest(self) -> str:
-        """Start hookbus-ingest; the URL that it listens on. Raises EndedError, TimeoutError."""
+        """Start hookbus-ingest and return the URL that it listens on. Raises EndedError, TimeoutError."""
         child = await self._start("ingest", "hookbus-ingest", "serve")
         async with asyncio.timeout(READY_TIMEOUT_S):
             listening = await child.until_logged("listening")
@@ -70,11 +70,11 @@ class Bench:
                 await child.until_logged("working")
 
     def child(self, pid: int) -> Child:
-        """The program with that process id."""
+        """The program with this process id."""
         return next(child for child in self.children if child.pid == pid)
 
-    async def run(self, *command: str) -> Ran:
-        """Run one of the command line tools to its end."""
+    async def run(self, *command: str) -> CommandResult:
+        """Run one of the command line tools until it exits. Raises TimeoutError."""
         process = await asyncio.create_subprocess_exec(
             *dying_with_us([str(BIN / command[0]), *command[1:]]),
             stdin=asyncio.subprocess.DEVNULL,
@@ -92,18 +92,18 @@ class Bench:
                 process.kill()
                 await process.wait()
         assert process.returncode is not None
-        return Ran(process.returncode, output.decode(), errors.decode())
+        return CommandResult(process.returncode, output.decode(), errors.decode())
 
     async def stop(self) -> list[str]:
-        """Stop the programs in order, ingest first; what is odd about how they ended."""
-        odd = []
+        """Stop the programs in order, ingest first. Returns a line for each one that did not exit with 0."""
+        failures = []
         for child in self.children:
             if child.is_running and (code := await child.stop(gentle_signal(child), STOP_PATIENCE_S)) != 0:
-                odd.append(f"{child.name} {ending(code)}")
-        return odd
+                failures.append(f"{child.name} {ending(code)}")
+        return failures
 
     async def close(self) -> None:
-        """Leave nothing behind, whatever state things are in."""
+        """Kill every program and remove all files, in any state."""
         await asyncio.gather(*(child.kill() for child in self.children))
         self.valkey.close()
         self._folder.cleanup()

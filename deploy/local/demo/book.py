@@ -1,7 +1,7 @@
-"""The demo's own record of what its handlers did, apart from everything that hookbus counts.
+"""The demo's own record of its handlers, independent of all counts of hookbus.
 
-Handlers append a note when they start and one when they have handled an event; the demo reads them. It is a list in
-the same Valkey, under a prefix of its own.
+Handlers append a note when they start and one when they have handled an event; the demo reads them. The record is a
+list in the same Valkey, under its own prefix.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ FIXED: Final = "demo:fixed"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """One thing that a handler did. `at` is Unix time in seconds; `digest` is of the exact body."""
+    """A start or an end of a handler. `at` is Unix time in seconds; `digest` is of the exact body."""
 
     what: Literal["started", "handled"]
     group: str
@@ -36,21 +36,21 @@ _decode = msgspec.json.Decoder(Note).decode
 
 
 def digest(body: bytes) -> str:
-    """Tells bodies apart."""
+    """The SHA-256 of a body, in hex."""
     return hashlib.sha256(body).hexdigest()
 
 
 class Book:
-    """The handlers' side of the record, and the demo's."""
+    """The record: handlers write it, the demo reads it."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url, protocol=2)
         self._notes: list[Note] = []
 
     def write(self, what: Literal["started", "handled"], delivery: Delivery, pid: int) -> int:
-        """Append a note; how often this delivery has started so far."""
-        of_whom = (delivery.group, delivery.webhook_id, delivery.type, delivery.attempt)
-        note = Note(what, *of_whom, pid, time.time(), digest(delivery.body))
+        """Append a note and return how often this delivery has started so far."""
+        identity = (delivery.group, delivery.webhook_id, delivery.type, delivery.attempt)
+        note = Note(what, *identity, pid, time.time(), digest(delivery.body))
         pipeline = self._client.pipeline()
         pipeline.rpush(NOTES, _encode(note))
         pipeline.hincrby(STARTS, f"{delivery.group} {delivery.webhook_id}", int(what == "started"))
@@ -62,14 +62,14 @@ class Book:
         return self._notes
 
     def fix(self) -> None:
-        """The broken handler works from now on."""
+        """Make the broken handler work from now on."""
         self._client.set(FIXED, 1)
 
     @property
     def is_fixed(self) -> bool:
-        """Whether somebody fixed it."""
+        """Whether the broken handler has been fixed."""
         return bool(self._client.exists(FIXED))
 
     def close(self) -> None:
-        """Let the server go."""
+        """Close the connection."""
         self._client.close()

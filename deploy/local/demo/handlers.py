@@ -1,7 +1,7 @@
-"""The handlers of the demo: two groups. Each notes in the demo's own book what it does.
+"""The handlers of the demo, in two groups. Each writes its starts and ends into the demo's own record.
 
-billing   typed handlers, one of which is flaky, one broken, one slow
-audit     one plain function for everything
+billing   typed handlers: one flaky, one broken, one slow
+audit     one plain function for all types
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from hookbus.events import (
 )
 
 LONG_S = 25.0
-"""Longer than anybody waits in the demo, and less than the handler timeout."""
+"""Longer than any wait of the demo, and less than the handler timeout."""
 
 book = Book(os.environ["HOOKBUS_REDIS_URL"])
 billing = App("billing")
@@ -31,7 +31,7 @@ audit = App("audit")
 
 @contextmanager
 def attempt(delivery: Delivery) -> Iterator[int]:
-    """Note the start and, if nothing is raised, the end; gives the number of starts so far."""
+    """Record the start and, unless the block raises, the end. Yields the number of starts so far."""
     yield book.write("started", delivery, os.getpid())
     book.write("handled", delivery, os.getpid())
 
@@ -45,7 +45,7 @@ async def charge(event: ResponseCompleted, delivery: Delivery) -> None:
 
 @billing.on(plan.FLAKY_TYPE, retry=Retry(attempts=5, base=0.3))
 async def refund(event: ResponseFailed, delivery: Delivery) -> None:
-    """Fails twice, then works: a service that is down for a moment."""
+    """Fails twice, then works, like a service that is down for a moment."""
     with attempt(delivery):
         if delivery.attempt <= plan.FLAKY_FAILURES:
             raise ConnectionError("the refund desk is closed")
@@ -53,7 +53,7 @@ async def refund(event: ResponseFailed, delivery: Delivery) -> None:
 
 @billing.on(plan.BROKEN_TYPE, retry=Retry(attempts=plan.BROKEN_ATTEMPTS, base=0.2))
 def bill(event: BatchCompleted, delivery: Delivery) -> None:
-    """Fails each time, until it is fixed. A plain function: it runs in a thread."""
+    """Fails every time until it is fixed. A plain function runs in a thread."""
     with attempt(delivery):
         if not book.is_fixed:
             raise KeyError("customer")
@@ -61,7 +61,7 @@ def bill(event: BatchCompleted, delivery: Delivery) -> None:
 
 @billing.on(plan.LONG_TYPE)
 async def publish(event: VideoCompleted, delivery: Delivery) -> None:
-    """Takes long with one event, when it gets it for the first time."""
+    """Takes long at the first attempt of one event."""
     with attempt(delivery) as starts:
         if event.data.id == plan.LONG_ID and starts == 1:
             await asyncio.sleep(LONG_S)
@@ -78,13 +78,13 @@ async def answer(event: RealtimeCallIncoming, delivery: Delivery) -> None:
 @billing.on("batch.*")
 @billing.on("video.*")
 async def ignore(event: Event, delivery: Delivery) -> None:
-    """The rest of these families; a more specific subscription wins."""
+    """All other types of these families; a more specific subscription wins."""
     with attempt(delivery):
         assert event.type == delivery.type
 
 
 @audit.on("*")
 def note(event: Event, delivery: Delivery) -> None:
-    """Everything, also what this release does not know."""
+    """All types, including those that this release does not model."""
     with attempt(delivery):
         assert event.type == delivery.type

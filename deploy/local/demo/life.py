@@ -1,4 +1,4 @@
-"""A run of the demo from its first line to its last: set up, tell the story, reckon, clean up."""
+"""A run of the demo: set up, run the steps, compare the figures, clean up."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ PICTURE = "OpenAI ── POST ──▶ ingest ──▶ Redis streams ──▶
 
 
 async def run(screen: Screen) -> int:
-    """Run everything; the exit code."""
+    """Run the demo and return the exit code."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -29,16 +29,16 @@ async def run(screen: Screen) -> int:
     try:
         bench.valkey.start()
         stage = Stage(bench, screen)
-        is_told = await _tell(stage)
-        return _conclude(stage, is_told, time.monotonic() - began)
+        is_complete = await _run_story(stage)
+        return _conclude(stage, is_complete, time.monotonic() - began)
     finally:
         await bench.close()
 
 
-async def _tell(stage: Stage) -> bool:
-    """Tell the story; True when all was as it must be."""
+async def _run_story(stage: Stage) -> bool:
+    """Run all steps. Returns True when every check passed."""
     try:
-        await Story(stage).tell()
+        await Story(stage).run()
     except UnmetError as error:
         stage.screen.failure(error.expected, error.found, stage.bench.children)
     except EndedError as error:
@@ -50,12 +50,12 @@ async def _tell(stage: Stage) -> bool:
     return False
 
 
-def _conclude(stage: Stage, is_told: bool, took_s: float) -> int:
-    """Show the table, the verdict and the last line; the exit code."""
-    found, wanted = stage.ledger.figures(), expected()
+def _conclude(stage: Stage, is_complete: bool, took_s: float) -> int:
+    """Show the table, the verdict and the last line; return the exit code."""
+    found, target = stage.ledger.figures(), expected()
     stage.book.close()
-    is_ok = is_told and found == wanted and found.lost == 0
-    stage.screen.reckoning(wanted, found)
+    is_ok = is_complete and found == target and found.lost == 0
+    stage.screen.figures(target, found)
     verdict = (
         f"Every event is accounted for, in {took_s:.0f} s." if is_ok else f"The demo failed, after {took_s:.0f} s."
     )

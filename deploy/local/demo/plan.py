@@ -1,4 +1,4 @@
-"""What the demo sends, who subscribes to what, and what must come of it."""
+"""The events that the demo sends, the subscriptions of its groups, and the expected figures."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ LONG_ID: Final = "video_that_takes_long"
 """`data.id` of the event in whose handler a worker is killed."""
 UNKNOWN_TYPE: Final = "robot.lawn.mowed"
 TOO_LARGE_BYTES: Final = 1024 * 1024 + 1
-"""One more than ingest takes by default."""
+"""One byte more than ingest accepts by default."""
 
 TYPES: Final = tuple(BY_TYPE)
 
@@ -32,16 +32,16 @@ GROUPS: Final = {
     "billing": ("response.", "batch.", "video.", "realtime.call.incoming"),
     "audit": ("",),
 }
-"""Group → beginnings of the types that it subscribes to, said independently of hookbus's own patterns."""
+"""Group → prefixes of the types that it subscribes to, independent of hookbus's own patterns."""
 
 
 def subscribes(group: str, event_type: str) -> bool:
-    """Whether a group must get the events of a type."""
+    """Whether a group subscribes to a type."""
     return event_type.startswith(GROUPS[group])
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the demo counts. `handled` are different webhook-ids, `retried` are attempts after the first."""
+    """The counts of the demo. `handled` are distinct webhook-ids, `retried` are attempts after the first."""
 
     sent: int
     accepted: int
@@ -55,7 +55,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expected() -> Figures:
-    """The figures of a run in which everything is as it must be."""
+    """The figures of a correct run."""
     accepted = [REAL_TYPE, LONG_TYPE, *TYPES, UNKNOWN_TYPE, *[BROKEN_TYPE] * (BROKEN_EVENTS - 1)]
     refused = {"timestamp_stale": 1, "signature_mismatch": 1, "body_too_large": 1}
     return Figures(

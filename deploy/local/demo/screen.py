@@ -1,4 +1,4 @@
-"""How the demo looks: numbered steps, posts with their answers, facts with a tick, and the table at the end."""
+"""The output of the demo: numbered steps, posts with their responses, facts with a tick, and the table at the end."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from hookbus.shared.posting import Answer
 
 INDENT: Final = "    "
 LOG_LINES: Final = 15
-"""Shown of each program when a step fails."""
+"""Log lines shown of each program when a step fails."""
 WIDEST: Final = 110
 """Longer lines are hard to read."""
 
@@ -34,12 +34,12 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns for what is printed under a step."""
+        """Columns of the text under a step."""
         return self._console.width - len(INDENT)
 
     @property
     def is_terminal(self) -> bool:
-        """Somebody watches."""
+        """Whether standard output is a terminal."""
         return self._console.is_terminal
 
     def title(self, name: str, about: str, picture: str) -> None:
@@ -47,12 +47,12 @@ class Screen:
         self._console.print(f"\n[bold]{name}[/]  {about}\n\n{INDENT}[dim]{picture}[/]")
 
     def step(self, title: str, about: str = "") -> None:
-        """A new step; `about` goes on with the sentence."""
+        """A new step; `about` continues the sentence of `title`."""
         self._step += 1
         self._console.print(f"\n[bold cyan]{self._step:>2}[/]  [bold]{escape(title)}[/] {escape(about)}")
 
     def posted(self, what: str, answer: Answer) -> None:
-        """A request and its answer."""
+        """A request and its response."""
         style = "green" if answer.status == 200 else "yellow"
         self._console.print(
             f"{INDENT}[cyan]→[/] {escape(what):<34} [{style}]{answer.status} {answer.code:<18}[/]"
@@ -60,53 +60,53 @@ class Screen:
         )
 
     def fact(self, text: str) -> None:
-        """Something that was checked and is so."""
+        """A checked fact."""
         self._paragraph(Text("✓ ", "bold green"), Text(text))
 
     def happening(self, text: str) -> None:
-        """Something that is done to the programs."""
+        """An action on the programs."""
         self._paragraph(Text("• ", "bold yellow"), Text(text))
 
     def remark(self, text: str) -> None:
-        """What is good to know."""
+        """An explanation."""
         self._paragraph(Text("  "), Text(text, "dim"))
 
     def listed(self, name: str, members: Iterable[str]) -> None:
-        """Words of one family."""
+        """The members of a family."""
         self._paragraph(Text(f"{name:<20}", "cyan"), Text(" ".join(members), "dim"))
 
     def command(self, words: Iterable[str], output: str) -> None:
-        """A command line and what it printed."""
+        """A command line and its output."""
         self._console.print(f"{INDENT}[bold]$ {escape(' '.join(words))}[/]")
         for line in output.rstrip().splitlines():
             self._console.print(Text(INDENT) + _trimmed(line), no_wrap=True, overflow="ignore", crop=False)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Something turns while the block runs; nothing when piped."""
+        """Show a spinner while the block runs; nothing when piped."""
         with self._console.status(f"[dim]{escape(text)}[/]"):
             yield
 
-    def reckoning(self, wanted: Figures, found: Figures) -> None:
+    def figures(self, expected: Figures, found: Figures) -> None:
         """The table of all figures."""
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
         table.add_column("")
         table.add_column("found", justify="right")
         table.add_column("expected", justify="right")
         table.add_column("")
-        codes = sorted({*wanted.refused, *found.refused})
-        for (name, due), (_, value) in zip(_rows(wanted, codes), _rows(found, codes), strict=True):
+        codes = sorted({*expected.refused, *found.refused})
+        for (name, due), (_, value) in zip(_rows(expected, codes), _rows(found, codes), strict=True):
             is_right = value == due
             mark = Text("✓", "bold green") if is_right else Text("✗ not as expected", "bold red")
             table.add_row(name, Text(str(value), "bold" if is_right else "bold red"), str(due), mark)
         self._console.print(Padding(table, (0, 0, 0, len(INDENT)), expand=False))
 
     def failure(self, expected: str, found: str, children: Iterable[Child]) -> None:
-        """What was expected, what there was instead, and what the programs said last."""
-        self._console.print(f"\n[bold red]✗ this is not as it should be[/]\n  expected  {escape(expected)}")
+        """The expected and the actual state, and the last log lines of each program."""
+        self._console.print(f"\n[bold red]✗ the check failed[/]\n  expected  {escape(expected)}")
         self._console.print(f"  found     {escape(found)}")
         for child in children:
-            self._console.print(f"\n[dim]the last words of {escape(child.name)} (pid {child.pid}):[/]")
+            self._console.print(f"\n[dim]last log lines of {escape(child.name)} (pid {child.pid}):[/]")
             for line in list(child.lines)[-LOG_LINES:]:
                 self._console.print(Text(f"  {pretty(line)}"), soft_wrap=True)
 
@@ -120,7 +120,7 @@ class Screen:
         print(msgspec.json.encode(fields).decode(), flush=True)
 
     def _paragraph(self, lead: Text, body: Text) -> None:
-        """A text that is wrapped beside what leads it."""
+        """A text wrapped to the right of its lead."""
         for i, line in enumerate(body.wrap(self._console, self.width - len(lead))):
             line.rstrip()
             self._console.print(Text(INDENT) + (lead if i == 0 else Text(" " * len(lead))) + line)

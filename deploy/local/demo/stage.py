@@ -1,4 +1,4 @@
-"""What steps of the demo are made of: post, wait, run a tool, compare. What is not as it must be raises UnmetError."""
+"""The actions of the demo's steps: post, wait, run a tool, compare. A failed check raises UnmetError."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ TOOL: Final = "hookbus-worker"
 
 
 class UnmetError(Exception):
-    """Something is not as it must be."""
+    """A check failed."""
 
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(f"expected {expected}, found {found}")
@@ -35,13 +35,13 @@ class UnmetError(Exception):
 
 
 def check(found: object, expected: object, what: str) -> None:
-    """Raises UnmetError unless both are the same."""
+    """Raises UnmetError unless both are equal."""
     if found != expected:
         raise UnmetError(f"{what}: {expected}", f"{found}")
 
 
 class Stage:
-    """Acts, shows and enters in the ledger what comes of it."""
+    """Runs actions, shows them, and enters their results in the ledger."""
 
     def __init__(self, bench: Bench, screen: Screen) -> None:
         self.bench = bench
@@ -62,7 +62,7 @@ class Stage:
         age_s: int = 0,
         is_forged: bool = False,
     ) -> Answer:
-        """Sign a body and post it, once, on a connection of its own; the answer must be the expected one."""
+        """Sign a body and post it once on a new connection. Raises UnmetError unless the response is `expected`."""
         request = signed_request(self._key, body, webhook_id, age_s=age_s, is_forged=is_forged)
         async with aiohttp.ClientSession() as session:
             answer = await post(session, self.url, request)
@@ -75,20 +75,21 @@ class Stage:
         return await self.post(event_type, event_body(event_type))
 
     async def tool(self, *arguments: str, is_shown: bool = True) -> str:
-        """Run hookbus-worker with these arguments, as anybody would; what it printed."""
-        ran = await self.bench.run(TOOL, *arguments)
+        """Run hookbus-worker with these arguments and return its output. Raises UnmetError unless it exits with 0."""
+        result = await self.bench.run(TOOL, *arguments)
         if is_shown:
-            self.screen.command((TOOL, *arguments), ran.output)
-        if ran.code != 0:
-            raise UnmetError(f"`{TOOL} {' '.join(arguments)}` ends with 0", f"{ran.code}: {ran.errors or ran.output}")
-        return ran.output
+            self.screen.command((TOOL, *arguments), result.output)
+        if result.code != 0:
+            details = f"{result.code}: {result.errors or result.output}"
+            raise UnmetError(f"`{TOOL} {' '.join(arguments)}` exits with 0", details)
+        return result.output
 
     def allow_death(self, pid: int) -> None:
-        """This program is about to be killed."""
+        """Let this program end without failing the demo."""
         self._may_be_dead.add(pid)
 
     async def until(self, is_so: Callable[[], bool], expected: str, found: Callable[[], object]) -> None:
-        """Look until it is so."""
+        """Poll until `is_so()`. Raises UnmetError after STEP_TIMEOUT_S, or when a program ends."""
         deadline = time.monotonic() + STEP_TIMEOUT_S
         while not is_so():
             for child in self.bench.children:
@@ -99,17 +100,17 @@ class Stage:
             await asyncio.sleep(POLL_S)
 
     async def until_handled(self, *, but: Collection[str] = ()) -> None:
-        """Wait until every group has handled all that it must, `but` for some types in billing."""
+        """Wait until every group has handled all of its events, except the types `but` in billing."""
 
         def missing() -> dict[str, list[str]]:
-            left = {group: sorted(self.ledger.missing(group).values()) for group in GROUPS}
-            left["billing"] = [name for name in left["billing"] if name not in but]
-            return {group: names for group, names in left.items() if names}
+            types = {group: sorted(self.ledger.missing(group).values()) for group in GROUPS}
+            types["billing"] = [name for name in types["billing"] if name not in but]
+            return {group: names for group, names in types.items() if names}
 
         await self.until(lambda: not missing(), "every event handled by every group that subscribes to it", missing)
 
     async def until_dead(self, expected: Collection[str]) -> None:
-        """Wait until exactly these webhook-ids are dead letters, all of billing's."""
+        """Wait until exactly these webhook-ids are dead letters, all in billing."""
         deadline = time.monotonic() + STEP_TIMEOUT_S
         while (found := await self._dead()) != {group: set(expected if group == "billing" else ()) for group in GROUPS}:
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The demo's steps, in the order in which they are shown. Each checks what it says."""
+"""The demo's steps, in order. Each checks the facts that it shows."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ WORKERS: Final = ("worker A", "worker B")
 
 
 class Story:
-    """One telling. What later steps need to know of earlier ones is kept here."""
+    """One run of all steps. Keeps the ids that later steps need."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -28,8 +28,8 @@ class Story:
         self._killed: Child | None = None
         self._killed_at = 0.0
 
-    async def tell(self) -> None:
-        """All steps. Raises UnmetError, EndedError."""
+    async def run(self) -> None:
+        """Run all steps. Raises UnmetError, EndedError."""
         await self._start()
         await self._real_delivery()
         await self._kill_a_worker()
@@ -47,15 +47,15 @@ class Story:
         self._stage.url, _ = await asyncio.gather(bench.start_ingest(), bench.start_workers(*WORKERS))
         self._screen.fact(f"hookbus-ingest listens on {self._stage.url}")
         self._screen.fact(f"hookbus-worker runs twice, as {' and '.join(WORKERS)}, for two groups:")
-        self._screen.remark("billing  wants response.*, batch.*, video.*, realtime.call.incoming")
-        self._screen.remark("audit    wants everything")
+        self._screen.remark("billing  subscribes to response.*, batch.*, video.*, realtime.call.incoming")
+        self._screen.remark("audit    subscribes to *")
 
     async def _real_delivery(self) -> None:
         self._screen.step("One delivery", "that OpenAI really sent, signed again for today")
         answer = await self._stage.post(plan.REAL_TYPE, plan.REAL_BODY, webhook_id=plan.REAL_ID)
         self._screen.posted(plan.REAL_TYPE, answer)
         await self._stage.until_handled()
-        self._screen.fact("stored on disk before the answer; then handled by billing and by audit")
+        self._screen.fact("stored on disk before the response; then handled by billing and by audit")
 
     async def _kill_a_worker(self) -> None:
         self._screen.step("A worker is killed", "in the middle of a handler")
@@ -69,11 +69,11 @@ class Story:
         self._killed.signal(signal.SIGKILL)
         self._killed_at = time.time()
         await self._killed.wait()
-        self._screen.fact("the event is still stored, and not settled; its heir appears below")
+        self._screen.fact("the event is still stored and not settled; the takeover follows below")
 
     async def _every_type(self) -> None:
         types = (*plan.TYPES, plan.UNKNOWN_TYPE)
-        self._screen.step(f"Every type: {len(plan.TYPES)}", "that OpenAI documents, and one that nobody knows yet")
+        self._screen.step(f"Every type: {len(plan.TYPES)}", "that OpenAI documents, and an unknown one")
         answers = {name: await self._stage.send(name) for name in types}
         self._flaky_id = answers[plan.FLAKY_TYPE].webhook_id
         self._broken_ids.append(answers[plan.BROKEN_TYPE].webhook_id)
@@ -84,17 +84,19 @@ class Story:
         await self._stage.until_handled(but=self._unready())
         for group in plan.GROUPS:
             handled, due = len(self._ledger.handled(group)), len(self._ledger.due(group))
-            left = ", ".join(sorted(set(self._ledger.missing(group).values())))
-            self._screen.fact(f"{group} has handled {handled} of {due} so far" + (f"; not yet {left}" if left else ""))
+            missing = ", ".join(sorted(set(self._ledger.missing(group).values())))
+            suffix = f"; not yet {missing}" if missing else ""
+            self._screen.fact(f"{group} has handled {handled} of {due} so far{suffix}")
 
     async def _refusals(self) -> None:
-        self._screen.step("What must not get in,", "or not twice")
+        self._screen.step("Duplicates and refusals", "of stale, forged and oversized requests")
         body = event_body("response.completed")
-        again, stale, forged = (200, "duplicate"), (400, "timestamp_stale"), (401, "signature_mismatch")
+        duplicate, stale, forged = (200, "duplicate"), (400, "timestamp_stale"), (401, "signature_mismatch")
         post, show = self._stage.post, self._screen.posted
-        show("the first delivery again", await post(plan.REAL_TYPE, plan.REAL_BODY, again, webhook_id=plan.REAL_ID))
+        first = await post(plan.REAL_TYPE, plan.REAL_BODY, duplicate, webhook_id=plan.REAL_ID)
+        show("the first delivery again", first)
         show("signed ten minutes ago", await post("a stale request", body, stale, age_s=STALE_S))
-        show("signed by somebody else", await post("a forged request", body, forged, is_forged=True))
+        show("signed with another secret", await post("a forged request", body, forged, is_forged=True))
         large = b" " * (plan.TOO_LARGE_BYTES - len(body)) + body
         show("larger than 1 MiB", await post("an oversized request", large, (413, "body_too_large")))
 
@@ -124,32 +126,32 @@ class Story:
         self._screen.fact(f"{many} events failed {plan.BROKEN_ATTEMPTS} times each: dead letters, and nothing is lost")
 
     async def _dead_letters(self) -> None:
-        self._screen.step("Dead letters", "are looked at, and sent round again once the bug is fixed")
+        self._screen.step("Dead letters", "are inspected, and redriven once the bug is fixed")
         await self._stage.tool("dlq", "list")
         await self._stage.tool("dlq", "groups")
-        self._screen.happening("somebody fixes the bug")
+        self._screen.happening("the bug is fixed")
         self._stage.book.fix()
         await self._stage.tool("dlq", "redrive", "--group", "billing", "--type", plan.BROKEN_TYPE)
         await self._stage.until_handled(but={plan.LONG_TYPE})
         await self._stage.until_dead(())
-        self._screen.fact(f"all {len(self._broken_ids)} handled, no dead letter left")
+        self._screen.fact(f"all {len(self._broken_ids)} handled, no dead letters")
 
     async def _takeover(self) -> None:
         assert self._killed is not None
-        self._screen.step(f"What {self._killed.name} had in hand", f"when it was killed: {plan.LONG_TYPE} in billing")
-        with self._screen.waiting("waiting for its heir"):
+        self._screen.step("Takeover", f"of the delivery in flight in {self._killed.name}: {plan.LONG_TYPE} in billing")
+        with self._screen.waiting("waiting for the takeover"):
             await self._stage.until_handled()
         starts = self._long_starts()
         check(len(starts), 2, "starts of its handler")
-        heir = self._stage.bench.child(starts[1].pid)
+        claimant = self._stage.bench.child(starts[1].pid)
         after_s = starts[1].at - self._killed_at
-        self._screen.fact(f"{heir.name} took it over {after_s:.1f} s after the kill, and has handled it")
+        self._screen.fact(f"{claimant.name} took it over {after_s:.1f} s after the kill, and has handled it")
 
     async def _stop(self) -> None:
-        self._screen.step("Stop, and count", "what the handlers noted, against what ingest answered")
+        self._screen.step("Stop and count:", "notes of the handlers against responses of ingest")
         await self._stage.until_dead(())
         check(await self._stage.bench.stop(), [], "programs that did not stop in order")
-        check(self._ledger.strangers(), [], "handled events that nobody sent, or with other bytes")
+        check(self._ledger.strangers(), [], "handled events that were never sent, or changed")
 
     def _long_starts(self) -> list[Note]:
         return self._ledger.attempts(self._long_id, "billing")
