@@ -30,7 +30,7 @@ async def test_every_problem_of_the_configuration_gets_a_line():
 async def test_a_secret_is_never_quoted():
     code, _, err = await command("serve", OPENAI_WEBHOOK_SECRET="v1,whsec_hunter2")
     assert code == 78
-    assert "paste only what follows" in err
+    assert "paste only the part from" in err
     assert "hunter2" not in err
 
 

@@ -149,7 +149,7 @@ def test_work_on_signatures_is_bounded():
         (["whsec_%%%"], "openai", "not valid base64 after 'whsec_'"),
         (["not-base64!"], "standard", "not valid base64"),
         (["whsec_é"], "openai", "not valid base64"),
-        ([f"v1,{SECRETS[0]}"], "openai", "paste only what follows"),
+        ([f"v1,{SECRETS[0]}"], "openai", "paste only the part from"),
         ([f" {SECRETS[0]}"], "openai", "white space"),
         ([SECRETS[0], ""], "openai", "empty"),
         ([SECRETS[0]], "svix", "unknown scheme"),

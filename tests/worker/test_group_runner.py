@@ -49,7 +49,7 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
 async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(client, member, pattern):
     await pauses.write(client, [KEYS], GROUP, pattern)
     await member.join()
-    await member._found(["my.type"])
+    await member._add_types(["my.type"])
     [reader] = member.readers
     assert reader.is_paused("my.type")
     await pauses.erase(client, [KEYS], GROUP, pauses.ALL)
