@@ -17,23 +17,23 @@ from tests.bench.stage import ROUNDS, Stage
 
 
 def main() -> int:
-    """The exit code: 0 when everything was measured, whatever came of it; 1 when something could not be."""
+    """Run the bench. Returns 0 when every key was measured, even if a goal is missed, else 1."""
     parser = argparse.ArgumentParser(prog="make bench", description="Ratios of two things measured in turn.")
     parser.add_argument("--quick", action="store_true", help="the starred questions, in short rounds")
     parser.add_argument("--only", default="", help="keys, separated by commas")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="pairs of each question")
-    parser.add_argument("--list", action="store_true", help="what there is")
+    parser.add_argument("--list", action="store_true", help="list keys, goals and questions")
     options = parser.parse_args()
-    known = question.every()
+    questions = question.every()
     if options.list:
-        table.print_known(known)
+        table.print_list(questions)
         return 0
     keys = [key for key in options.only.split(",") if key]
     if unknown := [key for key in keys if key not in question.KEYS]:
         parser.error(f"no key {', '.join(unknown)}; there are {', '.join(question.KEYS)}")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
-    chosen = [one for one in known if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
+    chosen = [one for one in questions if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
     answers = uvloop.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
     is_full = len(answers) == len(question.KEYS) and not options.quick and options.rounds >= ROUNDS
     goals = {key: goal for one in chosen for key, goal in one.goals.items()}
@@ -43,19 +43,19 @@ def main() -> int:
 
 
 async def ask(chosen: Sequence[Question], *, is_quick: bool, rounds: int) -> list[Answer]:
-    """Measure one after the other, each on a stage of its own. One that fails does not take the others with it."""
+    """Measure each question in turn, on its own stage. A failed question does not stop the others."""
     answers: list[Answer] = []
-    for one in chosen:
-        table.print_question(one)
+    for item in chosen:
+        table.print_question(item)
         try:
             async with Stage(table.print_round, is_quick=is_quick, rounds=rounds) as stage:
-                found = await one.measure(stage)
+                measured = await item.measure(stage)
         except Exception:
             table.print_failure()
             continue
-        for answer in found:
-            table.print_answer(answer, one.goals[answer.key])
-        answers += found
+        for answer in measured:
+            table.print_answer(answer, item.goals[answer.key])
+        answers += measured
     return answers
 
 

@@ -41,8 +41,8 @@ def heading(answer: dict[str, Any]) -> str:
     """The key, its figure and its goal."""
     goal = answer["goal"]
     sign = {"at least": "≥", "at most": "≤"}
-    wanted = f" (goal {sign[goal['bound']]} {goal['figure']:g})" if goal else ""
-    return f"{answer['key']}: {answer['value']:.3g}{wanted}"
+    suffix = f" (goal {sign[goal['bound']]} {goal['figure']:g})" if goal else ""
+    return f"{answer['key']}: {answer['value']:.3g}{suffix}"
 
 
 def ingest(answers: dict[str, Any]) -> list[Bar]:
@@ -53,16 +53,16 @@ def ingest(answers: dict[str, Any]) -> list[Bar]:
 
 def worker(answers: dict[str, Any]) -> list[Bar]:
     """Beside the bare loop and the peers. Only the best peer was measured in turn; the others follow from it."""
-    found = []
+    bars = []
     if loop := answers.get("worker_vs_loop"):
-        found += beside([("bare redis-py loop", loop)])
+        bars += beside([("bare redis-py loop", loop)])
     if best := answers.get("worker_vs_best_peer"):
         name, ratio = best["series"][1]["name"], 1 / best["value"]
         alone = {one["name"].removesuffix(" alone"): one["figures"][0] for one in best["series"][2:]}
         ranked = sorted(alone, key=lambda peer: -alone[peer])
-        found = found or [("hookbus", 1.0, [])]
-        found += [(peer, ratio * alone[peer] / alone[name], []) for peer in ranked]
-    return found
+        bars = bars or [("hookbus", 1.0, [])]
+        bars += [(peer, ratio * alone[peer] / alone[name], []) for peer in ranked]
+    return bars
 
 
 def beside(named: list[tuple[str, dict[str, Any]]]) -> list[Bar]:
@@ -95,7 +95,7 @@ def draw(file: Path, title: str, unit: str, bars: list[Bar]) -> None:
 
 
 def shown(figure: float) -> str:
-    """Three digits that count."""
+    """A figure with three significant digits."""
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
 
 

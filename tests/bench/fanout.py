@@ -12,13 +12,13 @@ meter = Meter(int(os.environ.get("BENCH_EVENTS", "1")))
 
 def app(group: str) -> App:
     """A group that does nothing."""
-    made = App(group)
+    app = App(group)
 
-    @made.on("response.completed")
+    @app.on("response.completed")
     async def handle(event: ResponseCompleted) -> None:
         meter.count()
 
-    return made
+    return app
 
 
 globals().update({group: app(group) for group in GROUPS})

@@ -1,4 +1,4 @@
-"""What was measured, as values, and what follows from it. Pure: nothing here measures, prints or draws."""
+"""Measured figures as values, and the ratios between them. Pure: nothing here measures, prints or draws."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ Bound = Literal["at least", "at most"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be."""
+    """The bound that a figure should meet."""
 
     bound: Bound
     figure: float
@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one key. `low` and `high` are its spread over the rounds; `unit` is that of the series.
+    """The result of one key. `low` and `high` are its spread over the rounds; `unit` is that of the series.
 
     `parts` is for what has no single figure. `note` says what a reader of the figure has to know.
     """
@@ -68,9 +68,9 @@ def ratios(ours: Series, other: Series) -> list[float]:
 
 def compared(key: str, ours: Series, other: Series, unit: str, note: str = "", more: Sequence[Series] = ()) -> Answer:
     """The median of the ratios of the rounds. `more` were measured too, and are kept."""
-    found = ratios(ours, other)
-    low, high = min(found), max(found)
-    return Answer(key, statistics.median(found), low, high, unit, (ours, other, *more), is_ratio=True, note=note)
+    by_round = ratios(ours, other)
+    low, high = min(by_round), max(by_round)
+    return Answer(key, statistics.median(by_round), low, high, unit, (ours, other, *more), is_ratio=True, note=note)
 
 
 def reported(key: str, series: Sequence[Series], unit: str, note: str = "") -> Answer:

@@ -45,7 +45,7 @@ class Runtime(asyncio.Protocol):
 
 
 def content_length(head: bytes) -> int:
-    """What the head of an answer says of its body."""
+    """The body length that the head of a response declares."""
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
@@ -63,10 +63,10 @@ async def run(port: int, requests: list[bytes], seconds: float) -> dict[str, flo
         for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(seconds)
-    told = counts | {"seconds": time.perf_counter() - began}
+    totals = counts | {"seconds": time.perf_counter() - began}
     for transport in runtimes:
         transport.abort()
-    return told
+    return totals
 
 
 def main() -> None:

@@ -23,10 +23,10 @@ CONNECTIONS: Final = 64
 WARM_UP_S: Final = 1.0
 FULL_S: Final = 2.0
 QUICK_S: Final = 1.0
-"""Of load on each side of a round. Whole seconds, since wrk knows no others."""
+"""Seconds of load on each side of a round. Whole ones, since wrk takes no others."""
 FULL_ROUNDS: Final = 11
 QUICK_ROUNDS: Final = 9
-"""Many short rounds see more of what else the machine does on both sides than few long ones."""
+"""Many short rounds spread other load of the machine over both sides better than few long ones."""
 MARGIN: Final = 1.5
 """How many more requests are signed than the warm-up's rate asks for."""
 MIN_RATE: Final = 40_000.0
@@ -36,7 +36,7 @@ LUA: Final = Path(__file__).parent / "wrk.lua"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a generator counted."""
+    """The counts of a generator."""
 
     requests: int
     seconds: float
@@ -50,15 +50,15 @@ class Load:
 
 @functools.cache
 def generator() -> str:
-    """What makes the load: the path of wrk, or "" for the bundled generator, with a warning."""
-    found = shutil.which("wrk") or ""
-    if not found:
+    """The path of wrk, or "" for the bundled generator, with a warning."""
+    path = shutil.which("wrk") or ""
+    if not path:
         print("no wrk here (Debian: apt-get install wrk): the bundled generator is slower", file=sys.stderr)
-    return found
+    return path
 
 
 def sign(folder: Path, count: int) -> tuple[Path, int]:
-    """A file of so many fresh requests, and the bytes of each."""
+    """A file of `count` fresh requests, and the bytes of each."""
     file = folder / "requests"
     return file, requests.write(file, count)
 
@@ -98,14 +98,14 @@ async def _run(command: Sequence[str]) -> Load:
 
 
 async def in_turn(stage: Stage, **ports: int) -> tuple[Series, ...]:
-    """Load each port in turn, with the same fresh requests for all of a round."""
+    """Load each port in turn; all ports of a round get the same fresh requests."""
     seconds = stage.scale(FULL_S, QUICK_S)
     rates = [await warm_up(stage.folder, port) for port in ports.values()]
-    most = max(MIN_RATE, MARGIN * max(rates))
-    found: dict[str, list[float]] = {name: [] for name in ports}
+    max_rate = max(MIN_RATE, MARGIN * max(rates))
+    measured: dict[str, list[float]] = {name: [] for name in ports}
     for number in stage.numbers(stage.scale(FULL_ROUNDS, QUICK_ROUNDS)):
-        file, size = sign(stage.folder, int(most * seconds))
+        file, size = sign(stage.folder, int(max_rate * seconds))
         for name, port in ports.items():
-            found[name].append((await run(file, size, port, seconds)).rate)
-        stage.tell(number, {name: figures[-1] for name, figures in found.items()})
-    return tuple(Series(name, tuple(figures)) for name, figures in found.items())
+            measured[name].append((await run(file, size, port, seconds)).rate)
+        stage.report_round(number, {name: figures[-1] for name, figures in measured.items()})
+    return tuple(Series(name, tuple(figures)) for name, figures in measured.items())

@@ -1,4 +1,4 @@
-"""What a run leaves: `results.json`, charts, and the last line."""
+"""The results of a run: `results.json`, charts, and the last line."""
 
 import json
 import os
@@ -17,37 +17,37 @@ from tests.peers.environment import python_of
 from tests.programs import ROOT
 
 KEPT: Final = Path(__file__).parent
-"""Where a full run writes: it is the record that the README shows."""
+"""Folder of a full run: the record that the README shows."""
 PASSING: Final = ROOT / ".bench" / "partial"
-"""Where a run of some questions, or of few rounds, writes."""
+"""Folder of a run of some questions, or of few rounds."""
 
 
 def write(answers: Sequence[Answer], goals: Mapping[str, Goal | None], *, is_full: bool) -> Path:
-    """Write results.json and the charts, and after a full run the README's part; the folder."""
+    """Write results.json and the charts, and after a full run the README's part. Returns the folder."""
     folder = KEPT if is_full else PASSING
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "results.json"
-    told = {
+    results = {
         "measured_at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine(),
         "answers": [asdict(answer) | {"goal": _goal(goals[answer.key])} for answer in in_order(answers)],
     }
-    file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     draw(file, folder / "charts")
     if is_full:
-        report.update(KEPT / "README.md", told)
+        report.update(KEPT / "README.md", results)
     return folder
 
 
 def draw(results: Path, folder: Path) -> None:
-    """Draw the charts, in an environment of their own. Raises CalledProcessError."""
+    """Draw the charts, in a separate environment. Raises CalledProcessError."""
     python = python_of("charts", ("matplotlib==3.11.2",))
     script = Path(__file__).parent / "draw.py"
     subprocess.run([str(python), str(script), str(results), str(folder)], check=True)
 
 
 def last_line(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Key → figure, three digits of which count; what has parts is told by part."""
+    """Key → figure, or name → figure for an answer with parts; rounded."""
     return {
         answer.key: {name: rounded(part) for name, part in answer.parts.items()}
         if answer.parts
@@ -57,17 +57,17 @@ def last_line(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def in_order(answers: Sequence[Answer]) -> list[Answer]:
-    """As the keys are listed."""
+    """The answers in the order of the keys."""
     return sorted(answers, key=lambda answer: KEYS.index(answer.key))
 
 
 def rounded(figure: float) -> float:
-    """To four digits that count."""
+    """To four significant digits."""
     return float(f"{figure:.4g}")
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """The machine and software of the run."""
     return {
         "cores": os.cpu_count(),
         "processor": _processor(),

@@ -29,22 +29,22 @@ def update(readme: Path, results: Mapping[str, Any]) -> None:
 
 
 def lines(results: Mapping[str, Any]) -> list[str]:
-    """All of it."""
+    """The whole report, line by line."""
     answers = {answer["key"]: answer for answer in results["answers"]}
     machine = results["machine"]
-    told = [
+    text = [
         f"Measured at {results['measured_at']} on {machine['cores']} cores of {machine['processor']},"
         f" {machine['system']}, CPython {machine['python']}, load from {machine['load']}.",
         "",
         *_table(("key", "figure", "spread", "goal", "medians"), [_row(answer) for answer in answers.values()]),
         "",
     ]
-    told += [f"- `{key}`: {answer['note']}" for key, answer in answers.items() if answer["note"]]
-    told += ["", *(f"![{key}](charts/{key}.png)" for key in answers)]
+    text += [f"- `{key}`: {answer['note']}" for key, answer in answers.items() if answer["note"]]
+    text += ["", *(f"![{key}](charts/{key}.png)" for key in answers)]
     needed = {"cpu_us_per_event", "stored_bytes_vs_raw", "dedupe_bytes_per_id"}
     if needed <= answers.keys():
-        told += ["", *_costs(answers), "", *_machines(answers)]
-    return told
+        text += ["", *_costs(answers), "", *_machines(answers)]
+    return text
 
 
 def _row(answer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,8 +85,8 @@ def _machines(answers: Answers) -> list[str]:
     cpu = cpu_at(answers, "")
     rows = []
     for rate in LARGE_RATES:
-        found = cost.fleet(rate, cpu, stored, dedupe, retention_s=cost.RETENTIONS["1 hour"])
-        parts = (found.ingests, found.workers, found.shards, f"{found.memory_gib:,.0f}", found.machines)
+        fleet = cost.fleet(rate, cpu, stored, dedupe, retention_s=cost.RETENTIONS["1 hour"])
+        parts = (fleet.ingests, fleet.workers, fleet.shards, f"{fleet.memory_gib:,.0f}", fleet.machines)
         rows.append((f"{rate:,}", *(f"{part:,}" if isinstance(part, int) else part for part in parts)))
     heads = ("events/s", "ingest processes", "worker processes", "shards", "Redis GiB", "machines")
     return [
@@ -106,7 +106,7 @@ def _machines(answers: Answers) -> list[str]:
 
 
 def cpu_at(answers: Answers, suffix: str) -> Cpu:
-    """The measured CPU per event: the series whose names end so."""
+    """The measured CPU per event, of the series with this suffix."""
     medians = {one["name"]: statistics.median(one["figures"]) for one in answers["cpu_us_per_event"]["series"]}
     return Cpu(*(medians[f"{name}{suffix}"] for name in ("ingest", "worker", "redis")))
 

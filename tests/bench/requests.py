@@ -46,6 +46,6 @@ _KEY: Final = key_bytes(SECRET, "openai")
 def write(file: Path, count: int) -> int:
     """Write so many unique requests one behind the other; the bytes of each."""
     payload = body()
-    made = [request(webhook_id(), payload) for _ in range(count)]
-    file.write_bytes(b"".join(made))
-    return len(made[0])
+    signed = [request(webhook_id(), payload) for _ in range(count)]
+    file.write_bytes(b"".join(signed))
+    return len(signed[0])

@@ -26,11 +26,11 @@ See = Callable[[int, dict[str, float]], None]
 Side = Callable[[], Awaitable[float]]
 
 ROUNDS: Final = 5
-"""Pairs measured; the median of fewer says little on a machine that others use too."""
+"""Measured pairs; a median of fewer is unreliable on a shared machine."""
 READY_S: Final = 60.0
-"""More than any program takes to start, on a busy machine."""
+"""Longer than the start of any program, on a busy machine."""
 END_S: Final = 5.0
-"""For a program to end by itself; hookbus takes less when nothing is left to do."""
+"""Longest wait for a program to end by itself; an idle hookbus needs less."""
 OPTIONS: Final = {
     "appendfsync": "everysec",
     # A rewrite in the middle of a round would cost that round alone.
@@ -39,7 +39,7 @@ OPTIONS: Final = {
 
 
 class Stage:
-    """`see` is told each round; `is_quick` asks for short rounds."""
+    """Servers and programs of one question. `see` receives the figures of each round; `is_quick`: short rounds."""
 
     def __init__(self, see: See, *, is_quick: bool, rounds: int = ROUNDS) -> None:
         self.is_quick = is_quick
@@ -63,24 +63,24 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def scale(self, full: T, quick: T) -> T:
-        """A figure in the form that runs."""
+        """`quick` in a quick run, else `full`."""
         return quick if self.is_quick else full
 
     def numbers(self, least: int = 1) -> range:
-        """The rounds. `least` is for questions that need more of them; who asks for few gets few."""
+        """The numbers of the rounds: at least `least`, unless the run is limited to few rounds."""
         return range(1, (self.rounds if self.rounds < ROUNDS else max(least, self.rounds)) + 1)
 
     async def rounds_of(self, least: int = 1, **sides: Side) -> tuple[Series, ...]:
-        """Measure the sides in turn, A B A B …; a series of each. `least`: see `numbers`."""
-        found: dict[str, list[float]] = {name: [] for name in sides}
+        """Measure the sides in turn, A B A B …; returns a series of each. `least`: see `numbers`."""
+        measured: dict[str, list[float]] = {name: [] for name in sides}
         for number in self.numbers(least):
             for name, measure in sides.items():
-                found[name].append(await measure())
-            self.tell(number, {name: figures[-1] for name, figures in found.items()})
-        return tuple(Series(name, tuple(figures)) for name, figures in found.items())
+                measured[name].append(await measure())
+            self.report_round(number, {name: figures[-1] for name, figures in measured.items()})
+        return tuple(Series(name, tuple(figures)) for name, figures in measured.items())
 
-    def tell(self, number: int, figures: dict[str, float]) -> None:
-        """Have the figures of a round shown."""
+    def report_round(self, number: int, figures: dict[str, float]) -> None:
+        """Pass on the figures of a round."""
         self._see(number, figures)
 
     async def valkey(self, **options: Any) -> Valkey:
@@ -121,7 +121,7 @@ class Stage:
         return program
 
     async def end(self, program: Program) -> None:
-        """End a program before the question ends; in order, if it knows how to."""
+        """End a program before the question ends; gracefully, if it supports that."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             await program.end(timeout_s=END_S)
         self._programs.remove(program)
@@ -134,7 +134,7 @@ class Stage:
 
 
 def port_of(server: Valkey) -> int:
-    """Where a server of a stage listens."""
+    """The port of a server of a stage."""
     port = urlsplit(server.url).port
     assert port
     return port

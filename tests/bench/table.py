@@ -1,4 +1,4 @@
-"""What `make bench` prints."""
+"""The output of `make bench`."""
 
 import traceback
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from tests.bench.figures import Answer, Goal
 from tests.bench.question import Question
 
 
-def print_known(known: Iterable[Question]) -> None:
-    """Keys, goals, and what they ask; a star for those that QUICK=1 asks."""
-    for one in known:
-        for key, goal in one.goals.items():
-            print(f"{'*' if one.is_starred else ' '} {key:<26} {shown_goal(goal):<10} {one.asks}")
+def print_list(questions: Iterable[Question]) -> None:
+    """Keys, goals and questions; a star for those of QUICK=1."""
+    for question in questions:
+        for key, goal in question.goals.items():
+            print(f"{'*' if question.is_starred else ' '} {key:<26} {shown_goal(goal):<10} {question.asks}")
 
 
 def print_question(question: Question) -> None:
-    """What is measured now."""
+    """The question that is measured now."""
     print(f"\n{', '.join(question.goals)}: {question.asks}", flush=True)
 
 
@@ -26,7 +26,7 @@ def print_round(number: int, figures: dict[str, float]) -> None:
 
 
 def print_answer(answer: Answer, goal: Goal | None) -> None:
-    """What it came to."""
+    """The answer of a key, and whether it meets its goal."""
     sides = ", ".join(f"{one.name} {shown(one.median)}" for one in answer.series)
     verdict = "" if goal is None else f"; goal {shown_goal(goal)}, {'met' if goal.is_met(answer.value) else 'missed'}"
     spread = "" if answer.low == answer.high else f" ({shown(answer.low)} to {shown(answer.high)})"
@@ -41,12 +41,12 @@ def print_failure() -> None:
 
 
 def shown(figure: float) -> str:
-    """A figure with three digits that count."""
+    """A figure with three significant digits."""
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
 
 
 def shown_goal(goal: Goal | None) -> str:
-    """A goal in few signs."""
+    """A goal, such as `≥ 0.75`."""
     if goal is None:
         return "report"
     return f"{'≥' if goal.bound == 'at least' else '≤'} {goal.figure:g}"

@@ -31,7 +31,7 @@ async def dlq_page(stage: Stage) -> Sequence[Answer]:
     [measured] = looks.logged("measured")
     series = [Series(f"dlq {name}", tuple(measured[name])) for name in ("list", "groups")]
     for number, figures in enumerate(zip(*(one.figures for one in series), strict=True), 1):
-        stage.tell(number, {one.name: figure for one, figure in zip(series, figures, strict=True)})
+        stage.report_round(number, {one.name: figure for one, figure in zip(series, figures, strict=True)})
     listing = await whole_ms(server, "list", "--group", GROUP, "--type", "response.*")
     note = f"the whole commands took {listing:.0f} and {await whole_ms(server, 'groups'):.0f} ms"
     return [reported("dlq_page_ms_at_1m", series, "ms", note)]

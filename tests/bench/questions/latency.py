@@ -43,7 +43,7 @@ async def latency(stage: Stage) -> Sequence[Answer]:
         round_of = figures(*await both(RATE))
         for name, figure in round_of.items():
             found.setdefault(name, []).append(figure)
-        stage.tell(number, round_of)
+        stage.report_round(number, round_of)
     return answers({name: Series(name, tuple(values)) for name, values in found.items()})
 
 

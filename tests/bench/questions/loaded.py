@@ -24,7 +24,7 @@ LOWER: Final = (10.0, 100.0, 1000.0)
 async def loaded(stage: Stage) -> Sequence[Answer]:
     whole = await Whole.start(stage)
     capacity = await whole.capacity(stage.scale(5.0, 2.0))
-    stage.tell(0, {"capacity": capacity})
+    stage.report_round(0, {"capacity": capacity})
     p99_ms: list[float] = []
     used_us: dict[str, list[float]] = {}
     for number in stage.numbers():
@@ -32,7 +32,7 @@ async def loaded(stage: Stage) -> Sequence[Answer]:
         p99_ms.append(percentile(waits_ms, 0.99))
         for name, us in cpu_us.items():
             used_us.setdefault(name, []).append(us)
-        stage.tell(number, {"p99 ms": p99_ms[-1]} | cpu_us)
+        stage.report_round(number, {"p99 ms": p99_ms[-1]} | cpu_us)
     note = f"at {capacity / 2:,.0f} events/s, half of {capacity:,.0f}"
     series = [Series(name, tuple(figures)) for name, figures in used_us.items()]
     lower: list[Series] = []

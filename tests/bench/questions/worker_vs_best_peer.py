@@ -27,7 +27,7 @@ async def worker_vs_best_peer(stage: Stage) -> Sequence[Answer]:
     server = await stage.valkey()
     await backlog.store(server, events)
     alone = {name: await peer_rate(stage, name, python, of_peers) for name, python in pythons.items()}
-    stage.tell(0, alone)
+    stage.report_round(0, alone)
     best = max(alone, key=lambda name: alone[name])
     hookbus, peer = await stage.rounds_of(
         hookbus=lambda: backlog.worker_rate(stage, server, events),
