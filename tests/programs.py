@@ -59,7 +59,7 @@ class Program:
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
-        told = {
+        variables = {
             "HOOKBUS_REDIS_URL": users.login(redis_url, *command),
             "TEST_REDIS_URL": redis_url,  # for what handlers of the tests note
             "PYTHONUNBUFFERED": "1",
@@ -68,7 +68,7 @@ class Program:
         self.process = subprocess.Popen(
             [*around, *_passing(passed), str(BIN / command[0]), *command[1:]],
             cwd=cwd,
-            env=clean | told | environ,
+            env=clean | variables | environ,
             pass_fds=list(passed.values()),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,8 +145,8 @@ def _passing(passed: Mapping[str, int]) -> list[str]:
         return []
     high = "".join(f"exec {fd}<&{old} {old}<&-; " for fd, old in enumerate(passed.values(), 100))
     moves = "".join(f"exec {3 + i}<&{100 + i} {100 + i}<&-; " for i in range(len(passed)))
-    told = f"LISTEN_PID=$$ LISTEN_FDS={len(passed)} LISTEN_FDNAMES={':'.join(passed)}"
-    return ["bash", "-c", f'{high}{moves}export {told}; exec "$@"', "-"]
+    variables = f"LISTEN_PID=$$ LISTEN_FDS={len(passed)} LISTEN_FDNAMES={':'.join(passed)}"
+    return ["bash", "-c", f'{high}{moves}export {variables}; exec "$@"', "-"]
 
 
 class Ingest(Program):

@@ -78,8 +78,8 @@ def main(arguments: Sequence[str]) -> int:
         began_at = time.monotonic()
         code = tested(version, interpreter)
         is_good = is_good and code == 0
-        told = "ok" if code == 0 else f"failed ({code})"
-        lines.append(f"Python {version:6} {told}, {time.monotonic() - began_at:.0f} s")
+        outcome = "ok" if code == 0 else f"failed ({code})"
+        lines.append(f"Python {version:6} {outcome}, {time.monotonic() - began_at:.0f} s")
     print("\n" + "\n".join(lines), flush=True)
     return 0 if is_good else 1
 

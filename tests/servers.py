@@ -34,9 +34,9 @@ _VERSION: Final = re.compile(r"^(Redis|Valkey) server v=((\d+\.\d+)\S*)")
 
 def version(path: Path) -> tuple[str, str]:
     """The series of a server, as `SERVERS` names it, and its version."""
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    found = _VERSION.match(told)
-    assert found is not None, told
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    found = _VERSION.match(output)
+    assert found is not None, output
     return f"{found[1].lower()}-{found[3]}", found[2]
 
 

@@ -108,12 +108,12 @@ def test_the_events_of_the_log_are_those_that_the_page_names_at_their_levels():
     section = pages.section(pages.MONITORING, "Logs")
     rows = re.findall(r"^\| ([^|]+) \| (error|warning|info|debug) \| .+ \|$", section, re.MULTILINE)
     names = [(name, level) for row, level in rows for name in re.findall(r"`([a-z_]+)`", row)]
-    told = dict(names)
-    assert len(told) == len(names), "each once"
+    documented = dict(names)
+    assert len(documented) == len(names), "each once"
     logged = events()
-    assert set(told) == set(logged)
+    assert set(documented) == set(logged)
     same = {"exception": "error", "level": "warning"}
-    assert {n: v for n, v in told.items() if v not in {same.get(each, each) for each in logged[n]}} == {}
+    assert {n: v for n, v in documented.items() if v not in {same.get(each, each) for each in logged[n]}} == {}
 
 
 def test_every_make_target_that_is_named_exists():
@@ -167,13 +167,13 @@ async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_eve
     tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", service]
     done = await asyncio.to_thread(subprocess.run, tests, cwd=service, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout
-    told = {
+    env = {
         "OPENAI_WEBHOOK_SECRET": SECRET,
         "PYTHONPATH": str(service / "src"),
         "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0",
     }
     command = re.findall(r"^    (hookbus-worker run [\w.:]+)", pages.GUIDE.read_text(), re.MULTILINE)[0]
-    with Ingest(redis_url) as served, Program(*command.split(), redis_url=redis_url, cwd=service, **told) as working:
+    with Ingest(redis_url) as served, Program(*command.split(), redis_url=redis_url, cwd=service, **env) as working:
         await served.until_fit()
         await working.until_logged("working")
         assert await post(served.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")

@@ -29,8 +29,8 @@ def run(tmp_path, monkeypatch):
     def run(*options, **environ):
         this = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        told = {"cwd": ROOT, "env": clean | environ, "capture_output": True, "text": True}
-        return subprocess.run([*this, *options, tmp_path], check=False, **told)
+        arguments = {"cwd": ROOT, "env": clean | environ, "capture_output": True, "text": True}
+        return subprocess.run([*this, *options, tmp_path], check=False, **arguments)
 
     return run
 

@@ -57,11 +57,11 @@ async def url(client, redis_url) -> AsyncIterator[str]:
 def started(line: str, url: str, redis_url: str, stdout: int, stderr: int) -> "subprocess.Popen[str]":
     program, *args = line.replace("URL", url).split()
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
-    told = {"HOOKBUS_REDIS_URL": users.login(redis_url, program, *args), "OPENAI_WEBHOOK_SECRET": SECRET}
+    variables = {"HOOKBUS_REDIS_URL": users.login(redis_url, program, *args), "OPENAI_WEBHOOK_SECRET": SECRET}
     return subprocess.Popen(
         [str(BIN / program), *args],
         cwd=ROOT,
-        env=clean | told,
+        env=clean | variables,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,

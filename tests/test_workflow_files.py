@@ -32,10 +32,10 @@ def test_the_oldest_python_of_the_package_is_the_oldest_that_is_named():
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 def test_every_target_of_a_workflow_exists_and_every_job_has_few_rights_and_an_end(file):
-    told = yaml.safe_load(file.read_text())
+    content = yaml.safe_load(file.read_text())
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert told["permissions"] == {"contents": "read"}
-    for job in told["jobs"].values():
+    assert content["permissions"] == {"contents": "read"}
+    for job in content["jobs"].values():
         assert job["timeout-minutes"] <= 120
         for step in job["steps"]:
             if words := re.match(r"make (.*)", step.get("run", "")):

@@ -1,4 +1,4 @@
-"""What handlers noted, read from outside."""
+"""The notes of the handlers, read from outside."""
 
 from collections.abc import Callable, Iterator
 
