@@ -62,7 +62,7 @@ class Ingest:
             settings.durability, settings.shards, settings.unsafe_redis, settings.dedupe_days
         )
         self._address = settings.address()
-        self._probe = connect(self._address, "hookbus-ingest:fitness", connections=1)
+        self._probe = connect(self._address, "hookbus-ingest:health", connections=1)
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
         self._queues = [self._queue(shard, connection) for shard, connection in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)

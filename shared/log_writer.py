@@ -67,10 +67,14 @@ class Writer:
         self._thread = threading.Thread(target=self._run, args=(descriptor,), name="log", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # the interpreter is shutting down
+        except RuntimeError as error:
+            if "interpreter shutdown" not in str(error):  # a limit of threads: the next line tries again
+                self._thread = None
+                return
             self._is_direct = True
             while self._lines:
                 self._put(descriptor, self._lines.popleft())
+            self._waiting_bytes = 0
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
         """Wait until all lines are written, at most `timeout_s`."""

@@ -55,7 +55,7 @@ class SystemdNotifier:
         self._watchdog_s = _watchdog_s(environ)
         self._is_ready = False
         self._is_leaving = False
-        self._was_stuck = ""
+        self._was_stalled = ""
         self._status = ""
         self._extended_s = -math.inf
         self._is_unreachable = False
@@ -103,14 +103,14 @@ class SystemdNotifier:
     def _sign(self, now_s: float) -> list[str]:
         """The lines to send now."""
         stall_reason = self._health.stall_reason()
-        if stall_reason and not self._was_stuck:
-            self._log.error("stalled", reason=stall_reason, effect="no more signs for systemd's watchdog")
-        self._was_stuck = stall_reason
+        if stall_reason and not self._was_stalled:
+            self._log.error("stalled", reason=stall_reason, effect="no more keepalives to systemd's watchdog")
+        self._was_stalled = stall_reason
         lines = []
         if not self._is_ready and not self._is_leaving and self._health.readiness() == "":
             self._is_ready = True
             lines.append("READY=1")
-        status = f"stuck: {stall_reason}" if stall_reason else self._health.status()
+        status = f"stalled: {stall_reason}" if stall_reason else self._health.status()
         if status != self._status:
             self._status = status
             lines.append(f"STATUS={' '.join(status.split())}")

@@ -25,7 +25,7 @@ def unready_reason(loop_age_s: float, silent_s: Sequence[float], failing_s: floa
     `loop_age_s`, `silent_s`: see `stall_reason`.
     """
     if loop_age_s > STALE_S:
-        return "the event loop is stuck"
+        return "the event loop is stalled"
     if max(silent_s, default=0.0) > STALE_S:
         return f"a read has not returned for {STALE_S:g} s"
     if failing_s > FRUITLESS_S:

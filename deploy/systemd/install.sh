@@ -38,7 +38,7 @@ programs() {
 
 # Conflicts in the packages of handlers do not stop the installation.
 warnings() {
-    [ -z "$is_anew" ] || warn "warning: $home was made anew for $("$python" -V): install your handlers' packages again"
+    [ -z "$is_anew" ] || warn "warning: $home was created again for $("$python" -V): install your handlers' packages again"
     conflicts=$($home/bin/pip --disable-pip-version-check check 2>&1) ||
         warn "warning: packages in $home disagree, perhaps those of your handlers:
 $conflicts"
@@ -48,7 +48,7 @@ $conflicts"
 is_ours() { [ ! -e "$1" ] || grep -q "^# Made by hookbus" "$1"; }
 
 command_for() {
-    is_ours "$commands/$1" || { warn "warning: $commands/$1 is somebody else's, and stays"; return; }
+    is_ours "$commands/$1" || { warn "warning: $commands/$1 was not made by hookbus, and stays"; return; }
     cat > "$commands/$1" <<COMMAND
 #!/bin/sh
 # Made by hookbus' install.sh: the program with the settings and credentials of this machine.

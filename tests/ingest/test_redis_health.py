@@ -17,7 +17,7 @@ from tests.wait import until
 @contextlib.asynccontextmanager
 async def watching(redis_health: RedisHealth, url: str):
     """Run the health check."""
-    client = connect(url, "tests:fitness", connections=1)
+    client = connect(url, "tests:health", connections=1)
     task = asyncio.create_task(redis_health.run(client))
     try:
         yield task

@@ -61,6 +61,19 @@ def test_lines_are_written_when_the_interpreter_starts_no_thread_any_more(pipe, 
     assert os.read(pipe[0], 65536) == b"first\nsecond\n"
 
 
+def test_a_limit_of_threads_delays_lines_and_blocks_nothing(pipe, monkeypatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = Writer(pipe[1], print)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        writer.write("first\n")
+    writer.write("second\n")
+    writer.flush()
+    assert os.read(pipe[0], 65536) == b"first\nsecond\n"
+
+
 async def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_told(pipe):
     told: list[int] = []
     writer = Writer(pipe[1], told.append)

@@ -81,7 +81,7 @@ async def test_a_start_that_waits_gets_more_time_unless_it_is_stuck_or_is_to_end
     manager.said.clear()
     program.stuck = "asleep"
     with structlog.testing.capture_logs() as logs, SystemdNotifier(program.health, manager.environ):
-        await until(lambda: manager.heard("STATUS=stuck: asleep"))
+        await until(lambda: manager.heard("STATUS=stalled: asleep"))
         assert not manager.heard(extension)
     assert [log["event"] for log in logs] == ["stalled"]
     manager.said.clear()
@@ -101,7 +101,7 @@ async def test_the_watchdog_is_fed_while_there_is_progress_and_not_while_there_i
     with SystemdNotifier(program.health, watched):
         await until(lambda: manager.listen().count("WATCHDOG=1") >= 3)
         program.stuck = "asleep"
-        await until(lambda: manager.heard("STATUS=stuck: asleep"))
+        await until(lambda: manager.heard("STATUS=stalled: asleep"))
         manager.said.clear()
         await asyncio.sleep(0.5)
         assert not manager.heard("WATCHDOG=1")

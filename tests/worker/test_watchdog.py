@@ -27,7 +27,7 @@ def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_exc
     [
         (0, [], 0, 0, ""),
         (STALE_S, [STALE_S, 0], FRUITLESS_S, FRUITLESS_S, ""),
-        (STALE_S + 1, [], 0, 0, "the event loop is stuck"),
+        (STALE_S + 1, [], 0, 0, "the event loop is stalled"),
         (0, [0, STALE_S + 1], 0, 0, "a read has not returned for 8 s"),
         (0, [], FRUITLESS_S + 1, 0, "no outcome could be written to Redis for 15 s"),
         (0, [], 0, FRUITLESS_S + 1, "the liveness key could not be renewed for 15 s"),

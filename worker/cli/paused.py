@@ -54,7 +54,7 @@ async def _write(
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": paused})
     else:
-        print(_sentence(group, changed, paused, is_pause=is_pause))
+        print(_sentence(group, pattern, changed, paused, is_pause=is_pause))
         if closed:
             print(f"{group}: circuit breaker of {', '.join(closed)} closed {EFFECT}")
 
@@ -71,10 +71,10 @@ def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:
     )
 
 
-def _sentence(group: str, changed: list[str], paused: list[str], *, is_pause: bool) -> str:
+def _sentence(group: str, pattern: str, changed: list[str], paused: list[str], *, is_pause: bool) -> str:
     patterns = ", ".join(changed)
     if is_pause:
-        text = f"{group}: {patterns} paused {EFFECT}" if changed else f"{group}: already paused"
+        text = f"{group}: {patterns} paused {EFFECT}" if changed else f"{group}: {pattern} was already paused"
     else:
-        text = f"{group}: {patterns} resumed {EFFECT}" if changed else f"{group}: was not paused"
+        text = f"{group}: {patterns} resumed {EFFECT}" if changed else f"{group}: {pattern} was not paused"
     return f"{text}; paused now: {', '.join(paused) or 'nothing'}"

@@ -11,7 +11,7 @@ from ...shared.fault import fault_of
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 
-REMEDY: Final = "find out who wrote it (TYPE shows what it is), and rename it; the worker then continues by itself"
+REMEDY: Final = "find out what wrote it (TYPE shows its type), and rename it; the worker then continues by itself"
 
 
 async def reason_of(error: Exception, client: Redis, shards: int) -> str:
