@@ -18,6 +18,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.wire import replication_id
+from ..inventory.lag import pairs
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0
@@ -70,9 +71,9 @@ def position_of(group: str, groups: Iterable[Any], pending: Any) -> str:
     "" if the group does not exist.
     """
     for flat in groups:
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        if fields[b"name"] == group.encode():
-            delivered: str = fields[b"last-delivered-id"].decode()
+        fields = pairs(flat)
+        if fields["name"] == group.encode():
+            delivered: str = fields["last-delivered-id"].decode()
             unhandled = "" if pending[1] is None else before(pending[1].decode())
             return min(delivered, unhandled or delivered, key=parts_of)
     return ""

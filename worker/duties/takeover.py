@@ -25,6 +25,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
+from ..inventory.lag import pairs
 from ..pipeline import outcome
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
@@ -205,14 +206,10 @@ class Takeover:
         streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
         commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
         for reply in await execute_all(self._client, commands, raises=False):
-            for consumer in [] if isinstance(reply, Exception) else map(_pairs, reply):
-                if consumer[b"pending"]:
+            for consumer in [] if isinstance(reply, Exception) else map(pairs, reply):
+                if consumer["pending"]:
                     key = self._keys.consumers(self._group)
-                    await self._client.execute_command("HSETNX", key, consumer[b"name"], "{}")
-
-
-def _pairs(flat: list[Any]) -> dict[bytes, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+                    await self._client.execute_command("HSETNX", key, consumer["name"], "{}")
 
 
 def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:

@@ -20,6 +20,7 @@ from ...shared.keys import Keys, shard_of
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
 from ..inventory import registry
+from ..inventory.lag import pairs
 from ..pipeline.routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -189,9 +190,9 @@ def _position(groups: object, group: str) -> Id | None:
     """The last id of a stream that was delivered to the group; None when the group is not on it."""
     if isinstance(groups, list):  # else there is no such stream
         for flat in groups:
-            info = dict(zip(flat[::2], flat[1::2], strict=True))
-            if info[b"name"].decode() == group:
-                return _id(info[b"last-delivered-id"])
+            info = pairs(flat)
+            if info["name"].decode() == group:
+                return _id(info["last-delivered-id"])
     return None
 
 

@@ -14,6 +14,7 @@ from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from ...shared.redis_report import RedisReport
 from ..inventory import registry
+from ..inventory.lag import pairs
 from . import status
 from .status import Status
 
@@ -61,9 +62,9 @@ async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str
     last: dict[str, int] = {}
     for (name, shard), reply in zip(places, await execute_all(client, commands, raises=False), strict=True):
         if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
-            info = dict(zip(reply[::2], reply[1::2], strict=True))
-            if info[b"last-generated-id"] == LAST_ID:
+            info = pairs(reply)
+            if info["last-generated-id"] == LAST_ID:
                 unusable[shard.stream(name)] = "its ids are used up: it accepts no more events"
-            last_ms = int(info[b"last-generated-id"].partition(b"-")[0])
+            last_ms = int(info["last-generated-id"].partition(b"-")[0])
             last[name] = max(last_ms, last.get(name, 0))
     return {name: last_ms for name, last_ms in last.items() if last_ms}

@@ -6,6 +6,7 @@ import msgspec
 
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from .lag import pairs
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ decode: Final = msgspec.json.Decoder(Opened).decode
 async def fetch(client: Redis, group: str) -> dict[str, Opened]:
     """Return the open breakers of a group by pattern. Raises RedisError, OSError."""
     flat = await client.execute_command("HGETALL", Keys(0).breakers(group))
-    return {name.decode(): decode(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    return {name: decode(value) for name, value in pairs(flat).items()}
 
 
 async def close(client: Redis, group: str, pattern: str) -> list[str]:
