@@ -1,4 +1,4 @@
-"""Apps whose handlers end in ways that nobody would think of, or that change from one release to the next."""
+"""Apps whose handlers end in unexpected ways, or change from one release to the next."""
 
 import asyncio
 import itertools
@@ -6,28 +6,28 @@ import sys
 from typing import NoReturn
 
 from hookbus import App, Breaker, Delivery, Reject, Retry, RetryLater
-from tests.end_to_end.handlers import note, released
+from tests.end_to_end.handlers import record, released
 
 TWICE = Retry(attempts=2, base=0.05, cap=0.05)
 DEPTH = 2000
-"""Exception groups in one another: more than what formats them can recurse."""
+"""Nested exception groups: deeper than a formatter can recurse."""
 
 bad = App("bad")
 outage = App("outage")
 before = App("billing")
 after = App("billing")
-"""The same group in the next release, which has dropped a type."""
+"""The same group in the next release, which no longer subscribes to one type."""
 
 
 class UnprintableError(Exception):
-    """Whoever asks what it says ends."""
+    """Formatting it raises KeyboardInterrupt."""
 
     def __str__(self) -> str:
         raise KeyboardInterrupt
 
 
 @bad.on("batch.completed", retry=TWICE, concurrency=1)
-async def fail_deeply(event: dict) -> NoReturn:
+async def fail_with_deep_group(event: dict) -> NoReturn:
     error: Exception = ValueError("at the bottom")
     for _ in range(DEPTH):
         error = ExceptionGroup("another", [error])
@@ -59,7 +59,7 @@ async def reject_in_a_task(event: dict) -> None:
 
 
 @bad.on("response.failed", concurrency=1)
-async def put_off_for_ever(event: dict) -> NoReturn:
+async def snooze_for_ever(event: dict) -> NoReturn:
     raise RetryLater(1e306)
 
 
@@ -67,19 +67,19 @@ async def put_off_for_ever(event: dict) -> NoReturn:
 @before.on("response.completed")
 @after.on("response.completed")
 async def handle(event: dict, delivery: Delivery) -> None:
-    note(delivery)
+    record(delivery)
 
 
-faces = itertools.cycle([ConnectionError, TimeoutError])
+errors = itertools.cycle([ConnectionError, TimeoutError])
 
 
 @outage.on("*", retry=Retry(attempts=50, base=0.01, cap=0.05), breaker=Breaker(failures=20, delay=60), concurrency=1)
-async def fail_with_two_faces(event: dict, delivery: Delivery) -> NoReturn:
-    note(delivery, "tries")
-    raise next(faces)("what it needs is away")
+async def fail_with_two_errors(event: dict, delivery: Delivery) -> NoReturn:
+    record(delivery, "tries")
+    raise next(errors)("its database is unreachable")
 
 
 @before.on("batch.completed", timeout=60)
 async def hang(event: dict, delivery: Delivery) -> None:
-    note(delivery, "started")
+    record(delivery, "started")
     await released()

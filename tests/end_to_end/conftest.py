@@ -1,4 +1,4 @@
-"""The notes of the handlers, read from outside."""
+"""What the handlers record in Redis, and a check that the ACL refuses no command."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,25 +7,25 @@ import pytest
 from deploy.local.valkey import Valkey
 
 
-def notes_of(server: Valkey) -> Callable[..., list[str]]:
-    """Reads the lists that `handlers.note` writes."""
+def records_of(server: Valkey) -> Callable[..., list[str]]:
+    """Return a function that reads the lists of `handlers.record`."""
 
-    def read(group: str, what: str = "handled") -> list[str]:
+    def read(group: str, kind: str = "handled") -> list[str]:
         with server.client() as client:
-            return [name.decode() for name in client.lrange(f"test:{what}:{group}", 0, -1)]
+            return [name.decode() for name in client.lrange(f"test:{kind}:{group}", 0, -1)]
 
     return read
 
 
 @pytest.fixture
 def handled(server: Valkey, redis_url: str) -> Callable[..., list[str]]:
-    """The webhook-ids that a group noted."""
-    return notes_of(server)
+    """The webhook-ids that a group recorded."""
+    return records_of(server)
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each program comes as its user of `deploy/redis`: whatever it asked for, its rules allow."""
+def no_command_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each program connects as its user of `deploy/redis`, and the ACL allows every command that it sends."""
     yield
     if "redis_url" in request.fixturenames:
         with request.getfixturevalue("server").client() as client:

@@ -1,4 +1,4 @@
-"""Apps that the end-to-end tests run. Each notes in Redis what it did, outside of hookbus's keys."""
+"""Apps that the end-to-end tests run. Each records in Redis what it did, outside of hookbus's keys."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ import redis
 from hookbus import App, Breaker, Delivery, Reject, Retry, RetryLater
 from tests.deaths import WAYS
 
-notes = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
+recorder = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
 
 
-def note(delivery: Delivery, what: str = "handled") -> None:
-    """Append to the list of one group."""
-    notes.rpush(f"test:{what}:{delivery.group}", delivery.webhook_id)
+def record(delivery: Delivery, kind: str = "handled") -> None:
+    """Append the webhook-id to a list of its group."""
+    recorder.rpush(f"test:{kind}:{delivery.group}", delivery.webhook_id)
 
 
 async def released(key: str = "test:go") -> None:
-    """Wait until the test lets go."""
-    while not notes.get(key):  # noqa: ASYNC110 - what it waits for is in Redis
+    """Wait until the test sets the key."""
+    while not recorder.get(key):  # noqa: ASYNC110 - the key is in Redis
         await asyncio.sleep(0.02)
 
 
@@ -45,27 +45,27 @@ fatal = App("fatal")
 @plain.on("*")
 @other.on("*")
 async def handle(event: dict, delivery: Delivery) -> None:
-    note(delivery)
+    record(delivery)
 
 
 @late.on("*")
 async def handle_late(event: dict, delivery: Delivery) -> None:
-    note(delivery)
+    record(delivery)
 
 
 @flaky.on("*", retry=Retry(attempts=5, base=0.3, factor=2))
 async def fail_twice(event: dict, delivery: Delivery) -> None:
-    notes.rpush(f"test:attempts:{delivery.group}", f"{delivery.attempt} {time.time()}")
+    recorder.rpush(f"test:attempts:{delivery.group}", f"{delivery.attempt} {time.time()}")
     if delivery.attempt < 3:
         raise ValueError(f"attempt {delivery.attempt}")
-    note(delivery)
+    record(delivery)
 
 
 @failing.on("response.failed", retry=Retry(attempts=3, base=0.05))
 def always_fail(event: dict, delivery: Delivery) -> None:
-    note(delivery, "attempts")
-    if notes.get("test:fixed"):
-        note(delivery)
+    record(delivery, "attempts")
+    if recorder.get("test:fixed"):
+        record(delivery)
         return
     raise KeyError("always")
 
@@ -79,35 +79,35 @@ async def reject(event: dict) -> None:
 async def later(event: dict, delivery: Delivery) -> None:
     if delivery.attempt == 1:
         raise RetryLater(0.2)
-    note(delivery)
+    record(delivery)
 
 
 @slow.on("*", concurrency=50, timeout=60)
 async def wait_for_release(event: dict, delivery: Delivery) -> None:
-    """Runs until the test lets it go."""
-    note(delivery, "started")
+    """Runs until the test releases it."""
+    record(delivery, "started")
     await released()
-    note(delivery)
+    record(delivery)
 
 
 @flaky_slow.on("*", timeout=60)
-async def fail_when_told(event: dict, delivery: Delivery) -> None:
-    note(delivery, "started")
+async def fail_if_the_test_asks(event: dict, delivery: Delivery) -> None:
+    record(delivery, "started")
     await released()
-    if notes.get("test:fail"):
+    if recorder.get("test:fail"):
         raise ValueError("too late")
-    note(delivery)
+    record(delivery)
 
 
 @quiet.on("*")
 async def print_only(event: dict, delivery: Delivery) -> None:
-    """For tests in which Redis takes no notes."""
+    """For tests in which handlers cannot record in Redis."""
     print(json.dumps({"event": "handled", "webhook_id": delivery.webhook_id}), flush=True)
 
 
 @stubborn.on("response.completed", timeout=0.5)
 async def swallow_every_cancellation(event: dict, delivery: Delivery) -> None:
-    note(delivery, "started")
+    record(delivery, "started")
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await released()
@@ -115,48 +115,48 @@ async def swallow_every_cancellation(event: dict, delivery: Delivery) -> None:
 
 @stubborn.on("batch.failed", timeout=0.5)
 def hang_in_a_thread(event: dict, delivery: Delivery) -> None:
-    note(delivery, "started")
+    record(delivery, "started")
     threading.Event().wait()
 
 
 @deadly.on("*", concurrency=100)
-async def die_of_some(event: dict, delivery: Delivery) -> None:
-    """Kills its process when the event says so; the others take a moment, so that they are in flight then."""
+async def die_of_killers(event: dict, delivery: Delivery) -> None:
+    """Kills its process for an event with the id "killer"; the others take a moment, to be in flight at that time."""
     if event["data"]["id"] == "killer":
-        note(delivery, "deaths")
+        record(delivery, "deaths")
         os.kill(os.getpid(), signal.SIGKILL)
     await asyncio.sleep(0.02)
-    note(delivery)
+    record(delivery)
 
 
 @broken.on("response.*", concurrency=5, retry=Retry(attempts=50, base=0.05, factor=1), breaker=Breaker(5, 0.4, 0.8))
 async def fail_while_broken(event: dict, delivery: Delivery) -> None:
-    notes.rpush("test:tries:broken", time.time())
-    if notes.get("test:broken"):
-        raise ConnectionError("what it needs is away")
-    note(delivery)
+    recorder.rpush("test:tries:broken", time.time())
+    if recorder.get("test:broken"):
+        raise ConnectionError("its database is unreachable")
+    record(delivery)
 
 
 @repeated.on("*", concurrency=10, timeout=60, retry=Retry(attempts=2, base=0.05))
-async def tell_replays(event: dict, delivery: Delivery) -> None:
-    what = "replay" if delivery.is_replay else "first"
-    note(delivery, f"{what}:{delivery.attempt}")
-    if delivery.is_replay and notes.get("test:fail"):
+async def record_replays(event: dict, delivery: Delivery) -> None:
+    kind = "replay" if delivery.is_replay else "first"
+    record(delivery, f"{kind}:{delivery.attempt}")
+    if delivery.is_replay and recorder.get("test:fail"):
         await released()
         raise ValueError("not again")
-    note(delivery, what)
+    record(delivery, kind)
 
 
 @broken.on("batch.*")
-async def never_mind(event: dict, delivery: Delivery) -> None:
-    note(delivery)
+async def handle_batches(event: dict, delivery: Delivery) -> None:
+    record(delivery)
 
 
 @fatal.on("*", concurrency=100, timeout=60)
-async def die_as_told(event: dict, delivery: Delivery) -> None:
-    note(delivery, "started")
+async def die_by_the_way_of_the_event(event: dict, delivery: Delivery) -> None:
+    record(delivery, "started")
     if way := WAYS.get(event["data"]["id"]):
-        await released("test:armed")  # what runs beside it has begun
+        await released("test:armed")  # the other delivery has begun
         await way()
     await released()
-    note(delivery)
+    record(delivery)

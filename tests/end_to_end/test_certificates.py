@@ -1,4 +1,4 @@
-"""Certificates that are replaced while both programs run: neither has to be started again."""
+"""Certificates that are replaced while both programs run: neither needs a restart."""
 
 import pytest
 
@@ -13,15 +13,15 @@ pytestmark = pytest.mark.needs("openssl")
 async def test_g9_both_programs_follow_replaced_certificates_without_a_restart(redis_url, server, handled, tmp_path):
     tls.make(tmp_path, "first")
     front = await Front(tmp_path, server.socket).start()
-    told = {
+    environ = {
         "HOOKBUS_REDIS_CA_FILE": str(tmp_path / "ca.crt"),
         "HOOKBUS_REDIS_CERT_FILE": str(tmp_path / "client.crt"),
         "HOOKBUS_REDIS_KEY_FILE": str(tmp_path / "client.key"),
         "HOOKBUS_INGEST_DRAIN_DELAY_S": "0",
-        "TEST_REDIS_URL": redis_url,  # what handlers note takes another road
+        "TEST_REDIS_URL": redis_url,  # handlers record over a connection of their own
     }
     url = f"rediss://127.0.0.1:{front.port}/0"
-    with Ingest(url, **told) as ingest, Worker(url, "plain", **told) as worker:
+    with Ingest(url, **environ) as ingest, Worker(url, "plain", **environ) as worker:
         await ingest.until_fit()
         await worker.until_working()
         assert (await post(ingest.url, "wh_first", event_body()))[0] == 200

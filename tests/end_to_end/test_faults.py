@@ -1,4 +1,4 @@
-"""What happens when something breaks under both programs: answers stay honest, nothing accepted is lost."""
+"""Faults under both programs: responses stay correct, and no accepted event is lost."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from hookbus.shared.keys import Keys
-from tests.end_to_end.conftest import notes_of
+from tests.end_to_end.conftest import records_of
 from tests.programs import Ingest, Worker, event_body, post, post_until_accepted
 from tests.wait import until
 
@@ -16,8 +16,8 @@ KEYS = Keys(0)
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-async def test_g1_nothing_accepted_is_lost_when_redis_goes_and_comes_back(own_server, end):
-    noted = notes_of(own_server)
+async def test_g1_no_accepted_event_is_lost_when_redis_stops_and_starts(own_server, end):
+    recorded = records_of(own_server)
     fsync = {"HOOKBUS_INGEST_DURABILITY": "fsync"}
     with Ingest(own_server.url, **fsync) as ingest, Worker(own_server.url, "plain") as worker:
         await ingest.until_fit()
@@ -36,7 +36,7 @@ async def test_g1_nothing_accepted_is_lost_when_redis_goes_and_comes_back(own_se
         await until(lambda: len(accepted) > before + 20)
         load.cancel()
         await asyncio.gather(load, return_exceptions=True)
-        await until(lambda: set(accepted) <= set(noted("plain")), timeout_s=40)
+        await until(lambda: set(accepted) <= set(recorded("plain")), timeout_s=40)
         assert codes <= {"accepted", "duplicate", "queue_unavailable"}
         assert ingest.tracebacks() + worker.tracebacks() == []
         assert await worker.end() == 0
@@ -44,7 +44,7 @@ async def test_g1_nothing_accepted_is_lost_when_redis_goes_and_comes_back(own_se
 
 
 async def _load(url: str, accepted: list[str], codes: set[str]) -> None:
-    """One event after the other; what gets no 200 is given up, so that each id is posted once."""
+    """Post one event after the other, each webhook-id once: a refused one is not repeated."""
     number = 0
     while True:
         number += 1
@@ -54,7 +54,7 @@ async def _load(url: str, accepted: list[str], codes: set[str]) -> None:
             accepted.append(f"wh_{number}")
 
 
-async def test_g1_ingest_killed_before_it_answers_has_stored_all_or_nothing(redis_url, server, handled):
+async def test_g1_ingest_killed_before_its_response_has_stored_all_or_nothing(redis_url, server, handled):
     """Redis is frozen, so the request hangs between verify and answer; then ingest is killed and started again."""
     with Ingest(redis_url) as ingest, server.client() as client:
         await ingest.until_fit()
@@ -74,7 +74,7 @@ async def test_g1_ingest_killed_before_it_answers_has_stored_all_or_nothing(redi
         await until(lambda: sorted(handled("plain")) == ["wh_0", "wh_1", "wh_2"])
 
 
-async def test_g3_out_of_memory_is_answered_503_and_what_was_stored_is_kept(redis_url, server, handled):
+async def test_g3_out_of_memory_returns_503_and_stored_events_are_kept(redis_url, server, handled):
     with Ingest(redis_url) as ingest, server.client() as client:
         await ingest.until_fit()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
@@ -87,11 +87,11 @@ async def test_g3_out_of_memory_is_answered_503_and_what_was_stored_is_kept(redi
             await until(lambda: handled("plain") == ["wh_1", "wh_2"])
 
 
-async def test_g3_memory_filled_while_no_worker_ran_is_freed_by_workers_and_ingest_goes_on(redis_url, server):
+async def test_g3_memory_that_filled_without_a_worker_is_freed_by_workers_and_ingest_continues(redis_url, server):
     stream = KEYS.stream("response.completed")
     with Ingest(redis_url) as ingest, server.client() as client:
         await ingest.until_fit()
-        with Worker(redis_url, "quiet") as worker:  # the group is born; then nobody works
+        with Worker(redis_url, "quiet") as worker:  # creates the group and stops
             await worker.until_working()
             await worker.end()
         for i in range(100):
@@ -100,7 +100,7 @@ async def test_g3_memory_filled_while_no_worker_ran_is_freed_by_workers_and_inge
         assert await post(ingest.url, "wh_last", event_body()) == (503, "overloaded")
         with Worker(redis_url, "quiet") as worker:
             await until(lambda: len(worker.logged("handled")) == 100)
-            # Nothing is left but what marks the place; the retention time is days away.
+            # Only the entry that marks the position remains; the retention time ends in days.
             await until(lambda: client.xlen(stream) == 1)
             assert await post_until_accepted(ingest.url, "wh_last", event_body()) == "accepted"
             await worker.until_logged("handled", webhook_id="wh_last")
@@ -109,7 +109,7 @@ async def test_g3_memory_filled_while_no_worker_ran_is_freed_by_workers_and_inge
         }
 
 
-async def test_a_retry_that_redis_has_no_memory_for_is_parked_when_there_is(redis_url, server, handled):
+async def test_a_retry_that_redis_has_no_memory_for_is_parked_once_there_is_memory(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as worker, server.client() as client:
         await ingest.until_fit()
         await worker.until_working()
@@ -156,7 +156,7 @@ async def test_g7_a_subscription_that_hangs_delays_no_other_one(redis_url, handl
         names = [f"wh_{i}" for i in range(120)]
         await asyncio.gather(*(post(ingest.url, name, event_body()) for name in names))
         await until(lambda: sorted(handled("plain")) == sorted(names))
-        # No more than its concurrency was begun, none is finished.
+        # As many as its concurrency began, and none finished.
         assert len(handled("slow", "started")) == 50
         assert handled("slow") == []
         await client.execute_command("SET", "test:go", 1)

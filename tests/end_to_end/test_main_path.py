@@ -1,4 +1,4 @@
-"""Signed POST in, handler run, failure retried, dead letter there: with the real programs and independent signers."""
+"""A signed POST, a handler, retries and dead letters, with the real programs and independent signers."""
 
 import time
 from datetime import UTC, datetime
@@ -33,39 +33,42 @@ async def test_an_event_signed_by_the_standardwebhooks_library_reaches_every_gro
         assert await ingest.end(2) == 0
 
 
-def test_our_signatures_satisfy_the_openai_sdk():
+def test_the_openai_sdk_accepts_our_signatures():
     body = event_body()
     client = OpenAI(api_key="unused", webhook_secret=SECRET)
     event = client.webhooks.unwrap(body.decode(), signed("wh_1", body))
     assert event.type == "response.completed"
 
 
-async def test_g2_every_type_reaches_every_subscribed_group_also_a_type_nobody_knows(redis_url, handled):
+async def test_g2_every_type_including_an_undocumented_one_reaches_every_subscribed_group(redis_url, handled):
     types = ["response.completed", "live.transport.incoming", "made.up.tomorrow"]
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as worker:
         await ingest.until_fit()
         await worker.until_working()
         for name in types:
             assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
-        wanted = sorted(f"wh_{name}" for name in types)
-        await until(lambda: sorted(handled("plain")) == wanted and sorted(handled("other")) == wanted)
+        webhook_ids = sorted(f"wh_{name}" for name in types)
+        await until(lambda: sorted(handled("plain")) == webhook_ids and sorted(handled("other")) == webhook_ids)
 
 
-async def test_types_of_hookbus_own_reach_no_wildcard(redis_url, handled, client):
+async def test_reserved_types_of_hookbus_match_no_wildcard(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
         await ingest.until_fit()
         await worker.until_working()
-        for names in (["hookbus.mine", "made.up"], ["made.up.later"]):  # found by one look at the types, and the next
+        for names in (
+            ["hookbus.mine", "made.up"],
+            ["made.up.later"],
+        ):  # discovered by one look at the types, and by the next
             for name in names:
                 assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
             await until(lambda names=names: f"wh_{names[-1]}" in handled("plain"))
         assert handled("plain") == ["wh_made.up", "wh_made.up.later"]
         assert await client.execute_command("XLEN", KEYS.stream("hookbus.mine")) == 1
-        with pytest.raises(ResponseError):  # the redelivery stream is not there either
+        with pytest.raises(ResponseError):  # the redelivery stream does not exist either
             await client.execute_command("XINFO", "GROUPS", KEYS.redelivery("hookbus.mine", "plain"))
 
 
-async def test_g2_an_event_stored_before_the_first_worker_is_not_missed_unless_the_group_starts_late(
+async def test_g2_an_event_stored_before_the_first_worker_is_handled_unless_the_group_starts_at_latest(
     redis_url, handled
 ):
     with Ingest(redis_url) as ingest:
@@ -89,7 +92,7 @@ async def test_g2_an_undecodable_body_becomes_a_dead_letter_at_once_with_its_exa
     assert body in record
 
 
-async def test_g6_a_failed_delivery_is_retried_never_sooner_than_its_step_asks(redis_url, handled):
+async def test_g6_a_failed_delivery_is_never_retried_before_its_backoff_ends(redis_url, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker:
         await ingest.until_fit()
         await worker.until_working()
@@ -98,12 +101,12 @@ async def test_g6_a_failed_delivery_is_retried_never_sooner_than_its_step_asks(r
         attempts = [line.split() for line in handled("flaky", "attempts")]
         assert [int(number) for number, _ in attempts] == [1, 2, 3]
         times = [float(at) for _, at in attempts]
-        # 300 ms, then 600; a quarter may come on top, and some for the way.
+        # 300 ms, then 600; jitter adds up to a quarter, and each step takes some time.
         assert 0.3 - TIMER_EARLY_S <= times[1] - times[0] < 1.5
         assert 0.6 - TIMER_EARLY_S <= times[2] - times[1] < 2.0
 
 
-async def test_g6_after_the_last_attempt_it_is_a_dead_letter_with_its_history(redis_url, handled, client):
+async def test_g6_after_its_last_attempt_a_delivery_is_a_dead_letter_with_its_history(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "failing") as worker:
         await ingest.until_fit()
         await worker.until_working()
@@ -121,7 +124,7 @@ async def test_g6_after_the_last_attempt_it_is_a_dead_letter_with_its_history(re
     assert letter.dead_lettered_at_ms >= letter.received_at_ms > (time.time() - 60) * 1000
 
 
-async def test_g6_the_schedule_survives_every_restart(redis_url, handled):
+async def test_g6_the_retry_schedule_survives_a_restart_of_the_worker(redis_url, handled):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Worker(redis_url, "flaky") as worker:

@@ -1,7 +1,7 @@
-"""How many commands and bytes an event costs Redis, by its own counts: a lost batch shows without timing anything.
+"""Commands and bytes that an event costs Redis, by the server's own counts: a lost batch shows without any timing.
 
-Each bound is what the design needs, with room for batches that a busy machine cuts smaller, and far below what one
-round trip an event would take. An event is OpenAI's example of `response.completed`: 151 bytes, and a webhook-id of 35.
+Each bound is the need of the design, with room for batches that a busy machine makes smaller, and far below the cost
+of one round trip per event. An event is OpenAI's example of `response.completed`: 151 bytes, and a webhook-id of 35.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
 
 PATH = ("evalsha", "eval", "xadd", "sadd", "smismember", "xreadgroup", "xack", "xpending")
-"""What events pass through. Duties that look once a second are left out: their count is one of seconds."""
+"""Commands on the path of an event. Duties that run once a second are left out: their count depends on time."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a server has done so far."""
+    """Commands and bytes that a server has counted so far."""
 
     calls: dict[str, int]
     received_bytes: int
@@ -36,7 +36,8 @@ class Counts:
 async def counts(client: Redis) -> Counts:
     commands = parse_info(await client.execute_command("INFO", "commandstats"))
     calls = {
-        name.removeprefix("cmdstat_"): int(told.partition("=")[2].partition(",")[0]) for name, told in commands.items()
+        name.removeprefix("cmdstat_"): int(figures.partition("=")[2].partition(",")[0])
+        for name, figures in commands.items()
     }
     stats = parse_info(await client.execute_command("INFO", "stats"))
     return Counts(calls, int(stats["total_net_input_bytes"]), int(stats["total_net_output_bytes"]))
@@ -48,27 +49,27 @@ async def ingest(redis_url):
         yield await program.until_fit()
 
 
-async def test_events_that_arrive_together_cost_ingest_one_script_call(ingest, client):
+async def test_events_that_arrive_together_are_stored_by_one_script_call(ingest, client):
     events = 256
-    await post(ingest.url, "wh_first", event_body())  # by which the server learns the script
+    await post(ingest.url, "wh_first", event_body())  # loads the script
     pacer = await pace.http(ingest.port).connect(events)
     sends = Sender(pacer, waits.post).prepared(events)
     before = await counts(client)
-    # While Redis does not answer, all of them gather behind the first.
+    # While Redis does not answer, all of them queue behind the first.
     await client.execute_command("CLIENT", "PAUSE", "1000", "WRITE")
     for send in sends:
         send()
     await pacer.answered()
     pacer.close()
-    found = (await counts(client)).since(before)
-    assert found.calls["xadd"] == events
-    # The first batch leaves with whatever came first, the second gathers what came meanwhile; one more for a machine
-    # that did not deliver all of it within the pause.
-    assert found.calls["evalsha"] <= 3
-    # In the script: an XADD and a SADD each, and a look at six days for each batch.
-    assert sum(found.calls.values()) <= 2 * events + 10 * found.calls["evalsha"]
+    spent = (await counts(client)).since(before)
+    assert spent.calls["xadd"] == events
+    # The first batch holds the first events, the second those that arrived meanwhile; one more for a machine that did
+    # not deliver all of them within the pause.
+    assert spent.calls["evalsha"] <= 3
+    # In the script: an XADD and a SADD per event, and a lookup in six day sets per batch.
+    assert sum(spent.calls.values()) <= 2 * events + 10 * spent.calls["evalsha"]
     # Body, id, digest, source, time, and the lengths between them.
-    assert found.received_bytes / events <= 151 + 35 + 130
+    assert spent.received_bytes / events <= 151 + 35 + 130
 
 
 async def test_a_backlog_is_read_and_acked_a_hundred_at_a_time(server, redis_url, client):
@@ -78,15 +79,15 @@ async def test_a_backlog_is_read_and_acked_a_hundred_at_a_time(server, redis_url
     with Worker(redis_url, "tests.bench.handlers:app", BENCH_GROUP="cost", BENCH_EVENTS=str(events)) as worker:
         await worker.until_logged("measured")
         await until(lambda: acked(client), what="all acks")
-        found = (await counts(client)).since(before)
-    # Reads fill the free slots, of which there are a hundred at most; half of that on average is good enough.
-    assert found.calls["xreadgroup"] <= events / 25
-    assert found.calls["xack"] <= events / 25
-    # A handled event needs nothing else; what is left is the start: scripts of liveness, a look at one's own pending.
-    assert sum(found.calls.values()) <= 2 * events / 25 + 20
+        spent = (await counts(client)).since(before)
+    # A read fills the free slots, at most a hundred; a quarter of that on average is enough.
+    assert spent.calls["xreadgroup"] <= events / 25
+    assert spent.calls["xack"] <= events / 25
+    # A handled event needs nothing else; the rest is the start: liveness scripts, a read of the own pending entries.
+    assert sum(spent.calls.values()) <= 2 * events / 25 + 20
     # From Redis: body, id, source, time, names of fields, entry id. To Redis: the entry id once, in its ack.
-    assert found.sent_bytes / events <= 151 + 35 + 150
-    assert found.received_bytes / events <= 45
+    assert spent.sent_bytes / events <= 151 + 35 + 150
+    assert spent.received_bytes / events <= 45
 
 
 async def acked(client: Redis) -> bool:

@@ -1,4 +1,4 @@
-"""History delivered again, with the real programs."""
+"""Replays, with the real programs."""
 
 import signal
 
@@ -10,10 +10,10 @@ NAMES = [f"wh_{i:02}" for i in range(40)]
 GROUP = "repeated"
 
 
-async def test_a_group_gets_its_history_once_more_and_what_arrives_meanwhile_once(redis_url, handled):
-    with Ingest(redis_url) as ingest, Worker(redis_url, GROUP, "plain") as one, Worker(redis_url, GROUP) as two:
+async def test_a_replay_delivers_history_once_more_and_new_events_once(redis_url, handled):
+    with Ingest(redis_url) as ingest, Worker(redis_url, GROUP, "plain") as first, Worker(redis_url, GROUP) as second:
         await ingest.until_fit()
-        for worker in (one, two):
+        for worker in (first, second):
             await worker.until_working()
         for i, name in enumerate(NAMES):
             await post(ingest.url, name, event_body("batch.completed" if i % 4 else "response.completed"))
@@ -30,30 +30,28 @@ async def test_a_group_gets_its_history_once_more_and_what_arrives_meanwhile_onc
         await until(lambda: sorted(handled(GROUP, "first")) == sorted([*NAMES, *live]))
         await until(lambda: sorted(handled("plain")) == sorted([*NAMES, *live]))
         assert sorted(handled(GROUP, "replay:1")) == NAMES
-        told = objects(redis_url, "replay", GROUP, "--type", "batch.*", "--json")[0]
-        assert (told["replayed"], told["types"]) == (30, {"batch.completed": 30})
+        summary = objects(redis_url, "replay", GROUP, "--type", "batch.*", "--json")[0]
+        assert (summary["replayed"], summary["types"]) == (30, {"batch.completed": 30})
         await until(lambda: len(handled(GROUP, "replay")) == 70)
 
 
-async def test_a_replay_that_dies_with_its_worker_fails_and_is_redriven_is_one_until_its_end(
-    redis_url, handled, client
-):
-    with Ingest(redis_url) as ingest, Worker(redis_url, GROUP) as doomed:
+async def test_a_delivery_stays_a_replay_through_a_death_a_failure_and_a_redrive(redis_url, handled, client):
+    with Ingest(redis_url) as ingest, Worker(redis_url, GROUP) as killed:
         await ingest.until_fit()
-        await doomed.until_working()
+        await killed.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled(GROUP, "first") == ["wh_1"])
         await client.execute_command("SET", "test:fail", 1)
         succeeded(redis_url, "replay", GROUP, "--id", "wh_1")
         await until(lambda: handled(GROUP, "replay:1") == ["wh_1"])
-        await doomed.end(signal.SIGKILL)
-        with Worker(redis_url, GROUP) as heir:
+        await killed.end(signal.SIGKILL)
+        with Worker(redis_url, GROUP) as claimant:
             await until(lambda: handled(GROUP, "replay:1") == ["wh_1"] * 2)
             await client.execute_command("SET", "test:go", 1)
-            await heir.until_logged("dead_letter", reason="attempts_exhausted")
+            await claimant.until_logged("dead_letter", reason="attempts_exhausted")
             assert handled(GROUP, "replay:2") == ["wh_1"]
             await client.execute_command("DEL", "test:fail")
             assert succeeded(redis_url, "dlq", "redrive", "--group", GROUP, "--all") == "1 dead letter redriven\n"
             await until(lambda: handled(GROUP, "replay") == ["wh_1"])
             assert handled(GROUP, "first:1") == ["wh_1"]
-            assert await heir.end() == 0
+            assert await claimant.end() == 0

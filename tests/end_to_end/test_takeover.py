@@ -1,4 +1,4 @@
-"""Workers that die and workers that stop: what they had in hand runs elsewhere, and the innocent are not blamed."""
+"""Workers that die or stop: their deliveries in flight run elsewhere, and harmless events are not suspected."""
 
 import signal
 import time
@@ -11,40 +11,40 @@ from tests.wait import until
 KEYS = Keys(0)
 
 
-async def test_g4_what_a_killed_worker_had_in_hand_runs_elsewhere_and_nothing_else_is_repeated(
+async def test_g4_deliveries_in_flight_in_a_killed_worker_run_elsewhere_and_no_others_are_repeated(
     redis_url, handled, client
 ):
     names = [f"wh_{i}" for i in range(5)]
-    with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as doomed:
+    with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as killed:
         await ingest.until_fit()
-        await doomed.until_working()
+        await killed.until_working()
         for name in names:
             await post(ingest.url, name, event_body())
         await until(lambda: len(handled("slow", "started")) == 5 and len(handled("plain")) == 5)
-        with Worker(redis_url, "slow", "plain") as heir:
-            await heir.until_working()
-            await doomed.end(signal.SIGKILL)
+        with Worker(redis_url, "slow", "plain") as claimant:
+            await claimant.until_working()
+            await killed.end(signal.SIGKILL)
             await until(lambda: len(handled("slow", "started")) == 10)
             await client.execute_command("SET", "test:go", 1)
             await until(lambda: sorted(handled("slow")) == names)
-            await heir.until_logged("consumer_removed", group="slow")
-            await heir.until_logged("consumer_removed", group="plain")
-            # What the dead one had finished is not run again.
+            await claimant.until_logged("consumer_removed", group="slow")
+            await claimant.until_logged("consumer_removed", group="plain")
+            # The deliveries that the dead worker had finished do not run again.
             assert sorted(handled("plain")) == names
-            assert await heir.end() == 0
+            assert await claimant.end() == 0
 
 
-async def test_g4_a_worker_that_went_silent_is_replaced_within_15_s_and_its_late_outcome_is_void(
+async def test_g4_deliveries_of_a_frozen_worker_are_claimed_within_15_s_and_its_late_outcome_is_void(
     redis_url, handled, client
 ):
-    """SIGSTOP: the process is there, so that only its liveness key tells; SIGCONT: it comes back and settles late."""
+    """SIGSTOP: the process exists, so only its liveness key expires; SIGCONT: it continues and settles late."""
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as frozen:
         await ingest.until_fit()
         await frozen.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("flaky_slow", "started") == ["wh_1"])
-        with Worker(redis_url, "flaky_slow") as heir:
-            await heir.until_working()
+        with Worker(redis_url, "flaky_slow") as claimant:
+            await claimant.until_working()
             frozen.process.send_signal(signal.SIGSTOP)
             frozen_at = time.monotonic()
             await until(lambda: len(handled("flaky_slow", "started")) == 2)
@@ -59,7 +59,7 @@ async def test_g4_a_worker_that_went_silent_is_replaced_within_15_s_and_its_late
             assert handled("flaky_slow") == ["wh_1"]
 
 
-async def test_g10_handlers_that_ignore_their_end_keep_no_process(redis_url, handled, client):
+async def test_g10_handlers_that_ignore_cancellation_do_not_delay_the_exit(redis_url, handled, client):
     limits = {"HOOKBUS_WORKER_HANDLER_TIMEOUT_S": "0.5", "HOOKBUS_WORKER_GRACE_PERIOD_S": "1"}
     with Ingest(redis_url) as ingest, Worker(redis_url, "stubborn", **limits) as worker:
         await ingest.until_fit()
@@ -69,7 +69,7 @@ async def test_g10_handlers_that_ignore_their_end_keep_no_process(redis_url, han
         await until(lambda: sorted(handled("stubborn", "started")) == ["wh_1", "wh_2"])
         assert await worker.end() == 0
         handed_over = sum(line["deliveries"] for line in worker.logged("handed_over"))
-        assert len(worker.logged("parked")) + handed_over == 2  # parked where its time was over before the grace was
+        assert len(worker.logged("parked")) + handed_over == 2  # parked if it timed out before the grace period ended
         assert worker.tracebacks() == []
 
 
@@ -78,7 +78,7 @@ async def _pending(server) -> bool:
     return summary[0] == 0
 
 
-async def test_g5_an_event_that_kills_its_worker_is_a_dead_letter_and_its_neighbours_are_handled(
+async def test_g5_an_event_that_kills_its_worker_is_a_dead_letter_and_the_others_are_handled(
     redis_url, handled, server
 ):
     innocent = [f"wh_{i}" for i in range(60)]
@@ -92,12 +92,12 @@ async def test_g5_an_event_that_kills_its_worker_is_a_dead_letter_and_its_neighb
         assert client.exists(KEYS.deaths("deadly"), KEYS.started("deadly")) == 0
     letter = decode(_letter(server, "wh_killer"))
     assert (letter.reason, letter.error_class) == ("worker_lost", "WorkerLost")
-    # One death in company, one more when all of them ran together again, then three alone.
+    # One death beside others, one more when all of them ran together again, then three alone.
     assert deaths == 5
 
 
 async def _work_until(redis_url, is_done) -> int:
-    """Run a worker, and another whenever it dies; how many died."""
+    """Run workers one after the other until one survives; returns the number of deaths."""
     for deaths in range(20):
         with Worker(redis_url, "deadly") as worker:
             await until(lambda worker=worker: worker.process.poll() is not None or is_done(), timeout_s=40)
@@ -117,7 +117,7 @@ def _dead(server) -> int:
         return client.zcard(KEYS.dead("deadly"))
 
 
-async def test_g10_a_stopping_worker_finishes_what_it_has_in_hand_and_leaves_the_group(redis_url, handled, client):
+async def test_g10_a_stopping_worker_finishes_deliveries_in_flight_and_leaves_the_group(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow") as leaving:
         await ingest.until_fit()
         await leaving.until_working()

@@ -12,7 +12,7 @@ from hookbus.worker.duties.trim import Trimmer
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.verify.run import Verification
 from hookbus.worker.verify.send import Plan
-from tests.end_to_end.conftest import notes_of
+from tests.end_to_end.conftest import records_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import TIMER_EARLY_S, until
 from tests.worker.builders import GROUP, STREAM, join, store, take
@@ -163,7 +163,7 @@ async def test_the_groups_of_the_deployment_receive_none_of_its_events(redis_url
         with Verify(redis_url, ingest.url, "--count", "100", "--rate", "30") as verify:
             code, report = await verify.done()
         assert (code, report["handled"]) == (0, 100)
-        assert notes_of(server)("plain") == []
+        assert records_of(server)("plain") == []
         assert not [name for name in await left(client) if "hookbus.verify" in name]
         with Program("hookbus-worker", "status", "--json", redis_url=redis_url) as status:
             await until(lambda: status.lines)

@@ -1,4 +1,4 @@
-"""An end that nobody asked for is a death, however it comes about: only a stop hands over without blame."""
+"""Every exit without a stop signal counts as a death: only a stop hands deliveries over without suspicion."""
 
 import pytest
 
@@ -14,7 +14,7 @@ STREAM = KEYS.stream("response.completed")
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_g5_an_end_that_python_sees_counts_as_a_death_and_says_why(redis_url, handled, client, way):
+async def test_g5_an_unexpected_exit_counts_as_a_death_and_logs_its_reason(redis_url, handled, client, way):
     await store(client, "wh_killer", id=way)
     await store(client, "wh_neighbour")
     with Worker(redis_url, "fatal") as worker:
@@ -29,10 +29,10 @@ async def test_g5_an_end_that_python_sees_counts_as_a_death_and_says_why(redis_u
     assert not worker.logged("parked")
     pending = await client.execute_command("XPENDING", STREAM, "fatal", "-", "+", 10)
     owner = worker.logged("working")[0]["consumer"].encode()
-    assert [(who, times) for _, who, _, times in pending] == [(owner, 1)] * 2
+    assert [(consumer, times) for _, consumer, _, times in pending] == [(owner, 1)] * 2
 
 
-async def test_g5_a_killer_that_exits_with_0_becomes_a_dead_letter_and_its_neighbours_are_handled(
+async def test_g5_an_event_that_exits_its_worker_with_0_is_a_dead_letter_and_the_others_are_handled(
     redis_url, handled, client, server
 ):
     innocent = {f"wh_{i}" for i in range(20)}
@@ -45,14 +45,14 @@ async def test_g5_a_killer_that_exits_with_0_becomes_a_dead_letter_and_its_neigh
         return _dead(server) == ["wh_killer"] and set(handled("fatal")) == innocent
 
     deaths = await _deaths_until(redis_url, is_done)
-    assert deaths == 5  # as of one that ends by SIGKILL: two in company, three alone
-    with server.client() as found:
-        letter = decode(found.hget(KEYS.dead_data("fatal"), "wh_killer"))
+    assert deaths == 5  # as for SIGKILL: two beside others, three alone
+    with server.client() as redis:
+        letter = decode(redis.hget(KEYS.dead_data("fatal"), "wh_killer"))
     assert letter.reason == "worker_lost"
 
 
 async def _deaths_until(redis_url, is_done) -> int:
-    """Run a worker, and another whenever it dies; how many died."""
+    """Run workers one after the other until one survives; returns the number of deaths."""
     for deaths in range(20):
         with Worker(redis_url, "fatal") as worker:
             await until(lambda worker=worker: worker.process.poll() is not None or is_done(), timeout_s=40)

@@ -1,4 +1,4 @@
-"""G7 for one bad stream and one bad group: the others go on, and what was mended is used again."""
+"""G7 for unusable keys: other streams and groups continue, and a repaired key is used again."""
 
 import pytest
 
@@ -10,7 +10,7 @@ KEYS = Keys(0)
 BAD = "batch.failed"
 
 
-async def test_g7_one_bad_stream_keeps_no_other_type_from_a_wildcard(redis_url, handled, client):
+async def test_g7_an_unusable_stream_delays_no_other_type_of_a_wildcard(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
         await ingest.until_fit()
         await worker.until_working()
@@ -25,7 +25,7 @@ async def test_g7_one_bad_stream_keeps_no_other_type_from_a_wildcard(redis_url, 
         assert await worker.end() == 0
 
 
-async def test_g7_the_broken_keys_of_one_group_keep_no_other_group_from_its_work(redis_url, handled, client):
+async def test_g7_unusable_keys_of_one_group_stop_no_other_group(redis_url, handled, client):
     broken = (KEYS.paused, KEYS.delayed, KEYS.delayed_data, KEYS.dead, KEYS.dead_data, KEYS.dead_fingerprints)
     others = (KEYS.consumers, KEYS.started, KEYS.deaths, KEYS.breakers)
     for key in (*broken, *others):
@@ -42,7 +42,7 @@ async def test_g7_the_broken_keys_of_one_group_keep_no_other_group_from_its_work
 
 
 @pytest.mark.parametrize("key", [KEYS.groups, KEYS.patterns, KEYS.types])
-async def test_a_key_without_which_no_worker_can_start_is_named_until_it_is_mended(redis_url, client, key):
+async def test_an_unusable_key_that_every_worker_needs_is_named_until_it_is_repaired(redis_url, client, key):
     await client.execute_command("SET", key, "a slip")
     with Worker(redis_url, "plain") as worker:
         line = await worker.until_logged("redis_unreachable")

@@ -1,4 +1,4 @@
-"""A release that drops a subscription: it is named, what waits has an end, and there is a way out at once."""
+"""A release that drops a subscription: the type is reported, its events expire, and `forget` removes them at once."""
 
 import asyncio
 import subprocess
@@ -16,19 +16,19 @@ DROPPED = "batch.completed"
 
 
 async def unhandled(client) -> list[tuple[int, int]]:
-    """Pending deliveries and events of what the group has dropped; nothing where it has no place any more."""
-    found = await client.execute_command("XINFO", "GROUPS", KEYS.stream(DROPPED))
-    pending = [dict(zip(flat[::2], flat[1::2], strict=True))[b"pending"] for flat in found]
-    return [(each, await client.execute_command("XLEN", KEYS.stream(DROPPED))) for each in pending]
+    """Pending deliveries of the dropped type, and events in its stream, per consumer group; empty without a group."""
+    groups = await client.execute_command("XINFO", "GROUPS", KEYS.stream(DROPPED))
+    pending = [dict(zip(flat[::2], flat[1::2], strict=True))[b"pending"] for flat in groups]
+    return [(count, await client.execute_command("XLEN", KEYS.stream(DROPPED))) for count in pending]
 
 
-async def test_what_a_dead_worker_held_of_a_dropped_type_is_named_and_can_be_forgotten(redis_url, handled, client):
+async def test_deliveries_of_an_unsubscribed_type_are_reported_and_can_be_forgotten(redis_url, handled, client):
     await store(client, "wh_1", "wh_2", event_type=DROPPED)
     with Worker(redis_url, f"{APPS}:before") as worker:
         await until(lambda: len(handled(GROUP, "started")) == 2)
         worker.process.kill()
         await worker.until_ended()
-    with Worker(redis_url, f"{APPS}:after", HOOKBUS_WORKER_RETENTION_S="1") as worker:  # it looks often, too
+    with Worker(redis_url, f"{APPS}:after", HOOKBUS_WORKER_RETENTION_S="1") as worker:  # the check runs as often
         await worker.until_logged("type_unsubscribed", group=GROUP, type=DROPPED)
         await store(client, "wh_3")
         await until(lambda: handled(GROUP) == ["wh_3"])
@@ -40,7 +40,7 @@ async def test_what_a_dead_worker_held_of_a_dropped_type_is_named_and_can_be_for
         assert await worker.end() == 0
 
 
-async def test_what_a_group_has_dropped_pins_its_stream_no_longer_than_orphans_stay(redis_url, handled, client):
+async def test_an_unsubscribed_type_keeps_its_events_no_longer_than_orphans(redis_url, handled, client):
     limits = {"HOOKBUS_WORKER_RETENTION_S": "0.5", "HOOKBUS_WORKER_ORPHAN_RETENTION_S": "1"}
     with Worker(redis_url, f"{APPS}:before", **limits) as worker:
         await worker.until_working()
@@ -54,7 +54,7 @@ async def test_what_a_group_has_dropped_pins_its_stream_no_longer_than_orphans_s
         assert await worker.end() == 0
 
 
-async def test_g9_a_group_that_somebody_destroyed_goes_on_after_what_was_handled(redis_url, handled, client):
+async def test_g9_a_group_that_was_destroyed_continues_after_its_last_handled_event(redis_url, handled, client):
     with Worker(redis_url, f"{APPS}:after") as worker:
         await worker.until_working()
         await store(client, "wh_1", "wh_2")
@@ -74,7 +74,7 @@ async def test_g9_a_group_that_somebody_destroyed_goes_on_after_what_was_handled
 
 
 async def _has_looked(client) -> bool:
-    """Whether the worker knows how far the group is: with nothing pending nobody else asks so."""
+    """Whether the worker has read the group's position: with nothing pending only that check sends XPENDING."""
     return b"cmdstat_xpending:" in await client.execute_command("INFO", "commandstats")
 
 

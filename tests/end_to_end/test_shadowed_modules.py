@@ -1,5 +1,4 @@
-"""A user's folder may hold files of any name: none is taken for a module that hookbus, or a library of its, imports
-late."""
+"""A user's folder may hold files of any name: none shadows a module that hookbus or its libraries import late."""
 
 import importlib.metadata
 import sys
@@ -28,14 +27,14 @@ OURS = {"worker", "shared", "ingest", "hookbus", "deploy", "tests"}
 
 @pytest.fixture
 def folder(tmp_path):
-    """Handlers beside a file for each module that anybody could mean."""
+    """Handlers beside a file named like each importable module."""
     for name in STANDARD | LIBRARIES - OURS:
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the user has a {name}, too')\n")
     (tmp_path / "my_handlers.py").write_text(HANDLERS)
     return tmp_path
 
 
-async def test_a_worker_lives_and_dies_beside_files_named_like_every_module_there_is(redis_url, client, folder):
+async def test_a_worker_runs_and_crashes_beside_files_named_like_every_importable_module(redis_url, client, folder):
     with Worker(redis_url, "my_handlers:app", cwd=folder, HOOKBUS_LOG_LEVEL="debug") as worker:
         await worker.until_working()
         await store(client, "wh_1", event_type="batch.completed")

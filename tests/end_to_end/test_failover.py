@@ -1,9 +1,9 @@
-"""An address that moves to another server, while the one before lives on as its replica: both programs follow it."""
+"""An address that moves to another server while the old primary stays up as its replica: both programs follow it."""
 
 import pytest
 
 from deploy.local.valkey import Valkey
-from tests.end_to_end.conftest import notes_of
+from tests.end_to_end.conftest import records_of
 from tests.moving import Moving, moving
 from tests.programs import Ingest, Worker, event_body, post, post_until_accepted
 from tests.wait import until
@@ -16,36 +16,36 @@ async def servers(tmp_path):
 
 
 async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(servers: Moving, own_server: Valkey):
-    noted = notes_of(own_server)  # apart, as handlers do not follow
+    recorded = records_of(own_server)  # apart, as handlers do not follow
     with Ingest(servers.url) as ingest, Worker(servers.url, "plain", TEST_REDIS_URL=own_server.url) as worker:
         await ingest.until_fit()
         await worker.until_working()
         await post_until_accepted(ingest.url, "wh_before", event_body())
-        await until(lambda: noted("plain") == ["wh_before"])
+        await until(lambda: recorded("plain") == ["wh_before"])
         await servers.move()
         await post_until_accepted(ingest.url, "wh_after", event_body())
-        # An ack that did not reach the replica in time is lost, and its event handled again.
-        await until(lambda: set(noted("plain")) == {"wh_before", "wh_after"})
+        # An ack that did not reach the replica in time is lost, and its event is handled again.
+        await until(lambda: set(recorded("plain")) == {"wh_before", "wh_after"})
         await until(lambda: not _pending(servers))
         assert await worker.end() == 0
         assert await ingest.end() == 0
 
 
-async def test_g9_an_outcome_is_written_to_the_server_after(servers: Moving, own_server: Valkey):
-    noted = notes_of(own_server)  # apart, as handlers do not follow
+async def test_g9_an_outcome_is_written_to_the_new_primary(servers: Moving, own_server: Valkey):
+    recorded = records_of(own_server)  # apart, as handlers do not follow
     with Ingest(servers.url) as ingest, Worker(servers.url, "slow", TEST_REDIS_URL=own_server.url) as worker:
         await ingest.until_fit()
         await worker.until_working()
         await post_until_accepted(ingest.url, "wh_1", event_body())
-        await until(lambda: noted("slow", "started") == ["wh_1"])
+        await until(lambda: recorded("slow", "started") == ["wh_1"])
         await servers.move()
         with own_server.client() as client:
             client.set("test:go", 1)
         await until(lambda: not _pending(servers))
-        assert noted("slow", "started") == ["wh_1"], "it ran once"
+        assert recorded("slow", "started") == ["wh_1"], "it ran once"
 
 
-async def test_g9_ingest_looks_at_the_server_after_although_nobody_posts(servers: Moving):
+async def test_g9_ingest_checks_the_new_primary_although_no_request_arrives(servers: Moving):
     with Ingest(servers.url) as ingest:
         await ingest.until_fit()
         await servers.move()

@@ -1,4 +1,4 @@
-"""G8: the bounds on connections hold in the real programs, and slow sockets shut out nobody who is honest."""
+"""G8: the limits on connections hold in the real programs, and slow connections exclude no valid sender."""
 
 import asyncio
 import socket
@@ -17,35 +17,35 @@ SLOW = (
     b"POST /webhooks/openai HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
     b"POST /webhooks/openai HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
 )
-"""What a client may send that proves nothing: no byte, half a head, half a body, a forged request."""
+"""Unauthenticated data of a client: no byte, half a head, half a body, a forged request."""
 
 
 class Crowd:
-    """Sockets that are opened and left alone."""
+    """Connections that are opened and then idle."""
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
 
     async def join(self, port: int, count: int) -> None:
         for number in range(count):
-            one = socket.socket()
-            self._sockets.append(one)
-            one.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", port))
-            one.send(SLOW[number % len(SLOW)])
+            connection = socket.socket()
+            self._sockets.append(connection)
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+            connection.send(SLOW[number % len(SLOW)])
 
     def staying(self) -> int:
-        """How many the server keeps open."""
-        return sum(_is_open(one) for one in self._sockets)
+        """The number of connections that the server keeps open."""
+        return sum(_is_open(connection) for connection in self._sockets)
 
     def close(self) -> None:
-        for one in self._sockets:
-            one.close()
+        for connection in self._sockets:
+            connection.close()
 
 
-def _is_open(one: socket.socket) -> bool:
+def _is_open(connection: socket.socket) -> bool:
     try:
-        while one.recv(4096):
+        while connection.recv(4096):
             pass
     except BlockingIOError:
         return True
@@ -61,7 +61,7 @@ def crowd() -> Iterator[Crowd]:
     crowd.close()
 
 
-async def test_g8_slow_sockets_at_the_webhook_port_are_bounded_and_honest_senders_are_served(redis_url, crowd):
+async def test_g8_slow_connections_to_the_webhook_port_are_bounded_and_other_senders_are_served(redis_url, crowd):
     async with aiohttp.ClientSession() as proxy:
         with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS=str(MAX)) as ingest:
             await ingest.until_fit()
@@ -76,16 +76,16 @@ async def test_g8_slow_sockets_at_the_webhook_port_are_bounded_and_honest_sender
             for turn in range(3):
                 await crowd.join(ingest.port, MAX + 10)
                 assert await post(ingest.url, f"wh_{turn}", event_body()) == (200, "accepted")
-                assert crowd.staying() <= MAX  # each was accepted before the post was
+                assert crowd.staying() <= MAX  # the server accepted each of them before the post
             answers = [await post(ingest.url, f"wh_more_{number}", event_body()) for number in range(MAX + 10)]
             assert answers == [(200, "accepted")] * len(answers)
             assert await through_proxy("wh_last") == 200, "an idle connection of a proxy is kept"
             assert len(proxy.connector._conns) == 1
-            assert crowd.staying() > 0, "no more gave way than had to"
+            assert crowd.staying() > 0, "no more were closed than necessary"
 
 
 @pytest.mark.parametrize("program", [Ingest, Worker])
-async def test_g8_slow_sockets_at_the_second_port_are_bounded_and_probes_are_answered(redis_url, crowd, program):
+async def test_g8_slow_connections_to_the_ops_port_are_bounded_and_probes_are_answered(redis_url, crowd, program):
     port, arguments = free_port(), ("plain",) if program is Worker else ()
     ops = {"HOOKBUS_INGEST_OPS_LISTEN": f"127.0.0.1:{port}", "HOOKBUS_WORKER_OPS_LISTEN": f"127.0.0.1:{port}"}
     with program(redis_url, *arguments, **ops) as running:
