@@ -1,4 +1,4 @@
-"""What tests of whole stacks need."""
+"""Fixtures of the tests of `deploy`."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.deploy.manifests import FOLDER, Object, rendered
 
 @pytest.fixture
 def with_gateway(tmp_path: Path) -> list[Object]:
-    """The production overlay with its other door, changed as its comment says."""
+    """The production overlay with the gateway component, changed as its comment says."""
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     file = tmp_path / "kubernetes/overlays/production/kustomization.yaml"
     [line] = [line for line in file.read_text().splitlines() if "# or ../../components/gateway" in line]

@@ -1,6 +1,6 @@
-"""The wheel in a clean environment, beside a package of a user's own: what `make dist` and the image promise.
+"""The wheel in a clean environment, beside a package of a user, as `make dist` and the image build it.
 
-Made once for the whole run, by the real commands, since it takes ten seconds.
+Built once per run, by the real commands, since it takes ten seconds.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ async def record(event: ResponseCompleted, delivery: Delivery) -> None:
 
 @dataclass(frozen=True)
 class Installed:
-    """Where things are."""
+    """Paths of the distributions and of the environment."""
 
     dist: Path
     """Folder of wheel and sdist."""
@@ -60,47 +60,47 @@ class Installed:
 def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
     """Run a command that must succeed; its output."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    told = [str(word) for word in command]
-    done = subprocess.run(told, cwd=cwd, env=clean | environ, capture_output=True, text=True, check=False)
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, cwd=cwd, env=clean | environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
-def environment(home: Path) -> Path:
+def environment(folder: Path) -> Path:
     """An environment with the libraries of the tests and without hookbus; its interpreter."""
-    run(sys.executable, "-m", "venv", "--without-pip", home)
-    [site] = home.glob("lib/python*/site-packages")
-    # As a folder: the .pth files in it are not read, so the editable hookbus of the tests is not there.
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    [site] = folder.glob("lib/python*/site-packages")
+    # Added as a folder: its .pth files are not read, so the editable hookbus of the tests cannot be imported.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
-    return home / "bin/python"
+    return folder / "bin/python"
 
 
-def _make(home: Path) -> None:
-    run("make", "dist", f"DIST={home / 'dist'}")
-    made = Installed(home / "dist", home / "venv")
-    run(ROOT / "deploy/container/install.sh", made.venv, made.wheel, PYTHON=sys.executable)
-    package = home / "project" / "shop"
+def _make(folder: Path) -> None:
+    run("make", "dist", f"DIST={folder / 'dist'}")
+    result = Installed(folder / "dist", folder / "venv")
+    run(ROOT / "deploy/container/install.sh", result.venv, result.wheel, PYTHON=sys.executable)
+    package = folder / "project" / "shop"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "handlers.py").write_text(USERS_HANDLERS)
     (package.parent / "pyproject.toml").write_text(USERS_PROJECT)
-    run(BIN / "hatchling", "build", "-t", "wheel", "-d", home / "users", cwd=package.parent)
-    [wheel] = (home / "users").glob("*.whl")
-    pip = (sys.executable, "-m", "pip", "--python", made.venv / "bin/python", "--disable-pip-version-check")
+    run(BIN / "hatchling", "build", "-t", "wheel", "-d", folder / "users", cwd=package.parent)
+    [wheel] = (folder / "users").glob("*.whl")
+    pip = (sys.executable, "-m", "pip", "--python", result.venv / "bin/python", "--disable-pip-version-check")
     run(*pip, "install", "-q", "--no-index", wheel)
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The environment; shared by the processes of pytest-xdist."""
-    home = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        home = home.parent
-    home /= "installed"
-    home.mkdir(exist_ok=True)
-    with (home / "lock").open("w") as lock:
+        folder = folder.parent
+    folder /= "installed"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "ready").exists():
-            _make(home)
-            (home / "ready").touch()
-    return Installed(home / "dist", home / "venv")
+        if not (folder / "ready").exists():
+            _make(folder)
+            (folder / "ready").touch()
+    return Installed(folder / "dist", folder / "venv")

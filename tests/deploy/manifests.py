@@ -1,4 +1,4 @@
-"""What `kubectl kustomize` makes of deploy/kubernetes, and how to look at it."""
+"""The objects that `kubectl kustomize` renders from deploy/kubernetes, and accessors for them."""
 
 import base64
 import functools
@@ -28,12 +28,12 @@ def rendered(overlay: str, folder: Path = FOLDER) -> list[Object]:
 
 
 def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
-    """Those of some kinds."""
+    """The objects of some kinds."""
     return [found for found in objects if found["kind"] in kinds]
 
 
 def named(objects: list[Object], kind: str, name: str) -> Object:
-    """The one of that kind and name; generated ones have a hash at their end."""
+    """The object of a kind and name; names of generated ones end with a hash."""
     [found] = [o for o in of_kind(objects, kind) if o["metadata"]["name"] in (name, name + suffix(o, name))]
     return found
 
@@ -44,12 +44,12 @@ def suffix(found: Object, name: str) -> str:
 
 
 def workloads(objects: list[Object]) -> list[Object]:
-    """What makes pods."""
+    """The objects that create pods."""
     return of_kind(objects, "Deployment", "StatefulSet")
 
 
 def component(workload: Object) -> str:
-    """ingest, worker, exporter; "" for what is not hookbus."""
+    """ingest, worker or exporter; "" for other programs."""
     return workload["spec"]["template"]["metadata"]["labels"].get("app.kubernetes.io/component", "")
 
 
@@ -88,8 +88,8 @@ def probes(workload: Object) -> dict[str, Object]:
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
     """Whether a label selector matches."""
-    wanted = selector.get("matchLabels", {} if "matchExpressions" in selector else selector)
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+    match_labels = selector.get("matchLabels", {} if "matchExpressions" in selector else selector)
+    return all(labels.get(key) == value for key, value in match_labels.items()) and all(
         labels.get(rule["key"]) in rule["values"] for rule in selector.get("matchExpressions", ()) if _is_in(rule)
     )
 

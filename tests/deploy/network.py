@@ -1,6 +1,6 @@
-"""What NetworkPolicies let through: enough of their rules for ours (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
+"""Connections that NetworkPolicies allow: as many of their rules as ours use (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
 
-A pod that no policy of a direction selects is open in that direction; else what any of them allows goes through.
+A pod that no policy of a direction selects is open in that direction; else any of those policies can allow it.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ NAMESPACE = "hookbus"
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod, or with an address somebody outside."""
+    """A pod, or an address outside the cluster."""
 
     labels: dict[str, str] = field(default_factory=dict)
     namespace: str = NAMESPACE
@@ -23,7 +23,7 @@ class Peer:
 
 
 def may(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Whether a connection from one to the other gets through."""
+    """Whether a connection from one to the other is allowed."""
     leaves = source.address or _passes(policies, "Egress", source, target, target, port, protocol)
     enters = target.address or _passes(policies, "Ingress", target, source, target, port, protocol)
     return bool(leaves and enters)
@@ -35,10 +35,10 @@ def _passes(
     if own.namespace != NAMESPACE:
         return True
     specs = [policy["spec"] for policy in policies]
-    in_flight = [s for s in specs if direction in s["policyTypes"] and selects(s["podSelector"], own.labels)]
-    rules = [rule for spec in in_flight for rule in spec.get(direction.lower(), ())]
+    selecting = [s for s in specs if direction in s["policyTypes"] and selects(s["podSelector"], own.labels)]
+    rules = [rule for spec in selecting for rule in spec.get(direction.lower(), ())]
     side = "to" if direction == "Egress" else "from"
-    return not in_flight or any(
+    return not selecting or any(
         any(_is_peer(peer, other) for peer in rule[side])
         and any(_is_port(each, target, port, protocol) for each in rule["ports"])
         for rule in rules
@@ -61,7 +61,7 @@ def _is_peer(rule: dict[str, Any], peer: Peer) -> bool:
 
 
 def not_elsewhere(peer: Peer) -> bool:
-    """Without a namespaceSelector only pods of the policy's own namespace are meant."""
+    """Without a namespaceSelector a rule covers only pods of the policy's own namespace."""
     return peer.namespace == NAMESPACE
 
 

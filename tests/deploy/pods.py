@@ -1,6 +1,6 @@
-"""Pods of deploy/kubernetes as processes of this machine: the same commands over the same files, under other roots.
+"""Pods of deploy/kubernetes as local processes: the same commands and files, below another root.
 
-Secrets lie in folders as Kubernetes makes them, so that they can be swapped as it does.
+Secrets lie in folders as Kubernetes mounts them, so that tests can swap them in the same way.
 """
 
 import os
@@ -12,28 +12,28 @@ from tests.deploy.manifests import Object, container
 from tests.programs import Program, free_port
 
 
-def ground(objects: list[Object], workloads: list[Object], home: Path) -> Path:
-    """Lay out what the pods mount below `home`, with paths of files turned to match; returns `home`."""
+def mount_files(objects: list[Object], workloads: list[Object], root: Path) -> Path:
+    """Write the files that the pods mount below `root`, with `file:` references adapted; returns `root`."""
     for workload in workloads:
         for mount, volume in manifests.mounts(workload):
             if "emptyDir" in volume:
                 continue
-            place = home / mount["mountPath"].lstrip("/")
+            path = root / mount["mountPath"].lstrip("/")
             content = manifests.files(objects, volume)
             if "subPath" in mount:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(_here(content[mount["subPath"]], home))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(_here(content[mount["subPath"]], root))
             else:
-                swap(place, content)
-    return home
+                swap(path, content)
+    return root
 
 
-def _here(text: str, home: Path) -> str:
-    return text.replace("file:/", f"file:{home}/")
+def _here(text: str, root: Path) -> str:
+    return text.replace("file:/", f"file:{root}/")
 
 
 def swap(folder: Path, content: dict[str, str]) -> None:
-    """Fill a mounted folder, or replace all that is in it at once, by a link that is renamed
+    """Fill a mounted folder, or replace all its files at once, by renaming a link
     (https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter)."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / f"..{len(list(folder.glob('..2*'))) + 2000}"
@@ -51,13 +51,13 @@ def swap(folder: Path, content: dict[str, str]) -> None:
 
 
 class Pod(Program):
-    """The only container of a workload, started. `ports` are where it listens here, by the names in the manifest."""
+    """The only container of a workload, started. `ports` are the local ports, by their names in the manifest."""
 
-    def __init__(self, workload: Object, home: Path, **environ: str) -> None:
+    def __init__(self, workload: Object, root: Path, **environ: str) -> None:
         spec = container(workload)
         self.probes = manifests.probes(workload)
         self.ports = {port["name"]: free_port() for port in spec["ports"]}
-        file = home / spec["workingDir"].lstrip("/") / f"{workload['metadata']['name']}.toml"
+        file = root / spec["workingDir"].lstrip("/") / f"{workload['metadata']['name']}.toml"
         text = (file.parent / "hookbus.toml").read_text()
         for port in spec["ports"]:
             text = text.replace(f"0.0.0.0:{port['containerPort']}", f"127.0.0.1:{self.ports[port['name']]}")
@@ -67,7 +67,7 @@ class Pod(Program):
         super().__init__(*command, redis_url=url, cwd=file.parent, **environ)
 
     def url(self, name: str, path: str) -> str:
-        """Of a port."""
+        """URL of a path on a named port."""
         return f"http://127.0.0.1:{self.ports[name]}{path}"
 
     def __enter__(self) -> "Pod":

@@ -1,10 +1,10 @@
-"""Who runs, told by /proc."""
+"""Running processes, read from /proc."""
 
 from pathlib import Path
 
 
 def is_running(pid: int) -> bool:
-    """A process is there and not just a zombie that nobody has waited for."""
+    """Whether a process exists and is not a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -20,7 +20,7 @@ def children_of(pid: int) -> dict[int, str]:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
-            continue  # it ended while we looked
+            continue  # it ended meanwhile
         if parent == pid and is_running(int(folder.name)):
             found[int(folder.name)] = command
     return found

@@ -1,4 +1,4 @@
-"""Backup and restore as `deploy/README.md` has them: the append-only folder, copied while events are stored."""
+"""Backup and restore as in `deploy/README.md`: the append-only folder, copied while events are stored."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.wait import until
 HELD = ("auto-aof-rewrite-percentage", "0")
 
 
-def test_the_page_holds_rewrites_before_it_copies_and_lets_them_go_afterwards():
+def test_the_page_suspends_rewrites_before_the_copy_and_resumes_them_afterwards():
     steps = pages.section(ROOT / "deploy/README.md", "Backup")
     percentage = re.search(r"^auto-aof-rewrite-percentage (\d+)$", users.CONFIG.read_text(), re.MULTILINE)
     assert percentage
@@ -20,7 +20,7 @@ def test_the_page_holds_rewrites_before_it_copies_and_lets_them_go_afterwards():
     assert [steps.index(step) for step in order] == sorted(steps.index(step) for step in order)
 
 
-async def test_a_copy_of_the_folder_that_was_taken_while_events_came_brings_back_all_that_was_answered_before(tmp_path):
+async def test_a_copy_taken_while_events_arrive_restores_every_event_accepted_before_it(tmp_path):
     source = users.as_shipped(tmp_path / "data").start()
     try:
         with fsyncing(source) as ingest:

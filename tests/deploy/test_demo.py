@@ -23,7 +23,7 @@ def demo(**environ: str) -> Program:
 
 
 @pytest.mark.timeout(120)
-async def test_every_event_is_accounted_for_within_a_minute_whatever_the_environment_says():
+async def test_every_event_is_accounted_for_within_a_minute_whatever_the_environment_sets():
     with demo(OPENAI_WEBHOOK_SECRET="nobody's", HOOKBUS_INGEST_LISTEN="nowhere") as program:
         assert await program.end(0, timeout_s=90) == 0
     figures = json.loads(program.raw[-1])
@@ -64,7 +64,7 @@ async def test_sigkill_leaves_no_process():
         await until(lambda: not any(is_running(pid) for pid in programs), timeout_s=5)
 
 
-async def test_it_fails_and_says_why_when_events_can_not_be_handled():
+async def test_it_fails_with_a_reason_when_events_cannot_be_handled():
     with demo() as program:
         await until_a_worker_is_dead(program)
         for pid, command in children_of(program.process.pid).items():

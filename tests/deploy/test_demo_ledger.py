@@ -10,7 +10,7 @@ BODY = b'{"type": "response.completed"}'
 
 
 class Book:
-    """A list of notes instead of one in Valkey."""
+    """A list of notes in memory instead of Valkey."""
 
     def __init__(self, *notes):
         self.notes = list(notes)
@@ -19,8 +19,8 @@ class Book:
         return self.notes
 
 
-def note(group, webhook_id, what="handled", attempt=1, body=BODY, event_type="response.completed"):
-    return Note(what, group, webhook_id, event_type, attempt, 1, 0.0, digest(body))
+def note(group, webhook_id, kind="handled", attempt=1, body=BODY, event_type="response.completed"):
+    return Note(kind, group, webhook_id, event_type, attempt, 1, 0.0, digest(body))
 
 
 def ledger(*notes, webhook_id="wh_1", event_type="response.completed"):
@@ -36,7 +36,7 @@ def test_an_event_is_lost_once_for_each_subscribed_group_that_has_neither_handle
     assert ledger(event_type="eval.run.failed").figures().lost == 1, "billing does not subscribe to it"
 
 
-def test_a_dead_letter_is_not_lost_until_it_is_gone_and_still_not_handled():
+def test_a_dead_letter_that_is_removed_without_being_handled_counts_as_lost():
     book = ledger(note("audit", "wh_1"))
     book.set_dead("billing", {"wh_1"})
     assert (book.figures().dead, book.figures().redriven, book.figures().lost) == (1, 0, 0)
@@ -50,7 +50,7 @@ def test_handled_with_other_bytes_than_were_sent_is_not_handled():
     assert [stranger.group for stranger in book.strangers()] == ["audit"]
 
 
-def test_an_event_in_a_group_that_did_not_ask_for_it_is_a_stranger():
+def test_an_event_in_a_group_that_does_not_subscribe_to_it_is_a_stranger():
     book = ledger(note("billing", "wh_1", event_type="eval.run.failed"), event_type="eval.run.failed")
     assert [stranger.group for stranger in book.strangers()] == ["billing"]
     assert [stranger.webhook_id for stranger in ledger(note("audit", "wh_2")).strangers()] == ["wh_2"]
@@ -72,11 +72,11 @@ def test_answers_are_counted_by_code():
     assert figures.refused == {"signature_mismatch": 1}
 
 
-def test_the_plan_says_what_the_issue_asks_for():
-    wanted = plan.expected()
+def test_the_plan_covers_every_type_and_the_special_cases():
+    expected = plan.expected()
     assert len(plan.TYPES) == 34
-    assert wanted.accepted == 34 + 1 + 1 + 1 + 2, "each type, an unknown one, the real one, the long one, two broken"
-    assert wanted.lost == 0
+    assert expected.accepted == 34 + 1 + 1 + 1 + 2, "each type, an unknown one, the real one, the long one, two broken"
+    assert expected.lost == 0
 
 
 def test_the_real_delivery_is_the_published_one_to_the_byte():

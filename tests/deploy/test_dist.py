@@ -8,7 +8,7 @@ from tests.deploy.installed import Installed, run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
 
-pytestmark = pytest.mark.timeout(180)  # the first test of a run makes the environment
+pytestmark = pytest.mark.timeout(180)  # the first test of a run builds the environment
 
 
 def serve(installed: Installed, redis_url: str, cwd: Path) -> Ingest:
@@ -28,9 +28,9 @@ async def test_the_wheel_runs_the_handlers_of_another_project(installed, redis_u
             await until(lambda: "handled wh_1 resp_7" in working.raw)
             assert await working.end() == 0
         assert await ingest.end() == 0
-    where = "from hookbus import ingest, shared, worker; print(ingest.__file__, shared.__file__, worker.__file__)"
-    files = run(installed.venv / "bin/python", "-c", where, cwd=tmp_path).split()
-    assert all(str(installed.venv) in file for file in files), "the checkout is not what runs here"
+    code = "from hookbus import ingest, shared, worker; print(ingest.__file__, shared.__file__, worker.__file__)"
+    files = run(installed.venv / "bin/python", "-c", code, cwd=tmp_path).split()
+    assert all(str(installed.venv) in file for file in files), "the checkout must not be imported"
 
 
 @pytest.mark.parametrize("command", [("hookbus-ingest", "serve"), ("hookbus-worker", "run", "shop.handlers")])
@@ -39,8 +39,8 @@ async def test_data_of_a_newer_release_are_refused(installed, client, redis_url,
     environ = {"OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0"}
     name, *args = command
     with Program(installed.script(name), *args, redis_url=redis_url, cwd=tmp_path, **environ) as program:
-        told = f"data layout {keys.LAYOUT + 1} there, this release supports {keys.LAYOUT}"
-        await until(lambda: any(told in line for line in program.raw))
+        refusal = f"data layout {keys.LAYOUT + 1} there, this release supports {keys.LAYOUT}"
+        await until(lambda: any(refusal in line for line in program.raw))
         assert await program.end(0) == 78
     assert await client.execute_command("KEYS", "*") == [keys.META.encode()], "nothing was written"
 
@@ -53,7 +53,7 @@ def test_the_sdist_builds_the_same_wheel(installed, tmp_path):
     assert contents((tmp_path / "again") / installed.wheel.name) == contents(installed.wheel)
 
 
-def test_the_wheel_holds_all_that_the_packages_need_and_nothing_else(installed):
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(installed):
     names = {name for name in contents(installed.wheel) if ".dist-info/" not in name}
     folders = [ROOT / "hookbus", *(ROOT / "hookbus" / name for name in ("ingest", "worker", "shared"))]
     files = [file for folder in folders for file in folder.rglob("*")]

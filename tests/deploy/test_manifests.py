@@ -1,4 +1,4 @@
-"""deploy/kubernetes renders, is what Kubernetes and its extensions accept, and asks for no rights."""
+"""deploy/kubernetes renders, is valid for Kubernetes and its extensions, and requests no privileges."""
 
 import jsonschema
 import kubernetes_validate
@@ -12,7 +12,7 @@ from tests.deploy.manifests import OVERLAYS, container, of_kind, pod, rendered, 
 from tests.programs import ROOT
 
 OLDEST = "1.30"
-"""README of the folder: `preStop.sleep` is on by default from there."""
+"""The oldest version in the README of the folder: `preStop.sleep` is on by default from it on."""
 SCHEMAS = {file.stem: yaml.safe_load(file.read_text()) for file in (ROOT / "tests/deploy/schemas").glob("*.yaml")}
 EXTENDED = sorted(SCHEMAS.keys() - {"metadata"})
 REGISTRY = Registry().with_resources(
@@ -36,12 +36,12 @@ def test_every_object_of_kubernetes_own_kinds_is_valid(overlay, version):
 
 
 def test_every_other_object_fits_the_schema_of_its_kind(with_gateway):
-    seen = set()
+    kinds = set()
     for found in (*rendered("dev"), *rendered("production"), *with_gateway):
         if found["kind"] in EXTENDED:
             check(found)
-            seen.add(found["kind"])
-    assert seen == set(EXTENDED)
+            kinds.add(found["kind"])
+    assert kinds == set(EXTENDED)
 
 
 @pytest.mark.parametrize("kind", EXTENDED)
@@ -53,7 +53,7 @@ def test_a_misspelt_field_fits_no_schema(with_gateway, kind):
 
 
 @every_overlay
-def test_every_pod_may_run_where_only_restricted_ones_may(overlay):
+def test_every_pod_meets_the_restricted_pod_security_standard(overlay):
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that is read-only."""
     for workload in workloads(rendered(overlay)):
         inside = container(workload)["securityContext"]
@@ -76,11 +76,11 @@ def test_every_container_has_requests_a_limit_of_memory_and_none_of_cpu(overlay)
     for workload in workloads(rendered(overlay)):
         resources = container(workload)["resources"]
         assert resources["requests"].keys() == {"cpu", "memory"}
-        assert resources["limits"].keys() == {"memory"}, "throttled in the middle of a second, acks are late"
+        assert resources["limits"].keys() == {"memory"}, "throttling by a CPU limit delays acks"
 
 
 @every_overlay
-def test_every_workload_selects_its_own_pods_and_nobody_elses(overlay):
+def test_every_workload_selects_its_own_pods_only(overlay):
     found = workloads(rendered(overlay))
     for workload in found:
         selector = workload["spec"]["selector"]
@@ -88,7 +88,7 @@ def test_every_workload_selects_its_own_pods_and_nobody_elses(overlay):
 
 
 @every_overlay
-def test_every_service_and_budget_selects_pods_that_have_what_it_names(overlay):
+def test_every_service_and_budget_selects_pods_that_have_the_ports_it_names(overlay):
     objects = rendered(overlay)
     for service in of_kind(objects, "Service"):
         chosen = [w for w in workloads(objects) if selects(service["spec"]["selector"], manifests.pod_labels(w))]

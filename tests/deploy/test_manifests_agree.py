@@ -18,7 +18,7 @@ from hookbus.worker.supervise import STOP_S, STUCK_MARGIN_S
 from tests.deploy import manifests
 from tests.deploy.installed import run
 from tests.deploy.manifests import FOLDER, OVERLAYS, component, container, of_kind, pod, programs, rendered
-from tests.deploy.pods import ground
+from tests.deploy.pods import mount_files
 from tests.programs import BIN, ROOT
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -26,21 +26,21 @@ every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 KUBECTL = BIN / "kubectl"
 SPARE_S = 4
-"""A pod's last seconds: the interpreter's end, and a busy node."""
+"""Seconds for the exit of the interpreter on a busy node."""
 
 
 def secrets_of(overlay: str) -> list[manifests.Object]:
-    """All objects, with the placeholders where an overlay leaves the Secrets to others."""
+    """All objects, with the placeholders of Secrets where an overlay has none."""
     if overlay == "dev":
         return rendered(overlay)
     return [*rendered(overlay), *manifests.load(FOLDER / "overlays/production/secrets.example.yaml")]
 
 
 @pytest.fixture
-def told(tmp_path):
-    """The settings that the pods of the dev overlay have."""
-    home = ground(rendered("dev"), programs(rendered("dev")), tmp_path)
-    return ingest_settings(home / "srv/hookbus.toml", {}), worker_settings(home / "srv/hookbus.toml", {})
+def settings_of_pods(tmp_path):
+    """The settings of ingest and worker in the pods of the dev overlay."""
+    root = mount_files(rendered("dev"), programs(rendered("dev")), tmp_path)
+    return ingest_settings(root / "srv/hookbus.toml", {}), worker_settings(root / "srv/hookbus.toml", {})
 
 
 def test_all_overlays_have_the_same_settings():
@@ -48,28 +48,28 @@ def test_all_overlays_have_the_same_settings():
 
 
 @every_overlay
-def test_the_ports_are_those_that_the_programs_listen_on_and_their_defaults(overlay, told):
-    ingest, worker = told
+def test_the_ports_are_those_that_the_programs_listen_on_and_their_defaults(overlay, settings_of_pods):
+    ingest, worker = settings_of_pods
     listening = {
         "ingest": {"http": ingest.listen[0], "ops": ingest.ops_listen},
         "worker": {"ops": worker.ops_listen},
         "exporter": {"ops": worker.exporter_listen},
     }
-    usual = {
+    defaults = {
         "ingest": {"http": IngestSettings().listen[0], "ops": IngestSettings().ops_listen},
         "worker": {"ops": WorkerSettings().ops_listen},
         "exporter": {"ops": WorkerSettings().exporter_listen},
     }
     for program in programs(rendered(overlay)):
         ports = {port["name"]: port["containerPort"] for port in container(program)["ports"]}
-        heard = listening[component(program)]
-        assert ports == {name: listen.port for name, listen in heard.items()}
-        assert ports == {name: listen.port for name, listen in usual[component(program)].items()}
-        assert {listen.host for listen in heard.values()} == {"0.0.0.0"}, "loopback hears neither probes nor requests"
+        listens = listening[component(program)]
+        assert ports == {name: listen.port for name, listen in listens.items()}
+        assert ports == {name: listen.port for name, listen in defaults[component(program)].items()}
+        assert {listen.host for listen in listens.values()} == {"0.0.0.0"}, "probes and requests do not reach loopback"
 
 
 @every_overlay
-def test_liveness_asks_for_the_loop_alone_and_readiness_for_the_program(overlay):
+def test_liveness_probes_healthz_and_readiness_probes_readyz(overlay):
     for program in programs(rendered(overlay)):
         assert {name: (probe["httpGet"]["path"], probe["httpGet"]["port"]) for name, probe in probes(program)} == {
             "startupProbe": ("/healthz", "ops"),
@@ -84,8 +84,8 @@ def probes(program: manifests.Object):
 
 
 @every_overlay
-def test_a_pod_has_more_time_to_end_than_its_program_takes(overlay, told):
-    ingest, worker = told
+def test_a_pod_has_a_longer_grace_period_than_its_program_needs(overlay, settings_of_pods):
+    ingest, worker = settings_of_pods
     takes = {
         "ingest": ingest.drain_delay_s + FINISH_S,
         "worker": worker.grace_period_s + STOP_S,
@@ -94,12 +94,12 @@ def test_a_pod_has_more_time_to_end_than_its_program_takes(overlay, told):
     for program in programs(rendered(overlay)):
         before = container(program).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert pod(program)["terminationGracePeriodSeconds"] >= before + takes[component(program)] + SPARE_S
-        assert (before > 0) == (component(program) == "ingest"), "only who is called needs to be forgotten first"
+        assert (before > 0) == (component(program) == "ingest"), "only ingest has to leave the endpoints first"
 
 
 @every_overlay
-def test_no_worker_is_killed_for_a_handler_that_blocks_as_long_as_it_may(overlay, told):
-    _, worker = told
+def test_no_worker_is_killed_for_a_handler_that_blocks_up_to_its_timeout(overlay, settings_of_pods):
+    _, worker = settings_of_pods
     for program in programs(rendered(overlay)):
         probe = container(program)["livenessProbe"]
         patience_s = probe["periodSeconds"] * probe["failureThreshold"]
@@ -107,7 +107,7 @@ def test_no_worker_is_killed_for_a_handler_that_blocks_as_long_as_it_may(overlay
 
 
 @every_overlay
-def test_what_the_settings_read_is_mounted_as_a_folder_that_is_swapped_when_it_changes(overlay):
+def test_each_secret_of_the_settings_is_mounted_as_a_folder_and_no_other_is(overlay):
     settings = tomllib.loads(manifests.settings_file(rendered(overlay)))
     sources = settings["ingest"]["sources"].values()
     references = [reference for source in sources for reference in source["secrets"]]
@@ -121,16 +121,16 @@ def test_what_the_settings_read_is_mounted_as_a_folder_that_is_swapped_when_it_c
         for reference in needed:
             path = reference.removeprefix("file:")
             assert path in folders or path.rpartition("/")[2] in folders[path.rpartition("/")[0]]
-        assert len(folders) == len(needed), "nobody has a secret that it does not need"
+        assert len(folders) == len(needed), "no program has a secret that it does not need"
 
 
-def test_placeholders_that_nobody_replaced_are_refused(tmp_path):
-    home = ground(secrets_of("production"), programs(rendered("production")), tmp_path)
+def test_placeholders_of_secrets_are_refused(tmp_path):
+    root = mount_files(secrets_of("production"), programs(rendered("production")), tmp_path)
     with pytest.raises(ConfigError, match=r"ingest\.sources\.openai\.secrets.*not valid base64"):
-        ingest_settings(home / "srv/hookbus.toml", {})
+        ingest_settings(root / "srv/hookbus.toml", {})
 
 
-def test_the_images_have_the_version_of_the_project_and_the_readmes_say_so():
+def test_images_and_readmes_name_the_version_of_the_project():
     images = [container(program)["image"] for overlay in OVERLAYS for program in programs(rendered(overlay))]
     texts = [*images, *(file.read_text() for file in (ROOT / "deploy/README.md", *ROOT.glob("deploy/*/README.md")))]
     named = re.findall(r"\bhookbus:(\d[\w.]*)", "\n".join(texts))
@@ -140,27 +140,27 @@ def test_the_images_have_the_version_of_the_project_and_the_readmes_say_so():
 
 def test_the_commands_of_the_readme_make_the_secrets_that_the_pods_mount():
     commands = re.findall(r"^kubectl (-n hookbus create secret .*)$", (FOLDER / "README.md").read_text(), re.MULTILINE)
-    made = [
+    secrets = [
         yaml.safe_load(run(KUBECTL, *shlex.split(command), "--dry-run=client", "-o", "yaml")) for command in commands
     ]
-    shown = manifests.load(FOLDER / "overlays/production/secrets.example.yaml")
-    assert [described(secret) for secret in made] == [described(secret) for secret in shown]
+    examples = manifests.load(FOLDER / "overlays/production/secrets.example.yaml")
+    assert [described(secret) for secret in secrets] == [described(secret) for secret in examples]
     mounted = {name for program in programs(rendered("production")) for name in secret_names(program)}
-    assert mounted == {secret["metadata"]["name"] for secret in made}
+    assert mounted == {secret["metadata"]["name"] for secret in secrets}
 
 
 def described(secret: manifests.Object) -> tuple[str, str, set[str]]:
-    """What has to be the same, whatever is in it."""
+    """Namespace, name and keys of a Secret, without its values."""
     return secret["metadata"]["namespace"], secret["metadata"]["name"], {*secret.get("data", secret.get("stringData"))}
 
 
 def secret_names(program: manifests.Object) -> list[str]:
-    """Of the Secrets that its pods mount."""
+    """Names of the Secrets that its pods mount."""
     return [volume["secret"]["secretName"] for _, volume in manifests.mounts(program) if "secret" in volume]
 
 
 @pytest.mark.parametrize("door", ["Ingress", "HTTPRoute"])
-def test_the_public_door_leads_to_every_source_and_to_nothing_else(door, with_gateway, told):
+def test_the_public_route_covers_every_source(door, with_gateway, settings_of_pods):
     [found] = of_kind([*rendered("production"), *with_gateway], door)
     rule = found["spec"]["rules"][0]
     if door == "Ingress":
@@ -172,10 +172,10 @@ def test_the_public_door_leads_to_every_source_and_to_nothing_else(door, with_ga
         [port] = manifests.named(with_gateway, "Service", "hookbus-ingest")["spec"]["ports"]
         assert service == {"name": "hookbus-ingest", "port": port["port"]}
         assert port["name"] == "http"
-    assert all(source.path.startswith(f"{prefix}/") for source in told[0].sources.values())
+    assert all(source.path.startswith(f"{prefix}/") for source in settings_of_pods[0].sources.values())
 
 
-def test_what_scales_is_there_and_nobody_scales_it_twice():
+def test_every_scaled_deployment_exists_and_has_one_scaler_and_no_replicas():
     objects = rendered("production")
     scaled = [found["spec"]["scaleTargetRef"]["name"] for found in of_kind(objects, *SCALERS)]
     free = [found["metadata"]["name"] for found in programs(objects) if "replicas" not in found["spec"]]
@@ -185,7 +185,7 @@ def test_what_scales_is_there_and_nobody_scales_it_twice():
         assert found["metadata"]["name"] == found["spec"]["scaleTargetRef"]["name"]
 
 
-def test_workers_scale_by_the_group_that_they_run_and_not_for_handlers_that_are_merely_slow(told):
+def test_workers_scale_by_their_own_group_and_not_for_slow_handlers(settings_of_pods):
     objects = rendered("production")
     for found in of_kind(objects, "ScaledObject"):
         worker = manifests.named(objects, "Deployment", found["spec"]["scaleTargetRef"]["name"])
@@ -195,10 +195,10 @@ def test_workers_scale_by_the_group_that_they_run_and_not_for_handlers_that_are_
             query = trigger["metadata"]["query"]
             assert set(re.findall(r'group="(\w+)"', query)) == {app}
             if "age_seconds" in query:
-                assert float(trigger["metadata"]["threshold"]) > told[1].handler_timeout_s
+                assert float(trigger["metadata"]["threshold"]) > settings_of_pods[1].handler_timeout_s
 
 
-def test_prometheus_finds_the_port_of_every_program():
+def test_prometheus_scrapes_the_port_of_every_program():
     objects = rendered("production")
     [monitor] = of_kind(objects, "ServiceMonitor")
     [service] = [s for s in of_kind(objects, "Service") if selected_by(monitor, s)]
@@ -210,5 +210,5 @@ def test_prometheus_finds_the_port_of_every_program():
 
 
 def selected_by(monitor: manifests.Object, service: manifests.Object) -> bool:
-    """Whether a ServiceMonitor looks at a Service."""
+    """Whether a ServiceMonitor selects a Service."""
     return manifests.selects(monitor["spec"]["selector"], service["metadata"].get("labels", {}))

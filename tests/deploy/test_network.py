@@ -1,4 +1,4 @@
-"""Who may talk to whom under the NetworkPolicies of deploy/kubernetes."""
+"""Connections that the NetworkPolicies of deploy/kubernetes allow and refuse."""
 
 import pytest
 
@@ -10,7 +10,7 @@ OUTSIDE = {"openai": "162.159.140.245", "openai6": "2606:4700::1", "cluster": "1
 
 
 def peer(overlay: str, name: str) -> Peer:
-    """A pod of an overlay by its component, or somebody else by name."""
+    """A pod of an overlay by its component, or another peer by its name."""
     if name in OUTSIDE:
         return Peer(address=OUTSIDE[name])
     if name == "redis":
@@ -25,7 +25,7 @@ def peer(overlay: str, name: str) -> Peer:
 
 
 def redis(overlay: str) -> Peer:
-    """Where the Redis of an overlay is: one of its pods, or an address outside of the cluster."""
+    """The Redis of an overlay: one of its pods, or an address outside the cluster."""
     found = of_kind(rendered(overlay), "StatefulSet")
     if not found:
         return Peer(address="10.1.2.3")
@@ -63,12 +63,12 @@ def redis(overlay: str) -> Peer:
         ("ingest", "dns", 443, False),
     ],
 )
-def test_who_reaches_whom(overlay, source, target, port, expected):
+def test_only_the_allowed_connections_pass(overlay, source, target, port, expected):
     policies = of_kind(rendered(overlay), "NetworkPolicy")
     assert may(policies, peer(overlay, source), peer(overlay, target), port) is expected
 
 
-def test_nobody_but_the_programs_reaches_the_valkey_of_the_dev_overlay_and_it_reaches_nobody():
+def test_only_the_programs_reach_the_valkey_of_the_dev_overlay_and_it_connects_to_nothing():
     policies = of_kind(rendered("dev"), "NetworkPolicy")
     assert not may(policies, Peer({"app": "other"}, "another-team"), redis("dev"), 6379)
     assert not may(policies, Peer({"app": "other"}), redis("dev"), 6379), "not even in this namespace"
@@ -78,9 +78,9 @@ def test_nobody_but_the_programs_reaches_the_valkey_of_the_dev_overlay_and_it_re
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_pod_that_no_policy_names_neither_calls_nor_is_called(overlay):
+def test_a_pod_without_a_policy_of_its_own_can_neither_connect_nor_be_reached(overlay):
     policies, new = of_kind(rendered(overlay), "NetworkPolicy"), Peer({"app": "new"})
     assert not may(policies, Peer({"app": "other"}, "another-team"), new, 8080)
     assert not may(policies, peer(overlay, "ingest"), new, 8080)
     assert not may(policies, new, peer(overlay, "openai"), 443)
-    assert may(policies, new, peer(overlay, "dns"), 53), "but asks for names"
+    assert may(policies, new, peer(overlay, "dns"), 53), "DNS stays allowed"

@@ -1,5 +1,5 @@
-"""`deploy/prometheus` and the runbook: every alert fires and is silent when it should, leads somebody to a section that
-helps, and asks only for figures that the programs export. The cases are in `alerts/`, in promtool's form.
+"""`deploy/prometheus` and the runbook: every alert fires and is silent when it should, links to a section of the
+runbook, and queries only metrics that the programs export. The cases are in `alerts/`, in the format of promtool.
 """
 
 import re
@@ -30,7 +30,7 @@ def promtool(*args: str | Path) -> str:
     return done.stdout
 
 
-def test_prometheus_takes_the_configuration_and_all_rules():
+def test_prometheus_accepts_the_configuration_and_all_rules():
     assert "rule files found" in promtool("check", "config", RULES / "prometheus.yml")
     named_there = yaml.safe_load((RULES / "prometheus.yml").read_text())["rule_files"]
     assert {*named_there, "prometheus.yml"} == {file.name for file in RULES.glob("*.yml")}
@@ -59,7 +59,7 @@ def test_each_alert_leads_to_a_section_of_the_runbook_and_each_section_belongs_t
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_each_section_says_what_it_means_how_to_look_and_what_to_do(name):
+def test_each_section_has_meaning_diagnosis_and_mitigation(name):
     section = RUNBOOK.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
     assert re.findall(r"^\*\*(Meaning|Diagnosis|Mitigation)\.\*\*", section, re.MULTILINE) == [
         "Meaning",
@@ -71,33 +71,33 @@ def test_each_section_says_what_it_means_how_to_look_and_what_to_do(name):
 @pytest.mark.parametrize("line", [line for line in fenced(RUNBOOK) if line.startswith("hookbus-")])
 def test_each_command_of_the_runbook_exists_with_its_options(line):
     program, *args = shlex.split(line.partition(" > ")[0], comments=True)
-    told = typer.main.get_command(APPS[program])
-    while commands := getattr(told, "commands", None):
-        told = commands[args.pop(0)]
-    told.make_context(line, args)  # raises what a user would be told
+    subcommand = typer.main.get_command(APPS[program])
+    while commands := getattr(subcommand, "commands", None):
+        subcommand = commands[args.pop(0)]
+    subcommand.make_context(line, args)  # raises the usage error of the command
 
 
-def test_links_inside_of_the_runbook_lead_somewhere():
+def test_links_inside_the_runbook_have_a_target():
     text = RUNBOOK.read_text()
     assert {name.lower() for name in ALERTS} >= set(re.findall(r"\]\(#(\w+)\)", text))
 
 
-async def test_rules_and_cases_name_only_figures_and_labels_that_the_programs_export(redis_url):
-    told = await exported(redis_url)
+async def test_rules_and_cases_name_only_metrics_and_labels_that_the_programs_export(redis_url):
+    labels = await exported(redis_url)
     queries = [rule["expr"] for rule in rules()]
     for file in CASES:
         queries += [
             series["series"] for test in yaml.safe_load(file.read_text())["tests"] for series in test["input_series"]
         ]
-    assert set().union(*map(named, queries)) <= set(told) | recorded()
+    assert set().union(*map(named, queries)) <= set(labels) | recorded()
     of_prometheus = {"job", "instance", "le"}
     for name, label in set().union(*map(matched, queries)):
-        if told.get(name):
-            assert label in told[name] | of_prometheus, name
+        if labels.get(name):
+            assert label in labels[name] | of_prometheus, name
 
 
-def test_every_figure_named_in_the_runbook_is_known():
-    known = recorded() | set(re.findall(r"`(hookbus_[a-z_]+)`", (ROOT / "deploy/MONITORING.md").read_text()))
+def test_every_metric_named_in_the_runbook_exists():
+    documented = recorded() | set(re.findall(r"`(hookbus_[a-z_]+)`", (ROOT / "deploy/MONITORING.md").read_text()))
     assert {
         name for words in re.findall(r"`([^`\n]+)`", RUNBOOK.read_text()) for name in named(words) if "_" in name
-    } <= known
+    } <= documented

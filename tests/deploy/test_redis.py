@@ -1,5 +1,5 @@
-"""`deploy/redis`: the configuration makes a fit Redis, and nobody may do more than its part. What each user needs is
-proven by all tests that start programs: they run as these users (`tests.users`).
+"""`deploy/redis`: the configuration makes a healthy Redis, and each user may run only the commands that it needs. All
+tests that start programs prove that these suffice: the programs connect as these users (`tests.users`).
 """
 
 import os
@@ -52,8 +52,8 @@ FORBIDDEN = {
 
 
 @pytest.fixture
-def fit(tmp_path: Path) -> Iterator[Valkey]:
-    """A server with our configuration and users, as it is but for its paths."""
+def shipped(tmp_path: Path) -> Iterator[Valkey]:
+    """A server with the shipped configuration and users; only the paths differ."""
     valkey = users.guarded(tmp_path / "data").start()
     yield valkey
     valkey.close()
@@ -70,18 +70,18 @@ async def refused(url: str, user: str, sent: str) -> bool:
     except NoPermissionError:
         return True
     except ResponseError as error:
-        return "not allowed" in str(error)  # DEBUG is off for everybody; else it is wrong for some other reason
+        return "not allowed" in str(error)  # DEBUG is disabled for all users; any other error is no refusal
     finally:
         await client.aclose()
     return False
 
 
-async def test_it_promises_what_durability_fsync_needs_within_bounds(fit):
-    client = connect(users.login(fit.url, "hookbus-ingest", "serve"), "tests")
+async def test_the_configuration_keeps_durability_fsync_and_is_bounded(shipped):
+    client = connect(users.login(shipped.url, "hookbus-ingest", "serve"), "tests")
     found = await inspection.inspect(client.execute_command, 1)
     await client.aclose()
     assert judge(found, "fsync") is None
-    with fit.client() as admin:
+    with shipped.client() as admin:
         settings = admin.config_get("*")
         assert int(settings["maxmemory"]) > 0
         assert settings["no-appendfsync-on-rewrite"] == "no"
@@ -89,27 +89,27 @@ async def test_it_promises_what_durability_fsync_needs_within_bounds(fit):
         assert not settings["save"]
 
 
-async def test_each_program_does_its_part_as_its_user(fit):
-    told = {"HOOKBUS_INGEST_DURABILITY": "fsync", "HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
-    with Ingest(fit.url, **told) as ingest, Worker(fit.url, "failing", "plain") as running:
+async def test_each_program_works_as_its_own_user(shipped):
+    environ = {"HOOKBUS_INGEST_DURABILITY": "fsync", "HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
+    with Ingest(shipped.url, **environ) as ingest, Worker(shipped.url, "failing", "plain") as running:
         await ingest.until_fit()
         await running.until_working()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         assert (await post(ingest.url, "wh_2", event_body(), secret="whsec_" + "b3RoZXIt" * 6))[0] == 401
         any_port = {"HOOKBUS_WORKER_EXPORTER_LISTEN": "127.0.0.1:0"}
-        with Program("hookbus-worker", "exporter", redis_url=fit.url, **any_port) as exporter:
+        with Program("hookbus-worker", "exporter", redis_url=shipped.url, **any_port) as exporter:
             await exporter.until_logged("exporting")
             assert not exporter.logged("redis_unreachable")
         for group in ("failing", "plain"):
-            assert objects(fit.url, "status", "--json")[0]["groups"][group]["consumers_alive"] == 1
+            assert objects(shipped.url, "status", "--json")[0]["groups"][group]["consumers_alive"] == 1
         assert await running.end() == 0
         assert await ingest.end() == 0
-    with fit.client() as admin:
+    with shipped.client() as admin:
         assert admin.acl_log() == []
 
 
 @pytest.mark.parametrize("sent", FORBIDDEN)
-async def test_nobody_may_do_more(server, redis_url, sent):
+async def test_no_user_may_run_other_commands(server, redis_url, sent):
     with server.client() as client:
         client.xadd(STREAM, {"id": "1"})
         client.xgroup_create(STREAM, "billing")
@@ -122,10 +122,10 @@ def test_passwords_stay_and_the_acl_file_holds_none(tmp_path):
     first = (tmp_path / "users.acl").read_text()
     passwords = {file.stem: file.read_text() for file in tmp_path.glob("*.password")}
     assert sorted(passwords) == sorted(users.NAMES)
-    assert all(len(word) == 48 and word not in first for word in passwords.values())
+    assert all(len(password) == 48 and password not in first for password in passwords.values())
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
-    (tmp_path / "users.acl").chmod(0o640)  # as somebody has it
+    (tmp_path / "users.acl").chmod(0o640)  # an administrator may have changed it
     (tmp_path / "worker.password").unlink()
     subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
     changed = set(first.splitlines()) ^ set((tmp_path / "users.acl").read_text().splitlines())
@@ -134,7 +134,7 @@ def test_passwords_stay_and_the_acl_file_holds_none(tmp_path):
 
 
 @pytest.mark.needs("root")  # only root may give files away
-def test_made_again_the_acl_file_still_belongs_to_redis(tmp_path):
+def test_an_acl_file_that_is_made_again_keeps_its_owner(tmp_path):
     for _ in range(2):
         subprocess.run([users.FOLDER / "make-users.sh", tmp_path], check=True, capture_output=True)
         os.chown(tmp_path / "users.acl", 1, 1)
@@ -149,21 +149,21 @@ async def test_another_database_of_the_same_redis_may_be_used(server, redis_url,
         assert await client.execute_command("HMGET", keys.META, "layout") == [None]
 
 
-def test_without_a_name_nobody_comes_in(tmp_path):
+def test_the_default_user_is_off(tmp_path):
     first, *_ = users.acl_file(tmp_path).read_text().splitlines()
-    # All rights, since Redis loads its file as this user; `test_redis_restart.py` shows what is lost without.
+    # All rights, since Redis loads its file as this user; `test_redis_restart.py` shows the loss without them.
     assert first == "user default off resetchannels ~* &* +@all"
 
 
 ADVICE = "check user and password in redis_url, and the user's ACL"
 
 
-async def test_a_tool_with_the_wrong_user_says_so_in_a_line(server, redis_url):
-    told = worker(as_user(redis_url, "ingest"), "dlq", "list")
-    assert told.returncode == 78
-    assert told.stderr.decode().startswith("hookbus-worker: Redis: ")
-    assert told.stderr.decode().endswith(f"; {ADVICE}\n")
-    assert told.stderr.count(b"\n") == 1
+async def test_a_tool_with_the_wrong_user_reports_it_in_one_line(server, redis_url):
+    done = worker(as_user(redis_url, "ingest"), "dlq", "list")
+    assert done.returncode == 78
+    assert done.stderr.decode().startswith("hookbus-worker: Redis: ")
+    assert done.stderr.decode().endswith(f"; {ADVICE}\n")
+    assert done.stderr.count(b"\n") == 1
     code, _, err = await command(
         "rejections", HOOKBUS_REDIS_URL=as_user(redis_url, "worker"), OPENAI_WEBHOOK_SECRET=SECRET
     )
@@ -178,14 +178,14 @@ async def test_check_works_as_ingest_without_reading_an_event(server, redis_url,
     await client.execute_command("SADD", "hookbus:{0}:types", "response.completed")
     await client.execute_command("HSET", "hookbus:meta", "layout", "1", "shards", "1")
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
-    told = {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_DURABILITY": "memory"}
-    code, out, err = await command("check", **told)
+    environ = {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_DURABILITY": "memory"}
+    code, out, err = await command("check", **environ)
     assert (code, err) == (0, "")
     assert "absorbs about" in out
-    assert "a second" not in out  # the rate is in the events' ids
+    assert "a second" not in out  # the rate comes from the ids of the events
 
 
-async def test_ingest_that_may_not_write_says_so_and_goes_on_once_it_may(server, redis_url):
+async def test_ingest_without_write_permission_reports_it_and_recovers(server, redis_url):
     with Ingest(redis_url) as ingest, server.client() as admin:
         await ingest.until_fit()
         admin.execute_command("ACL", "SETUSER", "ingest", "-xadd")
@@ -198,7 +198,7 @@ async def test_ingest_that_may_not_write_says_so_and_goes_on_once_it_may(server,
         assert await post_until_accepted(ingest.url, "wh_1", event_body()) == "accepted"
 
 
-async def test_a_worker_that_is_not_let_in_says_so_and_works_once_it_is(server, redis_url):
+async def test_a_worker_that_cannot_log_in_reports_it_and_recovers(server, redis_url):
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "worker", "off")
         try:

@@ -1,4 +1,4 @@
-"""What was answered 200 is there after a restart of Redis, under the configuration and the users of `deploy/redis`."""
+"""Every accepted event survives a restart of Redis with the configuration and the users of `deploy/redis`."""
 
 import asyncio
 import shutil
@@ -15,10 +15,10 @@ STREAM = "hookbus:{0}:stream:response.completed"
 EVENTS = 20
 STOPS = pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=["restart", "kill"])
 OPEN, SHUT = "user default off resetchannels ~* &* +@all", "user default off resetchannels -@all"
-"""As it is, and as it was once: while it loads its file, Redis then drops what scripts wrote."""
+"""The rule as shipped, and an earlier one: with it Redis drops the writes of scripts while it loads its file."""
 
 
-def test_the_pages_keep_that_rule():
+def test_the_pages_show_the_rule_of_the_default_user():
     for page in ("deploy/RUNBOOK.md", "deploy/redis/README.md"):
         assert OPEN in (ROOT / page).read_text()
 
@@ -57,7 +57,7 @@ def fsyncing(server: Valkey) -> Ingest:
 
 
 @STOPS
-async def test_a_restart_loses_nothing_that_was_answered_and_repeats_nothing_that_was_handled(shipped, stop):
+async def test_a_restart_loses_no_accepted_event_and_repeats_no_handled_one(shipped, stop):
     with fsyncing(shipped) as ingest:
         await ingest.until_fit()
         first = await store(ingest, 0)
@@ -74,7 +74,7 @@ async def test_a_restart_loses_nothing_that_was_answered_and_repeats_nothing_tha
 
 
 @STOPS
-async def test_what_an_acl_hid_is_back_once_that_is_mended_as_the_runbook_says(shipped, stop, tmp_path):
+async def test_events_hidden_by_an_acl_are_back_after_the_repair_in_the_runbook(shipped, stop, tmp_path):
     acl = tmp_path / "data/users/users.acl"
     assert acl.read_text().startswith(OPEN)
     acl.write_text(acl.read_text().replace(OPEN, SHUT))
@@ -85,7 +85,7 @@ async def test_what_an_acl_hid_is_back_once_that_is_mended_as_the_runbook_says(s
         hidden = await store(ingest, 0)
         shipped.stop(stop)
         shipped.start()
-        assert stored(shipped) in (0, EVENTS)  # Valkey 9.1.2 drops nothing any more
+        assert stored(shipped) in (0, EVENTS)  # Valkey 9.1.2 and later drop nothing
         await post_until_accepted(ingest.url, "wh_after", event_body())
 
         with shipped.client() as admin:

@@ -1,4 +1,4 @@
-"""One release number: what the programs, the wheel, the image, the manifests and the changelog say is the same."""
+"""One release number: programs, wheel, image, manifests and changelog agree."""
 
 import json
 import re
@@ -16,12 +16,12 @@ PLACES = [ROOT / "deploy/container", ROOT / "deploy/kubernetes", *pages.every()]
 IMAGE = re.compile(r"(?:hookbus:|newTag: |image\.version=)(\d[\w.+]*)")
 
 
-def test_the_number_is_one_that_a_package_index_takes_and_semantic_versioning_knows():
+def test_the_version_is_valid_for_package_indexes_and_semantic_versioning():
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", VERSION)
 
 
-def test_every_image_that_is_named_is_of_this_release():
-    files = [file for place in PLACES for file in ([place] if place.is_file() else place.rglob("*"))]
+def test_every_named_image_is_of_this_release():
+    files = [file for path in PLACES for file in ([path] if path.is_file() else path.rglob("*"))]
     named = {
         (file.relative_to(ROOT), found)
         for file in files
@@ -32,19 +32,19 @@ def test_every_image_that_is_named_is_of_this_release():
     assert {(file, found) for file, found in named if found != VERSION} == set()
 
 
-def test_the_changelog_begins_with_what_is_unreleased_and_then_with_this_release():
+def test_the_changelog_begins_with_unreleased_and_then_this_release():
     headings = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:2] in ([], [VERSION])
 
 
-def test_the_package_has_it_and_does_not_import_a_program_for_it():
+def test_the_package_has_the_version_and_imports_no_program_for_it():
     code = "import sys, hookbus; print(hookbus.__version__, *(n for n in sys.modules if n.startswith('hookbus.')))"
     assert run(sys.executable, "-c", code) == f"{VERSION} hookbus.shared hookbus.shared.release\n"
 
 
-@pytest.mark.timeout(180)  # the first test of a run makes the environment
-def test_the_wheel_has_it(installed):
+@pytest.mark.timeout(180)  # the first test of a run builds the environment
+def test_the_wheel_has_the_version(installed):
     assert installed.wheel.name.startswith(f"hookbus-{VERSION}-")
     [sdist] = installed.dist.glob("*.tar.gz")
     assert sdist.name == f"hookbus-{VERSION}.tar.gz"
@@ -52,7 +52,7 @@ def test_the_wheel_has_it(installed):
 
 
 @pytest.mark.parametrize("program", ["hookbus-ingest", "hookbus-worker"])
-def test_both_programs_show_it(program):
+def test_both_programs_print_the_version(program):
     assert run(BIN / program, "--version") == f"hookbus {VERSION}\n"
 
 
@@ -65,8 +65,8 @@ def test_both_programs_show_it(program):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_first_line_of_a_service_is_its_release_even_where_it_can_not_start(command, program, tmp_path):
-    told = {
+def test_a_service_logs_its_release_first_even_when_it_cannot_start(command, program, tmp_path):
+    environ = {
         "HOOKBUS_REDIS_URL": f"unix://{tmp_path}/nobody",
         "OPENAI_WEBHOOK_SECRET": "whsec_" + "YWJj" * 8,
         "HOOKBUS_INGEST_LISTEN": "198.51.100.1:1",  # RFC 5737: no machine has it
@@ -75,7 +75,7 @@ def test_the_first_line_of_a_service_is_its_release_even_where_it_can_not_start(
     }
     name, *options = command
     done = subprocess.run(
-        [BIN / name, *options], env=told, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+        [BIN / name, *options], env=environ, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
     )
     assert done.returncode in (1, 78), done.stderr
     first = json.loads((done.stderr or done.stdout).splitlines()[0])

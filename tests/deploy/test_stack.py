@@ -14,35 +14,35 @@ from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program
 from tests.wait import until
 
-pytestmark = pytest.mark.needs("linux", "proc")  # where children end with their parents, and who runs is seen
+pytestmark = pytest.mark.needs("linux", "proc")  # children end with their parents; /proc lists processes
 
 
 class Stack(Program):
-    """`make up` in a folder of its own, on a free port."""
+    """`make up` in a folder of its own and on a free port."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
-        told = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0", "COLUMNS": "200"} | environ
-        super().__init__("python", "-m", "deploy.local.stack", redis_url="redis://127.0.0.1:1", cwd=folder, **told)
+        variables = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0", "COLUMNS": "200"} | environ
+        super().__init__("python", "-m", "deploy.local.stack", redis_url="redis://127.0.0.1:1", cwd=folder, **variables)
         self.folder = folder
 
     def __enter__(self) -> "Stack":
         return self
 
-    def said(self, *words: str) -> bool:
-        """Whether one line of its output holds all these words."""
-        return any(all(word in line for word in words) for line in self.raw)
+    def has_printed(self, *words: str) -> bool:
+        """Whether one line of the output contains all these words."""
+        return any(all(part in line for part in words) for line in self.raw)
 
-    async def until_said(self, *words: str) -> None:
+    async def until_printed(self, *words: str) -> None:
         """Wait for a line."""
-        await until(lambda: self.said(*words) or self.process.poll() is not None, what=str(words))
-        assert self.said(*words), "\n".join(self.raw)
+        await until(lambda: self.has_printed(*words) or self.process.poll() is not None, what=str(words))
+        assert self.has_printed(*words), "\n".join(self.raw)
 
     async def until_up(self) -> "Stack":
-        await self.until_said("hookbus is up")
+        await self.until_printed("hookbus is up")
         return self
 
     def in_second_terminal(self, command: str) -> str:
-        """Run a command as the stack's welcome tells its reader to."""
+        """Run a command in the way that the stack prints at its start."""
         ran = subprocess.run(
             ["/bin/bash", "-c", f"source .hookbus/env && {command}"],
             cwd=self.folder,
@@ -60,9 +60,9 @@ async def test_an_event_sent_from_a_second_terminal_reaches_both_groups_and_ctrl
     with Stack(tmp_path) as stack:
         await stack.until_up()
         assert "200 accepted" in stack.in_second_terminal("hookbus-ingest send response.completed")
-        await stack.until_said("worker", "billing: charge for resp_")
-        await stack.until_said("worker", "audit: response.completed, attempt 1")
-        assert stack.said("ingest", "stored", "type=response.completed")
+        await stack.until_printed("worker", "billing: charge for resp_")
+        await stack.until_printed("worker", "audit: response.completed, attempt 1")
+        assert stack.has_printed("ingest", "stored", "type=response.completed")
         programs = children_of(stack.process.pid)
         assert len(programs) == 3
         assert await stack.end(signal.SIGINT) == 0
@@ -70,14 +70,14 @@ async def test_an_event_sent_from_a_second_terminal_reaches_both_groups_and_ctrl
     names = [line.partition(" ")[0] for line in stack.raw]
     worker_stops = next(i for i, line in enumerate(stack.raw) if names[i] == "worker" and "draining" in line)
     assert "ingest" not in names[worker_stops:]
-    assert not stack.said("Traceback")
+    assert not stack.has_printed("Traceback")
 
 
-async def test_its_failing_example_becomes_a_dead_letter_to_look_at(tmp_path):
+async def test_the_failing_example_becomes_a_dead_letter(tmp_path):
     with Stack(tmp_path) as stack:
         await stack.until_up()
         stack.in_second_terminal("hookbus-ingest send response.failed")
-        await stack.until_said("dead_letter", "refund desk", "type=response.failed")
+        await stack.until_printed("dead_letter", "refund desk", "type=response.failed")
         assert "refund desk" in stack.in_second_terminal("hookbus-worker dlq list")
         assert await stack.end(signal.SIGTERM) == 0
 
@@ -91,7 +91,7 @@ async def test_sigkill_of_the_stack_leaves_no_process(tmp_path):
         await until(lambda: not any(is_running(pid) for pid in programs), timeout_s=5)
 
 
-async def test_events_and_secret_are_kept_between_runs_and_nobody_else_may_read_them(tmp_path):
+async def test_events_and_secret_are_kept_between_runs_and_are_private(tmp_path):
     with Stack(tmp_path) as stack:
         await stack.until_up()
         stack.in_second_terminal("hookbus-ingest send video.failed")
@@ -110,7 +110,7 @@ async def test_events_and_secret_are_kept_between_runs_and_nobody_else_may_read_
         assert stat.S_IMODE((tmp_path / ".hookbus" / name).stat().st_mode) == 0o600
 
 
-async def test_a_secret_from_outside_wins_and_is_not_written_down(tmp_path):
+async def test_a_secret_from_the_environment_wins_and_is_not_stored(tmp_path):
     with Stack(tmp_path, OPENAI_WEBHOOK_SECRET=SECRET) as stack:
         await stack.until_up()
         assert not (tmp_path / ".hookbus/secret").exists()
@@ -118,10 +118,10 @@ async def test_a_secret_from_outside_wins_and_is_not_written_down(tmp_path):
         sent = stack.in_second_terminal(f"OPENAI_WEBHOOK_SECRET={SECRET} hookbus-ingest send batch.failed")
         assert "200 accepted" in sent
         assert await stack.end(signal.SIGINT) == 0
-        assert not stack.said(SECRET)
+        assert not stack.has_printed(SECRET)
 
 
-async def test_a_second_one_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
+async def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_continues(tmp_path):
     with Stack(tmp_path) as stack:
         await stack.until_up()
         with Stack(tmp_path) as second:
@@ -131,18 +131,18 @@ async def test_a_second_one_in_the_same_folder_is_refused_and_the_first_goes_on(
         assert await stack.end(signal.SIGINT) == 0
 
 
-async def test_a_port_in_use_is_told_with_a_remedy_also_when_it_is_another_hookbus_ingest(tmp_path, redis_url):
+async def test_a_port_in_use_is_reported_with_a_remedy_also_when_another_hookbus_uses_it(tmp_path, redis_url):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         with Stack(tmp_path, HOOKBUS_INGEST_LISTEN=f"127.0.0.1:{ingest.port}") as stack:
             assert await stack.end(0) == 1
-            assert stack.said(
+            assert stack.has_printed(
                 f"make up: ingest.listen: can't listen on 127.0.0.1:{ingest.port}: Address already in use",
                 f"HOOKBUS_INGEST_LISTEN=127.0.0.1:{ingest.port + 1} make up",
             )
 
 
-def test_an_address_that_is_not_ours_is_told_too():
+def test_an_address_of_another_machine_is_reported_too():
     with pytest.raises(StackError, match=r"can't listen on 192\.0\.2\.1:8080"):
         check_free(Listen("192.0.2.1", 8080))
 
@@ -155,19 +155,19 @@ async def test_a_program_that_dies_ends_the_stack_with_a_line_that_names_it(tmp_
         (victim,) = (pid for pid, command in programs.items() if program in command)
         os.kill(victim, signal.SIGKILL)
         assert await stack.end(0, timeout_s=40) == 1
-        assert stack.said(f"make up: {name} was killed by SIGKILL, so everything stops")
+        assert stack.has_printed(f"make up: {name} was killed by SIGKILL, so everything stops")
         assert not any(is_running(pid) for pid in programs)
-    assert not stack.said("Traceback")
+    assert not stack.has_printed("Traceback")
 
 
-async def test_bad_configuration_is_told_before_anything_starts(tmp_path):
+async def test_an_invalid_configuration_is_reported_before_anything_starts(tmp_path):
     with Stack(tmp_path, HOOKBUS_INGEST_LISTEN="nowhere") as stack:
         assert await stack.end(0) == 78
-        assert stack.said("make up: ingest.listen: expected host:port, got 'nowhere'")
+        assert stack.has_printed("make up: ingest.listen: expected host:port, got 'nowhere'")
     with Stack(tmp_path, HOOKBUS_WORKER_GRACE_PERIOD_S="1") as stack:
         assert await stack.end(0) == 1
-        assert stack.said("worker.grace_period_s")
-        assert stack.said("make up: worker ended with exit code 78, so everything stops")
+        assert stack.has_printed("worker.grace_period_s")
+        assert stack.has_printed("make up: worker ended with exit code 78, so everything stops")
 
 
 async def test_ctrl_c_during_the_start_is_quiet(tmp_path):
@@ -175,23 +175,23 @@ async def test_ctrl_c_during_the_start_is_quiet(tmp_path):
         with Stack(tmp_path) as stack:
             await until(lambda: len(children_of(stack.process.pid)) >= 2)
             assert await stack.end(signal.SIGINT) == 0
-            assert not stack.said("Traceback")
+            assert not stack.has_printed("Traceback")
 
 
 class Piped:
-    """`make up`, or the demo, in a pipe whose reader goes away, as `tee` does by Ctrl-C."""
+    """`make up`, or the demo, in a pipe whose reader leaves, as `tee` does on Ctrl-C."""
 
     def __init__(self, folder: Path, module: str) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
-        told = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0"}
+        variables = {"PYTHONPATH": str(ROOT), "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0"}
         command = [sys.executable, "-m", module]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        self.process = subprocess.Popen(command, cwd=folder, env=environ | told, **pipes)
+        self.process = subprocess.Popen(command, cwd=folder, env=environ | variables, **pipes)
         assert self.process.stdout is not None
         self._output = self.process.stdout
 
-    async def until_said(self, words: bytes) -> None:
-        """Read until these words came."""
+    async def until_printed(self, words: bytes) -> None:
+        """Read until a line contains these words."""
 
         def read() -> None:
             while words not in (line := self._output.readline()):
@@ -200,7 +200,7 @@ class Piped:
         await asyncio.to_thread(read)
 
     async def ends(self, number: int) -> int:
-        """The reader leaves, and a signal comes, if there is one; the exit code."""
+        """Close the pipe and send the signal, unless it is 0; returns the exit code."""
         programs = children_of(self.process.pid)
         assert programs
         self._output.close()
@@ -214,24 +214,24 @@ class Piped:
         return code
 
 
-async def test_ctrl_c_that_ends_the_reader_too_stops_in_order_and_does_not_hang(tmp_path):
+async def test_ctrl_c_that_also_ends_the_reader_of_the_pipe_stops_everything_in_order(tmp_path):
     stack = Piped(tmp_path, "deploy.local.stack")
-    await stack.until_said(b"hookbus is up")
+    await stack.until_printed(b"hookbus is up")
     assert await stack.ends(signal.SIGINT) == 0
     assert (tmp_path / ".hookbus/data").exists()
 
 
-async def test_a_reader_who_leaves_ends_the_stack(tmp_path):
+async def test_the_stack_ends_when_the_reader_of_its_pipe_leaves(tmp_path):
     stack = Piped(tmp_path, "deploy.local.stack")
-    await stack.until_said(b"hookbus is up")
+    await stack.until_printed(b"hookbus is up")
     posts = "source .hookbus/env; while kill -0 $0 && hookbus-ingest send response.completed; do :; done"
-    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # each post makes the stack say something
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # each post makes the stack print a line
     sender = subprocess.Popen(["/bin/bash", "-c", posts, str(stack.process.pid)], cwd=tmp_path, **nowhere)
     assert await stack.ends(0) == 1
     sender.wait(30)
 
 
-async def test_a_reader_who_leaves_ends_the_demo_and_nothing_of_it_stays(tmp_path):
+async def test_the_demo_ends_with_all_its_processes_when_the_reader_of_its_pipe_leaves(tmp_path):
     demo = Piped(tmp_path, "deploy.local.demo")
-    await demo.until_said(b"A worker is killed")
+    await demo.until_printed(b"A worker is killed")
     assert await demo.ends(0) == 1

@@ -1,4 +1,4 @@
-"""The units: sound, closed, and in step with the programs. `make test-systemd` tries them under a real systemd."""
+"""The units: valid, sandboxed, and in agreement with the programs. `make test-systemd` runs them under systemd."""
 
 import configparser
 import re
@@ -39,8 +39,8 @@ class Unit(dict[str, list[str]]):
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    told = ["systemd-analyze", *map(str, arguments)]
-    return subprocess.run(told, capture_output=True, text=True, check=False)
+    command = ["systemd-analyze", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.needs("systemd-analyze")
@@ -55,20 +55,20 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
 
 @pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_as_closed_as_it_can_be(name):
+def test_the_exposure_of_a_service_is_within_the_bound(name):
     done = analyze("security", "--offline=true", "--no-pager", FOLDER / name)
     exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)[1])
     assert exposure <= MAX_EXPOSED, done.stdout
 
 
-def test_a_stop_has_more_time_than_the_programs_take():
+def test_stop_timeouts_are_longer_than_the_programs_need():
     ingest, worker = Unit(SERVICES[0]), Unit(SERVICES[1])
     assert ingest.seconds("TimeoutStopSec") > IngestSettings().drain_delay_s + app.FINISH_S + 5
     assert worker.seconds("TimeoutStopSec") > WorkerSettings().grace_period_s + supervise.STOP_S
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_signs_of_progress_come_in_time(name):
+def test_watchdog_signals_and_extensions_arrive_in_time(name):
     unit = Unit(name)
     assert unit["Type"] == ["notify"]
     assert unit.seconds("WatchdogSec") > 2 * systemd.BEATS * systemd.BEAT_S
@@ -80,19 +80,19 @@ def test_each_connection_has_a_descriptor():
     assert int(limit) >= IngestSettings().max_connections + descriptors.RESERVED
 
 
-def test_the_port_is_where_the_program_would_open_it():
-    assert Unit("hookbus-ingest.socket")["ListenStream"] == [str(one) for one in IngestSettings().listen]
+def test_the_socket_unit_listens_where_the_program_would():
+    assert Unit("hookbus-ingest.socket")["ListenStream"] == [str(listen) for listen in IngestSettings().listen]
     assert Unit("hookbus-ingest.socket")["FileDescriptorName"] != [app.OPS_NAME]
 
 
-def test_the_port_closes_with_the_target_and_stays_open_while_that_restarts():
+def test_the_port_closes_with_the_target_and_stays_open_while_it_restarts():
     socket = Unit("hookbus-ingest.socket")
     assert (socket["StopPropagatedFrom"], socket.get("PartOf")) == (["hookbus.target"], None)
     for name in SERVICES:
         assert Unit(name)["PartOf"] == ["hookbus.target"]
 
 
-def test_the_example_configuration_is_one(tmp_path, monkeypatch):
+def test_the_example_configuration_is_valid(tmp_path, monkeypatch):
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "first").write_text("whsec_" + "QUJD" * 8)
@@ -112,14 +112,14 @@ def test_the_example_configuration_is_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_unit_names_is_made_by_the_install_script(name):
+def test_the_install_script_creates_every_path_that_a_unit_names(name):
     unit = Unit(name)
-    made = SCRIPT.replace("$config", "/etc/hookbus").replace("$home", "/opt/hookbus")
+    script = SCRIPT.replace("$config", "/etc/hookbus").replace("$home", "/opt/hookbus")
     credential = unit["LoadCredential"][0].partition(":")[2]
     program, _, option, config = unit["ExecStart"][0].split()[:4]
     assert option == "--config"
     for path in (credential, program.replace("-worker", "-ingest"), config, *unit.get("WorkingDirectory", [])):
-        assert path in made
+        assert path in script
     [user] = Unit(name)["User"]
     assert f"u {user} " in (FOLDER / "sysusers.conf").read_text()
 
@@ -134,14 +134,14 @@ def test_all_files_are_installed_and_all_units_removed():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "output"),
     [
         (("--help",), 0, "usage: install.sh"),
         (("--frob",), 1, "unknown option --frob"),
         (("a-1.whl", "a-2.whl"), 1, "more than one WHEEL"),
     ],
 )
-def test_the_install_script_says_what_it_takes(arguments, code, says):
+def test_the_install_script_prints_its_usage(arguments, code, output):
     done = subprocess.run([FOLDER / "install.sh", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == code
-    assert says in done.stdout + done.stderr
+    assert output in done.stdout + done.stderr

@@ -25,18 +25,18 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def started_by_another(folder):
-    """A process that runs a server over a folder; that server's pid is its first line."""
+    """A process that runs a server over a folder and prints the server's pid as its first line."""
     command = [sys.executable, "-c", STARTED_BY_ANOTHER, str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
-        tempfile.TemporaryDirectory() as place,
-        subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": place}, **pipes) as process,
+        tempfile.TemporaryDirectory() as folder_of_sockets,
+        subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": folder_of_sockets}, **pipes) as process,
     ):
         yield process
 
 
-@pytest.mark.needs("linux")  # which kills a child with its parent
-async def test_it_dies_with_its_parent_when_that_is_killed(tmp_path):
+@pytest.mark.needs("linux")  # whose kernel kills a child with its parent
+async def test_the_server_dies_when_its_parent_is_killed(tmp_path):
     with started_by_another(tmp_path) as parent:
         pid = int(parent.stdout.readline())
         assert is_running(pid)
@@ -44,7 +44,7 @@ async def test_it_dies_with_its_parent_when_that_is_killed(tmp_path):
     await until(lambda: not is_running(pid), timeout_s=5)
 
 
-def test_it_ends_when_its_parent_ends_normally(tmp_path):
+def test_the_server_ends_when_its_parent_ends_normally(tmp_path):
     with started_by_another(tmp_path) as parent:
         pid = int(parent.stdout.readline())
         parent.stdin.close()
@@ -52,7 +52,7 @@ def test_it_ends_when_its_parent_ends_normally(tmp_path):
     assert not is_running(pid)
 
 
-def test_data_are_kept_when_it_is_killed_the_moment_after_an_answer(tmp_path):
+def test_data_survive_a_kill_right_after_a_reply(tmp_path):
     for number in range(3):
         server = Valkey(tmp_path).start()
         with server.client() as client:
@@ -83,10 +83,10 @@ def test_a_second_server_over_the_same_folder_is_refused(tmp_path):
     second.close()
 
 
-def test_a_server_whose_parent_is_gone_still_holds_its_folder(tmp_path):
-    """Where the kernel does not kill it with its parent, a new one must not write to the same file."""
+def test_a_server_without_its_parent_still_locks_its_folder(tmp_path):
+    """Without a kernel that kills it with its parent, a second server must not write to the same file."""
     server, second = Valkey(tmp_path).start(), Valkey(tmp_path)
-    server._lock.close()  # as the end of the parent would
+    server._lock.close()  # as the exit of the parent does
     with pytest.raises(InUseError):
         second.start()
     server.close()
@@ -94,7 +94,7 @@ def test_a_server_whose_parent_is_gone_still_holds_its_folder(tmp_path):
     second.close()
 
 
-def test_it_is_durable_by_default_and_evicts_nothing(tmp_path):
+def test_the_server_is_durable_by_default_and_evicts_nothing(tmp_path):
     server = Valkey(tmp_path).start()
     with server.client() as client:
         found = client.config_get("append*", "maxmemory-policy", "aof-use-rdb-preamble", "save")
@@ -104,7 +104,7 @@ def test_it_is_durable_by_default_and_evicts_nothing(tmp_path):
     assert found["aof-use-rdb-preamble"] == "no"
 
 
-def test_it_is_private_no_tcp_port_and_a_socket_in_a_folder_of_its_owner(tmp_path):
+def test_the_server_has_no_tcp_port_and_a_socket_in_a_private_folder(tmp_path):
     server = Valkey(tmp_path).start()
     with server.client() as client:
         assert client.config_get("port") == {"port": "0"}
@@ -115,16 +115,16 @@ def test_it_is_private_no_tcp_port_and_a_socket_in_a_folder_of_its_owner(tmp_pat
     assert not folder.exists()
 
 
-def test_it_listens_where_it_is_told_if_the_path_is_short_enough_for_a_socket(tmp_path):
-    told = Valkey(tmp_path, socket=tmp_path / "valkey.sock")
-    assert told.socket == tmp_path / "valkey.sock"
-    told.close()
+def test_the_socket_is_at_the_given_path_if_it_is_short_enough(tmp_path):
+    server = Valkey(tmp_path, socket=tmp_path / "valkey.sock")
+    assert server.socket == tmp_path / "valkey.sock"
+    server.close()
     elsewhere = Valkey(tmp_path, socket=tmp_path / ("long" * 25) / "valkey.sock")
     assert len(str(elsewhere.socket)) < 100
     elsewhere.close()
 
 
-def test_a_start_that_fails_says_why(tmp_path):
+def test_a_failed_start_raises_with_the_end_of_the_log(tmp_path):
     server = Valkey(tmp_path, appendfsync="sometimes")
     with pytest.raises(RuntimeError, match=r"(?s)did not start.*valkey\.log ends with"):
         server.start()

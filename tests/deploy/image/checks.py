@@ -1,4 +1,4 @@
-"""`make test-image`: the image is built for real, and its programs do their job in it with a read-only root."""
+"""`make test-image`: builds the image, and runs its programs in it with a read-only root."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from hookbus.shared.release import VERSION
 from tests import users
-from tests.deploy.image.built import BUILD_TIMEOUT_S, Image
+from tests.deploy.image.image import BUILD_TIMEOUT_S, Image
 from tests.programs import ROOT, SECRET, Program, event_body, free_port, post
 from tests.wait import until
 
@@ -53,25 +53,25 @@ def test_hookbus_can_be_imported_and_no_other_name_of_ours(image, srv):
     assert done.stdout == "['hookbus']\n", done.stderr
 
 
-def test_nobody_in_it_is_root_or_can_write(image, srv):
+def test_its_user_is_not_root_and_cannot_write(image, srv):
     done = run_in(image, srv, "python", "-c", "import os; print(os.getuid(), os.getgid(), os.getcwd())")
     assert done.stdout == "10001 10001 /srv\n", done.stderr
-    for place in ("/opt/hookbus", BIN, "/srv", "/tmp", "/etc"):
-        done = run_in(image, srv, "touch", f"{place}/written")
-        assert (done.returncode, done.stdout) == (1, ""), place
+    for folder in ("/opt/hookbus", BIN, "/srv", "/tmp", "/etc"):
+        done = run_in(image, srv, "touch", f"{folder}/written")
+        assert (done.returncode, done.stdout) == (1, ""), folder
     writable = run_in(image, srv, "find", "/opt/hookbus", "-perm", "/022", "!", "-type", "l")
     assert writable.stdout == ""
 
 
-def test_it_holds_nothing_to_install_with_and_nothing_of_the_machine_that_built_it(image, srv):
+def test_it_holds_no_install_tools_and_no_settings_of_the_build_machine(image, srv):
     assert run_in(image, srv, "python", "-m", "pip").returncode == 1
     assert run_in(image, srv, "python3", "-m", "hatchling").returncode == 1
     settings = image.root / "etc/pip.conf"
-    assert not settings.exists() or settings.read_bytes() == b"", "an empty one is where it was mounted"
+    assert not settings.exists() or settings.read_bytes() == b"", "the mount leaves an empty file at most"
     assert not (image.root / "src").exists(), "the source stays in the first stage"
 
 
-def test_it_says_how_it_is_run(image):
+def test_its_configuration_names_command_health_check_version_and_ports(image):
     config = image.config
     assert config["Cmd"][:2] == ["hookbus-ingest", "serve"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "/opt/hookbus/healthcheck.py"]
@@ -89,12 +89,12 @@ async def test_an_event_passes_through_both_programs_with_a_read_only_root(image
         "HOOKBUS_INGEST_DRAIN_DELAY_S": "0",
         "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0",
     }
-    told = {"redis_url": valkey.url, "around": image.inside(srv), **environ}
+    options = {"redis_url": valkey.url, "around": image.inside(srv), **environ}
     handlers = "myservice.handlers:billing"
     try:
         with (
-            Program(f"{BIN}/hookbus-ingest", "serve", **told) as ingest,
-            Program(f"{BIN}/hookbus-worker", "run", handlers, **told) as worker,
+            Program(f"{BIN}/hookbus-ingest", "serve", **options) as ingest,
+            Program(f"{BIN}/hookbus-worker", "run", handlers, **options) as worker,
         ):
             await ingest.until_logged("redis_healthy")
             await ingest.until_logged("listening")

@@ -1,7 +1,7 @@
-"""`make test-systemd`: the units of deploy/systemd under a real systemd, in a container that is gone afterwards.
+"""`make test-systemd`: the units of deploy/systemd under a real systemd, in a container that is removed afterwards.
 
-Needs root, and Debian's packages systemd-container and debootstrap, which it installs where it can. BASE=FOLDER names a
-folder that debootstrap made with the packages of `container.PACKAGES`, to copy instead of fetching them each time.
+Needs root, and Debian's packages systemd-container and debootstrap, which it installs if possible. BASE=FOLDER names a
+folder that debootstrap made with the packages of `container.PACKAGES`: it is copied instead of fetching them each time.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("make test-systemd has to be run by root: it boots a container", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the container goes then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the container is removed then too
     began = time.monotonic()
     try:
         need("systemd-nspawn", "systemd-container")
@@ -41,18 +41,18 @@ def main() -> int:
 
 
 def _check(box: Container) -> int:
-    """How many claims do not hold."""
+    """The number of claims that do not hold."""
     failed = 0
     for check in CHECKS:
         began = time.monotonic()
         claim = check.__name__.replace("_", " ")
         try:
-            seen = check(box)
+            summary = check(box)
         except (WrongError, ContainerError) as error:
             failed += 1
             print(f"FAIL {claim}\n     {error}", flush=True)
         else:
-            print(f"ok   {claim} ({time.monotonic() - began:.0f} s)\n     {seen}", flush=True)
+            print(f"ok   {claim} ({time.monotonic() - began:.0f} s)\n     {summary}", flush=True)
     return failed
 
 

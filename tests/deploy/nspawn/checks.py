@@ -1,4 +1,4 @@
-"""What `make test-systemd` checks, in this order: each function is a claim, and returns what it saw."""
+"""The checks of `make test-systemd`, in this order: each function is a claim, and returns a summary of its evidence."""
 
 import json
 import re
@@ -36,28 +36,28 @@ def it_installs_and_installing_again_changes_no_configuration(box: Container) ->
     put_secret(box, "first", SECRET)
     box.write("/etc/hookbus/ingest.env", "HOOKBUS_LOG_LEVEL=debug\n")
     before = box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort")
-    said = install(box)
+    output = install(box)
     require(box.sh("find /etc/hookbus -type f -exec sha256sum {} + | sort") == before, "configuration changed")
     box.sh("rm /etc/hookbus/ingest.env")
     handlers = (ROOT / "tests/deploy/nspawn/handlers.py").read_text()
     box.write("/srv/hookbus/shop.py", handlers)
     box.run("systemctl", "enable", *UNITS)
-    return said.splitlines()[-1]
+    return output.splitlines()[-1]
 
 
-def an_upgrade_mends_programs_whose_python_is_gone_and_tells_of_conflicts(box: Container) -> str:
+def an_upgrade_repairs_programs_whose_python_is_gone_and_reports_conflicts(box: Container) -> str:
     packages = box.sh("echo /opt/hookbus/lib/python3.*/site-packages")
-    told = "Metadata-Version: 2.1\nName: shop\nVersion: 1\nRequires-Dist: aiohttp<3\n"
-    box.write(f"{packages}/shop-1.dist-info/METADATA", told)
+    metadata = "Metadata-Version: 2.1\nName: shop\nVersion: 1\nRequires-Dist: aiohttp<3\n"
+    box.write(f"{packages}/shop-1.dist-info/METADATA", metadata)
     box.sh("ln -sfn /usr/bin/python3.0 /opt/hookbus/bin/python3 && rm /etc/systemd/system/hookbus.target")
-    said = install(box)
-    require("install your handlers' packages again" in said and "shop 1 has requirement aiohttp<3" in said, said)
+    output = install(box)
+    require("install your handlers' packages again" in output and "shop 1 has requirement aiohttp<3" in output, output)
     box.sh(f"test -f /etc/systemd/system/hookbus.target && rm -r {packages}/shop-1.dist-info")
     box.run("hookbus-ingest", "--help")
-    return "; ".join(said.splitlines()[1:])
+    return "; ".join(output.splitlines()[1:])
 
 
-def the_units_are_sound_and_closed(box: Container) -> str:
+def the_units_are_valid_and_their_exposure_is_bounded(box: Container) -> str:
     box.sh("systemd-analyze verify $(find /etc/systemd/system -maxdepth 1 -type f -name 'hookbus*')")
     found = []
     for unit in (INGEST, WORKER, EXPORTER):
@@ -68,14 +68,14 @@ def the_units_are_sound_and_closed(box: Container) -> str:
     return ", ".join(found)
 
 
-def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Container) -> str:
+def it_is_not_ready_before_redis_is_healthy_and_is_then_started_in_order(box: Container) -> str:
     box.sh("systemctl stop redis-server")
-    for unit in (INGEST, WORKER):  # far less than the wait: the programs ask for more
+    for unit in (INGEST, WORKER):  # far less than the wait: the programs request extensions
         box.write(f"/run/systemd/system/{unit}.d/start.conf", "[Service]\nTimeoutStartSec=15s\n")
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "start", "--no-block", "redis-server.service", "hookbus.target")
-    box.until(lambda: "appendonly" in box.show(INGEST, "StatusText"), "ingest says what it waits for")
-    said = box.show(INGEST, "StatusText")
+    box.until(lambda: "appendonly" in box.show(INGEST, "StatusText"), "ingest reports the setting that it waits for")
+    status = box.show(INGEST, "StatusText")
     time.sleep(20)
     require(box.show(INGEST, "ActiveState") == "activating", box.show(INGEST, "ActiveState"))
     require(set(restarts(box).values()) == {"0"}, restarts(box))
@@ -91,14 +91,14 @@ def it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order(box: Contai
     require(ready <= started[INGEST] and ready <= started[WORKER], (ready, started))
     require(listening <= started[INGEST], (listening, started))
     box.sh("rm -r /run/systemd/system/hookbus-*.d && systemctl daemon-reload")
-    return f'"{said}"; then redis-server before ingest and worker, the socket before ingest'
+    return f'"{status}"; then redis-server before ingest and worker, the socket before ingest'
 
 
 def events_go_through_it_and_nothing_in_the_sandbox_breaks(box: Container) -> str:
     send(box, "*")
     send(box, "response.completed", "--count", "200", "--duplicate")
     box.until(lambda: len(lines(box, "handled")) >= 201, "201 events handled")
-    box.until(lambda: bool(lines(box, "ended")), "a thread's")
+    box.until(lambda: bool(lines(box, "ended")), "an event handled in a thread")
     handled = lines(box, "handled")
     require(len(set(handled)) == len(handled) == 201, len(handled))
     for unit in (INGEST, WORKER, EXPORTER):
@@ -113,7 +113,7 @@ def events_go_through_it_and_nothing_in_the_sandbox_breaks(box: Container) -> st
 
 
 def the_sandbox_is_in_force(box: Container) -> str:
-    box.until(lambda: bool(lines(box, "probed")), "the handler that tries")
+    box.until(lambda: bool(lines(box, "probed")), "the handler that probes the sandbox")
     found = lines(box, "probed")
     require(len(found) == 7 and all(line.endswith("refused") for line in found), found)
     for unit in (INGEST, WORKER):
@@ -137,11 +137,11 @@ def credentials_and_secrets_are_unreadable_to_other_users(box: Container) -> str
         ):
             box.run("setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup", "cat", path, is_expected=False)
             looks += 1
-    ours = ("setpriv", "--reuid=hookbus-ingest", "--regid=hookbus-ingest", "--clear-groups", "cat")
-    require(box.run(*ours, "/etc/hookbus/secrets/openai/first") == SECRET, "its own user can't read the secret")
-    box.run(*ours, f"/run/credentials/{WORKER}/redis_url", is_expected=False)
-    box.run(*ours, "/etc/hookbus/credentials/redis_url", is_expected=False)
-    return f"{looks + 2} looks by other users, none of them successful"
+    as_ingest = ("setpriv", "--reuid=hookbus-ingest", "--regid=hookbus-ingest", "--clear-groups", "cat")
+    require(box.run(*as_ingest, "/etc/hookbus/secrets/openai/first") == SECRET, "its own user can't read the secret")
+    box.run(*as_ingest, f"/run/credentials/{WORKER}/redis_url", is_expected=False)
+    box.run(*as_ingest, "/etc/hookbus/credentials/redis_url", is_expected=False)
+    return f"{looks + 2} reads by other users, all refused"
 
 
 def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) -> str:
@@ -158,13 +158,13 @@ def a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing(box: Container) ->
     send(box, *new)
     require((box.show(INGEST, "MainPID"), box.show(INGEST, "ActiveState")) == (pid, "active"), "not the same process")
     box.sh("cd /etc/hookbus/secrets/openai && mv first second")
-    box.until(lambda: box.journal(INGEST).count("secrets_changed") >= 2, "noticed without a signal", 15)
+    box.until(lambda: box.journal(INGEST).count("secrets_changed") >= 2, "detected without a signal", 15)
     send(box, *new, is_expected=False)
     send(box, *old)
-    return "new one: 200; bad one: the ones before still count; one that is gone: 401 within seconds, without a signal"
+    return "new secret: 200; invalid one: the old ones remain valid; removed one: 401 within seconds, without a signal"
 
 
-def a_restart_of_all_under_load_refuses_nobody(box: Container) -> str:
+def a_restart_of_all_under_load_refuses_no_request(box: Container) -> str:
     box.sh("rm -f /run/stop")
     box.write("/root/load.py", (ROOT / "tests/deploy/nspawn/load.py").read_text())
     load = box.start("/opt/hookbus/bin/python", "/root/load.py", URL, SECRET, "/run/stop")
@@ -183,22 +183,22 @@ def a_restart_of_all_under_load_refuses_nobody(box: Container) -> str:
     return f"3 restarts of {max(took):.1f} s at most, {counts['200 accepted']} posts, all of them 200"
 
 
-def a_redis_that_is_away_ends_no_program(box: Container) -> str:
+def an_unreachable_redis_ends_no_program(box: Container) -> str:
     before = restarts(box)
     box.sh("systemctl stop redis-server")
-    box.until(lambda: "503" in box.show(INGEST, "StatusText"), "ingest says so")
-    said = box.show(INGEST, "StatusText")
+    box.until(lambda: "503" in box.show(INGEST, "StatusText"), "ingest reports it")
+    status = box.show(INGEST, "StatusText")
     time.sleep(40)  # longer than WatchdogSec
     require(restarts(box) == before, (before, restarts(box)))
     box.sh("systemctl start redis-server")
     box.until(lambda: box.show(INGEST, "StatusText").startswith("ready"), "ready again")
-    return f'40 s without it; "{said}"'
+    return f'40 s without it; "{status}"'
 
 
 def a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again(box: Container) -> str:
-    told = "WatchdogSec=6s\nEnvironment=HOOKBUS_WORKER_HANDLER_TIMEOUT_S=3"
-    box.write(f"/run/systemd/system/{WORKER}.d/watchdog.conf", f"[Service]\n{told}\n")
-    box.sh("sed -i 's/timeout=30/timeout=4/' /srv/hookbus/shop.py")  # so that a block of 14 s is one too many
+    limits = "WatchdogSec=6s\nEnvironment=HOOKBUS_WORKER_HANDLER_TIMEOUT_S=3"
+    box.write(f"/run/systemd/system/{WORKER}.d/watchdog.conf", f"[Service]\n{limits}\n")
+    box.sh("sed -i 's/timeout=30/timeout=4/' /srv/hookbus/shop.py")  # so that blocking for 14 s is too long
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "restart", WORKER)
     box.sh("redis-cli set test:hang 1")
@@ -247,9 +247,11 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
     require(box.show("hookbus-worker@no.such:app.service", "ExecMainStatus") == "78", "another exit code")
     box.write("/srv/hookbus/away.py", "raise OSError('no database')\n")
     box.run("systemctl", "start", "--no-block", "hookbus-worker@away:app.service")
-    box.until(lambda: int(box.show("hookbus-worker@away:app.service", "NRestarts")) > 1, "what may pass is tried again")
+    box.until(
+        lambda: int(box.show("hookbus-worker@away:app.service", "NRestarts")) > 1, "a transient failure is tried again"
+    )
     box.run("systemctl", "stop", "hookbus-worker@away:app.service")
-    # On one machine a death is noticed at once, which needs the pid of the other to be looked at through the sandbox.
+    # On one machine a death is detected at once, if the sandbox lets a worker look at the pid of the other.
     box.sh("redis-cli set test:seconds 29")
     began = len(lines(box, "began"))
     box.run("systemctl", "stop", WORKER)
@@ -258,36 +260,36 @@ def a_second_process_and_a_wrong_configuration(box: Container) -> str:
     box.run("systemctl", "start", WORKER)
     box.sh("redis-cli set test:seconds 0")
     box.run("systemctl", "kill", "-s", "KILL", "hookbus-worker@orders-2.service")
-    took = box.until(lambda: len(lines(box, "began")) == began + 2, "taken over", 20)
-    require(took < 6, took)  # far less than a liveness key lasts
+    took = box.until(lambda: len(lines(box, "began")) == began + 2, "the takeover", 20)
+    require(took < 6, took)  # far less than the TTL of a liveness key
     box.run("systemctl", "stop", "hookbus-worker@orders-2.service")
     return f"the first took over from the killed second after {took:.1f} s; exit 1 is tried again, exit 78 is not"
 
 
 def uninstalling_leaves_configuration_and_nothing_else(box: Container) -> str:
-    said = box.run("/root/deploy/systemd/install.sh", "--uninstall")
+    output = box.run("/root/deploy/systemd/install.sh", "--uninstall")
     require(box.sh("systemctl list-units --plain --no-legend --state=active 'hookbus*'") == "", "something still runs")
-    require(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units are left")
+    require(box.sh("find /etc/systemd /run/systemd/system -name '*hookbus*'") == "", "units remain")
     require(
         box.sh("systemctl list-units --all --plain --no-legend 'hookbus*' | grep -v not-found || :") == "",
         "still loaded",
     )
     box.sh("test -f /etc/hookbus/secrets/openai/second && test ! -e /opt/hookbus")
-    require(box.sh("ls /usr/local/bin") == "", "commands are left")
-    return said.splitlines()[-1]
+    require(box.sh("ls /usr/local/bin") == "", "commands remain")
+    return output.splitlines()[-1]
 
 
 CHECKS: Final[tuple[Check, ...]] = (
     it_installs_and_installing_again_changes_no_configuration,
-    an_upgrade_mends_programs_whose_python_is_gone_and_tells_of_conflicts,
-    the_units_are_sound_and_closed,
-    it_is_not_ready_before_redis_is_fit_and_is_then_started_in_order,
+    an_upgrade_repairs_programs_whose_python_is_gone_and_reports_conflicts,
+    the_units_are_valid_and_their_exposure_is_bounded,
+    it_is_not_ready_before_redis_is_healthy_and_is_then_started_in_order,
     events_go_through_it_and_nothing_in_the_sandbox_breaks,
     the_sandbox_is_in_force,
     credentials_and_secrets_are_unreadable_to_other_users,
     a_reload_takes_a_new_secret_and_a_bad_one_changes_nothing,
-    a_restart_of_all_under_load_refuses_nobody,
-    a_redis_that_is_away_ends_no_program,
+    a_restart_of_all_under_load_refuses_no_request,
+    an_unreachable_redis_ends_no_program,
     a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again,
     a_stop_finishes_what_runs_within_the_grace_period,
     a_second_process_and_a_wrong_configuration,

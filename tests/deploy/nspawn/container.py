@@ -1,6 +1,6 @@
-"""A Debian under a real systemd, in a container of systemd-nspawn: made, booted, asked, and removed without a trace.
+"""A Debian under a real systemd, in a container of systemd-nspawn: created, booted, used, and removed completely.
 
-It has a network of its own with nothing but loopback, so what runs there meets nothing of this machine.
+Its network is a loopback of its own, so programs in it cannot reach this machine.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.programs import ROOT
 PACKAGES: Final = "systemd,systemd-sysv,dbus,python3,python3-venv,redis-server"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ALONE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
-"""What debootstrap mounts and starts goes with it, even when it is killed."""
+"""Mounts and processes of debootstrap end with it, even when it is killed."""
 BOOT_S: Final = 300
 END_S: Final = 30
 
@@ -31,7 +31,7 @@ class ContainerError(Exception):
 
 
 def host(*command: str | Path, timeout_s: float = 1200) -> str:
-    """Run a command of this machine; its output. Raises ContainerError."""
+    """Run a command on this machine; returns its output. Raises ContainerError."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, check=False, timeout=timeout_s
     )
@@ -42,7 +42,7 @@ def host(*command: str | Path, timeout_s: float = 1200) -> str:
 
 
 def need(program: str, package: str) -> None:
-    """Have a program of Debian's, installed if it has to be. Raises ContainerError."""
+    """Install a package of Debian if its program is missing. Raises ContainerError."""
     if shutil.which(program) is None:
         if shutil.which("apt-get") is None:
             raise ContainerError(f"{program} is needed, and there is no apt-get to install {package} with")
@@ -51,7 +51,7 @@ def need(program: str, package: str) -> None:
 
 
 def _mirror() -> tuple[str, str]:
-    """Address and release of the Debian that apt is configured with here."""
+    """Address and release of the Debian mirror that apt uses here."""
     release = host("sh", "-c", '. /etc/os-release && echo "$VERSION_CODENAME"').strip()
     lines = host("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages").splitlines()
     for line in lines:
@@ -62,12 +62,12 @@ def _mirror() -> tuple[str, str]:
 
 
 class Container:
-    """A context: booted inside, gone afterwards. `base` is a folder made by debootstrap to copy, to save minutes."""
+    """A context manager: booted inside, removed afterwards. `base`, a folder made by debootstrap, is copied: faster."""
 
     def __init__(self, base: Path | None) -> None:
         self._base = base
         self.root = Path(tempfile.mkdtemp(prefix="hookbus-systemd-", dir="/var/tmp"))
-        self.root.chmod(0o755)  # it becomes `/`, which users other than root have to pass
+        self.root.chmod(0o755)  # it becomes `/`, which other users have to traverse
         self._life: subprocess.Popen[bytes] | None = None
         self._init = 0
 
@@ -86,18 +86,18 @@ class Container:
         self._end()
 
     def run(self, *command: str, timeout_s: float = 120, is_expected: bool = True, given: str = "") -> str:
-        """Run a command inside; what it printed. Raises ContainerError unless it ends as `is_expected`."""
+        """Run a command inside; returns its output. Raises ContainerError unless it ends as `is_expected`."""
         done = self._inside(*command, timeout_s=timeout_s, given=given)
         if (done.returncode == 0) is not is_expected:
             raise ContainerError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return (done.stdout + done.stderr).strip()
 
     def sh(self, script: str, **options: float) -> str:
-        """Run a line of shell inside; what it printed."""
+        """Run a line of shell inside; returns its output."""
         return self.run("sh", "-c", script, **options)  # type: ignore[arg-type]
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
-        """Run a command inside, beside."""
+        """Start a command inside, without waiting for its end."""
         return subprocess.Popen(self._enter(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def show(self, unit: str, name: str) -> str:
@@ -105,7 +105,7 @@ class Container:
         return self.run("systemctl", "show", "--value", "-p", name, unit)
 
     def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 60) -> float:
-        """Wait; the seconds that it took. Raises ContainerError."""
+        """Wait; returns the seconds that it took. Raises ContainerError."""
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > timeout_s:
@@ -118,17 +118,19 @@ class Container:
         return self.until(lambda: self.show(unit, "ActiveState") == "active", f"{unit} active", timeout_s)
 
     def write(self, path: str, text: str) -> None:
-        """Make a file inside."""
+        """Create a file inside."""
         self.run("install", "-D", "-m", "644", "/dev/stdin", path, given=text)
 
     def journal(self, unit: str) -> str:
-        """What a unit logged."""
+        """The log lines of a unit."""
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
     def _inside(self, *command: str, timeout_s: float, given: str = "") -> "subprocess.CompletedProcess[str]":
-        told = self._enter(*command)
+        arguments = self._enter(*command)
         try:
-            return subprocess.run(told, input=given, capture_output=True, text=True, check=False, timeout=timeout_s)
+            return subprocess.run(
+                arguments, input=given, capture_output=True, text=True, check=False, timeout=timeout_s
+            )
         except subprocess.TimeoutExpired:
             raise ContainerError(f"{' '.join(command)} has not ended within {timeout_s:g} s") from None
 
@@ -143,7 +145,7 @@ class Container:
             address, release = _mirror()
             host(*ALONE, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, self.root, address)
         (self.root / "etc/machine-id").unlink(missing_ok=True)
-        # Without markers: they speak of the Python in there, and pip here would go by its own.
+        # Without markers: they refer to the Python inside, but pip here would evaluate them for its own.
         lock = self.root / "root/all.lock"
         lock.write_text(re.sub(r" ; [^\\\n]*", " ", (ROOT / "deploy/container/requirements.lock").read_text()))
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "download", "--python-version", "3.11")

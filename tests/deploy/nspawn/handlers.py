@@ -1,4 +1,4 @@
-"""The consumer that runs inside the container, as /srv/hookbus/shop.py. Redis says when a handler shall misbehave."""
+"""The consumer inside the container, as /srv/hookbus/shop.py. Keys in Redis make its handlers misbehave."""
 
 import ctypes
 import errno
@@ -12,40 +12,40 @@ import redis
 from hookbus import App, Delivery
 
 STATE = Path(os.environ["STATE_DIRECTORY"])
-asked = redis.Redis("127.0.0.1")
+client = redis.Redis("127.0.0.1")
 
 orders = App(group="orders")
 
 
-def note(what: str, delivery: Delivery) -> None:
-    with (STATE / what).open("a") as file:
+def append(kind: str, delivery: Delivery) -> None:
+    with (STATE / kind).open("a") as file:
         file.write(f"{delivery.webhook_id} {delivery.attempt}\n")
 
 
 @orders.on("response.completed")
 async def record(event: dict, delivery: Delivery) -> None:
-    note("handled", delivery)
+    append("handled", delivery)
 
 
 @orders.on("response.failed", timeout=3)
 async def hang(event: dict, delivery: Delivery) -> None:
-    """Blocks the event loop for good, once it is asked to."""
-    if asked.getdel("test:hang"):
+    """Blocks the event loop for ever, once per `test:hang`."""
+    if client.getdel("test:hang"):
         time.sleep(100_000)  # noqa: ASYNC251 - the blocking that the watchdog must notice
-    note("hung", delivery)
+    append("hung", delivery)
 
 
 @orders.on("response.cancelled", timeout=30)
 def wait(event: dict, delivery: Delivery) -> None:
-    """Takes its time, in a thread."""
-    note("began", delivery)
-    time.sleep(float(asked.get("test:seconds") or 0))
-    note("ended", delivery)
+    """Sleeps in a thread."""
+    append("began", delivery)
+    time.sleep(float(client.get("test:seconds") or 0))
+    append("ended", delivery)
 
 
 @orders.on("batch.completed")
 async def probe(event: dict, delivery: Delivery) -> None:
-    """Tries what the sandbox must refuse."""
+    """Tries operations that the sandbox must refuse."""
     libc = ctypes.CDLL(None, use_errno=True)
     found = {
         "writable code": _is_refused(

@@ -1,4 +1,4 @@
-"""hookbus as it is installed in the container: where things are, and how the checks use it."""
+"""hookbus as installed in the container: its paths and units, and helpers of the checks."""
 
 from typing import Final
 
@@ -18,50 +18,50 @@ class WrongError(Exception):
     """A claim does not hold."""
 
 
-def require(claim: bool, seen: object) -> None:
+def require(claim: bool, details: object) -> None:
     """Raises WrongError unless the claim holds."""
     if not claim:
-        raise WrongError(str(seen))
+        raise WrongError(str(details))
 
 
 def install(box: Container) -> str:
-    """Run the install script; what it said."""
-    # No network in there: the packages were fetched outside, by the same hashes.
+    """Run the install script; returns its output."""
+    # The container has no network: the packages were downloaded outside, with the same hashes.
     return box.sh("PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/deploy/systemd/install.sh /root/dist/*.whl")
 
 
 def put_secret(box: Container, name: str, secret: str) -> None:
-    """Give the source a secret, in a file of that name."""
+    """Write a secret of the source to a file of that name, by a rename."""
     folder = "/etc/hookbus/secrets/openai"
-    place = f"install -m 640 -g hookbus-ingest /dev/stdin {folder}/.new && mv {folder}/.new {folder}/{name}"
-    box.run("sh", "-c", place, given=secret)
+    script = f"install -m 640 -g hookbus-ingest /dev/stdin {folder}/.new && mv {folder}/.new {folder}/{name}"
+    box.run("sh", "-c", script, given=secret)
 
 
 def reload(box: Container, event: str) -> None:
-    """Reload, and wait for what comes of it: systemctl may be back before ingest has told systemd that it began."""
+    """Reload, and wait for the log event: systemctl may return before ingest has notified systemd of the reload."""
     count = f'"event": "{event}"'
     before = box.journal(INGEST).count(count)
     box.run("systemctl", "reload", INGEST)
-    box.until(lambda: box.journal(INGEST).count(count) > before, f"ingest says {event}")
+    box.until(lambda: box.journal(INGEST).count(count) > before, f"ingest logs {event}")
     box.until_active(INGEST)
 
 
 def send(box: Container, *arguments: str, is_expected: bool = True) -> str:
-    """Post an event; what the tool said."""
+    """Post an event; returns the output of the tool."""
     return box.run("hookbus-ingest", "send", *arguments, is_expected=is_expected)
 
 
 def lines(box: Container, name: str) -> list[str]:
-    """What handlers noted."""
+    """The lines that handlers recorded."""
     return box.sh(f"cat {STATE}/{name} 2>/dev/null || :").splitlines()
 
 
 def restarts(box: Container) -> dict[str, str]:
-    """How often systemd started each program again."""
+    """The number of restarts of each program by systemd."""
     return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER, EXPORTER)}
 
 
 def metrics(box: Container, port: int) -> str:
-    """The figures on a port."""
+    """The metrics on a port."""
     execute = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
     return box.run("/opt/hookbus/bin/python", "-c", execute)

@@ -1,6 +1,6 @@
-"""Runs inside the container: posts without pause, over fresh and over kept connections, until a file appears.
+"""Runs inside the container: posts until a file appears, over new and over kept connections.
 
-python load.py URL SECRET STOP-FILE; prints what came back, counted, as JSON.
+python load.py URL SECRET STOP-FILE; prints the number of each response as JSON.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hookbus.shared.secret import key_bytes
 BODY = b'{"id":"evt_1","object":"event","created_at":1750287018,"type":"response.completed","data":{"id":"resp_1"}}'
 CLIENTS = 4
 PAUSE_S = 0.005
-"""Between two posts of a client: some hundred a second altogether, which leaves a small machine room for the rest."""
+"""Between two posts of a client: some hundred a second altogether, which leaves a small machine time for the rest."""
 
 
 async def _post(url: str, key: bytes, stop: Path, counts: "Counter[str]", *, is_kept: bool) -> None:

@@ -1,7 +1,7 @@
-"""The image of `deploy/container`, built by buildah over a minimal Debian that bears the name of its base image.
+"""The image of `deploy/container`, built by buildah over a minimal Debian tagged with the name of its base image.
 
-No registry of images is asked. pip finds its index as it does on this machine: its settings are mounted while the image
-is built, and are no part of it. `--format docker`, as OCI images have no HEALTHCHECK.
+No image registry is used. pip uses the index of this machine: its settings are mounted during the build and are not
+part of the image. `--format docker`, as OCI images have no HEALTHCHECK.
 """
 
 import ast
@@ -21,7 +21,7 @@ from tests.programs import ROOT
 DOCKERFILE: Final = ROOT / "deploy/container/Dockerfile"
 TAG: Final = f"hookbus:{VERSION}"
 BUILD_TIMEOUT_S: Final = 900
-"""It takes 40 s on a quiet machine, and a minute more where debootstrap has to make the root first."""
+"""A build takes 40 s on an idle machine, and a minute more if debootstrap has to create the root first."""
 
 ENTER: Final = """
 mount --bind "$1" "$1"
@@ -34,7 +34,7 @@ user=$3 root=$1
 shift 3
 exec chroot --userspec="$user" "$root" env --chdir=/srv "$@"
 """
-"""As a container with a read-only root: mounts of a namespace of its own, which end with it."""
+"""Like a container with a read-only root: the mounts are in a namespace of their own and end with it."""
 
 
 def base() -> str:
@@ -45,19 +45,19 @@ def base() -> str:
 
 def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> str:
     """Run a command that must succeed; its output."""
-    told = {"cwd": cwd, "env": os.environ | environ, "capture_output": True, "text": True}
-    done = subprocess.run(list(map(str, command)), check=False, timeout=BUILD_TIMEOUT_S, **told)
+    options = {"cwd": cwd, "env": os.environ | environ, "capture_output": True, "text": True}
+    done = subprocess.run(list(map(str, command)), check=False, timeout=BUILD_TIMEOUT_S, **options)
     assert done.returncode == 0, f"{command[:4]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
 
 
 class Image:
-    """The built image in a store of its own under `home`, and the folder in which it is unpacked."""
+    """The built image in a store of its own under `folder`, and the folder in which it is mounted."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, folder: Path) -> None:
+        self._home = folder
         self._import_base()
-        volumes = [word for path, there in _pip_mounts(home) for word in ("--volume", f"{path}:{there}:ro")]
+        volumes = [argument for path, target in _pip_mounts(folder) for argument in ("--volume", f"{path}:{target}:ro")]
         ignored = DOCKERFILE.with_name("Dockerfile.dockerignore")
         self._buildah(
             "bud",
@@ -78,18 +78,18 @@ class Image:
         self.config: dict[str, Any] = json.loads(self._buildah("inspect", container))["Docker"]["config"]
 
     def inside(self, srv: Path) -> list[str]:
-        """What to put around a command to run it in the image as its user, with `srv` as /srv, all read-only."""
+        """The prefix that runs a command in the image as its user, with `srv` as /srv, all read-only."""
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", ENTER, "-"]
         return [*enter, str(self.root), str(srv), self.config["User"], *self.config["Env"]]
 
     def remove(self) -> None:
-        """Give back its disk space, more than a GB, and forget pip's settings."""
+        """Free its disk space, more than a GB, and delete pip's settings."""
         self._buildah("umount", "--all")
         self._buildah("rm", "--all")
         shutil.rmtree(self._home)
 
     def _buildah(self, *words: str | Path) -> str:
-        # vfs needs nothing of the kernel, and leaves nothing mounted.
+        # vfs needs no kernel support and leaves no mounts.
         store = ("--storage-driver", "vfs", "--root", self._home / "store", "--runroot", self._home / "run")
         return run("buildah", *store, *words, BUILDAH_ISOLATION="chroot").strip()
 
@@ -103,20 +103,20 @@ class Image:
         self._buildah("commit", "--quiet", "--rm", container, base())
 
 
-def _pip_mounts(home: Path) -> Iterator[tuple[Path, str]]:
-    """pip's settings here as one file, and the files and folders that they name."""
+def _pip_mounts(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Pairs of (path, path in the image): pip's settings here as one file, and the files and folders that they name."""
     listing = run(sys.executable, "-m", "pip", "config", "list")
     settings = {
         key: ast.literal_eval(value)
         for key, value in re.findall(r"^(?::env:|global|install)\.([\w-]+)=(.*)$", listing, re.MULTILINE)
     }
-    file = home / "pip.conf"
-    file.touch(0o600)  # an index may be named with a password
+    file = folder / "pip.conf"
+    file.touch(0o600)  # the URL of an index can hold a password
     lines = (f"{key} = {value}".replace("\n", "\n    ") for key, value in settings.items())
     file.write_text("\n".join(["[global]", *lines, ""]))
     yield file, "/etc/pip.conf"
     for word in " ".join(settings.values()).split():
-        # Of a local index the parent: the files may lie beside it.
+        # For a local index its parent, as the files can lie beside it.
         path = Path(word.removeprefix("file://")).parent if word.startswith("file://") else Path(word)
         if path.is_absolute() and path.exists():
             yield path, str(path)

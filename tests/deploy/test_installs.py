@@ -1,4 +1,4 @@
-"""Each road by which hookbus comes onto a machine brings the package `hookbus`, and no other name."""
+"""Each way to install hookbus brings the package `hookbus`, and no other importable name."""
 
 import shutil
 import subprocess
@@ -24,21 +24,21 @@ pytestmark = pytest.mark.needs("git")
 
 @pytest.fixture
 def repository(tmp_path):
-    """A Git repository of the files that make a wheel."""
-    made = tmp_path / "repository"
-    made.mkdir()
+    """A Git repository with the files that a wheel is built from."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, made / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
-        shutil.copy(ROOT / name, made)
-    run("git", "init", "-q", cwd=made)
-    run("git", "add", ".", cwd=made)
-    run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "all", cwd=made)
-    return made
+        shutil.copy(ROOT / name, folder)
+    run("git", "init", "-q", cwd=folder)
+    run("git", "add", ".", cwd=folder)
+    run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "all", cwd=folder)
+    return folder
 
 
 def importable(path: Path, cwd: Path) -> list[str]:
-    """The file of `hookbus`, and which of the folders' names can be imported beside it."""
+    """The file of `hookbus`, and those of the folders' names that can be imported beside it."""
     return run(sys.executable, "-c", IMPORTABLE, cwd=cwd, PYTHONPATH=str(path)).split()
 
 
@@ -56,14 +56,14 @@ def test_an_editable_install_brings_hookbus_alone(repository, tmp_path):
     assert run(python.with_name("hookbus-worker"), "--version", cwd=tmp_path).startswith("hookbus ")
 
 
-def test_a_checkout_without_symbolic_links_ends_in_one_line_that_says_so(repository, tmp_path):
+def test_a_checkout_without_symbolic_links_fails_with_one_line_that_names_the_cause(repository, tmp_path):
     checkout = tmp_path / "checkout"
     run("git", "-c", "core.symlinks=false", "clone", "-q", repository, checkout, cwd=tmp_path)
     start = (sys.executable, "-c", "from hookbus._start import worker; worker()")
     for command, code in (start, 78), (("make", "-s", ".venv/ready"), 2):
         environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(checkout)}
         done = subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True, check=False)
-        said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-        assert (done.returncode, len(said)) == (code, 1), done.stderr
-        assert "this checkout has no symbolic links (git config core.symlinks true" in said[0]
+        errors = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+        assert (done.returncode, len(errors)) == (code, 1), done.stderr
+        assert "this checkout has no symbolic links (git config core.symlinks true" in errors[0]
     assert not (checkout / ".venv").exists()

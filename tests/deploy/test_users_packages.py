@@ -1,5 +1,4 @@
-"""A user's distribution has packages `ingest`, `worker` and `shared` of its own, and lives with hookbus in one
-environment."""
+"""A user's distribution with packages `ingest`, `worker` and `shared` of its own, beside hookbus in one environment."""
 
 import subprocess
 import sys
@@ -54,7 +53,7 @@ def test_each_has_its_own() -> None:
 
 @pytest.fixture(params=["hookbus first", "hookbus last"])
 def beside(request, installed, tmp_path):
-    """The interpreter of an environment with both."""
+    """The interpreter of an environment that holds both."""
     project = tmp_path / "project"
     for name, text in FILES.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +68,7 @@ def beside(request, installed, tmp_path):
     return python
 
 
-@pytest.mark.timeout(180)  # the first test of a run makes the wheel
+@pytest.mark.timeout(180)  # the first test of a run builds the wheel
 async def test_both_programs_run_beside_a_users_packages_of_the_folders_names(beside, redis_url, tmp_path):
     options = {"HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
     running = [str(beside.with_name("hookbus-worker")), "run", "worker.app:app", "--ops-listen", "127.0.0.1:0"]
@@ -86,7 +85,7 @@ async def test_both_programs_run_beside_a_users_packages_of_the_folders_names(be
 
 
 @pytest.mark.timeout(180)
-def test_pytest_mypy_and_pyright_take_each_of_both_for_itself(beside, tmp_path):
+def test_pytest_mypy_and_pyright_tell_the_packages_apart(beside, tmp_path):
     (tmp_path / "test_mine.py").write_text(USERS_TEST)
     run(beside, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_mine.py", cwd=tmp_path)
     checking = ("--strict", "--python-executable", beside, "--cache-dir", tmp_path / "cache")
@@ -97,4 +96,4 @@ def test_pytest_mypy_and_pyright_take_each_of_both_for_itself(beside, tmp_path):
     (tmp_path / "wrong.py").write_text('from hookbus import App\n\nApp("g").on("a", retries=3)\n')
     pyright = [str(BIN / "basedpyright"), "--pythonpath", str(beside), "wrong.py"]
     done = subprocess.run(pyright, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "1 error" in done.stdout, "it sees what hookbus takes"
+    assert "1 error" in done.stdout, "it sees the types of hookbus"
