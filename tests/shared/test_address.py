@@ -1,7 +1,7 @@
 from hookbus.shared.address import Address, redacted
 
 
-def test_a_password_never_shows():
+def test_a_password_never_appears_in_a_redacted_url():
     assert redacted("redis://:hunter2@host:1/0") == "redis://:***@host:1/0"
     assert redacted("rediss://user:p%2Fq@host") == "rediss://user:***@host"
     assert redacted("redis://user:pa:ss@host/0?a=b@c") == "redis://user:***@host/0?a=b@c"
@@ -16,7 +16,7 @@ def test_a_password_never_shows():
     assert redacted("unix:///tmp/a.sock") == "unix:///tmp/a.sock"
 
 
-def test_many_connections_that_leave_one_server_make_one_new_epoch_only():
+def test_connections_that_leave_the_same_server_start_one_new_epoch():
     address = Address("redis://host")
     first = address.epoch
     address.leave(first)

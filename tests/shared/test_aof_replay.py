@@ -8,8 +8,8 @@ from hookbus.shared.settings import EXIT_CONFIG
 OLD = {"valkey_version": "8.1.8", "redis_version": "7.2.4"}
 
 
-async def told(server, *rules: str, info=OLD) -> list[tuple[str, int]]:
-    """What a server is told whose user default has these rules."""
+async def findings_of(server, *rules: str, info=OLD) -> list[tuple[str, int]]:
+    """Code and exit code of each finding for a server whose user `default` has these rules."""
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "doctor", "on", ">pw", "+@all", "~*")
         admin.execute_command("ACL", "SETUSER", "default", *rules)
@@ -34,25 +34,25 @@ async def told(server, *rules: str, info=OLD) -> list[tuple[str, int]]:
         ("on", "-@all", "+@read"),
     ],
 )
-async def test_a_user_default_that_may_not_write_would_lose_what_scripts_wrote(own_server, rules):
-    assert await told(own_server, *rules) == [("restart_loses_data", EXIT_CONFIG)]
+async def test_a_default_user_that_may_not_write_is_reported(own_server, rules):
+    assert await findings_of(own_server, *rules) == [("restart_loses_data", EXIT_CONFIG)]
 
 
 @pytest.mark.parametrize("rules", [("off",), ("on",), ("off", "resetchannels", "~*", "&*", "+@all"), ("nopass",)])
-async def test_one_that_may_is_well(own_server, rules):
-    assert await told(own_server, *rules) == []
+async def test_a_default_user_that_may_write_is_not_reported(own_server, rules):
+    assert await findings_of(own_server, *rules) == []
 
 
 @pytest.mark.parametrize("version", ["9.1.2", "9.2.0", "10.0.0"])
-async def test_a_server_that_reads_it_back_all_the_same_is_well(own_server, version):
-    assert await told(own_server, "off", "-@all", info={"valkey_version": version}) == []
+async def test_a_fixed_server_version_is_not_reported(own_server, version):
+    assert await findings_of(own_server, "off", "-@all", info={"valkey_version": version}) == []
 
 
 @pytest.mark.parametrize(
     "info", [{"redis_version": "7.0.15"}, {"redis_version": "8.10.2"}, {"valkey_version": "9.1.1"}]
 )
-async def test_no_other_version_is_trusted(own_server, info):
-    assert await told(own_server, "off", "-@all", info=info) == [("restart_loses_data", EXIT_CONFIG)]
+async def test_an_affected_version_is_reported(own_server, info):
+    assert await findings_of(own_server, "off", "-@all", info=info) == [("restart_loses_data", EXIT_CONFIG)]
 
 
 @pytest.mark.parametrize(

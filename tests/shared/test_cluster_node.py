@@ -1,4 +1,4 @@
-"""A node of a cluster, and a Sentinel, in place of a server: both are detected, and the remedy is named."""
+"""A cluster node or a Sentinel in place of a server: both are detected, and the finding names a remedy."""
 
 import pytest
 
@@ -22,10 +22,10 @@ def node(folder) -> Valkey:
 
 @pytest.fixture
 def nodes(tmp_path):
-    """Two nodes that know each other; nobody has a slot yet."""
-    made = [node(tmp_path / name) for name in ("one", "two")]
-    yield made
-    for each in made:
+    """Two nodes of a cluster, not yet connected and without slots."""
+    servers = [node(tmp_path / name) for name in ("one", "two")]
+    yield servers
+    for each in servers:
         each.close()
 
 
@@ -34,19 +34,19 @@ def give(valkey: Valkey, first: int, last: int) -> None:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
 
 
-async def until_whole(*them: Valkey) -> None:
+async def until_all_slots_are_served(*nodes: Valkey) -> None:
     def is_whole(valkey: Valkey) -> bool:
         with valkey.client() as client:
             return client.cluster("INFO")["cluster_state"] == "ok"
 
-    await until(lambda: all(map(is_whole, them)), what="a cluster whose slots are all served")
+    await until(lambda: all(map(is_whole, nodes)), what="a cluster whose slots are all served")
 
 
-def meet(one: Valkey, two: Valkey) -> None:
-    with one.client() as client, two.client() as other:
-        found = other.config_get("*port")
-        other.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
-        client.execute_command("CLUSTER", "MEET", "127.0.0.1", found["port"], found["cluster-port"])
+def meet(first: Valkey, second: Valkey) -> None:
+    with first.client() as client, second.client() as second_client:
+        ports = second_client.config_get("*port")
+        second_client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
+        client.execute_command("CLUSTER", "MEET", "127.0.0.1", ports["port"], ports["cluster-port"])
 
 
 async def nothing(execute) -> None:
@@ -61,32 +61,32 @@ async def examined(valkey: Valkey) -> Diagnosis:
         await client.aclose()
 
 
-def codes(told: Diagnosis) -> dict[str, int]:
-    return {finding.code: finding.exit_code for finding in told.findings}
+def codes(diagnosis: Diagnosis) -> dict[str, int]:
+    return {finding.code: finding.exit_code for finding in diagnosis.findings}
 
 
-async def test_one_node_that_holds_all_slots_serves_with_a_warning(nodes):
+async def test_a_single_cluster_node_with_all_slots_is_a_warning(nodes):
     give(nodes[0], 0, SLOTS - 1)
-    await until_whole(nodes[0])
+    await until_all_slots_are_served(nodes[0])
     found = codes(await examined(nodes[0]))
     assert found["cluster_node"] == 0
     assert "queue_unavailable" not in found
 
 
-async def test_a_node_whose_keys_are_on_another_is_wrong_and_the_way_out_is_named(nodes):
+async def test_a_cluster_node_without_our_slots_is_refused_with_a_remedy(nodes):
     give(nodes[0], 0, 8191)
     give(nodes[1], 8192, SLOTS - 1)  # hookbus:meta is in 15069, {0} in 13907
     meet(*nodes)
-    await until_whole(*nodes)
-    told = await examined(nodes[0])
-    assert codes(told)["queue_unavailable"] == 78
-    [problem, *_] = [finding for finding in told.findings if finding.code == "queue_unavailable"]
+    await until_all_slots_are_served(*nodes)
+    diagnosis = await examined(nodes[0])
+    assert codes(diagnosis)["queue_unavailable"] == 78
+    [problem, *_] = [finding for finding in diagnosis.findings if finding.code == "queue_unavailable"]
     assert "a cluster node" in problem.problem
     assert "Cluster is not supported" in problem.action
 
 
 @pytest.mark.parametrize("name", ["redis_mode", "server_mode"])
-async def test_a_sentinel_is_refused_and_not_taken_for_a_replica(name):
+async def test_a_sentinel_is_refused_as_a_sentinel(name):
     async def execute(*command):
         return f"redis_version:7.2.4\r\n{name}:sentinel\r\n".encode()
 

@@ -10,31 +10,31 @@ import pytest
 from hookbus.shared.command import FailedError, cannot_listen
 from hookbus.shared.settings import ConfigError
 
-MAY_PASS = {
-    "an address that comes late": OSError(errno.EADDRNOTAVAIL, "no such address"),
-    "a process that has the port, and ends": OSError(errno.EADDRINUSE, "taken"),
-    "a name server that is away": socket.gaierror(socket.EAI_AGAIN, "try again"),
+TRANSIENT = {
+    "an address that is not configured yet": OSError(errno.EADDRNOTAVAIL, "no such address"),
+    "a port in use": OSError(errno.EADDRINUSE, "taken"),
+    "a name server that is unreachable": socket.gaierror(socket.EAI_AGAIN, "try again"),
     "no errno, as from asyncio of Python 3.13": OSError("could not bind on any address out of [...]"),
 }
-STAYS = {
-    "a port that is not this user's": PermissionError(errno.EACCES, os.strerror(errno.EACCES)),
-    "a name that nobody knows": socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
-    "what is no name": UnicodeError("label empty or too long"),
+PERMANENT = {
+    "a port that the user may not open": PermissionError(errno.EACCES, os.strerror(errno.EACCES)),
+    "an unknown host name": socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    "an invalid host name": UnicodeError("label empty or too long"),
 }
 
 
-@pytest.mark.parametrize("error", MAY_PASS.values(), ids=MAY_PASS)
-def test_a_port_that_may_open_later_is_no_matter_of_configuration(error):
-    told = cannot_listen("ops_listen: can't listen on here:1", error)
-    assert isinstance(told, FailedError)
-    assert str(told) == f"ops_listen: can't listen on here:1: {error.strerror or error}"
+@pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
+def test_a_transient_error_at_a_port_is_a_failure(error):
+    failure = cannot_listen("ops_listen: can't listen on here:1", error)
+    assert isinstance(failure, FailedError)
+    assert str(failure) == f"ops_listen: can't listen on here:1: {error.strerror or error}"
 
 
-@pytest.mark.parametrize("error", STAYS.values(), ids=STAYS)
-def test_a_port_that_no_waiting_opens_is_one(error):
-    told = cannot_listen("ops_listen: can't listen on here:1", error)
-    assert isinstance(told, ConfigError)
-    assert told.problems == [f"ops_listen: can't listen on here:1: {getattr(error, 'strerror', error)}"]
+@pytest.mark.parametrize("error", PERMANENT.values(), ids=PERMANENT)
+def test_a_permanent_error_at_a_port_is_a_configuration_error(error):
+    failure = cannot_listen("ops_listen: can't listen on here:1", error)
+    assert isinstance(failure, ConfigError)
+    assert failure.problems == [f"ops_listen: can't listen on here:1: {getattr(error, 'strerror', error)}"]
 
 
 PROGRAM = """
@@ -51,22 +51,22 @@ async def main(stopping):
         print("cleaned up", flush=True)
 command.run_service(main)
 """
-ENDS = {
-    "an exit that looks fine": "sys.exit(0)",
-    "an interrupt that nobody sent": "raise KeyboardInterrupt",
+EXITS = {
+    "an exit with 0": "sys.exit(0)",
+    "an interrupt without a signal": "raise KeyboardInterrupt",
     "a stopped loop": "asyncio.get_running_loop().stop()",
-    "a cancelled world": "[task.cancel() for task in asyncio.all_tasks()]",
-    "an exception that has no text": "sys.exit(type('E', (), {'__str__': lambda _: 1 / 0})())",
+    "all tasks cancelled": "[task.cancel() for task in asyncio.all_tasks()]",
+    "an exit with a value that cannot be formatted": "sys.exit(type('E', (), {'__str__': lambda _: 1 / 0})())",
 }
 
 
-def _ran(program: str) -> "subprocess.CompletedProcess[str]":
+def _run(program: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_an_end_that_nobody_asked_for_is_logged_with_its_traceback_and_ends_with_1(end):
-    done = _ran(PROGRAM.format(end=end))
+@pytest.mark.parametrize("end", EXITS.values(), ids=EXITS)
+def test_an_unexpected_exit_is_logged_with_a_traceback_and_exits_with_1(end):
+    done = _run(PROGRAM.format(end=end))
     assert done.returncode == 1
     assert done.stdout == "cleaned up\n"
     (line,) = [line for line in map(json.loads, done.stderr.splitlines()) if line["event"] == "crashed"]
@@ -75,18 +75,18 @@ def test_an_end_that_nobody_asked_for_is_logged_with_its_traceback_and_ends_with
     assert line["exception"]
 
 
-def test_a_program_that_crashes_ends_although_its_cleaning_up_hangs():
+def test_a_crash_ends_the_program_although_its_cleanup_hangs():
     body = PROGRAM.replace("command.run_service", "command.CRASH_S = 0.2\ncommand.run_service")
     hanging = body.replace('print("cleaned up", flush=True)', "await asyncio.Event().wait()").format(end="sys.exit(0)")
-    done = _ran(hanging)
+    done = _run(hanging)
     assert done.returncode == 1
     assert '"event": "crashed"' in done.stderr
 
 
-def test_what_a_user_can_do_something_about_is_no_crash():
+def test_a_configuration_error_is_no_crash():
     raises = "from hookbus.shared.settings import ConfigError\nasync def main(stopping): raise ConfigError(['a: b'])\n"
     body = PROGRAM.format(end="pass").replace("command.run_service(main)", f"{raises}command.run_service(main)")
-    done = _ran(body)
+    done = _run(body)
     assert "crashed" not in done.stderr
     assert "ConfigError" in done.stderr
 
@@ -105,7 +105,7 @@ command.run(app, "program")
 
 
 def test_the_error_that_ends_a_program_is_its_last_line():
-    done = _ran(ERROR_AFTER_LINES)
+    done = _run(ERROR_AFTER_LINES)
     lines = done.stderr.splitlines()
     assert len(lines) == 2001
     assert lines[-1] == "program: it failed"

@@ -1,4 +1,4 @@
-"""What a handler forks is not the program's to listen for."""
+"""Signals to a child that a handler forked do not reach the program."""
 
 from tests.programs import Program
 from tests.worker.builders import store
@@ -21,7 +21,7 @@ async def forks(event: dict) -> None:
 """
 
 
-async def test_a_child_that_a_handler_forks_dies_of_its_own_signal_and_the_worker_goes_on(client, redis_url, tmp_path):
+async def test_a_signal_to_a_forked_child_of_a_handler_does_not_stop_the_worker(client, redis_url, tmp_path):
     (tmp_path / "handlers.py").write_text(APP)
     await store(client, "wh_1")
     run = ("hookbus-worker", "run", "handlers:app", "--ops-listen", "127.0.0.1:0")

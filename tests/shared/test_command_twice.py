@@ -1,4 +1,4 @@
-"""Ctrl-C twice ends a program at once, whatever it does just then."""
+"""A second Ctrl-C ends a program at once, whatever it is doing."""
 
 import signal
 import subprocess

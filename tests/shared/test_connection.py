@@ -11,7 +11,7 @@ from tests.programs import free_port
 pytestmark = pytest.mark.both_loops
 
 
-async def test_replies_come_as_on_the_wire(client):
+async def test_replies_are_returned_as_on_the_wire(client):
     await client.execute_command("XADD", "s", "1-1", "a", "b")
     assert await client.execute_command("XRANGE", "s", "-", "+") == [[b"1-1", [b"a", b"b"]]]
 
@@ -20,23 +20,23 @@ def test_info_is_parsed_without_its_headings():
     assert parse_info(b"# Server\r\nredis_version:7.2.4\r\n\r\nos:a:b\r\n") == {"redis_version": "7.2.4", "os": "a:b"}
 
 
-async def test_a_cancellation_is_never_swallowed_at_whatever_moment_it_comes(redis_url):
-    for is_first, most in ((True, 30), (False, 8)):
-        for turns in range(most):
+async def test_a_cancellation_is_never_swallowed_at_any_moment(redis_url):
+    for is_first, max_turns in ((True, 30), (False, 8)):
+        for turns in range(max_turns):
             client = connect(redis_url, "tests", connections=1)
             if not is_first:
                 await client.execute_command("PING")
 
-            async def ask_for_ever(client=client):
+            async def ping_for_ever(client=client):
                 while True:
                     await client.execute_command("PING")
 
-            task = asyncio.create_task(ask_for_ever())
+            task = asyncio.create_task(ping_for_ever())
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
             done, _ = await asyncio.wait([task], timeout=2)
-            await client.execute_command("PING")  # the connection that it left is not out of step
+            await client.execute_command("PING")  # the connection is still in step
             await client.aclose()
             assert done, f"after {turns} turns of the loop"
 
@@ -47,18 +47,18 @@ def test_every_kind_of_connection_is_cancellable(url):
     assert pool.connection_class.__name__ in ("_Tcp", "_Tls", "_Unix")
 
 
-def test_the_end_of_a_connection_is_an_error_of_the_network_in_uvloop_too(tmp_path):
-    """uvloop itself raises RuntimeError when a connection that was reset is written to."""
+def test_a_closed_connection_raises_a_network_error_in_uvloop_too(tmp_path):
+    """uvloop itself raises RuntimeError on a write to a connection that was reset."""
 
-    async def ask_while_connections_are_cut() -> int:
+    async def ping_while_connections_are_cut() -> int:
         proxy = await FaultProxy(port).start()
         client = connect(f"redis://127.0.0.1:{proxy.port}/0", "tests")
         faults = 0
         for _ in range(100):
-            asking = [asyncio.ensure_future(client.execute_command("PING")) for _ in range(5)]
+            pings = [asyncio.ensure_future(client.execute_command("PING")) for _ in range(5)]
             await asyncio.sleep(0)
             proxy.cut()
-            for result in await asyncio.gather(*asking, return_exceptions=True):
+            for result in await asyncio.gather(*pings, return_exceptions=True):
                 assert result in (b"PONG", True) or isinstance(result, FAULTS), repr(result)
                 faults += isinstance(result, Exception)
         await client.aclose()
@@ -67,11 +67,11 @@ def test_the_end_of_a_connection_is_an_error_of_the_network_in_uvloop_too(tmp_pa
 
     port = free_port()
     valkey = Valkey(tmp_path, port=port).start()
-    assert uvloop.run(ask_while_connections_are_cut()) > 0
+    assert uvloop.run(ping_while_connections_are_cut()) > 0
     valkey.close()
 
 
-async def test_commands_are_sent_as_given_whatever_their_arguments_are(client):
+async def test_commands_are_sent_unchanged_with_any_arguments(client):
     values = ["é", b"\xff\r\n$3", 7, "", "x" * 100_000]
     await client.execute_command("RPUSH", "l", *values)
     pipeline = client.pipeline(transaction=False)

@@ -1,4 +1,4 @@
-"""G8: running out of file descriptors is logged at the start, and stops nothing."""
+"""G8: too few file descriptors are logged at the start, and running out of them stops nothing."""
 
 import asyncio
 import resource
@@ -13,24 +13,24 @@ from tests.ingest.serving import signed
 from tests.programs import Ingest, post
 from tests.wait import until
 
-ASK = "import sys; from hookbus.shared import descriptors; print(descriptors.room_for(int(sys.argv[1])))"
+PROGRAM = "import sys; from hookbus.shared import descriptors; print(descriptors.room_for(int(sys.argv[1])))"
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "wanted", "room"),
+    ("soft", "hard", "wanted", "expected"),
     [(256, 400, 200, 200), (256, 400, 1000, 400 - descriptors.RESERVED), (400, 400, 100, 100), (60, 60, 100, 1)],
 )
-def test_g8_the_soft_limit_is_raised_as_far_as_needed_and_allowed(soft, hard, wanted, room):
-    said = subprocess.run(
-        [sys.executable, "-c", ASK, str(wanted)],
+def test_g8_the_soft_limit_is_raised_as_far_as_needed_and_allowed(soft, hard, wanted, expected):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(wanted)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
         capture_output=True,
         check=True,
     )
-    assert int(said.stdout) == room
+    assert int(done.stdout) == expected
 
 
-async def test_g8_without_descriptors_connections_are_closed_and_nothing_spins(redis_url):
+async def test_g8_without_descriptors_connections_are_closed_without_a_busy_loop(redis_url):
     with Ingest(redis_url) as ingest:
         await ingest.until_fit()
         pid = ingest.process.pid
@@ -39,7 +39,7 @@ async def test_g8_without_descriptors_connections_are_closed_and_nothing_spins(r
         closed = asyncio.ensure_future(connections[-1][0].read())
         assert await asyncio.wait_for(closed, 5) == b""
         spent_s = cpu_s(pid)
-        await asyncio.sleep(0.5)  # a stretch of time to measure in, not a wait
+        await asyncio.sleep(0.5)  # the time of the measurement, not a wait
         assert cpu_s(pid) - spent_s < 0.25
         for _, writer in connections:
             writer.close()
@@ -51,7 +51,7 @@ async def test_g8_without_descriptors_connections_are_closed_and_nothing_spins(r
                 return False
 
         await until(is_served)
-        assert len(ingest.raw) == 3, ingest.raw  # it started, Redis is fit, it listens
+        assert len(ingest.raw) == 3, ingest.raw  # it started, Redis is healthy, it listens
 
 
 async def test_g8_few_descriptors_are_logged_at_the_start(redis_url):
@@ -61,7 +61,7 @@ async def test_g8_few_descriptors_are_logged_at_the_start(redis_url):
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time that a process has used."""
+    """CPU seconds that a process has used."""
     with open(f"/proc/{pid}/stat") as file:
         user, system = file.read().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / 100

@@ -11,7 +11,7 @@ ENTRIES = st.builds(Entry, WORD, WORD, st.integers(0, 2**45), st.binary(), WORD,
 
 
 @given(ENTRIES, st.integers(1, 1000), st.lists(FAILURES, max_size=5))
-def test_a_redelivery_comes_back_as_it_was_written(entry, attempt, history):
+def test_a_redelivery_is_read_as_it_was_written(entry, attempt, history):
     found = parse(redelivery_fields(entry, attempt, history))
     assert found == msgspec.structs.replace(entry, attempt=attempt, history=tuple(history))
 
@@ -43,6 +43,6 @@ def test_the_newest_failures_are_kept():
         [b"id", b"i", b"src", b"s", b"at", b"1", b"body", b"", b"history", b"\xc1"],
     ],
 )
-def test_what_hookbus_did_not_write_raises_a_key_or_value_error(fields):
+def test_foreign_entries_raise_a_key_or_value_error(fields):
     with pytest.raises((KeyError, ValueError)):
         parse(fields)

@@ -32,14 +32,14 @@ def test_an_example_decodes_with_nothing_lost(event):
     assert decoded.type == event["type"]
     encoded = json.loads(msgspec.json.encode(decoded))
     assert encoded["type"] == event["type"]
-    kept = {key: value for key, value in encoded["data"].items() if value not in (None, [])}
-    assert kept == {key: value for key, value in event["example"]["data"].items() if value not in (None, [])}
+    given = {key: value for key, value in encoded["data"].items() if value not in (None, [])}
+    assert given == {key: value for key, value in event["example"]["data"].items() if value not in (None, [])}
     assert {key: encoded[key] for key in ("id", "object", "created_at")} == {
         key: event["example"][key] for key in ("id", "object", "created_at")
     }
 
 
-def test_class_names_follow_their_types():
+def test_class_names_follow_types():
     for name, cls in BY_TYPE.items():
         assert cls.__name__.lower() == name.replace(".", "").replace("_", ""), name
         assert issubclass(cls, Envelope)

@@ -1,4 +1,4 @@
-"""Compared with prometheus-client's own counters and histograms: the same figures in the same text."""
+"""Our counters and histograms export the same values and text as those of prometheus-client."""
 
 import pytest
 from hypothesis import given
@@ -11,12 +11,12 @@ BUCKETS = (0.001, 0.5, 1, 10)
 
 
 def text(registry: CollectorRegistry) -> list[str]:
-    """All samples but the times of creation, which ours do not tell."""
+    """All samples but the times of creation, which ours do not export."""
     return sorted(line for line in generate_latest(registry).decode().splitlines() if "_created" not in line)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from((0, 0.001, 0.0011, 0.5, 1, 3, 10, 11)))))
-def test_a_histogram_is_what_prometheus_would_have_made_of_it(values):
+def test_a_histogram_exports_the_same_text_as_prometheus_client(values):
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     spreads = HistogramFamily("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=ours)
     histogram = Histogram("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=theirs)
@@ -26,7 +26,7 @@ def test_a_histogram_is_what_prometheus_would_have_made_of_it(values):
     assert text(ours) == text(theirs)
 
 
-def test_a_counter_is_what_prometheus_would_have_made_of_it():
+def test_a_counter_exports_the_same_text_as_prometheus_client():
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     sums = CounterFamily("events_total", "Events.", ["kind", "way"], registry=ours)
     counter = Counter("events_total", "Events.", ["kind", "way"], registry=theirs)
@@ -36,7 +36,7 @@ def test_a_counter_is_what_prometheus_would_have_made_of_it():
     assert text(ours) == text(theirs)
 
 
-def test_a_family_without_labels_shows_before_it_counts_nothing():
+def test_a_family_without_labels_is_exported_before_its_first_count():
     registry = CollectorRegistry()
     HistogramFamily("lag_seconds", "How late.", buckets=BUCKETS, registry=registry).labels()
     assert registry.get_sample_value("lag_seconds_count") == 0

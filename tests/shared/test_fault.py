@@ -15,7 +15,7 @@ GOOD_CONFIG = {
 
 
 def server(**changed: str) -> Server:
-    """A good server but for what is said; configuration names have underscores for dashes, None leaves one out."""
+    """A healthy server with some values changed; configuration names have underscores instead of dashes."""
     info, config = dict(GOOD_INFO), dict(GOOD_CONFIG)
     for name, value in changed.items():
         table = config if name.replace("_", "-") in GOOD_CONFIG else info
@@ -29,7 +29,7 @@ def test_a_good_server_is_healthy(durability):
 
 
 @pytest.mark.parametrize(
-    ("changed", "code", "says"),
+    ("changed", "code", "detail"),
     [
         ({"role": "slave"}, "queue_unavailable", "replica"),
         ({"loading": "1"}, "queue_unavailable", "loading"),
@@ -40,11 +40,11 @@ def test_a_good_server_is_healthy(durability):
         ({"no_appendfsync_on_rewrite": "yes"}, "not_durable", "no-appendfsync-on-rewrite no; it is yes"),
     ],
 )
-def test_what_fsync_cannot_do_with_is_named(changed, code, says):
+def test_each_setting_that_breaks_fsync_is_named(changed, code, detail):
     fault = judge(server(**changed), "fsync")
     assert fault is not None
     assert fault.code == code
-    assert says in fault.detail
+    assert detail in fault.detail
 
 
 def test_all_faults_of_a_server_are_reported_each_with_its_remedy():
@@ -56,15 +56,15 @@ def test_all_faults_of_a_server_are_reported_each_with_its_remedy():
 
 
 @pytest.mark.parametrize("changed", [{"appendonly": "no"}, {"appendfsync": "no"}, {"aof_last_write_status": "err"}])
-def test_memory_asks_for_no_file(changed):
+def test_durability_memory_needs_no_append_only_file(changed):
     assert judge(server(**changed), "memory") is None
 
 
-def test_eviction_breaks_every_promise():
+def test_eviction_is_a_fault_at_any_durability():
     assert judge(server(maxmemory_policy="volatile-ttl"), "memory").code == "not_durable"
 
 
-def test_where_config_is_refused_info_tells_the_policy_and_fsync_cannot_be_promised():
+def test_where_config_is_refused_the_policy_comes_from_info_and_fsync_is_a_fault():
     managed = Server(GOOD_INFO | {"maxmemory_policy": "noeviction"}, {}, is_new=False)
     assert judge(managed, "memory") is None
     assert "CONFIG is refused" in judge(managed, "fsync").detail
@@ -76,7 +76,7 @@ async def refusal(client, *command) -> Exception:
     return caught.value
 
 
-async def test_redis_own_refusals_become_our_codes(client):
+async def test_refusals_of_redis_become_error_codes(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     assert fault_of(await refusal(client, "SET", "k", "v")).code == "overloaded"
     await client.execute_command("CONFIG", "SET", "maxmemory", "0")
@@ -89,7 +89,7 @@ async def test_redis_own_refusals_become_our_codes(client):
 
 
 @pytest.mark.parametrize("error", [MovedError("13907 10.0.0.7:6379"), AskError("13907 10.0.0.7:6379")])
-def test_a_node_that_redirects_to_another_is_a_fault_with_its_remedy(error):
+def test_a_redirect_of_a_cluster_node_is_a_fault_with_a_remedy(error):
     fault = fault_of(error)
     assert fault.code == "queue_unavailable"
     assert "a cluster node" in fault.detail

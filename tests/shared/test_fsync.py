@@ -1,4 +1,4 @@
-"""Servers without WAITAOF are played by an `execute` that refuses it; the others are real."""
+"""An `execute` that refuses WAITAOF stands for servers without it; the others are real."""
 
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
@@ -21,7 +21,7 @@ def refusing(error: Exception):
     return execute
 
 
-WITHOUT = refusing(ResponseError("unknown command 'WAITAOF', with args beginning with: '1' '0' '1000' "))
+WITHOUT_WAITAOF = refusing(ResponseError("unknown command 'WAITAOF', with args beginning with: '1' '0' '1000' "))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def test_a_write_is_on_the_disk_of_a_server_that_fsyncs(execute):
     assert await written(execute) is True
 
 
-async def test_without_an_append_only_file_it_is_not(execute):
+async def test_a_write_is_not_on_the_disk_without_an_append_only_file(execute):
     await execute("CONFIG", "SET", "appendonly", "no")
     assert await written(execute) is False
 
@@ -48,12 +48,12 @@ async def test_without_an_append_only_file_it_is_not(execute):
 async def test_g1_while_the_file_is_written_for_the_first_time_a_write_is_not_on_the_disk(execute):
     await execute("CONFIG", "SET", "appendonly", "no")
     await execute("SET", "a", "b")
-    await execute("CONFIG", "SET", "rdb-key-save-delay", 3_000_000)  # µs a key: the rewrite takes a while
+    await execute("CONFIG", "SET", "rdb-key-save-delay", 3_000_000)  # µs per key: slows the rewrite down
     await execute("CONFIG", "SET", "appendonly", "yes")
     info = parse_info(await execute("INFO"))
     assert await written(execute) is False
     assert await Fsync().fault(execute, info) == NOT_ON_DISK
-    assert await Fsync().fault(WITHOUT, info) == FIRST_REWRITE
+    assert await Fsync().fault(WITHOUT_WAITAOF, info) == FIRST_REWRITE
 
     async def is_over() -> bool:
         return parse_info(await execute("INFO", "persistence"))["aof_rewrite_in_progress"] == "0"
@@ -69,25 +69,25 @@ async def test_g1_while_the_file_is_written_for_the_first_time_a_write_is_not_on
         NoPermissionError("this user has no permissions to run the 'waitaof' command"),
     ],
 )
-async def test_without_the_command_nothing_is_known(error):
+async def test_without_waitaof_the_state_is_unknown(error):
     assert await is_on_disk(refusing(error)) is None
     fsync = Fsync()
     assert await fsync.fault(refusing(error), WHOLE) is None
     assert not fsync.is_observed
 
 
-async def test_another_error_is_the_callers():
+async def test_any_other_error_is_raised():
     with pytest.raises(ResponseError, match="BUSY"):
         await is_on_disk(refusing(ResponseError("BUSY running a script")))
 
 
 @pytest.mark.parametrize(
-    ("seen", "info", "fault"),
+    ("earlier", "info", "fault"),
     [
         ([], FIRST, FIRST_REWRITE),
         ([], LATER, None),
         ([], WHOLE, None),
-        ([WHOLE], FIRST, None),  # a new server's own first one: nothing was ever outside of the file
+        ([WHOLE], FIRST, None),  # the first rewrite of a new server: its file was always complete
         ([OFF], FIRST, FIRST_REWRITE),
         ([OFF], LATER, FIRST_REWRITE),
         ([WHOLE, OFF], LATER, FIRST_REWRITE),
@@ -96,8 +96,8 @@ async def test_another_error_is_the_callers():
         ([OFF, WHOLE], LATER, None),
     ],
 )
-async def test_without_the_command_the_first_rewrite_is_known_by_what_looks_saw(seen, info, fault):
+async def test_without_waitaof_the_first_rewrite_follows_from_earlier_checks(earlier, info, fault):
     fsync = Fsync()
-    for before in [*seen, info]:
-        fsync.observe(before)
-    assert await fsync.fault(WITHOUT, info) == fault
+    for observed in [*earlier, info]:
+        fsync.observe(observed)
+    assert await fsync.fault(WITHOUT_WAITAOF, info) == fault

@@ -20,7 +20,7 @@ LIMITED = replace(REDIS, used_memory_bytes=1_000_000, maxmemory_bytes=3_000_000)
         (replace(LIMITED, maxmemory_bytes=-1), 4.0, None),
     ],
 )
-def test_the_room_below_the_limit_in_events_and_time(redis, rate_per_s, expected):
+def test_headroom_is_the_free_memory_in_events_and_seconds(redis, rate_per_s, expected):
     assert headroom.headroom(redis, 200, rate_per_s) == expected
 
 
@@ -33,7 +33,7 @@ def test_the_room_below_the_limit_in_events_and_time(redis, rate_per_s, expected
         ([1_000], pytest.approx(1 / 9)),
     ],
 )
-def test_the_rate_is_that_of_the_last_events_until_now(times_ms, rate):
+def test_the_rate_is_that_of_the_most_recent_events(times_ms, rate):
     assert headroom.rate(times_ms, 10_000) == rate
 
 
@@ -50,16 +50,16 @@ async def used(client) -> int:
     return int((await client.execute_command("INFO", "memory")).decode().partition("used_memory:")[2].split()[0])
 
 
-async def test_what_an_event_takes_is_measured_to_within_a_quarter(client):
+async def test_the_size_of_an_event_is_measured_to_within_a_quarter(client):
     await client.execute_command("SADD", KEYS.types, "response.completed")
     before = await used(client)
     await fill(client, 5_000, "x" * 700)
-    really = (await used(client) - before) / 5_000
+    used_bytes = (await used(client) - before) / 5_000
     found = await headroom.fetch(client, [KEYS], LIMITED, 0)
-    assert found.event_bytes - headroom.DIGEST_BYTES == pytest.approx(really, rel=0.25)
+    assert found.event_bytes - headroom.DIGEST_BYTES == pytest.approx(used_bytes, rel=0.25)
 
 
-async def test_of_few_events_nothing_is_concluded(client):
+async def test_few_events_give_the_default_size(client):
     await fill(client, headroom.FEW - 1, "x" * 10_000)
     found = await headroom.fetch(client, [KEYS], LIMITED, 0)
     assert found.event_bytes == headroom.THIN_EVENT_BYTES + headroom.DIGEST_BYTES
@@ -75,12 +75,12 @@ async def test_the_rates_of_types_and_shards_add_up(client):
 
 
 async def reads(client) -> int:
-    """How often the server has read from a connection: once for each round trip, and each 16 KiB of a long one."""
+    """The number of reads by the server: one per round trip, and one per 16 KiB of a long request."""
     stats = (await client.execute_command("INFO", "stats")).decode()
     return int(stats.partition("total_reads_processed:")[2].split()[0])
 
 
-async def test_20000_types_are_asked_after_hundreds_at_a_time(client):
+async def test_20000_types_are_queried_in_batches_of_hundreds(client):
     names = [f"type.{number}" for number in range(20_000)]
     await client.execute_command("SADD", KEYS.types, *names)
     pipeline = client.pipeline(transaction=False)
@@ -93,14 +93,14 @@ async def test_20000_types_are_asked_after_hundreds_at_a_time(client):
     assert found.rate_per_s == pytest.approx(2_000)
 
 
-async def test_samples_come_in_replies_of_some_megabytes(client):
+async def test_samples_are_split_into_replies_of_some_megabytes(client):
     for name in ("a", "b", "c"):
         await fill(client, headroom.SAMPLE, "x" * 60_000, name)
     sizes = await headroom._sizes(client, [KEYS.stream(name) for name in ("a", "b", "c")])
     assert [len(sampled) for sampled in headroom._samples(sizes)] == [1, 1, 1]
 
 
-async def test_what_is_no_stream_takes_no_part(client):
+async def test_keys_that_are_no_streams_are_left_out(client):
     await fill(client, headroom.FEW, "x" * 700)
     await client.execute_command("SADD", KEYS.types, "foreign", "absent")
     await client.execute_command("SET", KEYS.stream("foreign"), "x" * 1_000_000)

@@ -27,7 +27,7 @@ async def get(url: str) -> tuple[int, dict]:
         return response.status, await response.json()
 
 
-async def test_readiness_says_why_not():
+async def test_readyz_returns_the_reason():
     reason = ""
     async with served(lambda: reason) as url:
         assert await get(f"{url}/readyz") == (200, {"status": "ready"})
@@ -52,22 +52,22 @@ async def test_anything_else_is_404():
         assert await get(f"{url}/") == (404, {"error": "unknown_endpoint"})
 
 
-async def test_a_taken_port_stops_the_start_unless_nobody_chose_it():
+async def test_a_port_in_use_stops_the_start_unless_it_is_the_default():
     async with served() as first:
-        taken = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]))
+        in_use = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]))
         with pytest.raises(FailedError, match="ops_listen: can't listen on 127"):
-            await health.serve(taken, False, lambda: health.READY)
-        async with served(listen=taken, default=True) as second:
+            await health.serve(in_use, False, lambda: health.READY)
+        async with served(listen=in_use, default=True) as second:
             assert second != first
             assert (await get(f"{second}/healthz"))[0] == 200
 
 
-async def test_the_tick_grows_old_while_the_loop_is_blocked():
+async def test_the_age_of_the_tick_grows_while_the_loop_is_blocked():
     tick = health.LoopTick(asyncio.get_running_loop())
     lag_s = metrics.LOOP_LAG.total
     try:
         assert tick.age_s() < 0.5
-        time.sleep(0.75)  # noqa: ASYNC251 - this is the blocking that it must notice
+        time.sleep(0.75)  # noqa: ASYNC251 - the block that it must detect
         assert tick.age_s() >= 0.7
         await until(lambda: tick.age_s() < 0.5)
         assert metrics.LOOP_LAG.total - lag_s >= 0.2

@@ -1,4 +1,4 @@
-"""Connections that want no answer, or never read one."""
+"""Clients that send incomplete or invalid requests, or never read a response."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from hookbus.shared import http_connection, http_server
 from tests.gone import PEER_GONE
-from tests.shared.served import GET, hang_up, served
+from tests.shared.gated_server import GET, gated_server, hang_up
 from tests.wait import until
 
 pytestmark = pytest.mark.both_loops
@@ -20,8 +20,8 @@ def frequent_sweeps(monkeypatch):
     monkeypatch.setattr(http_server, "SWEEP_S", 0.02)
 
 
-async def test_g8_half_a_head_is_answered_408_in_time():
-    async with served(head_s=0.1) as running:
+async def test_g8_half_a_head_gets_408_in_time():
+    async with gated_server(head_s=0.1) as running:
         reader, writer = await running.connect(GET[:-4])
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 408 ")
@@ -30,8 +30,8 @@ async def test_g8_half_a_head_is_answered_408_in_time():
         await hang_up(writer)
 
 
-async def test_g8_bytes_that_trickle_in_win_no_time():
-    async with served(head_s=0.2) as running:
+async def test_g8_trickling_bytes_do_not_extend_the_timeout():
+    async with gated_server(head_s=0.2) as running:
         reader, writer = await running.connect()
         answer = asyncio.ensure_future(reader.read())
         with contextlib.suppress(*PEER_GONE):
@@ -45,15 +45,15 @@ async def test_g8_bytes_that_trickle_in_win_no_time():
 
 
 async def test_g8_a_connection_that_sends_nothing_is_closed_silently():
-    async with served(head_s=0.1) as running:
+    async with gated_server(head_s=0.1) as running:
         reader, writer = await running.connect()
         assert await reader.read() == b""
         assert running.counted == ["header_timeout"]
         await hang_up(writer)
 
 
-async def test_g8_half_a_head_behind_an_answered_request_is_answered_408_too():
-    async with served(head_s=0.1) as running:
+async def test_g8_half_a_head_after_an_answered_request_gets_408_too():
+    async with gated_server(head_s=0.1) as running:
         reader, writer = await running.connect(GET)
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
         writer.write(GET[:-4])
@@ -61,10 +61,10 @@ async def test_g8_half_a_head_behind_an_answered_request_is_answered_408_too():
         await hang_up(writer)
 
 
-async def test_g8_a_head_in_pieces_is_bounded():
-    async with served() as running:
+async def test_g8_the_size_of_a_head_in_pieces_is_bounded():
+    async with gated_server() as running:
         _, writer = await running.connect(GET[:-2])
-        for number in range(6):  # each is fine by itself, and so is their number
+        for number in range(6):  # each header, and their number, is within the limits
             writer.write(b"X-%d: %b\r\n" % (number, b"y" * 7000))
             await writer.drain()
         await until(lambda: running.counted)
@@ -72,9 +72,9 @@ async def test_g8_a_head_in_pieces_is_bounded():
         await hang_up(writer)
 
 
-async def test_g8_who_does_not_read_answers_is_cut_off(monkeypatch):
+async def test_g8_a_client_that_does_not_read_responses_is_disconnected(monkeypatch):
     monkeypatch.setattr(http_connection, "STALL_S", 0.1)
-    async with served() as running:
+    async with gated_server() as running:
         running.size = 1024 * 1024
         with socket.socket() as greedy:
             greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -85,9 +85,9 @@ async def test_g8_who_does_not_read_answers_is_cut_off(monkeypatch):
             await until(lambda: not running.server.connections)
 
 
-async def test_g8_what_is_not_http_is_no_error_and_a_fault_of_ours_is_one_but_not_endlessly():
+async def test_g8_requests_that_are_not_http_log_no_errors_and_internal_errors_are_logged_in_part():
     with capture_logs() as logs:
-        async with served() as running:
+        async with gated_server() as running:
             for data, status in (
                 (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
                 (b"GET /fault HTTP/1.1\r\nHost: x\r\n\r\n", b"500"),

@@ -14,7 +14,7 @@ def test_every_key_of_a_shard_carries_its_hash_tag():
     assert len(set(named)) == len(named)
 
 
-def test_a_duplicate_meets_its_original_on_the_same_shard():
+def test_the_same_webhook_id_is_always_on_the_same_shard():
     assert [keys.shard_of("wh_1", 4) for _ in range(3)] == [keys.shard_of("wh_1", 4)] * 3
     assert {keys.shard_of(f"wh_{i}", 4) for i in range(100)} == {0, 1, 2, 3}
 

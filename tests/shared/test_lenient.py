@@ -8,7 +8,7 @@ from hookbus.shared.decoding import UNDECODABLE
 from hookbus.shared.lenient import HEAD_BYTES, TOKENS, document, top_level
 
 DEEP = 50_000
-"""Levels that no recursive reader of Python's takes."""
+"""More levels than a recursive reader in Python can take."""
 
 
 def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
@@ -29,12 +29,12 @@ def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
         (b'{"a": %s}' % (b"9" * 400), {"a": int("9" * 400)}),
     ],
 )
-def test_what_other_readers_take_is_read_as_they_read_it(body, found):
+def test_bodies_that_lenient_readers_accept_are_read_in_the_same_way(body, found):
     assert document(body) == top_level(body) == found
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1", b'{"a":}', b'{"a":1}x', b'{"a":1,}', b"{a:1}", b"\xff"])
-def test_what_no_reader_takes_is_refused(body):
+def test_bodies_that_no_reader_accepts_are_refused(body):
     for read in (document, top_level):
         with pytest.raises(UNDECODABLE):
             read(body)
@@ -55,18 +55,18 @@ def test_a_document_of_any_depth_has_a_top_level(deep):
     assert (found["ab"], found["z"], found["x"]) == ('{"]', "last", None)
 
 
-def test_of_a_key_that_stands_twice_the_last_counts_at_any_depth():
+def test_the_last_of_duplicate_keys_counts_at_any_depth():
     text = f'{{"a": "first", "x": {nested(DEEP)}, "a": [], "b": {{}}, "b": 2}}'
     assert top_level(text.encode()) == {"a": None, "x": None, "b": 2}
 
 
 @pytest.mark.parametrize("end", ["", "]", "}}", "} x", ",}", ", 1}", '"}', ', "b"}', ', "b":}', ', "b":1 2}'])
-def test_a_deep_document_that_does_not_end_as_it_should_is_refused(end):
+def test_a_deep_document_with_a_wrong_end_is_refused(end):
     with pytest.raises(UNDECODABLE):
         top_level(f'{{"type": "a", "x": {nested(DEEP)}{end}'.encode())
 
 
-def test_what_would_take_too_long_is_refused():
+def test_documents_that_take_too_long_to_read_are_refused():
     many = "[],".join(["["] + [""] * TOKENS)
     for body in (b'{"a": "%s"}' % (b"x" * HEAD_BYTES), f'{{"x": {nested(DEEP)}, "y": {many}1]}}'.encode()):
         with pytest.raises(ValueError, match="more than"):
@@ -81,14 +81,14 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON))
-def test_what_is_looked_at_in_a_deep_document_is_what_python_reads(rest):
-    text = json.dumps(rest | {"deep": 0}).removesuffix("0}") + nested(DEEP) + "}"
-    flat = {name: None if isinstance(value, dict | list) else value for name, value in rest.items()}
-    assert repr(top_level(text.encode())) == repr(flat | {"deep": None}) or "deep" in rest
+def test_the_top_level_of_a_deep_document_is_what_python_reads(fields):
+    text = json.dumps(fields | {"deep": 0}).removesuffix("0}") + nested(DEEP) + "}"
+    flat = {name: None if isinstance(value, dict | list) else value for name, value in fields.items()}
+    assert repr(top_level(text.encode())) == repr(flat | {"deep": None}) or "deep" in fields
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_any_bytes_are_read_or_raise_what_is_declared(body):
+def test_any_bytes_are_read_or_raise_declared_errors(body):
     for read in (document, top_level):
         try:
             read(body)

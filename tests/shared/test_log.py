@@ -1,4 +1,4 @@
-"""In processes of their own: configuring logging is for the whole process."""
+"""Each test runs a process of its own, since logging is configured per process."""
 
 import json
 import os
@@ -39,29 +39,29 @@ def run(body: str, level: str = "info", stderr: int = subprocess.PIPE) -> str:
 
 
 def on_terminal(body: str) -> str:
-    ours, theirs = pty.openpty()
+    terminal, program_end = pty.openpty()
     try:
-        run(body, stderr=theirs)
-        return os.read(ours, 1_000_000).decode()
+        run(body, stderr=program_end)
+        return os.read(terminal, 1_000_000).decode()
     finally:
-        os.close(theirs)
-        os.close(ours)
+        os.close(program_end)
+        os.close(terminal)
 
 
-def test_lines_are_json_when_standard_error_is_no_terminal():
+def test_lines_are_json_unless_standard_error_is_a_terminal():
     (line,) = run('logger.info("stored", type="x")').splitlines()
     found = json.loads(line)
     assert found.pop("timestamp").endswith("Z")
     assert found == {"event": "stored", "level": "info", "webhook_id": "wh_1", "type": "x"}
 
 
-def test_library_records_take_the_same_road():
+def test_records_of_libraries_become_the_same_lines():
     (line,) = run('logging.getLogger("library").warning("hm %s", 1)').splitlines()
     assert json.loads(line)["event"] == "hm 1"
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
-def test_the_level_is_kept(level, count):
+def test_the_level_is_respected(level, count):
     body = 'logger.debug("a"); logger.info("b"); logging.getLogger("c").warning("c")'
     assert len(run(body, level).splitlines()) == count
 
@@ -90,7 +90,7 @@ def test_a_traceback_on_a_terminal_holds_no_local_variables():
     assert "private" not in text
 
 
-def test_a_flood_of_one_kind_leaves_the_others_their_lines(monkeypatch):
+def test_a_throttled_kind_does_not_suppress_others(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
     throttle = Throttle()
@@ -100,7 +100,7 @@ def test_a_flood_of_one_kind_leaves_the_others_their_lines(monkeypatch):
     assert [throttle.suppressed("flood") for _ in range(2)] == [3, 0]
 
 
-def test_a_storm_of_one_event_is_cut_and_the_next_line_says_by_how_much():
+def test_a_flood_of_one_event_is_cut_and_the_next_line_counts_the_suppressed():
     body = """
 import time
 for i in range(500):
@@ -125,7 +125,7 @@ for i in range(200):
     assert len(run(body, "debug").splitlines()) == 200
 
 
-def test_what_a_throttled_caller_left_out_is_not_forgotten_by_the_limit(monkeypatch):
+def test_the_limit_adds_the_suppressed_lines_of_a_throttled_caller(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
     limiter = Limiter()
@@ -137,31 +137,31 @@ def test_what_a_throttled_caller_left_out_is_not_forgotten_by_the_limit(monkeypa
     assert limiter(None, "warning", {"event": "refused", "suppressed": 7})["suppressed"] == 8
 
 
-@pytest.mark.parametrize(("level", "tells"), [("debug", True), ("info", False)])
-def test_who_writes_many_lines_can_ask_whether_anybody_reads_them(level, tells):
-    assert json.loads(run('logger.error("asked", is_debug=log.is_debug())', level))["is_debug"] is tells
+@pytest.mark.parametrize(("level", "expected"), [("debug", True), ("info", False)])
+def test_is_debug_returns_whether_debug_lines_are_written(level, expected):
+    assert json.loads(run('logger.error("asked", is_debug=log.is_debug())', level))["is_debug"] is expected
 
 
-BREAKS_THE_LOGS = {
+CHANGES_TO_LOGGING = {
     "another structlog configuration": "structlog.configure(processors=[structlog.processors.KeyValueRenderer()])",
     "a processor that raises": "structlog.configure(processors=[lambda *_: 1 / 0])",
     "logging switched off": "logging.disable(logging.CRITICAL); logging.getLogger().setLevel(100)",
     "a configuration of logging": "logging.config.dictConfig({'version': 1})",
     "a handler that raises": "logging.getLogger().handlers = [logging.Handler()]",
-    "records that can't be made": "logging.setLogRecordFactory(lambda *_, **__: 1 / 0)",
+    "a record factory that raises": "logging.setLogRecordFactory(lambda *_, **__: 1 / 0)",
     "a standard error of its own": "import io, sys; sys.stderr = io.StringIO()",
     "a standard error that it closes": "import os; os.close(2)",
 }
 
 
-@pytest.mark.parametrize("change", BREAKS_THE_LOGS.values(), ids=BREAKS_THE_LOGS)
-def test_what_the_users_code_does_to_logging_leaves_our_lines_as_they_are(change):
+@pytest.mark.parametrize("change", CHANGES_TO_LOGGING.values(), ids=CHANGES_TO_LOGGING)
+def test_changes_of_user_code_to_logging_leave_our_lines_unchanged(change):
     before = json.loads(run('logger.info("stored", type="x")'))
     after = json.loads(run(f'import logging.config, structlog\n{change}\nlogger.info("stored", type="x")'))
     assert after | {"timestamp": ""} == before | {"timestamp": ""}
 
 
-def test_a_line_of_the_users_carries_what_is_bound_to_its_context_through_structlog_and_logging():
+def test_lines_of_users_carry_bound_context_through_structlog_and_logging():
     body = """
 import structlog
 structlog.contextvars.bind_contextvars(webhook_id="wh_2")
@@ -172,7 +172,7 @@ logging.getLogger("mine").warning("mine too")
     assert [(line["event"], line["webhook_id"]) for line in lines] == [("mine", "wh_2"), ("mine too", "wh_2")]
 
 
-def test_a_value_that_cannot_be_shown_costs_no_more_than_the_rest_of_its_line():
+def test_a_value_without_a_repr_is_reported_as_unreadable():
     line = json.loads(run('logger.error("failed", odd=type("Odd", (), {"__repr__": lambda _: 1 / 0})())'))
     assert (line["event"], line["level"], line["unreadable"]) == ("failed", "error", "ZeroDivisionError")
 
@@ -195,13 +195,13 @@ def test_a_closed_standard_error_stops_nothing():
     assert done.stdout == "went on\n"
 
 
-def test_before_it_is_configured_our_lines_go_where_structlogs_go():
+def test_before_configuration_our_lines_go_through_structlog():
     with structlog.testing.capture_logs() as logs:
         log.get("test").bind(webhook_id="wh_1").info("stored", type="x")
     assert logs == [{"webhook_id": "wh_1", "type": "x", "event": "stored", "log_level": "info"}]
 
 
-def test_a_structlog_configuration_of_the_users_can_have_the_delivery_too():
+def test_a_structlog_configuration_of_a_user_can_merge_the_delivery():
     body = """
 import structlog
 structlog.configure(processors=[log.merge_delivery, structlog.processors.JSONRenderer()],

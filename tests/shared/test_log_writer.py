@@ -1,4 +1,4 @@
-"""A writer on a real pipe; what ends a process is tried in processes of their own."""
+"""A writer on a real pipe; tests of process exits run processes of their own."""
 
 import os
 import subprocess
@@ -16,30 +16,30 @@ LINE = "x" * 999 + "\n"
 
 @pytest.fixture
 def pipe():
-    ours, theirs = os.pipe()
-    yield ours, theirs
-    os.close(ours)
-    os.close(theirs)
+    read_end, write_end = os.pipe()
+    yield read_end, write_end
+    os.close(read_end)
+    os.close(write_end)
 
 
 def read_in_background(descriptor: int) -> list[bytes]:
-    found: list[bytes] = []
-    own = os.dup(descriptor)  # the test may be over, and the pipe closed, before the thread is
+    parts: list[bytes] = []
+    own = os.dup(descriptor)  # the test may end and close the pipe before the thread ends
 
     def read() -> None:
         try:
             while part := os.read(own, 65536):
-                found.append(part)
+                parts.append(part)
                 if part.endswith(b"the last one\n"):
                     return
         finally:
             os.close(own)
 
     threading.Thread(target=read, daemon=True).start()
-    return found
+    return parts
 
 
-def test_lines_come_in_their_order(pipe):
+def test_lines_are_written_in_order(pipe):
     writer = Writer(pipe[1], print)
     for number in range(100):
         writer.write(f"{number}\n")
@@ -47,7 +47,7 @@ def test_lines_come_in_their_order(pipe):
     assert os.read(pipe[0], 65536).decode().split() == [str(number) for number in range(100)]
 
 
-def test_lines_are_written_when_the_interpreter_starts_no_thread_any_more(pipe, monkeypatch):
+def test_lines_are_written_although_the_interpreter_starts_no_more_threads(pipe, monkeypatch):
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -74,34 +74,34 @@ def test_a_limit_of_threads_delays_lines_and_blocks_nothing(pipe, monkeypatch):
     assert os.read(pipe[0], 65536) == b"first\nsecond\n"
 
 
-async def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_lost_is_told(pipe):
-    told: list[int] = []
-    writer = Writer(pipe[1], told.append)
-    posted = 2 * MAX_WAITING_BYTES // len(LINE)
-    for _ in range(posted):
-        writer.write(LINE)  # would never end if it waited
+async def test_an_unread_pipe_blocks_nothing_and_dropped_lines_are_counted(pipe):
+    dropped: list[int] = []
+    writer = Writer(pipe[1], dropped.append)
+    count = 2 * MAX_WAITING_BYTES // len(LINE)
+    for _ in range(count):
+        writer.write(LINE)  # a write that waited would never return
     found = read_in_background(pipe[0])
-    await until(lambda: told)
+    await until(lambda: dropped)
     writer.flush(20)
     writer.write("the last one\n")
     await until(lambda: b"".join(found).endswith(b"the last one\n"))
     written = b"".join(found).count(b"\n") - 1
-    assert written < posted
-    assert written + sum(told) == posted
+    assert written < count
+    assert written + sum(dropped) == count
 
 
-def test_flush_waits_no_longer_than_it_may(pipe):
+def test_flush_respects_its_timeout(pipe):
     writer = Writer(pipe[1], print)
     for _ in range(200):
         writer.write(LINE)
     began_s = time.monotonic()
     writer.flush(0.05)
     assert time.monotonic() - began_s < 10
-    read_in_background(pipe[0])  # let its thread go
+    read_in_background(pipe[0])  # so that the thread of the writer can end
     writer.flush(20)
 
 
-def test_a_descriptor_that_does_not_block_gets_every_line_whole(pipe):
+def test_a_nonblocking_descriptor_gets_every_line_complete(pipe):
     os.set_blocking(pipe[1], False)
     writer = Writer(pipe[1], print)
     for _ in range(500):
@@ -114,14 +114,14 @@ def test_a_descriptor_that_does_not_block_gets_every_line_whole(pipe):
     assert b"".join(found) == LINE.encode() * 500 + b"the last one\n"
 
 
-async def test_a_reader_that_left_is_no_error_and_what_is_lost_is_counted():
-    ours, theirs = os.pipe()
-    os.close(ours)
-    writer = Writer(theirs, print)
+async def test_a_closed_pipe_is_no_error_and_dropped_lines_are_counted():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    writer = Writer(write_end, print)
     writer.write(LINE)
     writer.flush(20)
     assert writer._dropped == 1
-    os.close(theirs)
+    os.close(write_end)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ for number in range(50):
 def test_a_child_that_was_forked_while_the_parent_wrote_logs_and_ends(pipe):
     writer = Writer(pipe[1], print)
     for _ in range(200):
-        writer.write(LINE)  # more than the pipe takes: the thread is in the middle of it
+        writer.write(LINE)  # more than the pipe holds: the thread is in the middle of a write
     os.set_blocking(pipe[0], True)
     inner, outer = os.pipe()
     child = os.fork()

@@ -3,12 +3,12 @@ import pytest
 from hookbus.shared.memory import share_used
 
 
-async def test_without_a_limit_nothing_is_used_of_it(client):
+async def test_without_a_limit_the_used_share_is_0(client):
     assert await share_used(client) == 0
 
 
 @pytest.mark.parametrize("share", [0.25, 1.5])
-async def test_it_is_used_memory_by_the_limit_also_beyond_it(client, share):
+async def test_the_used_share_is_used_memory_divided_by_the_limit(client, share):
     used = await _used(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", int(used / share))
     assert await share_used(client) == pytest.approx(share, rel=0.1)

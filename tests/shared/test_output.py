@@ -9,7 +9,7 @@ import pytest
 from hookbus.shared import output
 from tests.programs import ROOT
 
-STEERING = [
+CONTROL_CHARACTERS = [
     "\x1b[2J",
     "\x07",
     "\r",
@@ -25,11 +25,11 @@ STEERING = [
 ]
 
 
-@pytest.mark.parametrize("text", [*STEERING, "\ud800"], ids=ascii)
-def test_what_could_steer_a_terminal_is_written_out(text):
-    for shown in (output.printable(f"a{text}b"), output.line(f"a{text}b"), output.one_line(f"a{text}b")):
-        assert shown == f"a{text.encode('unicode_escape').decode().replace(chr(27), '')}b"
-        assert shown.isprintable()
+@pytest.mark.parametrize("text", [*CONTROL_CHARACTERS, "\ud800"], ids=ascii)
+def test_control_characters_are_escaped(text):
+    for escaped in (output.printable(f"a{text}b"), output.line(f"a{text}b"), output.one_line(f"a{text}b")):
+        assert escaped == f"a{text.encode('unicode_escape').decode().replace(chr(27), '')}b"
+        assert escaped.isprintable()
 
 
 def test_a_field_is_one_line_whatever_ends_a_line():
@@ -39,31 +39,31 @@ def test_a_field_is_one_line_whatever_ends_a_line():
 
 
 def printed(code: str, *, on_terminal: bool) -> str:
-    """What a program writes to standard output."""
+    """The standard output of a program."""
     program = [sys.executable, "-c", f"from hookbus.shared import output\n{code}"]
     if not on_terminal:
         return subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.decode()
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(program, cwd=ROOT, stdout=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while not shown.endswith(b"\n"):
-            shown += os.read(ours, 10_000)
+    terminal, program_end = pty.openpty()
+    with subprocess.Popen(program, cwd=ROOT, stdout=program_end) as process:
+        os.close(program_end)
+        data = b""
+        while not data.endswith(b"\n"):
+            data += os.read(terminal, 10_000)
         assert process.wait(20) == 0
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n")
+    os.close(terminal)
+    return data.decode().replace("\r\n", "\n")
 
 
-def test_json_on_a_terminal_can_not_steer_it_and_is_the_same_value():
-    value = {text: f"x{text}y\n" for text in STEERING}
+def test_json_on_a_terminal_is_escaped_and_has_the_same_value():
+    value = {text: f"x{text}y\n" for text in CONTROL_CHARACTERS}
     code = f"output.print_json({value!a})"
-    piped, shown = printed(code, on_terminal=False), printed(code, on_terminal=True)
-    assert json.loads(piped) == json.loads(shown) == value
+    piped, escaped = printed(code, on_terminal=False), printed(code, on_terminal=True)
+    assert json.loads(piped) == json.loads(escaped) == value
     assert "\u202e" in piped
-    assert shown.removesuffix("\n").isprintable()
+    assert escaped.removesuffix("\n").isprintable()
 
 
-def test_a_reader_who_left_is_noticed_though_nothing_is_written():
+def test_a_reader_that_left_is_detected_without_a_write():
     code = "import time\nwhile True: output.require_reader(); time.sleep(0.05)"
     program = [sys.executable, "-c", f"from hookbus.shared import output\nprint('ready', flush=True)\n{code}"]
     with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

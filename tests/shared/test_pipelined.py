@@ -11,7 +11,7 @@ async def test_replies_come_in_order_over_several_round_trips(client):
     assert await execute_all(client, []) == []
 
 
-async def test_each_refusal_stands_in_the_place_of_its_reply(client):
+async def test_each_error_is_in_the_place_of_its_reply(client):
     commands = [("SET", "test:a", 1), ("LPUSH", "test:a", 2), ("NO_SUCH_COMMAND",), ("GET", "test:a")]
     stored, wrong_type, unknown, value = await execute_all(client, commands, raises=False)
     assert (stored, value) == (b"OK", b"1")

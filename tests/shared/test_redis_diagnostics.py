@@ -9,36 +9,36 @@ from tests.programs import free_port
 
 
 async def nothing(execute) -> None:
-    """A trial of a program that does nothing."""
+    """A trial that does nothing."""
 
 
-async def found(client, redis_url, durability: str = "memory", trial=nothing, **options) -> dict[str, int]:
+async def codes_of(client, redis_url, durability: str = "memory", trial=nothing, **options) -> dict[str, int]:
     """Code and exit code of each finding."""
-    told = await examine(client, Common(redis_url=redis_url, **options), durability, trial)
-    assert all(finding.problem and finding.action for finding in told.findings)
-    return {finding.code: finding.exit_code for finding in told.findings}
+    diagnosis = await examine(client, Common(redis_url=redis_url, **options), durability, trial)
+    assert all(finding.problem and finding.action for finding in diagnosis.findings)
+    return {finding.code: finding.exit_code for finding in diagnosis.findings}
 
 
-async def test_a_redis_that_was_never_used_is_said_to_be_and_left_alone(client, redis_url):
-    told = await examine(client, Common(redis_url=redis_url), "memory", nothing)
-    assert (told.is_unused, told.headroom) == (True, None)
-    assert "nothing of hookbus there yet" in "\n".join(told.lines())
+async def test_an_unused_redis_is_reported_as_unused_and_stays_unchanged(client, redis_url):
+    diagnosis = await examine(client, Common(redis_url=redis_url), "memory", nothing)
+    assert (diagnosis.is_unused, diagnosis.headroom) == (True, None)
+    assert "nothing of hookbus there yet" in "\n".join(diagnosis.lines())
     assert await client.execute_command("DBSIZE") == 0
 
 
 async def test_another_layout_or_shard_count_is_wrong(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT + 1, "shards", 1)
-    assert (await found(client, redis_url))["wrong_redis"] == 78
+    assert (await codes_of(client, redis_url))["wrong_redis"] == 78
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 4)
-    assert (await found(client, redis_url))["wrong_redis"] == 78
-    assert "wrong_redis" not in await found(client, redis_url, shards=4)
+    assert (await codes_of(client, redis_url))["wrong_redis"] == 78
+    assert "wrong_redis" not in await codes_of(client, redis_url, shards=4)
 
 
-async def test_a_redis_that_refuses_writes_for_want_of_replicas_is_wrong(client, redis_url):
+async def test_a_redis_that_refuses_writes_without_replicas_is_wrong(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 1)
     await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "1")
     try:
-        assert (await found(client, redis_url))["not_durable"] == 78
+        assert (await codes_of(client, redis_url))["not_durable"] == 78
     finally:
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "0")
 
@@ -46,15 +46,15 @@ async def test_a_redis_that_refuses_writes_for_want_of_replicas_is_wrong(client,
 async def test_the_headroom_is_reported(client, redis_url):
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", 1)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
-    told = await examine(client, Common(redis_url=redis_url), "memory", nothing)
-    assert told.findings == []
-    assert told.headroom.events > 1_000_000
-    assert "of 1024.0 MiB; absorbs about " in "\n".join(told.lines())
+    diagnosis = await examine(client, Common(redis_url=redis_url), "memory", nothing)
+    assert diagnosis.findings == []
+    assert diagnosis.headroom.events > 1_000_000
+    assert "of 1024.0 MiB; absorbs about " in "\n".join(diagnosis.lines())
 
 
 async def test_a_password_is_never_shown(client):
-    told = await examine(client, Common(redis_url="redis://me:hunter2@127.0.0.1:1/0"), "memory", nothing)
-    assert "hunter2" not in repr(told)
+    diagnosis = await examine(client, Common(redis_url="redis://me:hunter2@127.0.0.1:1/0"), "memory", nothing)
+    assert "hunter2" not in repr(diagnosis)
 
 
 async def test_all_problems_are_reported_in_one_run(client, redis_url):
@@ -68,10 +68,10 @@ async def test_all_problems_are_reported_in_one_run(client, redis_url):
     await client.execute_command("XADD", keys.Keys(0).stream("c"), f"{2**44}-1", "a", "b")
     await client.execute_command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     try:
-        told = await examine(client, Common(redis_url=redis_url), "fsync", refused)
+        diagnosis = await examine(client, Common(redis_url=redis_url), "fsync", refused)
     finally:
         await client.execute_command("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    assert [finding.code for finding in told.findings] == [
+    assert [finding.code for finding in diagnosis.findings] == [
         "not_durable",  # the policy
         "not_durable",  # appendfsync
         "maxmemory_unlimited",
@@ -81,36 +81,36 @@ async def test_all_problems_are_reported_in_one_run(client, redis_url):
         "bad_stream",
         "ids_ahead",
     ]
-    assert all(finding.action for finding in told.findings)
+    assert all(finding.action for finding in diagnosis.findings)
 
 
 async def test_an_unreachable_redis_is_reported_once():
     url = f"redis://127.0.0.1:{free_port()}/0"
     client = connect(url, "tests")
-    assert list(await found(client, url)) == ["queue_unavailable"]
+    assert list(await codes_of(client, url)) == ["queue_unavailable"]
     await client.aclose()
 
 
 @pytest.mark.parametrize("user", ["-config|get", "-info", "-time"])
-async def test_what_may_not_be_looked_at_is_no_good_news(own_server, user):
+async def test_a_refused_command_is_reported(own_server, user):
     with own_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", user)
     url = own_server.url.replace("://", "://bus:pw@")
     client = connect(url, "tests")
-    codes = await found(client, url, "fsync" if user == "-config|get" else "memory")
+    codes = await codes_of(client, url, "fsync" if user == "-config|get" else "memory")
     await client.aclose()
-    wanted = {"-config|get": {"not_durable": 78, "config_unknown": 0}, "-info": {"access_refused": 78}}
-    assert wanted.get(user, {"access_refused": 78}).items() <= codes.items()
+    expected = {"-config|get": {"not_durable": 78, "config_unknown": 0}, "-info": {"access_refused": 78}}
+    assert expected.get(user, {"access_refused": 78}).items() <= codes.items()
 
 
-async def test_a_disk_that_does_not_have_what_was_written_is_wrong(own_server):
+async def test_a_write_that_is_not_on_the_disk_is_reported(own_server):
     async def write(execute):
         await execute("SET", "k", "v")
 
     client = connect(own_server.url, "tests", connections=1)
     execute = client.execute_command
-    assert "not_durable" not in await found(client, own_server.url, "fsync", write)
+    assert "not_durable" not in await codes_of(client, own_server.url, "fsync", write)
     for name, value in (("appendonly", "no"), ("rdb-key-save-delay", 3_000_000), ("appendonly", "yes")):
         await execute("CONFIG", "SET", name, value)
-    assert (await found(client, own_server.url, "fsync", write))["not_durable"] == 78
+    assert (await codes_of(client, own_server.url, "fsync", write))["not_durable"] == 78
     await client.aclose()

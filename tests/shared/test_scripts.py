@@ -31,19 +31,19 @@ def test_every_file_has_a_constant_and_every_constant_a_file():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_header_says_what_it_does_takes_returns_and_why_it_is_one_step(path):
+def test_a_header_has_purpose_keys_arguments_result_and_reason(path):
     lines = path.read_text().splitlines()
     assert re.fullmatch(r"-- [A-Z].*[.,:]", lines[0])
-    places = []
+    numbers = []
     for mark in ("-- KEYS  ", "-- ARGV  ", "-- Returns ", "-- One step: "):
-        (place,) = [number for number, line in enumerate(lines) if line.startswith(mark)]
-        places.append(place)
-    assert places == sorted(places)
-    assert all(line.startswith("--") for line in lines[: places[-1] + 1])
+        (row_of_mark,) = [row for row, line in enumerate(lines) if line.startswith(mark)]
+        numbers.append(row_of_mark)
+    assert numbers == sorted(numbers)
+    assert all(line.startswith("--") for line in lines[: numbers[-1] + 1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_script_is_short_and_reaches_keys_only_through_keys(path):
+def test_a_script_is_short_and_uses_only_keys_of_its_arguments(path):
     source = path.read_text()
     assert len(source.splitlines()) <= 40
     assert "hookbus:" not in source
@@ -59,8 +59,8 @@ async def test_a_script_that_redis_forgot_is_loaded_and_run_once(client):
     assert await scripts.run(client, call) == 2
 
 
-async def test_in_a_pipeline_the_forgotten_ones_are_run_again_and_the_others_not(client):
-    assert await scripts.run(client, Call(ONE, ["n"], [])) == 1  # this one is known now
+async def test_in_a_pipeline_only_forgotten_scripts_run_again(client):
+    assert await scripts.run(client, Call(ONE, ["n"], [])) == 1  # loads this script
     results = await scripts.run_all(client, [Call(ONE, ["n"], []), Call(TWO, ["k"], ["a"]), Call(ONE, ["n"], [])])
     assert results == [2, [b"k", b"a"], 3]
     await client.execute_command("SCRIPT", "FLUSH")
@@ -76,10 +76,10 @@ async def test_in_a_pipeline_a_failed_call_leaves_its_error_in_its_place(client)
     assert not isinstance(results[1], NoScriptError)
 
 
-async def test_no_calls_are_no_results(client):
+async def test_no_calls_give_no_results(client):
     assert await scripts.run_all(client, []) == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=lambda script: script.name)
-async def test_redis_takes_the_script_and_names_it_as_we_do(client, script):
+async def test_redis_loads_the_script_under_our_sha(client, script):
     assert (await client.script_load(script.source)) in (script.sha, script.sha.encode())

@@ -24,7 +24,7 @@ def test_an_unprefixed_secret_is_raw_for_openai_and_base64_for_standard():
 
 
 @pytest.mark.parametrize(
-    ("secret", "scheme", "says"),
+    ("secret", "scheme", "reason"),
     [
         ("", "openai", "empty"),
         (" \n", "openai", "empty"),
@@ -56,20 +56,20 @@ def test_an_unprefixed_secret_is_raw_for_openai_and_base64_for_standard():
         ("v1,whsec_hunter2", "openai", "'v1,'.*from 'whsec_' on"),
     ],
 )
-def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, scheme, says):
-    with pytest.raises(ValueError, match=says) as caught:
+def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, scheme, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
         key_bytes(secret, scheme)
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_padding_of_base64_may_be_left_out():
+def test_the_padding_of_base64_is_optional():
     for size in range(1, 40):
         for scheme in ("openai", "standard"):
             text = base64.b64encode(KEY[:1] * size).decode().rstrip("=")
             assert key_bytes(f"whsec_{text}", scheme) == KEY[:1] * size
 
 
-def test_a_secret_keeps_out_of_reprs_and_is_still_the_text():
+def test_a_secret_is_a_str_that_never_appears_in_a_repr():
     secret = Secret("hunter2")
     assert secret == "hunter2"
     assert key_bytes(secret, "openai") == b"hunter2"
@@ -78,11 +78,11 @@ def test_a_secret_keeps_out_of_reprs_and_is_still_the_text():
     assert "hunter2" not in record.getMessage()
 
 
-def test_a_published_signature_comes_out():
+def test_a_published_signature_is_reproduced():
     key = key_bytes("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "standard")
     body = b'{"test": 2432232314}'
-    made = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
-    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 @given(
@@ -91,7 +91,7 @@ def test_a_published_signature_comes_out():
     st.integers(0, 2**31),
     st.text(st.characters(codec="utf-8")),
 )
-def test_signatures_are_those_of_the_reference_implementation(key, webhook_id, at, body):
+def test_signatures_equal_those_of_the_reference_implementation(key, webhook_id, at, body):
     reference = Webhook(base64.b64encode(key).decode())
-    theirs = reference.sign(webhook_id, datetime.fromtimestamp(at, UTC), body)
-    assert sign(key, webhook_id, str(at), body.encode()) == theirs
+    expected = reference.sign(webhook_id, datetime.fromtimestamp(at, UTC), body)
+    assert sign(key, webhook_id, str(at), body.encode()) == expected

@@ -10,12 +10,12 @@ from hookbus.shared.secret_refs import MAX_BYTES, MAX_FILES, is_reference, read
 NUMBERS = itertools.count()
 
 
-def texts(where, environ=None) -> list[str]:
-    return [word.text for word in read(where, environ or {})]
+def texts(reference, environ=None) -> list[str]:
+    return [secret.text for secret in read(reference, environ or {})]
 
 
-def mounted(folder, **files: str) -> None:
-    """Swap what Kubernetes mounted there, as the kubelet does: a new folder, and one rename of a link."""
+def mount(folder, **files: str) -> None:
+    """Replace the files of a mounted folder as the kubelet does: a new folder, and one rename of a link."""
     old = folder / "..data"
     before = old.resolve() if old.exists() else None
     new = folder / f"..{next(NUMBERS)}"
@@ -32,50 +32,50 @@ def mounted(folder, **files: str) -> None:
         before.rmdir()
 
 
-def test_only_what_says_so_is_a_reference():
+def test_only_known_prefixes_are_references():
     assert is_reference("file:x")
     assert is_reference("credential:x")
     assert not is_reference("whsec_x")
     assert not is_reference("redis://file:x@y")
 
 
-def test_a_file_gives_its_words_and_a_folder_those_of_its_files_by_name(tmp_path):
+def test_a_file_holds_several_secrets_and_a_folder_those_of_its_files_by_name(tmp_path):
     (tmp_path / "b").write_text("one two\n")
     (tmp_path / "a").write_text("\nthree")
     (tmp_path / ".hidden").write_text("four")
     (tmp_path / "folder").mkdir()
     assert texts(f"file:{tmp_path}/b") == ["one", "two"]
-    for where in (f"file:{tmp_path}", f"file:{tmp_path}/"):
-        found = read(where)
-        assert [word.text for word in found] == ["three", "one", "two"]
-        assert [word.where for word in found] == [f"file:{tmp_path}/{name}" for name in "abb"]
+    for reference in (f"file:{tmp_path}", f"file:{tmp_path}/"):
+        found = read(reference)
+        assert [secret.text for secret in found] == ["three", "one", "two"]
+        assert [secret.where for secret in found] == [f"file:{tmp_path}/{name}" for name in "abb"]
 
 
-def test_what_was_read_keeps_out_of_reprs(tmp_path):
+def test_a_secret_that_was_read_never_appears_in_a_repr(tmp_path):
     (tmp_path / "a").write_text("hunter2")
     assert "hunter2" not in repr(read(f"file:{tmp_path}/a"))
 
 
-def test_a_credential_lies_in_the_folder_that_systemd_names(tmp_path):
+def test_a_credential_is_read_from_the_credentials_directory(tmp_path):
     (tmp_path / "openai").write_text("one")
     assert texts("credential:openai", {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == ["one"]
 
 
 @pytest.mark.parametrize(
-    ("where", "environ", "says"),
+    ("reference", "environ", "message"),
     [
         ("credential:x", {}, r"credential:x: \$CREDENTIALS_DIRECTORY is not set; the unit needs LoadCredential=x:PATH"),
         ("credential:x", {"CREDENTIALS_DIRECTORY": "/nowhere"}, "credential:x: No such file"),
         ("credential:", {"CREDENTIALS_DIRECTORY": "/"}, "not empty"),
         ("credential:../etc/passwd", {"CREDENTIALS_DIRECTORY": "/"}, "no '/'"),
-        ("file:", {}, "file: is empty"),  # the working folder has nothing to read
+        ("file:", {}, "file: is empty"),  # the working folder is empty
         ("file:/nowhere", {}, "file:/nowhere: No such file"),
     ],
 )
-def test_a_bad_reference_says_what_to_do(where, environ, says, tmp_path, monkeypatch):
+def test_an_invalid_reference_is_refused_with_a_remedy(reference, environ, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=says):
-        read(where, environ)
+    with pytest.raises(ValueError, match=message):
+        read(reference, environ)
 
 
 def test_files_are_bounded(tmp_path):
@@ -91,43 +91,43 @@ def test_files_are_bounded(tmp_path):
 
 
 @contextlib.contextmanager
-def nobody():
-    """Root may read everything: not to be it."""
-    was = os.geteuid()
-    if was == 0:
+def unprivileged():
+    """Not as root, which may read every file."""
+    user = os.geteuid()
+    if user == 0:
         os.seteuid(65534)
     try:
         yield
     finally:
-        os.seteuid(was)
+        os.seteuid(user)
 
 
-def test_a_file_that_may_not_be_read_is_reported(tmp_path):
+def test_an_unreadable_file_is_reported(tmp_path):
     (tmp_path / "a").write_text("x")
     (tmp_path / "a").chmod(0)
-    with nobody(), pytest.raises(ValueError, match="Permission denied"):
+    with unprivileged(), pytest.raises(ValueError, match="Permission denied"):
         read(f"file:{tmp_path}/a")
 
 
-def test_a_folder_of_kubernetes_is_read_through_its_link(tmp_path):
-    mounted(tmp_path, a="one", b="two")
+def test_a_folder_mounted_by_kubernetes_is_read_through_its_link(tmp_path):
+    mount(tmp_path, a="one", b="two")
     assert texts(f"file:{tmp_path}") == ["one", "two"]
-    mounted(tmp_path, a="three", b="four")
+    mount(tmp_path, a="three", b="four")
     assert texts(f"file:{tmp_path}") == ["three", "four"]
 
 
 def test_a_folder_that_is_swapped_while_it_is_read_is_read_again(tmp_path, monkeypatch):
-    mounted(tmp_path, a="1")
-    read_text, looks = secret_refs._text, []
+    mount(tmp_path, a="1")
+    read_text, reads = secret_refs._text, []
 
-    def swap_first(file, where):
-        looks.append(file)
-        if len(looks) == 1:
+    def swap_once(file, where):
+        reads.append(file)
+        if len(reads) == 1:
             opened_late = file.resolve()
-            mounted(tmp_path, a="2")
+            mount(tmp_path, a="2")
             file = opened_late
         return read_text(file, where)
 
-    monkeypatch.setattr(secret_refs, "_text", swap_first)
+    monkeypatch.setattr(secret_refs, "_text", swap_once)
     assert texts(f"file:{tmp_path}") == ["2"]
-    assert len(looks) == 2
+    assert len(reads) == 2

@@ -64,7 +64,7 @@ async def test_an_old_redis_is_refused_and_not_claimed(client, version):
 
 
 @pytest.mark.parametrize("version", ["7.0.0", "7.2.4", "8.10.2", "255.255.255"])
-async def test_a_new_enough_redis_is_taken(client, version):
+async def test_a_recent_redis_is_accepted(client, version):
     assert (await inspect(telling(client, f"redis_version:{version}\r\nrole:master\r\n".encode()), 1)).is_new
 
 
@@ -74,13 +74,13 @@ async def test_a_replica_is_not_claimed(client):
     assert await client.execute_command("EXISTS", keys.META) == 0
 
 
-async def test_a_server_that_refuses_writes_fails_the_look(client):
+async def test_a_server_that_refuses_writes_fails_the_check(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(ResponseError):
         await inspect(client.execute_command, 1)
 
 
-async def test_a_look_claims_nothing(client):
+async def test_a_check_claims_nothing(client):
     found = await fetch(client.execute_command)
     assert (found.info["role"], found.eviction_policy) == ("master", "noeviction")
     assert await is_unused(client.execute_command, 4)

@@ -1,4 +1,4 @@
-"""The loader that both programs share; what each program's own settings refuse is tested beside them."""
+"""The loader that both programs share; the rules of each program's own settings are tested in its folder."""
 
 import subprocess
 import sys
@@ -53,19 +53,19 @@ def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
     return caught.value.problems
 
 
-def test_without_anything_there_are_defaults(tmp_path, monkeypatch):
+def test_without_a_file_and_variables_the_defaults_apply(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load(Example, "worker", None, {}) == Example()
 
 
-def test_hookbus_toml_is_read_if_it_is_there(tmp_path, monkeypatch):
+def test_hookbus_toml_is_read_if_it_exists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hookbus.toml").write_text("shards = 3\n[worker]\nleast = 2")
     found = load(Example, "worker", None, {})
     assert (found.shards, found.least) == (3, 2)
 
 
-def test_variables_beat_the_file_and_overrides_beat_both(tmp_path):
+def test_variables_override_the_file_and_options_override_both(tmp_path):
     toml = "shards = 2\n[worker]\nleast = 2\nmost = 20"
     environ = {"HOOKBUS_SHARDS": "3", "HOOKBUS_WORKER_LEAST": "3"}
     found = loaded(tmp_path, toml, environ, shards=4, least=None)
@@ -79,7 +79,7 @@ def test_variables_are_text_and_toml_has_types(tmp_path):
     assert problems(tmp_path, "[worker]\nis_on = 1")[0].startswith("worker.is_on: Expected `bool`")
 
 
-def test_the_other_programs_section_and_variables_are_left_alone(tmp_path):
+def test_section_and_variables_of_the_other_program_are_ignored(tmp_path):
     toml = "[ingest]\nwhatever = 1\n[worker]\nleast = 2"
     assert loaded(tmp_path, toml, {"HOOKBUS_INGEST_WHATEVER": "1"}).least == 2
 
@@ -123,14 +123,14 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, toml):
     assert problem.startswith(f"{tmp_path / 'some.toml'}: not TOML")
 
 
-def test_a_file_that_was_asked_for_must_exist(tmp_path):
+def test_a_given_file_must_exist(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         load(Example, "worker", tmp_path / "none.toml", {})
     with pytest.raises(ConfigError, match="directory"):
         load(Example, "worker", tmp_path, {})
 
 
-def test_a_variable_names_the_file_for_those_that_give_none(tmp_path, monkeypatch):
+def test_a_variable_names_the_file_unless_one_is_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hookbus.toml").write_text("shards = 2")
     (tmp_path / "machine.toml").write_text("shards = 3")
@@ -159,12 +159,12 @@ def test_all_problems_are_reported_together(tmp_path):
         "unix:///run/r@1/s.sock", "unix:///run/s@1.sock", "redis://h?db=2", "rediss://h?db=2",
     ],
 )  # fmt: skip
-def test_a_redis_url_is_taken(tmp_path, url):
+def test_a_valid_redis_url_is_accepted(tmp_path, url):
     assert loaded(tmp_path, environ={"HOOKBUS_REDIS_URL": url}).redis_url == url
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("http://h", "must begin with"),
         ("h:6379", "must begin with"),
@@ -181,10 +181,10 @@ def test_a_redis_url_is_taken(tmp_path, url):
         ("redis://h?nonsense=1", "unknown option 'nonsense'"),
     ],
 )
-def test_a_bad_redis_url_is_refused_without_its_password(tmp_path, url, says):
+def test_a_bad_redis_url_is_refused_without_its_password(tmp_path, url, message):
     (problem,) = problems(tmp_path, environ={"HOOKBUS_REDIS_URL": url})
     assert problem.startswith("redis_url: ")
-    assert says in problem
+    assert message in problem
     assert "hun" not in problem
 
 
@@ -198,22 +198,24 @@ def test_a_password_never_shows_in_a_repr():
     ("text", "host", "port"),
     [("a:1", "a", 1), (":1", "0.0.0.0", 1), ("[::1]:1", "::1", 1), ("127.0.0.1:0", "127.0.0.1", 0)],
 )
-def test_an_address_is_read_and_written(text, host, port):
+def test_an_address_is_parsed_and_printed(text, host, port):
     found = Listen.parse(text)
     assert (found.host, found.port) == (host, port)
     assert Listen.parse(str(found)) == found
 
 
 @pytest.mark.parametrize("text", ["", "a", "1", "a:", "a:b", "a:65536", "a:-1", "a:１"])
-def test_what_is_no_address_is_refused(text):
+def test_an_invalid_address_is_refused(text):
     with pytest.raises(ValueError, match="host:port"):
         Listen.parse(text)
 
 
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_files_are_utf8_whatever_the_locale_says_with_or_without_a_mark(tmp_path, mark):
-    (tmp_path / "url").write_bytes(f"{mark}redis://:h\u00fcnter@h/1\n".encode())
-    (tmp_path / "hookbus.toml").write_bytes(f'{mark}# gr\u00fc\u00df\nredis_url = "file:{tmp_path}/url"\n'.encode())
+@pytest.mark.parametrize("byte_order_mark", ["", "\ufeff"])
+def test_files_are_utf8_in_any_locale_with_or_without_a_mark(tmp_path, byte_order_mark):
+    (tmp_path / "url").write_bytes(f"{byte_order_mark}redis://:h\u00fcnter@h/1\n".encode())
+    (tmp_path / "hookbus.toml").write_bytes(
+        f'{byte_order_mark}# gr\u00fc\u00df\nredis_url = "file:{tmp_path}/url"\n'.encode()
+    )
     program = (
         "from pathlib import Path; from hookbus.shared.settings import *; import locale;"
         "from hookbus.shared import scripts;"
@@ -228,7 +230,7 @@ def test_files_are_utf8_whatever_the_locale_says_with_or_without_a_mark(tmp_path
     assert (done.stdout.strip(), done.stderr) == ("'redis://:h\\xfcnter@h/1'", "")
 
 
-def test_the_redis_url_may_lie_in_a_file(tmp_path):
+def test_the_redis_url_can_be_a_file_reference(tmp_path):
     file = tmp_path / "url"
     file.write_text("redis://:hunter2@host:1/0\n")
     assert loaded(tmp_path, environ={"HOOKBUS_REDIS_URL": f"file:{file}"}).redis_url == "redis://:hunter2@host:1/0"

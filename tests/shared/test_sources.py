@@ -1,4 +1,4 @@
-"""What is read of ingest's settings to post; the rest of the rules for sources is tested by `tests/ingest`."""
+"""The settings of ingest that a sender needs; `tests/ingest` tests the other rules for sources."""
 
 import base64
 
@@ -14,7 +14,7 @@ KEY = key_bytes(SECRET, "openai")
 VARIABLE = {"OPENAI_WEBHOOK_SECRET": SECRET}
 
 
-def test_the_rest_of_the_settings_of_ingest_is_left_alone_and_what_concerns_both_is_not(tmp_path):
+def test_other_settings_of_ingest_are_ignored_and_common_ones_are_checked(tmp_path):
     file = tmp_path / "hookbus.toml"
     file.write_text('[ingest]\nlisten = ":81"\nbatch_size = 0\nno_such = 1\n[worker]\nx = 1\n')
     environ = VARIABLE | {"HOOKBUS_INGEST_DEDUPE_WINDOW_H": "1"}
@@ -40,12 +40,12 @@ def test_bad_sources_are_refused_here_too(tmp_path):
     ]  # fmt: skip
 
 
-def test_without_a_source_the_error_names_the_variable_to_set():
+def test_without_a_source_the_error_names_the_variable():
     with pytest.raises(ConfigError, match="set OPENAI_WEBHOOK_SECRET"):
         Endpoints().required()
 
 
-def test_the_destination_is_the_first_source_unless_another_is_named():
+def test_the_destination_is_the_first_source_by_default():
     sources = {
         "a": Source(path="/a", secrets=(Secret(SECRET), Secret(OTHER))),
         "b": Source(path="/b", secrets=(Secret("QUJD" * 8),), scheme="standard"),
@@ -66,7 +66,7 @@ def test_the_destination_is_the_first_source_unless_another_is_named():
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_ipv6_address_to_listen_on_becomes_one_to_connect_to():
+def test_the_ipv6_wildcard_becomes_loopback_in_the_destination():
     configured = Endpoints(
         listen=(Listen("::", 8080),), sources={"openai": Source(path="/in", secrets=(Secret(SECRET),))}
     )

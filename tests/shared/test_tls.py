@@ -18,7 +18,7 @@ URL = "rediss://127.0.0.1:1/0"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def certificates(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     tls.make(folder, "first")
     return folder
@@ -44,7 +44,7 @@ async def test_replaced_certificates_are_followed_without_a_restart(server, tmp_
     await front.stop()
     tls.make(tmp_path, "second")
     await front.start()
-    await _again(client)  # the connection that was cut may say so once
+    await _ping_twice_at_most(client)  # the connection that was cut may fail once
     assert await client.execute_command("PING")
     await asyncio.to_thread(blocking.connection_pool.disconnect)
     assert await asyncio.to_thread(blocking.ping)
@@ -53,11 +53,11 @@ async def test_replaced_certificates_are_followed_without_a_restart(server, tmp_
     await front.stop()
 
 
-async def test_a_server_that_is_not_the_one_meant_is_refused_unless_its_name_is_given(server, made):
-    front = await Front(made, server.socket).start()
+async def test_a_certificate_for_another_host_is_refused_unless_its_name_is_configured(server, certificates):
+    front = await Front(certificates, server.socket).start()
     url = f"rediss://localhost:{front.port}/0"
     for name, is_right in (("", False), ("other.test", False), ("redis.test", True)):
-        settings = load(Common, "worker", None, {}, {"redis_url": url} | files(made, redis_server_name=name))
+        settings = load(Common, "worker", None, {}, {"redis_url": url} | files(certificates, redis_server_name=name))
         client = connect(settings.address(), "tests")
         if is_right:
             assert await client.execute_command("PING")
@@ -74,87 +74,87 @@ def problems(**settings: str) -> list[str]:
     return caught.value.problems
 
 
-def test_problems_are_reported_at_the_start_with_key_and_file(made, tmp_path):
+def test_invalid_files_are_reported_at_the_start_with_setting_and_path(certificates, tmp_path):
     junk, missing = tmp_path / "junk", tmp_path / "missing"
     junk.write_text("no certificate")
-    ours = files(made)
+    valid = files(certificates)
     assert problems(redis_ca_file=f"file:{missing}") == [f"redis_ca_file: {missing}: No such file or directory"]
     assert problems(redis_ca_file=str(junk)) == [f"redis_ca_file: {junk}: no certificate in PEM form"]
-    assert problems(redis_key_file=ours["redis_key_file"]) == ["redis_key_file: set without redis_cert_file"]
-    assert problems(**ours | {"redis_cert_file": str(junk)}) == [
+    assert problems(redis_key_file=valid["redis_key_file"]) == ["redis_key_file: set without redis_cert_file"]
+    assert problems(**valid | {"redis_cert_file": str(junk)}) == [
         f"redis_cert_file: {junk}: no certificate with its key in PEM form"
     ]
-    other = str(made / "server.key")
-    assert problems(**ours | {"redis_key_file": other}) == [f"redis_key_file: {other}: not the key of redis_cert_file"]
-    tls._openssl(made, f"rsa -aes128 -passout pass:secret -in client.key -out {tmp_path / 'locked'}")
-    assert problems(**ours | {"redis_key_file": str(tmp_path / "locked")}) == [
+    other = str(certificates / "server.key")
+    assert problems(**valid | {"redis_key_file": other}) == [f"redis_key_file: {other}: not the key of redis_cert_file"]
+    tls._openssl(certificates, f"rsa -aes128 -passout pass:secret -in client.key -out {tmp_path / 'locked'}")
+    assert problems(**valid | {"redis_key_file": str(tmp_path / "locked")}) == [
         f"redis_key_file: {tmp_path / 'locked'}: it is encrypted"
     ]
     (line,) = problems(redis_ca_file="credential:ca")
     assert line.startswith("redis_ca_file: credential:ca: $CREDENTIALS_DIRECTORY is not set")
 
 
-def test_without_tls_its_settings_are_refused_as_nothing_would_be_encrypted():
+def test_settings_of_tls_are_refused_without_rediss():
     assert problems(redis_url="redis://h", redis_server_name="x") == [
         "redis_server_name: of no use, as redis_url does not begin with 'rediss://'"
     ]
 
 
 @pytest.mark.parametrize(
-    ("option", "instead"),
+    ("option", "setting"),
     [
         ("ssl_ca_certs=/x", "redis_ca_file"),
         ("ssl_ca_cert=/x", "redis_ca_file,"),
         ("ssl_min_version=TLSv1_3", "redis_ca_file,"),
     ],
 )
-def test_options_of_tls_in_the_url_are_refused_with_the_setting_to_use(option, instead):
+def test_options_of_tls_in_the_url_are_refused_with_the_setting_to_use(option, setting):
     (line,) = problems(redis_url=f"{URL}?{option}")
     assert line.startswith(f"redis_url: {option.partition('=')[0]!r} is not allowed in the URL")
-    assert instead in line
+    assert setting in line
 
 
-def test_while_files_are_half_replaced_those_of_before_count(made, tmp_path):
-    for file in made.iterdir():
+def test_the_old_certificates_remain_valid_while_files_are_half_replaced(certificates, tmp_path):
+    for file in certificates.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    in_flight = Tls(*files(tmp_path).values())
-    before = in_flight.context()
+    followed = Tls(*files(tmp_path).values())
+    before = followed.context()
     (tmp_path / "client.key").write_text("half")
-    assert in_flight.context() is before
+    assert followed.context() is before
     (tmp_path / "client.key").unlink()
-    assert in_flight.context() is before
-    (tmp_path / "client.key").write_bytes((made / "client.key").read_bytes())
-    assert in_flight.context() is not before
+    assert followed.context() is before
+    (tmp_path / "client.key").write_bytes((certificates / "client.key").read_bytes())
+    assert followed.context() is not before
 
 
-async def test_certificates_that_end_soon_are_warned_of_the_servers_and_ours(server, made):
-    front = await Front(made, server.socket).start()
-    address = Address(f"rediss://127.0.0.1:{front.port}/0", Tls(*files(made).values()))
+async def test_certificates_of_server_and_client_that_expire_soon_are_warnings(server, certificates):
+    front = await Front(certificates, server.socket).start()
+    address = Address(f"rediss://127.0.0.1:{front.port}/0", Tls(*files(certificates).values()))
     client = connect(address, "tests", connections=1)
     await client.execute_command("PING")
     now_s, day_s = time.time(), 86_400
     assert redis_findings.expiring(address.tls, now_s) == []
-    found = redis_findings.expiring(address.tls, now_s + 90 * day_s)
-    assert [(one.exit_code, one.code, one.problem.partition(" expires")[0]) for one in found] == [
+    findings = redis_findings.expiring(address.tls, now_s + 90 * day_s)
+    assert [(finding.exit_code, finding.code, finding.problem.partition(" expires")[0]) for finding in findings] == [
         (0, "certificate_expires", "Redis' certificate"),
         (0, "certificate_expires", "our certificate (redis_cert_file)"),
     ]
-    text = (made / "server.crt").read_text()
+    text = (certificates / "server.crt").read_text()
     assert certificate.of_pem(text) == address.tls.server
     await client.aclose()
     await front.stop()
 
 
-async def test_a_password_in_a_file_is_followed_by_both_kinds_of_client(own_server, tmp_path):
+async def test_both_kinds_of_client_follow_a_changed_password_file(own_server, tmp_path):
     file = tmp_path / "url"
 
-    def set_password(word: str) -> None:
+    def set_password(password: str) -> None:
         with own_server.client() as admin:
-            admin.execute_command("ACL", "SETUSER", "turned", "on", "resetpass", f">{word}", "+@all", "~*")
+            admin.execute_command("ACL", "SETUSER", "turned", "on", "resetpass", f">{password}", "+@all", "~*")
             admin.execute_command("CLIENT", "KILL", "USER", "turned")
 
-    def write(word: str) -> None:
-        file.write_text(own_server.url.replace("://", f"://turned:{word}@"))
+    def write(password: str) -> None:
+        file.write_text(own_server.url.replace("://", f"://turned:{password}@"))
 
     set_password("one")
     write("one")
@@ -167,16 +167,16 @@ async def test_a_password_in_a_file_is_followed_by_both_kinds_of_client(own_serv
     await asyncio.to_thread(blocking.ping)
     set_password("two")
     write("two")
-    await _again(client)
+    await _ping_twice_at_most(client)
     await asyncio.to_thread(blocking.connection_pool.disconnect)
     await asyncio.to_thread(blocking.ping)
     before = await client.execute_command("CLIENT", "ID")
     assert not address.refresh(), "nothing changed"
     assert await client.execute_command("CLIENT", "ID") == before
     write("three")
-    set_password_kept_open = own_server.client()
-    set_password_kept_open.execute_command("ACL", "SETUSER", "turned", ">three")
-    set_password_kept_open.close()
+    other_admin = own_server.client()
+    other_admin.execute_command("ACL", "SETUSER", "turned", ">three")
+    other_admin.close()
     assert address.refresh()
     assert await client.execute_command("CLIENT", "ID") != before
     for wrong in ("", "http://x", "rediss://h"):
@@ -188,7 +188,7 @@ async def test_a_password_in_a_file_is_followed_by_both_kinds_of_client(own_serv
     await client.aclose()
 
 
-async def _again(client) -> None:
+async def _ping_twice_at_most(client) -> None:
     try:
         await client.execute_command("PING")
     except RedisConnectionError:

@@ -11,18 +11,24 @@ from tests.wait import until
 
 pytestmark = pytest.mark.both_loops
 
-WRONG = ["READONLY no", "UNBLOCKED by a change", "MASTERDOWN no link", "MOVED 1 127.0.0.1:1", "CLUSTERDOWN slot"]
-RIGHT = ["WRONGTYPE no", "OOM no", "MISCONF no", "NOGROUP no", "ERR it says READONLY", "NOREPLICAS no"]
+OF_WRONG_SERVERS = [
+    "READONLY no",
+    "UNBLOCKED by a change",
+    "MASTERDOWN no link",
+    "MOVED 1 127.0.0.1:1",
+    "CLUSTERDOWN slot",
+]
+OF_COMMANDS = ["WRONGTYPE no", "OOM no", "MISCONF no", "NOGROUP no", "ERR it says READONLY", "NOREPLICAS no"]
 WRAPPED = "ERR Error running script (call to f_0): @user_script:1: -READONLY You can't write against a replica."
 
 
 def failing(text: str) -> tuple[str | int, ...]:
-    """A command that a real server answers with an error of this text."""
+    """A command to which a real server replies with an error of this text."""
     return "EVAL", "return redis.error_reply(ARGV[1])", 0, text
 
 
-@pytest.mark.parametrize("text", [*WRONG, WRAPPED])
-async def test_after_an_answer_that_only_a_wrong_server_gives_the_next_command_connects_anew(redis_url, text):
+@pytest.mark.parametrize("text", [*OF_WRONG_SERVERS, WRAPPED])
+async def test_after_an_error_of_a_wrong_server_the_next_command_reconnects(redis_url, text):
     client, line = connect(redis_url, "tests", connections=1), RawConnection(connect(redis_url, "tests"))
     for execute in (client.execute_command, line.execute_command):
         before = await execute("CLIENT", "ID")
@@ -33,8 +39,8 @@ async def test_after_an_answer_that_only_a_wrong_server_gives_the_next_command_c
     await line.aclose()
 
 
-@pytest.mark.parametrize("text", RIGHT)
-async def test_other_refusals_cost_no_connection(redis_url, text):
+@pytest.mark.parametrize("text", OF_COMMANDS)
+async def test_other_errors_keep_the_connection(redis_url, text):
     client = connect(redis_url, "tests", connections=1)
     before = await client.execute_command("CLIENT", "ID")
     with pytest.raises(ResponseError):
@@ -43,7 +49,7 @@ async def test_other_refusals_cost_no_connection(redis_url, text):
     await client.aclose()
 
 
-async def test_such_an_answer_counts_inside_of_other_replies_too_and_costs_those_beside_it_nothing(redis_url):
+async def test_an_error_of_a_wrong_server_inside_other_replies_counts_and_they_stay_intact(redis_url):
     client, line = connect(redis_url, "tests", connections=1), RawConnection(connect(redis_url, "tests"))
     nested = "EVAL", "return {1, {err = 'READONLY no'}}", 0
 
@@ -73,7 +79,7 @@ async def test_such_an_answer_counts_inside_of_other_replies_too_and_costs_those
     await line.aclose()
 
 
-async def test_what_one_connection_of_a_process_finds_out_counts_for_all_of_them(redis_url):
+async def test_a_wrong_server_found_by_one_connection_is_left_by_all_of_the_process(redis_url):
     address = Address(redis_url)
     lines = [RawConnection(connect(address, "tests")) for _ in range(2)]
     client = connect(address, "tests", connections=1)
@@ -89,7 +95,7 @@ async def test_what_one_connection_of_a_process_finds_out_counts_for_all_of_them
     async def all_are_new_after(before: list[int]) -> list[int]:
         after = await ids()
         assert not set(before) & set(after)
-        assert await ids() == after, "once is enough"
+        assert await ids() == after, "one reconnect is enough"
         return after
 
     now = await ids()
@@ -106,7 +112,7 @@ async def test_what_one_connection_of_a_process_finds_out_counts_for_all_of_them
     blocking.close()
 
 
-async def test_a_greeting_that_meets_one_fails_that_command_and_asks_nobody_for_ever(redis_url):
+async def test_on_connect_that_meets_a_wrong_server_fails_its_command_without_a_loop(redis_url):
     greeted = []
 
     async def on_connect(execute):
@@ -122,7 +128,7 @@ async def test_a_greeting_that_meets_one_fails_that_command_and_asks_nobody_for_
     await client.aclose()
 
 
-async def test_a_greeting_that_breaks_off_leaves_no_connection_behind(redis_url):
+async def test_on_connect_that_raises_leaves_no_connection_behind(redis_url):
     async def on_connect(execute):
         await execute("PING")
         raise KeyError("its own fault")
@@ -134,7 +140,7 @@ async def test_a_greeting_that_breaks_off_leaves_no_connection_behind(redis_url)
     await client.aclose()
 
 
-async def test_an_address_that_moves_is_followed_although_the_old_server_lives_on(tmp_path):
+async def test_a_moved_address_is_followed_although_the_old_server_is_still_up(tmp_path):
     async with moving(tmp_path) as servers:
         address = Address(servers.url)
         client, line = connect(address, "tests", connections=1), RawConnection(connect(address, "tests"))
@@ -156,7 +162,7 @@ async def test_an_address_that_moves_is_followed_although_the_old_server_lives_o
         blocking.close()
 
 
-async def test_a_read_that_blocks_ends_when_its_server_becomes_a_replica(tmp_path):
+async def test_a_blocking_read_ends_when_its_server_becomes_a_replica(tmp_path):
     async with moving(tmp_path) as servers:
         line = RawConnection(connect(servers.url, "tests"))
         reading = asyncio.create_task(line.execute_command("BLPOP", "test:list", 30))

@@ -1,4 +1,4 @@
-"""A server over real HTTP whose answers wait, and the connections of its clients."""
+"""An HTTP server whose responses wait for a gate, and connections to it."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 PROOF = b"GET /proof HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Served:
-    """A server whose responses wait for `gate`. `counted` holds the codes that it counted."""
+class GatedServer:
+    """A server whose responses wait for `gate`. `counted` holds the error codes that it counted."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -42,8 +42,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(**limits):
-    running = Served()
+async def gated_server(**limits):
+    running = GatedServer()
     running.server = Server(running.answer, Limits(**limits), running.counted.append)
     runner = web.ServerRunner(running.server, shutdown_timeout=1)
     await runner.setup()
