@@ -1,4 +1,4 @@
-"""A real Valkey for every test that asks for one, empty at its start."""
+"""Fixtures: a real Valkey, empty at the start of each test, and clients. Also the options and markers of the tests."""
 
 import asyncio
 import os
@@ -15,25 +15,25 @@ from hookbus.shared.connection import connect
 from tests import servers, tools, unit, users
 from tests.loops import StrictLoop
 
-# No deadline for a single example: the machine may be busy, and each test as a whole has its time limit.
+# No deadline per example: the machine may be busy, and each test has a time limit as a whole.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As in the background of a script: programs that the tests start would inherit it, and hear no Ctrl-C.
+    # A background job of a script ignores SIGINT; the programs that tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENAI_"))]:
-    _value = os.environ.pop(_name)  # the tests say themselves what the programs are told
-    if _name.startswith("HOOKBUS_TESTS_"):  # but these are for us, and for pytest-xdist's processes
+    _value = os.environ.pop(_name)  # the tests set the variables of the programs themselves
+    if _name.startswith("HOOKBUS_TESTS_"):  # these are for the tests, and for the processes of pytest-xdist
         os.environ[_name.removeprefix("HOOKBUS_")] = _value
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """An unknown tool, and a server that is not here, are mistakes of whoever asks for them."""
-    config.addinivalue_line("markers", "needs(*names): what of tests.tools a test can't do without")
+    """Register the markers; an unknown tool or a server that is not installed is a usage error."""
+    config.addinivalue_line("markers", "needs(*names): tools of tests.tools that a test requires")
     config.addinivalue_line("markers", "slow: takes some 20 s; `make test-slow` runs it, `make test` does not")
-    config.addinivalue_line("markers", "both_loops: what tools, which run on asyncio's own loop, use as well")
+    config.addinivalue_line("markers", "both_loops: runs on asyncio's own loop too, which the tools use")
     try:
         tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())
         servers.chosen()
@@ -42,20 +42,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the loop of the programs; what holds on asyncio's own may not hold there."""
+    """Tests run on the loop of the programs, as asyncio's own can behave differently."""
     production: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": StrictLoop}
     is_both = item.get_closest_marker("both_loops") is not None
     return production | ({"asyncio": asyncio.new_event_loop} if is_both else {})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make unit`."""
+    """The option of `make unit`."""
     parser.addoption("--unit", action="store_true", help="only tests that start no server and no process")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what starts something, where that is asked for."""
+    """With --unit, leave out the tests that start a server or a process."""
     if config.getoption("--unit"):
         unit.forbid_processes()
         left_out = [item for item in items if not unit.is_unit(item)]
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Before any fixture: it may need the same."""
+    """Check the required tools before any fixture, which may need them too."""
     for mark in item.iter_markers("needs"):
         for name in mark.args:
             tools.need(name)
@@ -73,7 +73,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """A skip is no pass: what was not tried is the last thing that a run says."""
+    """A skip is no pass: the run ends with the reasons of the skipped tests."""
     yield
     if skipped := terminalreporter.stats.get("skipped"):
         terminalreporter.section("skipped, by reason")
@@ -82,7 +82,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """One server for the whole run; without fsync, which only slows the tests that are not about it."""
+    """One server for the whole run, without fsync, which would only slow down the tests that do not depend on it."""
     valkey = users.guarded(tmp_path_factory.mktemp("valkey"), appendfsync="no").start()
     yield valkey
     valkey.close()
@@ -92,19 +92,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def redis_url(server: Valkey) -> str:
     """URL of an empty database."""
     with server.client() as client:
-        # Flush nobody's server but ours.
+        # Never flush the server of another program.
         assert client.info("server")["process_id"] == server.pid
         client.config_resetstat()
         client.acl_log_reset()
         client.config_set("maxmemory", "0")
-        client.execute_command("FLUSHALL", "SYNC")  # what is freed later would disturb measurements of memory
+        client.execute_command("FLUSHALL", "SYNC")  # memory freed later would disturb measurements
         client.script_flush()
     return server.url
 
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Redis]:
-    """A client as the programs use it: raw replies, no retries."""
+    """A client like that of the programs: raw replies, no retries."""
     client = connect(redis_url, "tests")
     yield client
     await client.aclose()
@@ -112,7 +112,7 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Valkey]:
-    """A durable server of the test's own, to stop and kill."""
+    """A durable server for one test, which may stop and kill it."""
     valkey = users.guarded(tmp_path / "valkey").start()
     yield valkey
     valkey.close()

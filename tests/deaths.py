@@ -1,4 +1,4 @@
-"""Ways in which a handler can end its process so that Python sees it, for handlers of the tests."""
+"""Ways in which a handler can end its process from within Python, for handlers of the tests."""
 
 import asyncio
 import sys
@@ -29,7 +29,7 @@ async def cancel_the_world() -> None:
 
 
 async def cancel_one_of_ours() -> None:
-    """Without that task the worker would look healthy, and settle nothing."""
+    """Cancel the task without which the worker would look healthy and settle nothing."""
     next(task for task in asyncio.all_tasks() if task.get_name() == "OutcomeWriter").cancel()
     await _forever()
 

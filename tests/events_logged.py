@@ -8,7 +8,7 @@ from tests.programs import ROOT
 Variables = dict[str, list[ast.expr]]
 
 LEVELS = ("debug", "info", "warning", "error", "exception", "level")
-"""Methods of a logger, and the name that a method may be held under."""
+"""Methods of a logger, and the name of a variable that may hold one of them."""
 
 
 def events() -> dict[str, set[str]]:
@@ -17,10 +17,10 @@ def events() -> dict[str, set[str]]:
     for package in ("ingest", "worker", "shared"):
         for path in sorted((ROOT / package).rglob("*.py")):
             nodes = list(ast.walk(ast.parse(path.read_text())))
-            known = _variables(nodes)
+            values = _variables(nodes)
             for node in nodes:
                 if isinstance(node, ast.Call) and (level := _level(node.func)) and node.args:
-                    names = list(_constants(node.args[0], known))
+                    names = list(_constants(node.args[0], values))
                     assert names, f"{path}:{node.lineno}: which event?"
                     for name in names:
                         found.setdefault(name, set()).add(level)
@@ -36,25 +36,25 @@ def _level(called: ast.expr) -> str:
 
 
 def _variables(nodes: list[ast.AST]) -> Variables:
-    """What names stand for: the value assigned to a variable, the annotation of a parameter."""
-    known: Variables = {}
+    """The values assigned to each variable, and the annotations of each parameter."""
+    values: Variables = {}
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            known.setdefault(node.targets[0].id, []).append(node.value)
+            values.setdefault(node.targets[0].id, []).append(node.value)
         elif isinstance(node, ast.arg) and node.annotation is not None:
-            known.setdefault(node.arg, []).append(node.annotation)
-    return known
+            values.setdefault(node.arg, []).append(node.annotation)
+    return values
 
 
-def _constants(value: ast.expr, known: Variables) -> Iterator[str]:
+def _constants(value: ast.expr, values: Variables) -> Iterator[str]:
     if isinstance(value, ast.Constant):
         yield str(value.value)
     elif isinstance(value, ast.IfExp):
-        yield from _constants(value.body, known)
-        yield from _constants(value.orelse, known)
-    elif isinstance(value, ast.Name) and value.id in known:
-        for meant in known[value.id]:
-            yield from _constants(meant, {})
+        yield from _constants(value.body, values)
+        yield from _constants(value.orelse, values)
+    elif isinstance(value, ast.Name) and value.id in values:
+        for assigned in values[value.id]:
+            yield from _constants(assigned, {})
     elif isinstance(value, ast.Subscript) and ast.unparse(value.value) == "Literal":
         names = value.slice.elts if isinstance(value.slice, ast.Tuple) else [value.slice]
         for name in names:

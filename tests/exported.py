@@ -1,4 +1,4 @@
-"""Which figures the real programs export, and which ones a query of Prometheus names."""
+"""The metrics that the real programs export, and those that a Prometheus query names."""
 
 import re
 from pathlib import Path
@@ -25,33 +25,35 @@ def rules() -> list[dict[str, Any]]:
 
 
 def recorded() -> set[str]:
-    """The names that recording rules make."""
+    """The names of the recording rules."""
     return {rule["record"] for rule in rules() if "record" in rule}
 
 
 def named(query: str) -> set[str]:
-    """The figures of hookbus that a query names, recorded ones too."""
+    """The metrics of hookbus that a query names, including recorded ones."""
     return {name for name in _NAME.findall(_STRING.sub("", query)) if "hookbus" in name}
 
 
 def matched(query: str) -> set[tuple[str, str]]:
-    """Figure and label, wherever a query chooses by a label."""
+    """Pairs of metric and label for every label matcher of a query."""
     chosen = re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}", _STRING.sub('""', query))
     return {(name, label) for name, inside in chosen for label in re.findall(r"(\w+)\s*[!=]", inside)}
 
 
 async def exported(redis_url: str) -> dict[str, set[str]]:
-    """Figure → its labels, as ingest, a worker and an exporter tell them once an event was handled."""
-    one, two, three = (f"127.0.0.1:{free_port()}" for _ in range(3))
-    exporter = Program("hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=three)
-    ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=one)
-    with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=two) as worker, exporter:
+    """Metric → its labels, as ingest, a worker and an exporter export them once an event was handled."""
+    ingest_ops, worker_ops, exporter_ops = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    exporter = Program(
+        "hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=exporter_listen
+    )
+    ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=ingest_ops)
+    with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=worker_ops) as worker, exporter:
         await ingest.until_fit()
         await worker.until_working()
         await exporter.until_logged("exporting")
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
-        await until(lambda: _tells(two, 'outcome="handled",type="response.completed"} 1.0'))
-        pages = [await scrape(listen) for listen in (one, two, three)]
+        await until(lambda: _exports(worker_ops, 'outcome="handled",type="response.completed"} 1.0'))
+        pages = [await scrape(listen) for listen in (ingest_ops, worker_ops, exporter_ops)]
     found: dict[str, set[str]] = {}
     for family in [family for page in pages for family in text_string_to_metric_families(page)]:
         for suffix in SUFFIXES.get(family.type, ()):
@@ -60,17 +62,17 @@ async def exported(redis_url: str) -> dict[str, set[str]]:
     return found
 
 
-async def _tells(listen: str, words: str) -> bool:
+async def _exports(listen: str, words: str) -> bool:
     return words in await scrape(listen)
 
 
 async def scrape(listen: str) -> str:
-    """What a program tells Prometheus."""
+    """The metrics of a program, as text."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listen}/metrics") as answer:
         return await answer.text()
 
 
 def fenced(file: Path) -> list[str]:
-    """The lines of a Markdown file that are for a shell."""
+    """The lines of the shell blocks of a Markdown file."""
     blocks = re.findall(r"```sh\n(.*?)```", file.read_text(), re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]

@@ -1,6 +1,6 @@
-"""Peers that leave while somebody writes to them."""
+"""Errors of a write to a peer that has closed its connection."""
 
 from typing import Final
 
 PEER_GONE: Final = (OSError, RuntimeError)
-"""What writing to them raises: asyncio's own loop only warns where uvloop raises RuntimeError."""
+"""uvloop raises RuntimeError where asyncio's own loop only warns."""

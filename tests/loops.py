@@ -6,14 +6,14 @@ import uvloop
 
 
 class StrictLoop(uvloop.Loop):
-    """uvloop, whose `close` raises RuntimeError when a test left a transport open.
+    """uvloop whose `close` raises RuntimeError when a test left a transport open.
 
-    uvloop warns of such a transport and closes it. A warning that is an error keeps it open instead, and `close` would
-    wait for it without end, beyond the reach of a test's time limit.
+    uvloop warns of such a transport and closes it. With warnings as errors it stays open, and `close` would wait for it
+    for ever, beyond the time limit of the test.
     """
 
     def close(self) -> None:
-        """Close the loop and all that is open."""
+        """Close the loop and all open transports."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             super().close()

@@ -1,4 +1,4 @@
-"""`make test-servers`: what depends on the server, on each other one of `tests.servers` that is here.
+"""`make test-servers`: the tests that depend on the server, on each other server of `tests.servers` that is installed.
 
 python -m tests.matrix [SERVER ...]
 """
@@ -31,11 +31,11 @@ SUITE: Final = (
     "tests/worker/duties/test_trim.py",
 )
 CHAOS: Final = ("flushed", "kill_all", "kill_redis", "refusing", "rolling")
-"""Scenarios whose short form takes seconds, and in which the server itself is killed, refuses or is emptied."""
+"""Scenarios with a short form of some seconds in which the server is killed, refuses commands or is flushed."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0 when all that ran passed, and all that HOOKBUS_TESTS_REQUIRE names was here."""
+    """The exit code: 0 if all tests passed and all servers of HOOKBUS_TESTS_REQUIRE are installed."""
     names = arguments or [name for name in servers.SERVERS if name != servers.OWN]
     required = os.environ.get("HOOKBUS_TESTS_REQUIRE", "").replace(",", " ").split()
     lines, is_good = [], True
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(name: str) -> int:
-    """Pytest's exit code on one server."""
+    """The exit code of pytest on one server."""
     chaos = [f"tests/chaos/test_scenarios.py::test_nothing_is_lost[{scenario}]" for scenario in CHAOS]
     command = [sys.executable, "-m", "pytest", "-q", "-n", os.environ.get("JOBS", "2"), *SUITE, *chaos]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"HOOKBUS_TESTS_SERVER": name}, check=False).returncode

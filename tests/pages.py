@@ -1,4 +1,4 @@
-"""The pages of the project: sections, blocks of code and links, for tests that hold them against the code."""
+"""The pages of the project: sections, code blocks and links, for tests that compare them with the code."""
 
 import re
 from pathlib import Path
@@ -16,11 +16,11 @@ MONITORING: Final = ROOT / "deploy/MONITORING.md"
 CONFIGURATION: Final = ROOT / "deploy/CONFIGURATION.md"
 
 HOME: Final = "https://github.com/hookbus/hookbus/"
-"""README's links begin so, as a package index shows it without the files beside it."""
+"""The start of links in the README: a package index shows it without the other files."""
 
 
 def every() -> list[Path]:
-    """Each page of the repository, but for what tools put there."""
+    """All pages of the repository outside of hidden folders."""
     return sorted(
         page for page in ROOT.rglob("*.md") if not {part for part in page.relative_to(ROOT).parts if part[0] == "."}
     )
@@ -32,7 +32,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def section(page: Path, heading: str) -> str:
-    """What stands under a heading of the second level. Raises ValueError when there is none."""
+    """The text below a heading of the second level. Raises ValueError without such a heading."""
     _, found, after = page.read_text().partition(f"\n## {heading}\n")
     if not found:
         raise ValueError(f"{page}: no section {heading!r}")
@@ -45,7 +45,7 @@ def codes(text: str) -> set[str]:
 
 
 def without_code(page: Path) -> str:
-    """The text of a page without its blocks of code."""
+    """The text of a page without its code blocks."""
     return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
@@ -55,10 +55,10 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What can follow a '#' in a link to a page: its headings, as GitHub spells them."""
+    """The anchors of a page: its headings, as GitHub converts them."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE):
         plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
-        number = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", one) is not None for one in found)
+        number = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", anchor) is not None for anchor in found)
         found.add(f"{plain}-{number}" if number else plain)
     return found

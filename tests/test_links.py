@@ -1,4 +1,4 @@
-"""Every link into the repository leads somewhere: relative ones, absolute ones of README, and their anchors."""
+"""Every link into the repository has a target: relative ones, absolute ones of README, and their anchors."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def leads_to(page: Path, link: str) -> Path | None:
 
 
 def problem_of(page: Path, link: str) -> str:
-    """Why a link leads nowhere, "" if it leads somewhere."""
+    """Why a link has no target; "" if it has one."""
     path, _, anchor = link.partition("#")
     file = leads_to(page, path)
     if file is None:
@@ -36,7 +36,7 @@ def problem_of(page: Path, link: str) -> str:
 
 
 @pytest.mark.parametrize("page", pages.every(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_into_the_repository_leads_somewhere(page):
+def test_every_link_into_the_repository_has_a_target(page):
     assert [problem for link in pages.links(page) if (problem := problem_of(page, link))] == []
 
 
@@ -53,12 +53,12 @@ def test_every_link_into_the_repository_leads_somewhere(page):
         ("https://example.com/no#thing", ""),
     ],
 )
-def test_a_link_that_leads_nowhere_is_noticed(link, problem):
+def test_a_link_without_a_target_is_detected(link, problem):
     assert problem in problem_of(pages.README, link)
     assert bool(problem) == bool(problem_of(pages.README, link))
 
 
-def test_readme_works_where_the_files_beside_it_are_not():
+def test_readme_has_no_relative_links():
     assert [link for link in pages.links(pages.README) if "://" not in link and not link.startswith("#")] == []
 
 

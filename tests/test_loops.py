@@ -1,4 +1,4 @@
-"""A transport that a test leaves open makes it fail, and never hang."""
+"""A test that leaves a transport open fails, and never hangs."""
 
 import asyncio
 import socket
@@ -9,16 +9,16 @@ from tests.loops import StrictLoop
 
 
 def test_closing_a_loop_with_an_open_transport_fails_and_returns():
-    here, there = socket.socketpair()
+    first, second = socket.socketpair()
     loop = StrictLoop()
-    loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=here))
+    loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=first))
     with pytest.raises(RuntimeError, match="left open: unclosed resource"):
         loop.close()
-    assert there.recv(1) == b""  # closed all the same
-    there.close()
+    assert second.recv(1) == b""  # closed nevertheless
+    second.close()
 
 
-def test_closing_a_loop_without_one_is_fine():
+def test_closing_a_loop_without_open_transports_succeeds():
     loop = StrictLoop()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()

@@ -1,4 +1,4 @@
-"""The pages are true: their code runs, their tables agree with the code, their commands work."""
+"""The pages are correct: their code runs, their tables agree with the code, their commands work."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 import hookbus.ingest.metrics
 import hookbus.ingest.signature
 import hookbus.shared.fault
-import hookbus.worker.pipeline.metrics  # its figures are in the registry
+import hookbus.worker.pipeline.metrics  # registers its metrics
 from deploy import configuration
 from hookbus import App, Delivery
 from hookbus.ingest.settings import IngestSettings, load_settings
@@ -34,7 +34,7 @@ from tests.programs import ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
 
 USAGE = 2
-"""Of Click, and so of typer."""
+"""The exit code of Click, and so of typer, for a usage error."""
 
 
 def test_the_consumer_in_the_readme_can_be_run():
@@ -52,7 +52,7 @@ def test_the_configuration_in_the_pages_is_accepted(tmp_path):
     assert set(load_settings(file, {}).sources) == {"openai", "partner"}
 
 
-def test_the_configuration_reference_is_what_the_settings_say():
+def test_the_configuration_reference_matches_the_settings():
     assert pages.CONFIGURATION.read_text() == configuration.page(), "make configuration"
 
 
@@ -67,18 +67,21 @@ def test_every_setting_has_a_meaning_and_shows_its_bounds():
 
 
 def test_the_status_table_has_every_code():
-    said = {*pages.codes(pages.section(pages.INGEST, "HTTP responses")), "accepted"}  # a 200 that is listed with them
+    documented = {
+        *pages.codes(pages.section(pages.INGEST, "HTTP responses")),
+        "accepted",
+    }  # a 200 in the same table
     codes = {*typing.get_args(hookbus.ingest.signature.Code), *typing.get_args(hookbus.shared.fault.Code)}
-    assert codes <= said
+    assert codes <= documented
     files = [*(ROOT / "ingest").glob("*.py"), ROOT / "shared" / "http_connection.py"]
     found = re.findall(
         r'(?:(?:Refusal|_end|_bare)\(\d+, |unavailable\()"([a-z_]+)"', "".join(map(Path.read_text, files))
     )
     never_answered = {"disconnected"}
-    assert {"header_timeout", "draining", *never_answered} <= set(found) <= said | never_answered
+    assert {"header_timeout", "draining", *never_answered} <= set(found) <= documented | never_answered
 
 
-def test_every_reason_for_a_dead_letter_is_told():
+def test_every_reason_for_a_dead_letter_is_documented():
     assert set(typing.get_args(Reason)) <= pages.codes(pages.section(pages.OPERATIONS, "Dead letters"))
 
 
@@ -92,7 +95,7 @@ def test_each_guarantee_has_a_test_of_its_name_in_each_file_that_the_page_gives(
         assert f"def test_g{number}_" in (ROOT / file).read_text(), f"G{number}: {file}"
 
 
-async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, client):
+async def test_the_tables_of_metrics_name_every_metric_and_no_other(redis_url, client):
     section = pages.section(pages.MONITORING, "Metrics")
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     watch = BusCollector(client, 1)
@@ -104,7 +107,7 @@ async def test_the_tables_of_metrics_name_every_figure_and_no_other(redis_url, c
     assert set(named) == {name for name in exported if name.startswith("hookbus_")}
 
 
-def test_the_events_of_the_log_are_those_that_the_page_names_at_their_levels():
+def test_the_page_names_every_log_event_with_its_level():
     section = pages.section(pages.MONITORING, "Logs")
     rows = re.findall(r"^\| ([^|]+) \| (error|warning|info|debug) \| .+ \|$", section, re.MULTILINE)
     names = [(name, level) for row, level in rows for name in re.findall(r"`([a-z_]+)`", row)]
@@ -181,10 +184,10 @@ async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_eve
         assert await working.end() == 0
 
 
-def test_readme_is_short_and_every_other_page_says_for_whom_it_is():
+def test_readme_is_short_and_every_other_page_names_its_readers():
     assert len(pages.README.read_text().splitlines()) <= 200
-    of_their_own = {pages.README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"}
-    for page in {*pages.every()} - of_their_own:
+    exceptions = {pages.README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"}
+    for page in {*pages.every()} - exceptions:
         assert page.read_text().splitlines()[2].startswith("For those who"), page
 
 
@@ -199,12 +202,12 @@ def test_the_table_of_a_delivery_names_only_what_it_has():
     assert {"webhook_id", "attempt", "body"} < {*named} <= {*dir(Delivery)}
 
 
-def test_the_table_of_exit_codes_is_that_of_the_commands():
+def test_the_table_of_exit_codes_matches_the_commands():
     rows = re.findall(r"^\| (\d+) \|", pages.OPERATIONS.read_text(), re.MULTILINE)
     assert [int(code) for code in rows] == [0, EXIT_FAILED, USAGE, EXIT_CONFIG, EXIT_INTERRUPTED]
 
 
-async def test_a_reader_in_another_language_may_do_what_the_page_shows_and_nothing_else(client, redis_url):
+async def test_the_acl_of_a_reader_allows_the_commands_of_the_page_and_no_others(client, redis_url):
     text = pages.DATA.read_text()
     [rules] = re.findall(r"^    user reader on >PASSWORD (.*)$", text, re.MULTILINE)
     commands = re.findall(r"^    redis-cli (.*)$", text, re.MULTILINE)

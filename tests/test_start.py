@@ -10,7 +10,7 @@ import pytest
 from hookbus.shared.release import VERSION
 from tests.programs import BIN
 
-# Imported before all else, and at the end reports how the process was prepared.
+# Imported first; reports at exit how the process was prepared.
 WITNESS = """
 import atexit, json, os
 
@@ -25,7 +25,7 @@ atexit.register(report)
 """
 
 
-def ways(program: str) -> dict[str, list[str]]:
+def commands(program: str) -> dict[str, list[str]]:
     return {
         "script": [str(BIN / f"hookbus-{program}")],
         "module": [sys.executable, "-m", f"hookbus.{program}"],
@@ -34,7 +34,7 @@ def ways(program: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("way", ["script", "module"])
 @pytest.mark.parametrize("program", ["ingest", "worker"])
-def test_both_ways_open_closed_streams_and_keep_metrics_in_memory(program, way, tmp_path):
+def test_script_and_module_open_closed_streams_and_keep_metrics_in_memory(program, way, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITNESS)
     environ = {
         "PATH": os.environ["PATH"],
@@ -43,19 +43,19 @@ def test_both_ways_open_closed_streams_and_keep_metrics_in_memory(program, way, 
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
     }
     closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
-    done = subprocess.run([*closing, *ways(program)[way], "--version"], env=environ, cwd=tmp_path, check=False)
+    done = subprocess.run([*closing, *commands(program)[way], "--version"], env=environ, cwd=tmp_path, check=False)
     assert done.returncode == 0
     report = json.loads((tmp_path / "report").read_text())
     assert report == {"streams": [True, True, True], "value": "MutexValue"}
 
 
 @pytest.mark.parametrize("program", ["ingest", "worker"])
-def test_as_a_module_it_is_the_same_program(program, tmp_path):
-    said = []
-    for command in ways(program).values():
+def test_script_and_module_are_the_same_program(program, tmp_path):
+    outputs = []
+    for command in commands(program).values():
         for option, code in ("--version", 0), ("--help", 0), ("no-such-command", 2):
             done = subprocess.run([*command, option], cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == code, done.stderr
-            said.append(done.stdout + done.stderr)
-    assert said[:3] == said[3:]
-    assert said[0] == f"hookbus {VERSION}\n"
+            outputs.append(done.stdout + done.stderr)
+    assert outputs[:3] == outputs[3:]
+    assert outputs[0] == f"hookbus {VERSION}\n"

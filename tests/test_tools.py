@@ -1,4 +1,4 @@
-"""Skips: only for what the list names, counted by reason at the end, and failures where it is required."""
+"""Skips: only for tools of the list, counted by reason at the end of a run, and failures for required tools."""
 
 import ast
 import os
@@ -15,7 +15,7 @@ SKIPS = {"skip", "skipif", "importorskip", "xfail", "skipTest", "SkipTest"}
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs pytest over a test that needs something which nobody has, under the settings of this project."""
+    """Runs pytest, with the settings of this project, over tests that need a tool which never exists."""
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
         "from tests import tools\n"
@@ -27,10 +27,10 @@ def run(tmp_path, monkeypatch):
     )
 
     def run(*options, **environ):
-        this = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml"]
+        command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         arguments = {"cwd": ROOT, "env": clean | environ, "capture_output": True, "text": True}
-        return subprocess.run([*this, *options, tmp_path], check=False, **arguments)
+        return subprocess.run([*command, *options, tmp_path], check=False, **arguments)
 
     return run
 
@@ -46,7 +46,7 @@ def test_skips_are_counted_by_reason_at_the_end(run, jobs):
 
 
 @pytest.mark.parametrize("jobs", ["0", "2"])
-def test_what_is_required_and_missing_fails_the_run(run, jobs, tmp_path):
+def test_a_required_tool_that_is_missing_fails_the_run(run, jobs, tmp_path):
     text = (tmp_path / "test_it.py").read_text()
     (tmp_path / "test_it.py").write_text(text + "tools.require(['moon'])\n")
     done = run("-n", jobs)
@@ -56,7 +56,7 @@ def test_what_is_required_and_missing_fails_the_run(run, jobs, tmp_path):
 
 
 @pytest.mark.parametrize("jobs", ["0", "2"])
-def test_the_environment_names_what_is_required(run, jobs, tmp_path):
+def test_the_environment_names_the_required_tools(run, jobs, tmp_path):
     (tmp_path / "test_it.py").write_text(
         "from tests import tools\ndef test_it(): assert tools._required == {'linux', 'proc'}\n"
     )
@@ -64,13 +64,13 @@ def test_the_environment_names_what_is_required(run, jobs, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
-def test_what_is_required_has_to_be_in_the_list(run):
+def test_a_required_tool_has_to_be_in_the_list(run):
     done = run(HOOKBUS_TESTS_REQUIRE="linux,promtol")
     assert done.returncode == 4
     assert "no such tool: promtol; there are promtool, " in done.stderr
 
 
-def test_nothing_is_skipped_but_for_a_tool_of_the_list():
+def test_tests_are_skipped_only_for_tools_of_the_list():
     for file in sorted((ROOT / "tests").rglob("*.py")):
         if file == ROOT / "tests/tools.py":
             continue
@@ -78,18 +78,18 @@ def test_nothing_is_skipped_but_for_a_tool_of_the_list():
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
             assert name not in SKIPS, f"{file.relative_to(ROOT)}:{node.lineno}: tests.tools has the only way to skip"
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("need", "needs", "find"):
-                wanted = [one.value for one in node.args if isinstance(one, ast.Constant)]
-                is_ours = node.func.attr == "needs" or ast.unparse(node.func).startswith("tools.")
-                assert not is_ours or set(wanted) <= tools.TOOLS.keys(), f"{file}:{node.lineno}: not in the list"
+                names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+                is_needed = node.func.attr == "needs" or ast.unparse(node.func).startswith("tools.")
+                assert not is_needed or set(names) <= tools.TOOLS.keys(), f"{file}:{node.lineno}: not in the list"
 
 
-def test_ci_requires_all_that_the_list_names_and_can_be_had():
+def test_ci_requires_every_tool_of_the_list_that_it_can_install():
     script = (ROOT / ".ci/run").read_text()
     [required] = [line for line in script.splitlines() if "HOOKBUS_TESTS_REQUIRE=" in line]
     assert set(required.partition("=")[2].split(",")) == tools.TOOLS.keys() - {servers.OWN}
 
 
-def test_the_page_names_each_server_that_is_tried():
+def test_the_page_names_each_tested_server():
     page = (ROOT / "shared/README.md").read_text()
     for name in servers.SERVERS:
         assert f"\n| {name.capitalize().replace('-', ' ')} | {name.partition('-')[2]}." in page

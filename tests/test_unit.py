@@ -1,4 +1,4 @@
-"""`make unit` takes most tests, and none that starts something."""
+"""`make unit` runs most tests, and none that starts a server or a process."""
 
 import os
 import subprocess
@@ -24,12 +24,12 @@ NAMED = {
 def unit(*options) -> subprocess.CompletedProcess[str]:
     """Runs pytest as `make unit` does."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    this = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--unit"]
-    return subprocess.run([*this, *options], cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--unit"]
+    return subprocess.run([*command, *options], cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("source", STARTING.values(), ids=STARTING)
-def test_what_starts_one_unseen_fails(source, tmp_path):
+def test_a_test_that_starts_a_process_undetected_fails(source, tmp_path):
     (tmp_path / "test_it.py").write_text(source)
     done = unit("-p", "tests.conftest", tmp_path)
     assert done.returncode == 1, done.stdout
@@ -37,13 +37,13 @@ def test_what_starts_one_unseen_fails(source, tmp_path):
 
 
 @pytest.mark.parametrize("source", NAMED.values(), ids=NAMED)
-def test_what_says_that_it_starts_one_is_left_out(source, tmp_path):
+def test_a_test_that_declares_a_process_is_left_out(source, tmp_path):
     (tmp_path / "test_it.py").write_text(source)
     done = unit("-p", "tests.conftest", tmp_path)
     assert "1 deselected" in done.stdout
 
 
-def test_the_pure_modules_are_all_in_it():
+def test_pure_modules_are_selected_completely():
     done = unit("--collect-only", "-q", "tests/worker/pipeline/test_outcome.py", "tests/shared/test_backoff.py")
     assert done.returncode == 0, done.stdout
     assert "deselected" not in done.stdout

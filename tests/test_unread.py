@@ -1,4 +1,4 @@
-"""Output that nobody reads, or that can't be written: every command ends by itself, and none with a traceback."""
+"""Output without a reader, or that can't be written: every command ends by itself and without a traceback."""
 
 import os
 import subprocess
@@ -86,20 +86,20 @@ def lines_of(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("errors_too", [False, True], ids=["stdout", "both"])
-def test_a_reader_who_leaves_ends_every_command_quietly(url, redis_url, name, errors_too):
-    reads, writes = os.pipe()
-    os.close(reads)
+def test_every_command_ends_quietly_when_its_reader_leaves(url, redis_url, name, errors_too):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
     lines = lines_of(name)
     try:
-        found = ended(lines, url, redis_url, writes, writes if errors_too else subprocess.PIPE)
+        found = ended(lines, url, redis_url, write_end, write_end if errors_too else subprocess.PIPE)
     finally:
-        os.close(writes)
+        os.close(write_end)
     assert found == dict.fromkeys(lines, (1, ""))
 
 
 @pytest.mark.needs("linux")  # has /dev/full
 @pytest.mark.parametrize("name", ["ingest", "dlq"])
-def test_what_can_not_be_written_is_told_and_not_blamed_on_redis(url, redis_url, name):
+def test_a_failed_write_is_reported_and_not_attributed_to_redis(url, redis_url, name):
     lines = [line for line in lines_of(name) if not line.endswith("--follow") and "rejections" not in line]
     with open("/dev/full", "wb") as full:
         found = ended(lines, url, redis_url, full.fileno())

@@ -1,4 +1,4 @@
-"""No call squeezes its arguments: a reader can match each with the parameter that takes it."""
+"""No call unpacks a literal: a reader can match each argument with its parameter."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ FILES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.p
 
 
 def unpacked(source: str) -> Iterator[int]:
-    """The lines where a tuple or list that is written out is unpacked where it stands."""
+    """The lines at which a tuple or list literal is unpacked."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Starred) and isinstance(node.value, ast.Tuple | ast.List):
             yield node.lineno
@@ -34,7 +34,7 @@ def test_an_unpacked_literal_is_found(source):
         "f(*[a] * 3)",
     ],
 )
-def test_unpacking_what_is_made_elsewhere_is_fine(source):
+def test_unpacking_other_expressions_is_allowed(source):
     assert not list(unpacked(source))
 
 

@@ -1,4 +1,4 @@
-"""Certificates made for a test, and TLS in front of a server that speaks none."""
+"""Certificates for a test, and a TLS proxy in front of a server without TLS."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from tests.gone import PEER_GONE
 
 
 def make(folder: Path, authority: str, days: int = 100) -> None:
-    """Files ca.crt, server.crt, server.key, client.crt and client.key of a new authority, over those of an old one."""
+    """Write ca.crt, server.crt, server.key, client.crt and client.key of a new authority, over those of an old one."""
     folder.mkdir(exist_ok=True)
     _openssl(
         folder, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.new -days 100", "-subj", f"/CN={authority}"
@@ -28,7 +28,7 @@ def _openssl(folder: Path, command: str, *more: str) -> None:
 
 
 class Front:
-    """Ends TLS as a server with the certificates of a folder, and asks its clients for theirs."""
+    """Terminates TLS with the certificates of a folder, and requires a certificate of each client."""
 
     def __init__(self, folder: Path, socket: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class Front:
         self.port = 0
 
     async def start(self) -> "Front":
-        """Listen, with the certificates that are there now."""
+        """Listen with the current certificates."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._folder / "ca.crt")
         context.load_cert_chain(self._folder / "server.crt", self._folder / "server.key")
         context.verify_mode = ssl.CERT_REQUIRED
@@ -47,7 +47,7 @@ class Front:
         return self
 
     async def stop(self) -> None:
-        """Cut all connections, and listen no more."""
+        """Cut all connections and stop listening."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:

@@ -1,7 +1,7 @@
-"""What a test may need that the project does not install itself: one list, with how to get each.
+"""Tools that tests may need and that the project does not install itself: one list, with the way to get each.
 
-A test that can't run without one is marked `@pytest.mark.needs("promtool")`, or calls `need`; nothing else skips.
-`HOOKBUS_TESTS_REQUIRE=promtool,root` names those that have to be here: a test that misses one of them fails.
+A test that requires one is marked `@pytest.mark.needs("promtool")`, or calls `need`; nothing else skips a test.
+`HOOKBUS_TESTS_REQUIRE=promtool,root` names required tools: without one of them its tests fail.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from tests import servers
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`how` to get it, and `find` tells where it is: anything true, its path where it has one."""
+    """`how` to get it; `find` returns its path, or another true value for a tool without a path."""
 
     how: str
     find: Callable[[], object]
@@ -63,7 +63,7 @@ _required: set[str] = set()
 
 
 class MissingError(Exception):
-    """A tool is not here; says how to get it."""
+    """A tool is missing; the message has the way to get it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no {name} ({TOOLS[name].how})")
@@ -71,23 +71,23 @@ class MissingError(Exception):
 
 
 def require(names: Iterable[str]) -> None:
-    """From now on the lack of these is a failure. Raises ValueError for one that is not in the list."""
-    asked = set(names)
-    if unknown := sorted(asked - TOOLS.keys()):
+    """Make the absence of these tools a failure. Raises ValueError for one that is not in the list."""
+    requested = set(names)
+    if unknown := sorted(requested - TOOLS.keys()):
         raise ValueError(f"HOOKBUS_TESTS_REQUIRE: no such tool: {', '.join(unknown)}; there are {', '.join(TOOLS)}")
-    _required.update(asked)
+    _required.update(requested)
 
 
 @functools.cache
 def find(name: str) -> str:
-    """Where it is; "True" for what has no path. Raises MissingError."""
+    """The path of a tool; "True" for one without a path. Raises MissingError."""
     if not (found := TOOLS[name].find()):
         raise MissingError(name)
     return str(found)
 
 
 def need(name: str) -> str:
-    """As `find`, for a test, which is skipped when it is not here, or fails where it is required."""
+    """Like `find`, for a test: without the tool it is skipped, or fails if the tool is required."""
     try:
         return find(name)
     except MissingError as error:
@@ -98,7 +98,7 @@ def need(name: str) -> str:
 
 
 def counted(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """How many were skipped, a line for each reason."""
+    """The number of skipped tests per reason, one line each."""
     reasons: Counter[str] = Counter()
     for report in reports:
         assert isinstance(report.longrepr, tuple)

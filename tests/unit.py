@@ -1,7 +1,7 @@
-"""Which tests start no server and no process: `make unit` runs them, in seconds.
+"""The tests that start no server and no process: `make unit` runs them, in seconds.
 
-A module whose tests need one names something that starts one; a fixture does so for a single test. Whatever is missed
-here fails there, as processes are forbidden meanwhile.
+A module whose tests start one has a name of STARTERS; a single test has a fixture of FIXTURES. A test that this misses
+fails, as `make unit` forbids processes.
 """
 
 import asyncio
@@ -15,25 +15,25 @@ STARTERS: Final = {"Front", "Ingest", "Program", "Valkey", "Worker", "as_shipped
     "subprocess",
     "users",
 }
-"""Names in a module of tests for what starts processes."""
+"""Names in a module of tests that start processes."""
 FIXTURES: Final = frozenset({"installed", "own_server", "server"})
 
 
 def is_unit(item: pytest.Item) -> bool:
-    """Nothing is started for it."""
+    """Whether a test starts no server and no process."""
     if FIXTURES & set(getattr(item, "fixturenames", ())):
         return False
     return not STARTERS & _names(item)
 
 
 def _names(item: pytest.Item) -> set[str]:
-    """Those that its module gives to what it imports or defines."""
+    """The names that its module imports or defines."""
     module = getattr(item, "module", None)
     return set(vars(module)) if module else set()
 
 
 def forbid_processes() -> None:
-    """For the rest of this process: a test that starts one fails."""
+    """From now on a test that starts a process fails."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.exec"):
@@ -43,4 +43,4 @@ def forbid_processes() -> None:
         raise AssertionError(f"a process, in make unit: {command!r}")
 
     sys.addaudithook(refuse)
-    asyncio.create_subprocess_exec = asyncio.create_subprocess_shell = refuse_async  # uvloop starts them unheard
+    asyncio.create_subprocess_exec = asyncio.create_subprocess_shell = refuse_async  # uvloop raises no audit event

@@ -1,6 +1,6 @@
-"""The users of `deploy/redis`: the servers of the tests know them, and each program that is started comes as its own.
+"""The users of `deploy/redis`: the servers of the tests have them, and each program connects as its own user.
 
-Tests themselves come as nobody in particular, and may do anything.
+The tests themselves connect as the user `default`, with all rights.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ CONFIG: Final = FOLDER / "redis.conf"
 NAMES: Final = ("admin", "ingest", "worker", "tools", "exporter")
 
 _guarded: set[str] = set()
-"""URLs of the servers that know them."""
+"""URLs of the servers that have these users."""
 
 
 def acl_file(folder: Path) -> Path:
@@ -28,7 +28,7 @@ def acl_file(folder: Path) -> Path:
 
 
 def config_file(data: Path, acl: Path) -> Path:
-    """The configuration of `deploy/redis` with its two paths changed: nothing of this machine is needed or touched."""
+    """The configuration of `deploy/redis` with its two paths changed: it needs and touches nothing of this machine."""
     text = CONFIG.read_text()
     for line, path in (("dir /var/lib/redis", data), ("aclfile /etc/redis/users.acl", acl)):
         assert text.count(f"\n{line}\n") == 1, line
@@ -41,8 +41,8 @@ def config_file(data: Path, acl: Path) -> Path:
 def guarded(data: Path, **options: str) -> Valkey:
     """A server with the configuration and the users of `deploy/redis`."""
     file = acl_file(data / "users")
-    nobody, _, others = file.read_text().partition("\n")
-    assert nobody.startswith("user default off ")
+    default_user, _, others = file.read_text().partition("\n")
+    assert default_user.startswith("user default off ")
     file.write_text(f"user default on nopass ~* &* +@all\n{others}")
     valkey = Valkey(data, config=config_file(data, file), server=servers.path(), **options)
     _guarded.add(valkey.url)
@@ -50,7 +50,7 @@ def guarded(data: Path, **options: str) -> Valkey:
 
 
 def as_shipped(data: Path, **options: str) -> Valkey:
-    """As `guarded`, but nobody comes in without a name: the files of `deploy/redis`, two paths changed."""
+    """Like `guarded`, but without the user `default`: the files of `deploy/redis` with two paths changed."""
     config = config_file(data, acl_file(data / "users"))
     valkey = Valkey(data, config=config, server=servers.path(), login="admin:admin", **options)
     _guarded.add(valkey.url)
@@ -58,16 +58,16 @@ def as_shipped(data: Path, **options: str) -> Valkey:
 
 
 def login(url: str, *command: str) -> str:
-    """The URL for a program: with its user, if that server knows any."""
+    """The URL for a program, with its user if the server has these users."""
     if url not in _guarded:
         return url
-    scheme, _, place = url.partition("://")
+    scheme, _, address = url.partition("://")
     name = name_of(*command)
-    return f"{scheme}://{name}:{name}@{place}"
+    return f"{scheme}://{name}:{name}@{address}"
 
 
 def name_of(program: str, *arguments: str) -> str:
-    """Who a program is to Redis."""
+    """The user of a program."""
     match Path(program).name, *arguments:
         case "hookbus-ingest", ("serve" | "check"), *_:
             return "ingest"

@@ -1,4 +1,4 @@
-"""Waiting for conditions, so that no test sleeps and hopes."""
+"""Waiting for conditions instead of sleeping."""
 
 import asyncio
 import time
@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 TIMER_EARLY_S: Final = 0.002
-"""By so much a wait may end sooner than was set: uvloop counts whole milliseconds at both of its ends. Lower bounds in
-tests give way by it, once for each wait in a row."""
+"""How much earlier than set a wait may end: uvloop counts whole milliseconds at both of its ends. Lower bounds in tests
+are reduced by it, once for each wait in a row."""
 
 
 async def until(condition: Callable[[], Awaitable[T] | T], timeout_s: float = 20, what: str = "") -> T:
-    """The first truthy result of `condition`, asked every 10 ms; fails after `timeout_s` with the last one."""
+    """Return the first truthy result of `condition`, polled every 10 ms; fails after `timeout_s` with the last one."""
     deadline = time.monotonic() + timeout_s
     while True:
         result = condition()
