@@ -48,7 +48,7 @@ async def exported(redis_url: str) -> dict[str, set[str]]:
     )
     ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=ingest_ops)
     with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=worker_ops) as worker, exporter:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await exporter.until_logged("exporting")
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")

@@ -173,7 +173,7 @@ class Ingest(Program):
         options = {"redis_url": redis_url, "listening": listening, "cwd": cwd}
         super().__init__(command, "serve", *args, **options, **defaults | environ)
 
-    async def until_fit(self) -> "Ingest":
+    async def until_healthy(self) -> "Ingest":
         """Wait until it listens and Redis is healthy: it returns 200."""
         await self.until_logged("listening")
         await self.until_logged("redis_healthy")

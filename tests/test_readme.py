@@ -139,7 +139,7 @@ async def test_the_commands_in_the_pages_work(redis_url, tmp_path):
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("hookbus-")]
     commands = list(dict.fromkeys(tuple(shlex.split(line, comments=True)) for line in lines))
     with Ingest(redis_url, HOOKBUS_INGEST_DURABILITY="fsync", HOOKBUS_INGEST_UNSAFE_REDIS="1") as served:
-        await served.until_fit()
+        await served.until_healthy()
         environ = {
             "OPENAI_WEBHOOK_SECRET": SECRET,
             "HOOKBUS_INGEST_DURABILITY": "memory",
@@ -177,7 +177,7 @@ async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_eve
     }
     command = re.findall(r"^    (hookbus-worker run [\w.:]+)", pages.GUIDE.read_text(), re.MULTILINE)[0]
     with Ingest(redis_url) as served, Program(*command.split(), redis_url=redis_url, cwd=service, **env) as working:
-        await served.until_fit()
+        await served.until_healthy()
         await working.until_logged("working")
         assert await post(served.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")
         await until(lambda: any("resp_7 is done; attempt 1 of wh_1" in line for line in working.raw))

@@ -50,7 +50,7 @@ async def url(client, redis_url) -> AsyncIterator[str]:
     await create_groups(client, "billing")
     await store_letters(client, *(letter(f"wh_{i}") for i in range(3)))
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         yield ingest.url
 
 

@@ -93,7 +93,7 @@ class Stage:
         """hookbus-ingest, ready; its 200s mean `memory`, which is what everysec can keep."""
         ingest = Ingest(server.url, port=port, **environ)
         self._programs.append(ingest)
-        return await ingest.until_fit()
+        return await ingest.until_healthy()
 
     async def worker(self, server: Valkey, *apps: str, **environ: str) -> Worker:
         """hookbus-worker, at work, with everything at its defaults."""

@@ -11,7 +11,7 @@ from tests.programs import Ingest
 @pytest.fixture
 async def ingest(redis_url):
     with Ingest(redis_url) as program:
-        yield await program.until_fit()
+        yield await program.until_healthy()
 
 
 @pytest.mark.parametrize("kind", ["wrk", "bundled"])

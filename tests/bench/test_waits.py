@@ -13,7 +13,7 @@ from tests.programs import Ingest, Worker
 
 async def test_each_event_has_a_wait_and_none_is_longer_than_all_took(redis_url):
     with Ingest(redis_url) as ingest, Worker(redis_url, "tests.bench.stopwatch:app") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         sender = Sender(await pace.http(ingest.port).connect(4), waits.post)
         for count in (1, 20):  # the second list does not hold the first one's

@@ -24,7 +24,7 @@ async def test_a_copy_taken_while_events_arrive_restores_every_event_accepted_be
     source = users.as_shipped(tmp_path / "data").start()
     try:
         with fsyncing(source) as ingest:
-            await ingest.until_fit()
+            await ingest.until_healthy()
             done = await store(ingest, 0)
             with Worker(source.url, "quiet") as worker:
                 await handled(worker, done)
@@ -44,7 +44,7 @@ async def test_a_copy_taken_while_events_arrive_restores_every_event_accepted_be
             found = {fields[b"id"].decode() for _, fields in admin.xrange(STREAM)}
         assert {*done, *waiting} <= found
         with fsyncing(restored) as ingest:
-            await ingest.until_fit()
+            await ingest.until_healthy()
             assert await post_until_accepted(ingest.url, waiting[0], event_body()) == "duplicate"
         with Worker(restored.url, "quiet") as worker:
             await handled(worker, sorted(found - {*done}))

@@ -101,7 +101,7 @@ async def test_the_health_check_succeeds_only_while_a_program_runs(redis_url):
     port = free_port()
     check = (sys.executable, HERE / "healthcheck.py", "1", str(port))
     with Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=f"127.0.0.1:{port}") as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert subprocess.run(check, check=False).returncode == 0
     assert subprocess.run(check, check=False).returncode == 1
 
@@ -172,7 +172,7 @@ async def test_an_event_passes_through_the_services_of_compose(installed, tmp_pa
     valkey = Valkey(tmp_path / "valkey", **options).start()
     try:
         with serving(installed, valkey.url, tmp_path) as ingest, working(installed, valkey.url, tmp_path) as worker:
-            await ingest.until_fit()
+            await ingest.until_healthy()
             await worker.until_logged("working")
             assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
             await until(lambda: any("billing: charge for resp_1 (wh_1)" in line for line in worker.raw))

@@ -20,7 +20,7 @@ def serve(installed: Installed, redis_url: str, cwd: Path) -> Ingest:
 async def test_the_wheel_runs_the_handlers_of_another_project(installed, redis_url, tmp_path):
     worker = [installed.script("hookbus-worker"), "run", "shop.handlers:billing"]
     with serve(installed, redis_url, tmp_path) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         ops = {"HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
         with Program(*worker, redis_url=redis_url, cwd=tmp_path, **ops) as working:
             await working.until_logged("working")

@@ -92,7 +92,7 @@ async def test_the_configuration_keeps_durability_fsync_and_is_bounded(shipped):
 async def test_each_program_works_as_its_own_user(shipped):
     environ = {"HOOKBUS_INGEST_DURABILITY": "fsync", "HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
     with Ingest(shipped.url, **environ) as ingest, Worker(shipped.url, "failing", "plain") as running:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await running.until_working()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         assert (await post(ingest.url, "wh_2", event_body(), secret="whsec_" + "b3RoZXIt" * 6))[0] == 401
@@ -187,7 +187,7 @@ async def test_check_works_as_ingest_without_reading_an_event(server, redis_url,
 
 async def test_ingest_without_write_permission_reports_it_and_recovers(server, redis_url):
     with Ingest(redis_url) as ingest, server.client() as admin:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         admin.execute_command("ACL", "SETUSER", "ingest", "-xadd")
         try:
             assert await post(ingest.url, "wh_1", event_body()) == (503, "queue_unavailable")

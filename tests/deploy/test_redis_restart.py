@@ -59,7 +59,7 @@ def fsyncing(server: Valkey) -> Ingest:
 @STOPS
 async def test_a_restart_loses_no_accepted_event_and_repeats_no_handled_one(shipped, stop):
     with fsyncing(shipped) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         first = await store(ingest, 0)
         with Worker(shipped.url, "quiet") as worker:
             await handled(worker, first)
@@ -81,7 +81,7 @@ async def test_events_hidden_by_an_acl_are_back_after_the_repair_in_the_runbook(
     shipped.stop()
     shipped.start()
     with fsyncing(shipped) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         hidden = await store(ingest, 0)
         shipped.stop(stop)
         shipped.start()

@@ -133,7 +133,7 @@ async def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_contin
 
 async def test_a_port_in_use_is_reported_with_a_remedy_also_when_another_hookbus_uses_it(tmp_path, redis_url):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Stack(tmp_path, HOOKBUS_INGEST_LISTEN=f"127.0.0.1:{ingest.port}") as stack:
             assert await stack.end(0) == 1
             assert stack.has_printed(

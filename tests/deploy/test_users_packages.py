@@ -76,7 +76,7 @@ async def test_both_programs_run_beside_a_users_packages_of_the_folders_names(be
         Ingest(redis_url, command=str(beside.with_name("hookbus-ingest")), cwd=tmp_path, **options) as ingest,
         Program(*running, redis_url=redis_url, cwd=tmp_path) as worker,
     ):
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_logged("working")
         assert await post(ingest.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")
         await until(lambda: "the user handled wh_1 resp_7" in worker.raw)

@@ -22,7 +22,7 @@ async def test_g9_both_programs_follow_replaced_certificates_without_a_restart(r
     }
     url = f"rediss://127.0.0.1:{front.port}/0"
     with Ingest(url, **environ) as ingest, Worker(url, "plain", **environ) as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         assert (await post(ingest.url, "wh_first", event_body()))[0] == 200
         await until(lambda: handled("plain") == ["wh_first"])

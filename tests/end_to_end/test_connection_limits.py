@@ -64,7 +64,7 @@ def crowd() -> Iterator[Crowd]:
 async def test_g8_slow_connections_to_the_webhook_port_are_bounded_and_other_senders_are_served(redis_url, crowd):
     async with aiohttp.ClientSession() as proxy:
         with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS=str(MAX)) as ingest:
-            await ingest.until_fit()
+            await ingest.until_healthy()
 
             async def through_proxy(webhook_id: str) -> int:
                 body = event_body()

@@ -14,7 +14,7 @@ async def test_prometheus_multiproc_dir_of_another_program_is_ignored(redis_url,
         folder.mkdir()
     environ = {variable: str(folder)}
     with Ingest(redis_url, **environ) as ingest, Worker(redis_url, "plain", **environ) as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         status, _ = await post(ingest.url, "wh_1", event_body())
         assert status == 200

@@ -18,7 +18,7 @@ async def servers(tmp_path):
 async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(servers: Moving, own_server: Valkey):
     recorded = records_of(own_server)  # apart, as handlers do not follow
     with Ingest(servers.url) as ingest, Worker(servers.url, "plain", TEST_REDIS_URL=own_server.url) as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post_until_accepted(ingest.url, "wh_before", event_body())
         await until(lambda: recorded("plain") == ["wh_before"])
@@ -34,7 +34,7 @@ async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(serve
 async def test_g9_an_outcome_is_written_to_the_new_primary(servers: Moving, own_server: Valkey):
     recorded = records_of(own_server)  # apart, as handlers do not follow
     with Ingest(servers.url) as ingest, Worker(servers.url, "slow", TEST_REDIS_URL=own_server.url) as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post_until_accepted(ingest.url, "wh_1", event_body())
         await until(lambda: recorded("slow", "started") == ["wh_1"])
@@ -47,7 +47,7 @@ async def test_g9_an_outcome_is_written_to_the_new_primary(servers: Moving, own_
 
 async def test_g9_ingest_checks_the_new_primary_although_no_request_arrives(servers: Moving):
     with Ingest(servers.url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await servers.move()
         await ingest.until_logged("redis_unhealthy")
         await until(lambda: len(ingest.logged("redis_healthy")) == 2)

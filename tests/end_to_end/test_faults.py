@@ -20,7 +20,7 @@ async def test_g1_no_accepted_event_is_lost_when_redis_stops_and_starts(own_serv
     recorded = records_of(own_server)
     fsync = {"HOOKBUS_INGEST_DURABILITY": "fsync"}
     with Ingest(own_server.url, **fsync) as ingest, Worker(own_server.url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         accepted: list[str] = []
         codes: set[str] = set()
@@ -57,7 +57,7 @@ async def _load(url: str, accepted: list[str], codes: set[str]) -> None:
 async def test_g1_ingest_killed_before_its_response_has_stored_all_or_nothing(redis_url, server, handled):
     """Redis is frozen, so the request hangs between verify and answer; then ingest is killed and started again."""
     with Ingest(redis_url) as ingest, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert await post(ingest.url, "wh_0", event_body()) == (200, "accepted")
         client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
         pending = asyncio.create_task(post(ingest.url, "wh_1", event_body()))
@@ -67,7 +67,7 @@ async def test_g1_ingest_killed_before_its_response_has_stored_all_or_nothing(re
             await pending
         client.execute_command("CLIENT", "UNPAUSE")
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await post_until_accepted(ingest.url, "wh_1", event_body())
         await post_until_accepted(ingest.url, "wh_2", event_body())
         await worker.until_working()
@@ -76,7 +76,7 @@ async def test_g1_ingest_killed_before_its_response_has_stored_all_or_nothing(re
 
 async def test_g3_out_of_memory_returns_503_and_stored_events_are_kept(redis_url, server, handled):
     with Ingest(redis_url) as ingest, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         client.config_set("maxmemory", client.info("memory")["used_memory"])
         assert await post(ingest.url, "wh_2", event_body(filler="x" * 50_000)) == (503, "overloaded")
@@ -90,7 +90,7 @@ async def test_g3_out_of_memory_returns_503_and_stored_events_are_kept(redis_url
 async def test_g3_memory_that_filled_without_a_worker_is_freed_by_workers_and_ingest_continues(redis_url, server):
     stream = KEYS.stream("response.completed")
     with Ingest(redis_url) as ingest, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Worker(redis_url, "quiet") as worker:  # creates the group and stops
             await worker.until_working()
             await worker.end()
@@ -111,7 +111,7 @@ async def test_g3_memory_that_filled_without_a_worker_is_freed_by_workers_and_in
 
 async def test_a_retry_that_redis_has_no_memory_for_is_parked_once_there_is_memory(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as worker, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("flaky_slow", "started") == ["wh_1"])
@@ -126,7 +126,7 @@ async def test_a_retry_that_redis_has_no_memory_for_is_parked_once_there_is_memo
 
 async def test_g9_flushed_scripts_are_loaded_again_without_anybody_noticing(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         for i in range(5):
             client.script_flush()
@@ -137,7 +137,7 @@ async def test_g9_flushed_scripts_are_loaded_again_without_anybody_noticing(redi
 
 async def test_g9_flushed_data_are_reported_and_both_programs_go_on(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker, server.client() as client:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         await until(lambda: handled("plain") == ["wh_1"])
@@ -151,7 +151,7 @@ async def test_g9_flushed_data_are_reported_and_both_programs_go_on(redis_url, s
 
 async def test_g7_a_subscription_that_hangs_delays_no_other_one(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         names = [f"wh_{i}" for i in range(120)]
         await asyncio.gather(*(post(ingest.url, name, event_body()) for name in names))

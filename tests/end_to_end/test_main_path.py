@@ -23,7 +23,7 @@ async def test_an_event_signed_by_the_standardwebhooks_library_reaches_every_gro
     now = datetime.now(UTC)
     signature = Webhook(SECRET).sign("wh_1", now, body.decode())
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         headers = signed("wh_1", body, at=now.timestamp()) | {"webhook-signature": signature}
         async with aiohttp.ClientSession() as session, session.post(ingest.url, data=body, headers=headers) as answer:
@@ -43,7 +43,7 @@ def test_the_openai_sdk_accepts_our_signatures():
 async def test_g2_every_type_including_an_undocumented_one_reaches_every_subscribed_group(redis_url, handled):
     types = ["response.completed", "live.transport.incoming", "made.up.tomorrow"]
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         for name in types:
             assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
@@ -53,7 +53,7 @@ async def test_g2_every_type_including_an_undocumented_one_reaches_every_subscri
 
 async def test_reserved_types_of_hookbus_match_no_wildcard(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         for names in (
             ["hookbus.mine", "made.up"],
@@ -72,7 +72,7 @@ async def test_g2_an_event_stored_before_the_first_worker_is_handled_unless_the_
     redis_url, handled
 ):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert await post(ingest.url, "wh_before", event_body()) == (200, "accepted")
         with Worker(redis_url, "plain", "late") as worker:
             await worker.until_working()
@@ -83,7 +83,7 @@ async def test_g2_an_event_stored_before_the_first_worker_is_handled_unless_the_
 async def test_g2_an_undecodable_body_becomes_a_dead_letter_at_once_with_its_exact_bytes(redis_url, client):
     body = b'{"type": "response.completed", "broken \xff'
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         assert await post(ingest.url, "wh_broken", body) == (200, "accepted")
         letter = await worker.until_logged("dead_letter", webhook_id="wh_broken")
@@ -94,7 +94,7 @@ async def test_g2_an_undecodable_body_becomes_a_dead_letter_at_once_with_its_exa
 
 async def test_g6_a_failed_delivery_is_never_retried_before_its_backoff_ends(redis_url, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("flaky") == ["wh_1"])
@@ -108,7 +108,7 @@ async def test_g6_a_failed_delivery_is_never_retried_before_its_backoff_ends(red
 
 async def test_g6_after_its_last_attempt_a_delivery_is_a_dead_letter_with_its_history(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "failing") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post(ingest.url, "wh_1", event_body("response.failed"))
         await post(ingest.url, "wh_2", event_body("response.cancelled"))
@@ -126,7 +126,7 @@ async def test_g6_after_its_last_attempt_a_delivery_is_a_dead_letter_with_its_hi
 
 async def test_g6_the_retry_schedule_survives_a_restart_of_the_worker(redis_url, handled):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Worker(redis_url, "flaky") as worker:
             await worker.until_working()
             await post(ingest.url, "wh_1", event_body())

@@ -11,7 +11,7 @@ async def test_g7_a_pause_takes_effect_within_two_seconds_survives_a_restart_and
     redis_url, handled
 ):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "other") as first:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await first.until_working()
         succeeded(redis_url, "pause", "plain")
         began_at = time.monotonic()
@@ -32,7 +32,7 @@ async def test_g7_a_pause_takes_effect_within_two_seconds_survives_a_restart_and
 
 async def test_g7_deliveries_of_a_dead_worker_wait_while_their_type_is_paused(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow") as killed:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await killed.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("slow", "started") == ["wh_1"])
@@ -55,7 +55,7 @@ async def test_g7_a_handler_that_always_fails_is_suspended_keeps_its_attempts_an
 ):
     names = [f"wh_{i}" for i in range(30)]
     with Ingest(redis_url) as ingest, Worker(redis_url, "broken") as first, Worker(redis_url, "broken") as second:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         for worker in (first, second):
             await worker.until_working()
         await client.execute_command("SET", "test:broken", 1)

@@ -46,7 +46,7 @@ async def counts(client: Redis) -> Counts:
 @pytest.fixture
 async def ingest(redis_url):
     with Ingest(redis_url) as program:
-        yield await program.until_fit()
+        yield await program.until_healthy()
 
 
 async def test_events_that_arrive_together_are_stored_by_one_script_call(ingest, client):

@@ -12,7 +12,7 @@ GROUP = "repeated"
 
 async def test_a_replay_delivers_history_once_more_and_new_events_once(redis_url, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, GROUP, "plain") as first, Worker(redis_url, GROUP) as second:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         for worker in (first, second):
             await worker.until_working()
         for i, name in enumerate(NAMES):
@@ -37,7 +37,7 @@ async def test_a_replay_delivers_history_once_more_and_new_events_once(redis_url
 
 async def test_a_delivery_stays_a_replay_through_a_death_a_failure_and_a_redrive(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, GROUP) as killed:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await killed.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled(GROUP, "first") == ["wh_1"])

@@ -127,7 +127,7 @@ async def test_sighup_reloads_secrets(redis_url, manager, tmp_path):
     config.write_text(f'[ingest.sources.openai]\npath = "/webhooks/openai"\nsecrets = ["file:{file}"]\n')
     environ = {"OPENAI_WEBHOOK_SECRET": "", "HOOKBUS_INGEST_DRAIN_DELAY_S": "0"}
     with Ingest(redis_url, "--config", str(config), port=port, **manager.environ, **environ) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await until(lambda: manager.received("READY=1"))
         assert (await post(ingest.url, "wh_1", event_body()))[0] == 200
         file.write_text(f"{OTHER}\n{SECRET}\n")

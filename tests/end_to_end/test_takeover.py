@@ -16,7 +16,7 @@ async def test_g4_deliveries_in_flight_in_a_killed_worker_run_elsewhere_and_no_o
 ):
     names = [f"wh_{i}" for i in range(5)]
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as killed:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await killed.until_working()
         for name in names:
             await post(ingest.url, name, event_body())
@@ -39,7 +39,7 @@ async def test_g4_deliveries_of_a_frozen_worker_are_claimed_within_15_s_and_its_
 ):
     """SIGSTOP: the process exists, so only its liveness key expires; SIGCONT: it continues and settles late."""
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky_slow") as frozen:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await frozen.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("flaky_slow", "started") == ["wh_1"])
@@ -62,7 +62,7 @@ async def test_g4_deliveries_of_a_frozen_worker_are_claimed_within_15_s_and_its_
 async def test_g10_handlers_that_ignore_cancellation_do_not_delay_the_exit(redis_url, handled, client):
     limits = {"HOOKBUS_WORKER_HANDLER_TIMEOUT_S": "0.5", "HOOKBUS_WORKER_GRACE_PERIOD_S": "1"}
     with Ingest(redis_url) as ingest, Worker(redis_url, "stubborn", **limits) as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await post(ingest.url, "wh_1", event_body())
         await post(ingest.url, "wh_2", event_body("batch.failed"))
@@ -83,7 +83,7 @@ async def test_g5_an_event_that_kills_its_worker_is_a_dead_letter_and_the_others
 ):
     innocent = [f"wh_{i}" for i in range(60)]
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         for name in (*innocent[:30], "wh_killer", *innocent[30:]):
             await post(ingest.url, name, event_body(id="killer" if name == "wh_killer" else "resp"))
         deaths = await _work_until(redis_url, lambda: _dead(server) == 1 and set(handled("deadly")) == set(innocent))
@@ -119,7 +119,7 @@ def _dead(server) -> int:
 
 async def test_g10_a_stopping_worker_finishes_deliveries_in_flight_and_leaves_the_group(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow") as leaving:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await leaving.until_working()
         await post(ingest.url, "wh_1", event_body())
         await until(lambda: handled("slow", "started") == ["wh_1"])

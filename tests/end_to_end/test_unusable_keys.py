@@ -12,7 +12,7 @@ BAD = "batch.failed"
 
 async def test_g7_an_unusable_stream_delays_no_other_type_of_a_wildcard(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         await client.execute_command("SET", KEYS.stream(BAD), "a slip")
         for i in range(3):
@@ -31,7 +31,7 @@ async def test_g7_unusable_keys_of_one_group_stop_no_other_group(redis_url, hand
     for key in (*broken, *others):
         await client.execute_command("SET", key("failing"), "a slip")
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "failing") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         for i in range(3):
             assert (await post(ingest.url, f"wh_{i}", event_body()))[0] == 200

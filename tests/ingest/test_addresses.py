@@ -22,7 +22,7 @@ async def test_each_address_is_opened_logged_and_drained(redis_url, client):
     hosts = ("127.0.0.1", "127.0.0.2")
     both = ",".join(f"{host}:{port}" for host in hosts)
     with Ingest(redis_url, "--listen", both, HOOKBUS_INGEST_DRAIN_DELAY_S="0") as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         urls = [f"http://{host}:{port}{PATH}" for host in hosts]
         assert ingest.logged("listening")[0]["urls"] == urls
         connections = [await asyncio.open_connection(host, port) for host in hosts]

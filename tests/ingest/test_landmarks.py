@@ -75,7 +75,7 @@ async def test_g9_a_redis_restored_from_an_older_copy_is_reported_once_with_its_
         own_server.start()
 
     with Ingest(own_server.url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         restart(signal.SIGTERM)
         await post_until_accepted(ingest.url, "wh_2", event_body())

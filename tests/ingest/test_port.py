@@ -69,7 +69,7 @@ async def test_g10_a_stop_refuses_and_resets_no_connection(redis_url, client):
     port = free_port()
 
     async def started() -> Ingest:
-        return await Ingest(redis_url, port=port, HOOKBUS_INGEST_DRAIN_DELAY_S="0.2").until_fit()
+        return await Ingest(redis_url, port=port, HOOKBUS_INGEST_DRAIN_DELAY_S="0.2").until_healthy()
 
     processes = await asyncio.gather(*(started() for _ in range(4)))
     load = Load(port)
@@ -145,7 +145,7 @@ async def test_g10_a_restart_on_a_port_of_systemd_refuses_and_resets_no_connecti
             passed = {"webhooks": port, "ops": ops}
             before = load.outcomes["200"]
             with Ingest(redis_url, listening=passed, HOOKBUS_INGEST_DRAIN_DELAY_S="0.2") as ingest:
-                await ingest.until_fit()
+                await ingest.until_healthy()
                 (line,) = ingest.logged("listening")
                 assert line["urls"] == [f"http://127.0.0.1:{number}/webhooks/openai"]
                 assert line["ops"] == f"http://127.0.0.1:{ops.getsockname()[1]}"

@@ -56,7 +56,7 @@ async def test_a_probe_connection_gives_way_to_the_next_connection(redis_url):
 
 async def test_while_draining_the_probe_gets_the_reason(redis_url):
     with Ingest(redis_url, HOOKBUS_INGEST_HEALTH_PATH="/health", HOOKBUS_INGEST_DRAIN_DELAY_S="60") as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         ingest.process.terminate()
         await ingest.until_logged("draining")
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)

@@ -24,7 +24,7 @@ GZIPPED = gzip.compress(event_body())
 @pytest.fixture
 async def ingest(redis_url) -> AsyncIterator[Ingest]:
     with Ingest(redis_url) as running:
-        yield await running.until_fit()
+        yield await running.until_healthy()
 
 
 def signed(body: bytes = event_body()) -> posting.Request:

@@ -32,7 +32,7 @@ def test_g8_the_soft_limit_is_raised_as_far_as_needed_and_allowed(soft, hard, wa
 
 async def test_g8_without_descriptors_connections_are_closed_without_a_busy_loop(redis_url):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         pid = ingest.process.pid
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (60, 60))
         connections = [await asyncio.open_connection("127.0.0.1", ingest.port) for _ in range(100)]
@@ -56,7 +56,7 @@ async def test_g8_without_descriptors_connections_are_closed_without_a_busy_loop
 
 async def test_g8_few_descriptors_are_logged_at_the_start(redis_url):
     with Ingest(redis_url, HOOKBUS_INGEST_MAX_CONNECTIONS="100000000") as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         assert ingest.logged("few_descriptors", wanted=100_000_000)
 
 

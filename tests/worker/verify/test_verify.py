@@ -30,7 +30,7 @@ def ids(entries) -> list[str]:
 async def test_every_event_arrives_and_only_the_digests_are_left(redis_url, client, shards):
     environ = {"HOOKBUS_SHARDS": str(shards)}
     with Ingest(redis_url, **environ) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(
             redis_url, ingest.url, "--count", "150", "--rate", "300"
         ) as verify:  # reads the shard count from Redis
@@ -46,7 +46,7 @@ async def test_every_event_arrives_and_only_the_digests_are_left(redis_url, clie
 
 async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "4") as verify:
             name = await run_name(client)
             entries = (await paused_with(client, name, 5))[:5]
@@ -64,7 +64,7 @@ async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url
 
 async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "100", "--rate", "20", "--wait", "1") as verify:
             await paused_with(client, await run_name(client), 1)
             code, report = await verify.done()
@@ -77,7 +77,7 @@ async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(
 
 async def test_an_event_handled_twice_is_reported_and_is_no_failure(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "60", "--rate", "20") as verify:
             name = await run_name(client)
             [(_, fields)] = (await until(lambda: stored(client, name)))[:1]
@@ -89,7 +89,7 @@ async def test_an_event_handled_twice_is_reported_and_is_no_failure(redis_url, c
 
 async def test_a_stream_that_is_deleted_during_the_run_is_a_loss_with_a_hint(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "120", "--rate", "20", "--wait", "3") as verify:
             name = await run_name(client)
             await paused_with(client, name, 3)
@@ -106,7 +106,7 @@ async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redi
     elsewhere = connect(other_database(server), "tests")
     await redis_server.inspect(elsewhere.execute_command, 1)
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(other_database(server), ingest.url, "--count", "500", "--wait", "60") as verify:
             code, report = await verify.done(timeout_s=20)
     assert (code, report["posted"], report["missing"]) == (1, 1, 1)
@@ -130,7 +130,7 @@ async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redi
 )
 async def test_the_refusal_of_the_first_event_is_reported_and_no_data_is_left(redis_url, client, url, environ, message):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         where = url.format(url=ingest.url).replace("httpshttp", "https")
         with Verify(redis_url, where, **environ) as verify:
             began_s = time.monotonic()
@@ -158,7 +158,7 @@ async def test_an_unreachable_or_unused_redis_is_reported(redis_url, client):
 
 async def test_the_groups_of_the_deployment_receive_none_of_its_events(redis_url, client, server):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         await worker.until_working()
         with Verify(redis_url, ingest.url, "--count", "100", "--rate", "30") as verify:
             code, report = await verify.done()
@@ -195,7 +195,7 @@ async def test_bad_usage_exits_with_2(redis_url, option):
 
 async def test_people_get_a_table_and_a_verdict(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         command = ("verify", "--url", ingest.url, "--secret", SECRET, "--count", "20", "--rate", "0")
         with Program("hookbus-worker", *command, redis_url=redis_url) as verify:
             await until(lambda: verify.process.poll() is not None)

@@ -18,7 +18,7 @@ async def _has_some(client, name: str, count: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_run_prints_its_report_and_leaves_no_data(redis_url, client, number):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
             name = await run_name(client)
             await until(lambda: stored(client, name))
@@ -32,7 +32,7 @@ async def test_an_interrupted_run_prints_its_report_and_leaves_no_data(redis_url
 
 async def test_the_next_run_removes_the_data_of_a_killed_one(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "1000", "--rate", "20") as verify:
             name = await run_name(client)
             await paused_with(client, name, 3)
@@ -46,7 +46,7 @@ async def test_the_next_run_removes_the_data_of_a_killed_one(redis_url, client):
 
 async def test_two_concurrent_runs_do_not_mix(redis_url, client):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         args = ("--count", "100", "--rate", "50")
         with Verify(redis_url, ingest.url, *args) as one, Verify(redis_url, ingest.url, *args) as other:
             found = [await one.done(), await other.done()]
@@ -58,14 +58,14 @@ async def test_two_concurrent_runs_do_not_mix(redis_url, client):
 async def test_refused_posts_are_repeated_as_openai_does(redis_url, client):
     """Ingest is killed during the run, and started again."""
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(redis_url, ingest.url, "--count", "150", "--rate", "50") as verify:
             name = await run_name(client)
             await until(lambda: stored(client, name))
             await ingest.end(signal.SIGKILL)
             await asyncio.sleep(0.5)  # a time in which posts are refused
             with Ingest(redis_url, port=ingest.port) as restarted:
-                await restarted.until_fit()
+                await restarted.until_healthy()
                 code, report = await verify.done()
     assert code == 0, report
     assert report["handled"] == 150
@@ -76,7 +76,7 @@ async def test_refused_posts_are_repeated_as_openai_does(redis_url, client):
 async def test_a_kill_of_a_durable_redis_during_the_run_loses_nothing(own_server):
     client = connect(own_server.url, "tests")
     with Ingest(own_server.url, HOOKBUS_INGEST_DURABILITY="fsync") as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         with Verify(own_server.url, ingest.url, "--count", "150", "--rate", "50") as verify:
             name = await run_name(client)
             await until(lambda: _has_some(client, name, 5))
@@ -95,7 +95,7 @@ async def test_a_kill_of_a_durable_redis_during_the_run_loses_nothing(own_server
 
 async def test_an_event_that_ingest_stores_after_its_post_timed_out_is_removed_too(redis_url, client, late_proxy):
     with Ingest(redis_url) as ingest:
-        await ingest.until_fit()
+        await ingest.until_healthy()
         url, passing = await late_proxy(ingest.url, delay_s=2)
         args = ("--count", "4", "--rate", "0", "--patience", "0", "--wait", "0")
         with Verify(redis_url, url, *args) as verify:
