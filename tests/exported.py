@@ -43,9 +43,7 @@ def matched(query: str) -> set[tuple[str, str]]:
 async def exported(redis_url: str) -> dict[str, set[str]]:
     """Metric → its labels, as ingest, a worker and an exporter export them once an event was handled."""
     ingest_ops, worker_ops, exporter_ops = (f"127.0.0.1:{free_port()}" for _ in range(3))
-    exporter = Program(
-        "hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=exporter_listen
-    )
+    exporter = Program("hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=exporter_ops)
     ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=ingest_ops)
     with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=worker_ops) as worker, exporter:
         await ingest.until_healthy()
