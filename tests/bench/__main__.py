@@ -33,10 +33,12 @@ def main() -> int:
         parser.error(f"no key {', '.join(unknown)}; there are {', '.join(question.KEYS)}")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
-    chosen = [one for one in questions if (set(keys) & set(one.goals) if keys else one.is_starred or not options.quick)]
+    chosen = [
+        item for item in questions if (set(keys) & set(item.goals) if keys else item.is_starred or not options.quick)
+    ]
     answers = uvloop.run(ask(chosen, is_quick=options.quick, rounds=options.rounds))
     is_full = len(answers) == len(question.KEYS) and not options.quick and options.rounds >= ROUNDS
-    goals = {key: goal for one in chosen for key, goal in one.goals.items()}
+    goals = {key: goal for item in chosen for key, goal in item.goals.items()}
     print(f"\nresults.json and charts are in {record.write(answers, goals, is_full=is_full)}", flush=True)
     print(json.dumps(record.last_line(answers)), flush=True)
     return 0 if {answer.key for answer in answers} == goals.keys() else 1

@@ -1,6 +1,6 @@
-"""Events that wait, stored as ingest stores them, and the rate at which a worker takes them.
+"""A backlog of events, stored by ingest's own queue, and the rate at which a worker handles it.
 
-A group reads its backlog again each round, from the start: its place on the stream is set back, the entries stay.
+A group reads its backlog again in each round: its position in the stream is reset, the entries stay.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from tests.bench.stage import Stage
 
 GROUP: Final = "bench"
 MEASURED_S: Final = 300.0
-"""Longest wait for a worker that has a backlog."""
+"""Longest wait for a worker to handle its backlog."""
 DAYS: Final = 5
 BATCH: Final = 256
-"""What ingest's defaults make of `dedupe_window_h` and `batch_size`."""
+"""Day sets and batch size of ingest by its defaults of `dedupe_window_h` and `batch_size`."""
 KEYS: Final = Keys(0)
 STREAM: Final = KEYS.stream(requests.EVENT_TYPE)
 
 
 async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EVENT_TYPE,)) -> None:
-    """Store so many events in an empty server, by ingest's own queue; the types by turns."""
+    """Store events in an empty server, by ingest's own queue; the types alternate."""
     client = connect(server.url, "bench", connections=1)
     redis_health = RedisHealth("memory", 1, False)
     await redis_health.on_connect(client.execute_command)  # claims the layout, as a program's start does
@@ -51,7 +51,7 @@ async def store(server: Valkey, events: int, types: Sequence[str] = (requests.EV
 
 
 def received(event_type: str, body: bytes) -> Received:
-    """An event as ingest hands it on."""
+    """An event as ingest enqueues it."""
     return Received(event_type, requests.webhook_id(), "openai", now_ms(), body)
 
 
@@ -79,7 +79,7 @@ async def worker_rate(stage: Stage, server: Valkey, events: int, group: str = GR
 
 
 async def loop_rate(stage: Stage, server: Valkey, events: int) -> float:
-    """The same for the bare loop."""
+    """Events a second that the bare loop handles."""
     loop = await stage.script(
         server, "tests.bench.sides.bare_loop", server.url, str(events), ready="measured", limit_s=MEASURED_S
     )

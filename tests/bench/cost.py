@@ -1,6 +1,6 @@
-"""What a million events cost, and how many machines a rate takes, computed from measured figures. Pure.
+"""The cost of a million events, and the number of machines for a rate, computed from measured figures. Pure.
 
-Each step has its assumption beside it; the README prints them with the tables.
+Each step states its assumption; the README prints them with the tables.
 """
 
 import math
@@ -12,17 +12,17 @@ DAY_S: Final = 86_400
 GIB: Final = 1024**3
 
 DEDUPE_S: Final = 5 * DAY_S
-"""How long an id is remembered: the window is 96 h, kept as one set a day, of which five are there."""
+"""Seconds for which an id is remembered: the window is 96 h, in one set per day, so five sets exist."""
 RETENTIONS: Final[Mapping[str, int]] = {"1 hour": 3600, "1 day": DAY_S, "3 days": 3 * DAY_S}
 """`worker.retention_s`; three days is the default."""
 
 BUSY: Final = 0.5
-"""Share of a core that is used: the rest is for peaks, and for catching up after a fault."""
+"""Share of a core in use: the rest is for peaks, and for the backlog after a fault."""
 CORES: Final = 8
 MEMORY_GIB: Final = 32
-"""Of one machine."""
+"""Cores and GiB of memory of one machine."""
 MEMORY_BUSY: Final = 0.75
-"""Share of it that data may fill: a fork for a snapshot and the allocator's waste need the rest."""
+"""Share of the memory for data: the rest is for the fork of a snapshot and for fragmentation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,18 @@ class Cpu:
 
     @property
     def seconds_per_million(self) -> float:
-        """CPU-seconds of all three programs: a microsecond each is a second for a million."""
+        """CPU-seconds of all three programs: a microsecond per event is a second per million."""
         return self.ingest_us + self.worker_us + self.redis_us
 
 
 def redis_gib(rate: float, retention_s: float, stored_bytes: float, dedupe_bytes: float) -> float:
-    """Redis' memory once both are full: handled events for their retention, ids for their window."""
+    """Memory of Redis in steady state: handled events of the retention time, ids of the dedupe window."""
     return rate * (retention_s * stored_bytes + DEDUPE_S * dedupe_bytes) / GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What a rate takes. A process has one core; Redis has one shard a core."""
+    """Processes, shards and memory for a rate. A process uses one core, and so does a shard of Redis."""
 
     ingests: int
     workers: int
@@ -55,7 +55,7 @@ class Fleet:
 
     @property
     def machines(self) -> int:
-        """For the processes, and for the shards: as many as their cores need, or their memory, whichever is more."""
+        """Machines for the processes, plus those for the shards: by cores or by memory, whichever is more."""
         processes = math.ceil((self.ingests + self.workers) / CORES)
         by_cores = math.ceil(self.shards / CORES)
         by_memory = math.ceil(self.memory_gib / (MEMORY_GIB * MEMORY_BUSY))
@@ -63,7 +63,7 @@ class Fleet:
 
 
 def fleet(rate: float, cpu: Cpu, stored_bytes: float, dedupe_bytes: float, retention_s: float) -> Fleet:
-    """What a rate takes by the CPU per event at half capacity, where batches are as large as they get."""
+    """The fleet for a rate, from the CPU per event at half capacity, where batches are large."""
     return Fleet(
         _cores(rate, cpu.ingest_us),
         _cores(rate, cpu.worker_us),

@@ -1,4 +1,4 @@
-"""CPU time of other processes: user and system, of all their threads, also those that have ended. Linux only."""
+"""CPU time of other processes: user and system time of all their threads, including ended ones. Linux only."""
 
 import time
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 def seconds(pid: int) -> float:
     """CPU seconds that a process has used so far, to the nanosecond.
 
-    The clock's id is what clock_getcpuclockid(3) returns: the pid's complement, and 2 for the scheduler's own count.
+    The id of the clock is that of clock_getcpuclockid(3): the complement of the pid, and 2 for the scheduler's count.
     """
     return time.clock_gettime((~pid << 3) | 2)
 
 
 class Used:
-    """CPU time used since it was made, by name."""
+    """CPU time used since the object was created, by name."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids

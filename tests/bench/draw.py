@@ -16,18 +16,18 @@ from matplotlib import pyplot as plt
 
 OURS, OTHER, DOT, INK = "#2f6f9f", "#b9c0c7", "#1c2733", "#1c2733"
 OUR_NAMES = ("hookbus", "always", "two", "million", "ten", "dlq", "worker", "ingest", "whole")
-"""How the names of our own sides begin; the others are beside them."""
+"""Prefixes of the names of our own sides."""
 
 Bar = tuple[str, float, list[float]]
 
 
 def main() -> None:
-    """Draw all that is there."""
+    """Draw all charts of the results."""
     results, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     answers = {answer["key"]: answer for answer in results["answers"]}
     for key, answer in answers.items():
-        bars = [(one["name"], statistics.median(one["figures"]), one["figures"]) for one in answer["series"]]
+        bars = [(side["name"], statistics.median(side["figures"]), side["figures"]) for side in answer["series"]]
         draw(folder / f"{key}.png", heading(answer), answer["unit"], bars)
     for name, title, bars in (
         ("ingest", "Requests a second", ingest(answers)),
@@ -46,19 +46,19 @@ def heading(answer: dict[str, Any]) -> str:
 
 
 def ingest(answers: dict[str, Any]) -> list[Bar]:
-    """Beside the floor and FastAPI. Each was measured in turn with hookbus, so their ratios to it may be compared."""
+    """hookbus beside the floor and FastAPI. Each was measured in turn with hookbus, so the ratios are comparable."""
     named = (("aiohttp that only answers", "ingest_vs_floor"), ("FastAPI + redis-py", "ingest_vs_fastapi"))
     return beside([(name, answers[key]) for name, key in named if key in answers])
 
 
 def worker(answers: dict[str, Any]) -> list[Bar]:
-    """Beside the bare loop and the peers. Only the best peer was measured in turn; the others follow from it."""
+    """hookbus beside the bare loop and the peers. Only the best peer was measured in turn; others derive from it."""
     bars = []
     if loop := answers.get("worker_vs_loop"):
         bars += beside([("bare redis-py loop", loop)])
     if best := answers.get("worker_vs_best_peer"):
         name, ratio = best["series"][1]["name"], 1 / best["value"]
-        alone = {one["name"].removesuffix(" alone"): one["figures"][0] for one in best["series"][2:]}
+        alone = {side["name"].removesuffix(" alone"): side["figures"][0] for side in best["series"][2:]}
         ranked = sorted(alone, key=lambda peer: -alone[peer])
         bars = bars or [("hookbus", 1.0, [])]
         bars += [(peer, ratio * alone[peer] / alone[name], []) for peer in ranked]
@@ -66,11 +66,11 @@ def worker(answers: dict[str, Any]) -> list[Bar]:
 
 
 def beside(named: list[tuple[str, dict[str, Any]]]) -> list[Bar]:
-    """The other sides as shares of hookbus, round by round, around hookbus itself."""
+    """hookbus and the other sides as ratios to it, computed per round."""
     bars: list[Bar] = [("hookbus", 1.0, [])] if named else []
     for name, answer in named:
-        ours, other = (one["figures"] for one in answer["series"][:2])
-        rounds = [b / a for a, b in zip(ours, other, strict=True)]
+        hookbus, other = (side["figures"] for side in answer["series"][:2])
+        rounds = [b / a for a, b in zip(hookbus, other, strict=True)]
         bars.append((name, statistics.median(rounds), rounds))
     return sorted(bars, key=lambda bar: -bar[1])
 
@@ -78,10 +78,10 @@ def beside(named: list[tuple[str, dict[str, Any]]]) -> list[Bar]:
 def draw(file: Path, title: str, unit: str, bars: list[Bar]) -> None:
     """Horizontal bars: the median, and a dot for each round."""
     figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(bars)), dpi=130)
-    for place, (name, median, rounds) in enumerate(reversed(bars)):
-        axes.barh(place, median, height=0.62, color=OURS if name.startswith(OUR_NAMES) else OTHER)
+    for row, (name, median, rounds) in enumerate(reversed(bars)):
+        axes.barh(row, median, height=0.62, color=OURS if name.startswith(OUR_NAMES) else OTHER)
         if len(rounds) > 1:
-            axes.plot(rounds, [place] * len(rounds), "o", color=DOT, markersize=2.6, alpha=0.7)
+            axes.plot(rounds, [row] * len(rounds), "o", color=DOT, markersize=2.6, alpha=0.7)
     axes.set_yticks(range(len(bars)), [f"{name}  {shown(median)}" for name, median, _ in reversed(bars)])
     axes.set_xlim(0, 1.03 * max(max([median, *rounds]) for _, median, rounds in bars))
     axes.set_title(title, loc="left", fontsize=10, color=INK)

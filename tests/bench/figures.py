@@ -47,7 +47,7 @@ class Series:
 class Answer:
     """The result of one key. `low` and `high` are its spread over the rounds; `unit` is that of the series.
 
-    `parts` is for what has no single figure. `note` says what a reader of the figure has to know.
+    `parts` holds the figures of a key without a single one. `note` is a remark for the reader.
     """
 
     key: str
@@ -62,12 +62,12 @@ class Answer:
 
 
 def ratios(ours: Series, other: Series) -> list[float]:
-    """Ours by the other's, round by round: what the machine did in a round, it did to both."""
+    """Our figure divided by the other's, per round: other load of the machine in a round affects both."""
     return [a / b for a, b in zip(ours.figures, other.figures, strict=True)]
 
 
 def compared(key: str, ours: Series, other: Series, unit: str, note: str = "", more: Sequence[Series] = ()) -> Answer:
-    """The median of the ratios of the rounds. `more` were measured too, and are kept."""
+    """The median of the ratios of the rounds. `more` holds further measured series."""
     by_round = ratios(ours, other)
     low, high = min(by_round), max(by_round)
     return Answer(key, statistics.median(by_round), low, high, unit, (ours, other, *more), is_ratio=True, note=note)
@@ -75,19 +75,19 @@ def compared(key: str, ours: Series, other: Series, unit: str, note: str = "", m
 
 def reported(key: str, series: Sequence[Series], unit: str, note: str = "") -> Answer:
     """The worst median of several series that each have to reach the goal, where less is better."""
-    worst = max(series, key=lambda one: one.median)
+    worst = max(series, key=lambda side: side.median)
     return Answer(key, worst.median, min(worst.figures), max(worst.figures), unit, tuple(series), note=note)
 
 
 def parted(key: str, series: Sequence[Series], unit: str, note: str = "", more: Sequence[Series] = ()) -> Answer:
-    """Figures that stand beside each other, with their sum as the value. `more` were measured too, and are kept."""
-    parts = {one.name: one.median for one in series}
+    """Several figures with their sum as the value. `more` holds further measured series."""
+    parts = {side.name: side.median for side in series}
     total = sum(parts.values())
     return Answer(key, total, total, total, unit, (*series, *more), parts=parts, note=note)
 
 
 def percentile(figures: Sequence[float], share: float) -> float:
-    """The figure that a share of all does not exceed (nearest rank). Raises ValueError when there is none."""
+    """The figure that a share of all does not exceed (nearest rank). Raises ValueError without figures."""
     if not figures:
         raise ValueError("a percentile of nothing")
     ordered = sorted(figures)

@@ -1,4 +1,4 @@
-"""The load generator where there is no wrk: 64 connections, each with one request on its way at a time.
+"""The load generator for machines without wrk: 64 connections, each with one request at a time.
 
 python -m tests.bench.generator PORT FILE BYTES_OF_EACH SECONDS
 """
@@ -18,7 +18,7 @@ from tests.bench.load import CONNECTIONS
 
 
 class Runtime(asyncio.Protocol):
-    """One connection: the next request goes out when the answer to the last one is there."""
+    """One connection: it sends the next request after the response to the last one."""
 
     def __init__(self, requests: Iterator[bytes], counts: dict[str, int]) -> None:
         self._requests = requests
@@ -54,7 +54,7 @@ def content_length(head: bytes) -> int:
 
 
 async def run(port: int, requests: list[bytes], seconds: float) -> dict[str, float]:
-    """Send for so many seconds; what was counted."""
+    """Send for so many seconds; returns the counts."""
     counts = {"requests": 0, "failed": 0}
     loop, source = asyncio.get_running_loop(), cycle(requests)
     began = time.perf_counter()

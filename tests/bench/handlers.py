@@ -1,4 +1,4 @@
-"""What the measured worker runs: an async handler that takes the typed struct and does nothing but be counted."""
+"""The app of the measured worker: an async handler that takes the typed struct and only counts it."""
 
 import os
 

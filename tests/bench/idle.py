@@ -1,4 +1,4 @@
-"""Ten subscriptions that get nothing."""
+"""Ten subscriptions without events."""
 
 from hookbus import App
 

@@ -1,7 +1,7 @@
-"""Load on a port: `wrk`, or the bundled generator where there is no `wrk`.
+"""Load on a port: `wrk`, or the bundled generator on machines without it.
 
-Requests are signed before the clock starts, and no more are sent than were signed: a repeated one would be answered
-as a duplicate, which costs less.
+Requests are signed before the clock starts, and no more are sent than were signed: a repeated request would be a
+duplicate, which costs less.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ CONNECTIONS: Final = 64
 WARM_UP_S: Final = 1.0
 FULL_S: Final = 2.0
 QUICK_S: Final = 1.0
-"""Seconds of load on each side of a round. Whole ones, since wrk takes no others."""
+"""Seconds of load on each side of a round. Whole seconds, as wrk requires."""
 FULL_ROUNDS: Final = 11
 QUICK_ROUNDS: Final = 9
-"""Many short rounds spread other load of the machine over both sides better than few long ones."""
+"""Many short rounds distribute other load of the machine over both sides better than few long ones."""
 MARGIN: Final = 1.5
-"""How many more requests are signed than the warm-up's rate asks for."""
+"""Factor by which more requests are signed than the rate of the warm-up needs."""
 MIN_RATE: Final = 40_000.0
-"""What they are enough for at least: the warm-up may have had a bad second."""
+"""The lowest rate for which requests are signed: the warm-up may have been slow."""
 LUA: Final = Path(__file__).parent / "wrk.lua"
 
 
@@ -69,7 +69,7 @@ async def warm_up(folder: Path, port: int) -> float:
 
 
 async def run(file: Path, size: int, port: int, seconds: float) -> Load:
-    """Send for so long. Raises RuntimeError when an answer was no 200, or the requests ran out."""
+    """Send for `seconds`. Raises RuntimeError on a response other than 200, or when the requests run out."""
     load = await _run(_command(port, file, size, seconds))
     if load.failed:
         raise RuntimeError(f"{load.failed} of {load.requests} requests failed")

@@ -1,4 +1,4 @@
-"""How much memory Redis has for something: what becomes free when that is deleted."""
+"""The memory that keys take in Redis: the memory that is freed by their deletion."""
 
 from collections.abc import Iterable
 
@@ -9,12 +9,12 @@ from tests.wait import until
 
 
 async def bytes_of(client: Redis, names: Iterable[str]) -> int:
-    """Bytes that went with these keys, which are deleted."""
+    """Delete these keys; returns the bytes that this freed."""
     before = await used_bytes(client)
     await client.execute_command("DEL", *names)
 
     async def is_freed() -> bool:
-        # Valkey frees large values in a thread, also after DEL.
+        # Valkey frees large values in a thread, even after DEL.
         return (await _memory(client))["lazyfree_pending_objects"] == "0"
 
     await until(is_freed, what="the end of freeing")
@@ -22,12 +22,12 @@ async def bytes_of(client: Redis, names: Iterable[str]) -> int:
 
 
 async def used_bytes(client: Redis) -> int:
-    """What Redis' allocator gave away."""
+    """Bytes that the allocator of Redis has given out."""
     return int((await _memory(client))["used_memory"])
 
 
 async def keys_like(client: Redis, pattern: str) -> list[str]:
-    """The keys of a pattern; for servers of our own, where nobody waits meanwhile."""
+    """The keys of a pattern; only for servers of the bench, as KEYS blocks every other client."""
     return [name.decode() for name in await client.execute_command("KEYS", pattern)]
 
 

@@ -1,6 +1,6 @@
-"""Sends what was written beforehand at a steady rate, and notes when. An open loop: a slow answer delays nothing.
+"""Sends prepared messages at a steady rate, and records the times. An open loop: a slow response delays nothing.
 
-The time of a message is that at which it should have gone, or went, if that was earlier than its turn.
+The time of a message is that of its call to `send`, even if a connection was free only later.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from tests.wait import until
 
 CONNECTIONS: Final = 64
 LATE_S: Final = 30.0
-"""Longest wait for the last answers."""
+"""Longest wait for the last responses."""
 
 
 class RawConnection(asyncio.Protocol):
-    """One connection, with at most one message on its way."""
+    """One connection, with at most one unanswered message."""
 
     def __init__(self, is_done: Callable[["RawConnection"], None], is_whole: Callable[[bytes], bool]) -> None:
         self._is_done = is_done
@@ -36,7 +36,7 @@ class RawConnection(asyncio.Protocol):
 
 
 class Pacer:
-    """Some connections to one port. `begins` is how every good answer begins; `is_whole` tells its end."""
+    """Some connections to one port. `begins` is the start of every good response; `is_whole` detects its end."""
 
     def __init__(self, port: int, begins: bytes, is_whole: Callable[[bytes], bool]) -> None:
         self._port = port
@@ -46,7 +46,7 @@ class Pacer:
         self._waiting: deque[bytes] = deque()
         self._open = 0
         self.bad: list[bytes] = []
-        """Answers that began otherwise."""
+        """Responses with another start."""
 
     async def connect(self, connections: int = CONNECTIONS) -> "Pacer":
         """Open the connections."""
@@ -59,7 +59,7 @@ class Pacer:
         return self
 
     def send(self, message: bytes) -> int:
-        """Send on a free connection, or as soon as one is free; now, in ns of CLOCK_MONOTONIC."""
+        """Send on a free connection, or as soon as one is free; returns the current time in ns of CLOCK_MONOTONIC."""
         self._open += 1
         now_ns = time.monotonic_ns()
         if self._idle:
@@ -69,7 +69,7 @@ class Pacer:
         return now_ns
 
     async def answered(self) -> None:
-        """Wait for all answers. Raises AssertionError when some stay out, and RuntimeError when one was bad."""
+        """Wait for all responses. Raises AssertionError when some are missing, and RuntimeError for a bad one."""
         await until(lambda: not self._open, LATE_S, "answers to all that was sent")
         if self.bad:
             raise RuntimeError(f"{len(self.bad)} bad answers, the first: {self.bad[0]!r}")
@@ -95,7 +95,7 @@ class Pacer:
 
 
 async def steadily(sends: Sequence[Callable[[], None]], rate: float) -> None:
-    """Call each at its time, `rate` a second."""
+    """Call each when it is due, `rate` a second."""
     began = time.monotonic()
     for number, send in enumerate(sends):
         wait_s = began + number / rate - time.monotonic()
@@ -105,10 +105,10 @@ async def steadily(sends: Sequence[Callable[[], None]], rate: float) -> None:
 
 
 def http(port: int) -> Pacer:
-    """For POSTs to ingest, whose answers end with a brace and have no other."""
+    """For POSTs to ingest, whose responses contain one closing brace, at the end."""
     return Pacer(port, b"HTTP/1.1 200", lambda answer: answer.endswith(b"}"))
 
 
 def redis(port: int) -> Pacer:
-    """For XADDs, answered with one id each."""
+    """For XADDs, whose reply is one id each."""
     return Pacer(port, b"$", lambda answer: answer.count(b"\r\n") == 2)

@@ -1,6 +1,6 @@
-"""What a question is: the keys that it answers, their goals, and a coroutine that measures on a `Stage`.
+"""Questions: the keys that each answers, their goals, and a coroutine that measures on a `Stage`.
 
-The modules in `questions/` register theirs with the decorator, one question a file.
+The modules in `questions/` register them with the decorator, one question per file.
 """
 
 import importlib
@@ -36,12 +36,12 @@ KEYS: Final = (
     "idle_cpu_percent",
     "start_s",
 )
-"""Every key of the last line, in its order."""
+"""Every key of the last line, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`goals` by key, None where a figure is only reported. `is_starred`: QUICK=1 asks it too."""
+    """`goals` by key, None for a figure that is only reported. `is_starred`: part of QUICK=1 too."""
 
     asks: str
     goals: Mapping[str, Goal | None]
@@ -49,14 +49,14 @@ class Question:
     measure: Measure
 
 
-_FOUND: Final[list[Question]] = []
+_REGISTERED: Final[list[Question]] = []
 
 
 def question(asks: str, *, is_starred: bool = False, **goals: Goal | None) -> Callable[[Measure], Measure]:
     """Register a question, with a goal (or None) for each key that it answers."""
 
     def register(measure: Measure) -> Measure:
-        _FOUND.append(Question(asks, goals, is_starred, measure))
+        _REGISTERED.append(Question(asks, goals, is_starred, measure))
         return measure
 
     return register
@@ -66,4 +66,4 @@ def every() -> list[Question]:
     """All questions, in the order of their first keys."""
     for module in pkgutil.iter_modules(questions.__path__):
         importlib.import_module(f"{questions.__name__}.{module.name}")
-    return sorted(_FOUND, key=lambda one: KEYS.index(next(iter(one.goals))))
+    return sorted(_REGISTERED, key=lambda item: KEYS.index(next(iter(item.goals))))

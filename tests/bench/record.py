@@ -16,15 +16,15 @@ from tests.bench.question import KEYS
 from tests.peers.environment import python_of
 from tests.programs import ROOT
 
-KEPT: Final = Path(__file__).parent
+FULL_RUN: Final = Path(__file__).parent
 """Folder of a full run: the record that the README shows."""
-PASSING: Final = ROOT / ".bench" / "partial"
+PARTIAL_RUN: Final = ROOT / ".bench" / "partial"
 """Folder of a run of some questions, or of few rounds."""
 
 
 def write(answers: Sequence[Answer], goals: Mapping[str, Goal | None], *, is_full: bool) -> Path:
     """Write results.json and the charts, and after a full run the README's part. Returns the folder."""
-    folder = KEPT if is_full else PASSING
+    folder = FULL_RUN if is_full else PARTIAL_RUN
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "results.json"
     results = {
@@ -35,7 +35,7 @@ def write(answers: Sequence[Answer], goals: Mapping[str, Goal | None], *, is_ful
     file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     draw(file, folder / "charts")
     if is_full:
-        report.update(KEPT / "README.md", results)
+        report.update(FULL_RUN / "README.md", results)
     return folder
 
 

@@ -1,5 +1,5 @@
-"""The last full run as Markdown, between the marks in `tests/bench/README.md`: tables, charts, and what follows from
-them for costs and machines. Pure but for `update`.
+"""The last full run as Markdown, between the marks in `tests/bench/README.md`: tables, charts, and the costs and
+machines that follow from them. Pure but for `update`.
 """
 
 import statistics
@@ -51,13 +51,13 @@ def _row(answer: Mapping[str, Any]) -> tuple[str, ...]:
     goal = Goal(**answer["goal"]) if answer["goal"] else None
     met = "" if goal is None else " met" if goal.is_met(answer["value"]) else " **missed**"
     spread = f"{table.shown(answer['low'])} to {table.shown(answer['high'])}" if answer["low"] != answer["high"] else ""
-    shown = table.shown(answer["value"])
+    value = table.shown(answer["value"])
     if answer["parts"]:
-        shown = ", ".join(f"{name} {table.shown(part)}" for name, part in answer["parts"].items())
+        value = ", ".join(f"{name} {table.shown(part)}" for name, part in answer["parts"].items())
     medians = ", ".join(
-        f"{one['name']} {table.shown(statistics.median(one['figures']))}" for one in answer["series"]
+        f"{side['name']} {table.shown(statistics.median(side['figures']))}" for side in answer["series"]
     )  # fmt: skip
-    return (f"`{answer['key']}`", shown, spread, table.shown_goal(goal) + met, f"{medians} {answer['unit']}")
+    return (f"`{answer['key']}`", value, spread, table.shown_goal(goal) + met, f"{medians} {answer['unit']}")
 
 
 def _costs(answers: Answers) -> list[str]:
@@ -65,7 +65,7 @@ def _costs(answers: Answers) -> list[str]:
     rows = []
     for rate in RATES:
         cpu = cpu_at(answers, f" at {rate}/s")
-        memory = [f"{cost.redis_gib(rate, kept, stored, dedupe):.3g}" for kept in cost.RETENTIONS.values()]
+        memory = [f"{cost.redis_gib(rate, seconds, stored, dedupe):.3g}" for seconds in cost.RETENTIONS.values()]
         rows.append((f"{rate:,}", table.shown(cpu.seconds_per_million), *memory))
     heads = ("events/s", "CPU-seconds a million", *(f"Redis GiB, {name}" for name in cost.RETENTIONS))
     return [
@@ -107,7 +107,7 @@ def _machines(answers: Answers) -> list[str]:
 
 def cpu_at(answers: Answers, suffix: str) -> Cpu:
     """The measured CPU per event, of the series with this suffix."""
-    medians = {one["name"]: statistics.median(one["figures"]) for one in answers["cpu_us_per_event"]["series"]}
+    medians = {side["name"]: statistics.median(side["figures"]) for side in answers["cpu_us_per_event"]["series"]}
     return Cpu(*(medians[f"{name}{suffix}"] for name in ("ingest", "worker", "redis")))
 
 

@@ -1,4 +1,4 @@
-"""Requests as OpenAI sends them, signed beforehand: unique ids, its own example of `response.completed`."""
+"""Requests like those of OpenAI, signed beforehand: unique ids, its own example of `response.completed`."""
 
 import functools
 import itertools
@@ -24,12 +24,12 @@ def body(event_type: str = EVENT_TYPE) -> bytes:
 
 
 def webhook_id() -> str:
-    """A new id, as long as OpenAI's."""
+    """A new id with the length of OpenAI's."""
     return f"wh_{next(_numbers):032d}"
 
 
 def request(webhook_id: str, body: bytes) -> bytes:
-    """One POST, ready for the wire. All of one body are equally long."""
+    """One POST as bytes. All requests of one body have the same length."""
     timestamp = str(int(time.time()))
     signature = sign(_KEY, webhook_id, timestamp, body)
     head = (
@@ -44,7 +44,7 @@ _KEY: Final = key_bytes(SECRET, "openai")
 
 
 def write(file: Path, count: int) -> int:
-    """Write so many unique requests one behind the other; the bytes of each."""
+    """Write unique requests one behind the other; returns the bytes of each."""
     payload = body()
     signed = [request(webhook_id(), payload) for _ in range(count)]
     file.write_bytes(b"".join(signed))

@@ -1,6 +1,7 @@
-"""Many retries that wait, and many dead letters, written as workers write them: by the scripts that settle.
+"""Many parked retries or dead letters, written by the scripts with which workers settle.
 
-Each entry takes the way of a redelivery: into the group's own stream, read by a consumer, parked or buried by it.
+Each entry passes as a redelivery: it is stored in the group's own stream, read by a consumer, and parked or
+dead-lettered by it.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ OutcomeOf = Callable[[int], Park | DeadLetter]
 
 
 async def write(server: Valkey, group: str, count: int, outcome_of: OutcomeOf, types: Sequence[str] = TYPES) -> None:
-    """Settle so many deliveries of a group with the outcome of each; the types by turns."""
+    """Settle `count` deliveries of a group with the outcome of each; the types alternate."""
     client = connect(server.url, "bench", connections=1)
     await client.execute_command("HSET", KEYS.groups, group, "0")
     for name in types:
@@ -46,13 +47,13 @@ async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence
     for _ in outcomes:
         event = Entry(requests.webhook_id(), "openai", now, body)
         pipeline.execute_command("XADD", stream, "*", *entry.redelivery_fields(event, 1, ()))
-    read_them = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", len(outcomes), "STREAMS", stream, ">")
-    pipeline.execute_command(*read_them)
+    read_entries = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", len(outcomes), "STREAMS", stream, ">")
+    pipeline.execute_command(*read_entries)
     [[_, entries]] = (await pipeline.execute())[-1]
     slots = Slots(len(outcomes))
     in_flight = [read.in_flight_of(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
     calls = [
-        PendingOutcome(one, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
-        for one, outcome in zip(in_flight, outcomes, strict=True)
+        PendingOutcome(delivery, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
+        for delivery, outcome in zip(in_flight, outcomes, strict=True)
     ]
     assert set(await scripts.run_all(client, calls)) == {1}, "not all were settled"

@@ -1,7 +1,7 @@
-"""Where a question measures: private servers and the real programs, over loopback, all gone at its end.
+"""The stage of a question: private servers and the real programs, over loopback, all removed at its end.
 
-Every server listens on a TCP port, as one on another machine would, and writes its log of commands once a second
-(`appendfsync everysec`), unless a question says otherwise.
+Every server listens on a TCP port, like one on another machine, and writes its append-only file once a second
+(`appendfsync everysec`), unless a question changes that.
 """
 
 import asyncio
@@ -84,19 +84,19 @@ class Stage:
         self._see(number, figures)
 
     async def valkey(self, **options: Any) -> Valkey:
-        """A server of the question's own; configuration directives as `Valkey` takes them."""
+        """A server for this question; `options` are configuration directives of `Valkey`."""
         server = Valkey(self.folder / f"valkey{next(self._numbers)}", port=free_port(), **(OPTIONS | options))
         self._servers.append(server)
         return await asyncio.to_thread(server.start)
 
     async def ingest(self, server: Valkey, port: int = 0, **environ: str) -> Ingest:
-        """hookbus-ingest, ready; its 200s mean `memory`, which is what everysec can keep."""
+        """hookbus-ingest, ready; its durability is `memory`, the one that everysec can keep."""
         ingest = Ingest(server.url, port=port, **environ)
         self._programs.append(ingest)
         return await ingest.until_healthy()
 
     async def worker(self, server: Valkey, *apps: str, **environ: str) -> Worker:
-        """hookbus-worker, at work, with everything at its defaults."""
+        """hookbus-worker, working, with default settings."""
         worker = Worker(server.url, *apps, HOOKBUS_WORKER_GRACE_PERIOD_S="40", **environ)
         self._programs.append(worker)
         return await worker.until_working()
@@ -104,13 +104,13 @@ class Stage:
     async def script(
         self, server: Valkey | None, module: str, *args: str, ready: str = "ready", limit_s: float = READY_S
     ) -> Program:
-        """One of the bench's own modules, run in the environment that hookbus runs in; returns at its line `ready`."""
+        """A module of the bench, run in the environment of hookbus; returns at its log event `ready`."""
         return await self._started((sys.executable, "-m", module, *args), server, ready, limit_s)
 
     async def peer(
         self, python: Path, server: Valkey, script: str, *args: str, ready: str = "ready", limit_s: float = READY_S
     ) -> Program:
-        """A script in `peers/`, run by the interpreter of another environment; returns at its line `ready`."""
+        """A script in `peers/`, run by the interpreter of another environment; returns at its log event `ready`."""
         path = str(Path(__file__).parent / "peers" / script)
         return await self._started((str(python), path, *args), server, ready, limit_s)
 

@@ -1,6 +1,6 @@
-"""Handlers that note when they were entered: ns of CLOCK_MONOTONIC, which all processes of a machine share.
+"""Handlers that record their time of entry: ns of CLOCK_MONOTONIC, which all processes of a machine share.
 
-An event whose webhook-id begins with `TELL` makes them print what they noted, one line, and forget it.
+An event whose webhook-id begins with `TELL` makes them print the recorded times in one line and clear them.
 """
 
 import json
@@ -14,13 +14,13 @@ TELL: Final = "tell"
 
 
 class Notes:
-    """Webhook-id → when."""
+    """Webhook-id → time of arrival."""
 
     def __init__(self) -> None:
         self._at_ns: dict[str, int] = {}
 
     def note(self, webhook_id: str, at_ns: int) -> None:
-        """It was there at that time."""
+        """Record the arrival, or print all recorded times."""
         if webhook_id.startswith(TELL):
             print(json.dumps({"event": "noted", "asked": webhook_id, "at_ns": self._at_ns}), flush=True)
             self._at_ns = {}
@@ -34,6 +34,6 @@ notes = Notes()
 
 @app.on("response.completed")
 async def handle(event: ResponseCompleted, delivery: Delivery) -> None:
-    """Look at the clock first."""
+    """Read the clock first."""
     at_ns = time.monotonic_ns()
     notes.note(delivery.webhook_id, at_ns)

@@ -20,14 +20,14 @@ def print_question(question: Question) -> None:
 
 
 def print_round(number: int, figures: dict[str, float]) -> None:
-    """The figures of one round; round 0 is what was measured before, each side alone."""
+    """The figures of one round; round 0 holds figures measured before, each side alone."""
     row = "".join(f"  {name} {shown(figure):>9}" for name, figure in figures.items())
     print(f"  {f'round {number}' if number else 'alone':<8}{row}", flush=True)
 
 
 def print_answer(answer: Answer, goal: Goal | None) -> None:
     """The answer of a key, and whether it meets its goal."""
-    sides = ", ".join(f"{one.name} {shown(one.median)}" for one in answer.series)
+    sides = ", ".join(f"{side.name} {shown(side.median)}" for side in answer.series)
     verdict = "" if goal is None else f"; goal {shown_goal(goal)}, {'met' if goal.is_met(answer.value) else 'missed'}"
     spread = "" if answer.low == answer.high else f" ({shown(answer.low)} to {shown(answer.high)})"
     print(f"  {answer.key} {shown(answer.value)}{spread}{verdict}; median {answer.unit}: {sides}", flush=True)
@@ -36,7 +36,7 @@ def print_answer(answer: Answer, goal: Goal | None) -> None:
 
 
 def print_failure() -> None:
-    """Why a question has no answer."""
+    """The reason why a question has no answer."""
     print(f"  could not be measured:\n{traceback.format_exc()}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What is computed from measured figures."""
+"""Costs and machines computed from measured figures."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from tests.bench import cost
 from tests.bench.cost import Cpu
 
 
-def test_a_microsecond_an_event_is_a_second_for_a_million():
+def test_a_microsecond_per_event_is_a_second_per_million():
     assert Cpu(ingest_us=40, worker_us=30, redis_us=10).seconds_per_million == 80
 
 
-def test_memory_is_what_is_retained_and_what_is_remembered():
-    # 1,000 events a second, kept an hour at 300 bytes, and their ids for five days at 40.
+def test_memory_is_that_of_retained_events_and_remembered_ids():
+    # 1,000 events a second, retained for an hour at 300 bytes, and their ids for five days at 40.
     found = cost.redis_gib(1000, 3600, stored_bytes=300, dedupe_bytes=40)
     assert found == pytest.approx((1000 * 3600 * 300 + 1000 * 432_000 * 40) / 1024**3)
     assert found == pytest.approx(17.1, abs=0.1)

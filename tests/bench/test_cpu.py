@@ -1,4 +1,4 @@
-"""CPU time of processes, ours among them."""
+"""CPU time of processes, including our own."""
 
 import os
 import time
@@ -6,13 +6,13 @@ import time
 from tests.bench import cpu
 
 
-def test_the_clock_of_a_pid_is_the_one_that_the_process_sees_itself():
+def test_the_clock_of_a_pid_is_the_cpu_clock_of_that_process():
     before = time.process_time()
     found = cpu.seconds(os.getpid())
     assert before <= found <= time.process_time()
 
 
-def test_what_is_used_is_counted_from_the_beginning_on():
+def test_cpu_time_is_counted_from_the_start_of_the_measurement():
     used = cpu.Used({"me": os.getpid()})
     began = time.process_time()
     while time.process_time() - began < 0.05:

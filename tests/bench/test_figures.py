@@ -1,11 +1,11 @@
-"""What is made of measured figures."""
+"""Answers computed from measured figures."""
 
 import pytest
 
 from tests.bench.figures import Series, at_least, at_most, compared, parted, percentile, ratios, reported
 
 
-def test_a_ratio_is_taken_in_each_round_and_not_of_the_medians():
+def test_ratios_are_computed_per_round_and_not_from_the_medians():
     # The machine was slow in the second round, for both.
     ours, other = Series("ours", (80.0, 20.0, 90.0)), Series("other", (100.0, 40.0, 90.0))
     answer = compared("key", ours, other, "events/s")
@@ -13,7 +13,7 @@ def test_a_ratio_is_taken_in_each_round_and_not_of_the_medians():
     assert (answer.value, answer.low, answer.high, answer.is_ratio) == (0.8, 0.5, 1.0, True)
 
 
-def test_sides_of_unlike_length_are_no_pairs():
+def test_sides_of_different_length_are_an_error():
     with pytest.raises(ValueError, match="zip"):
         ratios(Series("ours", (1.0,)), Series("other", (1.0, 2.0)))
 
@@ -23,18 +23,18 @@ def test_of_several_series_the_worst_median_counts():
     assert (answer.value, answer.low, answer.high) == (4.0, 3.0, 5.0)
 
 
-def test_parts_are_medians_that_add_up():
+def test_parts_are_medians_and_the_value_is_their_sum():
     answer = parted("key", [Series("ingest", (10.0, 30.0, 20.0)), Series("redis", (5.0,))], "us")
     assert answer.parts == {"ingest": 20.0, "redis": 5.0}
     assert answer.value == 25.0
 
 
 @pytest.mark.parametrize(("share", "figure"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
-def test_a_percentile_is_a_figure_that_was_measured(share, figure):
+def test_a_percentile_is_one_of_the_measured_figures(share, figure):
     assert percentile([float(n) for n in range(100, 0, -1)], share) == figure
 
 
-def test_a_percentile_of_one_is_that_one_and_of_none_an_error():
+def test_the_percentile_of_one_figure_is_that_figure_and_of_none_an_error():
     assert percentile([7.0], 0.99) == 7.0
     with pytest.raises(ValueError, match="nothing"):
         percentile([], 0.5)

@@ -1,4 +1,4 @@
-"""The load: requests that ingest takes, from wrk and from the bundled generator."""
+"""The load: requests that ingest accepts, from wrk and from the bundled generator."""
 
 import pytest
 
@@ -23,7 +23,7 @@ async def test_each_signed_request_is_stored_as_an_event_of_its_own(kind, ingest
     file, size = load.sign(tmp_path, 60_000)
     found = await load.run(file, size, ingest.port, 1)
     stored = await client.execute_command("XLEN", "hookbus:{0}:stream:response.completed")
-    # What was on its way at the end was stored, and is not counted.
+    # Requests in progress at the end were stored, but are not counted.
     assert found.requests > 100
     assert 0 <= stored - found.requests <= load.CONNECTIONS
 
@@ -41,7 +41,7 @@ async def test_refused_requests_are_an_error(ingest, tmp_path):
         await load.run(file, size, ingest.port, 1)
 
 
-def test_the_length_of_an_answer_is_read_whatever_its_case():
+def test_the_content_length_is_read_in_any_case():
     assert content_length(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nServer: x") == 12
     assert content_length(b"HTTP/1.1 200 OK\r\ncontent-length:7") == 7
     assert content_length(b"HTTP/1.1 204 No Content") == 0

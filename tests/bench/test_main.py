@@ -22,7 +22,7 @@ async def breaks(stage):
     raise RuntimeError("no such peer")
 
 
-async def test_a_question_that_fails_does_not_take_the_others_with_it(capsys):
+async def test_a_failed_question_does_not_stop_the_others(capsys):
     questions = [
         Question("fails", {"ingest_vs_floor": None}, False, breaks),
         Question("works", {"worker_vs_loop": None}, False, works),
@@ -32,9 +32,12 @@ async def test_a_question_that_fails_does_not_take_the_others_with_it(capsys):
     assert "no such peer" in capsys.readouterr().out
 
 
-def test_the_last_line_has_the_keys_in_their_order_and_parts_apart():
-    one, other = Series("a", (0.123456,)), Series("b", (1.0,))
-    answers = [parted("cpu_us_per_event", [one, other], "us"), compared("ingest_vs_floor", one, other, "requests/s")]
+def test_the_last_line_has_the_keys_in_order_and_parts_separately():
+    first, second = Series("a", (0.123456,)), Series("b", (1.0,))
+    answers = [
+        parted("cpu_us_per_event", [first, second], "us"),
+        compared("ingest_vs_floor", first, second, "requests/s"),
+    ]
     assert list(record.last_line(answers).items()) == [
         ("ingest_vs_floor", 0.1235),
         ("cpu_us_per_event", {"a": 0.1235, "b": 1.0}),
@@ -42,7 +45,7 @@ def test_the_last_line_has_the_keys_in_their_order_and_parts_apart():
 
 
 @pytest.mark.parametrize("arguments", [["--only", "worker_vs_lop"], ["--rounds", "0"]])
-def test_a_slip_of_the_pen_is_refused_before_anything_runs(arguments, monkeypatch, capsys):
+def test_an_unknown_key_is_refused_before_anything_runs(arguments, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["bench", *arguments])
     with pytest.raises(SystemExit) as ended:
         main.main()

@@ -1,10 +1,10 @@
-"""What keys take is what deleting them frees."""
+"""The memory of keys is the memory that their deletion frees."""
 
 from hookbus.shared.connection import connect
 from tests.bench import memory
 
 
-async def test_what_keys_take_includes_what_is_freed_in_a_thread(own_server):
+async def test_the_memory_of_keys_includes_values_freed_in_a_thread(own_server):
     client = connect(own_server.url, "tests", connections=1)
     members = [f"{number:032d}" for number in range(100_000)]
     for first in range(0, len(members), 10_000):

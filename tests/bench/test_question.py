@@ -4,13 +4,13 @@ from tests.bench import question
 
 
 def test_each_key_of_the_last_line_belongs_to_one_question():
-    keys = [key for one in question.every() for key in one.goals]
+    keys = [key for item in question.every() for key in item.goals]
     assert sorted(keys) == sorted(question.KEYS)
     assert len(set(keys)) == len(keys)
 
 
-def test_the_quick_form_asks_for_ingest_worker_and_latency():
-    starred = {key for one in question.every() if one.is_starred for key in one.goals}
+def test_the_quick_form_measures_ingest_worker_and_latency():
+    starred = {key for item in question.every() if item.is_starred for key in item.goals}
     assert starred == {
         "ingest_vs_floor",
         "ingest_vs_fastapi",

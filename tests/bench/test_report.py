@@ -8,9 +8,9 @@ MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux 6", "python"
 
 
 def answer(key, value, figures, *, unit="us", goal=None, parts=None, note=""):
-    series = [{"name": name, "figures": list(found)} for name, found in figures.items()]
-    told = {"key": key, "value": value, "low": value, "high": value, "unit": unit, "series": series}
-    return told | {"goal": goal, "parts": parts, "note": note}
+    series = [{"name": name, "figures": list(values)} for name, values in figures.items()]
+    fields = {"key": key, "value": value, "low": value, "high": value, "unit": unit, "series": series}
+    return fields | {"goal": goal, "parts": parts, "note": note}
 
 
 @pytest.fixture
@@ -32,29 +32,29 @@ def results():
     }  # fmt: skip
 
 
-def test_a_goal_that_was_missed_is_marked_as_that(results):
-    told = report.lines(results)
-    [floor] = [line for line in told if line.startswith("| `ingest_vs_floor`")]
-    [loop] = [line for line in told if line.startswith("| `worker_vs_loop`")]
+def test_a_missed_goal_is_marked(results):
+    lines = report.lines(results)
+    [floor] = [line for line in lines if line.startswith("| `ingest_vs_floor`")]
+    [loop] = [line for line in lines if line.startswith("| `worker_vs_loop`")]
     assert "≥ 0.75 met" in floor
     assert "≥ 0.6 **missed**" in loop
-    assert "- `ingest_vs_floor`: a note" in told
+    assert "- `ingest_vs_floor`: a note" in lines
 
 
-def test_costs_follow_from_what_was_measured_at_each_rate(results):
-    told = report.lines(results)
-    assert "| 1,000 | 100 | 17 | 37.8 | 81.3 |" in told
-    # A core, half of it used, takes 10,000 events of 50 us.
-    [large] = [line for line in told if line.startswith("| 1,000,000 |")]
+def test_costs_follow_from_the_figures_measured_at_each_rate(results):
+    lines = report.lines(results)
+    assert "| 1,000 | 100 | 17 | 37.8 | 81.3 |" in lines
+    # A core that is half used handles 10,000 events of 50 us.
+    [large] = [line for line in lines if line.startswith("| 1,000,000 |")]
     assert large.startswith("| 1,000,000 | 100 | 80 | 20 | 16,")
 
 
-def test_without_what_they_need_costs_are_left_out(results):
+def test_costs_are_left_out_without_their_figures(results):
     results["answers"] = results["answers"][:2]
     assert not [line for line in report.lines(results) if line.startswith("###")]
 
 
-def test_a_run_takes_the_place_of_the_last_one_between_the_marks(results, tmp_path):
+def test_a_run_replaces_the_last_one_between_the_marks(results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\na run of long ago\n{report.END}\nafter\n")
     report.update(readme, results)
@@ -66,7 +66,7 @@ def test_a_run_takes_the_place_of_the_last_one_between_the_marks(results, tmp_pa
     assert readme.read_text() == once
 
 
-def test_a_readme_without_marks_is_left_alone(results, tmp_path):
+def test_a_readme_without_marks_is_an_error_and_stays_unchanged(results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("nothing here\n")
     with pytest.raises(ValueError, match="marks"):

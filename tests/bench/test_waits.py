@@ -1,4 +1,4 @@
-"""How long events take from their sending to their handler."""
+"""The time from the sending of an event to its handler."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from tests.bench.waits import Sender
 from tests.programs import Ingest, Worker
 
 
-async def test_each_event_has_a_wait_and_none_is_longer_than_all_took(redis_url):
+async def test_each_event_has_a_wait_within_the_time_of_the_run(redis_url):
     with Ingest(redis_url) as ingest, Worker(redis_url, "tests.bench.stopwatch:app") as worker:
         await ingest.until_healthy()
         await worker.until_working()
         sender = Sender(await pace.http(ingest.port).connect(4), waits.post)
-        for count in (1, 20):  # the second list does not hold the first one's
+        for count in (1, 20):  # the second list does not contain the events of the first
             began = time.monotonic()
             await pace.steadily(sender.prepared(count), rate=200)
             found_ms = await sender.arrived_ms(worker)
@@ -26,19 +26,19 @@ async def test_each_event_has_a_wait_and_none_is_longer_than_all_took(redis_url)
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:
-    """Send what is left, and end the connection; the other side may have reset it."""
+    """Flush and end the connection; the other side may have reset it."""
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
 
 
-async def test_a_slow_answer_delays_no_other_request():
-    """One connection waits for its answer; what is due meanwhile goes out on the others, at its time."""
-    came: list[float] = []
+async def test_a_slow_response_delays_no_other_request():
+    """While one connection waits for its response, requests that fall due are sent on the others in time."""
+    arrived: list[float] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
-        came.append(time.monotonic())
+        arrived.append(time.monotonic())
         await asyncio.sleep(2)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n{}")
         await closed(writer)
@@ -50,11 +50,11 @@ async def test_a_slow_answer_delays_no_other_request():
     await pacer.answered()
     pacer.close()
     server.close()
-    assert len(came) == 10
-    assert max(came) - began < 1.9
+    assert len(arrived) == 10
+    assert max(arrived) - began < 1.9
 
 
-async def test_an_answer_that_is_no_200_is_an_error():
+async def test_a_response_other_than_200_is_an_error():
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n{}")
@@ -69,5 +69,5 @@ async def test_an_answer_that_is_no_200_is_an_error():
     server.close()
 
 
-def test_a_command_is_packed_as_the_protocol_wants_it():
+def test_a_command_is_packed_by_the_protocol():
     assert waits.packed("SET", "key", b"\x00") == b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1\r\n\x00\r\n"

@@ -1,4 +1,4 @@
-"""From when each event was sent and when it was there, how long it took."""
+"""The time that each event took, from its sending to its arrival."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from tests.programs import Program
 NOTED_S: Final = 120.0
 """Longest wait for the last events."""
 
-_asked = itertools.count()
+_queries = itertools.count()
 
 
 class Sender:
-    """Sends events over a pacer, and knows when: webhook-id → ns of CLOCK_MONOTONIC. `make` writes one."""
+    """Sends events over a pacer and records the times: webhook-id → ns of CLOCK_MONOTONIC. `make` builds a message."""
 
     def __init__(self, pacer: Pacer, make: Callable[[str], bytes]) -> None:
         self._pacer = pacer
@@ -26,17 +26,17 @@ class Sender:
         self._at_ns: dict[str, int] = {}
 
     def prepared(self, count: int) -> list[Callable[[], None]]:
-        """New events, written and signed; each is sent when it is called."""
+        """New events, built and signed; calling one sends it."""
         ids = [requests.webhook_id() for _ in range(count)]
         return [partial(self._send, name, self._make(name)) for name in ids]
 
     async def arrived_ms(self, program: Program) -> list[float]:
-        """Milliseconds that each event took to where `program` noted it; the next ones begin a new list.
+        """Milliseconds from the sending of each event to its arrival in `program`; later events begin a new list.
 
-        Raises AssertionError when an answer or a note is missing.
+        Raises AssertionError when a response or an arrival is missing.
         """
         await self._pacer.answered()
-        tell = f"{TELL}_{next(_asked)}"
+        tell = f"{TELL}_{next(_queries)}"
         self._pacer.send(self._make(tell))
         at_ns = (await program.until_logged("noted", NOTED_S, asked=tell))["at_ns"]
         missing = self._at_ns.keys() - at_ns.keys()
@@ -64,6 +64,6 @@ def add(stream: str, webhook_id: str) -> bytes:
 
 
 def packed(*command: str | bytes) -> bytes:
-    """A command as it goes over the wire (https://valkey.io/topics/protocol/)."""
+    """A command as bytes of the protocol (https://valkey.io/topics/protocol/)."""
     parts = [part.encode() if isinstance(part, str) else part for part in command]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)

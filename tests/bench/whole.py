@@ -15,7 +15,7 @@ from tests.programs import Ingest, Worker
 from tests.wait import until
 
 DRAINED_S: Final = 120.0
-"""Longest wait until all that was stored is handled."""
+"""Longest wait until all stored events are handled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Whole:
 
     @classmethod
     async def start(cls, stage: Stage) -> "Whole":
-        """Start the three, and let them do some work."""
+        """Start the three programs and warm them up."""
         server = await stage.valkey()
         worker = await stage.worker(server, "tests.bench.stopwatch:app")
         whole = cls(stage, server, await stage.ingest(server), worker)
@@ -39,7 +39,7 @@ class Whole:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Who uses CPU."""
+        """The pids of the three programs."""
         return {"ingest": self.ingest.process.pid, "worker": self.worker.process.pid, "redis": self.server.pid}
 
     async def capacity(self, seconds: float) -> float:
@@ -51,7 +51,7 @@ class Whole:
         return sent.requests / (sent.seconds + time.perf_counter() - ended)
 
     async def at(self, rate: float, seconds: float) -> tuple[list[float], dict[str, float]]:
-        """Send at a steady rate; how long each event took (ms), and the CPU per event (us) of each program."""
+        """Send at a steady rate; returns the ms that each event took, and the CPU per event (us) of each program."""
         sender = Sender(await pace.http(self.ingest.port).connect(), waits.post)
         messages = sender.prepared(max(1, int(rate * seconds)))
         used = Used(self.pids)
@@ -62,7 +62,7 @@ class Whole:
         return took_ms, {name: us / len(messages) for name, us in spent_us.items()}
 
     async def drained(self) -> None:
-        """Wait until all that was stored is handled, and its acks are written."""
+        """Wait until all stored events are handled and their acks written."""
 
         async def is_drained() -> bool:
             group = await self._group()

@@ -1,6 +1,6 @@
-"""From bytes to a typed event, beside what OpenAI's SDK does in `webhooks.unwrap` once the signature is checked.
+"""From bytes to a typed event, beside `webhooks.unwrap` of OpenAI's SDK after its signature check.
 
-Both get every example of OpenAI's whose type the SDK knows too.
+Both decode every example of OpenAI whose type the SDK supports too.
 """
 
 import json

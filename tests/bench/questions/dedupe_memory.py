@@ -1,4 +1,4 @@
-"""What does Redis need to remember a webhook-id?"""
+"""How much memory does a remembered webhook-id take in Redis?"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,12 +16,12 @@ AT_ONCE: Final = 1000
 @question("Redis memory per remembered id, beside a key per id with expiry", dedupe_bytes_per_id=at_most(45))
 async def dedupe_memory(stage: Stage) -> Sequence[Answer]:
     count = stage.scale(1_000_000, 50_000)
-    ours, other = await stage.valkey(appendonly="no"), await stage.valkey(appendonly="no")
-    await backlog.store(ours, count)
-    client = connect(ours.url, "bench", connections=1)
+    server, plain_server = await stage.valkey(appendonly="no"), await stage.valkey(appendonly="no")
+    await backlog.store(server, count)
+    client = connect(server.url, "bench", connections=1)
     hookbus = await memory.bytes_of(client, await memory.keys_like(client, "hookbus:{0}:seen:*")) / count
     await client.aclose()
-    client = connect(other.url, "bench", connections=1)
+    client = connect(plain_server.url, "bench", connections=1)
     for first in range(0, count, AT_ONCE):
         pipeline = client.pipeline(transaction=False)
         for _ in range(min(AT_ONCE, count - first)):

@@ -10,7 +10,7 @@ from tests.bench.question import question
 from tests.bench.stage import Stage
 
 DUE_S: Final = 86_400.0
-CAUSE: Final = Cause("ConnectionError", "the mail server is away")
+CAUSE: Final = Cause("ConnectionError", "the mail server is unreachable")
 
 
 @question("worker with a million retries that are not due, beside none", delayed_1m_overhead=at_least(0.9))

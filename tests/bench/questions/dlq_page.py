@@ -1,7 +1,7 @@
-"""How long does somebody wait who looks at a million dead letters?
+"""How long do the commands for dead letters take with a million of them?
 
 Timed inside one process, from the command's own function to its last line, so that the start of Python, which is the
-same for every command, does not hide what the letters cost; the note tells what the whole commands took.
+same for every command, does not hide the cost of the letters; the note has the time of the whole commands.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ from tests.programs import BIN, ROOT
 
 GROUP: Final = "bench"
 CAUSES: Final = 5
-"""Of each type: twenty fingerprints in all."""
+"""Causes per type: twenty fingerprints in all."""
 TRACEBACK: Final = "Traceback (most recent call last):\n" + 8 * '  File "app/handlers.py", line 12, in record\n'
 
 
 @question("first page of dlq list with a filter, and dlq groups, of a million", dlq_page_ms_at_1m=at_most(100))
 async def dlq_page(stage: Stage) -> Sequence[Answer]:
-    server = await stage.valkey(appendonly="no")  # they are read here, and writing a million is no question
-    await settled.write(server, GROUP, stage.scale(1_000_000, 20_000), buried)
-    looks = await stage.script(server, "tests.bench.sides.dlq_pages", GROUP, str(stage.rounds), ready="measured")
-    [measured] = looks.logged("measured")
+    server = await stage.valkey(appendonly="no")  # only reading is measured, not the write of a million
+    await settled.write(server, GROUP, stage.scale(1_000_000, 20_000), dead_letter_of)
+    program = await stage.script(server, "tests.bench.sides.dlq_pages", GROUP, str(stage.rounds), ready="measured")
+    [measured] = program.logged("measured")
     series = [Series(f"dlq {name}", tuple(measured[name])) for name in ("list", "groups")]
-    for number, figures in enumerate(zip(*(one.figures for one in series), strict=True), 1):
-        stage.report_round(number, {one.name: figure for one, figure in zip(series, figures, strict=True)})
+    for number, figures in enumerate(zip(*(side.figures for side in series), strict=True), 1):
+        stage.report_round(number, {side.name: figure for side, figure in zip(series, figures, strict=True)})
     listing = await whole_ms(server, "list", "--group", GROUP, "--type", "response.*")
     note = f"the whole commands took {listing:.0f} and {await whole_ms(server, 'groups'):.0f} ms"
     return [reported("dlq_page_ms_at_1m", series, "ms", note)]
 
 
-def buried(number: int) -> DeadLetter:
-    """One of some causes."""
+def dead_letter_of(number: int) -> DeadLetter:
+    """A dead letter with one of the causes."""
     name = f"Error{number % CAUSES}"
     return DeadLetter(
         "attempts_exhausted", Cause(name, f"{name} of customer {number}", TRACEBACK, f"handlers.py:{name}")

@@ -23,7 +23,7 @@ async def fanout(stage: Stage) -> Sequence[Answer]:
 
 
 async def redis_us(stage: Stage, server: Valkey, events: int, groups: Sequence[str]) -> float:
-    """Microseconds of Redis' CPU that an event costs in each group, all of which one process works for."""
+    """Microseconds of Redis' CPU per event and group; one process runs all groups."""
     for group in groups:
         await backlog.rewind(server, group)
     used = Used({"redis": server.pid})

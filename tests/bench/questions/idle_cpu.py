@@ -1,4 +1,4 @@
-"""What do three workers cost that have nothing to do? CPU time as a share of one core, over one minute."""
+"""What do three idle workers cost? CPU time as a share of one core, over one minute."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tests.bench.stage import Stage
 
 WORKERS: Final = 3
 SETTLE_S: Final = 5.0
-"""Until what they do once after the start is done."""
+"""Seconds until the work of the start is done."""
 
 
 @question("CPU of each of three idle workers with ten subscriptions", idle_cpu_percent=at_most(1))

@@ -1,4 +1,4 @@
-"""What does it cost to have each batch on the disk before its 200s?"""
+"""What does it cost to write each batch to disk before its 200s?"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Do two processes on one port take more than one? Only as far as there are cores: Redis and the load need some too."""
+"""Do two processes on one port handle more than one? Only with enough cores: Redis and the load need some too."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The same job as most people would write it first."""
+"""Ingest beside the usual first implementation of the same job, with FastAPI."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How much of what aiohttp can do is left when each request is verified, deduped and stored?"""
+"""Which share of the rate of plain aiohttp remains when each request is verified, deduped and stored?"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How long does an event take from its POST to its handler, when nothing else goes on?"""
+"""How long does an event take from its POST to its handler on an idle bus?"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,7 +33,7 @@ async def latency(stage: Stage) -> Sequence[Answer]:
 
     async def both(rate: float) -> tuple[list[float], list[float]]:
         turns = zip(posts.prepared(events), adds.prepared(events), strict=True)
-        # In turn, event by event: what the machine does meanwhile, it does to both.
+        # In turn, event by event: other load of the machine affects both.
         await pace.steadily([send for turn in turns for send in turn], 2 * rate)
         return await posts.arrived_ms(worker), await adds.arrived_ms(reader)
 
@@ -48,11 +48,11 @@ async def latency(stage: Stage) -> Sequence[Answer]:
 
 
 def figures(ours_ms: Sequence[float], raw_ms: Sequence[float]) -> dict[str, float]:
-    """What a round came to."""
+    """The percentiles of a round."""
     sides = (("hookbus", ours_ms), ("raw", raw_ms))
     return {f"{name} {p}": percentile(ms, share) for p, share in (("p50", 0.5), ("p99", 0.99)) for name, ms in sides}
 
 
 def answers(found: dict[str, Series]) -> list[Answer]:
-    """One of each percentile."""
+    """One answer per percentile."""
     return [compared(f"latency_{p}_vs_raw", found[f"hookbus {p}"], found[f"raw {p}"], "ms") for p in ("p50", "p99")]

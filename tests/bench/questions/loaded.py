@@ -1,7 +1,7 @@
-"""The whole path under load: its capacity first, then half of that, and what an event costs then and at lower rates.
+"""The whole path under load: its capacity first, then half of it, and the cost of an event then and at lower rates.
 
-Capacity is what wrk's requests come to when the time until the last of them is handled counts too. At half of it an
-open loop sends at a steady rate, so that a slow answer delays nothing and hides nothing.
+Capacity is the rate of wrk's requests, including the time until the last of them is handled. At half of it an open loop
+sends at a steady rate, so that a slow response neither delays nor hides anything.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from tests.bench.question import question
 from tests.bench.stage import Stage
 from tests.bench.whole import Whole
 
-LOWER: Final = (10.0, 100.0, 1000.0)
-"""Events a second for which the README tells the cost of a million."""
+LOWER_RATES: Final = (10.0, 100.0, 1000.0)
+"""Events a second for which the README has the cost of a million."""
 
 
 @question(
@@ -36,7 +36,7 @@ async def loaded(stage: Stage) -> Sequence[Answer]:
     note = f"at {capacity / 2:,.0f} events/s, half of {capacity:,.0f}"
     series = [Series(name, tuple(figures)) for name, figures in used_us.items()]
     lower: list[Series] = []
-    for rate in LOWER:
+    for rate in LOWER_RATES:
         _, cpu_us = await whole.at(rate, stage.scale(30.0, 2.0))
         lower += [Series(f"{name} at {rate:g}/s", (us,)) for name, us in cpu_us.items()]
     return [

@@ -1,4 +1,4 @@
-"""From the start of a process to its first 200 on `/readyz`, beside a Redis that is there."""
+"""From the start of a process to its first 200 on `/readyz`, with a reachable Redis."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from tests.bench.stage import Stage
 from tests.programs import Ingest, Program, Worker, free_port
 
 POLL_S: Final = 0.005
-LOOKS: Final = 6000
+POLLS: Final = 6000
 
 
 @question("process start to ready, ingest and worker", start_s=at_most(0.7))
@@ -40,9 +40,9 @@ async def worker_s(server: Valkey) -> float:
 
 
 async def ready_s(program: Program, port: int, began: float) -> float:
-    """Seconds since `began` when it is ready; ends it. Raises TimeoutError."""
+    """Seconds from `began` until the program is ready; then ends it. Raises TimeoutError."""
     async with aiohttp.ClientSession() as session:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             if await is_ready(session, port):
                 took = time.perf_counter() - began
                 await program.end(signal.SIGINT)
@@ -52,7 +52,7 @@ async def ready_s(program: Program, port: int, began: float) -> float:
 
 
 async def is_ready(session: aiohttp.ClientSession, port: int) -> bool:
-    """Whether it says so."""
+    """Whether `/readyz` returns 200."""
     try:
         async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             return answer.status == 200

@@ -1,7 +1,7 @@
-"""What does Redis need for a stored event? OpenAI's own examples of all types, beside the same three fields, bare.
+"""How much memory does a stored event take? OpenAI's examples of all types, beside a bare XADD of three fields.
 
-The three fields are what any receiver has to keep: webhook-id, when it came, and the body. hookbus stores its source
-too. The dedupe's sets are another question.
+Any receiver has to store these three fields: webhook-id, time of arrival and body. hookbus stores the source too. The
+sets of the dedupe are another question.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,15 @@ AT_ONCE: Final = 1000
 async def stored_memory(stage: Stage) -> Sequence[Answer]:
     types = sorted(samples())
     count = stage.scale(3000, 300) * len(types)
-    ours, other = await stage.valkey(appendonly="no"), await stage.valkey(appendonly="no")
-    await backlog.store(ours, count, types)
-    await add_bare(other, count, types)
+    hookbus_server, bare_server = await stage.valkey(appendonly="no"), await stage.valkey(appendonly="no")
+    await backlog.store(hookbus_server, count, types)
+    await add_bare(bare_server, count, types)
     series = [
         Series(name, (await stream_bytes(server, pattern) / count,))
-        for name, server, pattern in (("hookbus", ours, "hookbus:*:stream:*"), ("bare XADD", other, "stream:*"))
+        for name, server, pattern in (
+            ("hookbus", hookbus_server, "hookbus:*:stream:*"),
+            ("bare XADD", bare_server, "stream:*"),
+        )
     ]
     return [compared("stored_bytes_vs_raw", *series, "bytes")]
 
@@ -48,7 +51,7 @@ async def add_bare(server: Valkey, count: int, types: Sequence[str]) -> None:
 
 
 async def stream_bytes(server: Valkey, pattern: str) -> int:
-    """What the streams take."""
+    """Bytes that the streams take."""
     client = connect(server.url, "bench", connections=1)
     try:
         return await memory.bytes_of(client, await memory.keys_like(client, pattern))

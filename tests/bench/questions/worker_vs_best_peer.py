@@ -1,7 +1,7 @@
-"""Beside the best of six task queues and frameworks on Redis, each set up well.
+"""The worker beside the best of six task queues and frameworks on Redis, each well configured.
 
-All get the same payload as text, and need not decode it. First each is measured by itself; then the best of them and
-hookbus in turn.
+All get the same payload as text and need not decode it. First each is measured alone; then the best of them and hookbus
+in turn.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MEASURED_S: Final = 120.0
 
 @question("worker beside the best of six peers", is_starred=True, worker_vs_best_peer=at_least(15))
 async def worker_vs_best_peer(stage: Stage) -> Sequence[Answer]:
-    # Peers take a few thousand a second; some seconds of each are enough.
+    # Peers handle a few thousand a second; some seconds of each are enough.
     events, of_peers = stage.scale(400_000, 60_000), stage.scale(10_000, 3_000)
     pythons = {name: python_of(name, PINNED[name]) for name in PEERS}
     server = await stage.valkey()

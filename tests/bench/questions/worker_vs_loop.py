@@ -1,4 +1,4 @@
-"""How much of what redis-py can read is left when deliveries are routed, timed, counted, and may fail?"""
+"""Which share of the rate of a bare redis-py loop remains when deliveries are routed, timed, counted, and may fail?"""
 
 from collections.abc import Sequence
 

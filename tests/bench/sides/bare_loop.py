@@ -1,6 +1,6 @@
-"""What a consumer costs at least: a loop of redis-py that reads a hundred, decodes, runs a task for each, and acks.
+"""The minimal consumer: a loop of redis-py that reads a hundred entries, decodes, runs a task for each, and acks.
 
-No retries, no takeover, no limits, no metrics. The acks of a batch go out with the next read.
+No retries, no takeover, no limits, no metrics. The acks of a batch are sent with the next read.
 
 python -m tests.bench.sides.bare_loop URL EVENTS
 """
@@ -23,7 +23,7 @@ decode = msgspec.json.Decoder(ResponseCompleted).decode
 
 
 async def run(client: Redis, meter: Meter, events: int) -> None:
-    """Handle so many events."""
+    """Handle `events` events."""
 
     async def handle(event: ResponseCompleted) -> None:
         meter.count()
@@ -43,7 +43,7 @@ async def run(client: Redis, meter: Meter, events: int) -> None:
 
 
 async def main(url: str, events: int) -> None:
-    """Read the whole stream anew."""
+    """Read the whole stream from its start."""
     client = Redis.from_url(url, protocol=2)
     await client.xgroup_destroy(STREAM, GROUP)
     await client.xgroup_create(STREAM, GROUP, "0")

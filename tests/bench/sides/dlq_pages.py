@@ -1,4 +1,4 @@
-"""How long the two looks at dead letters take, from the command's own function to its last line, imports aside.
+"""Times two commands for dead letters, from the command's own function to its last line, without imports.
 
 python -m tests.bench.sides.dlq_pages GROUP ROUNDS, with HOOKBUS_REDIS_URL
 """
@@ -16,11 +16,11 @@ from hookbus.worker.cli import dlq_look
 from hookbus.worker.dlq.query import Filter
 
 LIMIT: Final = 50
-"""What the commands show by default."""
+"""The default limit of the commands."""
 
 
 async def took_ms(fetch: Coroutine[Any, Any, None]) -> float:
-    """Milliseconds of one look; what it prints is kept, and was something."""
+    """Milliseconds of one command; checks that it printed more than ten lines."""
     printed = io.StringIO()
     began = time.perf_counter()
     with contextlib.redirect_stdout(printed):
@@ -31,13 +31,13 @@ async def took_ms(fetch: Coroutine[Any, Any, None]) -> float:
 
 
 async def main(group: str, rounds: int) -> None:
-    """Both looks in turn; the first of each loads the libraries, and is left out."""
+    """Both commands in turn; the first run of each loads the libraries and is left out."""
     some = Filter(groups=(group,), types=("response.*",))
-    told: dict[str, list[float]] = {"list": [], "groups": []}
+    figures: dict[str, list[float]] = {"list": [], "groups": []}
     for _ in range(rounds + 1):
-        told["list"].append(await took_ms(dlq_look.show_list(None, some, LIMIT, False)))
-        told["groups"].append(await took_ms(dlq_look.show_groups(None, Filter(), LIMIT, False)))
-    print(json.dumps({"event": "measured"} | {name: figures[1:] for name, figures in told.items()}), flush=True)
+        figures["list"].append(await took_ms(dlq_look.show_list(None, some, LIMIT, False)))
+        figures["groups"].append(await took_ms(dlq_look.show_groups(None, Filter(), LIMIT, False)))
+    print(json.dumps({"event": "measured"} | {name: values[1:] for name, values in figures.items()}), flush=True)
 
 
 if __name__ == "__main__":

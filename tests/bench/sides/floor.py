@@ -1,4 +1,4 @@
-"""The floor of ingest: the same aiohttp on the same loop, with a handler that reads the body and answers.
+"""The floor of ingest: the same aiohttp on the same loop, with a handler that only reads the body.
 
 python -m tests.bench.sides.floor PORT
 """
@@ -15,7 +15,7 @@ ANSWER: Final = b'{"status": "accepted"}'
 
 
 async def answer(request: web.Request) -> web.Response:
-    """What ingest answers, without anything that it does."""
+    """The response of ingest, without its work."""
     await request.read()
     return web.Response(body=ANSWER, content_type="application/json")
 

@@ -1,4 +1,4 @@
-"""What a way through Redis takes at least: a blocked XREADGROUP of redis-py that returns.
+"""The minimal latency through Redis: a blocked XREADGROUP of redis-py that returns.
 
 python -m tests.bench.sides.raw_reader, with HOOKBUS_REDIS_URL
 """
