@@ -108,9 +108,9 @@ def notes_that_raise() -> NoReturn:
 
 
 def its_own_cause() -> NoReturn:
-    one, two = ValueError("one"), ValueError("two")
-    one.__cause__, two.__cause__ = two, one
-    raise one
+    first, second = ValueError("one"), ValueError("two")
+    first.__cause__, second.__cause__ = second, first
+    raise first
 
 
 def many_causes() -> NoReturn:

@@ -135,7 +135,9 @@ async def commandstats(client: Redis) -> dict[str, int]:
     """Command → how often it was called since the test began."""
     lines = (await client.execute_command("INFO", "commandstats")).decode().split()
     stats = (line.partition(":") for line in lines if line.startswith("cmdstat_"))
-    return {name.removeprefix("cmdstat_"): int(rest.split(",")[0].removeprefix("calls=")) for name, _, rest in stats}
+    return {
+        name.removeprefix("cmdstat_"): int(values.split(",")[0].removeprefix("calls=")) for name, _, values in stats
+    }
 
 
 async def die_with(client, *webhook_ids: str, consumer: str = "dead") -> None:
@@ -173,7 +175,7 @@ class Handler:
     def __init__(self, *, is_open: bool = False, pause_s: float = 0.0) -> None:
         self.began: list[str] = []
         self.done: list[str] = []
-        self.most = 0
+        self.max_running = 0
         self._go = asyncio.Event()
         self._pause_s = pause_s
         if is_open:
@@ -181,7 +183,7 @@ class Handler:
 
     async def __call__(self, event: dict, delivery: Delivery) -> None:
         self.began.append(delivery.webhook_id)
-        self.most = max(self.most, len(self.began) - len(self.done))
+        self.max_running = max(self.max_running, len(self.began) - len(self.done))
         await self._go.wait()
         await asyncio.sleep(self._pause_s)
         self.done.append(delivery.webhook_id)
@@ -286,10 +288,10 @@ async def runtime(url: str, client: Redis, route: Route, consumer: str = "me") -
     writer = connect(url, "tests:settle", has_term=True)
     try:
         async with settling(writer, consumer) as outcome_writer:
-            made = Runtime(url, client, outcome_writer, route, consumer)
+            subscription = Runtime(url, client, outcome_writer, route, consumer)
             try:
-                yield made
+                yield subscription
             finally:
-                await made.close()
+                await subscription.close()
     finally:
         await writer.aclose()

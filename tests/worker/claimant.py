@@ -20,10 +20,10 @@ class FixedLiveness:
 class Claimant:
     """A worker that takes over as `me`, round by round; its reader does not read."""
 
-    def __init__(self, made: Runtime, membership, client) -> None:
-        made.reader.add(TYPE)
-        self.runtime = made
-        self.suspects = made.suspects
+    def __init__(self, runtime: Runtime, membership, client) -> None:
+        runtime.reader.add(TYPE)
+        self.runtime = runtime
+        self.suspects = runtime.suspects
         self.liveness = FixedLiveness()
         self.stopping = asyncio.Event()
         self.duty = Takeover(
@@ -32,9 +32,9 @@ class Claimant:
             group=GROUP,
             consumer="me",
             membership=membership,
-            runtimes=[(made.reader, made.subscriber)],
+            runtimes=[(runtime.reader, runtime.subscriber)],
             liveness=self.liveness,
-            unusable_keys=made.unusable_keys,
+            unusable_keys=runtime.unusable_keys,
             stopping=self.stopping,
         )
 
@@ -47,8 +47,8 @@ async def claimant(url: str, client, handler: Handler, **options):
     membership = await join(client)
     writer = connect(url, "tests:settle")
     async with settling(writer) as outcome_writer:
-        made = Runtime(url, client, outcome_writer, handler.route(**options), "me")
+        runtime = Runtime(url, client, outcome_writer, handler.route(**options), "me")
         await register(client, "me")
-        yield Claimant(made, membership, client)
-        await made.close()
+        yield Claimant(runtime, membership, client)
+        await runtime.close()
     await writer.aclose()

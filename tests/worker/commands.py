@@ -20,36 +20,36 @@ def environment(redis_url: str, **environ: str) -> dict[str, str]:
     return clean | {"HOOKBUS_REDIS_URL": users.login(redis_url, "hookbus-worker")} | environ
 
 
-def worker(redis_url: str, *args: str, given: bytes = b"", **environ: str) -> "subprocess.CompletedProcess[bytes]":
+def worker(redis_url: str, *args: str, stdin: bytes = b"", **environ: str) -> "subprocess.CompletedProcess[bytes]":
     """`hookbus-worker` with these arguments, without a terminal."""
     command = [str(BIN / "hookbus-worker"), *args]
     env = environment(redis_url, **environ)
-    found = subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, timeout=30, check=False)
+    found = subprocess.run(command, cwd=ROOT, env=env, input=stdin, capture_output=True, timeout=30, check=False)
     assert b"Traceback (most" not in found.stderr, found.stderr.decode()
     return found
 
 
 def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
     """The exit code on a terminal on which `answer` is typed after the question; Ctrl-C is an answer too."""
-    ours, theirs = pty.openpty()
+    terminal, program_end = pty.openpty()
     try:
         command = [str(BIN / "hookbus-worker"), *args]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(redis_url), stdin=theirs, stdout=theirs, stderr=theirs,
+            command, cwd=ROOT, env=environment(redis_url), stdin=program_end, stdout=program_end, stderr=program_end,
             start_new_session=True,
         )  # fmt: skip
-        shown = b""
-        while b"[y/N]" not in shown:
-            shown += os.read(ours, 1000)
-        assert question in shown
+        output = b""
+        while b"[y/N]" not in output:
+            output += os.read(terminal, 1000)
+        assert question in output
         if answer == b"\x03":
             process.send_signal(signal.SIGINT)
         else:
-            os.write(ours, answer)
+            os.write(terminal, answer)
         return process.wait(20)
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(terminal)
+        os.close(program_end)
 
 
 async def until_alone(client: Redis, name: str) -> None:

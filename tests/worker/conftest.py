@@ -26,8 +26,8 @@ def _families() -> re.Pattern[str]:
         if isinstance(member, property):
             shapes.append(getattr(Keys(0), name))
         else:
-            places = len(inspect.signature(member).parameters) - 1
-            shapes.append(getattr(Keys(0), name)(*["@"] * places))
+            count = len(inspect.signature(member).parameters) - 1
+            shapes.append(getattr(Keys(0), name)(*["@"] * count))
     patterns = [
         re.escape(shape).replace("@", "[A-Za-z0-9_.-]{1,128}").replace(r"\{0\}", r"\{\d+\}") for shape in shapes
     ]

@@ -10,9 +10,9 @@ from tests.worker.builders import GROUP, KEYS, Runtime, join, runtime, store, ta
 class RunningSuspects:
     """A subscription and its running suspects."""
 
-    def __init__(self, made: Runtime, client) -> None:
-        self.runtime = made
-        self.suspects = made.suspects
+    def __init__(self, subscription: Runtime, client) -> None:
+        self.runtime = subscription
+        self.suspects = subscription.suspects
         self.task = asyncio.create_task(self.suspects.run())
 
     def suspect(self, in_flight) -> None:
@@ -24,8 +24,8 @@ class RunningSuspects:
 
 @contextlib.asynccontextmanager
 async def running_suspects(url: str, client, route):
-    async with runtime(url, client, route) as made:
-        running = RunningSuspects(made, client)
+    async with runtime(url, client, route) as subscription:
+        running = RunningSuspects(subscription, client)
         yield running
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)

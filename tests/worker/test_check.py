@@ -65,7 +65,7 @@ def test_orphans_are_reported_by_type():
 
 
 @pytest.mark.parametrize(
-    ("known", "code"),
+    ("patterns", "code"),
     [
         ({}, "new_group"),
         ({"billing": frozenset({TYPE})}, ""),
@@ -73,14 +73,14 @@ def test_orphans_are_reported_by_type():
         ({"billing": frozenset({TYPE, "batch.*"})}, "dropped_subscription"),
     ],
 )
-def test_an_app_is_compared_with_what_its_group_subscribes_to(known, code):
+def test_an_app_is_compared_with_what_its_group_subscribes_to(patterns, code):
     app = App("billing")
 
     @app.on(TYPE)
     async def handle(event: dict) -> None: ...
 
     [group] = build([app], 30.0)
-    assert [found.code for found in of_app(group, a_bus(patterns=known))] == ([code] if code else [])
+    assert [found.code for found in of_app(group, a_bus(patterns=patterns))] == ([code] if code else [])
 
 
 async def test_a_healthy_bus_has_no_findings(client, redis_url):

@@ -29,7 +29,7 @@ def limits(monkeypatch):
     """The limit of open files, soft and hard, as one that can be set."""
     found = [256, 4096]
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(found))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, both: found.__setitem__(slice(None), both))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: found.__setitem__(slice(None), pair))
     return found
 
 
@@ -50,9 +50,9 @@ def test_where_the_hard_limit_is_too_low_a_worker_and_check_say_so(limits):
 
 
 @pytest.mark.parametrize(
-    ("processes", "maxclients", "told"), [(5, "10000", False), (50, "10000", True), (50, "", False)]
+    ("processes", "maxclients", "expected"), [(5, "10000", False), (50, "10000", True), (50, "", False)]
 )
-def test_the_connections_of_all_processes_are_held_against_what_redis_allows(processes, maxclients, told):
+def test_the_connections_of_all_processes_are_held_against_what_redis_allows(processes, maxclients, expected):
     clients = {"maxclients": maxclients} if maxclients else {}
     codes = [each.code for each in connections.findings(groups(50), 4, processes, clients)]
-    assert codes == (["few_connections"] if told else [])
+    assert codes == (["few_connections"] if expected else [])

@@ -20,9 +20,9 @@ async def _is_cancelled() -> None:
 
 @pytest.fixture
 async def crew():
-    made = Crew()
-    yield made
-    made.cancel()
+    tasks = Crew()
+    yield tasks
+    tasks.cancel()
 
 
 async def test_it_is_finished_when_every_duty_has_ended_by_itself(crew):
@@ -42,13 +42,13 @@ async def _until(stopping: asyncio.Event) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "says"),
+    ("end", "message"),
     [(_fails, "Reader failed: ValueError"), (_is_cancelled, "Reader was cancelled from outside")],
 )
-async def test_a_duty_that_ends_otherwise_is_a_crash_at_once_although_the_others_run(crew, end, says):
+async def test_a_duty_that_ends_otherwise_is_a_crash_at_once_although_the_others_run(crew, end, message):
     crew.start(_forever(), "other")
     crew.start(end(), "Reader")
-    with pytest.raises(CrashError, match=says):
+    with pytest.raises(CrashError, match=message):
         await asyncio.wait_for(crew.finished(), 5)
 
 

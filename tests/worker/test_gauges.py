@@ -16,10 +16,10 @@ async def test_running_deliveries_and_reads_are_seen_while_they_last(client, red
     await join(client)
     await store(client, "wh_1", "wh_2")
     handler = Handler()
-    async with runtime(redis_url, client, handler.route()) as made:
-        expose([made.subscriber], [made.reader])
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        expose([subscription.subscriber], [subscription.reader])
         assert figure("last_read_age_seconds") == 0
-        made.start()
+        subscription.start()
         await until(lambda: figure("running_deliveries") == 2)
         await until(lambda: figure("last_read_age_seconds") > 0)
         handler.go()
@@ -34,9 +34,9 @@ async def test_a_thread_past_its_timeout_is_overdue_until_it_ends(client, redis_
     def hang(event: dict) -> None:
         may_end.wait(20)
 
-    async with runtime(redis_url, client, a_route(hang, timeout=0.05)) as made:
-        expose([made.subscriber], [made.reader])
-        made.start()
+    async with runtime(redis_url, client, a_route(hang, timeout=0.05)) as subscription:
+        expose([subscription.subscriber], [subscription.reader])
+        subscription.start()
         try:
             await until(lambda: figure("overdue_attempts") == 1)
             assert figure("running_deliveries") == 0

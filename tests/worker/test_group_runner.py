@@ -39,9 +39,9 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
             unusable_keys=UnusableKeys(),
             stopping=stopping,
         )
-        made = GroupRunner(Group(GROUP, "earliest", (route,)), KEYS, process)
-        yield made
-        await made.close()
+        runner = GroupRunner(Group(GROUP, "earliest", (route,)), KEYS, process)
+        yield runner
+        await runner.close()
         liveness.stop()
 
 

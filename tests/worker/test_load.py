@@ -139,7 +139,7 @@ def test_of_several_apps_one_has_to_be_named(module):
 
 
 @pytest.mark.parametrize(
-    ("source", "says", "line"),
+    ("source", "message", "line"),
     [
         ("a = 1\nraise ValueError('first line\\nsecond line')\n", "ValueError: first line second line", 2),
         ("def f():\n    return 1 / 0\nf()\n", "ZeroDivisionError: division by zero", 2),
@@ -149,17 +149,17 @@ def test_of_several_apps_one_has_to_be_named(module):
         ("from hookbus.worker import Nothing\n", "ImportError: cannot import name 'Nothing'", 1),
     ],
 )
-def test_a_module_that_fails_at_import_is_reported_in_a_line_with_the_place(module, tmp_path, source, says, line):
+def test_a_module_that_fails_at_import_is_reported_in_a_line_with_the_place(module, tmp_path, source, message, line):
     module(source)
-    is_wrong = says.startswith(("SyntaxError", "ImportError"))
+    is_wrong = message.startswith(("SyntaxError", "ImportError"))
     with pytest.raises(ConfigError if is_wrong else FailedError) as caught:
         load_apps(["my_handlers:app"])
-    (told,) = getattr(caught.value, "problems", caught.value.args)
-    problem, _, trace = told.partition("\n")
+    (reported,) = getattr(caught.value, "problems", caught.value.args)
+    problem, _, trace = reported.partition("\n")
     assert trace.startswith("Traceback" if not is_wrong else "")
-    assert problem.startswith(f"my_handlers:app: importing it failed: {says}")
-    assert "load.py" not in told
-    assert "importlib" not in told
+    assert problem.startswith(f"my_handlers:app: importing it failed: {message}")
+    assert "load.py" not in reported
+    assert "importlib" not in reported
     if line is not None:
         assert f"my_handlers.py:{line})" in problem
 

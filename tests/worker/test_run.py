@@ -44,8 +44,8 @@ def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ:
         [BIN / "hookbus-worker", "run", *args],
         cwd=project, env=clean | defaults | environ, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
-    said = (done.stdout + done.stderr).splitlines(keepends=True)
-    return done.returncode, "".join(line for line in said if '"event": "starting"' not in line)
+    output = (done.stdout + done.stderr).splitlines(keepends=True)
+    return done.returncode, "".join(line for line in output if '"event": "starting"' not in line)
 
 
 REFUSED = {
@@ -62,41 +62,41 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("args", "environ", "says"), REFUSED.values(), ids=REFUSED)
-def test_bad_input_ends_with_78_and_one_clear_line(project, args, environ, says):
-    code, said = run(project, *args, **environ)
+@pytest.mark.parametrize(("args", "environ", "message"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_ends_with_78_and_one_clear_line(project, args, environ, message):
+    code, output = run(project, *args, **environ)
     assert code == 78
-    (line,) = said.splitlines()
+    (line,) = output.splitlines()
     assert line.startswith("hookbus-worker: ")
-    assert says in line
+    assert message in line
 
 
 def test_what_a_module_raises_at_import_ends_with_1_and_its_traceback_so_that_a_supervisor_tries_again(project):
-    code, said = run(project, "broken:app")
+    code, output = run(project, "broken:app")
     assert code == 1
-    first, second, third, *_ = said.splitlines()
+    first, second, third, *_ = output.splitlines()
     assert first.startswith("hookbus-worker: broken:app: importing it failed: RuntimeError: at import (")
     assert second == "Traceback (most recent call last):"
     assert "broken.py" in third
 
 
 def test_a_taken_port_ends_with_1_so_that_a_supervisor_tries_again(project):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        code, said = run(project, "good:app", "--ops-listen", listen)
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        listen = f"127.0.0.1:{occupied.getsockname()[1]}"
+        code, output = run(project, "good:app", "--ops-listen", listen)
     assert code == 1
-    (line,) = said.splitlines()
+    (line,) = output.splitlines()
     assert line.startswith(f"hookbus-worker: ops_listen: can't listen on {listen}: ")
 
 
 def test_another_shard_count_than_that_in_redis_ends_with_78(project, redis_url, server):
     with server.client() as client:
         client.hset(keys.META, mapping={"layout": keys.LAYOUT, "shards": 4})
-    code, said = run(project, "good:app", redis_url=redis_url)
+    code, output = run(project, "good:app", redis_url=redis_url)
     assert code == 78
-    assert "hookbus-worker: shards: 1 here, but the data in Redis is spread over 4" in said
+    assert "hookbus-worker: shards: 1 here, but the data in Redis is spread over 4" in output
 
 
 @pytest.mark.parametrize("args", [[], ["good:app", "--unknown"], ["good:app", "--only"]])

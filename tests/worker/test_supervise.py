@@ -29,9 +29,9 @@ class Running:
     """A worker that runs in a task of this process."""
 
     def __init__(self, url: str, app: App, only: str = "", **settings) -> None:
-        known = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
+        defaults = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
         self.stopping = Stopping()
-        told = WorkerSettings(**{**known, "grace_period_s": 40.0, **settings})
+        told = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
         self.worker = Worker(told, build([app], told.handler_timeout_s), only, self.stopping)
         self.consumer = self.worker._process.consumer
         self.task = asyncio.create_task(self.worker.run())
@@ -117,9 +117,9 @@ async def test_g10_deliveries_that_outlast_the_grace_go_to_the_others_without_su
     assert await consumers(client) == {HANDOVER.encode()}
     (handed,) = [log for log in logs if log["event"] == "handed_over"]
     assert (handed["deliveries"], handed["interrupted"]) == (2, 2)
-    again = Handler(is_open=True)
-    async with running(redis_url, app_of(again)) as worker:
-        await until(lambda: sorted(again.done) == ["wh_1", "wh_2"])
+    second_handler = Handler(is_open=True)
+    async with running(redis_url, app_of(second_handler)) as worker:
+        await until(lambda: sorted(second_handler.done) == ["wh_1", "wh_2"])
         await until(lambda: _are(client, {worker.consumer.encode()}))
 
 
@@ -138,8 +138,8 @@ async def test_a_handover_that_redis_refuses_is_logged(client, redis_url):
                 await worker.stop()
         finally:
             await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
-    (told,) = [log for log in logs if log["event"] == "handover_failed"]
-    assert told["reason"].startswith("NOREPLICAS")
+    (line,) = [log for log in logs if log["event"] == "handover_failed"]
+    assert line["reason"].startswith("NOREPLICAS")
 
 
 async def test_g10_a_stop_ends_15_s_after_the_grace_although_redis_hangs(own_server: Valkey):
@@ -174,8 +174,8 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     """Else another worker could take it for a dead one's, and blame or suspect it."""
     order = []
     async with with_one_in_hand(redis_url, client) as worker:
-        (made,) = worker.worker._runners.values()
-        release, stop = made.release, worker.worker._process.liveness.stop
+        (runner,) = worker.worker._runners.values()
+        release, stop = runner.release, worker.worker._process.liveness.stop
 
         async def note_release() -> int:
             order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
@@ -185,7 +185,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
             stop()
             order.append("silent")
 
-        monkeypatch.setattr(made, "release", note_release)
+        monkeypatch.setattr(runner, "release", note_release)
         monkeypatch.setattr(worker.worker._process.liveness, "stop", note_stop)
         await worker.stop()
     assert order == [1, "silent"]

@@ -6,7 +6,7 @@ BLOCK_S = 40.0
 
 
 @pytest.mark.parametrize(
-    ("loop_age_s", "silent_s", "says"),
+    ("loop_age_s", "silent_s", "reason"),
     [
         (0, [], ""),
         (0, [0, 0], ""),  # all wait for slots, or to reach Redis again
@@ -18,12 +18,14 @@ BLOCK_S = 40.0
         (BLOCK_S + 1, [0], "the event loop has not turned for 41 s"),
     ],
 )
-def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_excuses_reads(loop_age_s, silent_s, says):
-    assert stall_reason(loop_age_s, silent_s, BLOCK_S) == says
+def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_excuses_reads(
+    loop_age_s, silent_s, reason
+):
+    assert stall_reason(loop_age_s, silent_s, BLOCK_S) == reason
 
 
 @pytest.mark.parametrize(
-    ("loop_age_s", "silent_s", "failing_s", "lifeless_s", "says"),
+    ("loop_age_s", "silent_s", "failing_s", "lifeless_s", "reason"),
     [
         (0, [], 0, 0, ""),
         (STALE_S, [STALE_S, 0], FRUITLESS_S, FRUITLESS_S, ""),
@@ -33,5 +35,5 @@ def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_exc
         (0, [], 0, FRUITLESS_S + 1, "the liveness key could not be renewed for 15 s"),
     ],
 )
-def test_a_worker_is_ready_while_it_reads_writes_and_lives(loop_age_s, silent_s, failing_s, lifeless_s, says):
-    assert unready_reason(loop_age_s, silent_s, failing_s, lifeless_s) == says
+def test_a_worker_is_ready_while_it_reads_writes_and_lives(loop_age_s, silent_s, failing_s, lifeless_s, reason):
+    assert unready_reason(loop_age_s, silent_s, failing_s, lifeless_s) == reason

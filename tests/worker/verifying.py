@@ -16,9 +16,9 @@ class Verify(Program):
     """A run against an ingest at `url`; its report is the one line of JSON."""
 
     def __init__(self, redis_url: str, url: str, *args: str, **environ: str) -> None:
-        given = ("--url", url, "--json", *args)
+        arguments = ("--url", url, "--json", *args)
         super().__init__(
-            "hookbus-worker", "verify", *given, redis_url=redis_url, **{"OPENAI_WEBHOOK_SECRET": SECRET} | environ
+            "hookbus-worker", "verify", *arguments, redis_url=redis_url, **{"OPENAI_WEBHOOK_SECRET": SECRET} | environ
         )
 
     async def done(self, number: int = 0, timeout_s: float = 45) -> tuple[int, dict[str, Any]]:
@@ -72,7 +72,7 @@ async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list
     return await until(waiting)
 
 
-async def left(client: Redis) -> list[str]:
+async def remaining_keys(client: Redis) -> list[str]:
     """The keys that are there, but for the layout, the dedupe digests, and what ingest notes of its refusals."""
     names = [name.decode() for name in await client.execute_command("KEYS", "*")]
     return sorted(name for name in names if name != META and not re.search(":seen:|:rejections$", name))

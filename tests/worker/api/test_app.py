@@ -21,8 +21,8 @@ def test_arguments_of_on_are_kept_and_the_rest_is_default():
     app = App("billing")
     app.on("a", concurrency=8, timeout=5, max_age=20, retry=Retry(attempts=3))(handler)
     app.on("b")(handler)
-    told, default = app.subscriptions
-    assert (told.concurrency, told.timeout_s, told.max_age_s, told.retry.attempts) == (8, 5, 20, 3)
+    given, default = app.subscriptions
+    assert (given.concurrency, given.timeout_s, given.max_age_s, given.retry.attempts) == (8, 5, 20, 3)
     assert (default.concurrency, default.timeout_s, default.max_age_s, default.retry) == (None,) * 3 + (DEFAULT_RETRY,)
 
 

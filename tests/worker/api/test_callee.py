@@ -196,7 +196,7 @@ def hidden(*args): ...
 
 
 @pytest.mark.parametrize(
-    ("handler", "says"),
+    ("handler", "message"),
     [
         (functools.partial(generator), "it contains a yield"),
         (functools.partial(async_generator), "it contains a yield"),
@@ -208,11 +208,11 @@ def hidden(*args): ...
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
-def test_a_callable_that_cannot_be_a_handler_is_refused_with_its_place(handler, says):
+def test_a_callable_that_cannot_be_a_handler_is_refused_with_its_place(handler, message):
     with pytest.raises(ConfigError) as refused:
         route_of(handler)
     [problem] = refused.value.problems
-    assert says in problem
+    assert message in problem
     assert place_of(handler) in problem
 
 

@@ -8,8 +8,8 @@ from hookbus.worker.api.declaration import option_problems
 
 
 def problems_of(pattern: object = "a", **options: object) -> list[str]:
-    known = {"concurrency": None, "timeout_s": None, "max_age_s": None, "retry": None, "breaker": DEFAULT_BREAKER}
-    return option_problems(pattern, **known | options)
+    defaults = {"concurrency": None, "timeout_s": None, "max_age_s": None, "retry": None, "breaker": DEFAULT_BREAKER}
+    return option_problems(pattern, **defaults | options)
 
 
 class NoRepr:
@@ -28,7 +28,7 @@ def test_valid_options_have_no_problems(options):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "message"),
     [
         ("concurrency", 0, "concurrency must be positive, not 0"),
         ("concurrency", -(10**400), "concurrency must be positive"),
@@ -55,9 +55,9 @@ def test_valid_options_have_no_problems(options):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_invalid_value_is_reported_with_the_name_of_the_option(name, value, says):
+def test_an_invalid_value_is_reported_with_the_name_of_the_option(name, value, message):
     (problem,) = problems_of(**{name: value})
-    assert problem.startswith(f"on('a'): {says}")
+    assert problem.startswith(f"on('a'): {message}")
     assert len(problem) < 400
     assert "\n" not in problem
 

@@ -130,7 +130,7 @@ def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class
 
 
 @pytest.mark.parametrize(
-    ("annotation", "says"),
+    ("annotation", "message"),
     [
         (str, "can't decode an event into str: annotate with an event struct, Event, UnknownEvent,"),
         (Any, "can't decode an event into Any"),
@@ -149,10 +149,10 @@ def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class
     ],
     ids=str,
 )
-def test_an_annotation_that_no_body_can_be_decoded_into_is_impossible_with_a_reason(annotation, says):
+def test_an_annotation_that_no_body_can_be_decoded_into_is_impossible_with_a_reason(annotation, message):
     with pytest.raises(ImpossibleError) as caught:
         decoder_for(annotation, TYPE)
-    assert str(caught.value).startswith(says)
+    assert str(caught.value).startswith(message)
 
 
 def test_known_events_can_not_hold_a_type_of_tomorrow():

@@ -43,7 +43,7 @@ async def test_a_redrive_moves_the_letters_that_match_and_prints_how_many(client
 async def test_a_discard_without_a_terminal_needs_yes(client, redis_url):
     await create_groups(client, "billing")
     await store_letters(client, letter("wh_1"), letter("wh_2"))
-    found = worker(redis_url, "dlq", "discard", "--all", given=b"y\n")
+    found = worker(redis_url, "dlq", "discard", "--all", stdin=b"y\n")
     assert found.returncode == 2
     assert b"--yes" in found.stderr
     assert succeeded(redis_url, "dlq", "discard", "--all", "--dry-run").endswith(
@@ -118,7 +118,7 @@ async def test_exported_letters_are_imported_byte_for_byte(client, redis_url, tm
     assert succeeded(redis_url, "dlq", "import", str(file)) == "3 dead letters imported, 0 already there\n"
     assert await everything(client) == before
     # Again, and from standard input: nothing is doubled.
-    assert objects(redis_url, "dlq", "import", "--json", given=exported) == [{"imported": 0, "already_there": 3}]
+    assert objects(redis_url, "dlq", "import", "--json", stdin=exported) == [{"imported": 0, "already_there": 3}]
     assert await everything(client) == before
 
 
@@ -157,7 +157,7 @@ async def test_an_import_stops_at_an_invalid_line_and_prints_how_many_were_impor
     await store_letters(client, letter("wh_1"))
     good = json.loads(succeeded(redis_url, "dlq", "export"))
     lines = [good | {"letter": f"wh_{i}", "webhook_id": f"wh_{i}"} for i in (1, 2, 3)] + [good | changes, good]
-    found = worker(redis_url, "dlq", "import", given="\n".join(map(json.dumps, lines)).encode())
+    found = worker(redis_url, "dlq", "import", stdin="\n".join(map(json.dumps, lines)).encode())
     assert found.returncode == 1
     text = found.stderr.decode()
     assert text.startswith("hookbus-worker: -, line 4: ")
@@ -172,7 +172,7 @@ async def test_an_import_into_a_full_redis_fails_with_its_reason(client, redis_u
     line = succeeded(redis_url, "dlq", "export").encode()
     succeeded(redis_url, "dlq", "discard", "--all", "--yes")
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
-    found = worker(redis_url, "dlq", "import", given=line)
+    found = worker(redis_url, "dlq", "import", stdin=line)
     assert found.returncode == 1
     assert b"maxmemory" in found.stderr
     assert await dead_names(client) == []

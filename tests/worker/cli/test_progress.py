@@ -15,8 +15,8 @@ async def watched(count: int) -> Tally:
 async def test_without_a_terminal_it_tells_now_and_then_in_a_line_beside_the_output(monkeypatch, capsys):
     monkeypatch.setattr(progress, "REPORT_S", 0.0)
     assert await watched(4) == Tally(4)
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "redrive: 2 of 4\nredrive: 4 of 4\n")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "redrive: 2 of 4\nredrive: 4 of 4\n")
 
 
 async def test_what_is_done_soon_tells_nothing(capsys):

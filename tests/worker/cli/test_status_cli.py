@@ -82,22 +82,22 @@ async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
 async def test_watch_redraws_until_ctrl_c_and_survives_a_refusal(client, redis_url):
     await stored(client)
     assert worker(redis_url, "status", "--watch", "--json").returncode == 2
-    ours, theirs = pty.openpty()
-    shown = b""
+    terminal, program_end = pty.openpty()
+    screen = b""
 
     def read_until(text: bytes):
-        nonlocal shown
-        while text not in shown:
-            shown += os.read(ours, 10_000)
-        shown = shown.partition(text)[2]
+        nonlocal screen
+        while text not in screen:
+            screen += os.read(terminal, 10_000)
+        screen = screen.partition(text)[2]
 
     process = subprocess.Popen(
         [str(BIN / "hookbus-worker"), "status", "--watch"],
         cwd=ROOT,
         env=environment(redis_url, NO_COLOR="1", TERM="xterm"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=program_end,
+        stdout=program_end,
+        stderr=program_end,
         start_new_session=True,
     )
     try:
@@ -112,5 +112,5 @@ async def test_watch_redraws_until_ctrl_c_and_survives_a_refusal(client, redis_u
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
-        os.close(theirs)
+        os.close(terminal)
+        os.close(program_end)

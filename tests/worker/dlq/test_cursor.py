@@ -50,15 +50,15 @@ async def test_more_letters_of_one_millisecond_than_a_batch_are_all_returned(cli
 async def test_letters_removed_during_a_scan_hide_no_others(client):
     await fill(client, "a", {f"wh_{i:03}": i // 20 for i in range(200)})
     scan = MergedScan(client, [index_of("a")], 0, END_MS, 10)
-    returned, gone = [], set()
+    returned, removed = [], set()
     chance = random.Random(1)
     while batch := await scan.next():
         returned += [position.name for position in batch]
         for name in [f"wh_{chance.randrange(200):03}" for _ in range(5)]:
-            gone.add(name)
+            removed.add(name)
             await client.execute_command("ZREM", "test:a", name)
     assert len(returned) == len(set(returned))
-    assert {f"wh_{i:03}" for i in range(200)} - gone <= set(returned)
+    assert {f"wh_{i:03}" for i in range(200)} - removed <= set(returned)
 
 
 async def test_letters_added_after_the_end_are_not_returned_so_the_scan_ends(client):

@@ -107,8 +107,10 @@ async def test_two_restores_at_once_put_a_letter_back_once(client):
 async def test_two_redrives_at_once_move_each_letter_once(client):
     store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(300)))
     other_store, other = await opened(client), Moves(client, store.shards)
-    one, two = await asyncio.gather(move(store, moves.redrive, batch=7), move(other_store, other.redrive, batch=11))
-    assert one.moved + two.moved == 300
+    first, second = await asyncio.gather(
+        move(store, moves.redrive, batch=7), move(other_store, other.redrive, batch=11)
+    )
+    assert first.moved + second.moved == 300
     found = [each.webhook_id for each in await entries(client)]
     assert sorted(found) == sorted(f"wh_{i}" for i in range(300))
     assert await dead_names(store) == set()

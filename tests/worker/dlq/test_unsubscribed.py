@@ -30,8 +30,8 @@ async def redeliver(client, name: str = "wh_1", event_type: str = GONE, group: s
 
 async def recall_all(client) -> list[int]:
     """The result of each recall."""
-    places = await unsubscribed.fetch(client, [KEYS])
-    batches = [batch async for batch in unsubscribed.walk(client, places, RECALLED_MS * 2, 2)]
+    types = await unsubscribed.fetch(client, [KEYS])
+    batches = [batch async for batch in unsubscribed.walk(client, types, RECALLED_MS * 2, 2)]
     assert all(len(batch) <= 2 for batch in batches)
     return await scripts.run_all(
         client, [unsubscribed.recall(each, RECALLED_MS) for batch in batches for each in batch]
@@ -50,7 +50,7 @@ async def test_only_types_that_the_patterns_of_a_group_exclude_are_unsubscribed(
         for event_type in (GONE, "response.completed", "made.up"):
             await redeliver(client, event_type=event_type, group=group)
     await redeliver(client)
-    found = [(place.group, place.type, place.waiting) for place in await unsubscribed.fetch(client, [KEYS])]
+    found = [(item.group, item.type, item.waiting) for item in await unsubscribed.fetch(client, [KEYS])]
     assert found == [("billing", GONE, 2), ("billing", "made.up", 1)]
 
 
@@ -103,8 +103,8 @@ async def test_recall_loses_the_race_against_a_worker(client):
     assert await client.execute_command("XLEN", STREAM) == 1
     await client.execute_command("XACK", STREAM, "billing", entry_id)
     await client.execute_command("XDEL", STREAM, entry_id)
-    gone = Redelivery(UnsubscribedType(KEYS, "billing", GONE, 1), entry_id, Entry("wh_1", "openai", 1, b"{}"))
-    assert await scripts.run(client, unsubscribed.recall(gone, RECALLED_MS)) == 0
+    removed = Redelivery(UnsubscribedType(KEYS, "billing", GONE, 1), entry_id, Entry("wh_1", "openai", 1, b"{}"))
+    assert await scripts.run(client, unsubscribed.recall(removed, RECALLED_MS)) == 0
     assert await dead(client) == []
 
 

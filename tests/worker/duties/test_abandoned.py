@@ -42,18 +42,18 @@ async def test_g3_a_group_that_pins_its_streams_is_logged(client):
 
 async def test_it_is_logged_once_an_hour_and_again_when_it_happens_again(client, monkeypatch):
     await silent(client, "billing")
-    me = watcher(client)
+    duty = watcher(client)
     with capture_logs() as logs:
-        await me.fetch()
-        await me.fetch()
+        await duty.fetch()
+        await duty.fetch()
         assert len(logs) == 1
         await client.execute_command("HSET", KEYS.worked, "billing", now_ms())
-        await me.fetch()
+        await duty.fetch()
         await client.execute_command("HSET", KEYS.worked, "billing", 1)
-        await me.fetch()
+        await duty.fetch()
         assert len(logs) == 2
         monkeypatch.setattr(abandoned, "REPEAT_S", 0)
-        await me.fetch()
+        await duty.fetch()
         assert len(logs) == 3
 
 
@@ -81,10 +81,10 @@ async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch
     monkeypatch.setattr(abandoned, "INTERVAL_S", 0.01)
     monkeypatch.setattr(abandoned, "REPEAT_S", 0)
     await silent(client, "billing")
-    me = watcher(client)
+    duty = watcher(client)
     with capture_logs() as logs:
-        running = asyncio.create_task(me.run())
+        running = asyncio.create_task(duty.run())
         await until(lambda: len(logs) > 1)
-    me._stopping.set()
+    duty._stopping.set()
     async with asyncio.timeout(1):
         await running

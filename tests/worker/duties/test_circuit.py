@@ -52,21 +52,23 @@ async def opened(client, *circuits: Circuit) -> None:
         await each.apply()
 
 
-async def known(client) -> Opened:
+async def stored_breaker(client) -> Opened:
     return decode(await client.execute_command("HGET", KEY, TYPE))
 
 
 async def test_a_run_of_failures_opens_it_here_at_once_and_elsewhere_within_an_interval(client, now):
-    one, two = a_circuit(client, "one"), a_circuit(client, "two")
+    first, second = a_circuit(client, "one"), a_circuit(client, "two")
     for _ in range(2):
-        one.observe(FAILED, TYPE)
-    assert not one.circuit_gate.is_blocked
-    one.observe(FAILED, TYPE)
-    assert one.circuit_gate.places == 0
-    await one.apply()
-    await two.apply()
-    assert two.circuit_gate.places == 0
-    assert await known(client) == Opened((await known(client)).fingerprint, "ValueError: no", now[0], now[0] + 10_000)
+        first.observe(FAILED, TYPE)
+    assert not first.circuit_gate.is_blocked
+    first.observe(FAILED, TYPE)
+    assert first.circuit_gate.places == 0
+    await first.apply()
+    await second.apply()
+    assert second.circuit_gate.places == 0
+    assert await stored_breaker(client) == Opened(
+        (await stored_breaker(client)).fingerprint, "ValueError: no", now[0], now[0] + 10_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,19 +83,19 @@ async def test_a_run_of_failures_opens_it_here_at_once_and_elsewhere_within_an_i
     ids=["two types", "two errors", "two places", "a last attempt", "decisions and what never ran between"],
 )
 async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(client, now, failures):
-    one = a_circuit(client, failures=4)
+    breaker = a_circuit(client, failures=4)
     counted = 0
     for outcome, event_type in failures * 2:
-        one.observe(outcome, event_type)
+        breaker.observe(outcome, event_type)
         counted += outcome not in (LATER, UNREAD)
-        assert one.circuit_gate.is_blocked == (counted >= 4)
+        assert breaker.circuit_gate.is_blocked == (counted >= 4)
 
 
 async def test_any_success_between_keeps_it_closed(client):
-    one = a_circuit(client)
+    breaker = a_circuit(client)
     for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, DeadLetter("rejected", CAUSE), FAILED, FAILED):
-        one.observe(outcome, TYPE)
-    assert not one.circuit_gate.is_blocked
+        breaker.observe(outcome, TYPE)
+    assert not breaker.circuit_gate.is_blocked
 
 
 async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
@@ -109,44 +111,44 @@ async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
 
 
 async def test_a_success_closes_it_for_all(client, now):
-    one, two = a_circuit(client, "one"), a_circuit(client, "two")
-    await opened(client, one, two)
+    first, second = a_circuit(client, "one"), a_circuit(client, "two")
+    await opened(client, first, second)
     now[0] += 10_000
-    await two.apply()
-    assert two.circuit_gate.places == 1
-    two.circuit_gate.take()
-    two.observe(Ack(), TYPE)
-    await two.apply()
-    await one.apply()
-    assert (one.circuit_gate.places, two.circuit_gate.places) == (None, None)
+    await second.apply()
+    assert second.circuit_gate.places == 1
+    second.circuit_gate.take()
+    second.observe(Ack(), TYPE)
+    await second.apply()
+    await first.apply()
+    assert (first.circuit_gate.places, second.circuit_gate.places) == (None, None)
     assert await client.execute_command("EXISTS", KEY) == 0
-    one.observe(FAILED, TYPE)
-    assert not one.circuit_gate.is_blocked  # the run begins anew
+    first.observe(FAILED, TYPE)
+    assert not first.circuit_gate.is_blocked  # the run begins anew
 
 
 async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
-    one = a_circuit(client)
-    await opened(client, one)
+    breaker = a_circuit(client)
+    await opened(client, breaker)
     waits = []
     for _ in range(4):
-        now[0] = (await known(client)).try_ms
-        await one.apply()
-        one.circuit_gate.take()
-        one.observe(FAILED, TYPE)
-        await one.apply()
-        assert one.circuit_gate.places == 0
-        waits.append((await known(client)).try_ms - now[0])
+        now[0] = (await stored_breaker(client)).try_ms
+        await breaker.apply()
+        breaker.circuit_gate.take()
+        breaker.observe(FAILED, TYPE)
+        await breaker.apply()
+        assert breaker.circuit_gate.places == 0
+        waits.append((await stored_breaker(client)).try_ms - now[0])
     assert waits == [20_000, 40_000, 40_000, 40_000]
 
 
 async def test_a_probe_that_neither_succeeded_nor_failed_is_followed_by_another(client, now):
-    one = a_circuit(client)
-    await opened(client, one)
+    breaker = a_circuit(client)
+    await opened(client, breaker)
     now[0] += 10_000
-    await one.apply()
-    one.circuit_gate.take()
-    one.observe(DeadLetter("undecodable", Cause("E", "")), TYPE)
-    assert one.circuit_gate.places == 1
+    await breaker.apply()
+    breaker.circuit_gate.take()
+    breaker.observe(DeadLetter("undecodable", Cause("E", "")), TYPE)
+    assert breaker.circuit_gate.places == 1
 
 
 async def test_a_probe_whose_process_died_counts_as_lost_and_another_worker_probes(client, now):
@@ -164,55 +166,55 @@ async def test_a_probe_whose_process_died_counts_as_lost_and_another_worker_prob
 
 
 async def test_what_ends_late_neither_opens_it_again_nor_shortens_its_wait(client, now):
-    one = a_circuit(client)
-    await opened(client, one)
-    before = await known(client)
-    one.observe(FAILED, TYPE)
-    await one.apply()
-    assert await known(client) == before
+    breaker = a_circuit(client)
+    await opened(client, breaker)
+    before = await stored_breaker(client)
+    breaker.observe(FAILED, TYPE)
+    await breaker.apply()
+    assert await stored_breaker(client) == before
 
 
 async def test_swap_does_nothing_when_another_was_first(client):
-    seen, mine, others = b"", encode(Opened("f", "E", 1, 2)), encode(Opened("f", "E", 1, 3))
+    expected, ours, others = b"", encode(Opened("f", "E", 1, 2)), encode(Opened("f", "E", 1, 3))
     await client.execute_command("HSET", KEY, TYPE, others)
-    assert await scripts.run(client, scripts.Call(scripts.SWAP, (KEY,), (TYPE, seen, mine))) == 0
+    assert await scripts.run(client, scripts.Call(scripts.SWAP, (KEY,), (TYPE, expected, ours))) == 0
     assert await client.execute_command("HGET", KEY, TYPE) == others
     assert await scripts.run(client, scripts.Call(scripts.SWAP, (KEY,), (TYPE, others, b""))) == 1
     assert await client.execute_command("EXISTS", KEY) == 0
 
 
 async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, now):
-    one = a_circuit(client)
+    breaker = a_circuit(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    await opened(client, one)
+    await opened(client, breaker)
     now[0] += 10_000
-    await one.apply()
-    assert one.circuit_gate.places == 1
-    one.observe(Ack(), TYPE)
-    await one.apply()
-    assert not one.circuit_gate.is_blocked
+    await breaker.apply()
+    assert breaker.circuit_gate.places == 1
+    breaker.observe(Ack(), TYPE)
+    await breaker.apply()
+    assert not breaker.circuit_gate.is_blocked
 
 
 async def test_without_a_breaker_nothing_ever_opens(client):
-    one = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
+    breaker = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
     for _ in range(1000):
-        one.observe(FAILED, TYPE)
-    assert not one.circuit_gate.is_blocked
-    await one.run()  # has nothing to do
+        breaker.observe(FAILED, TYPE)
+    assert not breaker.circuit_gate.is_blocked
+    await breaker.run()  # has nothing to do
 
 
 async def test_a_blocked_subscription_begins_nothing_and_its_deliveries_wait(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1", "wh_2", "wh_3")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.circuit.circuit_gate.set(0)
-        made.start()
-        assert made.slots.free() == 0
-        made.circuit.circuit_gate.set(1)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.circuit.circuit_gate.set(0)
+        subscription.start()
+        assert subscription.slots.free() == 0
+        subscription.circuit.circuit_gate.set(1)
         await until(lambda: len(handler.done) == 1)
-        assert made.circuit.circuit_gate.places == 0
-        made.circuit.circuit_gate.set(None)
+        assert subscription.circuit.circuit_gate.places == 0
+        subscription.circuit.circuit_gate.set(None)
         await until(lambda: len(handler.done) == 3)
 
 

@@ -16,8 +16,10 @@ from tests.worker.dead_letters import create_groups, keys_left, letter, opened, 
 HOUR_MS = 3_600_000
 
 
-def retention(client, *, age_s: float = 0, most: int = 0, stopping: asyncio.Event | None = None) -> DeadRetention:
-    settings = WorkerSettings(dead_retention_s=age_s, dead_retention_events=most)
+def retention(
+    client, *, age_s: float = 0, max_letters: int = 0, stopping: asyncio.Event | None = None
+) -> DeadRetention:
+    settings = WorkerSettings(dead_retention_s=age_s, dead_retention_events=max_letters)
     return DeadRetention(client, [KEYS], ["billing"], stopping or asyncio.Event(), settings)
 
 
@@ -34,7 +36,7 @@ async def laid(client, count: int, **changes) -> None:
     )
 
 
-async def left(client, group: str = "billing") -> list[str]:
+async def remaining(client, group: str = "billing") -> list[str]:
     page = await (await opened(client)).page(Filter(groups=(group,)), 10_000)
     return [dead.name for dead in page.letters]
 
@@ -47,22 +49,22 @@ async def test_by_default_no_letter_is_dropped_and_redis_gets_no_command(client)
     await laid(client, 3)
     async with asyncio.timeout(1):
         await retention(client).run()
-    assert len(await left(client)) == 3
+    assert len(await remaining(client)) == 3
 
 
 @pytest.mark.parametrize(
     ("limits", "stay"),
     [
         ({"age_s": 2 * 3600}, 2),
-        ({"most": 3}, 3),
-        ({"age_s": 2 * 3600, "most": 3}, 2),
-        ({"age_s": 4 * 3600, "most": 3}, 3),
+        ({"max_letters": 3}, 3),
+        ({"age_s": 2 * 3600, "max_letters": 3}, 2),
+        ({"age_s": 4 * 3600, "max_letters": 3}, 3),
     ],
 )
 async def test_the_oldest_go_by_age_and_by_number(client, limits, stay):
     await laid(client, 6)
     assert not await retention(client, **limits).round()
-    assert await left(client) == [f"wh_{i}" for i in range(stay)]
+    assert await remaining(client) == [f"wh_{i}" for i in range(stay)]
     assert await dropped(client) == 6 - stay
 
 
@@ -70,8 +72,8 @@ async def test_it_shows_in_a_log_line_a_metric_and_a_count(client):
     await laid(client, 6)
     before = metrics.DROPPED.labels("billing")._value.get()
     with capture_logs() as logs:
-        await retention(client, most=4).round()
-        await retention(client, most=4).round()
+        await retention(client, max_letters=4).round()
+        await retention(client, max_letters=4).round()
     [line] = logs
     assert (line["event"], line["log_level"], line["group"], line["count"]) == (
         "dead_letters_dropped",
@@ -91,23 +93,23 @@ async def test_the_last_letter_of_a_fingerprint_takes_its_index_along(client):
 
 async def test_other_groups_are_left_alone(client):
     await laid(client, 4, group="phone")
-    await retention(client, most=1).round()
-    assert len(await left(client, "phone")) == 4
+    await retention(client, max_letters=1).round()
+    assert len(await remaining(client, "phone")) == 4
 
 
 async def test_a_letter_is_dropped_and_counted_once_by_several_workers(client):
     await laid(client, 300)
-    await asyncio.gather(*(retention(client, most=10).round() for _ in range(4)))
-    assert len(await left(client)) == 10
+    await asyncio.gather(*(retention(client, max_letters=10).round() for _ in range(4)))
+    assert len(await remaining(client)) == 10
     assert await dropped(client) == 290
 
 
 async def test_letters_go_when_redis_has_no_memory_left_to_count_them(client):
     await laid(client, 3)
-    await retention(client, most=2).round()  # the script is known
+    await retention(client, max_letters=2).round()  # the script is known
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    await retention(client, most=1).round()
-    assert (await left(client), await dropped(client)) == (["wh_0"], 1)
+    await retention(client, max_letters=1).round()
+    assert (await remaining(client), await dropped(client)) == (["wh_0"], 1)
 
 
 async def test_a_letter_that_was_dead_lettered_again_meanwhile_is_kept(client):
@@ -115,7 +117,7 @@ async def test_a_letter_that_was_dead_lettered_again_meanwhile_is_kept(client):
     [dead], _ = await (await opened(client)).oldest(KEYS, "billing", 0, 1)
     await client.execute_command("ZADD", KEYS.dead("billing"), now_ms(), "wh_0")
     assert await dead_retention.scripts.run(client, dead_retention._drop(dead, now_ms(), 0)) == 0
-    assert (await left(client), await dropped(client)) == (["wh_0"], 0)
+    assert (await remaining(client), await dropped(client)) == (["wh_0"], 0)
 
 
 async def test_a_letter_within_the_maximum_when_its_turn_comes_is_kept(client):
@@ -123,41 +125,41 @@ async def test_a_letter_within_the_maximum_when_its_turn_comes_is_kept(client):
     letters, _ = await (await opened(client)).oldest(KEYS, "billing", 0, 4)
     calls = [dead_retention._drop(dead, 0, 3) for dead in letters]
     assert await dead_retention.scripts.run_all(client, calls) == [1, 0, 0, 0]
-    assert (len(await left(client)), await dropped(client)) == (3, 1)
+    assert (len(await remaining(client)), await dropped(client)) == (3, 1)
 
 
 async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 2)
     monkeypatch.setattr(dead_retention, "BATCH", 10)
     await laid(client, 35)
-    me = retention(client, most=5)
-    assert await me.round()
+    duty = retention(client, max_letters=5)
+    assert await duty.round()
     assert await dropped(client) == 20
-    assert not await me.round()
+    assert not await duty.round()
     assert await dropped(client) == 30
 
 
 async def test_unreadable_letters_are_kept_and_delay_no_others(client):
     await laid(client, 6)
     await client.execute_command("HSET", KEYS.dead_data("billing"), "wh_5", "junk")
-    assert not await retention(client, most=2).round()
-    assert await left(client) == ["wh_0", "wh_1"]
+    assert not await retention(client, max_letters=2).round()
+    assert await remaining(client) == ["wh_0", "wh_1"]
     assert await dropped(client) == 3
 
 
 async def test_the_duty_drops_now_and_then_and_stops_at_once(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "INTERVAL_S", 0.01)
     await laid(client, 3)
-    me = retention(client, most=1)
-    running = asyncio.create_task(me.run())
+    duty = retention(client, max_letters=1)
+    running = asyncio.create_task(duty.run())
     await until(lambda: _one_left(client))
-    me._stopping.set()
+    duty._stopping.set()
     async with asyncio.timeout(1):
         await running
 
 
 async def _one_left(client) -> bool:
-    return len(await left(client)) == 1
+    return len(await remaining(client)) == 1
 
 
 async def spoiled(client, names: list[str]) -> None:
@@ -176,10 +178,10 @@ async def test_letters_that_cannot_be_read_are_skipped_and_logged(client, monkey
     with capture_logs() as logs:
         while await duty.round():
             rounds -= 1
-    assert sorted(await left(client)) == ["wh_0", "wh_1"]
+    assert sorted(await remaining(client)) == ["wh_0", "wh_1"]
     assert await client.execute_command("ZCARD", KEYS.dead("billing")) == 2 + len(bad)
-    told = [log["count"] for log in logs if log["event"] == "dead_letters_unreadable"]
-    assert len(told) == 1
+    counts = [log["count"] for log in logs if log["event"] == "dead_letters_unreadable"]
+    assert len(counts) == 1
     assert await dropped(client) == 8
 
 
@@ -188,4 +190,4 @@ async def test_g7_dead_letters_of_another_type_of_key_keep_no_other_group_from_i
     await client.execute_command("SET", KEYS.dead("phone"), "no letters")
     settings = WorkerSettings(dead_retention_events=1)
     await DeadRetention(client, [KEYS], ["phone", "billing"], asyncio.Event(), settings).round()
-    assert len(await left(client)) == 1
+    assert len(await remaining(client)) == 1

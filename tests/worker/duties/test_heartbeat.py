@@ -20,7 +20,7 @@ from tests.worker.builders import KEYS
 
 @contextlib.contextmanager
 def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
-    made = Liveness(
+    liveness = Liveness(
         url,
         "me",
         groups={"a": ["x.*"], "b": ["y"]},
@@ -29,11 +29,11 @@ def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(K
         loop_age_s=loop_age_s,
         hard_limit_s=hard_limit_s,
     )
-    made.start()
+    liveness.start()
     try:
-        yield made
+        yield liveness
     finally:
-        made.stop()  # its thread would go on, in the other tests' Redis
+        liveness.stop()  # its thread would go on, in the other tests' Redis
 
 
 @pytest.fixture
@@ -112,18 +112,18 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
 
 @pytest.mark.usefixtures("quick")
 async def test_the_time_since_the_last_renewal_is_measured(own_server):
-    me = Liveness(
+    liveness = Liveness(
         own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
     )
-    assert me.silent_s() == 0
-    me.start()
+    assert liveness.silent_s() == 0
+    liveness.start()
     try:
         await asyncio.to_thread(own_server.stop)
-        await until(lambda: me.silent_s() > 0.2)
+        await until(lambda: liveness.silent_s() > 0.2)
         await asyncio.to_thread(own_server.start)
-        await until(lambda: me.silent_s() < 0.2)
+        await until(lambda: liveness.silent_s() < 0.2)
     finally:
-        me.stop()
+        liveness.stop()
 
 
 @pytest.mark.usefixtures("quick")
@@ -138,60 +138,60 @@ async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
 
 def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, monkeypatch):
     monkeypatch.setattr(heartbeat, "TTL_S", 0.001)
-    with living(redis_url) as me:
+    with living(redis_url) as liveness:
         time.sleep(0.002)
-        assert me.is_steady()
+        assert liveness.is_steady()
 
 
 def test_not_steady_before_it_started(redis_url):
-    me = Liveness(
+    liveness = Liveness(
         redis_url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
     )
-    assert not me.is_steady()
-    me.stop()
+    assert not liveness.is_steady()
+    liveness.stop()
 
 
 async def test_not_steady_for_a_whole_ttl_after_the_server_started(own_server):
-    with living(own_server.url) as me:
-        assert not me.is_steady()
+    with living(own_server.url) as liveness:
+        assert not liveness.is_steady()
 
 
 async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
     monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.02)
     monkeypatch.setattr(heartbeat, "TTL_S", 1.0)
-    with living(own_server.url) as me:
-        await until(me.is_steady)
+    with living(own_server.url) as liveness:
+        await until(liveness.is_steady)
         await asyncio.to_thread(own_server.stop)
-        await until(lambda: not me.is_steady())
+        await until(lambda: not liveness.is_steady())
         await asyncio.to_thread(own_server.start)
-        await until(lambda: me._steady_since is not None)
-        assert not me.is_steady()
-        await until(me.is_steady, timeout_s=3)
+        await until(lambda: liveness._steady_since is not None)
+        assert not liveness.is_steady()
+        await until(liveness.is_steady, timeout_s=3)
 
 
 @pytest.mark.usefixtures("quick")
 async def test_g4_not_steady_after_a_step_of_redis_clock_that_ended_all_signs(redis_url, monkeypatch):
-    with living(redis_url) as me:
-        await until(me.is_steady)
-        monkeypatch.setattr(me._client, "time", lambda: (int(time.time()) + 3600, 0))
-        await until(lambda: not me.is_steady())
-        await until(me.is_steady, timeout_s=3)
+    with living(redis_url) as liveness:
+        await until(liveness.is_steady)
+        monkeypatch.setattr(liveness._client, "time", lambda: (int(time.time()) + 3600, 0))
+        await until(lambda: not liveness.is_steady())
+        await until(liveness.is_steady, timeout_s=3)
 
 
 @pytest.mark.usefixtures("quick")
 async def test_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatch):
-    with living(redis_url) as me:
-        await until(me.is_steady)
-        asked = []
+    with living(redis_url) as liveness:
+        await until(liveness.is_steady)
+        calls = []
 
         def answer_late() -> tuple[int, int]:
-            asked.append(True)
-            seconds = time.time() + len(asked) % 2
+            calls.append(True)
+            seconds = time.time() + len(calls) % 2
             return int(seconds), int(seconds % 1 * 1_000_000)
 
-        monkeypatch.setattr(me._client, "time", answer_late)
-        await until(lambda: len(asked) > 5)
-        assert me.is_steady()
+        monkeypatch.setattr(liveness._client, "time", answer_late)
+        await until(lambda: len(calls) > 5)
+        assert liveness.is_steady()
 
 
 async def test_a_stop_ends_while_redis_is_unreachable(own_server):
@@ -201,12 +201,12 @@ async def test_a_stop_ends_while_redis_is_unreachable(own_server):
 
 def test_without_redis_the_start_is_logged_as_waiting(own_server):
     own_server.stop()
-    me = Liveness(
+    liveness = Liveness(
         own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
     )
     with pytest.raises(sync_redis.ConnectionError):
-        me.start()
-    me.stop()
+        liveness.start()
+    liveness.stop()
 
 
 def test_a_death_is_noticed_early_enough_for_g4():

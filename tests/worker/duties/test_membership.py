@@ -122,16 +122,16 @@ async def test_g3_a_full_redis_prevents_no_group_from_joining(client):
 
 
 async def test_patterns_are_published_again_when_they_change_even_without_memory(client):
-    async def told() -> bytes:
+    async def published() -> bytes:
         return await client.execute_command("HGET", KEYS.patterns, GROUP)
 
     await Membership(client, KEYS, GROUP, "earliest", ["b.*", "a.b"]).join(["a.b"])
-    assert await told() == b"a.b b.*"
+    assert await published() == b"a.b b.*"
     await Membership(client, KEYS, GROUP, "earliest", ["a.b"]).join(["a.b"])
-    assert await told() == b"a.b"
+    assert await published() == b"a.b"
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     await Membership(client, KEYS, GROUP, "earliest", ["a.b", "*"]).join(["a.b"])
-    assert await told() == b"* a.b"
+    assert await published() == b"* a.b"
 
 
 async def test_patterns_of_a_newer_worker_are_kept_when_an_older_one_discovers_a_type(client):
@@ -150,9 +150,9 @@ async def test_joining_again_changes_nothing_and_many_may_join_at_once(client):
     await asyncio.gather(*(membership(client).join([TYPE]) for _ in range(5)))
     assert await handled_from(client) == ["wh_1", "wh_2"]
     before = losses()
-    again = membership(client)
+    second = membership(client)
     for _ in range(2):
-        await again.join([TYPE])
+        await second.join([TYPE])
     assert await handled_from(client) == []
     assert losses() == before
 

@@ -27,16 +27,16 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
     await store(client, "wh_1")
     await redeliver(client, "wh_2")
     await store(client, "wh_3", event_type=OTHER)
-    async with runtime(redis_url, client, handler.route("response.*")) as made:
+    async with runtime(redis_url, client, handler.route("response.*")) as subscription:
         for name in (TYPE, OTHER):
-            made.reader.add(name)
+            subscription.reader.add(name)
         await pauses.write(client, [KEYS], GROUP, TYPE)
-        await duty(client, made.reader).apply()
-        made.start(TYPE, OTHER)
+        await duty(client, subscription.reader).apply()
+        subscription.start(TYPE, OTHER)
         await until(lambda: handler.done == ["wh_3"])
         assert await pending(client) == await pending(client, own=True) == {}
         await pauses.erase(client, [KEYS], GROUP, TYPE)
-        await duty(client, made.reader).apply()
+        await duty(client, subscription.reader).apply()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         await until(lambda: settled(client))
 
@@ -44,16 +44,16 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
 async def test_a_pause_ends_a_blocking_read_and_entries_that_it_still_returns_stay_pending(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0)
-        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: subscription.reader.silent_s() > 0)
+        subscription.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         await store(client, "wh_1")
         await until(lambda: pending(client))
-        await made.reader.pause(frozenset({TYPE, OTHER}))
-        await until(lambda: made.reader.silent_s() == 0)
+        await subscription.reader.pause(frozenset({TYPE, OTHER}))
+        await until(lambda: subscription.reader.silent_s() == 0)
         assert handler.began == []
-        await made.reader.pause(frozenset())
+        await subscription.reader.pause(frozenset())
         await until(lambda: handler.done == ["wh_1"])
 
 
@@ -61,10 +61,10 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
     """What that read brings fills its COUNT: there must be no more reads of a stream that has so much to give."""
     handler = Handler(is_open=True)
     await join(client, TYPE, OTHER)
-    async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as made:
-        made.start(TYPE, OTHER)
-        await until(lambda: made.reader.silent_s() > 0)
-        made.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+    async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as subscription:
+        subscription.start(TYPE, OTHER)
+        await until(lambda: subscription.reader.silent_s() > 0)
+        subscription.reader._turns.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         async with client.pipeline() as backlog:
             for i in range(100):
                 backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")
@@ -72,7 +72,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
         await until(lambda: pending(client))
         await store(client, "wh_other", event_type=OTHER)
         await until(lambda: handler.done == ["wh_other"])
-        await until(lambda: made.reader.silent_s() > 0.1)
+        await until(lambda: subscription.reader.silent_s() > 0.1)
         assert len(await pending(client)) == 2
 
 
@@ -80,10 +80,10 @@ async def test_what_runs_may_end(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, "wh_1")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: handler.began == ["wh_1"])
-        await made.reader.pause(frozenset({TYPE}))
+        await subscription.reader.pause(frozenset({TYPE}))
         handler.go()
         await until(lambda: handler.done == ["wh_1"])
         await until(lambda: settled(client))

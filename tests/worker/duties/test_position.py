@@ -98,10 +98,10 @@ async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, 
     await _become_another_server(client)
     await positions.fetch()
     await positions.fetch()
-    told = capsys.readouterr().out
-    assert told.count("data_loss") == 1
-    assert "older data" in told
-    assert TYPE in told
+    output = capsys.readouterr().out
+    assert output.count("data_loss") == 1
+    assert "older data" in output
+    assert TYPE in output
 
 
 async def test_a_group_that_was_created_again_is_reported_once(client, group, capsys):

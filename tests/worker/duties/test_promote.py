@@ -69,28 +69,28 @@ async def test_the_next_round_comes_when_the_next_delivery_is_due(client):
 
 async def test_two_promoters_promote_once(client):
     await park(client, *[-1] * 250)
-    one, two = promoter(client), promoter(client)
+    first, second = promoter(client), promoter(client)
     while await parked(client):
-        await asyncio.gather(one._round(), two._round())
+        await asyncio.gather(first._round(), second._round())
     assert sorted(await promoted(client)) == sorted(f"wh_{i}" for i in range(250))
 
 
 async def test_promote_skips_deliveries_that_were_promoted_parked_later_or_discarded_first(client):
-    first, later, gone = await park(client, -1, -1, -1)
+    first, later, discarded = await park(client, -1, -1, -1)
     await client.execute_command("ZADD", KEYS.delayed(GROUP), now_ms() + 60_000, later)
-    await client.execute_command("ZREM", KEYS.delayed(GROUP), gone)
-    await client.execute_command("HDEL", KEYS.delayed_data(GROUP), gone)
+    await client.execute_command("ZREM", KEYS.delayed(GROUP), discarded)
+    await client.execute_command("HDEL", KEYS.delayed_data(GROUP), discarded)
     keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM)
-    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, first, 1, later, 1, gone, 1))
+    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, first, 1, later, 1, discarded, 1))
     assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [[0], [1]]
     assert await promoted(client) == ["wh_0"]
 
 
 async def test_many_due_ones_go_in_batches_without_a_wait(client):
     await park(client, *[-1] * (2 * BATCH + 50))
-    one = promoter(client)
+    duty = promoter(client)
     await client.execute_command("CONFIG", "RESETSTAT")
-    waits = [await one._round() for _ in range(3)]
+    waits = [await duty._round() for _ in range(3)]
     assert waits[:2] == [0, 0]
     assert waits[2] > 0
     assert await parked(client) == 0
@@ -169,8 +169,8 @@ async def test_idle_it_costs_two_commands_a_second(client):
         await client.execute_command("CONFIG", "RESETSTAT")
         await until(lambda: _looked(client), timeout_s=3)
         found = await commandstats(client)
-        asked = {name for name in found if not name.startswith(("client|", "info", "config|"))}
-        assert asked == {"time", "zrange"}
+        sent = {name for name in found if not name.startswith(("client|", "info", "config|"))}
+        assert sent == {"time", "zrange"}
         assert found["zrange"] <= 2
 
 
@@ -215,11 +215,11 @@ async def test_g7_deliveries_that_their_stream_refuses_wait_and_the_others_are_p
     for i in range(BATCH):  # as many as are looked at in one round, all of them older
         await client.execute_command("HSET", KEYS.delayed_data(GROUP), f"batch.failed||{i}-0", packed)
         await client.execute_command("ZADD", KEYS.delayed(GROUP), 1000 + i, f"batch.failed||{i}-0")
-    made = promoter(client)
+    duty = promoter(client)
     with capture_logs() as logs:
-        assert await made._round() == 0
+        assert await duty._round() == 0
         assert await promoted(client) == []
-        await made._round()
+        await duty._round()
     assert await promoted(client) == ["wh_1", "wh_0"]
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == BATCH
     assert await client.execute_command("ZCOUNT", KEYS.delayed(GROUP), now_ms(), "+inf") == BATCH  # tried again later
@@ -231,25 +231,25 @@ async def test_g7_refused_deliveries_are_promoted_when_their_stream_is_repaired(
     monkeypatch.setattr(promote, "REFUSED_MS", 0)
     await park(client, -1)
     await spoil(client, "type", TYPE)
-    made = promoter(client)
-    await made._round()
+    duty = promoter(client)
+    await duty._round()
     await client.execute_command("DEL", OWN_STREAM)
     with capture_logs() as logs:
-        await made._round()
+        await duty._round()
     assert await promoted(client) == ["wh_0"]
     assert [log["event"] for log in logs] == ["key_usable_again"]
 
 
 async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
     await client.execute_command("SET", KEYS.delayed(GROUP), "no schedule")
-    made = promoter(client)
+    duty = promoter(client)
     with capture_logs() as logs:
-        running = asyncio.create_task(made.run())
+        running = asyncio.create_task(duty.run())
         await until(lambda: [log for log in logs if log["event"] == "key_unusable"])
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
-    made._stopping.set()
-    made.stop()
+    duty._stopping.set()
+    duty.stop()
     await running
 
 

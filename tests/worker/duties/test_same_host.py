@@ -22,11 +22,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def holder(folder, consumer: str, rest: str) -> subprocess.Popen[bytes]:
+def holder(folder, consumer: str, body: str) -> subprocess.Popen[bytes]:
     """A process of that name that holds its lock."""
     setting = f"same_host.FOLDER = pathlib.Path({str(folder)!r}); "
     code = f"import pathlib; from hookbus.worker.duties import same_host; {setting}"
-    process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=rest), consumer], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=body), consumer], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     return process
@@ -53,8 +53,8 @@ def test_one_that_left_in_order_leaves_nothing(folder):
 
 
 def test_a_surviving_child_of_a_handler_leaves_the_decision_to_the_ttl(folder):
-    rest = "import os; c = os.fork(); (print(c, flush=True), os._exit(0)) if c else time.sleep(60)"
-    process = holder(folder, "host.1.ab", rest)
+    code = "import os; c = os.fork(); (print(c, flush=True), os._exit(0)) if c else time.sleep(60)"
+    process = holder(folder, "host.1.ab", code)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     process.wait()

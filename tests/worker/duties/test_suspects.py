@@ -20,16 +20,16 @@ async def test_a_suspect_runs_alone_and_one_after_the_other_while_the_gate_holds
         harness.suspect(deliveries[1])
         await until(lambda: handler.began == ["wh_1"])
         harness.runtime.start()  # and begin the other deliveries of this process
-        await _waits_for_a_place(harness.runtime)
+        await _waits_for_a_slot(harness.runtime)
         handler.go()
         await until(lambda: len(handler.done) == 3)
-        assert handler.most == 1
+        assert handler.max_running == 1
         await until(lambda: _is_quiet(client))
 
 
-async def _waits_for_a_place(made: Runtime) -> None:
-    made.slots.changed.set()
-    await until(lambda: not made.slots.changed.is_set())
+async def _waits_for_a_slot(subscription: Runtime) -> None:
+    subscription.slots.changed.set()
+    await until(lambda: not subscription.slots.changed.is_set())
 
 
 async def _is_quiet(client) -> bool:
@@ -38,15 +38,15 @@ async def _is_quiet(client) -> bool:
 
 async def test_its_start_is_marked_before_it_begins_and_the_mark_is_gone_when_it_ended(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
-    seen = []
+    marks_seen = []
 
     async def fetch(event: dict, delivery: Delivery) -> None:
-        seen.append(await marks(client))
+        marks_seen.append(await marks(client))
 
     async with running_suspects(redis_url, client, a_route(fetch)) as harness:
         harness.suspect(in_flight)
         await until(lambda: _is_quiet(client))
-    assert seen == [[b"me", in_flight.name.encode()]]
+    assert marks_seen == [[b"me", in_flight.name.encode()]]
 
 
 async def test_no_suspect_starts_without_its_mark_however_long_redis_is_unreachable(own_server):
@@ -128,11 +128,11 @@ async def test_both_waits_grow_fourfold_with_each_death_up_to_a_bound(
     async with running_suspects(redis_url, client, Handler(is_open=True).route()) as harness:
         close = harness.runtime.gate.close
 
-        async def note(patience_s: float) -> bool:
+        async def record(patience_s: float) -> bool:
             waits.append(patience_s)
             return await close(patience_s)
 
-        monkeypatch.setattr(harness.runtime.gate, "close", note)
+        monkeypatch.setattr(harness.runtime.gate, "close", record)
         harness.suspect(replace(in_flight, times_delivered=times_delivered))
         await until(lambda: _is_quiet(client))
     assert waits == [suspects.PATIENCE_S * factor]

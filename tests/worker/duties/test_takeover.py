@@ -41,20 +41,20 @@ async def test_g4_deliveries_of_a_dead_consumer_run_here_and_the_dead_consumer_i
     await die_with(client, "wh_1", "wh_2")
     await redeliver(client, "wh_3")
     await take(client, "dead", own=True)
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         assert await consumers(client) == {b"me"}
-    left = await client.execute_command("XINFO", "CONSUMERS", STREAM, GROUP)
-    assert b"dead" not in [consumer[1] for consumer in left]
+    consumers_left = await client.execute_command("XINFO", "CONSUMERS", STREAM, GROUP)
+    assert b"dead" not in [consumer[1] for consumer in consumers_left]
 
 
 async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", consumer="alive")
     await client.execute_command("SET", KEYS.alive("alive"), 1)
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         assert {owner for owner, _ in (await pending(client)).values()} == {"alive"}
         assert await consumers(client) == {b"me", b"alive"}
     assert handler.began == []
@@ -63,14 +63,14 @@ async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
 async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_keys(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
-    async with claimant(redis_url, client, handler) as me:
-        me.liveness.steady = False
-        running = asyncio.create_task(me.duty.run())
+    async with claimant(redis_url, client, handler) as worker:
+        worker.liveness.steady = False
+        running = asyncio.create_task(worker.duty.run())
         with pytest.raises(AssertionError):
             await until(lambda: handler.began, timeout_s=0.3)
-        me.liveness.steady = True
+        worker.liveness.steady = True
         await until(lambda: handler.done == ["wh_1"])
-        me.stopping.set()
+        worker.stopping.set()
         async with asyncio.timeout(0.5):
             await running
 
@@ -82,9 +82,9 @@ async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_run
     for consumer in ("dead", "neighbour"):
         await register(client, consumer)
         await client.execute_command("PEXPIRE", KEYS.alive(consumer), round((TTL_S - QUIET_S) * 1000))
-    async with claimant(redis_url, client, handler) as me:
-        me.liveness.steady = False
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        worker.liveness.steady = False
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me", b"neighbour"}
 
@@ -98,8 +98,8 @@ async def test_g4_a_consumer_that_renews_its_key_keeps_its_deliveries(client, re
     if left_s is not None:
         await client.execute_command("PEXPIRE", KEYS.alive("dead"), round(left_s * 1000))
     ended.add("dead")
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         assert await pending(client, consumer="dead")
         assert await client.execute_command("EXISTS", KEYS.alive("dead"))
     assert handler.began == []
@@ -117,12 +117,12 @@ async def test_lapse_loses_the_race_against_a_renewal(client):
 
 async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):
     await die_with(client, "wh_1")
-    async with claimant(redis_url, client, handler := Handler(is_open=True)) as me:
-        me.liveness.steady = False
-        await me.round()
+    async with claimant(redis_url, client, handler := Handler(is_open=True)) as worker:
+        worker.liveness.steady = False
+        await worker.round()
         assert handler.began == []
-        me.liveness.steady = True
-        await me.round()
+        worker.liveness.steady = True
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
 
 
@@ -130,12 +130,12 @@ async def test_g4_while_the_own_liveness_key_is_gone_too_no_consumer_is_declared
     """A step of Redis' clock ends all signs at once."""
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
-    async with claimant(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as worker:
         await client.execute_command("DEL", KEYS.alive("me"))
-        await me.round()
+        await worker.round()
         assert await pending(client, consumer="dead")
         await register(client, "me")
-        await me.round()
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
 
 
@@ -144,15 +144,15 @@ async def test_g4_a_step_of_redis_clock_counts_when_it_is_detected_while_livenes
 ):
     """Our own sign is there again by then, those of others need not be."""
     await die_with(client, "wh_1")
-    async with claimant(redis_url, client, Handler(is_open=True)) as me:
+    async with claimant(redis_url, client, Handler(is_open=True)) as worker:
         execute = client.execute_command
 
         async def ask_meanwhile(*command):
-            me.liveness.steady = me.liveness.steady and command[0] != "MGET"
+            worker.liveness.steady = worker.liveness.steady and command[0] != "MGET"
             return await execute(*command)
 
         monkeypatch.setattr(client, "execute_command", ask_meanwhile)
-        await me.round()
+        await worker.round()
         assert await pending(client, consumer="dead")
 
 
@@ -160,34 +160,34 @@ async def test_g4_a_step_of_redis_clock_counts_when_it_is_detected_while_livenes
 async def test_a_registration_of_another_release_does_not_stop_a_worker(client, redis_url, info):
     await join(client)
     await register(client, "strange", info=info)
-    async with claimant(redis_url, client, Handler()) as me:
-        await me.round()
+    async with claimant(redis_url, client, Handler()) as worker:
+        await worker.round()
         assert await consumers(client) == {b"me", b"strange"}
 
 
 async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_until_nothing_is_left(client, redis_url):
     handler = Handler()
     await die_with(client, "wh_1", "wh_2", "wh_3")
-    async with claimant(redis_url, client, handler, concurrency=2) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler, concurrency=2) as worker:
+        await worker.round()
         await until(lambda: len(handler.began) == 2)
         assert len(await pending(client, consumer="dead")) == 1
         assert await consumers(client) == {b"me", b"dead"}
         handler.go()
         await until(lambda: len(handler.done) == 2)
-        await me.round()
+        await worker.round()
         await until(lambda: len(handler.done) == 3)
         assert await consumers(client) == {b"me"}
 
 
 async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_again(client, redis_url):
     handler = Handler()
-    async with claimant(redis_url, client, handler) as me:
+    async with claimant(redis_url, client, handler) as worker:
         for in_flight in (an_in_flight(), an_in_flight(times_delivered=3), an_in_flight(deaths=("a@1", "b@2", "c@3"))):
-            me.duty._begin(in_flight, me.runtime.reader, me.runtime.subscriber)
+            worker.duty._begin(in_flight, worker.runtime.reader, worker.runtime.subscriber)
         await until(lambda: handler.began == ["wh_1"])
-        assert me.suspects._queue.empty()
-        assert me.runtime.slots.running == 1
+        assert worker.suspects._queue.empty()
+        assert worker.runtime.slots.running == 1
 
 
 async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_adopted(client, redis_url):
@@ -195,12 +195,12 @@ async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_ado
     await join(client)
     await store(client, "wh_1")
     await take(client, "thawed")
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         assert handler.began == []
-        await me.duty._adopt()
+        await worker.duty._adopt()
         assert await consumers(client) == {b"me", b"thawed"}
-        await me.round()
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
 
 
@@ -210,14 +210,14 @@ async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_ado
 async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_suspicion(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", consumer="one")
-    for leaving, heir_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
+    for leaving, claimant_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
         assert await release(client, leaving) == 1
-        (taken,) = await take_over(client, names.HANDOVER, heir_name)
+        (taken,) = await take_over(client, names.HANDOVER, claimant_name)
         assert taken[1] == 0  # times delivered before: as if it came fresh
-        assert list((await pending(client)).values()) == [(heir_name, 1)]
+        assert list((await pending(client)).values()) == [(claimant_name, 1)]
     assert await release(client, "five") == 1
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
 
@@ -226,12 +226,12 @@ async def test_g7_a_stream_that_redis_refuses_does_not_prevent_a_takeover_of_the
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
-    async with claimant(redis_url, client, handler) as me:
-        streams = me.runtime.reader.streams
+    async with claimant(redis_url, client, handler) as worker:
+        streams = worker.runtime.reader.streams
         streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
             name: streams.pop(name) for name in list(streams)
         }
-        await me.round()
+        await worker.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}
-        assert KEYS.stream("batch.failed") in me.runtime.unusable_keys
+        assert KEYS.stream("batch.failed") in worker.runtime.unusable_keys

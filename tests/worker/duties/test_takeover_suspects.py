@@ -26,12 +26,12 @@ async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second
     await die_with(client, "wh_2", consumer="unlucky")
     await take_over(client, "first", "second")
     await register(client, "second", alive=False)
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         await until(lambda: handler.began == ["wh_2"])
-        suspect = me.suspects._queue.get_nowait().in_flight
+        suspect = worker.suspects._queue.get_nowait().in_flight
         assert (suspect.delivery.webhook_id, suspect.times_delivered) == ("wh_1", 3)
-        assert me.runtime.slots.running == 2  # it has its slot already
+        assert worker.runtime.slots.running == 2  # it has its slot already
 
 
 async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that_names_them(client, redis_url):
@@ -43,10 +43,10 @@ async def test_g5_after_three_deaths_of_its_own_a_delivery_is_a_dead_letter_that
         await take_over(client, f"c{i}", f"c{i + 1}")
     await mark(client, "c2", entry_id)
     await register(client, "c2", alive=False)
-    async with claimant(redis_url, client, handler) as me:
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        await worker.round()
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
-        assert me.runtime.slots.running == 0
+        assert worker.runtime.slots.running == 0
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert letter.reason == "worker_lost"
     assert all(f"c{i}@" in letter.message for i in range(3))
@@ -67,16 +67,16 @@ async def test_g4_deliveries_of_a_dead_consumer_need_not_wait_for_many_suspects(
     await take_over(client, "dead", by="dead_too")  # in the second one's hands; with the third they are suspects
     await register(client, "dead_too", alive=False)
     handler = Handler(is_open=True, pause_s=0.05)
-    async with claimant(redis_url, client, handler) as me:
-        judging = asyncio.create_task(me.suspects.run())
-        looking = asyncio.create_task(me.duty.run())
+    async with claimant(redis_url, client, handler) as worker:
+        judging = asyncio.create_task(worker.suspects.run())
+        looking = asyncio.create_task(worker.duty.run())
         await until(lambda: handler.began)
         await die_with(client, "wh_fresh", consumer="dead_last")
         await until(lambda: "wh_fresh" in handler.began)
         assert len(handler.began) < len(names)
         await until(lambda: sorted(handler.done) == sorted([*names, "wh_fresh"]))
-        me.stopping.set()
-        me.suspects.finish()
+        worker.stopping.set()
+        worker.suspects.finish()
         await asyncio.gather(judging, looking)
 
 
@@ -87,10 +87,10 @@ async def test_g4_deliveries_taken_together_begin_before_the_suspects_among_them
     await redeliver(client, "wh_fresh")
     await take(client, "dead_too", own=True)
     handler = Handler(is_open=True)
-    async with claimant(redis_url, client, handler) as me:
-        judging = asyncio.create_task(me.suspects.run())
-        await me.round()
+    async with claimant(redis_url, client, handler) as worker:
+        judging = asyncio.create_task(worker.suspects.run())
+        await worker.round()
         await until(lambda: len(handler.done) == 2)
         assert handler.began == ["wh_fresh", "wh_1"]
-        me.suspects.finish()
+        worker.suspects.finish()
         await judging

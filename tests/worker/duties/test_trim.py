@@ -19,14 +19,18 @@ def ago(ms: int) -> str:
     return f"{NOW - ms}-0"
 
 
-def trimmer(client, *, handled_s: float = 3600, orphaned_s: float = 7200, most: int = 1000, stopping=None) -> Trimmer:
-    settings = WorkerSettings(retention_s=handled_s, orphan_retention_s=orphaned_s, retention_events=most)
+def trimmer(
+    client, *, handled_s: float = 3600, orphaned_s: float = 7200, max_events: int = 1000, stopping=None
+) -> Trimmer:
+    settings = WorkerSettings(retention_s=handled_s, orphan_retention_s=orphaned_s, retention_events=max_events)
     return Trimmer(client, KEYS, stopping or asyncio.Event(), settings)
 
 
-def call(*, handled: str = "0-0", orphaned: str = "0-0", most: int = 1000, limit: int = 1000) -> scripts.Call:
+def call(*, handled: str = "0-0", orphaned: str = "0-0", max_events: int = 1000, limit: int = 1000) -> scripts.Call:
     covering = " ".join(patterns_of(TYPE))
-    return scripts.Call(scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (covering, handled, orphaned, most, limit))
+    return scripts.Call(
+        scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (covering, handled, orphaned, max_events, limit)
+    )
 
 
 async def old(client, *names: str, hours_ago: float = 5) -> list[bytes]:
@@ -43,7 +47,7 @@ async def ack(client, *deliveries, group: str = GROUP) -> None:
     await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in deliveries))
 
 
-async def left(client) -> list[bytes]:
+async def remaining(client) -> list[bytes]:
     return [fields[1] for _, fields in await client.execute_command("XRANGE", STREAM, "-", "+")]
 
 
@@ -53,7 +57,7 @@ async def test_what_all_groups_have_handled_goes_when_the_retention_is_over(clie
     await ack(client, *await take(client, "me"))
     assert await trimmer(client).trim() == 2
     # The last one that was delivered marks the place, and stays.
-    assert await left(client) == [b"c"]
+    assert await remaining(client) == [b"c"]
 
 
 async def test_g3_what_some_group_has_not_handled_is_never_trimmed(client):
@@ -62,7 +66,7 @@ async def test_g3_what_some_group_has_not_handled_is_never_trimmed(client):
     await old(client, "a", "b", "c")
     await take(client, "me")
     assert await trimmer(client, handled_s=1, orphaned_s=1).trim() == 0
-    assert await left(client) == [b"a", b"b", b"c"]
+    assert await remaining(client) == [b"a", b"b", b"c"]
 
 
 async def test_g3_an_entry_that_is_pending_stays_with_all_that_came_after_it(client):
@@ -71,7 +75,7 @@ async def test_g3_an_entry_that_is_pending_stays_with_all_that_came_after_it(cli
     a, _, c, d = await take(client, "me")
     await ack(client, a, c, d)
     assert await trimmer(client).trim() == 1
-    assert await left(client) == [b"b", b"c", b"d"]
+    assert await remaining(client) == [b"b", b"c", b"d"]
 
 
 async def test_g3_an_entry_that_was_not_delivered_yet_stays(client):
@@ -79,7 +83,7 @@ async def test_g3_an_entry_that_was_not_delivered_yet_stays(client):
     await old(client, "a", "b", "c")
     await ack(client, *await take(client, "me", 2))
     assert await trimmer(client).trim() == 1
-    assert await left(client) == [b"b", b"c"]
+    assert await remaining(client) == [b"b", b"c"]
 
 
 async def test_g3_a_group_that_never_read_anything_keeps_everything(client):
@@ -97,7 +101,7 @@ async def test_g3_the_slowest_group_decides(client):
     await ack(client, *await take(client, "me"))
     await ack(client, *await take(client, "me", 2, group="slow"), group="slow")
     assert await trimmer(client).trim() == 1
-    assert await left(client) == [b"b", b"c", b"d"]
+    assert await remaining(client) == [b"b", b"c", b"d"]
 
 
 async def test_g3_a_group_born_before_the_cut_misses_nothing_after_it(client):
@@ -112,7 +116,7 @@ async def test_handled_entries_that_are_young_stay_for_replay(client):
     await old(client, "c", "d", hours_ago=0.5)
     await ack(client, *await take(client, "me"))
     assert await trimmer(client).trim() == 2
-    assert await left(client) == [b"c", b"d"]
+    assert await remaining(client) == [b"c", b"d"]
 
 
 @pytest.mark.parametrize(("hours_ago", "stays"), [(1.5, True), (2.5, False)])
@@ -130,7 +134,7 @@ async def test_trim_removes_nothing_that_a_group_got_back_before_the_call(client
     reset = client.execute_command("XGROUP", "SETID", STREAM, GROUP, "0")
     results = await asyncio.gather(reset, scripts.run(client, trim), scripts.run(client, trim))
     assert results[1:] == [[0, 0], [0, 0]]
-    assert await left(client) == [b"a", b"b", b"c"]
+    assert await remaining(client) == [b"a", b"b", b"c"]
 
 
 async def test_g3_when_memory_is_short_handled_events_are_trimmed_at_once_and_nothing_else(client, monkeypatch):
@@ -139,18 +143,18 @@ async def test_g3_when_memory_is_short_handled_events_are_trimmed_at_once_and_no
     await store(client, "a", "b", "c", "d")
     in_flight = await take(client, "me", 3)
     await ack(client, *in_flight[:2])
-    me = trimmer(client)
-    running = asyncio.create_task(me.run())
+    duty = trimmer(client)
+    running = asyncio.create_task(duty.run())
     try:
         await until(lambda: _has_looked(client))
-        assert await left(client) == [b"a", b"b", b"c", b"d"]
+        assert await remaining(client) == [b"a", b"b", b"c", b"d"]
         used = parse_info(await client.execute_command("INFO", "memory"))["used_memory"]
         await client.execute_command("CONFIG", "SET", "maxmemory", used)
         await until(lambda: _has_trimmed(client))
-        assert await left(client) == [b"c", b"d"]
+        assert await remaining(client) == [b"c", b"d"]
     finally:
         await client.execute_command("CONFIG", "SET", "maxmemory", 0)
-        me._stopping.set()
+        duty._stopping.set()
         await running
 
 
@@ -172,7 +176,7 @@ async def test_ids_are_compared_as_numbers(client):
     assert await trimmer(client).trim() == 0
     await ack(client, *await take(client, "me", 1, group="slow"), group="slow")
     assert await trimmer(client).trim() == 1
-    assert await left(client) == [b"wh_10", b"wh_11"]
+    assert await remaining(client) == [b"wh_10", b"wh_11"]
 
 
 @pytest.mark.parametrize("joins", [True, False])
@@ -185,7 +189,7 @@ async def test_ages_count_from_a_streams_last_id_where_redis_clock_was_ahead(cli
     if joins:
         await ack(client, *await take(client, "me"))
     assert await trimmer(client, handled_s=2 * 3600, orphaned_s=2 * 3600).trim() == 1
-    assert await left(client) == [b"wh_young", b"wh_last"]
+    assert await remaining(client) == [b"wh_young", b"wh_last"]
 
 
 async def test_redeliveries_are_never_trimmed(client):
@@ -218,4 +222,4 @@ async def test_the_duty_trims_now_and_then_and_stops_at_once(client, monkeypatch
 
 
 async def _is_trimmed(client) -> bool:
-    return await left(client) == [b"b"]
+    return await remaining(client) == [b"b"]

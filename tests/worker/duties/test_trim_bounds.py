@@ -29,9 +29,9 @@ def small_nodes(redis_url, server):
         client.config_set("stream-node-max-entries", 100)
 
 
-def trimmer(client, *, most: int = 1_000_000, retention_s: float = 3600, orphan_s: float = 7200) -> Trimmer:
-    told = WorkerSettings(retention_s=retention_s, orphan_retention_s=orphan_s, retention_events=most)
-    return Trimmer(client, KEYS, asyncio.Event(), told)
+def trimmer(client, *, max_events: int = 1_000_000, retention_s: float = 3600, orphan_s: float = 7200) -> Trimmer:
+    settings = WorkerSettings(retention_s=retention_s, orphan_retention_s=orphan_s, retention_events=max_events)
+    return Trimmer(client, KEYS, asyncio.Event(), settings)
 
 
 async def length(client) -> int:
@@ -46,9 +46,9 @@ async def test_beyond_the_maximum_the_oldest_handled_events_are_trimmed_although
     await join(client)
     ids = await store(client, *(f"wh_{i}" for i in range(30)))
     await ack(client, *await take(client, "me"))
-    assert await trimmer(client, most=10).trim() == 18  # the whole nodes among the 20 that are too many
-    left = await client.execute_command("XRANGE", STREAM, "-", "+")
-    assert [entry_id for entry_id, _ in left] == ids[18:]
+    assert await trimmer(client, max_events=10).trim() == 18  # the whole nodes among the 20 that are too many
+    entries = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [entry_id for entry_id, _ in entries] == ids[18:]
 
 
 async def test_g3_number_never_takes_what_is_not_handled(client):
@@ -58,9 +58,9 @@ async def test_g3_number_never_takes_what_is_not_handled(client):
     await ack(client, *await take(client, "me"))
     in_flight = await take(client, "me", 9, group="slow")
     await ack(client, *in_flight[:6], group="slow")
-    assert await trimmer(client, most=1).trim() == 6
+    assert await trimmer(client, max_events=1).trim() == 6
     await ack(client, *in_flight[6:], group="slow")
-    assert await trimmer(client, most=1).trim() == 0  # the last one that was delivered marks the place
+    assert await trimmer(client, max_events=1).trim() == 0  # the last one that was delivered marks the place
     assert await length(client) == 24
 
 
@@ -71,17 +71,17 @@ async def test_g3_when_memory_is_short_handled_events_are_deleted_even_behind_un
     await ack(client, *(await take(client, "me"))[1:])
     in_flight = await take(client, "me", 30, group="slow")
     await ack(client, *in_flight[:7], *in_flight[8:], group="slow")
-    me = trimmer(client)
-    assert await me.sweep() == 0  # memory is not short
+    duty = trimmer(client)
+    assert await duty.sweep() == 0  # memory is not short
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    assert (await me.trim(at_once=True), await me.sweep()) == (0, 28)
-    left = await client.execute_command("XRANGE", STREAM, "-", "+")
-    assert [fields[1] for _, fields in left] == [b"wh_0", b"wh_7", *(b"wh_%d" % i for i in range(30, 40))]
+    assert (await duty.trim(at_once=True), await duty.sweep()) == (0, 28)
+    entries = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [fields[1] for _, fields in entries] == [b"wh_0", b"wh_7", *(b"wh_%d" % i for i in range(30, 40))]
 
 
 async def test_orphans_are_not_counted(client):
     await store(client, *(f"wh_{i}" for i in range(30)))
-    assert await trimmer(client, most=1).trim() == 0
+    assert await trimmer(client, max_events=1).trim() == 0
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -92,10 +92,10 @@ async def test_a_call_takes_a_bounded_step_and_a_round_as_many_as_it_needs(clien
     for i in range(100):
         await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
     await ack(client, *await take(client, "me"))
-    one = scripts.Call(
+    step = scripts.Call(
         scripts.TRIM, (STREAM, KEYS.groups, KEYS.patterns), (COVERING, trim.EVERYTHING, "0-0", 1_000_000, trim.STEP)
     )
-    assert await scripts.run(client, one) == [12, 0]
+    assert await scripts.run(client, step) == [12, 0]
     assert await trimmer(client).trim(at_once=at_once) == 87
     assert await length(client) == 1
 
@@ -110,7 +110,7 @@ async def test_g3_what_a_group_without_a_place_yet_subscribes_to_stays(client, p
         await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
     await join(client)
     await ack(client, *await take(client, "me"))
-    assert await trimmer(client, most=1).trim(at_once=at_once) == 0
+    assert await trimmer(client, max_events=1).trim(at_once=at_once) == 0
     await Membership(client, KEYS, "away", "earliest", [pattern]).join([TYPE])
     assert len(await take(client, "me", group="away")) == 9
 
@@ -145,8 +145,8 @@ async def test_a_group_without_a_place_holds_only_what_came_after_its_start(clie
     await join(client)
     await ack(client, *await take(client, "me"))
     assert await trimmer(client).trim(at_once=True) == 5
-    left = await client.execute_command("XRANGE", STREAM, "-", "+")
-    assert [entry_id for entry_id, _ in left] == ids[5:]
+    entries = await client.execute_command("XRANGE", STREAM, "-", "+")
+    assert [entry_id for entry_id, _ in entries] == ids[5:]
 
 
 async def test_what_a_group_waits_for_is_no_orphan(client):
@@ -173,8 +173,8 @@ async def test_day_sets_that_left_the_window_are_unlinked_before_their_ttl_ends(
         await client.execute_command("PEXPIRE", KEYS.seen(day), ttl_ms)
     await client.execute_command("SADD", KEYS.seen(today - 7), "x")  # no TTL: nothing that ingest wrote
     await trimmer(client).unlink_old_days()
-    there = [day for day in (*left_ms, today - 7) if await client.execute_command("EXISTS", KEYS.seen(day))]
-    assert there == [today, today - 4, today - 7]
+    existing = [day for day in (*left_ms, today - 7) if await client.execute_command("EXISTS", KEYS.seen(day))]
+    assert existing == [today, today - 4, today - 7]
     stats = (await client.execute_command("INFO", "commandstats")).decode()
     assert "cmdstat_unlink:calls=1," in stats
     assert "cmdstat_del:" not in stats
@@ -224,8 +224,8 @@ class Model:
 
     def _first(self) -> int:
         """Who comes from nowhere gets what is still there."""
-        left = self.client.xrange(STREAM, count=1)
-        return self.stored.index(left[0][0]) if left else len(self.stored)
+        entries = self.client.xrange(STREAM, count=1)
+        return self.stored.index(entries[0][0]) if entries else len(self.stored)
 
     def read(self, group: str, count: int) -> None:
         if group in self.born:
@@ -242,10 +242,10 @@ class Model:
             self.handled[group].add(entry_id)
         del self.pending[group][first : first + count]
 
-    def trim(self, is_all: bool, most: int, limit: int) -> None:
+    def trim(self, is_all: bool, max_events: int, limit: int) -> None:
         before = {entry[0] for entry in self.client.xrange(STREAM)}
         handled = trim.EVERYTHING if is_all else "0-0"
-        args = (COVERING, handled, "0-0", most, limit)
+        args = (COVERING, handled, "0-0", max_events, limit)
         self.client.eval(scripts.TRIM.source, 3, STREAM, KEYS.groups, KEYS.patterns, *args)
         after = {entry[0] for entry in self.client.xrange(STREAM)}
         assert self.needed() <= after

@@ -97,8 +97,8 @@ async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
 async def test_the_command_shows_the_type_and_then_removes_it(client, redis_url):
     await dropped(client)
     args = ("forget", "billing", "--type", GONE, "--json")
-    (shown,) = objects(redis_url, *args, "--dry-run")
-    assert (shown["unhandled"], shown["dead"], list(shown["types"])) == (5, 1, [GONE])
+    (summary,) = objects(redis_url, *args, "--dry-run")
+    assert (summary["unhandled"], summary["dead"], list(summary["types"])) == (5, 1, [GONE])
     assert await of_type(client)
     objects(redis_url, *args, "--yes")
     assert await of_type(client) == []

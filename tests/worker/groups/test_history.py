@@ -20,8 +20,8 @@ async def fetch(client, *, group: str = GROUP, **criteria) -> History:
     return await history.fetch(client, await registry.shards(client, 1), group, EventFilter(**criteria))
 
 
-async def names_in(past: History, max_events: int = 100) -> list[str]:
-    return [event.entry.webhook_id async for batch in past.batches(max_events) for event in batch]
+async def names_in(past_events: History, max_events: int = 100) -> list[str]:
+    return [event.entry.webhook_id async for batch in past_events.batches(max_events) for event in batch]
 
 
 def names(count: int, prefix: str = "wh") -> list[str]:
@@ -45,14 +45,14 @@ async def test_events_stored_and_delivered_after_the_snapshot_are_not_in_it(clie
     await subscribe(client)
     await retain(client, *names(30))
     await hand_out(client)
-    past = await fetch(client)
-    seen = []
-    async for batch in past.batches(7):
-        seen += [event.entry.webhook_id for event in batch]
-        await retain(client, f"live_{len(seen)}", at_ms=AT_MS + 1000 + len(seen))
+    past_events = await fetch(client)
+    names_read = []
+    async for batch in past_events.batches(7):
+        names_read += [event.entry.webhook_id for event in batch]
+        await retain(client, f"live_{len(names_read)}", at_ms=AT_MS + 1000 + len(names_read))
         await hand_out(client)
-    assert seen == names(30)
-    assert (await past.count()).types == {TYPE: 30}
+    assert names_read == names(30)
+    assert (await past_events.count()).types == {TYPE: 30}
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -63,9 +63,9 @@ async def test_events_come_oldest_first_over_all_types_and_shards(client, shards
         await retain(client, f"wh_{i}", event_type=kind, at_ms=AT_MS + i, shards=shards)
     types = ("batch.completed", TYPE, "never.heard.of")
     await hand_out(client, *types, shards=shards)
-    past = await fetch(client)
-    assert await names_in(past, 7) == names(60)
-    assert (await past.count()).types == dict.fromkeys(types, 20)
+    past_events = await fetch(client)
+    assert await names_in(past_events, 7) == names(60)
+    assert (await past_events.count()).types == dict.fromkeys(types, 20)
 
 
 async def test_a_stream_longer_than_the_read_ahead_is_read_to_its_end(client):
@@ -80,9 +80,9 @@ async def test_times_are_those_of_storage_and_both_ends_are_included(client):
     await subscribe(client)
     await retain(client, *names(10))
     await hand_out(client)
-    past = await fetch(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
-    assert await names_in(past) == ["wh_3", "wh_4", "wh_5", "wh_6"]
-    assert (await past.count()).newest_ms == AT_MS + 6
+    past_events = await fetch(client, since_ms=AT_MS + 3, until_ms=AT_MS + 6)
+    assert await names_in(past_events) == ["wh_3", "wh_4", "wh_5", "wh_6"]
+    assert (await past_events.count()).newest_ms == AT_MS + 6
     assert await names_in(await fetch(client, since_ms=AT_MS + 10)) == []
 
 
@@ -141,23 +141,23 @@ async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscri
     assert {stream_range.type for stream_range in (await fetch(client, types=selected)).stream_ranges} == expected
 
 
-@pytest.mark.parametrize("asked", ["batch.failed", "batch.*", "responses.*", "response"])
-async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(client, asked):
+@pytest.mark.parametrize("types", ["batch.failed", "batch.*", "responses.*", "response"])
+async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(client, types):
     await subscribe(client, "response.*", "fine.tuning")
     await retain(client, "wh_1", event_type="batch.failed")
     await hand_out(client, "batch.failed")
     with pytest.raises(FailedError) as refused:
-        await fetch(client, types=("response.failed", asked))
+        await fetch(client, types=("response.failed", types))
     assert str(refused.value) == (
-        f"group billing does not subscribe to {asked}; it subscribes to: fine.tuning, response.*"
+        f"group billing does not subscribe to {types}; it subscribes to: fine.tuning, response.*"
     )
 
 
-@pytest.mark.parametrize("asked", ["hookbus.own", "hookbus.*"])
-async def test_a_wildcard_subscribes_to_no_type_of_hookbuss_own(client, asked):
+@pytest.mark.parametrize("types", ["hookbus.own", "hookbus.*"])
+async def test_a_wildcard_subscribes_to_no_type_of_hookbuss_own(client, types):
     await subscribe(client)
     with pytest.raises(FailedError, match="does not subscribe to hookbus"):
-        await fetch(client, types=(asked,))
+        await fetch(client, types=(types,))
 
 
 async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_streams_count(client):
@@ -186,11 +186,11 @@ async def test_named_events_are_read_from_their_shards_only(client):
     await subscribe(client, shards=3)
     await retain(client, *names(30), shards=3)
     await hand_out(client, shards=3)
-    past = await fetch(client, names=("wh_7", "wh_8", "wh_x"))
+    past_events = await fetch(client, names=("wh_7", "wh_8", "wh_x"))
     hit = {Keys(shard_of(name, 3)) for name in ("wh_7", "wh_8", "wh_x")}
-    assert {stream_range.keys for stream_range in past.stream_ranges} == hit
-    assert await names_in(past) == ["wh_7", "wh_8"]
-    assert (await past.count()).names == {"wh_7", "wh_8"}
+    assert {stream_range.keys for stream_range in past_events.stream_ranges} == hit
+    assert await names_in(past_events) == ["wh_7", "wh_8"]
+    assert (await past_events.count()).names == {"wh_7", "wh_8"}
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ async def test_entries_not_written_by_hookbus_are_left_out_and_counted(client):
     await client.execute_command("XADD", STREAM, f"{AT_MS + 1}-0", "by", "hand")
     await retain(client, "wh_2", at_ms=AT_MS + 2)
     await hand_out(client)
-    past = await fetch(client)
-    assert await names_in(past) == ["wh_1", "wh_2"]
-    assert (await past.count()).unreadable == 1
+    past_events = await fetch(client)
+    assert await names_in(past_events) == ["wh_1", "wh_2"]
+    assert (await past_events.count()).unreadable == 1
 
 
 async def test_events_trimmed_meanwhile_are_missing_and_the_others_are_read(client):
@@ -222,15 +222,19 @@ async def test_events_trimmed_meanwhile_are_missing_and_the_others_are_read(clie
     walk = (await fetch(client)).batches(10)
     assert len(await anext(walk)) == 10
     await client.execute_command("XTRIM", STREAM, "MINID", f"{AT_MS + 2 * history.AHEAD}-0")
-    rest = [event.entry.webhook_id async for batch in walk for event in batch]
-    assert rest[-history.AHEAD :] == names(3 * history.AHEAD)[-history.AHEAD :]
-    assert len(rest) == 2 * history.AHEAD - 10
+    names_read = [event.entry.webhook_id async for batch in walk for event in batch]
+    assert names_read[-history.AHEAD :] == names(3 * history.AHEAD)[-history.AHEAD :]
+    assert len(names_read) == 2 * history.AHEAD - 10
 
 
 async def test_an_empty_redis_has_no_past(client):
     await subscribe(client)
-    past = await fetch(client)
-    assert (past.stream_ranges, await names_in(past), (await past.count()).types.total()) == ([], [], 0)
+    past_events = await fetch(client)
+    assert (past_events.stream_ranges, await names_in(past_events), (await past_events.count()).types.total()) == (
+        [],
+        [],
+        0,
+    )
 
 
 async def test_snapshots_and_counts_change_nothing(client):

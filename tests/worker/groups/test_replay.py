@@ -34,7 +34,9 @@ pytestmark = pytest.mark.both_loops
 CAUSE = Cause("ValueError", "no")
 
 
-async def past(client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP) -> list[StoredEvent]:
+async def delivered_events(
+    client, count: int = 3, *types: str, shards: int = 1, group: str = GROUP
+) -> list[StoredEvent]:
     """`count` events of each type that were delivered to the group, oldest first."""
     await subscribe(client, group=group, shards=shards)
     for kind in types or (TYPE,):
@@ -68,7 +70,7 @@ async def fill(client, share: float) -> None:
 
 
 async def test_a_replayed_event_is_unchanged_but_marked_and_at_attempt_1(client):
-    events = await past(client, 1)
+    events = await delivered_events(client, 1)
     assert await RecordedReplay(client).deliver(events) == [1]
     (in_flight,) = await take(client, "me", own=True)
     body = event_body(TYPE, id="wh_0")
@@ -79,7 +81,7 @@ async def test_a_replayed_event_is_unchanged_but_marked_and_at_attempt_1(client)
 
 
 async def test_a_first_delivery_is_no_replay(client):
-    await past(client, 1)
+    await delivered_events(client, 1)
     await retain(client, "wh_live", at_ms=AT_MS + 1000)
     (in_flight,) = await take(client, "me")
     assert not in_flight.delivery.is_replay
@@ -88,7 +90,7 @@ async def test_a_first_delivery_is_no_replay(client):
 @pytest.mark.parametrize("shards", [1, 3])
 async def test_it_is_backlog_of_its_group_without_a_worker_and_of_no_other_group(client, shards):
     types = (TYPE, "batch.failed")
-    events = await past(client, 20, *types, shards=shards)
+    events = await delivered_events(client, 20, *types, shards=shards)
     await subscribe(client, group="phone", shards=shards)
     assert await RecordedReplay(client).deliver(events) == [1] * 40
     found = await status.fetch(client, 1)
@@ -102,7 +104,7 @@ async def test_it_is_backlog_of_its_group_without_a_worker_and_of_no_other_group
 
 
 async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_redrive(client):
-    events = await past(client, 1)
+    events = await delivered_events(client, 1)
     await RecordedReplay(client).deliver(events)
     (in_flight,) = await take(client, "one", own=True)
     item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
@@ -126,7 +128,7 @@ async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_
 
 
 async def test_deaths_recorded_for_an_event_do_not_count_for_its_replay(client):
-    (event,) = await past(client, 1)
+    (event,) = await delivered_events(client, 1)
     first = member_prefix(TYPE, GROUP, False) + f"{event.id[0]}-{event.id[1]}"
     await client.execute_command("HSET", KEYS.deaths(GROUP), first, "a@1 b@2")
     await RecordedReplay(client).deliver([event])
@@ -136,7 +138,7 @@ async def test_deaths_recorded_for_an_event_do_not_count_for_its_replay(client):
 
 
 async def test_g3_history_may_be_trimmed_once_it_was_replayed(client):
-    events = await past(client, 300)
+    events = await delivered_events(client, 300)
     await RecordedReplay(client).deliver(events)
     assert await trimmer(client).trim(at_once=True) >= 299
     assert len(await entries(client, STREAM)) <= 1
@@ -146,7 +148,7 @@ async def test_g3_history_may_be_trimmed_once_it_was_replayed(client):
 
 
 async def test_replay_loses_the_race_against_a_forget_and_leaves_no_stream(client):
-    events = await past(client, 2)
+    events = await delivered_events(client, 2)
     call = replay.replay_call(KEYS, GROUP, events)
     await client.execute_command("HDEL", KEYS.groups, GROUP)
     assert await scripts.run(client, call) == 0
@@ -156,7 +158,7 @@ async def test_replay_loses_the_race_against_a_forget_and_leaves_no_stream(clien
 
 
 async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client):
-    events = await past(client, 50)
+    events = await delivered_events(client, 50)
     await fill(client, 2)
     with pytest.raises(ResponseError, match="maxmemory"):
         await scripts.run(client, replay.replay_call(KEYS, GROUP, events))
@@ -165,7 +167,7 @@ async def test_a_batch_that_redis_has_no_memory_for_is_refused_as_a_whole(client
 
 async def test_it_waits_before_redis_is_so_full_that_history_is_trimmed_and_continues_with_room(client, monkeypatch):
     monkeypatch.setattr(replay, "POLL_S", 0.02)
-    events = await past(client, 10)
+    events = await delivered_events(client, 10)
     await fill(client, 0.85)
     recorded = RecordedReplay(client)
     delivering = asyncio.create_task(recorded.deliver(events))
@@ -180,7 +182,7 @@ async def test_it_waits_before_redis_is_so_full_that_history_is_trimmed_and_cont
 async def test_parts_refused_for_lack_of_memory_are_sent_later_and_the_others_are_not_repeated(client, monkeypatch):
     """Memory ran out between the check and the call, and for one of two shards only."""
     monkeypatch.setattr(replay, "POLL_S", 0.01)
-    events = await past(client, 40, shards=2)
+    events = await delivered_events(client, 40, shards=2)
     run_all, rounds = scripts.run_all, []
 
     async def short(client, calls):
@@ -199,7 +201,7 @@ async def test_parts_refused_for_lack_of_memory_are_sent_later_and_the_others_ar
 
 
 async def test_a_stop_ends_the_wait_and_only_delivered_events_are_counted(client):
-    events = await past(client, 10)
+    events = await delivered_events(client, 10)
     recorded = RecordedReplay(client)
     assert await recorded.deliver(events[:4]) == [1] * 4
     await fill(client, 0.85)
@@ -213,7 +215,7 @@ async def test_a_stop_ends_the_wait_and_only_delivered_events_are_counted(client
 async def test_it_gives_up_when_no_room_is_made(client, monkeypatch):
     monkeypatch.setattr(replay, "POLL_S", 0.01)
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
-    events = await past(client, 2)
+    events = await delivered_events(client, 2)
     await fill(client, 0.85)
     recorded = RecordedReplay(client)
     with pytest.raises(FailedError, match=r"more than 80% full, and nothing made room for 0.05 s"):
@@ -222,14 +224,14 @@ async def test_it_gives_up_when_no_room_is_made(client, monkeypatch):
 
 
 async def test_another_error_is_raised_and_not_taken_for_lack_of_memory(client):
-    events = await past(client, 2)
+    events = await delivered_events(client, 2)
     await client.execute_command("SET", OWN_STREAM, "no stream")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await RecordedReplay(client).deliver(events)
 
 
 async def test_a_replay_in_batches_survives_a_script_flush_and_counts_its_events(client):
-    await past(client, 10)
+    await delivered_events(client, 10)
     await client.execute_command("SCRIPT", "FLUSH")
     found = await history.fetch(client, (KEYS,), GROUP, EventFilter())
     recorded = RecordedReplay(client)
@@ -241,7 +243,7 @@ async def test_a_replay_in_batches_survives_a_script_flush_and_counts_its_events
 
 
 async def test_replayed_events_are_not_added_to_the_history(client):
-    events = await past(client, 5)
+    events = await delivered_events(client, 5)
     await RecordedReplay(client).deliver(events)
     after = await history.fetch(client, (KEYS,), GROUP, EventFilter())
     assert (await after.count()).types == {TYPE: 5}

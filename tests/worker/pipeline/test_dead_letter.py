@@ -50,8 +50,8 @@ def test_a_letter_and_its_kind_come_out_of_their_packing_unchanged():
 
 
 def test_the_event_in_a_letter_is_as_it_was_stored_but_at_its_first_attempt():
-    again = entry.parse(entry.redelivery_fields(written(Cause("Reject", "why")).entry(), 1, (FAILURE,)))
-    assert again == msgspec.structs.replace(ENTRY, attempt=1)
+    redelivered = entry.parse(entry.redelivery_fields(written(Cause("Reject", "why")).entry(), 1, (FAILURE,)))
+    assert redelivered == msgspec.structs.replace(ENTRY, attempt=1)
 
 
 def test_a_letter_of_a_release_that_knew_no_replays_can_be_read():
@@ -61,10 +61,10 @@ def test_a_letter_of_a_release_that_knew_no_replays_can_be_read():
 
 
 def test_letters_of_one_cause_share_a_fingerprint_whatever_their_messages():
-    one = written(Cause("ValueError", "no customer 1", "line 7", "handlers.py:record"))
+    first = written(Cause("ValueError", "no customer 1", "line 7", "handlers.py:record"))
     other = written(Cause("ValueError", "no customer 2", "line 8", "handlers.py:record"))
-    assert one.fingerprint == other.fingerprint
-    assert len(one.fingerprint) == 10
+    assert first.fingerprint == other.fingerprint
+    assert len(first.fingerprint) == 10
 
 
 @pytest.mark.parametrize(

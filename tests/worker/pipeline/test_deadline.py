@@ -8,10 +8,10 @@ from hookbus.worker.pipeline.deadline import Deadline, Deadlines
 from tests.wait import TIMER_EARLY_S, until
 
 
-async def wait_within(deadlines: Deadlines, known: list[Deadline]) -> None:
+async def wait_within(deadlines: Deadlines, created: list[Deadline]) -> None:
     """An attempt that never ends by itself."""
     deadline = deadlines.begin()
-    known.append(deadline)
+    created.append(deadline)
     try:
         await asyncio.Event().wait()
     finally:
@@ -19,35 +19,35 @@ async def wait_within(deadlines: Deadlines, known: list[Deadline]) -> None:
 
 
 async def test_each_is_cancelled_when_its_own_time_is_over_and_not_before():
-    deadlines, known = Deadlines(0.1), []
+    deadlines, created = Deadlines(0.1), []
     loop = asyncio.get_running_loop()
     began, ended = [], []
     for _ in range(3):
-        task = asyncio.create_task(wait_within(deadlines, known))
+        task = asyncio.create_task(wait_within(deadlines, created))
         task.add_done_callback(lambda _: ended.append(loop.time()))
         began.append(loop.time())
         await until(lambda: loop.time() > began[-1] + 0.03)
     await until(lambda: len(ended) == 3)
     assert all(0.1 - TIMER_EARLY_S <= end - start < 2 for start, end in zip(began, ended, strict=True))
-    assert all(deadline.has_passed and deadline.is_sole_reason for deadline in known)
+    assert all(deadline.has_passed and deadline.is_sole_reason for deadline in created)
 
 
 async def test_what_has_ended_is_cancelled_no_more_and_the_next_one_in_time_all_the_same():
-    deadlines, known = Deadlines(0.05), []
+    deadlines, created = Deadlines(0.05), []
     deadlines.end(deadlines.begin())
     await asyncio.create_task(asyncio.sleep(0))
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.create_task(wait_within(deadlines, known))
-    assert known[0].has_passed
+        await asyncio.create_task(wait_within(deadlines, created))
+    assert created[0].has_passed
     assert asyncio.current_task().cancelling() == 0
     assert deadlines._timer is None
 
 
 async def test_there_is_one_timer_however_many_attempts_there_are(monkeypatch):
-    deadlines, made = Deadlines(60), []
-    monkeypatch.setattr(deadlines, "_loop", Counting(asyncio.get_running_loop(), made))
+    deadlines, timers = Deadlines(60), []
+    monkeypatch.setattr(deadlines, "_loop", Counting(asyncio.get_running_loop(), timers))
     running = [deadlines.begin() for _ in range(100)]
-    assert len(made) == 1
+    assert len(timers) == 1
     for deadline in running:
         deadlines.end(deadline)
     deadlines._timer.cancel()
@@ -56,9 +56,9 @@ async def test_there_is_one_timer_however_many_attempts_there_are(monkeypatch):
 class Counting:
     """A loop that notes its timers."""
 
-    def __init__(self, loop, made: list[object]) -> None:
+    def __init__(self, loop, timers: list[object]) -> None:
         self._loop = loop
-        self._made = made
+        self._made = timers
         self.time = loop.time
 
     def __hash__(self) -> int:
@@ -74,13 +74,13 @@ class Counting:
 
 
 async def test_a_deadline_beside_another_cancellation_is_not_the_sole_reason():
-    deadlines, known = Deadlines(0.02), []
+    deadlines, created = Deadlines(0.02), []
 
     async def attempt():
         try:
-            await wait_within(deadlines, known)
+            await wait_within(deadlines, created)
         except asyncio.CancelledError:
-            return known[0].has_passed, known[0].is_sole_reason
+            return created[0].has_passed, created[0].is_sole_reason
 
     task = asyncio.create_task(attempt())
     await asyncio.sleep(0)

@@ -8,16 +8,16 @@ async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url)
     await join(client)
     handler, elsewhere = Handler(is_open=True), Handler(is_open=True)
     async with (
-        runtime(redis_url, client, handler.route()) as made,
+        runtime(redis_url, client, handler.route()) as subscription,
         runtime(redis_url, client, elsewhere.route(), "other") as other,
     ):
-        await made.gate.close(0)
-        made.start()
+        await subscription.gate.close(0)
+        subscription.start()
         await store(client, "wh_1", "wh_2")
         other.start()
         await until(lambda: len(elsewhere.done) == 2)
         assert handler.began == []
-        made.gate.open()
+        subscription.gate.open()
         await other.stop()
         await store(client, "wh_3")
         await until(lambda: handler.done == ["wh_3"])
@@ -26,19 +26,19 @@ async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url)
 async def test_g7_entries_that_a_read_still_returns_wait_and_respect_a_pause(client, redis_url):
     await join(client)
     handler = Handler(is_open=True)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(made.reader.silent_s)
-        await made.gate.close(0)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(subscription.reader.silent_s)
+        await subscription.gate.close(0)
         await store(client, "wh_1")
         await until(lambda: _is_read(client))
-        await made.reader.pause(frozenset({TYPE}))
-        made.gate.open()
+        await subscription.reader.pause(frozenset({TYPE}))
+        subscription.gate.open()
         await store(client, "wh_2", event_type="batch.completed")
-        made.reader.add("batch.completed")
+        subscription.reader.add("batch.completed")
         await join(client, "batch.completed")
         await until(lambda: handler.done == ["wh_2"])
-        await made.reader.pause(frozenset())
+        await subscription.reader.pause(frozenset())
         await until(lambda: handler.done == ["wh_2", "wh_1"])
 
 

@@ -37,8 +37,10 @@ def test_outcomes_are_counted_and_attempts_only_when_there_will_be_no_more(group
     measures.settled(TYPE, Park(1.0, outcome.describe(ValueError())), 1)
     measures.settled(TYPE, Ack(), 2)
     measures.settled(TYPE, outcome.failed(Reject("no"), 3, Retry()), 3)
-    told = [sample("deliveries_total", group=group, type=TYPE, outcome=n) for n in ("handled", "parked", "dead_letter")]
-    assert told == [1, 1, 1]
+    counts = [
+        sample("deliveries_total", group=group, type=TYPE, outcome=n) for n in ("handled", "parked", "dead_letter")
+    ]
+    assert counts == [1, 1, 1]
     assert sample("attempts_sum", group=group, type=TYPE) == 5
     assert sample("attempts_count", group=group, type=TYPE) == 2
     reasons = {
@@ -73,8 +75,8 @@ def test_the_first_undecodable_event_of_a_documented_type_is_an_error_and_no_oth
         for event_type in (TYPE, TYPE, "made.up", "untyped", "batch.failed"):
             measures.settled(event_type, outcome.undecodable(ValueError("no data")), 1)
             measures.settled(event_type, outcome.failed(Reject("no"), 1, Retry()), 1)
-    told = [(line["log_level"], line["event"], line["group"], line["type"], line["error"]) for line in lines]
-    assert told == [
+    levels = [(line["log_level"], line["event"], line["group"], line["type"], line["error"]) for line in lines]
+    assert levels == [
         ("error", "event_schema_changed", group, name, "ValueError: no data") for name in (TYPE, "batch.failed")
     ]
     assert sample("dead_letters_total", group=group, type=TYPE, reason="undecodable") == 2

@@ -79,27 +79,27 @@ def test_a_decision_in_a_group_is_as_good_as_alone():
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait_s"),
+    ("delay", "wait_s"),
     [
         (-5, 0.0), (0, 0.0), (0.25, 0.25), (True, 1.0), (Decimal("1.5"), 1.5), (Fraction(1, 2), 0.5),
         (1e306, MAX_WAIT_S), (10**400, MAX_WAIT_S), (-(10**400), 0.0), (-1e306, 0.0),
     ],
 )  # fmt: skip
-def test_retry_later_never_waits_less_than_nothing_nor_longer_than_can_be_written_down(asked, wait_s):
-    assert RetryLater(asked).seconds == wait_s
+def test_retry_later_never_waits_less_than_nothing_nor_longer_than_can_be_written_down(delay, wait_s):
+    assert RetryLater(delay).seconds == wait_s
 
 
-@pytest.mark.parametrize("asked", [math.nan, math.inf, -math.inf])
-def test_retry_later_without_a_time_is_an_error_of_the_handler_which_follows_its_schedule(asked):
+@pytest.mark.parametrize("delay", [math.nan, math.inf, -math.inf])
+def test_retry_later_without_a_time_is_an_error_of_the_handler_which_follows_its_schedule(delay):
     with pytest.raises(ValueError, match="a number of seconds is needed") as caught:
-        RetryLater(asked)
+        RetryLater(delay)
     assert isinstance(failed(caught.value, 1, RETRY), Park)
 
 
-@pytest.mark.parametrize("asked", ["5", None, b"5", {}, [5], 1j], ids=repr)
-def test_retry_later_of_what_is_no_number_is_an_error_of_the_handler(asked):
+@pytest.mark.parametrize("delay", ["5", None, b"5", {}, [5], 1j], ids=repr)
+def test_retry_later_of_what_is_no_number_is_an_error_of_the_handler(delay):
     with pytest.raises(TypeError, match="a number of seconds is needed"):
-        RetryLater(asked)
+        RetryLater(delay)
 
 
 class Changed(RetryLater):

@@ -45,17 +45,17 @@ async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_
     await store(client, "wh_1")
     (in_flight,) = await take(client, "me")
     handler, before = Swallows(), total()
-    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as subscription:
         with capture_logs() as lines:
-            made.subscriber.begin(in_flight)
+            subscription.subscriber.begin(in_flight)
             await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await pending(client) == {}
-        assert made.subscriber.overdue() == 1
-        assert made.slots.running == 0
-        assert made.slots.free(made.subscriber.overdue()) == 1
-        assert made.gate._inside == 0
+        assert subscription.subscriber.overdue() == 1
+        assert subscription.slots.running == 0
+        assert subscription.slots.free(subscription.subscriber.overdue()) == 1
+        assert subscription.gate._inside == 0
         handler.may_end.set()
-        await until(lambda: made.subscriber.overdue() == 0)
+        await until(lambda: subscription.subscriber.overdue() == 0)
     (line,) = [line for line in lines if line["event"] == "handler_overdue"]
     assert (line["webhook_id"], line["attempt"], line["overdue"], line["places"]) == ("wh_1", 1, 1, 2)
     assert total() == before + 1
@@ -67,8 +67,8 @@ async def test_its_last_attempt_is_a_dead_letter_with_the_place_where_it_hangs(c
     await store(client, "wh_1")
     (in_flight,) = await take(client, "me")
     handler = Swallows()
-    async with runtime(redis_url, client, handler.route(retry=Retry(attempts=1))) as made:
-        made.subscriber.begin(in_flight)
+    async with runtime(redis_url, client, handler.route(retry=Retry(attempts=1))) as subscription:
+        subscription.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)))
         handler.may_end.set()
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
@@ -89,28 +89,28 @@ async def test_one_that_cleans_up_in_time_is_no_overdue_one(client, redis_url):
         finally:
             await asyncio.sleep(0.1)
 
-    async with runtime(redis_url, client, a_route(cleans_up, timeout=0.05)) as made:
-        made.subscriber.begin(in_flight)
+    async with runtime(redis_url, client, a_route(cleans_up, timeout=0.05)) as subscription:
+        subscription.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
-        assert made.subscriber.overdue() == 0
-        assert made.slots.free() == made.slots._concurrency
+        assert subscription.subscriber.overdue() == 0
+        assert subscription.slots.free() == subscription.slots._concurrency
 
 
 async def test_g10_a_stop_does_not_wait_for_what_is_overdue_nor_longer_than_until_it_is(client, redis_url):
     await join(client)
     await store(client, "wh_1", "wh_2")
-    one, other = await take(client, "me")
+    first, other = await take(client, "me")
     handler = Swallows()
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.subscriber.begin(one)
-        await until(lambda: made.subscriber.overdue() == 1)
-        made.subscriber.begin(other)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.subscriber.begin(first)
+        await until(lambda: subscription.subscriber.overdue() == 1)
+        subscription.subscriber.begin(other)
         async with asyncio.timeout(30):
-            assert await made.subscriber.finish(60) == 0
-        assert made.subscriber.overdue() == 2
-        assert made.subscriber.has_leftovers()
+            assert await subscription.subscriber.finish(60) == 0
+        assert subscription.subscriber.overdue() == 2
+        assert subscription.subscriber.has_leftovers()
         handler.may_end.set()
-        await until(lambda: not made.subscriber.has_leftovers())
+        await until(lambda: not subscription.subscriber.has_leftovers())
 
 
 def test_a_thread_that_is_overdue_is_logged_too():

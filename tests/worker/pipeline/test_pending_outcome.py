@@ -47,7 +47,7 @@ async def parked(client) -> list[bytes]:
     return names
 
 
-async def buried(client) -> list[bytes]:
+async def dead_letters(client) -> list[bytes]:
     names = await client.execute_command("ZRANGE", KEYS.dead(GROUP), 0, -1)
     assert sorted(names) == sorted(await client.execute_command("HKEYS", KEYS.dead_data(GROUP)))
     return names
@@ -81,9 +81,9 @@ async def test_a_parked_delivery_returns_with_its_bytes_its_attempt_and_its_hist
 async def test_a_replay_stays_one_when_it_is_parked_or_dead_lettered(client):
     await join(client)
     await redeliver(client, "wh_1", "wh_2", is_replay=True)
-    one, other = await take(client, "me", own=True)
-    assert one.delivery.is_replay
-    assert parse(pending_outcome(one, PARK).call("me").args[6:]).is_replay
+    first, other = await take(client, "me", own=True)
+    assert first.delivery.is_replay
+    assert parse(pending_outcome(first, PARK).call("me").args[6:]).is_replay
     assert await settle(client, other, DEAD_LETTER) == 1
     assert decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_2")).is_replay
 
@@ -104,7 +104,7 @@ async def test_dead_letter_settles_and_writes_a_letter_that_its_indexes_name(cli
     in_flight = await delivered(client)
     assert await settle(client, in_flight, DEAD_LETTER) == 1
     assert await pending(client) == {}
-    assert await buried(client) == [b"wh_1"]
+    assert await dead_letters(client) == [b"wh_1"]
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert (letter.reason, letter.attempts, letter.dead_lettered_at_ms, letter.body) == (
         "rejected",
@@ -122,7 +122,7 @@ async def test_a_webhook_id_that_dies_twice_leaves_two_letters(client):
     await store(client, "wh_1", "wh_1")
     first, second = await take(client, "me")
     assert [await settle(client, in_flight, DEAD_LETTER) for in_flight in (first, second)] == [1, 1]
-    assert await buried(client) == [b"wh_1", b"wh_1~" + second.entry_id]
+    assert await dead_letters(client) == [b"wh_1", b"wh_1~" + second.entry_id]
 
 
 async def test_dead_letter_removes_the_deaths_of_a_suspect(client):
@@ -163,9 +163,9 @@ async def group_gone(client, in_flight):
 async def test_one_that_lost_the_delivery_writes_nothing(client, outcome, before, own):
     in_flight = await delivered(client, own=own)
     await before(client, in_flight)
-    left = await everything(client)
+    content = await everything(client)
     assert await settle(client, in_flight, outcome) == 0
-    assert await everything(client) == left
+    assert await everything(client) == content
 
 
 async def everything(client) -> dict[bytes, bytes]:
@@ -185,7 +185,7 @@ async def test_dead_letter_writes_nothing_when_another_consumer_settled_first(cl
         settle(client, in_flight, PARK), *(settle(client, in_flight, DEAD_LETTER) for _ in range(4))
     )
     assert sorted(results) == [0, 0, 0, 0, 1]
-    assert len(await parked(client)) + len(await buried(client)) == 1
+    assert len(await parked(client)) + len(await dead_letters(client)) == 1
 
 
 async def test_without_memory_nothing_is_half_settled(client):
@@ -197,7 +197,7 @@ async def test_without_memory_nothing_is_half_settled(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "0")
     assert all(isinstance(result, Exception) for result in results)
     assert await pending(client) == {in_flight.entry_id: ("me", 1)}
-    assert (await parked(client), await buried(client)) == ([], [])
+    assert (await parked(client), await dead_letters(client)) == ([], [])
 
 
 # Any interleaving settles once.
@@ -220,23 +220,23 @@ def test_any_interleaving_of_ack_park_dead_letter_and_takeover_settles_a_deliver
         in_flight = an_in_flight(entry_id=client.xadd(STREAM, {"id": "wh_1", "src": "s", "at": 1, "body": "{}"}))
         client.xreadgroup(GROUP, "a", {STREAM: ">"})
         acks = 0
-        for what, consumer in steps:
-            acks += _step(client, what, consumer, in_flight)
-            places = [
+        for step, consumer in steps:
+            acks += _step(client, step, consumer, in_flight)
+            states = [
                 client.xpending(STREAM, GROUP)["pending"],
                 client.zcard(KEYS.delayed(GROUP)),
                 client.zcard(KEYS.dead(GROUP)),
                 client.xlen(OWN_STREAM),
                 acks,
             ]
-            assert sum(places) == 1, (what, consumer, places)
+            assert sum(states) == 1, (step, consumer, states)
             assert client.hlen(KEYS.delayed_data(GROUP)) == client.zcard(KEYS.delayed(GROUP))
             assert client.hlen(KEYS.dead_data(GROUP)) == client.zcard(KEYS.dead(GROUP))
 
 
-def _step(client, what: str, consumer: str, in_flight: InFlight) -> int:
+def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
     """Have one consumer do one thing, in good or in bad faith; how many acks it made."""
-    if what == "ack":
+    if step == "ack":
         return client.xack(STREAM, GROUP, in_flight.entry_id)
     call = {
         "park": lambda: pending_outcome(in_flight, PARK).call(consumer),
@@ -249,7 +249,7 @@ def _step(client, what: str, consumer: str, in_flight: InFlight) -> int:
         ),
         # Whoever comes takes it from everybody else; none of them is alive.
         "takeover": lambda: None,
-    }[what]()
+    }[step]()
     if call is not None:
         client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
         return 0

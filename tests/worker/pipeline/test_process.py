@@ -128,18 +128,18 @@ async def test_a_handler_can_snooze_or_reject_its_delivery():
 
 
 async def test_a_handler_gets_the_event_and_the_delivery_where_it_takes_one():
-    got = []
+    received = []
 
     async def both(event: dict, delivery: Delivery):
-        got.append((event["type"], delivery))
+        received.append((event["type"], delivery))
 
     def alone(event: bytes):
-        got.append(event)
+        received.append(event)
 
     delivery = a_delivery()
     await outcome_of(both, delivery)
     await outcome_of(alone, delivery)
-    assert got == [("response.completed", delivery), delivery.body]
+    assert received == [("response.completed", delivery), delivery.body]
 
 
 async def test_a_body_that_does_not_decode_is_undecodable_and_the_handler_never_sees_it():

@@ -74,10 +74,10 @@ async def test_a_call_that_got_no_thread_in_time_never_runs_after_its_attempt_ha
 
 async def test_a_plain_handler_begins_with_the_context_of_its_attempt_and_leaves_nothing_to_the_next():
     tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="none")
-    seen = []
+    contexts = []
 
     def handler(event):
-        seen.append(tenant.get())
+        contexts.append(tenant.get())
         tenant.set("left behind")
 
     route = a_route(handler, concurrency=1)
@@ -87,4 +87,4 @@ async def test_a_plain_handler_begins_with_the_context_of_its_attempt_and_leaves
     tenant.set("of the task")
     await process(a_delivery(), route, caller)
     caller.close()
-    assert seen == ["none", "none", "none", "of the task"]
+    assert contexts == ["none", "none", "none", "of the task"]

@@ -21,8 +21,8 @@ async def test_a_reader_begins_stored_and_new_entries_of_both_streams(client, re
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: handler.done == ["wh_1"])
         await store(client, "wh_2")
         await redeliver(client, "wh_3")
@@ -34,23 +34,23 @@ async def test_never_more_is_read_than_there_are_slots(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(20)))
-    async with runtime(redis_url, client, handler.route(concurrency=3)) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route(concurrency=3)) as subscription:
+        subscription.start()
         await until(lambda: len(handler.began) == 3)
         assert len(await pending(client)) == 3
-        assert made.slots.free() == 0
+        assert subscription.slots.free() == 0
         handler.go()
         await until(lambda: len(handler.done) == 20)
-        assert handler.most == 3
+        assert handler.max_running == 3
 
 
 async def test_overdue_threads_keep_their_slots_so_that_nothing_is_read_for_them(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(5)))
-    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
-        made.reader._overdue = lambda: 1
-        made.start()
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as subscription:
+        subscription.reader._overdue = lambda: 1
+        subscription.start()
         await until(lambda: len(handler.began) == 1)
         assert len(await pending(client)) == 1
 
@@ -64,15 +64,15 @@ async def test_with_many_streams_and_few_slots_no_more_is_read_and_none_starves(
     await join(client, *TYPES)
     for event_type in TYPES:
         await store(client, *(f"{event_type}-{i}" for i in range(4)), event_type=event_type)
-    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as made:
-        begin = made.reader._begin
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as subscription:
+        begin = subscription.reader._begin
 
         def count_and_begin(in_flight):
-            surplus.append(len(made.reader._surplus))
+            surplus.append(len(subscription.reader._surplus))
             begin(in_flight)
 
-        made.reader._begin = count_and_begin
-        made.start(*TYPES)
+        subscription.reader._begin = count_and_begin
+        subscription.start(*TYPES)
         await until(lambda: len(handler.done) == 60)
     assert set(surplus) == {0}
     first = {name.partition("-")[0] for name in handler.done[:30]}
@@ -83,17 +83,17 @@ async def test_a_busy_stream_among_many_fills_the_slots(client, redis_url):
     handler = Handler()
     await join(client, *TYPES)
     await store(client, *(f"wh_{i}" for i in range(100)), event_type=TYPES[7])
-    async with runtime(redis_url, client, handler.route("my.*", concurrency=60)) as made:
-        made.start(*TYPES)
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=60)) as subscription:
+        subscription.start(*TYPES)
         await until(lambda: len(handler.began) == 60)
 
 
 async def test_idle_a_reader_costs_one_read_in_two_seconds(client, redis_url):
     handler = Handler()
     await join(client, *TYPES)
-    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as made:
-        made.start(*TYPES)
-        await until(lambda: made.reader.silent_s() > 0.5)
+    async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as subscription:
+        subscription.start(*TYPES)
+        await until(lambda: subscription.reader.silent_s() > 0.5)
         await client.execute_command("CONFIG", "RESETSTAT")
         await until(lambda: _has_read(client), timeout_s=3)
         assert (await commandstats(client))["xreadgroup"] == 1
@@ -106,22 +106,22 @@ async def _has_read(client) -> int:
 async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_url):
     handler = Handler(is_open=True)
     await join(client, *TYPES[:2])
-    async with runtime(redis_url, client, handler.route("my.*")) as made:
-        made.start(TYPES[0])
-        await until(lambda: made.reader.silent_s() > 0.05)
+    async with runtime(redis_url, client, handler.route("my.*")) as subscription:
+        subscription.start(TYPES[0])
+        await until(lambda: subscription.reader.silent_s() > 0.05)
         await store(client, "wh_1", event_type=TYPES[1])
-        made.reader.add(TYPES[1])
-        await made.reader.wake()
+        subscription.reader.add(TYPES[1])
+        await subscription.reader.wake()
         await until(lambda: handler.done == ["wh_1"], timeout_s=1)
-        assert made.reader.types == TYPES[:2]
+        assert subscription.reader.types == TYPES[:2]
 
 
 async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_url, monkeypatch):
     await join(client)
-    async with runtime(redis_url, client, Handler().route()) as made:
-        made.reader.add(TYPE)
-        made.reader._client_id = await made.line.execute_command("CLIENT", "ID")
-        execute, is_overtaken = made.line.execute_command, asyncio.Event()
+    async with runtime(redis_url, client, Handler().route()) as subscription:
+        subscription.reader.add(TYPE)
+        subscription.reader._client_id = await subscription.line.execute_command("CLIENT", "ID")
+        execute, is_overtaken = subscription.line.execute_command, asyncio.Event()
 
         async def ask_late(*command):
             await is_overtaken.wait()
@@ -132,13 +132,13 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
             is_overtaken.set()
             return ended
 
-        monkeypatch.setattr(made.line, "execute_command", ask_late)
-        control = made.control.execute_command
-        monkeypatch.setattr(made.control, "execute_command", unblock)
-        read = asyncio.create_task(made.reader._read(1, ("BLOCK", 60_000), [STREAM]))
-        await until(lambda: made.reader.silent_s() > 0)
+        monkeypatch.setattr(subscription.line, "execute_command", ask_late)
+        control = subscription.control.execute_command
+        monkeypatch.setattr(subscription.control, "execute_command", unblock)
+        read = asyncio.create_task(subscription.reader._read(1, ("BLOCK", 60_000), [STREAM]))
+        await until(lambda: subscription.reader.silent_s() > 0)
         async with asyncio.timeout(3):
-            await made.reader.wake()
+            await subscription.reader.wake()
             assert await read == ()
 
 
@@ -146,14 +146,14 @@ async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, red
     handler = Handler(is_open=True)
     await join(client)
     for i in range(10):
-        async with runtime(redis_url, client, handler.route()) as made:
-            made.start()
-            await until(lambda: made.reader.silent_s() > 0.02)
+        async with runtime(redis_url, client, handler.route()) as subscription:
+            subscription.start()
+            await until(lambda: subscription.reader.silent_s() > 0.02)
             began = time.monotonic()
-            await asyncio.gather(made.stop(), store(client, f"wh_{i}"))
+            await asyncio.gather(subscription.stop(), store(client, f"wh_{i}"))
             assert time.monotonic() - began < 1
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: sorted(set(handler.done)) == sorted(f"wh_{i}" for i in range(10)))
 
 
@@ -161,11 +161,11 @@ async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(c
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
-    async with runtime(redis_url, client, handler.route(concurrency=1)) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route(concurrency=1)) as subscription:
+        subscription.start()
         await until(lambda: handler.began == ["wh_1"])
         async with asyncio.timeout(0.5):
-            await made.stop()
+            await subscription.stop()
         handler.go()
         await until(lambda: handler.done == ["wh_1"])
         assert handler.began == ["wh_1"]
@@ -173,21 +173,21 @@ async def test_a_stop_ends_the_wait_for_a_slot_at_once_and_begins_nothing_more(c
 
 async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(client, redis_url):
     handler = Handler()
-    async with runtime(redis_url, client, handler.route(concurrency=1)) as made:
+    async with runtime(redis_url, client, handler.route(concurrency=1)) as subscription:
         for name, number in (("wh_1", 1), ("wh_2", 2), ("wh_2", 2), ("wh_1", 1)):
-            made.reader.accept(an_in_flight(name, number))
+            subscription.reader.accept(an_in_flight(name, number))
         await until(lambda: handler.began == ["wh_1"])
         await join(client)
-        made.start()
+        subscription.start()
         handler.go()
         await until(lambda: handler.done == ["wh_1", "wh_2"])
-        await made.stop()
+        await subscription.stop()
         assert handler.done == ["wh_1", "wh_2"]
 
 
 async def test_a_read_that_does_not_return_shows_in_its_age(client, redis_url):
     await join(client)
-    async with runtime(redis_url, client, Handler().route()) as made:
-        assert made.reader.silent_s() == 0
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0.1)
+    async with runtime(redis_url, client, Handler().route()) as subscription:
+        assert subscription.reader.silent_s() == 0
+        subscription.start()
+        await until(lambda: subscription.reader.silent_s() > 0.1)

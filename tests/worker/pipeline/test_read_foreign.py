@@ -31,8 +31,8 @@ async def test_a_foreign_entry_is_dead_lettered_without_a_handler(client, redis_
     await join(client)
     entry_id = (await client.execute_command("XADD", STREAM, "*", *fields)).decode()
     await store(client, "wh_after")
-    async with runtime(redis_url, client, a_route(takes_bytes)) as made:
-        made.start()
+    async with runtime(redis_url, client, a_route(takes_bytes)) as subscription:
+        subscription.start()
         await until(lambda: handler.done)
         await until(lambda: settled(client))
     assert handler.done == ["wh_after"]
@@ -64,7 +64,7 @@ async def test_a_pending_entry_that_was_deleted_is_a_dead_letter_and_not_read_fo
     (entry_id,) = await store(client, "wh_1")
     await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
     await client.execute_command("XDEL", STREAM, entry_id)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: settled(client))
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 1

@@ -29,8 +29,8 @@ async def test_own_pending_entries_whose_reply_was_lost_are_begun(client, redis_
     await redeliver(client, "wh_3")
     for stream in (STREAM, OWN_STREAM):
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", stream, ">")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
 
 
@@ -38,25 +38,25 @@ async def test_a_delivery_in_flight_is_not_begun_again_when_own_pending_entries_
     handler = Handler()
     await join(client)
     await store(client, "wh_1", "wh_2")
-    async with runtime(redis_url, client, handler.route(concurrency=2)) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route(concurrency=2)) as subscription:
+        subscription.start()
         await until(lambda: len(handler.began) == 2)
         for _ in range(3):
-            await made.reader._read_own_pending()
-        assert not made.reader._surplus
+            await subscription.reader._read_own_pending()
+        assert not subscription.reader._surplus
         assert sorted(handler.began) == ["wh_1", "wh_2"]
 
 
 async def test_an_entry_settled_while_own_pending_entries_were_read_is_not_begun_again(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.reader.add(TYPE)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.reader.add(TYPE)
         (entry_id,) = await store(client, "wh_1")
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
         await client.execute_command("XACK", STREAM, GROUP, entry_id)
-        await made.reader._reread(STREAM, entry_id)
-        assert not made.reader._surplus
+        await subscription.reader._reread(STREAM, entry_id)
+        assert not subscription.reader._surplus
     assert handler.began == []
 
 
@@ -67,11 +67,11 @@ async def test_g5_a_pending_entry_that_is_read_again_is_not_counted_as_delivered
     first, second = await take(client, "me")
     await client.execute_command("XCLAIM", STREAM, GROUP, "me", 0, second.entry_id, "RETRYCOUNT", 4)
     await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: handler.began == ["wh_1"])
-        again = made.suspects._queue.get_nowait().in_flight
-    assert (again.delivery.webhook_id, again.times_delivered, again.deaths) == ("wh_2", 4, ("a@1", "b@2"))
+        in_flight = subscription.suspects._queue.get_nowait().in_flight
+    assert (in_flight.delivery.webhook_id, in_flight.times_delivered, in_flight.deaths) == ("wh_2", 4, ("a@1", "b@2"))
     assert (await pending(client))[first.entry_id] == ("me", 1)
 
 
@@ -80,9 +80,9 @@ async def test_g9_deferred_deliveries_that_are_no_longer_pending_do_not_end_read
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.slots.defer(an_in_flight())
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.slots.defer(an_in_flight())
+        subscription.start()
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
 
@@ -92,8 +92,8 @@ async def test_others_pending_entries_are_left_alone(client, redis_url):
     await join(client)
     await store(client, "wh_1")
     await client.execute_command("XREADGROUP", "GROUP", GROUP, "another", "STREAMS", STREAM, ">")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await store(client, "wh_2")
         await until(lambda: handler.done == ["wh_2"])
         await until(lambda: _owners(client, {"another"}))
@@ -107,11 +107,11 @@ async def _owners(client, expected: set[str]) -> bool:
 async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         for i in range(5):
-            await until(lambda: made.reader.silent_s() > 0)
-            await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
+            await until(lambda: subscription.reader.silent_s() > 0)
+            await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._client_id)
             await store(client, f"wh_{i}")
             await until(lambda i=i: f"wh_{i}" in handler.done)
     assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
@@ -121,14 +121,14 @@ async def test_after_a_broken_connection_own_pending_entries_are_read_at_once(cl
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
         await until(lambda: handler.done == ["wh_1"])
-        await until(lambda: made.reader.silent_s() > 0.02)
+        await until(lambda: subscription.reader.silent_s() > 0.02)
         (entry_id,) = await redeliver(client, "wh_2")
         await client.execute_command("XGROUP", "SETID", OWN_STREAM, GROUP, "$")
         await client.execute_command("XCLAIM", OWN_STREAM, GROUP, "me", 0, entry_id, "FORCE")
-        await client.execute_command("CLIENT", "KILL", "ID", made.reader._client_id)
+        await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._client_id)
         await until(lambda: handler.done == ["wh_1", "wh_2"], timeout_s=5)
 
 
@@ -136,23 +136,23 @@ async def test_the_reader_continues_when_redis_is_back(own_server):
     handler = Handler(is_open=True)
     client = connect(own_server.url, "tests")
     await join(client)
-    async with runtime(own_server.url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0)
+    async with runtime(own_server.url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: subscription.reader.silent_s() > 0)
         await asyncio.to_thread(own_server.stop)
         await asyncio.to_thread(own_server.start)
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
-        await made.stop()
+        await subscription.stop()
     await client.aclose()
 
 
 async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
     """After an error the reader looks at its own pending entries first, and meets the loss there."""
     handler = Handler(is_open=True)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.losses == [[TYPE]])
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: subscription.losses == [[TYPE]])
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
 
@@ -160,11 +160,11 @@ async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_ane
 async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: made.reader.silent_s() > 0)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: subscription.reader.silent_s() > 0)
         await client.execute_command("FLUSHALL")
-        await until(lambda: made.losses)
+        await until(lambda: subscription.losses)
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
-        assert made.losses[0] == [TYPE]
+        assert subscription.losses[0] == [TYPE]

@@ -26,25 +26,25 @@ async def test_g7_a_stream_that_is_bad_from_the_start_is_marked_unusable_and_log
     await join(client, TYPE, BAD)
     await spoil(client, bad)
     with capture_logs() as logs:
-        async with runtime(redis_url, client, handler.route("*")) as made:
-            made.start(BAD, TYPE)
+        async with runtime(redis_url, client, handler.route("*")) as subscription:
+            subscription.start(BAD, TYPE)
             await store(client, "wh_1")
             await until(lambda: handler.done == ["wh_1"])
-            assert bad in made.unusable_keys
+            assert bad in subscription.unusable_keys
     assert [log["key"] for log in logs if log["event"] == "key_unusable"] == [bad]
 
 
 async def test_g7_a_stream_that_goes_bad_while_it_is_read_ends_no_reading_of_the_others(client, redis_url):
     handler = Handler(is_open=True)
     await join(client, TYPE, BAD)
-    async with runtime(redis_url, client, handler.route("*")) as made:
-        made.start(BAD, TYPE)
+    async with runtime(redis_url, client, handler.route("*")) as subscription:
+        subscription.start(BAD, TYPE)
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
         await spoil(client, KEYS.stream(BAD))
         await store(client, "wh_2")
         await until(lambda: handler.done == ["wh_1", "wh_2"])
-        await until(lambda: KEYS.stream(BAD) in made.unusable_keys)
+        await until(lambda: KEYS.stream(BAD) in subscription.unusable_keys)
         await store(client, "wh_3")
         await until(lambda: handler.done == ["wh_1", "wh_2", "wh_3"])
 
@@ -54,13 +54,13 @@ async def test_g7_a_stream_that_was_bad_is_read_again_by_itself(client, redis_ur
     await join(client, TYPE, BAD)
     await spoil(client, KEYS.stream(BAD))
     with capture_logs() as logs:
-        async with runtime(redis_url, client, handler.route("*")) as made:
-            made.start(BAD, TYPE)
-            await until(lambda: KEYS.stream(BAD) in made.unusable_keys)
+        async with runtime(redis_url, client, handler.route("*")) as subscription:
+            subscription.start(BAD, TYPE)
+            await until(lambda: KEYS.stream(BAD) in subscription.unusable_keys)
             await client.execute_command("DEL", KEYS.stream(BAD))
             await store(client, "wh_1", event_type=BAD)
             await until(lambda: handler.done == ["wh_1"])
-            assert not made.unusable_keys
+            assert not subscription.unusable_keys
     assert [log["key"] for log in logs if log["event"] == "key_usable_again"] == [KEYS.stream(BAD)]
 
 
@@ -69,9 +69,9 @@ async def test_g7_a_reader_of_a_single_unusable_stream_waits_until_it_is_repaire
     await join(client)
     for stream in (STREAM, KEYS.redelivery(TYPE, GROUP)):
         await spoil(client, stream)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.start()
-        await until(lambda: len(made.unusable_keys) == 2)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: len(subscription.unusable_keys) == 2)
         await client.execute_command("DEL", STREAM, KEYS.redelivery(TYPE, GROUP))
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
@@ -81,15 +81,15 @@ async def test_a_place_that_can_not_be_made_holds_up_no_other(client, redis_url)
     """A group that cannot be created again, as with a key that the ACL excludes from XGROUP."""
     handler = Handler(is_open=True)
     await join(client)
-    async with runtime(redis_url, client, handler.route("*")) as made:
-        made.unusable_keys.add(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
+    async with runtime(redis_url, client, handler.route("*")) as subscription:
+        subscription.unusable_keys.add(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
 
         async def refuse(types) -> None:
-            made.losses.append(list(types))
+            subscription.losses.append(list(types))
 
-        made.reader._lost = refuse
-        made.start(BAD, TYPE)
-        made.unusable_keys.add(KEYS.redelivery(BAD, GROUP), "NOPERM")
+        subscription.reader._lost = refuse
+        subscription.start(BAD, TYPE)
+        subscription.unusable_keys.add(KEYS.redelivery(BAD, GROUP), "NOPERM")
         await store(client, "wh_1")
         await until(lambda: handler.done == ["wh_1"])
-        assert made.losses[0] == [BAD, BAD]
+        assert subscription.losses[0] == [BAD, BAD]

@@ -105,13 +105,13 @@ def test_a_tie_is_an_error_that_names_both_handlers():
 
 
 def test_apps_of_one_group_are_joined_so_that_a_tie_between_them_is_found_too():
-    one, two = App("g"), App("g")
-    one.on("a")(handle)
-    two.on("b")(handle)
-    (group,) = build([one, two], 30)
+    first, second = App("g"), App("g")
+    first.on("a")(handle)
+    second.on("b")(handle)
+    (group,) = build([first, second], 30)
     assert {route.pattern for route in group.routes} == {"a", "b"}
-    two.on("a")(handle)
-    assert "two subscriptions to 'a'" in problems_of(one, two)[0]
+    second.on("a")(handle)
+    assert "two subscriptions to 'a'" in problems_of(first, second)[0]
 
 
 def test_an_app_named_twice_is_one_app():
@@ -121,10 +121,10 @@ def test_an_app_named_twice_is_one_app():
 
 
 def test_apps_of_one_group_must_agree_about_the_start():
-    one, two = App("g"), App("g", start=datetime(2026, 1, 1, tzinfo=UTC))
-    one.on("a")(handle)
-    two.on("b")(handle)
-    assert problems_of(one, two) == ["group g: its apps disagree about start"]
+    first, second = App("g"), App("g", start=datetime(2026, 1, 1, tzinfo=UTC))
+    first.on("a")(handle)
+    second.on("b")(handle)
+    assert problems_of(first, second) == ["group g: its apps disagree about start"]
 
 
 def test_a_group_without_subscriptions_is_an_error_that_says_what_to_do():
@@ -145,8 +145,8 @@ def test_limits_default_by_kind_of_handler_and_by_the_settings():
     assert (waiting.is_async, waiting.concurrency) == (True, ASYNC_CONCURRENCY)
     assert (thread.is_async, thread.concurrency) == (False, THREAD_CONCURRENCY)
     assert (waiting.timeout_s, waiting.max_age_s, waiting.retry) == (30, None, Retry())
-    told = route_of(plain, concurrency=3, timeout=5, max_age=9, retry=Retry(attempts=2))
-    assert (told.concurrency, told.timeout_s, told.max_age_s, told.retry.attempts) == (3, 5, 9, 2)
+    route = route_of(plain, concurrency=3, timeout=5, max_age=9, retry=Retry(attempts=2))
+    assert (route.concurrency, route.timeout_s, route.max_age_s, route.retry.attempts) == (3, 5, 9, 2)
 
 
 def one(event): ...
@@ -224,7 +224,7 @@ def mixed(event: dict | ResponseCompleted): ...
 
 
 @pytest.mark.parametrize(
-    ("handler", "says"),
+    ("handler", "message"),
     [
         (nothing, "a handler takes the event, and optionally the Delivery"),
         (keyword, "a handler takes the event, and optionally the Delivery"),
@@ -244,11 +244,11 @@ def mixed(event: dict | ResponseCompleted): ...
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_an_impossible_handler_is_refused_with_a_message_that_says_why(handler, says):
+def test_an_impossible_handler_is_refused_with_a_message_that_says_why(handler, message):
     problem = problem_of(handler)
     assert problem.startswith("group g, ")
     assert getattr(handler, "__name__", "") in problem
-    assert says in problem
+    assert message in problem
 
 
 def test_a_struct_on_a_pattern_that_matches_other_types_is_refused_at_the_start():

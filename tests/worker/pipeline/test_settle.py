@@ -216,13 +216,13 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
 
 
 async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_holds_up_nothing(client):
-    gone, *_ = await delivered(client, "wh_1")
+    lost, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", STREAM, "no stream")
     async with settling(client) as outcome_writer:
-        slots = settle_all(outcome_writer, [gone], Ack())
+        slots = settle_all(outcome_writer, [lost], Ack())
         async with asyncio.timeout(0.5):
             await outcome_writer.all_written()
-    assert not slots.holds(gone)
+    assert not slots.holds(lost)
 
 
 async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
@@ -248,12 +248,12 @@ async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(
 
 async def test_the_time_without_a_written_outcome_is_measured_and_ends_by_itself(client):
     """Each command is refused by a master without its replicas, as a whole."""
-    one, *_ = await delivered(client, "wh_1")
+    first, *_ = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
         assert outcome_writer.failing_s() == 0
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
         try:
-            settle_all(outcome_writer, [one], Ack())
+            settle_all(outcome_writer, [first], Ack())
             await until(lambda: outcome_writer.failing_s() > 0)
         finally:
             await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
@@ -284,5 +284,5 @@ async def test_handled_deliveries_are_logged_only_at_debug_level(client, level):
                 await outcome_writer.all_written()
     finally:
         root.setLevel(before)
-    told = [(log["event"], log["log_level"], log["webhook_id"]) for log in logs]
-    assert told == ([("handled", "debug", "wh_1")] if level == logging.DEBUG else [])
+    lines = [(log["event"], log["log_level"], log["webhook_id"]) for log in logs]
+    assert lines == ([("handled", "debug", "wh_1")] if level == logging.DEBUG else [])

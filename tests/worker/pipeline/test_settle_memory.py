@@ -116,8 +116,8 @@ async def test_g3_a_delivery_that_cannot_be_parked_runs_again_when_it_is_due(cli
 
     route = a_route(handle, concurrency=5, retry=Retry(attempts=3, base=0.01, factor=1), breaker=None)
     await limit(client, 0.5)
-    async with runtime(redis_url, client, route) as made:
-        made.start()
+    async with runtime(redis_url, client, route) as subscription:
+        subscription.start()
         await until(lambda: len(attempts) > 100)
         assert set(attempts) == {1}
         is_well = True
@@ -131,7 +131,7 @@ async def _none_pending(client) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("result", "age_ms", "again"),
+    ("result", "age_ms", "is_dropped"),
     [
         (Park(60, CAUSE), 59_000, False),
         (Park(60, CAUSE), 60_000, True),
@@ -140,8 +140,8 @@ async def _none_pending(client) -> bool:
     ],
 )
 @pytest.mark.parametrize("times_delivered", [1, 2])
-def test_only_an_outcome_that_is_due_and_was_never_taken_over_is_dropped(result, age_ms, again, times_delivered):
+def test_only_an_outcome_that_is_due_and_was_never_taken_over_is_dropped(result, age_ms, is_dropped, times_delivered):
     item = pending_outcome.PendingOutcome(
         an_in_flight(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000
     )
-    assert item.may_run_again(1_000_000 + age_ms) == (again and times_delivered == 1)
+    assert item.may_run_again(1_000_000 + age_ms) == (is_dropped and times_delivered == 1)

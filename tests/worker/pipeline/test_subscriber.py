@@ -27,12 +27,12 @@ async def test_a_delivery_runs_is_settled_and_counted(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     before = counted("handled")
     handler = Handler(is_open=True)
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.subscriber.begin(in_flight)
-        assert made.slots.running == 1
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.subscriber.begin(in_flight)
+        assert subscription.slots.running == 1
         await until(lambda: _is_settled(client))
         assert handler.done == ["wh_1"]
-        assert made.slots.running == 0
+        assert subscription.slots.running == 0
     assert counted("handled") == before + 1
 
 
@@ -47,11 +47,11 @@ async def test_a_handler_that_cancels_its_own_task_has_failed_and_is_not_pending
         asyncio.current_task().cancel()
         await asyncio.Event().wait()
 
-    async with runtime(redis_url, client, a_route(cancels)) as made:
-        made.subscriber.begin(in_flight)
+    async with runtime(redis_url, client, a_route(cancels)) as subscription:
+        subscription.subscriber.begin(in_flight)
         await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
-        assert made.slots.free() == made.slots._concurrency
+        assert subscription.slots.free() == subscription.slots._concurrency
 
 
 @pytest.mark.parametrize("end", ["cancels its task", "fails", "runs into its timeout", "goes on after its timeout"])
@@ -75,8 +75,8 @@ async def test_snoozes_count_as_no_attempt_however_the_next_one_ends(client, red
                 raise
             await may_end.wait()
 
-    async with runtime(redis_url, client, a_route(handler, timeout=0.1, retry=Retry(attempts=3))) as made:
-        made.subscriber.begin(snoozed)
+    async with runtime(redis_url, client, a_route(handler, timeout=0.1, retry=Retry(attempts=3))) as subscription:
+        subscription.subscriber.begin(snoozed)
         await until(lambda: _is_settled(client))
         may_end.set()
         assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
@@ -92,12 +92,12 @@ async def test_a_bug_of_hookbus_in_an_attempt_is_logged_at_once_and_the_delivery
         raise RecursionError("ours")
 
     monkeypatch.setattr(subscriber, "process", breaks)
-    async with runtime(redis_url, client, Handler().route()) as made:
+    async with runtime(redis_url, client, Handler().route()) as subscription:
         with capture_logs() as lines:
-            made.subscriber.begin(in_flight)
+            subscription.subscriber.begin(in_flight)
             await until(lambda: client.execute_command("ZCARD", KEYS.delayed(GROUP)))
         assert await _is_settled(client)
-        assert made.slots.free() == made.slots._concurrency
+        assert subscription.slots.free() == subscription.slots._concurrency
     (line,) = [line for line in lines if line["event"] == "attempt_crashed"]
     assert (line["webhook_id"], line["error"]) == ("wh_1", "RecursionError: ours")
     assert "in breaks" in line["traceback"]
@@ -106,8 +106,8 @@ async def test_a_bug_of_hookbus_in_an_attempt_is_logged_at_once_and_the_delivery
 async def test_an_entry_with_a_flaw_is_dead_lettered_without_a_handler(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
-    async with runtime(redis_url, client, handler.route()) as made:
-        made.subscriber.begin(replace(in_flight, flaw="no id"))
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.subscriber.begin(replace(in_flight, flaw="no id"))
         await until(lambda: _is_settled(client))
     letter = decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_1"))
     assert (letter.reason, letter.message, handler.began) == ("undecodable", "no id", [])
@@ -116,11 +116,11 @@ async def test_an_entry_with_a_flaw_is_dead_lettered_without_a_handler(client, r
 async def test_g10_a_stop_waits_for_what_runs(client, redis_url):
     deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
-    async with runtime(redis_url, client, handler.route()) as made:
+    async with runtime(redis_url, client, handler.route()) as subscription:
         for in_flight in deliveries:
-            made.subscriber.begin(in_flight)
+            subscription.subscriber.begin(in_flight)
         await until(lambda: len(handler.began) == 2)
-        finishing = asyncio.create_task(made.subscriber.finish(10))
+        finishing = asyncio.create_task(subscription.subscriber.finish(10))
         await asyncio.sleep(0)
         handler.go()
         assert await finishing == 0
@@ -138,11 +138,11 @@ async def test_g10_deliveries_that_outlast_the_grace_are_cancelled_and_stay_pend
         finally:
             ended.append(delivery.webhook_id)
 
-    async with runtime(redis_url, client, a_route(hangs)) as made:
+    async with runtime(redis_url, client, a_route(hangs)) as subscription:
         for in_flight in deliveries:
-            made.subscriber.begin(in_flight)
+            subscription.subscriber.begin(in_flight)
         await until(lambda: len(began) == 2)
-        assert await made.subscriber.finish(0.05) == 2
+        assert await subscription.subscriber.finish(0.05) == 2
         assert len(await pending(client)) == 2
     assert sorted(ended) == ["wh_1", "wh_2"]
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0

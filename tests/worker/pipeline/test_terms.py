@@ -54,8 +54,8 @@ async def test_an_outcome_of_an_older_term_is_void_where_another_event_has_the_e
     logs = await settle_one(client, in_flight, outcome)
     assert await pending(client) == {b"5-5": ("me", 1)}
     assert await client.execute_command("EXISTS", KEYS.delayed(GROUP), KEYS.dead(GROUP)) == 0
-    lost = [line["reason"] for line in logs if line["event"] == "outcome_discarded"]
-    assert lost == ([] if isinstance(outcome, Ack) else [READ_ELSEWHERE])
+    reasons = [line["reason"] for line in logs if line["event"] == "outcome_discarded"]
+    assert reasons == ([] if isinstance(outcome, Ack) else [READ_ELSEWHERE])
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
@@ -114,10 +114,10 @@ async def test_another_event_with_an_id_in_flight_is_begun_too_and_each_is_settl
         control = connect(servers.url, "tests", has_term=True)
         await join(control)
         released = asyncio.Event()
-        seen = []
+        handled = []
 
         async def handle(event: dict, delivery) -> None:
-            seen.append(delivery.webhook_id)
+            handled.append(delivery.webhook_id)
             await released.wait()
 
         async with runtime(servers.url, control, a_route(handle)) as working:
@@ -126,11 +126,11 @@ async def test_another_event_with_an_id_in_flight_is_begun_too_and_each_is_settl
             servers.split()
             with servers.first.client() as first, servers.second.client() as second:
                 add(first, "wh_x")
-                await until(lambda: seen == ["wh_x"])
+                await until(lambda: handled == ["wh_x"])
                 add(second, "wh_y")
                 servers.turn()
                 servers.proxy.cut()
-                await until(lambda: seen == ["wh_x", "wh_y"])
+                await until(lambda: handled == ["wh_x", "wh_y"])
                 released.set()
                 await until(lambda: second.xpending(STREAM, GROUP)["pending"] == 0)
                 assert first.xpending(STREAM, GROUP)["pending"] == 1
@@ -151,24 +151,24 @@ async def test_a_restart_begins_no_delivery_that_is_in_flight(own_server):
     control = connect(own_server.url, "tests")
     await join(control)
     released = asyncio.Event()
-    seen = []
+    handled = []
 
     async def handle(event: dict, delivery) -> None:
-        seen.append(delivery.webhook_id)
+        handled.append(delivery.webhook_id)
         await released.wait()
 
     async with runtime(own_server.url, control, a_route(handle)) as working:
         working.start()
         await store(control, "wh_1")
-        await until(lambda: seen == ["wh_1"])
+        await until(lambda: handled == ["wh_1"])
         await asyncio.to_thread(own_server.stop)
         await asyncio.to_thread(own_server.start)
         await store(control, "wh_2")
-        await until(lambda: seen == ["wh_1", "wh_2"])
+        await until(lambda: handled == ["wh_1", "wh_2"])
         released.set()
         with own_server.client() as client:
             await until(lambda: client.xpending(STREAM, GROUP)["pending"] == 0)
-        assert seen == ["wh_1", "wh_2"]
+        assert handled == ["wh_1", "wh_2"]
     await control.aclose()
 
 

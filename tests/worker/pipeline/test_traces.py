@@ -24,29 +24,29 @@ def cause_of(kind: type[Exception]):
 
 
 def test_the_first_of_a_kind_shows_its_traceback_and_all_show_their_line():
-    shown = Traces()
-    first = shown.fields(Park(1, cause_of(ValueError)), TYPE)
+    tracebacks = Traces()
+    first = tracebacks.fields(Park(1, cause_of(ValueError)), TYPE)
     assert first["exception"].startswith("Traceback")
     assert first["frame"].startswith(f"{__file__}:")
-    assert shown.fields(Park(1, cause_of(ValueError)), TYPE).keys() == {"frame"}
-    assert shown.fields(DeadLetter("attempts_exhausted", cause_of(ValueError)), TYPE).keys() == {"frame"}
-    assert "exception" in shown.fields(Park(1, cause_of(KeyError)), TYPE)
-    assert shown.fields(ACK, TYPE) == {}
+    assert tracebacks.fields(Park(1, cause_of(ValueError)), TYPE).keys() == {"frame"}
+    assert tracebacks.fields(DeadLetter("attempts_exhausted", cause_of(ValueError)), TYPE).keys() == {"frame"}
+    assert "exception" in tracebacks.fields(Park(1, cause_of(KeyError)), TYPE)
+    assert tracebacks.fields(ACK, TYPE) == {}
 
 
 def test_on_a_terminal_all_show_it(monkeypatch):
     monkeypatch.setattr(log, "_sink", SimpleNamespace(is_on_terminal=True))
-    shown = Traces()
+    tracebacks = Traces()
     for _ in range(3):
-        assert "exception" in shown.fields(Park(1, cause_of(ValueError)), TYPE)
+        assert "exception" in tracebacks.fields(Park(1, cause_of(ValueError)), TYPE)
 
 
 def test_endless_new_kinds_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(traces, "MAX_KINDS", 3)
-    shown = Traces()
+    tracebacks = Traces()
     for number in range(10):
-        shown.fields(Park(1, cause_of(type(f"E{number}", (Exception,), {}))), TYPE)
-    assert len(shown._shown) == 3
+        tracebacks.fields(Park(1, cause_of(type(f"E{number}", (Exception,), {}))), TYPE)
+    assert len(tracebacks._shown) == 3
 
 
 HANDLERS = """
@@ -83,14 +83,14 @@ async def test_a_failure_is_logged_with_its_place_and_handler_lines_name_their_d
         await store(client, "wh_2", "wh_3", event_type="batch.completed")
         opened = await worker.until_logged("breaker_opened")
         for name in ("wh_2", "wh_3"):
-            for road in ("structlog", "logging"):
-                line = await worker.until_logged(f"thread by {road}", webhook_id=name)
+            for logger in ("structlog", "logging"):
+                line = await worker.until_logged(f"thread by {logger}", webhook_id=name)
                 assert (line["group"], line["type"], line["attempt"]) == ("g", "batch.completed", 1)
                 assert not line.get("leaked")
         await worker.end()
-    place = f"{folder / 'my_handlers.py'}:16"
+    location = f"{folder / 'my_handlers.py'}:16"
     parked = worker.logged("parked")
-    assert [line["frame"] for line in (*parked, opened)] == [place] * 3
+    assert [line["frame"] for line in (*parked, opened)] == [location] * 3
     assert ["exception" in line for line in parked] == [True, False]
     assert "raise ValueError" in parked[0]["exception"]
     attempts = [line["attempt"] for line in worker.logged("coroutine by structlog", webhook_id="wh_1")]

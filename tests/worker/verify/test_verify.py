@@ -16,7 +16,7 @@ from tests.end_to_end.conftest import records_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import TIMER_EARLY_S, until
 from tests.worker.builders import GROUP, STREAM, join, store, take
-from tests.worker.verifying import Verify, left, other_database, paused_with, run_name, stored
+from tests.worker.verifying import Verify, other_database, paused_with, remaining_keys, run_name, stored
 
 KEYS = Keys(0)
 OTHER_SECRET = "whsec_" + "QUJD" * 8
@@ -41,7 +41,7 @@ async def test_every_event_arrives_and_only_the_digests_are_left(redis_url, clie
     assert 0 < report["accept_ms"]["p50"] <= report["accept_ms"]["p99"] <= report["accept_ms"]["max"]
     assert 0 <= report["delay_ms"]["p50"] <= report["delay_ms"]["p95"] <= report["delay_ms"]["max"] < 10_000
     assert report["took_s"] >= 149 / 300 - TIMER_EARLY_S
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url, client):
@@ -59,7 +59,7 @@ async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url
     assert {lost["where"] for lost in report["missing_ids"]} == {"gone"}
     [hint] = report["hints"]
     assert hint.startswith("5 are no longer in Redis")
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(redis_url, client):
@@ -72,7 +72,7 @@ async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(
     assert 0 < report["missing"] == 100 - report["handled"] == len(report["missing_ids"])
     assert {lost["where"] for lost in report["missing_ids"]} == {"stored"}
     assert "not handled within 1 s" in report["hints"][0]
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_an_event_handled_twice_is_reported_and_is_no_failure(redis_url, client):
@@ -99,7 +99,7 @@ async def test_a_stream_that_is_deleted_during_the_run_is_a_loss_with_a_hint(red
     assert code == 1
     assert report["missing"] >= 3
     assert any("vanished" in hint for hint in report["hints"])
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redis_url, client, server):
@@ -111,7 +111,7 @@ async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redi
             code, report = await verify.done(timeout_s=20)
     assert (code, report["posted"], report["missing"]) == (1, 1, 1)
     assert "it stores in another Redis" in report["hints"][0]
-    assert await left(elsewhere) == []
+    assert await remaining_keys(elsewhere) == []
     await elsewhere.aclose()
 
 
@@ -131,16 +131,16 @@ async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redi
 async def test_the_refusal_of_the_first_event_is_reported_and_no_data_is_left(redis_url, client, url, environ, message):
     with Ingest(redis_url) as ingest:
         await ingest.until_healthy()
-        where = url.format(url=ingest.url).replace("httpshttp", "https")
-        with Verify(redis_url, where, **environ) as verify:
+        url_of_run = url.format(url=ingest.url).replace("httpshttp", "https")
+        with Verify(redis_url, url_of_run, **environ) as verify:
             began_s = time.monotonic()
             await until(lambda: verify.process.poll() is not None)
             assert await verify.end() == 1
     [line] = verify.raw
-    assert line.startswith(f"hookbus-worker: {where}: ")
+    assert line.startswith(f"hookbus-worker: {url_of_run}: ")
     assert message in line
     assert time.monotonic() - began_s < 15, "it retried a refusal that is not transient"
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_an_unreachable_or_unused_redis_is_reported(redis_url, client):
@@ -164,7 +164,7 @@ async def test_the_groups_of_the_deployment_receive_none_of_its_events(redis_url
             code, report = await verify.done()
         assert (code, report["handled"]) == (0, 100)
         assert records_of(server)("plain") == []
-        assert not [name for name in await left(client) if "hookbus.verify" in name]
+        assert not [name for name in await remaining_keys(client) if "hookbus.verify" in name]
         with Program("hookbus-worker", "status", "--json", redis_url=redis_url) as status:
             await until(lambda: status.lines)
         assert list(status.lines[0]["groups"]) == ["plain"]

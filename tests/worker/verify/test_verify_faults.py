@@ -8,7 +8,7 @@ import pytest
 from hookbus.shared.connection import connect
 from tests.programs import Ingest
 from tests.wait import until
-from tests.worker.verifying import Verify, left, paused_with, run_name, stored
+from tests.worker.verifying import Verify, paused_with, remaining_keys, run_name, stored
 
 
 async def _has_some(client, name: str, count: int) -> bool:
@@ -27,7 +27,7 @@ async def test_an_interrupted_run_prints_its_report_and_leaves_no_data(redis_url
     assert report["is_interrupted"]
     assert 0 < report["posted"] < 1000
     assert report["accepted"] == report["posted"]
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_the_next_run_removes_the_data_of_a_killed_one(redis_url, client):
@@ -37,22 +37,22 @@ async def test_the_next_run_removes_the_data_of_a_killed_one(redis_url, client):
             name = await run_name(client)
             await paused_with(client, name, 3)
             await verify.end(signal.SIGKILL)
-        assert len(await left(client)) > 5
+        assert len(await remaining_keys(client)) > 5
         with Verify(redis_url, ingest.url, "--count", "5") as verify:
             code, report = await verify.done()
     assert (code, report["swept"]) == (0, [name])
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_two_concurrent_runs_do_not_mix(redis_url, client):
     with Ingest(redis_url) as ingest:
         await ingest.until_healthy()
         args = ("--count", "100", "--rate", "50")
-        with Verify(redis_url, ingest.url, *args) as one, Verify(redis_url, ingest.url, *args) as other:
-            found = [await one.done(), await other.done()]
+        with Verify(redis_url, ingest.url, *args) as first, Verify(redis_url, ingest.url, *args) as second:
+            found = [await first.done(), await second.done()]
     for code, report in found:
         assert (code, report["handled"], report["duplicate"], report["swept"]) == (0, 100, 0, [])
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_refused_posts_are_repeated_as_openai_does(redis_url, client):
@@ -70,7 +70,7 @@ async def test_refused_posts_are_repeated_as_openai_does(redis_url, client):
     assert code == 0, report
     assert report["handled"] == 150
     assert report["answers"]["0 no_connection"] > 0
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_a_kill_of_a_durable_redis_during_the_run_loses_nothing(own_server):
@@ -89,7 +89,7 @@ async def test_a_kill_of_a_durable_redis_during_the_run_loses_nothing(own_server
     assert code == 0, report
     assert (report["handled"], report["missing"]) == (150, 0)
     assert report["answers"]["503 queue_unavailable"] > 0
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
     await client.aclose()
 
 
@@ -103,4 +103,4 @@ async def test_an_event_that_ingest_stores_after_its_post_timed_out_is_removed_t
         assert {await task for task in passing} == {200}
     assert (code, report["accepted"], report["unknown"]) == (1, 1, 3)
     assert len(report["unknown_ids"]) == 3
-    assert await left(client) == []
+    assert await remaining_keys(client) == []

@@ -110,5 +110,5 @@ def test_whatever_the_order_the_counts_agree_with_the_lists(steps):
             ledger.answer(number, answer, 1.0)
     missing, _, unknown, refused = fates(ledger)
     assert ledger.due == missing
-    known = {number for number, _ in steps}
-    assert ledger.handled + missing + unknown + refused == len(known)
+    numbers = {number for number, _ in steps}
+    assert ledger.handled + missing + unknown + refused == len(numbers)

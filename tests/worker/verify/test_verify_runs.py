@@ -11,7 +11,7 @@ from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.inventory import registry
 from hookbus.worker.verify import runs
 from hookbus.worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
-from tests.worker.verifying import left
+from tests.worker.verifying import remaining_keys
 
 SHARDS = (Keys(0), Keys(1))
 
@@ -57,9 +57,9 @@ async def test_a_run_is_over_when_its_worker_died_or_never_registered(client, ag
     name = await a_run(client, age_s=age_s)
     if has_worker:
         await consumer(client, name, alive=alive)
-    before = await left(client)
+    before = await remaining_keys(client)
     assert await sweep(client, SHARDS) == ([name] if is_swept else [])
-    assert await left(client) == ([] if is_swept else before)
+    assert await remaining_keys(client) == ([] if is_swept else before)
 
 
 async def test_a_type_without_a_group_is_removed_too(client):
@@ -68,16 +68,16 @@ async def test_a_type_without_a_group_is_removed_too(client):
     await client.execute_command("SADD", SHARDS[1].types, name)
     await client.execute_command("XADD", SHARDS[1].stream(name), "*", "id", "x")
     assert await sweep(client, SHARDS) == [name]
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_other_groups_and_types_stay_even_with_similar_names(client):
     await Membership(client, SHARDS[0], "hookbus.verify.mine", "earliest", ["a.b"]).join(["a.b"])
     await client.execute_command("SADD", SHARDS[0].types, "hookbus.verify.mine", "hookbus.verify.1-abc", "a.b")
-    before = await left(client)
+    before = await remaining_keys(client)
     assert await sweep(client, SHARDS) == []
     await remove(client, SHARDS, await a_run(client))
-    assert await left(client) == before
+    assert await remaining_keys(client) == before
     assert await client.execute_command("SCARD", SHARDS[0].types) == 3
 
 
@@ -91,16 +91,16 @@ async def test_a_run_whose_worker_comes_back_during_the_removal_is_kept(client, 
         await run(self)
 
     monkeypatch.setattr(GroupDeletion, "run", late)
-    before = await left(client)
+    before = await remaining_keys(client)
     assert await sweep(client, SHARDS) == []
-    assert set(before) < set(await left(client))
+    assert set(before) < set(await remaining_keys(client))
 
 
 async def test_two_concurrent_sweeps_remove_each_run(client):
     names = sorted([await a_run(client, age_s=YOUNG_S + i) for i in range(5)])
     first, second = await asyncio.gather(sweep(client, SHARDS), sweep(client, SHARDS))
     assert sorted({*first, *second}) == names
-    assert await left(client) == []
+    assert await remaining_keys(client) == []
 
 
 async def test_stored_webhook_ids_are_read_page_by_page(client, monkeypatch):

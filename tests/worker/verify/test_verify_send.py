@@ -100,9 +100,9 @@ async def test_a_retry_is_signed_with_a_timestamp_of_its_own(receiver, monkeypat
     monkeypatch.setattr("hookbus.shared.clock.now_s", lambda: next(seconds))
     receiver.answers = lambda webhook_id, time: ok() if time >= 2 else unavailable()
     await sent(receiver, 1)
-    one, two = receiver.headers
-    assert one["webhook-id"] == two["webhook-id"]
-    assert one["webhook-timestamp"] < two["webhook-timestamp"]
+    first, second = receiver.headers
+    assert first["webhook-id"] == second["webhook-id"]
+    assert first["webhook-timestamp"] < second["webhook-timestamp"]
 
 
 async def test_an_event_whose_time_is_over_is_given_up(receiver):
