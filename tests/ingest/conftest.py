@@ -24,6 +24,6 @@ def libraries_log_no_error(caplog: pytest.LogCaptureFixture):
 @pytest.fixture
 def unused_port() -> int:
     """A port on which no process listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

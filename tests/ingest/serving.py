@@ -100,7 +100,7 @@ class Ingest:
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close a connection and wait until it is."""
+    """Close a connection and wait until it is closed."""
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()

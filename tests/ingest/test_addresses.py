@@ -20,8 +20,8 @@ def refused(port: int, host: str) -> bool:
 async def test_each_address_is_opened_logged_and_drained(redis_url, client):
     port = free_port()
     hosts = ("127.0.0.1", "127.0.0.2")
-    both = ",".join(f"{host}:{port}" for host in hosts)
-    with Ingest(redis_url, "--listen", both, HOOKBUS_INGEST_DRAIN_DELAY_S="0") as ingest:
+    setting = ",".join(f"{host}:{port}" for host in hosts)
+    with Ingest(redis_url, "--listen", setting, HOOKBUS_INGEST_DRAIN_DELAY_S="0") as ingest:
         await ingest.until_healthy()
         urls = [f"http://{host}:{port}{PATH}" for host in hosts]
         assert ingest.logged("listening")[0]["urls"] == urls
@@ -43,10 +43,10 @@ async def test_each_address_is_opened_logged_and_drained(redis_url, client):
 
 @pytest.mark.parametrize("taken_first", [True, False])
 async def test_a_port_in_use_among_them_is_named_and_ends_the_start_with_1(redis_url, taken_first):
-    with socket.create_server(("127.0.0.2", 0)) as taken:
-        port = taken.getsockname()[1]
-        both = [f"127.0.0.1:{port}", f"127.0.0.2:{port}"]
-        with Ingest(redis_url, "--listen", ",".join(both[::-1] if taken_first else both)) as ingest:
+    with socket.create_server(("127.0.0.2", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        addresses = [f"127.0.0.1:{port}", f"127.0.0.2:{port}"]
+        with Ingest(redis_url, "--listen", ",".join(addresses[::-1] if taken_first else addresses)) as ingest:
             assert await ingest.until_ended() == 1
         output = "\n".join(ingest.raw)
     assert f"ingest.listen: can't listen on 127.0.0.2:{port}: " in output

@@ -80,7 +80,7 @@ async def test_g8_unread_answers_are_bounded_and_none_is_lost():
             await until(lambda: protocols and protocols[0]._paused)
             processed = protocols.count(protocols[0])
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            for _ in range(100):  # others are served, and meanwhile this one could be too
+            for _ in range(100):  # other requests are served; this one could be processed meanwhile
                 writer.write(REQUEST)
                 assert await reader.readuntil(BODY)
             await hang_up(writer)
@@ -92,14 +92,14 @@ async def test_g8_unread_answers_are_bounded_and_none_is_lost():
 
 
 @pytest.mark.parametrize(("keep_open", "is_prebuilt"), [(True, True), (False, False)])
-def test_only_a_connection_that_stays_open_gets_it(keep_open, is_prebuilt):
+def test_only_a_connection_that_stays_open_gets_the_prebuilt_response(keep_open, is_prebuilt):
     request = make_mocked_request("POST", "/")
     response = PrebuiltResponse(BODY).to(request, 1_000.5, keep_open)
     assert isinstance(response, _Raw) == is_prebuilt
     assert response.keep_alive is (None if isinstance(response, web.Response) and keep_open else keep_open)
 
 
-def test_its_date_is_that_of_the_second():
+def test_the_date_of_a_prebuilt_response_is_that_of_the_second():
     prebuilt, request = PrebuiltResponse(BODY), make_mocked_request("POST", "/")
     first, same, following = (prebuilt.to(request, now_s, True)._raw for now_s in (1_000.1, 1_000.9, 1_001.0))
     assert first == same != following

@@ -100,10 +100,10 @@ def at(name: str, listen: Listen) -> dict[str, Listen | tuple[Listen, ...]]:
 
 
 async def test_a_port_in_use_is_a_transient_failure(redis_url):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         for name in ("listen", "ops_listen"):
             with pytest.raises(FailedError, match=f"{name}: can't listen on 127.0.0.1:{port}: .*in use"):
                 await app.serve(settings(redis_url, **at(name, Listen("127.0.0.1", port))), Stopping())

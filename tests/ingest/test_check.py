@@ -53,7 +53,7 @@ async def test_another_shard_count_is_wrong(client, redis_url):
     assert await findings(redis_url) == {"wrong_redis": 78, "maxmemory_unlimited": 0}
 
 
-async def test_no_source_is_wrong_and_redis_is_examined_all_the_same(redis_url):
+async def test_no_source_is_wrong_and_redis_is_examined_nevertheless(redis_url):
     assert await findings(redis_url, sources={}) == {"no_source": 78, "maxmemory_unlimited": 0}
 
 
@@ -83,7 +83,7 @@ async def test_a_clock_far_off_is_a_warning(redis_url, monkeypatch):
     assert (await findings(redis_url))["clock_skew"] == 0
 
 
-def test_the_report_for_people_shows_the_promise_and_no_secret(redis_url, capsys):
+def test_the_text_report_shows_the_durability_and_no_secret(redis_url, capsys):
     sources = {"openai": Source(path=PATH, secrets=(Secret(SECRET), Secret(SECRET)))}
     assert check.run(settings(redis_url, sources=sources), as_json=False) == 0
     out = capsys.readouterr().out
@@ -100,7 +100,7 @@ def test_the_report_for_people_shows_the_promise_and_no_secret(redis_url, capsys
     assert SECRET not in out
 
 
-def test_a_durability_that_is_not_kept_stands_out(redis_url, capsys):
+def test_a_durability_that_redis_does_not_keep_is_highlighted(redis_url, capsys):
     assert check.run(settings(redis_url, durability="fsync"), as_json=False) == 78
     out = capsys.readouterr().out
     assert "NOT kept by this Redis" in out

@@ -201,9 +201,9 @@ async def test_more_than_max_waiting_is_overloaded(redis_url):
 
 
 async def test_a_cancelled_request_disturbs_no_other(queue, client):
-    gone = asyncio.create_task(queue.store(event("wh_gone")))
+    cancelled = asyncio.create_task(queue.store(event("wh_gone")))
     await asyncio.sleep(0)
-    gone.cancel()
+    cancelled.cancel()
     assert await queue.store(event("wh_stays"))
     assert {entry.webhook_id for entry in await stored(client)} == {"wh_gone", "wh_stays"}
 
@@ -237,8 +237,8 @@ async def test_g1_a_killed_redis_has_every_accepted_event_and_none_in_the_dedupe
     assert 200 < len(accepted) < len(events)
     assert accepted <= set(stored_ids)
     assert len(stored_ids) == len(set(stored_ids))
-    seen = set(await client.execute_command("SMEMBERS", SHARD.seen(DAY)))
-    assert seen == {by_id[webhook_id].digest() for webhook_id in stored_ids}
+    digests = set(await client.execute_command("SMEMBERS", SHARD.seen(DAY)))
+    assert digests == {by_id[webhook_id].digest() for webhook_id in stored_ids}
     async with storing(own_server.url) as queue:  # the sender retries all of them
         retried = await store_all(queue, events)
     duplicates = [received for received, answer in zip(events, retried, strict=True) if not answer]

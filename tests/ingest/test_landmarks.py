@@ -44,7 +44,7 @@ async def test_lost_events_are_reported_once_with_their_times(client, landmarks)
     assert await landmarks.gap(execute) is None
 
 
-async def test_without_an_older_landmark_the_gap_has_no_beginning(client, landmarks):
+async def test_without_an_older_landmark_the_gap_has_no_start(client, landmarks):
     now_ms = clock.now_ms()
     landmarks.latest = now_ms, now_ms // DAY_MS, "openai", "wh_gone"
     assert await landmarks.gap(client.execute_command) == Gap(0, now_ms)

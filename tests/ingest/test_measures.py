@@ -32,7 +32,7 @@ def test_the_time_of_the_last_event_of_each_source_counts_duplicates_too():
     assert sample("last_event_timestamp_seconds", source="partner") == 2.5
 
 
-def test_minted_types_share_one_label():
+def test_undocumented_types_share_one_label():
     before = sample("stored_events_total", type=OTHER)
     stored = Stored()
     stored.count([received(f"minted.{i}") for i in range(100)], b"1" * 100, 0.1)

@@ -24,8 +24,8 @@ async def test_g1_an_accepted_event_is_stored_with_its_exact_bytes(ingest: Inges
 async def test_g1_a_duplicate_gets_200_and_is_not_stored_again(ingest: Ingest, client):
     request = signed()
     assert await ingest.execute(request) == (200, {"status": "accepted"})
-    later = posting.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
-    assert await ingest.execute(request) == await ingest.execute(later) == (200, {"status": "duplicate"})
+    second = posting.signed_request(KEY, request.body, request.webhook_id, age_s=-1)
+    assert await ingest.execute(request) == await ingest.execute(second) == (200, {"status": "duplicate"})
     assert len(await entries(client)) == 1
 
 

@@ -1,4 +1,4 @@
-"""G8: whatever arrives over the wire, nothing unsigned is stored, no answer is 500, no traceback is logged."""
+"""G8: of any bytes, nothing unsigned is stored, no response is 500, and no traceback is logged."""
 
 import asyncio
 import random
@@ -61,8 +61,8 @@ async def test_g8_no_mutation_of_a_good_request_is_stored_or_answered_500(ingest
         request = signed()
         sent.add(request.body)
         data = bytearray(head(request, f"Content-Length: {len(request.body)}") + request.body)
-        where = chance.randrange(len(data))
-        data[where : where + chance.randrange(3)] = chance.randbytes(chance.randrange(1, 3))
+        position = chance.randrange(len(data))
+        data[position : position + chance.randrange(3)] = chance.randbytes(chance.randrange(1, 3))
         answer = await ingest.raw(bytes(data), 0.1)
         assert answer[9:12] != b"500", bytes(data)
         if answer[9:12] == b"200":  # the mutation hit an unsigned part, such as the name of another header

@@ -27,7 +27,7 @@ async def watching(redis_health: RedisHealth, url: str):
         await client.aclose()
 
 
-async def test_before_the_first_check_nothing_is_promised():
+async def test_before_the_first_check_redis_is_not_healthy():
     assert RedisHealth("memory", 1, unsafe=False).fault == Fault("queue_unavailable", "not connected yet")
 
 
@@ -43,7 +43,7 @@ async def test_g9_a_server_that_stops_and_starts_is_detected_both_times(own_serv
         await until(lambda: redis_health.fault is None)
 
 
-async def test_g1_a_change_of_configuration_ends_the_200s(own_server):
+async def test_g1_a_change_of_configuration_stops_the_200s(own_server):
     redis_health = RedisHealth("fsync", 1, unsafe=False)
     async with watching(redis_health, own_server.url):
         await until(lambda: redis_health.fault is None)

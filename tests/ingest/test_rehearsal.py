@@ -26,7 +26,7 @@ async def refused_to(server, *rules: str) -> str:
     return caught.value.fault.detail
 
 
-async def test_on_a_healthy_redis_nothing_is_left_behind(client):
+async def test_a_rehearsal_on_a_healthy_redis_leaves_no_keys(client):
     await rehearse(client.execute_command, 3, 5, loads=True)
     assert await client.execute_command("DBSIZE") == 0
 

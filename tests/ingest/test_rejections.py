@@ -34,7 +34,7 @@ def a_rejection(**changes) -> Rejection:
     return Rejection(**fields | changes)
 
 
-async def kept(client) -> list[Rejection]:
+async def stored_rejections(client) -> list[Rejection]:
     return [rejection for _, rejection in await read(client, 0)]
 
 
@@ -48,7 +48,7 @@ async def test_a_rejection_is_kept_with_facts_that_show_its_cause(ingest: Ingest
     stale = str(int(time.time()) - 4000)
     answer = await ingest.execute(request, webhook_timestamp=stale, x_forwarded_for="203.0.113.9")
     assert answer == (400, {"error": "timestamp_stale"})
-    (found,) = await until(lambda: kept(client))
+    (found,) = await until(lambda: stored_rejections(client))
     assert (found.code, found.status, found.source, found.peer) == ("timestamp_stale", 400, "openai", "127.0.0.1")
     assert found.skew_s == pytest.approx(-4000, abs=5)
     assert found.reason.startswith("signed 40")
@@ -80,7 +80,7 @@ async def test_g8_only_names_and_numbers_of_a_request_are_kept(ingest: Ingest, c
 )
 async def test_the_path_of_a_404_is_kept_without_its_query_in_ascii_and_bounded(ingest: Ingest, client, target, path):
     await ingest.raw(f"POST {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    (found,) = await until(lambda: kept(client))
+    (found,) = await until(lambda: stored_rejections(client))
     assert (found.code, found.path) == ("unknown_endpoint", path)
 
 
@@ -88,19 +88,19 @@ async def test_a_sender_that_is_served_at_a_path_other_than_its_own_is_kept_once
     for _ in range(3):
         assert await ingest.execute(signed(), path=f"{PATH}/") == (200, {"status": "accepted"})
     assert (await ingest.execute(signed()))[0] == 200
-    (found,) = await until(lambda: kept(client))
+    (found,) = await until(lambda: stored_rejections(client))
     assert (found.code, found.status, found.source, found.path) == ("accepted", 200, "openai", f"{PATH}/")
     assert len(ingest.logged("path_mismatch")) == 1
 
 
 async def _are(client, count: int) -> bool:
-    return len(await kept(client)) == count
+    return len(await stored_rejections(client)) == count
 
 
 async def test_a_stored_event_leaves_no_rejection(ingest: Ingest, client):
     assert (await ingest.execute(signed()))[0] == 200
     await ingest.execute(signed(), path="/nobody")
-    (found,) = await until(lambda: kept(client))
+    (found,) = await until(lambda: stored_rejections(client))
     assert (found.code, found.source) == ("unknown_endpoint", "")
 
 
@@ -112,7 +112,7 @@ async def test_g8_the_last_thousand_are_kept_and_headers_are_bounded(client, mon
         recorder.record(a_rejection(skew_s=i))
     await until(lambda: _are(client, 3))
     task.cancel()
-    assert [rejection.skew_s for rejection in await kept(client)] == [4, 5, 6]
+    assert [rejection.skew_s for rejection in await stored_rejections(client)] == [4, 5, 6]
 
 
 async def test_g8_header_names_are_bounded_in_number_and_length_and_deduplicated(redis_url, client):
@@ -120,7 +120,7 @@ async def test_g8_header_names_are_bounded_in_number_and_length_and_deduplicated
         headers = CIMultiDict([("x-twice", "1"), ("X-Twice", "2"), *((f"x-{i}-{'y' * 100}", "z") for i in range(80))])
         async with ingest.session.post(ingest.base + "/nobody", headers=headers) as response:
             assert response.status == 404
-        (found,) = await until(lambda: kept(client))
+        (found,) = await until(lambda: stored_rejections(client))
     assert len(found.headers) == rejections.MAX_HEADERS
     assert max(map(len, found.headers)) == rejections.HEADER_CHARS
     assert found.headers.count("x-twice") == 1
@@ -139,7 +139,7 @@ async def test_g8_a_flood_is_kept_in_part_with_the_number_left_out(ingest: Inges
 
 
 async def _once_some_are_left_out(client) -> list[Rejection]:
-    found = await kept(client)
+    found = await stored_rejections(client)
     return found if any(rejection.left_out for rejection in found) else []
 
 
@@ -173,14 +173,14 @@ async def test_g9_while_redis_is_unreachable_rejections_are_dropped_and_later_on
     await until(lambda: not recorder._waiting)
     own_server.start()
     await until(lambda: _kept_after_another(recorder, client))
-    assert {rejection.code for rejection in await kept(client)} == {"signature_mismatch"}
+    assert {rejection.code for rejection in await stored_rejections(client)} == {"signature_mismatch"}
     task.cancel()
     await client.aclose()
 
 
 async def _kept_after_another(recorder: Rejections, client) -> bool:
     recorder.record(a_rejection())
-    return bool(await kept(client))
+    return bool(await stored_rejections(client))
 
 
 async def test_a_full_redis_drops_them_and_the_duty_goes_on(client, monkeypatch):

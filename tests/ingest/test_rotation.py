@@ -115,8 +115,8 @@ async def test_an_invalid_new_set_keeps_the_old_one_and_is_logged_once(redis_url
 async def test_invalid_secrets_of_one_source_do_not_delay_another(redis_url, tmp_path, fast_polling):
     for name in ("a", "b"):
         (tmp_path / name).write_text(SECRET)
-    both = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
-    async with serving(redis_url, sources={"openai": source(SECRET), **both}) as ingest:
+    sources = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
+    async with serving(redis_url, sources={"openai": source(SECRET), **sources}) as ingest:
         (tmp_path / "a").write_text("")
         (tmp_path / "b").write_text(OTHER)
         await until(lambda: ingest.logged("secrets_changed"))

@@ -23,8 +23,8 @@ def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
     return caught.value.problems
 
 
-def source(rest: str = "", path: str = '"/a"', secrets: str = f'["{SECRET}"]') -> str:
-    return f"[ingest.sources.a]\npath = {path}\nsecrets = {secrets}\n{rest}\n"
+def source(more: str = "", path: str = '"/a"', secrets: str = f'["{SECRET}"]') -> str:
+    return f"[ingest.sources.a]\npath = {path}\nsecrets = {secrets}\n{more}\n"
 
 
 def in_force(settings: IngestSettings, name: str) -> list[str]:
@@ -138,16 +138,16 @@ def test_an_invalid_secret_in_a_file_is_reported_with_key_and_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe\xff", "not text"), (b" \n", "is empty")],
 )
-def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content, says):
+def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content, message):
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
     found = problems(tmp_path, source(secrets=f'["file:{file}"]') + "[worker]\nx = 1\n[nonsense]\n")
     (about_file,) = [problem for problem in found if problem.startswith("ingest.sources.a.secrets[0]")]
-    assert says in about_file
+    assert message in about_file
     assert any(problem.startswith("nonsense: unknown key") for problem in found)
 
 

@@ -121,8 +121,8 @@ def test_the_index_of_the_secret_that_matched_is_returned():
 def test_a_malformed_entry_does_not_hide_a_valid_one(noise):
     signed = headers()
     good = signed["webhook-signature"]
-    for both in (f"{noise} {good}", f"{good} {noise}"):
-        assert Verifier(SECRETS).verify(signed | {"webhook-signature": both}, BODY, NOW) == 0
+    for header in (f"{noise} {good}", f"{good} {noise}"):
+        assert Verifier(SECRETS).verify(signed | {"webhook-signature": header}, BODY, NOW) == 0
     assert code_of(signed | {"webhook-signature": noise}) == "signature_mismatch"
 
 
@@ -140,7 +140,7 @@ def test_work_on_signatures_is_bounded():
 
 
 @pytest.mark.parametrize(
-    ("secrets", "scheme", "says"),
+    ("secrets", "scheme", "message"),
     [
         ([], "openai", "at least one secret"),
         ("", "openai", "empty"),
@@ -155,8 +155,8 @@ def test_work_on_signatures_is_bounded():
         ([SECRETS[0]], "svix", "unknown scheme"),
     ],
 )
-def test_an_impossible_secret_is_refused_at_construction(secrets, scheme, says):
-    with pytest.raises(ValueError, match=says) as caught:
+def test_an_impossible_secret_is_refused_at_construction(secrets, scheme, message):
+    with pytest.raises(ValueError, match=message) as caught:
         Verifier(secrets, scheme=scheme)
     assert SECRETS[0] not in str(caught.value)
 

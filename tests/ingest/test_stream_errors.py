@@ -95,7 +95,7 @@ async def test_g7_over_http_others_are_accepted_while_one_stream_is_bad(client, 
         assert ingest.logged("stream_failed")
 
 
-def test_a_type_that_nobody_knew_is_counted_as_other():
+def test_an_undocumented_type_is_counted_as_other():
     before = sample("stream_errors_total", type=metrics.OTHER)
     StreamErrors(SHARD).record("made.up", ValueError("no"), 3)
     assert sample("stream_errors_total", type=metrics.OTHER) - before == 3

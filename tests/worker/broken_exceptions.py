@@ -30,7 +30,7 @@ class EvilError(Exception, metaclass=Meta):
 
 
 class LiarError(Exception):
-    """No attribute has its documented type."""
+    """An exception whose attributes have no documented type."""
 
     __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
     __cause__ = property(lambda self: self)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A worker that takes over, for tests."""
+"""A worker that claims deliveries of dead consumers, for tests."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ class FixedLiveness:
 
 
 class Claimant:
-    """A worker that takes over as `me`, round by round; its reader does not read."""
+    """A worker that claims as consumer `me`, round by round; its reader does not run."""
 
     def __init__(self, runtime: Runtime, membership, client) -> None:
         runtime.reader.add(TYPE)

@@ -1,4 +1,4 @@
-"""Runs the console script to its end."""
+"""Runs the console script until it ends."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def worker(redis_url: str, *args: str, stdin: bytes = b"", **environ: str) -> "s
 
 
 def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
-    """The exit code on a terminal on which `answer` is typed after the question; Ctrl-C is an answer too."""
+    """The exit code on a terminal where `answer`, which may be Ctrl-C, is typed after the question."""
     terminal, program_end = pty.openpty()
     try:
         command = [str(BIN / "hookbus-worker"), *args]
@@ -53,7 +53,7 @@ def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
 
 
 async def until_alone(client: Redis, name: str) -> None:
-    """Wait until no command of a killed process runs any more. `name` is that of its connections."""
+    """Wait until no command of a killed process is running. `name` is that of its connections."""
 
     async def is_alone() -> bool:
         return f"name=hookbus-worker:{name}".encode() not in await client.execute_command("CLIENT", "LIST")

@@ -18,7 +18,7 @@ TEST_KEYS = ("test:",)
 
 
 def _families() -> re.Pattern[str]:
-    """One expression for all key names, from the methods that build them."""
+    """A regular expression for all key names, from the methods that build them."""
     shapes = [keys.META]
     for name, member in inspect.getmembers(Keys):
         if name.startswith("_") or name == "shard":
@@ -45,7 +45,7 @@ def strangers(names: list[bytes]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_strange_key_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Checks the shared server; a server of a test's own is removed with its data."""
+    """Checks the shared server; a server for one test is removed with its data."""
     yield
     if "redis_url" in request.fixturenames:
         server: Valkey = request.getfixturevalue("server")

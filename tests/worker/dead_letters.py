@@ -15,7 +15,7 @@ DEAD_MS = 1_700_000_000_000
 
 
 def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
-    """A letter; `fingerprint` follows from the rest."""
+    """A letter; `fingerprint` is computed from the other fields."""
     record = {
         "type": "response.completed",
         "group": "billing",
@@ -38,7 +38,7 @@ def letter(name: str = "wh_1", **changes: Any) -> DeadLetterRecord:
 
 
 async def create_groups(client: Redis, *groups: str, shards: int = 1) -> None:
-    """Make a Redis as programs leave it where these groups once worked."""
+    """Make the Redis of a deployment in which these groups have run."""
     await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", shards)
     for shard in range(shards):
         for group in groups:
@@ -46,17 +46,17 @@ async def create_groups(client: Redis, *groups: str, shards: int = 1) -> None:
 
 
 async def store_letters(client: Redis, *letters: DeadLetterRecord, shards: int = 1) -> None:
-    """Put letters where they would lie."""
+    """Write letters to their keys."""
     calls = [restore(Keys(shard_of(each.webhook_id, shards)), each.webhook_id, each) for each in letters]
     for i in range(0, len(calls), 1000):
         assert all(result == 1 for result in await scripts.run_all(client, calls[i : i + 1000]))
 
 
 async def opened(client: Redis) -> DeadLetters:
-    """The tools' view of what is there."""
+    """A letter store as the tools open it."""
     return await DeadLetters.open(client, 1)
 
 
 async def keys_left(client: Redis, pattern: str = "*:dead:*") -> list[bytes]:
-    """The keys that match."""
+    """The keys that match a pattern."""
     return sorted(await client.execute_command("KEYS", f"hookbus:{pattern}"))

@@ -11,7 +11,7 @@ from tests.worker.builders import GROUP, TYPE
 from tests.worker.dead_letters import create_groups
 
 AT_MS = 1_700_000_000_000
-"""When Redis stored the first of them."""
+"""The time at which Redis stored the first event."""
 
 
 async def subscribe(client: Redis, *patterns: str, group: str = GROUP, shards: int = 1) -> None:

@@ -123,7 +123,7 @@ async def test_a_redis_without_an_append_only_file_is_a_warning(client, redis_ur
         await client.execute_command("CONFIG", "SET", "appendonly", "yes")
 
 
-def test_the_command_prints_text_or_json_and_exits_with_the_gravest_code(redis_url):
+def test_the_command_prints_text_or_json_and_exits_with_the_most_severe_code(redis_url):
     found = worker(redis_url, "check")
     assert found.returncode == 0
     assert found.stdout.decode().endswith("\nhealthy: workers could run\n")

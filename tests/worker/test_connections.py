@@ -26,7 +26,7 @@ def test_a_process_takes_a_connection_for_each_subscription_and_shard_and_some_f
 
 @pytest.fixture
 def limits(monkeypatch):
-    """The limit of open files, soft and hard, as one that can be set."""
+    """The soft and hard limit of open files, in a list that the test can change."""
     found = [256, 4096]
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(found))
     monkeypatch.setattr(resource, "setrlimit", lambda _, pair: found.__setitem__(slice(None), pair))
@@ -40,7 +40,7 @@ def test_a_worker_raises_the_soft_limit_of_open_files_as_it_needs(limits):
     assert logs == []
 
 
-def test_where_the_hard_limit_is_too_low_a_worker_and_check_say_so(limits):
+def test_a_hard_limit_that_is_too_low_is_reported_by_worker_and_check(limits):
     limits[:] = [256, 1024]
     with capture_logs() as logs:
         make_room(groups(300), 4)
@@ -52,7 +52,7 @@ def test_where_the_hard_limit_is_too_low_a_worker_and_check_say_so(limits):
 @pytest.mark.parametrize(
     ("processes", "maxclients", "expected"), [(5, "10000", False), (50, "10000", True), (50, "", False)]
 )
-def test_the_connections_of_all_processes_are_held_against_what_redis_allows(processes, maxclients, expected):
+def test_the_connections_of_all_processes_are_compared_with_maxclients(processes, maxclients, expected):
     clients = {"maxclients": maxclients} if maxclients else {}
     codes = [each.code for each in connections.findings(groups(50), 4, processes, clients)]
     assert codes == (["few_connections"] if expected else [])

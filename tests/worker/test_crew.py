@@ -25,7 +25,7 @@ async def crew():
     tasks.cancel()
 
 
-async def test_it_is_finished_when_every_duty_has_ended_by_itself(crew):
+async def test_the_crew_is_finished_when_every_duty_has_ended(crew):
     stopping = asyncio.Event()
     for name in ("one", "two"):
         crew.start(_until(stopping), name)
@@ -53,7 +53,7 @@ async def test_a_duty_that_ends_otherwise_is_a_crash_at_once_although_the_others
 
 
 @pytest.mark.parametrize("end", [_fails, _is_cancelled, lambda: asyncio.sleep(0)])
-async def test_what_runs_in_the_background_may_not_even_return(crew, end):
+async def test_a_background_task_must_not_return(crew, end):
     crew.start(_forever(), "other")
     crew.start_background(end(), "OutcomeWriter")
     with pytest.raises(CrashError, match="OutcomeWriter"):
@@ -67,7 +67,7 @@ async def test_the_cause_is_what_the_duty_raised(crew):
     assert repr(caught.value.__cause__) == "ValueError('no')"
 
 
-async def test_cancelled_nothing_runs_on_and_nothing_is_a_crash():
+async def test_a_cancelled_crew_stops_all_duties_without_a_crash():
     crew = Crew()
     crew.start(_forever(), "Reader")
     background = crew.start_background(_forever(), "OutcomeWriter")

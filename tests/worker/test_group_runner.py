@@ -1,4 +1,4 @@
-"""A group in one shard as one process works for it."""
+"""A group in one shard, run by one process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.worker.builders import GROUP, KEYS, Handler, settling
 
 @pytest.fixture
 async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
-    """One that takes every type; its duties do not run."""
+    """A group runner that subscribes to every type; its duties do not run."""
     route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
     liveness = Liveness(
         redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60

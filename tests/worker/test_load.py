@@ -9,13 +9,13 @@ from hookbus.shared.settings import ConfigError
 from hookbus.worker.load import LATER, load_apps
 
 for _name in LATER:
-    importlib.import_module(_name)  # which no test may put back: metrics are made once in a process
+    importlib.import_module(_name)  # no test may undo these imports: a process creates metrics once
 
 
 @pytest.fixture(autouse=True)
 def put_back():
     path, modules = list(sys.path), set(sys.modules)
-    sys.path_importer_cache.pop(".", None)  # it remembers the working directory of another test
+    sys.path_importer_cache.pop(".", None)  # it caches the working directory of another test
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
@@ -24,7 +24,7 @@ def put_back():
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Writes a module of the user's into the working directory."""
+    """Writes a user's module to the working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(source: str, name: str = "my_handlers.py") -> None:
@@ -92,7 +92,7 @@ def test_a_target_that_names_a_file_or_a_relative_module_is_reported_with_the_co
 
 
 @pytest.mark.parametrize("target", ["my..handlers:app", "my_handlers:a b", "my_handlers:app:app", "my_handlers:app()"])
-def test_what_can_be_no_name_is_refused_before_anything_is_imported(module, target):
+def test_an_invalid_name_is_refused_before_any_import(module, target):
     module("raise RuntimeError('imported')\n")
     assert problem_of(target) == f"{target!r}: expected module:app"
 
@@ -115,7 +115,7 @@ def test_an_object_that_is_not_an_app_is_reported(module):
     )
 
 
-def test_objects_that_answer_with_errors_are_no_apps_and_no_matter(module):
+def test_objects_that_raise_on_inspection_are_not_apps_and_are_ignored(module):
     module("""
 from hookbus import App
 class Proxy:
@@ -208,7 +208,7 @@ def test_a_wrong_call_of_hookbus_at_import_is_configuration_with_its_line(call, 
         "from hookbus import App\n{}['group']",
     ],
 )
-def test_what_a_module_itself_does_wrong_may_pass_and_keeps_its_traceback(source, module):
+def test_an_error_of_the_module_itself_is_transient_and_keeps_its_traceback(source, module):
     module(source)
     with pytest.raises(FailedError, match="Traceback"):
         load_apps(["my_handlers"])

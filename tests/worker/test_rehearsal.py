@@ -13,16 +13,16 @@ TOOLS = {"forget", "remove_letter", "unjoin", "replay", "restore"}
 """Scripts that no worker runs."""
 
 
-async def test_where_all_is_allowed_nothing_is_left_behind(client):
+async def test_a_successful_rehearsal_leaves_no_keys(client):
     await rehearse(client.execute_command)
     assert await client.execute_command("DBSIZE") == 0
 
 
-def test_every_command_of_a_workers_scripts_is_tried():
+def test_the_rehearsal_covers_every_command_of_the_workers_scripts():
     sources = [path.read_text() for path in FILES if path.stem not in INGESTS | TOOLS]
     used = {name for source in sources for name in re.findall(r"redis\.p?call\(\W*'(\w+)'", source)}
     assert used
-    # Without the right to INFO a vanished group starts at its birth.
+    # Without permission for INFO a vanished group continues at its start.
     assert used - {"INFO"} <= {text.split()[0] for text in (*READS, *WRITES)}
     assert scripts.JOIN.source
 
@@ -38,16 +38,16 @@ def test_every_command_of_a_workers_scripts_is_tried():
         ("-time", "TIME"),
     ],
 )
-async def test_what_is_refused_is_named(own_server, rule, named):
+async def test_a_refused_command_is_named(own_server, rule, named):
     assert named in await refused(own_server, "~*", "+@all", rule)
 
 
-async def test_all_that_is_refused_is_named_at_once(own_server):
+async def test_all_refused_commands_are_named_at_once(own_server):
     detail = await refused(own_server, "~*", "+@all", "-xack", "-hset", "-@scripting")
     assert all(name in detail for name in ("XACK", "HSET", "EVALSHA", "SCRIPT LOAD"))
 
 
-async def test_keys_that_are_forbidden_are_named(own_server):
+async def test_forbidden_keys_are_named(own_server):
     rules = [f"~{key}" for key in FAMILIES if "alive" not in key]
     rules += ["~hookbus:meta", "~hookbus:{*}:stream:*", "~hookbus:{*}:seen:*", "~hookbus:{*}:dead:*"]
     assert "hookbus:{0}:alive:" in await refused(own_server, "+@all", *rules)

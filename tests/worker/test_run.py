@@ -1,4 +1,4 @@
-"""`hookbus-worker run` as a process: its exit codes, and its messages after a wrong call."""
+"""`hookbus-worker run` as a process: its exit codes, and its messages for wrong usage."""
 
 import asyncio
 import os
@@ -166,7 +166,7 @@ def group(*patterns: str):
         (["hookbus.verify.x"], "hookbus.*", True),
     ],
 )
-def test_only_must_leave_something_to_do_as_far_as_anybody_can_know(patterns, only, is_fine):
+def test_only_must_match_a_subscribed_type_as_far_as_types_are_known(patterns, only, is_fine):
     assert (_idle(group(*patterns), only) == []) is is_fine
 
 

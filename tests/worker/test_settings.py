@@ -16,7 +16,7 @@ def problems(tmp_path, *args, **overrides) -> list[str]:
     return caught.value.problems
 
 
-def test_without_a_word_everything_has_a_value_that_fits_the_rest(tmp_path):
+def test_the_defaults_are_consistent(tmp_path):
     settings = loaded(tmp_path)
     assert settings == WorkerSettings()
     assert settings.ops_listen == Listen("127.0.0.1", 9465)
@@ -24,7 +24,7 @@ def test_without_a_word_everything_has_a_value_that_fits_the_rest(tmp_path):
     assert (settings.retention_s, settings.orphan_retention_s) == (3 * DAY_S, 14 * DAY_S)
 
 
-def test_the_file_the_environment_and_the_command_line_override_each_other_in_that_order(tmp_path):
+def test_file_environment_and_command_line_override_each_other_in_that_order(tmp_path):
     toml = 'shards = 2\n[worker]\nops_listen = ":1"\nhandler_timeout_s = 7\nretention_s = 60\n[ingest]\nanything = 1\n'
     settings = loaded(tmp_path, toml, {"HOOKBUS_WORKER_OPS_LISTEN": ":2", "HOOKBUS_WORKER_RETENTION_S": "90.5"})
     assert (settings.shards, settings.handler_timeout_s, settings.retention_s) == (2, 7, 90.5)
@@ -34,7 +34,7 @@ def test_the_file_the_environment_and_the_command_line_override_each_other_in_th
 
 @pytest.mark.parametrize("name", ["handler_timeout_s", "grace_period_s", "retention_s", "orphan_retention_s"])
 @pytest.mark.parametrize("value", ["0", "-1", '"soon"', "true", "nan"])
-def test_a_time_that_is_none_is_refused_with_its_key(tmp_path, name, value):
+def test_an_invalid_duration_is_refused_with_its_key(tmp_path, name, value):
     (problem,) = problems(tmp_path, f"[worker]\n{name} = {value}\n")
     assert problem.startswith(f"worker.{name}: ")
 

@@ -1,4 +1,4 @@
-"""Whole workers in this process: how they stop, what they hand over, and that a broken part ends them."""
+"""Whole workers in this process: their stop, their handover, and their exit when a part breaks."""
 
 import asyncio
 import contextlib
@@ -63,8 +63,8 @@ def app_of(handler: Handler, pattern: str = TYPE, **options) -> App:
 
 
 @contextlib.asynccontextmanager
-async def with_one_in_hand(url: str, client):
-    """A worker whose handler outlasts the grace of a stop."""
+async def with_one_in_flight(url: str, client):
+    """A worker whose handler outlasts the grace period of a stop."""
     handler = Handler()
     async with running(url, app_of(handler), grace_period_s=0.1) as worker:
         await store(client, "wh_1")
@@ -76,7 +76,7 @@ async def test_a_worker_that_can_write_no_outcome_is_not_ready_with_a_reason_unt
     client, redis_url, monkeypatch
 ):
     monkeypatch.setattr(watchdog, "FRUITLESS_S", 0.2)
-    monkeypatch.setattr(Liveness, "silent_s", lambda _: 0.0)  # two seconds between signs are more than that
+    monkeypatch.setattr(Liveness, "silent_s", lambda _: 0.0)  # renewals are two seconds apart: more than that
     handler = Handler()
     async with running(redis_url, app_of(handler)) as worker:
         await store(client, "wh_1")
@@ -91,7 +91,7 @@ async def test_a_worker_that_can_write_no_outcome_is_not_ready_with_a_reason_unt
         await worker.stop()
 
 
-async def test_g10_a_stop_finishes_what_runs_reads_no_more_and_leaves_the_group(client, redis_url):
+async def test_g10_a_stop_finishes_running_deliveries_reads_no_more_and_leaves_the_group(client, redis_url):
     handler = Handler()
     async with running(redis_url, app_of(handler)) as worker:
         await store(client, "wh_1")
@@ -124,14 +124,14 @@ async def test_g10_deliveries_that_outlast_the_grace_go_to_the_others_without_su
 
 
 async def test_g10_a_full_redis_accepts_a_handover(client, redis_url):
-    async with with_one_in_hand(redis_url, client) as worker:
+    async with with_one_in_flight(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "maxmemory", 1)
         await worker.stop()
     assert list((await pending(client)).values()) == [(HANDOVER, 0)]
 
 
 async def test_a_handover_that_redis_refuses_is_logged(client, redis_url):
-    async with with_one_in_hand(redis_url, client) as worker:
+    async with with_one_in_flight(redis_url, client) as worker:
         await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
         try:
             with structlog.testing.capture_logs() as logs:
@@ -160,7 +160,7 @@ async def _are(client, expected: set[bytes]) -> bool:
     return await consumers(client) == expected
 
 
-async def test_more_than_one_release_can_hold_is_handed_over_too(client, redis_url, monkeypatch):
+async def test_more_deliveries_than_one_release_call_takes_are_handed_over_too(client, redis_url, monkeypatch):
     monkeypatch.setattr(group_runner, "RELEASED_AT_ONCE", 3)
     handler = Handler()
     async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
@@ -171,22 +171,22 @@ async def test_more_than_one_release_can_hold_is_handed_over_too(client, redis_u
 
 
 async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis_url, monkeypatch):
-    """Else another worker could take it for a dead one's, and blame or suspect it."""
+    """Otherwise another worker could claim it as a dead consumer's, and suspect it or count a death for it."""
     order = []
-    async with with_one_in_hand(redis_url, client) as worker:
+    async with with_one_in_flight(redis_url, client) as worker:
         (runner,) = worker.worker._runners.values()
         release, stop = runner.release, worker.worker._process.liveness.stop
 
-        async def note_release() -> int:
+        async def record_release() -> int:
             order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
             return await release()
 
-        def note_stop() -> None:
+        def record_stop() -> None:
             stop()
             order.append("silent")
 
-        monkeypatch.setattr(runner, "release", note_release)
-        monkeypatch.setattr(worker.worker._process.liveness, "stop", note_stop)
+        monkeypatch.setattr(runner, "release", record_release)
+        monkeypatch.setattr(worker.worker._process.liveness, "stop", record_stop)
         await worker.stop()
     assert order == [1, "silent"]
 
@@ -214,7 +214,7 @@ async def dying(url: str, client):
 
 @pytest.mark.parametrize("end", [RuntimeError("a bug of ours"), asyncio.CancelledError()], ids=repr)
 async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over(client, redis_url, monkeypatch, end):
-    """If it read on, it would look healthy and settle nothing. If it handed over, it would hide the cause."""
+    """A worker that continued to read would look healthy and settle nothing. A handover would hide the cause."""
 
     async def breaks(batch):
         raise end
@@ -225,7 +225,9 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_g5_a_worker_that_can_no_longer_show_life_dies_before_others_rob_it(client, redis_url, monkeypatch):
+async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_deliveries(
+    client, redis_url, monkeypatch
+):
     def breaks() -> None:
         raise MemoryError
 

@@ -9,18 +9,16 @@ BLOCK_S = 40.0
     ("loop_age_s", "silent_s", "reason"),
     [
         (0, [], ""),
-        (0, [0, 0], ""),  # all wait for slots, or to reach Redis again
+        (0, [0, 0], ""),  # all wait for slots, or for Redis
         (0.4, [2.1, STALE_S], ""),
         (0.4, [0, STALE_S + 1], "a read has not returned for 9 s"),
-        (30, [0, 31], ""),  # a handler blocks the loop, as it may
+        (30, [0, 31], ""),  # a handler blocks the loop, which is allowed
         (30, [0, 30 + STALE_S + 1], "a read has not returned for 39 s"),
         (BLOCK_S, [BLOCK_S], ""),
         (BLOCK_S + 1, [0], "the event loop has not turned for 41 s"),
     ],
 )
-def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_excuses_reads(
-    loop_age_s, silent_s, reason
-):
+def test_a_worker_is_stalled_when_its_loop_or_a_read_is_unless_a_handler_blocks(loop_age_s, silent_s, reason):
     assert stall_reason(loop_age_s, silent_s, BLOCK_S) == reason
 
 
@@ -35,5 +33,5 @@ def test_a_worker_is_stuck_when_its_loop_or_a_read_is_and_a_blocking_handler_exc
         (0, [], 0, FRUITLESS_S + 1, "the liveness key could not be renewed for 15 s"),
     ],
 )
-def test_a_worker_is_ready_while_it_reads_writes_and_lives(loop_age_s, silent_s, failing_s, lifeless_s, reason):
+def test_a_worker_is_ready_while_it_reads_writes_and_is_alive(loop_age_s, silent_s, failing_s, lifeless_s, reason):
     assert unready_reason(loop_age_s, silent_s, failing_s, lifeless_s) == reason

@@ -22,7 +22,7 @@ class Verify(Program):
         )
 
     async def done(self, number: int = 0, timeout_s: float = 45) -> tuple[int, dict[str, Any]]:
-        """Exit code and report, when it is over; `number` is a signal to send first."""
+        """Exit code and report of the ended run; `number` is a signal to send first."""
         code = await self.end(number, timeout_s) if number else await _ended(self, timeout_s)
         reports = [line for line in self.lines if "missing_ids" in line]
         assert len(reports) == 1, self.raw
@@ -38,7 +38,7 @@ async def _ended(program: Program, timeout_s: float) -> int:
 
 
 async def run_name(client: Redis, shards: int = 1) -> str:
-    """The name of the one run that is under way, once its group is there."""
+    """The name of the only running run, once its group exists."""
 
     async def found() -> list[str]:
         return await runs._names(client, [Keys(shard) for shard in range(shards)])
@@ -52,17 +52,17 @@ async def stored(client, name: str) -> list[tuple[bytes, list[bytes]]]:
 
 
 async def pause(client, name: str) -> None:
-    """Have the run's own worker read nothing more."""
+    """Pause the worker of the run."""
     await client.execute_command("HSET", Keys(0).paused(name), "*", 1)
 
 
 async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list[bytes]]]:
-    """The entries that wait, once there are as many."""
+    """The entries not yet delivered, once there are `backlog` of them; the worker of the run is paused."""
     await pause(client, name)
 
     async def waiting():
         if not await client.execute_command("EXISTS", Keys(0).stream(name)):
-            return None  # the group has its name, and no place yet
+            return None  # the group is registered, but has not joined yet
         [flat] = await client.execute_command("XINFO", "GROUPS", Keys(0).stream(name))
         group = dict(zip(flat[::2], flat[1::2], strict=True))
         after = group[b"last-delivered-id"].decode()
@@ -73,7 +73,7 @@ async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list
 
 
 async def remaining_keys(client: Redis) -> list[str]:
-    """The keys that are there, but for the layout, the dedupe digests, and what ingest notes of its refusals."""
+    """The remaining keys, except the layout, the dedupe digests, and the rejections of ingest."""
     names = [name.decode() for name in await client.execute_command("KEYS", "*")]
     return sorted(name for name in names if name != META and not re.search(":seen:|:rejections$", name))
 

@@ -22,7 +22,7 @@ async def run(redis_url, *arguments: str) -> tuple[int, str, str]:
     return await command("rejections", *arguments, HOOKBUS_REDIS_URL=redis_url)
 
 
-def test_people_get_a_line_of_facts_and_a_line_of_headers():
+def test_text_output_has_a_line_of_facts_and_a_line_of_headers():
     first, second = lines(a_rejection(left_out=12, path="/webhooks/openai"))
     assert first == (
         "2023-11-14 22:13:20.000Z · 401 signature_mismatch · openai · from 192.0.2.1 · to /webhooks/openai"
@@ -37,21 +37,21 @@ def test_unknown_facts_are_shown_as_unknown():
     assert first.endswith("no source · from unknown · no length after a head of 300")
 
 
-async def test_json_is_one_object_a_line_and_filters_choose(client, redis_url):
+async def test_json_is_one_object_per_line_and_filters_apply(client, redis_url):
     long_ago_ms = int((time.time() - 7200) * 1000)
     await write(client, a_rejection(skew_s=1), a_rejection(code="body_timeout", skew_s=2), at_ms=long_ago_ms)
     await write(client, a_rejection(skew_s=3), a_rejection(skew_s=4))
 
-    async def shown(*arguments: str) -> list[int]:
+    async def printed(*arguments: str) -> list[int]:
         code, out, err = await run(redis_url, "--json", *arguments)
         assert (code, err) == (0, "")
         return [json.loads(line)["skew_s"] for line in out.splitlines()]
 
-    assert await shown() == [1, 2, 3, 4]
-    assert await shown("--code", "signature_mismatch") == [1, 3, 4]
-    assert await shown("--code", "body_timeout", "--code", "overloaded") == [2]
-    assert await shown("--since", "1h") == [3, 4]
-    assert await shown("--limit", "1") == [4]
+    assert await printed() == [1, 2, 3, 4]
+    assert await printed("--code", "signature_mismatch") == [1, 3, 4]
+    assert await printed("--code", "body_timeout", "--code", "overloaded") == [2]
+    assert await printed("--since", "1h") == [3, 4]
+    assert await printed("--limit", "1") == [4]
 
 
 async def test_control_characters_of_a_request_do_not_reach_the_terminal(client, redis_url):
@@ -62,7 +62,7 @@ async def test_control_characters_of_a_request_do_not_reach_the_terminal(client,
     assert "x-\\x1b[31m, y" in out
 
 
-async def test_an_empty_list_is_reported_to_people_only(redis_url):
+async def test_an_empty_list_is_reported_in_text_output_only(redis_url):
     assert await run(redis_url) == (0, "no rejections\n", "")
     assert await run(redis_url, "--since", "1h") == (0, "no matching rejections\n", "")
     assert await run(redis_url, "--json") == (0, "", "")

@@ -55,7 +55,7 @@ def test_a_group_starts_with_the_stored_events_by_default():
 
 
 @pytest.mark.parametrize("start", ["now", "", None, 5, datetime(2026, 1, 1)], ids=repr)
-def test_a_start_that_means_nothing_or_depends_on_the_machines_time_zone_is_refused(start):
+def test_an_invalid_start_or_one_without_a_time_zone_is_refused(start):
     with pytest.raises(ConfigError, match="time zone"):
         App("g", start=start)
 
@@ -67,7 +67,7 @@ def test_limits_must_be_positive(name, value):
         App("g").on("a", **{name: value})
 
 
-def test_a_broken_concurrency_is_no_number_of_places():
+def test_a_fractional_concurrency_is_refused():
     with pytest.raises(ConfigError, match=r"concurrency must be a whole number, not 2\.5"):
         App("g").on("a", concurrency=2.5)  # type: ignore[arg-type]
 
@@ -95,7 +95,7 @@ def line_here() -> int:
     return inspect.currentframe().f_back.f_lineno
 
 
-def test_on_without_brackets_says_what_to_write():
+def test_on_without_brackets_is_refused_with_the_correct_form():
     with pytest.raises(ConfigError, match=r'write @app\.on\("response\.completed"\) above <function .*handle'):
 
         @App("g").on

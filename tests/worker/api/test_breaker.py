@@ -19,7 +19,7 @@ def test_the_delay_doubles_up_to_the_cap():
 @pytest.mark.parametrize(
     "options", [{"failures": 0}, {"delay": 0}, {"delay": 9, "cap": 5}, {"cap": float("inf")}, {"delay": float("nan")}]
 )
-def test_what_can_never_work_is_refused(options):
+def test_impossible_breaker_options_are_refused(options):
     with pytest.raises(ConfigError):
         Breaker(**options)
 
@@ -42,7 +42,7 @@ def test_only_exceptions_of_the_handler_count(outcome, counts, succeeds):
     assert outcomes.is_success(outcome) == succeeds
 
 
-def test_its_fingerprint_is_that_of_the_dead_letters_to_come():
+def test_the_fingerprint_of_a_breaker_equals_that_of_its_dead_letters():
     assert dead_letter.fingerprint_of(CAUSE, "batch.failed") == fingerprint(
         "ValueError", "a.py:f", "batch.failed", "attempts_exhausted"
     )

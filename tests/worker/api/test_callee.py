@@ -1,4 +1,4 @@
-"""Every kind of Python callable can be a handler, with the annotations of the function that is entered first."""
+"""Every kind of Python callable can be a handler, with the annotations of the function that runs first."""
 
 import asyncio
 import functools
@@ -132,27 +132,27 @@ def shape_of(handler) -> tuple[object, bool, bool, int]:
 
 
 @pytest.mark.parametrize("name", ASYNC)
-def test_what_makes_a_coroutine_runs_on_the_loop(name):
+def test_callables_that_return_a_coroutine_run_on_the_loop(name):
     assert shape_of(ASYNC[name]) == (ResponseCompleted, True, True, ASYNC_CONCURRENCY)
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_does_its_work_when_called_runs_in_a_thread(name):
+def test_plain_callables_run_in_a_thread(name):
     assert shape_of(PLAIN[name]) == (ResponseCompleted, True, False, THREAD_CONCURRENCY)
 
 
 @pytest.mark.parametrize("name", WRAPPED)
-def test_a_plain_wrapper_runs_in_a_thread_and_as_many_at_once_as_what_it_wraps(name):
+def test_a_plain_wrapper_runs_in_a_thread_with_the_concurrency_of_its_handler(name):
     assert shape_of(WRAPPED[name]) == (ResponseCompleted, True, False, ASYNC_CONCURRENCY)
 
 
 @pytest.mark.parametrize("handler", [*ASYNC.values(), *PLAIN.values(), *WRAPPED.values()])
-async def test_each_of_them_handles_an_event(handler):
+async def test_each_kind_of_callable_handles_an_event(handler):
     assert await outcome_of(handler) == ACK
 
 
 async def test_a_wrapper_that_does_work_of_its_own_does_not_block_the_loop():
-    """Its half runs beside the loop, and what it returns runs on it."""
+    """Its own half runs in a thread, and the coroutine that it returns runs on the loop."""
     loop_turned = threading.Event()
 
     async def handler(event: dict):

@@ -25,7 +25,7 @@ def group(*errors: BaseException) -> BaseExceptionGroup:
     ],
     ids=range(8),
 )
-def test_the_deciding_error_and_its_wait(error, decides, wait_s):
+def test_the_deciding_error_of_a_group_and_its_wait(error, decides, wait_s):
     assert deciding(error) == (decides, wait_s)
 
 

@@ -63,7 +63,7 @@ def test_dict_is_the_plain_json(annotation):
         (b'{"a": 1e999}', {"a": float("inf")}),
     ],
 )
-def test_a_dict_also_holds_what_only_other_readers_take_and_a_struct_does_not(body, found):
+def test_a_dict_holds_bodies_that_only_lenient_readers_accept_and_a_struct_does_not(body, found):
     assert decoded(dict, body=body) == decoded(dict[str, Any], body=body) == found
     for annotation in (ResponseCompleted, Mine, Event):
         with pytest.raises(decoding.UNDECODABLE):
@@ -71,7 +71,7 @@ def test_a_dict_also_holds_what_only_other_readers_take_and_a_struct_does_not(bo
 
 
 @pytest.mark.parametrize("body", [b"[NaN]", b'{"a": "\\ud800"}', b'{"a": ' + b"[" * 9_000])
-def test_a_dict_of_what_it_can_not_hold_is_undecodable(body):
+def test_a_body_that_no_dict_can_hold_is_undecodable(body):
     with pytest.raises(decoding.UNDECODABLE):
         decoded(dict[str, int], body=body)
 
@@ -92,7 +92,7 @@ def test_a_struct_of_the_users_own_is_filled_and_may_ignore_fields():
     ],
     ids=["struct", "Event", "KnownEvent", "part", "typing.Union", "with unknown"],
 )
-def test_a_known_type_becomes_its_class_wherever_the_annotation_has_it(annotation):
+def test_a_known_type_becomes_its_class_anywhere_in_the_annotation(annotation):
     event = decoded(annotation)
     assert type(event) is ResponseCompleted
     assert event.data.id == "resp_1"
@@ -105,7 +105,7 @@ def test_an_unknown_type_becomes_an_unknown_event(annotation):
     assert (event.type, event.data) == ("made.up.tomorrow", {"id": "resp_1"})
 
 
-def test_unknown_event_on_a_known_type_is_what_it_says():
+def test_an_unknown_event_annotation_on_a_known_type_gives_an_unknown_event():
     event = decoded(UnknownEvent)
     assert type(event) is UnknownEvent
     assert event.type == TYPE
@@ -115,7 +115,7 @@ def test_types_outside_a_union_become_unknown_events():
     assert type(decoded(BatchCompleted | UnknownEvent)) is UnknownEvent
 
 
-def test_an_event_without_a_usable_type_is_seen_by_all_but_structs():
+def test_an_event_without_a_usable_type_reaches_all_annotations_but_structs():
     assert decoded(dict, keys.UNTYPED, b'{"a": 1}') == {"a": 1}
     assert decoded(bytes, keys.UNTYPED, b"\xff") == b"\xff"
     assert decoded(Event, keys.UNTYPED, b'{"type": "not a name!"}').type == "not a name!"
@@ -155,7 +155,7 @@ def test_an_annotation_that_no_body_can_be_decoded_into_is_impossible_with_a_rea
     assert str(caught.value).startswith(message)
 
 
-def test_known_events_can_not_hold_a_type_of_tomorrow():
+def test_a_union_of_known_events_cannot_hold_a_future_type():
     with pytest.raises(ImpossibleError, match=r"^Event covers .*, but the pattern matches made.up.tomorrow too$"):
         decoder_for(KnownEvent, "made.up.tomorrow")
 
@@ -176,7 +176,7 @@ bodies = (
 
 
 @given(st.sampled_from(ANNOTATIONS), st.sampled_from([TYPE, "made.up", keys.UNTYPED]), bodies)
-def test_whatever_the_bytes_only_undecodable_is_raised_and_only_the_right_class_is_made(annotation, event_type, body):
+def test_any_bytes_raise_undecodable_or_give_the_right_class(annotation, event_type, body):
     try:
         decode = decoder_for(annotation, event_type)
     except ImpossibleError:

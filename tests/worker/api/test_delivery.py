@@ -16,7 +16,7 @@ def test_a_body_without_an_id_has_an_empty_one(body):
 
 
 @pytest.mark.parametrize("fields", [b'"x": NaN}', b'"x": "\\ud800"}', b'"x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}"])
-def test_a_body_that_only_other_readers_take_has_its_id(fields):
+def test_a_body_that_only_lenient_readers_accept_has_its_id(fields):
     assert a_delivery(body=b'{"id": "evt_7", ' + fields).event_id == "evt_7"
 
 

@@ -99,7 +99,7 @@ HANDLERS = {
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-async def test_what_the_outermost_layer_takes_is_what_it_gets(name):
+async def test_a_handler_gets_the_arguments_that_its_outermost_layer_accepts(name):
     handler, wants_delivery = HANDLERS[name]
     route = route_of(handler)
     assert (route.annotation, route.wants_delivery) == (ResponseCompleted, wants_delivery)

@@ -63,6 +63,6 @@ def test_by_default_the_last_attempt_comes_half_a_day_after_the_first():
     ],
     ids=str,
 )
-def test_a_schedule_that_can_not_be_kept_is_refused(wrong):
+def test_an_impossible_schedule_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"Retry\(.*needs attempts >= 1"):
         Retry(**wrong)

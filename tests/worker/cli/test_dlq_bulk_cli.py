@@ -1,4 +1,4 @@
-"""The commands of `hookbus-worker dlq` that move letters, as processes: also when they are stopped or killed."""
+"""The commands of `hookbus-worker dlq` that move letters, as processes, including stops and kills."""
 
 import json
 import signal
@@ -117,7 +117,7 @@ async def test_exported_letters_are_imported_byte_for_byte(client, redis_url, tm
     assert await client.execute_command("KEYS", "*dead*") == []
     assert succeeded(redis_url, "dlq", "import", str(file)) == "3 dead letters imported, 0 already there\n"
     assert await everything(client) == before
-    # Again, and from standard input: nothing is doubled.
+    # A second import, from standard input, writes nothing twice.
     assert objects(redis_url, "dlq", "import", "--json", stdin=exported) == [{"imported": 0, "already_there": 3}]
     assert await everything(client) == before
 

@@ -29,7 +29,7 @@ async def test_a_list_fits_80_columns_with_whole_ids_and_prints_how_many_more_ex
     assert lines[-1] == "2 dead letters shown, 1 more; all: --limit 3"
 
 
-async def test_json_has_a_line_a_letter_with_stable_keys(client, redis_url):
+async def test_json_has_one_line_per_letter_with_stable_keys(client, redis_url):
     await create_groups(client, "billing")
     await store_letters(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=DEAD_MS + 1, reason="rejected"))
     found = objects(redis_url, "dlq", "list", "--json", "--limit", "5")
@@ -153,7 +153,7 @@ async def test_without_dead_letters_a_sentence_is_printed(client, redis_url):
         assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; 2 others exist\n"
 
 
-async def test_what_comes_from_outside_can_not_steer_the_terminal(client, redis_url):
+async def test_control_characters_of_letters_do_not_reach_the_terminal(client, redis_url):
     await create_groups(client, "billing")
     evil = "\x1b[2J\x9b31m\u202e[bold]x[/bold]\x07"
     history = (Failure(1, DEAD_MS, 1, evil, evil),)

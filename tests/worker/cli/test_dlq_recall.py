@@ -10,7 +10,7 @@ STREAM = KEYS.redelivery(GONE, "billing")
 
 
 async def three_letters(client) -> None:
-    """One that billing subscribes to, two of a type that it does not."""
+    """One letter of a type that billing subscribes to, two of a type that it does not."""
     await create_groups(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
     letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DEAD_MS + i) for i in (2, 3)]

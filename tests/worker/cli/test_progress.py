@@ -12,13 +12,13 @@ async def watched(count: int) -> Tally:
     )  # fmt: skip
 
 
-async def test_without_a_terminal_it_tells_now_and_then_in_a_line_beside_the_output(monkeypatch, capsys):
+async def test_without_a_terminal_progress_is_a_line_on_stderr_from_time_to_time(monkeypatch, capsys):
     monkeypatch.setattr(progress, "REPORT_S", 0.0)
     assert await watched(4) == Tally(4)
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "redrive: 2 of 4\nredrive: 4 of 4\n")
 
 
-async def test_what_is_done_soon_tells_nothing(capsys):
+async def test_a_short_command_prints_no_progress(capsys):
     assert await watched(4) == Tally(4)
     assert capsys.readouterr() == ("", "")

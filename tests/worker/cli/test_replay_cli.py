@@ -1,4 +1,4 @@
-"""`hookbus-worker replay` as a process: what it prints, what it refuses, and what a kill leaves."""
+"""`hookbus-worker replay` as a process: its output, its refusals, and the state after a kill."""
 
 import asyncio
 import json
@@ -135,7 +135,7 @@ async def test_a_stopped_replay_prints_how_to_continue_and_that_excludes_later_e
     await retain(client, "wh_since", at_ms=AT_MS + 10_000)
     await hand_out(client)
     succeeded(redis_url, "replay", "billing", "--since", result["rest"]["since"], "--until", result["rest"]["until"])
-    # The millisecond in which it stopped comes once more; one event was stored in each.
+    # The millisecond of the stop is replayed once more; one event was stored in each.
     assert await replayed(client) == first + names(500)[len(first) - 1 :]
 
 
@@ -154,7 +154,7 @@ async def test_a_killed_replay_has_delivered_whole_batches_from_the_oldest_and_c
 
 
 async def test_events_that_arrive_and_are_handled_during_a_replay_are_not_replayed(client, redis_url):
-    await delivered(client, 600)  # more than are read ahead
+    await delivered(client, 600)  # more than the read-ahead
     with Program("hookbus-worker", "replay", "billing", "--rate", "300", redis_url=redis_url) as program:
         await until(lambda: client.execute_command("XLEN", OWN_STREAM))
         live = 0

@@ -57,7 +57,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
     }
 
 
-async def test_the_table_has_a_line_a_group_and_a_line_a_type_within_80_columns(client, redis_url):
+async def test_the_table_has_one_line_per_group_and_type_within_80_columns(client, redis_url):
     await stored(client)
     await client.execute_command("ZADD", KEYS.delayed("billing"), 4_000_000_000_000, "a")
     await client.execute_command("HSET", KEYS.consumers("billing"), "c", "{}")

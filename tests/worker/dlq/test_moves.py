@@ -56,7 +56,7 @@ async def test_g2_a_redriven_letter_is_backlog_of_its_group_even_when_no_worker_
     found = await status.fetch(client, 1)
     assert found.groups["billing"].types["never.heard.of"].backlog == 1
     assert found.groups["billing"].dead == 0
-    # Workers with wildcards look there for types that they do not know.
+    # Workers with wildcards discover new types there.
     assert await client.execute_command("SMEMBERS", KEYS.types) == [b"never.heard.of"]
     reply = await client.execute_command(
         "XREADGROUP", "GROUP", "billing", "c", "STREAMS", KEYS.redelivery("never.heard.of", "billing"), ">"
@@ -116,7 +116,7 @@ async def test_two_redrives_at_once_move_each_letter_once(client):
     assert await dead_names(store) == set()
 
 
-async def test_a_bulk_redrive_ends_though_every_letter_dies_again_at_once(client):
+async def test_a_bulk_redrive_ends_although_every_letter_is_dead_lettered_again_at_once(client):
     store, moves = await ready(client, *(letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i) for i in range(30)))
 
     async def redrive_in_vain(batch: list[StoredLetter]):

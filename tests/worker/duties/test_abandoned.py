@@ -17,7 +17,7 @@ def watcher(client) -> AbandonedGroups:
 
 
 async def silent(client, *groups: str, minutes: int = 10) -> None:
-    """Groups that were left alone with an event to handle."""
+    """Groups without workers and with an event to handle."""
     await create_groups(client)
     for group in groups:
         await Membership(client, KEYS, group, "earliest").join([TYPE])
@@ -57,13 +57,13 @@ async def test_it_is_logged_once_an_hour_and_again_when_it_happens_again(client,
         assert len(logs) == 3
 
 
-async def test_a_group_of_an_older_release_is_silent_from_now_on(client):
+async def test_the_silence_of_a_group_of_an_older_release_counts_from_now(client):
     await create_groups(client, "billing")
     await watcher(client).fetch()
     assert int(await client.execute_command("HGET", KEYS.worked, "billing")) == pytest.approx(now_ms(), abs=10_000)
 
 
-async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
+async def test_a_forgotten_group_leaves_no_record(client):
     await create_groups(client, "billing")
     execute = client.execute_command
 
@@ -77,7 +77,7 @@ async def test_of_a_group_that_is_forgotten_meanwhile_no_note_stays(client):
     assert await execute("HEXISTS", KEYS.worked, "billing") == 0
 
 
-async def test_the_duty_looks_now_and_then_and_stops_at_once(client, monkeypatch):
+async def test_the_duty_checks_periodically_and_stops_at_once(client, monkeypatch):
     monkeypatch.setattr(abandoned, "INTERVAL_S", 0.01)
     monkeypatch.setattr(abandoned, "REPEAT_S", 0)
     await silent(client, "billing")

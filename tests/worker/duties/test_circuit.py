@@ -33,7 +33,7 @@ async def handle(event: dict, delivery: Delivery) -> None: ...
 
 @pytest.fixture
 def now(monkeypatch):
-    """The time, to be moved on."""
+    """The time, which the test advances."""
     time_ms = [1_000_000]
     monkeypatch.setattr(circuit, "now_ms", lambda: time_ms[0])
     return time_ms
@@ -45,7 +45,7 @@ def a_circuit(client, consumer: str = "me", **options) -> Circuit:
 
 
 async def opened(client, *circuits: Circuit) -> None:
-    """The first one opens its breaker, the others see it."""
+    """The first circuit opens its breaker, and the others read it."""
     for _ in range(3):
         circuits[0].observe(FAILED, TYPE)
     for each in circuits:
@@ -82,7 +82,7 @@ async def test_a_run_of_failures_opens_it_here_at_once_and_elsewhere_within_an_i
     ],
     ids=["two types", "two errors", "two places", "a last attempt", "decisions and what never ran between"],
 )
-async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(client, now, failures):
+async def test_an_outage_with_several_errors_opens_the_breaker_like_one_with_a_single_error(client, now, failures):
     breaker = a_circuit(client, failures=4)
     counted = 0
     for outcome, event_type in failures * 2:
@@ -91,14 +91,14 @@ async def test_an_outage_that_has_several_faces_opens_it_like_one_that_has_one(c
         assert breaker.circuit_gate.is_blocked == (counted >= 4)
 
 
-async def test_any_success_between_keeps_it_closed(client):
+async def test_any_success_in_between_keeps_the_breaker_closed(client):
     breaker = a_circuit(client)
     for outcome in (FAILED, FAILED, Ack(), FAILED, TIMED_OUT, DeadLetter("rejected", CAUSE), FAILED, FAILED):
         breaker.observe(outcome, TYPE)
     assert not breaker.circuit_gate.is_blocked
 
 
-async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
+async def test_after_its_delay_one_process_probes_with_one_delivery(client, now):
     circuits = [a_circuit(client, name) for name in ("one", "two", "three")]
     await opened(client, *circuits)
     now[0] += 9_999
@@ -110,7 +110,7 @@ async def test_when_it_is_time_one_delivery_tries_in_one_of_them(client, now):
     assert sorted(each.circuit_gate.places for each in circuits) == [0, 0, 1]
 
 
-async def test_a_success_closes_it_for_all(client, now):
+async def test_a_successful_probe_closes_the_breaker_everywhere(client, now):
     first, second = a_circuit(client, "one"), a_circuit(client, "two")
     await opened(client, first, second)
     now[0] += 10_000
@@ -123,10 +123,10 @@ async def test_a_success_closes_it_for_all(client, now):
     assert (first.circuit_gate.places, second.circuit_gate.places) == (None, None)
     assert await client.execute_command("EXISTS", KEY) == 0
     first.observe(FAILED, TYPE)
-    assert not first.circuit_gate.is_blocked  # the run begins anew
+    assert not first.circuit_gate.is_blocked  # the count of failures restarts
 
 
-async def test_a_failed_try_opens_it_for_longer_up_to_the_cap(client, now):
+async def test_a_failed_probe_doubles_the_delay_up_to_the_cap(client, now):
     breaker = a_circuit(client)
     await opened(client, breaker)
     waits = []
@@ -165,7 +165,7 @@ async def test_a_probe_whose_process_died_counts_as_lost_and_another_worker_prob
     assert dead.circuit_gate.places == 0
 
 
-async def test_what_ends_late_neither_opens_it_again_nor_shortens_its_wait(client, now):
+async def test_a_late_outcome_neither_reopens_the_breaker_nor_shortens_its_delay(client, now):
     breaker = a_circuit(client)
     await opened(client, breaker)
     before = await stored_breaker(client)
@@ -183,7 +183,7 @@ async def test_swap_does_nothing_when_another_was_first(client):
     assert await client.execute_command("EXISTS", KEY) == 0
 
 
-async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, now):
+async def test_in_a_full_redis_the_breaker_opens_probes_and_closes(client, now):
     breaker = a_circuit(client)
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     await opened(client, breaker)
@@ -195,7 +195,7 @@ async def test_in_a_full_redis_it_opens_tries_and_closes_all_the_same(client, no
     assert not breaker.circuit_gate.is_blocked
 
 
-async def test_without_a_breaker_nothing_ever_opens(client):
+async def test_a_subscription_without_a_breaker_is_never_suspended(client):
     breaker = Circuit(client, a_route(handle, breaker=None), "me", asyncio.Event())
     for _ in range(1000):
         breaker.observe(FAILED, TYPE)
@@ -218,7 +218,7 @@ async def test_a_blocked_subscription_begins_nothing_and_its_deliveries_wait(cli
         await until(lambda: len(handler.done) == 3)
 
 
-async def test_status_shows_it_and_resume_closes_it(client, redis_url):
+async def test_status_shows_the_breaker_and_resume_closes_it(client, redis_url):
     await create_groups(client, GROUP)
     now_ms = clock.now_ms()
     await client.execute_command("HSET", KEY, "batch.*", encode(Opened("abc123", "E: down", now_ms, now_ms + 5000)))

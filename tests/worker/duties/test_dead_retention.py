@@ -68,7 +68,7 @@ async def test_the_oldest_go_by_age_and_by_number(client, limits, stay):
     assert await dropped(client) == 6 - stay
 
 
-async def test_it_shows_in_a_log_line_a_metric_and_a_count(client):
+async def test_dropped_letters_are_in_a_log_line_a_metric_and_a_count(client):
     await laid(client, 6)
     before = metrics.DROPPED.labels("billing")._value.get()
     with capture_logs() as logs:
@@ -85,13 +85,13 @@ async def test_it_shows_in_a_log_line_a_metric_and_a_count(client):
     assert await dropped(client) == 2
 
 
-async def test_the_last_letter_of_a_fingerprint_takes_its_index_along(client):
+async def test_the_last_letter_of_a_fingerprint_removes_its_index(client):
     await laid(client, 4)
     await retention(client, age_s=60).round()
     assert await keys_left(client) == []
 
 
-async def test_other_groups_are_left_alone(client):
+async def test_letters_of_other_groups_stay(client):
     await laid(client, 4, group="phone")
     await retention(client, max_letters=1).round()
     assert len(await remaining(client, "phone")) == 4
@@ -106,7 +106,7 @@ async def test_a_letter_is_dropped_and_counted_once_by_several_workers(client):
 
 async def test_letters_go_when_redis_has_no_memory_left_to_count_them(client):
     await laid(client, 3)
-    await retention(client, max_letters=2).round()  # the script is known
+    await retention(client, max_letters=2).round()  # loads the script
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     await retention(client, max_letters=1).round()
     assert (await remaining(client), await dropped(client)) == (["wh_0"], 1)
@@ -128,7 +128,7 @@ async def test_a_letter_within_the_maximum_when_its_turn_comes_is_kept(client):
     assert (len(await remaining(client)), await dropped(client)) == (3, 1)
 
 
-async def test_a_round_is_bounded_and_says_that_there_is_more(client, monkeypatch):
+async def test_a_round_is_bounded_and_returns_whether_more_remain(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 2)
     monkeypatch.setattr(dead_retention, "BATCH", 10)
     await laid(client, 35)
@@ -147,7 +147,7 @@ async def test_unreadable_letters_are_kept_and_delay_no_others(client):
     assert await dropped(client) == 3
 
 
-async def test_the_duty_drops_now_and_then_and_stops_at_once(client, monkeypatch):
+async def test_the_duty_drops_periodically_and_stops_at_once(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "INTERVAL_S", 0.01)
     await laid(client, 3)
     duty = retention(client, max_letters=1)
@@ -185,7 +185,7 @@ async def test_letters_that_cannot_be_read_are_skipped_and_logged(client, monkey
     assert await dropped(client) == 8
 
 
-async def test_g7_dead_letters_of_another_type_of_key_keep_no_other_group_from_its_retention(client):
+async def test_g7_an_unusable_dead_letter_key_does_not_stop_the_retention_of_other_groups(client):
     await laid(client, 3)
     await client.execute_command("SET", KEYS.dead("phone"), "no letters")
     settings = WorkerSettings(dead_retention_events=1)

@@ -33,12 +33,12 @@ def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(K
     try:
         yield liveness
     finally:
-        liveness.stop()  # its thread would go on, in the other tests' Redis
+        liveness.stop()  # its thread would continue in the Redis of other tests
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Signs every 20 ms that hold for a second: two programs that want the processor may take a few tenths of it."""
+    """Renews every 20 ms with a TTL of a second: other programs on the CPU may delay it by some tenths of a second."""
     monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.02)
     monkeypatch.setattr(heartbeat, "TTL_S", 1.0)
 
@@ -50,7 +50,7 @@ def blocking(redis_url):
     client.close()
 
 
-def test_the_first_sign_is_there_when_start_returns_in_every_shard_and_group(redis_url, blocking):
+def test_start_returns_after_the_first_liveness_key_in_every_shard_and_group(redis_url, blocking):
     with living(redis_url, shards=(Keys(0), Keys(1))):
         for keys in (Keys(0), Keys(1)):
             assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
@@ -67,7 +67,7 @@ def test_g7_an_unusable_hash_of_one_group_does_not_end_the_process(redis_url, bl
         assert blocking.hkeys(KEYS.consumers("b")) == [b"me"]
 
 
-def test_a_stop_takes_the_sign_back(redis_url, blocking):
+def test_a_stop_removes_the_liveness_key(redis_url, blocking):
     with living(redis_url):
         assert blocking.exists(KEYS.alive("me"))
     assert not blocking.exists(KEYS.alive("me"))
@@ -75,17 +75,17 @@ def test_a_stop_takes_the_sign_back(redis_url, blocking):
 
 
 @pytest.mark.usefixtures("quick")
-async def test_it_renews_from_its_thread_while_the_event_loop_is_blocked(redis_url, blocking):
+async def test_the_key_is_renewed_by_a_thread_while_the_event_loop_is_blocked(redis_url, blocking):
     tick = LoopTick(asyncio.get_running_loop())
     with living(redis_url, tick.age_s):
         deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:  # busy, on purpose: nothing else may run in this loop
+        while time.monotonic() < deadline:  # blocks the loop on purpose
             assert blocking.exists(KEYS.alive("me"))
     tick.stop()
 
 
 @pytest.mark.usefixtures("quick")
-async def test_beyond_the_hard_limit_a_stuck_loop_is_not_renewed_until_it_runs_again(redis_url, client):
+async def test_a_loop_blocked_beyond_the_hard_limit_is_not_renewed_until_it_runs_again(redis_url, client):
     age = [0.0]
     with living(redis_url, lambda: age[0], hard_limit_s=40):
         age[0] = 41
@@ -127,7 +127,7 @@ async def test_the_time_since_the_last_renewal_is_measured(own_server):
 
 
 @pytest.mark.usefixtures("quick")
-async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
+async def test_g4_liveness_keys_are_renewed_in_a_full_redis(redis_url, client):
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     with living(redis_url):
         await client.execute_command("DEL", KEYS.alive("me"), KEYS.consumers("a"), KEYS.worked)
@@ -136,14 +136,14 @@ async def test_g4_signs_go_on_in_a_full_redis(redis_url, client):
         assert await client.execute_command("HKEYS", KEYS.worked) == [b"a", b"b"]
 
 
-def test_beside_a_server_that_was_up_for_long_it_is_steady_at_once(redis_url, monkeypatch):
+def test_with_a_server_that_has_been_up_for_long_liveness_is_steady_at_once(redis_url, monkeypatch):
     monkeypatch.setattr(heartbeat, "TTL_S", 0.001)
     with living(redis_url) as liveness:
         time.sleep(0.002)
         assert liveness.is_steady()
 
 
-def test_not_steady_before_it_started(redis_url):
+def test_liveness_is_not_steady_before_its_start(redis_url):
     liveness = Liveness(
         redis_url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
     )
@@ -151,12 +151,12 @@ def test_not_steady_before_it_started(redis_url):
     liveness.stop()
 
 
-async def test_not_steady_for_a_whole_ttl_after_the_server_started(own_server):
+async def test_liveness_is_not_steady_for_a_ttl_after_the_start_of_the_server(own_server):
     with living(own_server.url) as liveness:
         assert not liveness.is_steady()
 
 
-async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
+async def test_liveness_is_not_steady_right_after_a_reconnect(own_server, monkeypatch):
     monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.02)
     monkeypatch.setattr(heartbeat, "TTL_S", 1.0)
     with living(own_server.url) as liveness:
@@ -170,7 +170,7 @@ async def test_not_steady_right_after_a_reconnect(own_server, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
-async def test_g4_not_steady_after_a_step_of_redis_clock_that_ended_all_signs(redis_url, monkeypatch):
+async def test_g4_liveness_is_not_steady_after_a_step_of_redis_clock_that_expired_all_keys(redis_url, monkeypatch):
     with living(redis_url) as liveness:
         await until(liveness.is_steady)
         monkeypatch.setattr(liveness._client, "time", lambda: (int(time.time()) + 3600, 0))
@@ -179,7 +179,7 @@ async def test_g4_not_steady_after_a_step_of_redis_clock_that_ended_all_signs(re
 
 
 @pytest.mark.usefixtures("quick")
-async def test_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatch):
+async def test_liveness_is_steady_although_a_reply_of_redis_takes_long(redis_url, monkeypatch):
     with living(redis_url) as liveness:
         await until(liveness.is_steady)
         calls = []
@@ -209,11 +209,11 @@ def test_without_redis_the_start_is_logged_as_waiting(own_server):
     liveness.stop()
 
 
-def test_a_death_is_noticed_early_enough_for_g4():
-    assert TTL_S + 1 + 2 < 15  # the TTL, one check a second, and the wait for deliveries that run beside a suspect
+def test_a_death_is_detected_early_enough_for_g4():
+    assert TTL_S + 1 + 2 < 15  # the TTL, one check a second, and the wait for other deliveries of a suspect's process
 
 
-def test_the_process_goes_by_redis_clock_while_it_lives(redis_url, monkeypatch):
+def test_the_process_follows_redis_clock_while_it_runs(redis_url, monkeypatch):
     hour_s = 3600
     wall_s = time.time()
     monkeypatch.setattr(time, "time_ns", lambda: int((wall_s + hour_s + 1) * 1e9))

@@ -32,27 +32,27 @@ def losses() -> float:
     return metrics.LOSSES.labels(GROUP)._value.get()
 
 
-async def test_joining_makes_the_group_on_the_stream_of_all_and_on_its_own(client):
+async def test_joining_creates_the_group_on_the_event_stream_and_the_redelivery_stream(client):
     await membership(client).join([TYPE, "a.b"])
     for stream in (STREAM, OWN_STREAM, KEYS.stream("a.b"), KEYS.redelivery("a.b", GROUP)):
         ((_, name, *_),) = await client.execute_command("XINFO", "GROUPS", stream)
         assert name == GROUP.encode()
 
 
-async def test_earliest_brings_everything_that_is_stored(client):
+async def test_earliest_delivers_all_stored_events(client):
     await store(client, "wh_1", "wh_2")
     await membership(client).join([TYPE])
     assert await handled_from(client) == ["wh_1", "wh_2"]
 
 
-async def test_latest_brings_only_what_comes_after(client):
+async def test_latest_delivers_only_later_events(client):
     await store(client, "wh_1", entry_id=f"{now_ms() - 1000}-0")
     await membership(client, "latest").join([TYPE])
     await store(client, "wh_2")
     assert await handled_from(client) == ["wh_2"]
 
 
-async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead_but_all_that_comes_after(client):
+async def test_latest_skips_events_stored_by_a_clock_that_was_ahead_and_delivers_all_later_ones(client):
     ahead_ms = now_ms() + 3_600_000
     await store(client, "wh_old", entry_id=f"{ahead_ms}-0")
     await store(client, "wh_old_too", event_type="a.b", entry_id=f"{ahead_ms}-0")
@@ -60,14 +60,14 @@ async def test_latest_brings_nothing_stored_before_by_a_clock_that_was_ahead_but
     await first.join([TYPE])
     await store(client, "wh_new")
     assert await handled_from(client) == ["wh_new"]
-    # A type that is joined later: the group receives the events stored in between. Better one too many.
+    # A type that is joined later: the group receives the events stored in between, rather one too many.
     await store(client, "wh_new_too", event_type="a.b")
     await first.join(["a.b"])
     reply = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", KEYS.stream("a.b"), ">")
     assert [fields[1] for _, fields in reply[0][1]] == [b"wh_old_too", b"wh_new_too"]
 
 
-async def test_latest_misses_nothing_of_the_millisecond_in_which_the_group_was_born(client):
+async def test_latest_delivers_all_events_of_the_millisecond_of_the_groups_creation(client):
     await membership(client, "latest").join([TYPE])
     born_ms = int((await start_of(client)).partition(b"-")[0]) + 1
     await store(client, "wh_1", entry_id=f"{born_ms}-0")
@@ -78,7 +78,7 @@ async def test_latest_misses_nothing_of_the_millisecond_in_which_the_group_was_b
     ("since_ms", "expected"),
     [(0, ["a", "b", "c", "d"]), (5_000, ["a", "b", "c", "d"]), (5_001, ["b", "c", "d"]), (7_000, ["d"]), (7_001, [])],
 )
-async def test_a_datetime_brings_what_came_since_that_very_millisecond_included(client, since_ms, expected):
+async def test_a_datetime_delivers_events_from_that_millisecond_on(client, since_ms, expected):
     for name, entry_id in (("a", "5000-0"), ("b", "6000-0"), ("c", "6000-1"), ("d", "7000-0")):
         await store(client, name, entry_id=entry_id)
     since = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since_ms)
@@ -86,13 +86,13 @@ async def test_a_datetime_brings_what_came_since_that_very_millisecond_included(
     assert await handled_from(client) == expected
 
 
-async def test_a_datetime_before_there_were_computers_is_the_beginning(client):
+async def test_a_datetime_before_1970_is_the_beginning(client):
     await store(client, "wh_1")
     await membership(client, datetime(1, 1, 1, tzinfo=UTC)).join([TYPE])
     assert await handled_from(client) == ["wh_1"]
 
 
-async def test_a_group_is_born_once_and_starts_where_it_was_born(client):
+async def test_a_group_is_created_once_and_keeps_its_start(client):
     await membership(client, "latest").join([TYPE])
     born = await start_of(client)
     for start in ("earliest", "latest", datetime.now(UTC)):
@@ -100,7 +100,7 @@ async def test_a_group_is_born_once_and_starts_where_it_was_born(client):
     assert await start_of(client) == born
 
 
-async def test_types_that_appear_later_start_where_the_group_was_born(client):
+async def test_types_that_appear_later_start_at_the_start_of_the_group(client):
     first = membership(client, "latest")
     await first.join([TYPE])
     await store(client, "wh_new", event_type="a.b")
@@ -157,7 +157,7 @@ async def test_joining_again_changes_nothing_and_many_may_join_at_once(client):
     assert losses() == before
 
 
-async def test_a_group_that_vanished_is_made_anew_where_it_was_born_and_reported_as_data_loss(client):
+async def test_a_vanished_group_is_recreated_at_its_start_and_reported_as_data_loss(client):
     member = membership(client)
     await store(client, "wh_1")
     await member.join([TYPE, "a.b"])
@@ -199,7 +199,7 @@ async def test_g7_a_stream_that_cannot_be_joined_is_marked_unusable_and_the_othe
         assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream(name))) == 1
 
 
-async def test_a_place_that_could_not_be_had_at_first_is_no_loss_later(client):
+async def test_a_consumer_group_that_could_not_be_created_at_first_is_no_data_loss_later(client):
     await client.execute_command("SET", STREAM, "no stream")
     joining = membership(client)
     await joining.join([TYPE])
@@ -215,14 +215,14 @@ async def test_a_refusal_of_the_server_is_raised(client):
         await membership(client).join([TYPE])
 
 
-async def test_many_types_are_joined_by_batches(client):
+async def test_many_types_are_joined_in_batches(client):
     types = [f"order.{i}" for i in range(2 * BATCH + 1)]
     await membership(client).join(types)
     assert (await commandstats(client))["evalsha"] == 3 + 1  # one call found the script missing
     assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == 2 * len(types)
 
 
-async def test_a_stop_is_heard_between_two_batches_of_types_that_appeared(client):
+async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
     stopping = asyncio.Event()
     found: list[str] = []
 

@@ -58,7 +58,7 @@ async def test_a_pause_ends_a_blocking_read_and_entries_that_it_still_returns_st
 
 
 async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is(client, redis_url):
-    """What that read brings fills its COUNT: there must be no more reads of a stream that has so much to give."""
+    """The reply of that read is as long as its COUNT: the reader must not read the stream again at once."""
     handler = Handler(is_open=True)
     await join(client, TYPE, OTHER)
     async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as subscription:
@@ -76,7 +76,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
         assert len(await pending(client)) == 2
 
 
-async def test_what_runs_may_end(client, redis_url):
+async def test_running_deliveries_finish_during_a_pause(client, redis_url):
     handler = Handler()
     await join(client)
     await store(client, "wh_1")
@@ -100,7 +100,7 @@ async def test_pausing_twice_keeps_the_first_time_and_resuming_all_takes_every_p
     assert await pauses.fetch(client, shards, GROUP) == {}
 
 
-async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or_taken_back(client):
+async def test_a_pause_in_one_shard_only_is_shown_and_can_be_completed_or_resumed(client):
     shards = [Keys(0), Keys(1)]
     await pauses.write(client, shards[1:], GROUP, TYPE)
     assert list(await pauses.fetch(client, shards, GROUP)) == [TYPE]
@@ -108,7 +108,7 @@ async def test_a_pause_that_reached_one_shard_only_shows_and_can_be_completed_or
     assert await pauses.erase(client, shards, GROUP, TYPE) == [TYPE]
 
 
-async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_url):
+async def test_the_commands_print_their_effect_and_status_shows_it(client, redis_url):
     await create_groups(client, "billing")
     assert succeeded(redis_url, "pause", "billing", "batch.*") == (
         "billing: batch.* paused within two seconds; paused now: batch.*\n"
@@ -124,7 +124,7 @@ async def test_the_commands_say_what_they_did_and_status_shows_it(client, redis_
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
-async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(client, redis_url, command):
+async def test_an_unknown_group_is_an_error_that_names_the_existing_groups(client, redis_url, command):
     await create_groups(client, "billing")
     found = worker(redis_url, command, "biling")
     assert found.returncode == 1
@@ -141,7 +141,7 @@ async def test_a_group_that_there_is_not_is_an_error_that_names_those_there_are(
         ("x", ""),
     ],
 )
-async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nearest_name(
+async def test_a_pause_of_a_type_that_the_group_does_not_receive_is_refused_with_the_nearest_name(
     client, redis_url, pattern, near
 ):
     await create_groups(client, "billing")
@@ -156,7 +156,7 @@ async def test_a_pause_of_what_the_group_gets_nothing_of_is_refused_with_the_nea
 
 
 @pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])
-async def test_a_pause_of_what_is_documented_seen_or_named_is_taken(client, redis_url, pattern):
+async def test_a_pause_of_a_documented_stored_or_subscribed_type_is_accepted(client, redis_url, pattern):
     await create_groups(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
     await client.execute_command("SADD", KEYS.types, "batch.seen")

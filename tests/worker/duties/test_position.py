@@ -1,4 +1,4 @@
-"""Where a group goes on whose place in a stream vanished under living workers."""
+"""The position from which a group continues after it vanished from a stream while workers run."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def group(client) -> tuple[Membership, Positions]:
 
 
 async def handled(client, count: int) -> list[str]:
-    """Take that many, ack all but the last; the webhook-ids of all."""
+    """Read so many entries and ack all but the last; returns the webhook-ids of all."""
     found = await take(client, "me", count)
     for in_flight in found[:-1]:
         await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
@@ -37,7 +37,7 @@ async def test_a_vanished_group_continues_after_the_last_handled_event(client, g
     assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_3", "wh_4", "wh_5"]
 
 
-async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client, group):
+async def test_a_replaced_stream_is_read_from_the_start_of_the_group(client, group):
     membership, positions = group
     await client.execute_command("XADD", STREAM, "5000-0", "id", "wh_old", "src", "openai", "at", "1", "body", "{}")
     [in_flight] = await take(client, "me")
@@ -49,7 +49,7 @@ async def test_a_stream_that_is_another_one_is_read_from_the_groups_birth(client
     assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_new"]
 
 
-async def test_a_group_that_vanished_with_its_server_is_read_from_its_birth(client, group):
+async def test_a_group_that_vanished_with_its_server_reads_from_its_start(client, group):
     """Another server may assign ids below the position at first: entries below it are not handled yet."""
     membership, positions = group
     await store(client, "wh_old", entry_id="5000-0")
@@ -73,19 +73,19 @@ async def test_positions_of_another_server_are_forgotten(client, group):
     await positions.fetch()
     await _become_another_server(client)
     await client.execute_command("XGROUP", "DESTROY", STREAM, GROUP)
-    await positions.fetch()  # the group has no place: nothing new is noted
+    await positions.fetch()  # the group does not exist: nothing new is recorded
     await membership.join([TYPE])
     assert [in_flight.delivery.webhook_id for in_flight in await take(client, "me")] == ["wh_1", "wh_2"]
 
 
 async def _become_another_server(client) -> None:
-    """Its replication id changes as on the start of another one."""
+    """Change the replication id of the server, as the start of another one does."""
     await client.execute_command("REPLICAOF", "127.0.0.1", 1)
     await client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, group, capsys):
-    """As where Redis came back from an older backup."""
+    """As after the restore of an older backup."""
     _, positions = group
     await store(client, "wh_1", "wh_2")
     backup = await client.execute_command("DUMP", STREAM)
@@ -115,7 +115,7 @@ async def test_a_group_that_was_created_again_is_reported_once(client, group, ca
     assert capsys.readouterr().out.count("data_loss") == 1
 
 
-async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group):
+async def test_redeliveries_of_a_vanished_group_are_all_delivered_again(client, group):
     membership, positions = group
     await positions.fetch()
     own = KEYS.redelivery(TYPE, GROUP)
@@ -132,12 +132,12 @@ async def test_the_redeliveries_of_a_vanished_group_are_all_there(client, group)
         ("7-3", None, "7-3"),
         ("7-3", "7-3", "7-2"),
         ("7-3", "7-0", f"6-{2**64 - 1}"),
-        ("7-3", "9-0", "7-3"),  # delivered after the first look
+        ("7-3", "9-0", "7-3"),  # delivered after the first query
         ("0-0", None, "0-0"),
-        ("10-0", "9-5", "9-4"),  # numbers, no text
+        ("10-0", "9-5", "9-4"),  # compared as numbers, not as text
     ],
 )
-def test_the_position_is_before_what_is_pending(delivered, oldest_pending, expected):
+def test_the_position_is_before_the_pending_entries(delivered, oldest_pending, expected):
     groups = [
         [b"name", b"other", b"last-delivered-id", b"99-0"],
         [b"name", b"g", b"last-delivered-id", delivered.encode()],
@@ -147,5 +147,5 @@ def test_the_position_is_before_what_is_pending(delivered, oldest_pending, expec
     assert position_of("nobody", groups, pending) == ""
 
 
-def test_there_is_nothing_before_the_first_id():
+def test_the_position_before_the_first_id_is_the_beginning():
     assert (before("0-0"), before("1-0"), before("0-1")) == ("0-0", f"0-{2**64 - 1}", "0-0")

@@ -19,7 +19,7 @@ from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, j
 
 
 async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
-    """Park a delivery for each wait, counted from now; their names."""
+    """Park a delivery for each wait, counted from now; returns their names."""
     await join(client, event_type)
     names = [f"wh_{i}" for i in range(len(waits_s))]
     await store(client, *names, event_type=event_type)
@@ -46,15 +46,15 @@ async def parked(client) -> int:
     return count
 
 
-async def test_what_is_due_goes_to_its_stream_in_order_of_its_time_and_what_is_not_due_stays(client):
+async def test_due_deliveries_are_promoted_in_order_of_time_and_others_stay(client):
     await park(client, -1, -3, 60, -2)
     wait_s = await promoter(client)._round()
     assert await promoted(client) == ["wh_1", "wh_3", "wh_0"]
     assert await parked(client) == 1
-    assert wait_s == 1  # the next is far away, but others may park meanwhile
+    assert wait_s == 1  # the next one is due much later, but other processes may park meanwhile
 
 
-async def test_what_was_promoted_is_the_next_attempt_of_the_same_event(client):
+async def test_a_promoted_delivery_is_the_next_attempt_of_the_same_event(client):
     await park(client, -1)
     await promoter(client)._round()
     (in_flight,) = await take(client, "me", own=True)
@@ -86,7 +86,7 @@ async def test_promote_skips_deliveries_that_were_promoted_parked_later_or_disca
     assert await promoted(client) == ["wh_0"]
 
 
-async def test_many_due_ones_go_in_batches_without_a_wait(client):
+async def test_many_due_deliveries_are_promoted_in_batches_without_a_wait(client):
     await park(client, *[-1] * (2 * BATCH + 50))
     duty = promoter(client)
     await client.execute_command("CONFIG", "RESETSTAT")
@@ -94,10 +94,10 @@ async def test_many_due_ones_go_in_batches_without_a_wait(client):
     assert waits[:2] == [0, 0]
     assert waits[2] > 0
     assert await parked(client) == 0
-    assert (await commandstats(client))["evalsha"] <= 4  # NOSCRIPT may cost one
+    assert (await commandstats(client))["evalsha"] <= 4  # one may have got NOSCRIPT
 
 
-async def test_each_type_goes_to_its_own_stream(client):
+async def test_each_type_is_promoted_to_its_own_stream(client):
     names = {}
     for number, event_type in enumerate(("a.b", "c.d", "a.b"), 1):
         member = f"{event_type}||{number}-0"
@@ -121,7 +121,7 @@ async def test_a_parked_delivery_without_its_data_delays_no_other(client):
     assert await parked(client) == 0
 
 
-async def test_g3_without_memory_they_are_promoted_all_the_same_since_only_running_them_makes_room(client):
+async def test_g3_without_memory_deliveries_are_promoted_since_only_running_them_frees_memory(client):
     await park(client, -2, -1)
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     await promoter(client)._round()
@@ -163,7 +163,7 @@ async def test_deliveries_parked_by_others_are_promoted_within_a_second(client):
         await until(lambda: promoted(client), timeout_s=2)
 
 
-async def test_idle_it_costs_two_commands_a_second(client):
+async def test_an_idle_promoter_sends_two_commands_a_second(client):
     async with Running(client) as running:
         await until(lambda: running._next_poll_ms)
         await client.execute_command("CONFIG", "RESETSTAT")
@@ -199,7 +199,7 @@ EXHAUSTED = "18446744073709551615-18446744073709551615"
 
 
 async def spoil(client, how: str, event_type: str = "batch.failed") -> None:
-    """A parked delivery of a type whose redelivery stream takes nothing."""
+    """A parked delivery of a type whose redelivery stream refuses entries."""
     stream = KEYS.redelivery(event_type, GROUP)
     if how == "type":
         await client.execute_command("SET", stream, "no stream")
@@ -212,7 +212,7 @@ async def test_g7_deliveries_that_their_stream_refuses_wait_and_the_others_are_p
     await park(client, -1, -2)
     await spoil(client, how)
     packed = "\xc1" if how == "fields" else msgpack_of("wh_bad")
-    for i in range(BATCH):  # as many as are looked at in one round, all of them older
+    for i in range(BATCH):  # as many as one round reads, all of them older
         await client.execute_command("HSET", KEYS.delayed_data(GROUP), f"batch.failed||{i}-0", packed)
         await client.execute_command("ZADD", KEYS.delayed(GROUP), 1000 + i, f"batch.failed||{i}-0")
     duty = promoter(client)

@@ -17,13 +17,13 @@ HOLD = (
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """What it leaves goes with the test."""
+    """The folder of the lock files, removed after the test."""
     monkeypatch.setattr(same_host, "FOLDER", tmp_path)
     return tmp_path
 
 
 def holder(folder, consumer: str, body: str) -> subprocess.Popen[bytes]:
-    """A process of that name that holds its lock."""
+    """A process that holds the lock of a consumer."""
     setting = f"same_host.FOLDER = pathlib.Path({str(folder)!r}); "
     code = f"import pathlib; from hookbus.worker.duties import same_host; {setting}"
     process = subprocess.Popen([sys.executable, "-c", code + HOLD.format(rest=body), consumer], stdout=subprocess.PIPE)
@@ -44,7 +44,7 @@ def test_a_process_on_another_machine_has_not_ended_whatever_its_pid():
     assert not has_ended(f"host.{2**22 + 1}.ab")
 
 
-def test_one_that_left_in_order_leaves_nothing(folder):
+def test_an_orderly_stop_leaves_no_lock_file(folder):
     presence = Presence("host.1.ab")
     presence.leave()
     presence.leave()
@@ -60,7 +60,7 @@ def test_a_surviving_child_of_a_handler_leaves_the_decision_to_the_ttl(folder):
     process.wait()
     assert not has_ended("host.1.ab")
     os.kill(child, signal.SIGKILL)
-    process.stdout.read()  # its end closes the pipe
+    process.stdout.read()  # the exit of the child closes the pipe
     process.stdout.close()
     assert has_ended("host.1.ab")
 
@@ -85,7 +85,7 @@ def test_the_file_of_another_user_proves_nothing(folder, monkeypatch):
         assert not has_ended("host.1.ab")
 
 
-def test_a_system_without_such_memory_knows_nothing(folder, monkeypatch):
+def test_without_a_memory_file_system_nothing_is_proven(folder, monkeypatch):
     monkeypatch.setattr(same_host, "FOLDER", folder / "nowhere")
     presence = Presence("host.1.ab")
     presence.touch()

@@ -36,7 +36,7 @@ async def _is_quiet(client) -> bool:
     return not await pending(client) and not await marks(client)
 
 
-async def test_its_start_is_marked_before_it_begins_and_the_mark_is_gone_when_it_ended(client, redis_url):
+async def test_the_mark_of_a_suspect_is_set_before_its_start_and_removed_at_its_end(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     marks_seen = []
 
@@ -64,7 +64,7 @@ async def test_no_suspect_starts_without_its_mark_however_long_redis_is_unreacha
     await client.aclose()
 
 
-async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_behind_it(client, redis_url):
+async def test_in_a_full_redis_a_suspect_is_marked_since_others_wait_behind_it(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
     async with running_suspects(redis_url, client, handler.route()) as harness:
@@ -76,7 +76,7 @@ async def test_in_a_full_redis_it_is_marked_all_the_same_since_the_others_wait_b
         await until(lambda: _is_quiet(client))
 
 
-async def test_one_that_survives_is_cleared_of_its_earlier_deaths_and_settled(client, redis_url):
+async def test_a_suspect_that_survives_is_settled_and_its_deaths_are_removed(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     await client.execute_command("HSET", KEYS.deaths(GROUP), in_flight.name, "a@1", "other", "a@1")
     async with running_suspects(redis_url, client, Handler(is_open=True).route()) as harness:
@@ -89,7 +89,9 @@ async def _deaths(client, expected: list[bytes]) -> bool:
     return await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == expected
 
 
-async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_unmarked(client, redis_url, monkeypatch):
+async def test_running_deliveries_get_a_bounded_time_to_end_then_the_suspect_runs_unmarked(
+    client, redis_url, monkeypatch
+):
     monkeypatch.setattr(suspects, "PATIENCE_S", 0.05)
     deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
@@ -104,7 +106,7 @@ async def test_others_inside_get_a_bounded_time_to_leave_then_the_suspect_runs_u
     assert (log["is_alone"], log["webhook_id"], log["type"], log["group"]) == (False, "wh_2", TYPE, GROUP)
 
 
-async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(client, redis_url, monkeypatch):
+async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_continue(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "ALONE_S", 0.05)
     deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
@@ -119,7 +121,7 @@ async def test_a_suspect_that_runs_long_loses_its_mark_and_the_others_go_on(clie
 
 
 @pytest.mark.parametrize(("times_delivered", "factor"), [(3, 1), (4, 4), (5, 16), (60, 4**8)])
-async def test_both_waits_grow_fourfold_with_each_death_up_to_a_bound(
+async def test_both_waits_quadruple_with_each_death_up_to_a_bound(
     client, redis_url, monkeypatch, times_delivered, factor
 ):
 
@@ -159,7 +161,7 @@ async def _is_marked_by_nobody(client) -> bool:
     return not await marks(client) and len(await pending(client)) == 1
 
 
-async def test_g10_one_that_outlasts_the_grace_is_interrupted_unblamed_and_stays_pending(client, redis_url):
+async def test_g10_a_suspect_that_outlasts_the_grace_is_cancelled_without_a_death_and_stays_pending(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     handler = Handler()
     async with running_suspects(redis_url, client, handler.route()) as harness:

@@ -32,7 +32,7 @@ async def test_g7_a_pause_that_comes_while_the_others_leave_holds_the_suspect_to
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
-async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one_that_tries(client, redis_url):
+async def test_an_open_breaker_delays_the_suspect_too_and_it_can_be_the_probe(client, redis_url):
     deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler(is_open=True)
     async with running_suspects(redis_url, client, handler.route()) as harness:
@@ -50,7 +50,7 @@ async def test_a_breaker_that_opens_holds_the_suspect_too_and_lets_it_be_the_one
         await until(lambda: handler.done == ["wh_1", "wh_2"])
 
 
-async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(client, redis_url):
+async def test_g7_a_suspect_of_a_paused_type_takes_no_slot_from_other_types(client, redis_url):
     (in_flight,) = await delivered(client, "wh_1")
     handler = Handler(is_open=True)
     async with running_suspects(redis_url, client, handler.route("*", concurrency=1)) as harness:
@@ -65,7 +65,7 @@ async def test_g7_a_suspect_of_a_paused_type_keeps_no_place_from_other_types(cli
         await until(lambda: handler.done == ["wh_2", "wh_1"])
 
 
-async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, redis_url, monkeypatch):
+async def test_g7_with_many_suspects_others_run_after_each_interval(client, redis_url, monkeypatch):
     monkeypatch.setattr(suspects, "SPELL_S", 0.1)
     deliveries = await delivered(client, *(f"wh_{i}" for i in range(1, 6)))
     began = []
@@ -85,7 +85,7 @@ async def test_g7_many_suspects_let_others_have_a_turn_after_each_spell(client, 
     assert began.index("wh_other") <= 3
 
 
-async def test_a_suspect_that_swallows_its_end_holds_back_neither_the_next_one_nor_a_stop(
+async def test_a_suspect_that_swallows_its_cancellation_delays_neither_the_next_one_nor_a_stop(
     client, redis_url, monkeypatch
 ):
     monkeypatch.setattr(suspects, "ALONE_S", 0.05)

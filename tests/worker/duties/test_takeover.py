@@ -49,7 +49,7 @@ async def test_g4_deliveries_of_a_dead_consumer_run_here_and_the_dead_consumer_i
     assert b"dead" not in [consumer[1] for consumer in consumers_left]
 
 
-async def test_g4_a_consumer_that_lives_is_not_robbed(client, redis_url):
+async def test_g4_deliveries_of_an_alive_consumer_are_not_claimed(client, redis_url):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1", consumer="alive")
     await client.execute_command("SET", KEYS.alive("alive"), 1)
@@ -75,7 +75,9 @@ async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_k
             await running
 
 
-async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_runs_out(client, redis_url, ended):
+async def test_a_process_that_ended_on_this_machine_is_detected_before_its_liveness_key_expires(
+    client, redis_url, ended
+):
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     ended.add("dead")
@@ -91,7 +93,7 @@ async def test_a_process_that_ended_on_this_machine_is_found_before_its_sign_run
 
 @pytest.mark.parametrize("left_s", [TTL_S, TTL_S - QUIET_S + 1, None])
 async def test_g4_a_consumer_that_renews_its_key_keeps_its_deliveries(client, redis_url, ended, left_s):
-    """As of a clone of this machine, where it seems to have ended: the liveness key decides."""
+    """The process seems to have ended, as on a clone of this machine: the liveness key decides."""
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     await register(client, "dead")
@@ -127,7 +129,7 @@ async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_giv
 
 
 async def test_g4_while_the_own_liveness_key_is_gone_too_no_consumer_is_declared_dead(client, redis_url):
-    """A step of Redis' clock ends all signs at once."""
+    """A step of Redis' clock expires all liveness keys at once."""
     handler = Handler(is_open=True)
     await die_with(client, "wh_1")
     async with claimant(redis_url, client, handler) as worker:
@@ -142,7 +144,7 @@ async def test_g4_while_the_own_liveness_key_is_gone_too_no_consumer_is_declared
 async def test_g4_a_step_of_redis_clock_counts_when_it_is_detected_while_liveness_keys_are_read(
     client, redis_url, monkeypatch
 ):
-    """Our own sign is there again by then, those of others need not be."""
+    """Our own liveness key exists again by then, but those of others may not."""
     await die_with(client, "wh_1")
     async with claimant(redis_url, client, Handler(is_open=True)) as worker:
         execute = client.execute_command
@@ -165,7 +167,7 @@ async def test_a_registration_of_another_release_does_not_stop_a_worker(client, 
         assert await consumers(client) == {b"me", b"strange"}
 
 
-async def test_no_more_is_taken_than_there_are_slots_and_the_dead_one_stays_until_nothing_is_left(client, redis_url):
+async def test_claims_stay_within_the_slots_and_the_dead_consumer_stays_until_none_remain(client, redis_url):
     handler = Handler()
     await die_with(client, "wh_1", "wh_2", "wh_3")
     async with claimant(redis_url, client, handler, concurrency=2) as worker:
@@ -190,7 +192,7 @@ async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_aga
         assert worker.runtime.slots.running == 1
 
 
-async def test_a_consumer_that_holds_deliveries_but_is_registered_nowhere_is_adopted(client, redis_url):
+async def test_an_unregistered_consumer_with_deliveries_is_adopted(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
@@ -213,7 +215,7 @@ async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_susp
     for leaving, claimant_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
         assert await release(client, leaving) == 1
         (taken,) = await take_over(client, names.HANDOVER, claimant_name)
-        assert taken[1] == 0  # times delivered before: as if it came fresh
+        assert taken[1] == 0  # times delivered before, as for a first delivery
         assert list((await pending(client)).values()) == [(claimant_name, 1)]
     assert await release(client, "five") == 1
     async with claimant(redis_url, client, handler) as worker:

@@ -1,4 +1,4 @@
-"""Takeover, release and retire as scripts: whom they blame, and how they lose their races."""
+"""Takeover, release and retire as scripts: the deaths that they count, and the races that they lose."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ from tests.worker.builders import (
 STREAMS = (STREAM, OWN_STREAM)
 
 
-async def test_g5_only_the_marked_one_is_blamed_and_only_once(client):
+async def test_g5_only_the_marked_delivery_counts_the_death_and_only_once(client):
     await die_with(client, "wh_1", "wh_2", "wh_3")
     ids = list(await pending(client))
     member = await mark(client, "dead", ids[1])
@@ -40,14 +40,14 @@ async def test_g5_only_the_marked_one_is_blamed_and_only_once(client):
     assert await client.execute_command("EXISTS", KEYS.started(GROUP)) == 0
 
 
-async def test_g5_an_unmarked_delivery_is_never_blamed_however_often_its_worker_died(client):
+async def test_g5_an_unmarked_delivery_counts_no_death_however_often_its_worker_dies(client):
     await die_with(client, "wh_1", consumer="c0")
     for i in range(20):
         ((_, before, deaths, _),) = await take_over(client, f"c{i}", f"c{i + 1}")
         assert (before, deaths) == (i + 1, b"")
 
 
-async def test_g4_without_memory_deliveries_are_taken_over_and_blamed_all_the_same(client):
+async def test_g4_without_memory_deliveries_are_taken_over_and_deaths_counted(client):
     await die_with(client, "wh_1")
     member = await mark(client, "dead", next(iter(await pending(client))))
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
@@ -56,7 +56,7 @@ async def test_g4_without_memory_deliveries_are_taken_over_and_blamed_all_the_sa
     assert await client.execute_command("HKEYS", KEYS.deaths(GROUP)) == [member.encode()]
 
 
-async def test_takeover_takes_nothing_from_one_that_came_back(client):
+async def test_takeover_claims_nothing_from_a_consumer_that_came_back(client):
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.alive("dead"), 1)
     assert await take_over(client, "dead", "me") == []
@@ -97,7 +97,7 @@ async def test_a_refused_release_leaves_all_deliveries_to_a_takeover(client):
     assert await pending(client) == dict.fromkeys(await pending(client), ("dead", 1))
 
 
-async def test_retire_removes_only_who_is_gone_and_has_nothing_pending(client):
+async def test_retire_removes_only_dead_consumers_with_nothing_pending(client):
     await die_with(client, "wh_1")
     call = retire(KEYS, GROUP, "dead", STREAMS)
     assert await scripts.run(client, call) == 0
@@ -109,7 +109,7 @@ async def test_retire_removes_only_who_is_gone_and_has_nothing_pending(client):
     await client.execute_command("DEL", KEYS.alive("dead"))
     await client.execute_command("HSET", KEYS.started(GROUP), "dead", "mark")
     results = await asyncio.gather(scripts.run(client, call), scripts.run(client, call))
-    assert results == [1, 1]  # a second removal finds nothing to do harm to
+    assert results == [1, 1]  # a second removal changes nothing
     assert await consumers(client) == set()
     assert await client.execute_command("EXISTS", KEYS.started(GROUP)) == 0
 

@@ -20,7 +20,7 @@ from tests.worker.builders import (
 from tests.worker.claimant import claimant
 
 
-async def test_taken_from_one_dead_consumer_a_delivery_just_runs_from_the_second_on_it_is_a_suspect(client, redis_url):
+async def test_a_delivery_is_a_suspect_from_the_second_dead_consumer_on(client, redis_url):
     handler = Handler()
     await die_with(client, "wh_1", consumer="first")
     await die_with(client, "wh_2", consumer="unlucky")
@@ -64,7 +64,9 @@ async def test_g4_deliveries_of_a_dead_consumer_need_not_wait_for_many_suspects(
     monkeypatch.setattr(takeover, "INTERVAL_S", 0.05)
     names = [f"wh_{number}" for number in range(1, 21)]
     await die_with(client, *names)
-    await take_over(client, "dead", by="dead_too")  # in the second one's hands; with the third they are suspects
+    await take_over(
+        client, "dead", by="dead_too"
+    )  # in flight in the second consumer; from the third on they are suspects
     await register(client, "dead_too", alive=False)
     handler = Handler(is_open=True, pause_s=0.05)
     async with claimant(redis_url, client, handler) as worker:

@@ -51,17 +51,17 @@ async def remaining(client) -> list[bytes]:
     return [fields[1] for _, fields in await client.execute_command("XRANGE", STREAM, "-", "+")]
 
 
-async def test_what_all_groups_have_handled_goes_when_the_retention_is_over(client):
+async def test_events_that_all_groups_handled_are_trimmed_after_the_retention_time(client):
     await join(client)
     await old(client, "a", "b", "c")
     await ack(client, *await take(client, "me"))
     assert await trimmer(client).trim() == 2
-    # The last one that was delivered marks the place, and stays.
+    # The last delivered entry marks the position and stays.
     assert await remaining(client) == [b"c"]
 
 
-async def test_g3_what_some_group_has_not_handled_is_never_trimmed(client):
-    """Whatever of it is in the way: pending, not delivered, or a second group that is behind."""
+async def test_g3_an_event_that_some_group_has_not_handled_is_never_trimmed(client):
+    """For each reason: pending, not delivered, or a second group that is behind."""
     await join(client)
     await old(client, "a", "b", "c")
     await take(client, "me")
@@ -104,7 +104,7 @@ async def test_g3_the_slowest_group_decides(client):
     assert await remaining(client) == [b"b", b"c", b"d"]
 
 
-async def test_g3_a_group_born_before_the_cut_misses_nothing_after_it(client):
+async def test_g3_a_group_created_before_the_cut_misses_no_event_after_it(client):
     await old(client, "a", "b")
     await join(client)
     assert await trimmer(client, orphaned_s=1).trim() == 0
@@ -120,13 +120,13 @@ async def test_handled_entries_that_are_young_stay_for_replay(client):
 
 
 @pytest.mark.parametrize(("hours_ago", "stays"), [(1.5, True), (2.5, False)])
-async def test_what_no_group_reads_stays_for_the_orphans_retention(client, hours_ago, stays):
+async def test_orphans_stay_for_their_own_retention_time(client, hours_ago, stays):
     await old(client, "a", hours_ago=hours_ago)
     assert await trimmer(client, handled_s=1, orphaned_s=7200).trim() == (0 if stays else 1)
 
 
 async def test_trim_removes_nothing_that_a_group_got_back_before_the_call(client):
-    """The look and the cut are one script: a redelivered or re-born group is seen by it, or comes after it."""
+    """Check and trim are one script: a redelivered or recreated group comes entirely before or after it."""
     await join(client)
     await old(client, "a", "b", "c")
     await ack(client, *await take(client, "me"))
@@ -201,13 +201,13 @@ async def test_redeliveries_are_never_trimmed(client):
     assert await client.execute_command("XLEN", own) == 1
 
 
-async def test_a_stream_that_is_gone_is_not_made_by_trimming(client):
+async def test_trimming_does_not_create_a_missing_stream(client):
     await client.execute_command("SADD", KEYS.types, TYPE)
     assert await trimmer(client).trim() == 0
     assert await client.execute_command("EXISTS", STREAM) == 0
 
 
-async def test_the_duty_trims_now_and_then_and_stops_at_once(client, monkeypatch):
+async def test_the_duty_trims_periodically_and_stops_at_once(client, monkeypatch):
     monkeypatch.setattr(trim, "INTERVAL_S", 0.01)
     await join(client)
     await old(client, "a", "b")

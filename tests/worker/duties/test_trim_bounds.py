@@ -1,4 +1,4 @@
-"""Trimming by number, in bounded steps, for groups that have no place yet; and the day sets."""
+"""Trimming by number, in bounded steps, with groups that have not joined yet; and the day sets."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ COVERING = " ".join(patterns_of(TYPE))
 
 @pytest.fixture(autouse=True)
 def small_nodes(redis_url, server):
-    """Nodes of three entries, so that few entries are many nodes: steps go by whole nodes."""
+    """Nodes of three entries, so that few entries fill many nodes: steps remove whole nodes."""
     with server.client() as client:
         client.config_set("stream-node-max-entries", 3)
         yield
@@ -42,16 +42,16 @@ async def ack(client, *deliveries, group: str = GROUP) -> None:
     await client.execute_command("XACK", STREAM, group, *(in_flight.entry_id for in_flight in deliveries))
 
 
-async def test_beyond_the_maximum_the_oldest_handled_events_are_trimmed_although_young(client):
+async def test_beyond_the_maximum_the_oldest_handled_events_are_trimmed_before_their_retention_time(client):
     await join(client)
     ids = await store(client, *(f"wh_{i}" for i in range(30)))
     await ack(client, *await take(client, "me"))
-    assert await trimmer(client, max_events=10).trim() == 18  # the whole nodes among the 20 that are too many
+    assert await trimmer(client, max_events=10).trim() == 18  # the whole nodes among the 20 surplus entries
     entries = await client.execute_command("XRANGE", STREAM, "-", "+")
     assert [entry_id for entry_id, _ in entries] == ids[18:]
 
 
-async def test_g3_number_never_takes_what_is_not_handled(client):
+async def test_g3_the_maximum_never_trims_unhandled_events(client):
     await join(client)
     await join(client, group="slow")
     await store(client, *(f"wh_{i}" for i in range(30)))
@@ -60,7 +60,7 @@ async def test_g3_number_never_takes_what_is_not_handled(client):
     await ack(client, *in_flight[:6], group="slow")
     assert await trimmer(client, max_events=1).trim() == 6
     await ack(client, *in_flight[6:], group="slow")
-    assert await trimmer(client, max_events=1).trim() == 0  # the last one that was delivered marks the place
+    assert await trimmer(client, max_events=1).trim() == 0  # the last delivered entry marks the position
     assert await length(client) == 24
 
 
@@ -102,8 +102,8 @@ async def test_a_call_takes_a_bounded_step_and_a_round_as_many_as_it_needs(clien
 
 @pytest.mark.parametrize("pattern", ["*", "response.*", TYPE])
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_g3_what_a_group_without_a_place_yet_subscribes_to_stays(client, pattern, at_once):
-    """A type that is new while none of the group's workers runs: the others handle it, the group comes later."""
+async def test_g3_types_that_a_group_subscribes_to_but_has_not_joined_stay(client, pattern, at_once):
+    """A type that appears while no worker of the group runs: other groups handle it, this one joins later."""
     await Membership(client, KEYS, "away", "earliest", [pattern, "batch.failed"]).join(["batch.failed"])
     old = now_ms() - 5 * 3_600_000
     for i in range(9):
@@ -138,7 +138,7 @@ async def test_a_wildcard_holds_nothing_of_hookbus_own_types_and_a_name_does(cli
     assert await trimmer(client).sweep() == (0 if is_kept else 1)
 
 
-async def test_a_group_without_a_place_holds_only_what_came_after_its_start(client):
+async def test_a_group_that_has_not_joined_keeps_only_events_after_its_start(client):
     ids = await store(client, *(f"wh_{i}" for i in range(9)))
     await client.execute_command("HSET", KEYS.groups, "away", ids[5])
     await client.execute_command("HSET", KEYS.patterns, "away", "*")
@@ -149,13 +149,13 @@ async def test_a_group_without_a_place_holds_only_what_came_after_its_start(clie
     assert [entry_id for entry_id, _ in entries] == ids[5:]
 
 
-async def test_what_a_group_waits_for_is_no_orphan(client):
+async def test_events_that_a_group_will_read_are_no_orphans(client):
     await Membership(client, KEYS, "away", "earliest", ["*"]).join(["batch.failed"])
     await store(client, "wh_1", entry_id="1000-0")
     assert await trimmer(client, orphan_s=1).trim() == 0
 
 
-async def test_orphans_that_go_are_reported(client):
+async def test_trimmed_orphans_are_reported(client):
     await store(client, "wh_1", "wh_2", entry_id="1000-*")
     before = metrics.TRIMMED.labels("orphaned")._value.get()
     with capture_logs() as logs:
@@ -171,7 +171,7 @@ async def test_day_sets_that_left_the_window_are_unlinked_before_their_ttl_ends(
     for day, ttl_ms in left_ms.items():
         await client.execute_command("SADD", KEYS.seen(day), "x")
         await client.execute_command("PEXPIRE", KEYS.seen(day), ttl_ms)
-    await client.execute_command("SADD", KEYS.seen(today - 7), "x")  # no TTL: nothing that ingest wrote
+    await client.execute_command("SADD", KEYS.seen(today - 7), "x")  # no TTL: not written by ingest
     await trimmer(client).unlink_old_days()
     existing = [day for day in (*left_ms, today - 7) if await client.execute_command("EXISTS", KEYS.seen(day))]
     assert existing == [today, today - 4, today - 7]
@@ -193,7 +193,7 @@ STEPS = st.one_of(
 
 
 class Model:
-    """What each group has yet to handle. `late` may be registered for some time before it joins."""
+    """The events that each group has yet to handle. `late` may be registered for some time before it joins."""
 
     def __init__(self, client) -> None:
         self.client = client
@@ -208,14 +208,14 @@ class Model:
             self.stored.append(self.client.xadd(STREAM, {"id": "wh", "body": "{}"}))
 
     def register(self) -> None:
-        """From what is there now."""
+        """Register `late`, which starts at the first remaining entry, before it joins."""
         if "late" not in self.starts:
             self.starts["late"] = self._first()
             self.client.hset(KEYS.groups, "late", "0")
             self.client.hset(KEYS.patterns, "late", "response.*")
 
     def join(self, group: str) -> None:
-        """From the beginning, but `two`, which starts with what comes next."""
+        """Join from the beginning; `two` starts with the next event."""
         if group not in self.born:
             start = "$" if group == "two" else "0"
             self.client.xgroup_create(STREAM, group, start, mkstream=True)
@@ -223,7 +223,7 @@ class Model:
             self.born.add(group)
 
     def _first(self) -> int:
-        """Who comes from nowhere gets what is still there."""
+        """A group that is created now gets the remaining entries."""
         entries = self.client.xrange(STREAM, count=1)
         return self.stored.index(entries[0][0]) if entries else len(self.stored)
 
@@ -236,7 +236,7 @@ class Model:
                 self.pending[group] += [entry[0] for entry in entries]
 
     def settle(self, group: str, first: int, count: int) -> None:
-        """An ack, or the ack inside a park or a burial: all the same to the stream."""
+        """An ack, or the ack inside a park or a dead letter: the stream cannot tell them apart."""
         for entry_id in self.pending[group][first : first + count]:
             self.client.xack(STREAM, group, entry_id)
             self.handled[group].add(entry_id)
@@ -252,7 +252,7 @@ class Model:
         assert len(before - after) <= 2 * limit + 3
 
     def needed(self) -> set[bytes]:
-        """What some group has yet to handle."""
+        """The events that some group has yet to handle."""
         return {
             entry_id
             for group, start in self.starts.items()
@@ -271,7 +271,7 @@ class Model:
 
 @given(st.lists(STEPS, max_size=40))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_g3_no_interleaving_of_add_read_settle_and_trim_removes_what_is_not_handled(server, steps):
+def test_g3_no_interleaving_of_add_read_settle_and_trim_removes_an_unhandled_event(server, steps):
     with server.client() as client:
         client.delete(STREAM, KEYS.groups, KEYS.patterns)
         model = Model(client)

@@ -74,7 +74,7 @@ async def traces(client, group: str = "billing") -> list[str]:
 
 
 def families() -> set[str]:
-    """The methods of Keys that make a group's own keys."""
+    """The methods of Keys that build a group's own keys."""
     return {
         name
         for name, member in inspect.getmembers(Keys, inspect.isfunction)
@@ -141,7 +141,7 @@ async def test_it_shows_what_it_would_remove_and_a_dry_run_removes_nothing(clien
     assert await traces(client) == []
 
 
-async def test_it_refuses_while_a_consumer_is_alive_and_names_it(client, redis_url):
+async def test_forget_is_refused_while_a_consumer_is_alive_and_names_it(client, redis_url):
     await everything(client)
     before = await traces(client)
     await client.execute_command("HSET", KEYS.consumers("billing"), "host.1.abcd", "{}")

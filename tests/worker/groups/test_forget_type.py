@@ -65,7 +65,7 @@ async def test_the_type_is_removed_beside_a_worker_that_does_not_read_it(client)
     assert await of_type(client) == []
     after = (await GroupDeletion(client, SHARDS, "billing").fetch()).types
     assert after == {name: counts for name, counts in before.items() if name != GONE}
-    await duty.run()  # as after a kill half-way
+    await duty.run()  # as after a kill in the middle
 
 
 @pytest.mark.parametrize("patterns", [("batch.*",), ("*",), ()])

@@ -160,7 +160,7 @@ async def test_a_wildcard_subscribes_to_no_type_of_hookbuss_own(client, types):
         await fetch(client, types=(types,))
 
 
-async def test_of_a_group_that_did_not_tell_what_it_subscribes_to_its_places_on_streams_count(client):
+async def test_a_group_without_published_patterns_counts_as_subscribed_to_the_streams_it_joined(client):
     await subscribe(client)
     await client.execute_command("DEL", KEYS.patterns)
     for kind in (TYPE, "batch.failed"):
@@ -176,7 +176,7 @@ async def test_a_group_that_started_later_can_replay_events_before_its_start(cli
     await retain(client, *names(10))
     start = f"{AT_MS + 5}-0"
     await client.execute_command("HSET", KEYS.groups, GROUP, start)
-    # Before any worker made its place on the stream, and after.
+    # Before any worker joined the stream, and after.
     assert await names_in(await fetch(client)) == names(6)
     await client.execute_command("XGROUP", "CREATE", STREAM, GROUP, start)
     assert await names_in(await fetch(client)) == names(6)
@@ -227,7 +227,7 @@ async def test_events_trimmed_meanwhile_are_missing_and_the_others_are_read(clie
     assert len(names_read) == 2 * history.AHEAD - 10
 
 
-async def test_an_empty_redis_has_no_past(client):
+async def test_an_empty_redis_has_no_history(client):
     await subscribe(client)
     past_events = await fetch(client)
     assert (past_events.stream_ranges, await names_in(past_events), (await past_events.count()).types.total()) == (

@@ -47,7 +47,7 @@ async def delivered_events(
 
 
 class RecordedReplay:
-    """A replay with its stop and its messages."""
+    """A replay with its stop event and its messages."""
 
     def __init__(self, client, group: str = GROUP) -> None:
         self.messages: list[str] = []
@@ -212,7 +212,7 @@ async def test_a_stop_ends_the_wait_and_only_delivered_events_are_counted(client
     assert recorded.replay.reached_ms == events[3].stored_ms
 
 
-async def test_it_gives_up_when_no_room_is_made(client, monkeypatch):
+async def test_it_gives_up_when_no_memory_is_freed(client, monkeypatch):
     monkeypatch.setattr(replay, "POLL_S", 0.01)
     monkeypatch.setattr(replay, "PATIENCE_S", 0.05)
     events = await delivered_events(client, 2)

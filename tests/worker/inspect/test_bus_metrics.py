@@ -42,7 +42,7 @@ def a_bus(**changes: Any) -> Bus:
 
 
 def samples(bus: Bus) -> dict[tuple[str, ...], float]:
-    """Name and label values → figure."""
+    """Name and label values → value."""
     found = [sample for family in bus_metrics.families(bus) for sample in family.samples]
     return {(each.name.removeprefix("hookbus_"), *each.labels.values()): each.value for each in found}
 
@@ -96,11 +96,11 @@ def test_runs_of_verify_create_no_series():
     ],
     ids=str,
 )
-def test_a_figure(name, value):
+def test_a_metric_has_its_value_by_name_and_labels(name, value):
     assert samples(a_bus())[name] == value
 
 
-def test_nothing_due_has_no_time():
+def test_without_due_deliveries_there_is_no_due_time():
     assert ("next_due_timestamp_seconds", "phone") not in samples(a_bus())
 
 

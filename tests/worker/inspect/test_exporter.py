@@ -24,7 +24,7 @@ from tests.worker.dead_letters import create_groups
 
 @contextlib.asynccontextmanager
 async def exporting(redis_url: str) -> AsyncIterator[str]:
-    """A running exporter; its address."""
+    """The address of a running exporter."""
     settings = WorkerSettings(redis_url=redis_url, exporter_listen=Listen("127.0.0.1", 0))
     stopping = Stopping()
     with capture_logs() as logs:
@@ -40,7 +40,7 @@ async def exporting(redis_url: str) -> AsyncIterator[str]:
 
 
 async def scrape(url: str) -> dict[str, float]:
-    """The hookbus figures, by name with labels."""
+    """The metrics of hookbus, by name with labels."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == 200
         lines = (await response.text()).splitlines()

@@ -11,7 +11,7 @@ DAY_S = 86_400
 
 
 def made_ms_ago(body: bytes) -> int:
-    """How long before its receipt the event of a body was made."""
+    """Milliseconds from the creation of the event of a body to its receipt."""
     return RECEIVED_MS - age.made_at_ms(a_delivery(received_at_ms=RECEIVED_MS, body=body))
 
 
@@ -30,7 +30,7 @@ def body(created_at: object) -> bytes:
         (RECEIVED_MS / 1000 - 8 * DAY_S, 8 * DAY_S * 1000),
     ],
 )
-def test_an_event_is_as_old_as_it_says_and_whole_seconds_count_from_their_end(created_at, ago_ms):
+def test_the_age_of_an_event_counts_from_its_created_at_and_whole_seconds_from_their_end(created_at, ago_ms):
     assert made_ms_ago(body(created_at)) == ago_ms
 
 
@@ -46,10 +46,10 @@ def test_an_impossible_created_at_falls_back_to_the_time_of_receipt(created_at):
 
 
 @pytest.mark.parametrize("fields", [b'"x": NaN}', b'"x": "\\ud800"}', b'"x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}"])
-def test_a_body_that_only_other_readers_take_is_as_old_as_it_says(fields):
+def test_the_age_of_a_body_that_only_lenient_readers_accept_counts_from_its_created_at(fields):
     assert made_ms_ago(b'{"type": "a", "created_at": 1789999400.5, ' + fields) == 600_000
 
 
 @pytest.mark.parametrize("unreadable", [b"", b"\xff", b"[]", b'{"created_at": 1789999400}', b"{" * 100_000])
-def test_a_body_that_is_no_event_is_as_old_as_its_receipt(unreadable):
+def test_the_age_of_a_body_that_is_no_event_counts_from_its_receipt(unreadable):
     assert made_ms_ago(unreadable) == 0

@@ -8,14 +8,14 @@ from tests.worker.broken_exceptions import BROKEN
 
 
 def raised(error: BaseException) -> BaseException:
-    """The error, with a traceback."""
+    """The error with a traceback."""
     with pytest.raises(type(error)) as caught:
         raise error
     return caught.value
 
 
 @pytest.mark.parametrize("fails", BROKEN, ids=lambda fails: fails.__name__)
-def test_whatever_exception_can_be_described_stored_and_given_a_fingerprint(fails):
+def test_any_exception_can_be_described_stored_and_given_a_fingerprint(fails):
     try:
         fails()
     except BaseException as error:
@@ -41,7 +41,7 @@ def test_messages_and_tracebacks_are_capped_and_a_traceback_keeps_both_ends():
     assert len(brief(ValueError("m" * 100_000)).message) == MESSAGE_CHARS
 
 
-def test_a_text_that_utf_8_can_not_hold_is_written_with_escapes():
+def test_a_text_that_is_no_valid_utf_8_is_escaped():
     cause = describe(raised(ValueError("name \udcff")))
     assert cause.message == "name \\udcff"
     for text in (cause.message, cause.traceback, brief(ValueError("\udcff")).message):
@@ -58,7 +58,7 @@ def test_a_cause_reads_as_one_line():
 
 
 def fails_here(source: str) -> Cause:
-    """Run some code as a module of the user's, and describe how it fails."""
+    """Run code as a user's module, and describe its failure."""
     scope: dict = {}
     exec(compile(source, "/srv/app/handlers.py", "exec"), scope)
     try:
@@ -83,5 +83,5 @@ def test_neither_the_library_nor_hookbus_nor_the_import_machinery_is_the_applica
     assert fails_here(f"def handle():\n    {body}\n").frame == "handlers.py:handle"
 
 
-def test_without_an_application_frame_there_is_none():
+def test_an_error_without_an_application_frame_has_no_frame():
     assert describe(TimeoutError()).frame == ""

@@ -43,7 +43,7 @@ def test_a_letter_holds_all_fields_of_its_delivery_and_its_cause():
     )
 
 
-def test_a_letter_and_its_kind_come_out_of_their_packing_unchanged():
+def test_a_letter_packed_and_unpacked_is_unchanged():
     record = written(Cause("Reject", "why", "Traceback …", "handlers.py:record"))
     assert dead_letter.decode(dead_letter.encode(record)) == record
     assert dead_letter.decode_kind(dead_letter.encode(record.kind)) == record.kind
@@ -54,7 +54,7 @@ def test_the_event_in_a_letter_is_as_it_was_stored_but_at_its_first_attempt():
     assert redelivered == msgspec.structs.replace(ENTRY, attempt=1)
 
 
-def test_a_letter_of_a_release_that_knew_no_replays_can_be_read():
+def test_a_letter_of_a_release_without_replays_can_be_read():
     record = written(Cause("Reject", "why"))
     *older, _ = msgspec.msgpack.decode(dead_letter.encode(record))
     assert dead_letter.decode(msgspec.msgpack.encode(older)) == msgspec.structs.replace(record, is_replay=False)
@@ -82,7 +82,7 @@ def test_a_fingerprint_tells_class_frame_type_and_reason_apart(other):
     )
 
 
-def test_an_error_text_that_utf8_can_not_hold_is_written_all_the_same():
+def test_an_error_text_that_is_no_valid_utf8_is_stored():
     bury = outcome.failed(ValueError("half of a pair: \ud83d"), 1, Retry(attempts=1))
     assert isinstance(bury, DeadLetter)
     record = dead_letter.write(in_flight(), bury, (), 1_700_000_000_000)

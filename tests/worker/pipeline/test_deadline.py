@@ -18,7 +18,7 @@ async def wait_within(deadlines: Deadlines, created: list[Deadline]) -> None:
         deadlines.end(deadline)
 
 
-async def test_each_is_cancelled_when_its_own_time_is_over_and_not_before():
+async def test_each_attempt_is_cancelled_at_its_own_deadline_and_not_before():
     deadlines, created = Deadlines(0.1), []
     loop = asyncio.get_running_loop()
     began, ended = [], []
@@ -32,7 +32,7 @@ async def test_each_is_cancelled_when_its_own_time_is_over_and_not_before():
     assert all(deadline.has_passed and deadline.is_sole_reason for deadline in created)
 
 
-async def test_what_has_ended_is_cancelled_no_more_and_the_next_one_in_time_all_the_same():
+async def test_an_ended_attempt_is_not_cancelled_and_the_next_one_is_cancelled_in_time():
     deadlines, created = Deadlines(0.05), []
     deadlines.end(deadlines.begin())
     await asyncio.create_task(asyncio.sleep(0))
@@ -54,7 +54,7 @@ async def test_there_is_one_timer_however_many_attempts_there_are(monkeypatch):
 
 
 class Counting:
-    """A loop that notes its timers."""
+    """A loop that records its timers."""
 
     def __init__(self, loop, timers: list[object]) -> None:
         self._loop = loop
@@ -84,15 +84,15 @@ async def test_a_deadline_beside_another_cancellation_is_not_the_sole_reason():
 
     task = asyncio.create_task(attempt())
     await asyncio.sleep(0)
-    deadlines._poll()  # nothing has passed yet: it must not matter
-    # By two timers one could not say which comes first: those of uvloop have milliseconds.
+    deadlines._poll()  # no deadline has passed yet: without effect
+    # The order of two timers would be undefined: those of uvloop have a resolution of milliseconds.
     time.sleep(0.03)  # noqa: ASYNC251 - the loop stands still until the time has passed
     deadlines._poll()
     task.cancel()
     assert await task == (True, False)
 
 
-def test_it_is_in_time_on_uvloop_too_whose_clock_counts_whole_milliseconds():
+def test_deadlines_are_in_time_on_uvloop_whose_clock_counts_whole_milliseconds():
     async def run() -> float:
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -1,10 +1,10 @@
-"""What a reader does while a suspect runs alone in its process."""
+"""A reader while a suspect runs alone in its process."""
 
 from tests.wait import until
 from tests.worker.builders import TYPE, Handler, join, pending, runtime, store
 
 
-async def test_nothing_is_read_so_that_other_processes_get_it(client, redis_url):
+async def test_nothing_is_read_while_a_suspect_runs_so_that_other_processes_get_it(client, redis_url):
     await join(client)
     handler, elsewhere = Handler(is_open=True), Handler(is_open=True)
     async with (

@@ -49,7 +49,7 @@ def test_outcomes_are_counted_and_attempts_only_when_there_will_be_no_more(group
     assert reasons == dict.fromkeys(get_args(Reason), 0) | {"rejected": 1}
 
 
-def test_types_that_nobody_documented_or_configured_share_one_label(group):
+def test_types_that_are_neither_documented_nor_configured_share_one_label(group):
     measures = Measures(group, "mine.own")
     for name in ("mine.own", TYPE, *(f"minted.{i}" for i in range(1000))):
         measures.settled(name, Ack(), 1)
@@ -58,7 +58,7 @@ def test_types_that_nobody_documented_or_configured_share_one_label(group):
     assert len(measures._counts) <= len(BY_TYPE) + 3
 
 
-def test_a_type_has_no_series_before_it_comes(group):
+def test_a_type_has_no_series_before_its_first_event(group):
     Measures(group, "*")
     assert series(group) == set()
 

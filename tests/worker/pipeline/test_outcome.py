@@ -41,7 +41,7 @@ def test_retry_later_sets_the_wait_itself():
 
 
 @pytest.mark.parametrize("attempt", [1, 3, 10**9])
-def test_retry_later_burns_no_attempt(attempt):
+def test_retry_later_uses_no_attempt(attempt):
     error = raised(RetryLater(1))
     assert failed(error, attempt, RETRY) == Park(1, describe(error), is_snooze=True)
 
@@ -67,7 +67,7 @@ def test_no_attempt_begins_beyond_within_after_a_failure(spent_s, is_dead):
     assert isinstance(result, DeadLetter) is is_dead
 
 
-def test_a_decision_in_a_group_is_as_good_as_alone():
+def test_a_decision_in_an_exception_group_counts_like_a_single_one():
     group = raised(ExceptionGroup("unhandled errors in a TaskGroup", [Reject("never")]))
     result = failed(group, 1, RETRY)
     assert isinstance(result, DeadLetter)
@@ -85,19 +85,19 @@ def test_a_decision_in_a_group_is_as_good_as_alone():
         (1e306, MAX_WAIT_S), (10**400, MAX_WAIT_S), (-(10**400), 0.0), (-1e306, 0.0),
     ],
 )  # fmt: skip
-def test_retry_later_never_waits_less_than_nothing_nor_longer_than_can_be_written_down(delay, wait_s):
+def test_the_wait_of_retry_later_is_never_negative_and_is_capped(delay, wait_s):
     assert RetryLater(delay).seconds == wait_s
 
 
 @pytest.mark.parametrize("delay", [math.nan, math.inf, -math.inf])
-def test_retry_later_without_a_time_is_an_error_of_the_handler_which_follows_its_schedule(delay):
+def test_retry_later_without_a_time_is_an_error_and_follows_the_schedule(delay):
     with pytest.raises(ValueError, match="a number of seconds is needed") as caught:
         RetryLater(delay)
     assert isinstance(failed(caught.value, 1, RETRY), Park)
 
 
 @pytest.mark.parametrize("delay", ["5", None, b"5", {}, [5], 1j], ids=repr)
-def test_retry_later_of_what_is_no_number_is_an_error_of_the_handler(delay):
+def test_retry_later_with_a_value_that_is_no_number_is_an_error(delay):
     with pytest.raises(TypeError, match="a number of seconds is needed"):
         RetryLater(delay)
 
@@ -122,7 +122,7 @@ def test_a_retry_later_whose_seconds_mean_nothing_follows_the_schedule(error):
     assert 10 <= result.wait_s <= 12.5
 
 
-def test_a_retry_later_that_was_made_too_long_afterwards_is_cut():
+def test_a_retry_later_changed_to_a_huge_time_is_cut_to_within():
     result = failed(Changed(1e306), 1, RETRY)
     assert isinstance(result, Park)
     assert result.wait_s == RETRY.within
@@ -143,7 +143,7 @@ def test_reject_is_a_dead_letter_at_once_with_its_reason():
     assert (result.reason, result.cause.message) == ("rejected", "no such customer")
 
 
-def test_what_never_ran_has_a_reason_and_a_cause_of_its_own():
+def test_a_delivery_that_never_ran_has_a_reason_and_a_cause_of_its_own():
     too_old = Cause("Expired", "61.3 s old, received 1.0 s ago, max_age is 60 s")
     assert outcome.expired(61.26, 1, 60) == DeadLetter("expired", too_old)
     assert outcome.worker_lost(("a@1", "b@2")).cause.message == "2 workers died of it: a@1, b@2"

@@ -40,7 +40,7 @@ def total() -> float:
     return prometheus_client.REGISTRY.get_sample_value("hookbus_worker_overdue_handlers_total", labels) or 0
 
 
-async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_and_keeps_its_place(client, redis_url):
+async def test_a_handler_that_swallows_its_cancellation_has_failed_and_keeps_its_slot(client, redis_url):
     await join(client)
     await store(client, "wh_1")
     (in_flight,) = await take(client, "me")
@@ -59,7 +59,7 @@ async def test_a_handler_that_swallows_its_cancellation_has_failed_all_the_same_
     (line,) = [line for line in lines if line["event"] == "handler_overdue"]
     assert (line["webhook_id"], line["attempt"], line["overdue"], line["places"]) == ("wh_1", 1, 1, 2)
     assert total() == before + 1
-    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1  # its late end wrote no second outcome
+    assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1  # its late return wrote no second outcome
 
 
 async def test_its_last_attempt_is_a_dead_letter_with_the_place_where_it_hangs(client, redis_url):
@@ -78,7 +78,7 @@ async def test_its_last_attempt_is_a_dead_letter_with_the_place_where_it_hangs(c
     assert "await self.may_end.wait()" in letter.traceback
 
 
-async def test_one_that_cleans_up_in_time_is_no_overdue_one(client, redis_url):
+async def test_a_handler_that_cleans_up_in_time_is_not_overdue(client, redis_url):
     await join(client)
     await store(client, "wh_1")
     (in_flight,) = await take(client, "me")

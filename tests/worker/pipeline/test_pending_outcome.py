@@ -1,4 +1,4 @@
-"""Parking and dead-lettering, each in one step: what the scripts write, and what they refuse to write."""
+"""Parking and dead-lettering, each in one step: the writes of the scripts, and their refusals."""
 
 import asyncio
 
@@ -117,7 +117,7 @@ async def test_dead_letter_settles_and_writes_a_letter_that_its_indexes_name(cli
     assert await client.execute_command("HKEYS", KEYS.dead_fingerprints(GROUP)) == [letter.fingerprint.encode()]
 
 
-async def test_a_webhook_id_that_dies_twice_leaves_two_letters(client):
+async def test_a_webhook_id_dead_lettered_twice_leaves_two_letters(client):
     await join(client)
     await store(client, "wh_1", "wh_1")
     first, second = await take(client, "me")
@@ -133,7 +133,7 @@ async def test_dead_letter_removes_the_deaths_of_a_suspect(client):
 
 
 @pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["park", "dead_letter"])
-async def test_settled_entries_of_the_groups_own_stream_are_deleted_and_those_of_all_groups_are_not(client, outcome):
+async def test_settled_entries_of_the_redelivery_stream_are_deleted_and_those_of_the_event_stream_stay(client, outcome):
     shared, own = await delivered(client), await delivered(client, own=True)
     assert [await settle(client, in_flight, outcome) for in_flight in (shared, own)] == [1, 1]
     assert await client.execute_command("XLEN", STREAM) == 1
@@ -160,7 +160,7 @@ async def group_gone(client, in_flight):
 @pytest.mark.parametrize("own", [False, True], ids=["of all", "own"])
 @pytest.mark.parametrize("before", [taken_over, acked, parked_before, group_gone])
 @pytest.mark.parametrize("outcome", [PARK, DEAD_LETTER], ids=["parks", "buries"])
-async def test_one_that_lost_the_delivery_writes_nothing(client, outcome, before, own):
+async def test_a_consumer_that_lost_the_delivery_writes_nothing(client, outcome, before, own):
     in_flight = await delivered(client, own=own)
     await before(client, in_flight)
     content = await everything(client)
@@ -235,7 +235,7 @@ def test_any_interleaving_of_ack_park_dead_letter_and_takeover_settles_a_deliver
 
 
 def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
-    """Have one consumer do one thing, in good or in bad faith; how many acks it made."""
+    """Run one step as a consumer, whether it has the delivery or lost it; returns the number of acks."""
     if step == "ack":
         return client.xack(STREAM, GROUP, in_flight.entry_id)
     call = {
@@ -247,7 +247,7 @@ def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
         "release": lambda: scripts.Call(
             scripts.RELEASE, (STREAM, KEYS.consumers(GROUP)), (GROUP, consumer, HANDOVER, 10)
         ),
-        # Whoever comes takes it from everybody else; none of them is alive.
+        # The consumer claims it from all others, of which none is alive.
         "takeover": lambda: None,
     }[step]()
     if call is not None:
@@ -282,7 +282,7 @@ async def test_a_snooze_uses_up_no_attempt_keeps_the_time_of_the_first_and_takes
     assert (failed.attempt, failed.snoozes, failed.since_ms, len(failed.history)) == (101, 99, 750, 2)
 
 
-async def test_what_a_former_release_parked_counts_from_the_next_attempt_on(client):
+async def test_the_age_of_a_delivery_parked_by_an_older_release_counts_from_its_next_attempt(client):
     in_flight = await delivered(client, own=True)
     assert (in_flight.entry.since_ms, in_flight.delivery.first_attempt_at_ms, in_flight.delivery.attempt) == (0, 0, 2)
     assert defer(in_flight, 5_000).since_ms == 4_750

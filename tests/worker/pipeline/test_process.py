@@ -106,7 +106,7 @@ async def test_an_exception_that_raises_on_inspection_is_a_failed_attempt_too(fa
     assert (last.reason, last.cause) == ("attempts_exhausted", first.cause)
 
 
-async def test_a_struct_that_ends_the_program_when_it_is_made_is_undecodable():
+async def test_a_struct_whose_creation_raises_system_exit_is_undecodable():
     class Exits(msgspec.Struct):
         def __post_init__(self) -> None:
             raise SystemExit(3)
@@ -161,7 +161,7 @@ async def test_a_struct_whose_own_code_raises_is_undecodable():
     assert (result.reason, result.cause.error_class) == ("undecodable", "KeyError")
 
 
-async def test_a_type_of_tomorrow_that_the_annotation_has_no_place_for_is_undecodable():
+async def test_a_future_type_that_the_annotation_cannot_hold_is_undecodable():
     from hookbus.events import ResponseCompleted
 
     async def handler(event: ResponseCompleted): ...
@@ -180,7 +180,7 @@ async def test_an_event_older_than_max_age_is_expired_and_the_handler_never_sees
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-async def test_what_its_sender_delivered_late_is_expired_however_lately_it_was_received(attempt):
+async def test_an_event_that_its_sender_delivered_late_is_expired_although_just_received(attempt):
     now = now_ms()
     for late_s, is_expired in ((600, True), (10, False)):
         body = b'{"type": "response.completed", "id": "evt_1", "created_at": %d, "data": {"id": "resp_1"}}'
@@ -211,8 +211,8 @@ async def test_a_handler_that_takes_too_long_is_cancelled_and_has_failed():
     assert ended == [True]
 
 
-async def test_a_handler_that_once_cancelled_its_task_is_timed_out_all_the_same():
-    """As libraries do that cancel the task for a timeout of their own, and forget to take that back."""
+async def test_a_handler_that_once_cancelled_its_task_still_times_out():
+    """Like a library that cancels the task for a timeout of its own without a later `uncancel`."""
 
     async def hangs(event):
         asyncio.current_task().cancel()

@@ -1,4 +1,4 @@
-"""Plain handlers, which run in threads."""
+"""Plain handlers in threads."""
 
 import asyncio
 import contextvars
@@ -38,7 +38,7 @@ async def test_a_thread_that_outlives_its_timeout_counts_as_overdue_until_it_end
     caller.close()
 
 
-async def test_an_overdue_thread_that_fails_at_last_is_forgotten_quietly():
+async def test_an_overdue_thread_that_fails_later_is_dropped_silently():
     go = threading.Event()
 
     def fails_late(event):

@@ -1,4 +1,4 @@
-"""Stream entries that hookbus did not write, or that are gone: poison is a path, not an exception."""
+"""Stream entries that hookbus did not write or that were deleted: they are dead-lettered, not raised."""
 
 import pytest
 

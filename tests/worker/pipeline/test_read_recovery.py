@@ -1,4 +1,4 @@
-"""What a reader does when replies, connections, groups or Redis were lost."""
+"""Recovery of a reader from lost replies, connections, groups or a lost Redis."""
 
 import asyncio
 
@@ -87,7 +87,7 @@ async def test_g9_deferred_deliveries_that_are_no_longer_pending_do_not_end_read
         await until(lambda: handler.done == ["wh_1"])
 
 
-async def test_others_pending_entries_are_left_alone(client, redis_url):
+async def test_pending_entries_of_other_consumers_are_not_begun(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     await store(client, "wh_1")
@@ -147,8 +147,8 @@ async def test_the_reader_continues_when_redis_is_back(own_server):
     await client.aclose()
 
 
-async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_anew(client, redis_url):
-    """After an error the reader looks at its own pending entries first, and meets the loss there."""
+async def test_a_group_that_vanished_while_the_connection_was_broken_is_recreated(client, redis_url):
+    """After an error the reader first reads its own pending entries, and detects the loss there."""
     handler = Handler(is_open=True)
     async with runtime(redis_url, client, handler.route()) as subscription:
         subscription.start()
@@ -157,7 +157,7 @@ async def test_a_group_that_vanished_while_the_connection_was_broken_is_made_ane
         await until(lambda: handler.done == ["wh_1"])
 
 
-async def test_a_vanished_group_is_made_anew_and_reading_goes_on(client, redis_url):
+async def test_a_vanished_group_is_recreated_and_reading_continues(client, redis_url):
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route()) as subscription:

@@ -1,4 +1,4 @@
-"""G7, one stream: one that Redis refuses ends no reading of the others, and is read again when it can be."""
+"""G7 for one stream: an unusable stream does not stop reads of the others, and is read again once it is usable."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -77,12 +77,14 @@ async def test_g7_a_reader_of_a_single_unusable_stream_waits_until_it_is_repaire
         await until(lambda: handler.done == ["wh_1"])
 
 
-async def test_a_place_that_can_not_be_made_holds_up_no_other(client, redis_url):
+async def test_a_group_that_cannot_be_created_on_one_stream_delays_no_other_stream(client, redis_url):
     """A group that cannot be created again, as with a key that the ACL excludes from XGROUP."""
     handler = Handler(is_open=True)
     await join(client)
     async with runtime(redis_url, client, handler.route("*")) as subscription:
-        subscription.unusable_keys.add(KEYS.stream(BAD), "NOPERM")  # as a join found it; there is no place of the group
+        subscription.unusable_keys.add(
+            KEYS.stream(BAD), "NOPERM"
+        )  # as a join detects it; the group does not exist there
 
         async def refuse(types) -> None:
             subscription.losses.append(list(types))

@@ -65,7 +65,7 @@ def test_the_patterns_of_a_type_are_those_that_match_it(event_type, pattern):
     assert (pattern in patterns_of(event_type)) is matches(pattern, event_type)
 
 
-def test_types_of_hookbus_own_come_only_to_who_names_them():
+def test_reserved_types_match_only_patterns_that_name_them():
     assert patterns_of("hookbus.verify.x") == ("hookbus.verify.x",)
     assert group_of("*").route("hookbus.verify.x") is None
     assert group_of("*", "hookbus.verify.x").route("hookbus.verify.x").pattern == "hookbus.verify.x"
@@ -74,7 +74,7 @@ def test_types_of_hookbus_own_come_only_to_who_names_them():
 
 
 @pytest.mark.parametrize("pattern", ["hookbus.*", "hookbus.verify.*"])
-def test_a_wildcard_for_types_of_hookbus_own_is_refused_since_it_would_bring_nothing(pattern):
+def test_a_wildcard_for_reserved_types_is_refused_since_it_would_match_nothing(pattern):
     assert f"{pattern!r} matches nothing" in problem_of(handle, pattern)
 
 
@@ -169,7 +169,7 @@ def more(event, *args, **options): ...
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )  # fmt: skip
-def test_the_delivery_is_passed_to_those_who_take_it(handler, wants):
+def test_the_delivery_is_passed_to_handlers_that_accept_it(handler, wants):
     assert route_of(handler).wants_delivery is wants
 
 
@@ -261,7 +261,7 @@ def test_a_struct_on_a_pattern_that_matches_other_types_is_refused_at_the_start(
     assert "ResponseCompleted covers response.completed, but" in problem_of(hinted, "batch.completed")
 
 
-def test_what_a_more_specific_pattern_takes_away_needs_no_place_in_the_annotation():
+def test_types_of_a_more_specific_pattern_need_not_be_in_the_annotation():
     app = App("g")
     app.on("response.completed")(hinted)
     app.on("response.*")(handle)

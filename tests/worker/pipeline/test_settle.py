@@ -46,7 +46,7 @@ def settle_all(outcome_writer, deliveries, outcome, slots: Slots | None = None) 
     return slots
 
 
-async def test_acks_of_one_tick_are_one_command_a_stream(client):
+async def test_acks_of_one_tick_are_one_command_per_stream(client):
     deliveries = await delivered(client, *(f"wh_{i}" for i in range(100)))
     own = await delivered(client, "wh_a", "wh_b", own=True)
     await client.execute_command("CONFIG", "RESETSTAT")
@@ -60,7 +60,7 @@ async def test_acks_of_one_tick_are_one_command_a_stream(client):
     assert await client.execute_command("XLEN", OWN_STREAM) == 0
 
 
-async def test_what_comes_while_a_batch_is_on_its_way_goes_together_in_the_next(client, redis_url):
+async def test_outcomes_that_arrive_while_a_batch_is_written_form_the_next_batch(client, redis_url):
     deliveries = await delivered(client, *(f"wh_{i}" for i in range(50)))
     writer = connect(redis_url, "tests:settle")
     await client.execute_command("CONFIG", "RESETSTAT")
@@ -137,7 +137,7 @@ async def test_scripts_that_redis_forgot_are_loaded_and_run_once(client):
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == 2
 
 
-async def test_a_group_that_vanished_has_nothing_left_to_settle(client):
+async def test_outcomes_of_a_vanished_group_are_discarded(client):
     deliveries = await delivered(client, "wh_1", "wh_2", "wh_3")
     await client.execute_command("FLUSHALL")
     async with settling(client) as outcome_writer:
@@ -170,7 +170,7 @@ async def test_while_redis_is_unreachable_outcomes_wait_and_none_is_lost(own_ser
 
 
 class LosesOneReply(RawConnection):
-    """The first commands run, but their replies are lost on the way."""
+    """The first commands run, but their replies are lost."""
 
     is_lost = False
 
@@ -202,7 +202,7 @@ async def test_an_outcome_whose_reply_was_lost_is_written_once_and_not_blamed_on
     assert not slots.holds(deliveries[0])
 
 
-async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(client):
+async def test_an_outcome_that_redis_refuses_is_retried_and_delays_no_other(client):
     refused, fine = await delivered(client, "wh_1", "wh_2")
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
     async with settling(client) as outcome_writer:
@@ -215,7 +215,7 @@ async def test_one_outcome_that_redis_refuses_is_tried_on_and_holds_up_no_other(
     assert await pending(client) == {}
 
 
-async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_holds_up_nothing(client):
+async def test_g7_an_ack_for_a_stream_of_another_type_is_void_and_delays_no_other(client):
     lost, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", STREAM, "no stream")
     async with settling(client) as outcome_writer:
@@ -225,7 +225,7 @@ async def test_g7_an_ack_for_a_stream_that_became_something_else_is_void_and_hol
     assert not slots.holds(lost)
 
 
-async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(client):
+async def test_g7_dead_letters_that_cannot_be_written_are_retried_and_none_is_written_twice(client):
     bad, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", KEYS.dead(GROUP), "no letters")
     async with settling(client) as outcome_writer:
@@ -247,7 +247,7 @@ async def test_g7_letters_that_can_not_be_laid_are_tried_on_and_none_is_doubled(
 
 
 async def test_the_time_without_a_written_outcome_is_measured_and_ends_by_itself(client):
-    """Each command is refused by a master without its replicas, as a whole."""
+    """A primary without its replicas refuses each command as a whole."""
     first, *_ = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
         assert outcome_writer.failing_s() == 0
@@ -261,7 +261,7 @@ async def test_the_time_without_a_written_outcome_is_measured_and_ends_by_itself
         assert outcome_writer.failing_s() == 0
 
 
-async def test_nothing_to_write_is_written_at_once(own_server):
+async def test_a_flush_without_outcomes_returns_at_once(own_server):
     own_server.stop()  # later outcomes are never written
     async with settling(connect(own_server.url, "tests")) as outcome_writer:
         async with asyncio.timeout(1):

@@ -1,4 +1,4 @@
-"""Outcomes that Redis has no memory for. Acks need none, and make room: they must not wait for the others."""
+"""Outcomes that Redis has no memory for. Acks need none, and free memory: they must not wait for the others."""
 
 import pytest
 import structlog
@@ -21,7 +21,7 @@ def in_a_hurry(monkeypatch):
 
 
 async def limit(client, share: float) -> None:
-    """Set the limit to that share of what is used."""
+    """Set the limit to this share of the used memory."""
     used = int(parse_info(await client.execute_command("INFO", "memory"))["used_memory"])
     await client.execute_command("CONFIG", "SET", "maxmemory", int(used * share))
 
@@ -34,7 +34,7 @@ async def dead(client) -> int:
     return await client.execute_command("ZCARD", KEYS.dead(GROUP))
 
 
-async def test_g3_acks_go_on_while_a_retry_waits_for_memory(client, monkeypatch):
+async def test_g3_acks_continue_while_a_retry_waits_for_memory(client, monkeypatch):
     monkeypatch.setattr(settle, "REFUSED_S", 3600)
     [failed, *handled] = await delivered(client, *(f"wh_{i}" for i in range(9)))
     await limit(client, 0.5)
@@ -85,12 +85,12 @@ async def test_g3_a_retry_that_is_due_at_once_goes_past_the_limit_too(client):
 
 
 async def _tried(outcome_writer, times: int) -> bool:
-    """Whether it was refused that often since the first call."""
+    """Whether Redis has refused so many commands since the first call."""
     outcome_writer.tries = getattr(outcome_writer, "tries", set()) | {outcome_writer._retry_refused_at}
     return len(outcome_writer.tries) > times
 
 
-async def test_g3_a_refusal_is_logged_now_and_then_and_not_for_each_outcome(client):
+async def test_g3_refusals_are_logged_periodically_and_not_per_outcome(client):
     deliveries = await delivered(client, *(f"wh_{i}" for i in range(50)))
     await limit(client, 0.5)
     with structlog.testing.capture_logs() as logs:
@@ -101,7 +101,7 @@ async def test_g3_a_refusal_is_logged_now_and_then_and_not_for_each_outcome(clie
 
 
 async def test_g3_a_delivery_that_cannot_be_parked_runs_again_when_it_is_due(client, redis_url, monkeypatch):
-    """All memory is backlog, and every handler fails: nothing can be written, until they do not fail any more."""
+    """The backlog fills all memory and every handler fails: no outcome can be written until handlers succeed."""
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
     await join(client)
     names = {f"wh_{i}" for i in range(20)}

@@ -1,4 +1,4 @@
-"""One outcome that can't be written is the trouble of its delivery alone."""
+"""One outcome that can't be written affects its own delivery only."""
 
 import math
 import time
@@ -27,7 +27,7 @@ SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")
     ],
     ids=["text", "wait", "letter"],
 )
-async def test_one_outcome_that_can_not_be_written_becomes_a_plain_letter_and_the_others_are_written(
+async def test_an_outcome_that_cannot_be_written_becomes_a_plain_letter_and_the_others_are_written(
     client, outcome, reason
 ):
     broken, fine, parked = await delivered(client, "wh_1", "wh_2", "wh_3")
@@ -55,7 +55,7 @@ async def test_an_outcome_that_cannot_even_be_a_plain_letter_stays_pending_and_i
     assert not slots.holds(broken)
 
 
-async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
+async def test_a_huge_wait_is_written_as_ten_years(client):
     (in_flight,) = await delivered(client, "wh_1")
     async with settling(client) as outcome_writer:
         settle_all(outcome_writer, [in_flight], Park(1e306, CAUSE))
@@ -65,7 +65,7 @@ async def test_a_wait_beyond_all_clocks_is_written_as_ten_years(client):
 
 
 async def test_a_refused_outcome_delays_no_other(client):
-    """Beside a refused one each write used to wait for the next try of that one, up to two seconds and a half."""
+    """Once each write waited for the next try of a refused outcome, up to two seconds and a half."""
     deliveries = await delivered(client, *(f"wh_{i}" for i in range(40)))
     await client.execute_command("SET", KEYS.delayed(GROUP), "of the wrong type")
     async with settling(client) as outcome_writer:

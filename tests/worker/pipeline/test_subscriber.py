@@ -113,7 +113,7 @@ async def test_an_entry_with_a_flaw_is_dead_lettered_without_a_handler(client, r
     assert (letter.reason, letter.message, handler.began) == ("undecodable", "no id", [])
 
 
-async def test_g10_a_stop_waits_for_what_runs(client, redis_url):
+async def test_g10_a_stop_waits_for_running_deliveries(client, redis_url):
     deliveries = await delivered(client, "wh_1", "wh_2")
     handler = Handler()
     async with runtime(redis_url, client, handler.route()) as subscription:

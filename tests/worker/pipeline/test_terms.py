@@ -1,4 +1,4 @@
-"""Entry ids that two servers gave to two events: no outcome of the one settles the other."""
+"""Entry ids that two servers assigned to two events: no outcome of one event settles the other."""
 
 import asyncio
 
@@ -85,7 +85,7 @@ async def test_an_outcome_of_an_older_term_is_written_where_it_is_the_same_event
     assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == isinstance(outcome, DeadLetter)
 
 
-async def test_the_prelude_loses_its_race_against_the_entry_that_went(client):
+async def test_the_comparison_of_an_older_term_with_a_deleted_entry_settles_nothing(client):
     await join(client)
     await store(client, "wh_1", entry_id="5-5")
     await take(client, "me")
@@ -172,14 +172,14 @@ async def test_a_restart_begins_no_delivery_that_is_in_flight(own_server):
     await control.aclose()
 
 
-async def test_connections_made_before_a_server_of_another_term_was_met_are_made_anew(tmp_path):
+async def test_connections_older_than_a_change_of_term_are_replaced(tmp_path):
     async with moving(tmp_path) as servers:
         client = connect(servers.url, "tests", has_term=True)
         lines = [RawConnection(client) for _ in range(2)]
         before = {await line.ready() for line in lines}
         assert len(before) == 1
         servers.split()
-        servers.turn()  # connections that were made before still work
+        servers.turn()  # older connections still work
         await client.execute_command("PING")
         after = {await line.ready() for line in lines}
         assert len(after) == 1

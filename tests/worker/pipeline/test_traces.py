@@ -23,7 +23,7 @@ def cause_of(kind: type[Exception]):
         return describe(error)
 
 
-def test_the_first_of_a_kind_shows_its_traceback_and_all_show_their_line():
+def test_the_first_error_of_a_kind_is_logged_with_its_traceback_and_all_with_their_frame():
     tracebacks = Traces()
     first = tracebacks.fields(Park(1, cause_of(ValueError)), TYPE)
     assert first["exception"].startswith("Traceback")
@@ -34,14 +34,14 @@ def test_the_first_of_a_kind_shows_its_traceback_and_all_show_their_line():
     assert tracebacks.fields(ACK, TYPE) == {}
 
 
-def test_on_a_terminal_all_show_it(monkeypatch):
+def test_on_a_terminal_all_lines_have_their_traceback(monkeypatch):
     monkeypatch.setattr(log, "_sink", SimpleNamespace(is_on_terminal=True))
     tracebacks = Traces()
     for _ in range(3):
         assert "exception" in tracebacks.fields(Park(1, cause_of(ValueError)), TYPE)
 
 
-def test_endless_new_kinds_do_not_fill_the_memory(monkeypatch):
+def test_the_memory_of_kinds_is_bounded(monkeypatch):
     monkeypatch.setattr(traces, "MAX_KINDS", 3)
     tracebacks = Traces()
     for number in range(10):
@@ -76,7 +76,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-async def test_a_failure_is_logged_with_its_place_and_handler_lines_name_their_delivery(redis_url, client, folder):
+async def test_a_failure_is_logged_with_its_location_and_handler_lines_name_their_delivery(redis_url, client, folder):
     with Worker(redis_url, "my_handlers:app", cwd=folder) as worker:
         await worker.until_working()
         await store(client, "wh_1")
@@ -95,4 +95,4 @@ async def test_a_failure_is_logged_with_its_place_and_handler_lines_name_their_d
     assert "raise ValueError" in parked[0]["exception"]
     attempts = [line["attempt"] for line in worker.logged("coroutine by structlog", webhook_id="wh_1")]
     assert attempts == [line["attempt"] for line in worker.logged("coroutine by logging", webhook_id="wh_1")] == [1, 2]
-    assert "evt_1" not in json.dumps(worker.lines)  # of the body
+    assert "evt_1" not in json.dumps(worker.lines)  # part of the body

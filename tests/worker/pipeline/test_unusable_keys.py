@@ -20,7 +20,7 @@ from hookbus.worker.pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_k
         (RedisConnectionError("WRONGTYPE"), False),
     ],
 )
-def test_what_is_about_a_key_and_what_about_the_server(error, expected):
+def test_errors_of_a_key_and_errors_of_the_server_are_told_apart(error, expected):
     assert is_of_one_key(error) is expected
 
 

@@ -1,4 +1,4 @@
-"""`hookbus-worker verify` against real programs: what it reports, and that it leaves no data."""
+"""`hookbus-worker verify` against real programs: it reports the fate of each event and leaves no data."""
 
 import asyncio
 import time

@@ -101,7 +101,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([accepted(), REFUS
 
 
 @given(STEPS)
-def test_whatever_the_order_the_counts_agree_with_the_lists(steps):
+def test_in_any_order_the_counts_agree_with_the_lists(steps):
     ledger = Ledger(NAME, 3)
     for number, answer in steps:
         if answer is None:

@@ -38,7 +38,7 @@ def test_an_event_that_was_handled_without_a_200_counts_as_proven():
     assert report_of(ledger).is_proof
 
 
-def test_missing_events_are_named_with_where_they_are():
+def test_missing_events_are_reported_with_their_location():
     ledger = ledger_of(handled=1)
     assert report_of(ledger, ["wh_run_1"]).missing_ids == [Missing("wh_run_1", "stored"), Missing("wh_run_2", "gone")]
     assert {lost.where for lost in report_of(ledger, None).missing_ids} == {"unknown"}

@@ -1,4 +1,4 @@
-"""The data that runs leave in Redis, and when it is removed."""
+"""The data of runs in Redis, and its removal."""
 
 import asyncio
 

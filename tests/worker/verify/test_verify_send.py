@@ -105,7 +105,7 @@ async def test_a_retry_is_signed_with_a_timestamp_of_its_own(receiver, monkeypat
     assert first["webhook-timestamp"] < second["webhook-timestamp"]
 
 
-async def test_an_event_whose_time_is_over_is_given_up(receiver):
+async def test_an_event_is_given_up_after_its_timeout(receiver):
     receiver.answers = lambda webhook_id, time: ok() if webhook_id.endswith("_0") else unavailable()
     ledger = await sent(receiver, 3, patience_s=0.5)
     assert (ledger.accepted, len(ledger.refused())) == (1, 2)
@@ -161,7 +161,7 @@ async def test_a_first_event_with_a_transient_refusal_is_posted_again_too(receiv
 
 
 async def test_the_rate_is_a_schedule_that_does_not_drift_and_no_post_is_early(receiver):
-    """50 events a second, one after the other; one answer takes a second, which is caught up with."""
+    """50 events a second, one after the other; one response takes a second, and the sender catches up."""
 
     def answers(webhook_id: str, time: int) -> web.Response:
         receiver.delay_s = 1.0 if webhook_id.endswith("_9") else 0.0  # of the next one
