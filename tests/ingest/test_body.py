@@ -108,9 +108,7 @@ async def test_g3_bodies_that_wait_for_redis_are_bounded_in_bytes(own_server):
 async def test_g8_a_body_in_tiny_pieces_times_out_as_any_other(redis_url, client):
     async with serving(redis_url, **SMALL, body_timeout_s=0.3) as ingest:
         reader, writer = await start_request(ingest, sized(1000), 1)
-        answer = asyncio.ensure_future(
-            reader.readline()
-        )  # not the rest: a client that continues to write is reset at the end
+        answer = asyncio.ensure_future(reader.readline())  # a client that continues to write is reset at the end
         with contextlib.suppress(*PEER_GONE):
             while not answer.done():
                 writer.write(b" ")

@@ -17,23 +17,23 @@ def text(registry: CollectorRegistry) -> list[str]:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from((0, 0.001, 0.0011, 0.5, 1, 3, 10, 11)))))
 def test_a_histogram_exports_the_same_text_as_prometheus_client(values):
-    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    ours, expected = CollectorRegistry(), CollectorRegistry()
     spreads = HistogramFamily("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=ours)
-    histogram = Histogram("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=theirs)
+    histogram = Histogram("lag_seconds", "How late.", ["kind"], buckets=BUCKETS, registry=expected)
     for kind, value in values:
         spreads.labels(kind).observe(value)
         histogram.labels(kind).observe(value)
-    assert text(ours) == text(theirs)
+    assert text(ours) == text(expected)
 
 
 def test_a_counter_exports_the_same_text_as_prometheus_client():
-    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    ours, expected = CollectorRegistry(), CollectorRegistry()
     sums = CounterFamily("events_total", "Events.", ["kind", "way"], registry=ours)
-    counter = Counter("events_total", "Events.", ["kind", "way"], registry=theirs)
+    counter = Counter("events_total", "Events.", ["kind", "way"], registry=expected)
     for labels, count in ((("a", "x"), 3), (('odd"\n', "x"), 1), (("a", "x"), 2)):
         sums.labels(*labels).value += count
         counter.labels(*labels).inc(count)
-    assert text(ours) == text(theirs)
+    assert text(ours) == text(expected)
 
 
 def test_a_family_without_labels_is_exported_before_its_first_count():

@@ -31,8 +31,8 @@ class Running:
     def __init__(self, url: str, app: App, only: str = "", **settings) -> None:
         defaults = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
         self.stopping = Stopping()
-        told = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
-        self.worker = Worker(told, build([app], told.handler_timeout_s), only, self.stopping)
+        configured = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
+        self.worker = Worker(configured, build([app], configured.handler_timeout_s), only, self.stopping)
         self.consumer = self.worker._process.consumer
         self.task = asyncio.create_task(self.worker.run())
 

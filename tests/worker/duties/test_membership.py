@@ -94,10 +94,10 @@ async def test_a_datetime_before_1970_is_the_beginning(client):
 
 async def test_a_group_is_created_once_and_keeps_its_start(client):
     await membership(client, "latest").join([TYPE])
-    born = await start_of(client)
+    created_at = await start_of(client)
     for start in ("earliest", "latest", datetime.now(UTC)):
         await membership(client, start).join([TYPE, "a.b"])
-    assert await start_of(client) == born
+    assert await start_of(client) == created_at
 
 
 async def test_types_that_appear_later_start_at_the_start_of_the_group(client):

@@ -214,8 +214,8 @@ async def test_release_and_takeover_keep_the_count_so_that_a_stop_raises_no_susp
     await die_with(client, "wh_1", consumer="one")
     for leaving, claimant_name in (("one", "two"), ("two", "three"), ("three", "four"), ("four", "five")):
         assert await release(client, leaving) == 1
-        (taken,) = await take_over(client, names.HANDOVER, claimant_name)
-        assert taken[1] == 0  # times delivered before, as for a first delivery
+        (claimed,) = await take_over(client, names.HANDOVER, claimant_name)
+        assert claimed[1] == 0  # times delivered before, as for a first delivery
         assert list((await pending(client)).values()) == [(claimant_name, 1)]
     assert await release(client, "five") == 1
     async with claimant(redis_url, client, handler) as worker:

@@ -32,8 +32,8 @@ async def test_g5_only_the_marked_delivery_counts_the_death_and_only_once(client
     await die_with(client, "wh_1", "wh_2", "wh_3")
     ids = list(await pending(client))
     member = await mark(client, "dead", ids[1])
-    taken = await take_over(client, "dead", "me")
-    assert [(entry_id, deaths) for entry_id, _, deaths, _ in taken] == [
+    claimed = await take_over(client, "dead", "me")
+    assert [(entry_id, deaths) for entry_id, _, deaths, _ in claimed] == [
         (ids[0], b""), (ids[1], b"dead@1234"), (ids[2], b""),
     ]  # fmt: skip
     assert await client.execute_command("HGETALL", KEYS.deaths(GROUP)) == [member.encode(), b"dead@1234"]

@@ -201,7 +201,7 @@ class Model:
         self.starts: dict[str, int] = {}
         self.handled: dict[str, set[bytes]] = {name: set() for name in GROUPS}
         self.pending: dict[str, list[bytes]] = {name: [] for name in GROUPS}
-        self.born: set[str] = set()
+        self.joined: set[str] = set()
 
     def add(self, count: int) -> None:
         for _ in range(count):
@@ -216,11 +216,11 @@ class Model:
 
     def join(self, group: str) -> None:
         """Join from the beginning; `two` starts with the next event."""
-        if group not in self.born:
+        if group not in self.joined:
             start = "$" if group == "two" else "0"
             self.client.xgroup_create(STREAM, group, start, mkstream=True)
             self.starts.setdefault(group, len(self.stored) if group == "two" else self._first())
-            self.born.add(group)
+            self.joined.add(group)
 
     def _first(self) -> int:
         """A group that is created now gets the remaining entries."""
@@ -228,7 +228,7 @@ class Model:
         return self.stored.index(entries[0][0]) if entries else len(self.stored)
 
     def read(self, group: str, count: int) -> None:
-        if group in self.born:
+        if group in self.joined:
             reply = self.client.execute_command(
                 "XREADGROUP", "GROUP", group, "c", "COUNT", count, "STREAMS", STREAM, ">"
             )

@@ -6,16 +6,16 @@ from tests.worker.builders import TYPE, Handler, join, pending, runtime, store
 
 async def test_nothing_is_read_while_a_suspect_runs_so_that_other_processes_get_it(client, redis_url):
     await join(client)
-    handler, elsewhere = Handler(is_open=True), Handler(is_open=True)
+    handler, other_handler = Handler(is_open=True), Handler(is_open=True)
     async with (
         runtime(redis_url, client, handler.route()) as subscription,
-        runtime(redis_url, client, elsewhere.route(), "other") as other,
+        runtime(redis_url, client, other_handler.route(), "other") as other,
     ):
         await subscription.gate.close(0)
         subscription.start()
         await store(client, "wh_1", "wh_2")
         other.start()
-        await until(lambda: len(elsewhere.done) == 2)
+        await until(lambda: len(other_handler.done) == 2)
         assert handler.began == []
         subscription.gate.open()
         await other.stop()

@@ -216,13 +216,13 @@ async def test_an_outcome_that_redis_refuses_is_retried_and_delays_no_other(clie
 
 
 async def test_g7_an_ack_for_a_stream_of_another_type_is_void_and_delays_no_other(client):
-    lost, *_ = await delivered(client, "wh_1")
+    refused, *_ = await delivered(client, "wh_1")
     await client.execute_command("SET", STREAM, "no stream")
     async with settling(client) as outcome_writer:
-        slots = settle_all(outcome_writer, [lost], Ack())
+        slots = settle_all(outcome_writer, [refused], Ack())
         async with asyncio.timeout(0.5):
             await outcome_writer.all_written()
-    assert not slots.holds(lost)
+    assert not slots.holds(refused)
 
 
 async def test_g7_dead_letters_that_cannot_be_written_are_retried_and_none_is_written_twice(client):

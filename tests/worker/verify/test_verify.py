@@ -55,8 +55,8 @@ async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url
             code, report = await verify.done()
     assert code == 1
     assert (report["accepted"], report["handled"], report["missing"]) == (120, 115, 5)
-    assert sorted(lost["webhook_id"] for lost in report["missing_ids"]) == ids(entries)
-    assert {lost["where"] for lost in report["missing_ids"]} == {"gone"}
+    assert sorted(missing["webhook_id"] for missing in report["missing_ids"]) == ids(entries)
+    assert {missing["where"] for missing in report["missing_ids"]} == {"gone"}
     [hint] = report["hints"]
     assert hint.startswith("5 are no longer in Redis")
     assert await remaining_keys(client) == []
@@ -70,7 +70,7 @@ async def test_stored_events_that_are_not_handled_in_time_are_missing_as_stored(
             code, report = await verify.done()
     assert (code, report["accepted"]) == (1, 100)
     assert 0 < report["missing"] == 100 - report["handled"] == len(report["missing_ids"])
-    assert {lost["where"] for lost in report["missing_ids"]} == {"stored"}
+    assert {missing["where"] for missing in report["missing_ids"]} == {"stored"}
     assert "not handled within 1 s" in report["hints"][0]
     assert await remaining_keys(client) == []
 
@@ -103,16 +103,16 @@ async def test_a_stream_that_is_deleted_during_the_run_is_a_loss_with_a_hint(red
 
 
 async def test_one_event_is_enough_to_detect_that_ingest_uses_another_redis(redis_url, client, server):
-    elsewhere = connect(other_database(server), "tests")
-    await redis_server.inspect(elsewhere.execute_command, 1)
+    other_client = connect(other_database(server), "tests")
+    await redis_server.inspect(other_client.execute_command, 1)
     with Ingest(redis_url) as ingest:
         await ingest.until_healthy()
         with Verify(other_database(server), ingest.url, "--count", "500", "--wait", "60") as verify:
             code, report = await verify.done(timeout_s=20)
     assert (code, report["posted"], report["missing"]) == (1, 1, 1)
     assert "it stores in another Redis" in report["hints"][0]
-    assert await remaining_keys(elsewhere) == []
-    await elsewhere.aclose()
+    assert await remaining_keys(other_client) == []
+    await other_client.aclose()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_an_event_that_was_handled_without_a_200_counts_as_proven():
 def test_missing_events_are_reported_with_their_location():
     ledger = ledger_of(handled=1)
     assert report_of(ledger, ["wh_run_1"]).missing_ids == [Missing("wh_run_1", "stored"), Missing("wh_run_2", "gone")]
-    assert {lost.where for lost in report_of(ledger, None).missing_ids} == {"unknown"}
+    assert {missing.where for missing in report_of(ledger, None).missing_ids} == {"unknown"}
 
 
 def test_lists_of_webhook_ids_are_bounded_and_counts_are_not(monkeypatch):
