@@ -124,7 +124,7 @@ async def test_a_retry_that_redis_has_no_memory_for_is_parked_once_there_is_memo
         await until(lambda: handled("flaky_slow") == ["wh_1"])
 
 
-async def test_g9_flushed_scripts_are_loaded_again_without_anybody_noticing(redis_url, server, handled):
+async def test_g9_flushed_scripts_are_loaded_again_without_any_failure(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "flaky") as worker, server.client() as client:
         await ingest.until_healthy()
         await worker.until_working()
@@ -135,7 +135,7 @@ async def test_g9_flushed_scripts_are_loaded_again_without_anybody_noticing(redi
         await until(lambda: len(handled("flaky")) == 5)
 
 
-async def test_g9_flushed_data_are_reported_and_both_programs_go_on(redis_url, server, handled):
+async def test_g9_flushed_data_are_reported_and_both_programs_continue(redis_url, server, handled):
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker, server.client() as client:
         await ingest.until_healthy()
         await worker.until_working()
@@ -149,7 +149,7 @@ async def test_g9_flushed_data_are_reported_and_both_programs_go_on(redis_url, s
         assert client.hgetall(KEYS.losses)
 
 
-async def test_g7_a_subscription_that_hangs_delays_no_other_one(redis_url, handled, client):
+async def test_g7_a_subscription_that_hangs_delays_no_other(redis_url, handled, client):
     with Ingest(redis_url) as ingest, Worker(redis_url, "slow", "plain") as worker:
         await ingest.until_healthy()
         await worker.until_working()

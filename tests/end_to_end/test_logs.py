@@ -1,4 +1,4 @@
-"""The log is worth less than the work: whatever becomes of standard error, events are handled."""
+"""Events are handled whatever happens to standard error."""
 
 import os
 
@@ -17,11 +17,11 @@ async def test_a_worker_without_standard_streams_works_and_stops(redis_url, clie
         assert await worker.end() == 0
 
 
-async def test_a_worker_whose_log_nobody_reads_handles_on_and_stops(redis_url, client, handled, tmp_path):
+async def test_a_worker_with_an_unread_log_handles_events_and_stops(redis_url, client, handled, tmp_path):
     pipe = tmp_path / "log"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    names = [f"wh_{number}" for number in range(1000)]  # a line of 200 bytes each; a pipe takes 64 KiB
+    names = [f"wh_{number}" for number in range(1000)]  # a line of 200 bytes each; a pipe holds 64 KiB
     try:
         around = ("sh", "-c", f'exec "$@" 2>{pipe}', "-")
         with Worker(redis_url, "plain", around=around, HOOKBUS_LOG_LEVEL="debug") as worker:

@@ -28,7 +28,7 @@ async def main() -> None:
     pool = await create_pool(settings)
     for first in range(0, EVENTS, 100):
         await asyncio.gather(*(pool.enqueue_job("handle", BODY) for _ in range(min(100, EVENTS - first))))
-    # By default it polls twice a second for five hundred jobs, and would wait most of the time.
+    # By default it polls twice a second for five hundred jobs, and would be idle most of the time.
     worker = Worker(
         [func(handle, name="handle", keep_result=0)],
         redis_pool=pool, max_jobs=100, poll_delay=0.001, handle_signals=False,

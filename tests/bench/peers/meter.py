@@ -1,4 +1,4 @@
-"""Counts handled events inside the process that handles them, and says how long they took from first to last.
+"""Counts handled events inside the process that handles them, and prints the seconds from the first to the last.
 
 Imports nothing, since peers use it in environments of their own.
 """
@@ -15,7 +15,7 @@ class Meter:
         self._began = 0.0
 
     def count(self) -> None:
-        """An event was handled."""
+        """Count a handled event."""
         if self._left == self._events:
             self._began = time.perf_counter()
         self._left -= 1

@@ -1,4 +1,4 @@
-"""What most people write first: FastAPI, uvicorn, standardwebhooks, redis-py; verify, SET NX, XADD.
+"""The usual first implementation: FastAPI, uvicorn, standardwebhooks, redis-py; verify, SET NX, XADD.
 
 receive_fastapi.py PORT SECRET, with HOOKBUS_REDIS_URL
 """
@@ -23,7 +23,7 @@ webhook = Webhook(sys.argv[2])
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Say when we are ready, but for the port."""
+    """Print that the app is ready, except for the port."""
     await client.ping()
     print(json.dumps({"event": "ready"}), flush=True)
     yield
@@ -33,7 +33,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 def answer(status: int, told: str) -> Response:
-    """A JSON answer, without FastAPI's own encoder, which takes longer."""
+    """A JSON response without FastAPI's own encoder, which is slower."""
     return Response(told, status, media_type="application/json")
 
 
