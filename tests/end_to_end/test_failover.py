@@ -38,6 +38,7 @@ async def test_g9_an_outcome_is_written_to_the_new_primary(servers: Moving, own_
         await worker.until_working()
         await post_until_accepted(ingest.url, "wh_1", event_body())
         await until(lambda: recorded("slow", "started") == ["wh_1"])
+        await until(lambda: _pending(servers) == 1)  # a delivery that the replica has not seen is made again
         await servers.move()
         with own_server.client() as client:
             client.set("test:go", 1)
