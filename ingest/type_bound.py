@@ -41,6 +41,6 @@ class TypeBound:
         if suppressed is not None:
             more = {"suppressed": suppressed} if suppressed else {}
             self._log.warning(
-                "too_many_types", source=source, type=event_type, most=self._max_types, effect=EFFECT, **more
+                "too_many_types", source=source, type=event_type, max_types=self._max_types, effect=EFFECT, **more
             )
         return UNTYPED

@@ -4,7 +4,7 @@
 --       streams   streams to create the group on, in pairs: events, then redeliveries
 -- ARGV  group     the group that joins
 --       start     stream id that a new group starts after
---       told      its patterns, "" for none
+--       patterns  those that it subscribes to, "" for none
 --       is_first  1 to replace stored patterns, as a worker does when it starts
 --       future    for a group that gets no stored events: the first id in the future; "" for other groups
 --       history   replication id of the server that the positions were read from: another server has other ids

@@ -27,8 +27,8 @@ dependencies = ["hookbus"]
 """
 
 USERS_HANDLERS = """
-from hookbus.events import ResponseCompleted
 from hookbus import App, Delivery
+from hookbus.events import ResponseCompleted
 
 billing = App("billing")
 
