@@ -107,8 +107,3 @@ async def steadily(sends: Sequence[Callable[[], None]], rate: float) -> None:
 def http(port: int) -> Pacer:
     """For POSTs to ingest, whose responses contain one closing brace, at the end."""
     return Pacer(port, b"HTTP/1.1 200", lambda answer: answer.endswith(b"}"))
-
-
-def redis(port: int) -> Pacer:
-    """For XADDs, whose reply is one id each."""
-    return Pacer(port, b"$", lambda answer: answer.count(b"\r\n") == 2)

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from deploy.local.valkey import Valkey
 from tests.bench.figures import Series
@@ -131,10 +130,3 @@ class Stage:
         """Stop a server before the question ends."""
         self._servers.remove(server)
         await asyncio.to_thread(server.close)
-
-
-def port_of(server: Valkey) -> int:
-    """The port of a server of a stage."""
-    port = urlsplit(server.url).port
-    assert port
-    return port

@@ -16,6 +16,6 @@ def test_the_quick_form_measures_ingest_worker_and_latency():
         "ingest_vs_fastapi",
         "worker_vs_loop",
         "worker_vs_best_peer",
-        "latency_p50_vs_raw",
-        "latency_p99_vs_raw",
+        "latency_p50_vs_hops",
+        "latency_p99_vs_hops",
     }

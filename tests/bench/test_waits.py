@@ -67,7 +67,3 @@ async def test_a_response_other_than_200_is_an_error():
         await pacer.answered()
     pacer.close()
     server.close()
-
-
-def test_a_command_is_packed_by_the_protocol():
-    assert waits.packed("SET", "key", b"\x00") == b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1\r\n\x00\r\n"

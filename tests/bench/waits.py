@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from hookbus.shared.clock import now_ms
 from tests.bench import requests
 from tests.bench.pace import Pacer
 from tests.bench.stopwatch import TELL
@@ -55,15 +54,3 @@ class Sender:
 def post(webhook_id: str) -> bytes:
     """A signed request."""
     return requests.request(webhook_id, requests.body())
-
-
-def add(stream: str, webhook_id: str) -> bytes:
-    """The XADD of the same event to a stream."""
-    fields = ("id", webhook_id, "at", str(now_ms()), "body", requests.body())
-    return packed("XADD", stream, "*", *fields)
-
-
-def packed(*command: str | bytes) -> bytes:
-    """A command as bytes of the protocol (https://valkey.io/topics/protocol/)."""
-    parts = [part.encode() if isinstance(part, str) else part for part in command]
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)

@@ -1,6 +1,6 @@
-"""The minimal latency through Redis: a blocked XREADGROUP of redis-py that returns.
+"""The last of three bare hops: a blocked XREADGROUP of redis-py, which notes when it returns an entry.
 
-python -m tests.bench.sides.raw_reader, with HOOKBUS_REDIS_URL
+python -m tests.bench.sides.bare_reader, with HOOKBUS_REDIS_URL
 """
 
 import json
@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from tests.bench.stopwatch import Notes
 
-STREAM: Final = "raw"
-GROUP: Final = "raw"
+STREAM: Final = "bare"
+GROUP: Final = "bare"
 
 
 async def main() -> None:
