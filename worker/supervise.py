@@ -1,14 +1,6 @@
-"""The life cycle of hookbus-worker: connect, join, read, and at the end finish or hand over.
-
-At a stop (SIGTERM) there are no new reads; running deliveries get the grace period; outcomes are written; remaining
-deliveries go to the other workers without counting as a death or an attempt; then the consumer leaves its groups.
-
-Any other end is a death, as by SIGKILL: nothing is handed over, so that a delivery that ends its process by an
-exception is identified like one that ends it by a signal.
-"""
+"""The life cycle of hookbus-worker: connect, join, read; `shutdown` has both ways in which it ends."""
 
 import asyncio
-import contextlib
 import functools
 import os
 import secrets
@@ -43,17 +35,11 @@ from .pipeline.slots import Gate
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys
 from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
+from .shutdown import Shutdown
 from .watchdog import stall_reason, unready_reason
 
 MAX_CONNECTIONS: Final = 1000
 """For the duties, which use one each at a time: more than there can be duties. Opened only as needed."""
-WRITE_GRACE_S: Final = 5.0
-"""How long the last outcomes may take to be written."""
-HANDOVER_S: Final = 3.0
-"""How long each of the two steps of a handover may take."""
-STOP_S: Final = 15.0
-"""Maximum duration of a stop beyond the grace period, while Redis hangs: 2 s to cancel handlers, 5 s for outcomes, 3 s
-for the handover, 5 s to delete the liveness key. Supervisors must allow as much."""
 WATCH_S: Final = 1.0
 """Between two checks of the liveness thread: well before its last renewal expires."""
 STUCK_MARGIN_S: Final = 10.0
@@ -181,6 +167,7 @@ class Worker:
             redis=redacted(self._settings.redis_url),
         )
         crew = Crew()
+        shutdown = Shutdown(self._process, list(self._runners.values()))
         try:
             writer = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
             suspects = crew.start_background(self._process.suspects.run(), "Suspects")
@@ -188,10 +175,11 @@ class Worker:
             self._is_reading = True
             await crew.finished()
             self._is_reading = False
-            await self._leave(writer, suspects)
+            await shutdown.leave(grace_s=self._grace_left_s(), writer=writer, suspects=suspects)
         except BaseException:
             self._is_reading = False
-            await self._die(crew)
+            crew.cancel()
+            await shutdown.die()
             raise
         finally:
             crew.cancel()
@@ -223,56 +211,9 @@ class Worker:
                 raise CrashError("the liveness thread ended: other workers would take over the deliveries of this one")
             await pause(self._stopping, WATCH_S)
 
-    async def _leave(self, writer: "asyncio.Task[None]", suspects: "asyncio.Task[None]") -> None:
-        subscribers = self._subscribers()
+    def _grace_left_s(self) -> float:
         now_s = time.monotonic()
-        grace_s = max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
-        self._process.suspects.finish()
-        interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in subscribers)))
-        for subscriber in subscribers:
-            subscriber.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WRITE_GRACE_S):
-                await self._outcome_writer.all_written()
-                await asyncio.wait((suspects,))  # it removes its mark
-        suspects.cancel()
-        writer.cancel()
-        for result in await asyncio.gather(writer, suspects, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise CrashError(f"failed while stopping: {type(result).__name__}") from result
-        # Release before the liveness key is deleted, or others take the deliveries for those of a dead consumer.
-        is_released = await self._release(interrupted)
-        await asyncio.to_thread(self._process.liveness.stop)
-        if is_released:
-            with contextlib.suppress(*FAULTS):  # else another worker removes this consumer
-                async with asyncio.timeout(HANDOVER_S):
-                    for runner in self._runners.values():
-                        await runner.leave()
-
-    async def _die(self, crew: Crew) -> None:
-        """End as by SIGKILL, except that handlers can clean up: nothing is written, nothing is handed over.
-
-        The crew is cancelled first, so that no handler cancelled now is settled as failed. The liveness key is deleted
-        last, when no handler runs any more; then the others need not wait for its expiry.
-        """
-        crew.cancel()
-        subscribers = self._subscribers()
-        await asyncio.gather(*(subscriber.finish(0) for subscriber in subscribers))
-        for subscriber in subscribers:
-            subscriber.close()
-        self._process.liveness.stop()
-
-    async def _release(self, interrupted: int) -> bool:
-        try:
-            async with asyncio.timeout(HANDOVER_S):
-                released = sum([await runner.release() for runner in self._runners.values()])
-        except FAULTS as error:
-            reason = str(error) or type(error).__name__
-            self._log.warning("handover_failed", reason=reason, effect="others take over within 11 s")
-            return False
-        if released:
-            self._log.info("handed_over", deliveries=released, interrupted=interrupted)
-        return True
+        return max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
 
     def _running(self) -> int:
         return sum(subscriber.slots.running for subscriber in self._subscribers())

@@ -21,7 +21,7 @@ from hookbus.shared.release import VERSION
 from hookbus.shared.secret_refs import read
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as worker_settings
-from hookbus.worker.supervise import STOP_S
+from hookbus.worker.shutdown import STOP_S
 from tests.deploy.installed import run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, free_port, post
 from tests.wait import until

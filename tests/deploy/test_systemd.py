@@ -11,7 +11,7 @@ from hookbus.ingest import app
 from hookbus.ingest.settings import IngestSettings
 from hookbus.ingest.settings import load_settings as load_ingest
 from hookbus.shared import descriptors, systemd
-from hookbus.worker import supervise
+from hookbus.worker import shutdown
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as load_worker
 from tests.programs import BIN, ROOT
@@ -64,7 +64,7 @@ def test_the_exposure_of_a_service_is_within_the_bound(name):
 def test_stop_timeouts_are_longer_than_the_programs_need():
     ingest, worker = Unit(SERVICES[0]), Unit(SERVICES[1])
     assert ingest.seconds("TimeoutStopSec") > IngestSettings().drain_delay_s + app.FINISH_S + 5
-    assert worker.seconds("TimeoutStopSec") > WorkerSettings().grace_period_s + supervise.STOP_S
+    assert worker.seconds("TimeoutStopSec") > WorkerSettings().grace_period_s + shutdown.STOP_S
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,0 +1,51 @@
+"""A whole worker in a task of the test's process."""
+
+import asyncio
+import contextlib
+
+from hookbus import App, Delivery
+from hookbus.shared.address import RedisUrl
+from hookbus.shared.command import Stopping
+from hookbus.shared.settings import Listen
+from hookbus.worker.pipeline.routes import build
+from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.supervise import Worker
+from tests.wait import until
+from tests.worker.builders import GROUP, TYPE, Handler
+
+
+class Running:
+    """A worker that runs in a task of this process."""
+
+    def __init__(self, url: str, app: App, only: str = "", **settings) -> None:
+        defaults = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
+        self.stopping = Stopping()
+        configured = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
+        self.worker = Worker(configured, build([app], configured.handler_timeout_s), only, self.stopping)
+        self.consumer = self.worker._process.consumer
+        self.task = asyncio.create_task(self.worker.run())
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.task
+
+
+@contextlib.asynccontextmanager
+async def running(url: str, app: App, only: str = "", **settings):
+    found = Running(url, app, only, **settings)
+    try:
+        await until(lambda: found.worker.readiness() == "" or found.task.done())
+        yield found
+    finally:
+        found.stopping.set()
+        await asyncio.gather(found.task, return_exceptions=True)
+
+
+def app_of(handler: Handler, pattern: str = TYPE, **options) -> App:
+    app = App(GROUP)
+
+    @app.on(pattern, **options)
+    async def handle(event: dict, delivery: Delivery) -> None:
+        await handler(event, delivery)
+
+    return app

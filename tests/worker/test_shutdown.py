@@ -1,0 +1,179 @@
+"""The two ends of whole workers in this process: a stop hands over, a crash leaves everything."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+import structlog
+
+from deploy.local.valkey import Valkey
+from hookbus.shared.connection import connect
+from hookbus.shared.keys import HANDOVER
+from hookbus.worker import group_runner
+from hookbus.worker.crew import CrashError
+from hookbus.worker.shutdown import STOP_S
+from tests.wait import until
+from tests.worker.builders import KEYS, Handler, consumers, pending, settled, store
+from tests.worker.running import app_of, running
+
+
+@contextlib.asynccontextmanager
+async def with_one_in_flight(url: str, client):
+    """A worker whose handler outlasts the grace period of a stop."""
+    handler = Handler()
+    async with running(url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        yield worker
+
+
+async def test_g10_a_stop_finishes_running_deliveries_reads_no_more_and_leaves_the_group(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler)) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began == ["wh_1"])
+        worker.stopping.set()
+        await until(lambda: worker.worker.readiness() == "draining")
+        await store(client, "wh_2")
+        handler.go()
+        await worker.stop()
+    assert handler.done == ["wh_1"]
+    assert await settled(client)
+    assert await consumers(client) == set()
+
+
+async def test_g10_deliveries_that_outlast_the_grace_go_to_the_others_without_suspicion(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, "wh_1", "wh_2")
+        await until(lambda: len(handler.began) == 2)
+        with structlog.testing.capture_logs() as logs:
+            await worker.stop()
+    assert list((await pending(client)).values()) == [(HANDOVER, 0)] * 2
+    assert await consumers(client) == {HANDOVER.encode()}
+    (handed,) = [log for log in logs if log["event"] == "handed_over"]
+    assert (handed["deliveries"], handed["interrupted"]) == (2, 2)
+    second_handler = Handler(is_open=True)
+    async with running(redis_url, app_of(second_handler)) as worker:
+        await until(lambda: sorted(second_handler.done) == ["wh_1", "wh_2"])
+        await until(lambda: _are(client, {worker.consumer.encode()}))
+
+
+async def test_g10_a_full_redis_accepts_a_handover(client, redis_url):
+    async with with_one_in_flight(redis_url, client) as worker:
+        await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+        await worker.stop()
+    assert list((await pending(client)).values()) == [(HANDOVER, 0)]
+
+
+async def test_a_handover_that_redis_refuses_is_logged(client, redis_url):
+    async with with_one_in_flight(redis_url, client) as worker:
+        await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)
+        try:
+            with structlog.testing.capture_logs() as logs:
+                await worker.stop()
+        finally:
+            await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
+    (line,) = [log for log in logs if log["event"] == "handover_failed"]
+    assert line["reason"].startswith("NOREPLICAS")
+
+
+async def test_g10_a_stop_ends_15_s_after_the_grace_although_redis_hangs(own_server: Valkey):
+    handler = Handler()
+    async with running(own_server.url, app_of(handler), grace_period_s=1.0) as worker:
+        async with connect(own_server.url, "tests") as client:
+            await store(client, "wh_1", "wh_2")
+        await until(lambda: len(handler.began) == 2)
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(1.0 + STOP_S):
+                await worker.stop()
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+
+
+async def _are(client, expected: set[bytes]) -> bool:
+    return await consumers(client) == expected
+
+
+async def test_more_deliveries_than_one_release_call_takes_are_handed_over_too(client, redis_url, monkeypatch):
+    monkeypatch.setattr(group_runner, "RELEASED_AT_ONCE", 3)
+    handler = Handler()
+    async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
+        await store(client, *(f"wh_{i}" for i in range(10)))
+        await until(lambda: len(handler.began) == 10)
+        await worker.stop()
+    assert [owner for owner, _ in (await pending(client)).values()] == [HANDOVER] * 10
+
+
+async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis_url, monkeypatch):
+    """Otherwise another worker could claim it as a dead consumer's, and suspect it or count a death for it."""
+    order = []
+    async with with_one_in_flight(redis_url, client) as worker:
+        (runner,) = worker.worker._runners.values()
+        release, stop = runner.release, worker.worker._process.liveness.stop
+
+        async def record_release() -> int:
+            order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
+            return await release()
+
+        def record_stop() -> None:
+            stop()
+            order.append("silent")
+
+        monkeypatch.setattr(runner, "release", record_release)
+        monkeypatch.setattr(worker.worker._process.liveness, "stop", record_stop)
+        await worker.stop()
+    assert order == [1, "silent"]
+
+
+@contextlib.asynccontextmanager
+async def dying(url: str, client):
+    """A worker with one delivery in flight, about to crash."""
+    handler = Handler()
+    app = app_of(handler)
+
+    @app.on("batch.completed")
+    async def be_quick(event: dict) -> None: ...
+
+    async with running(url, app) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        yield worker
+        with pytest.raises(CrashError):
+            await asyncio.wait_for(asyncio.shield(worker.task), 10)
+    assert handler.done == []
+    assert list((await pending(client)).values()) == [(worker.consumer, 1)]
+    assert await consumers(client) == {worker.consumer.encode()}
+    assert await client.execute_command("EXISTS", KEYS.alive(worker.consumer)) == 0
+
+
+@pytest.mark.parametrize("end", [RuntimeError("a bug of ours"), asyncio.CancelledError()], ids=repr)
+async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over(client, redis_url, monkeypatch, end):
+    """A worker that continued to read would look healthy and settle nothing. A handover would hide the cause."""
+
+    async def breaks(batch):
+        raise end
+
+    async with dying(redis_url, client) as worker:
+        monkeypatch.setattr(worker.worker._outcome_writer, "_write", breaks)
+        await store(client, "wh_2", event_type="batch.completed")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_deliveries(
+    client, redis_url, monkeypatch
+):
+    def breaks() -> None:
+        raise MemoryError
+
+    async with dying(redis_url, client) as worker:
+        monkeypatch.setattr(worker.worker._process.liveness, "_renew", breaks)
+
+
+@pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])
+async def test_g5_a_worker_with_a_cancelled_task_dies_and_hands_nothing_over(client, redis_url, name):
+    async with dying(redis_url, client):
+        next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()
