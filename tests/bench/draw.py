@@ -15,7 +15,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 OURS, OTHER, DOT, INK = "#2f6f9f", "#b9c0c7", "#1c2733", "#1c2733"
-OUR_NAMES = ("hookbus", "always", "two", "million", "ten", "dlq", "worker", "ingest", "whole")
+OUR_NAMES = ("hookbus", "always", "two", "million", "ten", "fleet", "many", "dlq", "worker", "ingest", "whole")
 """Prefixes of the names of our own sides."""
 
 Bar = tuple[str, float, list[float]]

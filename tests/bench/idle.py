@@ -14,12 +14,17 @@ TYPES = (
     "fine_tuning.job.succeeded",
     "realtime.call.incoming",
 )
-app = App("idle")
 
 
 async def handle(event: dict) -> None:
     """Never called."""
 
 
-for name in TYPES:
-    app.on(name)(handle)
+def subscribed(app: App) -> App:
+    """The app, with a subscription to each type."""
+    for name in TYPES:
+        app.on(name)(handle)
+    return app
+
+
+app = subscribed(App("idle"))

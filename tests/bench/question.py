@@ -33,7 +33,13 @@ KEYS: Final = (
     "stored_bytes_vs_raw",
     "decode_vs_sdk",
     "cpu_us_per_event",
+    "idle_fleet_cost",
+    "wide_types_cost",
+    "idle_connections",
+    "idle_commands",
     "idle_cpu_percent",
+    "takeover_50_dead_s",
+    "after_two_kills_s",
     "start_s",
 )
 """Every key of the last line, in order."""

@@ -19,8 +19,8 @@ _numbers = itertools.count()
 
 @functools.cache
 def body(event_type: str = EVENT_TYPE) -> bytes:
-    """OpenAI's own example of a type."""
-    return json.dumps(samples()[event_type]).encode()
+    """OpenAI's own example of a type; for a type that it does not document, one of the same size."""
+    return json.dumps(samples().get(event_type) or samples()[EVENT_TYPE] | {"type": event_type}).encode()
 
 
 def webhook_id() -> str:
