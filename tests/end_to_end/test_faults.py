@@ -157,6 +157,7 @@ async def test_g7_a_subscription_that_hangs_delays_no_other(redis_url, handled, 
         await asyncio.gather(*(post(ingest.url, name, event_body()) for name in names))
         await until(lambda: sorted(handled("plain")) == sorted(names))
         # As many as its concurrency began, and none finished.
+        await until(lambda: len(handled("slow", "started")) >= 50)
         assert len(handled("slow", "started")) == 50
         assert handled("slow") == []
         await client.execute_command("SET", "test:go", 1)
