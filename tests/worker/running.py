@@ -17,11 +17,11 @@ from tests.worker.builders import GROUP, TYPE, Handler
 class Running:
     """A worker that runs in a task of this process."""
 
-    def __init__(self, url: str, app: App, only: str = "", **settings) -> None:
+    def __init__(self, url: str, *apps: App, only: str = "", **settings) -> None:
         defaults = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
         self.stopping = Stopping()
         configured = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
-        self.worker = Worker(configured, build([app], configured.handler_timeout_s), only, self.stopping)
+        self.worker = Worker(configured, build(apps, configured.handler_timeout_s), only, self.stopping)
         self.consumer = self.worker._process.consumer
         self.task = asyncio.create_task(self.worker.run())
 
@@ -31,8 +31,8 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(url: str, app: App, only: str = "", **settings):
-    found = Running(url, app, only, **settings)
+async def running(url: str, *apps: App, only: str = "", **settings):
+    found = Running(url, *apps, only=only, **settings)
     try:
         await until(lambda: found.worker.readiness() == "" or found.task.done())
         yield found

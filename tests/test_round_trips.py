@@ -1,0 +1,29 @@
+"""The proxy that counts round trips."""
+
+from hookbus.shared.connection import connect
+from tests.round_trips import RoundTrips
+
+
+async def test_commands_one_after_the_other_are_a_round_trip_each_and_a_pipeline_is_one(server, redis_url):
+    async with RoundTrips(server.socket) as proxy:
+        client = connect(proxy.url, "tests", connections=1)
+        await client.execute_command("PING")
+        before = proxy.count
+        for _ in range(3):
+            await client.execute_command("PING")
+        assert proxy.count == before + 3
+        pipeline = client.pipeline(transaction=False)
+        for _ in range(100):
+            pipeline.execute_command("PING")
+        assert await pipeline.execute() == [b"PONG"] * 100
+        assert proxy.count == before + 4
+        await client.aclose()
+
+
+async def test_a_program_that_ends_its_connection_ends_that_to_the_server(server, redis_url, client):
+    async with RoundTrips(server.socket) as proxy:
+        through = connect(proxy.url, "through", connections=1)
+        await through.execute_command("PING")
+        await through.aclose()
+    clients = await client.execute_command("CLIENT", "LIST")
+    assert b"name=through" not in clients
