@@ -2,6 +2,7 @@
 
 from hookbus.shared.connection import connect
 from tests.round_trips import RoundTrips
+from tests.wait import until
 
 
 async def test_commands_one_after_the_other_are_a_round_trip_each_and_a_pipeline_is_one(server, redis_url):
@@ -21,9 +22,12 @@ async def test_commands_one_after_the_other_are_a_round_trip_each_and_a_pipeline
 
 
 async def test_a_program_that_ends_its_connection_ends_that_to_the_server(server, redis_url, client):
+    async def is_gone() -> bool:
+        return b"name=through" not in await client.execute_command("CLIENT", "LIST")
+
     async with RoundTrips(server.socket) as proxy:
         through = connect(proxy.url, "through", connections=1)
         await through.execute_command("PING")
+        assert not await is_gone()
         await through.aclose()
-    clients = await client.execute_command("CLIENT", "LIST")
-    assert b"name=through" not in clients
+        await until(is_gone)
