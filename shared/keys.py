@@ -75,12 +75,13 @@ class Keys:
         return self._key("patterns")
 
     def paused(self, group: str) -> str:
-        """Hash: pattern of types → since when their deliveries to this group are paused, Unix ms."""
+        """Hash: pattern of types whose deliveries to this group are paused → since when and why (JSON)."""
         return self._key(f"paused:{group}")
 
-    def breakers(self, group: str) -> str:
-        """Hash: pattern of a subscription whose breaker is open → the state of the breaker (JSON). In shard 0 only."""
-        return self._key(f"breakers:{group}")
+    @property
+    def suspended(self) -> str:
+        """Hash: group|pattern of a subscription → its open breaker, or its hold (JSON). In shard 0 only."""
+        return self._key("suspended")
 
     def delayed(self, group: str) -> str:
         """Sorted set: parked delivery → Unix ms when it is due."""

@@ -78,8 +78,9 @@ ENTER: Final = Script.load("enter")
 REPLAY: Final = Script.load("replay")
 SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
+# A breaker must open and probe, a hold and a pause begin, in a full Redis too: what they keep back fills the memory.
 SWAP: Final = past_the_limit(Script.load("swap"))
-"""A circuit breaker must open and probe in a full Redis too: the deliveries that it holds back fill the memory."""
+PAUSE: Final = past_the_limit(Script.load("pause"))
 
 
 @dataclass(frozen=True, slots=True)

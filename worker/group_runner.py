@@ -1,7 +1,7 @@
 """Runs one group in one shard for one process: its membership of the streams, its subscriptions, its duties."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from ..shared.keys import Keys
 from ..shared.raw_connection import RawConnection
 from .api.delivery import InFlight
 from .crew import Duty
-from .duties.circuit import Circuit
+from .duties.circuits import Circuits
 from .duties.heartbeat import Liveness
 from .duties.membership import Discovery, Membership
 from .duties.paused import Pauses
@@ -46,7 +46,7 @@ class ProcessContext:
     gate: Gate
     suspects: Suspects
     liveness: Liveness
-    circuits: Mapping[Route, Circuit]
+    circuits: Circuits
     unusable_keys: UnusableKeys
     stopping: asyncio.Event
 
@@ -150,7 +150,7 @@ class GroupRunner:
     def _runtime(self, route: Route) -> tuple[Reader, Subscriber, RawConnection]:
         process = self._process
         places = max(1, route.concurrency // process.shards)
-        circuit = process.circuits[route]
+        circuit = process.circuits.by_route[route]
         slots = Slots(places, circuit.circuit_gate, process.gate)
         subscriber = Subscriber(
             route=route,

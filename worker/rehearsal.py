@@ -85,7 +85,7 @@ FAMILIES: Final = (
     SHARD.started(NOBODY),
     SHARD.deaths(NOBODY),
     SHARD.paused(NOBODY),
-    SHARD.breakers(NOBODY),
+    SHARD.suspended,
     SHARD.redelivery(NOBODY, NOBODY),
 )
 

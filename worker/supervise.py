@@ -21,7 +21,7 @@ from ..shared.systemd import Health, SystemdNotifier
 from . import connections
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
-from .duties.circuit import Circuit
+from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.heartbeat import Liveness
 from .duties.suspects import Suspects
@@ -112,7 +112,7 @@ class Worker:
             gate=gate,
             suspects=Suspects(self._control, consumer, gate),
             liveness=liveness,
-            circuits={route: Circuit(self._control, route, consumer, self._stopping) for route in routes},
+            circuits=Circuits(self._control, shards, routes, self._stopping),
             unusable_keys=UnusableKeys(),
             stopping=self._stopping,
         )
@@ -186,7 +186,7 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [*self._process.circuits.values(), *self._trimmers, self._abandoned, self._dead_retention]
+        duties += [self._process.circuits, *self._trimmers, self._abandoned, self._dead_retention]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")

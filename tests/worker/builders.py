@@ -225,7 +225,7 @@ class Runtime:
         self.unusable_keys = UnusableKeys()
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
-        self.circuit = Circuit(control, route, consumer, self.stopping)
+        self.circuit = Circuit(route, lambda: None)
         self.suspects = Suspects(control, consumer, self.gate)
         self.slots = Slots(route.concurrency, self.circuit.circuit_gate, self.gate)
         self.subscriber = Subscriber(

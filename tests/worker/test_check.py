@@ -8,7 +8,8 @@ from hookbus.worker.api.app import App
 from hookbus.worker.check import of_app, of_group, of_orphans
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
-from hookbus.worker.inventory.open_breakers import Opened
+from hookbus.worker.inventory.pauses import Paused
+from hookbus.worker.inventory.suspensions import Opened
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, TYPE, store
@@ -47,7 +48,7 @@ async def codes(redis_url: str, *targets: str) -> dict[str, int]:
         (GroupStatus(consumers=3, consumers_alive=1), "dead_consumers"),
         (GroupStatus(consumers=1, consumers_alive=1, missing=2), "group_missing"),
         (GroupStatus(breakers={TYPE: Opened("f", "e", 1, 2)}), "breaker_open"),
-        (GroupStatus(paused={"*": 1}), "paused"),
+        (GroupStatus(paused={"*": Paused()}), "paused"),
         (GroupStatus(dead=1), "dead_letters"),
         (GroupStatus(losses=1), "data_loss"),
     ],

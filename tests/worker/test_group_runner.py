@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookbus.worker.duties.circuit import Circuit
+from hookbus.worker.duties.circuits import Circuits
 from hookbus.worker.duties.heartbeat import Liveness
 from hookbus.worker.duties.suspects import Suspects
 from hookbus.worker.group_runner import GroupRunner, ProcessContext
@@ -23,7 +23,6 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     liveness = Liveness(
         redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60
     )
-    circuits = {route: Circuit(client, route, "me", stopping)}
     async with settling(client) as outcome_writer:
         process = ProcessContext(
             address=redis_url,
@@ -35,7 +34,7 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
             gate=gate,
             suspects=Suspects(client, "me", gate),
             liveness=liveness,
-            circuits=circuits,
+            circuits=Circuits(client, [KEYS], [route], stopping),
             unusable_keys=UnusableKeys(),
             stopping=stopping,
         )

@@ -2,8 +2,8 @@
 
 from .app import App
 from .breaker import Breaker
-from .decision import Reject, RetryLater
+from .decision import Hold, Pause, Reject, RetryLater
 from .delivery import Delivery
 from .retry import Retry
 
-__all__ = ["App", "Breaker", "Delivery", "Reject", "Retry", "RetryLater"]
+__all__ = ["App", "Breaker", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]

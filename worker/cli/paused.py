@@ -11,7 +11,7 @@ import typer
 from ...shared import output
 from ...shared.command import FailedError
 from ..dlq import unsubscribed
-from ..inventory import open_breakers, pauses
+from ..inventory import pauses, suspensions
 from ..pipeline.routes import matches
 from . import options
 from .options import Config, Json
@@ -36,7 +36,7 @@ def pause(
 
 
 def resume(group: Group, pattern: Pattern = pauses.ALL, as_json: Json = False, config: Config = None) -> None:
-    """Resume delivery to a group, or of a type of it, and close its open circuit breakers."""
+    """Resume delivery to a group, or of a type of it, and end its open breakers and holds."""
     asyncio.run(_write(config, group, pattern, is_pause=False, is_forced=True, as_json=as_json))
 
 
@@ -49,14 +49,14 @@ async def _write(
         if not is_forced and pattern != pauses.ALL:
             _require_covered(group, pattern, await unsubscribed.known_types(client, store.shards, group))
         changed = await (pauses.write if is_pause else pauses.erase)(client, store.shards, group, pattern)
-        closed = [] if is_pause else await open_breakers.close(client, group, pattern)
+        closed = [] if is_pause else await suspensions.end(client, group, pattern)
         paused = list(await pauses.fetch(client, store.shards, group))
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": paused})
     else:
         print(_sentence(group, pattern, changed, paused, is_pause=is_pause))
         if closed:
-            print(f"{group}: circuit breaker of {', '.join(closed)} closed {EFFECT}")
+            print(f"{group}: {', '.join(closed)}: breaker closed, hold ended {EFFECT}")
 
 
 def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:

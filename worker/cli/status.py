@@ -94,7 +94,10 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
         due_s = ((group.next_due_ms or now) - now) / 1000
         text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
     if group.paused:
-        text += Text(" · ") + Text(f"paused: {', '.join(map(output.line, group.paused))}", "bold yellow")
+        text += Text(" · ") + Text(f"paused: {', '.join(_pauses(group))}", "bold yellow")
+    for pattern, held in group.held.items():
+        hold = f"{pattern} held for {output.age((held.until_ms - now) / 1000)} more ({held.error})"
+        text += Text(" · ") + Text(output.line(hold), "bold yellow")
     for pattern, opened in group.breakers.items():
         breaker = f"breaker of {pattern} open ({opened.fingerprint}: {opened.error})"
         text += Text(" · ") + Text(output.line(breaker), "bold red")
@@ -114,6 +117,13 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
     if group.losses:
         text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
     return text
+
+
+def _pauses(group: GroupStatus) -> list[str]:
+    return [
+        output.line(f"{pattern} ({paused.reason})" if paused.reason else pattern)
+        for pattern, paused in group.paused.items()
+    ]
 
 
 def _types(group: GroupStatus) -> list[Table]:

@@ -1,158 +1,203 @@
-"""The circuit breaker of one subscription: suspends it in all workers of the group while its handler only fails.
+"""What suspends one subscription: its circuit breaker, and `Hold` and `Pause` of its handler. Touches no Redis.
 
-Failures are counted in the process, without Redis; the process that counts enough of them opens the breaker for all.
-From then on no delivery begins: those already read stay pending, the rest stays in its streams, and no attempt is used
-up. After the delay one worker probes with one delivery: success closes the breaker, failure opens it for longer. Runs
-once a second and costs one HGET per subscription. If the prober dies, its probe counts as lost after its timeout and
-another worker probes. While Redis is unreachable, the last state holds.
+Failures are counted in the process; the process that counts enough of them opens the breaker for all workers. From then
+on no delivery begins: those already read stay pending, the rest stays in its streams, and no attempt is used up. After
+the delay one worker probes with one delivery: success closes the breaker, failure opens it for longer. The prober first
+moves `until_ms` to when its probe counts as lost: if it dies, another worker probes then.
+
+A hold ends by itself, without a probe; while the breaker is open, it puts the next probe off. `circuits` stores what
+`decide` returns.
 """
 
-import asyncio
-from typing import Final, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
-from ...shared import log, scripts
-from ...shared.clock import now_ms
-from ...shared.connection import FAULTS, Redis
-from ...shared.keys import Keys
-from ...shared.pause import pause
-from ..inventory.open_breakers import Opened, decode, encode
+from ...shared import log
+from ..inventory.suspensions import Held, Opened, Suspension
 from ..pipeline.cause import Cause
 from ..pipeline.dead_letter import fingerprint_of
-from ..pipeline.outcome import Outcome, failure, is_success
+from ..pipeline.outcome import Outcome, Park, failure, is_success
 from ..pipeline.routes import Route
 from ..pipeline.slots import CircuitGate
 
-INTERVAL_S: Final = 1.0
 ERROR_CHARS: Final = 200
 MARGIN_MS: Final = 5_000
 """How long after the handler's timeout the outcome of a probe may still be published."""
+HOLD_STEP_MS: Final = 1_000
+"""A hold that would end less than this later is not written: a hundred handlers that meet one 429 ask at once."""
+PAUSE_EFFECT_MS: Final = 2_000
+"""How long after a pause was stored this process begins nothing: until its readers know of it."""
+
+Event = Literal["", "breaker_opened", "breaker_stays_open", "breaker_probing", "breaker_closed", "held", "hold_ended"]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the attempts of this process ask for since the last step. `verdict`: whether one succeeded, else failed."""
+
+    opens_for: tuple[Cause, str] | None = None
+    hold_s: float = 0.0
+    hold_error: str = ""
+    pause_reason: str | None = None
+    verdict: bool | None = None
+
+
+NOTHING: Final = Asked()
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The state to store; `event` is "" if it is stored already."""
+
+    state: Suspension | None
+    event: Event = ""
+
+
+def decide(stored: Suspension | None, asked: Asked, probe: Suspension | None, route: Route, now_ms: int) -> Step:
+    """The step that is due. `probe` is what this process stored when it became the prober. Pure."""
+    if asked.hold_s:
+        return _hold(stored, asked, probe, now_ms)
+    match stored:
+        case Opened():
+            return _of_open(stored, asked, probe, route, now_ms)
+        case Held() if now_ms >= stored.until_ms:
+            return Step(None, "hold_ended")
+        case Held():
+            return Step(stored)
+        case None if asked.opens_for is not None:
+            return Step(_opened(*asked.opens_for, route, now_ms), "breaker_opened")
+        case None:
+            return Step(None)
+
+
+def _hold(stored: Suspension | None, asked: Asked, probe: Suspension | None, now_ms: int) -> Step:
+    until_ms = now_ms + round(asked.hold_s * 1000)
+    is_ours = stored is not None and stored == probe  # the probe itself asks: it need not count as lost
+    if stored is not None and not is_ours and until_ms < stored.until_ms + HOLD_STEP_MS:
+        return Step(stored)
+    if isinstance(stored, Opened):
+        return Step(replace(stored, until_ms=until_ms), "held")
+    since_ms = now_ms if stored is None else stored.since_ms
+    return Step(Held(asked.hold_error, since_ms, until_ms), "held")
+
+
+def _opened(cause: Cause, event_type: str, route: Route, now_ms: int) -> Opened:
+    fingerprint, error = fingerprint_of(cause, event_type), str(cause)[:ERROR_CHARS]
+    return Opened(fingerprint, error, now_ms, now_ms + _delay_ms(route, 1), frame=cause.place)
+
+
+def _of_open(opened: Opened, asked: Asked, probe: Suspension | None, route: Route, now_ms: int) -> Step:
+    if asked.verdict:
+        return Step(None, "breaker_closed")
+    if asked.verdict is False and opened == probe:
+        times = opened.times + 1
+        return Step(replace(opened, times=times, until_ms=now_ms + _delay_ms(route, times)), "breaker_stays_open")
+    if now_ms >= opened.until_ms:
+        lease_ms = round(route.timeout_s * 1000) + MARGIN_MS
+        return Step(replace(opened, until_ms=now_ms + lease_ms), "breaker_probing")
+    return Step(opened)
+
+
+def _delay_ms(route: Route, times: int) -> int:
+    """The wait before a probe. Without a breaker, which an earlier release of the app had: it probes at once."""
+    return round(route.breaker.delay_s(times) * 1000) if route.breaker else 0
 
 
 class Circuit:
     """One per subscription and process; `circuit_gate` limits the slots of all its shards."""
 
-    def __init__(self, client: Redis, route: Route, consumer: str, stopping: asyncio.Event) -> None:
+    def __init__(self, route: Route, wake: Callable[[], None]) -> None:
+        self.route = route
         self.circuit_gate = CircuitGate()
-        self._breaker = route.breaker
-        self._client = client
-        self._route = route
-        self._key = Keys(0).breakers(route.group)
-        self._consumer = consumer
-        self._stopping = stopping
+        self.asked = NOTHING
+        self._wake = wake
+        self.probe: Suspension | None = None
+        """What this process stored when it became the prober."""
         self._failures = 0
-        self._stored = b""
-        self._to_publish: Opened | None = None
-        self._verdict: bool | None = None
-        self._wake = asyncio.Event()
+        self._state: Suspension | None = None
+        self._gated_until_ms = 0
         self._log = log.get("worker.circuit").bind(group=route.group, pattern=route.pattern)
 
     def observe(self, outcome: Outcome, event_type: str) -> None:
         """An attempt has ended."""
-        if self._breaker is None:
-            return
-        if is_success(outcome):
+        if isinstance(outcome, Park) and (outcome.hold_s or outcome.is_pause):
+            self._suspend(outcome)
+        elif is_success(outcome):
             self._failures = 0
-            if self.circuit_gate.is_blocked:
-                self._judge(verdict=True)
+            if isinstance(self._state, Opened):
+                self._ask(verdict=True)
         elif (cause := failure(outcome)) is not None:
-            self._failures += 1
-            if self.circuit_gate.is_blocked:
-                self._judge(verdict=False)
-            elif self._failures >= self._breaker.failures:
-                self._open(cause, event_type)
-        elif self._is_probing():
+            self._failed(cause, event_type)
+        elif self.probe is not None:
             self.circuit_gate.set(1)  # neither success nor failure: the next delivery probes
 
-    def _open(self, cause: Cause, event_type: str) -> None:
+    def _suspend(self, asks: Park) -> None:
         self.circuit_gate.set(0)
-        now = now_ms()
-        fingerprint, error = fingerprint_of(cause, event_type), str(cause)[:ERROR_CHARS]
-        self._to_publish = Opened(fingerprint, error, now, now + self._delay_ms(1), frame=cause.place)
-        self._wake.set()
+        if asks.is_pause:
+            self._ask(pause_reason=asks.cause.message)
+        elif asks.hold_s > self.asked.hold_s:
+            self._ask(hold_s=asks.hold_s, hold_error=str(asks.cause)[:ERROR_CHARS])
 
-    def _judge(self, *, verdict: bool) -> None:
-        self._verdict = self._verdict or verdict
-        self._wake.set()
+    def _failed(self, cause: Cause, event_type: str) -> None:
+        self._failures += 1
+        if isinstance(self._state, Opened):
+            self._ask(verdict=self.asked.verdict or False)
+        elif self.route.breaker is not None and self._failures >= self.route.breaker.failures:
+            self.circuit_gate.set(0)
+            self._ask(opens_for=(cause, event_type))
 
-    async def apply(self) -> None:
-        """Read the stored state and take the step that is due. Raises RedisError, OSError."""
-        if self._to_publish is not None:
-            await self._swap(b"", self._to_publish, "breaker_opened")
-            self._to_publish = None
-        self._stored = await self._client.execute_command("HGET", self._key, self._route.pattern) or b""
-        if not self._stored:
-            self._close()
-            return
-        opened = decode(self._stored)
-        if self._verdict:
-            await self._swap(self._stored, None, "breaker_closed")
-            self._close()
-        elif self._verdict is False and opened.prober == self._consumer:
-            longer_ms = self._delay_ms(opened.times + 1)
-            reopened = msgspec.structs.replace(opened, times=opened.times + 1, try_ms=now_ms() + longer_ms, prober="")
-            self._block()
-            await self._swap(self._stored, reopened, "breaker_stays_open")
-        elif now_ms() >= opened.try_ms:
-            await self._probe(opened)
-        elif opened.prober != self._consumer:
-            self._block()
-        self._verdict = None
+    def _ask(self, **changes: Any) -> None:
+        self.asked = replace(self.asked, **changes)
+        self._wake()
 
-    async def _probe(self, opened: Opened) -> None:
-        """Become the prober and admit one delivery, unless another worker is faster."""
-        lease_ms = round(self._route.timeout_s * 1000) + MARGIN_MS
-        mine = msgspec.structs.replace(opened, try_ms=now_ms() + lease_ms, prober=self._consumer)
-        if await self._swap(self._stored, mine, "breaker_probing"):
+    def took(self, step: Step, asked: Asked, now_ms: int) -> None:
+        """`step`, which was due for `asked`, is stored: limit the slots to what its state admits."""
+        before, self._state = self._state, step.state
+        if self.asked is asked:  # else an attempt has ended meanwhile, and another step is due
+            self.asked = NOTHING
+        if asked.pause_reason is not None:
+            self._gated_until_ms = now_ms + PAUSE_EFFECT_MS
+        self._log_step(before, step, asked, now_ms)
+        if step.event == "breaker_probing":
+            self.probe = step.state
             self.circuit_gate.set(1)
-        else:
-            self._block()
+        elif step.state is None:
+            self._go_on(before, now_ms)
+        elif step.state != self.probe:
+            self.probe = None
+            self.circuit_gate.set(0)
 
-    def _block(self) -> None:
-        self.circuit_gate.set(0)
-
-    def _close(self) -> None:
-        """Remove the limit: the breaker was closed here or elsewhere, by a success or by an operator."""
-        self._verdict = None
-        if self.circuit_gate.is_blocked:
+    def _go_on(self, before: Suspension | None, now_ms: int) -> None:
+        self.probe = None
+        if isinstance(before, Opened):
             self._failures = 0
+        if self.circuit_gate.is_blocked and self.asked is NOTHING and now_ms >= self._gated_until_ms:
             self.circuit_gate.set(None)
-            self._log.info("breaker_closed")
 
-    async def _swap(
-        self,
-        expected: bytes,
-        value: Opened | None,
-        event: Literal["breaker_opened", "breaker_stays_open", "breaker_probing", "breaker_closed"],
-    ) -> bool:
-        packed = b"" if value is None else encode(value)
-        call = scripts.Call(scripts.SWAP, (self._key,), (self._route.pattern, expected, packed))
-        if not await scripts.run(self._client, call):
-            return False
-        self._stored = packed
-        if value is not None:
-            next_s = round(max(0, value.try_ms - now_ms()) / 1000, 1)
-            fields = {"fingerprint": value.fingerprint, "error": value.error, "times": value.times}
-            if value.frame:
-                fields["frame"] = value.frame
-            self._log.warning(event, **fields, next_s=next_s)
-        return True
+    def _log_step(self, before: Suspension | None, step: Step, asked: Asked, now_ms: int) -> None:
+        """Log what this process did, and in each process that a suspension has ended."""
+        if step.state is None:
+            if isinstance(before, Opened) or step.event == "breaker_closed":
+                self._log.info("breaker_closed")
+            elif before is not None:
+                self._log.info("hold_ended")
+            return
+        match step.event:
+            case "held":
+                self._log.warning("held", error=asked.hold_error, next_s=_seconds(step.state.until_ms - now_ms))
+            case "breaker_opened" | "breaker_stays_open" | "breaker_probing" as event:
+                self._log_breaker(event, step.state, now_ms)
 
-    def _is_probing(self) -> bool:
-        return self.circuit_gate.is_blocked and bool(self._stored) and decode(self._stored).prober == self._consumer
+    def _log_breaker(
+        self, event: Literal["breaker_opened", "breaker_stays_open", "breaker_probing"], state: Suspension, now_ms: int
+    ) -> None:
+        assert isinstance(state, Opened)
+        fields = {"fingerprint": state.fingerprint, "error": state.error, "times": state.times}
+        if state.frame:
+            fields["frame"] = state.frame
+        self._log.warning(event, **fields, next_s=_seconds(state.until_ms - now_ms))
 
-    def _delay_ms(self, times: int) -> int:
-        assert self._breaker is not None
-        return round(self._breaker.delay_s(times) * 1000)
 
-    async def run(self) -> None:
-        """Apply the state until stopping, at once after a verdict."""
-        while self._breaker is not None and not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                await self.apply()
-            except FAULTS as error:
-                self._log.debug("query_delayed", reason=str(error))
-                await pause(self._stopping, INTERVAL_S)
-            await pause(self._wake, INTERVAL_S)
+def _seconds(wait_ms: int) -> float:
+    return round(max(0, wait_ms) / 1000, 1)

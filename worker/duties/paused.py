@@ -15,7 +15,7 @@ from ...shared import log
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ..inventory.pauses import fetch
+from ..inventory.pauses import Paused, fetch
 from ..pipeline.read import Reader
 from ..pipeline.routes import matches
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
@@ -42,7 +42,7 @@ class Pauses:
         self._readers = readers
         self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._patterns: list[str] = []
+        self._patterns: dict[str, Paused] = {}
         self._log = log.get("worker.paused").bind(group=group)
 
     def covers(self, event_type: str) -> bool:
@@ -53,7 +53,7 @@ class Pauses:
         """Read the pauses and pass them on. Raises RedisError, OSError."""
         key = self._keys.paused(self._group)
         try:
-            patterns = list(await fetch(self._client, [self._keys], self._group))
+            patterns = await fetch(self._client, [self._keys], self._group)
         except ResponseError as error:
             if not is_of_one_key(error):
                 raise
@@ -65,9 +65,9 @@ class Pauses:
             types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
             await reader.pause(frozenset(types))
         before, self._patterns = self._patterns, patterns
-        for pattern in patterns:
+        for pattern, paused in patterns.items():
             if pattern not in before:
-                self._log.warning("paused", pattern=pattern)
+                self._log.warning("paused", pattern=pattern, **({"reason": paused.reason} if paused.reason else {}))
         for pattern in before:
             if pattern not in patterns:
                 self._log.info("resumed", pattern=pattern)

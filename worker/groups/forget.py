@@ -20,6 +20,7 @@ from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.status import GroupStatus
+from ..inventory import suspensions
 from ..inventory.lag import pairs
 
 BATCH: Final = 1000
@@ -110,7 +111,9 @@ class GroupDeletion:
         for keys in self._shards:
             # A concurrent replay or redrive may have written since the first pass; this step removes that too.
             whole = [*self._whole(keys), *await self._redeliveries(keys)]
-            await self.drop(keys, await self.consumers(keys), whole, self._fields(keys))
+            await self.drop(
+                keys, await self.consumers(keys), whole, [*self._fields(keys), *await self._suspended(keys)]
+            )
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group
@@ -121,7 +124,6 @@ class GroupDeletion:
             keys.delayed(group),
             keys.delayed_data(group),
             keys.paused(group),
-            keys.breakers(group),
             keys.started(group),
             keys.deaths(group),
             keys.consumers(group),
@@ -130,6 +132,12 @@ class GroupDeletion:
     def _fields(self, keys: Keys) -> list[tuple[str, str]]:
         hashes = (keys.patterns, keys.worked, keys.losses, keys.dropped, keys.groups)
         return [(name, self._group) for name in hashes]
+
+    async def _suspended(self, keys: Keys) -> list[tuple[str, str]]:
+        if keys.suspended != suspensions.KEY:
+            return []
+        patterns = (await suspensions.fetch(self._client)).get(self._group, {})
+        return [(keys.suspended, suspensions.field(self._group, pattern)) for pattern in patterns]
 
     async def _streams(self, keys: Keys) -> AsyncIterator[str]:
         """Every stream of the shard, including those of subscribed types that never had an event."""

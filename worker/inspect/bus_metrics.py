@@ -115,13 +115,16 @@ def _of_subscriptions(groups: Mapping[str, GroupStatus], patterns: Mapping[str, 
     about = "1 while the subscription's circuit breaker is open."
     rows = (((name, pattern), pattern in groups[name].breakers) for name, pattern in subscriptions)
     yield gauge("breaker_open", about, labels, rows)
-    about = "1 for each pattern that an operator paused."
+    about = "1 while the handler holds its subscription, by Hold."
+    rows = (((name, pattern), pattern in groups[name].held) for name, pattern in subscriptions)
+    yield gauge("held", about, labels, rows)
+    about = "1 for each pattern that an operator or a handler paused."
     paused = (((name, pattern), 1) for name, group in groups.items() for pattern in group.paused)
     yield gauge("paused", about, labels, paused)
 
 
 def _patterns(group: GroupStatus, subscribed: frozenset[str] | None) -> list[str]:
-    return sorted({*(subscribed or ()), *group.breakers})
+    return sorted({*(subscribed or ()), *group.breakers, *group.held})
 
 
 def _of_events(bus: Bus, labelled: frozenset[str]) -> Iterator[Metric]:

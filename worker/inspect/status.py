@@ -17,11 +17,12 @@ from ...shared.events import BY_TYPE
 from ...shared.keys import HANDOVER, UNTYPED, Keys
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..inventory import lag, open_breakers, pauses, readers, registry
+from ..inventory import lag, pauses, readers, registry, suspensions
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
-from ..inventory.open_breakers import Opened
+from ..inventory.pauses import Paused
 from ..inventory.readers import Registration, registration
 from ..inventory.registry import execute_usable
+from ..inventory.suspensions import Held, Opened
 from ..pipeline.unusable_keys import is_of_one_key
 
 ABANDONED_S: Final = 300.0
@@ -59,10 +60,12 @@ class GroupStatus(msgspec.Struct):
     """Streams with events for it that lack its consumer group; a live worker creates it within seconds."""
     abandoned_s: float | None = None
     """Time since any of its workers was last alive, if at least ABANDONED_S ago and it has unhandled deliveries."""
-    paused: dict[str, int] = msgspec.field(default_factory=dict)
-    """Patterns that an operator paused → since when, Unix ms."""
+    paused: dict[str, Paused] = msgspec.field(default_factory=dict)
+    """Patterns that an operator, or a handler by `Pause`, has paused."""
     breakers: dict[str, Opened] = msgspec.field(default_factory=dict)
     """Open circuit breakers, by pattern."""
+    held: dict[str, Held] = msgspec.field(default_factory=dict)
+    """Subscriptions that their handler closed by `Hold`, by pattern."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
     unread: dict[str, int] = msgspec.field(default_factory=dict)
     """Types that none of its live consumers reads → the number of their waiting events."""
@@ -106,7 +109,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
                 setattr(entry, what, getattr(entry, what) + int(count))
     registrations = await _query_groups(client, shards, status)
     for name, entry in status.groups.items():
-        await _query_controls(client, shards, status, name, entry)
+        await _query_pauses(client, shards, status, name, entry)
+    await _query_suspensions(client, status, now_ms)
     subscribed = [pairs(flat) for flat in fields["patterns"]]
     await _query_streams(client, shards, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
     for name, entry in status.groups.items():
@@ -148,16 +152,28 @@ def _find_unread(status: Status, registrations: Mapping[str, Sequence[Registrati
                 group.unread[event_type] = waiting
 
 
-async def _query_controls(client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus) -> None:
-    """Query the pauses and the open breakers of a group."""
+async def _query_pauses(client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus) -> None:
     try:
         group.paused = await pauses.fetch(client, shards, name)
     except ResponseError as error:
         _add_unusable(status, shards[0].paused(name), error)
+
+
+async def _query_suspensions(client: Redis, status: Status, now_ms: int) -> None:
+    """Query open breakers and holds; one that has ended is left out, though no worker may have removed it yet."""
     try:
-        group.breakers = await open_breakers.fetch(client, name)
+        suspended = await suspensions.fetch(client)
     except ResponseError as error:
-        _add_unusable(status, Keys(0).breakers(name), error)
+        _add_unusable(status, suspensions.KEY, error)
+        return
+    for name, by_pattern in suspended.items():
+        if (group := status.groups.get(name)) is None:
+            continue
+        for pattern, suspension in by_pattern.items():
+            if isinstance(suspension, Opened):
+                group.breakers[pattern] = suspension
+            elif suspension.until_ms > now_ms:
+                group.held[pattern] = suspension
 
 
 def _add_unusable(status: Status, key: str, error: ResponseError) -> None:

@@ -1,1 +1,1 @@
-"""The state in Redis: shards, groups and their lag, consumers, pauses, open circuit breakers."""
+"""The state in Redis: shards, groups and their lag, consumers, pauses, suspensions."""

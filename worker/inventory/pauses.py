@@ -3,30 +3,58 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
+from ...shared import scripts
 from ...shared.connection import Redis
+from ...shared.decoding import UNDECODABLE
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from . import registry
 
 ALL: Final = "*"
+REASON_CHARS: Final = 200
+"""Longest reason kept: a line of `status`."""
 
 
-async def fetch(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, int]:
-    """Return paused pattern → since when, Unix ms. Raises RedisError, OSError.
+class Paused(msgspec.Struct, frozen=True):
+    """A pause since `since_ms`, Unix ms. `reason` is what the handler gave that asked for it, "" for an operator's."""
+
+    since_ms: int = 0
+    reason: str = ""
+
+
+_decode: Final = msgspec.json.Decoder(Paused).decode
+
+
+def decode(stored: bytes) -> Paused:
+    """What cannot be read is a pause nevertheless."""
+    try:
+        return _decode(stored)
+    except UNDECODABLE:
+        return Paused()
+
+
+async def fetch(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, Paused]:
+    """Return the paused patterns. Raises RedisError, OSError.
 
     All shards hold the same pauses unless a `pause` was interrupted; a pause in one of them counts.
     """
-    paused: dict[str, int] = {}
+    paused: dict[str, Paused] = {}
     for flat in await execute_all(client, [("HGETALL", keys.paused(group)) for keys in shards]):
-        for name, since_ms in zip(flat[::2], flat[1::2], strict=True):
-            paused[name.decode()] = int(since_ms)
+        for name, stored in zip(flat[::2], flat[1::2], strict=True):
+            paused[name.decode()] = decode(stored)
     return dict(sorted(paused.items()))
 
 
-async def write(client: Redis, shards: Sequence[Keys], group: str, pattern: str) -> list[str]:
+async def write(client: Redis, shards: Sequence[Keys], group: str, pattern: str, reason: str = "") -> list[str]:
     """Pause a pattern; returns it unless it was paused before. Raises RedisError, OSError."""
-    now_ms = await registry.now_ms(client)
-    added = await execute_all(client, [("HSETNX", keys.paused(group), pattern, now_ms) for keys in shards])
+    record = msgspec.json.encode(Paused(await registry.now_ms(client), reason[:REASON_CHARS]))
+    calls = [scripts.Call(scripts.PAUSE, (keys.paused(group),), (pattern, record)) for keys in shards]
+    added = await scripts.run_all(client, calls)
+    for result in added:
+        if isinstance(result, Exception):
+            raise result
     return [pattern] if any(added) else []
 
 

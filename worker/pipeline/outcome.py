@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ...shared.traced import storable
-from ..api.decision import Reject, deciding
+from ..api.decision import Hold, Pause, Reject, deciding
 from ..api.retry import Retry
 from .cause import MESSAGE_CHARS, Cause, brief, describe
 
@@ -17,6 +17,8 @@ Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost",
 
 MIN_SNOOZE_S: Final = 1.0
 """Minimum between two runs of a delivery that is snoozed repeatedly: `RetryLater(0)` must not keep a worker busy."""
+PAUSED_S: Final = 5.0
+"""How long the delivery that asked for a pause is parked: until all workers know of it. Then it waits like others."""
 FREE_SNOOZES_S: Final = 60.0
 """How long after the first attempt the minimum does not apply: a handler may poll often at first."""
 
@@ -32,11 +34,16 @@ ACK: Final = Ack()
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Failed, or snoozed (`is_snooze`: uses up no attempt); the next attempt is due in `wait_s` seconds."""
+    """Failed, or snoozed (`is_snooze`: uses up no attempt); the next attempt is due in `wait_s` seconds.
+
+    With `hold_s` or `is_pause` the handler asked for its whole subscription to be suspended, or its pattern paused.
+    """
 
     wait_s: float
     cause: Cause
     is_snooze: bool = False
+    hold_s: float = 0.0
+    is_pause: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +64,23 @@ def failed(
 
     `message` replaces the exception's own text; `spent_s` is the time since the first attempt began.
     """
-    decider, requested_s = deciding(error)
-    cause = describe(decider, message, error)
-    if issubclass(type(decider), Reject):
+    decision = deciding(error)
+    cause = describe(decision.error, message, error)
+    if decision.request is Reject:
         return DeadLetter("rejected", cause)
     left_s = retry.within - spent_s
-    if requested_s is not None:
-        if left_s <= 0:
+    if decision.request is None:
+        wait_s = retry.wait_s(attempt)
+        if attempt >= retry.attempts or wait_s > left_s:
             return DeadLetter("attempts_exhausted", cause)
-        min_s = MIN_SNOOZE_S if spent_s > FREE_SNOOZES_S else 0.0
-        return Park(min(max(requested_s, min_s), left_s), cause, is_snooze=True)
-    wait_s = retry.wait_s(attempt)
-    if attempt >= retry.attempts or wait_s > left_s:
+        return Park(wait_s, cause)
+    if left_s <= 0:
         return DeadLetter("attempts_exhausted", cause)
-    return Park(wait_s, cause)
+    if decision.request is Pause:
+        return Park(min(PAUSED_S, left_s), cause, is_snooze=True, is_pause=True)
+    min_s = MIN_SNOOZE_S if spent_s > FREE_SNOOZES_S else 0.0
+    hold_s = decision.wait_s if decision.request is Hold else 0.0
+    return Park(min(max(decision.wait_s, min_s), left_s), cause, is_snooze=True, hold_s=hold_s)
 
 
 def undecodable(error: BaseException) -> DeadLetter:

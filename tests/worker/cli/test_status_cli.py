@@ -46,6 +46,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "abandoned_s": None,
                 "paused": {},
                 "breakers": {},
+                "held": {},
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0, "oldest_in_flight_s": None}},
                 "unread": {},
                 "disputed": [],

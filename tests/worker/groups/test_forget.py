@@ -18,7 +18,7 @@ from hookbus.worker.groups import forget
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.history import StoredEvent
 from hookbus.worker.groups.replay import Replay
-from hookbus.worker.inventory.open_breakers import Opened, encode
+from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from tests.programs import BIN, ROOT
 from tests.wait import until
 from tests.worker.builders import TYPE, store, take
@@ -42,7 +42,6 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         await client.execute_command("ZADD", keys.delayed(group), 1, f"{member}1-0", 2, f"{member}2-0")
         await client.execute_command("HSET", keys.delayed_data(group), f"{member}1-0", "x", f"{member}2-0", "x")
         await client.execute_command("HSET", keys.paused(group), "*", 1)
-        await client.execute_command("HSET", keys.breakers(group), "*", encode(Opened("f", "E", 1, 2)))
         for key in (keys.started(group), keys.deaths(group)):
             await client.execute_command("HSET", key, "gone", "x")
         for name in ("gone", "handover"):
@@ -51,6 +50,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
             await client.execute_command("HSET", key, group, 1)
         for i in range(2):
             await client.execute_command("XADD", keys.redelivery(TYPE, group), "*", "id", f"wh_{i}", "body", "{}")
+    await client.execute_command("HSET", KEY, field(group, "*"), encode(Opened("f", "E", 1, 2)))
     await store_letters(
         client, *(letter(f"wh_{i}", group=group, message=f"{i}", frame=f"f{i}") for i in range(deaths)), shards=2
     )

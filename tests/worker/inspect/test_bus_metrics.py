@@ -7,7 +7,8 @@ from hookbus.shared.metrics import OTHER
 from hookbus.worker.inspect import bus_metrics
 from hookbus.worker.inspect.snapshot import Bus
 from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
-from hookbus.worker.inventory.open_breakers import Opened
+from hookbus.worker.inventory.pauses import Paused
+from hookbus.worker.inventory.suspensions import Held, Opened
 from tests.shared.reports import REDIS
 
 TYPES = {
@@ -24,7 +25,8 @@ BILLING = GroupStatus(
     dead=6,
     missing=2,
     abandoned_s=400.0,
-    paused={"batch.*": 1},
+    paused={"batch.*": Paused(1)},
+    held={"mine.own": Held("Hold: for 5 s", 1, 2)},
     breakers={"response.*": Opened("f", "e", 1, 2)},
     types=TYPES,
 )
@@ -82,6 +84,8 @@ def test_runs_of_verify_create_no_series():
         (("breaker_open", "billing", "response.*"), 1),
         (("breaker_open", "billing", "mine.own"), 0),
         (("breaker_open", "phone", "*"), 0),
+        (("held", "billing", "mine.own"), 1),
+        (("held", "billing", "response.*"), 0),
         (("paused", "billing", "batch.*"), 1),
         (("last_event_timestamp_seconds", "response.completed"), 5.5),
         (("last_event_timestamp_seconds", OTHER), 7),

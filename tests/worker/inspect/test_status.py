@@ -216,7 +216,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
     await create_groups(client, "billing", "phone")
     await add(client, MAIN, 2)
     bad = [KEYS.stream("batch.failed"), *(key("phone") for key in (KEYS.delayed, KEYS.dead, KEYS.consumers))]
-    bad += [KEYS.paused("phone"), KEYS.breakers("phone"), KEYS.redelivery(TYPE, "phone")]
+    bad += [KEYS.paused("phone"), KEYS.suspended, KEYS.redelivery(TYPE, "phone")]
     for key in bad:
         await client.execute_command("SET", key, "a slip")
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from hookbus import Reject, Retry, RetryLater
+from hookbus import Hold, Pause, Reject, Retry, RetryLater
 from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline import outcome
 from hookbus.worker.pipeline.cause import Cause, describe
@@ -59,6 +59,18 @@ def test_retry_later_never_leads_beyond_within_and_is_no_endless_loop(asked_s, s
     else:
         assert isinstance(result, Park)
         assert result.wait_s == wait_s
+
+
+def test_hold_and_pause_use_no_attempt_and_speak_of_the_subscription():
+    hold, stop = raised(Hold(90)), raised(Pause("no credit"))
+    assert failed(hold, 10**9, RETRY) == Park(90, describe(hold), is_snooze=True, hold_s=90)
+    assert failed(stop, 10**9, RETRY) == Park(outcome.PAUSED_S, describe(stop), is_snooze=True, is_pause=True)
+
+
+@pytest.mark.parametrize("error", [Hold(90), Pause("no credit")], ids=repr)
+def test_within_bounds_hold_and_pause_too(error):
+    assert failed(error, 1, Retry(within=100), spent_s=98).wait_s == 2
+    assert isinstance(failed(error, 1, Retry(within=100), spent_s=100), DeadLetter)
 
 
 @pytest.mark.parametrize(("spent_s", "is_dead"), [(0, False), (80, False), (1000, True)])
