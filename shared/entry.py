@@ -18,7 +18,8 @@ ERROR_CHARS: Final = 300
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """One attempt that failed or was snoozed. `at_ms` is when it ended, Unix ms.
 
-    `times`: how often in a row the handler snoozed the delivery, up to this attempt; 0 for a failure.
+    `times`: how often in a row the handler snoozed the delivery, up to this attempt, and `since_ms` when the first of
+    them ended; both 0 for a failure.
     """
 
     attempt: int
@@ -27,6 +28,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     consumer: str
     error: str
     times: int = 0
+    since_ms: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -91,6 +91,10 @@ class Keys:
         """Hash: parked delivery → fields and values of its redelivery, packed by `park.lua`."""
         return self._key(f"delayed:{group}:data")
 
+    def snoozed(self, group: str) -> str:
+        """Sorted set: parked delivery that its handler snoozed → Unix ms when its first attempt began."""
+        return self._key(f"delayed:{group}:snoozed")
+
     def dead(self, group: str) -> str:
         """Sorted set: dead letter → Unix ms when it was dead-lettered."""
         return self._key(f"dead:{group}")

@@ -2,19 +2,22 @@
 -- KEYS  stream    where the entry was read
 --       delayed   sorted set of this group's parked deliveries, scored by due_ms
 --       data      hash of their stored fields
+--       snoozed   sorted set of those that their handler snoozed, scored by since_ms
 -- ARGV  group     consumer group that owns the delivery
 --       consumer  the consumer that ran it
 --       entry     entry id
 --       own       1 when the stream belongs to this group alone, so that the entry is deleted
 --       member    name of the parked delivery
 --       due_ms    Unix ms of the next attempt
+--       since_ms  of a snoozed delivery, Unix ms of its first attempt; "" for a failed one
 --       fields    fields and values of the redelivery
 -- Returns 1 when parked, 0 when another consumer settled or claimed the entry first.
 -- One step: an ack without a park loses the event, a park without an ack delivers it twice.
 local mine = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #mine == 0 then return 0 end
-redis.call('HSET', KEYS[3], ARGV[5], cmsgpack.pack({unpack(ARGV, 7)}))
+redis.call('HSET', KEYS[3], ARGV[5], cmsgpack.pack({unpack(ARGV, 8)}))
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
+if ARGV[7] ~= '' then redis.call('ZADD', KEYS[4], ARGV[7], ARGV[5]) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[4] == '1' then redis.call('XDEL', KEYS[1], ARGV[3]) end
 return 1

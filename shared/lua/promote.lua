@@ -1,6 +1,7 @@
 -- Promote parked deliveries that are due: move them to their redelivery streams.
 -- KEYS  delayed   sorted set of parked deliveries, scored by due time
 --       data      hash of their stored fields
+--       snoozed   sorted set of those that their handler snoozed
 --       streams   redelivery streams that the members below go to
 -- ARGV  now_ms    Unix ms; deliveries that are due later stay
 --       later_ms  next due time of a delivery that its stream refuses
@@ -18,7 +19,7 @@ for i = 3, #ARGV, 2 do
   if due and tonumber(due) <= tonumber(ARGV[1]) then
     local packed = redis.call('HGET', KEYS[2], ARGV[i])
     -- Without fields (deleted by hand) there is nothing to deliver; the member must not hold up the others.
-    local added = packed and add(2 + tonumber(ARGV[i + 1]), packed)
+    local added = packed and add(3 + tonumber(ARGV[i + 1]), packed)
     if added and added.err then
       -- At the head of the queue it would block deliveries that can be promoted.
       redis.call('ZADD', KEYS[1], ARGV[2], ARGV[i])
@@ -26,6 +27,7 @@ for i = 3, #ARGV, 2 do
     else
       redis.call('ZREM', KEYS[1], ARGV[i])
       redis.call('HDEL', KEYS[2], ARGV[i])
+      redis.pcall('ZREM', KEYS[3], ARGV[i])  -- for display: a key of another type must not stop the rest
       result[1] = result[1] + 1
     end
   end

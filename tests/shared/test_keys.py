@@ -6,7 +6,7 @@ def test_every_key_of_a_shard_carries_its_hash_tag():
     shard = Keys(3)
     named = [
         shard.stream("a.b"), shard.redelivery("a.b", "g"), shard.seen(1), shard.types, shard.groups,
-        shard.delayed("g"), shard.delayed_data("g"), shard.dead("g"), shard.dead_data("g"),
+        shard.delayed("g"), shard.delayed_data("g"), shard.snoozed("g"), shard.dead("g"), shard.dead_data("g"),
         shard.dead_fingerprint("g", "f"), shard.dead_fingerprints("g"), shard.consumers("g"), shard.alive("c"),
         shard.started("g"), shard.deaths("g"), shard.losses,
     ]  # fmt: skip

@@ -122,7 +122,9 @@ def _history(dead: StoredLetter) -> list[Text | Table]:
     for failure in dead.letter.history:
         what = output.cell(failure.error, "red") + Text("\n") + output.cell(failure.consumer, "dim")
         took = output.age(failure.duration_ms / 1000)
-        attempt = str(failure.attempt) if failure.times <= 1 else f"{failure.attempt} (×{failure.times:,})"
+        attempt = str(failure.attempt)
+        if failure.times > 1:
+            attempt += f" (×{failure.times:,} in {output.since(failure.since_ms, failure.at_ms)})"
         table.add_row(attempt, output.moment(failure.at_ms), took, what)
     return [Text("\nhistory", "bold"), table]
 

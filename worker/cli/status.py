@@ -93,6 +93,8 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
     if group.delayed:
         due_s = ((group.next_due_ms or now) - now) / 1000
         text += Text(f" · {group.delayed:,} delayed, next {'in ' + output.age(due_s) if due_s > 0 else 'due'}")
+    if group.snoozed:
+        text += Text(f" · {_snoozed(group, now)}")
     if group.paused:
         text += Text(" · ") + Text(f"paused: {', '.join(_pauses(group))}", "bold yellow")
     for pattern, held in group.held.items():
@@ -117,6 +119,15 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
     if group.losses:
         text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
     return text
+
+
+def _snoozed(group: GroupStatus, now: int) -> str:
+    text = f"{group.snoozed:,} of them snoozed by their handler"
+    if group.snoozed_since_ms is None or group.snoozed_until_ms is None:
+        return text
+    until_s = (group.snoozed_until_ms - now) / 1000
+    since = output.since(group.snoozed_since_ms, now)
+    return f"{text}, the longest since {since}, {'for ' + output.age(until_s) + ' more' if until_s > 0 else 'now due'}"
 
 
 def _pauses(group: GroupStatus) -> list[str]:

@@ -45,6 +45,7 @@ class _Attempt(msgspec.Struct, frozen=True):
     consumer: str
     error: str
     times: Natural = 0
+    since_ms: Natural = 0
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,8 @@ class Promoter:
         for member in members:
             args += (member, types[type_of_member(member)])
         streams = [self._keys.redelivery(name, self._group) for name in types]
-        keys = (self._keys.delayed(self._group), self._keys.delayed_data(self._group), *streams)
+        names = self._keys, self._group
+        keys = (Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), *streams)
         _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
         reasons = {
             type_of_member(name.decode()): reason.decode(errors="replace")

@@ -123,6 +123,7 @@ class GroupDeletion:
             keys.dead_fingerprints(group),
             keys.delayed(group),
             keys.delayed_data(group),
+            keys.snoozed(group),
             keys.paused(group),
             keys.started(group),
             keys.deaths(group),

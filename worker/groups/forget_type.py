@@ -75,6 +75,7 @@ class TypeDeletion:
             pipeline = self._client.pipeline(transaction=True)
             pipeline.execute_command("ZREM", delayed, *names)
             pipeline.execute_command("HDEL", data, *names)
+            pipeline.execute_command("ZREM", keys.snoozed(self._group), *names)
             await pipeline.execute()
         for names in _batches(await self._client.execute_command("HKEYS", deaths), self._type):
             await self._client.execute_command("HDEL", deaths, *names)

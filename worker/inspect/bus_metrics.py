@@ -87,6 +87,8 @@ def _merged(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> dict
 def _of_groups(groups: Mapping[str, GroupStatus]) -> Iterator[Metric]:
     about = "Failed deliveries that wait for their next attempt."
     yield gauge("delayed_deliveries", about, ("group",), (((n,), g.delayed) for n, g in groups.items()))
+    about = "Those of them that wait because their handler asked for it."
+    yield gauge("snoozed_deliveries", about, ("group",), (((n,), g.snoozed) for n, g in groups.items()))
     about = "When the next parked delivery is due; absent when there is none."
     due = (((name,), group.next_due_ms / 1000) for name, group in groups.items() if group.next_due_ms is not None)
     yield gauge("next_due_timestamp_seconds", about, ("group",), due)

@@ -51,6 +51,11 @@ class GroupStatus(msgspec.Struct):
     consumers: int = 0
     delayed: int = 0
     next_due_ms: int | None = None
+    snoozed: int = 0
+    """Those among the delayed ones that wait because their handler asked for it."""
+    snoozed_since_ms: int | None = None
+    """When the first attempt began of the one among them that was put off longest, Unix ms; until when it waits."""
+    snoozed_until_ms: int | None = None
     dead: int = 0
     losses: int = 0
     """How often it was found missing on a stream and created again."""
@@ -159,6 +164,16 @@ async def _query_pauses(client: Redis, shards: Sequence[Keys], status: Status, n
         _add_unusable(status, shards[0].paused(name), error)
 
 
+async def _query_put_off(client: Redis, status: Status, put_off: Mapping[str, tuple[float, str, bytes]]) -> None:
+    """Query until when the delivery waits that was put off longest, of each group."""
+    commands: list[Command] = [("ZSCORE", delayed, name) for _, delayed, name in put_off.values()]
+    dues = await execute_usable(client, commands, status.unusable)
+    for (name, (since_ms, *_)), due_ms in zip(put_off.items(), dues, strict=True):
+        group = status.groups[name]
+        group.snoozed_since_ms = int(since_ms)
+        group.snoozed_until_ms = None if due_ms is None else int(float(due_ms))
+
+
 async def _query_suspensions(client: Redis, status: Status, now_ms: int) -> None:
     """Query open breakers and holds; one that has ended is left out, though no worker may have removed it yet."""
     try:
@@ -190,17 +205,23 @@ async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -
         delayed = shard.delayed(group)
         commands += [("ZCARD", delayed), ("ZRANGE", delayed, 0, 0, "WITHSCORES")]
         commands += [("ZCARD", shard.dead(group)), ("HGETALL", shard.consumers(group))]
+        commands += [("ZCARD", shard.snoozed(group)), ("ZRANGE", shard.snoozed(group), 0, 0, "WITHSCORES")]
     replies = await execute_usable(client, commands, status.unusable)
     consumers: dict[str, dict[str, bytes]] = {group: {} for group in status.groups}
-    for i, (group, _) in enumerate(pairings):
-        delayed_count, first, dead, flat = replies[4 * i : 4 * i + 4]
+    put_off: dict[str, tuple[float, str, bytes]] = {}
+    for i, (group, shard) in enumerate(pairings):
+        delayed_count, first, dead, flat, snoozed, oldest = replies[6 * i : 6 * i + 6]
         entry = status.groups[group]
         entry.delayed += delayed_count or 0
         entry.dead += dead or 0
+        entry.snoozed += snoozed or 0
+        if oldest and float(oldest[1]) < put_off.get(group, (float("inf"), "", b""))[0]:
+            put_off[group] = float(oldest[1]), shard.delayed(group), oldest[0]
         if first:
             due_ms = int(float(first[1]))
             entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
         consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if name != HANDOVER}
+    await _query_put_off(client, status, put_off)
     names = sorted(set().union(*consumers.values()))
     liveness = await execute_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in names])
     alive = {name for name, is_alive in zip(names * len(shards), liveness, strict=True) if is_alive}

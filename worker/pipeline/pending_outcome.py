@@ -59,11 +59,11 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         """The delivery's history with this attempt."""
         if isinstance(self.outcome, Ack):
             return self.in_flight.entry.history
-        before, times = self.in_flight.entry.history, 0
+        before, times, since_ms = self.in_flight.entry.history, 0, 0
         if isinstance(self.outcome, Park) and self.outcome.is_snooze:
-            times = 1
+            times, since_ms = 1, self.ended_at_ms
             if before and before[-1].times:  # a week of snoozes is one line, and does not displace the failures
-                before, times = before[:-1], before[-1].times + 1
+                before, times, since_ms = before[:-1], before[-1].times + 1, before[-1].since_ms
         failure = Failure(
             self.in_flight.entry.attempt,
             self.ended_at_ms,
@@ -71,6 +71,7 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             consumer,
             str(self.outcome.cause)[: entry.ERROR_CHARS],
             times,
+            since_ms,
         )
         return (*before, failure)[-entry.HISTORY_KEPT :]
 
@@ -116,8 +117,10 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             snoozes=in_flight.entry.snoozes + self.outcome.is_snooze,
             since_ms=max(0, began_ms),
         )
-        names = (in_flight.stream, self.keys.delayed(group), self.keys.delayed_data(group))
-        return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, *fields))
+        keys = self.keys
+        names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group))
+        since: str | int = max(0, began_ms) if self.outcome.is_snooze else ""
+        return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, since, *fields))
 
     def _dead_letter(self, owner: Owner, record: dead_letter.DeadLetterRecord) -> scripts.Call:
         keys, group = self.keys, record.group

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 
+from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.membership import Membership
 from tests.programs import BIN, ROOT
@@ -39,6 +40,9 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "consumers": 0,
                 "delayed": 0,
                 "next_due_ms": None,
+                "snoozed": 0,
+                "snoozed_since_ms": None,
+                "snoozed_until_ms": None,
                 "dead": 1,
                 "losses": 0,
                 "dropped": 0,
@@ -115,3 +119,12 @@ async def test_watch_redraws_until_ctrl_c_and_survives_a_refusal(client, redis_u
         process.wait()
         os.close(terminal)
         os.close(program_end)
+
+
+async def test_the_table_says_how_many_wait_because_their_handler_asked_for_it_since_and_until_when(client, redis_url):
+    await stored(client)
+    now = now_ms()
+    await client.execute_command("ZADD", KEYS.delayed("billing"), now + 200_000, "a", now + 100_000, "b")
+    await client.execute_command("ZADD", KEYS.snoozed("billing"), now - 7_200_000, "a")
+    text = " ".join(succeeded(redis_url, "status").split())
+    assert "2 delayed, next in 1m · 1 of them snoozed by their handler, the longest since 2h, for 3m more" in text

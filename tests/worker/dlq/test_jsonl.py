@@ -43,7 +43,7 @@ def test_a_line_names_every_field():
         "error_class", "message", "frame", "fingerprint", "attempts", "is_replay", "traceback", "history",
         "traceparent", "body",
     ]  # fmt: skip
-    assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times"]
+    assert list(FIELDS["history"][0]) == ["attempt", "at_ms", "duration_ms", "consumer", "error", "times", "since_ms"]
 
 
 def test_the_fingerprint_is_computed_from_the_cause_not_read_from_the_line():

@@ -18,7 +18,7 @@ from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
 
 
-async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
+async def park(client, *waits_s: float, event_type: str = TYPE, is_snooze: bool = False) -> list[str]:
     """Park a delivery for each wait, counted from now; returns their names."""
     await join(client, event_type)
     names = [f"wh_{i}" for i in range(len(waits_s))]
@@ -26,7 +26,7 @@ async def park(client, *waits_s: float, event_type: str = TYPE) -> list[str]:
     deliveries = await take(client, "me", len(names)) if event_type == TYPE else []
     now = now_ms()
     for in_flight, wait_s in zip(deliveries, waits_s, strict=True):
-        item = PendingOutcome(in_flight, Park(wait_s, Cause("E", "")), Slots(1), KEYS, 0, now)
+        item = PendingOutcome(in_flight, Park(wait_s, Cause("E", ""), is_snooze=is_snooze), Slots(1), KEYS, 0, now)
         assert await scripts.run(client, item.call("me")) == 1
     return [in_flight.name for in_flight in deliveries]
 
@@ -62,6 +62,21 @@ async def test_a_promoted_delivery_is_the_next_attempt_of_the_same_event(client)
     assert [failure.error for failure in in_flight.entry.history] == ["E"]
 
 
+async def test_a_snoozed_delivery_counts_as_such_until_it_is_promoted(client):
+    later, _ = await park(client, 60, -1, is_snooze=True)
+    assert await client.execute_command("ZCARD", KEYS.snoozed(GROUP)) == 2
+    await promoter(client)._round()
+    assert await client.execute_command("ZRANGE", KEYS.snoozed(GROUP), 0, -1) == [later.encode()]
+
+
+async def test_an_unusable_key_of_the_snoozed_ones_promotes_each_delivery_once(client):
+    await park(client, -1, -1)
+    await client.execute_command("SET", KEYS.snoozed(GROUP), "of another type")
+    await promoter(client)._round()
+    assert sorted(await promoted(client)) == ["wh_0", "wh_1"]
+    assert await parked(client) == 0
+
+
 async def test_the_next_round_comes_when_the_next_delivery_is_due(client):
     await park(client, 0.4)
     assert 0 < await promoter(client)._round() <= 0.4
@@ -80,7 +95,7 @@ async def test_promote_skips_deliveries_that_were_promoted_parked_later_or_disca
     await client.execute_command("ZADD", KEYS.delayed(GROUP), now_ms() + 60_000, later)
     await client.execute_command("ZREM", KEYS.delayed(GROUP), discarded)
     await client.execute_command("HDEL", KEYS.delayed_data(GROUP), discarded)
-    keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM)
+    keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), KEYS.snoozed(GROUP), OWN_STREAM)
     call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, first, 1, later, 1, discarded, 1))
     assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [[0], [1]]
     assert await promoted(client) == ["wh_0"]

@@ -41,6 +41,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         member = member_prefix(TYPE, group, False)
         await client.execute_command("ZADD", keys.delayed(group), 1, f"{member}1-0", 2, f"{member}2-0")
         await client.execute_command("HSET", keys.delayed_data(group), f"{member}1-0", "x", f"{member}2-0", "x")
+        await client.execute_command("ZADD", keys.snoozed(group), 1, f"{member}1-0")
         await client.execute_command("HSET", keys.paused(group), "*", 1)
         for key in (keys.started(group), keys.deaths(group)):
             await client.execute_command("HSET", key, "gone", "x")

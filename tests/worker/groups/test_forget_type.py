@@ -24,6 +24,7 @@ async def dropped(client) -> None:
         await client.execute_command("XGROUP", "CREATE", keys.stream(GONE), "billing", "0", "MKSTREAM")
         await client.execute_command("XADD", keys.redelivery(GONE, "billing"), "*", "id", "x", "body", "{}")
         await client.execute_command("ZADD", keys.delayed("billing"), 1, f"{GONE}||1-0")
+        await client.execute_command("ZADD", keys.snoozed("billing"), 1, f"{GONE}||1-0")
         await client.execute_command("HSET", keys.delayed_data("billing"), f"{GONE}||1-0", "x")
         await client.execute_command("HSET", keys.patterns, "billing", TYPE)
         await client.execute_command("HSET", keys.left, f"{GONE}|billing", 1)
@@ -47,6 +48,7 @@ async def of_type(client) -> list[str]:
         for names in (
             await client.execute_command("ZRANGE", keys.delayed("billing"), 0, -1),
             await client.execute_command("HKEYS", keys.delayed_data("billing")),
+            await client.execute_command("ZRANGE", keys.snoozed("billing"), 0, -1),
         ):
             found += [name.decode() for name in names if name.startswith(GONE.encode())]
         found += map(bytes.decode, await client.execute_command("HKEYS", keys.left))

@@ -212,10 +212,27 @@ async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
     assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # a consumer of another release may read it
 
 
+async def test_snoozed_deliveries_are_counted_with_since_and_until_when_the_longest_waits(client):
+    await create_groups(client, "billing", "phone", shards=2)
+    for number, keys in enumerate((Keys(0), Keys(1))):
+        for member, due_ms, since_ms in (("a|", 9_000, 50), ("b|", 8_000 + number, 20 - number), ("c|", 7_000, None)):
+            await client.execute_command("ZADD", keys.delayed("billing"), due_ms, member)
+            if since_ms is not None:
+                await client.execute_command("ZADD", keys.snoozed("billing"), since_ms, member)
+    groups = (await status.fetch(client, 1)).groups
+    billing, phone = groups["billing"], groups["phone"]
+    assert (billing.delayed, billing.next_due_ms) == (6, 7_000)
+    assert (billing.snoozed, billing.snoozed_since_ms, billing.snoozed_until_ms) == (4, 19, 8_001)
+    assert (phone.snoozed, phone.snoozed_since_ms, phone.snoozed_until_ms) == (0, None, None)
+
+
 async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(client):
     await create_groups(client, "billing", "phone")
     await add(client, MAIN, 2)
-    bad = [KEYS.stream("batch.failed"), *(key("phone") for key in (KEYS.delayed, KEYS.dead, KEYS.consumers))]
+    bad = [
+        KEYS.stream("batch.failed"),
+        *(key("phone") for key in (KEYS.delayed, KEYS.snoozed, KEYS.dead, KEYS.consumers)),
+    ]
     bad += [KEYS.paused("phone"), KEYS.suspended, KEYS.redelivery(TYPE, "phone")]
     for key in bad:
         await client.execute_command("SET", key, "a slip")

@@ -71,7 +71,7 @@ async def test_park_settles_and_keeps_the_delivery_for_its_next_attempt(client):
 
 async def test_a_parked_delivery_returns_with_its_bytes_its_attempt_and_its_history(client):
     in_flight = await delivered(client)
-    fields = pending_outcome(in_flight, PARK).call("me").args[6:]
+    fields = pending_outcome(in_flight, PARK).call("me").args[7:]
     entry = parse(fields)
     assert (entry.webhook_id, entry.source, entry.body) == ("wh_1", "openai", in_flight.entry.body)
     assert (entry.received_at_ms, entry.attempt) == (in_flight.entry.received_at_ms, 2)
@@ -83,7 +83,7 @@ async def test_a_replay_stays_one_when_it_is_parked_or_dead_lettered(client):
     await redeliver(client, "wh_1", "wh_2", is_replay=True)
     first, other = await take(client, "me", own=True)
     assert first.delivery.is_replay
-    assert parse(pending_outcome(first, PARK).call("me").args[6:]).is_replay
+    assert parse(pending_outcome(first, PARK).call("me").args[7:]).is_replay
     assert await settle(client, other, DEAD_LETTER) == 1
     assert decode(await client.execute_command("HGET", KEYS.dead_data(GROUP), "wh_2")).is_replay
 
@@ -242,7 +242,9 @@ def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
         "park": lambda: pending_outcome(in_flight, PARK).call(consumer),
         "dead_letter": lambda: pending_outcome(in_flight, DEAD_LETTER).call(consumer),
         "promote": lambda: scripts.Call(
-            scripts.PROMOTE, (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), OWN_STREAM), (10**6, in_flight.name, 1)
+            scripts.PROMOTE,
+            (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), KEYS.snoozed(GROUP), OWN_STREAM),
+            (10**6, 10**6, in_flight.name, 1),
         ),
         "release": lambda: scripts.Call(
             scripts.RELEASE, (STREAM, KEYS.consumers(GROUP)), (GROUP, consumer, HANDOVER, 10)
@@ -266,7 +268,7 @@ def test_an_ack_has_no_script():
 
 
 def defer(in_flight: InFlight, ended_at_ms: int) -> Entry:
-    return parse(pending_outcome(in_flight, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[6:])
+    return parse(pending_outcome(in_flight, Park(30, CAUSE, is_snooze=True), ended_at_ms).call("me").args[7:])
 
 
 async def test_a_snooze_uses_up_no_attempt_keeps_the_time_of_the_first_and_takes_one_line_of_history(client):
@@ -277,8 +279,8 @@ async def test_a_snooze_uses_up_no_attempt_keeps_the_time_of_the_first_and_takes
     for number in range(2, 100):
         entry = defer(msgspec.structs.replace(in_flight, entry=entry), number * 1_000)
     assert (entry.attempt, entry.snoozes, entry.since_ms) == (100, 99, 750)
-    assert entry.history == (Failure(99, 99_000, 250, "me", "ValueError: no", 99),)
-    failed = parse(pending_outcome(msgspec.structs.replace(in_flight, entry=entry), PARK, 100_000).call("me").args[6:])
+    assert entry.history == (Failure(99, 99_000, 250, "me", "ValueError: no", 99, 1_000),)
+    failed = parse(pending_outcome(msgspec.structs.replace(in_flight, entry=entry), PARK, 100_000).call("me").args[7:])
     assert (failed.attempt, failed.snoozes, failed.since_ms, len(failed.history)) == (101, 99, 750, 2)
 
 
