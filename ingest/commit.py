@@ -1,5 +1,10 @@
 """The script call of a group commit: events and dedupe window as keys and arguments of `enqueue.lua`.
 
+The window is a few sets, one a day, which a batch asks with one command each. Small hashes (12-byte digest → 9-byte
+position of the entry, 50 to 100 in a bucket) would take 26 to 30 bytes an id instead of 41 (Valkey 9.1) or 85 (Redis
+7.0), but each event asks buckets of its own: measured in turn, `enqueue` costs Redis 1.4 to 2.0 times as much from
+batches of 16 on, and even with a single period 1.2 to 1.5 times as much in batches of 256.
+
 Pure; the queue sends it. `trial` calls the same script on keys that nothing reads, so that the health check of a Redis
 detects whether a post would be stored.
 """

@@ -2,13 +2,14 @@
 
 While Redis is unhealthy, requests get 503 with the reason as its code, but readiness stays: all replicas share that
 Redis, and an empty endpoint list would only hide the reason. A check does what a post does: it stores a dummy event and
-queries whether it is on disk. Costs Redis one INFO, one CONFIG GET, a read of one small hash and a group commit.
+queries whether it is on disk. Costs Redis one INFO, one CONFIG GET, reads of small hashes and a group commit.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
-from ..shared import aof_replay, clock, keys, log, output, server
+from ..shared import aof_replay, clock, log, output, server
 from ..shared.backoff import Reconnect
 from ..shared.connection import FAULTS, Execute, Redis, leave_server
 from ..shared.fault import Fault, UnhealthyError, fault_of, judge
@@ -62,8 +63,8 @@ class RedisHealth:
             self._require(await self._fsync_fault(execute, inspected))
         if inspected.info.get("run_id", "") != self._run_id and inspected.info.get("aof_enabled") == "1":
             self._run_id, self._unexamined = inspected.info.get("run_id", ""), inspected.info
-        if inspected.is_new and self._is_known:
-            self._report_loss()
+        if inspected.new_shards and self._is_known:
+            self._report_loss(inspected.new_shards)
         self._is_known = True
 
     def _require(self, fault: Fault | None) -> None:
@@ -143,8 +144,9 @@ class RedisHealth:
         self.was_seen.set()
         metrics.HEALTHY.set(fault is None)
 
-    def _report_loss(self) -> None:
-        for landmarks in self.landmarks:
-            landmarks.forget()
+    def _report_loss(self, shards: Sequence[int]) -> None:
+        for shard in shards:
+            self.landmarks[shard].forget()
         metrics.LOSSES.inc()
-        self._log.error("data_loss", lost=keys.META, reason="Redis came back empty; its layout was written again")
+        lost = [Keys(shard).meta for shard in shards]
+        self._log.error("data_loss", lost=lost, reason="Redis came back empty; its layout was written again")

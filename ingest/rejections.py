@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ..shared import log
 from ..shared.connection import FAULTS, Redis
-from ..shared.keys import Keys
+from ..shared.keys import HOME
 from ..shared.pipelined import execute_all
 from ..shared.secret import TIMESTAMP
 from .refusal import Refusal
@@ -114,12 +114,12 @@ class Rejections:
             await asyncio.sleep(PAUSE_S)
 
     async def _write(self, batch: list[bytes]) -> None:
-        added = ("XADD", Keys(0).rejections, "MAXLEN", MAX_KEPT, "*", "rejection")
+        added = ("XADD", HOME.rejections, "MAXLEN", MAX_KEPT, "*", "rejection")
         await execute_all(self._client, [(*added, packed) for packed in batch])
 
 
 async def read(client: Redis, since_ms: int, after: bytes = b"") -> list[tuple[bytes, Rejection]]:
     """Entry ids and rejections, oldest first: since a time (Unix ms), or after an entry. Raises RedisError, OSError."""
     start = b"(" + after if after else b"%d" % since_ms
-    entries = await client.execute_command("XRANGE", Keys(0).rejections, start, "+", "COUNT", MAX_KEPT)
+    entries = await client.execute_command("XRANGE", HOME.rejections, start, "+", "COUNT", MAX_KEPT)
     return [(entry_id, decode(fields[1])) for entry_id, fields in entries]

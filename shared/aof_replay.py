@@ -29,6 +29,7 @@ WRITES: Final = (
     ("HSET", _SHARD.dead_data("billing"), "1", "1"),
     ("ZADD", _SHARD.delayed("billing"), "1", "1"),
     ("HSET", META, "layout", "1"),
+    ("HSETNX", _SHARD.meta, "layout", "1"),
 )
 """Examples of the writes of scripts: each kind, and each family of keys."""
 CURE: Final = (

@@ -11,7 +11,8 @@ from typing import Final
 
 PREFIX: Final = "hookbus:"
 META: Final = f"{PREFIX}meta"
-"""Hash: `layout` (version of the data layout) and `shards`. The only key outside the shards."""
+"""Hash: `layout` (version of the data layout) and `shards` (their number): what every release reads first, so that it
+refuses the data of another. The only key outside the shards."""
 
 LAYOUT: Final = 1
 
@@ -60,6 +61,16 @@ class Keys:
         return self._key(f"seen:{day}")
 
     @property
+    def meta(self) -> str:
+        """Hash: `layout`, `shard` (its number), `generation`, and `state`, "open" while it stores events."""
+        return self._key("meta")
+
+    @property
+    def generations(self) -> str:
+        """Hash: number of a generation → its shards (JSON). In the home shard."""
+        return self._key("generations")
+
+    @property
     def types(self) -> str:
         """Set of the event types seen."""
         return self._key("types")
@@ -80,7 +91,7 @@ class Keys:
 
     @property
     def suspended(self) -> str:
-        """Hash: group|pattern of a subscription → its open breaker, or its hold (JSON). In shard 0 only."""
+        """Hash: group|pattern of a subscription → its open breaker, or its hold (JSON). In the home shard."""
         return self._key("suspended")
 
     def delayed(self, group: str) -> str:
@@ -144,10 +155,14 @@ class Keys:
 
     @property
     def rejections(self) -> str:
-        """Stream: the last requests that ingest refused (JSON). In shard 0 only."""
+        """Stream: the last requests that ingest refused (JSON). In the home shard."""
         return self._key("rejections")
 
     @property
     def losses(self) -> str:
         """Hash: what vanished from Redis and was created again → how often."""
         return self._key("stats:losses")
+
+
+HOME: Final = Keys(0)
+"""The home shard: what concerns all shards lies in the first one of a generation."""

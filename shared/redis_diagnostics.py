@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import ResponseError
 
-from . import aof_replay, headroom, keys, output, redis_report, server, stream_report
+from . import aof_replay, headroom, keys, layout, output, redis_report, server, stream_report
 from .address import redacted
 from .connection import FAULTS, Execute, Redis, address_of
 from .fault import UnhealthyError
@@ -129,7 +129,7 @@ async def _server(context: _Context) -> None:
 
 
 async def _layout(context: _Context) -> None:
-    context.diagnosis.is_unused = await server.is_unused(context.execute, context.settings.shards)
+    context.diagnosis.is_unused = await layout.is_unused(context.execute, context.settings.shards)
     if not context.diagnosis.is_unused and context.is_master:
         # A write that changes nothing: refused when writes are (OOM, MISCONF, NOREPLICAS …).
         await context.execute("HSETNX", keys.META, "layout", keys.LAYOUT)

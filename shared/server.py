@@ -1,17 +1,12 @@
-"""Inspects a Redis before the programs trust it: its version, its role, and the layout of its data.
-
-The first program that connects to an empty server stores the layout version and the shard count; all later ones must
-agree, since an event's shard, and with it its dedupe, depends on the count.
-"""
+"""Inspects a Redis before the programs trust it: its version, its role, and the layout of its data."""
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from redis.exceptions import ResponseError
 
-from . import keys
+from . import layout
 from .connection import Execute, parse_info
 from .settings import ConfigError
 
@@ -28,8 +23,8 @@ class Server:
 
     info: dict[str, str]
     config: dict[str, str]
-    is_new: bool = False
-    """Whether the server held nothing of hookbus before this call."""
+    new_shards: tuple[int, ...] = ()
+    """The shards of which the server held nothing before this call."""
 
     def setting(self, name: str) -> str:
         """A configuration value, "" when unknown."""
@@ -48,7 +43,8 @@ async def inspect(execute: Execute, shards: int) -> Server:
     is unreachable.
     """
     server = await fetch(execute)
-    return replace(server, is_new=server.info.get("role") == "master" and await _claim(execute, shards))
+    is_primary = server.info.get("role") == "master"
+    return replace(server, new_shards=await layout.claim(execute, shards)) if is_primary else server
 
 
 async def fetch(execute: Execute) -> Server:
@@ -65,38 +61,3 @@ async def fetch(execute: Execute) -> Server:
         flat = await execute("CONFIG", "GET", *SETTINGS)
         config = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
     return Server(info, config)
-
-
-async def is_unused(execute: Execute, shards: int) -> bool:
-    """Whether Redis holds nothing of hookbus. Raises ConfigError for another layout or shard count."""
-    values = await execute("HMGET", keys.META, "layout", "shards")
-    if None in values:
-        return True
-    _require_agreement(values, shards)
-    return False
-
-
-async def _claim(execute: Execute, shards: int) -> bool:
-    """Store the layout if there is none; True if there was none. Raises ConfigError if it is another.
-
-    Reads before it writes: a worker must be able to start when Redis has no memory left, to free memory.
-    """
-    values = await execute("HMGET", keys.META, "layout", "shards")
-    is_new = values[0] is None
-    if None in values:
-        await execute("HSETNX", keys.META, "layout", keys.LAYOUT)
-        await execute("HSETNX", keys.META, "shards", shards)
-        values = await execute("HMGET", keys.META, "layout", "shards")
-    _require_agreement(values, shards)
-    return is_new
-
-
-def _require_agreement(values: Sequence[bytes], shards: int) -> None:
-    layout, stored_shards = (int(value) for value in values)
-    problems = []
-    if layout != keys.LAYOUT:
-        problems.append(f"redis_url: data layout {layout} there, this release supports {keys.LAYOUT}")
-    if stored_shards != shards:
-        problems.append(f"shards: {shards} here, but the data in Redis is spread over {stored_shards}")
-    if problems:
-        raise ConfigError(problems)

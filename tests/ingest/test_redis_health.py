@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from hookbus.ingest.redis_health import RedisHealth
-from hookbus.shared import aof_replay, keys
+from hookbus.shared import aof_replay, keys, layout
 from hookbus.shared.connection import connect
 from hookbus.shared.fault import Fault, UnhealthyError
 from hookbus.shared.fsync import FIRST_REWRITE, NOT_ON_DISK
@@ -144,7 +144,8 @@ async def test_a_server_that_turns_wrong_later_is_a_fault_and_does_not_end_the_p
     redis_health = RedisHealth("memory", 1, unsafe=False)
     async with watching(redis_health, redis_url) as task:
         await until(lambda: redis_health.fault is None)
-        await client.execute_command("HSET", keys.META, "shards", 4)
+        await client.execute_command("FLUSHALL")
+        await layout.claim(client.execute_command, 4)
         redis_health.mark_suspect(Fault("queue_unavailable", "look again"))
         await until(lambda: redis_health.fault is not None and "shards" in redis_health.fault.detail)
         assert not task.done()

@@ -20,7 +20,7 @@ def server(**changed: str) -> Server:
     for name, value in changed.items():
         table = config if name.replace("_", "-") in GOOD_CONFIG else info
         table[name.replace("_", "-") if table is config else name] = value
-    return Server(info, config, is_new=False)
+    return Server(info, config)
 
 
 @pytest.mark.parametrize("durability", ["memory", "fsync"])
@@ -65,7 +65,7 @@ def test_eviction_is_a_fault_at_any_durability():
 
 
 def test_where_config_is_refused_the_policy_comes_from_info_and_fsync_is_a_fault():
-    managed = Server(GOOD_INFO | {"maxmemory_policy": "noeviction"}, {}, is_new=False)
+    managed = Server(GOOD_INFO | {"maxmemory_policy": "noeviction"}, {})
     assert judge(managed, "memory") is None
     assert "CONFIG is refused" in judge(managed, "fsync").detail
 

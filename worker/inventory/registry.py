@@ -1,18 +1,17 @@
 """The shards and groups of a Redis, for the tools.
 
-The shard count is read from Redis, not from the settings, so that a tool works from any machine. Unlike a starting
+The shards are read from Redis, not from the settings, so that a tool works from any machine. Unlike a starting
 program, a tool writes no layout: an empty Redis stays empty.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from ...shared import keys
+from ...shared import layout
 from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ...shared.settings import ConfigError
 from ..pipeline.unusable_keys import is_of_one_key
 
 
@@ -34,14 +33,12 @@ async def shards(client: Redis, configured: int) -> tuple[Keys, ...]:
 
     `configured` is used only when a FLUSHALL removed the layout under running workers, which keep writing.
     """
-    layout, count = await client.execute_command("HMGET", keys.META, "layout", "shards")
-    if layout is not None and int(layout) != keys.LAYOUT:
-        raise ConfigError([f"redis_url: data layout {int(layout)} there, this release supports {keys.LAYOUT}"])
-    shards = tuple(Keys(shard) for shard in range(configured if count is None else int(count)))
-    if count is None:
+    found = await layout.read(client.execute_command)
+    if found is None:
+        shards = tuple(map(Keys, range(configured)))
         traces = await execute_all(client, [("EXISTS", shard.groups, shard.types) for shard in shards])
         return shards if any(traces) else ()
-    return shards
+    return found
 
 
 async def groups(client: Redis, shards: Sequence[Keys]) -> list[str]:

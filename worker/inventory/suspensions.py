@@ -9,10 +9,10 @@ import msgspec
 
 from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
-from ...shared.keys import Keys
+from ...shared.keys import HOME
 from .lag import pairs
 
-KEY: Final = Keys(0).suspended
+KEY: Final = HOME.suspended
 
 
 class Opened(msgspec.Struct, frozen=True, tag="breaker"):
