@@ -139,6 +139,11 @@ class Keys:
         return self._key(f"deaths:{group}")
 
     @property
+    def chores(self) -> str:
+        """String with a TTL: the consumer that does what one worker can do for the whole shard."""
+        return self._key("chores")
+
+    @property
     def worked(self) -> str:
         """Hash: group → when one of its workers last gave a sign of life, Unix ms."""
         return self._key("worked")

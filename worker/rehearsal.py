@@ -86,6 +86,7 @@ FAMILIES: Final = (
     SHARD.deaths(NOBODY),
     SHARD.paused(NOBODY),
     SHARD.suspended,
+    SHARD.chores,
     SHARD.redelivery(NOBODY, NOBODY),
 )
 

@@ -31,7 +31,7 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     Give the supervisor 15 s more: a stop takes that long while Redis hangs."""
     retention_s: Positive = 3 * DAY_S
     """How long handled events are kept (3 days), for replay and for groups that start in the past. Near Redis' memory
-    limit they are trimmed first."""
+    limit they are trimmed first. One worker trims for the whole bus, by its own settings: give all the same."""
     retention_events: Count = 1_000_000
     """Maximum of events of a type and shard: beyond it, handled events are trimmed earlier. A million small events take
     300 MB."""

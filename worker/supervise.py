@@ -14,13 +14,14 @@ from ..shared.address import Address, redacted
 from ..shared.backoff import Reconnect
 from ..shared.command import Stopping, nothing_to_reload
 from ..shared.connection import FAULTS, connect
-from ..shared.keys import Keys
+from ..shared.keys import RESERVED, Keys
 from ..shared.pause import pause
 from ..shared.raw_connection import RawConnection
 from ..shared.systemd import Health, SystemdNotifier
 from . import connections
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
+from .duties.chores import Chores
 from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.heartbeat import Liveness
@@ -80,9 +81,7 @@ class Worker:
         self._runners = {
             (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
         }
-        self._trimmers = [Trimmer(self._control, shard, stopping, settings) for shard in shards]
-        self._abandoned = AbandonedGroups(self._control, shards, stopping)
-        self._dead_retention = DeadRetention(self._control, shards, [g.name for g in groups], stopping, settings)
+        self._chores = self._chores_of(consumer, shards)
         self._readers = [reader for runner in self._runners.values() for reader in runner.readers]
         expose(self._subscribers(), self._readers)
         self._notifier = SystemdNotifier(Health(self.readiness, self._stall_reason, self._status))
@@ -116,6 +115,19 @@ class Worker:
             unusable_keys=UnusableKeys(),
             stopping=self._stopping,
         )
+
+    def _chores_of(self, consumer: str, shards: Sequence[Keys]) -> list[Duty]:
+        """What serves the whole bus, and the retention of dead letters. None in `verify`: it leaves them to others."""
+        names = [group.name for group in self._groups]
+        if all(name.startswith(RESERVED) for name in names):
+            return []
+        chores = Chores(self._control, consumer, shards, self._stopping)
+        return [
+            chores,
+            *(Trimmer(self._control, shard, chores, self._stopping, self._settings) for shard in shards),
+            AbandonedGroups(self._control, shards, chores, self._stopping),
+            DeadRetention(self._control, shards, names, self._stopping, self._settings),
+        ]
 
     async def run(self) -> None:
         """Run until stopping, then shut down in order. Raises ConfigError, FailedError."""
@@ -186,7 +198,7 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [self._process.circuits, *self._trimmers, self._abandoned, self._dead_retention]
+        duties += [self._process.circuits, *self._chores]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")

@@ -1,7 +1,8 @@
 """Warns of abandoned groups, which no worker serves any more: their unhandled events are never trimmed and fill Redis.
 
-Runs once a minute and costs three commands per shard; it fetches the whole status only when a group has been silent for
-long. Each process logs a group once an hour. Changes nothing: only an operator runs `hookbus-worker forget`.
+Runs once a minute in one worker of the bus (see `chores`) and costs three commands per shard; it fetches the whole
+status only when a group has been silent for long. Logs a group once an hour. Changes nothing: only an operator runs
+`hookbus-worker forget`.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from ...shared.pause import pause
 from ..inspect import status
 from ..inspect.status import GroupStatus
 from ..inventory import registry
+from .chores import Chores
 
 INTERVAL_S: Final = 60.0
 REPEAT_S: Final = 3600.0
@@ -26,9 +28,10 @@ REPEAT_S: Final = 3600.0
 class AbandonedGroups:
     """Checks all groups in all shards, not only those of this process."""
 
-    def __init__(self, client: Redis, shards: Sequence[Keys], stopping: asyncio.Event) -> None:
+    def __init__(self, client: Redis, shards: Sequence[Keys], chores: Chores, stopping: asyncio.Event) -> None:
         self._client = client
         self._shards = shards
+        self._chores = chores
         self._stopping = stopping
         self._logged_at: dict[str, float] = {}
         self._log = log.get("worker.abandoned")
@@ -37,6 +40,8 @@ class AbandonedGroups:
         """Check until stopping."""
         while not self._stopping.is_set():
             await pause(self._stopping, jittered_s(INTERVAL_S))
+            if not self._chores.has(self._shards[0]):
+                continue
             try:
                 await self.fetch()
             except FAULTS as error:

@@ -3,7 +3,7 @@
 Events that some group has not handled are always kept, also for a group that has no worker at the moment. Handled
 events are kept for the retention time, for replay and for groups that start in the past; they are trimmed earlier if a
 stream grows too long or Redis approaches its memory limit. Costs Redis one INFO every five seconds, and one script call
-per stream and minute. Every worker does it: the call is idempotent.
+per stream and minute. One worker of the bus does it, with its own settings; see `chores`.
 
 The age of an event counts from the present time, or from the stream's last id if that is later: ids never go back, so
 they stay ahead if Redis' clock was ahead once.
@@ -31,6 +31,7 @@ from ..pipeline import metrics
 from ..pipeline.routes import patterns_of
 from ..pipeline.unusable_keys import is_of_one_key
 from ..settings import WorkerSettings
+from .chores import Chores
 
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1
@@ -54,9 +55,12 @@ LONGEST_WINDOW_DAYS: Final = 40
 class Trimmer:
     """The streams of one shard."""
 
-    def __init__(self, client: Redis, keys: Keys, stopping: asyncio.Event, settings: WorkerSettings) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, chores: Chores, stopping: asyncio.Event, settings: WorkerSettings
+    ) -> None:
         self._client = client
         self._keys = keys
+        self._chores = chores
         self._stopping = stopping
         self._handled_ms = round(settings.retention_s * 1000)
         self._orphaned_ms = round(settings.orphan_retention_s * 1000)
@@ -69,6 +73,8 @@ class Trimmer:
         trim_at = time.monotonic() + jittered_s(self._interval_s)
         while not self._stopping.is_set():
             await pause(self._stopping, jittered_s(min(POLL_S, self._interval_s)))
+            if not self._chores.has(self._keys):
+                continue
             try:
                 is_short = await self._is_memory_short()
                 if is_short or time.monotonic() >= trim_at:

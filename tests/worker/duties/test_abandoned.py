@@ -9,11 +9,12 @@ from hookbus.worker.duties.abandoned import AbandonedGroups
 from hookbus.worker.duties.membership import Membership
 from tests.wait import until
 from tests.worker.builders import KEYS, TYPE, store
+from tests.worker.chores import CHORES
 from tests.worker.dead_letters import create_groups
 
 
 def watcher(client) -> AbandonedGroups:
-    return AbandonedGroups(client, [KEYS], asyncio.Event())
+    return AbandonedGroups(client, [KEYS], CHORES, asyncio.Event())
 
 
 async def silent(client, *groups: str, minutes: int = 10) -> None:

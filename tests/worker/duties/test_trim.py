@@ -11,6 +11,7 @@ from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take
+from tests.worker.chores import CHORES
 
 NOW = now_ms()
 
@@ -23,7 +24,7 @@ def trimmer(
     client, *, handled_s: float = 3600, orphaned_s: float = 7200, max_events: int = 1000, stopping=None
 ) -> Trimmer:
     settings = WorkerSettings(retention_s=handled_s, orphan_retention_s=orphaned_s, retention_events=max_events)
-    return Trimmer(client, KEYS, stopping or asyncio.Event(), settings)
+    return Trimmer(client, KEYS, CHORES, stopping or asyncio.Event(), settings)
 
 
 def call(*, handled: str = "0-0", orphaned: str = "0-0", max_events: int = 1000, limit: int = 1000) -> scripts.Call:

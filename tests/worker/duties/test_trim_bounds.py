@@ -16,6 +16,7 @@ from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
+from tests.worker.chores import CHORES
 
 COVERING = " ".join(patterns_of(TYPE))
 
@@ -31,7 +32,7 @@ def small_nodes(redis_url, server):
 
 def trimmer(client, *, max_events: int = 1_000_000, retention_s: float = 3600, orphan_s: float = 7200) -> Trimmer:
     settings = WorkerSettings(retention_s=retention_s, orphan_retention_s=orphan_s, retention_events=max_events)
-    return Trimmer(client, KEYS, asyncio.Event(), settings)
+    return Trimmer(client, KEYS, CHORES, asyncio.Event(), settings)
 
 
 async def length(client) -> int:

@@ -14,6 +14,7 @@ from hookbus.worker.inventory.readers import register
 from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
+from tests.worker.chores import CHORES
 
 DAY_MS = 86_400_000
 
@@ -82,7 +83,7 @@ async def test_the_safe_time_starts_anew_after_a_group_subscribed_again(client):
 async def test_an_unsubscribed_type_is_trimmed_after_the_safe_time(client):
     await dropped(client, "batch.*")
     settings = WorkerSettings(retention_s=0.001, orphan_retention_s=0.2)
-    trimmer = Trimmer(client, KEYS, asyncio.Event(), settings)
+    trimmer = Trimmer(client, KEYS, CHORES, asyncio.Event(), settings)
     assert await trimmer.trim() == 0
     await client.execute_command("HSET", KEYS.left, f"{TYPE}|{GROUP}", await registry.now_ms(client) - 1000)
     await asyncio.sleep(0.25)  # the events have to be as old as that, too

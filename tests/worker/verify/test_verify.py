@@ -16,6 +16,7 @@ from tests.end_to_end.conftest import records_of
 from tests.programs import SECRET, Ingest, Program, Worker, free_port
 from tests.wait import TIMER_EARLY_S, until
 from tests.worker.builders import GROUP, STREAM, join, store, take
+from tests.worker.chores import CHORES
 from tests.worker.verifying import Verify, other_database, paused_with, remaining_keys, run_name, stored
 
 KEYS = Keys(0)
@@ -181,8 +182,8 @@ async def test_its_worker_trims_no_history_whatever_its_own_settings(client):
     settings = WorkerSettings(retention_s=1, retention_events=1, orphan_retention_s=1)
     plan = Plan("http://127.0.0.1:1/", b"key", 1, 0, 1, 0)
     verification = Verification(client, (KEYS,), settings, plan, "hookbus.verify.1750000000-abcdefabcdef")
-    assert await Trimmer(client, KEYS, asyncio.Event(), verification._worker_settings()).trim() == 0
-    assert await Trimmer(client, KEYS, asyncio.Event(), settings).trim() == 3
+    assert await Trimmer(client, KEYS, CHORES, asyncio.Event(), verification._worker_settings()).trim() == 0
+    assert await Trimmer(client, KEYS, CHORES, asyncio.Event(), settings).trim() == 3
 
 
 @pytest.mark.parametrize("option", [("--rate", "nan"), ("--wait", "nan"), ("--count", "0"), ("--source", "nobody")])
