@@ -54,6 +54,13 @@ def ingest() -> None:
     _start("ingest")
 
 
+def quarantine() -> None:
+    """A quarantine process: a child of a worker."""
+    _open_missing_streams()
+    _keep_own_metrics()
+    importlib.import_module("hookbus.worker.quarantine_process").main(sys.argv[2:])
+
+
 def worker() -> None:
     """`hookbus-worker` and `python -m hookbus.worker`."""
     _start("worker")

@@ -73,7 +73,7 @@ Version = Annotated[
 ]
 
 
-def run(app: typer.Typer, program: str) -> NoReturn:
+def run(app: Callable[..., object], program: str) -> NoReturn:
     """Run a command line and exit.
 
     If the reader of its output is gone, as after `| head`, the program exits with 1, silently. If its output can't be

@@ -26,12 +26,20 @@ subject. No wildcard matches them: a subscription must name the type."""
 HANDOVER: Final = "handover"
 """The consumer name that a stopping consumer leaves deliveries to. It is never alive, so others take them over."""
 
+QUARANTINED: Final = ".quarantine"
+"""End of the name of a quarantine process among the consumers. That of a worker ends with random hex digits."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def is_name(text: str) -> bool:
     """Whether a type, group or source name may be part of a key: 1 to 128 of `A-Za-z0-9_.-`."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_quarantined(consumer: str) -> bool:
+    """Whether a consumer is a quarantine process: its death is noted with the delivery that it ran."""
+    return consumer.endswith(QUARANTINED)
 
 
 def shard_of(webhook_id: str, shards: int) -> int:
@@ -130,12 +138,8 @@ class Keys:
         """String with a TTL, the liveness key: the consumer is alive while it exists."""
         return self._key(f"alive:{consumer}")
 
-    def started(self, group: str) -> str:
-        """Hash: consumer → the suspect that it is running alone."""
-        return self._key(f"started:{group}")
-
     def deaths(self, group: str) -> str:
-        """Hash: suspect → the deaths that it certainly caused, `consumer@unix_ms` separated by spaces."""
+        """Hash: suspect → the quarantine processes that died of it, `consumer@unix_ms` separated by spaces."""
         return self._key(f"deaths:{group}")
 
     @property

@@ -64,11 +64,11 @@ DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 REMOVE_LETTER: Final = Script.load("remove_letter")
 RECALL: Final = Script.load("recall")
-# Without liveness keys, takeovers, handovers and marks, deliveries would wait for memory that only they can free.
+# Without liveness keys, takeovers, handovers and quarantine, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 LAPSE: Final = Script.load("lapse")
 TAKEOVER: Final = past_the_limit(Script.load("takeover"))
-MARK: Final = past_the_limit(Script.load("mark"))
+QUARANTINE: Final = past_the_limit(Script.load("quarantine"))
 JOIN: Final = past_the_limit(Script.load("join"))
 RELEASE: Final = past_the_limit(Script.load("release"))
 RETIRE: Final = Script.load("retire")

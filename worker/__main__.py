@@ -41,11 +41,13 @@ def run(
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
 ) -> None:
     """Run handlers until SIGTERM or Ctrl-C."""
+    from .quarantine.launch import Launch
     from .run import run as run_until
 
+    launch = Launch.now(targets, only, config)
     settings = load_settings(config, overrides={"ops_listen": ops_listen})
     command.start_log("hookbus-worker", settings.log_level)
-    run_until(settings, targets, only)
+    run_until(settings, launch)
 
 
 @app.command()

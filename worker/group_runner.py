@@ -19,15 +19,15 @@ from .duties.membership import Discovery, Membership
 from .duties.paused import Pauses
 from .duties.position import Positions
 from .duties.promote import Promoter
-from .duties.suspects import Suspects
 from .duties.takeover import Takeover, retire
 from .pipeline.process import Caller
 from .pipeline.read import REPLY_TIMEOUT_S, Reader
 from .pipeline.routes import Group, Route, known_types, matches
 from .pipeline.settle import OutcomeWriter
-from .pipeline.slots import Gate, Slots
+from .pipeline.slots import Slots
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from .quarantine.quarantine import Quarantine
 
 RELEASED_AT_ONCE: Final = 1000
 """More than any subscription has in flight by default; a release of more takes several calls."""
@@ -43,8 +43,7 @@ class ProcessContext:
     only: str
     control: Redis
     outcome_writer: OutcomeWriter
-    gate: Gate
-    suspects: Suspects
+    quarantine: Quarantine
     liveness: Liveness
     circuits: Circuits
     unusable_keys: UnusableKeys
@@ -92,6 +91,7 @@ class GroupRunner:
             group=self._group.name,
             consumer=process.consumer,
             membership=self._membership,
+            quarantine=process.quarantine,
             runtimes=list(zip(self.readers, self.subscribers, strict=True)),
             liveness=process.liveness,
             unusable_keys=process.unusable_keys,
@@ -151,13 +151,12 @@ class GroupRunner:
         process = self._process
         places = max(1, route.concurrency // process.shards)
         circuit = process.circuits.by_route[route]
-        slots = Slots(places, circuit.circuit_gate, process.gate)
+        slots = Slots(places, circuit.circuit_gate)
         subscriber = Subscriber(
             route=route,
             keys=self._keys,
             caller=Caller(route, places),
             slots=slots,
-            gate=process.gate,
             outcome_writer=process.outcome_writer,
             observe=circuit.observe,
         )
@@ -169,7 +168,7 @@ class GroupRunner:
         process = self._process
 
         def begin(in_flight: InFlight) -> None:
-            process.suspects.begin(in_flight, subscriber, self._keys, reader)
+            process.quarantine.begin(in_flight, subscriber, self._keys, reader)
 
         reader = Reader(
             connection=connection,

@@ -82,7 +82,6 @@ FAMILIES: Final = (
     SHARD.delayed(NOBODY),
     SHARD.consumers(NOBODY),
     SHARD.alive(NOBODY),
-    SHARD.started(NOBODY),
     SHARD.deaths(NOBODY),
     SHARD.paused(NOBODY),
     SHARD.suspended,

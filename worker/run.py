@@ -8,17 +8,18 @@ from ..shared.keys import RESERVED
 from ..shared.settings import ConfigError
 from .load import load_apps
 from .pipeline.routes import Group, build, known_types, matches
+from .quarantine.launch import Launch
 from .settings import WorkerSettings
 
 
-def run(settings: WorkerSettings, targets: Sequence[str], only: str) -> None:
+def run(settings: WorkerSettings, launch: Launch) -> None:
     """Run the apps until stopped. Raises ConfigError."""
-    groups = groups_of(settings, targets, only)
+    groups = groups_of(settings, launch.targets, launch.only)
 
     async def work(stopping: Stopping) -> None:
         from .supervise import Worker
 
-        worker = Worker(settings, groups, only, stopping)
+        worker = Worker(settings, groups, launch.only, stopping, launch)
         await worker.run()
         if worker.has_leftovers():
             end_now(

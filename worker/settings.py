@@ -29,6 +29,9 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     grace_period_s: Positive = 40.0
     """How long running deliveries may take to end after SIGTERM; the rest is handed over. Must exceed every timeout.
     Give the supervisor 15 s more: a stop takes that long while Redis hangs."""
+    quarantine_processes: Count = 2
+    """Maximum of processes in which one worker runs deliveries that were in flight in two workers that died. Each loads
+    the apps once more, and takes the memory of a worker; it ends a minute after the last of them."""
     retention_s: Positive = 3 * DAY_S
     """How long handled events are kept (3 days), for replay and for groups that start in the past. Near Redis' memory
     limit they are trimmed first. One worker trims for the whole bus, by its own settings: give all the same."""

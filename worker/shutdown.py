@@ -17,6 +17,7 @@ from ..shared import log
 from ..shared.connection import FAULTS
 from .crew import CrashError
 from .group_runner import GroupRunner, ProcessContext
+from .pipeline.deadline import CANCEL_S
 
 WRITE_GRACE_S: Final = 5.0
 """How long the last outcomes may take to be written."""
@@ -34,11 +35,15 @@ class Shutdown:
     process: ProcessContext
     runners: Sequence[GroupRunner]
 
-    async def leave(self, *, grace_s: float, writer: "asyncio.Task[None]", suspects: "asyncio.Task[None]") -> None:
+    async def leave(self, *, grace_s: float, writer: "asyncio.Task[None]", quarantine: "asyncio.Task[None]") -> None:
         """Finish what runs within `grace_s`, hand over the rest, leave the groups. Raises CrashError."""
-        self.process.suspects.finish()
+        self.process.quarantine.finish()
+        # Its processes stop at the same time, by the same limits.
+        children = asyncio.create_task(self.process.quarantine.ended(grace_s + CANCEL_S + WRITE_GRACE_S))
         interrupted = await self._finish(grace_s)
-        await self._write_outcomes(writer, suspects)
+        await self._write_outcomes()
+        await children
+        await _cancel(writer, quarantine)
         # Release before the liveness key is deleted, or others take the deliveries for those of a dead consumer.
         is_released = await self._release(interrupted)
         await asyncio.to_thread(self.process.liveness.stop)
@@ -65,16 +70,10 @@ class Shutdown:
             subscriber.close()
         return interrupted
 
-    async def _write_outcomes(self, writer: "asyncio.Task[None]", suspects: "asyncio.Task[None]") -> None:
+    async def _write_outcomes(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GRACE_S):
                 await self.process.outcome_writer.all_written()
-                await asyncio.wait((suspects,))  # it removes its mark
-        suspects.cancel()
-        writer.cancel()
-        for result in await asyncio.gather(writer, suspects, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise CrashError(f"failed while stopping: {type(result).__name__}") from result
 
     async def _release(self, interrupted: int) -> bool:
         """Hand the rest over; whether that succeeded."""
@@ -89,3 +88,12 @@ class Shutdown:
         if released:
             logger.info("handed_over", deliveries=released, interrupted=interrupted)
         return True
+
+
+async def _cancel(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks. Raises CrashError if one of them failed before."""
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise CrashError(f"failed while stopping: {type(result).__name__}") from result

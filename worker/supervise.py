@@ -25,16 +25,16 @@ from .duties.chores import Chores
 from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.heartbeat import Liveness
-from .duties.suspects import Suspects
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
 from .inventory import foreign
 from .pipeline.routes import Group
 from .pipeline.settle import OutcomeWriter
-from .pipeline.slots import Gate
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys
+from .quarantine.launch import Launch
+from .quarantine.quarantine import Quarantine
 from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from .shutdown import Shutdown
 from .watchdog import stall_reason, unready_reason
@@ -53,7 +53,7 @@ def consumer_name() -> str:
     return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
-def _reread_address(address: Address) -> None:
+def reread_address(address: Address) -> None:
     """On SIGHUP: read Redis' address, credentials and CA certificates again."""
     if address.refresh():
         log.get("worker").info("reloaded", redis=redacted(address.url))
@@ -62,9 +62,17 @@ def _reread_address(address: Address) -> None:
 
 
 class Worker:
-    """One worker process for some groups. `only` is a pattern that limits the types, "" for no limit."""
+    """One worker process for some groups. `only` is a pattern that limits the types, "" for no limit. Without `launch`
+    it has no quarantine, and leaves suspects to other workers."""
 
-    def __init__(self, settings: WorkerSettings, groups: Sequence[Group], only: str, stopping: Stopping) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        groups: Sequence[Group],
+        only: str,
+        stopping: Stopping,
+        launch: Launch | None = None,
+    ) -> None:
         self._settings = settings
         self._stopping = stopping
         self._groups = groups
@@ -72,12 +80,12 @@ class Worker:
         shards = [Keys(shard) for shard in range(settings.shards)]
         consumer = consumer_name()
         address = settings.address()
-        stopping.on_hangup = functools.partial(_reread_address, address)
+        stopping.on_hangup = functools.partial(reread_address, address)
         self._control = connect(address, f"hookbus-worker:{consumer}", connections=MAX_CONNECTIONS, has_term=True)
         self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
         self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
-        self._process = self._context(address, consumer, only, shards)
+        self._process = self._context(address, consumer, only, shards, launch)
         self._runners = {
             (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
         }
@@ -89,8 +97,9 @@ class Worker:
         self._stopping_since: float | None = None
         self._log = log.get("worker")
 
-    def _context(self, address: Address, consumer: str, only: str, shards: Sequence[Keys]) -> ProcessContext:
-        gate = Gate()
+    def _context(
+        self, address: Address, consumer: str, only: str, shards: Sequence[Keys], launch: Launch | None
+    ) -> ProcessContext:
         liveness = Liveness(
             address,
             consumer,
@@ -108,8 +117,14 @@ class Worker:
             only=only,
             control=self._control,
             outcome_writer=self._outcome_writer,
-            gate=gate,
-            suspects=Suspects(self._control, consumer, gate),
+            quarantine=Quarantine(
+                launch=launch,
+                client=self._control,
+                shards=shards,
+                consumer=consumer,
+                processes=self._settings.quarantine_processes,
+                parked=self._parked,
+            ),
             liveness=liveness,
             circuits=Circuits(self._control, shards, routes, self._stopping),
             unusable_keys=UnusableKeys(),
@@ -182,12 +197,12 @@ class Worker:
         shutdown = Shutdown(self._process, list(self._runners.values()))
         try:
             writer = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
-            suspects = crew.start_background(self._process.suspects.run(), "Suspects")
+            quarantine = crew.start_background(self._process.quarantine.run(), "Quarantine")
             self._start_duties(crew)
             self._is_reading = True
             await crew.finished()
             self._is_reading = False
-            await shutdown.leave(grace_s=self._grace_left_s(), writer=writer, suspects=suspects)
+            await shutdown.leave(grace_s=self._grace_left_s(), writer=writer, quarantine=quarantine)
         except BaseException:
             self._is_reading = False
             crew.cancel()
@@ -208,6 +223,7 @@ class Worker:
         await self._stopping.wait()
         self._stopping_since = time.monotonic()
         self._notifier.stopping()
+        self._process.quarantine.finish()
         self._log.info("draining", running=self._running())
         for runner in self._runners.values():
             runner.promoter.stop()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -40,6 +41,7 @@ late = App("late", start="latest")
 broken = App("broken")
 repeated = App("repeated")
 fatal = App("fatal")
+suspected = App("suspected")
 
 
 @plain.on("*")
@@ -159,4 +161,18 @@ async def die_by_the_way_of_the_event(event: dict, delivery: Delivery) -> None:
         await released("test:armed")  # the other delivery has begun
         await way()
     await released()
+    record(delivery)
+
+
+@suspected.on("*", timeout=20)
+async def kill_or_wait(event: dict, delivery: Delivery) -> None:
+    about = {"pid": os.getpid(), "parent": os.getppid(), "folder": os.getcwd(), "path": sys.path, **os.environ}
+    recorder.set(f"test:process:{delivery.webhook_id}", json.dumps(about))
+    record(delivery, "started")
+    print("a line of the handler")
+    match event["data"]["id"]:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "wait":
+            await released()
     record(delivery)

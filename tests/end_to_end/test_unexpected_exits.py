@@ -45,7 +45,7 @@ async def test_g5_an_event_that_exits_its_worker_with_0_is_a_dead_letter_and_the
         return _dead(server) == ["wh_killer"] and set(handled("fatal")) == innocent
 
     deaths = await _deaths_until(redis_url, is_done)
-    assert deaths == 5  # as for SIGKILL: two beside others, three alone
+    assert deaths == 2  # as for SIGKILL: then it dies in quarantine
     with server.client() as redis:
         letter = decode(redis.hget(KEYS.dead_data("fatal"), "wh_killer"))
     assert letter.reason == "worker_lost"

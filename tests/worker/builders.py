@@ -17,15 +17,17 @@ from hookbus.worker.api.app import App
 from hookbus.worker.api.delivery import Delivery, InFlight, member_prefix
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
-from hookbus.worker.duties.suspects import Suspects
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.process import Caller
 from hookbus.worker.pipeline.read import Reader
 from hookbus.worker.pipeline.routes import Route, build
 from hookbus.worker.pipeline.settle import OutcomeWriter
-from hookbus.worker.pipeline.slots import Gate, Slots
+from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.subscriber import Subscriber
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
+from hookbus.worker.quarantine.launch import Launch
+from hookbus.worker.quarantine.quarantine import Quarantine
+from hookbus.worker.quarantine.suspect import FIRST_SUSPICION
 from tests.programs import event_body
 
 KEYS = Keys(0)
@@ -157,16 +159,18 @@ async def release(client, consumer: str, count: int = 100) -> int:
     return await scripts.run(client, scripts.Call(scripts.RELEASE, keys, (GROUP, consumer, HANDOVER, count)))
 
 
-async def take_over(client, dead: str, by: str, count: int = 100) -> list:
-    keys = (STREAM, KEYS.alive(dead), KEYS.started(GROUP), KEYS.deaths(GROUP))
-    args = (GROUP, dead, by, count, member_prefix(TYPE, GROUP, False), 1234)
-    return await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
+def takeover_call(
+    dead: str, by: str, count: int = 100, *, suspects: int = 100, death: str = "", looks: int = 1000, own: bool = False
+) -> scripts.Call:
+    """The script call by which a consumer claims from a dead one."""
+    keys = (OWN_STREAM if own else STREAM, KEYS.alive(dead), KEYS.deaths(GROUP))
+    member = member_prefix(TYPE, GROUP, own)
+    args = (GROUP, dead, by, count, suspects, FIRST_SUSPICION - 1, looks, death, member)
+    return scripts.Call(scripts.TAKEOVER, keys, args)
 
 
-async def mark(client, consumer: str, entry_id: bytes) -> str:
-    member = member_prefix(TYPE, GROUP, False) + entry_id.decode()
-    await client.execute_command("HSET", KEYS.started(GROUP), consumer, member)
-    return member
+async def take_over(client, dead: str, by: str, count: int = 100, **options: Any) -> list:
+    return await scripts.run(client, takeover_call(dead, by, count, **options))
 
 
 class Handler:
@@ -220,20 +224,27 @@ class Runtime:
     ) -> None:
         self.line = RawConnection(connect(url, "tests:read", reply_timeout_s=6, has_term=True))
         self.control = control
-        self.gate = Gate()
         self.stopping = asyncio.Event()
         self.unusable_keys = UnusableKeys()
         self.losses: list[list[str]] = []
         caller = Caller(route, route.concurrency)
         self.circuit = Circuit(route, lambda: None)
-        self.suspects = Suspects(control, consumer, self.gate)
-        self.slots = Slots(route.concurrency, self.circuit.circuit_gate, self.gate)
+        launch = Launch.now(["tests.no.such:app"])
+        self.quarantine = Quarantine(
+            launch=launch,
+            client=control,
+            shards=[KEYS],
+            consumer=consumer,
+            processes=2,
+            parked=lambda *parked: outcome_writer.announced.append(parked),
+        )
+        """It does not run: suspects wait there."""
+        self.slots = Slots(route.concurrency, self.circuit.circuit_gate)
         self.subscriber = Subscriber(
             route=route,
             keys=KEYS,
             caller=caller,
             slots=self.slots,
-            gate=self.gate,
             outcome_writer=outcome_writer,
             observe=self.circuit.observe,
         )
@@ -253,7 +264,7 @@ class Runtime:
         self.task: asyncio.Task[None] | None = None
 
     def _begin(self, in_flight: InFlight) -> None:
-        self.suspects.begin(in_flight, self.subscriber, KEYS, self.reader)
+        self.quarantine.begin(in_flight, self.subscriber, KEYS, self.reader)
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))

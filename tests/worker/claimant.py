@@ -23,7 +23,7 @@ class Claimant:
     def __init__(self, runtime: Runtime, membership, client) -> None:
         runtime.reader.add(TYPE)
         self.runtime = runtime
-        self.suspects = runtime.suspects
+        self.quarantine = runtime.quarantine
         self.liveness = FixedLiveness()
         self.stopping = asyncio.Event()
         self.duty = Takeover(
@@ -32,6 +32,7 @@ class Claimant:
             group=GROUP,
             consumer="me",
             membership=membership,
+            quarantine=runtime.quarantine,
             runtimes=[(runtime.reader, runtime.subscriber)],
             liveness=self.liveness,
             unusable_keys=runtime.unusable_keys,

@@ -7,19 +7,18 @@ import pytest
 
 from hookbus.worker.duties.circuits import Circuits
 from hookbus.worker.duties.heartbeat import Liveness
-from hookbus.worker.duties.suspects import Suspects
 from hookbus.worker.group_runner import GroupRunner, ProcessContext
 from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.routes import Group
-from hookbus.worker.pipeline.slots import Gate
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
+from hookbus.worker.quarantine.quarantine import Quarantine
 from tests.worker.builders import GROUP, KEYS, Handler, settling
 
 
 @pytest.fixture
 async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     """A group runner that subscribes to every type; its duties do not run."""
-    route, stopping, gate = Handler().route("*"), asyncio.Event(), Gate()
+    route, stopping = Handler().route("*"), asyncio.Event()
     liveness = Liveness(
         redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60
     )
@@ -31,8 +30,9 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
             only="",
             control=client,
             outcome_writer=outcome_writer,
-            gate=gate,
-            suspects=Suspects(client, "me", gate),
+            quarantine=Quarantine(
+                launch=None, client=client, shards=[KEYS], consumer="me", processes=1, parked=lambda *_: None
+            ),
             liveness=liveness,
             circuits=Circuits(client, [KEYS], [route], stopping),
             unusable_keys=UnusableKeys(),

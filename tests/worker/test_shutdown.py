@@ -173,7 +173,7 @@ async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_
         monkeypatch.setattr(worker.worker._process.liveness, "_renew", breaks)
 
 
-@pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Suspects", "stop"])
+@pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Quarantine", "stop"])
 async def test_g5_a_worker_with_a_cancelled_task_dies_and_hands_nothing_over(client, redis_url, name):
     async with dying(redis_url, client):
         next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()

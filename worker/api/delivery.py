@@ -80,7 +80,7 @@ class InFlight(msgspec.Struct, frozen=True, eq=False, gc=False):
     times_delivered: int = 1
     """1 for a new delivery; each takeover from a dead consumer adds one."""
     deaths: tuple[str, ...] = ()
-    """Consumers that certainly died of it, `consumer@unix_ms`."""
+    """Quarantine processes that died of it, `consumer@unix_ms`."""
     flaw: str = ""
     """Why the entry is no event: hookbus did not write it. No handler receives it."""
 

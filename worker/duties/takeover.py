@@ -7,7 +7,8 @@ declared dead, thawed and killed leaves such deliveries. If this process dies ha
 pending for it, and are taken over in turn.
 
 After the first takeover deliveries run at once and together, since most deaths have another cause. From the second one
-on they are suspects, see `suspects`. After three deaths that a delivery certainly caused, it is dead-lettered.
+on they are suspects and run in `quarantine`. The death of a quarantine process is noted with the delivery that it ran,
+and with no other; after three of them the delivery is dead-lettered.
 """
 
 import asyncio
@@ -26,11 +27,12 @@ from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
 from ..inventory.lag import pairs
-from ..pipeline import outcome
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from ..quarantine.quarantine import Quarantine
+from ..quarantine.suspect import FIRST_SUSPICION, is_suspect
 from . import same_host
 from .heartbeat import TTL_S, Liveness
 from .membership import Membership
@@ -41,11 +43,10 @@ ADOPT_EVERY: Final = 60
 QUIET_S: Final = 3.0
 """After so long without a renewal, the liveness key of a process that ended on this machine is deleted. The key decides
 in the end, and a process that is alive renews it every two seconds."""
-MAX_DEATHS: Final = 3
 MAX_AT_ONCE: Final = 100
-
-Claimed = tuple[InFlight, Reader, Subscriber]
-"""A delivery that was taken over, with its reader and subscriber."""
+LOOKS: Final = 1000
+"""Pending entries of a stream that one call looks at, past suspects that it may not claim: more than a consumer has in
+flight by default."""
 
 
 class Takeover:
@@ -59,6 +60,7 @@ class Takeover:
         group: str,
         consumer: str,
         membership: Membership,
+        quarantine: Quarantine,
         runtimes: Sequence[tuple[Reader, Subscriber]],
         liveness: Liveness,
         unusable_keys: UnusableKeys,
@@ -69,6 +71,7 @@ class Takeover:
         self._group = group
         self._consumer = consumer
         self._membership = membership
+        self._quarantine = quarantine
         self._runtimes = runtimes
         self._liveness = liveness
         self._unusable_keys = unusable_keys
@@ -92,14 +95,8 @@ class Takeover:
             await pause(self._stopping, INTERVAL_S)
 
     async def _poll(self) -> None:
-        """Claim from all dead consumers first, then begin: the first suspect would close the gate before the others."""
-        claimed: list[Claimed] = []
-        try:
-            for dead in await self._dead():
-                await self._claim(dead, claimed)
-        finally:
-            for claim in claimed:
-                self._begin(*claim)
+        for dead in await self._dead():
+            await self._claim(dead)
 
     async def _dead(self) -> list[str]:
         """Registered consumers without a liveness key.
@@ -128,35 +125,35 @@ class Takeover:
         if calls:
             await scripts.run_all(self._client, calls)
 
-    async def _claim(self, dead: str, claimed: list[Claimed]) -> None:
-        """Claim as many deliveries as there are slots; remove the dead consumer once it has no more."""
+    async def _claim(self, dead: str) -> None:
+        """Claim as many deliveries as there are slots, and suspects as the quarantine has room for; remove the dead
+        consumer once it has no more."""
         for reader, subscriber in self._runtimes:
-            taken = sum(claimant is subscriber for _, _, claimant in claimed)
-            room = subscriber.slots.free(subscriber.overdue()) - taken
             for stream, (event_type, is_own) in list(reader.streams.items()):
                 if reader.is_paused(event_type) or stream in self._unusable_keys:
                     continue  # it can wait where it is
-                if room <= 0 or self._stopping.is_set():
+                room = max(0, min(subscriber.slots.free(subscriber.overdue()), MAX_AT_ONCE))
+                suspects = self._quarantine.room() if subscriber.slots.is_admitted else 0
+                if (room, suspects) == (0, 0) or self._stopping.is_set():
                     break
-                taken_over = await self._take(dead, stream, event_type, is_own, min(room, MAX_AT_ONCE))
+                taken_over = await self._take(dead, stream, event_type, is_own, room, suspects)
                 subscriber.measures.of(event_type).takeovers.value += len(taken_over)
-                claimed += [(in_flight, reader, subscriber) for in_flight in taken_over]
-                room -= len(taken_over)
+                for in_flight in taken_over:
+                    self._begin(in_flight, reader, subscriber)
         streams = await self._all_streams()
         retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
         if retired and dead != names.HANDOVER:
             self._log.warning("consumer_removed", consumer=dead)
 
-    async def _take(self, dead: str, stream: str, event_type: str, is_own: bool, count: int) -> list[InFlight]:
+    async def _take(
+        self, dead: str, stream: str, event_type: str, is_own: bool, room: int, suspects: int
+    ) -> list[InFlight]:
+        member = member_prefix(event_type, self._group, is_own)
+        death = f"{dead}@{now_ms()}" if names.is_quarantined(dead) else ""
         call = scripts.Call(
             scripts.TAKEOVER,
-            (
-                stream,
-                self._keys.alive(dead),
-                self._keys.started(self._group),
-                self._keys.deaths(self._group),
-            ),
-            (self._group, dead, self._consumer, count, member_prefix(event_type, self._group, is_own), now_ms()),
+            (stream, self._keys.alive(dead), self._keys.deaths(self._group)),
+            (self._group, dead, self._consumer, room, suspects, FIRST_SUSPICION - 1, LOOKS, death, member),
         )
         try:
             taken = await scripts.run(self._client, call)
@@ -184,12 +181,8 @@ class Takeover:
         )
 
     def _begin(self, in_flight: InFlight, reader: Reader, subscriber: Subscriber) -> None:
-        if reader.has(in_flight):
-            return  # the reader found it among its own pending entries before this reply arrived
-        if len(in_flight.deaths) >= MAX_DEATHS:
-            subscriber.slots.take(in_flight)
-            subscriber.slots.leave()
-            subscriber.settle(in_flight, outcome.worker_lost(in_flight.deaths))
+        if is_suspect(in_flight):  # it needs no slot, for which the reader would keep it waiting
+            self._quarantine.begin(in_flight, subscriber, self._keys, reader)
         else:
             reader.accept(in_flight)
 
@@ -216,6 +209,6 @@ def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scr
     """The script call that removes a consumer from a group if it has no pending deliveries."""
     return scripts.Call(
         scripts.RETIRE,
-        (keys.consumers(group), keys.alive(consumer), keys.started(group), *streams),
+        (keys.consumers(group), keys.alive(consumer), *streams),
         (group, consumer),
     )

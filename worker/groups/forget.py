@@ -125,7 +125,6 @@ class GroupDeletion:
             keys.delayed_data(group),
             keys.snoozed(group),
             keys.paused(group),
-            keys.started(group),
             keys.deaths(group),
             keys.consumers(group),
         ]

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
-from ...shared.keys import HANDOVER, UNTYPED, Keys
+from ...shared.keys import HANDOVER, UNTYPED, Keys, is_quarantined
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..inventory import lag, pauses, readers, registry, suspensions
@@ -220,7 +220,7 @@ async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -
         if first:
             due_ms = int(float(first[1]))
             entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
-        consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if name != HANDOVER}
+        consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if _is_worker(name)}
     await _query_put_off(client, status, put_off)
     names = sorted(set().union(*consumers.values()))
     liveness = await execute_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in names])
@@ -231,6 +231,11 @@ async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -
         status.groups[group].consumers = len(members)
         status.groups[group].consumers_alive = len(registrations[group])
     return registrations
+
+
+def _is_worker(consumer: str) -> bool:
+    """Whether a registered consumer is a worker of its own, and neither the handover nor a quarantine process."""
+    return consumer != HANDOVER and not is_quarantined(consumer)
 
 
 async def _query_streams(

@@ -105,8 +105,9 @@ def unsubscribed(group: str, event_type: str) -> DeadLetter:
 
 
 def worker_lost(deaths: tuple[str, ...]) -> DeadLetter:
-    """The delivery ran alone each time that its worker died."""
-    return DeadLetter("worker_lost", Cause("WorkerLost", f"{len(deaths)} workers died of it: {', '.join(deaths)}"))
+    """Each quarantine process that ran the delivery died."""
+    text = f"{len(deaths)} processes that ran it alone died of it: {', '.join(deaths)}"
+    return DeadLetter("worker_lost", Cause("WorkerLost", text))
 
 
 def is_success(outcome: Outcome) -> bool:

@@ -1,7 +1,7 @@
 """The slots of one subscription in one process: how many deliveries run, and which are in flight.
 
-In flight means running, or settled with the outcome not yet in Redis. The reader must skip these when it reads its own
-pending entries again after a lost connection.
+In flight means running, in quarantine, or settled with the outcome not yet in Redis. The reader must skip these when it
+reads its own pending entries again after a lost connection.
 """
 
 import asyncio
@@ -17,31 +17,20 @@ DeliveryId = tuple[str, bytes]
 """Stream key and entry id."""
 
 
-class _Notifier:
-    """Sets the events of its subscribers."""
-
-    def __init__(self) -> None:
-        self._changed: list[asyncio.Event] = []
-
-    def subscribe(self, changed: asyncio.Event) -> None:
-        """Set an event whenever more deliveries may begin than before."""
-        self._changed.append(changed)
-
-    def _notify_all(self) -> None:
-        for changed in self._changed:
-            changed.set()
-
-
-class CircuitGate(_Notifier):
+class CircuitGate:
     """Limits the deliveries of one subscription, in all its shards, to those that its circuit breaker admits.
 
     No limit at first.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.places: int | None = None
         """How many more deliveries may begin; None for no limit."""
+        self._changed: list[asyncio.Event] = []
+
+    def subscribe(self, changed: asyncio.Event) -> None:
+        """Set an event whenever more deliveries may begin than before."""
+        self._changed.append(changed)
 
     @property
     def is_blocked(self) -> bool:
@@ -51,7 +40,8 @@ class CircuitGate(_Notifier):
     def set(self, places: int | None) -> None:
         """Admit so many deliveries, None for no limit."""
         self.places = places
-        self._notify_all()
+        for changed in self._changed:
+            changed.set()
 
     def take(self) -> None:
         """A delivery begins."""
@@ -59,68 +49,28 @@ class CircuitGate(_Notifier):
             self.places -= 1
 
 
-class Gate(_Notifier):
-    """Closed while a suspect runs alone: no other delivery of the process begins. Counts the running ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_open = True
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._inside = 0
-
-    def enter(self) -> None:
-        """A delivery begins."""
-        self._inside += 1
-        self._empty.clear()
-
-    def leave(self) -> None:
-        """A delivery has ended."""
-        self._inside -= 1
-        if self._inside == 0:
-            self._empty.set()
-
-    async def close(self, patience_s: float) -> bool:
-        """Admit no more deliveries. True if all running ones ended within `patience_s`."""
-        self.is_open = False
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def open(self) -> None:
-        """Admit deliveries again."""
-        self.is_open = True
-        self._notify_all()
-
-
 class Slots:
-    """`concurrency` slots, limited by the circuit gate of the subscription and the gate of the process."""
+    """`concurrency` slots, limited by the circuit gate of the subscription."""
 
-    def __init__(self, concurrency: int, circuit_gate: CircuitGate | None = None, gate: Gate | None = None) -> None:
+    def __init__(self, concurrency: int, circuit_gate: CircuitGate | None = None) -> None:
         self._concurrency = concurrency
         self._circuit_gate = circuit_gate or CircuitGate()
-        self._gate = gate or Gate()
         self._in_flight: dict[DeliveryId, InFlight] = {}
+        self._quarantined: dict[DeliveryId, InFlight] = {}
         self._deferred: set[DeliveryId] = set()
         self.changed = asyncio.Event()
-        """Set when a delivery has ended or was settled, or one of the gates has changed; the waiter clears it."""
+        """Set when a delivery has ended or was settled, or the circuit gate has changed; the waiter clears it."""
         self._circuit_gate.subscribe(self.changed)
-        self._gate.subscribe(self.changed)
         self.running = 0
 
     def free(self, overdue: int = 0) -> int:
         """Slots for new deliveries; `overdue` handlers keep theirs. Unwritten outcomes may take as many again."""
-        if not self._gate.is_open:
-            return 0
         free = min(self._concurrency - self.running - overdue, 2 * self._concurrency - len(self._in_flight))
         return free if self._circuit_gate.places is None else min(free, self._circuit_gate.places)
 
     def find(self, delivery_id: DeliveryId) -> InFlight | None:
         """The delivery in flight with an entry id: of two events, the one that was read later."""
-        return self._in_flight.get(delivery_id)
+        return self._in_flight.get(delivery_id) or self._quarantined.get(delivery_id)
 
     def holds(self, in_flight: InFlight) -> bool:
         """Whether a delivery is in flight."""
@@ -134,17 +84,22 @@ class Slots:
 
     @property
     def is_admitted(self) -> bool:
-        """Whether the circuit gate admits a delivery that has a slot."""
+        """Whether the circuit gate admits another delivery."""
         return self._circuit_gate.places != 0
 
     def begin(self) -> None:
-        """A delivery that has a slot begins."""
+        """A delivery begins that has a slot here, or runs in quarantine."""
         self._circuit_gate.take()
 
-    def return_slot(self, in_flight: InFlight) -> None:
-        """A delivery that has a slot does not begin: it stays pending and is no longer in flight."""
-        self._forget(in_flight)
-        self.leave()
+    def quarantine(self, in_flight: InFlight) -> None:
+        """A suspect waits for a quarantine process, or runs there: in flight, without a slot here."""
+        self._quarantined[in_flight.stream, in_flight.entry_id] = in_flight
+
+    def leave_quarantine(self, in_flight: InFlight) -> None:
+        """A suspect is settled, or its quarantine process has ended."""
+        delivery_id = (in_flight.stream, in_flight.entry_id)
+        if self._quarantined.get(delivery_id) is in_flight:  # else it was taken over again meanwhile
+            del self._quarantined[delivery_id]
 
     def leave(self) -> None:
         """The attempt of a delivery has ended."""

@@ -5,7 +5,6 @@ A delivery passes `read → process → settle`; this module connects the three.
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +19,11 @@ from .overdue import where
 from .process import Caller, process, spent_s
 from .routes import Route
 from .settle import OutcomeWriter
-from .slots import Gate, Slots
+from .slots import Slots
 
 
 class Subscriber:
-    """Runs the deliveries of one route. `gate` is shared by the process, see `suspects`; `observe` is called with every
-    outcome and its event type."""
+    """Runs the deliveries of one route. `observe` is called with every outcome and its event type."""
 
     def __init__(
         self,
@@ -34,7 +32,6 @@ class Subscriber:
         keys: Keys,
         caller: Caller,
         slots: Slots,
-        gate: Gate,
         outcome_writer: OutcomeWriter,
         observe: Callable[[Outcome, str], None],
     ) -> None:
@@ -43,11 +40,9 @@ class Subscriber:
         self.slots = slots
         self._keys = keys
         self._caller = caller
-        self._gate = gate
         self._outcome_writer = outcome_writer
         self._loop = asyncio.get_running_loop()
-        self._attempts: dict[asyncio.Task[Any], tuple[InFlight, Callable[[], None]]] = {}
-        """Running attempts → delivery, and the callback for the end of the attempt."""
+        self._attempts: dict[asyncio.Task[Any], InFlight] = {}
         caller.deadlines.on_abandoned = self._abandon
         self._is_closing = False
         self._ended = asyncio.Event()
@@ -58,24 +53,27 @@ class Subscriber:
         """Run a delivery in a task of its own."""
         self.slots.take(in_flight)
         self.slots.begin()
-        self._gate.enter()
-        self._start(in_flight, self._gate.leave)
-
-    def begin_alone(self, in_flight: InFlight) -> "asyncio.Future[None]":
-        """Run a delivery that has a slot, past the closed gate. The future is done when its attempt has ended."""
-        self.slots.begin()
-        ended = self._loop.create_future()
-        self._start(in_flight, functools.partial(_end, ended))
-        return ended
-
-    def _start(self, in_flight: InFlight, on_end: Callable[[], None]) -> None:
-        self._attempts[self._loop.create_task(self._attempt(in_flight))] = (in_flight, on_end)
+        self._attempts[self._loop.create_task(self._attempt(in_flight))] = in_flight
 
     def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Count the outcome of a delivery and pass it on to be written."""
-        self.measures.settled(in_flight.delivery.type, outcome, in_flight.delivery.attempt)
-        self._observe(outcome, in_flight.delivery.type)
+        self._count(in_flight.delivery, outcome)
         self._outcome_writer.settle(in_flight, outcome, self.slots, self._keys, duration_s)
+
+    def settle_unrun(self, in_flight: InFlight, outcome: Outcome) -> None:
+        """Settle a delivery that has no slot, and that no handler will run for."""
+        self.slots.take(in_flight)
+        self.slots.leave()
+        self.settle(in_flight, outcome)
+
+    def count(self, delivery: Delivery, outcome: Outcome, duration_s: float) -> None:
+        """Count an attempt that ran, and was settled, in a quarantine process."""
+        self.measures.of(delivery.type).seconds.observe(duration_s)
+        self._count(delivery, outcome)
+
+    def _count(self, delivery: Delivery, outcome: Outcome) -> None:
+        self.measures.settled(delivery.type, outcome, delivery.attempt)
+        self._observe(outcome, delivery.type)
 
     async def _attempt(self, in_flight: InFlight) -> None:
         """Run one attempt and settle it. A cancelled one stays pending; an abandoned one is settled already."""
@@ -108,13 +106,11 @@ class Subscriber:
     def _leave(self, task: "asyncio.Task[Any] | None") -> bool:
         """An attempt has ended or is abandoned. False for one that was abandoned before and has now ended."""
         assert task is not None
-        attempt = self._attempts.pop(task, None)
-        if attempt is None:
+        if self._attempts.pop(task, None) is None:
             self._caller.overdue.end()
             self.slots.changed.set()
             return False
         self.slots.leave()
-        attempt[1]()
         if self._is_closing and not self._attempts:
             self._ended.set()
         return True
@@ -127,7 +123,7 @@ class Subscriber:
         """Settle an attempt as failed whose handler runs on after its timeout and cancellation. It keeps its slot."""
         if task not in self._attempts:
             return
-        in_flight, _ = self._attempts[task]
+        in_flight = self._attempts[task]
         self._caller.overdue.begin(in_flight.delivery)
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
@@ -175,8 +171,3 @@ class Subscriber:
     def close(self) -> None:
         """Start no more threads."""
         self._caller.close()
-
-
-def _end(ended: "asyncio.Future[None]") -> None:
-    if not ended.done():
-        ended.set_result(None)

@@ -185,10 +185,9 @@ async def test_claims_stay_within_the_slots_and_the_dead_consumer_stays_until_no
 async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_again(client, redis_url):
     handler = Handler()
     async with claimant(redis_url, client, handler) as worker:
-        for in_flight in (an_in_flight(), an_in_flight(times_delivered=3), an_in_flight(deaths=("a@1", "b@2", "c@3"))):
+        for in_flight in (an_in_flight(), an_in_flight()):
             worker.duty._begin(in_flight, worker.runtime.reader, worker.runtime.subscriber)
         await until(lambda: handler.began == ["wh_1"])
-        assert worker.suspects._queue.empty()
         assert worker.runtime.slots.running == 1
 
 

@@ -36,15 +36,14 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
     for keys in SHARDS:
         membership = Membership(client, keys, group, "earliest", [TYPE, "own.type", "batch.*"])
         await membership.join([TYPE, "own.type"])
-        for method in ("delayed", "delayed_data", "started", "deaths", "consumers"):
+        for method in ("delayed", "delayed_data", "deaths", "consumers"):
             await client.execute_command("DEL", getattr(keys, method)(group))
         member = member_prefix(TYPE, group, False)
         await client.execute_command("ZADD", keys.delayed(group), 1, f"{member}1-0", 2, f"{member}2-0")
         await client.execute_command("HSET", keys.delayed_data(group), f"{member}1-0", "x", f"{member}2-0", "x")
         await client.execute_command("ZADD", keys.snoozed(group), 1, f"{member}1-0")
         await client.execute_command("HSET", keys.paused(group), "*", 1)
-        for key in (keys.started(group), keys.deaths(group)):
-            await client.execute_command("HSET", key, "gone", "x")
+        await client.execute_command("HSET", keys.deaths(group), "gone", "x")
         for name in ("gone", "handover"):
             await client.execute_command("HSET", keys.consumers(group), name, "{}")
         for key in (keys.worked, keys.losses, keys.dropped):

@@ -25,7 +25,7 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take, take_over
 from tests.worker.duties.test_trim_bounds import trimmer
 from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
 
@@ -112,9 +112,7 @@ async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_
     await Promoter(client, KEYS, GROUP, UnusableKeys(), asyncio.Event())._round()
     await take(client, "dead", own=True)
     await register(client, "dead", alive=False)
-    args = (GROUP, "dead", "claimant", 10, member_prefix(TYPE, GROUP, True), AT_MS)
-    keys = (OWN_STREAM, KEYS.alive("dead"), KEYS.started(GROUP), KEYS.deaths(GROUP))
-    ((entry_id, _, _, fields),) = await scripts.run(client, scripts.Call(scripts.TAKEOVER, keys, args))
+    ((entry_id, _, _, fields),) = await take_over(client, "dead", "claimant", own=True)
     in_flight = in_flight_of(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
     assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 2)
     item = PendingOutcome(in_flight, DeadLetter("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)

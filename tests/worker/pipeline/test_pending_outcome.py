@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hookbus.shared import scripts
 from hookbus.shared.entry import HISTORY_KEPT, Entry, Failure, parse
 from hookbus.shared.keys import HANDOVER
-from hookbus.worker.api.delivery import InFlight, member_prefix
+from hookbus.worker.api.delivery import InFlight
 from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Outcome, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
@@ -20,13 +20,13 @@ from tests.worker.builders import (
     KEYS,
     OWN_STREAM,
     STREAM,
-    TYPE,
     an_in_flight,
     join,
     pending,
     redeliver,
     store,
     take,
+    takeover_call,
 )
 
 CAUSE = Cause("ValueError", "no", "Traceback …", "handlers.py:charge")
@@ -256,9 +256,8 @@ def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
         client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
         return 0
     for dead in {"a", "b", "c", HANDOVER} - {consumer}:
-        keys = (STREAM, KEYS.alive(dead), KEYS.started(GROUP), KEYS.deaths(GROUP))
-        args = (GROUP, dead, consumer, 10, member_prefix(TYPE, GROUP, False), 1)
-        client.eval(scripts.TAKEOVER.source, len(keys), *keys, *args)
+        call = takeover_call(dead, consumer, 10)
+        client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
     return 0
 
 

@@ -1,10 +1,8 @@
-import asyncio
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.worker.pipeline import slots as slots_module
-from hookbus.worker.pipeline.slots import Gate, Slots
+from hookbus.worker.pipeline.slots import Slots
 from tests.worker.builders import an_in_flight
 
 
@@ -78,29 +76,22 @@ def test_slots_are_counted_correctly_in_any_order(concurrency, steps):
         assert slots.free() == min(concurrency - len(running), 2 * concurrency - len(running) - len(unsettled))
 
 
-async def test_a_closed_gate_leaves_no_free_slot_and_waits_for_running_deliveries():
-    gate = Gate()
-    slots = Slots(5, gate=gate)
-    gate.enter()
-    closing = asyncio.create_task(gate.close(5))
-    await asyncio.sleep(0)
-    assert (closing.done(), slots.free()) == (False, 0)
-    gate.leave()
-    assert await closing is True
-    assert (slots.free(), slots.changed.is_set()) == (0, False)
-    gate.open()
-    assert (slots.free(), slots.changed.is_set()) == (5, True)
+def test_a_suspect_in_quarantine_takes_no_slot_and_is_in_flight():
+    slots = Slots(1)
+    suspect = an_in_flight()
+    slots.quarantine(suspect)
+    assert (slots.free(), slots.running, slots.holds(suspect)) == (1, 0, True)
+    slots.leave_quarantine(suspect)
+    assert not slots.holds(suspect)
 
 
-async def test_a_gate_that_does_not_empty_in_time_returns_false_and_stays_closed():
-    gate = Gate()
-    gate.enter()
-    assert await gate.close(0.01) is False
-    assert Slots(5, gate=gate).free() == 0
-
-
-async def test_an_empty_gate_closes_at_once():
-    assert await Gate().close(0) is True
+def test_a_suspect_that_was_taken_over_again_stays_in_flight_when_its_first_process_ends():
+    slots = Slots(1)
+    first, second = an_in_flight(times_delivered=3), an_in_flight(times_delivered=4)
+    slots.quarantine(first)
+    slots.quarantine(second)
+    slots.leave_quarantine(first)
+    assert slots.find((second.stream, second.entry_id)) is second
 
 
 def test_deferred_deliveries_are_not_in_flight_and_too_many_of_them_stop_reading(monkeypatch):

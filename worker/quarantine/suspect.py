@@ -1,0 +1,46 @@
+"""Decides which deliveries are suspects, and how each may run.
+
+A suspect was in flight in two consumers that died: it may have killed both, or only been beside the one that did. It
+runs in a process of its own, whose death can be nobody else's fault.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ...shared.keys import Keys
+from ..api.delivery import InFlight
+from ..pipeline.read import Reader
+from ..pipeline.subscriber import Subscriber
+
+FIRST_SUSPICION: Final = 3
+"""`times_delivered` at which a delivery becomes a suspect."""
+MAX_DEATHS: Final = 3
+"""Quarantine processes that may die of a suspect, before it becomes a dead letter."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspect:
+    """A delivery to run in quarantine, with its subscriber and the reader of its type."""
+
+    in_flight: InFlight
+    subscriber: Subscriber
+    keys: Keys
+    reader: Reader
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether its type is paused or its circuit breaker is open."""
+        return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.is_admitted
+
+    @property
+    def is_blamed(self) -> bool:
+        """Whether a quarantine process died of it, perhaps together with its parent and all that ran there.
+
+        Then it runs beside no other suspect, in a process that ran none before: the next death is its own.
+        """
+        return bool(self.in_flight.deaths)
+
+
+def is_suspect(in_flight: InFlight) -> bool:
+    """Whether a delivery must run in quarantine."""
+    return in_flight.times_delivered >= FIRST_SUSPICION

@@ -1,0 +1,295 @@
+"""The program of a quarantine process: runs the suspects of the worker that started it, one at a time.
+
+It claims a suspect from its worker under a name of its own, runs and settles it as a worker does, and answers with the
+outcome. If it dies, the suspect is pending under that name, and whoever takes over notes the death. It ends when its
+worker closes the socket, at SIGTERM, or when its worker is gone: it finishes what it runs within the grace period, else
+hands it over, which counts as no death.
+"""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+
+from ..shared import command, health, keys, log, scripts, server
+from ..shared.backoff import Reconnect
+from ..shared.command import Stopping
+from ..shared.connection import FAULTS, connect, refusal_code
+from ..shared.keys import Keys
+from ..shared.pause import pause
+from ..shared.raw_connection import RawConnection
+from .api.delivery import UNKNOWN_TERM, InFlight
+from .crew import Crew
+from .duties.heartbeat import Liveness
+from .duties.takeover import retire
+from .pipeline.in_flight import in_flight_of
+from .pipeline.outcome import Outcome
+from .pipeline.process import Caller
+from .pipeline.routes import Group
+from .pipeline.settle import OutcomeWriter
+from .pipeline.slots import Slots
+from .pipeline.subscriber import Subscriber
+from .pipeline.unusable_keys import is_of_one_key
+from .quarantine.guard import Guard
+from .quarantine.messages import LIMIT_BYTES, Answer, Order, Ready, line
+from .run import groups_of
+from .settings import WorkerSettings, load_settings
+from .shutdown import HANDOVER_S, STOP_S, WRITE_GRACE_S
+from .supervise import STUCK_MARGIN_S, consumer_name, reread_address
+
+CONNECTIONS: Final = 4
+"""For commands that follow each other: more than are open at once."""
+POLL_S: Final = 0.1
+"""Between two looks whether the process should stop while a suspect runs."""
+
+_read_order = msgspec.json.Decoder(Order).decode
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run with the arguments that `Launch.start` passes."""
+    command.run(functools.partial(_run, arguments), "hookbus-worker")
+
+
+def _run(arguments: Sequence[str], prog_name: str) -> None:
+    descriptor, parent, config, only, *targets = arguments
+    channel = socket.socket(fileno=int(descriptor))
+    channel.set_inheritable(False)  # a process that a handler starts must not keep it open
+    settings = load_settings(Path(config) if config else None)
+    command.start_log(f"{prog_name} quarantine", settings.log_level)
+    groups = groups_of(settings, targets, only)
+
+    async def work(stopping: Stopping) -> None:
+        process = QuarantineProcess(settings, groups, only, stopping)
+        await process.run(channel, int(parent))
+        if process.has_leftovers():
+            command.end_now(0)
+
+    command.run_service(work)
+
+
+class QuarantineProcess:
+    """One child of a worker, for the same groups."""
+
+    def __init__(self, settings: WorkerSettings, groups: Sequence[Group], only: str, stopping: Stopping) -> None:
+        self._settings = settings
+        self._groups = {group.name: group for group in groups}
+        self._stopping = stopping
+        self._shards = [Keys(shard) for shard in range(settings.shards)]
+        self._consumer = consumer = f"{consumer_name()}{keys.QUARANTINED}"
+        address = settings.address()
+        stopping.on_hangup = functools.partial(reread_address, address)
+        self._control = connect(address, f"hookbus-worker:{consumer}", connections=CONNECTIONS, has_term=True)
+        self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
+        self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        self._limit_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
+        self._liveness = Liveness(
+            address,
+            consumer,
+            groups={group.name: [route.pattern for route in group.routes] for group in groups},
+            only=only,
+            shards=self._shards,
+            loop_age_s=self._tick.age_s,
+            hard_limit_s=self._limit_s,
+        )
+        self._subscribers: dict[tuple[Keys, str, str], Subscriber] = {}
+        self._used: dict[tuple[Keys, str], set[str]] = {}
+        """Shard and group → the streams that suspects came from."""
+        self._outcome: Outcome | None = None
+        self._ended_s = 0.0
+        self._due_ms = 0
+        self._log = log.get("worker.quarantine")
+
+    async def run(self, channel: socket.socket, parent: int) -> None:
+        """Run suspects until the end of the worker, or stopping. Raises ConfigError, FailedError."""
+        reader, writer = await asyncio.open_unix_connection(sock=channel, limit=LIMIT_BYTES)
+        self._guard(parent)
+        crew = Crew()
+        orders: asyncio.Queue[bytes] = asyncio.Queue()
+        try:
+            crew.start_background(self._listen(reader, orders), "orders")
+            if await self._connected():
+                crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
+                _say(writer, Ready(self._consumer))
+                crew.start(self._serve(orders, writer), "suspects")
+                await crew.finished()
+                await self._leave()
+        except BaseException:  # a death: nothing is written, and whoever takes over notes it
+            crew.cancel()
+            for subscriber in self._subscribers.values():
+                await subscriber.finish(0)
+            self._liveness.stop()
+            raise
+        finally:
+            crew.cancel()
+            self._tick.stop()
+            await self._control.aclose()
+            await self._write.aclose()
+        self._log.info("stopped", consumer=self._consumer)
+
+    def has_leftovers(self) -> bool:
+        """Whether handlers still run that would keep the process alive."""
+        return any(subscriber.has_leftovers() for subscriber in self._subscribers.values())
+
+    def _guard(self, parent: int) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(self._stopping.set)
+
+        Guard(
+            parent=parent,
+            loop_age_s=self._tick.age_s,
+            limit_s=self._limit_s,
+            stop=stop,
+            stop_s=self._settings.grace_period_s + STOP_S,
+        ).start()
+
+    async def _listen(self, reader: asyncio.StreamReader, orders: "asyncio.Queue[bytes]") -> None:
+        """Pass the orders on; the end of them is the end of the process."""
+        with contextlib.suppress(OSError):
+            while text := await reader.readline():
+                orders.put_nowait(text)
+        self._stopping.set()
+        orders.put_nowait(b"")
+        await asyncio.Event().wait()
+
+    async def _connected(self) -> bool:
+        """Wait for a healthy Redis, start the heartbeat. False if stopped before that."""
+        reconnect = Reconnect()
+        while not self._stopping.is_set():
+            try:
+                await server.inspect(self._control.execute_command, self._settings.shards)
+                await asyncio.to_thread(self._liveness.start)
+            except FAULTS as error:
+                self._log.warning("redis_unreachable", reason=str(error) or type(error).__name__)
+                await pause(self._stopping, reconnect.next_s())
+            else:
+                return True
+        return False
+
+    async def _serve(self, orders: "asyncio.Queue[bytes]", writer: asyncio.StreamWriter) -> None:
+        """Run one suspect after the other; end after one whose handler runs on, as the next would not be alone."""
+        while not self._stopping.is_set() and not self.has_leftovers():
+            text = await self._next(orders)
+            if text and (answer := await self._judge(_read_order(text))) is not None:
+                _say(writer, answer)
+
+    async def _next(self, orders: "asyncio.Queue[bytes]") -> bytes:
+        """The next order; empty if there is none yet."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                return await orders.get()
+        return b""
+
+    async def _judge(self, order: Order) -> Answer | None:
+        """Run a suspect. None if it did not end before a stop: it is handed over."""
+        in_flight = await self._claim(order)
+        if in_flight is None:
+            return Answer()
+        subscriber = self._subscriber(order)
+        began_s = time.monotonic()
+        subscriber.begin(in_flight)
+        while subscriber.slots.holds(in_flight) and not self._stopping.is_set():
+            await self._change(subscriber)
+        if self._stopping.is_set():
+            await subscriber.finish(self._settings.grace_period_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_GRACE_S):
+                    await self._outcome_writer.all_written()
+        if subscriber.slots.holds(in_flight) or self._outcome is None:
+            return None
+        if in_flight.deaths:
+            with contextlib.suppress(*FAULTS):  # the entry is gone, so nothing reads the field any more
+                deaths = Keys(order.shard).deaths(order.group)
+                await self._control.execute_command("HDEL", deaths, in_flight.name)
+        return Answer.of(self._outcome, self._ended_s - began_s, self._due_ms)
+
+    async def _change(self, subscriber: Subscriber) -> None:
+        await pause(subscriber.slots.changed, POLL_S)
+        subscriber.slots.changed.clear()
+
+    async def _claim(self, order: Order) -> InFlight | None:
+        """Take a suspect over from the worker. None if it is not pending there any more."""
+        self._outcome, self._due_ms = None, 0
+        self._used.setdefault((Keys(order.shard), order.group), set()).add(order.stream)
+        call = scripts.Call(
+            scripts.QUARANTINE, (order.stream,), (order.group, order.owner, self._consumer, order.entry_id)
+        )
+        reconnect = Reconnect()
+        while not self._stopping.is_set():
+            try:
+                found = await scripts.run(self._control, call)
+            except FAULTS as error:
+                if is_of_one_key(error) or refusal_code(error) == "NOGROUP":
+                    return None
+                self._log.debug("claim_delayed", reason=str(error))
+                await pause(self._stopping, reconnect.next_s())
+            else:
+                return self._in_flight(order, *found) if found else None
+        return None
+
+    def _in_flight(self, order: Order, times_delivered: int, fields: list[bytes]) -> InFlight:
+        return in_flight_of(
+            order.stream,
+            order.type,
+            order.is_own_stream,
+            order.group,
+            order.entry_id.encode(),
+            fields,
+            term=UNKNOWN_TERM,  # the client has many connections
+            times_delivered=times_delivered,
+            deaths=order.deaths,
+        )
+
+    def _subscriber(self, order: Order) -> Subscriber:
+        shard, route = Keys(order.shard), self._groups[order.group].route(order.type)
+        assert route is not None
+        name = shard, order.group, route.pattern
+        if name not in self._subscribers:
+            self._subscribers[name] = Subscriber(
+                route=route,
+                keys=shard,
+                caller=Caller(route, 1),
+                slots=Slots(1),
+                outcome_writer=self._outcome_writer,
+                observe=self._observe,
+            )
+        return self._subscribers[name]
+
+    def _observe(self, outcome: Outcome, _event_type: str) -> None:
+        self._outcome, self._ended_s = outcome, time.monotonic()
+
+    def _parked(self, _shard: Keys, _group: str, due_ms: int) -> None:
+        self._due_ms = due_ms
+
+    async def _leave(self) -> None:
+        """Hand over what did not end, and leave the groups."""
+        for subscriber in self._subscribers.values():
+            subscriber.close()
+        with contextlib.suppress(*FAULTS):  # else others take over, and note a death
+            async with asyncio.timeout(HANDOVER_S):
+                for (shard, group), streams in self._used.items():
+                    for stream in streams:
+                        args = (group, self._consumer, keys.HANDOVER, 1)
+                        call = scripts.Call(scripts.RELEASE, (stream, shard.consumers(group)), args)
+                        await scripts.run(self._control, call)
+        await asyncio.to_thread(self._liveness.stop)
+        with contextlib.suppress(*FAULTS):  # else a worker removes this consumer
+            async with asyncio.timeout(HANDOVER_S):
+                for shard in self._shards:
+                    for group in self._groups:
+                        used = sorted(self._used.get((shard, group), ()))
+                        await scripts.run(self._control, retire(shard, group, self._consumer, used))
+
+
+def _say(writer: asyncio.StreamWriter, message: Ready | Answer) -> None:
+    """Send a message. If the worker is gone, `_listen` notices."""
+    with contextlib.suppress(OSError):
+        writer.write(line(message))
