@@ -1,7 +1,8 @@
 """Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
 
 Checks every second for registered consumers without a liveness key: two commands per group and shard. A process that
-ended on the same machine is detected before its key expires. Each stream of a dead consumer then costs one script call.
+ended on the same machine is detected before its key expires. However many have died, the rest takes a few round trips:
+what they hold (`holdings`), the claims for which there are places, and the removal of those that hold nothing any more.
 Once a minute it also looks for consumers that have deliveries but are not registered: a process that was frozen,
 declared dead, thawed and killed leaves such deliveries. If this process dies half-way, the claimed deliveries are
 pending for it, and are taken over in turn.
@@ -12,10 +13,10 @@ and with no other; after three of them the delivery is dead-lettered.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
-
-from redis.exceptions import ResponseError
 
 from ...shared import keys as names
 from ...shared import log, scripts
@@ -26,7 +27,6 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
-from ..inventory.lag import pairs
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
@@ -35,6 +35,7 @@ from ..quarantine.quarantine import Quarantine
 from ..quarantine.suspect import FIRST_SUSPICION, is_suspect
 from . import same_host
 from .heartbeat import TTL_S, Liveness
+from .holdings import LOOKS, Holding, look
 from .membership import Membership
 
 INTERVAL_S: Final = 1.0
@@ -44,9 +45,27 @@ QUIET_S: Final = 3.0
 """After so long without a renewal, the liveness key of a process that ended on this machine is deleted. The key decides
 in the end, and a process that is alive renews it every two seconds."""
 MAX_AT_ONCE: Final = 100
-LOOKS: Final = 1000
-"""Pending entries of a stream that one call looks at, past suspects that it may not claim: more than a consumer has in
-flight by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stream of one type, with its reader and subscriber. `is_own`: it is a redelivery stream."""
+
+    stream: str
+    event_type: str
+    is_own: bool
+    reader: Reader
+    subscriber: Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How many deliveries to claim from a dead consumer, suspects apart from all others."""
+
+    source: Source
+    consumer: str
+    ordinary: int
+    suspects: int
 
 
 class Takeover:
@@ -95,8 +114,18 @@ class Takeover:
             await pause(self._stopping, INTERVAL_S)
 
     async def _poll(self) -> None:
-        for dead in await self._dead():
-            await self._claim(dead)
+        """Claim from all dead consumers what there are places for, and remove those that hold nothing any more."""
+        dead = await self._dead()
+        if not dead:
+            return
+        held = await look(self._client, self._group, await self._all_streams(), dead)
+        sources = self._sources()
+        for stream, error in held.refused.items():
+            if stream in sources and is_of_one_key(error):
+                self._unusable_keys.add(stream, error)
+        left = Counter(held.counts)
+        await self._take(self._claims(held.holdings, sources), left)
+        await self._retire([consumer for consumer in dead if left[consumer] <= 0])
 
     async def _dead(self) -> list[str]:
         """Registered consumers without a liveness key.
@@ -125,53 +154,75 @@ class Takeover:
         if calls:
             await scripts.run_all(self._client, calls)
 
-    async def _claim(self, dead: str) -> None:
-        """Claim as many deliveries as there are slots, and suspects as the quarantine has room for; remove the dead
-        consumer once it has no more."""
-        for reader, subscriber in self._runtimes:
-            for stream, (event_type, is_own) in list(reader.streams.items()):
-                if reader.is_paused(event_type) or stream in self._unusable_keys:
-                    continue  # it can wait where it is
-                room = max(0, min(subscriber.slots.free(subscriber.overdue()), MAX_AT_ONCE))
-                suspects = self._quarantine.room() if subscriber.slots.is_admitted else 0
-                if (room, suspects) == (0, 0) or self._stopping.is_set():
-                    break
-                taken_over = await self._take(dead, stream, event_type, is_own, room, suspects)
-                subscriber.measures.of(event_type).takeovers.value += len(taken_over)
-                for in_flight in taken_over:
-                    self._begin(in_flight, reader, subscriber)
-        streams = await self._all_streams()
-        retired = await scripts.run(self._client, retire(self._keys, self._group, dead, streams))
-        if retired and dead != names.HANDOVER:
-            self._log.warning("consumer_removed", consumer=dead)
+    def _sources(self) -> dict[str, Source]:
+        """The streams that this process reads."""
+        return {
+            stream: Source(stream, event_type, is_own, reader, subscriber)
+            for reader, subscriber in self._runtimes
+            for stream, (event_type, is_own) in reader.streams.items()
+        }
 
-    async def _take(
-        self, dead: str, stream: str, event_type: str, is_own: bool, room: int, suspects: int
-    ) -> list[InFlight]:
-        member = member_prefix(event_type, self._group, is_own)
+    def _claims(self, holdings: Iterable[Holding], sources: Mapping[str, Source]) -> list[Claim]:
+        """As many deliveries as there are slots, and as many suspects as the quarantine has room for."""
+        rooms = {subscriber: subscriber.slots.free(subscriber.overdue()) for _, subscriber in self._runtimes}
+        room_of_suspects = self._quarantine.room()
+        claims = []
+        for holding in holdings:
+            source = sources.get(holding.stream)
+            if source is None or source.reader.is_paused(source.event_type) or source.stream in self._unusable_keys:
+                continue  # it can wait where it is
+            subscriber = source.subscriber
+            ordinary = max(0, min(holding.ordinary, rooms[subscriber], MAX_AT_ONCE))
+            suspects = min(holding.suspects, room_of_suspects) if subscriber.slots.is_admitted else 0
+            if ordinary or suspects:
+                claims.append(Claim(source, holding.consumer, ordinary, suspects))
+                rooms[subscriber] -= ordinary
+                room_of_suspects -= suspects
+        return claims
+
+    async def _take(self, claims: Sequence[Claim], left: Counter[str]) -> None:
+        """Claim in one round trip, begin what was claimed, and subtract it from what is `left` with each consumer."""
+        if not claims or self._stopping.is_set():
+            return
+        replies = await scripts.run_all(self._client, [self._call(claim) for claim in claims])
+        for claim, taken in zip(claims, replies, strict=True):
+            if isinstance(taken, Exception):
+                if not is_of_one_key(taken):
+                    raise taken  # what later claims took is pending here: the reader finds it
+                self._unusable_keys.add(claim.source.stream, taken)
+                continue
+            left[claim.consumer] -= len(taken)
+            self._begin(claim, taken)
+
+    def _call(self, claim: Claim) -> scripts.Call:
+        dead, source = claim.consumer, claim.source
+        member = member_prefix(source.event_type, self._group, source.is_own)
         death = f"{dead}@{now_ms()}" if names.is_quarantined(dead) else ""
-        call = scripts.Call(
+        room = claim.ordinary, claim.suspects, FIRST_SUSPICION - 1, LOOKS
+        return scripts.Call(
             scripts.TAKEOVER,
-            (stream, self._keys.alive(dead), self._keys.deaths(self._group)),
-            (self._group, dead, self._consumer, room, suspects, FIRST_SUSPICION - 1, LOOKS, death, member),
+            (source.stream, self._keys.alive(dead), self._keys.deaths(self._group)),
+            (self._group, dead, self._consumer, *room, death, member),
         )
-        try:
-            taken = await scripts.run(self._client, call)
-        except ResponseError as error:
-            if not is_of_one_key(error):
-                raise
-            self._unusable_keys.add(stream, error)
-            return []
-        if taken:
-            self._log.warning("takeover", consumer=dead, type=event_type, deliveries=len(taken))
-        return [self._in_flight_of(stream, event_type, is_own, delivery) for delivery in taken]
 
-    def _in_flight_of(self, stream: str, event_type: str, is_own: bool, taken: Sequence[Any]) -> InFlight:
+    def _begin(self, claim: Claim, taken: Sequence[Any]) -> None:
+        source = claim.source
+        if taken:
+            self._log.warning("takeover", consumer=claim.consumer, type=source.event_type, deliveries=len(taken))
+        source.subscriber.measures.of(source.event_type).takeovers.value += len(taken)
+        for delivery in taken:
+            in_flight = self._in_flight_of(source, delivery)
+            if is_suspect(in_flight):  # it needs no slot, for which the reader would keep it waiting
+                self._quarantine.begin(in_flight, source.subscriber, self._keys, source.reader)
+            else:
+                source.reader.accept(in_flight)
+
+    def _in_flight_of(self, source: Source, taken: Sequence[Any]) -> InFlight:
         entry_id, before, deaths, fields = taken
         return in_flight_of(
-            stream,
-            event_type,
-            is_own,
+            source.stream,
+            source.event_type,
+            source.is_own,
             self._group,
             entry_id,
             fields,
@@ -180,11 +231,15 @@ class Takeover:
             deaths=tuple(deaths.decode().split()),
         )
 
-    def _begin(self, in_flight: InFlight, reader: Reader, subscriber: Subscriber) -> None:
-        if is_suspect(in_flight):  # it needs no slot, for which the reader would keep it waiting
-            self._quarantine.begin(in_flight, subscriber, self._keys, reader)
-        else:
-            reader.accept(in_flight)
+    async def _retire(self, consumers: Sequence[str]) -> None:
+        """Remove dead consumers that hold nothing."""
+        streams = await self._all_streams() if consumers else []
+        calls = [retire(self._keys, self._group, consumer, streams) for consumer in consumers]
+        for consumer, is_removed in zip(consumers, await scripts.run_all(self._client, calls), strict=True):
+            if isinstance(is_removed, Exception):
+                raise is_removed
+            if is_removed and consumer != names.HANDOVER:
+                self._log.warning("consumer_removed", consumer=consumer)
 
     async def _all_streams(self) -> list[str]:
         """Every stream that any worker of the group may read, including types that only other workers read."""
@@ -197,12 +252,11 @@ class Takeover:
     async def _adopt(self) -> None:
         """Register consumers that have pending deliveries but are not registered."""
         streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
-        commands = [("XINFO", "CONSUMERS", stream, self._group) for stream in streams]
-        for reply in await execute_all(self._client, commands, raises=False):
-            for consumer in [] if isinstance(reply, Exception) else map(pairs, reply):
-                if consumer["pending"]:
-                    key = self._keys.consumers(self._group)
-                    await self._client.execute_command("HSETNX", key, consumer["name"], "{}")
+        commands = [("XPENDING", stream, self._group) for stream in streams]
+        replies = await execute_all(self._client, commands, raises=False)
+        found = {consumer for reply in replies if not isinstance(reply, Exception) for consumer, _ in reply[3] or ()}
+        key = self._keys.consumers(self._group)
+        await execute_all(self._client, [("HSETNX", key, consumer, "{}") for consumer in sorted(found)])
 
 
 def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:

@@ -186,7 +186,7 @@ async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_aga
     handler = Handler()
     async with claimant(redis_url, client, handler) as worker:
         for in_flight in (an_in_flight(), an_in_flight()):
-            worker.duty._begin(in_flight, worker.runtime.reader, worker.runtime.subscriber)
+            worker.runtime.reader.accept(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         assert worker.runtime.slots.running == 1
 
