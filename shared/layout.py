@@ -5,12 +5,11 @@ with it its dedupe, depends on the shards. Each shard has a `meta` of its own, a
 empty alone. The numbers of the shards are written down, in a generation, so that they need not be 0 to n - 1 for ever.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from . import keys
+from . import keys, scripts
 from .clock import now_ms
 from .connection import Execute
 from .keys import HOME, Keys
@@ -33,22 +32,18 @@ _decode: Final = msgspec.json.Decoder(Generation).decode
 async def claim(execute: Execute, shards: int) -> tuple[int, ...]:
     """Write the layout where it is missing; returns the shards that had none.
 
-    Raises ConfigError if Redis has another layout or other shards, RedisError, OSError. Reads before it writes: a
-    worker must be able to start when Redis has no memory left, to free memory.
+    Raises ConfigError if Redis has another layout or other shards, RedisError, OSError.
     """
     if await is_unused(execute, shards):
-        await _write(execute, keys.META, {"layout": keys.LAYOUT, "shards": shards})
+        await _write(execute, keys.META, "layout", keys.LAYOUT, "shards", shards)
         await is_unused(execute, shards)  # another program may have been faster, with other settings
     missing = [shard for shard in map(Keys, range(shards)) if not await _has_meta(execute, shard)]
     if missing:
         first = Generation(tuple(range(shards)), now_ms())
-        await _write(execute, HOME.generations, {"0": msgspec.json.encode(first)})
+        await _write(execute, HOME.generations, "0", msgspec.json.encode(first))
     for shard in missing:
-        await _write(
-            execute,
-            shard.meta,
-            {"layout": keys.LAYOUT, "shard": shard.shard, "generation": 0, "state": OPEN},
-        )
+        meta = ("layout", keys.LAYOUT, "shard", shard.shard, "generation", 0, "state", OPEN)
+        await _write(execute, shard.meta, *meta)
     return tuple(shard.shard for shard in missing)
 
 
@@ -77,7 +72,5 @@ async def _has_meta(execute: Execute, shard: Keys) -> bool:
     return None not in await execute("HMGET", shard.meta, "layout", "shard", "generation", "state")
 
 
-async def _write(execute: Execute, key: str, fields: Mapping[str, int | str | bytes]) -> None:
-    """Write the fields that are missing: of two programs that start together, one writes each."""
-    for field, value in fields.items():
-        await execute("HSETNX", key, field, value)
+async def _write(execute: Execute, key: str, *fields: scripts.Argument) -> None:
+    await scripts.run_by(execute, scripts.Call(scripts.FILL, (key,), fields))

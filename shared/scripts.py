@@ -80,6 +80,8 @@ SWEEP: Final = Script.load("sweep")
 TRIM: Final = Script.load("trim")
 # Only the holder of the lease trims, which is what a full Redis needs.
 LEASE: Final = past_the_limit(Script.load("lease"))
+# A worker must be able to start in a full Redis, to free memory.
+FILL: Final = past_the_limit(Script.load("fill"))
 # A breaker must open and probe, a hold and a pause begin, in a full Redis too: what they keep back fills the memory.
 SWAP: Final = past_the_limit(Script.load("swap"))
 PAUSE: Final = past_the_limit(Script.load("pause"))

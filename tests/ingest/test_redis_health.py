@@ -96,6 +96,9 @@ async def test_without_waitaof_the_settings_of_the_server_decide_and_that_is_log
 async def test_a_redis_that_can_store_no_event_is_unhealthy(own_server):
     with own_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "bus", "on", ">pw", "~*", "+@all", "-@scripting")
+        client = connect(own_server.url, "tests")
+        await layout.claim(client.execute_command, 1)
+        await client.aclose()
         redis_health = RedisHealth("memory", 1, unsafe=False)
         async with watching(redis_health, own_server.url.replace("://", "://bus:pw@")):
             await until(redis_health.was_seen.is_set)

@@ -55,6 +55,9 @@ async def test_a_replica_is_not_claimed(client):
 
 
 async def test_a_server_that_refuses_writes_fails_the_check(client):
-    await client.execute_command("CONFIG", "SET", "maxmemory", "1")
-    with pytest.raises(ResponseError):
-        await inspect(client.execute_command, 1)
+    await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        with pytest.raises(ResponseError, match="NOREPLICAS"):
+            await inspect(client.execute_command, 1)
+    finally:
+        await client.execute_command("CONFIG", "SET", "min-replicas-to-write", "0")
