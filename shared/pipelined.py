@@ -9,17 +9,21 @@ from .raw_connection import Command
 
 MAX_COMMANDS: Final = 1000
 """Commands per round trip: bounds the size of the replies and keeps round trips few (a guess)."""
+MAX_COUNTS: Final = 20_000
+"""The same for commands that reply with a number: some hundred kilobytes."""
 
 
-async def execute_all(client: Redis, commands: Iterable[Command], *, raises: bool = True) -> list[Any]:
-    """Run commands, MAX_COMMANDS per round trip, and return their replies in order.
+async def execute_all(
+    client: Redis, commands: Iterable[Command], *, raises: bool = True, at_once: int = MAX_COMMANDS
+) -> list[Any]:
+    """Run commands, `at_once` per round trip, and return their replies in order.
 
     Raises the first error reply; without `raises` each is returned in place of its reply. Raises ConnectionError or
     TimeoutError (redis-py's) when replies were lost: each command may have run or not.
     """
     replies: list[Any] = []
     waiting = iter(commands)
-    while part := list(islice(waiting, MAX_COMMANDS)):
+    while part := list(islice(waiting, at_once)):
         pipeline = client.pipeline(transaction=False)
         for command in part:
             pipeline.execute_command(*command)

@@ -20,8 +20,8 @@ from . import connections, run
 from .dlq import unsubscribed
 from .dlq.unsubscribed import UnsubscribedType
 from .inspect import snapshot
+from .inspect.group_status import GroupStatus
 from .inspect.snapshot import Bus
-from .inspect.status import GroupStatus
 from .inventory import registry
 from .pipeline.routes import Group
 from .rehearsal import rehearse

@@ -7,7 +7,8 @@ from hookbus.worker import check
 from hookbus.worker.api.app import App
 from hookbus.worker.check import of_app, of_group, of_orphans
 from hookbus.worker.duties.membership import Membership
-from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
+from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
+from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.pauses import Paused
 from hookbus.worker.inventory.suspensions import Opened
 from hookbus.worker.pipeline.routes import build

@@ -17,7 +17,8 @@ from ...shared.command import Stopping, run_service
 from ...shared.connection import FAULTS, Redis
 from ...shared.pause import pause
 from ..inspect import status as state
-from ..inspect.status import GroupStatus, Status, TypeStatus
+from ..inspect.group_status import GroupStatus, TypeStatus
+from ..inspect.status import Status
 from . import options
 from .options import Config, Json
 

@@ -16,7 +16,7 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..inspect import status
-from ..inspect.status import GroupStatus
+from ..inspect.group_status import GroupStatus
 from ..inventory import registry
 from .chores import Chores
 

@@ -19,7 +19,7 @@ from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
-from ..inspect.status import GroupStatus
+from ..inspect.group_status import GroupStatus
 from ..inventory import suspensions
 from ..inventory.lag import pairs
 

@@ -13,8 +13,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from ...shared.keys import RESERVED
 from ...shared.metrics import DOCUMENTED, OTHER
 from ...shared.redis_report import RedisReport
+from .group_status import GroupStatus, TypeStatus
 from .snapshot import Bus
-from .status import GroupStatus, TypeStatus
 
 MAX_GROUPS: Final = 100
 """Anyone who may start a worker can create group names, so their number is bounded."""

@@ -1,88 +1,29 @@
 """The status of each group, from Redis alone: workers are not queried, so it works while none runs.
 
-Backlog counts events never delivered; in flight, deliveries that a consumer holds. Costs a few pipelines, one more per
-group, and no scan: lengths, the counters of the consumer groups, first entries. Changes nothing, and writes no layout
-to an empty Redis.
+Backlog counts events never delivered; in flight, deliveries that a consumer holds. Costs a handful of pipelines however
+many groups there are, and no scan: lengths, the counters of the consumer groups, first entries. Changes nothing, and
+writes no layout to an empty Redis.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from redis.exceptions import ResponseError
 
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
-from ...shared.keys import HANDOVER, UNTYPED, Keys, is_quarantined
-from ...shared.pipelined import execute_all
-from ...shared.raw_connection import Command
-from ..inventory import lag, pauses, readers, registry, suspensions
+from ...shared.keys import UNTYPED, Keys
+from ...shared.pipelined import MAX_COUNTS, execute_all
+from ..inventory import lag, readers, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
-from ..inventory.pauses import Paused
-from ..inventory.readers import Registration, registration
-from ..inventory.registry import execute_usable
-from ..inventory.suspensions import Held, Opened
+from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
+from . import group_status
+from .group_status import GroupStatus, TypeStatus
 
 ABANDONED_S: Final = 300.0
 """A group without a worker for this long counts as abandoned: longer than a rollout takes (a guess)."""
-
-
-class TypeStatus(msgspec.Struct):
-    """One event type of one group. `oldest_age_s` is the age of its oldest unhandled entry, None when there is none.
-
-    An entry's age counts from its arrival in its stream; a redelivery's from when it was due.
-    """
-
-    backlog: int = 0
-    in_flight: int = 0
-    oldest_age_s: float | None = None
-    oldest_in_flight_s: float | None = None
-    """Time since the oldest delivery in flight was delivered to its consumer."""
-    backlog_is_minimum: bool | UnsetType = UNSET
-    """True where Redis reports no lag and there are more entries than were counted."""
-
-
-class GroupStatus(msgspec.Struct):
-    """One group. `delayed` counts parked deliveries, the next of which is due at `next_due_ms` (Unix ms)."""
-
-    consumers_alive: int = 0
-    consumers: int = 0
-    delayed: int = 0
-    next_due_ms: int | None = None
-    snoozed: int = 0
-    """Those among the delayed ones that wait because their handler asked for it."""
-    snoozed_since_ms: int | None = None
-    """When the first attempt began of the one among them that was put off longest, Unix ms; until when it waits."""
-    snoozed_until_ms: int | None = None
-    dead: int = 0
-    losses: int = 0
-    """How often it was found missing on a stream and created again."""
-    dropped: int = 0
-    """Dead letters dropped by the retention of its workers."""
-    missing: int = 0
-    """Streams with events for it that lack its consumer group; a live worker creates it within seconds."""
-    abandoned_s: float | None = None
-    """Time since any of its workers was last alive, if at least ABANDONED_S ago and it has unhandled deliveries."""
-    paused: dict[str, Paused] = msgspec.field(default_factory=dict)
-    """Patterns that an operator, or a handler by `Pause`, has paused."""
-    breakers: dict[str, Opened] = msgspec.field(default_factory=dict)
-    """Open circuit breakers, by pattern."""
-    held: dict[str, Held] = msgspec.field(default_factory=dict)
-    """Subscriptions that their handler closed by `Hold`, by pattern."""
-    types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
-    unread: dict[str, int] = msgspec.field(default_factory=dict)
-    """Types that none of its live consumers reads → the number of their waiting events."""
-    disputed: list[str] = msgspec.field(default_factory=list)
-    """Patterns that some of its live consumers subscribe to and others do not."""
-    is_foreign: bool | UnsetType = UNSET
-    """True for a consumer group that hookbus did not create; it holds up trimming like any other."""
-
-    @property
-    def unhandled(self) -> int:
-        """Deliveries that are neither handled nor dead letters."""
-        return self.delayed + sum(entry.backlog + entry.in_flight for entry in self.types.values())
 
 
 class Status(msgspec.Struct):
@@ -112,10 +53,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
             if group in status.groups:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
-    registrations = await _query_groups(client, shards, status)
-    for name, entry in status.groups.items():
-        await _query_pauses(client, shards, status, name, entry)
-    await _query_suspensions(client, status, now_ms)
+    registrations = await group_status.query(client, shards, status.groups, status.unusable, now_ms)
     subscribed = [pairs(flat) for flat in fields["patterns"]]
     await _query_streams(client, shards, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
     for name, entry in status.groups.items():
@@ -157,85 +95,19 @@ def _find_unread(status: Status, registrations: Mapping[str, Sequence[Registrati
                 group.unread[event_type] = waiting
 
 
-async def _query_pauses(client: Redis, shards: Sequence[Keys], status: Status, name: str, group: GroupStatus) -> None:
-    try:
-        group.paused = await pauses.fetch(client, shards, name)
-    except ResponseError as error:
-        _add_unusable(status, shards[0].paused(name), error)
-
-
-async def _query_put_off(client: Redis, status: Status, put_off: Mapping[str, tuple[float, str, bytes]]) -> None:
-    """Query until when the delivery waits that was put off longest, of each group."""
-    commands: list[Command] = [("ZSCORE", delayed, name) for _, delayed, name in put_off.values()]
-    dues = await execute_usable(client, commands, status.unusable)
-    for (name, (since_ms, *_)), due_ms in zip(put_off.items(), dues, strict=True):
-        group = status.groups[name]
-        group.snoozed_since_ms = int(since_ms)
-        group.snoozed_until_ms = None if due_ms is None else int(float(due_ms))
-
-
-async def _query_suspensions(client: Redis, status: Status, now_ms: int) -> None:
-    """Query open breakers and holds; one that has ended is left out, though no worker may have removed it yet."""
-    try:
-        suspended = await suspensions.fetch(client)
-    except ResponseError as error:
-        _add_unusable(status, suspensions.KEY, error)
-        return
-    for name, by_pattern in suspended.items():
-        if (group := status.groups.get(name)) is None:
-            continue
-        for pattern, suspension in by_pattern.items():
-            if isinstance(suspension, Opened):
-                group.breakers[pattern] = suspension
-            elif suspension.until_ms > now_ms:
-                group.held[pattern] = suspension
-
-
 def _add_unusable(status: Status, key: str, error: ResponseError) -> None:
     if not is_of_one_key(error):
         raise error
     status.unusable[key] = str(error)
 
 
-async def _query_groups(client: Redis, shards: Sequence[Keys], status: Status) -> dict[str, list[Registration]]:
-    """Query delayed, dead and consumers of all groups; returns the registrations of live consumers by group."""
-    pairings = [(group, shard) for group in status.groups for shard in shards]
-    commands: list[Command] = []
-    for group, shard in pairings:
-        delayed = shard.delayed(group)
-        commands += [("ZCARD", delayed), ("ZRANGE", delayed, 0, 0, "WITHSCORES")]
-        commands += [("ZCARD", shard.dead(group)), ("HGETALL", shard.consumers(group))]
-        commands += [("ZCARD", shard.snoozed(group)), ("ZRANGE", shard.snoozed(group), 0, 0, "WITHSCORES")]
-    replies = await execute_usable(client, commands, status.unusable)
-    consumers: dict[str, dict[str, bytes]] = {group: {} for group in status.groups}
-    put_off: dict[str, tuple[float, str, bytes]] = {}
-    for i, (group, shard) in enumerate(pairings):
-        delayed_count, first, dead, flat, snoozed, oldest = replies[6 * i : 6 * i + 6]
-        entry = status.groups[group]
-        entry.delayed += delayed_count or 0
-        entry.dead += dead or 0
-        entry.snoozed += snoozed or 0
-        if oldest and float(oldest[1]) < put_off.get(group, (float("inf"), "", b""))[0]:
-            put_off[group] = float(oldest[1]), shard.delayed(group), oldest[0]
-        if first:
-            due_ms = int(float(first[1]))
-            entry.next_due_ms = due_ms if entry.next_due_ms is None else min(due_ms, entry.next_due_ms)
-        consumers[group] |= {name: info for name, info in pairs(flat or ()).items() if _is_worker(name)}
-    await _query_put_off(client, status, put_off)
-    names = sorted(set().union(*consumers.values()))
-    liveness = await execute_all(client, [("EXISTS", shard.alive(name)) for shard in shards for name in names])
-    alive = {name for name, is_alive in zip(names * len(shards), liveness, strict=True) if is_alive}
-    registrations: dict[str, list[Registration]] = {}
-    for group, members in consumers.items():
-        registrations[group] = [registration(info) for name, info in members.items() if name in alive]
-        status.groups[group].consumers = len(members)
-        status.groups[group].consumers_alive = len(registrations[group])
-    return registrations
+class _Stream(NamedTuple):
+    """A stream that may exist; `own` is the group of a redelivery stream, else ""; `number` that of its shard."""
 
-
-def _is_worker(consumer: str) -> bool:
-    """Whether a registered consumer is a worker of its own, and neither the handover nor a quarantine process."""
-    return consumer != HANDOVER and not is_quarantined(consumer)
+    key: str
+    event_type: str
+    own: str
+    number: int
 
 
 async def _query_streams(
@@ -248,34 +120,41 @@ async def _query_streams(
 ) -> None:
     """Query all streams. `stored` are the types ever stored. `registered`, per shard: group → its start id, and group →
     its patterns."""
-    types = sorted({*stored, *BY_TYPE, UNTYPED})
-    streams = [
-        (stream, event_type, group, number)
-        for number, shard in enumerate(shards)
-        for event_type in types
-        for stream, group in (
-            (shard.stream(event_type), ""),
-            *((shard.redelivery(event_type, group), group) for group in status.groups),
-        )
-    ]
-    commands: list[Command] = []
-    for stream, *_ in streams:
-        commands += [("XLEN", stream), ("XINFO", "GROUPS", stream)]
-    replies = await execute_all(client, commands, raises=False)
     all_lags: list[GroupLag] = []
-    for i, (stream, event_type, own, number) in enumerate(streams):
-        length, groups = replies[2 * i : 2 * i + 2]
+    for stream, length, groups in await _contents(client, _streams(shards, sorted(status.groups), stored)):
+        key, event_type, own, number = stream
         if isinstance(length, ResponseError):
-            _add_unusable(status, stream, length)
+            _add_unusable(status, key, length)
             continue
-        groups = [] if isinstance(groups, Exception) else groups  # there is no such stream
-        lags = lag.of_stream(stream, event_type, own, length, groups)
+        lags = lag.of_stream(key, event_type, own, length, groups)
         if length and not own:
-            lags += lag.absent(stream, event_type, length, {each.group for each in lags}, registered[number])
+            lags += lag.absent(key, event_type, length, {each.group for each in lags}, registered[number])
             if not lags:
                 status.orphans[event_type] = status.orphans.get(event_type, 0) + length
         all_lags += lags
     await _add_lags(client, all_lags, status, stored, now_ms)
+
+
+def _streams(shards: Sequence[Keys], groups: Sequence[str], stored: set[str]) -> list[_Stream]:
+    places = [
+        (number, keys, name) for number, keys in enumerate(shards) for name in sorted({*stored, *BY_TYPE, UNTYPED})
+    ]
+    streams = [_Stream(keys.stream(name), name, "", number) for number, keys, name in places]
+    for number, keys, name in places:
+        streams += [_Stream(keys.redelivery(name, group), name, group, number) for group in groups]
+    return streams
+
+
+async def _contents(client: Redis, streams: Sequence[_Stream]) -> list[tuple[_Stream, int | ResponseError, list[Any]]]:
+    """Each stream with its length, or why Redis refuses it, and its consumer groups."""
+    lengths = await execute_all(client, [("XLEN", each.key) for each in streams], raises=False, at_once=MAX_COUNTS)
+    # A redelivery in flight is still in its stream: an empty one holds nothing.
+    there = [(each, length) for each, length in zip(streams, lengths, strict=True) if length or not each.own]
+    replies = await execute_all(client, [("XINFO", "GROUPS", each.key) for each, _ in there], raises=False)
+    return [  # an error: there is no such stream
+        (each, length, [] if isinstance(reply, Exception) else reply)
+        for (each, length), reply in zip(there, replies, strict=True)
+    ]
 
 
 async def _add_lags(client: Redis, lags: Sequence[GroupLag], status: Status, stored: set[str], now_ms: int) -> None:

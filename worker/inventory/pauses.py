@@ -1,6 +1,6 @@
 """The pauses of a group in Redis. The duty `paused` applies them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -40,8 +40,13 @@ async def fetch(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, 
 
     All shards hold the same pauses unless a `pause` was interrupted; a pause in one of them counts.
     """
+    return read(await execute_all(client, [("HGETALL", keys.paused(group)) for keys in shards]))
+
+
+def read(by_shard: Iterable[Sequence[bytes]]) -> dict[str, Paused]:
+    """The pauses of a group from the content of its hashes."""
     paused: dict[str, Paused] = {}
-    for flat in await execute_all(client, [("HGETALL", keys.paused(group)) for keys in shards]):
+    for flat in by_shard:
         for name, stored in zip(flat[::2], flat[1::2], strict=True):
             paused[name.decode()] = decode(stored)
     return dict(sorted(paused.items()))

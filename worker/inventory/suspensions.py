@@ -3,6 +3,7 @@
 One hash for all groups, so that one command reads them; a field is `group|pattern`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -58,8 +59,13 @@ def field(group: str, pattern: str) -> str:
 
 async def fetch(client: Redis) -> dict[str, dict[str, Suspension]]:
     """Return group → pattern → suspension. Raises RedisError, OSError."""
+    return read(await client.execute_command("HGETALL", KEY))
+
+
+def read(flat: Sequence[bytes]) -> dict[str, dict[str, Suspension]]:
+    """As `fetch`, from the content of the hash."""
     found: dict[str, dict[str, Suspension]] = {}
-    for name, stored in pairs(await client.execute_command("HGETALL", KEY)).items():
+    for name, stored in pairs(flat).items():
         group, _, pattern = name.partition("|")
         if (suspension := decode(stored)) is not None:
             found.setdefault(group, {})[pattern] = suspension

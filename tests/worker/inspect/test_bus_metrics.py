@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from hookbus.shared.metrics import OTHER
 from hookbus.worker.inspect import bus_metrics
+from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.snapshot import Bus
-from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
+from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.pauses import Paused
 from hookbus.worker.inventory.suspensions import Held, Opened
 from tests.shared.reports import REDIS

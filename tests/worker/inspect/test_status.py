@@ -6,7 +6,8 @@ from msgspec import UNSET
 from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import status
-from hookbus.worker.inspect.status import GroupStatus, Status, TypeStatus
+from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
+from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.lag import MAX_COUNTED
 from hookbus.worker.inventory.readers import register
 from tests.worker.dead_letters import create_groups, letter, store_letters
