@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import resource
+import signal
 
 from hookbus import App, Delivery
 from tests.chaos.handlers.scripted import record
@@ -25,7 +26,7 @@ async def die_for_some(event: dict, delivery: Delivery) -> None:
         await asyncio.sleep(KILLER_S)
         if way := WAYS.get(word):
             await way()
-        {"exit": end_at_once, "segfault": read_address_0, "eat": eat_memory}[word]()
+        {"exit": end_at_once, "segfault": read_address_0, "eat": eat_memory, "container": end_container}[word]()
     await asyncio.sleep(INNOCENT_S)
     record(HANDLED, delivery)
 
@@ -33,6 +34,13 @@ async def die_for_some(event: dict, delivery: Delivery) -> None:
 def end_at_once() -> None:
     """End the process without any cleanup."""
     os._exit(1)
+
+
+def end_container() -> None:
+    """Kill worker and quarantine process at once, as the OOM killer of a container does."""
+    if os.getsid(0) == os.getpid():  # a quarantine process, which leads a session of its own
+        os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def read_address_0() -> None:
