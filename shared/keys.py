@@ -42,6 +42,11 @@ def is_quarantined(consumer: str) -> bool:
     return consumer.endswith(QUARANTINED)
 
 
+def is_worker(consumer: str) -> bool:
+    """Whether a consumer is a worker, neither the handover nor a quarantine process, which counts with its worker."""
+    return consumer != HANDOVER and not is_quarantined(consumer)
+
+
 def shard_of(webhook_id: str, shards: int) -> int:
     """The shard of an event, from its webhook-id, so that a duplicate meets its original."""
     return zlib.crc32(webhook_id.encode()) % shards

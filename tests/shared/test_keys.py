@@ -1,5 +1,6 @@
 from hookbus.shared import keys
 from hookbus.shared.keys import Keys
+from hookbus.worker.supervise import consumer_name
 
 
 def test_every_key_of_a_shard_carries_its_hash_tag():
@@ -22,3 +23,11 @@ def test_the_same_webhook_id_is_always_on_the_same_shard():
 def test_names_that_would_break_a_key_are_refused():
     assert all(keys.is_name(name) for name in ("response.completed", "a", "A-1_b", "x" * 128))
     assert not any(keys.is_name(name) for name in ("", "a:b", "{a}", "a b", "x" * 129, "é", "a\n"))
+
+
+def test_a_quarantine_process_is_told_from_a_worker_by_its_name_alone():
+    worker = consumer_name()
+    child = f"{worker}{keys.QUARANTINED}"
+    assert [keys.is_worker(name) for name in (worker, child, keys.HANDOVER)] == [True, False, False]
+    assert [keys.is_quarantined(name) for name in (worker, child, "quarantine.1.00000000")] == [False, True, False]
+    assert keys.is_name(child)

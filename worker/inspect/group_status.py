@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...shared.connection import Redis
-from ...shared.keys import HANDOVER, Keys, is_quarantined
+from ...shared.keys import Keys, is_worker
 from ...shared.raw_connection import Command
 from ..inventory import pauses, suspensions
 from ..inventory.lag import pairs
@@ -177,12 +177,7 @@ async def _query_named(
 
 
 def _consumers(places: Places) -> dict[str, bytes]:
-    return {name: info for _, held in places for name, info in pairs(held.consumers or ()).items() if _is_worker(name)}
-
-
-def _is_worker(consumer: str) -> bool:
-    """Whether a registered consumer is a worker of its own, and neither the handover nor a quarantine process."""
-    return consumer != HANDOVER and not is_quarantined(consumer)
+    return {name: info for _, held in places for name, info in pairs(held.consumers or ()).items() if is_worker(name)}
 
 
 def _put_off(places: Places) -> tuple[Keys, bytes, int] | None:

@@ -139,9 +139,10 @@ async def test_a_type_without_a_group_is_an_orphan(client):
 async def test_a_group_has_its_consumers_delayed_dead_letters_and_losses(client):
     await create_groups(client, "billing", "phone", shards=2)
     for shard in (Keys(0), Keys(1)):
-        for name in ("alive", "gone", HANDOVER):
+        for name in ("alive", "gone", HANDOVER, "child.quarantine"):
             await client.execute_command("HSET", shard.consumers("billing"), name, "{}")
-        await client.execute_command("SET", shard.alive("alive"), 1)
+        for name in ("alive", "child.quarantine"):
+            await client.execute_command("SET", shard.alive(name), 1)
     await client.execute_command("ZADD", Keys(0).delayed("billing"), 7000, "a", 5000, "b")
     await client.execute_command("ZADD", Keys(1).delayed("billing"), 6000, "c")
     await client.execute_command("HSET", KEYS.losses, "billing", 2)

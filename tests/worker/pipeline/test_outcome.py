@@ -158,7 +158,7 @@ def test_reject_is_a_dead_letter_at_once_with_its_reason():
 def test_a_delivery_that_never_ran_has_a_reason_and_a_cause_of_its_own():
     too_old = Cause("Expired", "61.3 s old, received 1.0 s ago, max_age is 60 s")
     assert outcome.expired(61.26, 1, 60) == DeadLetter("expired", too_old)
-    assert outcome.worker_lost(("a@1", "b@2")).cause.message == "2 workers died of it: a@1, b@2"
+    assert outcome.worker_lost(("a@1", "b@2")).cause.message == "2 processes that ran it alone died of it: a@1, b@2"
     assert outcome.unsubscribed("g", "a.b").cause == Cause("Unsubscribed", "g does not subscribe to a.b")
     assert outcome.undecodable(ValueError("bad")) == DeadLetter("undecodable", Cause("ValueError", "bad"))
     assert outcome.foreign("no id") == DeadLetter("undecodable", Cause("ForeignEntry", "no id"))
