@@ -14,7 +14,7 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
-from ...shared.pipelined import execute_all
+from ...shared.pipelined import MAX_COUNTS, execute_all
 from ..inventory import registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
@@ -70,7 +70,8 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]
         for group in sorted(subscribed)
         if is_unsubscribed(subscribed, group, name)
     ]
-    lengths = await execute_all(client, [("XLEN", keys.redelivery(name, group)) for keys, group, name in places])
+    commands = [("XLEN", keys.redelivery(name, group)) for keys, group, name in places]
+    lengths = await execute_all(client, commands, at_once=MAX_COUNTS)
     return [UnsubscribedType(*place, count) for place, count in zip(places, lengths, strict=True) if count]
 
 
