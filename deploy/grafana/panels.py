@@ -206,6 +206,7 @@ WORKERS: Final = Row(
             "short",
             {
                 "breaker of {{group}} {{pattern}}": f"max by (group, pattern) (hookbus_breaker_open{{{GROUP}}})",
+                "held {{group}} {{pattern}}": f"max by (group, pattern) (hookbus_held{{{GROUP}}})",
                 "paused {{group}} {{pattern}}": f"max by (group, pattern) (hookbus_paused{{{GROUP}}})",
             },
             "1 while nothing is delivered.",
