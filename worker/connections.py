@@ -10,9 +10,10 @@ from .pipeline.routes import Group
 OF_GROUP_RUNNER: Final = 4
 """Duties of a group in a shard that may send commands at the same time: promotion, pauses, takeover, discovery."""
 OF_PROCESS: Final = 8
-"""Outcomes, liveness, suspects, trimming of a shard or two, checks of groups and dead letters."""
+"""Outcomes, liveness, quarantine, trimming of a shard or two, checks of groups and dead letters."""
 SPARE: Final = 0.1
-"""Share of Redis' limit reserved for ingest, the tools, and a rollout that briefly doubles the workers (a guess)."""
+"""Share of Redis' limit reserved for ingest, the tools, quarantine processes (three each), and a rollout that briefly
+doubles the workers (a guess)."""
 
 
 def of_process(groups: Sequence[Group], shards: int) -> int:

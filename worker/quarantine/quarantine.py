@@ -73,7 +73,7 @@ class Quarantine:
 
     def room(self) -> int:
         """How many more suspects this process should claim. Those that are held back do not count."""
-        if self._launch is None or self._is_finishing:
+        if self._launch is None or self._is_finishing or time.monotonic() < self._start_at:
             return 0
         waiting = sum(not suspect.is_held_back for suspect in self._waiting)
         return max(0, PER_CHILD * self._processes - waiting - len(self._running))
