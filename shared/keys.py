@@ -98,9 +98,10 @@ class Keys:
         """Hash: group → the patterns that it subscribes to, separated by spaces, as of its last worker to start."""
         return self._key("patterns")
 
-    def paused(self, group: str) -> str:
-        """Hash: pattern of types whose deliveries to this group are paused → since when and why (JSON)."""
-        return self._key(f"paused:{group}")
+    @property
+    def paused(self) -> str:
+        """Hash: group|pattern of types whose deliveries to the group are paused → since when and why (JSON)."""
+        return self._key("paused")
 
     @property
     def suspended(self) -> str:

@@ -1,7 +1,7 @@
 """Runs one group in one shard for one process: its membership of the streams, its subscriptions, its duties."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from .api.delivery import InFlight
 from .crew import Duty
 from .duties.circuits import Circuits
 from .duties.heartbeat import Liveness
+from .duties.look import Lookout
 from .duties.membership import Discovery, Membership
 from .duties.paused import Pauses
 from .duties.position import Positions
@@ -46,6 +47,7 @@ class ProcessContext:
     quarantine: Quarantine
     liveness: Liveness
     circuits: Circuits
+    lookouts: Mapping[Keys, Lookout]
     unusable_keys: UnusableKeys
     stopping: asyncio.Event
 
@@ -69,7 +71,8 @@ class GroupRunner:
         self._connections = [connection for _, _, connection in self._runtimes.values()]
         for reader, types in self._by_reader(self._types()).items():
             reader.add(*types)
-        self._pauses = Pauses(process.control, keys, group.name, self.readers, process.unusable_keys, process.stopping)
+        self._lookout = process.lookouts[keys]
+        self._pauses = Pauses(self._lookout, group.name, self.readers, process.stopping)
         self.promoter = Promoter(process.control, keys, group.name, process.unusable_keys, process.stopping)
 
     @property
@@ -97,13 +100,14 @@ class GroupRunner:
             unusable_keys=process.unusable_keys,
             stopping=process.stopping,
         )
-        discovery = Discovery(self._membership, process.stopping, self._add_types)
+        discovery = Discovery(self._lookout, process.stopping, self._add_types)
         positions = Positions(process.control, self._keys, self._group.name, self._membership, process.stopping)
         return [*self.readers, self.promoter, self._pauses, takeover, discovery, positions]
 
     async def join(self) -> None:
-        """Create the group where it is missing, and apply its pauses. Raises RedisError, OSError; can be repeated."""
-        stored = [name for name in sorted(await self._membership.types()) if self._concerns(name)]
+        """Create the group where it is missing, and apply its pauses, as of the last look. Raises RedisError, OSError;
+        can be repeated."""
+        stored = [name for name in sorted(self._lookout.last.types) if self._concerns(name)]
         # Usually in one batch, so that a new group starts at the same moment on all streams.
         await self._membership.join(dict.fromkeys((*self._types(), *stored)))
         await self._subscribe(self._unread(stored))

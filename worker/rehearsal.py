@@ -83,7 +83,7 @@ FAMILIES: Final = (
     SHARD.consumers(NOBODY),
     SHARD.alive(NOBODY),
     SHARD.deaths(NOBODY),
-    SHARD.paused(NOBODY),
+    SHARD.paused,
     SHARD.suspended,
     SHARD.chores,
     SHARD.redelivery(NOBODY, NOBODY),

@@ -25,6 +25,7 @@ from .duties.chores import Chores
 from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.heartbeat import Liveness
+from .duties.look import Lookout
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
@@ -110,6 +111,7 @@ class Worker:
             hard_limit_s=self._longest_block_s,
         )
         routes = [route for group in self._groups for route in group.routes]
+        unusable_keys = UnusableKeys()
         return ProcessContext(
             address=address,
             consumer=consumer,
@@ -127,7 +129,8 @@ class Worker:
             ),
             liveness=liveness,
             circuits=Circuits(self._control, shards, routes, self._stopping),
-            unusable_keys=UnusableKeys(),
+            lookouts={keys: Lookout(self._control, keys, unusable_keys, self._stopping) for keys in shards},
+            unusable_keys=unusable_keys,
             stopping=self._stopping,
         )
 
@@ -175,6 +178,8 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 await server.inspect(self._control.execute_command, self._settings.shards)
+                for lookout in self._process.lookouts.values():
+                    await lookout.look()
                 for runner in self._runners.values():
                     await runner.join()
                 await asyncio.to_thread(self._process.liveness.start)
@@ -213,7 +218,7 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [self._process.circuits, *self._chores]
+        duties += [*self._process.lookouts.values(), self._process.circuits, *self._chores]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")

@@ -13,6 +13,7 @@ from hookbus.worker.pipeline.routes import Group
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from hookbus.worker.quarantine.quarantine import Quarantine
 from tests.worker.builders import GROUP, KEYS, Handler, settling
+from tests.worker.lookouts import a_lookout
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
             ),
             liveness=liveness,
             circuits=Circuits(client, [KEYS], [route], stopping),
+            lookouts={KEYS: a_lookout(client, stopping)},
             unusable_keys=UnusableKeys(),
             stopping=stopping,
         )
@@ -47,10 +49,12 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
 @pytest.mark.parametrize("pattern", ["*", "my.*"])
 async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(client, member, pattern):
     await pauses.write(client, [KEYS], GROUP, pattern)
+    await member._lookout.look()
     await member.join()
     await member._add_types(["my.type"])
     [reader] = member.readers
     assert reader.is_paused("my.type")
     await pauses.erase(client, [KEYS], GROUP, pauses.ALL)
+    await member._lookout.look()
     await member._pauses.apply()
     assert not reader.is_paused("my.type")

@@ -2,8 +2,8 @@
 
 A CPU-bound handler may block the event loop for longer than the key's TTL. The thread renews the key as long as the
 loop has run within the longest time that a handler may take. After that the process counts as stuck, and its deliveries
-go to others. Costs Redis one script per shard and one TIME every two seconds; the TIME also synchronizes the clock of
-the process with that of Redis (`shared.clock`).
+go to others. Costs Redis one script per shard and one TIME every two seconds, however many groups; the TIME also
+synchronizes the clock of the process with that of Redis (`shared.clock`).
 """
 
 import threading
@@ -22,6 +22,8 @@ TTL_S: Final = 10.0
 """The others check once a second, so a death is detected within 11 s, which leaves a margin to the 15 s of G4."""
 INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
+REGISTER_S: Final = 60.0
+"""Between two registrations of a consumer whose liveness key never went: only a deletion by hand removes those."""
 STEP_MS: Final = 2000
 """A smaller step of Redis' clock expires no liveness key: with a renewal every two seconds and a reply that takes two
 more, each has six seconds left. A reply so late cannot be distinguished from a step either."""
@@ -55,6 +57,7 @@ class Liveness:
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
         self._steady_since: float | None = None
         self._renewed_at: float | None = None
+        self._register_at = 0.0
         self._log = log.get("worker.heartbeat")
 
     def start(self) -> None:
@@ -118,14 +121,19 @@ class Liveness:
             self._steady_since = None  # all keys may have expired at once
 
     def _renew(self) -> None:
-        """Renew the key and register the consumer again, as others may have removed it when it was declared dead."""
+        """Renew the key, and register the consumer again if others may have removed it, as of one declared dead."""
         source = scripts.RENEW.source  # in full: at one call in two seconds, EVALSHA is not worth handling a NOSCRIPT
-        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms()]
-        for name, info in self._infos.items():
-            args += (name, info)
+        register_at = self._register_at
+        is_known = time.monotonic() < self._register_at
+        groups = [text for item in self._infos.items() for text in item]
+        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms(), int(is_known), *groups]
+        self._register_at = 0.0  # unless all of it succeeds
         if self._presence is not None:
             self._presence.touch()
+        is_registered = True
         for keys in self._shards:
             names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._infos))
-            self._client.eval(source, len(names), *names, *args)
+            is_registered &= self._client.eval(source, len(names), *names, *args) == 1
         self._renewed_at = time.monotonic()
+        if is_registered:
+            self._register_at = register_at if is_known else self._renewed_at + REGISTER_S

@@ -1,8 +1,8 @@
 """Creates a group on every stream that it reads, and discovers the streams of new event types.
 
 The start position of a group is fixed once, when it is first created, and also applies to types that appear later.
-Discovery runs every two seconds and costs one SMEMBERS per group and shard; documented types need none. Streams are
-joined in batches. A stream on which the group cannot be created is marked unusable, and all others are joined.
+Discovery runs after each look at the shard; documented types need none. Streams are joined in batches. A stream on
+which the group cannot be created is marked unusable, and all others are joined.
 """
 
 import asyncio
@@ -13,13 +13,12 @@ from typing import Any, Final
 from ...shared import log, scripts
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
-from ...shared.pause import pause
 from ..api.app import Start
 from ..inventory.registry import now_ms
 from ..pipeline import metrics
 from ..pipeline.unusable_keys import UnusableKeys
+from .look import Lookout
 
-INTERVAL_S: Final = 2.0
 BATCH: Final = 250
 """Types joined in one script call, which takes some milliseconds of Redis' time."""
 
@@ -169,8 +168,8 @@ class Membership:
 class Discovery:
     """Passes new types to `on_types`, which subscribes to those that concern the group."""
 
-    def __init__(self, membership: Membership, stopping: asyncio.Event, on_types: OnTypes) -> None:
-        self._membership = membership
+    def __init__(self, lookout: Lookout, stopping: asyncio.Event, on_types: OnTypes) -> None:
+        self._lookout = lookout
         self._stopping = stopping
         self._on_types = on_types
         self._known: set[str] = set()
@@ -178,14 +177,14 @@ class Discovery:
     async def run(self) -> None:
         """Discover until stopping."""
         while not self._stopping.is_set():
+            look = self._lookout.last
             try:
-                await self._poll()
+                await self._pass_on(look.types)
             except FAULTS as error:
                 log.get("worker.membership").debug("discovery_delayed", reason=str(error))
-            await pause(self._stopping, INTERVAL_S)
+            await self._lookout.after(look)
 
-    async def _poll(self) -> None:
-        types = await self._membership.types()
+    async def _pass_on(self, types: frozenset[str]) -> None:
         self._known &= types  # types of `verify` runs come and go
         new = sorted(types - self._known)
         for first in range(0, len(new), BATCH):

@@ -1,48 +1,29 @@
 """Applies the pauses of an operator, in every worker process of the group.
 
-Runs once a second and before the first read; costs one HGETALL per group and shard. A paused type is not read;
-deliveries that have not begun stay pending; running attempts end normally. Pauses are stored in Redis and survive all
-restarts. While Redis is unreachable, the last state holds.
+Runs after each look at the shard, and before the first read. A paused type is not read; deliveries that have not begun
+stay pending; running attempts end normally. Pauses are stored in Redis and survive all restarts.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
-
-from redis.exceptions import ResponseError
+from collections.abc import Mapping, Sequence
 
 from ...shared import log
-from ...shared.connection import FAULTS, Redis
-from ...shared.keys import Keys
-from ...shared.pause import pause
-from ..inventory.pauses import Paused, fetch
+from ...shared.connection import FAULTS
+from ..inventory.pauses import Paused
 from ..pipeline.read import Reader
 from ..pipeline.routes import matches
-from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
-
-INTERVAL_S: Final = 1.0
-"""A pause takes effect within two seconds: one interval, and the time to end a blocking read."""
+from .look import Lookout
 
 
 class Pauses:
     """Passes the pauses on to the readers of a group in one shard."""
 
-    def __init__(
-        self,
-        client: Redis,
-        keys: Keys,
-        group: str,
-        readers: Sequence[Reader],
-        unusable_keys: UnusableKeys,
-        stopping: asyncio.Event,
-    ) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, lookout: Lookout, group: str, readers: Sequence[Reader], stopping: asyncio.Event) -> None:
+        self._lookout = lookout
         self._group = group
         self._readers = readers
-        self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._patterns: dict[str, Paused] = {}
+        self._patterns: Mapping[str, Paused] = {}
         self._log = log.get("worker.paused").bind(group=group)
 
     def covers(self, event_type: str) -> bool:
@@ -50,16 +31,8 @@ class Pauses:
         return any(matches(pattern, event_type) for pattern in self._patterns)
 
     async def apply(self) -> None:
-        """Read the pauses and pass them on. Raises RedisError, OSError."""
-        key = self._keys.paused(self._group)
-        try:
-            patterns = await fetch(self._client, [self._keys], self._group)
-        except ResponseError as error:
-            if not is_of_one_key(error):
-                raise
-            self._unusable_keys.add(key, error)
-            return  # the last state holds
-        self._unusable_keys.remove(key)
+        """Pass on the pauses of the last look. Raises RedisError, OSError."""
+        patterns = self._lookout.last.paused.get(self._group, {})
         for reader in self._readers:
             # Every time, as new types appear.
             types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
@@ -75,8 +48,9 @@ class Pauses:
     async def run(self) -> None:
         """Apply the pauses until stopping."""
         while not self._stopping.is_set():
+            look = self._lookout.last
             try:
                 await self.apply()
             except FAULTS as error:
                 self._log.debug("query_delayed", reason=str(error))
-            await pause(self._stopping, INTERVAL_S)
+            await self._lookout.after(look)

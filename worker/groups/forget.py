@@ -20,7 +20,7 @@ from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.group_status import GroupStatus
-from ..inventory import suspensions
+from ..inventory import pauses, suspensions
 from ..inventory.lag import pairs
 
 BATCH: Final = 1000
@@ -111,9 +111,8 @@ class GroupDeletion:
         for keys in self._shards:
             # A concurrent replay or redrive may have written since the first pass; this step removes that too.
             whole = [*self._whole(keys), *await self._redeliveries(keys)]
-            await self.drop(
-                keys, await self.consumers(keys), whole, [*self._fields(keys), *await self._suspended(keys)]
-            )
+            fields = [*self._fields(keys), *await self._paused(keys), *await self._suspended(keys)]
+            await self.drop(keys, await self.consumers(keys), whole, fields)
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group
@@ -124,7 +123,6 @@ class GroupDeletion:
             keys.delayed(group),
             keys.delayed_data(group),
             keys.snoozed(group),
-            keys.paused(group),
             keys.deaths(group),
             keys.consumers(group),
         ]
@@ -132,6 +130,10 @@ class GroupDeletion:
     def _fields(self, keys: Keys) -> list[tuple[str, str]]:
         hashes = (keys.patterns, keys.worked, keys.losses, keys.dropped, keys.groups)
         return [(name, self._group) for name in hashes]
+
+    async def _paused(self, keys: Keys) -> list[tuple[str, str]]:
+        patterns = await pauses.fetch(self._client, [keys], self._group)
+        return [(keys.paused, suspensions.field(self._group, pattern)) for pattern in patterns]
 
     async def _suspended(self, keys: Keys) -> list[tuple[str, str]]:
         if keys.suspended != suspensions.KEY:

@@ -86,7 +86,6 @@ class _Held(NamedTuple):
     """The delivery whose first attempt is the longest ago, and when that was."""
     dead: int | None
     consumers: list[bytes] | None
-    paused: list[bytes] | None
 
 
 def _commands(keys: Keys, group: str) -> list[Command]:
@@ -99,7 +98,6 @@ def _commands(keys: Keys, group: str) -> list[Command]:
         ("ZRANGE", snoozed, 0, 0, "WITHSCORES"),
         ("ZCARD", keys.dead(group)),
         ("HGETALL", keys.consumers(group)),
-        ("HGETALL", keys.paused(group)),
     ]
 
 
@@ -112,14 +110,17 @@ async def query(
     """Fill in the groups. Returns the registrations of their live consumers. Raises RedisError, OSError."""
     if not groups:
         return {}
-    commands: list[Command] = [("HGETALL", suspensions.KEY)]
+    commands: list[Command] = [("HGETALL", suspensions.KEY), *(("HGETALL", keys.paused) for keys in shards)]
     commands += [command for name in groups for keys in shards for command in _commands(keys, name)]
     suspended, *replies = await execute_usable(client, commands, unusable)
+    paused = pauses.read([flat or () for flat in replies[: len(shards)]])
+    del replies[: len(shards)]
     held = [_Held(*part) for part in _split(replies, len(_Held._fields))]
     parts = zip(groups, _split(held, len(shards)), strict=True)
     places = {name: list(zip(shards, part, strict=True)) for name, part in parts}
     for name, group in groups.items():
         _count(group, places[name])
+        group.paused = paused.get(name, {})
     _suspend(groups, suspensions.read(suspended or ()), now_ms)
     return await _query_named(client, shards, groups, unusable, places)
 
@@ -135,7 +136,6 @@ def _count(group: GroupStatus, places: Places) -> None:
         group.dead += held.dead or 0
     dues = [int(float(held.next_due[1])) for _, held in places if held.next_due]
     group.next_due_ms = min(dues, default=None)
-    group.paused = pauses.read([held.paused or () for _, held in places])
 
 
 def _suspend(

@@ -1,4 +1,4 @@
-"""The pauses of a group in Redis. The duty `paused` applies them."""
+"""The pauses in Redis: of all groups in one hash per shard. The duty `paused` applies them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,6 +11,7 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from . import registry
+from .suspensions import field
 
 ALL: Final = "*"
 REASON_CHARS: Final = 200
@@ -40,22 +41,23 @@ async def fetch(client: Redis, shards: Sequence[Keys], group: str) -> dict[str, 
 
     All shards hold the same pauses unless a `pause` was interrupted; a pause in one of them counts.
     """
-    return read(await execute_all(client, [("HGETALL", keys.paused(group)) for keys in shards]))
+    return read(await execute_all(client, [("HGETALL", keys.paused) for keys in shards])).get(group, {})
 
 
-def read(by_shard: Iterable[Sequence[bytes]]) -> dict[str, Paused]:
-    """The pauses of a group from the content of its hashes."""
-    paused: dict[str, Paused] = {}
+def read(by_shard: Iterable[Sequence[bytes]]) -> dict[str, dict[str, Paused]]:
+    """Group → pattern → pause, from the content of the hashes."""
+    paused: dict[str, dict[str, Paused]] = {}
     for flat in by_shard:
         for name, stored in zip(flat[::2], flat[1::2], strict=True):
-            paused[name.decode()] = decode(stored)
-    return dict(sorted(paused.items()))
+            group, _, pattern = name.decode().partition("|")
+            paused.setdefault(group, {})[pattern] = decode(stored)
+    return {group: dict(sorted(patterns.items())) for group, patterns in paused.items()}
 
 
 async def write(client: Redis, shards: Sequence[Keys], group: str, pattern: str, reason: str = "") -> list[str]:
     """Pause a pattern; returns it unless it was paused before. Raises RedisError, OSError."""
     record = msgspec.json.encode(Paused(await registry.now_ms(client), reason[:REASON_CHARS]))
-    calls = [scripts.Call(scripts.PAUSE, (keys.paused(group),), (pattern, record)) for keys in shards]
+    calls = [scripts.Call(scripts.PAUSE, (keys.paused,), (field(group, pattern), record)) for keys in shards]
     added = await scripts.run_all(client, calls)
     for result in added:
         if isinstance(result, Exception):
@@ -68,5 +70,6 @@ async def erase(client: Redis, shards: Sequence[Keys], group: str, pattern: str)
     paused = await fetch(client, shards, group)
     chosen = [name for name in paused if pattern in (ALL, name)]
     if chosen:
-        await execute_all(client, [("HDEL", keys.paused(group), *chosen) for keys in shards])
+        names = [field(group, name) for name in chosen]
+        await execute_all(client, [("HDEL", keys.paused, *names) for keys in shards])
     return chosen

@@ -15,7 +15,7 @@ from hookbus.worker.duties import heartbeat
 from hookbus.worker.duties.heartbeat import TTL_S, Liveness
 from hookbus.worker.inventory.readers import registration
 from tests.wait import until
-from tests.worker.builders import KEYS
+from tests.worker.builders import KEYS, commandstats
 
 
 @contextlib.contextmanager
@@ -108,6 +108,31 @@ async def test_a_process_that_was_removed_by_mistake_registers_again(redis_url, 
         await client.execute_command("DEL", KEYS.consumers("a"), KEYS.alive("me"))
         await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
         await until(lambda: _is_there(client))
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_consumer_whose_registration_was_deleted_by_hand_registers_again(redis_url, client, monkeypatch):
+    monkeypatch.setattr(heartbeat, "REGISTER_S", 0.1)
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.consumers("a"))
+        await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
+
+
+@pytest.mark.usefixtures("quick")
+async def test_g7_a_consumer_registers_as_soon_as_the_hash_of_its_group_is_usable(redis_url, client):
+    await client.execute_command("SET", KEYS.consumers("a"), "no hash")
+    with living(redis_url):
+        await client.execute_command("DEL", KEYS.consumers("a"))
+        await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
+
+
+async def test_a_renewal_writes_no_registration_while_the_liveness_key_exists(redis_url, client):
+    with living(redis_url) as liveness:
+        liveness._renew()
+        before = await commandstats(client)
+        liveness._renew()
+        assert (await commandstats(client))["hset"] == before["hset"] + 1
+        assert await client.execute_command("HLEN", KEYS.worked) == 2
 
 
 @pytest.mark.usefixtures("quick")

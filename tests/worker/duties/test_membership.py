@@ -14,6 +14,7 @@ from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
+from tests.worker.lookouts import a_lookout, looked
 
 
 def membership(client, start="earliest") -> Membership:
@@ -232,7 +233,7 @@ async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
 
     await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
     async with asyncio.timeout(1):
-        await Discovery(membership(client), stopping, stop).run()
+        await Discovery(await looked(client, stopping), stopping, stop).run()
     assert len(found) == BATCH
 
 
@@ -243,7 +244,8 @@ async def test_a_new_type_is_passed_on_once(client):
         found.extend(names)
 
     stopping = asyncio.Event()
-    discovery = asyncio.create_task(Discovery(membership(client), stopping, take_note).run())
+    lookout = a_lookout(client, stopping)
+    discovery = asyncio.gather(Discovery(lookout, stopping, take_note).run(), lookout.run())
     await store(client, "wh_1")
     await until(lambda: found == [TYPE])
     await store(client, "wh_2")
@@ -266,7 +268,8 @@ async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_
 
     await store(client, "wh_1")
     other = connect(redis_url, "tests:other")
-    discovery = asyncio.create_task(Discovery(membership(other), stopping, fails_once).run())
+    lookout = a_lookout(other, stopping)
+    discovery = asyncio.gather(Discovery(lookout, stopping, fails_once).run(), lookout.run())
     await until(lambda: tries == [TYPE, TYPE])
     stopping.set()
     await discovery

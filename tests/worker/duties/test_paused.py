@@ -7,18 +7,18 @@ import pytest
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.paused import Pauses
 from hookbus.worker.inventory import pauses
-from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead_letters import create_groups
+from tests.worker.lookouts import looked
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
-def duty(client, *readers) -> Pauses:
-    return Pauses(client, KEYS, GROUP, readers, UnusableKeys(), asyncio.Event())
+async def apply(client, *readers) -> None:
+    await Pauses(await looked(client), GROUP, readers, asyncio.Event()).apply()
 
 
 async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(client, redis_url):
@@ -31,12 +31,12 @@ async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(
         for name in (TYPE, OTHER):
             subscription.reader.add(name)
         await pauses.write(client, [KEYS], GROUP, TYPE)
-        await duty(client, subscription.reader).apply()
+        await apply(client, subscription.reader)
         subscription.start(TYPE, OTHER)
         await until(lambda: handler.done == ["wh_3"])
         assert await pending(client) == await pending(client, own=True) == {}
         await pauses.erase(client, [KEYS], GROUP, TYPE)
-        await duty(client, subscription.reader).apply()
+        await apply(client, subscription.reader)
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         await until(lambda: settled(client))
 

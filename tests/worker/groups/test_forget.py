@@ -42,7 +42,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         await client.execute_command("ZADD", keys.delayed(group), 1, f"{member}1-0", 2, f"{member}2-0")
         await client.execute_command("HSET", keys.delayed_data(group), f"{member}1-0", "x", f"{member}2-0", "x")
         await client.execute_command("ZADD", keys.snoozed(group), 1, f"{member}1-0")
-        await client.execute_command("HSET", keys.paused(group), "*", 1)
+        await client.execute_command("HSET", keys.paused, field(group, "*"), 1)
         await client.execute_command("HSET", keys.deaths(group), "gone", "x")
         for name in ("gone", "handover"):
             await client.execute_command("HSET", keys.consumers(group), name, "{}")

@@ -52,7 +52,7 @@ async def test_events_that_vanish_from_redis_are_missing_by_webhook_id(redis_url
             name = await run_name(client)
             entries = (await paused_with(client, name, 5))[:5]
             await client.execute_command("XDEL", KEYS.stream(name), *(entry_id for entry_id, _ in entries))
-            await client.execute_command("HDEL", KEYS.paused(name), "*")
+            await client.execute_command("HDEL", KEYS.paused, f"{name}|*")
             code, report = await verify.done()
     assert code == 1
     assert (report["accepted"], report["handled"], report["missing"]) == (120, 115, 5)
@@ -95,7 +95,7 @@ async def test_a_stream_that_is_deleted_during_the_run_is_a_loss_with_a_hint(red
             name = await run_name(client)
             await paused_with(client, name, 3)
             await client.execute_command("UNLINK", KEYS.stream(name))
-            await client.execute_command("HDEL", KEYS.paused(name), "*")
+            await client.execute_command("HDEL", KEYS.paused, f"{name}|*")
             code, report = await verify.done()
     assert code == 1
     assert report["missing"] >= 3
