@@ -169,8 +169,12 @@ def _of_deliveries(name: str, group: GroupStatus) -> Iterator[Finding]:
     for pattern, opened in group.breakers.items():
         problem = f"the circuit breaker of {pattern!r} in {name} is open: {opened.error}"
         yield Finding(0, "breaker_open", problem, f"fix the handler; to close it at once: hookbus-worker resume {name}")
+    for pattern, held in group.held.items():
+        problem = f"the handler of {pattern!r} in {name} holds its subscription: {held.error}"
+        yield Finding(0, "held", problem, f"nothing: it ends by itself; at once: hookbus-worker resume {name}")
     if group.paused:
-        problem = f"{name} is paused: {', '.join(group.paused)}"
+        reasons = [f"{pattern} ({each.reason})" if each.reason else pattern for pattern, each in group.paused.items()]
+        problem = f"{name} is paused: {', '.join(reasons)}"
         yield Finding(0, "paused", problem, f"to resume: hookbus-worker resume {name}")
     if group.dead:
         problem = f"{output.things(group.dead, 'dead letter')} of {name}"

@@ -10,7 +10,7 @@ from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.pauses import Paused
-from hookbus.worker.inventory.suspensions import Opened
+from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, TYPE, store
@@ -49,7 +49,8 @@ async def codes(redis_url: str, *targets: str) -> dict[str, int]:
         (GroupStatus(consumers=3, consumers_alive=1), "dead_consumers"),
         (GroupStatus(consumers=1, consumers_alive=1, missing=2), "group_missing"),
         (GroupStatus(breakers={TYPE: Opened("f", "e", 1, 2)}), "breaker_open"),
-        (GroupStatus(paused={"*": Paused()}), "paused"),
+        (GroupStatus(held={TYPE: Held("Hold: for 5 s", 1, 2)}), "held"),
+        (GroupStatus(paused={"*": Paused(1, "no credit")}), "paused"),
         (GroupStatus(dead=1), "dead_letters"),
         (GroupStatus(losses=1), "data_loss"),
     ],

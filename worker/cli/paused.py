@@ -56,7 +56,7 @@ async def _write(
     else:
         print(_sentence(group, pattern, changed, paused, is_pause=is_pause))
         if closed:
-            print(f"{group}: {', '.join(closed)}: breaker closed, hold ended {EFFECT}")
+            print(f"{group}: breaker or hold of {', '.join(closed)} ended {EFFECT}")
 
 
 def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:

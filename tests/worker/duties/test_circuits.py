@@ -212,5 +212,5 @@ async def test_status_shows_the_breaker_and_resume_closes_it(client, redis_url):
     await client.execute_command("HSET", KEY, field(GROUP, "batch.*"), encode(breaker))
     text = " ".join(succeeded(redis_url, "status").split())
     assert "breaker of batch.* open (abc123: E: down)" in text
-    assert "batch.*: breaker closed" in succeeded(redis_url, "resume", GROUP, "batch.*")
+    assert "breaker or hold of batch.* ended" in succeeded(redis_url, "resume", GROUP, "batch.*")
     assert "breaker" not in succeeded(redis_url, "status")
