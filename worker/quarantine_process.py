@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import socket
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -20,23 +19,16 @@ import msgspec
 from ..shared import command, health, keys, log, scripts, server
 from ..shared.backoff import Reconnect
 from ..shared.command import Stopping
-from ..shared.connection import FAULTS, connect, refusal_code
+from ..shared.connection import FAULTS, connect
 from ..shared.keys import Keys
 from ..shared.pause import pause
 from ..shared.raw_connection import RawConnection
-from .api.delivery import UNKNOWN_TERM, InFlight
 from .crew import Crew
 from .duties.heartbeat import Liveness
 from .duties.takeover import retire
-from .pipeline.in_flight import in_flight_of
-from .pipeline.outcome import Outcome
-from .pipeline.process import Caller
 from .pipeline.routes import Group
-from .pipeline.settle import OutcomeWriter
-from .pipeline.slots import Slots
-from .pipeline.subscriber import Subscriber
-from .pipeline.unusable_keys import is_of_one_key
 from .quarantine.guard import Guard
+from .quarantine.judge import Judge
 from .quarantine.messages import LIMIT_BYTES, Answer, Order, Ready, line
 from .run import groups_of
 from .settings import WorkerSettings, load_settings
@@ -86,7 +78,15 @@ class QuarantineProcess:
         stopping.on_hangup = functools.partial(reread_address, address)
         self._control = connect(address, f"hookbus-worker:{consumer}", connections=CONNECTIONS, has_term=True)
         self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
-        self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
+        self._judge = Judge(
+            client=self._control,
+            write=self._write,
+            consumer=consumer,
+            groups=self._groups,
+            stopping=stopping,
+            grace_s=settings.grace_period_s,
+            write_grace_s=WRITE_GRACE_S,
+        )
         self._tick = health.LoopTick(asyncio.get_running_loop())
         self._limit_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
         self._liveness = Liveness(
@@ -98,12 +98,6 @@ class QuarantineProcess:
             loop_age_s=self._tick.age_s,
             hard_limit_s=self._limit_s,
         )
-        self._subscribers: dict[tuple[Keys, str, str], Subscriber] = {}
-        self._used: dict[tuple[Keys, str], set[str]] = {}
-        """Shard and group → the streams that suspects came from."""
-        self._outcome: Outcome | None = None
-        self._ended_s = 0.0
-        self._due_ms = 0
         self._log = log.get("worker.quarantine")
 
     async def run(self, channel: socket.socket, parent: int) -> None:
@@ -115,15 +109,14 @@ class QuarantineProcess:
         try:
             crew.start_background(self._listen(reader, orders), "orders")
             if await self._connected():
-                crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
+                crew.start_background(self._judge.outcome_writer.run(), "OutcomeWriter")
                 _say(writer, Ready(self._consumer))
                 crew.start(self._serve(orders, writer), "suspects")
                 await crew.finished()
                 await self._leave()
         except BaseException:  # a death: nothing is written, and whoever takes over notes it
             crew.cancel()
-            for subscriber in self._subscribers.values():
-                await subscriber.finish(0)
+            await self._judge.close(is_death=True)
             self._liveness.stop()
             raise
         finally:
@@ -135,7 +128,7 @@ class QuarantineProcess:
 
     def has_leftovers(self) -> bool:
         """Whether handlers still run that would keep the process alive."""
-        return any(subscriber.has_leftovers() for subscriber in self._subscribers.values())
+        return self._judge.has_leftovers()
 
     def _guard(self, parent: int) -> None:
         loop = asyncio.get_running_loop()
@@ -178,7 +171,7 @@ class QuarantineProcess:
         """Run one suspect after the other; end after one whose handler runs on, as the next would not be alone."""
         while not self._stopping.is_set() and not self.has_leftovers():
             text = await self._next(orders)
-            if text and (answer := await self._judge(_read_order(text))) is not None:
+            if text and (answer := await self._judge.judge(_read_order(text))) is not None:
                 _say(writer, answer)
 
     async def _next(self, orders: "asyncio.Queue[bytes]") -> bytes:
@@ -188,105 +181,19 @@ class QuarantineProcess:
                 return await orders.get()
         return b""
 
-    async def _judge(self, order: Order) -> Answer | None:
-        """Run a suspect. None if it did not end before a stop: it is handed over."""
-        in_flight = await self._claim(order)
-        if in_flight is None:
-            return Answer()
-        subscriber = self._subscriber(order)
-        began_s = time.monotonic()
-        subscriber.begin(in_flight)
-        while subscriber.slots.holds(in_flight) and not self._stopping.is_set():
-            await self._change(subscriber)
-        if self._stopping.is_set():
-            await subscriber.finish(self._settings.grace_period_s)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WRITE_GRACE_S):
-                    await self._outcome_writer.all_written()
-        if subscriber.slots.holds(in_flight) or self._outcome is None:
-            return None
-        if in_flight.deaths:
-            with contextlib.suppress(*FAULTS):  # the entry is gone, so nothing reads the field any more
-                deaths = Keys(order.shard).deaths(order.group)
-                await self._control.execute_command("HDEL", deaths, in_flight.name)
-        return Answer.of(self._outcome, self._ended_s - began_s, self._due_ms)
-
-    async def _change(self, subscriber: Subscriber) -> None:
-        await pause(subscriber.slots.changed, POLL_S)
-        subscriber.slots.changed.clear()
-
-    async def _claim(self, order: Order) -> InFlight | None:
-        """Take a suspect over from the worker. None if it is not pending there any more."""
-        self._outcome, self._due_ms = None, 0
-        self._used.setdefault((Keys(order.shard), order.group), set()).add(order.stream)
-        call = scripts.Call(
-            scripts.QUARANTINE, (order.stream,), (order.group, order.owner, self._consumer, order.entry_id)
-        )
-        reconnect = Reconnect()
-        while not self._stopping.is_set():
-            try:
-                found = await scripts.run(self._control, call)
-            except FAULTS as error:
-                if is_of_one_key(error) or refusal_code(error) == "NOGROUP":
-                    return None
-                self._log.debug("claim_delayed", reason=str(error))
-                await pause(self._stopping, reconnect.next_s())
-            else:
-                return self._in_flight(order, *found) if found else None
-        return None
-
-    def _in_flight(self, order: Order, times_delivered: int, fields: list[bytes]) -> InFlight:
-        return in_flight_of(
-            order.stream,
-            order.type,
-            order.is_own_stream,
-            order.group,
-            order.entry_id.encode(),
-            fields,
-            term=UNKNOWN_TERM,  # the client has many connections
-            times_delivered=times_delivered,
-            deaths=order.deaths,
-        )
-
-    def _subscriber(self, order: Order) -> Subscriber:
-        shard, route = Keys(order.shard), self._groups[order.group].route(order.type)
-        assert route is not None
-        name = shard, order.group, route.pattern
-        if name not in self._subscribers:
-            self._subscribers[name] = Subscriber(
-                route=route,
-                keys=shard,
-                caller=Caller(route, 1),
-                slots=Slots(1),
-                outcome_writer=self._outcome_writer,
-                observe=self._observe,
-            )
-        return self._subscribers[name]
-
-    def _observe(self, outcome: Outcome, _event_type: str) -> None:
-        self._outcome, self._ended_s = outcome, time.monotonic()
-
-    def _parked(self, _shard: Keys, _group: str, due_ms: int) -> None:
-        self._due_ms = due_ms
-
     async def _leave(self) -> None:
         """Hand over what did not end, and leave the groups."""
-        for subscriber in self._subscribers.values():
-            subscriber.close()
+        await self._judge.close(is_death=False)
         with contextlib.suppress(*FAULTS):  # else others take over, and note a death
             async with asyncio.timeout(HANDOVER_S):
-                for (shard, group), streams in self._used.items():
-                    for stream in streams:
-                        args = (group, self._consumer, keys.HANDOVER, 1)
-                        call = scripts.Call(scripts.RELEASE, (stream, shard.consumers(group)), args)
-                        await scripts.run(self._control, call)
+                await self._judge.release()
         await asyncio.to_thread(self._liveness.stop)
         with contextlib.suppress(*FAULTS):  # else a worker removes this consumer
             async with asyncio.timeout(HANDOVER_S):
                 for shard in self._shards:
                     for group in self._groups:
-                        used = sorted(self._used.get((shard, group), ()))
-                        await scripts.run(self._control, retire(shard, group, self._consumer, used))
+                        streams = self._judge.streams(shard, group)
+                        await scripts.run(self._control, retire(shard, group, self._consumer, streams))
 
 
 def _say(writer: asyncio.StreamWriter, message: Ready | Answer) -> None:
