@@ -112,6 +112,11 @@ class Keys:
         """Sorted set: parked delivery → Unix ms when it is due."""
         return self._key(f"delayed:{group}")
 
+    @property
+    def due(self) -> str:
+        """Sorted set: group → Unix ms of its earliest parked delivery, or earlier."""
+        return self._key("due")
+
     def delayed_data(self, group: str) -> str:
         """Hash: parked delivery → fields and values of its redelivery, packed by `park.lua`."""
         return self._key(f"delayed:{group}:data")

@@ -73,7 +73,9 @@ class GroupRunner:
             reader.add(*types)
         self._lookout = process.lookouts[keys]
         self._pauses = Pauses(self._lookout, group.name, self.readers, process.stopping)
-        self.promoter = Promoter(process.control, keys, group.name, process.unusable_keys, process.stopping)
+        self.promoter = Promoter(
+            process.control, self._lookout, keys, group.name, process.unusable_keys, process.stopping
+        )
 
     @property
     def readers(self) -> list[Reader]:

@@ -80,6 +80,7 @@ FAMILIES: Final = (
     SHARD.losses,
     SHARD.dead(NOBODY),
     SHARD.delayed(NOBODY),
+    SHARD.due,
     SHARD.consumers(NOBODY),
     SHARD.alive(NOBODY),
     SHARD.deaths(NOBODY),

@@ -3,6 +3,7 @@
 --       delayed   sorted set of this group's parked deliveries, scored by due_ms
 --       data      hash of their stored fields
 --       snoozed   sorted set of those that their handler snoozed, scored by since_ms
+--       due       sorted set of groups, scored by their earliest due_ms
 -- ARGV  group     consumer group that owns the delivery
 --       consumer  the consumer that ran it
 --       entry     entry id
@@ -18,6 +19,8 @@ if #mine == 0 then return 0 end
 redis.call('HSET', KEYS[3], ARGV[5], cmsgpack.pack({unpack(ARGV, 8)}))
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
 if ARGV[7] ~= '' then redis.call('ZADD', KEYS[4], ARGV[7], ARGV[5]) end
+-- Promoters look there; a key of another type must not stop the rest.
+redis.pcall('ZADD', KEYS[5], 'LT', ARGV[6], ARGV[1])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[4] == '1' then redis.call('XDEL', KEYS[1], ARGV[3]) end
 return 1

@@ -1,8 +1,9 @@
-"""Looks once a second at what a shard holds for all groups of the process: the types seen, and the pauses.
+"""Looks once a second at what a shard holds for all groups of the process: the types seen, the pauses, and when
+the next parked delivery of each group is due.
 
-Costs Redis two commands per shard and second in one round trip, however many groups there are. Duties wait for the next
-look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so does each part of it whose
-key Redis refuses.
+Costs Redis three commands per shard and second in one round trip, however many groups there are. Duties wait for the
+next look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so do types and pauses
+when Redis refuses their key.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
 from ..inventory import pauses
+from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 
@@ -25,10 +28,12 @@ INTERVAL_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a shard held. `types` were ever stored; `paused`: group → pattern → pause."""
+    """What a shard held. `types` were ever stored; `paused`: group → pattern → pause; `due_ms`: group → Unix ms before
+    which none of its parked deliveries is due, None if Redis refuses the key."""
 
     types: frozenset[str] = frozenset()
     paused: Mapping[str, Mapping[str, Paused]] = field(default_factory=dict)
+    due_ms: Mapping[str, float] | None = field(default_factory=dict)
 
 
 class Lookout:
@@ -50,11 +55,17 @@ class Lookout:
 
     async def look(self) -> None:
         """Look now, for all who wait. Raises RedisError, OSError."""
-        commands = [("SMEMBERS", self._keys.types), ("HGETALL", self._keys.paused)]
-        types, paused = await execute_all(self._client, commands, raises=False)
+        keys, last = self._keys, self.last
+        commands: list[Command] = [
+            ("SMEMBERS", keys.types),
+            ("HGETALL", keys.paused),
+            ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
+        ]
+        types, paused, due = await execute_all(self._client, commands, raises=False)
         self.last = Look(
-            types=frozenset(map(bytes.decode, types)) if self._is_usable(self._keys.types, types) else self.last.types,
-            paused=pauses.read([paused]) if self._is_usable(self._keys.paused, paused) else self.last.paused,
+            types=frozenset(map(bytes.decode, types)) if self._is_usable(keys.types, types) else last.types,
+            paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,
+            due_ms={group: float(ms) for group, ms in pairs(due).items()} if self._is_usable(keys.due, due) else None,
         )
         self._wake()
 

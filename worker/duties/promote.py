@@ -1,12 +1,13 @@
 """Moves parked deliveries that are due to their redelivery streams.
 
-Runs when the next one is due, at the latest after a second, because other workers park deliveries too, and may die.
-When idle, it costs Redis one TIME and one ZRANGE per group, shard and second. If the process dies half-way, every
-delivery is either parked or promoted, as a promotion is one script. A delivery that its stream refuses stays parked;
-the others are promoted.
+Runs when the next one is due: this process knows of those that it parked, and a look at the shard tells of all others.
+When nothing is due, it costs Redis one TIME and one ZRANGE per group, shard and minute. If the process dies half-way,
+every delivery is either parked or promoted, as a promotion is one script. A delivery that its stream refuses stays
+parked; the others are promoted.
 """
 
 import asyncio
+import math
 from typing import Final
 
 from ...shared import log, scripts
@@ -18,8 +19,12 @@ from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..api.delivery import type_of_member
 from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
+from .look import Lookout
 
 INTERVAL_S: Final = 1.0
+"""Between two checks whether a look tells that deliveries are due."""
+ROUND_S: Final = 60.0
+"""At most between two rounds: `due` may have been deleted by hand."""
 REFUSED_MS: Final = 10_000
 """How long a delivery waits that its stream refuses before the next try (a guess: an operator must repair the key)."""
 BATCH: Final = 100
@@ -30,20 +35,29 @@ class Promoter:
     """The parked deliveries of one group and shard."""
 
     def __init__(
-        self, client: Redis, keys: Keys, group: str, unusable_keys: UnusableKeys, stopping: asyncio.Event
+        self,
+        client: Redis,
+        lookout: Lookout,
+        keys: Keys,
+        group: str,
+        unusable_keys: UnusableKeys,
+        stopping: asyncio.Event,
     ) -> None:
         self._client = client
+        self._lookout = lookout
+        self._served = lookout.last
         self._keys = keys
         self._group = group
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._wake = asyncio.Event()
-        self._next_poll_ms = 0
+        self._next_round_ms = 0
         self._log = log.get("worker.promote").bind(group=group)
 
     def expect(self, due_ms: int) -> None:
         """A delivery was parked by this process: run the next round in time."""
-        if due_ms < self._next_poll_ms:
+        if due_ms < self._next_round_ms:
+            self._next_round_ms = due_ms
             self._wake.set()
 
     def stop(self) -> None:
@@ -53,6 +67,7 @@ class Promoter:
     async def run(self) -> None:
         """Promote until stopping."""
         while not self._stopping.is_set():
+            self._next_round_ms = now_ms() + round(ROUND_S * 1000)  # unless one is parked during the round
             try:
                 wait_s = await self._round()
             except FAULTS as error:
@@ -60,10 +75,21 @@ class Promoter:
                     self._unusable_keys.add(self._keys.delayed(self._group), error)
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
-            if wait_s > 0:
-                self._next_poll_ms = now_ms() + round(wait_s * 1000)
-                await pause(self._wake, wait_s)
-                self._wake.clear()
+            self._served = self._lookout.last
+            self._next_round_ms = min(self._next_round_ms, now_ms() + round(wait_s * 1000))
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        while not self._stopping.is_set() and (wait_ms := self._due_ms() - now_ms()) > 0:
+            await pause(self._wake, min(INTERVAL_S, wait_ms / 1000))
+            self._wake.clear()
+
+    def _due_ms(self) -> float:
+        """When the next round is due, by what this process knows and by a look later than the last round."""
+        look = self._lookout.last
+        if look is self._served:
+            return self._next_round_ms
+        return 0 if look.due_ms is None else min(self._next_round_ms, look.due_ms.get(self._group, math.inf))
 
     async def _round(self) -> float:
         """Promote a batch. Returns the seconds until the next round."""
@@ -74,21 +100,22 @@ class Promoter:
         now = int(seconds) * 1000 + int(microseconds) // 1000
         self._unusable_keys.remove(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
-        if due:
+        due_ms = self._lookout.last.due_ms or {}
+        if due or due_ms.get(self._group, now) < now:  # corrects `due` where deliveries were deleted
             await self._promote(due, now)
         if len(due) == BATCH:
             return 0.0
         waiting = [float(score) for score in flat[1::2] if float(score) > now]
-        return min(INTERVAL_S, (waiting[0] - now) / 1000) if waiting else INTERVAL_S
+        return min(ROUND_S, (waiting[0] - now) / 1000) if waiting else ROUND_S
 
     async def _promote(self, members: list[str], now: int) -> None:
         types = {name: i for i, name in enumerate(dict.fromkeys(map(type_of_member, members)), 1)}
-        args: list[scripts.Argument] = [now, now + REFUSED_MS]
+        args: list[scripts.Argument] = [now, now + REFUSED_MS, self._group]
         for member in members:
             args += (member, types[type_of_member(member)])
         streams = [self._keys.redelivery(name, self._group) for name in types]
         names = self._keys, self._group
-        keys = (Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), *streams)
+        keys = (Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), self._keys.due, *streams)
         _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
         reasons = {
             type_of_member(name.decode()): reason.decode(errors="replace")

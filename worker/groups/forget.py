@@ -113,6 +113,7 @@ class GroupDeletion:
             whole = [*self._whole(keys), *await self._redeliveries(keys)]
             fields = [*self._fields(keys), *await self._paused(keys), *await self._suspended(keys)]
             await self.drop(keys, await self.consumers(keys), whole, fields)
+            await self._client.execute_command("ZREM", keys.due, self._group)
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group

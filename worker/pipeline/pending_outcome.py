@@ -118,7 +118,7 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             since_ms=max(0, began_ms),
         )
         keys = self.keys
-        names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group))
+        names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due)
         since: str | int = max(0, began_ms) if self.outcome.is_snooze else ""
         return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, since, *fields))
 
