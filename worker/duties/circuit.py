@@ -121,12 +121,12 @@ class Circuit:
 
     def observe(self, outcome: Outcome, event_type: str) -> None:
         """An attempt has ended."""
-        if isinstance(outcome, Park) and (outcome.hold_s or outcome.is_pause):
-            self._suspend(outcome)
-        elif is_success(outcome):
+        if is_success(outcome):
             self._failures = 0
-            if isinstance(self._state, Opened):
+            if self._state is not None:
                 self._ask(verdict=True)
+        elif isinstance(outcome, Park) and (outcome.hold_s or outcome.is_pause):
+            self._suspend(outcome)
         elif (cause := failure(outcome)) is not None:
             self._failed(cause, event_type)
         elif self.probe is not None:
