@@ -57,11 +57,13 @@ def connect(
     *,
     reply_timeout_s: float = REPLY_TIMEOUT_S,
     connections: int = 20,
+    waits: bool = False,
     has_term: bool = False,
     on_connect: Callable[[Execute], Awaitable[None]] | None = None,
 ) -> Redis:
     """A client, which connects when first used, and again after every loss.
 
+    `connections`: at most so many; a command that finds none free fails, or waits for one if the client `waits`.
     `has_term`: each connection reads the `term` of its server; this costs one more round trip per connection.
     `on_connect` is called on each new connection before any command; an error that it raises fails that command.
 
@@ -69,7 +71,8 @@ def connect(
     speaks, and not reshaped by redis-py, which costs a third of a reader's time.
     """
     address = _address(address)
-    client = Redis.from_url(
+    options: dict[str, Any] = {"timeout": reply_timeout_s} if waits else {}
+    pool = (async_redis.BlockingConnectionPool if waits else async_redis.ConnectionPool).from_url(
         address.url,
         client_name=name,
         retry=AsyncRetry(NoBackoff(), 0),
@@ -77,11 +80,12 @@ def connect(
         has_term=has_term,
         redis_connect_func=None if on_connect is None else _greeting(on_connect),
         **_options(address, reply_timeout_s),
+        **options,
     )
-    assert isinstance(client, Redis)  # `from_url` makes one of the class that it is called on
-    client.response_callbacks.clear()
-    pool = client.connection_pool
     pool.connection_class = OURS[pool.connection_class]
+    client = Redis.from_pool(pool)
+    assert isinstance(client, Redis)  # `from_pool` makes one of the class that it is called on
+    client.response_callbacks.clear()
     return client
 
 

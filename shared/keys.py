@@ -186,3 +186,8 @@ class Keys:
 
 HOME: Final = Keys(0)
 """The home shard: what concerns all shards lies in the first one of a generation."""
+
+
+def of(key: str) -> Keys:
+    """The keys of the shard that a key belongs to."""
+    return Keys(int(key[len(PREFIX) + 1 : key.index("}")]))

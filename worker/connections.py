@@ -7,19 +7,19 @@ from ..shared import descriptors, log
 from ..shared.finding import Finding
 from .pipeline.routes import Group
 
-OF_GROUP_RUNNER: Final = 4
-"""Duties of a group in a shard that may send commands at the same time: promotion, pauses, takeover, discovery."""
-OF_PROCESS: Final = 8
-"""Outcomes, liveness, quarantine, trimming of a shard or two, checks of groups and dead letters."""
+OF_DUTIES: Final = 32
+"""For all duties of a process, which take turns: their commands take milliseconds, and most of them run once a second.
+"""
+OF_PROCESS: Final = 3
+"""Outcomes, liveness, and one to spare."""
 SPARE: Final = 0.1
 """Share of Redis' limit reserved for ingest, the tools, quarantine processes (three each), and a rollout that briefly
 doubles the workers (a guess)."""
 
 
 def of_process(groups: Sequence[Group], shards: int) -> int:
-    """Maximum of connections of one process: a blocking read per subscription and shard, and its duties."""
-    subscriptions = sum(len(group.routes) for group in groups)
-    return subscriptions * shards + subscriptions + OF_GROUP_RUNNER * len(groups) * shards + OF_PROCESS
+    """Maximum of connections of one process: a blocking read per group and shard, and those that its duties share."""
+    return len(groups) * shards + OF_DUTIES + OF_PROCESS
 
 
 def make_room(groups: Sequence[Group], shards: int) -> None:
@@ -27,7 +27,7 @@ def make_room(groups: Sequence[Group], shards: int) -> None:
     needed = of_process(groups, shards)
     room = descriptors.room_for(needed)
     if room < needed:
-        effect = "some subscriptions cannot be read"
+        effect = "some groups cannot be read"
         log.get("worker").warning("few_descriptors", connections=room, wanted=needed, effect=effect)
 
 

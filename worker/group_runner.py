@@ -11,7 +11,6 @@ from ..shared.address import Address
 from ..shared.connection import Redis, connect, refusal_code
 from ..shared.keys import Keys
 from ..shared.raw_connection import RawConnection
-from .api.delivery import InFlight
 from .crew import Duty
 from .duties.circuits import Circuits
 from .duties.heartbeat import Liveness
@@ -21,11 +20,9 @@ from .duties.paused import Pauses
 from .duties.position import Positions
 from .duties.promote import Promoter
 from .duties.takeover import Takeover, retire
-from .pipeline.process import Caller
 from .pipeline.read import REPLY_TIMEOUT_S, Reader
 from .pipeline.routes import Group, Route, known_types, matches
 from .pipeline.settle import OutcomeWriter
-from .pipeline.slots import Slots
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from .quarantine.quarantine import Quarantine
@@ -40,7 +37,6 @@ class ProcessContext:
 
     address: Address
     consumer: str
-    shards: int
     only: str
     control: Redis
     outcome_writer: OutcomeWriter
@@ -48,12 +44,13 @@ class ProcessContext:
     liveness: Liveness
     circuits: Circuits
     lookouts: Mapping[Keys, Lookout]
+    subscribers: Mapping[Route, Subscriber]
     unusable_keys: UnusableKeys
     stopping: asyncio.Event
 
 
 class GroupRunner:
-    """Reads one shard of the group's streams, each subscription with its own reader."""
+    """Reads one shard of the group's streams, for all subscriptions with one reader."""
 
     def __init__(self, group: Group, keys: Keys, process: ProcessContext) -> None:
         self._group = group
@@ -67,44 +64,29 @@ class GroupRunner:
             patterns=[route.pattern for route in group.routes],
             unusable_keys=process.unusable_keys,
         )
-        self._runtimes = {route: self._runtime(route) for route in group.routes}
-        self._connections = [connection for _, _, connection in self._runtimes.values()]
-        for reader, types in self._by_reader(self._types()).items():
-            reader.add(*types)
+        name = f"hookbus-worker:read:{process.consumer}"
+        self._connection = RawConnection(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
+        self.reader = self._reader()
+        # So that the first event of these need not be discovered.
+        self.reader.add(*filter(self._concerns, (route.pattern for route in group.routes if "*" not in route.pattern)))
         self._lookout = process.lookouts[keys]
-        self._pauses = Pauses(self._lookout, group.name, self.readers, process.stopping)
+        self._pauses = Pauses(self._lookout, group.name, self.reader, process.stopping)
+        self._takeover = self._taking_over()
         self.promoter = Promoter(
             process.control, self._lookout, keys, group.name, process.unusable_keys, process.stopping
         )
 
-    @property
-    def readers(self) -> list[Reader]:
-        """The readers, one per subscription."""
-        return [reader for reader, _, _ in self._runtimes.values()]
-
-    @property
-    def subscribers(self) -> list[Subscriber]:
-        """The subscribers, one per subscription."""
-        return [subscriber for _, subscriber, _ in self._runtimes.values()]
-
     def duties(self) -> list[Duty]:
         """The duties of the group."""
         process = self._process
-        takeover = Takeover(
-            client=process.control,
-            keys=self._keys,
-            group=self._group.name,
-            consumer=process.consumer,
-            membership=self._membership,
-            quarantine=process.quarantine,
-            runtimes=list(zip(self.readers, self.subscribers, strict=True)),
-            liveness=process.liveness,
-            unusable_keys=process.unusable_keys,
-            stopping=process.stopping,
-        )
         discovery = Discovery(self._lookout, process.stopping, self._add_types)
         positions = Positions(process.control, self._keys, self._group.name, self._membership, process.stopping)
-        return [*self.readers, self.promoter, self._pauses, takeover, discovery, positions]
+        return [self.reader, self.promoter, self._pauses, self._takeover, discovery, positions]
+
+    def stop(self) -> None:
+        """End the waits of its duties, once stopping; but not its read."""
+        self.promoter.stop()
+        self._takeover.stop()
 
     async def join(self) -> None:
         """Create the group where it is missing, and apply its pauses, as of the last look. Raises RedisError, OSError;
@@ -122,7 +104,7 @@ class GroupRunner:
         would take them over as those of a dead consumer, which counts as a suspicion.
         """
         group, consumer = self._group.name, self._process.consumer
-        released, streams = 0, self._streams()
+        released, streams = 0, list(self.reader.sources)
         while streams:
             calls = [
                 scripts.Call(
@@ -142,54 +124,47 @@ class GroupRunner:
 
     async def leave(self) -> None:
         """Remove the consumer from the group, after its liveness key is deleted. Raises RedisError, OSError."""
-        call = retire(self._keys, self._group.name, self._process.consumer, self._streams())
+        call = retire(self._keys, self._group.name, self._process.consumer, list(self.reader.sources))
         await scripts.run(self._process.control, call)
 
-    def _streams(self) -> list[str]:
-        return [stream for reader in self.readers for stream in reader.streams]
-
     async def close(self) -> None:
-        """Close the readers' connections."""
-        for connection in self._connections:
-            await connection.aclose()
+        """Close the reader's connection."""
+        await self._connection.aclose()
 
-    def _runtime(self, route: Route) -> tuple[Reader, Subscriber, RawConnection]:
+    def _reader(self) -> Reader:
         process = self._process
-        places = max(1, route.concurrency // process.shards)
-        circuit = process.circuits.by_route[route]
-        slots = Slots(places, circuit.circuit_gate)
-        subscriber = Subscriber(
-            route=route,
-            keys=self._keys,
-            caller=Caller(route, places),
-            slots=slots,
-            outcome_writer=process.outcome_writer,
-            observe=circuit.observe,
-        )
-        name = f"hookbus-worker:read:{process.consumer}"
-        connection = RawConnection(connect(process.address, name, reply_timeout_s=REPLY_TIMEOUT_S, has_term=True))
-        return self._reader(route, connection, slots, subscriber), subscriber, connection
-
-    def _reader(self, route: Route, connection: RawConnection, slots: Slots, subscriber: Subscriber) -> Reader:
-        process = self._process
-
-        def begin(in_flight: InFlight) -> None:
-            process.quarantine.begin(in_flight, subscriber, self._keys, reader)
-
-        reader = Reader(
-            connection=connection,
+        return Reader(
+            connection=self._connection,
             control=process.control,
             keys=self._keys,
-            group=route.group,
+            group=self._group.name,
             consumer=process.consumer,
-            slots=slots,
-            overdue=subscriber.overdue,
-            begin=begin,
+            subscriber_of=self._subscriber_of,
             lost=self._membership.join,
             unusable_keys=process.unusable_keys,
             stopping=process.stopping,
         )
-        return reader
+
+    def _taking_over(self) -> Takeover:
+        process = self._process
+        return Takeover(
+            client=process.control,
+            keys=self._keys,
+            group=self._group.name,
+            consumer=process.consumer,
+            membership=self._membership,
+            quarantine=process.quarantine,
+            reader=self.reader,
+            subscribers=[process.subscribers[route] for route in self._group.routes],
+            liveness=process.liveness,
+            unusable_keys=process.unusable_keys,
+            stopping=process.stopping,
+        )
+
+    def _subscriber_of(self, event_type: str) -> Subscriber:
+        route = self._group.route(event_type)
+        assert route is not None
+        return self._process.subscribers[route]
 
     def _types(self) -> list[str]:
         return [name for name in known_types(self._group) if self._concerns(name)]
@@ -197,15 +172,6 @@ class GroupRunner:
     def _concerns(self, event_type: str) -> bool:
         only = self._process.only
         return self._group.route(event_type) is not None and (not only or matches(only, event_type))
-
-    def _by_reader(self, types: Iterable[str]) -> dict[Reader, list[str]]:
-        """Reader → those of the types that it reads."""
-        types_by_reader: dict[Reader, list[str]] = {}
-        for name in types:
-            route = self._group.route(name)
-            assert route is not None
-            types_by_reader.setdefault(self._runtimes[route][0], []).append(name)
-        return types_by_reader
 
     async def _add_types(self, types: Sequence[str]) -> None:
         """Subscribe to new types that concern the group and this process."""
@@ -215,10 +181,9 @@ class GroupRunner:
             await self._subscribe(new)
 
     def _unread(self, types: Iterable[str]) -> list[str]:
-        read = {name for reader in self.readers for name in reader.types}
+        read = set(self.reader.types)
         return [name for name in types if name not in read]
 
     async def _subscribe(self, types: Sequence[str]) -> None:
-        for reader, names_of_types in self._by_reader(types).items():
-            reader.add(*names_of_types, paused=filter(self._pauses.covers, names_of_types))
-            await reader.wake()
+        self.reader.add(*types, paused=filter(self._pauses.covers, types))
+        await self.reader.wake()

@@ -64,7 +64,7 @@ class Shutdown:
 
     async def _finish(self, grace_s: float) -> int:
         """End all handlers. Returns how many were interrupted."""
-        subscribers = [subscriber for runner in self.runners for subscriber in runner.subscribers]
+        subscribers = list(self.process.subscribers.values())
         interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in subscribers)))
         for subscriber in subscribers:
             subscriber.close()

@@ -1,6 +1,7 @@
 """The life cycle of hookbus-worker: connect, join, read; `shutdown` has both ways in which it ends."""
 
 import asyncio
+import contextlib
 import functools
 import os
 import secrets
@@ -22,16 +23,20 @@ from . import connections
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
 from .duties.chores import Chores
+from .duties.circuit import Circuit
 from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
+from .duties.give_back import GiveBack
 from .duties.heartbeat import Liveness
 from .duties.look import Lookout
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
 from .inventory import foreign
-from .pipeline.routes import Group
+from .pipeline.process import Caller
+from .pipeline.routes import Group, Route
 from .pipeline.settle import OutcomeWriter
+from .pipeline.slots import Slots
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys
 from .quarantine.launch import Launch
@@ -40,8 +45,6 @@ from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
 from .shutdown import Shutdown
 from .watchdog import stall_reason, unready_reason
 
-MAX_CONNECTIONS: Final = 1000
-"""For the duties, which use one each at a time: more than there can be duties. Opened only as needed."""
 WATCH_S: Final = 1.0
 """Between two checks of the liveness thread: well before its last renewal expires."""
 STUCK_MARGIN_S: Final = 10.0
@@ -82,7 +85,9 @@ class Worker:
         consumer = consumer_name()
         address = settings.address()
         stopping.on_hangup = functools.partial(reread_address, address)
-        self._control = connect(address, f"hookbus-worker:{consumer}", connections=MAX_CONNECTIONS, has_term=True)
+        self._control = connect(
+            address, f"hookbus-worker:{consumer}", connections=connections.OF_DUTIES, waits=True, has_term=True
+        )
         self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
         self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
         self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
@@ -91,8 +96,16 @@ class Worker:
             (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
         }
         self._chores = self._chores_of(consumer, shards)
-        self._readers = [reader for runner in self._runners.values() for reader in runner.readers]
-        expose(self._subscribers(), self._readers)
+        self._readers = {place: runner.reader for place, runner in self._runners.items()}
+        self._subscribers = list(self._process.subscribers.values())
+        self._give_back = GiveBack(
+            client=self._control,
+            consumer=consumer,
+            subscribers=self._subscribers,
+            readers=self._readers,
+            stopping=stopping,
+        )
+        expose(self._subscribers, list(self._readers.values()))
         self._notifier = SystemdNotifier(Health(self.readiness, self._stall_reason, self._status))
         self._is_reading = False
         self._stopping_since: float | None = None
@@ -112,24 +125,28 @@ class Worker:
         )
         routes = [route for group in self._groups for route in group.routes]
         unusable_keys = UnusableKeys()
+        circuits = Circuits(self._control, shards, routes, self._stopping)
+        quarantine = Quarantine(
+            launch=launch,
+            client=self._control,
+            shards=shards,
+            consumer=consumer,
+            processes=self._settings.quarantine_processes,
+            parked=self._parked,
+        )
         return ProcessContext(
             address=address,
             consumer=consumer,
-            shards=len(shards),
             only=only,
             control=self._control,
             outcome_writer=self._outcome_writer,
-            quarantine=Quarantine(
-                launch=launch,
-                client=self._control,
-                shards=shards,
-                consumer=consumer,
-                processes=self._settings.quarantine_processes,
-                parked=self._parked,
-            ),
+            quarantine=quarantine,
             liveness=liveness,
-            circuits=Circuits(self._control, shards, routes, self._stopping),
+            circuits=circuits,
             lookouts={keys: Lookout(self._control, keys, unusable_keys, self._stopping) for keys in shards},
+            subscribers={
+                route: self._subscriber(route, circuit, quarantine) for route, circuit in circuits.by_route.items()
+            },
             unusable_keys=unusable_keys,
             stopping=self._stopping,
         )
@@ -146,6 +163,17 @@ class Worker:
             AbandonedGroups(self._control, shards, chores, self._stopping),
             DeadRetention(self._control, shards, names, self._stopping, self._settings),
         ]
+
+    def _subscriber(self, route: Route, circuit: Circuit, quarantine: Quarantine) -> Subscriber:
+        return Subscriber(
+            route=route,
+            caller=Caller(route, route.concurrency),
+            slots=Slots(route.concurrency, circuit.circuit_gate),
+            outcome_writer=self._outcome_writer,
+            observe=circuit.observe,
+            stopping=self._stopping,
+            divert=quarantine.takes,
+        )
 
     async def run(self) -> None:
         """Run until stopping, then shut down in order. Raises ConfigError, FailedError."""
@@ -167,10 +195,7 @@ class Worker:
 
     def has_leftovers(self) -> bool:
         """After the end: whether handlers still run that would keep the process alive."""
-        return any(subscriber.has_leftovers() for subscriber in self._subscribers())
-
-    def _subscribers(self) -> list[Subscriber]:
-        return [subscriber for runner in self._runners.values() for subscriber in runner.subscribers]
+        return any(subscriber.has_leftovers() for subscriber in self._subscribers)
 
     async def _connected(self) -> bool:
         """Wait for a healthy Redis, join the groups, start the heartbeat. False if stopped before that."""
@@ -218,7 +243,7 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [*self._process.lookouts.values(), self._process.circuits, *self._chores]
+        duties += [*self._process.lookouts.values(), self._give_back, self._process.circuits, *self._chores]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")
@@ -231,12 +256,10 @@ class Worker:
         self._process.quarantine.finish()
         self._log.info("draining", running=self._running())
         for runner in self._runners.values():
-            runner.promoter.stop()
-        for reader in self._readers:
-            try:
+            runner.stop()
+        with contextlib.suppress(*FAULTS):  # without Redis there is no read to end
+            for reader in self._readers.values():
                 await reader.wake()
-            except FAULTS:
-                return  # without Redis there is no read to end
 
     async def _watch_liveness(self) -> None:
         while not self._stopping.is_set():
@@ -249,7 +272,7 @@ class Worker:
         return max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
 
     def _running(self) -> int:
-        return sum(subscriber.slots.running for subscriber in self._subscribers())
+        return sum(subscriber.slots.running for subscriber in self._subscribers)
 
     def _parked(self, shard: Keys, group: str, due_ms: int) -> None:
         self._runners[shard, group].promoter.expect(due_ms)
@@ -260,13 +283,14 @@ class Worker:
             return "draining"
         if not self._is_reading:
             return "not connected to Redis yet"
-        silent_s = [reader.silent_s() for reader in self._readers]
-        return unready_reason(
-            self._tick.age_s(), silent_s, self._outcome_writer.failing_s(), self._process.liveness.silent_s()
-        )
+        failing_s, lifeless_s = self._outcome_writer.failing_s(), self._process.liveness.silent_s()
+        return unready_reason(self._tick.age_s(), self._silent_s(), failing_s, lifeless_s)
 
     def _stall_reason(self) -> str:
-        return stall_reason(self._tick.age_s(), [reader.silent_s() for reader in self._readers], self._longest_block_s)
+        return stall_reason(self._tick.age_s(), self._silent_s(), self._longest_block_s)
+
+    def _silent_s(self) -> list[float]:
+        return [reader.silent_s() for reader in self._readers.values()]
 
     def _status(self) -> str:
         names = ", ".join(group.name for group in self._groups)

@@ -53,7 +53,7 @@ async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence
     slots = Slots(len(outcomes))
     in_flight = [read.in_flight_of(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
     calls = [
-        PendingOutcome(delivery, outcome, slots, KEYS, 0.01, now).call(CONSUMER)
+        PendingOutcome(delivery, outcome, slots, 0.01, now).call(CONSUMER)
         for delivery, outcome in zip(in_flight, outcomes, strict=True)
     ]
     assert set(await scripts.run_all(client, calls)) == {1}, "not all were settled"

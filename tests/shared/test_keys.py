@@ -31,3 +31,7 @@ def test_a_quarantine_process_is_told_from_a_worker_by_its_name_alone():
     assert [keys.is_worker(name) for name in (worker, child, keys.HANDOVER)] == [True, False, False]
     assert [keys.is_quarantined(name) for name in (worker, child, "quarantine.1.00000000")] == [False, True, False]
     assert keys.is_name(child)
+
+
+def test_a_key_tells_its_shard():
+    assert keys.of(Keys(12).redelivery("a.b", "g")) == Keys(12)

@@ -242,11 +242,12 @@ class Runtime:
         self.slots = Slots(route.concurrency, self.circuit.circuit_gate)
         self.subscriber = Subscriber(
             route=route,
-            keys=KEYS,
             caller=caller,
             slots=self.slots,
             outcome_writer=outcome_writer,
             observe=self.circuit.observe,
+            stopping=self.stopping,
+            divert=self.quarantine.takes,
         )
         self.reader = Reader(
             connection=self.line,
@@ -254,17 +255,12 @@ class Runtime:
             keys=KEYS,
             group=GROUP,
             consumer=consumer,
-            slots=self.slots,
-            overdue=self.subscriber.overdue,
-            begin=self._begin,
+            subscriber_of=lambda _: self.subscriber,
             lost=self._lost,
             unusable_keys=self.unusable_keys,
             stopping=self.stopping,
         )
         self.task: asyncio.Task[None] | None = None
-
-    def _begin(self, in_flight: InFlight) -> None:
-        self.quarantine.begin(in_flight, self.subscriber, KEYS, self.reader)
 
     async def _lost(self, types: Any) -> None:
         self.losses.append(list(types))

@@ -10,18 +10,19 @@ from hookbus.worker.connections import findings, make_room, of_process
 from hookbus.worker.pipeline.routes import Group, build
 
 
-def groups(subscriptions: int) -> list[Group]:
-    app = App("billing")
-    for i in range(subscriptions):
+def groups(number: int, subscriptions: int = 1) -> list[Group]:
+    apps = [App(f"group{i}") for i in range(number)]
+    for app in apps:
+        for i in range(subscriptions):
 
-        @app.on(f"order.{i}")
-        async def handle(event: dict) -> None: ...
+            @app.on(f"order.{i}")
+            async def handle(event: dict) -> None: ...
 
-    return build([app], 30.0)
+    return build(apps, 30.0)
 
 
-def test_a_process_takes_a_connection_for_each_subscription_and_shard_and_some_for_its_duties():
-    assert 300 * 4 < of_process(groups(300), 4) < 300 * 4 + 300 + 50
+def test_a_process_takes_a_connection_for_each_group_and_shard_and_some_that_its_duties_share():
+    assert 200 < of_process(groups(50, 10), 4) <= 250
 
 
 @pytest.fixture
@@ -54,5 +55,5 @@ def test_a_hard_limit_that_is_too_low_is_reported_by_worker_and_check(limits):
 )
 def test_the_connections_of_all_processes_are_compared_with_maxclients(processes, maxclients, expected):
     clients = {"maxclients": maxclients} if maxclients else {}
-    codes = [each.code for each in connections.findings(groups(50), 4, processes, clients)]
+    codes = [each.code for each in connections.findings(groups(100), 4, processes, clients)]
     assert codes == (["few_connections"] if expected else [])

@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
-from ...shared import lenient
+from ...shared import keys, lenient
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry
+from ...shared.keys import Keys
 
 
 class _Id(msgspec.Struct):
@@ -87,6 +88,11 @@ class InFlight(msgspec.Struct, frozen=True, eq=False, gc=False):
     def is_same_event(self, other: "InFlight") -> bool:
         """Whether a delivery with the same entry id is of the same event."""
         return self.delivery.webhook_id == other.delivery.webhook_id
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of its shard."""
+        return keys.of(self.stream)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ stay pending; running attempts end normally. Pauses are stored in Redis and surv
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ...shared import log
 from ...shared.connection import FAULTS
@@ -16,12 +16,12 @@ from .look import Lookout
 
 
 class Pauses:
-    """Passes the pauses on to the readers of a group in one shard."""
+    """Passes the pauses on to the reader of a group in one shard."""
 
-    def __init__(self, lookout: Lookout, group: str, readers: Sequence[Reader], stopping: asyncio.Event) -> None:
+    def __init__(self, lookout: Lookout, group: str, reader: Reader, stopping: asyncio.Event) -> None:
         self._lookout = lookout
         self._group = group
-        self._readers = readers
+        self._reader = reader
         self._stopping = stopping
         self._patterns: Mapping[str, Paused] = {}
         self._log = log.get("worker.paused").bind(group=group)
@@ -33,10 +33,9 @@ class Pauses:
     async def apply(self) -> None:
         """Pass on the pauses of the last look. Raises RedisError, OSError."""
         patterns = self._lookout.last.paused.get(self._group, {})
-        for reader in self._readers:
-            # Every time, as new types appear.
-            types = {name for name in reader.types if any(matches(pattern, name) for pattern in patterns)}
-            await reader.pause(frozenset(types))
+        # Every time, as new types appear.
+        types = {name for name in self._reader.types if any(matches(pattern, name) for pattern in patterns)}
+        await self._reader.pause(frozenset(types))
         before, self._patterns = self._patterns, patterns
         for pattern, paused in patterns.items():
             if pattern not in before:

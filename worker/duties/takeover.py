@@ -13,8 +13,10 @@ and with no other; after three of them the delivery is dead-lettered.
 """
 
 import asyncio
+import functools
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,33 +31,23 @@ from ...shared.pipelined import execute_all
 from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
+from ..pipeline.source import Source
 from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from ..quarantine.quarantine import Quarantine
-from ..quarantine.suspect import FIRST_SUSPICION, is_suspect
+from ..quarantine.suspect import FIRST_SUSPICION
 from . import same_host
 from .heartbeat import TTL_S, Liveness
 from .holdings import LOOKS, Holding, look
 from .membership import Membership
 
 INTERVAL_S: Final = 1.0
-ADOPT_EVERY: Final = 60
-"""Rounds between two searches for unregistered consumers."""
+ADOPT_S: Final = 60.0
+"""Between two searches for unregistered consumers."""
 QUIET_S: Final = 3.0
 """After so long without a renewal, the liveness key of a process that ended on this machine is deleted. The key decides
 in the end, and a process that is alive renews it every two seconds."""
 MAX_AT_ONCE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A stream of one type, with its reader and subscriber. `is_own`: it is a redelivery stream."""
-
-    stream: str
-    event_type: str
-    is_own: bool
-    reader: Reader
-    subscriber: Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class Claim:
 
 
 class Takeover:
-    """Takes over for one group in one shard. `runtimes` are the subscriptions that run here, each with its reader."""
+    """Takes over for one group in one shard: what `reader` reads. `subscribers` are those that it reads for."""
 
     def __init__(
         self,
@@ -80,7 +72,8 @@ class Takeover:
         consumer: str,
         membership: Membership,
         quarantine: Quarantine,
-        runtimes: Sequence[tuple[Reader, Subscriber]],
+        reader: Reader,
+        subscribers: Sequence[Subscriber],
         liveness: Liveness,
         unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
@@ -91,40 +84,59 @@ class Takeover:
         self._consumer = consumer
         self._membership = membership
         self._quarantine = quarantine
-        self._runtimes = runtimes
+        self._reader = reader
+        self._subscribers = subscribers
         self._liveness = liveness
         self._unusable_keys = unusable_keys
         self._stopping = stopping
+        self._wake = asyncio.Event()
+        self._adopt_at_s = 0.0
         self._log = log.get("worker.takeover").bind(group=group)
+        for subscriber in subscribers:
+            subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
+
+    def stop(self) -> None:
+        """Wake `run` up so that it ends."""
+        self._wake.set()
+
+    def _may_have_place(self, subscriber: Subscriber) -> None:
+        if subscriber.is_owed and subscriber.places.free() > 0:
+            self._wake.set()
 
     async def run(self) -> None:
-        """Take over until stopping."""
-        rounds = 0
+        """Take over until stopping: once a second, and at once when a place is free that is owed."""
         while not self._stopping.is_set():
-            is_steady = self._liveness.is_steady()
+            self._wake.clear()
             try:
-                if is_steady and rounds % ADOPT_EVERY == 0:
+                if self._liveness.is_steady() and time.monotonic() >= self._adopt_at_s:
                     await self._adopt()
+                    self._adopt_at_s = time.monotonic() + ADOPT_S
                 await self._poll()
             except FAULTS as error:
                 if is_of_one_key(error):
                     self._unusable_keys.add(self._keys.consumers(self._group), error)
                 self._log.debug("takeover_delayed", reason=str(error))
-            rounds += is_steady
-            await pause(self._stopping, INTERVAL_S)
+                self._reader.recheck()  # a claim may have succeeded whose reply was lost
+            await pause(self._wake, INTERVAL_S)
 
     async def _poll(self) -> None:
-        """Claim from all dead consumers what there are places for, and remove those that hold nothing any more."""
-        dead = await self._dead()
-        if not dead:
-            return
+        """Claim what there are places for. Subscriptions with more to claim do that before they read anything new."""
+        owed: set[Subscriber] = set()
+        try:
+            if dead := await self._dead():
+                await self._take_over(dead, owed)
+        finally:
+            for subscriber in self._subscribers:
+                subscriber.owe(self._keys.shard, is_owed=subscriber in owed)
+
+    async def _take_over(self, dead: Sequence[str], owed: set[Subscriber]) -> None:
+        """Claim from all dead consumers, and remove those that hold nothing any more."""
         held = await look(self._client, self._group, await self._all_streams(), dead)
-        sources = self._sources()
         for stream, error in held.refused.items():
-            if stream in sources and is_of_one_key(error):
+            if stream in self._reader.sources and is_of_one_key(error):
                 self._unusable_keys.add(stream, error)
         left = Counter(held.counts)
-        await self._take(self._claims(held.holdings, sources), left)
+        await self._take(self._claims(held.holdings, owed), left)
         await self._retire([consumer for consumer in dead if left[consumer] <= 0])
 
     async def _dead(self) -> list[str]:
@@ -154,26 +166,20 @@ class Takeover:
         if calls:
             await scripts.run_all(self._client, calls)
 
-    def _sources(self) -> dict[str, Source]:
-        """The streams that this process reads."""
-        return {
-            stream: Source(stream, event_type, is_own, reader, subscriber)
-            for reader, subscriber in self._runtimes
-            for stream, (event_type, is_own) in reader.streams.items()
-        }
-
-    def _claims(self, holdings: Iterable[Holding], sources: Mapping[str, Source]) -> list[Claim]:
-        """As many deliveries as there are slots, and as many suspects as the quarantine has room for."""
-        rooms = {subscriber: subscriber.slots.free(subscriber.overdue()) for _, subscriber in self._runtimes}
+    def _claims(self, holdings: Iterable[Holding], owed: set[Subscriber]) -> list[Claim]:
+        """As many deliveries as there are places, and as many suspects as the quarantine has room for."""
+        rooms = {subscriber: subscriber.places.free() for subscriber in self._subscribers}
         room_of_suspects = self._quarantine.room()
         claims = []
         for holding in holdings:
-            source = sources.get(holding.stream)
-            if source is None or source.reader.is_paused(source.event_type) or source.stream in self._unusable_keys:
+            source = self._reader.sources.get(holding.stream)
+            if source is None or self._reader.is_paused(source.event_type) or source.name in self._unusable_keys:
                 continue  # it can wait where it is
             subscriber = source.subscriber
             ordinary = max(0, min(holding.ordinary, rooms[subscriber], MAX_AT_ONCE))
             suspects = min(holding.suspects, room_of_suspects) if subscriber.slots.is_admitted else 0
+            if holding.ordinary > ordinary:
+                owed.add(subscriber)
             if ordinary or suspects:
                 claims.append(Claim(source, holding.consumer, ordinary, suspects))
                 rooms[subscriber] -= ordinary
@@ -184,15 +190,21 @@ class Takeover:
         """Claim in one round trip, begin what was claimed, and subtract it from what is `left` with each consumer."""
         if not claims or self._stopping.is_set():
             return
-        replies = await scripts.run_all(self._client, [self._call(claim) for claim in claims])
-        for claim, taken in zip(claims, replies, strict=True):
-            if isinstance(taken, Exception):
-                if not is_of_one_key(taken):
-                    raise taken  # what later claims took is pending here: the reader finds it
-                self._unusable_keys.add(claim.source.stream, taken)
-                continue
-            left[claim.consumer] -= len(taken)
-            self._begin(claim, taken)
+        for claim in claims:
+            claim.source.subscriber.places.reserve(claim.ordinary)
+        try:
+            replies = await scripts.run_all(self._client, [self._call(claim) for claim in claims])
+            for claim, taken in zip(claims, replies, strict=True):
+                if isinstance(taken, Exception):
+                    if not is_of_one_key(taken):
+                        raise taken  # what later claims took is pending here: the reader finds it
+                    self._unusable_keys.add(claim.source.name, taken)
+                    continue
+                left[claim.consumer] -= len(taken)
+                self._begin(claim, taken)
+        finally:
+            for claim in claims:
+                claim.source.subscriber.places.release(claim.ordinary)
 
     def _call(self, claim: Claim) -> scripts.Call:
         dead, source = claim.consumer, claim.source
@@ -201,26 +213,24 @@ class Takeover:
         room = claim.ordinary, claim.suspects, FIRST_SUSPICION - 1, LOOKS
         return scripts.Call(
             scripts.TAKEOVER,
-            (source.stream, self._keys.alive(dead), self._keys.deaths(self._group)),
+            (source.name, self._keys.alive(dead), self._keys.deaths(self._group)),
             (self._group, dead, self._consumer, *room, death, member),
         )
 
     def _begin(self, claim: Claim, taken: Sequence[Any]) -> None:
         source = claim.source
         if taken:
-            self._log.warning("takeover", consumer=claim.consumer, type=source.event_type, deliveries=len(taken))
+            # Deliveries in the handover have only found no place elsewhere.
+            write = self._log.debug if claim.consumer == names.HANDOVER else self._log.warning
+            write("takeover", consumer=claim.consumer, type=source.event_type, deliveries=len(taken))
         source.subscriber.measures.of(source.event_type).takeovers.value += len(taken)
         for delivery in taken:
-            in_flight = self._in_flight_of(source, delivery)
-            if is_suspect(in_flight):  # it needs no slot, for which the reader would keep it waiting
-                self._quarantine.begin(in_flight, source.subscriber, self._keys, source.reader)
-            else:
-                source.reader.accept(in_flight)
+            source.subscriber.accept(self._in_flight_of(source, delivery))
 
     def _in_flight_of(self, source: Source, taken: Sequence[Any]) -> InFlight:
         entry_id, before, deaths, fields = taken
         return in_flight_of(
-            source.stream,
+            source.name,
             source.event_type,
             source.is_own,
             self._group,
@@ -244,15 +254,14 @@ class Takeover:
     async def _all_streams(self) -> list[str]:
         """Every stream that any worker of the group may read, including types that only other workers read."""
         types = {*BY_TYPE, *await self._membership.types()}
-        types.update(name for reader, _ in self._runtimes for name in reader.types)
+        types.update(self._reader.types)
         return [
             stream for name in types for stream in (self._keys.stream(name), self._keys.redelivery(name, self._group))
         ]
 
     async def _adopt(self) -> None:
         """Register consumers that have pending deliveries but are not registered."""
-        streams = [stream for reader, _ in self._runtimes for stream in reader.streams]
-        commands = [("XPENDING", stream, self._group) for stream in streams]
+        commands = [("XPENDING", stream, self._group) for stream in self._reader.sources]
         replies = await execute_all(self._client, commands, raises=False)
         found = {consumer for reply in replies if not isinstance(reply, Exception) for consumer, _ in reply[3] or ()}
         key = self._keys.consumers(self._group)

@@ -31,7 +31,7 @@ ATTEMPTS: Final = HistogramFamily(
 )
 TAKEOVERS: Final = CounterFamily(
     "hookbus_worker_takeovers_total",
-    "Deliveries taken over from consumers that died or stopped.",
+    "Deliveries taken over from consumers that died, stopped or had no place for them.",
     ["group", "type"],
 )
 RUNNING: Final = Gauge("hookbus_worker_running_deliveries", "Attempts that run now.", ["group", "pattern"])

@@ -7,7 +7,6 @@ import msgspec
 
 from ...shared import entry, scripts
 from ...shared.entry import Failure
-from ...shared.keys import Keys
 from ..api.decision import MAX_WAIT_S
 from ..api.delivery import InFlight
 from . import dead_letter
@@ -28,7 +27,6 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
     in_flight: InFlight
     outcome: Outcome
     slots: Slots
-    keys: Keys
     duration_s: float
     ended_at_ms: int
     was_sent: bool = False
@@ -117,13 +115,13 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             snoozes=in_flight.entry.snoozes + self.outcome.is_snooze,
             since_ms=max(0, began_ms),
         )
-        keys = self.keys
+        keys = in_flight.keys
         names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due)
         since: str | int = max(0, began_ms) if self.outcome.is_snooze else ""
         return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, since, *fields))
 
     def _dead_letter(self, owner: Owner, record: dead_letter.DeadLetterRecord) -> scripts.Call:
-        keys, group = self.keys, record.group
+        keys, group = self.in_flight.keys, record.group
         names = (
             self.in_flight.stream,
             keys.dead(group),

@@ -1,15 +1,16 @@
-"""Reads one subscription of one shard: blocking XREADGROUP for at most the free slots, a task for each delivery.
+"""Reads a group in one shard, for all its subscriptions: XREADGROUP on one connection, as `plan` decides.
 
-The reader never reads more than it can start, so a slow subscription delays only itself. When idle, it costs Redis one
-command every two seconds. If the process dies half-way, its entries are pending for this consumer and are taken over.
-Entries lost with a broken connection are recovered by reading the consumer's own pending entries, after every error and
-every ten seconds. The same step detects streams that Redis refuses, marks them unusable and retries them: one bad
-stream does not stop the others.
+Reads ask for no more than may begin; what a read of several streams brings beyond that waits at its subscriber. A
+blocking read is ended, and asked anew, when a subscription that it left out has a place again, or a stream is added.
+When idle, a reader costs Redis one command every two seconds. If the process dies half-way, its entries are pending for
+this consumer and are taken over. Entries lost with a broken connection are recovered by looking for the consumer's own
+pending entries, after every error and every ten seconds (`own_pending`).
 """
 
 import asyncio
+import functools
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from ...shared import log
@@ -17,27 +18,26 @@ from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, Redis, refusal_code
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ...shared.raw_connection import Command, RawConnection
-from ..api.delivery import InFlight, member_prefix
+from ...shared.raw_connection import RawConnection
 from .in_flight import in_flight_of
-from .slots import DeliveryId, Slots
+from .own_pending import Lost, OwnPending
+from .plan import BLOCK_MS, Ask, Offer, Plan
+from .source import Source
+from .stream_reads import StreamReads
+from .subscriber import Subscriber
 from .turns import Turns
-from .unusable_keys import UnusableKeys, is_of_one_key
+from .unusable_keys import UnusableKeys
 
-BLOCK_MS: Final = 2000
-"""Longest wait for events in one call: an idle reader costs one call every two seconds."""
 REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
 """No reply in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never does)."""
-UNBLOCK_RETRY_S: Final = 0.02
-"""Between two calls to end a read that has not begun in Redis yet."""
 RECHECK_S: Final = 10.0
 """How often the consumer's own pending entries are compared with the deliveries in flight."""
-
-Lost = Callable[[Iterable[str]], Awaitable[None]]
+IDLE_S: Final = 1.0
+"""Longest wait for a place or a stream: covers threads that ended late."""
 
 
 class Reader:
-    """`begin` starts a delivery; `lost` recreates the group on the streams of some types."""
+    """`subscriber_of` returns the subscriber of a type; `lost` recreates the group on the streams of some types."""
 
     def __init__(
         self,
@@ -47,242 +47,220 @@ class Reader:
         keys: Keys,
         group: str,
         consumer: str,
-        slots: Slots,
-        overdue: Callable[[], int],
-        begin: Callable[[InFlight], None],
+        subscriber_of: Callable[[str], Subscriber],
         lost: Lost,
         unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
     ) -> None:
         self._connection = connection
-        self._control = control
         self._keys = keys
         self._group = group
-        self._consumer = consumer
-        self._slots = slots
-        self._overdue = overdue
-        self._begin = begin
+        self._subscriber_of = subscriber_of
         self._lost = lost
         self._unusable_keys = unusable_keys
         self._stopping = stopping
-        self._turns = Turns(unusable_keys)
-        self._surplus: dict[DeliveryId, InFlight] = {}
-        self._client_id = 0
+        self._reads = StreamReads(connection, control, group, consumer)
+        self._own_pending = OwnPending(
+            connection=connection, keys=keys, group=group, consumer=consumer, lost=lost, unusable_keys=unusable_keys
+        )
+        self.sources: dict[str, Source] = {}
+        """Stream → what it is."""
+        self._paused: frozenset[str] = frozenset()
+        self._turns: dict[Subscriber, Turns] = {}
+        self._subscribers: dict[Turns, Subscriber] = {}
+        self._plan = Plan()
+        self._changed = asyncio.Event()
+        self._waits_without: set[Subscriber] | None = None
+        """While a read blocks: the subscriptions that it leaves out, as they had no place."""
+        self._recheck_at_s = 0.0
         self._connections = 0
-        self._reading_since: float | None = None
         self._log = log.get("worker.read").bind(group=group)
 
     @property
     def types(self) -> list[str]:
         """The event types of the streams."""
-        return list(dict.fromkeys(name for name, _ in self.streams.values()))
-
-    @property
-    def streams(self) -> dict[str, tuple[str, bool]]:
-        """Stream → event type, and whether it is the group's own redelivery stream."""
-        return self._turns.streams
+        return list(dict.fromkeys(source.event_type for source in self.sources.values()))
 
     def add(self, *types: str, paused: Iterable[str] = ()) -> None:
         """Read more types, from the next call on, or from the end of their pause."""
-        streams = {self._keys.stream(name): (name, False) for name in types}
-        streams |= {self._keys.redelivery(name, self._group): (name, True) for name in types}
-        self._turns.add(streams, paused)
+        self._paused = self._paused.union(paused)
+        for name in types:
+            subscriber = self._subscriber_of(name)
+            for stream, is_own in ((self._keys.stream(name), False), (self._keys.redelivery(name, self._group), True)):
+                self.sources[stream] = Source(stream, name, is_own, subscriber)
+            if subscriber not in self._turns:
+                turns = self._turns[subscriber] = Turns()
+                self._subscribers[turns] = subscriber
+                subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
+        self._select()
 
     def is_paused(self, event_type: str) -> bool:
         """Whether a type is paused."""
-        return self._turns.is_paused(event_type)
+        return event_type in self._paused
 
     async def pause(self, types: frozenset[str]) -> None:
         """Pause exactly these types and resume all others. Raises RedisError, OSError.
 
-        A read in progress may still return deliveries of paused types: they wait here, pending and not begun.
+        A read in progress may still return deliveries of paused types: they do not begin, and go to the handover.
         """
-        if self._turns.pause(types):
+        if self._hold(types):
             await self.wake()
+
+    def _hold(self, types: frozenset[str]) -> bool:
+        """Pause exactly these types. Returns whether that changes anything."""
+        if types == self._paused:
+            return False
+        self._paused = types
+        self._select()
+        for subscriber in self._turns:
+            subscriber.slots.notify()  # of resumed types some deliveries may wait
+        return True
+
+    def _select(self) -> None:
+        """Divide the streams that may be read among their subscriptions."""
+        for subscriber, turns in self._turns.items():
+            own = [source for source in self.sources.values() if source.subscriber is subscriber]
+            for source in own:
+                paused = subscriber.paused_streams
+                (paused.add if source.event_type in self._paused else paused.discard)(source.name)
+            turns.set([s.name for s in own if s.event_type not in self._paused and s.name not in self._unusable_keys])
 
     def silent_s(self) -> float:
         """Seconds since the current read began; 0 while waiting for a free slot."""
-        return 0.0 if self._reading_since is None else time.monotonic() - self._reading_since
+        return self._reads.silent_s()
 
-    def accept(self, in_flight: InFlight) -> None:
-        """Begin a delivery that was taken over, at once or when a slot is free."""
-        if not self.has(in_flight):
-            self._surplus[in_flight.stream, in_flight.entry_id] = in_flight
-            self._begin_surplus()
-
-    def has(self, in_flight: InFlight) -> bool:
-        """Whether a delivery is in flight, or waits here for a slot."""
-        held = self._find((in_flight.stream, in_flight.entry_id))
-        return held is not None and held.is_same_event(in_flight)
-
-    def _find(self, delivery_id: DeliveryId) -> InFlight | None:
-        return self._slots.find(delivery_id) or self._surplus.get(delivery_id)
+    def recheck(self) -> None:
+        """Look for own pending entries before the next read: a reply may have been lost on another connection."""
+        self._recheck_at_s = 0.0
 
     async def wake(self) -> None:
-        """End a blocking read cleanly; a cancelled read would lose its entries on the dead connection.
+        """End a blocking read: the next one sees what has changed. Raises RedisError, OSError."""
+        self._changed.set()
+        await self._reads.wake()
 
-        CLIENT UNBLOCK on one connection may overtake the read on the other, so it is repeated until it takes effect.
-        """
-        self._slots.changed.set()
-        read = self._reading_since
-        while read is not None and self._reading_since == read:
-            if await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id):
-                return
-            await asyncio.sleep(UNBLOCK_RETRY_S)
+    def leave_out(self, full: Iterable[Subscriber]) -> None:
+        """Ask anew if the read in progress would bring deliveries to subscriptions that have no place any more."""
+        without = self._waits_without
+        if without is not None and any(one not in without and self._has_streams_of(one) for one in full):
+            self._reads.wake_soon()
+
+    def _has_streams_of(self, subscriber: Subscriber) -> bool:
+        return subscriber in self._turns and bool(self._turns[subscriber].streams)
+
+    def _may_have_place(self, subscriber: Subscriber) -> None:
+        self._changed.set()
+        if self._waits_without and subscriber in self._waits_without and self._places(subscriber) > 0:
+            self._reads.wake_soon()
 
     async def run(self) -> None:
         """Read until stopping."""
         reconnect = Reconnect()
-        recheck_at = 0.0
         while not self._stopping.is_set():
-            free = self._begin_surplus()
-            is_recheck_due = time.monotonic() >= recheck_at and self._turns.readable()
-            if free <= 0 or not (is_recheck_due or self._turns.open()):
-                await self._wait_for_slot()
-                continue
             try:
                 await self._connection.ready()
-                if is_recheck_due or self._connections != self._connection.made:
-                    self._connections = self._connection.made
-                    self._client_id = await self._connection.execute_command("CLIENT", "ID")
-                    await self._read_own_pending()
-                    recheck_at = time.monotonic() + RECHECK_S
-                    continue
-                if self._slots.may_read_on():
-                    await self._read_new(free)
-                else:
-                    await pause(self._stopping, BLOCK_MS / 1000)
+                if not await self._rechecked():
+                    await self._read_or_wait()
                 if reconnect.reset():
                     self._log.info("read_recovered")
             except FAULTS as error:
-                recheck_at = 0.0
+                self.recheck()
                 await self._recover(error, reconnect)
+        await self._reads.ended()
 
-    async def _wait_for_slot(self) -> None:
-        # A stop sets the event too; the timeout covers threads that ended late, and types that were added meanwhile.
-        await pause(self._slots.changed, 1)
-        self._slots.changed.clear()
+    async def _rechecked(self) -> bool:
+        """Look for own pending entries if it is time. Returns whether it was."""
+        if self._connections == self._connection.made and time.monotonic() < self._recheck_at_s:
+            return False
+        self._connections = self._connection.made
+        await self._reads.greet()
+        await self._own_pending.begin([s for s in self.sources.values() if s.event_type not in self._paused])
+        self._recheck_at_s = time.monotonic() + RECHECK_S
+        self._select()  # streams may have become unusable, or usable again
+        return True
 
-    async def _read_new(self, free: int) -> None:
-        """Read at most `free` deliveries.
+    async def _read_or_wait(self) -> None:
+        self._changed.clear()
+        offers = {one: offer for one, turns in self._turns.items() if (offer := self._offer(one, turns))}
+        left_out = {one: turns for one, turns in self._turns.items() if turns.streams and one not in offers}
+        is_more_left_out = any(not turns.is_idle for turns in left_out.values())
+        now_s = time.monotonic()
+        asks = self._plan.next(list(offers.values()), now_s, is_more_left_out=is_more_left_out)
+        if not asks:
+            await pause(self._changed, self._plan.wide_at_s - now_s if offers else IDLE_S)
+        elif asks[0].block_ms:
+            await self._wait_for(asks[0], set(left_out))
+        else:
+            await self._fill(asks)
 
-        A call on many streams may return more, if they are stored just then; the surplus waits here for a slot.
-        """
-        names, block = self._turns.next(free)
-        count = max(1, free // len(names))
-        reply = await self._read(count, ("BLOCK", BLOCK_MS) if block else (), names)
-        if reply:
-            self._turns.brought([stream.decode() for stream, entries in reply if len(entries) == count])
-            await asyncio.sleep(0)  # quick handlers end now, so the next read can return as many
-        elif not block:
-            self._turns.was_empty()
+    def _places(self, subscriber: Subscriber) -> int:
+        if subscriber.is_owed or not subscriber.slots.may_read_on():
+            return 0
+        return subscriber.places.free()
 
-    async def _read_own_pending(self) -> None:
-        """Start own pending entries that are not in flight: their reply was lost, or they were deferred.
+    def _offer(self, subscriber: Subscriber, turns: Turns) -> Offer | None:
+        """The places of a subscription for the next read; None if there are none."""
+        if not turns.streams:
+            subscriber.places.withdraw(self)
+            return None
+        places = self._places(subscriber)
+        if turns.is_busy(places):
+            places = min(places, subscriber.places.offer(self))
+        return (turns, places) if places > 0 else None
 
-        Deliveries in flight from another term are compared: the entry may be another event there. Marks streams
-        unusable that Redis refuses by themselves, and usable again once it accepts them.
-        """
-        delivery_ids, absent = await self._own_pending(list(self._turns.readable()))
-        if absent:  # the group can perhaps be created there by now
-            await self._lost([self.streams[name][0] for name in absent])
-            delivery_ids += (await self._own_pending(absent))[0]
-        self._slots.keep_deferred(set(delivery_ids))
-        for delivery_id in delivery_ids:
-            held = self._find(delivery_id)
-            if held is None or held.term != self._connection.term:
-                await self._reread(*delivery_id)
+    async def _wait_for(self, ask: Ask, left_out: set[Subscriber]) -> None:
+        """Read, and wait until an entry arrives."""
+        self._waits_without = left_out
+        try:
+            reply = await self._reads.one(ask)
+        finally:
+            self._waits_without = None
+        self._received(ask, reply)
+        await asyncio.sleep(0)  # quick handlers end now, so the next read can return as many
 
-    async def _own_pending(self, names: list[str]) -> tuple[list[DeliveryId], list[str]]:
-        """The consumer's own pending entries, and the unusable streams on which the group does not exist."""
-        delivery_ids: list[DeliveryId] = []
-        absent: list[str] = []
-        commands = [("XPENDING", name, self._group, "-", "+", 1000, self._consumer) for name in names]
-        for name, pending in zip(names, await self._connection.execute_all(commands), strict=True):
-            if not isinstance(pending, Exception):
-                self._unusable_keys.remove(name)
-                delivery_ids += [(name, entry_id) for entry_id, *_ in pending]
-            elif is_of_one_key(pending):
-                self._unusable_keys.add(name, pending)
-                self._turns.restart()
-            elif refusal_code(pending) == "NOGROUP" and name in self._unusable_keys:
-                absent.append(name)
-            else:
-                raise pending
-        return delivery_ids, absent
-
-    async def _reread(self, name: str, entry_id: bytes) -> None:
-        """Begin an own pending entry unless it was settled in the meantime.
-
-        XREADGROUP would count one more delivery, and a delivery with a high count becomes a suspect.
-        """
-        event_type, is_own = self.streams[name]
-        member = member_prefix(event_type, self._group, is_own) + entry_id.decode()
-        commands: list[Command] = [
-            ("XPENDING", name, self._group, entry_id, entry_id, 1, self._consumer),
-            ("XRANGE", name, entry_id, entry_id),
-            ("HGET", self._keys.deaths(self._group), member),
-        ]
-        pending, entries, deaths = replies = await self._connection.execute_all(commands)
+    async def _fill(self, asks: Sequence[Ask]) -> None:
+        """Read without waiting. Until the replies are there, no other reader fills the same places."""
+        fills = [(self._subscribers[ask.parts[0][0]].places, ask.fills) for ask in asks if ask.fills]
+        for places, number in fills:
+            places.reserve(number)
+        try:
+            replies = await self._reads.all(asks)
+            for ask, reply in zip(asks, replies, strict=True):
+                if not isinstance(reply, Exception):
+                    self._received(ask, reply)
+        finally:
+            for places, number in fills:
+                places.release(number)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
-        for _, _, _, times_delivered in pending:
-            in_flight = in_flight_of(
-                name,
-                event_type,
-                is_own,
-                self._group,
-                entry_id,
-                entries[0][1] if entries else [],
-                term=self._connection.term,
-                times_delivered=times_delivered,
-                deaths=tuple((deaths or b"").decode().split()),
-            )
-            self.accept(in_flight)
+        await asyncio.sleep(0)  # quick handlers end now, so the next read can return as many
 
-    async def _read(self, count: int, block: tuple[str | int, ...], names: list[str]) -> Any:
-        self._reading_since = time.monotonic()
-        try:
-            args: Command = ("COUNT", count, *block, "STREAMS", *names, *[b">"] * len(names))
-            reply = await self._connection.execute_command("XREADGROUP", "GROUP", self._group, self._consumer, *args)
-        finally:
-            self._reading_since = None
-        for stream, entries in reply or ():
-            self._start(stream.decode(), entries)
-        return reply or ()
-
-    def _start(self, stream: str, entries: Iterable[tuple[bytes, list[bytes] | None]]) -> None:
-        event_type, is_own = self.streams[stream]
+    def _received(self, ask: Ask, reply: Any) -> None:
+        """Begin what a read brought, as far as there are places."""
+        brought = {stream.decode(): entries for stream, entries in reply or ()}
+        for turns, names in ask.parts:
+            found = [name for name in names if name in brought]
+            turns.answered(names, found, [name for name in found if len(brought[name]) == ask.count])
+        if brought:
+            self._plan.brought(list(brought), time.monotonic())
         term = self._connection.term
-        for entry_id, fields in entries:
-            held = self._find((stream, entry_id))
-            in_flight = in_flight_of(stream, event_type, is_own, self._group, entry_id, fields or [], term)
-            if held is None or not held.is_same_event(in_flight):
-                self._surplus[stream, entry_id] = in_flight
-        self._begin_surplus()
-
-    def _begin_surplus(self) -> int:
-        """Begin waiting deliveries as slots allow. Returns the number of slots that stay free."""
-        free = self._slots.free(self._overdue())
-        if self._surplus and free > 0:
-            ready = [
-                delivery_id
-                for delivery_id, in_flight in self._surplus.items()
-                if not self._turns.is_paused(in_flight.delivery.type)
-            ]
-            for delivery_id in ready[:free]:
-                self._begin(self._surplus.pop(delivery_id))
-                free -= 1
-        return free
+        for stream, entries in brought.items():
+            source = self.sources[stream]
+            for entry_id, fields in entries:
+                source.subscriber.accept(
+                    in_flight_of(stream, source.event_type, source.is_own, self._group, entry_id, fields or [], term)
+                )
 
     async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
+        for subscriber in self._turns:
+            subscriber.places.withdraw(self)
         if refusal_code(error) == "NOGROUP":
             try:
                 await self._lost(self.types)
             except FAULTS as fault:
                 error = fault
             else:
+                self._select()
                 return
         wait_s = reconnect.next_s()
         self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))

@@ -64,9 +64,9 @@ class OutcomeWriter:
         self._retry_refused_at = 0.0
         self._refused_logged_at = -REFUSED_LOG_S
 
-    def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, keys: Keys, duration_s: float) -> None:
+    def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, duration_s: float) -> None:
         """Queue an outcome to be written."""
-        self._waiting.append(PendingOutcome(in_flight, outcome, slots, keys, duration_s, now_ms()))
+        self._waiting.append(PendingOutcome(in_flight, outcome, slots, duration_s, now_ms()))
         self._idle.clear()
         self._wake.set()
 
@@ -217,7 +217,7 @@ class OutcomeWriter:
         elif result == 0:
             self._log.warning("outcome_discarded", **fields, reason=self._why_discarded(item))
         elif isinstance(item.outcome, Park):
-            self._parked(item.keys, delivery.group, item.due_ms)
+            self._parked(item.in_flight.keys, delivery.group, item.due_ms)
             event = "snoozed" if item.outcome.is_snooze else "parked"
             self._log.info(event, **fields, wait_s=round(item.outcome.wait_s, 3), error=str(item.outcome.cause))
         else:

@@ -5,7 +5,7 @@ reads its own pending entries again after a lost connection.
 """
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Final
 
 from ..api.delivery import InFlight
@@ -17,20 +17,41 @@ DeliveryId = tuple[str, bytes]
 """Stream key and entry id."""
 
 
-class CircuitGate:
+class _Notifier:
+    """Calls its listeners, in the order in which they came: once in a turn of the event loop, and not for each delivery
+    that ends and each that is settled.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+        self._is_due = False
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call a listener whenever more deliveries may begin than before."""
+        self._listeners.append(listener)
+
+    def notify(self) -> None:
+        """More deliveries may begin than before."""
+        if self._listeners and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._is_due = False
+        for listener in self._listeners:
+            listener()
+
+
+class CircuitGate(_Notifier):
     """Limits the deliveries of one subscription, in all its shards, to those that its circuit breaker admits.
 
     No limit at first.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.places: int | None = None
         """How many more deliveries may begin; None for no limit."""
-        self._changed: list[asyncio.Event] = []
-
-    def subscribe(self, changed: asyncio.Event) -> None:
-        """Set an event whenever more deliveries may begin than before."""
-        self._changed.append(changed)
 
     @property
     def is_blocked(self) -> bool:
@@ -40,8 +61,7 @@ class CircuitGate:
     def set(self, places: int | None) -> None:
         """Admit so many deliveries, None for no limit."""
         self.places = places
-        for changed in self._changed:
-            changed.set()
+        self.notify()
 
     def take(self) -> None:
         """A delivery begins."""
@@ -49,18 +69,17 @@ class CircuitGate:
             self.places -= 1
 
 
-class Slots:
+class Slots(_Notifier):
     """`concurrency` slots, limited by the circuit gate of the subscription."""
 
     def __init__(self, concurrency: int, circuit_gate: CircuitGate | None = None) -> None:
+        super().__init__()
         self._concurrency = concurrency
         self._circuit_gate = circuit_gate or CircuitGate()
         self._in_flight: dict[DeliveryId, InFlight] = {}
         self._quarantined: dict[DeliveryId, InFlight] = {}
         self._deferred: set[DeliveryId] = set()
-        self.changed = asyncio.Event()
-        """Set when a delivery has ended or was settled, or the circuit gate has changed; the waiter clears it."""
-        self._circuit_gate.subscribe(self.changed)
+        self._circuit_gate.subscribe(self.notify)
         self.running = 0
 
     def free(self, overdue: int = 0) -> int:
@@ -104,27 +123,30 @@ class Slots:
     def leave(self) -> None:
         """The attempt of a delivery has ended."""
         self.running -= 1
-        self.changed.set()
+        self.notify()
 
     def settled(self, in_flight: InFlight) -> None:
         """The outcome of a delivery is in Redis."""
         self._forget(in_flight)
         self._deferred.discard((in_flight.stream, in_flight.entry_id))
-        self.changed.set()
+        self.notify()
 
     def defer(self, in_flight: InFlight) -> None:
         """The outcome of a delivery cannot be written and is dropped: it stays pending and is no longer in flight."""
         self._forget(in_flight)
         self._deferred.add((in_flight.stream, in_flight.entry_id))
-        self.changed.set()
+        self.notify()
 
     def may_read_on(self) -> bool:
         """Whether new deliveries may be read: not while too many are deferred, as pending entries take memory too."""
         return len(self._deferred) < MAX_DEFERRED
 
-    def keep_deferred(self, pending: Container[DeliveryId]) -> None:
-        """Keep only deferred deliveries that are still pending: others vanished with their stream, or were claimed."""
-        self._deferred = {delivery_id for delivery_id in self._deferred if delivery_id in pending}
+    def keep_deferred(self, pending: Container[DeliveryId], streams: Container[str]) -> None:
+        """Of the deferred deliveries of some streams, keep only those that are still pending.
+
+        Others vanished with their stream, or were claimed.
+        """
+        self._deferred = {one for one in self._deferred if one in pending or one[0] not in streams}
 
     def _forget(self, in_flight: InFlight) -> None:
         delivery_id = (in_flight.stream, in_flight.entry_id)

@@ -1,6 +1,7 @@
-"""Runs one subscription in one shard: its slots, and the tasks that run its deliveries.
+"""Runs one subscription in one process, for all shards: its slots, and the tasks that run its deliveries.
 
-A delivery passes `read → process → settle`; this module connects the three.
+A delivery passes `read → process → settle`; this module connects the three. What is read or taken over and has no place
+waits here for a moment; `duties.give_back` gives it to the other workers.
 """
 
 import asyncio
@@ -10,35 +11,48 @@ from collections.abc import Callable
 from typing import Any
 
 from ...shared import log
-from ...shared.keys import Keys
 from ..api.delivery import Delivery, InFlight
 from .deadline import CANCEL_S
 from .measures import Measures
 from .outcome import Outcome, failed, foreign
 from .overdue import where
+from .places import Places
 from .process import Caller, process, spent_s
 from .routes import Route
 from .settle import OutcomeWriter
-from .slots import Slots
+from .slots import DeliveryId, Slots
+from .surplus import Surplus
+
+
+def _never(_in_flight: InFlight, _subscriber: object) -> bool:
+    return False
 
 
 class Subscriber:
-    """Runs the deliveries of one route. `observe` is called with every outcome and its event type."""
+    """Runs the deliveries of one route. `observe` is called with every outcome and its event type. `divert` may take a
+    delivery that was delivered before, to run it elsewhere: it returns whether it did."""
 
     def __init__(
         self,
         *,
         route: Route,
-        keys: Keys,
         caller: Caller,
         slots: Slots,
         outcome_writer: OutcomeWriter,
         observe: Callable[[Outcome, str], None],
+        stopping: asyncio.Event,
+        divert: Callable[[InFlight, "Subscriber"], bool] = _never,
     ) -> None:
         self._observe = observe
+        self._divert = divert
+        self._stopping = stopping
         self.route = route
         self.slots = slots
-        self._keys = keys
+        self.surplus = Surplus()
+        self.places = Places(self.free, slots.notify)
+        self.paused_streams: set[str] = set()
+        """Deliveries of these streams do not begin."""
+        self._owed_shards: set[int] = set()
         self._caller = caller
         self._outcome_writer = outcome_writer
         self._loop = asyncio.get_running_loop()
@@ -48,6 +62,52 @@ class Subscriber:
         self._ended = asyncio.Event()
         """Set at a stop once no attempt runs; overdue handlers may still run."""
         self.measures = Measures(route.group, route.pattern)
+        slots.subscribe(self._begin_surplus)
+
+    def free(self) -> int:
+        """How many deliveries may begin beyond those that wait already."""
+        return self.slots.free(self.overdue()) - len(self.surplus)
+
+    def accept(self, in_flight: InFlight) -> None:
+        """Begin a delivery that was read or taken over, at once or when a slot is free; nothing if it is known."""
+        if in_flight.times_delivered > 1 and self._divert(in_flight, self):
+            return
+        held = self.find((in_flight.stream, in_flight.entry_id))
+        if held is not None and held.is_same_event(in_flight):
+            return
+        if not self.surplus and in_flight.stream not in self.paused_streams and self._has_slot():
+            self.begin(in_flight)
+            return
+        self.surplus.add(in_flight, time.monotonic())
+        self._begin_surplus()
+
+    def find(self, delivery_id: DeliveryId) -> InFlight | None:
+        """The delivery with an entry id that is in flight, or waits for a slot."""
+        return self.slots.find(delivery_id) or self.surplus.find(delivery_id)
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether other consumers left deliveries for the next places: those are older than what a read would bring."""
+        return bool(self._owed_shards)
+
+    def owe(self, shard: int, *, is_owed: bool) -> None:
+        """In this shard there are such deliveries, or no more."""
+        if is_owed:
+            self._owed_shards.add(shard)
+        elif shard in self._owed_shards:
+            self._owed_shards.discard(shard)
+            self.slots.notify()
+
+    def is_paused(self, in_flight: InFlight) -> bool:
+        """Whether the type of a delivery is paused."""
+        return in_flight.stream in self.paused_streams
+
+    def _has_slot(self) -> bool:
+        return not self._stopping.is_set() and self.slots.free(self.overdue()) > 0
+
+    def _begin_surplus(self) -> None:
+        while self.surplus and self._has_slot() and (in_flight := self.surplus.pop(self.paused_streams)):
+            self.begin(in_flight)
 
     def begin(self, in_flight: InFlight) -> None:
         """Run a delivery in a task of its own."""
@@ -58,7 +118,7 @@ class Subscriber:
     def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Count the outcome of a delivery and pass it on to be written."""
         self._count(in_flight.delivery, outcome)
-        self._outcome_writer.settle(in_flight, outcome, self.slots, self._keys, duration_s)
+        self._outcome_writer.settle(in_flight, outcome, self.slots, duration_s)
 
     def settle_unrun(self, in_flight: InFlight, outcome: Outcome) -> None:
         """Settle a delivery that has no slot, and that no handler will run for."""
@@ -108,7 +168,7 @@ class Subscriber:
         assert task is not None
         if self._attempts.pop(task, None) is None:
             self._caller.overdue.end()
-            self.slots.changed.set()
+            self.slots.notify()
             return False
         self.slots.leave()
         if self._is_closing and not self._attempts:

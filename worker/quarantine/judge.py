@@ -52,7 +52,8 @@ class Judge:
         self._grace_s = grace_s
         self._write_grace_s = write_grace_s
         self.outcome_writer = OutcomeWriter(write, consumer, self._parked)
-        self._subscribers: dict[tuple[Keys, str, str], Subscriber] = {}
+        self._subscribers: dict[tuple[str, str], Subscriber] = {}
+        self._changed = asyncio.Event()
         self._used: dict[tuple[Keys, str], set[str]] = {}
         """Shard and group → the streams that suspects came from."""
         self._outcome: Outcome | None = None
@@ -77,8 +78,8 @@ class Judge:
         began_s = time.monotonic()
         subscriber.begin(in_flight)
         while subscriber.slots.holds(in_flight) and not self._stopping.is_set():
-            await pause(subscriber.slots.changed, POLL_S)
-            subscriber.slots.changed.clear()
+            await pause(self._changed, POLL_S)
+            self._changed.clear()
         if self._stopping.is_set():
             await subscriber.finish(self._grace_s)
             with contextlib.suppress(TimeoutError):
@@ -130,17 +131,19 @@ class Judge:
                 await self._client.execute_command("HDEL", deaths, in_flight.name)
 
     def _subscriber(self, order: Order) -> Subscriber:
-        keys, route = Keys(order.shard), self._groups[order.group].route(order.type)
+        route = self._groups[order.group].route(order.type)
         assert route is not None  # the worker has the same apps
-        name = keys, order.group, route.pattern
+        name = order.group, route.pattern
         if name not in self._subscribers:
+            slots = Slots(1)
+            slots.subscribe(self._changed.set)
             self._subscribers[name] = Subscriber(
                 route=route,
-                keys=keys,
                 caller=Caller(route, 1),
-                slots=Slots(1),
+                slots=slots,
                 outcome_writer=self.outcome_writer,
                 observe=self._observe,
+                stopping=self._stopping,
             )
         return self._subscribers[name]
 

@@ -33,7 +33,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """The order to run a suspect."""
         in_flight: InFlight = suspect.in_flight
         return cls(
-            shard=suspect.keys.shard,
+            shard=suspect.in_flight.keys.shard,
             group=in_flight.delivery.group,
             type=in_flight.delivery.type,
             stream=in_flight.stream,

@@ -23,7 +23,6 @@ from ...shared.pause import pause
 from ..api.delivery import InFlight
 from ..pipeline import outcome
 from ..pipeline.outcome import Park
-from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
 from .child import Child, ChildEndedError
 from .launch import Launch
@@ -78,20 +77,20 @@ class Quarantine:
         waiting = sum(not suspect.is_held_back for suspect in self._waiting)
         return max(0, PER_CHILD * self._processes - waiting - len(self._running))
 
-    def begin(self, in_flight: InFlight, subscriber: Subscriber, keys: Keys, reader: Reader) -> None:
-        """Begin a delivery: at once, or in quarantine if it is a suspect."""
+    def takes(self, in_flight: InFlight, subscriber: Subscriber) -> bool:
+        """Take a delivery if it is a suspect. Returns whether it is."""
         if self._launch is None or not is_suspect(in_flight):
-            subscriber.begin(in_flight)
-            return
-        held = subscriber.slots.find((in_flight.stream, in_flight.entry_id))
+            return False
+        held = subscriber.find((in_flight.stream, in_flight.entry_id))
         if held is not None and held.times_delivered >= in_flight.times_delivered and held.is_same_event(in_flight):
-            return  # else it was taken over from a child whose end is still to be noticed here
+            return True  # else it was taken over from a child whose end is still to be noticed here
         if len(in_flight.deaths) >= MAX_DEATHS:
             subscriber.settle_unrun(in_flight, outcome.worker_lost(in_flight.deaths))
-            return
+            return True
         subscriber.slots.quarantine(in_flight)
-        self._waiting.append(Suspect(in_flight, subscriber, keys, reader))
+        self._waiting.append(Suspect(in_flight, subscriber))
         self._changed.set()
+        return True
 
     async def run(self) -> None:
         """Run suspects until cancelled; then tell the children to end. Suspects that did not run stay pending."""
@@ -177,7 +176,7 @@ class Quarantine:
             return
         suspect.subscriber.count(delivery, ended, answer.duration_s)
         if isinstance(ended, Park):
-            self._parked(suspect.keys, delivery.group, answer.due_ms)
+            self._parked(suspect.in_flight.keys, delivery.group, answer.due_ms)
 
     async def _child(self, *, fresh: bool) -> Child | None:
         """A child for a suspect, a fresh one if it must have run none before. None if none could be started."""

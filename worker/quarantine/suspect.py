@@ -7,9 +7,7 @@ runs in a process of its own, whose death can be nobody else's fault.
 from dataclasses import dataclass
 from typing import Final
 
-from ...shared.keys import Keys
 from ..api.delivery import InFlight
-from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
 
 FIRST_SUSPICION: Final = 3
@@ -20,17 +18,15 @@ MAX_DEATHS: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Suspect:
-    """A delivery to run in quarantine, with its subscriber and the reader of its type."""
+    """A delivery to run in quarantine, with its subscriber."""
 
     in_flight: InFlight
     subscriber: Subscriber
-    keys: Keys
-    reader: Reader
 
     @property
     def is_held_back(self) -> bool:
         """Whether its type is paused or its circuit breaker is open."""
-        return self.reader.is_paused(self.in_flight.delivery.type) or not self.subscriber.slots.is_admitted
+        return self.subscriber.is_paused(self.in_flight) or not self.subscriber.slots.is_admitted
 
     @property
     def is_blamed(self) -> bool:

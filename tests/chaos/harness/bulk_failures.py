@@ -81,4 +81,4 @@ async def settle(client: Redis, group: str, types: Sequence[str], outcome: Calla
 
 def written(in_flight: InFlight, outcome: Outcome) -> scripts.Call:
     """The call by which a worker writes an outcome."""
-    return PendingOutcome(in_flight, outcome, Slots(1), KEYS, DURATION_S, now_ms()).call(CONSUMER)
+    return PendingOutcome(in_flight, outcome, Slots(1), DURATION_S, now_ms()).call(CONSUMER)

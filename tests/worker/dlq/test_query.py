@@ -150,7 +150,7 @@ async def _dead_letter_call(client, keys: Keys, entry_id: str = "*") -> tuple[In
     delivery = Delivery("wh_1", "openai", "batch.failed", "billing", 1, entry.received_at_ms, entry.body)
     in_flight = InFlight(stream, stored_id, False, entry, delivery)
     outcome = DeadLetter("rejected", Cause("Reject", "why", "", "handlers.py:record"))
-    return in_flight, PendingOutcome(in_flight, outcome, Slots(1), keys, 0.1, DEAD_MS).call("c")
+    return in_flight, PendingOutcome(in_flight, outcome, Slots(1), 0.1, DEAD_MS).call("c")
 
 
 async def test_summaries_merge_count_cause_and_times_across_shards(client):

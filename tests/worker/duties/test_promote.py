@@ -27,7 +27,7 @@ async def park(client, *waits_s: float, event_type: str = TYPE, is_snooze: bool 
     deliveries = await take(client, "me", len(names)) if event_type == TYPE else []
     now = now_ms()
     for in_flight, wait_s in zip(deliveries, waits_s, strict=True):
-        item = PendingOutcome(in_flight, Park(wait_s, Cause("E", ""), is_snooze=is_snooze), Slots(1), KEYS, 0, now)
+        item = PendingOutcome(in_flight, Park(wait_s, Cause("E", ""), is_snooze=is_snooze), Slots(1), 0, now)
         assert await scripts.run(client, item.call("me")) == 1
     return [in_flight.name for in_flight in deliveries]
 

@@ -71,6 +71,7 @@ async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_k
         worker.liveness.steady = True
         await until(lambda: handler.done == ["wh_1"])
         worker.stopping.set()
+        worker.duty.stop()
         async with asyncio.timeout(0.5):
             await running
 
@@ -186,7 +187,7 @@ async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_aga
     handler = Handler()
     async with claimant(redis_url, client, handler) as worker:
         for in_flight in (an_in_flight(), an_in_flight()):
-            worker.runtime.reader.accept(in_flight)
+            worker.runtime.subscriber.accept(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         assert worker.runtime.slots.running == 1
 
@@ -228,10 +229,11 @@ async def test_g7_a_stream_that_redis_refuses_does_not_prevent_a_takeover_of_the
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
     async with claimant(redis_url, client, handler) as worker:
-        streams = worker.runtime.reader.streams
-        streams |= {KEYS.stream("batch.failed"): ("batch.failed", False)} | {
-            name: streams.pop(name) for name in list(streams)
-        }
+        sources = worker.runtime.reader.sources
+        later = dict(sources)
+        sources.clear()
+        worker.runtime.reader.add("batch.failed")
+        sources |= later
         await worker.round()
         await until(lambda: handler.done == ["wh_1"])
         assert await consumers(client) == {b"me"}

@@ -35,7 +35,7 @@ async def test_a_snapshot_holds_every_event_delivered_to_the_group_handled_or_no
     acked, parked, dead, _ = await take(client, "me")
     await client.execute_command("XACK", STREAM, GROUP, acked.entry_id)
     for in_flight, outcome in ((parked, Park(60, Cause("E", ""))), (dead, DeadLetter("rejected", Cause("E", "")))):
-        call = PendingOutcome(in_flight, outcome, Slots(1), KEYS, 0, 0).call("me")
+        call = PendingOutcome(in_flight, outcome, Slots(1), 0, 0).call("me")
         assert await scripts.run(client, call) == 1
     await retain(client, "to_come", at_ms=AT_MS + 1000)
     assert await names_in(await fetch(client)) == ["acked", "parked", "dead", "in_flight"]

@@ -108,7 +108,7 @@ async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_
     events = await delivered_events(client, 1)
     await RecordedReplay(client).deliver(events)
     (in_flight,) = await take(client, "one", own=True)
-    item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), KEYS, 0, AT_MS)
+    item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), 0, AT_MS)
     assert await scripts.run(client, item.call("one")) == 1
     await Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event())._round()
     await take(client, "dead", own=True)
@@ -116,7 +116,7 @@ async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_
     ((entry_id, _, _, fields),) = await take_over(client, "dead", "claimant", own=True)
     in_flight = in_flight_of(OWN_STREAM, TYPE, True, GROUP, entry_id, fields)
     assert (in_flight.delivery.is_replay, in_flight.delivery.attempt) == (True, 2)
-    item = PendingOutcome(in_flight, DeadLetter("rejected", CAUSE), Slots(1), KEYS, 0, AT_MS)
+    item = PendingOutcome(in_flight, DeadLetter("rejected", CAUSE), Slots(1), 0, AT_MS)
     assert await scripts.run(client, item.call("claimant")) == 1
     store = await DeadLetters.open(client, 1)
     letters = await store.find(Filter(names=("wh_0",)))

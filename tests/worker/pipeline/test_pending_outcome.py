@@ -34,7 +34,7 @@ PARK, DEAD_LETTER = Park(1.5, CAUSE), DeadLetter("rejected", CAUSE)
 
 
 def pending_outcome(in_flight: InFlight, outcome: Outcome, ended_at_ms: int = 1_000) -> PendingOutcome:
-    return PendingOutcome(in_flight, outcome, Slots(1), KEYS, 0.25, ended_at_ms)
+    return PendingOutcome(in_flight, outcome, Slots(1), 0.25, ended_at_ms)
 
 
 async def settle(client, in_flight: InFlight, outcome: Outcome, consumer: str = "me") -> int:

@@ -1,6 +1,7 @@
 import asyncio
 import time
 
+from hookbus.worker.pipeline.plan import Ask
 from tests.wait import until
 from tests.worker.builders import (
     STREAM,
@@ -49,7 +50,7 @@ async def test_overdue_threads_keep_their_slots_so_that_nothing_is_read_for_them
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(5)))
     async with runtime(redis_url, client, handler.route(concurrency=2)) as subscription:
-        subscription.reader._overdue = lambda: 1
+        subscription.subscriber._caller.overdue.count = 1
         subscription.start()
         await until(lambda: len(handler.began) == 1)
         assert len(await pending(client)) == 1
@@ -65,13 +66,13 @@ async def test_with_many_streams_and_few_slots_reads_stay_within_the_slots_and_n
     for event_type in TYPES:
         await store(client, *(f"{event_type}-{i}" for i in range(4)), event_type=event_type)
     async with runtime(redis_url, client, handler.route("my.*", concurrency=1)) as subscription:
-        begin = subscription.reader._begin
+        begin = subscription.subscriber.begin
 
         def count_and_begin(in_flight):
-            surplus.append(len(subscription.reader._surplus))
+            surplus.append(len(subscription.subscriber.surplus))
             begin(in_flight)
 
-        subscription.reader._begin = count_and_begin
+        subscription.subscriber.begin = count_and_begin
         subscription.start(*TYPES)
         await until(lambda: len(handler.done) == 60)
     assert set(surplus) == {0}
@@ -120,7 +121,7 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
     await join(client)
     async with runtime(redis_url, client, Handler().route()) as subscription:
         subscription.reader.add(TYPE)
-        subscription.reader._client_id = await subscription.line.execute_command("CLIENT", "ID")
+        await subscription.reader._reads.greet()
         execute, is_overtaken = subscription.line.execute_command, asyncio.Event()
 
         async def ask_late(*command):
@@ -135,11 +136,13 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
         monkeypatch.setattr(subscription.line, "execute_command", ask_late)
         control = subscription.control.execute_command
         monkeypatch.setattr(subscription.control, "execute_command", unblock)
-        read = asyncio.create_task(subscription.reader._read(1, ("BLOCK", 60_000), [STREAM]))
+        turns = subscription.reader._turns[subscription.subscriber]
+        ask = Ask([(turns, [STREAM])], 1, 60_000)
+        read = asyncio.create_task(subscription.reader._wait_for(ask, set()))
         await until(lambda: subscription.reader.silent_s() > 0)
         async with asyncio.timeout(3):
             await subscription.reader.wake()
-            assert await read == ()
+            await read
 
 
 async def test_a_stop_ends_a_blocking_read_at_once_and_loses_nothing(client, redis_url):
@@ -175,7 +178,7 @@ async def test_an_accepted_delivery_begins_when_there_is_a_slot_and_only_once(cl
     handler = Handler()
     async with runtime(redis_url, client, handler.route(concurrency=1)) as subscription:
         for name, number in (("wh_1", 1), ("wh_2", 2), ("wh_2", 2), ("wh_1", 1)):
-            subscription.reader.accept(an_in_flight(name, number))
+            subscription.subscriber.accept(an_in_flight(name, number))
         await until(lambda: handler.began == ["wh_1"])
         await join(client)
         subscription.start()

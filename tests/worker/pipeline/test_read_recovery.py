@@ -42,8 +42,8 @@ async def test_a_delivery_in_flight_is_not_begun_again_when_own_pending_entries_
         subscription.start()
         await until(lambda: len(handler.began) == 2)
         for _ in range(3):
-            await subscription.reader._read_own_pending()
-        assert not subscription.reader._surplus
+            await subscription.reader._own_pending.begin(list(subscription.reader.sources.values()))
+        assert not subscription.subscriber.surplus
         assert sorted(handler.began) == ["wh_1", "wh_2"]
 
 
@@ -55,8 +55,8 @@ async def test_an_entry_settled_while_own_pending_entries_were_read_is_not_begun
         (entry_id,) = await store(client, "wh_1")
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
         await client.execute_command("XACK", STREAM, GROUP, entry_id)
-        await subscription.reader._reread(STREAM, entry_id)
-        assert not subscription.reader._surplus
+        await subscription.reader._own_pending._reread(subscription.reader.sources[STREAM], entry_id)
+        assert not subscription.subscriber.surplus
     assert handler.began == []
 
 
@@ -111,7 +111,7 @@ async def test_a_broken_connection_is_replaced_and_nothing_is_lost(client, redis
         subscription.start()
         for i in range(5):
             await until(lambda: subscription.reader.silent_s() > 0)
-            await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._client_id)
+            await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._reads._client_id)
             await store(client, f"wh_{i}")
             await until(lambda i=i: f"wh_{i}" in handler.done)
     assert sorted(handler.done) == [f"wh_{i}" for i in range(5)]
@@ -128,7 +128,7 @@ async def test_after_a_broken_connection_own_pending_entries_are_read_at_once(cl
         (entry_id,) = await redeliver(client, "wh_2")
         await client.execute_command("XGROUP", "SETID", OWN_STREAM, GROUP, "$")
         await client.execute_command("XCLAIM", OWN_STREAM, GROUP, "me", 0, entry_id, "FORCE")
-        await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._client_id)
+        await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._reads._client_id)
         await until(lambda: handler.done == ["wh_1", "wh_2"], timeout_s=5)
 
 

@@ -89,7 +89,7 @@ async def test_a_group_that_cannot_be_created_on_one_stream_delays_no_other_stre
         async def refuse(types) -> None:
             subscription.losses.append(list(types))
 
-        subscription.reader._lost = refuse
+        subscription.reader._own_pending._lost = refuse
         subscription.start(BAD, TYPE)
         subscription.unusable_keys.add(KEYS.redelivery(BAD, GROUP), "NOPERM")
         await store(client, "wh_1")

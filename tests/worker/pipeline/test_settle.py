@@ -42,7 +42,7 @@ def settle_all(outcome_writer, deliveries, outcome, slots: Slots | None = None) 
     for in_flight in deliveries:
         slots.take(in_flight)
         slots.leave()
-        outcome_writer.settle(in_flight, outcome, slots, KEYS, 0.1)
+        outcome_writer.settle(in_flight, outcome, slots, 0.1)
     return slots
 
 
@@ -266,7 +266,7 @@ async def test_a_flush_without_outcomes_returns_at_once(own_server):
     async with settling(connect(own_server.url, "tests")) as outcome_writer:
         async with asyncio.timeout(1):
             await outcome_writer.all_written()
-        outcome_writer.settle(an_in_flight(), Ack(), Slots(1), KEYS, 0)
+        outcome_writer.settle(an_in_flight(), Ack(), Slots(1), 0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(outcome_writer.all_written(), 0.01)
 

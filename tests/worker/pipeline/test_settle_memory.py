@@ -142,6 +142,6 @@ async def _none_pending(client) -> bool:
 @pytest.mark.parametrize("times_delivered", [1, 2])
 def test_only_an_outcome_that_is_due_and_was_never_taken_over_is_dropped(result, age_ms, is_due, times_delivered):
     item = pending_outcome.PendingOutcome(
-        an_in_flight(times_delivered=times_delivered), result, Slots(1), KEYS, 0.1, 1_000_000
+        an_in_flight(times_delivered=times_delivered), result, Slots(1), 0.1, 1_000_000
     )
     assert item.may_run_again(1_000_000 + age_ms) == (is_due and times_delivered == 1)

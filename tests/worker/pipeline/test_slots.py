@@ -1,3 +1,5 @@
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,15 +49,18 @@ def test_one_entry_id_of_two_events_is_two_deliveries():
     assert slots.holds(after)
 
 
-def test_waiters_for_a_slot_are_notified():
+async def test_waiters_for_a_slot_are_notified_once_in_a_turn_of_the_loop():
     slots, in_flight = Slots(1), an_in_flight()
     slots.take(in_flight)
-    assert not slots.changed.is_set()
+    notified = []
+    slots.subscribe(lambda: notified.append(slots.free()))
     slots.leave()
-    assert slots.changed.is_set()
-    slots.changed.clear()
     slots.settled(in_flight)
-    assert slots.changed.is_set()
+    await asyncio.sleep(0)
+    assert notified == [1]
+    slots.notify()
+    await asyncio.sleep(0)
+    assert notified == [1, 1]
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(["take", "leave", "settle"]), max_size=40))

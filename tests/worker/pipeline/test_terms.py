@@ -39,7 +39,7 @@ async def settle_one(client, in_flight, outcome) -> list[dict]:
     slots.take(in_flight)
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
-            outcome_writer.settle(in_flight, outcome, slots, KEYS, 0.1)
+            outcome_writer.settle(in_flight, outcome, slots, 0.1)
             await outcome_writer.all_written()
     assert not slots.holds(in_flight)
     return logs

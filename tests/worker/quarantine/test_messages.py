@@ -5,7 +5,7 @@ from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Outcome, Park
 from hookbus.worker.quarantine.messages import LIMIT_BYTES, Answer, Order, line
 from hookbus.worker.quarantine.suspect import Suspect
-from tests.worker.builders import KEYS, an_in_flight
+from tests.worker.builders import an_in_flight
 
 CAUSE = Cause("ValueError", "no\n" * 600, "Traceback …\n" * 2000, "a.py:f", "a.py:1")
 
@@ -27,6 +27,6 @@ def test_a_suspect_that_was_not_there_any_more_has_no_outcome():
 
 def test_an_order_names_the_entry_its_owner_and_its_deaths():
     in_flight = an_in_flight(number=5, deaths=("a@1",))
-    order = Order.of(Suspect(in_flight, None, KEYS, None), "me")  # type: ignore[arg-type]
+    order = Order.of(Suspect(in_flight, None), "me")  # type: ignore[arg-type]
     assert msgspec.json.decode(line(order), type=Order) == order
     assert (order.entry_id, order.owner, order.deaths, order.shard) == ("5-0", "me", ("a@1",), 0)

@@ -82,7 +82,7 @@ async def running(url: str, client) -> AsyncIterator[Runtime]:
 def begin(subscription: Runtime, *numbers: int, deaths: tuple[str, ...] = ()) -> None:
     for number in numbers:
         in_flight = an_in_flight(f"wh_{number}", number, times_delivered=3, deaths=deaths)
-        subscription.quarantine.begin(in_flight, subscription.subscriber, KEYS, subscription.reader)
+        subscription.quarantine.takes(in_flight, subscription.subscriber)
 
 
 def at_work(children: list[FakeChild]) -> list[str]:
