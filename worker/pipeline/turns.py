@@ -15,7 +15,7 @@ class Turns:
     def __init__(self) -> None:
         self._order: deque[str] = deque()
         self._empty = 0
-        """How many streams in a row were read and brought nothing."""
+        """How many streams brought nothing when they were read last."""
         self._full: list[str] = []
         """Streams that brought all that was asked for: they may have more."""
 
@@ -50,7 +50,8 @@ class Turns:
 
     def answered(self, asked: Collection[str], brought: Collection[str], full: Collection[str]) -> None:
         """A read of some streams is over: some brought entries, and of these some all that was asked for."""
-        self._empty = 0 if brought else self._empty + len(asked)
+        # Those not asked stay as they were: a lone entry asks for no sweep of a thousand empty streams.
+        self._empty = min(self._empty, len(self._order) - len(brought)) if brought else self._empty + len(asked)
         # The others first: with fewer places than busy streams, each has its turn.
         self._full = [name for name in self._full if name not in asked]
         self._full += [name for name in full if name in self._order]  # a type may have been paused during the read

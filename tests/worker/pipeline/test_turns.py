@@ -34,6 +34,15 @@ def test_a_stream_that_filled_its_count_is_read_alone_until_it_did_not():
     assert not turns.is_busy(9)
 
 
+def test_a_lone_entry_asks_for_no_sweep_of_the_many_streams_that_were_empty():
+    turns = of(*map(str, range(1000)))
+    turns.answered(list(turns.streams), [], [])
+    turns.answered(["7"], ["7"], ["7"])
+    assert turns.next(99, is_sweep=False) == ["7"]
+    turns.answered(["7"], [], [])
+    assert not turns.is_busy(99)
+
+
 def test_with_one_place_all_streams_that_have_more_are_read_in_turn():
     turns = of("a", "b", "c")
     turns.answered(["a", "b", "c"], ["a", "b", "c"], ["a", "b", "c"])
