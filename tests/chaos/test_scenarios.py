@@ -8,7 +8,7 @@ from tests import tools
 from tests.chaos.harness import runner, scenario
 
 KNOWN = scenario.every()
-SLOW = {"poison", "five"}
+SLOW = {"poison", "poison_container", "five"}
 """A killer is dead-lettered after five deaths, each of which takes seconds to detect."""
 
 

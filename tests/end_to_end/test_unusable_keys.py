@@ -27,7 +27,7 @@ async def test_g7_an_unusable_stream_delays_no_other_type_of_a_wildcard(redis_ur
 
 async def test_g7_unusable_keys_of_one_group_stop_no_other_group(redis_url, handled, client):
     broken = (KEYS.paused, KEYS.delayed, KEYS.delayed_data, KEYS.dead, KEYS.dead_data, KEYS.dead_fingerprints)
-    others = (KEYS.consumers, KEYS.started, KEYS.deaths)
+    others = (KEYS.consumers, KEYS.deaths)
     for key in (*broken, *others):
         await client.execute_command("SET", key("failing"), "a slip")
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "failing") as worker:

@@ -24,6 +24,7 @@ from tests.deploy.nspawn.installation import (
     restarts,
     send,
 )
+from tests.deploy.nspawn.memory import a_quarantine_process_that_is_killed_for_its_memory_does_not_end_its_unit
 from tests.programs import ROOT
 
 MAX_EXPOSED: Final = 1.5
@@ -291,6 +292,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_restart_of_all_under_load_refuses_no_request,
     an_unreachable_redis_ends_no_program,
     a_worker_that_hangs_is_killed_by_the_watchdog_and_started_again,
+    a_quarantine_process_that_is_killed_for_its_memory_does_not_end_its_unit,
     a_stop_finishes_what_runs_within_the_grace_period,
     a_second_process_and_a_wrong_configuration,
     uninstalling_leaves_configuration_and_nothing_else,

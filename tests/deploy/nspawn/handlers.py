@@ -4,6 +4,7 @@ import ctypes
 import errno
 import mmap
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def wait(event: dict, delivery: Delivery) -> None:
     append("began", delivery)
     time.sleep(float(client.get("test:seconds") or 0))
     append("ended", delivery)
+
+
+@orders.on("batch.failed")
+async def eat(event: dict, delivery: Delivery) -> None:
+    """Ends the worker; in a quarantine process, whose parent is the worker, takes more memory than the unit may."""
+    append("eaten", delivery)
+    if os.getppid() == 1:
+        os._exit(1)
+    eaten = [bytearray(b"x") * (16 << 20) for _ in range(40)]
+    append("unlimited", delivery)  # the container has no memory controller
+    del eaten
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @orders.on("batch.completed")
