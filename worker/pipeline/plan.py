@@ -14,8 +14,9 @@ from .turns import Turns
 
 BLOCK_MS: Final = 2000
 """Longest wait for events in one call: an idle reader costs one call every two seconds."""
-WIDE_S: Final = 0.001
-"""Shortest time between two reads of all streams."""
+WIDE_S: Final = 0.01
+"""Shortest time between two reads of all streams. With a backlog in one of two streams, such a read brings half as many
+entries as the next one: every millisecond it was every second read."""
 WIDE_S_PER_STREAM: Final = 0.0001
 """A read costs Redis up to 0.3 µs a stream (measured), so all readers of 100 busy workers take a third of its time."""
 MANY: Final = 64

@@ -119,6 +119,7 @@ class Slots(_Notifier):
         delivery_id = (in_flight.stream, in_flight.entry_id)
         if self._quarantined.get(delivery_id) is in_flight:  # else it was taken over again meanwhile
             del self._quarantined[delivery_id]
+        self.notify()
 
     def leave(self) -> None:
         """The attempt of a delivery has ended."""
@@ -136,6 +137,11 @@ class Slots(_Notifier):
         self._forget(in_flight)
         self._deferred.add((in_flight.stream, in_flight.entry_id))
         self.notify()
+
+    @property
+    def has_deferred(self) -> bool:
+        """Whether deliveries are deferred."""
+        return bool(self._deferred)
 
     def may_read_on(self) -> bool:
         """Whether new deliveries may be read: not while too many are deferred, as pending entries take memory too."""

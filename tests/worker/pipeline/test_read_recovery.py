@@ -13,6 +13,7 @@ from tests.worker.builders import (
     TYPE,
     Handler,
     an_in_flight,
+    commandstats,
     join,
     pending,
     redeliver,
@@ -73,6 +74,29 @@ async def test_g5_a_pending_entry_that_is_read_again_is_not_counted_as_delivered
         in_flight = subscription.quarantine._waiting[0].in_flight
     assert (in_flight.delivery.webhook_id, in_flight.times_delivered, in_flight.deaths) == ("wh_2", 4, ("a@1", "b@2"))
     assert (await pending(client))[first.entry_id] == ("me", 1)
+
+
+async def test_an_idle_reader_looks_for_own_pending_entries_once_a_minute(client, redis_url, monkeypatch):
+    monkeypatch.setattr(read, "RECHECK_S", 0.1)
+    handler = Handler(is_open=True)
+    await join(client)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        subscription.start()
+        await until(lambda: subscription.reader.silent_s() > 0.05)
+        await client.execute_command("CONFIG", "RESETSTAT")
+        for _ in range(3):  # each ends the blocking read
+            await subscription.reader.wake()
+            await asyncio.sleep(0.15)
+        assert "xpending" not in await commandstats(client)
+        await store(client, "wh_1")
+        await until(lambda: handler.done == ["wh_1"])
+        await asyncio.sleep(0.15)
+        await subscription.reader.wake()
+        await until(lambda: _has_looked(client))
+
+
+async def _has_looked(client) -> bool:
+    return "xpending" in await commandstats(client)
 
 
 async def test_g9_deferred_deliveries_that_are_no_longer_pending_do_not_end_reading(client, redis_url, monkeypatch):
