@@ -23,7 +23,7 @@ SETTLE_S: Final = 12.0
     idle_commands=at_most(250),
 )
 async def idle_process(stage: Stage) -> Sequence[Answer]:
-    seconds = stage.scale(30.0, 5.0)
+    seconds = stage.scale(30.0, 10.0)  # some duties act every ten seconds
     server = await stage.valkey()
     apps = [f"tests.bench.many_groups:{group}" for group in GROUPS]
     await stage.worker(server, *apps, HOOKBUS_SHARDS=str(SHARDS))
