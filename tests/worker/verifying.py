@@ -53,7 +53,7 @@ async def stored(client, name: str) -> list[tuple[bytes, list[bytes]]]:
 
 async def pause(client, name: str) -> None:
     """Pause the worker of the run."""
-    await client.execute_command("HSET", Keys(0).paused(name), "*", 1)
+    await client.execute_command("HSET", Keys(0).paused, f"{name}|*", 1)
 
 
 async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list[bytes]]]:

@@ -36,6 +36,9 @@ class Look:
     due_ms: Mapping[str, float] | None = field(default_factory=dict)
 
 
+NOTHING: Final = Look()
+
+
 class Lookout:
     """The looks at one shard."""
 
@@ -45,7 +48,7 @@ class Lookout:
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._looked = asyncio.Event()
-        self.last = Look()
+        self.last = NOTHING
 
     async def after(self, look: Look) -> Look:
         """Wait for a look later than this one; at the stop, return the last one at once."""
@@ -62,6 +65,8 @@ class Lookout:
             ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
         ]
         types, paused, due = await execute_all(self._client, commands, raises=False)
+        if last is NOTHING and isinstance(types, Exception):
+            raise types  # no worker starts without knowing what there is to read
         self.last = Look(
             types=frozenset(map(bytes.decode, types)) if self._is_usable(keys.types, types) else last.types,
             paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,

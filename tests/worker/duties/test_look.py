@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from redis.exceptions import ResponseError
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties import look
@@ -64,6 +65,13 @@ async def test_g7_a_key_that_redis_refuses_stays_as_before_and_the_other_is_look
     assert key not in unusable_keys
     assert not lookout.last.types
     assert not lookout.last.paused
+
+
+async def test_no_worker_starts_without_knowing_the_types(client):
+    await client.set(KEYS.types, "a slip")
+    lookout = a_lookout(client)
+    with pytest.raises(ResponseError, match="wrong kind of value"):
+        await lookout.look()
 
 
 async def test_while_redis_is_unreachable_the_last_look_holds(monkeypatch, client, redis_url):
