@@ -15,6 +15,7 @@ from ..shared.connection import FAULTS, Execute, Redis, leave_server
 from ..shared.fault import Fault, UnhealthyError, fault_of, judge
 from ..shared.fsync import UNOBSERVED, Fsync
 from ..shared.keys import Keys
+from ..shared.layout import OlderLayoutError
 from ..shared.pause import pause
 from ..shared.server import Server
 from ..shared.settings import ConfigError
@@ -54,6 +55,9 @@ class RedisHealth:
             landmarks.add_latest()
         try:
             inspected = await server.inspect(execute, self._shards)
+        except OlderLayoutError as error:
+            # Without a cause, which would end the program at its start: a worker mends this.
+            raise UnhealthyError(Fault("queue_unavailable", str(error))) from None
         except ConfigError as error:
             raise UnhealthyError(Fault("queue_unavailable", str(error))) from error
         self._fsync.observe(inspected.info)

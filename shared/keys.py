@@ -11,10 +11,11 @@ from typing import Final
 
 PREFIX: Final = "hookbus:"
 META: Final = f"{PREFIX}meta"
-"""Hash: `layout` (version of the data layout) and `shards` (their number): what every release reads first, so that it
-refuses the data of another. The only key outside the shards."""
+"""Hash: `layout` (version of the data layout), `shards` (their number), and while a worker migrates data of an older
+layout `migrating`, that one. What every release reads first, so that it refuses the data of another. The only key
+outside the shards."""
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 
 UNTYPED: Final = "untyped"
 """Stream of events whose body names no usable type: kept, and delivered to `*` subscriptions."""

@@ -19,6 +19,24 @@ OPEN: Final = "open"
 """State of a shard that stores events."""
 
 
+MIGRATING: Final = "migrating"
+"""Field of `META` while the data are being moved to this layout: the older one."""
+
+
+class OlderLayoutError(ConfigError):
+    """The data have an older layout, or are being moved from it: a worker migrates them."""
+
+    def __init__(self, layout: int, shards: int) -> None:
+        super().__init__(
+            [
+                f"redis_url: data layout {layout} there, this release supports {keys.LAYOUT}: a worker of this release"
+                " migrates them once all workers of the older one have stopped"
+            ]
+        )
+        self.layout = layout
+        self.shards = shards
+
+
 class Generation(msgspec.Struct, frozen=True):
     """The shards that store new events, in the order in which webhook-ids are spread over them."""
 
@@ -57,7 +75,9 @@ async def is_unused(execute: Execute, shards: int) -> bool:
 
 async def read(execute: Execute) -> tuple[Keys, ...] | None:
     """The shards; None if Redis has no layout. Raises ConfigError for another layout, RedisError, OSError."""
-    layout, count = await execute("HMGET", keys.META, "layout", "shards")
+    layout, count, migrating = await execute("HMGET", keys.META, "layout", "shards", MIGRATING)
+    if count is not None and (older := int(migrating or layout or keys.LAYOUT)) < keys.LAYOUT:
+        raise OlderLayoutError(older, int(count))
     if layout is not None and int(layout) != keys.LAYOUT:
         raise ConfigError([f"redis_url: data layout {int(layout)} there, this release supports {keys.LAYOUT}"])
     if layout is None or count is None:

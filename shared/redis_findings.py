@@ -56,7 +56,7 @@ def of_wrong_server(problem: str) -> Finding:
         action = "upgrade Redis to 7.0 or newer, or use Valkey 8 or newer"
     elif "data layout" in problem:
         newer = "a newer release of hookbus wrote these data: upgrade this one, or roll the data back"
-        older = "an older release of hookbus wrote these data: see CHANGELOG.md for their migration"
+        older = "stop all workers of the older release, then start one of this one: CHANGELOG.md has the order"
         layout = int(problem.partition("data layout ")[2].split()[0])
         action = newer if layout > keys.LAYOUT else older
     return Finding(EXIT_CONFIG, "wrong_redis", problem, action)

@@ -82,6 +82,8 @@ TRIM: Final = Script.load("trim")
 LEASE: Final = past_the_limit(Script.load("lease"))
 # A worker must be able to start in a full Redis, to free memory.
 FILL: Final = past_the_limit(Script.load("fill"))
+ADVANCE: Final = past_the_limit(Script.load("advance"))
+CARRY: Final = past_the_limit(Script.load("carry"))
 # A breaker must open and probe, a hold and a pause begin, in a full Redis too: what they keep back fills the memory.
 SWAP: Final = past_the_limit(Script.load("swap"))
 PAUSE: Final = past_the_limit(Script.load("pause"))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from ..shared import health, keys, log, server
+from ..shared import health, keys, log
 from ..shared.address import Address, redacted
 from ..shared.backoff import Reconnect
 from ..shared.command import Stopping, nothing_to_reload
@@ -33,6 +33,7 @@ from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
 from .inventory import foreign
+from .migration.migrate import inspect
 from .pipeline.process import Caller
 from .pipeline.routes import Group, Route
 from .pipeline.settle import OutcomeWriter
@@ -202,7 +203,7 @@ class Worker:
         reconnect = Reconnect()
         while not self._stopping.is_set():
             try:
-                await server.inspect(self._control.execute_command, self._settings.shards)
+                await inspect(self._control, self._settings.shards)
                 for lookout in self._process.lookouts.values():
                     await lookout.look()
                 for runner in self._runners.values():

@@ -176,7 +176,7 @@ async def test_check_works_as_ingest_without_reading_an_event(server, redis_url,
     for number in range(150):
         await client.execute_command("XADD", STREAM, "*", "id", number, "body", "x" * 200)
     await client.execute_command("SADD", "hookbus:{0}:types", "response.completed")
-    await client.execute_command("HSET", "hookbus:meta", "layout", "1", "shards", "1")
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT, "shards", "1")
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     environ = {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET, "HOOKBUS_INGEST_DURABILITY": "memory"}
     code, out, err = await command("check", **environ)

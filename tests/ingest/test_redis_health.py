@@ -143,6 +143,28 @@ async def test_a_wrong_server_stops_the_start(client, redis_url):
             await task
 
 
+async def test_data_of_an_older_layout_are_waited_for_unready(client, redis_url):
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT - 1, "shards", 1)
+    redis_health = RedisHealth("memory", 1, unsafe=False)
+    async with watching(redis_health, redis_url) as task:
+        await until(redis_health.was_seen.is_set)
+        assert redis_health.fault is not None
+        assert f"data layout {keys.LAYOUT - 1} there" in redis_health.fault.detail
+        assert not redis_health.was_healthy.is_set()
+        await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT)  # a worker has migrated them
+        await until(redis_health.was_healthy.is_set)
+        assert not task.done()
+
+
+async def test_g1_data_that_a_newer_release_takes_over_stop_the_200s(client, redis_url):
+    redis_health = RedisHealth("memory", 1, unsafe=False)
+    async with watching(redis_health, redis_url) as task:
+        await until(lambda: redis_health.fault is None)
+        await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT + 1, "migrating", keys.LAYOUT)
+        await until(lambda: redis_health.fault is not None, timeout_s=10)
+        assert not task.done()
+
+
 async def test_a_server_that_turns_wrong_later_is_a_fault_and_does_not_end_the_process(client, redis_url):
     redis_health = RedisHealth("memory", 1, unsafe=False)
     async with watching(redis_health, redis_url) as task:

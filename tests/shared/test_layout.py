@@ -4,7 +4,7 @@ import pytest
 
 from hookbus.shared import keys
 from hookbus.shared.keys import HOME, Keys
-from hookbus.shared.layout import claim, is_unused, read
+from hookbus.shared.layout import MIGRATING, OlderLayoutError, claim, is_unused, read
 from hookbus.shared.server import fetch
 from hookbus.shared.settings import ConfigError
 
@@ -93,3 +93,19 @@ async def test_a_full_redis_that_has_the_layout_is_only_read(client):
 async def test_a_worker_can_write_the_layout_into_a_full_redis(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1")
     assert await claim(client.execute_command, 2) == (0, 1)
+
+
+async def test_data_of_an_older_layout_wait_for_a_worker(client):
+    await client.execute_command("HSET", keys.META, "layout", keys.LAYOUT - 1, "shards", 4)
+    for look in (claim(client.execute_command, 4), read(client.execute_command), is_unused(client.execute_command, 4)):
+        with pytest.raises(OlderLayoutError, match=f"data layout {keys.LAYOUT - 1} there") as caught:
+            await look
+        assert (caught.value.layout, caught.value.shards) == (keys.LAYOUT - 1, 4)
+
+
+async def test_half_moved_data_are_not_taken_for_those_of_this_layout(client):
+    moving = ("layout", keys.LAYOUT, "shards", 4, MIGRATING, keys.LAYOUT - 1)
+    await client.execute_command("HSET", keys.META, *moving)
+    with pytest.raises(OlderLayoutError):
+        await claim(client.execute_command, 4)
+    assert await client.execute_command("EXISTS", HOME.generations) == 0
