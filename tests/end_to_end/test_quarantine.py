@@ -73,7 +73,7 @@ async def test_g5_a_delivery_that_kills_its_process_ends_in_quarantine_and_harms
     with Worker(redis_url, GROUP) as worker:
         await until(lambda: client.execute_command("ZCARD", KEYS.dead(GROUP)), timeout_s=60)
         assert handled(GROUP) == ["wh_innocent"]
-        assert len(worker.logged("quarantine_ended", webhook_id="wh_killer", reason="signal 9")) == 3
+        await until(lambda: len(worker.logged("quarantine_ended", webhook_id="wh_killer", reason="signal 9")) == 3)
         await store(client, "wh_fresh")
         await until(lambda: "wh_fresh" in handled(GROUP))
         await until(nothing_is_pending(client))
@@ -154,6 +154,7 @@ async def test_g5_innocents_of_a_worker_killed_with_its_children_are_handled(red
     await client.execute_command("SET", "test:go", 1)
     with Worker(redis_url, GROUP) as worker:
         await until(lambda: sorted(handled(GROUP)) == ["wh_1", "wh_2", "wh_3"], timeout_s=40)
+        await until(lambda: len(worker.logged("quarantined", deaths=1)) == 2)
         blamed = worker.logged("quarantined", deaths=1)
         assert {line["webhook_id"] for line in blamed} == {"wh_1", "wh_2"}
         assert len({line["consumer"] for line in blamed}) == 2  # each in a process that ran none before

@@ -1,6 +1,7 @@
 """`hookbus-worker run` as a process: its exit codes, and its messages for wrong usage."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -10,9 +11,12 @@ import pytest
 
 from hookbus import App
 from hookbus.shared import keys
+from hookbus.shared.connection import connect
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.run import _idle, _may_match
+from tests.end_to_end.conftest import records_of
 from tests.programs import BIN, Worker
+from tests.wait import until
 from tests.worker.builders import store
 
 GOOD = """
@@ -129,6 +133,9 @@ async def test_a_worker_logs_that_redis_is_unreachable_and_that_it_is_back(own_s
 async def test_ctrl_c_while_redis_is_unreachable_ends_a_running_worker_with_0(own_server):
     with Worker(own_server.url, "plain") as worker:
         await worker.until_working()
+        async with contextlib.aclosing(connect(own_server.url, "tests")) as client:
+            await store(client, "wh_1")
+        await until(lambda: records_of(own_server)("plain") == ["wh_1"])
         await asyncio.to_thread(own_server.stop)
         await worker.until_logged("read_failed")
         assert await worker.end(signal.SIGINT) == 0

@@ -13,15 +13,21 @@ SHARDS = tuple(map(Keys, range(2)))
 SETTINGS = {"HOOKBUS_SHARDS": "2"}
 LEFT = {
     "billing": [
+        "wh_reject_19",  # redriven
+        "wh_reject_20",
+        "wh_killer_39",  # of dead consumers
+        "wh_slow_40",
+        "wh_slow_41",
         *(f"wh_retry_{i}" for i in range(11, 15)),
         *(f"wh_later_{i}" for i in range(15, 18)),
-        *("wh_reject_19", "wh_reject_20"),  # redriven
         *(f"wh_batch_{i}" for i in range(30, 39)),  # parked, held back by the breaker, handed over
-        *("wh_killer_39", "wh_slow_40", "wh_slow_41"),  # of dead consumers
         *(f"wh_backlog_{i}" for i in range(42, 47)),
     ],
     "audit": [
-        *("wh_ok_1", "wh_ok_2", "wh_unhandled_9", "wh_unhandled_10"),  # replayed
+        "wh_ok_1",  # replayed
+        "wh_ok_2",
+        "wh_unhandled_9",
+        "wh_unhandled_10",
         *(f"wh_backlog_{i}" for i in range(42, 49)),
         "wh_untyped",
     ],
