@@ -148,6 +148,7 @@ async def promoters_are_killed(bus: FailureBus) -> None:
     worker = await bus.worker()
     # As if an hour had passed.
     await bus.client.execute_command("ZUNIONSTORE", DELAYED, 1, DELAYED, "WEIGHTS", 0)
+    await bus.client.execute_command("ZADD", KEYS.due, 0, PARKED)
     before, kills = len(bus.kinds), bus.stage.scale(2, 1)
     for number in range(kills):
         worker = await bus.worker() if number else worker

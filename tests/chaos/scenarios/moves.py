@@ -16,7 +16,8 @@ from tests.programs import event_body, free_port
 from tests.wait import until
 
 TYPE: Final = "response.completed"
-STREAM: Final = Keys(0).stream(TYPE)
+KEYS: Final = Keys(0)
+STREAM: Final = KEYS.stream(TYPE)
 SLOW_S: Final = 3.0
 """The duration of handlers: deliveries of the first primary are in flight while the address moves."""
 RATE: Final = 100.0
@@ -108,5 +109,6 @@ async def split(stage: Stage, servers: Moving) -> None:
 def add(stage: Stage, client: redis.Redis, webhook_id: str, number: int, **data: Any) -> None:
     """Store an event as ingest does, under an entry id of our choice."""
     fields = {"id": webhook_id, "src": "openai", "at": now_ms(), "body": event_body(TYPE, **data)}
+    client.sadd(KEYS.types, TYPE)
     client.xadd(STREAM, fields, id=f"5-{number}")
     stage.ledger.accept(webhook_id, TYPE)
