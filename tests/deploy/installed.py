@@ -34,7 +34,7 @@ billing = App("billing")
 
 @billing.on("response.completed")
 async def record(event: ResponseCompleted, delivery: Delivery) -> None:
-    print(f"handled {delivery.webhook_id} {event.data.id}", flush=True)
+    print(f"handled {delivery.webhook_id} {event.data.id}\\n", end="", flush=True)
 """
 
 

@@ -37,7 +37,7 @@ app = App("billing")
 
 @app.on("response.completed")
 async def record(event: ResponseCompleted, delivery: Delivery) -> None:
-    print(f"{PREFIX} handled {delivery.webhook_id} {event.data.id}", flush=True)
+    print(f"{PREFIX} handled {delivery.webhook_id} {event.data.id}\\n", end="", flush=True)
 """,
 }
 USERS_TEST = """

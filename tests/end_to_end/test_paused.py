@@ -27,7 +27,7 @@ async def test_g7_a_pause_takes_effect_within_two_seconds_survives_a_restart_and
             assert handled("plain") == []
             succeeded(redis_url, "resume", "plain")
             await until(lambda: sorted(handled("plain")) == ["wh_1", "wh_2"], timeout_s=3)
-            assert second.logged("resumed", group="plain")
+            await second.until_logged("resumed", group="plain")
 
 
 async def test_g7_deliveries_of_a_dead_worker_wait_while_their_type_is_paused(redis_url, handled, client):
