@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..shared import keys as names
 from ..shared import scripts
 from ..shared.address import Address
 from ..shared.connection import Redis, connect, refusal_code
@@ -20,6 +19,7 @@ from .duties.paused import Pauses
 from .duties.position import Positions
 from .duties.promote import Promoter
 from .duties.takeover import Takeover, retire
+from .pipeline.handover import release
 from .pipeline.read import REPLY_TIMEOUT_S, Reader
 from .pipeline.routes import Group, Route, known_types, matches
 from .pipeline.settle import OutcomeWriter
@@ -106,14 +106,7 @@ class GroupRunner:
         group, consumer = self._group.name, self._process.consumer
         released, streams = 0, list(self.reader.sources)
         while streams:
-            calls = [
-                scripts.Call(
-                    scripts.RELEASE,
-                    (stream, self._keys.consumers(group)),
-                    (group, consumer, names.HANDOVER, RELEASED_AT_ONCE),
-                )
-                for stream in streams
-            ]
+            calls = [release(stream, group, consumer, RELEASED_AT_ONCE) for stream in streams]
             results = await scripts.run_all(self._process.control, calls)
             for result in results:
                 if isinstance(result, Exception) and refusal_code(result) != "NOGROUP" and not is_of_one_key(result):

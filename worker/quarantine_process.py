@@ -28,7 +28,7 @@ from .duties.heartbeat import Liveness
 from .duties.takeover import retire
 from .pipeline.routes import Group
 from .quarantine.guard import Guard
-from .quarantine.judge import Judge
+from .quarantine.judge import POLL_S, Judge
 from .quarantine.messages import LIMIT_BYTES, Answer, Order, Ready, line
 from .run import groups_of
 from .settings import WorkerSettings, load_settings
@@ -37,8 +37,6 @@ from .supervise import STUCK_MARGIN_S, consumer_name, reread_address
 
 CONNECTIONS: Final = 4
 """For commands that follow each other: more than are open at once."""
-POLL_S: Final = 0.1
-"""Between two looks whether the process should stop while a suspect runs."""
 
 _read_order = msgspec.json.Decoder(Order).decode
 

@@ -14,7 +14,7 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
-from ..inventory import pauses
+from ..inventory import pauses, registry
 from ..inventory.lag import pairs
 from ..inventory.suspensions import KEY, decode, encode, field
 from ..pipeline.routes import Route
@@ -45,8 +45,8 @@ class Circuits:
             await pause(self._wake, INTERVAL_S)
 
     async def _poll(self) -> None:
-        (seconds, microseconds), flat = await execute_all(self._client, [("TIME",), ("HGETALL", KEY)])
-        await self.apply(pairs(flat), int(seconds) * 1000 + int(microseconds) // 1000)
+        time, flat = await execute_all(self._client, [("TIME",), ("HGETALL", KEY)])
+        await self.apply(pairs(flat), registry.unix_ms(time))
 
     async def apply(self, stored: Mapping[str, bytes], now_ms: int) -> None:
         """Take each circuit's step, given the fields of `KEY` and Redis' time. Raises RedisError, OSError."""

@@ -14,9 +14,10 @@ from typing import Final
 
 from ...shared import keys, log, scripts
 from ...shared.connection import FAULTS, Redis
-from ...shared.keys import HANDOVER, Keys
+from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import InFlight
+from ..pipeline.handover import release
 from ..pipeline.read import Reader
 from ..pipeline.subscriber import Subscriber
 
@@ -63,7 +64,10 @@ class GiveBack:
         for in_flight in late:
             by_stream.setdefault(in_flight.stream, []).append(in_flight)
         group = subscriber.route.group
-        calls = [release(stream, group, self._consumer, some) for stream, some in by_stream.items()]
+        calls = [
+            release(stream, group, self._consumer, len(some), [in_flight.entry_id for in_flight in some])
+            for stream, some in by_stream.items()
+        ]
         try:
             await scripts.run_all(self._client, calls)
         except FAULTS as error:
@@ -74,10 +78,3 @@ class GiveBack:
             subscriber.surplus.forget(late)
         for stream in by_stream:
             subscriber.owe(keys.of(stream).shard, is_owed=True)
-
-
-def release(stream: str, group: str, consumer: str, deliveries: Sequence[InFlight]) -> scripts.Call:
-    """The script call that hands over some deliveries of one stream."""
-    args: list[scripts.Argument] = [group, consumer, HANDOVER, len(deliveries)]
-    args += [in_flight.entry_id for in_flight in deliveries]
-    return scripts.Call(scripts.RELEASE, (stream, keys.of(stream).consumers(group)), args)

@@ -18,6 +18,7 @@ from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..api.delivery import type_of_member
+from ..inventory.registry import unix_ms
 from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 from .look import Lookout
 
@@ -96,8 +97,8 @@ class Promoter:
         key = self._keys.delayed(self._group)
         # The time of Redis: that of the process may be ahead by a round trip.
         commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
-        (seconds, microseconds), flat = await execute_all(self._client, commands)
-        now = int(seconds) * 1000 + int(microseconds) // 1000
+        time, flat = await execute_all(self._client, commands)
+        now = unix_ms(time)
         self._unusable_keys.remove(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
         due_ms = self._lookout.last.due_ms or {}

@@ -58,5 +58,10 @@ async def patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset
 
 async def now_ms(client: Redis) -> int:
     """Redis' time, Unix ms."""
-    seconds, microseconds = await client.execute_command("TIME")
-    return int(seconds) * 1000 + int(microseconds) // 1000
+    return unix_ms(await client.execute_command("TIME"))
+
+
+def unix_ms(reply: Sequence[bytes]) -> int:
+    """Unix ms from the reply of TIME."""
+    seconds, microseconds = map(int, reply)
+    return seconds * 1000 + microseconds // 1000

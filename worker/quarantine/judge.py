@@ -13,10 +13,11 @@ from typing import Final
 from ...shared import log, scripts
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, Redis, refusal_code
-from ...shared.keys import HANDOVER, Keys
+from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.raw_connection import RawConnection
 from ..api.delivery import UNKNOWN_TERM, InFlight
+from ..pipeline.handover import release
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Outcome
 from ..pipeline.process import Caller
@@ -92,10 +93,9 @@ class Judge:
 
     async def release(self) -> None:
         """Hand over what did not end, which counts as no death. Raises RedisError, OSError."""
-        for (keys, group), streams in self._used.items():
+        for (_, group), streams in self._used.items():
             for stream in streams:
-                args = (group, self._consumer, HANDOVER, 1)
-                await scripts.run(self._client, scripts.Call(scripts.RELEASE, (stream, keys.consumers(group)), args))
+                await scripts.run(self._client, release(stream, group, self._consumer, 1))
 
     async def close(self, *, is_death: bool) -> None:
         """Start no more threads; at a death cancel what runs, without an outcome."""

@@ -11,6 +11,7 @@ from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.worker.duties import give_back
 from hookbus.worker.inventory import pauses
+from hookbus.worker.pipeline.handover import release
 from tests.wait import until
 from tests.worker.builders import (
     GROUP,
@@ -142,7 +143,9 @@ async def test_a_release_leaves_what_was_settled_or_taken_over_meanwhile(client,
     mine, settled, taken, other = await take(client, "me", own=own)
     await client.execute_command("XACK", stream, GROUP, settled.entry_id)
     await client.execute_command("XCLAIM", stream, GROUP, "another", 0, taken.entry_id)
-    released = await scripts.run(client, give_back.release(stream, GROUP, "me", [mine, settled, taken]))
+    released = await scripts.run(
+        client, release(stream, GROUP, "me", 3, [each.entry_id for each in (mine, settled, taken)])
+    )
     owners = {entry_id: owner for entry_id, (owner, _) in (await pending(client, own=own)).items()}
     assert released == 1
     assert owners == {mine.entry_id: HANDOVER, taken.entry_id: "another", other.entry_id: "me"}
