@@ -9,6 +9,7 @@ from ..shared import scripts
 from ..shared.address import Address
 from ..shared.connection import Redis, connect, refusal_code
 from ..shared.keys import Keys
+from ..shared.patterns import matches
 from ..shared.raw_connection import RawConnection
 from .crew import Duty
 from .duties.circuits import Circuits
@@ -21,7 +22,7 @@ from .duties.promote import Promoter
 from .duties.takeover import Takeover, retire
 from .pipeline.handover import release
 from .pipeline.read import REPLY_TIMEOUT_S, Reader
-from .pipeline.routes import Group, Route, known_types, matches
+from .pipeline.routes import Group, Route, known_types
 from .pipeline.settle import OutcomeWriter
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys, is_of_one_key

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from ..shared.command import Stopping, end_now, run_service
 from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED
+from ..shared.patterns import matches
 from ..shared.settings import ConfigError
 from .load import load_apps
-from .pipeline.routes import Group, build, known_types, matches
+from .pipeline.routes import Group, build, known_types
 from .quarantine.launch import Launch
 from .settings import WorkerSettings
 

@@ -9,12 +9,12 @@ from typing import Any
 from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
 from ...shared.connection import Redis
+from ...shared.patterns import matches
 from ..dlq import unsubscribed
 from ..dlq.bulk import BATCH
 from ..dlq.query import DeadLetters
 from ..dlq.unsubscribed import Redelivery, UnsubscribedType
 from ..inventory import registry
-from ..pipeline.routes import matches
 from . import options
 from .progress import move_watched
 

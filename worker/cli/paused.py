@@ -10,9 +10,9 @@ import typer
 
 from ...shared import output
 from ...shared.command import FailedError
+from ...shared.patterns import matches
 from ..dlq import unsubscribed
 from ..inventory import pauses, suspensions
-from ..pipeline.routes import matches
 from . import options
 from .options import Config, Json
 

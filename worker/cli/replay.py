@@ -12,13 +12,13 @@ from rich.table import Table
 
 from ...shared import command, output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
+from ...shared.patterns import matches
 from ...shared.times import LAST_MS, moment
 from ..dlq.bulk import Tally, batch_for
 from ..groups import history
 from ..groups.history import EventCount, EventFilter, History, StreamRange
 from ..groups.replay import Replay
 from ..inventory import pauses
-from ..pipeline.routes import matches
 from . import options
 from .options import Config, Json, Rate
 from .progress import move_watched

@@ -14,13 +14,13 @@ import msgspec
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.patterns import matches
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ...shared.times import LAST_MS
 from ..inventory import registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, Kind
-from ..pipeline.routes import matches
 from .cursor import Index, MergedScan, Position, positions
 
 

@@ -14,12 +14,12 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
+from ...shared.patterns import patterns_of
 from ...shared.pipelined import MAX_COUNTS, execute_all
 from ..inventory import registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import unsubscribed
-from ..pipeline.routes import patterns_of
 from .moves import index
 
 Subscribed = Mapping[str, frozenset[str]]

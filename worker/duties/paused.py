@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from ...shared import log
 from ...shared.connection import FAULTS
+from ...shared.patterns import matches
 from ..inventory.pauses import Paused
 from ..pipeline.read import Reader
-from ..pipeline.routes import matches
 from .look import Lookout
 
 

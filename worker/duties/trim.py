@@ -23,12 +23,12 @@ from ...shared import log, memory, scripts
 from ...shared.backoff import jittered_s
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
+from ...shared.patterns import patterns_of
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
 from ..inventory import registry, unsubscribed_types
 from ..pipeline import metrics
-from ..pipeline.routes import patterns_of
 from ..pipeline.unusable_keys import is_of_one_key
 from ..settings import WorkerSettings
 from .chores import Chores

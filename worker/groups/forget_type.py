@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, Keys
+from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ..api.delivery import type_of_member
 from ..dlq.bulk import BATCH
@@ -17,7 +18,6 @@ from ..dlq.query import DeadLetters, Filter
 from ..inventory import registry
 from ..inventory.lag import pairs
 from ..inventory.readers import registration
-from ..pipeline.routes import patterns_of
 from .forget import GroupDeletion, GroupFootprint
 
 

@@ -17,11 +17,11 @@ from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of
+from ...shared.patterns import matches, patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
 from ..inventory import registry
 from ..inventory.lag import pairs
-from ..pipeline.routes import matches, patterns_of
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Total size of the bodies in one batch; a larger body is a batch of its own."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ...shared.patterns import patterns_of
 from ...shared.raw_connection import Command
-from ..pipeline.routes import patterns_of
 
 MAX_COUNTED: Final = 1000
 """Entries counted one by one where Redis reports no lag; with small events about a megabyte."""

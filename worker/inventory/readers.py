@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ...shared.decoding import UNDECODABLE
-from ..pipeline.routes import matches, patterns_of
+from ...shared.patterns import matches, patterns_of
 
 MAX_PATTERNS: Final = 500
 """Patterns that a consumer publishes every two seconds; one with more publishes none (a guess: some 15 KB)."""

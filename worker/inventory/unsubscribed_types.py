@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from ...shared import log
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..pipeline.routes import patterns_of
 from .lag import pairs
 from .readers import Registration, registration
 

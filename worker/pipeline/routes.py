@@ -12,6 +12,7 @@ from typing import Any
 
 from ...shared import keys
 from ...shared.events import BY_TYPE, Event
+from ...shared.patterns import is_pattern, patterns_of
 from ...shared.settings import ConfigError
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from ..api.breaker import Breaker
@@ -58,24 +59,6 @@ class Group:
         """The route of a type; None if the group does not subscribe to it."""
         patterns = patterns_of(event_type)
         return next((route for route in self.routes if route.pattern in patterns), None)
-
-
-def patterns_of(event_type: str) -> tuple[str, ...]:
-    """Every pattern that subscribes to a type: itself, `prefix.*` for each of its prefixes, `*`.
-
-    The only place with this rule; scripts receive its result. hookbus's own types match only their full names.
-    """
-    if event_type.startswith(keys.RESERVED):
-        return (event_type,)
-    prefixes = (event_type[:i] for i, char in enumerate(event_type) if char == "." and i)
-    return (event_type, *(f"{prefix}.*" for prefix in prefixes), "*")
-
-
-def matches(pattern: str, event_type: str) -> bool:
-    """Whether a pattern from the command line, for a filter or a pause, matches a type."""
-    if pattern.endswith("*"):
-        return event_type.startswith(pattern[:-1])
-    return event_type == pattern
 
 
 def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
@@ -127,7 +110,7 @@ def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
 def _route(group: str, subscription: Subscription, timeout_s: float, problems: list[str]) -> Route | None:
     where = f"group {group}, {subscription.where}"
     pattern = subscription.pattern
-    if pattern != "*" and not keys.is_name(pattern.removesuffix(".*")):
+    if not is_pattern(pattern):
         problems.append(f"{where}: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'")
         return None
     if pattern.startswith(keys.RESERVED) and pattern.endswith("*"):

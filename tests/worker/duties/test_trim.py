@@ -5,9 +5,9 @@ import pytest
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import parse_info
+from hookbus.shared.patterns import patterns_of
 from hookbus.worker.duties import trim
 from hookbus.worker.duties.trim import Trimmer
-from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, commandstats, join, store, take

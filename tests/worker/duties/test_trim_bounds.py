@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
+from hookbus.shared.patterns import patterns_of
 from hookbus.worker.duties import trim
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.trim import DAY_MS, Trimmer
 from hookbus.worker.pipeline import metrics
-from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
 from tests.worker.chores import CHORES

@@ -7,11 +7,11 @@ from structlog.testing import capture_logs
 
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
+from hookbus.shared.patterns import patterns_of
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.trim import EVERYTHING, STEP, Trimmer
 from hookbus.worker.inventory import registry, unsubscribed_types
 from hookbus.worker.inventory.readers import register
-from hookbus.worker.pipeline.routes import patterns_of
 from hookbus.worker.settings import WorkerSettings
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
 from tests.worker.chores import CHORES
