@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..shared import command
-from ..shared.sources import destination
+from ..shared.destination import destination
 from ..shared.times import moment
 from .settings import IngestSettings, load_settings
 
@@ -85,11 +85,11 @@ def send(
     needs_settings = not (url and secret) or bool(source) or config is not None
     settings = load_settings(config).required() if needs_settings else None
     try:
-        target, key = destination(settings, source, url, secret)
-        types, make = send_command.events(event_type, data or [], body)
+        to = destination(settings, source, url, secret)
+        types, make = send_command.events(event_type, data or [], body, to.type_at)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    plan = Plan(target, key, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
+    plan = Plan(to, make, count * len(types), rate, concurrency, duplicate, stale, bad_signature)
     raise typer.Exit(send_command.run(plan, types))
 
 

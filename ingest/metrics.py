@@ -43,8 +43,9 @@ STREAM_ERRORS: Final = Counter(
 )
 UNTYPED_EVENTS: Final = Counter(
     "hookbus_ingest_untyped_events_total",
-    "Events filed as untyped, because the process had reached its limit of undocumented types.",
-    ["source"],
+    "Events filed as untyped: no_type, their body names no usable type where the source has it; too_many_types, the "
+    "process had reached its limit of undocumented types.",
+    ["source", "reason"],
 )
 LAST_EVENT: Final = Gauge(
     "hookbus_ingest_last_event_timestamp_seconds",

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from ..shared import clock, decoding, keys, log
+from ..shared import clock, keys, log
 from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
 from ..shared.sources import plain_path
@@ -28,9 +28,11 @@ from .enqueue import Queue, RefusedError
 from .refusal import STATUSES, Refusal, unavailable
 from .rejections import Rejection, rejection
 from .signature import SignatureError, Verifier
+from .source_types import NotAllowedError, SourceTypes
 from .type_bound import TypeBound
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
+UNTYPED_REASONS: Final = ("no_type", "too_many_types")
 MAX_DETOURS: Final = 100
 """Paths that are remembered as logged; only requests with a valid signature count."""
 COMPRESSIONS: Final = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
@@ -40,10 +42,11 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A source and the verifier of its secrets."""
+    """A source: the verifier of its secrets, and its types."""
 
     source: str
     verifier: Verifier
+    types: SourceTypes
 
 
 class Receiver:
@@ -84,7 +87,8 @@ class Receiver:
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
-            metrics.UNTYPED_EVENTS.labels(endpoint.source)
+            for reason in UNTYPED_REASONS:
+                metrics.UNTYPED_EVENTS.labels(endpoint.source, reason)
 
     def close(self) -> None:
         """Stop reading bodies, since aiohttp drops bytes from here on. Bodies that arrived whole are still stored."""
@@ -179,9 +183,25 @@ class Receiver:
         if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
             traceparent = ""
         at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
-        event_type, delay_ms = _head(body, at_ms)
-        event_type = self._type_bound.name_of(event_type, endpoint.source)
+        own_type, delay_ms = endpoint.types.head(body, at_ms)
+        event_type = endpoint.types.known.get(own_type) or self._first(own_type, endpoint)
         return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, delay_ms)
+
+    def _first(self, own_type: str, endpoint: Endpoint) -> str:
+        """The name in storage of a type that is new here. Raises Refusal when the source may not send it."""
+        types = endpoint.types
+        try:
+            name = types.name_of(own_type)
+        except NotAllowedError as error:
+            raise Refusal(403, "type_not_allowed") from error
+        if name == types.untyped:
+            metrics.UNTYPED_EVENTS.labels(endpoint.source, "no_type").inc()
+        elif not self._type_bound.admits(name, endpoint.source):
+            metrics.UNTYPED_EVENTS.labels(endpoint.source, "too_many_types").inc()
+            return types.untyped
+        elif not name.startswith(keys.RESERVED):  # each run of `verify` has a type of its own
+            types.known[own_type] = name
+        return name
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
         suppressed = self._throttle.suppressed(refusal.code)
@@ -208,12 +228,3 @@ def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:
     except UnicodeDecodeError:
         return True
     return False
-
-
-def _head(body: bytes, at_ms: int) -> tuple[str, int | None]:
-    """The type to store a signed body under (`untyped` when it has no usable one), and the sender's delay in ms."""
-    try:
-        head = decoding.read_head(body)
-    except decoding.UNDECODABLE:
-        return keys.UNTYPED, None
-    return head.type if keys.is_name(head.type) else keys.UNTYPED, head.delay_ms(at_ms)

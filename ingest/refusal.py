@@ -11,6 +11,7 @@ STATUSES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("missing_header", "malformed_header", "timestamp_stale", "timestamp_future"), 400),
     **dict.fromkeys(("malformed_request", "disconnected"), 400),
     "signature_mismatch": 401,
+    "type_not_allowed": 403,
     "unknown_endpoint": 404,
     "method_not_allowed": 405,
     **dict.fromkeys(("body_timeout", "header_timeout"), 408),

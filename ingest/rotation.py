@@ -22,6 +22,7 @@ from . import metrics
 from .receive import Endpoint
 from .settings import IngestSettings
 from .signature import Verifier
+from .source_types import SourceTypes
 
 INTERVAL_S: Final = 5.0
 """Rotations overlap by hours; an operator who checks the result waits for seconds."""
@@ -127,9 +128,11 @@ def _poll(settings: IngestSettings, before: Secrets) -> _Snapshot:
 
 
 def _endpoint(name: str, snapshot: _Snapshot) -> Endpoint:
+    settings = snapshot.settings
+    source = settings.sources[name]
     secrets = [secret.text for secret in snapshot.secrets[name]]
-    scheme = snapshot.settings.sources[name].scheme
-    return Endpoint(name, Verifier(secrets, scheme, snapshot.settings.tolerance_s))
+    types = SourceTypes(source, source.owner(name), settings.owners())
+    return Endpoint(name, Verifier(secrets, source.scheme, settings.tolerance_s), types)
 
 
 def _update_metrics(snapshot: _Snapshot) -> None:

@@ -19,9 +19,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from ..shared import clock
+from ..shared import clock, type_place
+from ..shared.destination import Destination
 from ..shared.percentile import percentile
 from ..shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
+from ..shared.type_place import with_field
 
 STALE_S: Final = 600
 """Age of a stale timestamp: twice what Standard Webhooks allows."""
@@ -35,35 +37,27 @@ def samples() -> dict[str, dict[str, Any]]:
     return examples
 
 
-def event_body(event_type: str, data: Mapping[str, Any] | None = None) -> bytes:
+def event_body(event_type: str, data: Mapping[str, Any] | None = None, type_at: str = type_place.DEFAULT) -> bytes:
     """A new event in OpenAI's format: the example of its type, or a generic one for an unknown type.
 
-    `data` sets fields of the event's `data`; a dot in a key descends. Raises ValueError when a parent is no object.
+    `data` sets fields of the event's `data`; a dot in a key descends. `type_at` is where the source has its types.
+    Raises ValueError when a parent is no object.
     """
     example = samples().get(event_type, {"object": "event", "type": event_type, "data": {"id": new_id("obj")}})
     event = example | {"id": new_id("evt"), "created_at": clock.now_s()}
     for key, value in (data or {}).items():
-        event = _with(event, ["data", *key.split(".")], value)
+        event = with_field(event, f"data.{key}", value)
+    if type_at != type_place.DEFAULT:
+        del event["type"]
+        event = with_field(event, type_at, event_type)
     return json.dumps(event).encode()
-
-
-def _with(table: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """A copy of `table` with the field at `path` set; missing parents are created."""
-    first, *rest = path
-    if not rest:
-        return {**table, first: value}
-    inner = table.get(first, {})
-    if not isinstance(inner, Mapping):
-        raise ValueError(f"{first!r} is no object, so no field of it can be set")  # noqa: TRY004 - the user's mistake
-    return {**table, first: _with(inner, rest, value)}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send. `body` builds the body of the n-th event; `rate` is in events per second, 0 for no limit."""
 
-    url: str
-    key: bytes
+    to: Destination
     body: Callable[[int], bytes]
     events: int = 1
     rate: float = 0
@@ -150,9 +144,9 @@ async def _send_one(
     body, webhook_id = plan.body(number), new_id("wh")
     for expected in plan.expected():
         request = signed_request(
-            plan.key, body, webhook_id, age_s=STALE_S if plan.is_stale else 0, is_forged=plan.is_forged
+            plan.to.key, body, webhook_id, age_s=STALE_S if plan.is_stale else 0, is_forged=plan.is_forged
         )
-        answer = await post(session, plan.url, request)
+        answer = await post(session, plan.to.url, request)
         tally.add(answer, expected)
         if not tally.is_hopeless:
             show(number, answer, expected)

@@ -1,7 +1,8 @@
-"""Decodes a body into an event, and never picks a wrong class.
+"""Decodes a body into the event of its stored type, and never picks a wrong class.
 
 Never rejects an event that is newer than this release: unknown fields are ignored, an unknown type becomes
-`UnknownEvent`.
+`UnknownEvent`. A documented type never does: its handler expects the documented fields. The class follows from the
+stored type alone, never from the body: only OpenAI's sources can store an event under a documented type.
 """
 
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from . import drift, lenient
-from .events import BY_TYPE, Event
+from .events import BY_TYPE
 
 LATEST_MS: Final = 8 * 86_400_000
 """Longest plausible delay of a sender. OpenAI retries for three days; an older `created_at` means something else."""
@@ -37,7 +38,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 _read_head = msgspec.json.Decoder(Head).decode
 DECODERS: Final = {name: drift.documented_decoder(cls) for name, cls in BY_TYPE.items()}
-decode_unknown: Final = drift.unknown_decoder()
+"""Documented type → the decoder into its class."""
 
 
 UNDECODABLE: Final = (ValueError, RecursionError)
@@ -54,17 +55,3 @@ def read_head(body: bytes) -> Head:
     except UNDECODABLE:
         fields = lenient.top_level(body)
         return msgspec.convert({name: fields[name] for name in ("type", "created_at") if name in fields}, Head)
-
-
-def read_type(body: bytes) -> str:
-    """The `type` of a body. Raises one of `UNDECODABLE`."""
-    return read_head(body).type
-
-
-def decode(body: bytes) -> Event:
-    """Decode a body into the class of its own `type`; `UnknownEvent` for a type without one.
-
-    Raises one of `UNDECODABLE`: not JSON, no type, or a documented field of another shape. A documented type never
-    falls back to `UnknownEvent`: its handler expects the documented fields.
-    """
-    return DECODERS.get(read_type(body), decode_unknown)(body)

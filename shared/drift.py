@@ -11,7 +11,7 @@ import msgspec
 from . import lenient
 from .events import Envelope, UnknownEvent
 
-EventClass = TypeVar("EventClass", bound=Envelope | UnknownEvent)
+EventClass = TypeVar("EventClass", bound=Envelope)
 
 _ENVELOPE: Final = ("id", "object", "created_at")
 _MAX_S: Final = 2**53
@@ -31,15 +31,28 @@ def documented_decoder(cls: type[EventClass]) -> Callable[[bytes], EventClass]:
     return decode
 
 
-def unknown_decoder() -> Callable[[bytes], UnknownEvent]:
-    """The decoder of `UnknownEvent`, which accepts all that any JSON reader accepts, if it has a type."""
-    strict = msgspec.json.Decoder(UnknownEvent).decode
+class _Loose(msgspec.Struct):
+    """The fields of an unknown event, each in any shape."""
+
+    id: Any = None
+    created_at: Any = None
+    object: Any = None
+    data: Any = None
+
+
+def unknown_decoder(event_type: str) -> Callable[[bytes], UnknownEvent]:
+    """The decoder of `UnknownEvent` for a type: it accepts any JSON object that some reader accepts.
+
+    The body's own `type` does not count: another sender than OpenAI may write anything there.
+    """
+    strict = msgspec.json.Decoder(_Loose).decode
 
     def decode(body: bytes) -> UnknownEvent:
         try:
-            return strict(body)
+            fields = strict(body)
         except (ValueError, RecursionError):
-            return msgspec.convert(_normalized(lenient.document(body)), UnknownEvent)
+            fields = msgspec.convert(lenient.document(body), _Loose)
+        return UnknownEvent(event_type, data=fields.data, **_envelope(fields.id, fields.object, fields.created_at))
 
     return decode
 
@@ -49,7 +62,16 @@ def _normalized(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     rest = {name: value for name, value in document.items() if name not in _ENVELOPE}
-    texts = {name: document[name] for name in ("id", "object") if isinstance(document.get(name), str)}
-    created_at: Any = document.get("created_at")
-    is_number = type(created_at) in (int, float) and abs(created_at) < _MAX_S
-    return rest | texts | ({"created_at": int(created_at)} if is_number else {})
+    return rest | _envelope(*(document.get(name) for name in _ENVELOPE))
+
+
+def _envelope(event_id: Any, kind: Any, created_at: Any) -> dict[str, Any]:
+    """The envelope fields that have the documented shape; a fraction of a second is cut off."""
+    fields: dict[str, Any] = {}
+    if isinstance(event_id, str):
+        fields["id"] = event_id
+    if isinstance(kind, str):
+        fields["object"] = kind
+    if type(created_at) in (int, float) and abs(created_at) < _MAX_S:
+        fields["created_at"] = int(created_at)
+    return fields

@@ -175,7 +175,8 @@ class VideoFailed(Envelope, frozen=True, kw_only=True, tag="video.failed"):
 class UnknownEvent(msgspec.Struct, frozen=True):
     """An event of a type that this release has no struct for, or any event if a handler annotates this class.
 
-    Its envelope is as lenient as that of all events; `data` is the decoded JSON, of any shape.
+    `type` is the type that it is stored under, as `delivery.type`: with the prefix of its source. Its envelope is as
+    lenient as that of all events; `data` is the decoded JSON, of any shape.
     """
 
     type: str

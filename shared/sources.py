@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 
-from . import keys, secret_refs
+from . import keys, prefixes, secret_refs, type_place
+from .patterns import is_pattern
+from .prefixes import Owner
 from .secret import MIN_KEY_BYTES, Scheme, Secret, key_bytes
 from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
@@ -33,7 +35,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
     """What it may sign with: secrets, `file:PATH` or `credential:NAME`. All are accepted, as a rotation needs."""
     scheme: Scheme = "openai"
-    """How an unprefixed secret is read: as raw bytes (`openai`) or as base64 (`standard`)."""
+    """`openai`, or `standard` for any other sender. The default of `prefix`, and how a secret without `whsec_` is
+    read: as raw bytes (`openai`) or as base64 (`standard`)."""
+    prefix: str | None = None
+    """Put before its types: `order.paid` is stored, routed and shown as `partner.order.paid`. Default: the name of the
+    source and a dot, none for scheme `openai`. A `standard` source without one (`""`) may not send OpenAI's types."""
+    type_at: str = type_place.DEFAULT
+    """Where its bodies name their type; a dot leads into an object (`data.type`)."""
+    types: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("*",)
+    """Patterns of the types that it may send, without the prefix; others are refused (403)."""
+
+    def owner(self, name: str) -> Owner:
+        """The source, which has this name, as the owner of types."""
+        is_openai = self.scheme == "openai"
+        default = "" if is_openai else f"{name}."
+        return Owner(name, default if self.prefix is None else self.prefix, is_openai)
 
 
 class Endpoints(Common, frozen=True, kw_only=True):
@@ -54,7 +70,11 @@ class Endpoints(Common, frozen=True, kw_only=True):
             if source.path in paths:
                 found.append(f"ingest.sources.{name}.path: {source.path} is taken by {paths[source.path]}")
             paths.setdefault(source.path, name)
-        return found
+        return found + prefixes.problems(self.owners())
+
+    def owners(self) -> list[Owner]:
+        """The sources as owners of types."""
+        return [source.owner(name) for name, source in self.sources.items()]
 
     def required(self) -> Self:
         """These settings, if there is a source. Raises ConfigError if there is none."""
@@ -69,10 +89,10 @@ def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -
 
 
 def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Split the addresses in a text, and add the source that a variable alone configures. Raises ConfigError if an
-    address or a secret can't be read.
+    """Split the addresses in a text, make lists of single texts, and add the source that a variable alone configures.
 
-    This is checked so early that it is reported together with all other problems.
+    Raises ConfigError if an address or a secret can't be read. This is checked so early that it is reported together
+    with all other problems.
     """
     problems = []
     if isinstance(text := raw.get("listen"), str):
@@ -88,6 +108,7 @@ def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
         if isinstance(openai, dict):  # anything else is reported by the conversion
             openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
             raw["sources"] = sources | {"openai": openai}
+    _make_lists(raw.get("sources"))
     problems += _unreadable(raw.get("sources"))
     if problems:
         raise ConfigError(problems)
@@ -119,6 +140,10 @@ def _source_problems(name: str, source: Source) -> list[str]:
         found.append(f"{where}: a source name is 1 to 128 of A-Z a-z 0-9 _ . -")
     if not is_path(source.path):
         found.append(f"{where}.path: {PATH_RULE}")
+    if not type_place.is_place(source.type_at):
+        found.append(f"{where}.type_at: {type_place.RULE}")
+    bad = [pattern for pattern in source.types if not is_pattern(pattern)]
+    found += [f"{where}.types: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" for pattern in bad]
     try:
         secrets_of(name, source)
     except ConfigError as error:
@@ -154,6 +179,14 @@ def _secret_problems(secret: Secret, scheme: Scheme) -> list[str]:
     return [] if size >= MIN_KEY_BYTES else [f"a key of {size} bytes; at least {MIN_KEY_BYTES} are needed"]
 
 
+def _make_lists(sources: Any) -> None:
+    """Accept a single text in place of a list of one."""
+    for source in sources.values() if isinstance(sources, dict) else ():
+        for key in ("secrets", "types") if isinstance(source, dict) else ():
+            if isinstance(text := source.get(key), str):
+                source[key] = [text]
+
+
 def _unreadable(sources: Any) -> list[str]:
     """Problems of the references among raw secrets."""
     problems = []
@@ -166,32 +199,3 @@ def _unreadable(sources: Any) -> list[str]:
             except ValueError as error:
                 problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
     return problems
-
-
-def destination(
-    endpoints: Endpoints | None, source_name: str = "", url: str = "", secret: str = ""
-) -> tuple[str, bytes]:
-    """URL and signing key: the given ones, else those of a source (the named one, else the first).
-
-    Without endpoints both must be given. Raises ValueError.
-    """
-    scheme: Scheme = "openai"
-    if endpoints is not None:
-        name = source_name or next(iter(endpoints.sources))
-        if name not in endpoints.sources:
-            raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
-        source = endpoints.sources[name]
-        scheme = source.scheme
-        secret = secret or secrets_of(name, source)[0].text
-        listen = endpoints.listen[0]
-        if not url and listen.port == 0:
-            raise ValueError("ingest.listen takes any free port (0), so --url is needed")
-        url = url or f"http://{_reachable(listen)}{source.path}"
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("the URL must begin with http:// or https://")
-    return url, key_bytes(secret, scheme)
-
-
-def _reachable(listen: Listen) -> Listen:
-    """The address to connect to for an address to listen on."""
-    return Listen({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host), listen.port)  # noqa: S104

@@ -52,17 +52,19 @@ def fields_of(pairs: Sequence[str]) -> dict[str, Any]:
     return fields
 
 
-def events(event_type: str, pairs: Sequence[str], file: Path | None) -> tuple[list[str], Callable[[int], bytes]]:
+def events(
+    event_type: str, pairs: Sequence[str], file: Path | None, type_at: str
+) -> tuple[list[str], Callable[[int], bytes]]:
     """The types to send in turn, and a function that builds the n-th body. Raises ValueError, FailedError."""
     if file is not None:
         body = read_body(file)
         return [event_type or file.name], lambda _: body
     types, fields = types_of(event_type), fields_of(pairs)
     for name in types:
-        send.event_body(name, fields)  # raises for impossible fields before anything is sent
+        send.event_body(name, fields, type_at)  # raises for impossible fields before anything is sent
         if name not in send.samples():
             print(f"{name} is not a known event type; sending a generic event", file=sys.stderr)
-    return types, lambda number: send.event_body(types[number % len(types)], fields)
+    return types, lambda number: send.event_body(types[number % len(types)], fields, type_at)
 
 
 def read_body(file: Path) -> bytes:
@@ -83,7 +85,7 @@ def run(plan: Plan, labels: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     if tally.is_hopeless:
-        raise FailedError(f"{plan.url}: {tally.failure}")
+        raise FailedError(f"{plan.to.url}: {tally.failure}")
     print("\n".join(_summary(tally, time.monotonic() - began)))
     return code or (EXIT_FAILED if tally.unexpected else 0)
 

@@ -11,8 +11,10 @@ from hookbus.events import BY_TYPE, UnknownEvent
 from hookbus.ingest import send
 from hookbus.ingest.cli import send as send_command
 from hookbus.ingest.signature import SignatureError, Verifier
-from hookbus.shared import clock, decoding, posting
+from hookbus.shared import clock, posting
+from hookbus.shared.destination import Destination
 from tests.ingest.serving import KEY, PATH, SECRET, command, serving
+from tests.shared.decoded import decode
 from tests.wait import TIMER_EARLY_S
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
@@ -20,7 +22,7 @@ OTHER = "whsec_" + "QUJD" * 8
 
 
 def plan(url="http://127.0.0.1:1/", **options) -> send.Plan:
-    return send.Plan(url, KEY, lambda _: send.event_body("response.completed"), **options)
+    return send.Plan(Destination(url, KEY), lambda _: send.event_body("response.completed"), **options)
 
 
 async def send_plan(a_plan: send.Plan) -> tuple[send.Tally, list[posting.Answer]]:
@@ -36,7 +38,7 @@ def test_the_samples_are_the_documented_examples_of_every_known_type():
 
 @pytest.mark.parametrize("event_type", sorted(BY_TYPE))
 def test_a_sample_is_fresh_and_decodes_as_its_type(event_type):
-    event, other = (decoding.decode(send.event_body(event_type)) for _ in range(2))
+    event, other = (decode(send.event_body(event_type)) for _ in range(2))
     assert isinstance(event, BY_TYPE[event_type])
     assert event.id.startswith("evt_")
     assert event.id != other.id
@@ -47,7 +49,7 @@ def test_a_sample_is_fresh_and_decodes_as_its_type(event_type):
 def test_an_unknown_type_gets_a_generic_body():
     event = json.loads(send.event_body("new.thing"))
     assert list(event) == ["object", "type", "data", "id", "created_at"]
-    assert isinstance(decoding.decode(send.event_body("new.thing")), UnknownEvent)
+    assert isinstance(decode(send.event_body("new.thing")), UnknownEvent)
     assert event["data"]["id"]
 
 

@@ -11,29 +11,30 @@ from tests.ingest.serving import serving, signed
 from tests.ingest.test_measures import sample
 
 
-def test_types_beyond_the_bound_are_filed_as_untyped_and_those_before_keep_their_names():
-    before = sample("untyped_events_total", source="partner") or 0
+def test_types_beyond_the_bound_are_not_admitted_and_those_before_still_are():
     bound = TypeBound(max_types=3)
     with capture_logs() as logs:
-        names = [bound.name_of(f"order.{number}", "partner") for number in range(5)]
-    assert names == ["order.0", "order.1", "order.2", UNTYPED, UNTYPED]
-    assert bound.name_of("order.1", "partner") == "order.1"
-    assert sample("untyped_events_total", source="partner") - before == 2
+        admitted = [bound.admits(f"order.{number}", "partner") for number in range(5)]
+    assert admitted == [True, True, True, False, False]
+    assert bound.admits("order.1", "partner")
     assert [(entry["event"], entry["type"]) for entry in logs] == [("too_many_types", "order.3")]
 
 
-@pytest.mark.parametrize("name", [*BY_TYPE, UNTYPED, f"{RESERVED}verify.1795830303-0e1732b843ed"])
+@pytest.mark.parametrize("name", [*BY_TYPE, f"{RESERVED}verify.1795830303-0e1732b843ed"])
 def test_documented_and_reserved_types_do_not_count_towards_the_bound(name):
-    assert TypeBound(max_types=0).name_of(name, "openai") == name
+    assert TypeBound(max_types=0).admits(name, "openai")
 
 
-async def test_an_event_beyond_the_bound_is_stored_unchanged(redis_url, client, monkeypatch):
+async def test_an_event_beyond_the_bound_is_stored_unchanged_as_untyped_and_counted(redis_url, client, monkeypatch):
+    labels = {"source": "openai", "reason": "too_many_types"}
+    before = sample("untyped_events_total", **labels) or 0
     monkeypatch.setattr(receive, "TypeBound", lambda: TypeBound(max_types=1))
     requests = [signed(f"order.{number}") for number in range(3)]
     async with serving(redis_url) as ingest:
         answers = [await ingest.execute(request) for request in requests]
         assert [status for status, _ in answers] == [200] * 3
         assert [entry["type"] for entry in ingest.logged("too_many_types")][:1] == ["order.1"]
+    assert sample("untyped_events_total", **labels) - before == 2
     shard = Keys(0)
     assert await client.execute_command("XLEN", shard.stream("order.0")) == 1
     entries = await client.execute_command("XRANGE", shard.stream(UNTYPED), "-", "+")

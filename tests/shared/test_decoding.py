@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hookbus.events import BY_TYPE, UnknownEvent
 from hookbus.shared import decoding
-from hookbus.shared.decoding import UNDECODABLE, decode, read_type
+from hookbus.shared.decoding import UNDECODABLE
+from tests.shared.decoded import decode, read_type
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 EXAMPLES = {event["type"]: event["example"] for event in DOCUMENTED}

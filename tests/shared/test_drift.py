@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.events import BY_TYPE, ResponseCompleted, UnknownEvent
-from hookbus.shared.decoding import UNDECODABLE, decode
+from hookbus.shared.decoding import UNDECODABLE
+from hookbus.shared.drift import unknown_decoder
+from tests.shared.decoded import decode
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
 EXAMPLES = {event["type"]: event["example"] for event in DOCUMENTED}
@@ -62,10 +64,52 @@ def test_data_stays_strict_whatever_the_envelope(changes, data):
             decode(changed(example, {"data": data} | changes))
 
 
-def test_a_type_is_needed_even_by_an_unknown_event():
-    for body in (b"{}", b'{"type": null, "created_at": 1.5}', b'[{"type": "a"}]', b'{"type": ["a"], "data": NaN}'):
-        with pytest.raises(UNDECODABLE):
-            decode(body)
+@pytest.mark.parametrize("own", [ABSENT, "response.completed", None, 5, ["a"]])
+def test_an_unknown_event_has_the_type_that_it_is_stored_under_whatever_its_body_names(own):
+    for fields in ({"data": 1}, {"data": 1, "created_at": "2026-11-27T22:00:00Z"}):
+        event = unknown_decoder("claude.session.idle")(changed({}, fields | {"type": own}))
+        assert event == UnknownEvent("claude.session.idle", data=1)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1", b"", b"{", b"\xff", b'[{"type": "a"}]', b"[" * 100_000])
+def test_a_body_that_is_no_object_is_undecodable(body):
+    with pytest.raises(UNDECODABLE):
+        unknown_decoder("untyped")(body)
+
+
+SENDERS = {
+    "claude.session.status_idled": {
+        "type": "event",
+        "id": "wevt_01",
+        "created_at": "2026-11-27T22:00:00Z",
+        "data": {"type": "session.status_idled", "id": "sesn_1"},
+    },
+    "gemini.batch.failed": {
+        "type": "batch.failed",
+        "version": "v1",
+        "timestamp": "2026-01-22T12:00:00Z",
+        "data": {"id": "batch_123456", "error": {"code": 3}},
+    },
+    "clerk.user.created": {
+        "type": "user.created",
+        "object": "event",
+        "timestamp": 1654012591835,
+        "data": {"id": "user_1"},
+        "instance_id": "ins_1",
+    },
+    "resend.email.sent": {
+        "type": "email.sent",
+        "created_at": "2023-02-22T23:41:12.126Z",
+        "data": {"email_id": "x"},
+    },
+}
+
+
+@pytest.mark.parametrize("event_type", SENDERS)
+def test_the_shapes_of_other_senders_become_unknown_events(event_type):
+    body = SENDERS[event_type]
+    event = unknown_decoder(event_type)(json.dumps(body).encode())
+    assert event == UnknownEvent(event_type, id=body.get("id", ""), data=body["data"])
 
 
 @given(st.sampled_from(["id", "object", "created_at", "x"]), st.floats() | st.integers() | st.text() | st.none())

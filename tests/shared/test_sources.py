@@ -4,13 +4,11 @@ import base64
 
 import pytest
 
-from hookbus.shared.secret import Secret, key_bytes
+from hookbus.shared.secret import Secret
 from hookbus.shared.settings import ConfigError, Listen
-from hookbus.shared.sources import Endpoints, Source, destination, load_endpoints
+from hookbus.shared.sources import Endpoints, Source, load_endpoints
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-OTHER = "whsec_" + "QUJD" * 8
-KEY = key_bytes(SECRET, "openai")
 VARIABLE = {"OPENAI_WEBHOOK_SECRET": SECRET}
 
 
@@ -45,29 +43,55 @@ def test_without_a_source_the_error_names_the_variable():
         Endpoints().required()
 
 
-def test_the_destination_is_the_first_source_by_default():
-    sources = {
-        "a": Source(path="/a", secrets=(Secret(SECRET), Secret(OTHER))),
-        "b": Source(path="/b", secrets=(Secret("QUJD" * 8),), scheme="standard"),
-    }
-    configured = Endpoints(sources=sources, listen=(Listen("0.0.0.0", 8080),))
-    assert destination(configured) == ("http://127.0.0.1:8080/a", KEY)
-    assert destination(configured, "b") == ("http://127.0.0.1:8080/b", b"ABC" * 8)
-    assert destination(configured, "b", "https://x/y") == ("https://x/y", b"ABC" * 8)
-    assert destination(None, url="http://x/", secret=SECRET) == ("http://x/", KEY)
-    with pytest.raises(ValueError, match="no source 'c'; there are a, b"):
-        destination(configured, "c")
-    with pytest.raises(ValueError, match="http://"):
-        destination(configured, "a", "ftp://x")
-    with pytest.raises(ValueError, match="--url"):
-        destination(Endpoints(listen=(Listen("127.0.0.1", 0),), sources=sources))
-    with pytest.raises(ValueError, match="base64") as caught:
-        destination(configured, "a", secret="whsec_%%%hunter2")
-    assert "hunter2" not in str(caught.value)
+def source(**options) -> Source:
+    return Source(**{"path": "/in", "secrets": (Secret(SECRET),)} | options)
 
 
-def test_the_ipv6_wildcard_becomes_loopback_in_the_destination():
-    configured = Endpoints(
-        listen=(Listen("::", 8080),), sources={"openai": Source(path="/in", secrets=(Secret(SECRET),))}
-    )
-    assert destination(configured)[0] == "http://[::1]:8080/in"
+@pytest.mark.parametrize(
+    ("options", "prefix"),
+    [
+        ({}, ""),
+        ({"scheme": "standard"}, "partner."),
+        ({"scheme": "standard", "prefix": ""}, ""),
+        ({"scheme": "standard", "prefix": "other."}, "other."),
+        ({"prefix": "second."}, "second."),
+    ],
+)
+def test_every_source_but_openais_has_its_name_as_prefix(options, prefix):
+    assert source(**options).owner("partner").prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"type_at": ""}, "type_at: names separated by dots"),
+        ({"type_at": "data..type"}, "type_at: names separated by dots"),
+        ({"types": ("order.*", "a*")}, "types: 'a*' is not a pattern: use an event type, 'prefix.*' or '*'"),
+        ({"prefix": "partner"}, "prefix: 'partner' does not end in a dot: write prefix = \"partner.\""),
+        ({"prefix": "batch."}, "prefix: 'batch.' clashes with OpenAI's type 'batch.cancelled'"),
+    ],
+)
+def test_impossible_types_and_prefixes_are_problems(options, problem):
+    (found,) = Endpoints(sources={"partner": source(**options)}).problems()
+    assert f"ingest.sources.partner.{problem}" in found
+
+
+def test_each_problem_is_named_once_and_all_are():
+    sources = {"a": source(path="/a", prefix="x."), "b": source(path="/a", scheme="standard", prefix="x.")}
+    path, prefix = Endpoints(sources=sources).problems()
+    assert path == "ingest.sources.b.path: /a is taken by a"
+    assert prefix.startswith("ingest.sources.a.prefix: 'x.' clashes with 'x.' of ingest.sources.b")
+
+
+def test_no_types_at_all_are_refused(tmp_path):
+    file = tmp_path / "hookbus.toml"
+    file.write_text(f"[ingest.sources.a]\npath = '/x'\nsecrets = ['{SECRET}']\ntypes = []")
+    with pytest.raises(ConfigError, match=r"types: Expected `array` of length >= 1"):
+        load_endpoints(file, {})
+
+
+def test_a_single_text_is_a_list_of_one(tmp_path):
+    file = tmp_path / "hookbus.toml"
+    file.write_text(f"[ingest.sources.a]\npath = '/x'\nsecrets = '{SECRET}'\ntypes = 'order.*'")
+    found = load_endpoints(file, {}).sources["a"]
+    assert (found.secrets, found.types) == ((SECRET,), ("order.*",))

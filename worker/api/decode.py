@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ...shared import decoding, lenient
+from ...shared.drift import unknown_decoder
 from ...shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
 
 Decoder = Callable[[bytes], Any]
@@ -42,7 +43,7 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
                 f" a msgspec.Struct, dict or bytes"
             )
     if classes == (UnknownEvent,):
-        return decoding.decode_unknown
+        return unknown_decoder(event_type)
     if len(classes) == 1 and classes[0] not in _TAGS:
         return _json(classes[0])
     foreign = [cls for cls in classes if cls not in _TAGS and cls is not UnknownEvent]
@@ -51,7 +52,7 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
     if BY_TYPE.get(event_type) in classes:
         return decoding.DECODERS[event_type]
     if UnknownEvent in classes:
-        return decoding.decode if event_type not in BY_TYPE else decoding.decode_unknown
+        return unknown_decoder(event_type)
     decodable = ", ".join(sorted(_TAGS[cls] for cls in classes))
     raise ImpossibleError(f"{_name(annotation)} covers {decodable}, but the pattern matches {event_type} too")
 

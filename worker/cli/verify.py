@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ...shared import log
-from ...shared.sources import destination, load_endpoints
+from ...shared.destination import Destination, destination
+from ...shared.sources import load_endpoints
 from ..settings import load_settings
 from .options import Config, Json
 
@@ -43,11 +44,11 @@ def verify(
             raise typer.BadParameter("must be a finite number", param_hint=option)
     settings = load_settings(config)
     log.configure("error")
-    plan = Plan(*_destination(config, source, url, secret), count, rate, concurrency, patience)
+    plan = Plan(_destination(config, source, url, secret), count, rate, concurrency, patience)
     raise typer.Exit(verify_run.run(settings, plan, wait, as_json))
 
 
-def _destination(config: Path | None, source: str, url: str, secret: str) -> tuple[str, bytes]:
+def _destination(config: Path | None, source: str, url: str, secret: str) -> Destination:
     """Raises ConfigError, typer.BadParameter."""
     endpoints = None if url and secret and not source else load_endpoints(config).required()
     try:

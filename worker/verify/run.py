@@ -83,7 +83,7 @@ class Verification:
             raise
         result = report.report(
             self.ledger,
-            url=self._plan.url,
+            url=self._plan.to.url,
             took_s=took_s,
             stored=stored,
             hints=[] if stopping.is_set() else hints,  # an interrupted run did not wait for them

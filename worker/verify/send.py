@@ -16,8 +16,10 @@ import aiohttp
 from ...shared import clock
 from ...shared.backoff import jittered_s, step_s
 from ...shared.command import FailedError
+from ...shared.destination import Destination
 from ...shared.pause import pause
 from ...shared.posting import Answer, post, signed_request
+from ...shared.type_place import with_field
 from .ledger import Ledger, is_accepted
 
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -39,8 +41,7 @@ REMEDIES: Final = {
 class Plan:
     """The events to post. `rate` is events per second, 0 for no limit; `patience_s` is the time limit of each event."""
 
-    url: str
-    key: bytes
+    to: Destination
     count: int
     rate: float
     concurrency: int
@@ -62,7 +63,7 @@ class Sender:
         """Post the first event, alone. Raises FailedError with the reason when it is not accepted."""
         answer = await self._until_accepted(0)
         if not is_accepted(answer) and not self._stopping.is_set():
-            raise FailedError(f"{self._plan.url}: {refusal(answer)}")
+            raise FailedError(f"{self._plan.to.url}: {refusal(answer)}")
 
     async def others(self) -> None:
         """Post the other events on schedule."""
@@ -87,8 +88,8 @@ class Sender:
         body = self._body(number)
         attempt = 0
         while True:
-            request = signed_request(self._plan.key, body, self._ledger.webhook_id(number))
-            answer = await post(self._session, self._plan.url, request, timeout_s=ANSWER_TIMEOUT_S)
+            request = signed_request(self._plan.to.key, body, self._ledger.webhook_id(number))
+            answer = await post(self._session, self._plan.to.url, request, timeout_s=ANSWER_TIMEOUT_S)
             now_s = time.monotonic()
             self._ledger.answer(number, answer, now_s)
             if answer.is_unknown:
@@ -108,8 +109,9 @@ class Sender:
 
     def _body(self, number: int) -> bytes:
         name = self._ledger.name
-        event = {"id": f"evt_{name}_{number}", "object": "event", "created_at": clock.now_s(), "type": name}
-        return json.dumps(event | {"data": {"id": f"{name}_{number}"}}).encode()
+        event = {"id": f"evt_{name}_{number}", "object": "event", "created_at": clock.now_s()}
+        event |= {"data": {"id": f"{name}_{number}"}}
+        return json.dumps(with_field(event, self._plan.to.type_at, name)).encode()
 
 
 def refusal(answer: Answer) -> str:

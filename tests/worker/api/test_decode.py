@@ -118,9 +118,18 @@ def test_types_outside_a_union_become_unknown_events():
 def test_an_event_without_a_usable_type_reaches_all_annotations_but_structs():
     assert decoded(dict, keys.UNTYPED, b'{"a": 1}') == {"a": 1}
     assert decoded(bytes, keys.UNTYPED, b"\xff") == b"\xff"
-    assert decoded(Event, keys.UNTYPED, b'{"type": "not a name!"}').type == "not a name!"
+    for body in (b'{"type": "not a name!"}', b'{"a": 1}', b'{"type": "response.completed"}'):
+        assert decoded(Event, keys.UNTYPED, body).type == keys.UNTYPED
     with pytest.raises(decoding.UNDECODABLE):
-        decoded(Event, keys.UNTYPED, b'{"a": 1}')
+        decoded(Event, keys.UNTYPED, b"[]")
+
+
+@pytest.mark.parametrize("annotation", [Event, UnknownEvent, ResponseCompleted | UnknownEvent])
+def test_openais_classes_never_meet_a_body_of_another_sender(annotation):
+    assert type(decoded(annotation, f"partner.{TYPE}", BODY)) is UnknownEvent
+    assert type(decoded(annotation, keys.UNTYPED, BODY)) is UnknownEvent
+    with pytest.raises(ImpossibleError, match="partner"):
+        decoded(ResponseCompleted, f"partner.{TYPE}", BODY)
 
 
 def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class():

@@ -7,6 +7,7 @@ import pytest
 
 from hookbus.shared import server as redis_server
 from hookbus.shared.connection import connect
+from hookbus.shared.destination import Destination
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.trim import Trimmer
 from hookbus.worker.settings import WorkerSettings
@@ -180,7 +181,7 @@ async def test_its_worker_trims_no_history_whatever_its_own_settings(client):
     await client.execute_command("XACK", STREAM, GROUP, *(in_flight.entry_id for in_flight in await take(client, "me")))
     await store(client, "wh_orphan", event_type="odd.type", entry_id="1000-0")
     settings = WorkerSettings(retention_s=1, retention_events=1, orphan_retention_s=1)
-    plan = Plan("http://127.0.0.1:1/", b"key", 1, 0, 1, 0)
+    plan = Plan(Destination("http://127.0.0.1:1/", b"key"), 1, 0, 1, 0)
     verification = Verification(client, (KEYS,), settings, plan, "hookbus.verify.1750000000-abcdefabcdef")
     assert await Trimmer(client, KEYS, CHORES, asyncio.Event(), verification._worker_settings()).trim() == 0
     assert await Trimmer(client, KEYS, CHORES, asyncio.Event(), settings).trim() == 3

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hookbus.ingest.signature import Verifier
 from hookbus.shared.command import FailedError
+from hookbus.shared.destination import Destination
 from hookbus.shared.secret import key_bytes
 from hookbus.worker.verify.ledger import Ledger
 from hookbus.worker.verify.send import Plan, Sender
@@ -78,7 +79,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def sent(receiver: Receiver, count: int, *, stopping=None, **options) -> Ledger:
     defaults = {"rate": 0, "concurrency": 8, "patience_s": 5}
-    plan = Plan(receiver.url, key_bytes(SECRET, "openai"), count, **defaults | options)
+    plan = Plan(Destination(receiver.url, key_bytes(SECRET, "openai")), count, **defaults | options)
     ledger = Ledger("hookbus.verify.run", count)
     async with aiohttp.ClientSession() as session:
         sender = Sender(plan, ledger, session, stopping or asyncio.Event())

@@ -1,0 +1,58 @@
+"""The types of one source: where its bodies name them, which of them it may send, and their names in storage. Pure."""
+
+from collections.abc import Collection
+from typing import Final
+
+from ..shared import decoding, keys, type_place
+from ..shared.events import BY_TYPE
+from ..shared.patterns import patterns_of
+from ..shared.prefixes import Owner
+from ..shared.sources import Source
+
+VERIFIES: Final = f"{keys.RESERVED}verify."
+"""The types of `hookbus-worker verify`: from any source, under their own name."""
+OPENAIS: Final = tuple({name.partition(".")[0] + "." for name in BY_TYPE})
+"""How OpenAI's types begin, also those that it will add: `response.` and so on."""
+
+
+class NotAllowedError(Exception):
+    """The source may not send a type; the message says why."""
+
+
+class SourceTypes:
+    """The types of one source, whose place among all `owners` its own `owner` has."""
+
+    def __init__(self, source: Source, owner: Owner, owners: Collection[Owner]) -> None:
+        self.untyped = owner.prefix + keys.UNTYPED
+        self.known: dict[str, str] = {}
+        """Type as the sender names it → its name in storage: those that are admitted already."""
+        self._owner = owner
+        self._foreign = tuple(each.prefix for each in owners if each.prefix and each.name != owner.name)
+        self._patterns = frozenset(source.types)
+        self._read_head = type_place.head_reader(source.type_at)
+
+    def head(self, body: bytes, at_ms: int) -> tuple[str, int | None]:
+        """The type that a signed body names ("" without a usable one), and the sender's delay in ms."""
+        try:
+            head = self._read_head(body)
+        except decoding.UNDECODABLE:
+            return "", None
+        return head.type, head.delay_ms(at_ms)
+
+    def name_of(self, own: str) -> str:
+        """The name in storage of a type that the sender names `own`. Raises NotAllowedError."""
+        if own.startswith(VERIFIES) and keys.is_name(own):
+            return own
+        if not (keys.is_name(own) and keys.is_name(self._owner.prefix + own)):
+            own = keys.UNTYPED
+        if self._patterns.isdisjoint(patterns_of(own)):
+            raise NotAllowedError(f"{own!r} is none of its types")
+        if not self._owner.prefix:
+            self._check_owner(own)
+        return self._owner.prefix + own
+
+    def _check_owner(self, own: str) -> None:
+        if own.startswith(self._foreign):
+            raise NotAllowedError(f"{own!r} begins with the prefix of another source")
+        if not self._owner.is_openai and own.startswith(OPENAIS):
+            raise NotAllowedError(f"{own!r} begins as OpenAI's types do")

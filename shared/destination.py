@@ -1,0 +1,44 @@
+"""Where the commands that sign and post events send them, and how: as the sender of a source would."""
+
+from typing import NamedTuple
+
+from . import type_place
+from .secret import Scheme, key_bytes
+from .settings import Listen
+from .sources import Endpoints, secrets_of
+
+
+class Destination(NamedTuple):
+    """A URL, the key to sign with, and where a body names its type."""
+
+    url: str
+    key: bytes
+    type_at: str = type_place.DEFAULT
+
+
+def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "", secret: str = "") -> Destination:
+    """The given URL and secret, else those of a source (the named one, else the first).
+
+    Without endpoints both must be given. Raises ValueError.
+    """
+    scheme: Scheme = "openai"
+    type_at = type_place.DEFAULT
+    if endpoints is not None:
+        name = source_name or next(iter(endpoints.sources))
+        if name not in endpoints.sources:
+            raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
+        source = endpoints.sources[name]
+        scheme, type_at = source.scheme, source.type_at
+        secret = secret or secrets_of(name, source)[0].text
+        listen = endpoints.listen[0]
+        if not url and listen.port == 0:
+            raise ValueError("ingest.listen takes any free port (0), so --url is needed")
+        url = url or f"http://{_reachable(listen)}{source.path}"
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("the URL must begin with http:// or https://")
+    return Destination(url, key_bytes(secret, scheme), type_at)
+
+
+def _reachable(listen: Listen) -> Listen:
+    """The address to connect to for an address to listen on."""
+    return Listen({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host), listen.port)  # noqa: S104
