@@ -6,11 +6,13 @@ that is entered first counts. A wrapper is not looked through: it runs itself, a
 
 import functools
 import inspect
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .decode import ImpossibleError
+from .annotation import ImpossibleError
+from .delivery import Delivery
 from .parameters import MAX_LAYERS, bound_call, call_signature
 
 
@@ -64,14 +66,34 @@ def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter],
         parameters = list(call_signature(handler).parameters.values())
         below = innermost(handler)
         # An object would return the annotations of its class.
-        hints = typing.get_type_hints(below) if inspect.isfunction(below) else {}
+        hints = _hints(below, [each.name for each in parameters[:2]]) if inspect.isfunction(below) else {}
     except Exception as error:  # noqa: BLE001 - written as text, annotations are the user's own code
-        raise ImpossibleError(f"its annotations can't be read: {error}") from None
+        cure = "; import or define it at the top of the module" if isinstance(error, NameError) else ""
+        raise ImpossibleError(f"its annotations can't be read: {error}{cure}") from None
     if inspect.isgeneratorfunction(below) or inspect.isasyncgenfunction(below):
         raise ImpossibleError("it contains a yield, so a call would run nothing")
     if parameters and all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         raise ImpossibleError("its decorator hides its parameters: use functools.wraps there")
     return parameters, hints
+
+
+def _hints(function: types.FunctionType, names: Sequence[str]) -> dict[str, Any]:
+    """The annotations of some parameters. Raises what evaluating one raises, but for a `Delivery` that only a type
+    checker imports: linters move such imports below `if TYPE_CHECKING`."""
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - perhaps of another parameter, or of the result
+        return {name: _hint(function, name) for name in names if name in function.__annotations__}
+
+
+def _hint(function: types.FunctionType, name: str) -> Any:
+    one = types.SimpleNamespace(__annotations__={name: function.__annotations__[name]})
+    try:
+        return typing.get_type_hints(one, globalns=function.__globals__)[name]
+    except NameError as error:
+        if error.name == Delivery.__name__:
+            return Delivery
+        raise
 
 
 def place_of(handler: Callable[..., Any]) -> str:

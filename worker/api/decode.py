@@ -1,27 +1,21 @@
 """Decodes a body into the type that a handler's first parameter is annotated with.
 
-That can be an event struct, the `Event` union or a part of it, `UnknownEvent`, a `msgspec.Struct` of the user's own,
-`dict` or `bytes`. Anything else is refused at start, and so is a struct on a pattern that matches other types too.
+That can be an event struct, the `Event` union or a part of it, `UnknownEvent`, a class of the user's own (`own_class`),
+a union of those that say their types, `dict` or `bytes`. Anything else is refused at start, and so is a class or a
+union on a pattern that matches other types too.
 """
 
-import types
 import typing
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ...shared import decoding, lenient
 from ...shared.drift import unknown_decoder
-from ...shared.events import BY_TYPE, Envelope, Event, KnownEvent, UnknownEvent
-
-Decoder = Callable[[bytes], Any]
-
-_TAGS = {cls: name for name, cls in BY_TYPE.items()}
-
-
-class ImpossibleError(Exception):
-    """No body of an event type can be decoded into the annotation; the message is the reason."""
+from ...shared.events import BY_TYPE, UnknownEvent
+from .annotation import TAGS, ImpossibleError, classes_of, name_of_annotation, types_of
+from .own_class import Decoder, own_decoder
 
 
 def decoder_for(annotation: Any, event_type: str) -> Decoder:
@@ -29,44 +23,78 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
 
     The function itself raises one of `decoding.UNDECODABLE` on a body of another shape.
     """
-    if annotation is bytes:
+    classes = classes_of(annotation)
+    if len(classes) != 1:
+        return _of_union(annotation, classes, event_type)
+    [cls] = classes
+    if cls is bytes:
         return bytes
-    if annotation is dict or typing.get_origin(annotation) is dict:
-        return _lenient(annotation)
-    classes = _members(annotation)
-    for cls in classes:
-        if cls in (bytes, dict) or typing.get_origin(cls) is dict:
-            raise ImpossibleError(f"{_name(cls)} must stand alone, not in a union")
-        if cls is Envelope or not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
-            raise ImpossibleError(
-                f"can't decode an event into {_name(cls)}: annotate with an event struct, Event, UnknownEvent,"
-                f" a msgspec.Struct, dict or bytes"
-            )
-    if classes == (UnknownEvent,):
+    if _is_dict(cls):
+        return _lenient(cls)
+    if cls is UnknownEvent:
         return unknown_decoder(event_type)
-    if len(classes) == 1 and classes[0] not in _TAGS:
-        return _json(classes[0])
-    foreign = [cls for cls in classes if cls not in _TAGS and cls is not UnknownEvent]
-    if foreign:
-        raise ImpossibleError(f"a union of events can't hold {_name(foreign[0])}")
-    if BY_TYPE.get(event_type) in classes:
-        return decoding.DECODERS[event_type]
-    if UnknownEvent in classes:
-        return unknown_decoder(event_type)
-    decodable = ", ".join(sorted(_TAGS[cls] for cls in classes))
-    raise ImpossibleError(f"{_name(annotation)} covers {decodable}, but the pattern matches {event_type} too")
+    # A class of the user's own may name its type in the sender's words, to which ingest adds the prefix of the source:
+    # so that counts for documented events alone.
+    if event_type not in (covered := types_of(cls)) and covered and (cls in TAGS or event_type in BY_TYPE):
+        raise _not_covered(annotation, classes, event_type)
+    return _of_class(cls, event_type)
 
 
-def _json(annotation: Any) -> Decoder:
-    try:
-        return msgspec.json.Decoder(annotation).decode
-    except Exception as error:  # noqa: BLE001 - msgspec evaluates the annotations of the user's fields here
-        raise ImpossibleError(f"msgspec can't decode into {_name(annotation)}: {error}") from None
+def _is_dict(cls: Any) -> bool:
+    return cls is dict or typing.get_origin(cls) is dict
+
+
+def _of_class(cls: Any, event_type: str) -> Decoder:
+    return decoding.DECODERS[TAGS[cls]] if cls in TAGS else own_decoder(cls, event_type)
+
+
+def _of_union(annotation: Any, classes: Sequence[Any], event_type: str) -> Decoder:
+    """The decoder of the one class that covers a type, or else of `UnknownEvent`. Raises ImpossibleError."""
+    members = [cls for cls in classes if cls is not UnknownEvent]
+    for cls in members:
+        _check_member(cls, event_type)
+    found = _covering(members, event_type)
+    if len(found) > 1:
+        names = " and ".join(name_of_annotation(cls) for cls in found)
+        raise ImpossibleError(f"{names} both cover {event_type}")
+    if found:
+        return _of_class(found[0], event_type)
+    if UnknownEvent not in classes:
+        raise _not_covered(annotation, classes, event_type)
+    return unknown_decoder(event_type)
+
+
+def _check_member(cls: Any, event_type: str) -> None:
+    name = name_of_annotation(cls)
+    if cls is bytes or _is_dict(cls):
+        raise ImpossibleError(f"{name} must stand alone, not in a union")
+    if not types_of(cls):
+        own_decoder(cls, event_type)  # it may know a better reason
+        raise ImpossibleError(f'a union of events can\'t hold {name}, which has no type: Literal["…"] to be chosen by')
+
+
+def _covering(classes: Sequence[Any], event_type: str) -> list[Any]:
+    """The classes that cover a type. One from another sender has the prefix of its source here, and not in the body."""
+    exact = [cls for cls in classes if event_type in types_of(cls)]
+    if exact or event_type in BY_TYPE:
+        return exact
+    own = (cls for cls in classes if cls not in TAGS)
+    return [cls for cls in own if any(event_type.endswith(f".{name}") for name in types_of(cls))]
+
+
+def _not_covered(annotation: Any, classes: Sequence[Any], event_type: str) -> ImpossibleError:
+    covered = ", ".join(sorted({name for cls in classes for name in types_of(cls)}))
+    hint = "; a union with UnknownEvent takes those too" if len(classes) > 1 else ""
+    name = name_of_annotation(annotation)
+    return ImpossibleError(f"{name} covers {covered}, but the pattern matches {event_type} too{hint}")
 
 
 def _lenient(annotation: Any) -> Decoder:
     """A decoder into a dict, which also accepts JSON that msgspec refuses but other readers take."""
-    strict = _json(annotation)
+    try:
+        strict = msgspec.json.Decoder(annotation).decode
+    except Exception as error:  # noqa: BLE001 - msgspec evaluates the annotations of the user's fields here
+        raise ImpossibleError(f"msgspec can't decode into {annotation}: {error}") from None
 
     def decode(body: bytes) -> Any:
         try:
@@ -75,15 +103,3 @@ def _lenient(annotation: Any) -> Decoder:
             return msgspec.convert(lenient.document(body), annotation)
 
     return decode
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-def _name(annotation: Any) -> str:
-    if annotation in (Event, KnownEvent):
-        return "Event"
-    return getattr(annotation, "__name__", None) or str(annotation)

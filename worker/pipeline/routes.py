@@ -14,11 +14,13 @@ from ...shared import keys
 from ...shared.events import BY_TYPE, Event
 from ...shared.patterns import is_pattern, patterns_of
 from ...shared.settings import ConfigError
+from ..api.annotation import ImpossibleError
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from ..api.breaker import Breaker
 from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
-from ..api.decode import Decoder, ImpossibleError, decoder_for
+from ..api.decode import decoder_for
 from ..api.delivery import Delivery
+from ..api.own_class import Decoder
 from ..api.parameters import DELIVERY
 from ..api.retry import Retry
 

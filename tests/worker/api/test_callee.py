@@ -14,6 +14,7 @@ from hookbus.worker.api.callee import place_of
 from hookbus.worker.api.delivery import Delivery
 from hookbus.worker.pipeline.outcome import ACK
 from hookbus.worker.pipeline.routes import Route, build
+from tests.worker.api import postponed
 from tests.worker.pipeline.test_process import outcome_of
 
 
@@ -214,6 +215,19 @@ def test_a_callable_that_cannot_be_a_handler_is_refused_with_its_place(handler, 
     [problem] = refused.value.problems
     assert message in problem
     assert place_of(handler) in problem
+
+
+@pytest.mark.parametrize("handler", [postponed.typed, postponed.decorated, postponed.Service().method])
+def test_annotations_that_a_future_import_postponed_are_read(handler):
+    assert shape_of(handler)[:2] == (ResponseCompleted, True)
+
+
+def test_an_event_that_only_the_type_checker_imports_is_refused_with_what_to_do():
+    with pytest.raises(ConfigError) as refused:
+        route_of(postponed.unknown)
+    [problem] = refused.value.problems
+    assert f"{postponed.__file__}:{postponed.unknown.__code__.co_firstlineno} unknown: its annotations" in problem
+    assert problem.endswith("name 'BatchCompleted' is not defined; import or define it at the top of the module")
 
 
 def test_the_place_of_a_partial_is_that_of_its_function():

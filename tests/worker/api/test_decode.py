@@ -1,14 +1,18 @@
 import json
-from typing import Any, Optional, Union
+from dataclasses import dataclass
+from typing import Any, Literal, NewType, Optional, TypedDict, Union
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.webhooks import BatchFailedWebhookEvent, ResponseCompletedWebhookEvent, UnwrapWebhookEvent
 
 from hookbus.events import BY_TYPE, BatchCompleted, Envelope, Event, KnownEvent, ResponseCompleted, UnknownEvent
 from hookbus.shared import decoding, keys
-from hookbus.worker.api.decode import ImpossibleError, decoder_for
+from hookbus.worker.api.annotation import ImpossibleError
+from hookbus.worker.api.decode import decoder_for
 from tests.programs import event_body
 
 TYPE = "response.completed"
@@ -30,6 +34,30 @@ class Unresolved(msgspec.Struct):
 
 class Clash(msgspec.Struct):
     data: Data | Mine
+
+
+class Done(msgspec.Struct, tag_field="type", tag="response.completed"):
+    data: Data
+
+
+@dataclass
+class Failed:
+    type: Literal["response.failed", "batch.failed"]
+    data: Data
+
+
+class Paid(pydantic.BaseModel):
+    type: Literal["order.paid"]
+
+
+class Short(msgspec.Struct, tag_field="type", tag="completed"): ...
+
+
+class Refunded(TypedDict):
+    type: Literal["order.refunded"]
+
+
+Renamed = NewType("Renamed", Mine)
 
 
 class Explosive(msgspec.Struct):
@@ -151,7 +179,16 @@ def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class
         (bytes | ResponseCompleted, "bytes must stand alone, not in a union"),
         (dict[str, int] | Event, "dict must stand alone, not in a union"),
         (Mine | ResponseCompleted, "a union of events can't hold Mine"),
-        (Mine | Data, "a union of events can't hold Mine"),
+        (Mine | Data, 'a union of events can\'t hold Mine, which has no type: Literal["…"] to be chosen by'),
+        (Done | ResponseCompleted, "Done and ResponseCompleted both cover response.completed"),
+        (Failed, "Failed covers batch.failed, response.failed, but the pattern matches response.completed too"),
+        (Failed | BatchCompleted, "Failed | BatchCompleted covers batch.completed, batch.failed, response.failed, but"),
+        (
+            Failed | Paid | Refunded | BatchCompleted,
+            "Failed | Paid | Refunded | … covers batch.completed, batch.failed",
+        ),
+        (Short | Paid, "Short | Paid covers completed, order.paid, but the pattern matches response.completed too"),
+        (BatchFailedWebhookEvent, "BatchFailedWebhookEvent covers batch.failed, but the pattern matches"),
         (BatchCompleted, "BatchCompleted covers batch.completed, but the pattern matches response.completed too"),
         (Unresolved, "msgspec can't decode into Unresolved: name 'NobodyKnowsMe' is not defined"),
         (Clash, "msgspec can't decode into Clash: "),
@@ -165,11 +202,50 @@ def test_an_annotation_that_no_body_can_be_decoded_into_is_impossible_with_a_rea
 
 
 def test_a_union_of_known_events_cannot_hold_a_future_type():
-    with pytest.raises(ImpossibleError, match=r"^Event covers .*, but the pattern matches made.up.tomorrow too$"):
+    with pytest.raises(
+        ImpossibleError, match=r"^Event covers .*, but the pattern matches made.up.tomorrow too; a union"
+    ):
         decoder_for(KnownEvent, "made.up.tomorrow")
 
 
+def test_a_class_behind_a_name_of_its_own_is_filled():
+    assert decoded(Renamed) == Mine(TYPE, Data("resp_1"))
+    assert decoded(NewType("Bytes", bytes)) == BODY
+    assert decoded(NewType("Plain", dict)) == json.loads(BODY)
+
+
+def test_a_union_of_classes_that_say_their_types_gives_the_class_of_the_type():
+    for annotation in (Done | Failed, Done | Failed | Paid, Done | BatchCompleted, Done | UnknownEvent):
+        assert decoded(annotation) == Done(Data("resp_1"))
+    assert decoded(Done | Failed, "batch.failed") == Failed("batch.failed", Data("resp_1"))
+    assert type(decoded(Done | BatchCompleted, "batch.completed")) is BatchCompleted
+    assert type(decoded(Done | Failed | UnknownEvent, "batch.completed")) is UnknownEvent
+
+
+def test_of_another_sender_the_type_in_the_body_lacks_the_prefix_of_its_source():
+    paid, refunded = b'{"type": "order.paid"}', b'{"type": "order.refunded"}'
+    assert decoded(Paid | Refunded, "shop.order.paid", paid) == Paid(type="order.paid")
+    assert decoded(Paid | Refunded, "shop.order.refunded", refunded) == {"type": "order.refunded"}
+    assert decoded(Paid, "shop.order.paid", paid) == Paid(type="order.paid")
+    for annotation in (Paid, Paid | Refunded):
+        with pytest.raises(decoding.UNDECODABLE):
+            decoded(annotation, "shop.order.paid", refunded)
+
+
+def test_the_events_of_openai_never_come_from_another_sender():
+    with pytest.raises(ImpossibleError, match=r"pattern matches shop\.batch\.completed too"):
+        decoder_for(Paid | BatchCompleted, "shop.batch.completed")
+
+
+def test_the_union_of_the_sdk_gives_its_model_of_each_type():
+    event = decoded(UnwrapWebhookEvent)
+    assert type(event) is ResponseCompletedWebhookEvent
+    assert event.data.id == "resp_1"
+    assert type(decoded(UnwrapWebhookEvent | UnknownEvent, "made.up.tomorrow")) is UnknownEvent
+
+
 ANNOTATIONS = [dict, Mine, Event, UnknownEvent, ResponseCompleted, bytes, ResponseCompleted | BatchCompleted]
+ANNOTATIONS += [Done | Failed, Paid | Refunded, UnwrapWebhookEvent]
 nearly = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -197,4 +273,4 @@ def test_any_bytes_raise_undecodable_or_give_the_right_class(annotation, event_t
     if isinstance(event, Envelope):
         assert type(event) is BY_TYPE[event_type]
     else:
-        assert type(event) in (dict, bytes, Mine, UnknownEvent)
+        assert type(event) in (dict, bytes, Mine, UnknownEvent, Done, ResponseCompletedWebhookEvent)
