@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 
 from hookbus import App, Delivery
@@ -16,7 +17,7 @@ notes = Notes()
 
 def tell(event: str, delivery: Delivery) -> None:
     """Print a line."""
-    print(json.dumps({"event": event, "id": delivery.webhook_id}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, "id": delivery.webhook_id}) + "\n")
 
 
 @app.on("response.completed")

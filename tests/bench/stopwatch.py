@@ -4,6 +4,7 @@ An event whose webhook-id begins with `TELL` makes them print the recorded times
 """
 
 import json
+import sys
 import time
 from typing import Final
 
@@ -22,7 +23,7 @@ class Notes:
     def note(self, webhook_id: str, at_ns: int) -> None:
         """Record the arrival, or print all recorded times."""
         if webhook_id.startswith(TELL):
-            print(json.dumps({"event": "noted", "asked": webhook_id, "at_ns": self._at_ns}), flush=True)
+            sys.stdout.write(json.dumps({"event": "noted", "asked": webhook_id, "at_ns": self._at_ns}) + "\n")
             self._at_ns = {}
         else:
             self._at_ns[webhook_id] = at_ns

@@ -4,6 +4,7 @@ Imports nothing, since peers use it in environments of their own.
 """
 
 import json
+import sys
 import time
 
 
@@ -21,4 +22,5 @@ class Meter:
         self._left -= 1
         if not self._left:
             seconds = time.perf_counter() - self._began
-            print(json.dumps({"event": "measured", "events": self._events, "seconds": seconds}), flush=True)
+            # One write: `print` would write the line's end apart, behind a line of another thread.
+            sys.stdout.write(json.dumps({"event": "measured", "events": self._events, "seconds": seconds}) + "\n")
