@@ -11,12 +11,14 @@ import msgspec
 from ..shared import descriptors, finding, output, redis_diagnostics, secret_refs
 from ..shared.connection import Execute, connect
 from ..shared.finding import Finding
+from ..shared.header_names import Headers
 from ..shared.headroom import Headroom
+from ..shared.raw_sources import SECRET_VARIABLE
 from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.secret import PREFIX, Scheme, key_bytes
 from ..shared.settings import EXIT_CONFIG
-from ..shared.sources import SECRET_VARIABLE, Source, secrets_of
+from ..shared.sources import Source, secrets_of
 from .rehearsal import rehearse
 from .settings import IngestSettings
 
@@ -30,6 +32,8 @@ class SourceReport(msgspec.Struct, frozen=True):
     name: str
     path: str
     scheme: Scheme
+    prefix: str
+    headers: Headers
     secrets: int
     key_bytes: list[int]
 
@@ -107,8 +111,9 @@ def _trial(settings: IngestSettings) -> redis_diagnostics.Trial:
 
 
 def _source(name: str, source: Source) -> SourceReport:
-    sizes = [len(key_bytes(secret.text, source.scheme)) for secret in secrets_of(name, source)]
-    return SourceReport(name, source.path, source.scheme, len(sizes), sizes)
+    sizes = [len(key_bytes(secret.text, source.key_encoding)) for secret in secrets_of(name, source)]
+    prefix = source.owner(name).prefix
+    return SourceReport(name, source.path, source.scheme, prefix, source.headers, len(sizes), sizes)
 
 
 def _no_source(settings: IngestSettings) -> list[Finding]:
@@ -131,12 +136,12 @@ def _unprefixed(settings: IngestSettings) -> list[Finding]:
     bare = [
         f"source {name}: {secret.where}"
         for name, source in settings.sources.items()
-        if source.scheme == "openai"
+        if source.key_encoding == "raw"
         for secret in secrets_of(name, source)
         if not secret.text.startswith(PREFIX)
     ]
     problem = f"does not begin with '{PREFIX}', so its characters themselves are the key"
-    action = f"paste the whole secret, from '{PREFIX}' on; or set scheme = \"standard\" for another sender's base64"
+    action = f"paste the whole secret, from '{PREFIX}' on; or set encoding = \"base64\""
     return [Finding(0, "unprefixed_secret", f"{where} {problem}", action) for where in bare]
 
 
@@ -178,7 +183,9 @@ def _lines(report: Report, diagnosis: Diagnosis) -> list[str]:
 def _source_line(source: SourceReport, listen: str) -> str:
     sizes = ", ".join(map(str, source.key_bytes))
     secrets = f"{source.secrets} secret{'s' if source.secrets > 1 else ''} of {sizes} bytes"
-    return f"source       {source.name}: POST {source.path} on {listen}, scheme {source.scheme}, {secrets}"
+    prefix = f"prefix {source.prefix}, " if source.prefix else ""
+    kind = f"scheme {source.scheme}, {prefix}{source.headers} headers"
+    return f"source       {source.name}: POST {source.path} on {listen}, {kind}, {secrets}"
 
 
 def _promise(report: Report) -> str:

@@ -185,7 +185,8 @@ class Receiver:
         at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
         own_type, delay_ms = endpoint.types.head(body, at_ms)
         event_type = endpoint.types.known.get(own_type) or self._first(own_type, endpoint)
-        return Received(event_type, headers["webhook-id"], endpoint.source, at_ms, body, traceparent, delay_ms)
+        webhook_id = headers[endpoint.verifier.names.id]
+        return Received(event_type, webhook_id, endpoint.source, at_ms, body, traceparent, delay_ms)
 
     def _first(self, own_type: str, endpoint: Endpoint) -> str:
         """The name in storage of a type that is new here. Raises Refusal when the source may not send it."""

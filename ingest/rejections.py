@@ -15,9 +15,9 @@ from aiohttp import web
 
 from ..shared import log
 from ..shared.connection import FAULTS, Redis
+from ..shared.header_names import NAMES
 from ..shared.keys import HOME
 from ..shared.pipelined import execute_all
-from ..shared.secret import TIMESTAMP
 from .refusal import Refusal
 from .signature import LONGEST_TIMESTAMP
 
@@ -30,6 +30,7 @@ MAX_HEADERS: Final = 50
 HEADER_CHARS: Final = 64
 PATH_CHARS: Final = 200
 REASON_CHARS: Final = 200
+TIMESTAMPS: Final = tuple(names.timestamp for names in NAMES.values())
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ class Rejection(msgspec.Struct, frozen=True):
     """The address that connected: behind a proxy, the proxy's."""
     reason: str
     skew_s: int | None
-    """How far the webhook-timestamp was ahead of ingest's clock; None without a readable one."""
+    """How far the sender's timestamp was ahead of ingest's clock; None without a readable one."""
     head_bytes: int
     body_bytes: int | None
     """As declared; None without a Content-Length."""
@@ -71,7 +72,7 @@ def rejection(request: web.BaseRequest, refusal: Refusal, source: str, now_s: fl
         source=source,
         peer=request.remote or "",
         reason=str(refusal.__cause__ or "").removeprefix(f"{refusal.code}: ")[:REASON_CHARS],
-        skew_s=_skew_s(request.headers.get(TIMESTAMP, ""), now_s),
+        skew_s=_skew_s(next((text for name in TIMESTAMPS if (text := request.headers.get(name))), ""), now_s),
         head_bytes=sum(len(name) + len(value) + 4 for name, value in request.raw_headers),
         body_bytes=request.content_length,
         headers=tuple(names)[:MAX_HEADERS],

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ..shared import log
+from ..shared.header_names import NAMES
 from ..shared.secret_refs import SecretValue
 from ..shared.settings import ConfigError
 from ..shared.sources import secrets_of
@@ -131,8 +132,9 @@ def _endpoint(name: str, snapshot: _Snapshot) -> Endpoint:
     settings = snapshot.settings
     source = settings.sources[name]
     secrets = [secret.text for secret in snapshot.secrets[name]]
+    verifier = Verifier(secrets, source.key_encoding, settings.tolerance_s, NAMES[source.headers])
     types = SourceTypes(source, source.owner(name), settings.owners())
-    return Endpoint(name, Verifier(secrets, source.scheme, settings.tolerance_s), types)
+    return Endpoint(name, verifier, types)
 
 
 def _update_metrics(snapshot: _Snapshot) -> None:

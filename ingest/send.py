@@ -144,7 +144,12 @@ async def _send_one(
     body, webhook_id = plan.body(number), new_id("wh")
     for expected in plan.expected():
         request = signed_request(
-            plan.to.key, body, webhook_id, age_s=STALE_S if plan.is_stale else 0, is_forged=plan.is_forged
+            plan.to.key,
+            body,
+            webhook_id,
+            age_s=STALE_S if plan.is_stale else 0,
+            is_forged=plan.is_forged,
+            names=plan.to.names,
         )
         answer = await post(session, plan.to.url, request)
         tally.add(answer, expected)

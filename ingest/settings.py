@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ..shared.raw_sources import complete
 from ..shared.settings import Count, Listen, Positive, load
-from ..shared.sources import PATH_RULE, Endpoints, complete, is_path, plain_path
+from ..shared.sources import PATH_RULE, Endpoints, is_path, plain_path
 
 OPENAI_RETRIES_H: Final = 72
 """OpenAI retries a delivery for up to 72 h: https://platform.openai.com/docs/guides/webhooks."""

@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 from multidict import MultiMapping
 
-from ..shared.secret import ID, SIGNATURE, TIMESTAMP, Scheme, digest, key_bytes, signer
+from ..shared.header_names import WEBHOOK, HeaderNames
+from ..shared.secret import Encoding, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
 
@@ -40,19 +41,24 @@ class SignatureError(Exception):
 class Verifier:
     """Verifies the requests of one source.
 
-    `secrets` are as the issuer shows them, by convention newest first; `tolerance` is in seconds, both ways, inclusive.
-    Raises ValueError when there is no secret, or one is empty or can't be decoded.
+    `secrets` are as the issuer shows them, by convention newest first; `tolerance` is in seconds, both ways, inclusive;
+    `names` are those of its headers. Raises ValueError when there is no secret, or one is empty or can't be decoded.
     """
 
-    def __init__(self, secrets: Sequence[str] | str, scheme: Scheme = "openai", tolerance: int = 300) -> None:
-        if scheme not in ("openai", "standard"):
-            raise ValueError(f"unknown scheme {scheme!r}: 'openai' or 'standard'")
+    def __init__(
+        self,
+        secrets: Sequence[str] | str,
+        encoding: Encoding = "raw",
+        tolerance: int = 300,
+        names: HeaderNames = WEBHOOK,
+    ) -> None:
         # A single string is one secret, not a sequence of characters.
         secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
         if not secrets:
             raise ValueError("at least one secret is needed")
-        self._signers = tuple(signer(key_bytes(secret, scheme)) for secret in secrets)
+        self._signers = tuple(signer(key_bytes(secret, encoding)) for secret in secrets)
         self._tolerance = tolerance
+        self.names = names
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
         """Return the index of the secret that signed this request.
@@ -61,10 +67,10 @@ class Verifier:
         all count); `now` is in Unix seconds.
         Raises SignatureError.
         """
-        webhook_id, timestamp, signatures = _required(headers)
+        webhook_id, timestamp, signatures = _required(headers, self.names)
         self._check_age(timestamp, now)
         index = self._signer_of(webhook_id, timestamp, body, _candidates(signatures.split(" ", MAX_SIGNATURES)))
-        if index is None and (others := _further_candidates(headers)):
+        if index is None and (others := _further_candidates(headers, self.names.signature)):
             index = self._signer_of(webhook_id, timestamp, body, others)
         if index is None:
             raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
@@ -80,7 +86,7 @@ class Verifier:
 
     def _check_age(self, timestamp: bytes, now: float) -> None:
         if not timestamp.isdigit() or len(timestamp) > LONGEST_TIMESTAMP:
-            raise SignatureError("malformed_header", f"{TIMESTAMP} is not a number of seconds")
+            raise SignatureError("malformed_header", f"{self.names.timestamp} is not a number of seconds")
         age_s = now - int(timestamp)
         if age_s > self._tolerance:
             raise SignatureError("timestamp_stale", f"signed {age_s:.0f} s ago")
@@ -88,22 +94,23 @@ class Verifier:
             raise SignatureError("timestamp_future", f"signed {-age_s:.0f} s ahead of our clock")
 
 
-def _required(headers: Mapping[str, str]) -> tuple[bytes, bytes, str]:
-    values = headers.get(ID), headers.get(TIMESTAMP), headers.get(SIGNATURE)
+def _required(headers: Mapping[str, str], names: HeaderNames) -> tuple[bytes, bytes, str]:
+    id_name, timestamp_name, signature_name = names
+    values = headers.get(id_name), headers.get(timestamp_name), headers.get(signature_name)
     webhook_id, timestamp, signatures = values
     if webhook_id is None or timestamp is None or signatures is None:
-        missing = [name for name, value in zip((ID, TIMESTAMP, SIGNATURE), values, strict=True) if value is None]
+        missing = [name for name, value in zip(names, values, strict=True) if value is None]
         raise SignatureError("missing_header", ", ".join(missing))
     if _VISIBLE_ID.fullmatch(webhook_id) is None:
-        raise SignatureError("malformed_header", f"{ID} is not 1 to {LONGEST_ID} visible ASCII characters")
+        raise SignatureError("malformed_header", f"{id_name} is not 1 to {LONGEST_ID} visible ASCII characters")
     if not timestamp.isascii():
-        raise SignatureError("malformed_header", f"{TIMESTAMP} is not a number of seconds")
+        raise SignatureError("malformed_header", f"{timestamp_name} is not a number of seconds")
     return webhook_id.encode(), timestamp.encode(), signatures
 
 
-def _further_candidates(headers: Mapping[str, str]) -> list[bytes]:
+def _further_candidates(headers: Mapping[str, str], name: str) -> list[bytes]:
     """Signatures of further lines, as of a second signer, and of lines that a proxy joined (RFC 9110, 5.3)."""
-    lines = headers.getall(SIGNATURE) if isinstance(headers, MultiMapping) else [headers[SIGNATURE]]
+    lines = headers.getall(name) if isinstance(headers, MultiMapping) else [headers[name]]
     if len(lines) == 1 and lines[0].count(",") < 2:
         return []
     return _candidates(_ENTRY.findall(" ".join(lines)))

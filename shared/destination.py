@@ -3,16 +3,18 @@
 from typing import NamedTuple
 
 from . import type_place
-from .secret import Scheme, key_bytes
+from .header_names import NAMES, WEBHOOK, HeaderNames
+from .secret import Encoding, key_bytes
 from .settings import Listen
 from .sources import Endpoints, secrets_of
 
 
 class Destination(NamedTuple):
-    """A URL, the key to sign with, and where a body names its type."""
+    """A URL, the key to sign with, the names of the headers, and where a body names its type."""
 
     url: str
     key: bytes
+    names: HeaderNames = WEBHOOK
     type_at: str = type_place.DEFAULT
 
 
@@ -21,14 +23,14 @@ def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "
 
     Without endpoints both must be given. Raises ValueError.
     """
-    scheme: Scheme = "openai"
-    type_at = type_place.DEFAULT
+    encoding: Encoding = "raw"
+    names, type_at = WEBHOOK, type_place.DEFAULT
     if endpoints is not None:
         name = source_name or next(iter(endpoints.sources))
         if name not in endpoints.sources:
             raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
         source = endpoints.sources[name]
-        scheme, type_at = source.scheme, source.type_at
+        encoding, names, type_at = source.key_encoding, NAMES[source.headers], source.type_at
         secret = secret or secrets_of(name, source)[0].text
         listen = endpoints.listen[0]
         if not url and listen.port == 0:
@@ -36,7 +38,7 @@ def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "
         url = url or f"http://{_reachable(listen)}{source.path}"
     if not url.startswith(("http://", "https://")):
         raise ValueError("the URL must begin with http:// or https://")
-    return Destination(url, key_bytes(secret, scheme), type_at)
+    return Destination(url, key_bytes(secret, encoding), names, type_at)
 
 
 def _reachable(listen: Listen) -> Listen:

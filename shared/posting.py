@@ -13,7 +13,8 @@ from typing import Final
 import aiohttp
 
 from . import clock
-from .secret import ID, SIGNATURE, TIMESTAMP, sign
+from .header_names import WEBHOOK, HeaderNames
+from .secret import sign
 
 POST_TIMEOUT_S: Final = 30.0
 NO_ANSWER: Final = 0
@@ -59,7 +60,13 @@ def new_id(prefix: str) -> str:
 
 
 def signed_request(
-    key: bytes, body: bytes, webhook_id: str = "", *, age_s: int = 0, is_forged: bool = False
+    key: bytes,
+    body: bytes,
+    webhook_id: str = "",
+    *,
+    age_s: int = 0,
+    is_forged: bool = False,
+    names: HeaderNames = WEBHOOK,
 ) -> Request:
     """Sign a body now, or as if `age_s` seconds ago; a forged one is signed with another key.
 
@@ -70,9 +77,9 @@ def signed_request(
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "hookbus",
-        ID: webhook_id,
-        TIMESTAMP: timestamp,
-        SIGNATURE: sign(key + b"forged" if is_forged else key, webhook_id, timestamp, body),
+        names.id: webhook_id,
+        names.timestamp: timestamp,
+        names.signature: sign(key + b"forged" if is_forged else key, webhook_id, timestamp, body),
     }
     return Request(webhook_id, headers, body)
 

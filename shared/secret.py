@@ -12,11 +12,9 @@ import unicodedata
 from typing import Final, Literal
 
 Scheme = Literal["openai", "standard"]
-
-ID: Final = "webhook-id"
-TIMESTAMP: Final = "webhook-timestamp"
-SIGNATURE: Final = "webhook-signature"
-"""The headers of a delivery."""
+Encoding = Literal["base64", "raw"]
+ENCODINGS: Final[dict[Scheme, Encoding]] = {"openai": "raw", "standard": "base64"}
+"""How a secret without its prefix is read by default."""
 
 PREFIX: Final = "whsec_"
 QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
@@ -41,15 +39,15 @@ class Secret(str):
         return "Secret('***')"
 
 
-def key_bytes(secret: str, scheme: Scheme) -> bytes:
+def key_bytes(secret: str, encoding: Encoding) -> bytes:
     """The HMAC key of a secret.
 
-    A secret is `whsec_` + base64; without the prefix it is raw bytes for an `openai` source (as in OpenAI's SDKs) and
-    base64 for a `standard` one. Raises ValueError, which never quotes the secret.
+    A secret is `whsec_` + base64; without the prefix `encoding` counts: OpenAI's SDKs take the raw bytes. Raises
+    ValueError, which never quotes the secret.
     """
     if problem := _mistake(secret):
         raise ValueError(f"the secret {problem}")
-    if not secret.startswith(PREFIX) and scheme == "openai":
+    if not secret.startswith(PREFIX) and encoding == "raw":
         return secret.encode()
     text = secret.removeprefix(PREFIX)
     try:
@@ -59,6 +57,15 @@ def key_bytes(secret: str, scheme: Scheme) -> bytes:
     if not key:
         raise ValueError("the secret is empty" + _after_prefix(secret))
     return key
+
+
+def key_problem(secret: str, encoding: Encoding) -> str:
+    """Why settings refuse a secret, "" if they do not."""
+    try:
+        size = len(key_bytes(secret, encoding))
+    except ValueError as error:
+        return str(error)
+    return "" if size >= MIN_KEY_BYTES else f"a key of {size} bytes; at least {MIN_KEY_BYTES} are needed"
 
 
 def _mistake(secret: str) -> str:

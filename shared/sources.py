@@ -7,19 +7,18 @@ import os
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 import msgspec
 
 from . import keys, prefixes, secret_refs, type_place
+from .header_names import Headers
 from .patterns import is_pattern
 from .prefixes import Owner
-from .secret import MIN_KEY_BYTES, Scheme, Secret, key_bytes
+from .raw_sources import SECRET_VARIABLE, complete
+from .secret import ENCODINGS, Encoding, Scheme, Secret, key_problem
 from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
-
-SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
-"""A complete configuration by itself: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""
 
 DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
 
@@ -35,8 +34,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
     """What it may sign with: secrets, `file:PATH` or `credential:NAME`. All are accepted, as a rotation needs."""
     scheme: Scheme = "openai"
-    """`openai`, or `standard` for any other sender. The default of `prefix`, and how a secret without `whsec_` is
-    read: as raw bytes (`openai`) or as base64 (`standard`)."""
+    """`openai`, or `standard` for any other sender: decides the defaults of `prefix` and `encoding`."""
+    encoding: Encoding | None = None
+    """How a secret without `whsec_` is read: as `base64` or as `raw` bytes. Default: `raw` for scheme `openai`, else
+    `base64`."""
+    headers: Headers = "webhook"
+    """How the names of its three headers begin: `webhook-id` or `svix-id`, and so on."""
     prefix: str | None = None
     """Put before its types: `order.paid` is stored, routed and shown as `partner.order.paid`. Default: the name of the
     source and a dot, none for scheme `openai`. A `standard` source without one (`""`) may not send OpenAI's types."""
@@ -44,6 +47,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where its bodies name their type; a dot leads into an object (`data.type`)."""
     types: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("*",)
     """Patterns of the types that it may send, without the prefix; others are refused (403)."""
+
+    @property
+    def key_encoding(self) -> Encoding:
+        """How a secret without `whsec_` is read."""
+        return self.encoding or ENCODINGS[self.scheme]
 
     def owner(self, name: str) -> Owner:
         """The source, which has this name, as the owner of types."""
@@ -86,38 +94,6 @@ class Endpoints(Common, frozen=True, kw_only=True):
 def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -> Endpoints:
     """Load this part alone, and ignore ingest's other settings. Raises ConfigError with every problem."""
     return load(Endpoints, "ingest", file, environ, extend=lambda raw: complete(raw, environ), is_partial=True)
-
-
-def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Split the addresses in a text, make lists of single texts, and add the source that a variable alone configures.
-
-    Raises ConfigError if an address or a secret can't be read. This is checked so early that it is reported together
-    with all other problems.
-    """
-    problems = []
-    if isinstance(text := raw.get("listen"), str):
-        try:
-            raw["listen"] = [Listen.parse(address.strip()) for address in text.split(",")]
-        except ValueError as error:
-            problems.append(f"ingest.listen: {error}")
-            del raw["listen"]
-    if environ.get(SECRET_VARIABLE, "").strip():
-        problems += _variable_problems(environ[SECRET_VARIABLE].split())
-        sources = raw.get("sources", {})
-        openai = sources.get("openai", {}) if isinstance(sources, dict) else None
-        if isinstance(openai, dict):  # anything else is reported by the conversion
-            openai = {"path": "/webhooks/openai"} | openai | {"secrets": environ[SECRET_VARIABLE].split()}
-            raw["sources"] = sources | {"openai": openai}
-    _make_lists(raw.get("sources"))
-    problems += _unreadable(raw.get("sources"))
-    if problems:
-        raise ConfigError(problems)
-
-
-def _variable_problems(secrets: list[str]) -> list[str]:
-    """Problems of the secrets in the variable, under its name; references are checked with the others."""
-    plain = [Secret(secret) for secret in secrets if not secret_refs.is_reference(secret)]
-    return [f"{SECRET_VARIABLE}: {problem}" for secret in plain for problem in _secret_problems(secret, "openai")]
 
 
 def plain_path(path: str) -> str:
@@ -165,37 +141,8 @@ def secrets_of(name: str, source: Source) -> list[SecretValue]:
         found += words
         for word in words:
             place = where if word.where == where else f"{where}: {word.where}"
-            problems += [f"{place}: {problem}" for problem in _secret_problems(word.text, source.scheme)]
+            if problem := key_problem(word.text, source.key_encoding):
+                problems.append(f"{place}: {problem}")
     if problems:
         raise ConfigError(problems)
     return found
-
-
-def _secret_problems(secret: Secret, scheme: Scheme) -> list[str]:
-    try:
-        size = len(key_bytes(secret, scheme))
-    except ValueError as error:
-        return [str(error)]
-    return [] if size >= MIN_KEY_BYTES else [f"a key of {size} bytes; at least {MIN_KEY_BYTES} are needed"]
-
-
-def _make_lists(sources: Any) -> None:
-    """Accept a single text in place of a list of one."""
-    for source in sources.values() if isinstance(sources, dict) else ():
-        for key in ("secrets", "types") if isinstance(source, dict) else ():
-            if isinstance(text := source.get(key), str):
-                source[key] = [text]
-
-
-def _unreadable(sources: Any) -> list[str]:
-    """Problems of the references among raw secrets."""
-    problems = []
-    for name, source in sources.items() if isinstance(sources, dict) else ():
-        secrets = source.get("secrets") if isinstance(source, dict) else None
-        for i, secret in enumerate(secrets if isinstance(secrets, list) else ()):
-            try:
-                if isinstance(secret, str) and secret_refs.is_reference(secret):
-                    secret_refs.read(secret)
-            except ValueError as error:
-                problems.append(f"ingest.sources.{name}.secrets[{i}]: {error}")
-    return problems

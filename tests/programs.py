@@ -214,7 +214,7 @@ def event_body(event_type: str = "response.completed", **data: Any) -> bytes:
 def signed(webhook_id: str, body: bytes, *, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
     """The headers of a signed webhook."""
     timestamp = str(int(time.time() if at is None else at))
-    signature = sign(key_bytes(secret, "openai"), webhook_id, timestamp, body)
+    signature = sign(key_bytes(secret, "raw"), webhook_id, timestamp, body)
     return {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 

@@ -53,7 +53,7 @@ def test_the_configuration_in_the_pages_is_accepted(tmp_path):
     file.write_text(other_senders.replace("/run/secrets", str(tmp_path)))
     for name in re.findall(r"file:/run/secrets/(\w+)", other_senders):
         (tmp_path / name).write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    assert set(load_settings(file, {}).sources) == {"claude"}
+    assert set(load_settings(file, {}).sources) == {"claude", "clerk"}
 
 
 def test_the_configuration_reference_matches_the_settings():

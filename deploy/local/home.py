@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.processes import BIN
-from hookbus.shared.sources import SECRET_VARIABLE
+from hookbus.shared.raw_sources import SECRET_VARIABLE
 
 REDIS_VARIABLE: Final = "HOOKBUS_REDIS_URL"
 LISTEN_VARIABLE: Final = "HOOKBUS_INGEST_LISTEN"

@@ -16,8 +16,8 @@ from deploy.local.processes import Child, ending, gentle_signal
 from deploy.local.valkey import Valkey
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
+from hookbus.shared.raw_sources import SECRET_VARIABLE
 from hookbus.shared.settings import Listen
-from hookbus.shared.sources import SECRET_VARIABLE
 
 HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")
 INGEST_PATIENCE_S: Final = 15.0

@@ -40,7 +40,7 @@ def request(webhook_id: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-_KEY: Final = key_bytes(SECRET, "openai")
+_KEY: Final = key_bytes(SECRET, "raw")
 
 
 def write(file: Path, count: int) -> int:

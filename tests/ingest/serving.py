@@ -24,7 +24,7 @@ from tests import users
 from tests.wait import until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-KEY = key_bytes(SECRET, "openai")
+KEY = key_bytes(SECRET, "raw")
 PATH = "/webhooks/openai"
 ANY_PORT = Listen("127.0.0.1", 0)
 

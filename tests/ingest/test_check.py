@@ -115,7 +115,8 @@ async def test_the_command_prints_json(own_server):
     report = json.loads(out)
     assert (code, err) == (0, "")
     assert report["is_healthy"] is True
-    assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "secrets": 1, "key_bytes": [32]}]
+    expected = {"scheme": "openai", "prefix": "", "headers": "webhook", "secrets": 1, "key_bytes": [32]}
+    assert report["sources"] == [{"name": "openai", "path": PATH} | expected]
     assert report["redis"]["appendfsync"] == "always"
     assert SECRET not in out
 
@@ -138,6 +139,7 @@ async def test_a_secret_of_openai_without_its_prefix_is_a_warning(redis_url):
     bare, whole = Secret(SECRET.removeprefix("whsec_")), Secret(SECRET)
     sources = {
         "openai": Source(path=PATH, secrets=(whole, bare)),
+        "other": Source(path="/other", secrets=(bare,), encoding="base64", prefix="other."),
         "partner": Source(path="/partner", secrets=(bare,), scheme="standard"),
     }
     report, _ = await check.examine(settings(redis_url, sources=sources))

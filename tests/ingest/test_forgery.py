@@ -52,7 +52,7 @@ async def ingest(redis_url):
 
 def event(name: str, own_type: str) -> posting.Request:
     body = send.event_body(own_type, type_at=SOURCES[name].type_at)
-    return posting.signed_request(key_bytes(secret_of(name), "standard"), body)
+    return posting.signed_request(key_bytes(secret_of(name), "base64"), body)
 
 
 async def post(ingest: Ingest, name: str, own_type: str) -> tuple[int, str]:
@@ -85,7 +85,7 @@ async def test_every_source_stores_its_own_types(ingest: Ingest, client, owner):
 @pytest.mark.parametrize("name", SOURCES)
 async def test_a_secret_counts_for_its_own_source_only(ingest: Ingest, name):
     for other in SOURCES.keys() - {name}:
-        request = posting.signed_request(key_bytes(secret_of(other), "standard"), send.event_body("order.paid"))
+        request = posting.signed_request(key_bytes(secret_of(other), "base64"), send.event_body("order.paid"))
         answer = await ingest.execute(request, path=SOURCES[name].path)
         assert answer == (401, {"error": "signature_mismatch"})
 
@@ -107,7 +107,7 @@ async def test_a_refused_type_is_logged_recorded_and_counted(ingest: Ingest, cli
 async def test_a_body_without_a_type_is_stored_as_untyped_of_its_source_and_counted(ingest: Ingest, client, body):
     counter = metrics.UNTYPED_EVENTS.labels("claude", "no_type")
     before = counter._value.get()
-    request = posting.signed_request(key_bytes(secret_of("claude"), "standard"), body)
+    request = posting.signed_request(key_bytes(secret_of("claude"), "base64"), body)
     assert await ingest.execute(request, path="/webhooks/claude") == (200, {"status": "accepted"})
     (entry,) = await entries(client, "claude.untyped")
     assert (entry[b"body"], entry[b"src"]) == (body, b"claude")
@@ -124,7 +124,7 @@ async def test_events_of_verify_have_no_prefix_whatever_the_source(ingest: Inges
 async def test_an_id_of_one_source_is_no_duplicate_of_the_same_id_of_another(ingest: Ingest):
     for name in ("gemini", "claude", "openai"):
         request = event(name, "order.paid")
-        body_and_key = (key_bytes(secret_of(name), "standard"), request.body)
+        body_and_key = (key_bytes(secret_of(name), "base64"), request.body)
         same = posting.signed_request(*body_and_key, "wh_same")
         assert await ingest.execute(same, path=SOURCES[name].path) == (200, {"status": "accepted"})
         assert await ingest.execute(same, path=SOURCES[name].path) == (200, {"status": "duplicate"})

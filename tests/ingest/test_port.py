@@ -18,7 +18,7 @@ from tests.ingest.serving import entries, hang_up, head
 from tests.programs import SECRET, Ingest, event_body, free_port
 from tests.wait import until
 
-KEY = key_bytes(SECRET, "openai")
+KEY = key_bytes(SECRET, "raw")
 BODY = event_body()
 ON_LINUX = pytest.mark.needs("linux")  # only Linux has the filter that drops handshakes
 

@@ -17,7 +17,7 @@ from tests.programs import SECRET, Ingest, event_body
 from tests.wait import until
 
 PATH = "/webhooks/openai"
-KEY = key_bytes(SECRET, "openai")
+KEY = key_bytes(SECRET, "raw")
 GZIPPED = gzip.compress(event_body())
 
 

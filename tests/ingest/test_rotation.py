@@ -18,7 +18,7 @@ from tests.ingest.serving import KEY, PATH, SECRET, serving, settings, signed
 from tests.wait import until
 
 OTHER = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
-OTHER_KEY = key_bytes(OTHER, "openai")
+OTHER_KEY = key_bytes(OTHER, "raw")
 BODY = send.event_body("response.completed", {})
 
 

@@ -11,7 +11,7 @@ from hookbus.shared.sources import Endpoints, Source
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER = "whsec_" + "QUJD" * 8
-KEY = key_bytes(SECRET, "openai")
+KEY = key_bytes(SECRET, "raw")
 
 
 def test_the_destination_is_the_first_source_by_default():

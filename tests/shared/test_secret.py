@@ -13,73 +13,73 @@ KEY = bytes(range(32))
 ENCODED = base64.b64encode(KEY).decode()
 
 
-def test_a_prefixed_secret_is_base64_in_both_schemes():
-    assert key_bytes(f"whsec_{ENCODED}", "openai") == key_bytes(f"whsec_{ENCODED}", "standard") == KEY
+def test_a_prefixed_secret_is_base64_whatever_the_encoding_of_others():
+    assert key_bytes(f"whsec_{ENCODED}", "raw") == key_bytes(f"whsec_{ENCODED}", "base64") == KEY
 
 
 def test_an_unprefixed_secret_is_raw_for_openai_and_base64_for_standard():
-    assert key_bytes(ENCODED, "openai") == ENCODED.encode()
-    assert key_bytes(ENCODED, "standard") == KEY
-    assert key_bytes("ünïcode", "openai") == "ünïcode".encode()
+    assert key_bytes(ENCODED, "raw") == ENCODED.encode()
+    assert key_bytes(ENCODED, "base64") == KEY
+    assert key_bytes("ünïcode", "raw") == "ünïcode".encode()
 
 
 @pytest.mark.parametrize(
-    ("secret", "scheme", "reason"),
+    ("secret", "encoding", "reason"),
     [
-        ("", "openai", "empty"),
-        (" \n", "openai", "empty"),
-        ("whsec_", "standard", "empty after 'whsec_'"),
-        ("whsec_hunter2%", "openai", "not valid base64 after 'whsec_'"),
-        ("whsec_hunter-2", "openai", "not valid base64 after 'whsec_'"),
-        ("hunter2hunter2whsec_", "openai", "'whsec_' in its middle"),
-        ("whsec_QUJDQUJD,whsec_hunter2", "openai", "separate several by blanks"),
-        ("OPENAI_WEBHOOK_SECRET=whsec_hunter2", "openai", "'whsec_' in its middle"),
-        ("SECRET=hunter2", "openai", "after the '='"),
-        ("WHSEC_hunter2", "openai", "'WHSEC_'.*lower case"),
-        ("Whsec_hunter2", "standard", "'Whsec_'.*lower case"),
-        ("sk-proj-hunter2", "openai", "an API key .'sk-'"),
-        ("whpk_hunter2", "standard", "a public key"),
-        ("whsk_hunter2", "standard", "a private key"),
-        ('"whsec_hunter2"', "openai", "in quotes"),
-        ("'whsec_hunter2", "openai", "in quotes"),
-        ("hunter2`", "openai", "in quotes"),
-        ("\u201cwhsec_hunter2\u201d", "standard", "in quotes"),
-        ("\ufeffwhsec_hunter2", "openai", "an invisible character"),
-        ("\u200bwhsec_hunter2", "openai", "an invisible character"),
-        ("whsec_hunter2\x00", "openai", "an invisible character"),
-        ("Bearer whsec_hunter2", "openai", "an invisible character"),
-        ("${hunter2}", "openai", "placeholder"),
-        ("{{.Values.hunter2}}", "openai", "placeholder"),
-        ("<hunter2>", "openai", "placeholder"),
-        ("hunter2!", "standard", "not valid base64$"),
-        ("hunter2\n", "openai", "white space"),
-        ("v1,whsec_hunter2", "openai", "'v1,'.*from 'whsec_' on"),
+        ("", "raw", "empty"),
+        (" \n", "raw", "empty"),
+        ("whsec_", "base64", "empty after 'whsec_'"),
+        ("whsec_hunter2%", "raw", "not valid base64 after 'whsec_'"),
+        ("whsec_hunter-2", "raw", "not valid base64 after 'whsec_'"),
+        ("hunter2hunter2whsec_", "raw", "'whsec_' in its middle"),
+        ("whsec_QUJDQUJD,whsec_hunter2", "raw", "separate several by blanks"),
+        ("OPENAI_WEBHOOK_SECRET=whsec_hunter2", "raw", "'whsec_' in its middle"),
+        ("SECRET=hunter2", "raw", "after the '='"),
+        ("WHSEC_hunter2", "raw", "'WHSEC_'.*lower case"),
+        ("Whsec_hunter2", "base64", "'Whsec_'.*lower case"),
+        ("sk-proj-hunter2", "raw", "an API key .'sk-'"),
+        ("whpk_hunter2", "base64", "a public key"),
+        ("whsk_hunter2", "base64", "a private key"),
+        ('"whsec_hunter2"', "raw", "in quotes"),
+        ("'whsec_hunter2", "raw", "in quotes"),
+        ("hunter2`", "raw", "in quotes"),
+        ("\u201cwhsec_hunter2\u201d", "base64", "in quotes"),
+        ("\ufeffwhsec_hunter2", "raw", "an invisible character"),
+        ("\u200bwhsec_hunter2", "raw", "an invisible character"),
+        ("whsec_hunter2\x00", "raw", "an invisible character"),
+        ("Bearer whsec_hunter2", "raw", "an invisible character"),
+        ("${hunter2}", "raw", "placeholder"),
+        ("{{.Values.hunter2}}", "raw", "placeholder"),
+        ("<hunter2>", "raw", "placeholder"),
+        ("hunter2!", "base64", "not valid base64$"),
+        ("hunter2\n", "raw", "white space"),
+        ("v1,whsec_hunter2", "raw", "'v1,'.*from 'whsec_' on"),
     ],
 )
-def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, scheme, reason):
+def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, encoding, reason):
     with pytest.raises(ValueError, match=reason) as caught:
-        key_bytes(secret, scheme)
+        key_bytes(secret, encoding)
     assert "hunter2" not in str(caught.value)
 
 
 def test_the_padding_of_base64_is_optional():
     for size in range(1, 40):
-        for scheme in ("openai", "standard"):
+        for encoding in ("raw", "base64"):
             text = base64.b64encode(KEY[:1] * size).decode().rstrip("=")
-            assert key_bytes(f"whsec_{text}", scheme) == KEY[:1] * size
+            assert key_bytes(f"whsec_{text}", encoding) == KEY[:1] * size
 
 
 def test_a_secret_is_a_str_that_never_appears_in_a_repr():
     secret = Secret("hunter2")
     assert secret == "hunter2"
-    assert key_bytes(secret, "openai") == b"hunter2"
+    assert key_bytes(secret, "raw") == b"hunter2"
     assert "hunter2" not in repr(secret) + repr([secret]) + repr({"a": (secret,)}) + f"{secret!r}"
     record = logging.LogRecord("x", 20, "x", 1, "%r", (secret,), None)
     assert "hunter2" not in record.getMessage()
 
 
 def test_a_published_signature_is_reproduced():
-    key = key_bytes("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "standard")
+    key = key_bytes("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "base64")
     body = b'{"test": 2432232314}'
     signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -85,11 +85,11 @@ class Sender:
     async def _until_accepted(self, number: int) -> Answer:
         """Post one event until it is accepted or cannot be; returns the last answer."""
         give_up_s = time.monotonic() + self._plan.patience_s
-        body = self._body(number)
+        to, body = self._plan.to, self._body(number)
         attempt = 0
         while True:
-            request = signed_request(self._plan.to.key, body, self._ledger.webhook_id(number))
-            answer = await post(self._session, self._plan.to.url, request, timeout_s=ANSWER_TIMEOUT_S)
+            request = signed_request(to.key, body, self._ledger.webhook_id(number), names=to.names)
+            answer = await post(self._session, to.url, request, timeout_s=ANSWER_TIMEOUT_S)
             now_s = time.monotonic()
             self._ledger.answer(number, answer, now_s)
             if answer.is_unknown:

@@ -48,7 +48,7 @@ class Stage:
         self.screen = screen
         self.book = bench.book()
         self.ledger = Ledger(self.book)
-        self._key = key_bytes(bench.secret, "openai")
+        self._key = key_bytes(bench.secret, "raw")
         self.url = ""
         self._may_be_dead: set[int] = set()
 

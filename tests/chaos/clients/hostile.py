@@ -14,7 +14,7 @@ from hookbus.shared.secret import key_bytes, sign
 from tests.programs import SECRET, event_body
 
 PATH: Final = "/webhooks/openai"
-KEY: Final = key_bytes(SECRET, "openai")
+KEY: Final = key_bytes(SECRET, "raw")
 WRONG_KEY: Final = b"not the secret of anybody at all"
 BOMB: Final = gzip.compress(bytes(10 * 1024 * 1024))
 """Ten thousand bytes that inflate to ten million."""

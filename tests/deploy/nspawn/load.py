@@ -34,7 +34,7 @@ async def _post(url: str, key: bytes, stop: Path, counts: "Counter[str]", *, is_
 async def main() -> None:
     url, secret, stop = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     counts: Counter[str] = Counter()
-    clients = (_post(url, key_bytes(secret, "openai"), stop, counts, is_kept=i % 2 == 0) for i in range(CLIENTS))
+    clients = (_post(url, key_bytes(secret, "raw"), stop, counts, is_kept=i % 2 == 0) for i in range(CLIENTS))
     await asyncio.gather(*clients)
     print(json.dumps(counts))
 

@@ -79,7 +79,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def sent(receiver: Receiver, count: int, *, stopping=None, **options) -> Ledger:
     defaults = {"rate": 0, "concurrency": 8, "patience_s": 5}
-    plan = Plan(Destination(receiver.url, key_bytes(SECRET, "openai")), count, **defaults | options)
+    plan = Plan(Destination(receiver.url, key_bytes(SECRET, "raw")), count, **defaults | options)
     ledger = Ledger("hookbus.verify.run", count)
     async with aiohttp.ClientSession() as session:
         sender = Sender(plan, ledger, session, stopping or asyncio.Event())

@@ -1,0 +1,52 @@
+"""`send` and `verify` work with every kind of source: its headers, its secret's form, and the place of its types."""
+
+import asyncio
+import json
+
+import pytest
+
+from hookbus.shared.keys import Keys
+from tests.programs import SECRET, Ingest, Program
+
+BARE = SECRET.removeprefix("whsec_")
+SOURCES = {
+    "openai": {"secrets": [SECRET]},
+    "plain": {"scheme": "standard", "secrets": [BARE]},
+    "claude": {"scheme": "standard", "secrets": [SECRET], "type_at": "data.type"},
+    "clerk": {"scheme": "standard", "secrets": [SECRET], "headers": "svix", "types": ["user.*"]},
+    "raw": {"scheme": "standard", "secrets": [BARE], "encoding": "raw", "type_at": "event.name.full"},
+}
+TABLE = json.dumps({name: {"path": f"/in/{name}"} | source for name, source in SOURCES.items()})
+
+
+async def run(redis_url, environ, *command: str) -> tuple[int, list[str]]:
+    with Program(*command, redis_url=redis_url, **environ) as program:
+        return await program.until_ended(60), program.raw
+
+
+@pytest.fixture
+async def environ(redis_url):
+    with Ingest(redis_url, OPENAI_WEBHOOK_SECRET="", HOOKBUS_INGEST_SOURCES=TABLE) as ingest:
+        await ingest.until_healthy()
+        yield {"HOOKBUS_INGEST_SOURCES": TABLE, "HOOKBUS_INGEST_LISTEN": f"127.0.0.1:{ingest.port}"}
+
+
+async def test_send_posts_as_the_sender_of_each_source_would(redis_url, client, environ):
+    for name in SOURCES:
+        code, lines = await run(redis_url, environ, "hookbus-ingest", "send", "user.created", "--source", name)
+        assert code == 0, lines
+        stored = "user.created" if name == "openai" else f"{name}.user.created"
+        assert await client.execute_command("XLEN", Keys(0).stream(stored)) == 1
+    code, lines = await run(redis_url, environ, "hookbus-ingest", "send", "order.paid", "--source", "clerk")
+    assert code == 1
+    assert any("403 type_not_allowed" in line for line in lines)
+
+
+async def test_verify_proves_each_source(redis_url, client, environ):
+    verifies = [
+        run(redis_url, environ, "hookbus-worker", "verify", "--count", "20", "--json", "--source", name)
+        for name in SOURCES
+    ]
+    for code, lines in await asyncio.gather(*verifies):
+        assert code == 0, lines
+    assert not await client.execute_command("SMEMBERS", Keys(0).types)
