@@ -35,7 +35,7 @@ def commands(_version: command.Version = False) -> None:
 
 @app.command()
 def run(
-    targets: Annotated[list[str], typer.Argument(metavar="MODULE:APP...", help="Apps to run.")],
+    targets: Annotated[list[str], typer.Argument(metavar="MODULE:APP...", help="Apps to run, or MODULE:FACTORY().")],
     only: Annotated[str, typer.Option(help="Handle only types that match: a type or 'prefix.*'.")] = "",
     config: Config = None,
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,

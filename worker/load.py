@@ -1,21 +1,28 @@
-"""Loads the apps named on the command line: `module:app`, or `module` for a module with a single app.
+"""Loads the apps named on the command line: `module:app`, `module:factory()` for the App that a function returns, or
+`module` for a module with a single app.
 
 The user's folder comes first on the path, as with `python -m`, and may contain files of any name, such as `http.py` or
 `queue.py`. So everything that this process imports later is imported before the apps.
 """
 
 import importlib
+import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import Parameter
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from ..shared.command import FailedError
 from ..shared.settings import ConfigError
-from ..shared.traced import OURS, attribute, name_of, text_of, trace_of
+from ..shared.traced import OURS, attribute, name_of, repr_of, text_of, trace_of
 from .api.app import App
+from .api.callee import place_of
+from .api.parameters import call_signature
+
+T = TypeVar("T")
 
 LATER: Final = (
     "hookbus.worker.supervise",
@@ -28,6 +35,9 @@ LATER: Final = (
 )
 """Modules otherwise imported after the apps: by hookbus, or by libraries and codecs at their first use."""
 TEXT_CHARS: Final = 2_000
+CALL: Final = "()"
+"""Ends a target that is a factory."""
+_BARE: Final = "write a function without any that calls it"
 
 
 def load_apps(targets: Sequence[str]) -> list[App]:
@@ -42,7 +52,7 @@ def load_apps(targets: Sequence[str]) -> list[App]:
         sys.path.insert(0, "")
     if problems := [problem for target in targets if (problem := _problem_of(target))]:
         raise ConfigError(problems)
-    return [_load(target) for target in targets]
+    return [_load(target) for target in dict.fromkeys(targets)]
 
 
 def _problem_of(target: str) -> str:
@@ -54,13 +64,18 @@ def _problem_of(target: str) -> str:
         return f"{target!r}: expected a module, not a file: {dotted}:{example}"
     if module_name.startswith("."):
         return f"{target!r}: expected the full name of a module: mypackage{module_name}:{example}"
-    is_name = all(module_name.split(".")) and (name.isidentifier() or not colon)
+    factory, bracket, arguments = name.partition("(")
+    if bracket and arguments not in (")", ""):
+        return f"{target!r}: a factory gets no arguments: {_BARE}, as {module_name}:{factory}()"
+    is_name = all(module_name.split(".")) and (name.removesuffix(CALL).isidentifier() or not colon)
     return "" if is_name else f"{target!r}: expected module:app"
 
 
 def _load(target: str) -> App:
     module_name, _, name = target.partition(":")
     module = _imported(target, module_name)
+    if name.endswith(CALL):
+        return _made(target, module, name.removesuffix(CALL))
     if name:
         app = getattr(module, name, None)
         if not issubclass(type(app), App):
@@ -73,17 +88,51 @@ def _load(target: str) -> App:
     return apps[0]
 
 
-def _imported(target: str, module_name: str) -> ModuleType:
+def _made(target: str, module: ModuleType, name: str) -> App:
+    """The App that a factory returns."""
+    factory = getattr(module, name, None)
+    if issubclass(type(factory), App):
+        raise ConfigError([f"{target}: {name!r} is an App, not a function: write {module.__name__}:{name}"])
+    if not callable(factory):
+        raise ConfigError([f"{target}: {module.__name__} has no function named {name!r}{_others(module)}"])
+    place = f"{target} ({place_of(factory)})"
+    if missing := _required(factory):
+        raise ConfigError([f"{place}: a factory gets no arguments, and this one needs {', '.join(missing)}: {_BARE}"])
+    app = _called(target, "calling", factory)
+    if inspect.iscoroutine(app):
+        app.close()
+        raise ConfigError([f"{place}: a factory is no async function: open connections in the App's lifespan"])
+    if not issubclass(type(app), App):
+        raise ConfigError([f"{place}: it returned no App but {repr_of(app)}"])
+    return app  # type: ignore[no-any-return]
+
+
+def _required(factory: Callable[..., Any]) -> list[str]:
+    """The names of the arguments that a call must have; empty if that is unknown, as for functions in C."""
     try:
-        return importlib.import_module(module_name)
+        parameters = call_signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    optional = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in optional]
+
+
+def _imported(target: str, module_name: str) -> ModuleType:
+    return _called(target, "importing", lambda: importlib.import_module(module_name))
+
+
+def _called(target: str, doing: str, function: Callable[[], T]) -> T:
+    """Run a user's code. Raises ConfigError, or FailedError for an error that may be transient."""
+    try:
+        return function()
     except (ConfigError, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as error:
-        raise ConfigError([f"{target}: {_missing(error, module_name)}"]) from None
-    except BaseException as error:  # noqa: BLE001 - a user's module may raise anything at import
+        raise ConfigError([f"{target}: {_missing(error, target.partition(':')[0])}"]) from None
+    except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
         trace = _user_trace(attribute(error, "__traceback__"))
         text = " ".join(text_of(error, TEXT_CHARS).split())
-        problem = f"{target}: importing it failed: {name_of(type(error))}: {text}{_place(trace)}"
+        problem = f"{target}: {doing} it failed: {name_of(type(error))}: {text}{_place(trace)}"
         if issubclass(type(error), (ImportError, SyntaxError)) or _is_unknown_name(error):
             raise ConfigError([problem]) from None
         BaseException.with_traceback(error, trace)
@@ -124,7 +173,7 @@ def _no_app(module: ModuleType, module_name: str, name: str) -> str:
     if name not in vars(module):
         return f"{module_name} has no App named {name!r}"
     cls = type(vars(module)[name])
-    hint = "; assign the App that it returns to a name in the module, and use that" if cls is type(_no_app) else ""
+    hint = f"; for the App that it returns write {module_name}:{name}()" if cls is type(_no_app) else ""
     return f"{name!r} in {module_name} is not an App but of class {name_of(cls)}{hint}"
 
 

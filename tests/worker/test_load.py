@@ -91,7 +91,7 @@ def test_a_target_that_names_a_file_or_a_relative_module_is_reported_with_the_co
     assert problem_of(target).endswith(f": {write}")
 
 
-@pytest.mark.parametrize("target", ["my..handlers:app", "my_handlers:a b", "my_handlers:app:app", "my_handlers:app()"])
+@pytest.mark.parametrize("target", ["my..handlers:app", "my_handlers:a b", "my_handlers:app:app", "my_handlers:()"])
 def test_an_invalid_name_is_refused_before_any_import(module, target):
     module("raise RuntimeError('imported')\n")
     assert problem_of(target) == f"{target!r}: expected module:app"
@@ -110,9 +110,89 @@ def test_an_object_that_is_not_an_app_is_reported(module):
     module("from hookbus import App\ndef made(): return App('made')\n", "factory.py")
     problem = problem_of("factory:made")
     assert (
-        "is not an App but of class function; assign the App that it returns to a name in the module, and use that"
+        "'made' in factory is not an App but of class function; for the App that it returns write factory:made()"
         in problem
     )
+
+
+FACTORIES = """
+import functools
+from hookbus import App
+calls = []
+def factory():
+    calls.append(1)
+    return App(f"made{len(calls)}")
+def optional(group="optional", *args, **options): return App(group)
+class Container:
+    def __call__(self): return App("object")
+    def method(self): return App("method")
+with_call, method = Container(), Container().method
+part = functools.partial(lambda group: App(group), "part")
+Own = type("Own", (App,), {"__init__": lambda self: App.__init__(self, "own")})
+app = App("app")
+def same(): return app
+def needs(dsn, *, timeout, retries=3): ...
+async def later(): ...
+def creates(): return later()
+def nothing(): ...
+def breaks(): return {}["dsn"]
+def misuses(): return App("no name")
+def lacks(): import nobody_has_this
+"""
+
+
+@pytest.mark.parametrize("name", ["optional", "with_call", "method", "part", "Own"])
+def test_a_factory_may_be_any_callable(module, name):
+    module(FACTORIES)
+    [app] = load_apps([f"my_handlers:{name}()"])
+    assert app.group in (name.lower(), "object")
+
+
+def test_a_factory_is_called_once_for_each_target(module):
+    module(FACTORIES)
+    assert [app.group for app in load_apps(["my_handlers:factory()"] * 2)] == ["made1"]
+
+
+def test_two_targets_may_give_the_same_app(module):
+    module(FACTORIES)
+    first, second = load_apps(["my_handlers:app", "my_handlers:same()"])
+    assert first is second
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("needs", 17, "a factory gets no arguments, and this one needs dsn, timeout: write a function without any"),
+        ("later", 18, "a factory is no async function: open connections in the App's lifespan"),
+        ("creates", 19, "a factory is no async function: open connections in the App's lifespan"),
+        ("nothing", 20, "it returned no App but None"),
+    ],
+)
+def test_a_factory_that_gives_no_app_is_refused_with_its_place(module, tmp_path, name, line, message):
+    module(FACTORIES)
+    problem = problem_of(f"my_handlers:{name}()")
+    assert problem.startswith(f"my_handlers:{name}() ({tmp_path}/my_handlers.py:{line} {name}): {message}")
+
+
+def test_a_factory_that_is_none_is_refused_with_what_to_write(module):
+    module(FACTORIES)
+    assert problem_of("my_handlers:app()").endswith("'app' is an App, not a function: write my_handlers:app")
+    assert "has no function named 'nobody' (there: app)" in problem_of("my_handlers:nobody()")
+    assert "has no function named 'calls'" in problem_of("my_handlers:calls()")
+    for target in ("my_handlers:needs(5)", "my_handlers:needs(dsn='x')"):
+        problem = problem_of(target)
+        assert problem.endswith("write a function without any that calls it, as my_handlers:needs()")
+
+
+def test_a_factory_that_raises_is_reported_like_a_module_that_does(module, tmp_path):
+    module(FACTORIES)
+    with pytest.raises(FailedError, match="Traceback") as caught:
+        load_apps(["my_handlers:breaks()"])
+    problem = str(caught.value).partition("\n")[0]
+    assert problem == f"my_handlers:breaks(): calling it failed: KeyError: 'dsn' ({tmp_path}/my_handlers.py:21)"
+    assert "load.py" not in str(caught.value)
+    assert problem_of("my_handlers:misuses()").endswith(f"({tmp_path}/my_handlers.py:22)")
+    assert problem_of("my_handlers:lacks()").endswith(f"'nobody_has_this' ({tmp_path}/my_handlers.py:23)")
 
 
 def test_objects_that_raise_on_inspection_are_not_apps_and_are_ignored(module):
