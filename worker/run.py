@@ -1,16 +1,24 @@
 """`hookbus-worker run`: builds a worker from the names on the command line."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from ..shared import health
 from ..shared.command import Stopping, end_now, run_service
 from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED
 from ..shared.patterns import matches
 from ..shared.settings import ConfigError
+from ..shared.systemd import Health, SystemdNotifier
+from .api.app import App
 from .load import load_apps
 from .pipeline.routes import Group, build, known_types
 from .quarantine.launch import Launch
-from .settings import WorkerSettings
+from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
+
+if TYPE_CHECKING:
+    from .supervise import Worker
 
 
 def run(settings: WorkerSettings, launch: Launch) -> None:
@@ -21,7 +29,7 @@ def run(settings: WorkerSettings, launch: Launch) -> None:
         from .supervise import Worker
 
         worker = Worker(settings, groups, launch.only, stopping, launch)
-        await worker.run()
+        await _run_alone(worker, settings, stopping)
         if worker.has_leftovers():
             end_now(
                 0
@@ -30,9 +38,32 @@ def run(settings: WorkerSettings, launch: Launch) -> None:
     run_service(work)
 
 
+async def _run_alone(worker: "Worker", settings: WorkerSettings, stopping: Stopping) -> None:
+    """Run a worker that has its process for itself: health and metrics on a port, and reports to systemd."""
+    ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, worker.readiness)
+    notifier = SystemdNotifier(Health(worker.readiness, worker.stall_reason, worker.status))
+
+    async def report_stop() -> None:
+        await stopping.wait()
+        notifier.stopping()
+
+    reporting = asyncio.create_task(report_stop())
+    try:
+        with notifier:
+            await worker.run()
+    finally:
+        reporting.cancel()
+        await ops.cleanup()
+
+
 def groups_of(settings: WorkerSettings, targets: Sequence[str], only: str = "") -> list[Group]:
+    """The groups of the apps that targets name. Raises ConfigError, FailedError."""
+    return checked(load_apps(targets), settings, only)
+
+
+def checked(apps: Sequence[App], settings: WorkerSettings, only: str = "") -> list[Group]:
     """The groups of some apps, checked against these settings. Raises ConfigError."""
-    groups = build(load_apps(targets), settings.handler_timeout_s)
+    groups = build(apps, settings.handler_timeout_s)
     problems = [*_too_long(groups, settings), *_idle(groups, only)]
     if problems:
         raise ConfigError(problems)

@@ -18,7 +18,6 @@ from ..shared.connection import FAULTS, connect
 from ..shared.keys import RESERVED, Keys
 from ..shared.pause import pause
 from ..shared.raw_connection import RawConnection
-from ..shared.systemd import Health, SystemdNotifier
 from . import connections
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
@@ -42,7 +41,7 @@ from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys
 from .quarantine.launch import Launch
 from .quarantine.quarantine import Quarantine
-from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
+from .settings import WorkerSettings
 from .shutdown import Shutdown
 from .watchdog import stall_reason, unready_reason
 
@@ -107,7 +106,6 @@ class Worker:
             stopping=stopping,
         )
         expose(self._subscribers, list(self._readers.values()))
-        self._notifier = SystemdNotifier(Health(self.readiness, self._stall_reason, self._status))
         self._is_reading = False
         self._stopping_since: float | None = None
         self._log = log.get("worker")
@@ -178,16 +176,12 @@ class Worker:
 
     async def run(self) -> None:
         """Run until stopping, then shut down in order. Raises ConfigError, FailedError."""
-        settings = self._settings
-        connections.make_room(self._groups, settings.shards)
-        ops = await health.serve(settings.ops_listen, settings.ops_listen == DEFAULT_OPS_LISTEN, self.readiness)
+        connections.make_room(self._groups, self._settings.shards)
         try:
-            with self._notifier:
-                if await self._connected():
-                    await self._work()
+            if await self._connected():
+                await self._work()
         finally:
             self._tick.stop()
-            await ops.cleanup()
             for runner in self._runners.values():
                 await runner.close()
             await self._control.aclose()
@@ -253,7 +247,6 @@ class Worker:
     async def _wake_at_stop(self) -> None:
         await self._stopping.wait()
         self._stopping_since = time.monotonic()
-        self._notifier.stopping()
         self._process.quarantine.finish()
         self._log.info("draining", running=self._running())
         for runner in self._runners.values():
@@ -287,13 +280,15 @@ class Worker:
         failing_s, lifeless_s = self._outcome_writer.failing_s(), self._process.liveness.silent_s()
         return unready_reason(self._tick.age_s(), self._silent_s(), failing_s, lifeless_s)
 
-    def _stall_reason(self) -> str:
+    def stall_reason(self) -> str:
+        """ "" if the worker makes progress, else why it has to be ended."""
         return stall_reason(self._tick.age_s(), self._silent_s(), self._longest_block_s)
 
     def _silent_s(self) -> list[float]:
         return [reader.silent_s() for reader in self._readers.values()]
 
-    def _status(self) -> str:
+    def status(self) -> str:
+        """One line for people."""
         names = ", ".join(group.name for group in self._groups)
         state = f"not ready: {reason}" if (reason := self.readiness()) else "working"
         return f"{state}; {self._running()} running for {names}"

@@ -6,7 +6,6 @@ import contextlib
 from hookbus import App, Delivery
 from hookbus.shared.address import RedisUrl
 from hookbus.shared.command import Stopping
-from hookbus.shared.settings import Listen
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.supervise import Worker
@@ -18,7 +17,7 @@ class Running:
     """A worker that runs in a task of this process."""
 
     def __init__(self, url: str, *apps: App, only: str = "", **settings) -> None:
-        defaults = {"redis_url": RedisUrl(url), "ops_listen": Listen("127.0.0.1", 0), "handler_timeout_s": 30.0}
+        defaults = {"redis_url": RedisUrl(url), "handler_timeout_s": 30.0}
         self.stopping = Stopping()
         configured = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
         self.worker = Worker(configured, build(apps, configured.handler_timeout_s), only, self.stopping)

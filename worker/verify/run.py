@@ -22,7 +22,6 @@ from ...shared.command import FailedError, Stopping
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ...shared.settings import Listen
 from ..api.app import App
 from ..api.delivery import Delivery
 from ..inventory import registry
@@ -129,7 +128,6 @@ class Verification:
         return msgspec.structs.replace(
             self._settings,
             shards=len(self._shards),
-            ops_listen=Listen("127.0.0.1", 0),
             retention_s=FOREVER_S,
             retention_events=2**53,
             orphan_retention_s=FOREVER_S,
