@@ -5,11 +5,9 @@ from typing import Final
 
 from ..shared import descriptors, log
 from ..shared.finding import Finding
+from .consumer import CONNECTIONS
 from .pipeline.routes import Group
 
-OF_DUTIES: Final = 32
-"""For all duties of a process, which take turns: their commands take milliseconds, and most of them run once a second.
-"""
 OF_PROCESS: Final = 3
 """Outcomes, liveness, and one to spare."""
 SPARE: Final = 0.1
@@ -19,7 +17,7 @@ doubles the workers (a guess)."""
 
 def of_process(groups: Sequence[Group], shards: int) -> int:
     """Maximum of connections of one process: a blocking read per group and shard, and those that its duties share."""
-    return len(groups) * shards + OF_DUTIES + OF_PROCESS
+    return len(groups) * shards + CONNECTIONS + OF_PROCESS
 
 
 def make_room(groups: Sequence[Group], shards: int) -> None:

@@ -1,6 +1,6 @@
 from hookbus.shared import keys
 from hookbus.shared.keys import Keys
-from hookbus.worker.supervise import consumer_name
+from hookbus.worker.consumer import new_name
 
 
 def test_every_key_of_a_shard_carries_its_hash_tag():
@@ -26,7 +26,7 @@ def test_names_that_would_break_a_key_are_refused():
 
 
 def test_a_quarantine_process_is_told_from_a_worker_by_its_name_alone():
-    worker = consumer_name()
+    worker = new_name()
     child = f"{worker}{keys.QUARANTINED}"
     assert [keys.is_worker(name) for name in (worker, child, keys.HANDOVER)] == [True, False, False]
     assert [keys.is_quarantined(name) for name in (worker, child, "quarantine.1.00000000")] == [False, True, False]
