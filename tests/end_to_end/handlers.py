@@ -38,7 +38,6 @@ flaky_slow = App("flaky_slow")
 stubborn = App("stubborn")
 quiet = App("quiet")
 late = App("late", start="latest")
-narrow = App("narrow", source="openai")
 broken = App("broken")
 repeated = App("repeated")
 fatal = App("fatal")
@@ -47,7 +46,6 @@ suspected = App("suspected")
 
 @plain.on("*")
 @other.on("*")
-@narrow.on("*")
 async def handle(event: dict, delivery: Delivery) -> None:
     record(delivery)
 

@@ -9,13 +9,14 @@ import pytest
 import structlog
 
 from deploy.local.valkey import Valkey
+from hookbus import App, Delivery
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
+from hookbus.worker import group_runner, supervise
 from hookbus.worker.crew import CrashError
-from hookbus.worker.pipeline import handover
 from hookbus.worker.shutdown import STOP_S
 from tests.wait import until
-from tests.worker.builders import KEYS, Handler, consumers, pending, settled, store
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, consumers, pending, settled, store
 from tests.worker.running import app_of, running
 
 
@@ -41,6 +42,47 @@ async def test_g10_a_stop_finishes_running_deliveries_reads_no_more_and_leaves_t
         await worker.stop()
     assert handler.done == ["wh_1"]
     assert await settled(client)
+    assert await consumers(client) == set()
+
+
+async def test_a_lifespan_is_closed_once_when_the_drain_ran_out_of_time_and_after_its_handlers(client, redis_url):
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield {"pool": "open"}
+        events.append("closed")
+
+    async def outlast(event: dict, delivery: Delivery) -> None:
+        events.append("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            events.append(delivery.state["pool"])
+
+    app = App(GROUP, lifespan=lifespan)
+    app.on(TYPE)(outlast)
+    async with running(redis_url, app, grace_period_s=0.1) as worker:
+        await store(client, "wh_1")
+        await until(lambda: events)
+        await worker.stop()
+    assert events == ["began", "open", "closed"]
+
+
+async def test_a_lifespan_that_hangs_at_the_end_of_a_stop_is_bounded(client, redis_url, monkeypatch):
+    monkeypatch.setattr(supervise, "CLOSE_S", 0.1)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield
+        await asyncio.Event().wait()
+
+    app = app_of(Handler())
+    app.lifespan = lifespan
+    async with running(redis_url, app) as worker:
+        with structlog.testing.capture_logs() as logs:
+            await worker.stop()
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["lifespan_hangs"]
     assert await consumers(client) == set()
 
 
@@ -99,7 +141,7 @@ async def _are(client, expected: set[bytes]) -> bool:
 
 
 async def test_more_deliveries_than_one_release_call_takes_are_handed_over_too(client, redis_url, monkeypatch):
-    monkeypatch.setattr(handover, "AT_ONCE", 3)
+    monkeypatch.setattr(group_runner, "RELEASED_AT_ONCE", 3)
     handler = Handler()
     async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
         await store(client, *(f"wh_{i}" for i in range(10)))
@@ -113,7 +155,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     order = []
     async with with_one_in_flight(redis_url, client) as worker:
         (runner,) = worker.worker._runners.values()
-        release, stop = runner.release, worker.worker._consumer.liveness.stop
+        release, stop = runner.release, worker.worker._process.liveness.stop
 
         async def record_release() -> int:
             order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
@@ -124,7 +166,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
             order.append("silent")
 
         monkeypatch.setattr(runner, "release", record_release)
-        monkeypatch.setattr(worker.worker._consumer.liveness, "stop", record_stop)
+        monkeypatch.setattr(worker.worker._process.liveness, "stop", record_stop)
         await worker.stop()
     assert order == [1, "silent"]
 
@@ -158,7 +200,7 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
         raise end
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._consumer.outcome_writer, "_write", breaks)
+        monkeypatch.setattr(worker.worker._outcome_writer, "_write", breaks)
         await store(client, "wh_2", event_type="batch.completed")
 
 
@@ -170,7 +212,7 @@ async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_
         raise MemoryError
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._consumer.liveness, "_renew", breaks)
+        monkeypatch.setattr(worker.worker._process.liveness, "_renew", breaks)
 
 
 @pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Quarantine", "stop"])

@@ -1,7 +1,8 @@
 """One event on its way to one group: `Delivery` is a handler's view of it, `InFlight` the worker's."""
 
 from datetime import UTC, datetime
-from typing import Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import msgspec
 
@@ -10,18 +11,32 @@ from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry
 from ...shared.keys import Keys
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with `default`, which typing has from Python 3.13 on
 
-class _Id(msgspec.Struct):
-    id: str = ""
+    State = TypeVar("State", default=Any)
+else:
+    from typing import TypeVar
+
+    State = TypeVar("State")
+
+NO_STATE: Final[Any] = MappingProxyType({})
+"""The state of an app whose lifespan yields nothing, or that has none."""
 
 
-_read_id = msgspec.json.Decoder(_Id).decode
+class _Fields(msgspec.Struct):
+    id: Any = ""
+    created_at: Any = None
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
+_read_fields = msgspec.json.Decoder(_Fields).decode
+
+
+class Delivery(msgspec.Struct, Generic[State], frozen=True, gc=False):
     """The metadata of a delivery. `attempt` counts from 1; `body` holds the signed bytes.
 
-    `is_replay`: an operator replayed this event to the group. Retries and redrives keep the flag.
+    `is_replay`: an operator replayed this event to the group. Retries and redrives keep the flag. `traceparent`: that
+    of the request that brought the event, "" if it had none. `state`: what the lifespan of the app yielded.
     """
 
     webhook_id: str
@@ -36,6 +51,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """How many earlier attempts ended in `RetryLater`; those used up no attempt."""
     first_attempt_at_ms: int = 0
     """When the first attempt began, Unix ms; 0 in the first attempt itself."""
+    traceparent: str = ""
+    state: State = NO_STATE
 
     @property
     def counted_attempt(self) -> int:
@@ -45,20 +62,42 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     @property
     def event_id(self) -> str:
         """OpenAI's id of the event (`evt_…`), "" if the body has none. It differs from the webhook-id."""
-        try:
-            return _read_id(self.body).id
-        except UNDECODABLE:
-            pass
-        try:
-            event_id = lenient.top_level(self.body).get("id")
-        except UNDECODABLE:
-            return ""
+        event_id = _fields_of(self.body).id
         return event_id if isinstance(event_id, str) else ""
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the sender created the event, by its `created_at`: Unix seconds or ISO 8601 with a time zone.
+
+        None if the body has no such time.
+        """
+        return _time(_fields_of(self.body).created_at)
 
     @property
     def received_at(self) -> datetime:
         """When ingest received it, UTC."""
         return datetime.fromtimestamp(self.received_at_ms / 1000, UTC)
+
+
+def _fields_of(body: bytes) -> _Fields:
+    try:
+        return _read_fields(body)
+    except UNDECODABLE:
+        pass
+    try:
+        return msgspec.convert(lenient.top_level(body), _Fields)
+    except UNDECODABLE:
+        return _Fields()
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        if type(value) in (int, float):
+            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):  # no time, or one beyond the range of datetime
+        return None
+    return found if found is not None and found.tzinfo else None
 
 
 UNKNOWN_TERM: Final = "?"

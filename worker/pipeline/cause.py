@@ -56,7 +56,7 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
     """Frame and place of the innermost frame outside libraries and hookbus."""
     innermost = None
     for frame, line in traceback.walk_tb(trace):
-        if _is_application(frame.f_code.co_filename):
+        if is_application(frame.f_code.co_filename):
             innermost = frame.f_code, line
     if innermost is None:
         return "", ""
@@ -66,6 +66,7 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _is_application(file: str) -> bool:
+def is_application(file: str) -> bool:
+    """Whether a file is neither of a library nor of hookbus."""
     path = Path(file)
     return OURS not in path.parents and not any(part in str(path) for part in _LIBRARIES)

@@ -35,5 +35,6 @@ def in_flight_of(
         parsed.is_replay,
         parsed.snoozes,
         parsed.since_ms,
+        parsed.traceparent,
     )
     return InFlight(stream, entry_id, is_own, parsed, delivery, term, **attributes)

@@ -1,6 +1,6 @@
 """The outcome of an attempt, as a value. `settle` writes it to Redis.
 
-Ack         handled, or skipped
+Ack         handled
 Park        failed, or snoozed by the handler; another attempt follows
 DeadLetter  no further attempt
 """
@@ -25,14 +25,11 @@ FREE_SNOOZES_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Handled, or left to others: `is_skipped` if the subscription does not take events of that source."""
-
-    is_skipped: bool = False
+    """Handled."""
 
 
 ACK: Final = Ack()
-SKIP: Final = Ack(is_skipped=True)
-"""The shared instances: there are no others."""
+"""The shared instance: every `Ack` is equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +112,7 @@ def worker_lost(deaths: tuple[str, ...]) -> DeadLetter:
 
 def is_success(outcome: Outcome) -> bool:
     """Whether the handler worked as intended; a `Reject` is a decision and counts as success."""
-    if isinstance(outcome, Ack):
-        return not outcome.is_skipped
-    return isinstance(outcome, DeadLetter) and outcome.reason == "rejected"
+    return isinstance(outcome, Ack) or (isinstance(outcome, DeadLetter) and outcome.reason == "rejected")
 
 
 def failure(outcome: Outcome) -> Cause | None:

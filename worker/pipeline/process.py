@@ -13,15 +13,13 @@ from ...shared.clock import now_ms
 from ..api.delivery import Delivery
 from . import age, outcome
 from .deadline import Deadline, Deadlines
-from .outcome import ACK, SKIP, Outcome
+from .outcome import ACK, Outcome
 from .overdue import Overdue
 from .routes import Route
 
 
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     """Run one attempt. `call` runs the route's handler, here or in a thread."""
-    if route.sources is not None and delivery.source not in route.sources:
-        return SKIP
     if route.max_age_s is not None:
         now = now_ms()
         age_s = (now - age.made_at_ms(delivery)) / 1000
@@ -90,12 +88,15 @@ class Caller:
 
     def __init__(self, route: Route, places: int) -> None:
         self._route = route
+        self._state = route.state
         self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
         self.deadlines = Deadlines(route.timeout_s)
         self.overdue = Overdue(route, places)
 
     async def __call__(self, event: object, delivery: Delivery) -> None:
         """Run the handler once and ignore its return value. Log lines of the handler carry the delivery's fields."""
+        if self._state is not None:
+            delivery = self._state.given_to(delivery)
         log.bind_delivery(
             webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
         )

@@ -20,10 +20,10 @@ from ..api.breaker import Breaker
 from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
 from ..api.decode import decoder_for
 from ..api.delivery import Delivery
-from ..api.narrowing import Sources
 from ..api.own_class import Decoder
 from ..api.parameters import DELIVERY
 from ..api.retry import Retry
+from .app_state import AppState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +41,8 @@ class Route:
     max_age_s: float | None
     retry: Retry
     breaker: Breaker | None
-    sources: Sources | None
-    """The sources whose events it runs; None for all."""
+    state: AppState | None = None
+    """None if its app has no lifespan."""
     decoders: dict[str, Decoder] = field(default_factory=dict)
 
     def decoder(self, event_type: str) -> Decoder:
@@ -59,6 +59,8 @@ class Group:
     name: str
     start: Start
     routes: tuple[Route, ...]
+    app_states: tuple[AppState, ...] = ()
+    """Of its apps with a lifespan."""
 
     def route(self, event_type: str) -> Route | None:
         """The route of a type; None if the group does not subscribe to it."""
@@ -83,10 +85,15 @@ def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
         if not subscriptions:
             problems.append(f"group {name}: no subscriptions; decorate a handler with @app.on(...)")
         problems += _ties(name, subscriptions)
-        candidates = [_route(name, subscription, timeout_s, problems) for subscription in subscriptions]
+        states = {app: AppState(app) for app in members if app.lifespan is not None}
+        candidates = [
+            _route(name, subscription, timeout_s, problems, states.get(app))
+            for app in members
+            for subscription in app.subscriptions
+        ]
         routes = [route for route in candidates if route is not None]
         routes.sort(key=lambda route: (not route.pattern.endswith("*"), len(route.pattern)), reverse=True)
-        groups.append(Group(name, members[0].start, tuple(routes)))
+        groups.append(Group(name, members[0].start, tuple(routes), tuple(states.values())))
     if not problems:
         problems = [problem for group in groups for problem in _annotation_problems(group)]
     if problems:
@@ -112,7 +119,9 @@ def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
     return problems
 
 
-def _route(group: str, subscription: Subscription, timeout_s: float, problems: list[str]) -> Route | None:
+def _route(
+    group: str, subscription: Subscription, timeout_s: float, problems: list[str], state: AppState | None
+) -> Route | None:
     where = f"group {group}, {subscription.where}"
     pattern = subscription.pattern
     if not is_pattern(pattern):
@@ -139,7 +148,7 @@ def _route(group: str, subscription: Subscription, timeout_s: float, problems: l
         max_age_s=subscription.max_age_s,
         retry=subscription.retry,
         breaker=subscription.breaker,
-        sources=subscription.sources,
+        state=state,
     )
 
 
@@ -159,20 +168,20 @@ def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     if second.name not in hints:
         return is_required or second.name == DELIVERY
     hint = hints[second.name]
-    takes = hint is Delivery or Delivery in typing.get_args(hint)
+    takes = any(_is_delivery(each) for each in (hint, *typing.get_args(hint)))
     if is_required and not takes:
         raise ImpossibleError(f"its second parameter must be a Delivery, not {hint}")
     return takes
 
 
+def _is_delivery(hint: Any) -> bool:
+    return hint is Delivery or typing.get_origin(hint) is Delivery
+
+
 def _annotation_problems(group: Group) -> list[str]:
-    """Annotations that cannot represent a type that their pattern matches: of all types known at start, and one for
-    each prefix that none of them has, as that of another sender."""
+    """Annotations that cannot represent a type that their pattern matches, for all types known at start."""
     problems = {}
-    known = list(known_types(group))
-    prefixes = [route.pattern[:-1] for route in group.routes if route.pattern.endswith(".*")]
-    others = [prefix + keys.UNTYPED for prefix in prefixes if not any(name.startswith(prefix) for name in known)]
-    for event_type in (*known, *others):
+    for event_type in known_types(group):
         route = group.route(event_type)
         if route is None or route in problems or (event_type == keys.UNTYPED and route.pattern == "*"):
             continue

@@ -43,14 +43,10 @@ RESERVE: Final = 1.05
 fragmentation alone take more than that)."""
 
 
-Parked = Callable[[Keys, str, int], None]
-"""Called with shard, group and due time (Unix ms) of each parked delivery."""
-
-
 class OutcomeWriter:
-    """One per process."""
+    """One per process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
 
-    def __init__(self, connection: RawConnection, consumer: str, parked: Parked) -> None:
+    def __init__(self, connection: RawConnection, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
         self._connection = connection
         self._consumer = consumer
         self._parked = parked
@@ -217,8 +213,7 @@ class OutcomeWriter:
             return
         fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
         if isinstance(item.outcome, Ack):
-            event = "skipped" if item.outcome.is_skipped else "handled"
-            self._log.debug(event, **fields, duration_s=round(item.duration_s, 4))
+            self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:
             self._log.warning("outcome_discarded", **fields, reason=self._why_discarded(item))
         elif isinstance(item.outcome, Park):

@@ -40,3 +40,37 @@ def test_names_differ_between_the_stream_of_all_and_the_groups_own_and_tell_the_
     shared, own = an_in_flight(), an_in_flight(is_own_stream=True)
     assert (shared.name, own.name) == (f"{TYPE}||1-0", f"{TYPE}|{GROUP}|1-0")
     assert type_of_member(shared.name) == type_of_member(own.name) == TYPE
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("1750287018", datetime(2025, 6, 18, 22, 50, 18, tzinfo=UTC)),
+        ("1750287018.25", datetime(2025, 6, 18, 22, 50, 18, 250_000, tzinfo=UTC)),
+        ('"2025-06-18T22:50:18Z"', datetime(2025, 6, 18, 22, 50, 18, tzinfo=UTC)),
+        ('"2025-06-19T00:50:18+02:00"', datetime(2025, 6, 18, 22, 50, 18, tzinfo=UTC)),
+        ('1750287018, "x": NaN', datetime(2025, 6, 18, 22, 50, 18, tzinfo=UTC)),
+    ],
+)
+def test_created_at_is_that_of_the_body_in_every_form_that_senders_use(text, time):
+    created_at = a_delivery(body=b'{"created_at": %s}' % text.encode()).created_at
+    assert created_at == time
+    assert created_at.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{}", b"[]", b'{"created_at": null}', b'{"created_at": true}', b'{"created_at": "soon"}',
+        b'{"created_at": "2025-06-18T22:50:18"}', b'{"created_at": 1e300}', b'{"created_at": NaN}',
+        b'{"created_at": [1]}', b'{"created_at": -99999999999999}',
+    ],
+)  # fmt: skip
+def test_a_body_without_a_time_that_means_one_moment_has_no_created_at(body):
+    assert a_delivery(body=body).created_at is None
+
+
+def test_a_delivery_without_a_lifespan_has_an_empty_state_that_nobody_can_fill():
+    assert dict(a_delivery().state) == {}
+    with pytest.raises(TypeError):
+        a_delivery().state["client"] = 1

@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import inspect
 from datetime import UTC, datetime
@@ -237,12 +238,6 @@ def test_a_struct_on_a_pattern_that_matches_other_types_is_refused_at_the_start(
     assert "ResponseCompleted covers response.completed, but" in problem_of(hinted, "batch.completed")
 
 
-def test_a_struct_of_openais_on_the_types_of_another_sender_is_refused_at_the_start():
-    for pattern in ("claude.*", "claude.response.completed", "claude.response.*"):
-        assert "covers response.completed, but the pattern matches claude." in problem_of(hinted, pattern)
-    assert route_of(handle, "claude.*").annotation == Event
-
-
 def test_types_of_a_more_specific_pattern_need_not_be_in_the_annotation():
     app = App("g")
     app.on("response.completed")(hinted)
@@ -272,3 +267,29 @@ def test_a_decoder_is_made_once_for_each_type():
     route = route_of(handle, "*")
     assert route.decoder("new.type") is route.decoder("new.type")
     assert isinstance(route.decoder("new.type")(b'{"type": "new.type"}'), UnknownEvent)
+
+
+def test_a_second_parameter_may_say_the_type_of_the_state():
+    async def typed(event: dict, delivery: Delivery[dict[str, int]]) -> None: ...
+
+    async def maybe(event: dict, other: Delivery[int] | None = None) -> None: ...
+
+    assert route_of(typed).wants_delivery
+    assert route_of(maybe).wants_delivery
+
+
+def test_the_apps_of_a_group_with_a_lifespan_have_a_state_each_which_their_routes_share():
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        yield
+
+    first, second, third = App("g", lifespan=lifespan), App("g", lifespan=lifespan), App("g")
+    first.on("a.a")(handle)
+    first.on("a.b")(handle)
+    second.on("b")(handle)
+    third.on("c")(handle)
+    [group] = build([first, second, third, first], 30)
+    assert [state.app for state in group.app_states] == [first, second]
+    states = {route.pattern: route.state for route in group.routes}
+    assert states["a.a"] is states["a.b"] is group.app_states[0]
+    assert (states["b"], states["c"]) == (group.app_states[1], None)
