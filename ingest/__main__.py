@@ -72,8 +72,9 @@ def send(
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
+    from ..shared.samples import samples
     from .cli import send as send_command
-    from .send import Plan, samples
+    from .send import Plan
 
     if list_types:
         print("\n".join(sorted(samples())))

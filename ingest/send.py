@@ -1,56 +1,27 @@
 """Signed test events, as OpenAI would send them: to test an endpoint, a handler, a load.
 
-    type → sample or generic event → body → signed request → post → answer → tally
+    body → signed request → post → answer → tally
 
 The expected answer is known before each request is sent, so that a script can rely on the exit code. Nothing here
 uses Redis: this is the sender's side.
 """
 
 import asyncio
-import functools
-import json
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
-from ..shared import clock, type_place
 from ..shared.destination import Destination
 from ..shared.percentile import percentile
 from ..shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
-from ..shared.type_place import with_field
 
 STALE_S: Final = 600
 """Age of a stale timestamp: twice what Standard Webhooks allows."""
-
-
-@functools.cache
-def samples() -> dict[str, dict[str, Any]]:
-    """OpenAI's documented example of every known event type."""
-    file = resources.files("hookbus.ingest").joinpath("samples.json")
-    examples: dict[str, dict[str, Any]] = json.loads(file.read_bytes())
-    return examples
-
-
-def event_body(event_type: str, data: Mapping[str, Any] | None = None, type_at: str = type_place.DEFAULT) -> bytes:
-    """A new event in OpenAI's format: the example of its type, or a generic one for an unknown type.
-
-    `data` sets fields of the event's `data`; a dot in a key descends. `type_at` is where the source has its types.
-    Raises ValueError when a parent is no object.
-    """
-    example = samples().get(event_type, {"object": "event", "type": event_type, "data": {"id": new_id("obj")}})
-    event = example | {"id": new_id("evt"), "created_at": clock.now_s()}
-    for key, value in (data or {}).items():
-        event = with_field(event, f"data.{key}", value)
-    if type_at != type_place.DEFAULT:
-        del event["type"]
-        event = with_field(event, type_at, event_type)
-    return json.dumps(event).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
+from hookbus.shared.valkey import Valkey
 from tests import servers, tools, unit, users
 from tests.loops import StrictLoop
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.proxy import FaultProxy
 from tests.programs import free_port
 from tests.wait import until

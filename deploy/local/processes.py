@@ -1,9 +1,8 @@
 """Child processes that never outlive us, with their output line by line.
 
-On Linux the kernel kills them with their parent, also when that gets SIGKILL; elsewhere they are stopped at a normal
-end only. Each has a session of its own: Ctrl-C at the terminal reaches the parent alone, which then ends them in
-the order that loses nothing. Commands are started from the thread whose end they shall not outlive: that is what
-Linux goes by (prctl(2), PR_SET_PDEATHSIG).
+On Linux the kernel kills them with their parent (`shared.offspring`); elsewhere they are stopped at a normal end only.
+Each has a session of its own: Ctrl-C at the terminal reaches the parent alone, which then ends them in the order that
+loses nothing.
 """
 
 import asyncio
@@ -17,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hookbus.shared.offspring import dying_with_us
+
 BIN: Final = Path(sys.executable).parent
 """Where the console scripts are: beside the interpreter."""
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -26,22 +27,6 @@ LINES_KEPT: Final = 400
 LONGEST_LINE_BYTES: Final = 4 * 1024 * 1024
 """A log line may hold a traceback; beyond this it is broken up."""
 KILL_PATIENCE_S: Final = 5.0
-
-# Runs in the child, then becomes the command: a preexec_fn would have to run Python between fork and exec.
-_DIE_WITH_PARENT: Final = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):  # it died before the line above
-    os.kill(os.getpid(), signal.SIGKILL)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
-def dying_with_us(command: Sequence[str]) -> list[str]:
-    """The command, wrapped so that the kernel ends it when the calling thread ends. Its path must be absolute."""
-    if not sys.platform.startswith("linux"):
-        return list(command)
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
 
 
 def clean_environment(**added: str) -> dict[str, str]:

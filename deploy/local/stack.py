@@ -32,9 +32,9 @@ def _run() -> int:
 
     from deploy.local.home import Home
     from deploy.local.stack_life import Stack, StackError
-    from deploy.local.valkey import InUseError
     from hookbus.shared.output import Screen
     from hookbus.shared.settings import ConfigError
+    from hookbus.shared.valkey import InUseError
 
     try:
         return asyncio.run(Stack(Home(Path(".hookbus")), Screen()).run())

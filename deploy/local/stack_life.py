@@ -13,11 +13,11 @@ from rich.console import Console
 from deploy.local import terminal
 from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
-from deploy.local.valkey import Valkey
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
 from hookbus.shared.raw_sources import SECRET_VARIABLE
 from hookbus.shared.settings import Listen
+from hookbus.shared.valkey import Valkey
 
 HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")
 INGEST_PATIENCE_S: Final = 15.0

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from ...shared import output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
 from ...shared.posting import Answer, Expected
+from ...shared.samples import event_body, samples
 from .. import send
 from ..send import Plan, Tally
 
@@ -32,7 +33,7 @@ def types_of(text: str) -> list[str]:
     """
     if "*" not in text:
         return [text]
-    types = fnmatch.filter(sorted(send.samples()), text)
+    types = fnmatch.filter(sorted(samples()), text)
     if not types:
         raise ValueError(f"no known type matches {text!r}")
     return types
@@ -61,10 +62,10 @@ def events(
         return [event_type or file.name], lambda _: body
     types, fields = types_of(event_type), fields_of(pairs)
     for name in types:
-        send.event_body(name, fields, type_at)  # raises for impossible fields before anything is sent
-        if name not in send.samples():
+        event_body(name, fields, type_at)  # raises for impossible fields before anything is sent
+        if name not in samples():
             print(f"{name} is not a known event type; sending a generic event", file=sys.stderr)
-    return types, lambda number: send.event_body(types[number % len(types)], fields, type_at)
+    return types, lambda number: event_body(types[number % len(types)], fields, type_at)
 
 
 def read_body(file: Path) -> bytes:

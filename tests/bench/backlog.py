@@ -10,7 +10,6 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from deploy.local.valkey import Valkey
 from hookbus.ingest.commit import Received
 from hookbus.ingest.enqueue import Queue
 from hookbus.ingest.redis_health import RedisHealth
@@ -18,6 +17,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
 from hookbus.shared.raw_connection import RawConnection
+from hookbus.shared.valkey import Valkey
 from tests.bench import requests
 from tests.bench.stage import Stage
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import Redis, connect
 from hookbus.shared.events import BY_TYPE
+from hookbus.shared.valkey import Valkey
 from tests.bench import backlog, pace, requests
 from tests.bench.cpu import Used
 from tests.bench.pace import Pacer

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from hookbus.ingest.send import samples
+from hookbus.shared.samples import samples
 from hookbus.shared.secret import key_bytes, sign
 from tests.programs import SECRET
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import entry, scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.pipeline import read
 from hookbus.worker.pipeline.outcome import DeadLetter, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome

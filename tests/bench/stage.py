@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.bench.figures import Series
 from tests.programs import Ingest, Program, Worker, free_port
 

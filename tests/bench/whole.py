@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
+from hookbus.shared.valkey import Valkey
 from tests.bench import load, pace, waits
 from tests.bench.backlog import STREAM
 from tests.bench.cpu import Used

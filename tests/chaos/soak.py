@@ -24,9 +24,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import FAULTS, connect
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.bounded_ledger import BoundedLedger
 from tests.chaos.harness.flatness import TOLERANCE, Minutes, redis_bytes, rss_bytes
 from tests.chaos.harness.journal import Journal

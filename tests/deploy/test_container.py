@@ -13,12 +13,12 @@ import yaml
 from compose_spec import PyCompose
 from packaging.markers import Marker
 
-from deploy.local.valkey import Valkey
 from hookbus.ingest.app import FINISH_S
 from hookbus.ingest.settings import IngestSettings
 from hookbus.ingest.settings import load_settings as ingest_settings
 from hookbus.shared.release import VERSION
 from hookbus.shared.secret_refs import read
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as worker_settings
 from hookbus.worker.shutdown import STOP_S

@@ -6,7 +6,7 @@ import signal
 import aiohttp
 import pytest
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.deploy import manifests
 from tests.deploy.manifests import container, named, of_kind, rendered
 from tests.deploy.pods import Pod, mount_files, swap

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from redis.exceptions import NoPermissionError, ResponseError
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import keys
 from hookbus.shared import server as inspection
 from hookbus.shared.connection import connect
 from hookbus.shared.fault import judge
+from hookbus.shared.valkey import Valkey
 from tests import users
 from tests.ingest.serving import SECRET, command
 from tests.programs import Ingest, Program, Worker, event_body, post, post_until_accepted

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests import users
 from tests.programs import ROOT, Ingest, Worker, event_body, post, post_until_accepted
 from tests.wait import until

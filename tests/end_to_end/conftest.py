@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 
 
 def records_of(server: Valkey) -> Callable[..., list[str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.end_to_end.conftest import records_of
 from tests.moving import Moving, moving
 from tests.programs import Ingest, Worker, event_body, post, post_until_accepted

@@ -13,10 +13,11 @@ from typing import Any
 import aiohttp
 from structlog.testing import capture_logs
 
-from hookbus.ingest import app, send
+from hookbus.ingest import app
 from hookbus.ingest.settings import IngestSettings
 from hookbus.shared import keys, posting
 from hookbus.shared.command import Stopping
+from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
 from hookbus.shared.settings import Listen
 from hookbus.shared.sources import Source
@@ -134,7 +135,7 @@ async def serving(
 
 def signed(event_type: str = "response.completed", **data: Any) -> posting.Request:
     """A fresh signed event."""
-    return posting.signed_request(KEY, send.event_body(event_type, data))
+    return posting.signed_request(KEY, event_body(event_type, data))
 
 
 async def command(*arguments: str, stdin: bytes = b"", **environ: str) -> tuple[int, str, str]:

@@ -5,9 +5,10 @@ import base64
 import pytest
 
 from hookbus.events import BY_TYPE
-from hookbus.ingest import metrics, send
+from hookbus.ingest import metrics
 from hookbus.shared import posting
 from hookbus.shared.keys import RESERVED
+from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
 from hookbus.shared.sources import Source
 from tests.ingest.serving import PATH, Ingest, entries, serving
@@ -51,7 +52,7 @@ async def ingest(redis_url):
 
 
 def event(name: str, own_type: str) -> posting.Request:
-    body = send.event_body(own_type, type_at=SOURCES[name].type_at)
+    body = event_body(own_type, type_at=SOURCES[name].type_at)
     return posting.signed_request(key_bytes(secret_of(name), "base64"), body)
 
 
@@ -85,7 +86,7 @@ async def test_every_source_stores_its_own_types(ingest: Ingest, client, owner):
 @pytest.mark.parametrize("name", SOURCES)
 async def test_a_secret_counts_for_its_own_source_only(ingest: Ingest, name):
     for other in SOURCES.keys() - {name}:
-        request = posting.signed_request(key_bytes(secret_of(other), "base64"), send.event_body("order.paid"))
+        request = posting.signed_request(key_bytes(secret_of(other), "base64"), event_body("order.paid"))
         answer = await ingest.execute(request, path=SOURCES[name].path)
         assert answer == (401, {"error": "signature_mismatch"})
 

@@ -1,11 +1,11 @@
 import pytest
 
-from deploy.local.valkey import Valkey
 from hookbus.ingest.commit import DAY_MS
 from hookbus.ingest.rehearsal import rehearse
 from hookbus.shared import clock, keys
 from hookbus.shared.connection import connect
 from hookbus.shared.fault import UnhealthyError
+from hookbus.shared.valkey import Valkey
 
 SHARD = keys.Keys(0)
 NEEDED = ("evalsha", "script|load", "smismember", "sadd", "xadd", "expire", "unlink")

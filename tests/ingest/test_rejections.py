@@ -7,11 +7,11 @@ import time
 import pytest
 from multidict import CIMultiDict
 
-from deploy.local.valkey import Valkey
 from hookbus.ingest import rejections
 from hookbus.ingest.rejections import Rejection, Rejections, read
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from tests.ingest.serving import PATH, SECRET, Ingest, serving, signed
 from tests.wait import until
 

@@ -9,8 +9,9 @@ import msgspec
 import prometheus_client
 import pytest
 
-from hookbus.ingest import rotation, send
+from hookbus.ingest import rotation
 from hookbus.shared import posting
+from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
 from hookbus.shared.settings import ConfigError
 from hookbus.shared.sources import Source
@@ -19,7 +20,7 @@ from tests.wait import until
 
 OTHER = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
 OTHER_KEY = key_bytes(OTHER, "raw")
-BODY = send.event_body("response.completed", {})
+BODY = event_body("response.completed", {})
 
 
 def source(*secrets: str, path: str = PATH) -> Source:

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from deploy.local.processes import dying_with_us
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
+from hookbus.shared.offspring import dying_with_us
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.journal import VARIABLE, Journal
 from tests.chaos.harness.ledger import Ledger
 from tests.chaos.harness.supervised import Supervised

@@ -2,11 +2,11 @@
 
 import pytest
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import server
 from hookbus.shared.connection import connect
 from hookbus.shared.redis_diagnostics import Diagnosis, examine
 from hookbus.shared.settings import Common, ConfigError
+from hookbus.shared.valkey import Valkey
 from tests import servers
 from tests.programs import free_port
 from tests.wait import until

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 import uvloop
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import FAULTS, connect, parse_info
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.proxy import FaultProxy
 from tests.programs import free_port
 

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import keys
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 
 TEST_KEYS = ("test:",)
 """Prefixes of keys that tests may leave."""

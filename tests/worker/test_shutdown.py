@@ -8,10 +8,10 @@ import signal
 import pytest
 import structlog
 
-from deploy.local.valkey import Valkey
 from hookbus import App, Delivery
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
+from hookbus.shared.valkey import Valkey
 from hookbus.worker import group_runner, supervise
 from hookbus.worker.crew import CrashError
 from hookbus.worker.shutdown import STOP_S

@@ -5,8 +5,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.verify import runs
 from tests.programs import SECRET, Program
 from tests.wait import until

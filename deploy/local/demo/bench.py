@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.demo.book import Book
-from deploy.local.processes import BIN, ROOT, Child, clean_environment, dying_with_us, ending, gentle_signal, ignore
-from deploy.local.valkey import Valkey
+from deploy.local.processes import BIN, ROOT, Child, clean_environment, ending, gentle_signal, ignore
+from hookbus.shared.offspring import dying_with_us
+from hookbus.shared.valkey import Valkey
 
 HANDLERS: Final = ("deploy.local.demo.handlers:billing", "deploy.local.demo.handlers:audit")
 READY_TIMEOUT_S: Final = 30.0

@@ -13,8 +13,8 @@ from deploy.local.demo.ledger import Ledger
 from deploy.local.demo.plan import GROUPS
 from deploy.local.demo.screen import Screen
 from deploy.local.processes import ending
-from hookbus.ingest.send import event_body
 from hookbus.shared.posting import Answer, Expected, post, signed_request
+from hookbus.shared.samples import event_body
 from hookbus.shared.secret import key_bytes
 
 STEP_TIMEOUT_S: Final = 30.0

@@ -10,7 +10,8 @@ from deploy.local.demo import plan
 from deploy.local.demo.book import Note
 from deploy.local.demo.stage import Stage, check
 from deploy.local.processes import Child
-from hookbus.ingest.send import STALE_S, event_body
+from hookbus.ingest.send import STALE_S
+from hookbus.shared.samples import event_body
 
 WORKERS: Final = ("worker A", "worker B")
 

@@ -12,8 +12,8 @@ from openai import BaseModel
 from openai._models import construct_type
 from openai.types.webhooks.unwrap_webhook_event import UnwrapWebhookEvent
 
-from hookbus.ingest.send import samples
 from hookbus.shared import decoding
+from hookbus.shared.samples import samples
 from tests.bench import requests
 from tests.bench.figures import Answer, at_least, compared
 from tests.bench.question import question

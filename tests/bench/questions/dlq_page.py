@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 from tests.bench import settled
 from tests.bench.figures import Answer, Series, at_most, reported

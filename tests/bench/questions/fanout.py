@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.bench import backlog
 from tests.bench.cpu import Used
 from tests.bench.fanout import GROUPS

@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.bench.figures import Answer, at_most, reported
 from tests.bench.question import question
 from tests.bench.stage import Stage

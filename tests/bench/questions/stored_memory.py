@@ -7,10 +7,10 @@ sets of the dedupe are another question.
 from collections.abc import Sequence
 from typing import Final
 
-from deploy.local.valkey import Valkey
-from hookbus.ingest.send import samples
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
+from hookbus.shared.samples import samples
+from hookbus.shared.valkey import Valkey
 from tests.bench import backlog, memory, requests
 from tests.bench.figures import Answer, Series, at_most, compared
 from tests.bench.question import question

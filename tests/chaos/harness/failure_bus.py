@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.clock import now_ms
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.api.delivery import InFlight
 from hookbus.worker.pipeline import dead_letter
 from hookbus.worker.pipeline.dead_letter import DeadLetterRecord

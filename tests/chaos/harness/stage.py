@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.inspect import status
 from tests import servers
 from tests.chaos.harness.journal import VARIABLE, Journal

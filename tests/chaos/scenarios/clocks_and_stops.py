@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests import tools
 from tests.chaos.harness.ledger import Ledger
 from tests.chaos.harness.scenario import scenario

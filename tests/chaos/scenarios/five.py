@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.dlq.query import DeadLetters, Filter
 from hookbus.worker.duties.heartbeat import TTL_S
 from tests.chaos.handlers.question_groups import TYPES

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import descriptors
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from tests.chaos.clients.resource_hogs import ResourceHogs
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender

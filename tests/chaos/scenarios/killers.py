@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.stage import Stage

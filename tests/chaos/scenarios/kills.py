@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender
 from tests.chaos.harness.stage import Stage

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.stage import Stage
 from tests.wait import until

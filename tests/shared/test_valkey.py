@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from deploy.local.valkey import InUseError, Valkey
+from hookbus.shared.valkey import InUseError, Valkey
 from tests.deploy.processes import is_running
 from tests.programs import ROOT
 from tests.wait import until
@@ -16,7 +16,7 @@ from tests.wait import until
 STARTED_BY_ANOTHER = """
 import sys
 from pathlib import Path
-from deploy.local.valkey import Valkey
+from hookbus.shared.valkey import Valkey
 server = Valkey(Path(sys.argv[1])).start()
 print(server.pid, flush=True)
 sys.stdin.read()
