@@ -4,8 +4,6 @@ import asyncio
 import inspect
 import re
 import shlex
-import subprocess
-import sys
 import types
 import typing
 from pathlib import Path
@@ -30,7 +28,7 @@ from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
 from tests import pages
 from tests.events_logged import events
-from tests.programs import ROOT, SECRET, Ingest, Program, event_body, post
+from tests.programs import ROOT, SECRET, Ingest, Program, post
 from tests.wait import until
 
 USAGE = 2
@@ -161,31 +159,6 @@ async def test_the_commands_in_the_pages_work(redis_url, tmp_path):
                         await until(lambda tool=tool: tool.raw)
                         assert code == 0, (command, tool.raw)
             assert await working.end() == 0
-
-
-async def test_the_first_service_of_the_guide_passes_its_test_and_handles_an_event(redis_url, tmp_path):
-    service = Path(tmp_path, "service")
-    for language in ("toml", "python"):
-        for block in pages.blocks(pages.GUIDE, language):
-            if (named := re.match(r"# (\S+\.(?:py|toml))\n", block)) and language in ("toml", "python"):
-                file = service / named[1]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(block)
-    tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", service]
-    done = await asyncio.to_thread(subprocess.run, tests, cwd=service, capture_output=True, text=True, check=False)
-    assert "1 passed" in done.stdout, done.stdout
-    env = {
-        "OPENAI_WEBHOOK_SECRET": SECRET,
-        "PYTHONPATH": str(service / "src"),
-        "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0",
-    }
-    command = re.findall(r"^    (hookbus-worker run [\w.:]+)", pages.GUIDE.read_text(), re.MULTILINE)[0]
-    with Ingest(redis_url) as served, Program(*command.split(), redis_url=redis_url, cwd=service, **env) as working:
-        await served.until_healthy()
-        await working.until_logged("working")
-        assert await post(served.url, "wh_1", event_body(id="resp_7")) == (200, "accepted")
-        await until(lambda: any("resp_7 is done; attempt 1 of wh_1" in line for line in working.raw))
-        assert await working.end() == 0
 
 
 def test_readme_is_short_and_every_other_page_names_its_readers():

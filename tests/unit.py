@@ -10,7 +10,8 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-STARTERS: Final = {"Front", "Ingest", "Program", "Valkey", "Worker", "as_shipped", "command", "guarded", "moving"} | {
+STARTERS: Final = {"Front", "Ingest", "Program", "Stack", "Valkey", "Worker", "as_shipped", "command", "guarded"} | {
+    "moving",
     "multiprocessing",
     "subprocess",
     "users",

@@ -104,21 +104,26 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             call = replace(call, script=scripts.of_the_same(call.script), args=args)
         return replace(call, script=scripts.past_the_limit(call.script)) if self.past_the_limit else call
 
+    @property
+    def _began_ms(self) -> int:
+        """When the first attempt of this round began, Unix ms."""
+        return max(0, self.in_flight.entry.since_ms or self.ended_at_ms - round(self.duration_s * 1000))
+
+    def redelivery(self, history: tuple[Failure, ...]) -> list[bytes]:
+        """The fields of the stream entry for the next attempt of a parked delivery."""
+        assert isinstance(self.outcome, Park)
+        before = self.in_flight.entry
+        snoozes = before.snoozes + self.outcome.is_snooze
+        return entry.redelivery_fields(before, before.attempt + 1, history, snoozes=snoozes, since_ms=self._began_ms)
+
     def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
         in_flight, group = self.in_flight, self.in_flight.delivery.group
         assert isinstance(self.outcome, Park)
-        began_ms = in_flight.entry.since_ms or self.ended_at_ms - round(self.duration_s * 1000)
-        fields = entry.redelivery_fields(
-            in_flight.entry,
-            in_flight.entry.attempt + 1,
-            history,
-            snoozes=in_flight.entry.snoozes + self.outcome.is_snooze,
-            since_ms=max(0, began_ms),
-        )
         keys = in_flight.keys
         names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due)
-        since: str | int = max(0, began_ms) if self.outcome.is_snooze else ""
-        return scripts.Call(scripts.PARK, names, (*owner, in_flight.name, self.due_ms, since, *fields))
+        since: str | int = self._began_ms if self.outcome.is_snooze else ""
+        args = (in_flight.name, self.due_ms, since)
+        return scripts.Call(scripts.PARK, names, (*owner, *args, *self.redelivery(history)))
 
     def _dead_letter(self, owner: Owner, record: dead_letter.DeadLetterRecord) -> scripts.Call:
         keys, group = self.in_flight.keys, record.group

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ...shared import log
 from ..api.delivery import Delivery, InFlight
@@ -19,9 +19,15 @@ from .overdue import where
 from .places import Places
 from .process import Caller, process, spent_s
 from .routes import Route
-from .settle import OutcomeWriter
 from .slots import DeliveryId, Slots
 from .surplus import Surplus
+
+
+class Settles(Protocol):
+    """Writes outcomes, as `settle.OutcomeWriter` does, and frees their slots once they are written."""
+
+    def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, duration_s: float) -> None:
+        """Queue an outcome to be written."""
 
 
 def _never(_in_flight: InFlight, _subscriber: object) -> bool:
@@ -38,7 +44,7 @@ class Subscriber:
         route: Route,
         caller: Caller,
         slots: Slots,
-        outcome_writer: OutcomeWriter,
+        outcome_writer: Settles,
         observe: Callable[[Outcome, str], None],
         stopping: asyncio.Event,
         divert: Callable[[InFlight, "Subscriber"], bool] = _never,

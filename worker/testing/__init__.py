@@ -1,0 +1,1 @@
+"""Runs handlers in the tests of a service, without Redis: `hookbus.testing`."""
