@@ -38,6 +38,7 @@ flaky_slow = App("flaky_slow")
 stubborn = App("stubborn")
 quiet = App("quiet")
 late = App("late", start="latest")
+narrow = App("narrow", source="openai")
 broken = App("broken")
 repeated = App("repeated")
 fatal = App("fatal")
@@ -46,6 +47,7 @@ suspected = App("suspected")
 
 @plain.on("*")
 @other.on("*")
+@narrow.on("*")
 async def handle(event: dict, delivery: Delivery) -> None:
     record(delivery)
 

@@ -6,11 +6,12 @@ import json
 import pytest
 
 from hookbus.shared.keys import Keys
-from tests.programs import SECRET, Ingest, Program
+from tests.programs import SECRET, Ingest, Program, Worker
 
 BARE = SECRET.removeprefix("whsec_")
 SOURCES = {
     "openai": {"secrets": [SECRET]},
+    "org": {"secrets": [SECRET]},
     "plain": {"scheme": "standard", "secrets": [BARE]},
     "claude": {"scheme": "standard", "secrets": [SECRET], "type_at": "data.type"},
     "clerk": {"scheme": "standard", "secrets": [SECRET], "headers": "svix", "types": ["user.*"]},
@@ -32,10 +33,10 @@ async def environ(redis_url):
 
 
 async def test_send_posts_as_the_sender_of_each_source_would(redis_url, client, environ):
-    for name in SOURCES:
-        code, lines = await run(redis_url, environ, "hookbus-ingest", "send", "user.created", "--source", name)
+    for name, source in SOURCES.items():
+        code, lines = await run(redis_url, environ, "hookbus-ingest", "send", f"user.{name}", "--source", name)
         assert code == 0, lines
-        stored = "user.created" if name == "openai" else f"{name}.user.created"
+        stored = f"{name}.user.{name}" if "scheme" in source else f"user.{name}"
         assert await client.execute_command("XLEN", Keys(0).stream(stored)) == 1
     code, lines = await run(redis_url, environ, "hookbus-ingest", "send", "order.paid", "--source", "clerk")
     assert code == 1
@@ -50,3 +51,17 @@ async def test_verify_proves_each_source(redis_url, client, environ):
     for code, lines in await asyncio.gather(*verifies):
         assert code == 0, lines
     assert not await client.execute_command("SMEMBERS", Keys(0).types)
+
+
+async def test_an_event_of_a_source_that_a_subscription_leaves_out_is_acked_unrun(redis_url, client, handled, environ):
+    with Worker(redis_url, "narrow", HOOKBUS_LOG_LEVEL="debug") as worker:
+        await worker.until_working()
+        for name in ("org", "openai"):
+            await run(redis_url, environ, "hookbus-ingest", "send", "response.completed", "--source", name)
+        skipped = await worker.until_logged("skipped", group="narrow")
+        ran = await worker.until_logged("handled", group="narrow")
+        assert (skipped["source"], ran["source"]) == ("org", "openai")
+        assert handled("narrow") == [ran["webhook_id"]]
+        assert await worker.end() == 0
+    [group] = await client.execute_command("XINFO", "GROUPS", Keys(0).stream("response.completed"))
+    assert dict(zip(group[::2], group[1::2], strict=True))[b"pending"] == 0

@@ -1,6 +1,6 @@
 """Declares handlers: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
@@ -13,6 +13,7 @@ from .callee import place_of
 from .callsite import caller, checked_call, checked_class
 from .declaration import option_problems
 from .lifespan import Lifespan, lifespan_problem
+from .narrowing import Sources, narrowed
 from .retry import Retry
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -38,6 +39,8 @@ class Subscription:
     max_age_s: float | None = None
     retry: Retry = DEFAULT_RETRY
     breaker: Breaker | None = DEFAULT_BREAKER
+    sources: Sources | None = None
+    """The sources whose events reach the handler; None for all."""
 
     @property
     def where(self) -> str:
@@ -52,10 +55,17 @@ class App:
     `start` applies once, when the first worker of the group starts and creates it: `"earliest"` delivers every stored
     event, `"latest"` only later ones, a datetime (with a time zone) those received since. `lifespan`: an async context
     manager, entered once per process before the first delivery and left after the last; `Delivery.state` is what it
-    yields. Raises ConfigError.
+    yields. `source`: the one whose events the handlers get, or several; others are acked unrun. Raises ConfigError.
     """
 
-    def __init__(self, group: str, *, start: Start = "earliest", lifespan: Lifespan | None = None) -> None:
+    def __init__(
+        self,
+        group: str,
+        *,
+        start: Start = "earliest",
+        lifespan: Lifespan | None = None,
+        source: str | Collection[str] | None = None,
+    ) -> None:
         if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
             raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
         if start not in ("earliest", "latest") and not (isinstance(start, datetime) and start.tzinfo):
@@ -67,6 +77,7 @@ class App:
         self.group = group
         self.start: Start = start
         self.lifespan = lifespan
+        self.sources = narrowed(f"App({group!r})", source)
         self.subscriptions: list[Subscription] = []
 
     @checked_call("App.on")
@@ -77,6 +88,7 @@ class App:
         concurrency: int | None = None,
         timeout: float | None = None,
         max_age: float | None = None,
+        source: str | Collection[str] | None = None,
         retry: Retry | None = None,
         breaker: Breaker | None = DEFAULT_BREAKER,
     ) -> Callable[[Handler], Handler]:
@@ -84,20 +96,22 @@ class App:
 
         `concurrency`: maximum of deliveries at once in one process. `timeout`: seconds that an attempt may take.
         `max_age`: maximum age of an event in seconds since its `created_at` (else since receipt); older ones become
-        dead letters (`expired`). `breaker`: None never suspends a failing subscription. Raises ConfigError.
+        dead letters (`expired`). `source`: as of `App`, and within it. `breaker`: None never suspends a failing
+        subscription. Raises ConfigError.
         """
         problems = option_problems(
             pattern, concurrency=concurrency, timeout_s=timeout, max_age_s=max_age, retry=retry, breaker=breaker
         )
         if problems:
             raise ConfigError([f"{problem}{caller()}" for problem in problems])
+        sources = narrowed(f"on({pattern!r})", source, self.sources)
 
         @checked_call(f"on({pattern!r})")
         def subscribe(handler: Handler) -> Handler:
             if not callable(handler):
                 raise ConfigError([f"on({pattern!r}): {repr_of(handler)} is not callable{caller()}"])
             self.subscriptions.append(
-                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker)
+                Subscription(pattern, handler, concurrency, timeout, max_age, retry or DEFAULT_RETRY, breaker, sources)
             )
             return handler
 

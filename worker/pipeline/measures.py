@@ -20,13 +20,14 @@ class Counts:
     All series exist from the first delivery on: Prometheus sees no increase in a series that begins above zero.
     """
 
-    __slots__ = ("attempts", "outcomes", "reasons", "seconds", "snoozed", "takeovers")
+    __slots__ = ("attempts", "outcomes", "reasons", "seconds", "skipped", "snoozed", "takeovers")
 
     def __init__(self, group: str, label: str) -> None:
         self.outcomes: dict[type[Outcome], FastCounter] = {
             kind: metrics.DELIVERIES.labels(group, label, name) for kind, name in OUTCOMES.items()
         }
         self.snoozed: FastCounter = metrics.DELIVERIES.labels(group, label, "snoozed")
+        self.skipped: FastCounter = metrics.DELIVERIES.labels(group, label, "skipped")
         self.reasons: dict[str, FastCounter] = {
             reason: metrics.DEAD_LETTERS.labels(group, label, reason) for reason in get_args(Reason)
         }
@@ -53,6 +54,8 @@ class Measures:
         counts = self.of(event_type)
         if type(outcome) is Park:
             (counts.snoozed if outcome.is_snooze else counts.outcomes[Park]).value += 1
+        elif type(outcome) is Ack and outcome.is_skipped:
+            counts.skipped.value += 1
         else:
             counts.outcomes[type(outcome)].value += 1
             counts.attempts.observe(attempt)

@@ -11,7 +11,8 @@ from ...shared.fast_metrics import CounterFamily, HistogramFamily
 
 DELIVERIES: Final = CounterFamily(
     "hookbus_worker_deliveries_total",
-    "Attempts by outcome: handled, parked (failed, another follows), snoozed (parked by RetryLater), dead_letter.",
+    "Attempts by outcome: handled, parked (failed, another follows), snoozed (parked by RetryLater), dead_letter; and "
+    "skipped (acked without one, for their source).",
     ["group", "type", "outcome"],
 )
 DEAD_LETTERS: Final = CounterFamily(

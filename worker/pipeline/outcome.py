@@ -1,6 +1,6 @@
 """The outcome of an attempt, as a value. `settle` writes it to Redis.
 
-Ack         handled
+Ack         handled, or skipped
 Park        failed, or snoozed by the handler; another attempt follows
 DeadLetter  no further attempt
 """
@@ -25,11 +25,14 @@ FREE_SNOOZES_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Handled."""
+    """Handled, or left to others: `is_skipped` if the subscription does not take events of that source."""
+
+    is_skipped: bool = False
 
 
 ACK: Final = Ack()
-"""The shared instance: every `Ack` is equal."""
+SKIP: Final = Ack(is_skipped=True)
+"""The shared instances: there are no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ def worker_lost(deaths: tuple[str, ...]) -> DeadLetter:
 
 def is_success(outcome: Outcome) -> bool:
     """Whether the handler worked as intended; a `Reject` is a decision and counts as success."""
-    return isinstance(outcome, Ack) or (isinstance(outcome, DeadLetter) and outcome.reason == "rejected")
+    if isinstance(outcome, Ack):
+        return not outcome.is_skipped
+    return isinstance(outcome, DeadLetter) and outcome.reason == "rejected"
 
 
 def failure(outcome: Outcome) -> Cause | None:

@@ -13,13 +13,15 @@ from ...shared.clock import now_ms
 from ..api.delivery import Delivery
 from . import age, outcome
 from .deadline import Deadline, Deadlines
-from .outcome import ACK, Outcome
+from .outcome import ACK, SKIP, Outcome
 from .overdue import Overdue
 from .routes import Route
 
 
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     """Run one attempt. `call` runs the route's handler, here or in a thread."""
+    if route.sources is not None and delivery.source not in route.sources:
+        return SKIP
     if route.max_age_s is not None:
         now = now_ms()
         age_s = (now - age.made_at_ms(delivery)) / 1000

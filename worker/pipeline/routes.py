@@ -20,6 +20,7 @@ from ..api.breaker import Breaker
 from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
 from ..api.decode import decoder_for
 from ..api.delivery import Delivery
+from ..api.narrowing import Sources
 from ..api.own_class import Decoder
 from ..api.parameters import DELIVERY
 from ..api.retry import Retry
@@ -41,6 +42,8 @@ class Route:
     max_age_s: float | None
     retry: Retry
     breaker: Breaker | None
+    sources: Sources | None
+    """The sources whose events it runs; None for all."""
     state: AppState | None = None
     """None if its app has no lifespan."""
     decoders: dict[str, Decoder] = field(default_factory=dict)
@@ -148,6 +151,7 @@ def _route(
         max_age_s=subscription.max_age_s,
         retry=subscription.retry,
         breaker=subscription.breaker,
+        sources=subscription.sources,
         state=state,
     )
 
@@ -179,9 +183,13 @@ def _is_delivery(hint: Any) -> bool:
 
 
 def _annotation_problems(group: Group) -> list[str]:
-    """Annotations that cannot represent a type that their pattern matches, for all types known at start."""
+    """Annotations that cannot represent a type that their pattern matches: of all types known at start, and one for
+    each prefix that none of them has, as that of another sender."""
     problems = {}
-    for event_type in known_types(group):
+    known = list(known_types(group))
+    prefixes = [route.pattern[:-1] for route in group.routes if route.pattern.endswith(".*")]
+    others = [prefix + keys.UNTYPED for prefix in prefixes if not any(name.startswith(prefix) for name in known)]
+    for event_type in (*known, *others):
         route = group.route(event_type)
         if route is None or route in problems or (event_type == keys.UNTYPED and route.pattern == "*"):
             continue

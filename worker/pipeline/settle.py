@@ -213,7 +213,8 @@ class OutcomeWriter:
             return
         fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
         if isinstance(item.outcome, Ack):
-            self._log.debug("handled", **fields, duration_s=round(item.duration_s, 4))
+            event = "skipped" if item.outcome.is_skipped else "handled"
+            self._log.debug(event, **fields, duration_s=round(item.duration_s, 4))
         elif result == 0:
             self._log.warning("outcome_discarded", **fields, reason=self._why_discarded(item))
         elif isinstance(item.outcome, Park):

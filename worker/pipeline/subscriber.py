@@ -14,7 +14,7 @@ from ...shared import log
 from ..api.delivery import Delivery, InFlight
 from .deadline import CANCEL_S
 from .measures import Measures
-from .outcome import Outcome, failed, foreign
+from .outcome import SKIP, Outcome, failed, foreign
 from .overdue import where
 from .places import Places
 from .process import Caller, process, spent_s
@@ -182,7 +182,8 @@ class Subscriber:
         return True
 
     def _settle_attempt(self, in_flight: InFlight, outcome: Outcome, duration_s: float) -> None:
-        self.measures.of(in_flight.delivery.type).seconds.observe(duration_s)
+        if outcome is not SKIP:
+            self.measures.of(in_flight.delivery.type).seconds.observe(duration_s)
         self.settle(in_flight, outcome, duration_s)
 
     def _abandon(self, task: "asyncio.Task[object]") -> None:

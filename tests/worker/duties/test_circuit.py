@@ -6,7 +6,7 @@ from hookbus import Breaker
 from hookbus.worker.duties.circuit import MARGIN_MS, NOTHING, Asked, Circuit, Step, decide
 from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline.cause import Cause
-from hookbus.worker.pipeline.outcome import ACK, Park
+from hookbus.worker.pipeline.outcome import ACK, SKIP, Park
 from tests.worker.builders import TYPE, a_route
 
 NOW = 1_000_000
@@ -66,6 +66,14 @@ def test_only_an_attempt_that_asks_for_something_wakes_the_duty():
     assert not woken
     circuit.observe(Park(1, CAUSE), TYPE)
     assert woken
+    assert circuit.circuit_gate.places == 0
+
+
+def test_a_skipped_delivery_is_neither_a_success_nor_a_failure():
+    circuit = Circuit(ROUTE, lambda: None)
+    circuit.observe(Park(1, CAUSE), TYPE)
+    circuit.observe(SKIP, TYPE)
+    circuit.observe(Park(1, CAUSE), TYPE)
     assert circuit.circuit_gate.places == 0
 
 

@@ -10,7 +10,7 @@ from hookbus.shared.metrics import OTHER
 from hookbus.worker.api.retry import Retry
 from hookbus.worker.pipeline import outcome
 from hookbus.worker.pipeline.measures import Measures
-from hookbus.worker.pipeline.outcome import Ack, Park, Reason, Reject
+from hookbus.worker.pipeline.outcome import SKIP, Ack, Park, Reason, Reject
 
 TYPE = "response.completed"
 
@@ -47,6 +47,14 @@ def test_outcomes_are_counted_and_attempts_only_when_there_will_be_no_more(group
         reason: sample("dead_letters_total", group=group, type=TYPE, reason=reason) for reason in get_args(Reason)
     }
     assert reasons == dict.fromkeys(get_args(Reason), 0) | {"rejected": 1}
+
+
+def test_a_skipped_delivery_is_counted_as_such_and_not_as_an_attempt(group):
+    measures = Measures(group, TYPE)
+    measures.settled(TYPE, SKIP, 1)
+    counts = [sample("deliveries_total", group=group, type=TYPE, outcome=name) for name in ("skipped", "handled")]
+    assert counts == [1, 0]
+    assert sample("attempts_count", group=group, type=TYPE) == 0
 
 
 def test_types_that_are_neither_documented_nor_configured_share_one_label(group):

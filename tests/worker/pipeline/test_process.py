@@ -6,7 +6,7 @@ import pytest
 
 from hookbus import Delivery, Reject, Retry, RetryLater
 from hookbus.shared.clock import now_ms
-from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park
+from hookbus.worker.pipeline.outcome import SKIP, Ack, DeadLetter, Park
 from hookbus.worker.pipeline.process import Caller, process
 from tests.worker.broken_exceptions import BROKEN
 from tests.worker.builders import a_delivery, a_route
@@ -58,6 +58,18 @@ async def raises_a_base_exception(event):
 @pytest.mark.parametrize("handler", [returns, returns_from_a_thread, returns_something])
 async def test_a_handler_that_returns_has_handled_the_event(handler):
     assert await outcome_of(handler) == Ack()
+
+
+@pytest.mark.parametrize("source", [None, "openai", ("claude", "openai")])
+async def test_an_event_of_a_source_that_the_subscription_takes_is_run(source):
+    assert isinstance(await outcome_of(raises, source=source), Park)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_age": 1e-9}])
+@pytest.mark.parametrize("handler", [never, raises_in_a_thread])
+async def test_an_event_of_another_source_is_skipped_before_anything_else(handler, options):
+    delivery = a_delivery(body=b"not JSON")
+    assert await outcome_of(handler, delivery, source="claude", **options) is SKIP
 
 
 @pytest.mark.parametrize(

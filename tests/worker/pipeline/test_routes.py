@@ -238,6 +238,12 @@ def test_a_struct_on_a_pattern_that_matches_other_types_is_refused_at_the_start(
     assert "ResponseCompleted covers response.completed, but" in problem_of(hinted, "batch.completed")
 
 
+def test_a_struct_of_openais_on_the_types_of_another_sender_is_refused_at_the_start():
+    for pattern in ("claude.*", "claude.response.completed", "claude.response.*"):
+        assert "covers response.completed, but the pattern matches claude." in problem_of(hinted, pattern)
+    assert route_of(handle, "claude.*").annotation == Event
+
+
 def test_types_of_a_more_specific_pattern_need_not_be_in_the_annotation():
     app = App("g")
     app.on("response.completed")(hinted)
