@@ -1,17 +1,13 @@
-"""The connections to Redis of a worker process: counted, checked against the limits of process and Redis, reloaded."""
+"""Counts the connections to Redis of a worker process, and checks them against the limits of process and Redis."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from ..shared import descriptors, log
-from ..shared.address import Address, redacted
-from ..shared.command import nothing_to_reload
 from ..shared.finding import Finding
+from .consumer import CONNECTIONS
 from .pipeline.routes import Group
 
-OF_DUTIES: Final = 32
-"""For all duties of a process, which take turns: their commands take milliseconds, and most of them run once a second.
-"""
 OF_PROCESS: Final = 3
 """Outcomes, liveness, and one to spare."""
 SPARE: Final = 0.1
@@ -19,17 +15,9 @@ SPARE: Final = 0.1
 doubles the workers (a guess)."""
 
 
-def reread_address(address: Address) -> None:
-    """On SIGHUP: read Redis' address, credentials and CA certificates again."""
-    if address.refresh():
-        log.get("worker").info("reloaded", redis=redacted(address.url))
-    else:
-        nothing_to_reload()
-
-
 def of_process(groups: Sequence[Group], shards: int) -> int:
     """Maximum of connections of one process: a blocking read per group and shard, and those that its duties share."""
-    return len(groups) * shards + OF_DUTIES + OF_PROCESS
+    return len(groups) * shards + CONNECTIONS + OF_PROCESS
 
 
 def make_room(groups: Sequence[Group], shards: int) -> None:

@@ -25,7 +25,7 @@ class Crew:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._duties: set[asyncio.Task[None]] = set()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
         self._finished: asyncio.Future[None] = self._loop.create_future()
 
     def start(self, run: Coroutine[Any, Any, None], name: str) -> None:
@@ -34,16 +34,23 @@ class Crew:
         self._duties.add(task)
         task.add_done_callback(self._duty_ended)
 
-    def start_background(self, run: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        """Run a task that must last until `cancel`."""
+    def start_background(self, run: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task that must last until `end` or `cancel`."""
         task = self._loop.create_task(run, name=name)
-        self._background.add(task)
+        self._background.append(task)
         task.add_done_callback(self._background_ended)
-        return task
 
     async def finished(self) -> None:
         """Wait until every duty has ended by itself. Raises CrashError as soon as a task crashes."""
         await self._finished
+
+    async def end(self) -> None:
+        """Cancel the background tasks, after the duties have ended. Raises CrashError if one of them crashed before."""
+        for task in self._background:
+            task.cancel()
+        for result in await asyncio.gather(*self._background, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise CrashError(f"failed while stopping: {type(result).__name__}") from result
 
     def cancel(self) -> None:
         """Cancel all tasks. Their end is no crash from now on."""
@@ -59,7 +66,6 @@ class Crew:
             self._finished.set_result(None)
 
     def _background_ended(self, task: "asyncio.Task[None]") -> None:
-        self._background.discard(task)
         self._crashed(_crash_of(task) or CrashError(f"{task.get_name()} ended"))
 
     def _crashed(self, crash: CrashError) -> None:

@@ -2,21 +2,18 @@
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Sequence
 from typing import Final
 
-from ..shared import health, log
-from ..shared.address import Address, redacted
-from ..shared.backoff import Reconnect
+from ..shared import log
+from ..shared.address import redacted
 from ..shared.command import Stopping
-from ..shared.connection import FAULTS, connect
+from ..shared.connection import FAULTS
 from ..shared.keys import RESERVED, Keys
 from ..shared.pause import pause
-from ..shared.raw_connection import RawConnection
 from . import connections
-from .consumer import new_name
+from .consumer import Consumer, new_name
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
 from .duties.chores import Chores
@@ -24,30 +21,25 @@ from .duties.circuit import Circuit
 from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.give_back import GiveBack
-from .duties.heartbeat import Liveness
 from .duties.look import Lookout
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
-from .inventory import foreign
 from .lifespans import CLOSE_S, Lifespans
 from .migration.migrate import inspect
 from .pipeline.process import Caller
 from .pipeline.routes import Group, Route
-from .pipeline.settle import OutcomeWriter
 from .pipeline.slots import Slots
 from .pipeline.subscriber import Subscriber
 from .pipeline.unusable_keys import UnusableKeys
 from .quarantine.launch import Launch
 from .quarantine.quarantine import Quarantine
 from .settings import WorkerSettings
-from .shutdown import STOP_S, Shutdown
+from .shutdown import FINISH_S, STOP_S, Shutdown
 from .watchdog import stall_reason, unready_reason
 
 WATCH_S: Final = 1.0
 """Between two checks of the liveness thread: well before its last renewal expires."""
-STUCK_MARGIN_S: Final = 10.0
-"""How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
 
 
 class Worker:
@@ -66,27 +58,18 @@ class Worker:
         self._stopping = stopping
         self._groups = groups
         self._lifespans = Lifespans(groups, owns_process=launch is not None)
-        self._tick = health.LoopTick(asyncio.get_running_loop())
-        shards = [Keys(shard) for shard in range(settings.shards)]
-        consumer = new_name()
-        address = settings.address()
-        stopping.on_hangup = functools.partial(connections.reread_address, address)
-        self._control = connect(
-            address, f"hookbus-worker:{consumer}", connections=connections.OF_DUTIES, waits=True, has_term=True
-        )
-        self._write = RawConnection(connect(address, f"hookbus-worker:settle:{consumer}", has_term=True))
-        self._outcome_writer = OutcomeWriter(self._write, consumer, self._parked)
-        self._longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
-        self._process = self._context(address, consumer, only, shards, launch)
+        self._consumer = consumer = Consumer(new_name(), settings, groups, only, stopping, self._parked)
+        self._process = self._context(launch)
         self._runners = {
-            (shard, group.name): GroupRunner(group, shard, self._process) for shard in shards for group in groups
+            (shard, group.name): GroupRunner(group, shard, self._process)
+            for shard in consumer.shards
+            for group in groups
         }
-        self._chores = self._chores_of(consumer, shards)
         self._readers = {place: runner.reader for place, runner in self._runners.items()}
         self._subscribers = list(self._process.subscribers.values())
         self._give_back = GiveBack(
-            client=self._control,
-            consumer=consumer,
+            client=consumer.client,
+            consumer=consumer.name,
             subscribers=self._subscribers,
             readers=self._readers,
             stopping=stopping,
@@ -96,138 +79,111 @@ class Worker:
         self._stopping_since: float | None = None
         self._log = log.get("worker")
 
-    def _context(
-        self, address: Address, consumer: str, only: str, shards: Sequence[Keys], launch: Launch | None
-    ) -> ProcessContext:
-        liveness = Liveness(
-            address,
-            consumer,
-            groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
-            only=only,
-            shards=shards,
-            loop_age_s=self._tick.age_s,
-            hard_limit_s=self._longest_block_s,
-        )
+    def _context(self, launch: Launch | None) -> ProcessContext:
+        consumer = self._consumer
         routes = [route for group in self._groups for route in group.routes]
         unusable_keys = UnusableKeys()
-        circuits = Circuits(self._control, shards, routes, self._stopping)
+        circuits = Circuits(consumer.client, consumer.shards, routes, self._stopping)
         quarantine = Quarantine(
             launch=launch,
-            client=self._control,
-            shards=shards,
-            consumer=consumer,
+            client=consumer.client,
+            shards=consumer.shards,
+            consumer=consumer.name,
             processes=self._settings.quarantine_processes,
-            parked=self._parked,
         )
         return ProcessContext(
-            address=address,
             consumer=consumer,
-            only=only,
-            control=self._control,
-            outcome_writer=self._outcome_writer,
             quarantine=quarantine,
-            liveness=liveness,
             circuits=circuits,
-            lookouts={keys: Lookout(self._control, keys, unusable_keys, self._stopping) for keys in shards},
+            lookouts={keys: Lookout(consumer.client, keys, unusable_keys, self._stopping) for keys in consumer.shards},
             subscribers={
                 route: self._subscriber(route, circuit, quarantine) for route, circuit in circuits.by_route.items()
             },
             unusable_keys=unusable_keys,
-            stopping=self._stopping,
         )
-
-    def _chores_of(self, consumer: str, shards: Sequence[Keys]) -> list[Duty]:
-        """What serves the whole bus, and the retention of dead letters. None in `verify`: it leaves them to others."""
-        names = [group.name for group in self._groups]
-        if all(name.startswith(RESERVED) for name in names):
-            return []
-        chores = Chores(self._control, consumer, shards, self._stopping)
-        return [
-            chores,
-            *(Trimmer(self._control, shard, chores, self._stopping, self._settings) for shard in shards),
-            AbandonedGroups(self._control, shards, chores, self._stopping),
-            DeadRetention(self._control, shards, names, self._stopping, self._settings),
-        ]
 
     def _subscriber(self, route: Route, circuit: Circuit, quarantine: Quarantine) -> Subscriber:
         return Subscriber(
             route=route,
             caller=Caller(route, route.concurrency),
             slots=Slots(route.concurrency, circuit.circuit_gate),
-            outcome_writer=self._outcome_writer,
+            outcome_writer=self._consumer.outcome_writer,
             observe=circuit.observe,
             stopping=self._stopping,
             divert=quarantine.takes,
         )
 
+    def _chores(self) -> list[Duty]:
+        """What serves the whole bus, and the retention of dead letters. None in `verify`: it leaves them to others."""
+        client, shards = self._consumer.client, self._consumer.shards
+        names = [group.name for group in self._groups]
+        if all(name.startswith(RESERVED) for name in names):
+            return []
+        chores = Chores(client, self._consumer.name, shards, self._stopping)
+        return [
+            chores,
+            *(Trimmer(client, shard, chores, self._stopping, self._settings) for shard in shards),
+            AbandonedGroups(client, shards, chores, self._stopping),
+            DeadRetention(client, shards, names, self._stopping, self._settings),
+        ]
+
     async def run(self) -> None:
         """Run until stopping, then shut down in order. Raises ConfigError, FailedError."""
         connections.make_room(self._groups, self._settings.shards)
         try:
-            if await self._lifespans.open(self._stopping) and await self._connected():
+            if await self._lifespans.open(self._stopping) and await self._consumer.connected(self._join):
                 await self._work()
         finally:
             await self._lifespans.close(self._close_s())
-            self._tick.stop()
             for runner in self._runners.values():
                 await runner.close()
-            await self._control.aclose()
-            await self._write.aclose()
-        self._log.info("stopped", consumer=self._process.consumer)
+            await self._consumer.close()
+        self._log.info("stopped", consumer=self._consumer.name)
 
     def has_leftovers(self) -> bool:
         """After the end: whether handlers or lifespans still run that would keep the process alive."""
         handlers = any(subscriber.has_leftovers() for subscriber in self._subscribers)
         return handlers or self._lifespans.has_leftovers()
 
-    async def _connected(self) -> bool:
-        """Wait for a healthy Redis, join the groups, start the heartbeat. False if stopped before that."""
-        reconnect = Reconnect()
-        while not self._stopping.is_set():
-            try:
-                await inspect(self._control, self._settings.shards)
-                for lookout in self._process.lookouts.values():
-                    await lookout.look()
-                for runner in self._runners.values():
-                    await runner.join()
-                await asyncio.to_thread(self._process.liveness.start)
-            except FAULTS as error:
-                reason = await foreign.reason_of(error, self._control, self._settings.shards)
-                self._log.warning("redis_unreachable", reason=reason)
-                await pause(self._stopping, reconnect.next_s())
-            else:
-                return True
-        return False
+    async def _join(self) -> None:
+        """Migrate the data if need be, and join the groups. Raises ConfigError, FailedError, RedisError, OSError."""
+        await inspect(self._consumer.client, self._settings.shards)
+        for lookout in self._process.lookouts.values():
+            await lookout.look()
+        for runner in self._runners.values():
+            await runner.join()
 
     async def _work(self) -> None:
         self._log.info(
             "working",
-            consumer=self._process.consumer,
+            consumer=self._consumer.name,
             groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
             redis=redacted(self._settings.redis_url),
         )
         crew = Crew()
-        shutdown = Shutdown(self._process, list(self._runners.values()))
+        shutdown = Shutdown(self._consumer, self._subscribers, self._release, self._retire)
         try:
-            writer = crew.start_background(self._outcome_writer.run(), "OutcomeWriter")
-            quarantine = crew.start_background(self._process.quarantine.run(), "Quarantine")
+            crew.start_background(self._consumer.outcome_writer.run(), "OutcomeWriter")
+            crew.start_background(self._process.quarantine.run(), "Quarantine")
             crew.start_background(self._lifespans.run(), "lifespans")
             self._start_duties(crew)
             self._is_reading = True
             await crew.finished()
-            self._is_reading = False
-            await shutdown.leave(grace_s=self._grace_left_s(), writer=writer, quarantine=quarantine)
+            # The quarantine processes stop at the same time, by the same limits.
+            children = asyncio.create_task(self._process.quarantine.ended(self._grace_left_s() + FINISH_S))
+            interrupted = await shutdown.finish(self._grace_left_s())
+            await children
+            await crew.end()
+            await shutdown.leave(interrupted)
         except BaseException:
             self._is_reading = False
             crew.cancel()
             await shutdown.die()
             raise
-        finally:
-            crew.cancel()
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [*self._process.lookouts.values(), self._give_back, self._process.circuits, *self._chores]
+        duties += [*self._process.lookouts.values(), self._give_back, self._process.circuits, *self._chores()]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")
@@ -246,9 +202,16 @@ class Worker:
 
     async def _watch_liveness(self) -> None:
         while not self._stopping.is_set():
-            if self._process.liveness.has_failed():
+            if self._consumer.liveness.has_failed():
                 raise CrashError("the liveness thread ended: other workers would take over the deliveries of this one")
             await pause(self._stopping, WATCH_S)
+
+    async def _release(self) -> int:
+        return sum([await runner.release() for runner in self._runners.values()])
+
+    async def _retire(self) -> None:
+        for runner in self._runners.values():
+            await runner.leave()
 
     def _grace_left_s(self) -> float:
         now_s = time.monotonic()
@@ -274,12 +237,13 @@ class Worker:
             return "a lifespan is not open"
         if not self._is_reading:
             return "not connected to Redis yet"
-        failing_s, lifeless_s = self._outcome_writer.failing_s(), self._process.liveness.silent_s()
-        return unready_reason(self._tick.age_s(), self._silent_s(), failing_s, lifeless_s)
+        consumer = self._consumer
+        failing_s, lifeless_s = consumer.outcome_writer.failing_s(), consumer.liveness.silent_s()
+        return unready_reason(consumer.tick.age_s(), self._silent_s(), failing_s, lifeless_s)
 
     def stall_reason(self) -> str:
         """ "" if the worker makes progress, else why it has to be ended."""
-        return stall_reason(self._tick.age_s(), self._silent_s(), self._longest_block_s)
+        return stall_reason(self._consumer.tick.age_s(), self._silent_s(), self._consumer.longest_block_s)
 
     def _silent_s(self) -> list[float]:
         return [reader.silent_s() for reader in self._readers.values()]

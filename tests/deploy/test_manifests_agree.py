@@ -12,10 +12,10 @@ from hookbus.ingest.settings import IngestSettings
 from hookbus.ingest.settings import load_settings as ingest_settings
 from hookbus.shared import release
 from hookbus.shared.settings import ConfigError
+from hookbus.worker.consumer import STUCK_MARGIN_S
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as worker_settings
 from hookbus.worker.shutdown import STOP_S
-from hookbus.worker.supervise import STUCK_MARGIN_S
 from tests.deploy import manifests
 from tests.deploy.installed import run
 from tests.deploy.manifests import FOLDER, OVERLAYS, component, container, of_kind, pod, programs, rendered

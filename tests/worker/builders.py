@@ -236,7 +236,6 @@ class Runtime:
             shards=[KEYS],
             consumer=consumer,
             processes=2,
-            parked=lambda *parked: outcome_writer.announced.append(parked),
         )
         """It does not run: suspects wait there."""
         self.slots = Slots(route.concurrency, self.circuit.circuit_gate)

@@ -21,7 +21,7 @@ class Running:
         self.stopping = Stopping()
         configured = WorkerSettings(**{**defaults, "grace_period_s": 40.0, **settings})
         self.worker = Worker(configured, build(apps, configured.handler_timeout_s), only, self.stopping)
-        self.consumer = self.worker._process.consumer
+        self.consumer = self.worker._consumer.name
         self.task = asyncio.create_task(self.worker.run())
 
     async def stop(self) -> None:

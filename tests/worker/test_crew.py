@@ -70,6 +70,25 @@ async def test_the_cause_is_what_the_duty_raised(crew):
 async def test_a_cancelled_crew_stops_all_duties_without_a_crash():
     crew = Crew()
     crew.start(_forever(), "Reader")
-    background = crew.start_background(_forever(), "OutcomeWriter")
+    crew.start_background(_forever(), "OutcomeWriter")
+    tasks = [task for task in asyncio.all_tasks() if task.get_name() in ("Reader", "OutcomeWriter")]
     crew.cancel()
-    await until(background.cancelled)
+    await until(lambda: [task.cancelled() for task in tasks] == [True, True])
+
+
+async def test_the_end_stops_background_tasks_and_tells_of_one_that_crashed_after_the_duties():
+    crew, failing = Crew(), asyncio.Event()
+
+    async def fails() -> None:
+        await failing.wait()
+        raise ValueError("no")
+
+    crew.start_background(_forever(), "Quarantine")
+    crew.start_background(fails(), "OutcomeWriter")
+    crew.start(asyncio.sleep(0), "Reader")
+    await crew.finished()
+    failing.set()
+    await asyncio.sleep(0)
+    with pytest.raises(CrashError, match="failed while stopping: ValueError"):
+        await crew.end()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

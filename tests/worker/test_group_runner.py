@@ -1,12 +1,13 @@
 """A group in one shard, run by one process."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from hookbus.shared.address import RedisUrl
+from hookbus.shared.command import Stopping
+from hookbus.worker.consumer import Consumer
 from hookbus.worker.duties.circuits import Circuits
-from hookbus.worker.duties.heartbeat import Liveness
 from hookbus.worker.group_runner import GroupRunner, ProcessContext
 from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.process import Caller
@@ -15,7 +16,8 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.subscriber import Subscriber
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from hookbus.worker.quarantine.quarantine import Quarantine
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, settling
+from hookbus.worker.settings import WorkerSettings
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler
 from tests.worker.lookouts import a_lookout
 from tests.worker.running import app_of, running
 
@@ -23,40 +25,31 @@ from tests.worker.running import app_of, running
 @pytest.fixture
 async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     """A group runner that subscribes to every type; its duties do not run."""
-    route, stopping = Handler().route("*"), asyncio.Event()
-    liveness = Liveness(
-        redis_url, "me", groups={GROUP: ["*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=60
-    )
+    route, stopping = Handler().route("*"), Stopping()
+    group = Group(GROUP, "earliest", (route,))
+    consumer = Consumer("me", WorkerSettings(redis_url=RedisUrl(redis_url)), [group], "", stopping, lambda *_: None)
     circuits = Circuits(client, [KEYS], [route], stopping)
-    async with settling(client) as outcome_writer:
-        subscriber = Subscriber(
-            route=route,
-            caller=Caller(route, 1),
-            slots=Slots(1),
-            outcome_writer=outcome_writer,
-            observe=circuits.by_route[route].observe,
-            stopping=stopping,
-        )
-        process = ProcessContext(
-            address=redis_url,
-            consumer="me",
-            only="",
-            control=client,
-            outcome_writer=outcome_writer,
-            quarantine=Quarantine(
-                launch=None, client=client, shards=[KEYS], consumer="me", processes=1, parked=lambda *_: None
-            ),
-            liveness=liveness,
-            circuits=circuits,
-            subscribers={route: subscriber},
-            lookouts={KEYS: a_lookout(client, stopping)},
-            unusable_keys=UnusableKeys(),
-            stopping=stopping,
-        )
-        runner = GroupRunner(Group(GROUP, "earliest", (route,)), KEYS, process)
-        yield runner
-        await runner.close()
-        liveness.stop()
+    subscriber = Subscriber(
+        route=route,
+        caller=Caller(route, 1),
+        slots=Slots(1),
+        outcome_writer=consumer.outcome_writer,
+        observe=circuits.by_route[route].observe,
+        stopping=stopping,
+    )
+    process = ProcessContext(
+        consumer=consumer,
+        quarantine=Quarantine(launch=None, client=client, shards=[KEYS], consumer="me", processes=1),
+        circuits=circuits,
+        subscribers={route: subscriber},
+        lookouts={KEYS: a_lookout(client, stopping)},
+        unusable_keys=UnusableKeys(),
+    )
+    runner = GroupRunner(group, KEYS, process)
+    yield runner
+    await runner.close()
+    await consumer.close()
+    consumer.liveness.stop()
 
 
 @pytest.mark.parametrize("pattern", ["*", "my.*"])

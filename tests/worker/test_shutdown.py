@@ -12,8 +12,9 @@ from hookbus import App, Delivery
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
 from hookbus.shared.valkey import Valkey
-from hookbus.worker import group_runner, supervise
+from hookbus.worker import supervise
 from hookbus.worker.crew import CrashError
+from hookbus.worker.pipeline import handover
 from hookbus.worker.shutdown import STOP_S
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, consumers, pending, settled, store
@@ -141,7 +142,7 @@ async def _are(client, expected: set[bytes]) -> bool:
 
 
 async def test_more_deliveries_than_one_release_call_takes_are_handed_over_too(client, redis_url, monkeypatch):
-    monkeypatch.setattr(group_runner, "RELEASED_AT_ONCE", 3)
+    monkeypatch.setattr(handover, "AT_ONCE", 3)
     handler = Handler()
     async with running(redis_url, app_of(handler), grace_period_s=0.1) as worker:
         await store(client, *(f"wh_{i}" for i in range(10)))
@@ -155,7 +156,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
     order = []
     async with with_one_in_flight(redis_url, client) as worker:
         (runner,) = worker.worker._runners.values()
-        release, stop = runner.release, worker.worker._process.liveness.stop
+        release, stop = runner.release, worker.worker._consumer.liveness.stop
 
         async def record_release() -> int:
             order.append(await client.execute_command("EXISTS", KEYS.alive(worker.consumer)))
@@ -166,7 +167,7 @@ async def test_a_delivery_is_released_before_the_liveness_key_goes(client, redis
             order.append("silent")
 
         monkeypatch.setattr(runner, "release", record_release)
-        monkeypatch.setattr(worker.worker._process.liveness, "stop", record_stop)
+        monkeypatch.setattr(worker.worker._consumer.liveness, "stop", record_stop)
         await worker.stop()
     assert order == [1, "silent"]
 
@@ -200,7 +201,7 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
         raise end
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._outcome_writer, "_write", breaks)
+        monkeypatch.setattr(worker.worker._consumer.outcome_writer, "_write", breaks)
         await store(client, "wh_2", event_type="batch.completed")
 
 
@@ -212,7 +213,7 @@ async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_
         raise MemoryError
 
     async with dying(redis_url, client) as worker:
-        monkeypatch.setattr(worker.worker._process.liveness, "_renew", breaks)
+        monkeypatch.setattr(worker.worker._consumer.liveness, "_renew", breaks)
 
 
 @pytest.mark.parametrize("name", ["Reader", "Promoter", "Takeover", "Discovery", "Quarantine", "stop"])

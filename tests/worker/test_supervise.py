@@ -5,7 +5,6 @@ import pytest
 from hookbus import App, Delivery
 from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker import watchdog
-from hookbus.worker.consumer import new_name
 from hookbus.worker.duties.heartbeat import Liveness
 from tests.wait import until
 from tests.worker.builders import GROUP, STREAM, TYPE, Handler, store
@@ -79,7 +78,3 @@ async def test_a_type_that_appears_while_it_works_is_handled(client, redis_url):
     async with running(redis_url, app_of(handler, "*")):
         await store(client, "wh_1", event_type="made.up.tomorrow")
         await until(lambda: handler.done == ["wh_1"])
-
-
-def test_no_two_workers_ever_have_the_same_name():
-    assert len({new_name() for _ in range(1000)}) == 1000

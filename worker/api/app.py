@@ -53,9 +53,9 @@ class App:
     """A consumer group and its handlers.
 
     `start` applies once, when the first worker of the group starts and creates it: `"earliest"` delivers every stored
-    event, `"latest"` only later ones, a datetime (with a time zone) those received since. `lifespan`: an async context
-    manager, entered once per process before the first delivery and left after the last; `Delivery.state` is what it
-    yields. `source`: the one whose events the handlers get, or several; others are acked unrun. Raises ConfigError.
+    event, `"latest"` only later ones, a datetime (with a time zone) those received since. `source`: the one whose
+    events the handlers get, or several; others are acked unrun. `lifespan`: an async context manager, entered once per
+    process before the first delivery and left after the last; `Delivery.state` is what it yields. Raises ConfigError.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class App:
         group: str,
         *,
         start: Start = "earliest",
-        lifespan: Lifespan | None = None,
         source: str | Collection[str] | None = None,
+        lifespan: Lifespan | None = None,
     ) -> None:
         if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
             raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
@@ -76,8 +76,8 @@ class App:
             raise ConfigError([f"App({group!r}): {problem}{caller()}"])
         self.group = group
         self.start: Start = start
-        self.lifespan = lifespan
         self.sources = narrowed(f"App({group!r})", source)
+        self.lifespan = lifespan
         self.subscriptions: list[Subscription] = []
 
     @checked_call("App.on")

@@ -44,7 +44,7 @@ class Route:
     breaker: Breaker | None
     sources: Sources | None
     """The sources whose events it runs; None for all."""
-    state: AppState | None = None
+    state: AppState | None
     """None if its app has no lifespan."""
     decoders: dict[str, Decoder] = field(default_factory=dict)
 

@@ -43,10 +43,14 @@ RESERVE: Final = 1.05
 fragmentation alone take more than that)."""
 
 
-class OutcomeWriter:
-    """One per process. `parked` is called with shard, group and due time (Unix ms) of each parked delivery."""
+Parked = Callable[[Keys, str, int], None]
+"""Called with shard, group and due time (Unix ms) of each parked delivery."""
 
-    def __init__(self, connection: RawConnection, consumer: str, parked: Callable[[Keys, str, int], None]) -> None:
+
+class OutcomeWriter:
+    """One per process."""
+
+    def __init__(self, connection: RawConnection, consumer: str, parked: Parked) -> None:
         self._connection = connection
         self._consumer = consumer
         self._parked = parked

@@ -20,7 +20,7 @@ class Guard:
     """Watches the parent, by its process id. `stop` is called from the thread; then the process has `stop_s` to end."""
 
     def __init__(
-        self, *, parent: int, loop_age_s: Callable[[], float], limit_s: float, stop: Callable[[], None], stop_s: float
+        self, *, parent: int, loop_age_s: Callable[[], float], limit_s: float, stop: Callable[[], object], stop_s: float
     ) -> None:
         self._parent = parent
         self._loop_age_s = loop_age_s

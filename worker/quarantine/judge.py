@@ -7,21 +7,21 @@ process dies.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from ...shared import log, scripts
+from ...shared import keys, log, scripts
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, Redis, refusal_code
 from ...shared.keys import Keys
 from ...shared.pause import pause
-from ...shared.raw_connection import RawConnection
 from ..api.delivery import UNKNOWN_TERM, InFlight
-from ..pipeline.handover import release
+from ..pipeline.handover import release_all
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Outcome
 from ..pipeline.process import Caller
-from ..pipeline.routes import Group
+from ..pipeline.routes import Group, Route
 from ..pipeline.settle import OutcomeWriter
 from ..pipeline.slots import Slots
 from ..pipeline.subscriber import Subscriber
@@ -33,81 +33,78 @@ POLL_S: Final = 0.1
 
 
 class Judge:
-    """The suspects of one quarantine process, which is `consumer`. At a stop one gets `grace_s` to end."""
+    """The suspects of one quarantine process, which is `consumer`."""
 
     def __init__(
         self,
         *,
         client: Redis,
-        write: RawConnection,
         consumer: str,
-        groups: Mapping[str, Group],
+        groups: Sequence[Group],
+        outcome_writer: OutcomeWriter,
         stopping: asyncio.Event,
-        grace_s: float,
-        write_grace_s: float,
     ) -> None:
         self._client = client
         self._consumer = consumer
-        self._groups = groups
+        self._groups = {group.name: group for group in groups}
+        self._outcome_writer = outcome_writer
         self._stopping = stopping
-        self._grace_s = grace_s
-        self._write_grace_s = write_grace_s
-        self.outcome_writer = OutcomeWriter(write, consumer, self._parked)
-        self._subscribers: dict[tuple[str, str], Subscriber] = {}
         self._changed = asyncio.Event()
-        self._used: dict[tuple[Keys, str], set[str]] = {}
+        self._slots = Slots(1)
+        self._slots.subscribe(self._changed.set)
+        self._subscribers = {route: self._subscriber(route) for group in groups for route in group.routes}
+        self._suspect: InFlight | None = None
+        """The last one, until it is answered."""
+        self._began_s = 0.0
+        self._ended: tuple[Outcome, float] | None = None
+        """How its attempt ended, and how many seconds it took."""
+        self.streams: defaultdict[tuple[Keys, str], set[str]] = defaultdict(set)
         """Shard and group → the streams that suspects came from."""
-        self._outcome: Outcome | None = None
-        self._ended_s = 0.0
-        self._due_ms = 0
         self._log = log.get("worker.quarantine")
+
+    @property
+    def subscribers(self) -> Collection[Subscriber]:
+        """Those of all subscriptions; they share one slot."""
+        return self._subscribers.values()
 
     def has_leftovers(self) -> bool:
         """Whether a handler runs on after its attempt: the next suspect would not be alone."""
-        return any(subscriber.has_leftovers() for subscriber in self._subscribers.values())
-
-    def streams(self, keys: Keys, group: str) -> list[str]:
-        """The streams that suspects of a group came from."""
-        return sorted(self._used.get((keys, group), ()))
+        return any(subscriber.has_leftovers() for subscriber in self.subscribers)
 
     async def judge(self, order: Order) -> Answer | None:
-        """Run a suspect. None if it did not end before a stop: `release` hands it over."""
-        in_flight = await self._claim(order)
-        if in_flight is None:
+        """Run a suspect until it is settled; None if a stop comes before that."""
+        suspect = await self._claim(order)
+        if suspect is None:
             return Answer()
-        subscriber = self._subscriber(order)
-        began_s = time.monotonic()
-        subscriber.begin(in_flight)
-        while subscriber.slots.holds(in_flight) and not self._stopping.is_set():
+        route = self._groups[order.group].route(order.type)
+        assert route is not None  # the worker has the same apps
+        self._suspect, self._ended, self._began_s = suspect, None, time.monotonic()
+        self._subscribers[route].begin(suspect)
+        while self._slots.holds(suspect) and not self._stopping.is_set():
             await pause(self._changed, POLL_S)
             self._changed.clear()
-        if self._stopping.is_set():
-            await subscriber.finish(self._grace_s)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._write_grace_s):
-                    await self.outcome_writer.all_written()
-        if subscriber.slots.holds(in_flight) or self._outcome is None:
+        return await self.answer()
+
+    async def answer(self) -> Answer | None:
+        """The answer about a suspect that is settled, once; None if it is not: `release` hands it over."""
+        suspect = self._suspect
+        if suspect is None or self._ended is None or self._slots.holds(suspect):
             return None
-        await self._acquit(order, in_flight)
-        return Answer.of(self._outcome, self._ended_s - began_s, self._due_ms)
+        self._suspect = None
+        if suspect.deaths:  # they are forgotten
+            with contextlib.suppress(*FAULTS):  # the entry is gone, so nothing reads the field any more
+                deaths = suspect.keys.deaths(suspect.delivery.group)
+                await self._client.execute_command("HDEL", deaths, suspect.name)
+        return Answer.of(*self._ended)
 
-    async def release(self) -> None:
-        """Hand over what did not end, which counts as no death. Raises RedisError, OSError."""
-        for (_, group), streams in self._used.items():
-            for stream in streams:
-                await scripts.run(self._client, release(stream, group, self._consumer, 1))
-
-    async def close(self, *, is_death: bool) -> None:
-        """Start no more threads; at a death cancel what runs, without an outcome."""
-        for subscriber in self._subscribers.values():
-            if is_death:
-                await subscriber.finish(0)
-            subscriber.close()
+    async def release(self) -> int:
+        """Hand over what did not end, which counts as no death. Returns how many. Raises RedisError, OSError."""
+        used = [(list(streams), group) for (_, group), streams in self.streams.items()]
+        return sum([await release_all(self._client, streams, group, self._consumer) for streams, group in used])
 
     async def _claim(self, order: Order) -> InFlight | None:
         """Take a suspect over from the worker. None if it is not pending there any more."""
-        self._outcome, self._due_ms = None, 0
-        self._used.setdefault((Keys(order.shard), order.group), set()).add(order.stream)
+        self.streams[keys.of(order.stream), order.group].add(order.stream)
         args = (order.group, order.owner, self._consumer, order.entry_id)
         call = scripts.Call(scripts.QUARANTINE, (order.stream,), args)
         reconnect = Reconnect()
@@ -123,35 +120,18 @@ class Judge:
                 return _in_flight(order, *found) if found else None
         return None
 
-    async def _acquit(self, order: Order, in_flight: InFlight) -> None:
-        """Forget the deaths of a suspect that is settled."""
-        if in_flight.deaths:
-            with contextlib.suppress(*FAULTS):  # the entry is gone, so nothing reads the field any more
-                deaths = Keys(order.shard).deaths(order.group)
-                await self._client.execute_command("HDEL", deaths, in_flight.name)
-
-    def _subscriber(self, order: Order) -> Subscriber:
-        route = self._groups[order.group].route(order.type)
-        assert route is not None  # the worker has the same apps
-        name = order.group, route.pattern
-        if name not in self._subscribers:
-            slots = Slots(1)
-            slots.subscribe(self._changed.set)
-            self._subscribers[name] = Subscriber(
-                route=route,
-                caller=Caller(route, 1),
-                slots=slots,
-                outcome_writer=self.outcome_writer,
-                observe=self._observe,
-                stopping=self._stopping,
-            )
-        return self._subscribers[name]
+    def _subscriber(self, route: Route) -> Subscriber:
+        return Subscriber(
+            route=route,
+            caller=Caller(route, 1),
+            slots=self._slots,
+            outcome_writer=self._outcome_writer,
+            observe=self._observe,
+            stopping=self._stopping,
+        )
 
     def _observe(self, outcome: Outcome, _event_type: str) -> None:
-        self._outcome, self._ended_s = outcome, time.monotonic()
-
-    def _parked(self, _keys: Keys, _group: str, due_ms: int) -> None:
-        self._due_ms = due_ms
+        self._ended = outcome, time.monotonic() - self._began_s
 
 
 def _in_flight(order: Order, times_delivered: int, fields: list[bytes]) -> InFlight:

@@ -9,7 +9,6 @@ import msgspec
 
 from ..api.delivery import InFlight
 from ..pipeline.outcome import Outcome
-from .suspect import Suspect
 
 LIMIT_BYTES: Final = 1 << 20
 """Longest line: hundreds of times as long as an answer, whose cause is cut to some thousand characters."""
@@ -19,7 +18,6 @@ _KINDS: Final[dict[str, type[Outcome]]] = {kind.__name__: kind for kind in get_a
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Parent to child: run this suspect, which is pending for `owner`."""
 
-    shard: int
     group: str
     type: str
     stream: str
@@ -29,11 +27,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     deaths: tuple[str, ...]
 
     @classmethod
-    def of(cls, suspect: Suspect, owner: str) -> "Order":
+    def of(cls, in_flight: InFlight, owner: str) -> "Order":
         """The order to run a suspect."""
-        in_flight: InFlight = suspect.in_flight
         return cls(
-            shard=suspect.in_flight.keys.shard,
             group=in_flight.delivery.group,
             type=in_flight.delivery.type,
             stream=in_flight.stream,
@@ -56,13 +52,11 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str = ""
     fields: dict[str, Any] = {}
     duration_s: float = 0.0
-    due_ms: int = 0
-    """When the next attempt of a parked delivery is due, Unix ms."""
 
     @classmethod
-    def of(cls, outcome: Outcome, duration_s: float, due_ms: int) -> "Answer":
+    def of(cls, outcome: Outcome, duration_s: float) -> "Answer":
         """The answer after an outcome was written."""
-        return cls(type(outcome).__name__, msgspec.to_builtins(outcome), duration_s, due_ms)
+        return cls(type(outcome).__name__, msgspec.to_builtins(outcome), duration_s)
 
     @property
     def outcome(self) -> Outcome | None:

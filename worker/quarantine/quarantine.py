@@ -12,7 +12,7 @@ A worker without a `Launch`, such as one inside another program, has no children
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ...shared import log
@@ -22,11 +22,10 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import InFlight
 from ..pipeline import outcome
-from ..pipeline.outcome import Park
 from ..pipeline.subscriber import Subscriber
 from .child import Child, ChildEndedError
 from .launch import Launch
-from .messages import Answer, Order
+from .messages import Order
 from .suspect import MAX_DEATHS, Suspect, is_suspect
 
 IDLE_S: Final = 60.0
@@ -37,11 +36,9 @@ later, and few enough that the other workers of the group get a share of slow on
 RECHECK_S: Final = 1.0
 """Between two looks at pauses and breakers that hold suspects back, and at idle children."""
 
-Parked = Callable[[Keys, str, int], None]
-
 
 class Quarantine:
-    """The suspects of one process. `parked` is called as by the OutcomeWriter."""
+    """The suspects of one process."""
 
     def __init__(
         self,
@@ -51,14 +48,12 @@ class Quarantine:
         shards: Sequence[Keys],
         consumer: str,
         processes: int,
-        parked: Parked,
     ) -> None:
         self._launch = launch
         self._client = client
         self._shards = shards
         self._consumer = consumer
         self._processes = processes
-        self._parked = parked
         self._waiting: list[Suspect] = []
         self._running: dict[asyncio.Task[None], Suspect] = {}
         self._children: dict[Child, float | None] = {}
@@ -150,7 +145,7 @@ class Quarantine:
         slots.begin()
         self._log.info("quarantined", **_named(suspect), consumer=child.consumer, deaths=len(in_flight.deaths))
         try:
-            answer = await child.run(Order.of(suspect, self._consumer))
+            answer = await child.run(Order.of(in_flight, self._consumer))
         except ChildEndedError as error:
             self._forget(child)
             await self._bury(child)
@@ -158,7 +153,8 @@ class Quarantine:
                 self._log.warning("quarantine_ended", **_named(suspect), consumer=child.consumer, reason=str(error))
         else:
             self._children[child] = time.monotonic()
-            self._count(suspect, answer)
+            if answer.outcome is not None:
+                suspect.subscriber.count(in_flight.delivery, answer.outcome, answer.duration_s)
         # The reader finds it again if it is still pending here; the takeover if it is pending for the child.
         slots.leave_quarantine(in_flight)
 
@@ -168,15 +164,6 @@ class Quarantine:
             with contextlib.suppress(*FAULTS):  # else the key expires
                 for keys in self._shards:
                     await self._client.execute_command("DEL", keys.alive(child.consumer))
-
-    def _count(self, suspect: Suspect, answer: Answer) -> None:
-        """Count the outcome of a suspect, as if it had run here."""
-        delivery, ended = suspect.in_flight.delivery, answer.outcome
-        if ended is None:
-            return
-        suspect.subscriber.count(delivery, ended, answer.duration_s)
-        if isinstance(ended, Park):
-            self._parked(suspect.in_flight.keys, delivery.group, answer.due_ms)
 
     async def _child(self, *, fresh: bool) -> Child | None:
         """A child for a suspect, a fresh one if it must have run none before. None if none could be started."""

@@ -14,7 +14,7 @@ from hookbus.worker.quarantine.child import ChildEndedError
 from hookbus.worker.quarantine.messages import Answer, Order
 from hookbus.worker.quarantine.quarantine import PER_CHILD
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, Runtime, an_in_flight, runtime
+from tests.worker.builders import KEYS, TYPE, Handler, Runtime, an_in_flight, runtime
 
 
 class FakeChild:
@@ -42,7 +42,7 @@ class FakeChild:
 
     def end(self, outcome: Outcome = ACK) -> None:
         self.order = None
-        self._ended.set_result(Answer.of(outcome, 0.1, 42))
+        self._ended.set_result(Answer.of(outcome, 0.1))
 
     def die(self) -> None:
         self.order, self.is_over = None, True
@@ -115,7 +115,7 @@ async def test_g5_a_suspect_of_which_a_child_died_runs_beside_no_other_in_a_chil
         await until(lambda: at_work(children) == ["3-0"])
 
 
-async def test_an_outcome_is_counted_here_and_the_promoter_is_told_of_a_parked_delivery(client, redis_url, children):
+async def test_an_outcome_is_counted_here(client, redis_url, children):
     seen: list[Outcome] = []
     async with running(redis_url, client) as subscription:
         subscription.subscriber._observe = lambda outcome, _: seen.append(outcome)
@@ -125,11 +125,6 @@ async def test_an_outcome_is_counted_here_and_the_promoter_is_told_of_a_parked_d
         children[0].end(park)
         await until(lambda: seen == [park])
         assert not subscription.slots.find((an_in_flight().stream, b"1-0"))
-        await until(lambda: _announced(subscription) == [(KEYS, GROUP, 42)])
-
-
-def _announced(subscription: Runtime) -> list:
-    return subscription.subscriber._outcome_writer.announced
 
 
 async def test_the_end_of_a_child_frees_its_suspect_and_its_liveness_key_is_deleted(client, redis_url, children):
