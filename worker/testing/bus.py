@@ -5,14 +5,14 @@ worker's own code. The clock is the test's: it stands still until `advance`. Wha
 once, several workers, a crash and what runs again after it, the order of events, Redis.
 """
 
+import asyncio
 import itertools
 import logging
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from ...shared import clock
 from ...shared.entry import Entry, redelivery_fields
@@ -20,17 +20,19 @@ from ...shared.keys import Keys
 from ...shared.patterns import matches
 from ..api.app import App
 from ..api.delivery import InFlight
+from ..lifespans import CLOSE_S, Lifespans
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Park
-from ..pipeline.routes import Group, Route, build, known_types
-from ..settings import WorkerSettings
+from ..pipeline.routes import Group, Route, known_types
 from .backlog import Backlog, Waiting
 from .body import body_of
+from .groups import LIFESPANS, groups_of
 from .lane import CONSUMER, Lane
 from .outcome import Outcome
 from .sample import nearest
 
 KEYS: Final = Keys(0)
+DEFAULT_SOURCE: Final = "openai"
 MAX_ATTEMPTS: Final = 10_000
 """Of one `advance` or `finish`: more than any schedule of retries has in a week. A handler that raises `RetryLater(0)`
 for ever would keep a clock that stands still for ever."""
@@ -41,12 +43,22 @@ _tracebacks = logging.getLogger("hookbus.testing")
 class Bus:
     """Delivers events to the handlers of one app, or of several: `async with Bus(app) as bus:`.
 
-    `now` is where the clock of the test begins (default: the present). `timeout`: seconds that any attempt may take,
-    in place of the subscriptions' own; it passes in real time. Raises ConfigError, as a worker does at its start.
+    `state` is the `Delivery.state` of all handlers, in the place of what lifespans yield; without it those of the apps
+    are entered. `now` is where the clock of the test begins (default: the present). `timeout`: seconds that any attempt
+    may take, in the place of the subscriptions' own; it passes in real time. Raises ConfigError, as a worker does at
+    its start, and FailedError if a lifespan fails.
     """
 
-    def __init__(self, apps: App | Iterable[App], *, now: datetime | None = None, timeout: float | None = None) -> None:
-        self._groups = _groups(apps, timeout)
+    def __init__(
+        self,
+        apps: App | Iterable[App],
+        *,
+        state: Any = LIFESPANS,
+        now: datetime | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._groups = groups_of(apps, state, timeout)
+        self._lifespans = Lifespans(list(self._groups.values()), owns_process=False)
         self._now_ms = clock.now_ms() if now is None else _unix_ms("now", now)
         self._lanes: dict[Route, Lane] = {}
         self._backlog = Backlog(self._is_paused)
@@ -54,22 +66,30 @@ class Bus:
         """Group and pattern."""
         self._numbers = itertools.count(1)
         self._entries = itertools.count()
-        self._state: Literal["new", "open", "closed"] = "new"
+        self._life: Literal["new", "open", "closed"] = "new"
 
     async def __aenter__(self) -> Self:
-        if self._state != "new":
+        if self._life != "new":
             raise RuntimeError("a Bus is entered once: make a new one for each test")
-        self._lanes = {
-            route: Lane(route, lambda: self._now_ms) for group in self._groups.values() for route in group.routes
-        }
-        self._state = "open"
+        self._life = "closed"
+        try:
+            await self._lifespans.open(asyncio.Event())
+        except BaseException:
+            await self._lifespans.close(CLOSE_S)
+            raise
+        routes = [route for group in self._groups.values() for route in group.routes]
+        self._lanes = {route: Lane(route, lambda: self._now_ms) for route in routes}
+        self._life = "open"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._state = "closed"
-        for lane in self._lanes.values():
-            await lane.close()
-        clock.leave()
+        self._life = "closed"
+        try:
+            for lane in self._lanes.values():
+                await lane.close()
+        finally:
+            clock.leave()
+            await self._lifespans.close(CLOSE_S)
 
     @property
     def now(self) -> datetime:
@@ -82,7 +102,7 @@ class Bus:
         event: object = None,
         *,
         group: str = "",
-        source: str = "openai",
+        source: str = "",
         webhook_id: str = "",
         received_at: datetime | None = None,
         traceparent: str = "",
@@ -92,13 +112,15 @@ class Bus:
 
         `event`: an event struct, such as `sample` makes, a dict, a dataclass or a pydantic model; `bytes` are delivered
         as they are; without one, OpenAI's example of the type. `group` is needed where several groups subscribe.
-        `received_at`: when ingest received it (default: now). The outcome is `is_waiting` while its subscription is
-        held, paused, or suspended by its breaker. Raises ValueError for an event that nothing here would receive.
+        `source`: by default `openai`, or one that the subscription takes. `received_at`: by default now. The outcome is
+        `is_waiting` while its subscription is held, paused, or suspended by its breaker. Raises ValueError for an event
+        that nothing here would receive.
         """
         self._check_open()
         to = self._group_of(event_type, group)
         at_ms = self._now_ms if received_at is None else _unix_ms("received_at", received_at)
         name = webhook_id or f"wh_{next(self._numbers)}"
+        source = source or _source_for(to.route(event_type))
         stored = Entry(name, source, at_ms, body_of(event_type, event), traceparent, is_replay=is_replay)
         fields = redelivery_fields(stored, stored.attempt, ())
         waiting = self._waiting(event_type, to, fields, is_own=is_replay, due_ms=self._now_ms)
@@ -145,14 +167,14 @@ class Bus:
         in_flight, lane, _ = waiting
         clock.follow(self._now_ms, time.monotonic())  # as a worker follows the clock of Redis
         settled = await lane.run(in_flight)
-        delivery = in_flight.delivery
+        state, delivery = lane.route.state, in_flight.delivery
         if lane.take_pause():
             self._paused.add((delivery.group, lane.route.pattern))
         if isinstance(settled.outcome, Park):
             again = settled.redelivery(settled.history(CONSUMER))
             group = self._groups[delivery.group]
             self._backlog.add(self._waiting(delivery.type, group, again, is_own=True, due_ms=settled.due_ms))
-        outcome = Outcome(delivery, settled.outcome)
+        outcome = Outcome(delivery if state is None else state.given_to(delivery), settled.outcome)
         if outcome.is_retried or outcome.is_dead:  # pytest shows it beside a failed assertion
             _tracebacks.warning("%s: %r\n%s", delivery.group, outcome, outcome.traceback)
         return outcome
@@ -186,25 +208,17 @@ class Bus:
         return any(group == delivery.group and matches(pattern, delivery.type) for group, pattern in self._paused)
 
     def _check_open(self) -> None:
-        if self._state != "open":
+        if self._life != "open":
             raise RuntimeError(
-                "this Bus is closed" if self._state == "closed" else "use it inside `async with Bus(...)`"
+                "this Bus is closed" if self._life == "closed" else "use it inside `async with Bus(...)`"
             )
 
 
-def _groups(apps: App | Iterable[App], timeout: float | None) -> dict[str, Group]:
-    """The groups by name. Raises ConfigError, and ValueError for what are no apps."""
-    given = [apps] if isinstance(apps, App) else list(apps)
-    if not given or not all(isinstance(app, App) for app in given):
-        raise ValueError(f"Bus: expected an App, or several, not {apps!r}")
-    if timeout is not None and not 0 < timeout < math.inf:
-        raise ValueError(f"Bus(timeout={timeout!r}): a positive number of seconds is needed")
-    groups = build(given, WorkerSettings().handler_timeout_s)
-    if timeout is not None:
-        groups = [
-            replace(group, routes=tuple(replace(one, timeout_s=timeout) for one in group.routes)) for group in groups
-        ]
-    return {group.name: group for group in groups}
+def _source_for(route: Route | None) -> str:
+    """A source whose events a subscription takes."""
+    if route is None or route.sources is None or DEFAULT_SOURCE in route.sources:
+        return DEFAULT_SOURCE
+    return min(route.sources)
 
 
 def _unix_ms(name: str, time: datetime) -> int:

@@ -5,15 +5,15 @@ from typing import Literal
 
 from ..api.delivery import Delivery
 from ..pipeline import outcome as pipeline
-from ..pipeline.outcome import Ack, DeadLetter, Park
+from ..pipeline.outcome import ACK, SKIP, Ack, DeadLetter, Park
 
 Reason = pipeline.Reason | Literal[""]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """What became of one attempt. Exactly one of `is_handled`, `is_retried`, `is_snoozed`, `is_dead` and `is_waiting`
-    is true.
+    """What became of one attempt. Exactly one of `is_handled`, `is_skipped`, `is_retried`, `is_snoozed`, `is_dead` and
+    `is_waiting` is true.
     """
 
     delivery: Delivery
@@ -24,7 +24,12 @@ class Outcome:
     @property
     def is_handled(self) -> bool:
         """The handler returned."""
-        return isinstance(self.settled, Ack)
+        return self.settled == ACK
+
+    @property
+    def is_skipped(self) -> bool:
+        """The subscription does not take events of that source: acknowledged without an attempt."""
+        return self.settled == SKIP
 
     @property
     def is_retried(self) -> bool:
@@ -85,8 +90,8 @@ class Outcome:
         match self.settled:
             case None:
                 return "waiting"
-            case Ack():
-                return "handled"
+            case Ack(is_skipped):
+                return "skipped" if is_skipped else "handled"
             case DeadLetter(reason):
                 return f"dead letter ({reason})"
             case Park(is_pause=True):

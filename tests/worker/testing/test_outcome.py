@@ -2,12 +2,13 @@ import pytest
 
 from hookbus.testing import Outcome
 from hookbus.worker.pipeline.cause import Cause
-from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Park
+from hookbus.worker.pipeline.outcome import ACK, SKIP, DeadLetter, Park
 from tests.worker.builders import a_delivery
 
 CAUSE = Cause("ValueError", "no", "Traceback …")
 KINDS = {
     "is_handled": (ACK, "<handled, attempt 1 of response.completed>"),
+    "is_skipped": (SKIP, "<skipped, attempt 1 of response.completed>"),
     "is_retried": (Park(2.5, CAUSE), "<retried in 2.5 s, attempt 1 of response.completed: ValueError: no>"),
     "is_snoozed": (
         Park(30, CAUSE, is_snooze=True),
