@@ -161,6 +161,13 @@ def of_group(name: str, group: GroupStatus) -> Iterator[Finding]:
         yield Finding(
             0, "group_missing", problem, "search their logs for data_loss and read_failed; restart one worker"
         )
+    for event_type, count in group.waiting_suspects.items():
+        problem = (
+            f"{things(count, 'suspect')} of {event_type} in {name} wait: no live worker of the group that reads"
+            " the type can start a quarantine process"
+        )
+        action = "start one by target, hookbus-worker run MODULE:APP: a worker inside another program leaves them to it"
+        yield Finding(0, "waiting_suspects", problem, action)
     yield from of_readers(name, group)
     yield from _of_deliveries(name, group)
 

@@ -41,7 +41,7 @@ def new_name() -> str:
 
 class Consumer:
     """This process, for some groups. `only` is a pattern that limits the types, "" for no limit. `parked` is called as
-    by the OutcomeWriter."""
+    by the OutcomeWriter. `has_quarantine`: it can start quarantine processes."""
 
     def __init__(
         self,
@@ -51,6 +51,8 @@ class Consumer:
         only: str,
         stopping: Stopping,
         parked: Parked,
+        *,
+        has_quarantine: bool,
     ) -> None:
         self.name = name
         self.only = only
@@ -71,6 +73,7 @@ class Consumer:
             name,
             groups={group.name: [route.pattern for route in group.routes] for group in groups},
             only=only,
+            has_quarantine=has_quarantine,
             shards=self.shards,
             loop_age_s=self.tick.age_s,
             hard_limit_s=self.longest_block_s,

@@ -65,7 +65,7 @@ class QuarantineProcess:
         self._stopping = stopping
         self._lifespans = Lifespans(groups, owns_process=True)
         name = f"{new_name()}{keys.QUARANTINED}"
-        self._consumer = Consumer(name, settings, groups, only, stopping, _leave_to_the_workers)
+        self._consumer = Consumer(name, settings, groups, only, stopping, _leave_to_the_workers, has_quarantine=False)
         self._judge = Judge(
             client=self._consumer.client,
             consumer=name,

@@ -58,7 +58,9 @@ class Worker:
         self._stopping = stopping
         self._groups = groups
         self._lifespans = Lifespans(groups, owns_process=launch is not None)
-        self._consumer = consumer = Consumer(new_name(), settings, groups, only, stopping, self._parked)
+        self._consumer = consumer = Consumer(
+            new_name(), settings, groups, only, stopping, self._parked, has_quarantine=launch is not None
+        )
         self._process = self._context(launch)
         self._runners = {
             (shard, group.name): GroupRunner(group, shard, self._process)

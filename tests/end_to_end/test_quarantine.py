@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
+from hookbus import App
 from hookbus.shared.clock import now_ms
 from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
@@ -13,6 +14,8 @@ from hookbus.worker.pipeline.dead_letter import decode
 from tests.programs import ROOT, Worker, event_body
 from tests.wait import until
 from tests.worker.builders import TYPE, store
+from tests.worker.commands import succeeded
+from tests.worker.running import running
 
 KEYS = Keys(0)
 GROUP = "suspected"
@@ -172,3 +175,26 @@ async def test_suspects_of_a_stopped_worker_wait_without_a_death(redis_url, hand
         await client.execute_command("SET", "test:go", 1)
         assert await ending == 0
     assert await pending(client) == [(HANDOVER, 2)] * 2
+
+
+async def test_check_tells_that_suspects_wait_as_long_as_no_worker_has_a_target(redis_url, handled, client):
+    """The worker inside another program, here the tests, takes over all others."""
+    embedded, began = App(GROUP), []
+
+    @embedded.on(TYPE)
+    async def handle(event: dict) -> None:
+        began.append(event)
+
+    await suspect(client, wh_1="ok", wh_2="ok")
+    async with running(redis_url, embedded):
+        found = await asyncio.to_thread(succeeded, redis_url, "check")
+        assert f"warning waiting_suspects: 2 suspects of {TYPE} in {GROUP} wait: no live worker" in found
+        assert f"2 suspects of {TYPE} wait" in " ".join(
+            (await asyncio.to_thread(succeeded, redis_url, "status")).split()
+        )
+        with Worker(redis_url, GROUP) as worker:
+            await until(lambda: sorted(handled(GROUP)) == ["wh_1", "wh_2"])
+            await until(nothing_is_pending(client))
+            assert "waiting_suspects" not in await asyncio.to_thread(succeeded, redis_url, "check")
+            assert await worker.end() == 0
+    assert began == []

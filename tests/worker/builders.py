@@ -14,7 +14,7 @@ from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.shared.raw_connection import RawConnection
 from hookbus.worker.api.app import App
-from hookbus.worker.api.delivery import Delivery, InFlight, member_prefix
+from hookbus.worker.api.delivery import FIRST_SUSPICION, Delivery, InFlight, member_prefix
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.pipeline.in_flight import in_flight_of
@@ -27,7 +27,6 @@ from hookbus.worker.pipeline.subscriber import Subscriber
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from hookbus.worker.quarantine.launch import Launch
 from hookbus.worker.quarantine.quarantine import Quarantine
-from hookbus.worker.quarantine.suspect import FIRST_SUSPICION
 from tests.programs import event_body
 
 KEYS = Keys(0)

@@ -52,6 +52,7 @@ async def codes(redis_url: str, *targets: str) -> dict[str, int]:
         (GroupStatus(held={TYPE: Held("Hold: for 5 s", 1, 2)}), "held"),
         (GroupStatus(paused={"*": Paused(1, "no credit")}), "paused"),
         (GroupStatus(dead=1), "dead_letters"),
+        (GroupStatus(waiting_suspects={TYPE: 2}), "waiting_suspects"),
         (GroupStatus(losses=1), "data_loss"),
     ],
     ids=str,

@@ -27,7 +27,8 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     """A group runner that subscribes to every type; its duties do not run."""
     route, stopping = Handler().route("*"), Stopping()
     group = Group(GROUP, "earliest", (route,))
-    consumer = Consumer("me", WorkerSettings(redis_url=RedisUrl(redis_url)), [group], "", stopping, lambda *_: None)
+    settings = WorkerSettings(redis_url=RedisUrl(redis_url))
+    consumer = Consumer("me", settings, [group], "", stopping, lambda *_: None, has_quarantine=False)
     circuits = Circuits(client, [KEYS], [route], stopping)
     subscriber = Subscriber(
         route=route,

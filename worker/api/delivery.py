@@ -100,6 +100,8 @@ def _time(value: object) -> datetime | None:
     return found if found is not None and found.tzinfo else None
 
 
+FIRST_SUSPICION: Final = 3
+"""`times_delivered` at which a delivery becomes a suspect: it was in flight in two consumers that died."""
 UNKNOWN_TERM: Final = "?"
 """The term of no server."""
 
@@ -123,6 +125,11 @@ class InFlight(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Quarantine processes that died of it, `consumer@unix_ms`."""
     flaw: str = ""
     """Why the entry is no event: hookbus did not write it. No handler receives it."""
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it must run in quarantine."""
+        return self.times_delivered >= FIRST_SUSPICION
 
     def is_same_event(self, other: "InFlight") -> bool:
         """Whether a delivery with the same entry id is of the same event."""

@@ -112,13 +112,23 @@ def _headline(name: str, group: GroupStatus, now: int) -> Text:
         text += Text(" · ") + Text(f"abandoned for {output.age(group.abandoned_s)}, holds up trimming", "bold red")
     if group.is_foreign is True:
         text += Text(" · ") + Text("not created by hookbus, holds up trimming", "bold yellow")
+    text += _readers(group)
+    if group.losses:
+        text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
+    return text
+
+
+def _readers(group: GroupStatus) -> Text:
+    """What its live consumers leave undone, and where they differ."""
+    text = Text()
     for event_type, count in group.unread.items():
         unread = f"no live consumer reads {event_type}: {count:,} wait"
         text += Text(" · ") + Text(output.line(unread), "bold red")
+    for event_type, count in group.waiting_suspects.items():
+        waiting = f"{output.things(count, 'suspect')} of {event_type} wait for a worker with a quarantine"
+        text += Text(" · ") + Text(output.line(waiting), "bold yellow")
     if group.disputed:
         text += Text(" · ") + Text(f"consumers disagree about {', '.join(map(output.line, group.disputed))}", "yellow")
-    if group.losses:
-        text += Text(" · ") + Text(f"data loss seen {output.things(group.losses, 'time')}", "bold red")
     return text
 
 

@@ -30,7 +30,8 @@ more, each has six seconds left. A reply so late cannot be distinguished from a 
 
 
 class Liveness:
-    """The liveness key of one consumer. `groups`: group → its patterns, of which `only` limits the types.
+    """The liveness key of one consumer. `groups`: group → its patterns, of which `only` limits the types;
+    `has_quarantine`: it can start quarantine processes.
 
     `loop_age_s` returns for how many seconds the event loop has not run.
     """
@@ -42,6 +43,7 @@ class Liveness:
         *,
         groups: Mapping[str, Sequence[str]],
         only: str,
+        has_quarantine: bool,
         shards: Sequence[Keys],
         loop_age_s: Callable[[], float],
         hard_limit_s: float,
@@ -51,7 +53,10 @@ class Liveness:
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._infos = {name: register(clock.now_ms(), patterns, only) for name, patterns in groups.items()}
+        self._infos = {
+            name: register(clock.now_ms(), patterns, only, has_quarantine=has_quarantine)
+            for name, patterns in groups.items()
+        }
         self._presence: Presence | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ...shared.connection import Redis
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..quarantine.suspect import FIRST_SUSPICION
+from ..api.delivery import FIRST_SUSPICION
 
 LOOKS: Final = 1000
 """Pending entries of one holding that are read: more than a consumer has in flight of a type by default."""

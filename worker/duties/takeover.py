@@ -28,14 +28,13 @@ from ...shared.events import BY_TYPE
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
-from ..api.delivery import UNKNOWN_TERM, InFlight, member_prefix
+from ..api.delivery import FIRST_SUSPICION, UNKNOWN_TERM, InFlight, member_prefix
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
 from ..pipeline.source import Source
 from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from ..quarantine.quarantine import Quarantine
-from ..quarantine.suspect import FIRST_SUSPICION
 from . import same_host
 from .heartbeat import TTL_S, Liveness
 from .holdings import LOOKS, Holding, look

@@ -67,6 +67,8 @@ class GroupStatus(msgspec.Struct):
     """Types that none of its live consumers reads → the number of their waiting events."""
     disputed: list[str] = msgspec.field(default_factory=list)
     """Patterns that some of its live consumers subscribe to and others do not."""
+    waiting_suspects: dict[str, int] = msgspec.field(default_factory=dict)
+    """Types of which no live consumer that reads them has a quarantine → the number of their waiting suspects."""
     is_foreign: bool | UnsetType = UNSET
     """True for a consumer group that hookbus did not create; it holds up trimming like any other."""
 
@@ -106,15 +108,16 @@ Places = Sequence[tuple[Keys, _Held]]
 
 async def query(
     client: Redis, shards: Sequence[Keys], groups: Mapping[str, GroupStatus], unusable: dict[str, str], now_ms: int
-) -> dict[str, list[Registration]]:
-    """Fill in the groups. Returns the registrations of their live consumers. Raises RedisError, OSError."""
+) -> dict[str, dict[str, Registration]]:
+    """Fill in the groups. Returns, for each, its live consumers and their registrations. Raises RedisError, OSError."""
     if not groups:
         return {}
     commands: list[Command] = [("HGETALL", suspensions.KEY), *(("HGETALL", keys.paused) for keys in shards)]
+    commands += [("ZCARD", keys.due) for keys in shards]  # only whether it is usable
     commands += [command for name in groups for keys in shards for command in _commands(keys, name)]
     suspended, *replies = await execute_usable(client, commands, unusable)
     paused = pauses.read([flat or () for flat in replies[: len(shards)]])
-    del replies[: len(shards)]
+    del replies[: 2 * len(shards)]
     held = [_Held(*part) for part in _split(replies, len(_Held._fields))]
     parts = zip(groups, _split(held, len(shards)), strict=True)
     places = {name: list(zip(shards, part, strict=True)) for name, part in parts}
@@ -156,7 +159,7 @@ async def _query_named(
     groups: Mapping[str, GroupStatus],
     unusable: dict[str, str],
     places: Mapping[str, Places],
-) -> dict[str, list[Registration]]:
+) -> dict[str, dict[str, Registration]]:
     """Query which consumers are alive, and until when the delivery waits that was put off longest."""
     consumers = {name: _consumers(places[name]) for name in groups}
     longest = {name: first for name in groups if (first := _put_off(places[name])) is not None}
@@ -168,9 +171,9 @@ async def _query_named(
     for (name, (_, _, since_ms)), due_ms in zip(longest.items(), replies[len(names) :], strict=True):
         groups[name].snoozed_since_ms = since_ms
         groups[name].snoozed_until_ms = None if due_ms is None else int(float(due_ms))
-    registrations: dict[str, list[Registration]] = {}
+    registrations: dict[str, dict[str, Registration]] = {}
     for name, members in consumers.items():
-        registrations[name] = [registration(info) for consumer, info in members.items() if consumer in alive]
+        registrations[name] = {consumer: registration(members[consumer]) for consumer in alive & members.keys()}
         groups[name].consumers = len(members)
         groups[name].consumers_alive = len(registrations[name])
     return registrations

@@ -19,7 +19,7 @@ from ..inventory import lag, readers, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
-from . import group_status
+from . import group_status, waiting_suspects
 from .group_status import GroupStatus, TypeStatus
 
 ABANDONED_S: Final = 300.0
@@ -55,7 +55,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
                 setattr(entry, what, getattr(entry, what) + int(count))
     registrations = await group_status.query(client, shards, status.groups, status.unusable, now_ms)
     subscribed = [pairs(flat) for flat in fields["patterns"]]
-    await _query_streams(client, shards, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
+    lags = await _query_streams(client, shards, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
+    await waiting_suspects.query(client, status.groups, registrations, lags)
     for name, entry in status.groups.items():
         if not any(name in by_group for by_group in starts):
             entry.is_foreign = True
@@ -84,10 +85,10 @@ def _find_abandoned(status: Status, worked: Sequence[Mapping[str, bytes]], now_m
             group.abandoned_s = round(silent_s, 3)
 
 
-def _find_unread(status: Status, registrations: Mapping[str, Sequence[Registration]]) -> None:
+def _find_unread(status: Status, registrations: Mapping[str, Mapping[str, Registration]]) -> None:
     """Groups without a live consumer are left out: none of their types is read."""
-    for name, consumers in registrations.items():
-        group = status.groups[name]
+    for name, alive in registrations.items():
+        group, consumers = status.groups[name], alive.values()
         group.disputed = readers.disputed(consumers)
         for event_type, entry in group.types.items():
             waiting = entry.backlog + entry.in_flight
@@ -117,9 +118,11 @@ async def _query_streams(
     stored: set[str],
     now_ms: int,
     registered: Sequence[tuple[Mapping[str, bytes], Mapping[str, bytes]]],
-) -> None:
-    """Query all streams. `stored` are the types ever stored. `registered`, per shard: group → its start id, and group →
-    its patterns."""
+) -> list[GroupLag]:
+    """Query all streams. Returns the lag of each group on each.
+
+    `stored` are the types ever stored. `registered`, per shard: group → its start id, and group → its patterns.
+    """
     all_lags: list[GroupLag] = []
     for stream, length, groups in await _contents(client, _streams(shards, sorted(status.groups), stored)):
         key, event_type, own, number = stream
@@ -133,6 +136,7 @@ async def _query_streams(
                 status.orphans[event_type] = status.orphans.get(event_type, 0) + length
         all_lags += lags
     await _add_lags(client, all_lags, status, stored, now_ms)
+    return all_lags
 
 
 def _streams(shards: Sequence[Keys], groups: Sequence[str], stored: set[str]) -> list[_Stream]:

@@ -20,11 +20,13 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a consumer publishes about itself in one group. `since_ms` is Unix ms.
 
     `patterns` are its subscriptions, empty when it publishes none; `only` limits the types, "" for no limit.
+    `has_quarantine` is false for a worker whose apps no target names: it leaves suspects to others.
     """
 
     since_ms: int = 0
     patterns: tuple[str, ...] = ()
     only: str = ""
+    has_quarantine: bool = True
 
     def reads(self, event_type: str) -> bool:
         """Whether it reads a type; true also when its patterns are unknown."""
@@ -39,9 +41,10 @@ UNKNOWN: Final = Registration()
 _decode = msgspec.json.Decoder(Registration).decode
 
 
-def register(since_ms: int, patterns: Sequence[str], only: str) -> bytes:
+def register(since_ms: int, patterns: Sequence[str], only: str, *, has_quarantine: bool = True) -> bytes:
     """Encode what a consumer publishes."""
-    return msgspec.json.encode(Registration(since_ms, tuple(patterns) if len(patterns) <= MAX_PATTERNS else (), only))
+    published = tuple(patterns) if len(patterns) <= MAX_PATTERNS else ()
+    return msgspec.json.encode(Registration(since_ms, published, only, has_quarantine))
 
 
 def registration(info: bytes) -> Registration:

@@ -26,7 +26,7 @@ from ..pipeline.subscriber import Subscriber
 from .child import Child, ChildEndedError
 from .launch import Launch
 from .messages import Order
-from .suspect import MAX_DEATHS, Suspect, is_suspect
+from .suspect import MAX_DEATHS, Suspect
 
 IDLE_S: Final = 60.0
 """How long a child waits for another suspect: takeovers after one death come within seconds."""
@@ -74,7 +74,7 @@ class Quarantine:
 
     def takes(self, in_flight: InFlight, subscriber: Subscriber) -> bool:
         """Take a delivery if it is a suspect. Returns whether it is."""
-        if self._launch is None or not is_suspect(in_flight):
+        if self._launch is None or not in_flight.is_suspect:
             return False
         held = subscriber.find((in_flight.stream, in_flight.entry_id))
         if held is not None and held.times_delivered >= in_flight.times_delivered and held.is_same_event(in_flight):

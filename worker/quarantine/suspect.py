@@ -1,4 +1,4 @@
-"""Decides which deliveries are suspects, and how each may run.
+"""A suspect, and how it may run.
 
 A suspect was in flight in two consumers that died: it may have killed both, or only been beside the one that did. It
 runs in a process of its own, whose death can be nobody else's fault.
@@ -10,8 +10,6 @@ from typing import Final
 from ..api.delivery import InFlight
 from ..pipeline.subscriber import Subscriber
 
-FIRST_SUSPICION: Final = 3
-"""`times_delivered` at which a delivery becomes a suspect."""
 MAX_DEATHS: Final = 3
 """Quarantine processes that may die of a suspect, before it becomes a dead letter."""
 
@@ -35,8 +33,3 @@ class Suspect:
         Then it runs beside no other suspect, in a process that ran none before: the next death is its own.
         """
         return bool(self.in_flight.deaths)
-
-
-def is_suspect(in_flight: InFlight) -> bool:
-    """Whether a delivery must run in quarantine."""
-    return in_flight.times_delivered >= FIRST_SUSPICION

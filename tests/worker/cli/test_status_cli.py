@@ -54,6 +54,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0, "oldest_in_flight_s": None}},
                 "unread": {},
                 "disputed": [],
+                "waiting_suspects": {},
             }
         },
         "orphans": {"odd.type": 1},

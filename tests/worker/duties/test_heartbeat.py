@@ -19,12 +19,15 @@ from tests.worker.builders import KEYS, commandstats
 
 
 @contextlib.contextmanager
-def living(url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,)) -> Iterator[Liveness]:
+def living(
+    url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,), *, has_quarantine: bool = True
+) -> Iterator[Liveness]:
     liveness = Liveness(
         url,
         "me",
         groups={"a": ["x.*"], "b": ["y"]},
         only="",
+        has_quarantine=has_quarantine,
         shards=shards,
         loop_age_s=loop_age_s,
         hard_limit_s=hard_limit_s,
@@ -50,12 +53,14 @@ def blocking(redis_url):
     client.close()
 
 
-def test_start_returns_after_the_first_liveness_key_in_every_shard_and_group(redis_url, blocking):
-    with living(redis_url, shards=(Keys(0), Keys(1))):
+@pytest.mark.parametrize("has_quarantine", [True, False])
+def test_start_returns_after_the_first_liveness_key_in_every_shard_and_group(redis_url, blocking, has_quarantine):
+    with living(redis_url, shards=(Keys(0), Keys(1)), has_quarantine=has_quarantine):
         for keys in (Keys(0), Keys(1)):
             assert 0 < blocking.pttl(keys.alive("me")) <= TTL_S * 1000
             for group in ("a", "b"):
                 info = registration(blocking.hget(keys.consumers(group), "me"))
+                assert info.has_quarantine is has_quarantine
                 assert info.patterns == {"a": ("x.*",), "b": ("y",)}[group]
                 assert abs(info.since_ms / 1000 - time.time()) < 10
 
@@ -138,7 +143,14 @@ async def test_a_renewal_writes_no_registration_while_the_liveness_key_exists(re
 @pytest.mark.usefixtures("quick")
 async def test_the_time_since_the_last_renewal_is_measured(own_server):
     liveness = Liveness(
-        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+        own_server.url,
+        "me",
+        groups={"a": ["x.*"]},
+        only="",
+        has_quarantine=True,
+        shards=[KEYS],
+        loop_age_s=lambda: 0.0,
+        hard_limit_s=40,
     )
     assert liveness.silent_s() == 0
     liveness.start()
@@ -170,7 +182,14 @@ def test_with_a_server_that_has_been_up_for_long_liveness_is_steady_at_once(redi
 
 def test_liveness_is_not_steady_before_its_start(redis_url):
     liveness = Liveness(
-        redis_url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+        redis_url,
+        "me",
+        groups={"a": ["x.*"]},
+        only="",
+        has_quarantine=True,
+        shards=[KEYS],
+        loop_age_s=lambda: 0.0,
+        hard_limit_s=40,
     )
     assert not liveness.is_steady()
     liveness.stop()
@@ -227,7 +246,14 @@ async def test_a_stop_ends_while_redis_is_unreachable(own_server):
 def test_without_redis_the_start_is_logged_as_waiting(own_server):
     own_server.stop()
     liveness = Liveness(
-        own_server.url, "me", groups={"a": ["x.*"]}, only="", shards=[KEYS], loop_age_s=lambda: 0.0, hard_limit_s=40
+        own_server.url,
+        "me",
+        groups={"a": ["x.*"]},
+        only="",
+        has_quarantine=True,
+        shards=[KEYS],
+        loop_age_s=lambda: 0.0,
+        hard_limit_s=40,
     )
     with pytest.raises(sync_redis.ConnectionError):
         liveness.start()

@@ -235,7 +235,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
         KEYS.stream("batch.failed"),
         *(key("phone") for key in (KEYS.delayed, KEYS.snoozed, KEYS.dead, KEYS.consumers)),
     ]
-    bad += [KEYS.paused, KEYS.suspended, KEYS.redelivery(TYPE, "phone")]
+    bad += [KEYS.paused, KEYS.suspended, KEYS.due, KEYS.redelivery(TYPE, "phone")]
     for key in bad:
         await client.execute_command("SET", key, "a slip")
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])

@@ -22,6 +22,7 @@ def test_a_consumer_reads_what_it_subscribes_to_and_is_limited_to(patterns, only
 
 def test_a_registration_written_and_read_is_unchanged():
     assert registration(register(7, ["a.b", "*"], "a.*")) == Registration(7, ("a.b", "*"), "a.*")
+    assert not registration(register(7, ["a.b"], "", has_quarantine=False)).has_quarantine
 
 
 def test_a_consumer_with_too_many_patterns_publishes_none():
