@@ -35,6 +35,7 @@ class SourceReport(msgspec.Struct, frozen=True):
     prefix: str
     headers: Headers
     secrets: int
+    public_keys: int
     key_bytes: list[int]
 
 
@@ -113,7 +114,8 @@ def _trial(settings: IngestSettings) -> redis_diagnostics.Trial:
 def _source(name: str, source: Source) -> SourceReport:
     sizes = [len(key_bytes(secret.text, source.key_encoding)) for secret in secrets_of(name, source)]
     prefix = source.owner(name).prefix
-    return SourceReport(name, source.path, source.scheme, prefix, source.headers, len(sizes), sizes)
+    public_keys = len(source.public_keys)
+    return SourceReport(name, source.path, source.scheme, prefix, source.headers, len(sizes), public_keys, sizes)
 
 
 def _no_source(settings: IngestSettings) -> list[Finding]:
@@ -182,10 +184,12 @@ def _lines(report: Report, diagnosis: Diagnosis) -> list[str]:
 
 def _source_line(source: SourceReport, listen: str) -> str:
     sizes = ", ".join(map(str, source.key_bytes))
-    secrets = f"{source.secrets} secret{'s' if source.secrets > 1 else ''} of {sizes} bytes"
+    secrets = f"{output.things(source.secrets, 'secret')} of {sizes} bytes" if sizes else ""
+    public_keys = output.things(source.public_keys, "public key") if source.public_keys else ""
+    keys = ", ".join(filter(None, (secrets, public_keys)))
     prefix = f"prefix {source.prefix}, " if source.prefix else ""
     kind = f"scheme {source.scheme}, {prefix}{source.headers} headers"
-    return f"source       {source.name}: POST {source.path} on {listen}, {kind}, {secrets}"
+    return f"source       {source.name}: POST {source.path} on {listen}, {kind}, {keys}"
 
 
 def _promise(report: Report) -> str:

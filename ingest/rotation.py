@@ -15,6 +15,7 @@ import msgspec
 
 from ..shared import log
 from ..shared.header_names import NAMES
+from ..shared.public_key import PublicKey
 from ..shared.secret_refs import SecretValue
 from ..shared.settings import ConfigError
 from ..shared.sources import secrets_of
@@ -132,7 +133,13 @@ def _endpoint(name: str, snapshot: _Snapshot) -> Endpoint:
     settings = snapshot.settings
     source = settings.sources[name]
     secrets = [secret.text for secret in snapshot.secrets[name]]
-    verifier = Verifier(secrets, source.key_encoding, settings.tolerance_s, NAMES[source.headers])
+    verifier = Verifier(
+        secrets,
+        source.key_encoding,
+        settings.tolerance_s,
+        NAMES[source.headers],
+        [PublicKey(key) for key in source.public_keys],
+    )
     types = SourceTypes(source, source.owner(name), settings.owners())
     return Endpoint(name, verifier, types)
 
@@ -141,7 +148,8 @@ def _update_metrics(snapshot: _Snapshot) -> None:
     metrics.SECRETS.clear()
     metrics.SECRETS_STALE.clear()
     for name, secrets in snapshot.secrets.items():
-        metrics.SECRETS.labels(name).set(len(secrets))
+        count = len(secrets) + len(snapshot.settings.sources[name].public_keys)
+        metrics.SECRETS.labels(name).set(count)
         metrics.SECRETS_STALE.labels(name).set(name in snapshot.refused)
-        for i in range(len(secrets)):
+        for i in range(count):
             metrics.SECRET_MATCHES.labels(name, str(i))  # exported as 0 until it matches

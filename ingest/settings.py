@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ..shared import public_key
 from ..shared.raw_sources import complete
 from ..shared.settings import Count, Listen, Positive, load
 from ..shared.sources import PATH_RULE, Endpoints, is_path, plain_path
@@ -77,7 +78,13 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
                 f"ingest.max_inflight_bytes: {self.max_inflight_bytes} is below twice ingest.max_body_bytes"
                 f" ({self.max_body_bytes}): one half of it must hold a body"
             )
-        return problems + self._health_problems()
+        return problems + self._unsupported() + self._health_problems()
+
+    def _unsupported(self) -> list[str]:
+        names = [name for name, source in self.sources.items() if source.public_keys]
+        if not names or public_key.is_supported():
+            return []
+        return [f"ingest.sources.{name}.public_keys: {public_key.EXTRA}" for name in names]
 
     def _health_problems(self) -> list[str]:
         if not self.health_path:

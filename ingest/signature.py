@@ -14,7 +14,9 @@ from typing import Final, Literal
 
 from multidict import MultiMapping
 
+from ..shared import public_key
 from ..shared.header_names import WEBHOOK, HeaderNames
+from ..shared.public_key import PublicKey
 from ..shared.secret import Encoding, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
@@ -25,7 +27,7 @@ LONGEST_TIMESTAMP: Final = 20
 MAX_SIGNATURES: Final = 16
 """Signatures compared. A sender in rotation sends two; each costs a comparison for every secret."""
 
-_ENTRY = re.compile(r"(?<![^ ,\t])v1,[A-Za-z0-9+/=]+(?![^ ,\t])")
+_ENTRY = re.compile(r"(?<![^ ,\t])v1a?,[A-Za-z0-9+/=]+(?![^ ,\t])")
 _VISIBLE_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
 """Visible ASCII, because the id is signed, stored and displayed."""
 
@@ -42,7 +44,8 @@ class Verifier:
     """Verifies the requests of one source.
 
     `secrets` are as the issuer shows them, by convention newest first; `tolerance` is in seconds, both ways, inclusive;
-    `names` are those of its headers. Raises ValueError when there is no secret, or one is empty or can't be decoded.
+    `names` are those of its headers, `public_keys` those of a sender that signs asymmetrically. Raises ValueError when
+    there is nothing to verify by, or a secret is empty or can't be decoded.
     """
 
     def __init__(
@@ -51,17 +54,19 @@ class Verifier:
         encoding: Encoding = "raw",
         tolerance: int = 300,
         names: HeaderNames = WEBHOOK,
+        public_keys: Sequence[PublicKey] = (),
     ) -> None:
         # A single string is one secret, not a sequence of characters.
         secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
-        if not secrets:
+        if not (secrets or public_keys):
             raise ValueError("at least one secret is needed")
         self._signers = tuple(signer(key_bytes(secret, encoding)) for secret in secrets)
         self._tolerance = tolerance
         self.names = names
+        self._public_keys = tuple(public_keys)
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> int:
-        """Return the index of the secret that signed this request.
+        """Return the index of the secret that signed this request; public keys count on after the secrets.
 
         `headers` is read by lower-case name (aiohttp's multidicts ignore case; the signatures of several lines
         all count); `now` is in Unix seconds.
@@ -72,9 +77,22 @@ class Verifier:
         index = self._signer_of(webhook_id, timestamp, body, _candidates(signatures.split(" ", MAX_SIGNATURES)))
         if index is None and (others := _further_candidates(headers, self.names.signature)):
             index = self._signer_of(webhook_id, timestamp, body, others)
+        if index is None and self._public_keys:
+            index = self._public_signer_of(headers, b"%b.%b.%b" % (webhook_id, timestamp, body))
         if index is None:
             raise SignatureError("signature_mismatch", "no signature was made with a secret of this source")
         return index
+
+    def _public_signer_of(self, headers: Mapping[str, str], message: bytes) -> int | None:
+        """Checks one candidate alone, the first: it costs fifty times an HMAC (measured)."""
+        entries = _ENTRY.findall(" ".join(_lines(headers, self.names.signature)))
+        signatures = _candidates(entries, public_key.VERSION)
+        candidate = next((each for each in signatures if len(each) == public_key.SIGNATURE_BYTES), None)
+        if candidate is not None:
+            for index, key in enumerate(self._public_keys, len(self._signers)):
+                if key.has_signed(candidate, message):
+                    return index
+        return None
 
     def _signer_of(self, webhook_id: bytes, timestamp: bytes, body: bytes, candidates: Sequence[bytes]) -> int | None:
         for index, mac in enumerate(self._signers):
@@ -110,18 +128,22 @@ def _required(headers: Mapping[str, str], names: HeaderNames) -> tuple[bytes, by
 
 def _further_candidates(headers: Mapping[str, str], name: str) -> list[bytes]:
     """Signatures of further lines, as of a second signer, and of lines that a proxy joined (RFC 9110, 5.3)."""
-    lines = headers.getall(name) if isinstance(headers, MultiMapping) else [headers[name]]
+    lines = _lines(headers, name)
     if len(lines) == 1 and lines[0].count(",") < 2:
         return []
     return _candidates(_ENTRY.findall(" ".join(lines)))
 
 
-def _candidates(entries: Sequence[str]) -> list[bytes]:
-    """The decoded `v1` signatures; malformed entries are skipped, so that they can't hide a valid one."""
+def _lines(headers: Mapping[str, str], name: str) -> Sequence[str]:
+    return headers.getall(name) if isinstance(headers, MultiMapping) else [headers[name]]
+
+
+def _candidates(entries: Sequence[str], wanted: str = "v1") -> list[bytes]:
+    """The decoded signatures of a version; malformed entries are skipped, so that they can't hide a valid one."""
     candidates = []
     for entry in entries[:MAX_SIGNATURES]:
         version, comma, text = entry.partition(",")
-        if version == "v1" and comma:
+        if version == wanted and comma:
             try:
                 candidates.append(base64.b64decode(text, validate=True))
             except (binascii.Error, ValueError):

@@ -19,18 +19,21 @@ class Destination(NamedTuple):
 
 
 def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "", secret: str = "") -> Destination:
-    """The given URL and secret, else those of a source (the named one, else the first).
+    """The given URL and secret, else those of a source (the named one, else the first that has a secret).
 
     Without endpoints both must be given. Raises ValueError.
     """
     encoding: Encoding = "raw"
     names, type_at = WEBHOOK, type_place.DEFAULT
     if endpoints is not None:
-        name = source_name or next(iter(endpoints.sources))
+        with_secret = (name for name, source in endpoints.sources.items() if source.secrets)
+        name = source_name or next(with_secret, next(iter(endpoints.sources)))
         if name not in endpoints.sources:
             raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
         source = endpoints.sources[name]
         encoding, names, type_at = source.key_encoding, NAMES[source.headers], source.type_at
+        if not source.secrets:
+            raise ValueError(f"source {name} has public keys only: nobody but its sender can sign for it")
         secret = secret or secrets_of(name, source)[0].text
         listen = endpoints.listen[0]
         if not url and listen.port == 0:

@@ -18,7 +18,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "headers": get_args(Headers),
     "encoding": get_args(Encoding),
 }
-LISTS: Final = ("secrets", "types")
+LISTS: Final = ("secrets", "public_keys", "types")
 
 
 def complete(raw: dict[str, Any], environ: Mapping[str, str]) -> None:

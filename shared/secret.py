@@ -21,7 +21,7 @@ QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 PLACEHOLDERS: Final = ("${", "$(", "{{", "<", "%(")
 NO_SECRETS: Final = {
     "sk-": "an API key",
-    "whpk_": "a public key, for asymmetric signatures",
+    "whpk_": "a public key, which belongs into public_keys",
     "whsk_": "a private key, for asymmetric signatures",
 }
 """Keys that are pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""

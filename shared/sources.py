@@ -11,7 +11,7 @@ from typing import Annotated, Final, Self
 
 import msgspec
 
-from . import keys, prefixes, secret_refs, type_place
+from . import keys, prefixes, public_key, secret_refs, type_place
 from .header_names import Headers
 from .patterns import is_pattern
 from .prefixes import Owner
@@ -31,8 +31,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     path: str
     """Where it posts. Begins with `/`, and must be unique."""
-    secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1)]
-    """What it may sign with: secrets, `file:PATH` or `credential:NAME`. All are accepted, as a rotation needs."""
+    secrets: tuple[Secret, ...] = ()
+    """What it may sign with: secrets, `file:PATH` or `credential:NAME`. All are accepted, as a rotation needs. Without
+    `public_keys` there must be one."""
+    public_keys: Annotated[tuple[str, ...], msgspec.Meta(max_length=public_key.MAX_KEYS)] = ()
+    """Keys of a sender that signs asymmetrically (`v1a`): `whpk_…`, four at most. They need the extra `ed25519`."""
     scheme: Scheme = "openai"
     """`openai`, or `standard` for any other sender: decides the defaults of `prefix` and `encoding`."""
     encoding: Encoding | None = None
@@ -120,6 +123,13 @@ def _source_problems(name: str, source: Source) -> list[str]:
         found.append(f"{where}.type_at: {type_place.RULE}")
     bad = [pattern for pattern in source.types if not is_pattern(pattern)]
     found += [f"{where}.types: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" for pattern in bad]
+    if not (source.secrets or source.public_keys):
+        found.append(f"{where}.secrets: none, and no public_keys either")
+    for i, key in enumerate(source.public_keys):
+        try:
+            public_key.raw_key(key)
+        except ValueError as error:
+            found.append(f"{where}.public_keys[{i}]: {error}")
     try:
         secrets_of(name, source)
     except ConfigError as error:

@@ -7,6 +7,7 @@ import pytest
 
 from hookbus.shared.keys import Keys
 from tests.programs import SECRET, Ingest, Program, Worker
+from tests.shared.test_public_key import KEY
 
 BARE = SECRET.removeprefix("whsec_")
 SOURCES = {
@@ -51,6 +52,14 @@ async def test_verify_proves_each_source(redis_url, client, environ):
     for code, lines in await asyncio.gather(*verifies):
         assert code == 0, lines
     assert not await client.execute_command("SMEMBERS", Keys(0).types)
+
+
+@pytest.mark.parametrize("command", [("hookbus-ingest", "send", "order.paid"), ("hookbus-worker", "verify")])
+async def test_for_a_source_with_public_keys_only_one_line_says_why_nobody_else_can_sign(redis_url, command):
+    table = json.dumps({"asymmetric": {"path": "/in", "scheme": "standard", "public_keys": [KEY]}})
+    code, lines = await run(redis_url, {"HOOKBUS_INGEST_SOURCES": table, "COLUMNS": "200"}, *command)
+    assert code == 2
+    assert [line for line in lines if "source asymmetric has public keys only: nobody but its sender can" in line]
 
 
 async def test_an_event_of_a_source_that_a_subscription_leaves_out_is_acked_unrun(redis_url, client, handled, environ):

@@ -115,8 +115,8 @@ async def test_the_command_prints_json(own_server):
     report = json.loads(out)
     assert (code, err) == (0, "")
     assert report["is_healthy"] is True
-    expected = {"scheme": "openai", "prefix": "", "headers": "webhook", "secrets": 1, "key_bytes": [32]}
-    assert report["sources"] == [{"name": "openai", "path": PATH} | expected]
+    signing = {"headers": "webhook", "secrets": 1, "public_keys": 0, "key_bytes": [32]}
+    assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "prefix": ""} | signing]
     assert report["redis"]["appendfsync"] == "always"
     assert SECRET not in out
 

@@ -12,6 +12,7 @@ from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
 from hookbus.shared.sources import Source
 from tests.ingest.serving import PATH, Ingest, entries, serving
+from tests.shared.test_public_key import KEY, PRIVATE
 
 
 def secret_of(name: str) -> Secret:
@@ -31,6 +32,7 @@ SOURCES = {
     "claude": source("claude", type_at="data.type"),
     "bare": source("bare", prefix=""),
     "shop": source("shop", types=("order.*", "batch.*")),
+    "asymmetric": source("asymmetric", secrets=(), public_keys=(KEY,)),
 }
 STORED = {
     "openai": [*BY_TYPE, "response.imagined"],
@@ -39,6 +41,7 @@ STORED = {
     "claude": ["claude.session.status_idled"],
     "bare": ["invoice.paid"],
     "shop": ["shop.order.paid"],
+    "asymmetric": ["asymmetric.order.paid"],
 }
 """Source → types in storage that its own events have."""
 SHARED = {"openai": {"openai", "second"}, "bare": {"openai", "second", "bare"}}
@@ -53,7 +56,11 @@ async def ingest(redis_url):
 
 def event(name: str, own_type: str) -> posting.Request:
     body = event_body(own_type, type_at=SOURCES[name].type_at)
-    return posting.signed_request(key_bytes(secret_of(name), "base64"), body)
+    request = posting.signed_request(key_bytes(secret_of(name), "base64"), body)
+    if not SOURCES[name].secrets:
+        signed = f"{request.webhook_id}.{request.headers['webhook-timestamp']}.".encode() + body
+        request.headers["webhook-signature"] = "v1a," + base64.b64encode(PRIVATE.sign(signed)).decode()
+    return request
 
 
 async def post(ingest: Ingest, name: str, own_type: str) -> tuple[int, str]:

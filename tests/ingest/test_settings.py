@@ -1,10 +1,14 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from hookbus.ingest.settings import IngestSettings, load_settings
+from hookbus.shared import public_key
 from hookbus.shared.settings import ConfigError, Listen
 from hookbus.shared.sources import secrets_of
+from tests.shared.test_public_key import KEY
 
 SECRET = "whsec_" + "QUJD" * 8
 OTHER = "whsec_" + "REVG" * 8
@@ -176,7 +180,7 @@ def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content,
         (source(path='"/a b"'), "ingest.sources.a.path"),
         (source(path='"/a?b"'), "ingest.sources.a.path"),
         (source(path="1"), "ingest.sources"),
-        (source(secrets="[]"), "ingest.sources"),
+        (source(secrets="[]"), "ingest.sources.a.secrets: none, and no public_keys either"),
         (source(secrets='["whsec_QUJD"]'), "ingest.sources.a.secrets[0]"),
         (source(secrets='["short"]'), "ingest.sources.a.secrets[0]"),
         (source(secrets=f'["{SECRET}", ""]'), "ingest.sources.a.secrets[1]"),
@@ -186,6 +190,9 @@ def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content,
         (source('headers = "svix-"'), 'ingest.sources.a.headers: \'svix-\'; write "webhook" or "svix"'),
         (source("headers = []"), "ingest.sources.a.headers: []; write"),
         (source('encoding = "hex"'), 'ingest.sources.a.encoding: \'hex\'; write "base64" or "raw"'),
+        (source('public_keys = "whsec_QUJD"'), "ingest.sources.a.public_keys[0]: a secret, not a public key: write it"),
+        (source("public_keys = ['whpk_']"), "ingest.sources.a.public_keys[0]: a key of 0 bytes"),
+        (source(f"public_keys = {['x'] * 5}"), "ingest.sources"),
         (source('prefix = "b"'), "ingest.sources.a.prefix: 'b' does not end in a dot"),
         (source('prefix = "batch."'), "ingest.sources.a.prefix: 'batch.' clashes with OpenAI's type"),
         (source('type_at = "a..b"'), "ingest.sources.a.type_at: names separated by dots"),
@@ -260,3 +267,17 @@ def test_there_may_be_several_addresses_to_listen_on(tmp_path, toml, environ, op
 )
 def test_each_address_must_be_host_and_port(tmp_path, listen, problem):
     assert problems(tmp_path, f"[ingest]\nlisten = {listen}") == [problem]
+
+
+def test_a_public_key_needs_the_extra_and_no_secret(tmp_path, monkeypatch):
+    file = tmp_path / "hookbus.toml"
+    file.write_text(f"[ingest.sources.a]\npath = '/a'\npublic_keys = '{KEY}'")
+    assert load_settings(file, {}).sources["a"].public_keys == (KEY,)
+    monkeypatch.setattr(public_key, "is_supported", lambda: False)
+    (problem,) = problems(tmp_path, file.read_text())
+    assert problem == "ingest.sources.a.public_keys: needs the extra: pip install 'hookbus[ed25519]'"
+
+
+def test_the_extra_is_not_imported_without_a_public_key():
+    code = "import sys, hookbus.ingest.app; sys.exit(any('ed25519' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.ingest.signature import MAX_SIGNATURES, SignatureError, Verifier
+from hookbus.shared.public_key import PublicKey
 from hookbus.shared.secret import key_bytes, sign
 
 NOW = 1_750_000_000
@@ -14,6 +15,7 @@ SECRETS = tuple("whsec_" + base64.b64encode(bytes([i]) * 32).decode() for i in r
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text())
 ENCODINGS = {"openai": "raw", "standard": "base64"}
 V1 = [vector for vector in VECTORS if vector["scheme"] == "v1"]
+V1A = [vector for vector in VECTORS if vector["scheme"] == "v1a"]
 BODY = b'{"type": "response.completed"}'
 
 
@@ -35,7 +37,7 @@ def code_of(request_headers, body=BODY, now=NOW, verifier=None):
 
 
 def test_all_published_vectors_are_here():
-    assert len(V1) == 46
+    assert (len(V1), len(V1A), len(VECTORS)) == (46, 2, 48)
     assert {vector["recommended"] for vector in V1} == {"accept", "reject", "config_error", "choice"}
 
 
@@ -52,6 +54,15 @@ def test_published_vector(vector):
     else:  # "choice" is a signature without its version: refused
         with pytest.raises(SignatureError):
             verifier.verify(vector["headers"], body, vector["now"])
+
+
+@pytest.mark.parametrize("vector", V1A, ids=lambda vector: vector["name"])
+def test_published_asymmetric_vector(vector):
+    verifier = Verifier([], tolerance=vector["tolerance"], public_keys=[PublicKey(vector["secret"])])
+    if vector["recommended"] == "accept":
+        assert verifier.verify(vector["headers"], vector["body"].encode(), vector["now"]) == 0
+    else:
+        assert code_of(vector["headers"], vector["body"].encode(), vector["now"], verifier) == "signature_mismatch"
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])

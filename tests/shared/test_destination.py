@@ -45,3 +45,15 @@ def test_the_ipv6_wildcard_becomes_loopback_in_the_destination():
 def test_the_place_of_the_type_is_that_of_the_source():
     sources = {"claude": Source(path="/c", secrets=(Secret(SECRET),), scheme="standard", type_at="data.type")}
     assert destination(Endpoints(sources=sources)).type_at == "data.type"
+
+
+def test_for_a_source_with_public_keys_only_nobody_else_can_sign():
+    sources = {
+        "asymmetric": Source(path="/a", public_keys=("whpk_x",), scheme="standard"),
+        "openai": Source(path="/o", secrets=(Secret(SECRET),)),
+    }
+    assert destination(Endpoints(sources=sources)).url.endswith("/o")
+    only = Endpoints(sources={"asymmetric": sources["asymmetric"]})
+    for endpoints, name in ((Endpoints(sources=sources), "asymmetric"), (only, "")):
+        with pytest.raises(ValueError, match="source asymmetric has public keys only: nobody but its sender can sign"):
+            destination(endpoints, name, secret=SECRET)
