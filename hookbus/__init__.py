@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .worker.api import App, Breaker, Delivery, Hold, Pause, Reject, Retry, RetryLater
+    from .worker.api import App, Breaker, Call, Delivery, Hold, Pause, Reject, Retry, RetryLater
 
     __version__: str
 
-__all__ = ["App", "Breaker", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]
+__all__ = ["App", "Breaker", "Call", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]
 
 
 def __getattr__(name: str) -> Any:

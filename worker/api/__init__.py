@@ -1,9 +1,10 @@
 """The public API: a change here needs an entry in CHANGELOG.md."""
 
 from .app import App
+from .around import Call
 from .breaker import Breaker
 from .decision import Hold, Pause, Reject, RetryLater
 from .delivery import Delivery
 from .retry import Retry
 
-__all__ = ["App", "Breaker", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]
+__all__ = ["App", "Breaker", "Call", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]

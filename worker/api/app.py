@@ -1,6 +1,6 @@
 """Declares handlers: an `App` is a group, `on` subscribes a handler to a pattern of event types."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 from ...shared import keys
 from ...shared.settings import ConfigError
 from ...shared.traced import repr_of
+from .around import Around, around_problems
 from .breaker import Breaker
 from .callee import place_of
 from .callsite import caller, checked_call, checked_class
@@ -55,7 +56,9 @@ class App:
     `start` applies once, when the first worker of the group starts and creates it: `"earliest"` delivers every stored
     event, `"latest"` only later ones, a datetime (with a time zone) those received since. `source`: the one whose
     events the handlers get, or several; others are acked unrun. `lifespan`: an async context manager, entered once per
-    process before the first delivery and left after the last; `Delivery.state` is what it yields. Raises ConfigError.
+    process before the first delivery and left after the last; `Delivery.state` is what it yields. `around`: async
+    functions of `call`, `event` and `delivery` that run around each handler, the first one outermost. Raises
+    ConfigError.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class App:
         start: Start = "earliest",
         source: str | Collection[str] | None = None,
         lifespan: Lifespan | None = None,
+        around: Sequence[Around] = (),
     ) -> None:
         if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
             raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
@@ -72,12 +76,14 @@ class App:
             raise ConfigError(
                 [f'App(start={repr_of(start)}): "earliest", "latest", or a datetime with a time zone{caller()}']
             )
-        if problem := lifespan_problem(lifespan):
-            raise ConfigError([f"App({group!r}): {problem}{caller()}"])
+        problems = [lifespan_problem(lifespan), *around_problems(around)]
+        if any(problems):
+            raise ConfigError([f"App({group!r}): {problem}{caller()}" for problem in problems if problem])
         self.group = group
         self.start: Start = start
         self.sources = narrowed(f"App({group!r})", source)
         self.lifespan = lifespan
+        self.around = tuple(around)
         self.subscriptions: list[Subscription] = []
 
     @checked_call("App.on")

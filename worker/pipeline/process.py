@@ -6,12 +6,15 @@ Cancellation passes through: the delivery stays pending and is handed over.
 import asyncio
 import contextvars
 import inspect
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ...shared import log
 from ...shared.clock import now_ms
 from ..api.delivery import Delivery
 from . import age, outcome
+from .around import surrounded
 from .deadline import Deadline, Deadlines
 from .outcome import ACK, SKIP, Outcome
 from .overdue import Overdue
@@ -83,7 +86,7 @@ async def _finish(result: object) -> None:
 
 
 class Caller:
-    """Calls the handler of one route in one shard: coroutines here, plain functions in up to `places` threads.
+    """Calls the handler of one route, and what is around it: coroutines here, plain functions in `places` threads.
 
     A thread cannot be stopped: one that outlives its timeout is `overdue` until it ends.
     """
@@ -92,16 +95,21 @@ class Caller:
         self._route = route
         self._state = route.state
         self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
+        self._run = surrounded(route.around, self._handle)
         self.deadlines = Deadlines(route.timeout_s)
         self.overdue = Overdue(route, places)
 
-    async def __call__(self, event: object, delivery: Delivery) -> None:
-        """Run the handler once and ignore its return value. Log lines of the handler carry the delivery's fields."""
+    def __call__(self, event: object, delivery: Delivery) -> Coroutine[Any, Any, None]:
+        """Run the handler once. Log lines of the handler, and of what is around it, carry the delivery's fields."""
         if self._state is not None:
             delivery = self._state.given_to(delivery)
         log.bind_delivery(
             webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
         )
+        return self._run(event, delivery)
+
+    async def _handle(self, event: object, delivery: Delivery) -> None:
+        """The handler alone; its return value is ignored."""
         args = (event, delivery) if self._route.wants_delivery else (event,)
         result = (
             self._route.handler(*args)
@@ -114,7 +122,7 @@ class Caller:
 
     async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
         # A context for each call: otherwise all calls of a thread share one and see the previous call's values.
-        work = threads.submit(contextvars.copy_context().run, self._run, args)
+        work = threads.submit(contextvars.copy_context().run, self._result_of, args)
         future = asyncio.wrap_future(work)
         try:
             result, error = await asyncio.shield(future)
@@ -128,7 +136,7 @@ class Caller:
             raise error
         return result
 
-    def _run(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
+    def _result_of(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
         """Result and error as values: a future refuses StopIteration and would never be done."""
         try:
             return self._route.handler(*args), None

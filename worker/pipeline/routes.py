@@ -16,6 +16,7 @@ from ...shared.patterns import is_pattern, patterns_of
 from ...shared.settings import ConfigError
 from ..api.annotation import ImpossibleError
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
+from ..api.around import Around
 from ..api.breaker import Breaker
 from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
 from ..api.decode import decoder_for
@@ -46,6 +47,7 @@ class Route:
     """The sources whose events it runs; None for all."""
     state: AppState | None
     """None if its app has no lifespan."""
+    around: tuple[Around, ...]
     decoders: dict[str, Decoder] = field(default_factory=dict)
 
     def decoder(self, event_type: str) -> Decoder:
@@ -90,7 +92,7 @@ def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
         problems += _ties(name, subscriptions)
         states = {app: AppState(app) for app in members if app.lifespan is not None}
         candidates = [
-            _route(name, subscription, timeout_s, problems, states.get(app))
+            _route(app, subscription, timeout_s, problems, states.get(app))
             for app in members
             for subscription in app.subscriptions
         ]
@@ -123,9 +125,9 @@ def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
 
 
 def _route(
-    group: str, subscription: Subscription, timeout_s: float, problems: list[str], state: AppState | None
+    app: App, subscription: Subscription, timeout_s: float, problems: list[str], state: AppState | None
 ) -> Route | None:
-    where = f"group {group}, {subscription.where}"
+    where = f"group {app.group}, {subscription.where}"
     pattern = subscription.pattern
     if not is_pattern(pattern):
         problems.append(f"{where}: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'")
@@ -140,7 +142,7 @@ def _route(
         return None
     handler = subscription.handler
     return Route(
-        group=group,
+        group=app.group,
         pattern=pattern,
         handler=handler,
         annotation=annotation,
@@ -153,6 +155,7 @@ def _route(
         breaker=subscription.breaker,
         sources=subscription.sources,
         state=state,
+        around=app.around,
     )
 
 

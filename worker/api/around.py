@@ -1,0 +1,38 @@
+"""Checks the functions that an `App` runs around its handlers; `pipeline.around` composes them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from ...shared.traced import repr_of
+from .callee import is_async_inside, place_of
+from .delivery import Delivery
+from .parameters import call_signature
+
+Call = Callable[[], Coroutine[Any, Any, None]]
+"""Runs what is below, once: the next function, or the handler."""
+Around = Callable[[Call, Any, Delivery[Any]], Coroutine[Any, Any, object]]
+"""Gets the event that the handler gets."""
+
+WRITE: Final = "write `async def traced(call, event, delivery):`, with `await call()` in it"
+
+
+def around_problems(around: Any) -> list[str]:
+    """Why an object cannot be the `around` of an app, and what to write."""
+    if not isinstance(around, list | tuple):
+        return [f"around must be a list of functions, as in around=[traced], not {repr_of(around)}"]
+    return [f"{problem}; {WRITE}" for function in around if (problem := _problem(function))]
+
+
+def _problem(function: Any) -> str:
+    if not callable(function):
+        return f"around: {repr_of(function)} is not a function"
+    name = f"around: {place_of(function)}"
+    if not is_async_inside(function):
+        return f"{name} is not async, or contains a yield"
+    try:
+        call_signature(function).bind(None, None, None)
+    except TypeError as error:
+        return f"{name} must take call, event and delivery ({error})"
+    except ValueError:  # a signature that Python cannot show
+        return ""
+    return ""
