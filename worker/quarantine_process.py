@@ -88,6 +88,7 @@ class QuarantineProcess:
             crew.cancel()
             await self._lifespans.close(CLOSE_S)
             await self._consumer.close()
+            writer.close()
         log.get("worker.quarantine").info("stopped", consumer=self._consumer.name)
 
     def has_leftovers(self) -> bool:
