@@ -11,6 +11,7 @@ from typing import Any, Final
 from ...shared import log
 from ..api.delivery import Delivery
 from . import metrics
+from .named import named
 from .routes import Route
 
 FRAMES: Final = 200
@@ -33,11 +34,7 @@ class Overdue:
         self._total.inc()
         self._log.warning(
             "handler_overdue",
-            webhook_id=delivery.webhook_id,
-            type=delivery.type,
-            source=delivery.source,
-            group=delivery.group,
-            attempt=delivery.attempt,
+            **named(delivery),
             pattern=self._route.pattern,
             timeout_s=self._route.timeout_s,
             overdue=self.count,

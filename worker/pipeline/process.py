@@ -16,7 +16,7 @@ from ..api.delivery import Delivery
 from . import age, outcome
 from .around import surrounded
 from .deadline import Deadline, Deadlines
-from .outcome import ACK, SKIP, Outcome
+from .outcome import ACK, SKIP, DeadLetter, Outcome, Park
 from .overdue import Overdue
 from .routes import Route
 
@@ -69,12 +69,14 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
             late = TimeoutError()
             late.__cause__ = error
             error = late
-    return outcome.failed(error, delivery.counted_attempt, route.retry, text, spent_s(delivery))
+    return failed(error, delivery, route, text)
 
 
-def spent_s(delivery: Delivery) -> float:
-    """Seconds since the first attempt of a delivery began; 0 in the first attempt itself."""
-    return max(0.0, (now_ms() - delivery.first_attempt_at_ms) / 1000) if delivery.first_attempt_at_ms else 0.0
+def failed(error: BaseException, delivery: Delivery, route: Route, message: str = "") -> Park | DeadLetter:
+    """The outcome of an exception from a handler of this route, as `outcome.failed`."""
+    began_ms = delivery.first_attempt_at_ms  # 0 in the first attempt itself
+    spent_s = max(0.0, (now_ms() - began_ms) / 1000) if began_ms else 0.0
+    return outcome.failed(error, delivery.counted_attempt, route.retry, message, spent_s)
 
 
 async def _finish(result: object) -> None:

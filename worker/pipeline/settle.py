@@ -23,6 +23,7 @@ from ...shared.raw_connection import Command, RawConnection
 from ..api.delivery import UNKNOWN_TERM, InFlight
 from . import metrics
 from .cause import brief
+from .named import named
 from .outcome import Ack, Outcome, Park
 from .pending_outcome import PendingOutcome
 from .slots import Slots
@@ -162,7 +163,7 @@ class OutcomeWriter:
         try:
             return item, item.call(self._consumer, term)
         except Exception as error:  # noqa: BLE001 - the other outcomes must be written whatever it is
-            self._log.error("outcome_unwritable", **_named(item), error=str(brief(error)))
+            self._log.error("outcome_unwritable", **named(item.in_flight.delivery), error=str(brief(error)))
             plain = item.plain(brief(error))
         try:
             return plain, plain.call(self._consumer, term)
@@ -215,7 +216,7 @@ class OutcomeWriter:
         item.slots.settled(item.in_flight)
         if isinstance(item.outcome, Ack) and not self._is_debug:
             return
-        fields = _named(item) | self._traces.fields(item.outcome, delivery.type)
+        fields = named(delivery) | self._traces.fields(item.outcome, delivery.type)
         if isinstance(item.outcome, Ack):
             event = "skipped" if item.outcome.is_skipped else "handled"
             self._log.debug(event, **fields, duration_s=round(item.duration_s, 4))
@@ -249,14 +250,3 @@ class OutcomeWriter:
                 outcomes=len(self._refused),
                 reason=f"{refusal}; these retries and dead letters stay pending, and may run again",
             )
-
-
-def _named(item: PendingOutcome) -> dict[str, str | int]:
-    delivery = item.in_flight.delivery
-    return {
-        "webhook_id": delivery.webhook_id,
-        "type": delivery.type,
-        "source": delivery.source,
-        "group": delivery.group,
-        "attempt": delivery.attempt,
-    }

@@ -14,10 +14,11 @@ from ...shared import log
 from ..api.delivery import Delivery, InFlight
 from .deadline import CANCEL_S
 from .measures import Measures
-from .outcome import SKIP, Outcome, failed, foreign
+from .named import named
+from .outcome import SKIP, Outcome, foreign
 from .overdue import where
 from .places import Places
-from .process import Caller, process, spent_s
+from .process import Caller, failed, process
 from .routes import Route
 from .slots import DeliveryId, Slots
 from .surplus import Surplus
@@ -155,13 +156,7 @@ class Subscriber:
             if self._is_closing:
                 raise
             # Only the handler can have cancelled its task. Without an outcome the delivery would be pending for ever.
-            outcome = failed(
-                error,
-                in_flight.delivery.counted_attempt,
-                self.route.retry,
-                "the handler cancelled its own task",
-                spent_s(in_flight.delivery),
-            )
+            outcome = failed(error, in_flight.delivery, self.route, "the handler cancelled its own task")
         except Exception as error:  # noqa: BLE001 - a bug of hookbus, after which the delivery must still be settled
             outcome = self._crashed(in_flight.delivery, error)
         finally:
@@ -195,22 +190,15 @@ class Subscriber:
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
         text = f"timed out after {self.route.timeout_s:g} s, still running {CANCEL_S:g} s after it was cancelled"
-        outcome = failed(error, in_flight.delivery.counted_attempt, self.route.retry, text, spent_s(in_flight.delivery))
+        outcome = failed(error, in_flight.delivery, self.route, text)
         self._settle_attempt(in_flight, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
         """Log an exception that escaped from `process`, which is a bug, and retry the delivery as after any failure."""
-        outcome = failed(error, delivery.counted_attempt, self.route.retry, spent_s=spent_s(delivery))
-        log.get("worker.subscriber").error(
-            "attempt_crashed",
-            webhook_id=delivery.webhook_id,
-            type=delivery.type,
-            source=delivery.source,
-            group=delivery.group,
-            attempt=delivery.attempt,
-            error=str(outcome.cause),
-            traceback=outcome.cause.traceback,
-        )
+        outcome = failed(error, delivery, self.route)
+        cause = outcome.cause
+        logger = log.get("worker.subscriber")
+        logger.error("attempt_crashed", **named(delivery), error=str(cause), traceback=cause.traceback)
         return outcome
 
     def overdue(self) -> int:

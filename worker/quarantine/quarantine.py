@@ -22,6 +22,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import InFlight
 from ..pipeline import outcome
+from ..pipeline.named import named
 from ..pipeline.subscriber import Subscriber
 from .child import Child, ChildEndedError
 from .launch import Launch
@@ -143,14 +144,15 @@ class Quarantine:
                 self._children[child] = time.monotonic()
             return
         slots.begin()
-        self._log.info("quarantined", **_named(suspect), consumer=child.consumer, deaths=len(in_flight.deaths))
+        logger = self._log.bind(**named(in_flight.delivery), consumer=child.consumer)
+        logger.info("quarantined", deaths=len(in_flight.deaths))
         try:
             answer = await child.run(Order.of(in_flight, self._consumer))
         except ChildEndedError as error:
             self._forget(child)
             await self._bury(child)
             if not self._is_finishing:
-                self._log.warning("quarantine_ended", **_named(suspect), consumer=child.consumer, reason=str(error))
+                logger.warning("quarantine_ended", reason=str(error))
         else:
             self._children[child] = time.monotonic()
             if answer.outcome is not None:
@@ -200,13 +202,3 @@ class Quarantine:
         child.close()
         del self._children[child]
         self._ending.append(child)
-
-
-def _named(suspect: Suspect) -> dict[str, str]:
-    delivery = suspect.in_flight.delivery
-    return {
-        "webhook_id": delivery.webhook_id,
-        "type": delivery.type,
-        "source": delivery.source,
-        "group": delivery.group,
-    }
