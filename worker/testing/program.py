@@ -53,19 +53,15 @@ class Program:
         """What it printed, its log among it."""
         return list(self._output)
 
-    def logged(self, **fields: Any) -> dict[str, Any] | None:
-        """The first line of its log with these fields; None if there is none yet."""
-        return next((line for line in list(self._logged) if fields.items() <= line.items()), None)
-
     def wait_for(self, *events: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
-        """Wait for a line of its log about one of some events, with these fields. Raises AssertionError."""
+        """Wait for the first line of its log about one of some events, with these fields. Raises AssertionError."""
 
-        def found() -> dict[str, Any] | None:
-            return next((line for event in events if (line := self.logged(event=event, **fields))), None)
+        def is_it(line: dict[str, Any]) -> bool:
+            return line.get("event") in events and all(line.get(name) == value for name, value in fields.items())
 
         deadline = time.monotonic() + timeout_s
         with self._news:
-            while (line := found()) is None:
+            while (line := next(filter(is_it, self._logged), None)) is None:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0 or not self._reading.is_alive():
                     why = "ended without" if left_s > 0 else f"wrote, within {timeout_s:g} s, no"
