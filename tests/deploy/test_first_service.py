@@ -24,19 +24,20 @@ def commands() -> dict[str, list[str]]:
     return {" ".join(words[:2]): words for words in found}
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the page, in a folder."""
+    folder = tmp_path_factory.mktemp("first") / "service"
     for language in ("toml", "python"):
         for block in pages.blocks(pages.GUIDE, language):
             if named := NAMED.match(block):
-                file = tmp_path / "service" / named[1]
+                file = folder / named[1]
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(block)
-    return tmp_path / "service"
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def python(installed: Installed, service: Path) -> Path:
     """The interpreter of an environment with the wheel and the service, as `pip install --editable` makes it."""
     found = environment(service / ".venv")
@@ -48,11 +49,15 @@ def python(installed: Installed, service: Path) -> Path:
 
 
 @pytest.mark.timeout(240)  # the first test of a run builds the wheel
-def test_the_service_of_the_page_passes_its_tests_and_strict_type_checkers(python, service):
+def test_the_services_of_the_page_pass_their_tests(python, service):
     tests = sum(file.read_text().count("def test_") for file in (service / "tests").iterdir())
     clean = {name: "" for name in os.environ if name.startswith("PYTEST")}
     done = run(python, "-m", *commands()["pytest"], "-p", "no:cacheprovider", "-p", "no:xdist", cwd=service, **clean)
     assert f"{tests} passed" in done
+
+
+@pytest.mark.timeout(240)
+def test_the_services_of_the_page_are_strictly_typed(python, service):
     run(python, "-m", *commands()["mypy --strict"], cwd=service)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookbus import App, Delivery
+from hookbus import App, Call, Delivery, Reject
 from hookbus.shared.command import FailedError
 from hookbus.testing import Bus
 from tests.worker.testing.handlers import TYPE, Handler, an_app
@@ -93,3 +93,18 @@ async def test_a_lifespan_is_closed_after_the_handlers_also_where_the_test_fails
         async with Bus(app) as bus, asyncio.timeout(0.01):
             await bus.deliver(TYPE)
     assert lifespan.log == ["opened", "handler ended", "closed"]
+
+
+async def test_what_is_around_the_handlers_runs_and_what_it_raises_counts():
+    async def refuses(call: Call, event: dict, delivery: Delivery) -> None:
+        if delivery.source == "partner":
+            raise Reject("not this tenant")
+        await call()
+
+    handler = Handler()
+    app = App("billing", around=[refuses])
+    app.on(TYPE)(handler)
+    async with Bus(app) as bus:
+        assert (await bus.deliver(TYPE)).is_handled
+        assert (await bus.deliver(TYPE, source="partner")).reason == "rejected"
+    assert len(handler.deliveries) == 1
