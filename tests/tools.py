@@ -19,6 +19,7 @@ from typing import Final
 import pytest
 
 from tests import servers
+from tests.senders import libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ TOOLS: Final = {
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),
     "ipv6": Tool("ip link set lo up, and no net.ipv6.conf.lo.disable_ipv6", _has_ipv6),
+    "senders": Tool("make .bench/senders/ready; needs npm", libraries.python),
     "root": Tool("run the tests as root", lambda: os.geteuid() == 0),
 } | {name: Tool(servers.HOW[name], functools.partial(servers.find, name)) for name in servers.SERVERS}
 

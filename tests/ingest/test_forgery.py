@@ -69,7 +69,7 @@ async def post(ingest: Ingest, name: str, own_type: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("forger", SOURCES)
-async def test_from_every_source_to_every_type_of_every_other_one(ingest: Ingest, client, forger):
+async def test_g8_from_every_source_to_every_type_of_every_other_one(ingest: Ingest, client, forger):
     for owner, types in STORED.items():
         may_store = forger in SHARED.get(owner, {owner})
         for stored in types:
