@@ -1,5 +1,8 @@
 """An address that moves to another server while the old primary stays up as its replica: both programs follow it."""
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import pytest
 
 from hookbus.shared.valkey import Valkey
@@ -15,11 +18,18 @@ async def servers(tmp_path):
         yield pair
 
 
-async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(servers: Moving, own_server: Valkey):
-    recorded = records_of(own_server)  # apart, as handlers do not follow
-    with Ingest(servers.url) as ingest, Worker(servers.url, "plain", TEST_REDIS_URL=own_server.url) as worker:
+@contextlib.asynccontextmanager
+async def both(servers: Moving, own_server: Valkey, app: str) -> AsyncIterator[tuple[Ingest, Worker]]:
+    """Both programs, at work; the records of the handlers are apart, as these do not follow."""
+    with Ingest(servers.url) as ingest, Worker(servers.url, app, TEST_REDIS_URL=own_server.url) as worker:
         await ingest.until_healthy()
         await worker.until_working()
+        yield ingest, worker
+
+
+async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(servers: Moving, own_server: Valkey):
+    recorded = records_of(own_server)
+    async with both(servers, own_server, "plain") as (ingest, worker):
         await post_until_accepted(ingest.url, "wh_before", event_body())
         await until(lambda: recorded("plain") == ["wh_before"])
         await servers.move()
@@ -32,10 +42,8 @@ async def test_g9_both_programs_follow_a_moved_primary_and_nothing_is_lost(serve
 
 
 async def test_g9_an_outcome_is_written_to_the_new_primary(servers: Moving, own_server: Valkey):
-    recorded = records_of(own_server)  # apart, as handlers do not follow
-    with Ingest(servers.url) as ingest, Worker(servers.url, "slow", TEST_REDIS_URL=own_server.url) as worker:
-        await ingest.until_healthy()
-        await worker.until_working()
+    recorded = records_of(own_server)
+    async with both(servers, own_server, "slow") as (ingest, _):
         await post_until_accepted(ingest.url, "wh_1", event_body())
         await until(lambda: recorded("slow", "started") == ["wh_1"])
         await until(lambda: _pending(servers) == 1)  # a delivery that the replica has not seen is made again

@@ -5,51 +5,23 @@ import contextlib
 import os
 import pty
 import signal
-import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.programs import SECRET, Ingest, Program, Worker, event_body, free_port, post
+from tests.systemd_manager import Manager
 from tests.wait import until
 
 OTHER = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
 
-class Manager:
-    """Receives the notifications that a program sends to systemd."""
-
-    def __init__(self, folder: Path) -> None:
-        self._in = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._in.bind(str(folder / "notify"))
-        self._in.setblocking(False)
-        self.environ = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "600000"}
-        self.lines: list[str] = []
-
-    def received(self, *starts: str) -> bool:
-        """Whether lines that begin so arrived, in that order."""
-        self.receive()
-        lines = iter(self.lines)
-        return all(any(line.startswith(start) for line in lines) for start in starts)
-
-    def receive(self) -> list[str]:
-        """All lines so far."""
-        while True:
-            try:
-                self.lines += self._in.recv(4096).decode().split("\n")
-            except BlockingIOError:
-                return self.lines
-
-    def close(self) -> None:
-        self._in.close()
-
-
 @pytest.fixture
 def manager(tmp_path) -> Iterator[Manager]:
-    fake = Manager(tmp_path)
+    fake = Manager(str(tmp_path / "notify"))
+    fake.environ["WATCHDOG_USEC"] = "600000"
     yield fake
     fake.close()
 

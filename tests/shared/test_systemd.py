@@ -13,33 +13,8 @@ import pytest
 import structlog
 
 from hookbus.shared.systemd import EXTENSION_S, Health, SystemdNotifier, beat_s, passed_sockets
+from tests.systemd_manager import Manager
 from tests.wait import until
-
-
-class Manager:
-    """The part of systemd that receives notifications."""
-
-    def __init__(self, address: str) -> None:
-        self._in = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._in.bind(address)
-        self._in.setblocking(False)
-        self.environ = {"NOTIFY_SOCKET": address.replace("\0", "@")}
-        self.lines: list[str] = []
-
-    def received(self, line: str) -> bool:
-        """Whether the line has arrived."""
-        self.receive()
-        return line in self.lines
-
-    def receive(self) -> list[str]:
-        while True:
-            try:
-                self.lines += self._in.recv(4096).decode().split("\n")
-            except BlockingIOError:
-                return self.lines
-
-    def close(self) -> None:
-        self._in.close()
 
 
 @pytest.fixture(params=["path", "abstract"])

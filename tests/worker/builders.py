@@ -14,7 +14,7 @@ from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.shared.raw_connection import RawConnection
 from hookbus.worker.api.app import App
-from hookbus.worker.api.delivery import FIRST_SUSPICION, Delivery, InFlight, member_prefix
+from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.pipeline.in_flight import in_flight_of
@@ -141,14 +141,6 @@ async def commandstats(client: Redis) -> dict[str, int]:
     }
 
 
-async def die_with(client, *webhook_ids: str, consumer: str = "dead") -> None:
-    """Have a registered consumer without a liveness key read these events."""
-    await join(client)
-    await register(client, consumer, alive=False)
-    await store(client, *webhook_ids)
-    await take(client, consumer)
-
-
 async def consumers(client) -> set[bytes]:
     return set(await client.execute_command("HKEYS", KEYS.consumers(GROUP)))
 
@@ -156,20 +148,6 @@ async def consumers(client) -> set[bytes]:
 async def release(client, consumer: str, count: int = 100) -> int:
     keys = (STREAM, KEYS.consumers(GROUP))
     return await scripts.run(client, scripts.Call(scripts.RELEASE, keys, (GROUP, consumer, HANDOVER, count)))
-
-
-def takeover_call(
-    dead: str, by: str, count: int = 100, *, suspects: int = 100, death: str = "", looks: int = 1000, own: bool = False
-) -> scripts.Call:
-    """The script call by which a consumer claims from a dead one."""
-    keys = (OWN_STREAM if own else STREAM, KEYS.alive(dead), KEYS.deaths(GROUP))
-    member = member_prefix(TYPE, GROUP, own)
-    args = (GROUP, dead, by, count, suspects, FIRST_SUSPICION - 1, looks, death, member)
-    return scripts.Call(scripts.TAKEOVER, keys, args)
-
-
-async def take_over(client, dead: str, by: str, count: int = 100, **options: Any) -> list:
-    return await scripts.run(client, takeover_call(dead, by, count, **options))
 
 
 class Handler:

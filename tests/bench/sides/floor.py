@@ -6,10 +6,13 @@ python -m tests.bench.sides.floor PORT
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import uvloop
 from aiohttp import web
+
+from tests.bench import requests
 
 ANSWER: Final = b'{"status": "accepted"}'
 
@@ -20,10 +23,10 @@ async def answer(request: web.Request) -> web.Response:
     return web.Response(body=ANSWER, content_type="application/json")
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, handler: Callable[[web.Request], Awaitable[web.Response]] = answer) -> None:
     """Serve until killed."""
     app = web.Application()
-    app.router.add_post("/webhooks/openai", answer)
+    app.router.add_post(requests.PATH, handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

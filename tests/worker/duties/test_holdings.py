@@ -1,18 +1,7 @@
 from hookbus.worker.duties import holdings
 from hookbus.worker.duties.holdings import Holding, look
-from tests.worker.builders import (
-    GROUP,
-    KEYS,
-    OWN_STREAM,
-    STREAM,
-    die_with,
-    join,
-    redeliver,
-    register,
-    store,
-    take,
-    take_over,
-)
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, join, redeliver, register, store, take
+from tests.worker.takeovers import die_with, take_over
 
 
 async def test_each_dead_consumer_has_a_holding_per_stream_with_suspects_apart(client):

@@ -1,7 +1,9 @@
 """Holds and pauses by handlers, of several processes over one Redis."""
 
 import asyncio
+import contextlib
 import functools
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog
@@ -137,19 +139,26 @@ async def test_status_shows_a_hold_and_a_handlers_pause_and_resume_ends_both(cli
     assert "paused" not in text
 
 
-async def test_a_handler_that_holds_is_not_called_until_the_hold_ends(client, redis_url):
+@contextlib.asynccontextmanager
+async def with_two_events(client, redis_url, first: Exception) -> AsyncIterator[list[tuple[str, int]]]:
+    """A worker whose handler raises an exception at its first call. Yields webhook-id and attempt of each call."""
     calls: list[tuple[str, int]] = []
     app = App(GROUP)
 
     @app.on(TYPE, concurrency=1)
-    async def limited(event: dict, delivery: Delivery) -> None:
+    async def handle(event: dict, delivery: Delivery) -> None:
         calls.append((delivery.webhook_id, delivery.counted_attempt))
         if len(calls) == 1:
-            raise Hold(3)
+            raise first
 
     await join(client)
     await store(client, "wh_1", "wh_2")
     async with running(redis_url, app):
+        yield calls
+
+
+async def test_a_handler_that_holds_is_not_called_until_the_hold_ends(client, redis_url):
+    async with with_two_events(client, redis_url, Hold(3)) as calls:
         await until(lambda: calls)
         began = clock.now_ms()
         await until(lambda: len(calls) == 3)
@@ -158,18 +167,7 @@ async def test_a_handler_that_holds_is_not_called_until_the_hold_ends(client, re
 
 
 async def test_a_handler_that_pauses_is_not_called_until_an_operator_resumes(client, redis_url):
-    calls: list[tuple[str, int]] = []
-    app = App(GROUP)
-
-    @app.on(TYPE, concurrency=1)
-    async def broke(event: dict, delivery: Delivery) -> None:
-        calls.append((delivery.webhook_id, delivery.counted_attempt))
-        if len(calls) == 1:
-            raise Pause("no credit")
-
-    await join(client)
-    await store(client, "wh_1", "wh_2")
-    async with running(redis_url, app):
+    async with with_two_events(client, redis_url, Pause("no credit")) as calls:
         with structlog.testing.capture_logs() as logs:
             await until(lambda: any(log["event"] == "paused" for log in logs))
         assert next(log for log in logs if log["event"] == "paused")["reason"] == "no credit"

@@ -15,7 +15,6 @@ from tests.worker.builders import (
     Handler,
     an_in_flight,
     consumers,
-    die_with,
     join,
     pending,
     redeliver,
@@ -23,9 +22,9 @@ from tests.worker.builders import (
     release,
     store,
     take,
-    take_over,
-)  # fmt: skip
+)
 from tests.worker.claimant import claimant
+from tests.worker.takeovers import die_with, take_over  # fmt: skip
 
 
 @pytest.fixture

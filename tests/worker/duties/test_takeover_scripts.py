@@ -16,15 +16,14 @@ from tests.worker.builders import (
     STREAM,
     TYPE,
     consumers,
-    die_with,
     join,
     pending,
     register,
     release,
     store,
     take,
-    take_over,
 )
+from tests.worker.takeovers import die_with, take_over
 
 STREAMS = (STREAM, OWN_STREAM)
 

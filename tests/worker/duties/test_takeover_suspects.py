@@ -4,8 +4,9 @@ from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.quarantine import suspect
 from hookbus.worker.quarantine.quarantine import PER_CHILD
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, STREAM, Handler, die_with, pending, register, take_over
+from tests.worker.builders import GROUP, KEYS, STREAM, Handler, pending, register
 from tests.worker.claimant import claimant
+from tests.worker.takeovers import die_with, take_over
 
 
 async def die_twice_with(client, *names: str) -> None:

@@ -25,10 +25,11 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take, take_over
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
 from tests.worker.duties.test_trim_bounds import trimmer
 from tests.worker.lookouts import a_lookout
 from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
+from tests.worker.takeovers import take_over
 
 pytestmark = pytest.mark.both_loops
 

@@ -15,19 +15,8 @@ from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Outcome, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from tests.worker.builders import (
-    GROUP,
-    KEYS,
-    OWN_STREAM,
-    STREAM,
-    an_in_flight,
-    join,
-    pending,
-    redeliver,
-    store,
-    take,
-    takeover_call,
-)
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, an_in_flight, join, pending, redeliver, store, take
+from tests.worker.takeovers import takeover_call
 
 CAUSE = Cause("ValueError", "no", "Traceback …", "handlers.py:charge")
 PARK, DEAD_LETTER = Park(1.5, CAUSE), DeadLetter("rejected", CAUSE)

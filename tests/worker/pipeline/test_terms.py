@@ -20,7 +20,7 @@ from tests.worker.builders import (
     KEYS,
     OWN_STREAM,
     STREAM,
-    a_route,
+    Handler,
     an_in_flight,
     join,
     pending,
@@ -113,25 +113,19 @@ async def test_another_event_with_an_id_in_flight_is_begun_too_and_each_is_settl
     async with moving(tmp_path) as servers:
         control = connect(servers.url, "tests", has_term=True)
         await join(control)
-        released = asyncio.Event()
-        handled = []
-
-        async def handle(event: dict, delivery) -> None:
-            handled.append(delivery.webhook_id)
-            await released.wait()
-
-        async with runtime(servers.url, control, a_route(handle)) as working:
+        handler = Handler()
+        async with runtime(servers.url, control, handler.route()) as working:
             working.start()
             await until(lambda: _is_in_step(servers))
             servers.split()
             with servers.first.client() as first, servers.second.client() as second:
                 add(first, "wh_x")
-                await until(lambda: handled == ["wh_x"])
+                await until(lambda: handler.began == ["wh_x"])
                 add(second, "wh_y")
                 servers.turn()
                 servers.proxy.cut()
-                await until(lambda: handled == ["wh_x", "wh_y"])
-                released.set()
+                await until(lambda: handler.began == ["wh_x", "wh_y"])
+                handler.go()
                 await until(lambda: second.xpending(STREAM, GROUP)["pending"] == 0)
                 assert first.xpending(STREAM, GROUP)["pending"] == 1
         await control.aclose()
@@ -150,25 +144,19 @@ def _is_in_step(servers) -> bool:
 async def test_a_restart_begins_no_delivery_that_is_in_flight(own_server):
     control = connect(own_server.url, "tests")
     await join(control)
-    released = asyncio.Event()
-    handled = []
-
-    async def handle(event: dict, delivery) -> None:
-        handled.append(delivery.webhook_id)
-        await released.wait()
-
-    async with runtime(own_server.url, control, a_route(handle)) as working:
+    handler = Handler()
+    async with runtime(own_server.url, control, handler.route()) as working:
         working.start()
         await store(control, "wh_1")
-        await until(lambda: handled == ["wh_1"])
+        await until(lambda: handler.began == ["wh_1"])
         await asyncio.to_thread(own_server.stop)
         await asyncio.to_thread(own_server.start)
         await store(control, "wh_2")
-        await until(lambda: handled == ["wh_1", "wh_2"])
-        released.set()
+        await until(lambda: handler.began == ["wh_1", "wh_2"])
+        handler.go()
         with own_server.client() as client:
             await until(lambda: client.xpending(STREAM, GROUP)["pending"] == 0)
-        assert handled == ["wh_1", "wh_2"]
+        assert handler.began == ["wh_1", "wh_2"]
     await control.aclose()
 
 

@@ -66,6 +66,13 @@ async def test_a_child_tells_its_name_and_answers_each_order():
         assert (child.runs, child.has_ended()) == (2, False)
 
 
+async def test_a_child_that_takes_its_time_is_waited_for(monkeypatch):
+    monkeypatch.setattr(module, "POLL_S", 0.02)
+    async with child_of("time.sleep(0.2)\n" + READY + READ + "time.sleep(0.2)\n" + ANSWER + READ) as child:
+        await child.start()
+        assert (await child.run(ORDER)).outcome == ACK
+
+
 @pytest.mark.parametrize(("end", "how"), [("sys.exit(3)", "exit code 3"), (DIE, "signal 9")])
 async def test_a_child_that_ends_before_it_is_ready_is_an_error_that_says_how(end, how):
     async with child_of(end) as child:
