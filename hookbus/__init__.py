@@ -9,11 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .shared.command import FailedError
+    from .shared.settings import ConfigError
     from .worker.api import App, Breaker, Call, Delivery, Hold, Pause, Reject, Retry, RetryLater
+    from .worker.crew import CrashError
+    from .worker.embedded import run_worker
 
     __version__: str
 
-__all__ = ["App", "Breaker", "Call", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]
+__all__ = [
+    "App",
+    "Breaker",
+    "Call",
+    "ConfigError",
+    "CrashError",
+    "Delivery",
+    "FailedError",
+    "Hold",
+    "Pause",
+    "Reject",
+    "Retry",
+    "RetryLater",
+    "run_worker",
+]
+_ELSEWHERE = {
+    "ConfigError": ".shared.settings",
+    "CrashError": ".worker.crew",
+    "FailedError": ".shared.command",
+    "run_worker": ".worker.embedded",
+}
+"""The home of each public name that is not in `worker.api`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -21,5 +46,5 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module(".shared.release", __name__).VERSION
     if name in __all__:
-        return getattr(import_module(".worker.api", __name__), name)
+        return getattr(import_module(_ELSEWHERE.get(name, ".worker.api"), __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

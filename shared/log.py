@@ -9,6 +9,7 @@ in any way. So our own lines pass through neither; both merely start with a conf
 """
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from . import host_log
 from .log_writer import Writer
 from .traced import name_of, trace_of
 
@@ -29,7 +31,7 @@ RANKS: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error":
 
 
 class Log:
-    """A logger. Before `configure`, as in a test or another program, its lines go to structlog."""
+    """A logger. Before `configure`, as in a test or another program, its lines go to the log of that (`host_log`)."""
 
     __slots__ = ("_bound", "_name")
 
@@ -58,10 +60,14 @@ class Log:
         self._log("error", event, fields)
 
     def _log(self, level: Level, event: str, fields: dict[str, Any]) -> None:
-        if _sink is None:
-            getattr(structlog.get_logger(self._name), level)(event, **self._bound | fields)
-        else:
-            _sink.write(level, self._bound | fields | {"event": event})
+        fields = {**self._bound, **fields, "event": event}
+        if _sink is not None:
+            _sink.write(level, fields)
+            return
+        with contextlib.suppress(structlog.DropEvent):
+            host_log.write(
+                self._name, level, fields if _host_limiter is None else dict(_host_limiter(None, level, fields))
+            )
 
 
 class _Sink:
@@ -90,11 +96,13 @@ class _Sink:
 
 
 _sink: _Sink | None = None
+_host_limiter: "Limiter | None" = None
 _bound: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", default=None)
 
 
-def configure(level: str = "info") -> None:
-    """Send our lines to standard error, and those of structlog and `logging` unless they are reconfigured."""
+def configure(level: str = "info", *, of_others: bool = True) -> None:
+    """Send our lines to standard error, and with `of_others` those of structlog and `logging`, unless they are
+    reconfigured."""
     global _sink  # noqa: PLW0603 - a process has one standard error
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     renderers = _renderers(on_terminal)
@@ -108,7 +116,14 @@ def configure(level: str = "info") -> None:
     writer = Writer(_descriptor(), lambda lines: get("log").warning("log_lines_dropped", lines=lines))
     _sink = _Sink(level, render, writer, is_on_terminal=on_terminal)
     atexit.register(writer.flush)
-    _configure_others(level, renderers, writer)
+    if of_others:
+        _configure_others(level, renderers, writer)
+
+
+def write_to_host() -> None:
+    """Until `configure`, write to the log of the program that we are a part of; limited like our own."""
+    global _host_limiter  # noqa: PLW0603 - a process has one log of its own
+    _host_limiter = _host_limiter or Limiter()
 
 
 def _renderers(on_terminal: bool) -> list[Any]:

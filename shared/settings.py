@@ -127,20 +127,25 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     extend: Callable[[dict[str, Any]], None] | None = None,
     *,
+    table: Mapping[str, Any] | None = None,
     is_partial: bool = False,
 ) -> S:
     """Build the settings of one program.
 
     `section` is its table in the file and the word in its variables. `file`, or else the file that `HOOKBUS_CONFIG`
     names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line; None
-    means not given. `extend` may complete the raw values before they are checked. `is_partial`: the class has only some
-    of the section's keys, and ignores the others. Raises ConfigError.
+    means not given. A `table`, with the keys of the file, takes the place of file and environment. `extend` may
+    complete the raw values before they are checked. `is_partial`: the class has only some of the section's keys, and
+    ignores the others. Raises ConfigError.
     """
     problems: list[str] = []
-    if file is None and (named := environ.get(FILE_VARIABLE)):
-        file = Path(named)
-    raw = _from_file(cls, section, file, problems, is_partial)
-    raw |= _from_environment(cls, section, environ, problems, is_partial)
+    if table is not None:
+        raw = _from_table(cls, section, table, "settings", problems, is_partial)
+    else:
+        if file is None and (named := environ.get(FILE_VARIABLE)):
+            file = Path(named)
+        raw = _from_file(cls, section, file, problems, is_partial)
+        raw |= _from_environment(cls, section, environ, problems, is_partial)
     raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
     _read_url_file(raw, problems)
     if extend is not None:
@@ -182,18 +187,24 @@ def _from_file(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(f"{path}: not TOML: {error}")
         return {}
-    own = table.pop(section, {})
-    for other in SECTIONS:
-        table.pop(other, None)
-    if not isinstance(own, dict):
-        problems.append(f"{path}: [{section}] must be a table")
+    return _from_table(cls, section, table, str(path), problems, is_partial)
+
+
+def _from_table(
+    cls: type[Common], section: str, table: Mapping[str, Any], where: str, problems: list[str], is_partial: bool
+) -> dict[str, Any]:
+    """The values for one program in a table with a section for each."""
+    own = table.get(section, {})
+    shared = {key: value for key, value in table.items() if key not in SECTIONS}
+    if not isinstance(own, Mapping):
+        problems.append(f"{where}: [{section}] must be a table")
         return {}
     common = set(Common.__struct_fields__)
     valid = {key: value for key, value in own.items() if key in cls.__struct_fields__ and key not in common}
-    problems += [f"{key}: unknown key in {path}" for key in table if key not in common]
+    problems += [f"{key}: unknown key in {where}" for key in shared if key not in common]
     if not is_partial:
-        problems += [f"{section}.{key}: unknown key in {path}" for key in own if key not in valid]
-    return table | valid
+        problems += [f"{section}.{key}: unknown key in {where}" for key in own if key not in valid]
+    return shared | valid
 
 
 def _from_environment(

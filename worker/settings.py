@@ -56,6 +56,13 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
         return problems
 
 
+def embedded_settings(table: Mapping[str, Any] | None) -> tuple[WorkerSettings, set[str]]:
+    """The settings of a worker inside another program, and the names of those that are set: from a table with the keys
+    of hookbus.toml, or else from file and environment. Raises ConfigError with all problems."""
+    given: dict[str, Any] = {}
+    return load(WorkerSettings, "worker", None, extend=given.update, table=table), set(given)
+
+
 def load_settings(
     file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
 ) -> WorkerSettings:

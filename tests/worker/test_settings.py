@@ -1,7 +1,7 @@
 import pytest
 
 from hookbus.shared.settings import ConfigError, Listen
-from hookbus.worker.settings import DAY_S, WorkerSettings, load_settings
+from hookbus.worker.settings import DAY_S, WorkerSettings, embedded_settings, load_settings
 
 
 def loaded(tmp_path, toml: str = "", environ: dict[str, str] | None = None, **overrides) -> WorkerSettings:
@@ -53,3 +53,16 @@ def test_unknown_keys_and_variables_are_refused_by_name_all_together(tmp_path):
     assert any(problem.startswith("worker.grace: unknown key") for problem in found)
     assert "HOOKBUS_WORKER_GRACE: unknown variable" in found
     assert len(found) == 2
+
+
+def test_a_worker_inside_a_program_has_its_settings_from_a_table_and_knows_which_are_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOOKBUS_SHARDS", "3")
+    (tmp_path / "hookbus.toml").write_text("[worker]\nretention_s = 60\n")
+    table = {"log_level": "debug", "worker": {"ops_listen": ":1"}, "ingest": {"anything": 1}}
+    settings, given = embedded_settings(table)
+    assert (settings.shards, settings.retention_s, settings.ops_listen) == (1, 259_200, Listen("0.0.0.0", 1))
+    assert given == {"log_level", "ops_listen"}
+    settings, given = embedded_settings(None)
+    assert (settings.shards, settings.retention_s) == (3, 60)
+    assert given == {"shards", "retention_s"}
