@@ -15,21 +15,18 @@ from typing import Final, Literal
 from multidict import MultiMapping
 
 from ..shared import public_key
-from ..shared.header_names import WEBHOOK, HeaderNames
+from ..shared.header_names import LONGEST_ID, WEBHOOK, HeaderNames, is_id
 from ..shared.public_key import PublicKey
 from ..shared.secret import Encoding, digest, key_bytes, signer
 
 Code = Literal["missing_header", "malformed_header", "timestamp_stale", "timestamp_future", "signature_mismatch"]
 
-LONGEST_ID: Final = 255
 LONGEST_TIMESTAMP: Final = 20
 """Digits. No date needs more than 64 bits, and int() of a long text costs quadratic time."""
 MAX_SIGNATURES: Final = 16
 """Signatures compared. A sender in rotation sends two; each costs a comparison for every secret."""
 
 _ENTRY = re.compile(r"(?<![^ ,\t])v1a?,[A-Za-z0-9+/=]+(?![^ ,\t])")
-_VISIBLE_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
-"""Visible ASCII, because the id is signed, stored and displayed."""
 
 
 class SignatureError(Exception):
@@ -119,7 +116,7 @@ def _required(headers: Mapping[str, str], names: HeaderNames) -> tuple[bytes, by
     if webhook_id is None or timestamp is None or signatures is None:
         missing = [name for name, value in zip(names, values, strict=True) if value is None]
         raise SignatureError("missing_header", ", ".join(missing))
-    if _VISIBLE_ID.fullmatch(webhook_id) is None:
+    if not is_id(webhook_id):
         raise SignatureError("malformed_header", f"{id_name} is not 1 to {LONGEST_ID} visible ASCII characters")
     if not timestamp.isascii():
         raise SignatureError("malformed_header", f"{timestamp_name} is not a number of seconds")

@@ -35,18 +35,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of a post. `code` is the `status` or `error` in the response; `detail` says why there is none."""
+    """The result of a post. `code` is the `status` or `error` in the response; `detail` says why there is none.
+
+    `retry_after_s` is what the receiver asked for, 0 if it named no seconds.
+    """
 
     status: int
     code: str
     latency_ms: float
     webhook_id: str
     detail: str = ""
+    retry_after_s: float = 0.0
 
     def is_as(self, expected: Expected) -> bool:
         """Whether this is the expected answer."""
         status, code = expected
         return self.status == status and code in ("", self.code)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether hookbus-ingest says that the event is stored: any web server may answer 200."""
+        return self.status == 200 and self.code in ("accepted", "duplicate")
 
     @property
     def is_unknown(self) -> bool:
@@ -89,7 +98,7 @@ async def post(
 ) -> Answer:
     """Post a request once. Never raises for a failure of the network or the receiver."""
     began = time.perf_counter()
-    status, code, detail = NO_ANSWER, "no_answer", ""
+    status, code, detail, retry_after_s = NO_ANSWER, "no_answer", "", 0.0
     try:
         async with session.post(
             url,
@@ -99,13 +108,20 @@ async def post(
             timeout=aiohttp.ClientTimeout(timeout_s),
         ) as response:
             status, code = response.status, _code(await response.read())
+            retry_after_s = _seconds(response.headers.get("Retry-After", ""))
     except (aiohttp.ClientError, OSError) as error:
         code = "no_connection" if isinstance(error, aiohttp.ClientConnectorError) else code
         # aiohttp's text for a refused connection lists addresses; the system's text is clearer, except for TLS, whose
         # error numbers are not those of the system.
         number = 0 if isinstance(error, aiohttp.ClientSSLError) else getattr(error, "errno", None) or 0
         detail = os.strerror(number) if number > 0 else str(error) or "no answer in time"
-    return Answer(status, code, (time.perf_counter() - began) * 1000, request.webhook_id, detail)
+    latency_ms = (time.perf_counter() - began) * 1000
+    return Answer(status, code, latency_ms, request.webhook_id, detail, retry_after_s)
+
+
+def _seconds(text: str) -> float:
+    """A Retry-After in seconds; 0 for a date (RFC 9110, 10.2.3), which needs clocks that agree."""
+    return float(text) if text.isdecimal() and text.isascii() and len(text) <= 9 else 0.0
 
 
 def _code(body: bytes) -> str:

@@ -44,14 +44,14 @@ def test_the_consumer_in_the_readme_can_be_run():
 
 
 def test_the_configuration_in_the_pages_is_accepted(tmp_path):
-    whole, other_senders = pages.blocks(pages.INGEST, "toml")
     file = tmp_path / "hookbus.toml"
-    file.write_text(whole)
-    assert set(load_settings(file, {}).sources) == {"openai", "partner"}
-    file.write_text(other_senders.replace("/run/secrets", str(tmp_path)))
-    for name in re.findall(r"file:/run/secrets/(\w+)", other_senders):
-        (tmp_path / name).write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    assert set(load_settings(file, {}).sources) == {"claude", "clerk"}
+    found = []
+    for block in pages.blocks(pages.INGEST, "toml"):
+        file.write_text(block.replace("/run/secrets", str(tmp_path)))
+        for name in re.findall(r"file:/run/secrets/(\w+)", block):
+            (tmp_path / name).write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        found.append(set(load_settings(file, {}).sources))
+    assert found == [{"openai", "partner"}, {"claude", "clerk"}, {"shop"}]
 
 
 def test_the_configuration_reference_matches_the_settings():
