@@ -150,6 +150,12 @@ class Keys:
         """String with a TTL, the liveness key: the consumer is alive while it exists."""
         return self._key(f"alive:{consumer}")
 
+    @property
+    def expiries(self) -> str:
+        """Sorted set: consumer → Unix ms when its liveness key expires unless renewed; group|handover → when deliveries
+        were last left there. A hint."""
+        return self._key("expiries")
+
     def deaths(self, group: str) -> str:
         """Hash: suspect → the quarantine processes that died of it, `consumer@unix_ms` separated by spaces."""
         return self._key(f"deaths:{group}")

@@ -114,6 +114,7 @@ class GroupRunner:
         process = self._process
         return Takeover(
             client=self._consumer.client,
+            lookout=self._lookout,
             keys=self._keys,
             group=self._group.name,
             consumer=self._consumer.name,

@@ -70,6 +70,7 @@ WRITES: Final = (
     f"DEL {SCRATCH}",
     f"ZADD {SCRATCH} 1 m",
     f"ZREM {SCRATCH} m",
+    f"ZREMRANGEBYSCORE {SCRATCH} 0 1",
     f"UNLINK {SCRATCH}",
 )
 FAMILIES: Final = (
@@ -83,6 +84,7 @@ FAMILIES: Final = (
     SHARD.due,
     SHARD.consumers(NOBODY),
     SHARD.alive(NOBODY),
+    SHARD.expiries,
     SHARD.deaths(NOBODY),
     SHARD.paused,
     SHARD.suspended,

@@ -15,6 +15,7 @@ from typing import Final
 
 from ..shared import log
 from ..shared.connection import FAULTS
+from ..shared.pipelined import execute_all
 from .consumer import Consumer
 from .pipeline.deadline import CANCEL_S
 from .pipeline.subscriber import Subscriber
@@ -59,6 +60,9 @@ class Shutdown:
             with contextlib.suppress(*FAULTS):  # else another worker removes this consumer
                 async with asyncio.timeout(HANDOVER_S):
                     await self.retire()
+                    # Nobody needs to ask what it has left.
+                    forgets = [("ZREM", keys.expiries, self.consumer.name) for keys in self.consumer.shards]
+                    await execute_all(self.consumer.client, forgets)
 
     async def die(self) -> None:
         """End as by SIGKILL, except that handlers can clean up: nothing is written, nothing is handed over.

@@ -1,25 +1,29 @@
 -- Renew a consumer's liveness key and its registration in its groups.
 -- KEYS  alive      its liveness key
 --       worked     hash of each group's last sign of life
+--       expiries   sorted set of when each liveness key expires
 --       consumers  hash of the consumers of each of its groups
 -- ARGV  consumer   the consumer that is alive
 --       ttl_ms     lifetime of the key
 --       now_ms     Unix ms
+--       kept_ms    how long a consumer whose key expired stays in `expiries`
 --       is_known   1 when its last renewal registered it
 --       groups     for each, in the order of KEYS: its name, and the consumer's record there
 -- Returns 1, or 0 when a hash refused the registration.
 -- One step: deliveries of a consumer that dies unregistered are never taken over; those of one that is registered
 -- without a liveness key are taken over while it is alive.
 -- Nobody removes the registration of a consumer while its liveness key exists.
-local is_registered = redis.call('EXISTS', KEYS[1]) == 1 and ARGV[4] == '1'
+local is_registered = redis.call('EXISTS', KEYS[1]) == 1 and ARGV[5] == '1'
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
 local worked, result = {}, 1
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   worked[#worked + 1], worked[#worked + 2] = ARGV[i], ARGV[3]
   -- A hash that refuses the write, such as a key of another type, must not cost the consumer its liveness key.
-  if not is_registered and type(redis.pcall('HSET', KEYS[(i + 1) / 2], ARGV[1], ARGV[i + 1])) == 'table' then
+  if not is_registered and type(redis.pcall('HSET', KEYS[i / 2 + 1], ARGV[1], ARGV[i + 1])) == 'table' then
     result = 0
   end
 end
 redis.pcall('HSET', KEYS[2], unpack(worked))
+redis.pcall('ZADD', KEYS[3], ARGV[3] + ARGV[2], ARGV[1])  -- a hint
+redis.pcall('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[3] - ARGV[4])
 return result

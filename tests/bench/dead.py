@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import Redis
 from tests.bench.backlog import KEYS
 
@@ -21,4 +22,7 @@ async def hold(client: Redis, group: str, consumers: Sequence[str], types: Seque
 
 async def die(client: Redis, consumers: Sequence[str]) -> None:
     """Let the liveness keys of all consumers expire at once."""
-    await client.execute_command("DEL", *map(KEYS.alive, consumers))
+    pipeline = client.pipeline(transaction=True)
+    pipeline.execute_command("ZADD", KEYS.expiries, *(word for name in consumers for word in (now_ms(), name)))
+    pipeline.execute_command("DEL", *map(KEYS.alive, consumers))
+    await pipeline.execute()

@@ -29,7 +29,7 @@ async def test_g7_an_unusable_stream_delays_no_other_type_of_a_wildcard(redis_ur
 async def test_g7_unusable_keys_of_one_group_stop_no_other_group(redis_url, handled, client):
     of_group = (KEYS.delayed, KEYS.delayed_data, KEYS.dead, KEYS.dead_data, KEYS.dead_fingerprints)
     broken = [key("failing") for key in (*of_group, KEYS.consumers, KEYS.deaths)]
-    broken += [KEYS.paused, KEYS.due]
+    broken += [KEYS.paused, KEYS.due, KEYS.expiries]
     for key in broken:
         await client.execute_command("SET", key, "a slip")
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain", "failing") as worker:

@@ -11,12 +11,13 @@ from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry, redelivery_fields
-from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.shared.keys import Keys
 from hookbus.shared.raw_connection import RawConnection
 from hookbus.worker.api.app import App
 from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
+from hookbus.worker.pipeline import handover
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.process import Caller
 from hookbus.worker.pipeline.read import Reader
@@ -125,11 +126,15 @@ async def settled(client: Redis) -> bool:
     return not await pending(client) and not await pending(client, own=True)
 
 
-async def register(client: Redis, consumer: str, *, alive: bool = True, info: str = "{}") -> None:
-    """Register a consumer in the group, alive or not."""
+async def register(
+    client: Redis, consumer: str, *, alive: bool = True, left_s: float | None = None, info: str = "{}"
+) -> None:
+    """Register a consumer in the group, alive (with `left_s` until its liveness key expires) or not."""
     await client.execute_command("HSET", KEYS.consumers(GROUP), consumer, info)
     if alive:
-        await client.execute_command("SET", KEYS.alive(consumer), 1)
+        await client.execute_command("SET", KEYS.alive(consumer), 1, *(("PX", round(left_s * 1000)) if left_s else ()))
+    left_ms = round((left_s or 10) * 1000) if alive else 0
+    await client.execute_command("ZADD", KEYS.expiries, now_ms() + left_ms, consumer)
 
 
 async def commandstats(client: Redis) -> dict[str, int]:
@@ -146,8 +151,7 @@ async def consumers(client) -> set[bytes]:
 
 
 async def release(client, consumer: str, count: int = 100) -> int:
-    keys = (STREAM, KEYS.consumers(GROUP))
-    return await scripts.run(client, scripts.Call(scripts.RELEASE, keys, (GROUP, consumer, HANDOVER, count)))
+    return await scripts.run(client, handover.release(STREAM, GROUP, consumer, count))
 
 
 class Handler:

@@ -6,6 +6,7 @@ import contextlib
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.takeover import Takeover
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, Runtime, join, register, settling
+from tests.worker.lookouts import a_lookout
 
 
 class FixedLiveness:
@@ -26,8 +27,10 @@ class Claimant:
         self.quarantine = runtime.quarantine
         self.liveness = FixedLiveness()
         self.stopping = asyncio.Event()
+        self.lookout = a_lookout(client, self.stopping)
         self.duty = Takeover(
             client=client,
+            lookout=self.lookout,
             keys=KEYS,
             group=GROUP,
             consumer="me",
@@ -41,7 +44,8 @@ class Claimant:
         )
 
     async def round(self) -> None:
-        await self.duty._poll()
+        await self.lookout.look()
+        await self.duty._round()
 
 
 @contextlib.asynccontextmanager

@@ -9,11 +9,13 @@ import pytest
 import structlog
 
 from hookbus import App, Delivery
+from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
 from hookbus.shared.valkey import Valkey
 from hookbus.worker import supervise
 from hookbus.worker.crew import CrashError
+from hookbus.worker.inventory import expiries
 from hookbus.worker.pipeline import handover
 from hookbus.worker.shutdown import STOP_S
 from tests.wait import until
@@ -44,6 +46,7 @@ async def test_g10_a_stop_finishes_running_deliveries_reads_no_more_and_leaves_t
     assert handler.done == ["wh_1"]
     assert await settled(client)
     assert await consumers(client) == set()
+    assert await client.execute_command("ZRANGE", KEYS.expiries, 0, -1) == []
 
 
 async def test_a_lifespan_is_closed_once_when_the_drain_ran_out_of_time_and_after_its_handlers(client, redis_url):
@@ -96,6 +99,7 @@ async def test_g10_deliveries_that_outlast_the_grace_go_to_the_others_without_su
             await worker.stop()
     assert list((await pending(client)).values()) == [(HANDOVER, 0)] * 2
     assert await consumers(client) == {HANDOVER.encode()}
+    assert await client.execute_command("ZRANGE", KEYS.expiries, 0, -1) == [expiries.handover(GROUP).encode()]
     (handed,) = [log for log in logs if log["event"] == "handed_over"]
     assert (handed["deliveries"], handed["interrupted"]) == (2, 2)
     second_handler = Handler(is_open=True)
@@ -191,6 +195,8 @@ async def dying(url: str, client):
     assert list((await pending(client)).values()) == [(worker.consumer, 1)]
     assert await consumers(client) == {worker.consumer.encode()}
     assert await client.execute_command("EXISTS", KEYS.alive(worker.consumer)) == 0
+    hint_ms = float(await client.execute_command("ZSCORE", KEYS.expiries, worker.consumer))
+    assert hint_ms < now_ms() + 2_000  # not when it would have expired
 
 
 @pytest.mark.parametrize("end", [RuntimeError("a bug of ours"), asyncio.CancelledError()], ids=repr)

@@ -15,6 +15,7 @@ from ...shared import clock, log, scripts
 from ...shared.address import Address
 from ...shared.connection import FAULTS, connect_blocking
 from ...shared.keys import Keys
+from ..inventory import expiries
 from ..inventory.readers import register
 from .same_host import Presence
 
@@ -93,7 +94,9 @@ class Liveness:
         if self._thread.ident is not None:
             self._thread.join()
         try:
-            self._client.delete(*(keys.alive(self._consumer) for keys in self._shards))
+            for keys in self._shards:
+                call = expiries.lapse(keys, self._consumer)
+                self._client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
         except FAULTS as error:
             self._log.debug("liveness_not_removed", reason=str(error))
         if self._presence is not None:
@@ -131,13 +134,14 @@ class Liveness:
         register_at = self._register_at
         is_known = time.monotonic() < self._register_at
         groups = [text for item in self._infos.items() for text in item]
-        args: list[scripts.Argument] = [self._consumer, round(TTL_S * 1000), clock.now_ms(), int(is_known), *groups]
+        times_ms = round(TTL_S * 1000), clock.now_ms(), expiries.KEPT_MS
+        args: list[scripts.Argument] = [self._consumer, *times_ms, int(is_known), *groups]
         self._register_at = 0.0  # unless all of it succeeds
         if self._presence is not None:
             self._presence.touch()
         is_registered = True
         for keys in self._shards:
-            names = (keys.alive(self._consumer), keys.worked, *map(keys.consumers, self._infos))
+            names = (keys.alive(self._consumer), keys.worked, keys.expiries, *map(keys.consumers, self._infos))
             is_registered &= self._client.eval(source, len(names), *names, *args) == 1
         self._renewed_at = time.monotonic()
         if is_registered:

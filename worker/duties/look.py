@@ -1,39 +1,48 @@
-"""Looks once a second at what a shard holds for all groups of the process: the types seen, the pauses, and when
-the next parked delivery of each group is due.
+"""Looks once a second at what a shard holds for all groups of the process: the types seen, the pauses, when the next
+parked delivery of each group is due, and which consumers fell silent.
 
-Costs Redis three commands per shard and second in one round trip, however many groups there are. Duties wait for the
+Costs Redis four commands per shard and second in one round trip, however many groups there are. Duties wait for the
 next look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so do types and pauses
 when Redis refuses their key.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...shared import log
+from ...shared import log, scripts
+from ...shared.clock import now_ms
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..inventory import pauses
+from ..inventory import expiries, pauses
 from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from . import same_host
+from .heartbeat import TTL_S
 
 INTERVAL_S: Final = 1.0
 """A pause takes effect within two seconds: one interval, and the time to end a blocking read."""
+
+QUIET_MS: Final = round((TTL_S - 3) * 1000)
+"""So much is left of a liveness key three seconds after its renewal. Then that of a process that ended on this machine
+is deleted. The key decides in the end, and a process that is alive renews it every two seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What a shard held. `types` were ever stored; `paused`: group → pattern → pause; `due_ms`: group → Unix ms before
-    which none of its parked deliveries is due, None if Redis refuses the key."""
+    which none of its parked deliveries is due; `expired`: those of `expiries` → Unix ms since when. Both are None if
+    Redis refuses their key."""
 
     types: frozenset[str] = frozenset()
     paused: Mapping[str, Mapping[str, Paused]] = field(default_factory=dict)
     due_ms: Mapping[str, float] | None = field(default_factory=dict)
+    expired: Mapping[str, float] | None = field(default_factory=dict)
 
 
 NOTHING: Final = Look()
@@ -48,7 +57,12 @@ class Lookout:
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._looked = asyncio.Event()
+        self._looks: list[Callable[[], None]] = []
         self.last = NOTHING
+
+    def subscribe(self, looked: Callable[[], None]) -> None:
+        """Call a function after each look."""
+        self._looks.append(looked)
 
     async def after(self, look: Look) -> Look:
         """Wait for a look later than this one; at the stop, return the last one at once."""
@@ -58,21 +72,34 @@ class Lookout:
 
     async def look(self) -> None:
         """Look now, for all who wait. Raises RedisError, OSError."""
-        keys, last = self._keys, self.last
+        keys, last, now = self._keys, self.last, now_ms()
         commands: list[Command] = [
             ("SMEMBERS", keys.types),
             ("HGETALL", keys.paused),
             ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
+            expiries.query(keys, now + QUIET_MS),
         ]
-        types, paused, due = await execute_all(self._client, commands, raises=False)
+        types, paused, due, silent = await execute_all(self._client, commands, raises=False)
         if last is NOTHING and isinstance(types, Exception):
             raise types  # no worker starts without knowing what there is to read
         self.last = Look(
             types=frozenset(map(bytes.decode, types)) if self._is_usable(keys.types, types) else last.types,
             paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,
             due_ms={group: float(ms) for group, ms in pairs(due).items()} if self._is_usable(keys.due, due) else None,
+            expired=await self._expired(silent, now) if self._is_usable(keys.expiries, silent) else None,
         )
         self._wake()
+
+    async def _expired(self, silent: Sequence[bytes], now: int) -> dict[str, float]:
+        """Those of the silent whose liveness key has expired. It is deleted if their process ended on this machine."""
+        silent_ms = expiries.read(silent)
+        expired = {member: ms for member, ms in silent_ms.items() if ms <= now}
+        ended = [name for name in silent_ms.keys() - expired if same_host.has_ended(name)]
+        calls = [expiries.lapse(self._keys, name, QUIET_MS) for name in ended]
+        for name, is_gone in zip(ended, await scripts.run_all(self._client, calls), strict=True):
+            if is_gone == 1:
+                expired[name] = now
+        return expired
 
     async def run(self) -> None:
         """Look until stopping."""
@@ -96,3 +123,5 @@ class Lookout:
     def _wake(self) -> None:
         self._looked.set()
         self._looked = asyncio.Event()
+        for looked in self._looks:
+            looked()

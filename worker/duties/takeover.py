@@ -1,11 +1,11 @@
 """Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
 
-Checks every second for registered consumers without a liveness key: two commands per group and shard. A process that
-ended on the same machine is detected before its key expires. However many have died, the rest takes a few round trips:
-what they hold (`holdings`), the claims for which there are places, and the removal of those that hold nothing any more.
-Once a minute it also looks for consumers that have deliveries but are not registered: a process that was frozen,
-declared dead, thawed and killed leaves such deliveries. If this process dies half-way, the claimed deliveries are
-pending for it, and are taken over in turn.
+Asks for the registered consumers without a liveness key once a look at the shard tells that one fell silent or left
+deliveries to the others, and then every second until they hold nothing any more. However many have died, it takes a few
+round trips: what they hold (`holdings`), the claims for which there are places, and the removal of those that hold
+nothing. It also asks once a minute, as the hint may be lost, and then looks for consumers that have deliveries but are
+not registered: a process that was frozen, declared dead, thawed and killed leaves such deliveries. If this process dies
+half-way, the claimed deliveries are pending for it, and are taken over in turn.
 
 After the first takeover deliveries run at once and together, since most deaths have another cause. From the second one
 on they are suspects and run in `quarantine`. The death of a quarantine process is noted with the delivery that it ran,
@@ -16,7 +16,7 @@ import asyncio
 import functools
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ..api.delivery import FIRST_SUSPICION, UNKNOWN_TERM, InFlight, member_prefix
+from ..inventory import expiries
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
 from ..pipeline.source import Source
@@ -36,16 +37,15 @@ from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from ..quarantine.quarantine import Quarantine
 from . import same_host
-from .heartbeat import TTL_S, Liveness
+from .heartbeat import Liveness
 from .holdings import LOOKS, Holding, look
+from .look import Lookout
 from .membership import Membership
 
-INTERVAL_S: Final = 1.0
-ADOPT_S: Final = 60.0
-"""Between two searches for unregistered consumers."""
-QUIET_S: Final = 3.0
-"""After so long without a renewal, the liveness key of a process that ended on this machine is deleted. The key decides
-in the end, and a process that is alive renews it every two seconds."""
+SEARCH_S: Final = 60.0
+"""Between two searches for unregistered consumers, and between two rounds without a hint, which may be lost."""
+RETRY_S: Final = 1.0
+"""Between two attempts at a search, while Redis fails or consumers may yet renew their keys."""
 MAX_AT_ONCE: Final = 100
 
 
@@ -66,6 +66,7 @@ class Takeover:
         self,
         *,
         client: Redis,
+        lookout: Lookout,
         keys: Keys,
         group: str,
         consumer: str,
@@ -78,6 +79,7 @@ class Takeover:
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
+        self._lookout = lookout
         self._keys = keys
         self._group = group
         self._consumer = consumer
@@ -89,10 +91,15 @@ class Takeover:
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._wake = asyncio.Event()
-        self._adopt_at_s = 0.0
+        self._known: Mapping[str, float] = {}
+        """Whom a look had as expired before the last round."""
+        self._is_done = False
+        """Whether the last round found all registered consumers alive."""
+        self._search_at_s = 0.0
         self._log = log.get("worker.takeover").bind(group=group)
         for subscriber in subscribers:
             subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
+        lookout.subscribe(self._looked)
 
     def stop(self) -> None:
         """Wake `run` up so that it ends."""
@@ -102,25 +109,38 @@ class Takeover:
         if subscriber.is_owed and subscriber.places.free() > 0:
             self._wake.set()
 
+    def _looked(self) -> None:
+        expired = self._lookout.last.expired
+        if not self._is_done or expired is None or expiries.news(expired, self._known, self._group):
+            self._wake.set()
+
     async def run(self) -> None:
-        """Take over until stopping: once a second, and at once when a place is free that is owed."""
+        """Take over until stopping: when a look tells of the dead, and at once when a place is free that is owed."""
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                if self._liveness.is_steady() and time.monotonic() >= self._adopt_at_s:
-                    await self._adopt()
-                    self._adopt_at_s = time.monotonic() + ADOPT_S
-                await self._poll()
+                await self._search()
+                await self._round()
             except FAULTS as error:
                 if is_of_one_key(error):
                     self._unusable_keys.add(self._keys.consumers(self._group), error)
                 self._log.debug("takeover_delayed", reason=str(error))
                 self._reader.recheck()  # a claim may have succeeded whose reply was lost
-            await pause(self._wake, INTERVAL_S)
+            await pause(self._wake, max(0.0, self._search_at_s - time.monotonic()))
 
-    async def _poll(self) -> None:
+    async def _search(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._search_at_s:
+            return
+        self._search_at_s = now_s + RETRY_S
+        if self._liveness.is_steady():
+            await self._adopt()
+            self._search_at_s = now_s + SEARCH_S
+
+    async def _round(self) -> None:
         """Claim what there are places for. Subscriptions with more to claim do that before they read anything new."""
         owed: set[Subscriber] = set()
+        self._is_done = False
         try:
             if dead := await self._dead():
                 await self._take_over(dead, owed)
@@ -144,26 +164,18 @@ class Takeover:
         They count as dead only once all consumers that are alive have had time to renew theirs. Consumers whose process
         ended on this machine, and the handover, count at once.
         """
+        expired = self._lookout.last.expired or {}
         consumers = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
         self._unusable_keys.remove(self._keys.consumers(self._group))
         registered = [name for name in map(bytes.decode, consumers) if name != self._consumer]
-        if not registered:
-            return []
-        ended = [name for name in registered if same_host.has_ended(name)]
-        await self._lapse(ended)
         own, *alive = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
         # A step of Redis' clock expires our own key with all others. The heartbeat detects the step first, so is_steady
         # is read afterwards.
         is_steady = own is not None and self._liveness.is_steady()
         silent = [name for name, key in zip(registered, alive, strict=True) if key is None]
-        return [name for name in silent if is_steady or name in ended or name == names.HANDOVER]
-
-    async def _lapse(self, ended: Sequence[str]) -> None:
-        """Delete the liveness keys of consumers whose process ended here, unless they are still renewed."""
-        at_most_ms = round((TTL_S - QUIET_S) * 1000)
-        calls = [scripts.Call(scripts.LAPSE, (self._keys.alive(name),), (at_most_ms,)) for name in ended]
-        if calls:
-            await scripts.run_all(self._client, calls)
+        # A liveness key may expire a moment after the hint says so.
+        self._known, self._is_done = expired, not silent and expired.keys().isdisjoint(registered)
+        return [name for name in silent if is_steady or name == names.HANDOVER or same_host.has_ended(name)]
 
     def _claims(self, holdings: Iterable[Holding], owed: set[Subscriber]) -> list[Claim]:
         """As many deliveries as there are places, and as many suspects as the quarantine has room for."""
@@ -262,9 +274,12 @@ class Takeover:
         """Register consumers that have pending deliveries but are not registered."""
         commands = [("XPENDING", stream, self._group) for stream in self._reader.sources]
         replies = await execute_all(self._client, commands, raises=False)
-        found = {consumer for reply in replies if not isinstance(reply, Exception) for consumer, _ in reply[3] or ()}
+        usable = [reply for reply in replies if not isinstance(reply, Exception)]
+        found = sorted({consumer.decode() for reply in usable for consumer, _ in reply[3] or ()})
         key = self._keys.consumers(self._group)
-        await execute_all(self._client, [("HSETNX", key, consumer, "{}") for consumer in sorted(found)])
+        added = await execute_all(self._client, [("HSETNX", key, consumer, "{}") for consumer in found])
+        if adopted := [consumer for consumer, is_new in zip(found, added, strict=True) if is_new]:
+            await self._client.execute_command(*expiries.announce(self._keys, adopted))
 
 
 def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:

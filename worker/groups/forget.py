@@ -20,7 +20,7 @@ from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.group_status import GroupStatus
-from ..inventory import pauses, suspensions
+from ..inventory import expiries, pauses, suspensions
 from ..inventory.lag import pairs
 
 BATCH: Final = 1000
@@ -114,6 +114,7 @@ class GroupDeletion:
             fields = [*self._fields(keys), *await self._paused(keys), *await self._suspended(keys)]
             await self.drop(keys, await self.consumers(keys), whole, fields)
             await self._client.execute_command("ZREM", keys.due, self._group)
+            await self._client.execute_command("ZREM", keys.expiries, expiries.handover(self._group))
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group

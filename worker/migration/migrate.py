@@ -8,8 +8,9 @@
    several may do this at once.
 5. `migrating` goes last.
 
-Streams, groups, parked deliveries, dead letters and the dedupe are the same in both. `due` fills itself, as each
-promoter looks for parked deliveries when it starts; which of them were snoozed shows again from their next attempt on.
+Streams, groups, parked deliveries, dead letters and the dedupe are the same in both. `due` and `expiries` fill
+themselves, as each promoter looks for parked deliveries when it starts, and each takeover for the dead; which
+deliveries were snoozed shows again from their next attempt on.
 """
 
 import asyncio

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...shared import keys, scripts
+from ...shared.clock import now_ms
 from ...shared.connection import Redis, refusal_code
 from ...shared.keys import HANDOVER
 from .unusable_keys import is_of_one_key
@@ -14,8 +15,9 @@ AT_ONCE: Final = 1000
 
 def release(stream: str, group: str, consumer: str, count: int, entry_ids: Sequence[bytes] = ()) -> scripts.Call:
     """The script call that releases what is pending for a consumer on one stream: these entries, else up to `count`."""
-    args: list[scripts.Argument] = [group, consumer, HANDOVER, count, *entry_ids]
-    return scripts.Call(scripts.RELEASE, (stream, keys.of(stream).consumers(group)), args)
+    shard = keys.of(stream)
+    args: list[scripts.Argument] = [group, consumer, HANDOVER, count, now_ms(), *entry_ids]
+    return scripts.Call(scripts.RELEASE, (stream, shard.consumers(group), shard.expiries), args)
 
 
 async def release_all(client: Redis, streams: Sequence[str], group: str, consumer: str) -> int:

@@ -15,12 +15,13 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from ...shared import log
+from ...shared import log, scripts
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import InFlight
+from ..inventory import expiries
 from ..pipeline import outcome
 from ..pipeline.named import named
 from ..pipeline.subscriber import Subscriber
@@ -164,8 +165,8 @@ class Quarantine:
         """Delete the liveness key of a child whose process has ended, so that its suspect is taken over at once."""
         if child.has_ended():
             with contextlib.suppress(*FAULTS):  # else the key expires
-                for keys in self._shards:
-                    await self._client.execute_command("DEL", keys.alive(child.consumer))
+                calls = [expiries.lapse(keys, child.consumer) for keys in self._shards]
+                await scripts.run_all(self._client, calls)
 
     async def _child(self, *, fresh: bool) -> Child | None:
         """A child for a suspect, a fresh one if it must have run none before. None if none could be started."""

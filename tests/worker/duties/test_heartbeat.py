@@ -13,6 +13,7 @@ from hookbus.shared.health import LoopTick
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties import heartbeat
 from hookbus.worker.duties.heartbeat import TTL_S, Liveness
+from hookbus.worker.inventory.expiries import KEPT_MS
 from hookbus.worker.inventory.readers import registration
 from tests.wait import until
 from tests.worker.builders import KEYS, commandstats
@@ -129,6 +130,39 @@ async def test_g7_a_consumer_registers_as_soon_as_the_hash_of_its_group_is_usabl
     with living(redis_url):
         await client.execute_command("DEL", KEYS.consumers("a"))
         await until(lambda: client.execute_command("HEXISTS", KEYS.consumers("a"), "me"))
+
+
+def expiry_ms(blocking) -> float:
+    return blocking.zscore(KEYS.expiries, "me")
+
+
+def test_a_renewal_tells_when_the_liveness_key_expires_and_forgets_those_that_are_long_silent(redis_url, blocking):
+    now_ms = clock.now_ms()
+    blocking.zadd(KEYS.expiries, {"old": now_ms - KEPT_MS - 1, "dead": now_ms - KEPT_MS + 60_000})
+    with living(redis_url) as liveness:
+        first_ms = expiry_ms(blocking)
+        assert abs(first_ms - clock.now_ms() - blocking.pttl(KEYS.alive("me"))) < 2_000
+        time.sleep(0.002)
+        liveness._renew()
+        assert expiry_ms(blocking) > first_ms
+        assert blocking.zrange(KEYS.expiries, 0, -1) == [b"dead", b"me"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_g4_a_stop_tells_that_the_liveness_key_is_gone(redis_url, blocking, full):
+    with living(redis_url):
+        if full:
+            blocking.config_set("maxmemory", 1)
+    assert expiry_ms(blocking) < (time.time() + 2) * 1000  # not when it would expire
+    assert not blocking.exists(KEYS.alive("me"))
+
+
+def test_g4_a_refused_hint_costs_no_consumer_its_liveness_key(redis_url, blocking):
+    blocking.set(KEYS.expiries, "a slip")
+    with living(redis_url):
+        assert blocking.exists(KEYS.alive("me"))
+        assert blocking.hkeys(KEYS.consumers("a")) == [b"me"]
+    assert not blocking.exists(KEYS.alive("me"))
 
 
 async def test_a_renewal_writes_no_registration_while_the_liveness_key_exists(redis_url, client):

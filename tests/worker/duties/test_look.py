@@ -4,14 +4,14 @@ import pytest
 from redis.exceptions import ResponseError
 
 from hookbus.shared.connection import connect
-from hookbus.worker.duties import look
-from hookbus.worker.duties.look import Lookout
+from hookbus.worker.duties import look, same_host
+from hookbus.worker.duties.look import QUIET_MS, Lookout
 from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.round_trips import RoundTrips
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, commandstats, store
-from tests.worker.lookouts import a_lookout
+from tests.worker.builders import GROUP, KEYS, TYPE, commandstats, register, store
+from tests.worker.lookouts import a_lookout, looked
 
 
 async def test_a_look_holds_the_types_and_the_pauses_of_every_group(client):
@@ -28,7 +28,7 @@ async def test_a_look_holds_the_types_and_the_pauses_of_every_group(client):
     assert lookout.last.paused["phone"][TYPE].reason == "full"
 
 
-async def test_a_look_takes_one_round_trip_and_three_commands_however_many_groups_there_are(server, client):
+async def test_a_look_takes_one_round_trip_and_four_commands_however_many_groups_there_are(server, client):
     for number in range(50):
         await pauses.write(client, [KEYS], f"group{number}", "*")
     async with RoundTrips(server.socket) as proxy:
@@ -43,9 +43,47 @@ async def test_a_look_takes_one_round_trip_and_three_commands_however_many_group
             "smembers",
             "hgetall",
             "zrange",
+            "zrangebyscore",
         }
         assert len(lookout.last.paused) == 50
         await counted.aclose()
+
+
+async def test_a_look_holds_those_whose_liveness_key_has_expired(client):
+    await register(client, "alive", left_s=5)
+    await register(client, "dead", alive=False)
+    lookout = await looked(client)
+    assert lookout.last.expired is not None
+    assert list(lookout.last.expired) == ["dead"]
+    await client.execute_command("ZADD", KEYS.expiries, 1, "alive")
+    await lookout.look()
+    assert sorted(lookout.last.expired) == ["alive", "dead"]
+
+
+async def test_the_liveness_key_of_a_process_that_ended_here_goes_and_the_look_tells_it(client, monkeypatch):
+    monkeypatch.setattr(same_host, "has_ended", {"dead", "renewed"}.__contains__)
+    for consumer in ("dead", "renewed", "quiet"):
+        await register(client, consumer, left_s=QUIET_MS / 1000)
+    await client.execute_command("PEXPIRE", KEYS.alive("renewed"), 9000)
+    lookout = await looked(client)
+    assert list(lookout.last.expired or ()) == ["dead"]
+    assert not await client.execute_command("EXISTS", KEYS.alive("dead"))
+    assert await client.execute_command("EXISTS", KEYS.alive("renewed"), KEYS.alive("quiet")) == 2
+
+
+async def test_everyone_who_subscribed_is_called_after_a_look(client):
+    lookout, seen = a_lookout(client), []
+    lookout.subscribe(lambda: seen.append(lookout.last))
+    await lookout.look()
+    assert seen == [lookout.last]
+
+
+async def test_g7_a_refused_hint_is_no_hint_and_stops_nothing_else(client):
+    await store(client, "wh_1")
+    await client.set(KEYS.expiries, "a slip")
+    lookout = await looked(client)
+    assert lookout.last.expired is None
+    assert lookout.last.types == {TYPE}
 
 
 @pytest.mark.parametrize("key", [KEYS.types, KEYS.paused])

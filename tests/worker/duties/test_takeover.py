@@ -3,10 +3,6 @@ import asyncio
 import pytest
 
 from hookbus.shared import keys as names
-from hookbus.shared import scripts
-from hookbus.worker.duties import same_host
-from hookbus.worker.duties.heartbeat import TTL_S
-from hookbus.worker.duties.takeover import QUIET_S
 from tests.wait import until
 from tests.worker.builders import (
     GROUP,
@@ -25,14 +21,6 @@ from tests.worker.builders import (
 )
 from tests.worker.claimant import claimant
 from tests.worker.takeovers import die_with, take_over  # fmt: skip
-
-
-@pytest.fixture
-def ended(monkeypatch) -> set[str]:
-    """Consumers whose process ended on this machine."""
-    found: set[str] = set()
-    monkeypatch.setattr(same_host, "has_ended", found.__contains__)
-    return found
 
 
 async def test_g4_deliveries_of_a_dead_consumer_run_here_and_the_dead_consumer_is_removed(client, redis_url):
@@ -73,48 +61,6 @@ async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_k
         worker.duty.stop()
         async with asyncio.timeout(0.5):
             await running
-
-
-async def test_a_process_that_ended_on_this_machine_is_detected_before_its_liveness_key_expires(
-    client, redis_url, ended
-):
-    handler = Handler(is_open=True)
-    await die_with(client, "wh_1")
-    ended.add("dead")
-    for consumer in ("dead", "neighbour"):
-        await register(client, consumer)
-        await client.execute_command("PEXPIRE", KEYS.alive(consumer), round((TTL_S - QUIET_S) * 1000))
-    async with claimant(redis_url, client, handler) as worker:
-        worker.liveness.steady = False
-        await worker.round()
-        await until(lambda: handler.done == ["wh_1"])
-        assert await consumers(client) == {b"me", b"neighbour"}
-
-
-@pytest.mark.parametrize("left_s", [TTL_S, TTL_S - QUIET_S + 1, None])
-async def test_g4_a_consumer_that_renews_its_key_keeps_its_deliveries(client, redis_url, ended, left_s):
-    """The process seems to have ended, as on a clone of this machine: the liveness key decides."""
-    handler = Handler(is_open=True)
-    await die_with(client, "wh_1")
-    await register(client, "dead")
-    if left_s is not None:
-        await client.execute_command("PEXPIRE", KEYS.alive("dead"), round(left_s * 1000))
-    ended.add("dead")
-    async with claimant(redis_url, client, handler) as worker:
-        await worker.round()
-        assert await pending(client, consumer="dead")
-        assert await client.execute_command("EXISTS", KEYS.alive("dead"))
-    assert handler.began == []
-
-
-async def test_lapse_loses_the_race_against_a_renewal(client):
-    """The key was renewed after another consumer had found it without a renewal."""
-    await register(client, "dead")
-    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 9000)
-    call = scripts.Call(scripts.LAPSE, (KEYS.alive("dead"),), (7000,))
-    assert await scripts.run(client, call) == 0
-    await client.execute_command("PEXPIRE", KEYS.alive("dead"), 6999)
-    assert [await scripts.run(client, call) for _ in range(2)] == [1, 1]
 
 
 async def test_right_after_a_restart_of_redis_a_silent_consumer_elsewhere_is_given_time(client, redis_url):

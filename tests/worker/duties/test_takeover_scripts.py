@@ -121,6 +121,14 @@ async def test_release_leaves_deliveries_that_another_consumer_took_first(client
     assert await release(client, "dead") == 0
 
 
+async def test_g10_a_handover_does_not_depend_on_its_hint(client):
+    await die_with(client, "wh_1")
+    await client.delete(KEYS.expiries)
+    await client.set(KEYS.expiries, "a slip")
+    assert await release(client, "dead") == 1
+    assert {owner for owner, _ in (await pending(client)).values()} == {HANDOVER}
+
+
 async def test_a_refused_release_leaves_all_deliveries_to_a_takeover(client):
     await die_with(client, "wh_1")
     await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 1)

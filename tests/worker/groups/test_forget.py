@@ -18,6 +18,7 @@ from hookbus.worker.groups import forget
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.history import StoredEvent
 from hookbus.worker.groups.replay import Replay
+from hookbus.worker.inventory import expiries
 from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from tests.programs import BIN, ROOT
 from tests.wait import until
@@ -46,6 +47,8 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         await client.execute_command("HSET", keys.deaths(group), "gone", "x")
         for name in ("gone", "handover"):
             await client.execute_command("HSET", keys.consumers(group), name, "{}")
+        await client.execute_command("ZADD", keys.due, 1, group)
+        await client.execute_command("ZADD", keys.expiries, 1, expiries.handover(group))
         for key in (keys.worked, keys.losses, keys.dropped):
             await client.execute_command("HSET", key, group, 1)
         for i in range(2):
@@ -70,6 +73,9 @@ async def traces(client, group: str = "billing") -> list[str]:
         elif kind == b"hash":
             fields = await client.execute_command("HKEYS", key)
             found += [f"{key} has {field!r}" for field in fields if group.encode() in field]
+        elif kind == b"zset":
+            members = await client.execute_command("ZRANGE", key, 0, -1)
+            found += [f"{key} has {member!r}" for member in members if group.encode() in member]
     return sorted(found)
 
 

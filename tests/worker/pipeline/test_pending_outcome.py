@@ -12,6 +12,7 @@ from hookbus.shared.entry import HISTORY_KEPT, Entry, Failure, parse
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.api.delivery import InFlight
 from hookbus.worker.pipeline.dead_letter import decode
+from hookbus.worker.pipeline.handover import release
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Outcome, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
@@ -235,9 +236,7 @@ def _step(client, step: str, consumer: str, in_flight: InFlight) -> int:
             (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), KEYS.snoozed(GROUP), OWN_STREAM),
             (10**6, 10**6, in_flight.name, 1),
         ),
-        "release": lambda: scripts.Call(
-            scripts.RELEASE, (STREAM, KEYS.consumers(GROUP)), (GROUP, consumer, HANDOVER, 10)
-        ),
+        "release": lambda: release(STREAM, GROUP, consumer, 10),
         # The consumer claims it from all others, of which none is alive.
         "takeover": lambda: None,
     }[step]()

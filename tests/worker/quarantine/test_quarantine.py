@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
+from hookbus.shared.clock import now_ms
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import ACK, Outcome, Park
 from hookbus.worker.quarantine import quarantine
@@ -14,7 +15,7 @@ from hookbus.worker.quarantine.child import ChildEndedError
 from hookbus.worker.quarantine.messages import Answer, Order
 from hookbus.worker.quarantine.quarantine import PER_CHILD
 from tests.wait import until
-from tests.worker.builders import KEYS, TYPE, Handler, Runtime, an_in_flight, runtime
+from tests.worker.builders import KEYS, TYPE, Handler, Runtime, an_in_flight, register, runtime
 
 
 class FakeChild:
@@ -131,13 +132,14 @@ async def test_the_end_of_a_child_frees_its_suspect_and_its_liveness_key_is_dele
     async with running(redis_url, client) as subscription:
         begin(subscription, 1)
         await until(lambda: at_work(children))
-        await client.execute_command("SET", KEYS.alive(children[0].consumer), 1)
+        await register(client, children[0].consumer, left_s=9)
         with structlog.testing.capture_logs() as logs:
             children[0].die()
             await until(lambda: not subscription.slots.find((an_in_flight().stream, b"1-0")))
         [line] = [line for line in logs if line["event"] == "quarantine_ended"]
         assert (line["reason"], line["webhook_id"], line["type"]) == ("signal 9", "wh_1", TYPE)
         assert not await client.execute_command("EXISTS", KEYS.alive(children[0].consumer))
+        assert float(await client.execute_command("ZSCORE", KEYS.expiries, children[0].consumer)) <= now_ms()
         begin(subscription, 2)
         await until(lambda: at_work(children) == ["2-0"])
         assert len(children) == 2
