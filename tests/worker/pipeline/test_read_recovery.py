@@ -70,7 +70,7 @@ async def test_g5_a_pending_entry_that_is_read_again_is_not_counted_as_delivered
     await client.execute_command("HSET", KEYS.deaths(GROUP), second.name, "a@1 b@2")
     async with runtime(redis_url, client, handler.route()) as subscription:
         subscription.start()
-        await until(lambda: handler.began == ["wh_1"])
+        await until(lambda: handler.began == ["wh_1"] and subscription.quarantine._waiting)
         in_flight = subscription.quarantine._waiting[0].in_flight
     assert (in_flight.delivery.webhook_id, in_flight.times_delivered, in_flight.deaths) == ("wh_2", 4, ("a@1", "b@2"))
     assert (await pending(client))[first.entry_id] == ("me", 1)
