@@ -37,7 +37,7 @@ class SourceTypes:
             head = self._read_head(body)
         except decoding.UNDECODABLE:
             return "", None
-        return head.type, head.delay_ms(at_ms)
+        return head.type, decoding.delay_ms(head.created_at, at_ms)
 
     def name_of(self, own: str) -> str:
         """The name in storage of a type that the sender names `own`. Raises NotAllowedError."""

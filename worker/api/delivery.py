@@ -62,7 +62,7 @@ class Delivery(msgspec.Struct, Generic[State], frozen=True, gc=False):
     @property
     def event_id(self) -> str:
         """OpenAI's id of the event (`evt_…`), "" if the body has none. It differs from the webhook-id."""
-        event_id = _fields_of(self.body).id
+        event_id = fields_of(self.body).id
         return event_id if isinstance(event_id, str) else ""
 
     @property
@@ -71,7 +71,7 @@ class Delivery(msgspec.Struct, Generic[State], frozen=True, gc=False):
 
         None if the body has no such time.
         """
-        return _time(_fields_of(self.body).created_at)
+        return _time(fields_of(self.body).created_at)
 
     @property
     def received_at(self) -> datetime:
@@ -79,7 +79,8 @@ class Delivery(msgspec.Struct, Generic[State], frozen=True, gc=False):
         return datetime.fromtimestamp(self.received_at_ms / 1000, UTC)
 
 
-def _fields_of(body: bytes) -> _Fields:
+def fields_of(body: bytes) -> _Fields:
+    """The fields of an event's envelope, in whatever shape its sender has them."""
     try:
         return _read_fields(body)
     except UNDECODABLE:

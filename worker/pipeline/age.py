@@ -3,15 +3,11 @@
 An event that its sender could not deliver for ten minutes is ten minutes old, however soon it runs after that.
 """
 
-from ...shared import decoding
-from ..api.delivery import Delivery
+from ...shared.decoding import delay_ms
+from ..api.delivery import Delivery, fields_of
 
 
 def made_at_ms(delivery: Delivery) -> int:
     """When the event was created, Unix ms."""
     received_ms = delivery.received_at_ms
-    try:
-        delay_ms = decoding.read_head(delivery.body).delay_ms(received_ms)
-    except decoding.UNDECODABLE:
-        delay_ms = None
-    return received_ms - (delay_ms or 0)
+    return received_ms - (delay_ms(fields_of(delivery.body).created_at, received_ms) or 0)

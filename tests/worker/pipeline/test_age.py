@@ -27,6 +27,8 @@ def body(created_at: object) -> bytes:
         (1_790_000_000, 0),
         (1_790_000_000.25, 250),
         (1_790_000_000.0, 500),
+        ("2026-09-21T14:03:20.500000Z", 600_000),
+        ("2026-09-21T16:03:20+02:00", 599_501),
         (RECEIVED_MS / 1000 - 8 * DAY_S, 8 * DAY_S * 1000),
     ],
 )
@@ -38,7 +40,8 @@ def test_the_age_of_an_event_counts_from_its_created_at_and_whole_seconds_from_t
     "created_at",
     [
         1_790_000_001, 1_790_000_000.75, 1_790_000_000_000, RECEIVED_MS / 1000 - 8 * DAY_S - 1, 0, -1, 10**400,
-        float("nan"), float("inf"), None, True, "1789999400", "2026-09-21T12:00:00Z", [1_789_999_400], {},
+        float("nan"), float("inf"), None, True, "1789999400", "2026-09-21T12:00:00", "soon",
+        "0001-01-01T00:00:00+14:00", [1_789_999_400], {},
     ],
 )  # fmt: skip
 def test_an_impossible_created_at_falls_back_to_the_time_of_receipt(created_at):
@@ -50,6 +53,11 @@ def test_the_age_of_a_body_that_only_lenient_readers_accept_counts_from_its_crea
     assert made_ms_ago(b'{"type": "a", "created_at": 1789999400.5, ' + fields) == 600_000
 
 
-@pytest.mark.parametrize("unreadable", [b"", b"\xff", b"[]", b'{"created_at": 1789999400}', b"{" * 100_000])
+@pytest.mark.parametrize("own_type", [b"", b'"type": null, ', b'"type": {"name": "a"}, '])
+def test_the_age_of_a_body_with_its_type_elsewhere_counts_from_its_created_at(own_type):
+    assert made_ms_ago(b"{" + own_type + b'"created_at": 1789999400.5}') == 600_000
+
+
+@pytest.mark.parametrize("unreadable", [b"", b"\xff", b"[]", b"{}", b"{" * 100_000])
 def test_the_age_of_a_body_that_is_no_event_counts_from_its_receipt(unreadable):
     assert made_ms_ago(unreadable) == 0
