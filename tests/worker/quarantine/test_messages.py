@@ -4,7 +4,7 @@ import pytest
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Outcome, Park
 from hookbus.worker.quarantine.messages import LIMIT_BYTES, Answer, Order, line
-from tests.worker.builders import STREAM, an_in_flight
+from tests.worker.builders import GROUP, OWN_STREAM, TYPE, an_in_flight
 
 CAUSE = Cause("ValueError", "no\n" * 600, "Traceback …\n" * 2000, "a.py:f", "a.py:1")
 
@@ -25,7 +25,13 @@ def test_a_suspect_that_was_not_there_any_more_has_no_outcome():
 
 
 def test_an_order_names_the_entry_its_owner_and_its_deaths():
-    in_flight = an_in_flight(number=5, deaths=("a@1",))
-    order = Order.of(in_flight, "me")
-    assert msgspec.json.decode(line(order), type=Order) == order
-    assert (order.entry_id, order.owner, order.deaths, order.stream) == ("5-0", "me", ("a@1",), STREAM)
+    in_flight = an_in_flight(number=5, stream=OWN_STREAM, is_own_stream=True, deaths=("a@1",))
+    assert msgspec.json.decode(line(Order.of(in_flight, "me")), type=Order) == Order(
+        group=GROUP,
+        type=TYPE,
+        stream=OWN_STREAM,
+        is_own_stream=True,
+        entry_id="5-0",
+        owner="me",
+        deaths=("a@1",),
+    )
