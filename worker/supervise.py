@@ -136,7 +136,7 @@ class Worker:
             if await self._lifespans.open(self._stopping) and await self._consumer.connected(self._join):
                 await self._work()
         finally:
-            await self._lifespans.close(self._close_s())
+            await self._lifespans.close(min(CLOSE_S, max(1.0, self._left_s(STOP_S))))
             for runner in self._runners.values():
                 await runner.close()
             await self._consumer.close()
@@ -172,8 +172,8 @@ class Worker:
             self._is_reading = True
             await crew.finished()
             # The quarantine processes stop at the same time, by the same limits.
-            children = asyncio.create_task(self._process.quarantine.ended(self._grace_left_s() + FINISH_S))
-            interrupted = await shutdown.finish(self._grace_left_s())
+            children = asyncio.create_task(self._process.quarantine.ended(self._left_s() + FINISH_S))
+            interrupted = await shutdown.finish(self._left_s())
             await children
             await crew.end()
             await shutdown.leave(interrupted)
@@ -215,15 +215,10 @@ class Worker:
         for runner in self._runners.values():
             await runner.leave()
 
-    def _grace_left_s(self) -> float:
+    def _left_s(self, beyond_s: float = 0.0) -> float:
+        """What is left of the grace period and the time beyond it."""
         now_s = time.monotonic()
-        return max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s - now_s)
-
-    def _close_s(self) -> float:
-        """How long the lifespans may take to close: what the limit of a stop leaves."""
-        now_s = time.monotonic()
-        end_s = (self._stopping_since or now_s) + self._settings.grace_period_s + STOP_S
-        return min(CLOSE_S, max(1.0, end_s - now_s))
+        return max(0.0, (self._stopping_since or now_s) + self._settings.grace_period_s + beyond_s - now_s)
 
     def _running(self) -> int:
         return sum(subscriber.slots.running for subscriber in self._subscribers)

@@ -6,8 +6,11 @@ import contextlib
 from hookbus import App, Delivery
 from hookbus.shared.address import RedisUrl
 from hookbus.shared.command import Stopping
+from hookbus.worker import shutdown
 from hookbus.worker.pipeline.routes import build
+from hookbus.worker.pipeline.settle import OutcomeWriter
 from hookbus.worker.settings import WorkerSettings
+from hookbus.worker.shutdown import Shutdown
 from hookbus.worker.supervise import Worker
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, Handler
@@ -48,3 +51,19 @@ def app_of(handler: Handler, pattern: str = TYPE, **options) -> App:
         await handler(event, delivery)
 
     return app
+
+
+def break_at_the_finish(monkeypatch, outcome_writer: OutcomeWriter, handler: Handler) -> None:
+    """Have the outcome of a handler break the writer, after the duties of the process have ended."""
+    finish = Shutdown.finish
+
+    async def breaks(batch: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    async def broken(self: Shutdown, grace_s: float) -> int:
+        monkeypatch.setattr(outcome_writer, "_write", breaks)
+        handler.go()
+        return await finish(self, grace_s)
+
+    monkeypatch.setattr(shutdown, "WRITE_GRACE_S", 0.5)
+    monkeypatch.setattr(Shutdown, "finish", broken)

@@ -23,7 +23,7 @@ from hookbus.worker.quarantine_process import QuarantineProcess
 from hookbus.worker.settings import WorkerSettings
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, consumers, join, pending, settled, store, take
-from tests.worker.running import app_of
+from tests.worker.running import app_of, break_at_the_finish
 
 
 class FakeGuard:
@@ -171,6 +171,46 @@ async def test_g5_a_process_that_can_settle_no_more_dies_with_its_suspect_in_han
     assert list((await pending(client)).values()) == [(child.name, 1)]
     assert await consumers(client) == {child.name.encode()}
     assert await client.execute_command("EXISTS", KEYS.alive(child.name)) == 0
+
+
+async def test_g5_one_that_can_settle_no_more_while_it_stops_dies_too(client, redis_url, monkeypatch):
+    handler = Handler()
+    (order,) = await suspects(client, "wh_1")
+    async with a_child(redis_url, app_of(handler)) as child:
+        await child.ready()
+        child.order(order)
+        await until(lambda: handler.began)
+        break_at_the_finish(monkeypatch, child.process._consumer.outcome_writer, handler)
+        child.drain()
+        with pytest.raises(CrashError, match="while stopping"):
+            await asyncio.wait_for(asyncio.shield(child.task), 20)
+    assert list((await pending(client)).values()) == [(child.name, 1)]
+
+
+async def test_the_lifespan_of_its_app_is_around_its_suspects(client, redis_url):
+    happened: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: App) -> AsyncIterator[str]:
+        happened.append("opened")
+        yield "a pool"
+        happened.append("closed")
+
+    app = App(GROUP, lifespan=lifespan)
+
+    @app.on(TYPE)
+    async def handle(event: dict, delivery: Delivery[str]) -> None:
+        happened.append(delivery.state)
+
+    (order,) = await suspects(client, "wh_1")
+    async with a_child(redis_url, app) as child:
+        await child.ready()
+        assert happened == ["opened"]
+        child.order(order)
+        await child.answer()
+        child.drain()
+        await child.task
+    assert happened == ["opened", "a pool", "closed"]
 
 
 async def test_it_ends_after_a_suspect_whose_handler_runs_on_as_the_next_would_not_be_alone(client, redis_url):

@@ -20,7 +20,7 @@ from hookbus.worker.pipeline import handover
 from hookbus.worker.shutdown import STOP_S
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, consumers, pending, settled, store
-from tests.worker.running import app_of, running
+from tests.worker.running import app_of, break_at_the_finish, running
 
 
 @contextlib.asynccontextmanager
@@ -209,6 +209,20 @@ async def test_g5_a_worker_that_can_no_longer_settle_dies_and_hands_nothing_over
     async with dying(redis_url, client) as worker:
         monkeypatch.setattr(worker.worker._consumer.outcome_writer, "_write", breaks)
         await store(client, "wh_2", event_type="batch.completed")
+
+
+async def test_g5_a_worker_that_can_settle_no_more_while_it_stops_dies_and_hands_nothing_over(
+    client, redis_url, monkeypatch
+):
+    handler = Handler()
+    async with running(redis_url, app_of(handler)) as worker:
+        await store(client, "wh_1")
+        await until(lambda: handler.began)
+        break_at_the_finish(monkeypatch, worker.worker._consumer.outcome_writer, handler)
+        worker.stopping.set()
+        with pytest.raises(CrashError, match="while stopping"):
+            await asyncio.wait_for(asyncio.shield(worker.task), 20)
+    assert list((await pending(client)).values()) == [(worker.consumer, 1)]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

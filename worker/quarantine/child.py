@@ -100,15 +100,11 @@ class Child:
             pass  # it ended while it wrote
         finally:
             reading.cancel()
-        await self._until_ended()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S * 2):  # its socket was closed: it is about to end
+                await self.ended()
         assert self._process is not None
         raise ChildEndedError(_how(self._process.returncode))
-
-    async def _until_ended(self) -> None:
-        """After its socket was closed: it is about to end."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S * 2):
-                await self.ended()
 
 
 def _how(code: int | None) -> str:

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
 import pytest
+import structlog
 
+from hookbus import Delivery
 from hookbus.shared import scripts
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.pipeline.outcome import ACK, Park
 from hookbus.worker.pipeline.routes import Group, Route
-from hookbus.worker.pipeline.settle import OutcomeWriter
+from hookbus.worker.pipeline.settle import TAKEN_OVER, OutcomeWriter
+from hookbus.worker.quarantine import judge
 from hookbus.worker.quarantine.judge import Judge
 from hookbus.worker.quarantine.messages import Answer, Order
 from tests.wait import until
@@ -49,15 +52,15 @@ async def judging(url: str, client, *routes: Route) -> AsyncIterator[Bench]:
     writer = connect(url, "tests:settle", has_term=True)
     async with settling(writer, CHILD) as outcome_writer:
         stopping = asyncio.Event()
-        judge = Judge(
+        of_suspects = Judge(
             client=client,
             consumer=CHILD,
             groups=[Group(GROUP, "earliest", routes)],
             outcome_writer=outcome_writer,
             stopping=stopping,
         )
-        yield Bench(judge, outcome_writer, stopping)
-        for subscriber in judge.subscribers:
+        yield Bench(of_suspects, outcome_writer, stopping)
+        for subscriber in of_suspects.subscribers:
             await subscriber.finish(0)
             subscriber.close()
     await writer.aclose()
@@ -81,6 +84,8 @@ async def test_a_suspect_is_pending_for_the_process_while_it_runs_which_is_no_de
         judging_it = asyncio.create_task(bench.judge.judge(order))
         await until(lambda: handler.began == ["wh_1"])
         assert await pending(client) == {order.entry_id.encode(): (CHILD, 3)}
+        assert bench.judge._suspect is not None
+        assert bench.judge._suspect.times_delivered == 3
         handler.go()
         answer = await judging_it
     assert answer is not None
@@ -94,6 +99,34 @@ async def test_the_answer_says_how_long_the_handler_took(client, redis_url):
         answer = await bench.judge.judge(order)
     assert answer is not None
     assert 0.2 <= answer.duration_s < 5
+
+
+async def test_the_answer_comes_as_soon_as_the_outcome_is_written(client, redis_url, monkeypatch):
+    monkeypatch.setattr(judge, "POLL_S", 60)
+    order = await suspect(client)
+    async with judging(redis_url, client, Handler(is_open=True).route()) as bench, asyncio.timeout(20):
+        assert await bench.judge.judge(order)
+
+
+async def test_the_outcome_of_a_suspect_that_others_took_meanwhile_is_discarded_with_that_reason(client, redis_url):
+    handler = Handler()
+    order = await suspect(client)
+    with structlog.testing.capture_logs() as logs:
+        async with judging(redis_url, client, a_route(handler_that_fails(handler))) as bench:
+            judging_it = asyncio.create_task(bench.judge.judge(order))
+            await until(lambda: handler.began)
+            await client.execute_command("XCLAIM", STREAM, GROUP, "other", 0, order.entry_id)
+            handler.go()
+            await judging_it
+    assert [line["reason"] for line in logs if line["event"] == "outcome_discarded"] == [TAKEN_OVER]
+
+
+def handler_that_fails(handler: Handler) -> Callable[..., Awaitable[None]]:
+    async def fail(event: dict, delivery: Delivery) -> None:
+        await handler(event, delivery)
+        raise ValueError("no")
+
+    return fail
 
 
 async def test_a_failed_attempt_is_parked_before_it_is_answered(client, redis_url):
