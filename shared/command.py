@@ -87,19 +87,19 @@ def run(app: Callable[..., object], program: str) -> NoReturn:
             raise
     except ConfigError as error:
         for problem in error.problems:
-            _print_error(program, problem, EXIT_CONFIG)
+            print_error(program, problem, EXIT_CONFIG)
         sys.exit(EXIT_CONFIG)
     except FailedError as error:
-        sys.exit(_print_error(program, str(error), EXIT_FAILED))
+        sys.exit(print_error(program, str(error), EXIT_FAILED))
     except BrokenPipeError:
         sys.exit(unread(EXIT_FAILED))
     except FAULTS as error:
         if isinstance(error, OSError) and error.errno in _FULL:
-            sys.exit(unread(_print_error(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
+            sys.exit(unread(print_error(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
         code = EXIT_CONFIG if is_access_refused(error) else EXIT_FAILED
-        sys.exit(_print_error(program, f"Redis: {fault_of(error).detail}", code))
+        sys.exit(print_error(program, f"Redis: {fault_of(error).detail}", code))
     except KeyboardInterrupt:
-        sys.exit(_print_error(program, "interrupted", EXIT_INTERRUPTED))
+        sys.exit(print_error(program, "interrupted", EXIT_INTERRUPTED))
     sys.exit(0)
 
 
@@ -121,7 +121,8 @@ def unread(code: int) -> int:
     return code
 
 
-def _print_error(program: str, text: str, code: int) -> int:
+def print_error(program: str, text: str, code: int) -> int:
+    """Print an error in one line, after the log. Returns `code`."""
     from .output import printable  # it imports rich, which a running service never needs
 
     log.flush()  # its lines come from a thread, and the error is the last one

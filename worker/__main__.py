@@ -39,15 +39,17 @@ def run(
     only: Annotated[str, typer.Option(help="Handle only types that match: a type or 'prefix.*'.")] = "",
     config: Config = None,
     ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when a Python file changes.")] = False,
 ) -> None:
     """Run handlers until SIGTERM or Ctrl-C."""
     from .quarantine.launch import Launch
     from .run import run as run_until
+    from .run import run_reloading
 
     launch = Launch.now(targets, only, config)
     settings = load_settings(config, overrides={"ops_listen": ops_listen})
     command.start_log("hookbus-worker", settings.log_level)
-    run_until(settings, launch)
+    (run_reloading if reload else run_until)(settings, launch)
 
 
 @app.command()

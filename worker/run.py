@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shared import health
-from ..shared.command import Stopping, end_now, run_service
+from ..shared.command import FailedError, Stopping, end_now, run_service
+from ..shared.connection import FAULTS
 from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED
 from ..shared.patterns import matches
@@ -18,22 +19,38 @@ from .quarantine.launch import Launch
 from .settings import DEFAULT_OPS_LISTEN, WorkerSettings
 
 if TYPE_CHECKING:
+    from .reload import Reloader
     from .supervise import Worker
 
 
-def run(settings: WorkerSettings, launch: Launch) -> None:
-    """Run the apps until stopped. Raises ConfigError."""
+def run_reloading(settings: WorkerSettings, launch: Launch) -> None:
+    """Run the apps until stopped, and again after each change. Raises ConfigError without the extra `reload`."""
+    from .reload import Reloader
+
+    reloader = Reloader(launch)
+    try:
+        run(settings, launch, reloader)
+    except (ConfigError, FailedError, *FAULTS, SystemExit) as error:
+        reloader.wait_after(error)
+        reloader.start_again()
+
+
+def run(settings: WorkerSettings, launch: Launch, reloader: "Reloader | None" = None) -> None:
+    """Run the apps until stopped. Raises ConfigError, FailedError."""
     groups = groups_of(settings, launch.targets, launch.only)
 
     async def work(stopping: Stopping) -> None:
         from .supervise import Worker
 
         worker = Worker(settings, groups, launch.only, stopping, launch)
+        if reloader is not None:
+            reloader.watch(stopping)
         await _run_alone(worker, settings, stopping)
+        if reloader is not None and reloader.has_changed:
+            reloader.start_again()
+        # A handler that ignores its cancellation must not keep the process alive: its delivery was handed over.
         if worker.has_leftovers():
-            end_now(
-                0
-            )  # a handler that ignores its cancellation must not keep the process alive: its delivery was handed over
+            end_now(0)
 
     run_service(work)
 
