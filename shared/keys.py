@@ -48,6 +48,11 @@ def is_worker(consumer: str) -> bool:
     return consumer != HANDOVER and not is_quarantined(consumer)
 
 
+def listed_as(event_type: str, group: str) -> str:
+    """The member of a redelivery stream in `Keys.redeliveries`. Neither name can contain the separator."""
+    return f"{group}|{event_type}"
+
+
 def shard_of(webhook_id: str, shards: int) -> int:
     """The shard of an event, from its webhook-id, so that a duplicate meets its original."""
     return zlib.crc32(webhook_id.encode()) % shards
@@ -67,8 +72,13 @@ class Keys:
         return self._key(f"stream:{event_type}")
 
     def redelivery(self, event_type: str, group: str) -> str:
-        """Stream of redeliveries to one group: due retries, redrives, replays."""
+        """Stream of redeliveries to one group: due retries, redrives, replays. Exists while it holds any."""
         return self._key(f"stream:{event_type}:{group}")
+
+    @property
+    def redeliveries(self) -> str:
+        """Set: group|type of each redelivery stream that exists."""
+        return self._key("redeliveries")
 
     def seen(self, day: int) -> str:
         """Set of 16-byte digests: the deliveries stored on a day (days since 1970, UTC)."""

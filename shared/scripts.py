@@ -32,7 +32,11 @@ class Script:
     @classmethod
     def load(cls, name: str) -> "Script":
         """Read `lua/<name>.lua`."""
-        source = resources.files("hookbus.shared").joinpath("lua", f"{name}.lua").read_text("utf-8")
+        return cls.of(name, resources.files("hookbus.shared").joinpath("lua", f"{name}.lua").read_text("utf-8"))
+
+    @classmethod
+    def of(cls, name: str, source: str) -> "Script":
+        """The script with this source."""
         return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -42,33 +46,38 @@ def past_the_limit(script: Script) -> Script:
 
     For steps that free memory or on which such steps depend: https://valkey.io/topics/lua-api/, "Script flags".
     """
-    source = f"#!lua flags=allow-oom\n{script.source}"
-    return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    return Script.of(script.name, f"#!lua flags=allow-oom\n{script.source}")
 
 
 @functools.cache
 def of_the_same(script: Script) -> Script:
     """The same script for an entry that was read in an earlier term: `same.lua` is its prefix."""
-    source = f"{SAME.source}{script.source}"
-    return Script(script.name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    return Script.of(script.name, f"{SAME.source}{script.source}")
+
+
+def settling(script: Script) -> Script:
+    """A script that ends in `settle()`, with the prefix that defines it."""
+    return Script.of(script.name, f"{SETTLE.source}{script.source}")
 
 
 SAME: Final = Script.load("same")
-ACK: Final = Script.load("ack")
+SETTLE: Final = Script.load("settle")
+ACK: Final = settling(Script.load("ack"))
 ENQUEUE: Final = Script.load("enqueue")
-PARK: Final = Script.load("park")
+PARK: Final = settling(Script.load("park"))
 # A redelivery takes less memory than a parked one; and if retries fill the memory, only running them frees it.
 PROMOTE: Final = past_the_limit(Script.load("promote"))
-DEAD_LETTER: Final = Script.load("dead_letter")
+DEAD_LETTER: Final = settling(Script.load("dead_letter"))
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 REMOVE_LETTER: Final = Script.load("remove_letter")
-RECALL: Final = Script.load("recall")
+RECALL: Final = settling(Script.load("recall"))
 # Without liveness keys, takeovers, handovers and quarantine, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 LAPSE: Final = Script.load("lapse")
 TAKEOVER: Final = past_the_limit(Script.load("takeover"))
 QUARANTINE: Final = past_the_limit(Script.load("quarantine"))
+RELIST: Final = past_the_limit(Script.load("relist"))
 JOIN: Final = past_the_limit(Script.load("join"))
 RELEASE: Final = past_the_limit(Script.load("release"))
 RETIRE: Final = Script.load("retire")

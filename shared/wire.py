@@ -24,8 +24,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from .address import Address
 
 # The code of a refusal is its first word; errors in scripts of some servers have text before it. `CLIENT UNBLOCK …
-# ERROR`, which hookbus never sends, causes UNBLOCKED too; sent by another client it costs one connection.
-_WRONG_SERVER: Final = re.compile(r"(?:^|: -)(?:READONLY|UNBLOCKED|MASTERDOWN|MOVED|CLUSTERDOWN)\b")
+# ERROR`, which hookbus never sends, causes UNBLOCKED too; sent by another client it costs one connection. Redis 7.0 has
+# the same word for a stream that is deleted while a read blocks on it; later ones say NOGROUP.
+_WRONG_SERVER: Final = re.compile(
+    r"(?:^|: -)(?:READONLY|UNBLOCKED(?! the stream key no longer exists)|MASTERDOWN|MOVED|CLUSTERDOWN)\b"
+)
 
 # It changes when a server starts or becomes a primary: "Replication ID explained" in
 # https://redis.io/docs/latest/operate/oss_and_stack/management/replication/

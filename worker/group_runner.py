@@ -59,13 +59,19 @@ class GroupRunner:
         self._pauses = Pauses(self._lookout, group.name, self.reader, consumer.stopping)
         self._takeover = self._taking_over()
         self.promoter = Promoter(
-            consumer.client, self._lookout, keys, group.name, process.unusable_keys, consumer.stopping
+            consumer.client,
+            self._lookout,
+            keys,
+            group.name,
+            process.unusable_keys,
+            consumer.stopping,
+            self.reader.open,
         )
 
     def duties(self) -> list[Duty]:
         """The duties of the group."""
         consumer = self._consumer
-        discovery = Discovery(self._lookout, consumer.stopping, self._add_types)
+        discovery = Discovery(self._lookout, self._group.name, consumer.stopping, self._add_types, self.reader.open)
         positions = Positions(consumer.client, self._keys, self._group.name, self._membership, consumer.stopping)
         return [self.reader, self.promoter, self._pauses, self._takeover, discovery, positions]
 
@@ -106,6 +112,7 @@ class GroupRunner:
             consumer=self._consumer.name,
             subscriber_of=self._subscriber_of,
             lost=self._membership.join,
+            relist=self._membership.relist,
             unusable_keys=self._process.unusable_keys,
             stopping=self._consumer.stopping,
         )

@@ -40,6 +40,7 @@ READS: Final = (
     f"HKEYS {SCRATCH}",
     f"HEXISTS {SCRATCH} f",
     f"SMEMBERS {SCRATCH}",
+    f"SCARD {SCRATCH}",
     f"ZCARD {SCRATCH}",
     f"ZCOUNT {SCRATCH} 0 1",
     f"ZRANGE {SCRATCH} 0 1",
@@ -67,6 +68,7 @@ WRITES: Final = (
     f"HDEL {SCRATCH} f",
     f"UNLINK {SCRATCH}",
     f"SADD {SCRATCH} m",
+    f"SREM {SCRATCH} m",
     f"DEL {SCRATCH}",
     f"ZADD {SCRATCH} 1 m",
     f"ZREM {SCRATCH} m",
@@ -90,6 +92,7 @@ FAMILIES: Final = (
     SHARD.suspended,
     SHARD.chores,
     SHARD.redelivery(NOBODY, NOBODY),
+    SHARD.redeliveries,
 )
 
 

@@ -5,10 +5,11 @@
 --       fingerprint    sorted set of the dead letters of this fingerprint
 --       fingerprints   hash: fingerprint → what its dead letters share
 --       deaths         hash: suspect → the deaths that it certainly caused
+--       redeliveries   set of the redelivery streams that exist
 -- ARGV  group          consumer group that owns the delivery
 --       consumer       the consumer that ran it
 --       entry          entry id
---       own            1 when the stream belongs to this group alone, so that the entry is deleted
+--       listed         of a redelivery, the member of its stream in `redeliveries`; "" for an event
 --       letter         name of the dead letter: its webhook-id
 --       dead_lettered_ms  Unix ms
 --       record         msgpack of the dead letter
@@ -32,6 +33,4 @@ redis.call('ZADD', KEYS[2], ARGV[6], letter)
 redis.call('ZADD', KEYS[4], ARGV[6], letter)
 redis.call('HSET', KEYS[5], ARGV[8], ARGV[9])
 redis.call('HDEL', KEYS[6], ARGV[10])
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
-if ARGV[4] == '1' then redis.call('XDEL', KEYS[1], ARGV[3]) end
-return 1
+return settle()

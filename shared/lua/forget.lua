@@ -1,11 +1,11 @@
--- Delete keys and hash fields of a group, unless one of its consumers is alive.
+-- Delete keys of a group, and what hashes and sets hold of it, unless one of its consumers is alive.
 -- KEYS  consumers  hash of the group's consumers
 --       alive      liveness keys of the consumers in ARGV
 --       whole      keys to delete
---       hashes     hashes to delete one field of each
+--       parts      hashes and sets to delete one field or member of each
 -- ARGV  known      number of consumers that the caller has checked, then their names
 --       whole      number of keys to delete
---       fields     for each hash, its field
+--       fields     for each of them, the field or member
 -- Returns 1 when deleted, 0 when a consumer is alive, or the group has one that is not in ARGV.
 -- One step: a consumer that starts meanwhile must find all of the group's keys, or none.
 local count = tonumber(ARGV[1])
@@ -19,5 +19,9 @@ for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 local whole = tonumber(ARGV[count + 2])
 for i = 1, whole do redis.call('UNLINK', KEYS[1 + count + i]) end
-for i = count + whole + 2, #KEYS do redis.call('HDEL', KEYS[i], ARGV[i - whole + 1]) end
+for i = count + whole + 2, #KEYS do
+  -- One of the two is refused, as the key has the other type.
+  redis.pcall('HDEL', KEYS[i], ARGV[i - whole + 1])
+  redis.pcall('SREM', KEYS[i], ARGV[i - whole + 1])
+end
 return 1

@@ -5,6 +5,7 @@
 --       fingerprints   hash: fingerprint → what its dead letters share
 --       types          set of event types (redrive only)
 --       stream         redelivery stream of its group (redrive only)
+--       redeliveries   set of the redelivery streams that exist (redrive only)
 -- ARGV  letter         its name
 --       dead_lettered_ms  its score, as the caller read it
 --       name           the fingerprint
@@ -15,11 +16,13 @@
 -- One step: the dead letter is never in two places, nor in none; and no key of a deleted group reappears.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 if KEYS[6] then
+  redis.call('SCARD', KEYS[7])  -- a key of another type fails here, before anything is moved
   -- Workers with wildcards discover new types there.
   redis.call('SADD', KEYS[5], ARGV[4])
   -- With the group on it, the stream counts as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
   redis.pcall('XGROUP', 'CREATE', KEYS[6], ARGV[5], '0', 'MKSTREAM')
   redis.call('XADD', KEYS[6], '*', unpack(ARGV, 6))
+  redis.call('SADD', KEYS[7], ARGV[5] .. '|' .. ARGV[4])
 end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])

@@ -1,17 +1,22 @@
 -- Replay events: deliver them to a group again.
--- KEYS  groups    hash: group → stream id that it starts after
---       streams   redelivery streams of the group that the events below go to
--- ARGV  group     the group
---       events    for each: number of its stream, number of fields and values that follow
+-- KEYS  groups        hash: group → stream id that it starts after
+--       redeliveries  set of the redelivery streams that exist
+--       streams       redelivery streams of the group that the events below go to
+-- ARGV  group         the group
+--       listed        for each stream, its member in the set
+--       events        for each: number of its stream, number of fields and values that follow
 -- Returns the number added: all, or 0 when the group does not exist.
 -- One step: a batch that is interrupted or refused is stored in full or not at all, so a replay can resume after it.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
--- With the group on them, they count as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
-for i = 2, #KEYS do redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM') end
-local given, at = 0, 2
+for i = 3, #KEYS do
+  redis.call('SADD', KEYS[2], ARGV[i - 1])
+  -- With the group on them, they count as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
+  redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
+end
+local given, at = 0, #KEYS
 while at < #ARGV do
   local last = at + 1 + tonumber(ARGV[at + 1])
-  redis.call('XADD', KEYS[1 + tonumber(ARGV[at])], '*', unpack(ARGV, at + 2, last))
+  redis.call('XADD', KEYS[2 + tonumber(ARGV[at])], '*', unpack(ARGV, at + 2, last))
   given, at = given + 1, last + 1
 end
 return given

@@ -32,8 +32,6 @@ async def write(server: Valkey, group: str, count: int, outcome_of: OutcomeOf, t
     """Settle `count` deliveries of a group with the outcome of each; the types alternate."""
     client = connect(server.url, "bench", connections=1)
     await client.execute_command("HSET", KEYS.groups, group, "0")
-    for name in types:
-        await client.execute_command("XGROUP", "CREATE", KEYS.redelivery(name, group), group, "0", "MKSTREAM")
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
         await _settle(client, group, types[first // AT_ONCE % len(types)], [outcome_of(number) for number in numbers])
@@ -44,6 +42,7 @@ async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence
     stream = KEYS.redelivery(event_type, group)
     body, now = requests.body(event_type), now_ms()
     pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")  # it goes with its last entry
     for _ in outcomes:
         event = Entry(requests.webhook_id(), "openai", now, body)
         pipeline.execute_command("XADD", stream, "*", *entry.redelivery_fields(event, 1, ()))

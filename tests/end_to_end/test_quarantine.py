@@ -7,9 +7,11 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from hookbus import App
+from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.programs import ROOT, Worker, event_body
 from tests.wait import until
@@ -40,6 +42,7 @@ async def suspect_again(client, name: str) -> None:
     fields = redelivery_fields(Entry(name, "openai", now_ms(), event_body(id="ok")), 2, ())
     await client.execute_command("HSET", KEYS.consumers(GROUP), "dead", "{}")
     entry_id = await client.execute_command("XADD", own, "*", *fields)
+    await scripts.run(client, relist(KEYS, GROUP, TYPE))
     await client.execute_command("XCLAIM", own, GROUP, "dead", 0, entry_id, "RETRYCOUNT", 2, "FORCE")
 
 

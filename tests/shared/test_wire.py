@@ -18,7 +18,15 @@ OF_WRONG_SERVERS = [
     "MOVED 1 127.0.0.1:1",
     "CLUSTERDOWN slot",
 ]
-OF_COMMANDS = ["WRONGTYPE no", "OOM no", "MISCONF no", "NOGROUP no", "ERR it says READONLY", "NOREPLICAS no"]
+OF_COMMANDS = [
+    "WRONGTYPE no",
+    "OOM no",
+    "MISCONF no",
+    "NOGROUP no",
+    "ERR it says READONLY",
+    "NOREPLICAS no",
+    "UNBLOCKED the stream key no longer exists",
+]
 WRAPPED = "ERR Error running script (call to f_0): @user_script:1: -READONLY You can't write against a replica."
 
 

@@ -17,6 +17,8 @@ from hookbus.worker.api.app import App
 from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.duties.circuit import Circuit
 from hookbus.worker.duties.membership import Membership
+from hookbus.worker.inventory import redeliveries
+from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline import handover
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.process import Caller
@@ -97,10 +99,12 @@ async def store(client: Redis, *names: str, event_type: str = TYPE, entry_id: st
 async def redeliver(client: Redis, *names: str, attempt: int = 2, is_replay: bool = False) -> list[bytes]:
     """Add entries to the group's redelivery stream."""
     entries = [Entry(name, "openai", now_ms(), event_body(), is_replay=is_replay) for name in names]
-    return [
+    ids = [
         await client.execute_command("XADD", OWN_STREAM, "*", *redelivery_fields(entry, attempt, ()))
         for entry in entries
     ]
+    assert await scripts.run(client, relist(KEYS, GROUP, TYPE)) in (b"created", b"there")
+    return ids
 
 
 async def take(
@@ -117,6 +121,8 @@ async def pending(client: Redis, *, own: bool = False, consumer: str = "", group
     """Entry id → (consumer, times delivered)."""
     stream = OWN_STREAM if own else STREAM
     owner_filter = (consumer,) if consumer else ()
+    if own and not await client.execute_command("EXISTS", stream):
+        return {}
     entries = await client.execute_command("XPENDING", stream, group, "-", "+", 10_000, *owner_filter)
     return {entry_id: (owner.decode(), times) for entry_id, owner, _, times in entries}
 
@@ -237,6 +243,7 @@ class Runtime:
             consumer=consumer,
             subscriber_of=lambda _: self.subscriber,
             lost=self._lost,
+            relist=Membership(control, KEYS, GROUP, "earliest", unusable_keys=self.unusable_keys).relist,
             unusable_keys=self.unusable_keys,
             stopping=self.stopping,
         )
@@ -248,8 +255,17 @@ class Runtime:
 
     def start(self, *types: str) -> "Runtime":
         self.reader.add(*(types or (TYPE,)))
-        self.task = asyncio.create_task(self.reader.run())
+        self.task = asyncio.create_task(self._run())
         return self
+
+    async def _run(self) -> None:
+        await self.open()
+        await self.reader.run()
+
+    async def open(self) -> None:
+        """Read the redelivery streams that exist, as after a look."""
+        listed = redeliveries.read(await self.control.execute_command("SMEMBERS", KEYS.redeliveries))
+        await self.reader.open(listed.get(GROUP, ()))
 
     async def stop(self) -> None:
         self.stopping.set()

@@ -55,6 +55,8 @@ async def claimant(url: str, client, handler: Handler, **options):
     async with settling(writer) as outcome_writer:
         runtime = Runtime(url, client, outcome_writer, handler.route(**options), "me")
         await register(client, "me")
-        yield Claimant(runtime, membership, client)
+        found = Claimant(runtime, membership, client)
+        await runtime.open()
+        yield found
         await runtime.close()
     await writer.aclose()

@@ -1,6 +1,7 @@
 """Looks at the shard of the tests."""
 
 import asyncio
+from collections.abc import Sequence
 
 from hookbus.worker.duties.look import Lookout
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
@@ -17,3 +18,7 @@ async def looked(client, stopping: asyncio.Event | None = None) -> Lookout:
     lookout = a_lookout(client, stopping)
     await lookout.look()
     return lookout
+
+
+async def ignore(types: Sequence[str]) -> None:
+    """In place of those who wait for types."""

@@ -52,7 +52,7 @@ def remove_letter(dead: StoredLetter, *, is_redrive: bool) -> scripts.Call:
     names = index(keys, group, record.fingerprint)
     args: tuple[scripts.Argument, ...] = (dead.name, dead.dead_lettered_ms, record.fingerprint)
     if is_redrive:
-        names += (keys.types, keys.redelivery(record.type, group))
+        names += (keys.types, keys.redelivery(record.type, group), keys.redeliveries)
         args += (record.type, group, *redelivery_fields(record.entry(), 1, record.history))
     return scripts.Call(scripts.REMOVE_LETTER, names, args)
 

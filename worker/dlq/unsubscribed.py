@@ -13,10 +13,10 @@ from ...shared.connection import Redis
 from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
-from ...shared.keys import UNTYPED, Keys
+from ...shared.keys import UNTYPED, Keys, listed_as
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import MAX_COUNTS, execute_all
-from ..inventory import registry
+from ..inventory import redeliveries, registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
 from ..pipeline.outcome import unsubscribed
@@ -62,12 +62,12 @@ async def known_types(client: Redis, shards: Sequence[Keys], group: str) -> list
 async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]:
     """Return the streams with redeliveries of unsubscribed types. Raises RedisError, OSError."""
     subscribed = await registry.patterns(client, shards)
-    stored = await execute_all(client, [("SMEMBERS", keys.types) for keys in shards])
+    listed = await execute_all(client, [("SMEMBERS", keys.redeliveries) for keys in shards])
     places = [
         (keys, group, name)
-        for keys, types in zip(shards, stored, strict=True)
-        for name in sorted({*BY_TYPE, UNTYPED, *(stored_type.decode() for stored_type in types)})
-        for group in sorted(subscribed)
+        for keys, members in zip(shards, listed, strict=True)
+        for group, types in sorted(redeliveries.read(members).items())
+        for name in sorted(types)
         if is_unsubscribed(subscribed, group, name)
     ]
     commands = [("XLEN", keys.redelivery(name, group)) for keys, group, name in places]
@@ -100,7 +100,9 @@ def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
     record = write(redelivery, dead_lettered_at_ms)
     args = (
         place.group,
+        "",
         redelivery.id,
+        listed_as(place.type, place.group),
         record.webhook_id,
         dead_lettered_at_ms,
         dead_letter.encode(record),
@@ -108,7 +110,8 @@ def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
         dead_letter.encode(record.kind),
     )
     stream = place.keys.redelivery(place.type, place.group)
-    return scripts.Call(scripts.RECALL, (stream, *index(place.keys, place.group, record.fingerprint)), args)
+    names = (stream, *index(place.keys, place.group, record.fingerprint), place.keys.redeliveries)
+    return scripts.Call(scripts.RECALL, names, args)
 
 
 def write(redelivery: Redelivery, dead_lettered_at_ms: int) -> DeadLetterRecord:

@@ -1,9 +1,9 @@
-"""Looks once a second at what a shard holds for all groups of the process: the types seen, the pauses, when the next
-parked delivery of each group is due, and which consumers fell silent.
+"""Looks once a second at what a shard holds for all groups of the process: the types seen, the redelivery streams, the
+pauses, when the next parked delivery of each group is due, and which consumers fell silent.
 
-Costs Redis four commands per shard and second in one round trip, however many groups there are. Duties wait for the
-next look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so do types and pauses
-when Redis refuses their key.
+Costs Redis five commands per shard and second in one round trip, however many groups there are. Duties wait for the
+next look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so do types, redelivery
+streams and pauses when Redis refuses their key.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..inventory import expiries, pauses
+from ..inventory import expiries, pauses, redeliveries
 from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
@@ -35,11 +35,12 @@ is deleted. The key decides in the end, and a process that is alive renews it ev
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a shard held. `types` were ever stored; `paused`: group → pattern → pause; `due_ms`: group → Unix ms before
-    which none of its parked deliveries is due; `expired`: those of `expiries` → Unix ms since when. Both are None if
-    Redis refuses their key."""
+    """What a shard held. `types` were ever stored; `redeliveries`: group → types of its redelivery streams; `paused`:
+    group → pattern → pause; `due_ms`: group → Unix ms before which none of its parked deliveries is due; `expired`:
+    those of `expiries` → Unix ms since when. The last two are None if Redis refuses their key."""
 
     types: frozenset[str] = frozenset()
+    redeliveries: Mapping[str, frozenset[str]] = field(default_factory=dict)
     paused: Mapping[str, Mapping[str, Paused]] = field(default_factory=dict)
     due_ms: Mapping[str, float] | None = field(default_factory=dict)
     expired: Mapping[str, float] | None = field(default_factory=dict)
@@ -75,15 +76,17 @@ class Lookout:
         keys, last, now = self._keys, self.last, now_ms()
         commands: list[Command] = [
             ("SMEMBERS", keys.types),
+            ("SMEMBERS", keys.redeliveries),
             ("HGETALL", keys.paused),
             ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
             expiries.query(keys, now + QUIET_MS),
         ]
-        types, paused, due, silent = await execute_all(self._client, commands, raises=False)
+        types, listed, paused, due, silent = await execute_all(self._client, commands, raises=False)
         if last is NOTHING and isinstance(types, Exception):
             raise types  # no worker starts without knowing what there is to read
         self.last = Look(
             types=frozenset(map(bytes.decode, types)) if self._is_usable(keys.types, types) else last.types,
+            redeliveries=redeliveries.read(listed) if self._is_usable(keys.redeliveries, listed) else last.redeliveries,
             paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,
             due_ms={group: float(ms) for group, ms in pairs(due).items()} if self._is_usable(keys.due, due) else None,
             expired=await self._expired(silent, now) if self._is_usable(keys.expiries, silent) else None,

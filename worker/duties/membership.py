@@ -14,9 +14,10 @@ from ...shared import log, scripts
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ..api.app import Start
+from ..inventory.redeliveries import relist
 from ..inventory.registry import now_ms
 from ..pipeline import metrics
-from ..pipeline.unusable_keys import UnusableKeys
+from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from .look import Lookout
 
 BATCH: Final = 250
@@ -69,16 +70,17 @@ class Membership:
         for first in range(0, len(names), BATCH):
             lost |= await self._join_batch(names[first : first + BATCH])
         if lost:
-            await self._report_loss(lost)
+            await self._report_loss(lost, "the group or its stream had vanished and was created again")
+            for name in lost:
+                self._positions.pop(name, None)  # this step back is logged already
 
     async def _join_batch(self, names: Sequence[str]) -> dict[str, str]:
         """Join some types. Returns those where the group had existed → the id after which it continues."""
         is_first = not self.joined
         future = f"{await now_ms(self._client) + 1000}-0" if is_first and self._start == "latest" else ""
-        places = [(n, key) for n in names for key in (self._keys.stream(n), self._keys.redelivery(n, self._group))]
         call = scripts.Call(
             scripts.JOIN,
-            (self._keys.groups, self._keys.patterns, *(key for _, key in places)),
+            (self._keys.groups, self._keys.patterns, *map(self._keys.stream, names)),
             (
                 self._group,
                 self._start_id,
@@ -91,20 +93,35 @@ class Membership:
         )
         born, *results = await scripts.run(self._client, call)
         self._start_id = born.decode()
-        return self._recreated(places, results)
+        return self._recreated(names, results)
 
-    def _recreated(self, places: Sequence[tuple[str, str]], results: Sequence[Any]) -> dict[str, str]:
-        created: dict[str, str] = {}
-        refused: set[str] = set()
-        for (name, key), result in zip(places, results, strict=True):
+    def _recreated(self, names: Sequence[str], results: Sequence[Any]) -> dict[str, str]:
+        lost: dict[str, str] = {}
+        for name, result in zip(names, results, strict=True):
             if isinstance(result, list):
-                refused.add(name)
-                self._unusable_keys.add(key, result[0].decode(errors="replace"))
-            elif result:
-                created.setdefault(name, result.decode())  # its events come first, its redeliveries second
-        lost = {name: start for name, start in created.items() if name in self.joined}
-        self.joined.update(name for name, _ in places if name not in refused)
+                self._unusable_keys.add(self._keys.stream(name), result[0].decode(errors="replace"))
+                continue
+            if result and name in self.joined:
+                lost[name] = result.decode()
+            self.joined.add(name)
         return lost
+
+    async def relist(self, types: Sequence[str]) -> list[str]:
+        """Check the redelivery streams of some types. Returns the types of those that exist. Raises RedisError,
+        OSError.
+
+        One that was deleted by others, or the group on it, counts as data loss.
+        """
+        calls = [relist(self._keys, self._group, name) for name in types]
+        states = dict(zip(types, await scripts.run_all(self._client, calls), strict=True))
+        for name, state in states.items():
+            if isinstance(state, Exception):
+                if not is_of_one_key(state):
+                    raise state
+                self._unusable_keys.add(self._keys.redelivery(name, self._group), state)
+        if lost := [name for name in types if states[name] in (b"created", b"deleted")]:
+            await self._report_loss(dict.fromkeys(lost, "0"), "a redelivery stream, or the group on it, had vanished")
+        return [name for name in types if states[name] not in (b"gone", b"deleted")]
 
     def set_replication_id(self, replication_id: str) -> None:
         """The server of the positions set from now on; a recreated group cannot use those of another server."""
@@ -144,10 +161,8 @@ class Membership:
             return int(self._start.timestamp() * 1000)
         return await now_ms(self._client)
 
-    async def _report_loss(self, lost: dict[str, str]) -> None:
-        self._log_loss(lost, "the group or its stream had vanished and was created again")
-        for name in lost:
-            self._positions.pop(name, None)  # this step back is logged already
+    async def _report_loss(self, lost: Mapping[str, str], reason: str) -> None:
+        self._log_loss(lost, reason)
         await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
 
     def _log_loss(self, goes_on_after: Mapping[str, str], reason: str) -> None:
@@ -166,12 +181,17 @@ class Membership:
 
 
 class Discovery:
-    """Passes new types to `on_types`, which subscribes to those that concern the group."""
+    """Passes new types to `on_types`, which subscribes to those that concern the group, and then the types of all its
+    redelivery streams to `on_redeliveries`."""
 
-    def __init__(self, lookout: Lookout, stopping: asyncio.Event, on_types: OnTypes) -> None:
+    def __init__(
+        self, lookout: Lookout, group: str, stopping: asyncio.Event, on_types: OnTypes, on_redeliveries: OnTypes
+    ) -> None:
         self._lookout = lookout
+        self._group = group
         self._stopping = stopping
         self._on_types = on_types
+        self._on_redeliveries = on_redeliveries
         self._known: set[str] = set()
 
     async def run(self) -> None:
@@ -180,6 +200,7 @@ class Discovery:
             look = self._lookout.last
             try:
                 await self._pass_on(look.types)
+                await self._on_redeliveries(sorted(look.redeliveries.get(self._group, ())))
             except FAULTS as error:
                 log.get("worker.membership").debug("discovery_delayed", reason=str(error))
             await self._lookout.after(look)

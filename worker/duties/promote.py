@@ -21,6 +21,7 @@ from ..api.delivery import type_of_member
 from ..inventory.registry import unix_ms
 from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
 from .look import Lookout
+from .membership import OnTypes
 
 INTERVAL_S: Final = 1.0
 """Between two checks whether a look tells that deliveries are due."""
@@ -33,7 +34,7 @@ BATCH: Final = 100
 
 
 class Promoter:
-    """The parked deliveries of one group and shard."""
+    """The parked deliveries of one group and shard. `promoted` is called with the types that have redeliveries now."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Promoter:
         group: str,
         unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
+        promoted: OnTypes,
     ) -> None:
         self._client = client
         self._lookout = lookout
@@ -51,6 +53,7 @@ class Promoter:
         self._group = group
         self._unusable_keys = unusable_keys
         self._stopping = stopping
+        self._promoted = promoted
         self._wake = asyncio.Event()
         self._next_round_ms = 0
         self._log = log.get("worker.promote").bind(group=group)
@@ -110,20 +113,19 @@ class Promoter:
         return min(ROUND_S, (waiting[0] - now) / 1000) if waiting else ROUND_S
 
     async def _promote(self, members: list[str], now: int) -> None:
-        types = {name: i for i, name in enumerate(dict.fromkeys(map(type_of_member, members)), 1)}
-        args: list[scripts.Argument] = [now, now + REFUSED_MS, self._group]
-        for member in members:
-            args += (member, types[type_of_member(member)])
-        streams = [self._keys.redelivery(name, self._group) for name in types]
         names = self._keys, self._group
-        keys = (Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), self._keys.due, *streams)
+        parked = Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), self._keys.due
+        streams = {name: self._keys.redelivery(name, self._group) for name in map(type_of_member, members)}
+        keys = (*parked, self._keys.redeliveries, *(streams[type_of_member(member)] for member in members))
+        args: list[scripts.Argument] = [now, now + REFUSED_MS, self._group, *members]
         _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
         reasons = {
             type_of_member(name.decode()): reason.decode(errors="replace")
             for name, reason in zip(refused[::2], refused[1::2], strict=True)
         }
-        for name, stream in zip(types, streams, strict=True):
+        for name, stream in streams.items():
             if name in reasons:
                 self._unusable_keys.add(stream, reasons[name], ADD)
             else:
                 self._unusable_keys.remove(stream, ADD)
+        await self._promoted([name for name in streams if name not in reasons])

@@ -29,10 +29,10 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ..api.delivery import FIRST_SUSPICION, UNKNOWN_TERM, InFlight, member_prefix
-from ..inventory import expiries
+from ..inventory import expiries, redeliveries
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.read import Reader
-from ..pipeline.source import Source
+from ..pipeline.sources import Source
 from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
 from ..quarantine.quarantine import Quarantine
@@ -264,11 +264,19 @@ class Takeover:
 
     async def _all_streams(self) -> list[str]:
         """Every stream that any worker of the group may read, including types that only other workers read."""
-        types = {*BY_TYPE, *await self._membership.types()}
-        types.update(self._reader.types)
-        return [
-            stream for name in types for stream in (self._keys.stream(name), self._keys.redelivery(name, self._group))
-        ]
+        keys = self._keys
+        commands = [("SMEMBERS", keys.types), ("SMEMBERS", keys.redeliveries)]
+        types, listed = await execute_all(self._client, commands, raises=False)
+        if isinstance(types, Exception):
+            raise types
+        own = () if isinstance(listed, Exception) else redeliveries.read(listed).get(self._group, ())
+        return list(
+            {
+                *map(keys.stream, (*BY_TYPE, *map(bytes.decode, types))),
+                *(keys.redelivery(name, self._group) for name in own),
+                *self._reader.sources,
+            }
+        )
 
     async def _adopt(self) -> None:
         """Register consumers that have pending deliveries but are not registered."""

@@ -14,13 +14,13 @@ import msgspec
 from ...shared import scripts
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ...shared.keys import HANDOVER, Keys
+from ...shared.keys import HANDOVER, Keys, listed_as
 from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..api.delivery import type_of_member
 from ..dlq.query import DeadLetters, Filter
 from ..inspect import status
 from ..inspect.group_status import GroupStatus
-from ..inventory import expiries, pauses, suspensions
+from ..inventory import expiries, pauses, redeliveries, suspensions
 from ..inventory.lag import pairs
 
 BATCH: Final = 1000
@@ -110,8 +110,10 @@ class GroupDeletion:
                 await self.drop(keys, consumers, letters, fields)
         for keys in self._shards:
             # A concurrent replay or redrive may have written since the first pass; this step removes that too.
-            whole = [*self._whole(keys), *await self._redeliveries(keys)]
+            own = await self._redelivered(keys)
+            whole = [*self._whole(keys), *(keys.redelivery(name, self._group) for name in own)]
             fields = [*self._fields(keys), *await self._paused(keys), *await self._suspended(keys)]
+            fields += [(keys.redeliveries, listed_as(name, self._group)) for name in own]
             await self.drop(keys, await self.consumers(keys), whole, fields)
             await self._client.execute_command("ZREM", keys.due, self._group)
             await self._client.execute_command("ZREM", keys.expiries, expiries.handover(self._group))
@@ -156,16 +158,18 @@ class GroupDeletion:
             if int(cursor) == 0:
                 return
 
-    async def _redeliveries(self, keys: Keys) -> list[str]:
-        """The names of its redelivery streams of every stored type, whether they exist or not."""
-        types = await self._client.execute_command("SMEMBERS", keys.types)
-        return [keys.redelivery(name.decode(), self._group) for name in types]
+    async def _redelivered(self, keys: Keys) -> list[str]:
+        """The types that have redelivery streams, or may get one by a replay or redrive that runs just now."""
+        commands = [("SMEMBERS", keys.types), ("SMEMBERS", keys.redeliveries)]
+        types, listed = await execute_all(self._client, commands)
+        return sorted({*map(bytes.decode, types), *redeliveries.read(listed).get(self._group, ())})
 
     async def leave(self, keys: Keys, consumers: Sequence[str], stream: str) -> None:
         """Remove the group from a stream, or its redelivery stream. Raises FailedError, RedisError, OSError."""
         if ":" in stream.removeprefix(keys.stream("")):
-            if stream == keys.redelivery(stream.removeprefix(keys.stream("")).partition(":")[0], self._group):
-                await self.drop(keys, consumers, [stream], [])
+            name = stream.removeprefix(keys.stream("")).partition(":")[0]
+            if stream == keys.redelivery(name, self._group):
+                await self.drop(keys, consumers, [stream], [(keys.redeliveries, listed_as(name, self._group))])
             return
         call = scripts.Call(
             scripts.UNJOIN,
@@ -179,7 +183,7 @@ class GroupDeletion:
     async def drop(
         self, keys: Keys, consumers: Sequence[str], whole: Sequence[str], fields: Sequence[tuple[str, str]]
     ) -> None:
-        """Delete keys and hash fields. Raises FailedError when a consumer is alive, RedisError, OSError."""
+        """Delete keys, and fields or members of others. Raises FailedError when one is alive, RedisError, OSError."""
         call = scripts.Call(
             scripts.FORGET,
             (keys.consumers(self._group), *self._liveness_keys(keys, consumers), *whole, *(key for key, _ in fields)),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ...shared.keys import HANDOVER, Keys
+from ...shared.keys import HANDOVER, Keys, listed_as
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ..api.delivery import type_of_member
@@ -59,7 +59,8 @@ class TypeDeletion:
             consumers = await self._deletion.consumers(keys)
             await self._deletion.leave(keys, consumers, keys.stream(self._type))
             own = keys.redelivery(self._type, self._group)
-            await self._deletion.drop(keys, consumers, [own], [(keys.left, f"{self._type}|{self._group}")])
+            listed = (keys.redeliveries, listed_as(self._type, self._group))
+            await self._deletion.drop(keys, consumers, [own], [listed, (keys.left, f"{self._type}|{self._group}")])
             await self._drop_parked(keys)
         store = DeadLetters(self._client, self._shards, [self._group])
         moves = Moves(self._client, self._shards)

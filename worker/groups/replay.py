@@ -17,7 +17,7 @@ from ...shared import memory, scripts
 from ...shared.command import FailedError
 from ...shared.connection import Redis, refusal_code
 from ...shared.entry import redelivery_fields
-from ...shared.keys import Keys
+from ...shared.keys import Keys, listed_as
 from ...shared.pause import pause
 from .history import StoredEvent
 
@@ -94,9 +94,9 @@ class Replay:
 def replay_call(keys: Keys, group: str, events: Sequence[StoredEvent]) -> scripts.Call:
     """The call that delivers events of one shard to a group: marked as replays, attempts from 1."""
     numbers = {name: i for i, name in enumerate(dict.fromkeys(event.type for event in events), 1)}
-    args: list[scripts.Argument] = [group]
+    args: list[scripts.Argument] = [group, *(listed_as(name, group) for name in numbers)]
     for event in events:
         fields = redelivery_fields(msgspec.structs.replace(event.entry, is_replay=True), 1, ())
         args += (numbers[event.type], len(fields), *fields)
     streams = [keys.redelivery(name, group) for name in numbers]
-    return scripts.Call(scripts.REPLAY, (keys.groups, *streams), args)
+    return scripts.Call(scripts.REPLAY, (keys.groups, keys.redeliveries, *streams), args)

@@ -15,7 +15,7 @@ from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
 from ...shared.pipelined import MAX_COUNTS, execute_all
-from ..inventory import lag, readers, registry
+from ..inventory import lag, readers, redeliveries, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
@@ -55,7 +55,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
                 setattr(entry, what, getattr(entry, what) + int(count))
     registrations = await group_status.query(client, shards, status.groups, status.unusable, now_ms)
     subscribed = [pairs(flat) for flat in fields["patterns"]]
-    lags = await _query_streams(client, shards, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
+    streams = _streams(shards, stored, fields["redeliveries"])
+    lags = await _query_streams(client, streams, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
     await waiting_suspects.query(client, status.groups, registrations, lags)
     for name, entry in status.groups.items():
         if not any(name in by_group for by_group in starts):
@@ -70,6 +71,7 @@ def _commands(shard: Keys) -> dict[str, tuple[str, str]]:
     return {
         "groups": ("HGETALL", shard.groups),
         "types": ("SMEMBERS", shard.types),
+        "redeliveries": ("SMEMBERS", shard.redeliveries),
         "losses": ("HGETALL", shard.losses),
         "dropped": ("HGETALL", shard.dropped),
         "worked": ("HGETALL", shard.worked),
@@ -103,7 +105,7 @@ def _add_unusable(status: Status, key: str, error: ResponseError) -> None:
 
 
 class _Stream(NamedTuple):
-    """A stream that may exist; `own` is the group of a redelivery stream, else ""; `number` that of its shard."""
+    """A stream of events that may exist, or the redelivery stream of group `own`; `number` is that of its shard."""
 
     key: str
     event_type: str
@@ -113,7 +115,7 @@ class _Stream(NamedTuple):
 
 async def _query_streams(
     client: Redis,
-    shards: Sequence[Keys],
+    streams: Sequence[_Stream],
     status: Status,
     stored: set[str],
     now_ms: int,
@@ -124,7 +126,7 @@ async def _query_streams(
     `stored` are the types ever stored. `registered`, per shard: group → its start id, and group → its patterns.
     """
     all_lags: list[GroupLag] = []
-    for stream, length, groups in await _contents(client, _streams(shards, sorted(status.groups), stored)):
+    for stream, length, groups in await _contents(client, streams):
         key, event_type, own, number = stream
         if isinstance(length, ResponseError):
             _add_unusable(status, key, length)
@@ -139,20 +141,20 @@ async def _query_streams(
     return all_lags
 
 
-def _streams(shards: Sequence[Keys], groups: Sequence[str], stored: set[str]) -> list[_Stream]:
-    places = [
-        (number, keys, name) for number, keys in enumerate(shards) for name in sorted({*stored, *BY_TYPE, UNTYPED})
-    ]
-    streams = [_Stream(keys.stream(name), name, "", number) for number, keys, name in places]
-    for number, keys, name in places:
-        streams += [_Stream(keys.redelivery(name, group), name, group, number) for group in groups]
+def _streams(shards: Sequence[Keys], stored: set[str], listed: Sequence[Sequence[bytes]]) -> list[_Stream]:
+    """`listed`, per shard: the members of its set of redelivery streams."""
+    names = sorted({*stored, *BY_TYPE, UNTYPED})
+    streams = [_Stream(keys.stream(name), name, "", number) for number, keys in enumerate(shards) for name in names]
+    for number, (keys, members) in enumerate(zip(shards, listed, strict=True)):
+        for group, types in sorted(redeliveries.read(members).items()):
+            streams += [_Stream(keys.redelivery(name, group), name, group, number) for name in sorted(types)]
     return streams
 
 
 async def _contents(client: Redis, streams: Sequence[_Stream]) -> list[tuple[_Stream, int | ResponseError, list[Any]]]:
     """Each stream with its length, or why Redis refuses it, and its consumer groups."""
     lengths = await execute_all(client, [("XLEN", each.key) for each in streams], raises=False, at_once=MAX_COUNTS)
-    # A redelivery in flight is still in its stream: an empty one holds nothing.
+    # A redelivery stream may be gone by now.
     there = [(each, length) for each, length in zip(streams, lengths, strict=True) if length or not each.own]
     replies = await execute_all(client, [("XINFO", "GROUPS", each.key) for each, _ in there], raises=False)
     return [  # an error: there is no such stream

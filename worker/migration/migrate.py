@@ -8,8 +8,9 @@
    several may do this at once.
 5. `migrating` goes last.
 
-Streams, groups, parked deliveries, dead letters and the dedupe are the same in both. `due` and `expiries` fill
-themselves, as each promoter looks for parked deliveries when it starts, and each takeover for the dead; which
+Streams of events, groups, parked deliveries, dead letters and the dedupe are the same in both. In layout 1 each group
+had a redelivery stream of every type, most of them empty: those go, and the others are listed. `due` and `expiries`
+fill themselves, as each promoter looks for parked deliveries when it starts, and each takeover for the dead; which
 deliveries were snoozed shows again from their next attempt on.
 """
 
@@ -20,12 +21,14 @@ from typing import Any, Final
 from ...shared import keys, layout, log, scripts, server
 from ...shared.command import FailedError
 from ...shared.connection import Redis, refusal_code
-from ...shared.keys import Keys
+from ...shared.events import BY_TYPE
+from ...shared.keys import UNTYPED, Keys
 from ...shared.layout import OlderLayoutError
 from ...shared.pipelined import execute_all
 from ...shared.settings import ConfigError
 from ..inventory import registry
 from ..inventory.lag import pairs
+from ..inventory.redeliveries import relist
 from .old_keys import OldKeys
 from .parts import parts
 
@@ -99,7 +102,19 @@ async def _move(client: Redis, shards: Sequence[Keys], groups: Sequence[str]) ->
     calls = [call for part, flat in zip(found, stored, strict=True) if flat for call in part.calls(pairs(flat))]
     moved = _usable([call.keys[1] for call in calls], await scripts.run_all(client, calls))
     await execute_all(client, [("UNLINK", OldKeys(shard).started(group)) for shard in shards for group in groups])
+    await _list_redeliveries(client, shards, groups)
     return sum(result or 0 for result in moved)
+
+
+async def _list_redeliveries(client: Redis, shards: Sequence[Keys], groups: Sequence[str]) -> None:
+    """List the redelivery streams that hold something, and delete those that hold nothing."""
+    stored = await execute_all(client, [("SMEMBERS", shard.types) for shard in shards])
+    named = {
+        name for patterns in (await registry.patterns(client, shards)).values() for name in patterns if "*" not in name
+    }
+    types = {*BY_TYPE, UNTYPED, *named, *(name.decode() for names in stored for name in names)}
+    calls = [relist(shard, group, name) for shard in shards for group in groups for name in sorted(types)]
+    _usable([call.keys[0] for call in calls], await scripts.run_all(client, calls))
 
 
 def _usable(names: Sequence[str], replies: Sequence[Any]) -> list[Any]:

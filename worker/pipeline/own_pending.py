@@ -12,7 +12,7 @@ from ...shared.keys import Keys
 from ...shared.raw_connection import Command, RawConnection
 from ..api.delivery import InFlight, member_prefix
 from .in_flight import in_flight_of
-from .source import Source
+from .sources import Source
 from .unusable_keys import UnusableKeys, is_of_one_key
 
 AT_ONCE: Final = 1000
@@ -75,6 +75,8 @@ class OwnPending:
                 found += [(source, entry_id) for entry_id, *_ in pending]
             elif is_of_one_key(pending):
                 self._unusable_keys.add(source.name, pending)
+            elif refusal_code(pending) == "NOGROUP" and source.is_own:
+                self._unusable_keys.remove(source.name)  # it is gone, as the next read finds
             elif refusal_code(pending) == "NOGROUP" and source.name in self._unusable_keys:
                 absent.append(source)
             else:

@@ -7,6 +7,7 @@ import msgspec
 
 from ...shared import entry, scripts
 from ...shared.entry import Failure
+from ...shared.keys import listed_as
 from ..api.decision import MAX_WAIT_S
 from ..api.delivery import InFlight
 from . import dead_letter
@@ -14,8 +15,8 @@ from .cause import Cause
 from .outcome import Ack, DeadLetter, Outcome, Park
 from .slots import Slots
 
-Owner = tuple[str, str, bytes, int]
-"""Group, consumer, entry id, and 1 if the stream is the group's own: the first ARGV of every such script."""
+Owner = tuple[str, str, bytes, str]
+"""Group, consumer, entry id, and how a redelivery stream is listed: the first ARGV of every such script."""
 
 UNWRITTEN_MS: Final = 10_000
 """How long a dead letter that Redis has no memory for is kept before its delivery runs again."""
@@ -83,17 +84,18 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         return msgspec.structs.replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
 
     def call(self, consumer: str, term: str = "") -> scripts.Call:
-        """The script call that writes the outcome; a plain ack in the same term needs none.
+        """The script call that writes the outcome; the ack of an event in the same term needs none.
 
         The script checks that `consumer` still owns a delivery that is parked or dead-lettered. If the delivery was
         read in another term than `term`, the script also checks that the entry is still the same event.
         """
         in_flight = self.in_flight
-        owner = (in_flight.delivery.group, consumer, in_flight.entry_id, int(in_flight.is_own_stream))
+        group = in_flight.delivery.group
+        listed = listed_as(in_flight.delivery.type, group) if in_flight.is_own_stream else ""
+        owner = (group, consumer, in_flight.entry_id, listed)
         history = self.history(consumer)
         if isinstance(self.outcome, Ack):
-            assert in_flight.term != term
-            call = scripts.Call(scripts.ACK, (in_flight.stream,), owner)
+            call = scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
         elif isinstance(self.outcome, Park):
             call = self._park(owner, history)
         else:
@@ -120,7 +122,8 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         in_flight, group = self.in_flight, self.in_flight.delivery.group
         assert isinstance(self.outcome, Park)
         keys = in_flight.keys
-        names = (in_flight.stream, keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due)
+        parked = keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due
+        names = (in_flight.stream, *parked, keys.redeliveries)
         since: str | int = self._began_ms if self.outcome.is_snooze else ""
         args = (in_flight.name, self.due_ms, since)
         return scripts.Call(scripts.PARK, names, (*owner, *args, *self.redelivery(history)))
@@ -134,6 +137,7 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
             keys.dead_fingerprint(group, record.fingerprint),
             keys.dead_fingerprints(group),
             keys.deaths(group),
+            keys.redeliveries,
         )
         letter = (record.webhook_id, record.dead_lettered_at_ms, dead_letter.encode(record))
         kind = (record.fingerprint, dead_letter.encode(record.kind))

@@ -2,6 +2,7 @@
 
 Reads ask for no more than may begin; what a read of several streams brings beyond that waits at its subscriber. A
 blocking read is ended, and asked anew, when a subscription that it left out has a place again, or a stream is added.
+Redelivery streams come and go: Redis refuses the next read of one that is gone, or ends the current one.
 When idle, a reader costs Redis one command every two seconds. If the process dies half-way, its entries are pending for
 this consumer and are taken over. Entries lost with a broken connection are recovered by looking for the consumer's own
 pending entries, after every error and every ten seconds (`own_pending`).
@@ -10,8 +11,10 @@ pending entries, after every error and every ten seconds (`own_pending`).
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from redis.exceptions import RedisError
 
 from ...shared import log
 from ...shared.backoff import Reconnect
@@ -22,7 +25,7 @@ from ...shared.raw_connection import RawConnection
 from .in_flight import in_flight_of
 from .own_pending import Lost, OwnPending
 from .plan import BLOCK_MS, Ask, Offer, Plan
-from .source import Source
+from .sources import Source, Sources
 from .stream_reads import StreamReads
 from .subscriber import Subscriber
 from .turns import Turns
@@ -37,10 +40,16 @@ QUIET_RECHECK_S: Final = 60.0
 more than all other commands of an idle process."""
 IDLE_S: Final = 1.0
 """Longest wait for a place or a stream: covers threads that ended late."""
+GONE: Final = ("NOGROUP", "UNBLOCKED")
+"""How Redis refuses a read of a stream that is gone; the second one is how Redis 7.0 ends a blocking read."""
+
+Relist = Callable[[Sequence[str]], Awaitable[Sequence[str]]]
+"""Returns those of some types that have a redelivery stream."""
 
 
 class Reader:
-    """`subscriber_of` returns the subscriber of a type; `lost` recreates the group on the streams of some types."""
+    """`subscriber_of` returns the subscriber of a type; `lost` recreates the group on the streams of some types;
+    `relist` tells which types have a redelivery stream."""
 
     def __init__(
         self,
@@ -52,24 +61,20 @@ class Reader:
         consumer: str,
         subscriber_of: Callable[[str], Subscriber],
         lost: Lost,
+        relist: Relist,
         unusable_keys: UnusableKeys,
         stopping: asyncio.Event,
     ) -> None:
         self._connection = connection
-        self._keys = keys
-        self._group = group
-        self._subscriber_of = subscriber_of
         self._lost = lost
+        self._relist = relist
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._reads = StreamReads(connection, control, group, consumer)
         self._own_pending = OwnPending(
             connection=connection, keys=keys, group=group, consumer=consumer, lost=lost, unusable_keys=unusable_keys
         )
-        self.sources: dict[str, Source] = {}
-        """Stream → what it is."""
-        self._paused: frozenset[str] = frozenset()
-        self._turns: dict[Subscriber, Turns] = {}
+        self._sources = Sources(keys, group, subscriber_of, unusable_keys)
         self._subscribers: dict[Turns, Subscriber] = {}
         self._plan = Plan()
         self._changed = asyncio.Event()
@@ -78,29 +83,33 @@ class Reader:
         self._recheck_at_s = 0.0
         self._is_quiet = False
         self._connections = 0
+        self._group = group
         self._log = log.get("worker.read").bind(group=group)
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """Stream → what it is."""
+        return self._sources.all
 
     @property
     def types(self) -> list[str]:
         """The event types of the streams."""
-        return list(dict.fromkeys(source.event_type for source in self.sources.values()))
+        return self._sources.types
 
     def add(self, *types: str, paused: Iterable[str] = ()) -> None:
         """Read more types, from the next call on, or from the end of their pause."""
-        self._paused = self._paused.union(paused)
-        for name in types:
-            subscriber = self._subscriber_of(name)
-            for stream, is_own in ((self._keys.stream(name), False), (self._keys.redelivery(name, self._group), True)):
-                self.sources[stream] = Source(stream, name, is_own, subscriber)
-            if subscriber not in self._turns:
-                turns = self._turns[subscriber] = Turns()
-                self._subscribers[turns] = subscriber
-                subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
-        self._select()
+        for subscriber in self._sources.add(types, paused):
+            self._subscribers[self._sources.turns[subscriber]] = subscriber
+            subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
+
+    async def open(self, types: Iterable[str]) -> None:
+        """Read the redelivery streams of types, if their events are read. Raises RedisError, OSError."""
+        if self._sources.open(types):
+            await self.wake()
 
     def is_paused(self, event_type: str) -> bool:
         """Whether a type is paused."""
-        return event_type in self._paused
+        return event_type in self._sources.paused
 
     async def pause(self, types: frozenset[str]) -> None:
         """Pause exactly these types and resume all others. Raises RedisError, OSError.
@@ -112,22 +121,11 @@ class Reader:
 
     def _hold(self, types: frozenset[str]) -> bool:
         """Pause exactly these types. Returns whether that changes anything."""
-        if types == self._paused:
+        if not self._sources.pause(types):
             return False
-        self._paused = types
-        self._select()
-        for subscriber in self._turns:
+        for subscriber in self._sources.turns:
             subscriber.slots.notify()  # of resumed types some deliveries may wait
         return True
-
-    def _select(self) -> None:
-        """Divide the streams that may be read among their subscriptions."""
-        for subscriber, turns in self._turns.items():
-            own = [source for source in self.sources.values() if source.subscriber is subscriber]
-            for source in own:
-                paused = subscriber.paused_streams
-                (paused.add if source.event_type in self._paused else paused.discard)(source.name)
-            turns.set([s.name for s in own if s.event_type not in self._paused and s.name not in self._unusable_keys])
 
     def silent_s(self) -> float:
         """Seconds since the current read began; 0 while waiting for a free slot."""
@@ -149,7 +147,7 @@ class Reader:
             self._reads.wake_soon()
 
     def _has_streams_of(self, subscriber: Subscriber) -> bool:
-        return subscriber in self._turns and bool(self._turns[subscriber].streams)
+        return subscriber in self._sources.turns and bool(self._sources.turns[subscriber].streams)
 
     def _may_have_place(self, subscriber: Subscriber) -> None:
         self._is_quiet = False
@@ -164,7 +162,7 @@ class Reader:
             try:
                 await self._connection.ready()
                 if not await self._rechecked():
-                    await self._read_or_wait()
+                    await self._next()
                 if reconnect.reset():
                     self._log.info("read_recovered")
             except FAULTS as error:
@@ -179,16 +177,30 @@ class Reader:
             return False
         self._connections, self._is_quiet = self._connection.made, True
         await self._reads.greet()
-        await self._own_pending.begin([s for s in self.sources.values() if s.event_type not in self._paused])
+        await self._own_pending.begin([s for s in self.sources.values() if s.event_type not in self._sources.paused])
         self._recheck_at_s = time.monotonic() + RECHECK_S
-        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self._turns)
-        self._select()  # streams may have become unusable, or usable again
+        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self._sources.turns)
+        self._sources.select()  # streams may have become unusable, or usable again
         return True
+
+    async def _next(self) -> None:
+        try:
+            await self._read_or_wait()
+        except RedisError as error:
+            if refusal_code(error) not in GONE or not await self._has_closed():
+                raise
+
+    async def _has_closed(self) -> bool:
+        """Stop reading the redelivery streams that are gone. Returns whether any are. Raises RedisError, OSError."""
+        types = self._sources.redelivered
+        gone = set(types).difference(await self._relist(types))
+        self._sources.close(gone)
+        return bool(gone)
 
     async def _read_or_wait(self) -> None:
         self._changed.clear()
-        offers = {one: offer for one, turns in self._turns.items() if (offer := self._offer(one, turns))}
-        left_out = {one: turns for one, turns in self._turns.items() if turns.streams and one not in offers}
+        offers = {one: offer for one, turns in self._sources.turns.items() if (offer := self._offer(one, turns))}
+        left_out = {one: turns for one, turns in self._sources.turns.items() if turns.streams and one not in offers}
         is_more_left_out = any(not turns.is_idle for turns in left_out.values())
         now_s = time.monotonic()
         asks = self._plan.next(list(offers.values()), now_s, is_more_left_out=is_more_left_out)
@@ -260,7 +272,7 @@ class Reader:
                 )
 
     async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
-        for subscriber in self._turns:
+        for subscriber in self._sources.turns:
             subscriber.places.withdraw(self)
         if refusal_code(error) == "NOGROUP":
             try:
@@ -268,7 +280,7 @@ class Reader:
             except FAULTS as fault:
                 error = fault
             else:
-                self._select()
+                self._sources.select()
                 return
         wait_s = reconnect.next_s()
         self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))

@@ -137,25 +137,23 @@ class OutcomeWriter:
 
     async def _write_to(self, term: str, batch: Sequence[PendingOutcome]) -> list[PendingOutcome]:
         """Write a batch to the connected server, whose term is `term`. Raises RedisError, OSError."""
-        acks: dict[tuple[str, str, bool], list[PendingOutcome]] = {}
+        acks: dict[tuple[str, str], list[PendingOutcome]] = {}
         calls: list[tuple[PendingOutcome, scripts.Call]] = []
         for item in batch:
             in_flight = item.in_flight
-            if isinstance(item.outcome, Ack) and in_flight.term == term:
-                acks.setdefault((in_flight.stream, in_flight.delivery.group, in_flight.is_own_stream), []).append(item)
+            if isinstance(item.outcome, Ack) and in_flight.term == term and not in_flight.is_own_stream:
+                acks.setdefault((in_flight.stream, in_flight.delivery.group), []).append(item)
             elif call := self._call(item, term):
                 calls.append(call)
-        commands: list[Command] = []
-        for (stream, group, is_own), items in acks.items():
-            ids = [item.in_flight.entry_id for item in items]
-            commands.append(("XACK", stream, group, *ids))
-            if is_own:
-                commands.append(("XDEL", stream, *ids))
+        commands: list[Command] = [
+            ("XACK", stream, group, *(item.in_flight.entry_id for item in items))
+            for (stream, group), items in acks.items()
+        ]
         commands += [call.command() for _, call in calls]
         return await self._read_results(acks, calls, await self._connection.execute_all(commands))
 
     def _call(self, item: PendingOutcome, term: str) -> tuple[PendingOutcome, scripts.Call] | None:
-        """The script call for a retry or a dead letter.
+        """The script call for a retry, a dead letter or a handled redelivery.
 
         An outcome that cannot be encoded becomes a plain dead letter; if that fails too, the delivery stays pending and
         runs again.
@@ -173,20 +171,16 @@ class OutcomeWriter:
 
     async def _read_results(
         self,
-        acks: dict[tuple[str, str, bool], list[PendingOutcome]],
+        acks: dict[tuple[str, str], list[PendingOutcome]],
         calls: Sequence[tuple[PendingOutcome, scripts.Call]],
         results: list[Any],
     ) -> list[PendingOutcome]:
         unwritten: list[PendingOutcome] = []
-        position = 0
-        for (_, _, is_own), items in acks.items():
-            width = 2 if is_own else 1
-            errors = [result for result in results[position : position + width] if isinstance(result, Exception)]
-            position += width
+        for items, result in zip(acks.values(), results[: len(acks)], strict=True):
             for item in items:
-                self._wrote(item, errors[0] if errors else 1)
+                self._wrote(item, result)
         missing = set()
-        for (item, call), result in zip(calls, results[position:], strict=True):
+        for (item, call), result in zip(calls, results[len(acks) :], strict=True):
             if isinstance(result, NoScriptError):
                 missing.add(call.script)
                 unwritten.append(item)

@@ -25,11 +25,14 @@ class Turns:
         return self._order
 
     def set(self, streams: Collection[str]) -> None:
-        """Read exactly these streams from now on. If they are others than before, each may hold entries."""
-        if set(streams) == set(self._order):
+        """Read exactly these streams from now on. New ones may hold entries, so it is their turn."""
+        wanted, known = set(streams), set(self._order)
+        if wanted == known:
             return
-        self._order, self._empty = deque(streams), 0
-        self._full = [name for name in self._full if name in streams]
+        new = [name for name in streams if name not in known]
+        self._order = deque([*new, *(name for name in self._order if name in wanted)])
+        self._empty = min(self._empty, len(self._order) - len(new))
+        self._full = [name for name in self._full if name in wanted]
 
     @property
     def is_idle(self) -> bool:

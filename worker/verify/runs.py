@@ -11,7 +11,7 @@ from typing import Final
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ...shared.keys import HANDOVER, RESERVED, Keys
+from ...shared.keys import HANDOVER, RESERVED, Keys, listed_as
 from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..duties.same_host import has_ended
 from ..groups.forget import GroupDeletion
@@ -69,6 +69,7 @@ async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
         # Together: after a kill in between, no later run would find a stream that is not among the types.
         pipeline = client.pipeline(transaction=True)
         pipeline.execute_command("SREM", keys.types, name)
+        pipeline.execute_command("SREM", keys.redeliveries, listed_as(name, name))
         pipeline.execute_command("UNLINK", keys.stream(name), keys.redelivery(name, name))
         await pipeline.execute()
 

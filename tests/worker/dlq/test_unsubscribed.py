@@ -7,6 +7,7 @@ from hookbus.worker.dlq import unsubscribed
 from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import Filter, StoredLetter
 from hookbus.worker.dlq.unsubscribed import Redelivery, UnsubscribedType
+from hookbus.worker.inventory.redeliveries import relist
 from tests.worker.dead_letters import create_groups, letter, opened, store_letters
 
 KEYS = Keys(0)
@@ -25,7 +26,9 @@ async def redeliver(client, name: str = "wh_1", event_type: str = GONE, group: s
     await client.execute_command("SADD", KEYS.types, event_type)
     found = Entry(name, "openai", 1_699_999_999_000, b"\x00\xff{}", "00-trace", is_replay=True)
     fields = entry.redelivery_fields(found, 3, (FAILURE,))
-    return await client.execute_command("XADD", KEYS.redelivery(event_type, group), "*", *fields)
+    entry_id = await client.execute_command("XADD", KEYS.redelivery(event_type, group), "*", *fields)
+    await scripts.run(client, relist(KEYS, group, event_type))
+    return entry_id
 
 
 async def recall_all(client) -> list[int]:
@@ -97,7 +100,6 @@ async def test_letters_of_one_webhook_id_are_both_kept(client):
 async def test_recall_loses_the_race_against_a_worker(client):
     await subscribe(client)
     entry_id = await redeliver(client)
-    await client.execute_command("XGROUP", "CREATE", STREAM, "billing", "0")
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", STREAM, ">")
     assert await recall_all(client) == [0]
     assert await client.execute_command("XLEN", STREAM) == 1

@@ -10,17 +10,19 @@ from hookbus.worker.inventory import pauses
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.round_trips import RoundTrips
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, commandstats, register, store
+from tests.worker.builders import GROUP, KEYS, TYPE, commandstats, redeliver, register, store
 from tests.worker.lookouts import a_lookout, looked
 
 
-async def test_a_look_holds_the_types_and_the_pauses_of_every_group(client):
+async def test_a_look_holds_the_types_the_redelivery_streams_and_the_pauses_of_every_group(client):
     await store(client, "wh_1")
+    await redeliver(client, "wh_2")
     await pauses.write(client, [KEYS], GROUP, "batch.*")
     await pauses.write(client, [KEYS], "phone", TYPE, "full")
     lookout = a_lookout(client)
     await lookout.look()
     assert lookout.last.types == {TYPE}
+    assert lookout.last.redeliveries == {GROUP: {TYPE}}
     assert {group: list(patterns) for group, patterns in lookout.last.paused.items()} == {
         GROUP: ["batch.*"],
         "phone": [TYPE],
@@ -28,7 +30,7 @@ async def test_a_look_holds_the_types_and_the_pauses_of_every_group(client):
     assert lookout.last.paused["phone"][TYPE].reason == "full"
 
 
-async def test_a_look_takes_one_round_trip_and_four_commands_however_many_groups_there_are(server, client):
+async def test_a_look_takes_one_round_trip_and_five_commands_however_many_groups_there_are(server, client):
     for number in range(50):
         await pauses.write(client, [KEYS], f"group{number}", "*")
     async with RoundTrips(server.socket) as proxy:
@@ -86,23 +88,35 @@ async def test_g7_a_refused_hint_is_no_hint_and_stops_nothing_else(client):
     assert lookout.last.types == {TYPE}
 
 
-@pytest.mark.parametrize("key", [KEYS.types, KEYS.paused])
-async def test_g7_a_key_that_redis_refuses_stays_as_before_and_the_other_is_looked_at(client, key):
+def kept(lookout: Lookout) -> list[str]:
+    """The keys of which the last look holds something."""
+    last = lookout.last
+    found = {KEYS.types: last.types, KEYS.redeliveries: last.redeliveries, KEYS.paused: last.paused}
+    return [key for key, content in found.items() if content]
+
+
+@pytest.mark.parametrize("key", [KEYS.types, KEYS.redeliveries, KEYS.paused])
+async def test_g7_a_key_that_redis_refuses_stays_as_before_and_the_others_are_looked_at(client, key):
     unusable_keys = UnusableKeys()
     lookout = Lookout(client, KEYS, unusable_keys, asyncio.Event())
     await store(client, "wh_1")
+    await redeliver(client, "wh_2")
     await pauses.write(client, [KEYS], GROUP, TYPE)
     await lookout.look()
-    await client.delete(KEYS.types, KEYS.paused)
+    await client.delete(KEYS.types, KEYS.redeliveries, KEYS.paused)
     await client.set(key, "a slip")
     await lookout.look()
     assert key in unusable_keys
-    assert (bool(lookout.last.types), bool(lookout.last.paused)) == (key == KEYS.types, key == KEYS.paused)
+    found = {
+        KEYS.types: lookout.last.types,
+        KEYS.redeliveries: lookout.last.redeliveries,
+        KEYS.paused: lookout.last.paused,
+    }
+    assert [name for name, kept in found.items() if kept] == [key]
     await client.delete(key)
     await lookout.look()
     assert key not in unusable_keys
-    assert not lookout.last.types
-    assert not lookout.last.paused
+    assert kept(lookout) == []
 
 
 async def test_no_worker_starts_without_knowing_the_types(client):

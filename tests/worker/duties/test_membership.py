@@ -14,7 +14,7 @@ from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
-from tests.worker.lookouts import a_lookout, looked
+from tests.worker.lookouts import a_lookout, ignore, looked
 
 
 def membership(client, start="earliest") -> Membership:
@@ -33,11 +33,12 @@ def losses() -> float:
     return metrics.LOSSES.labels(GROUP)._value.get()
 
 
-async def test_joining_creates_the_group_on_the_event_stream_and_the_redelivery_stream(client):
+async def test_joining_creates_the_group_on_the_streams_of_events(client):
     await membership(client).join([TYPE, "a.b"])
-    for stream in (STREAM, OWN_STREAM, KEYS.stream("a.b"), KEYS.redelivery("a.b", GROUP)):
+    for stream in (STREAM, KEYS.stream("a.b")):
         ((_, name, *_),) = await client.execute_command("XINFO", "GROUPS", stream)
         assert name == GROUP.encode()
+    assert await client.execute_command("EXISTS", OWN_STREAM) == 0
 
 
 async def test_earliest_delivers_all_stored_events(client):
@@ -110,12 +111,6 @@ async def test_types_that_appear_later_start_at_the_start_of_the_group(client):
     assert len(reply[0][1]) == 1
 
 
-async def test_redeliveries_are_read_from_the_beginning_however_late_the_group_started(client):
-    await client.execute_command("XADD", OWN_STREAM, "1-0", "id", "wh_1", "src", "s", "at", 1, "body", "{}")
-    await membership(client, "latest").join([TYPE])
-    assert len(await take(client, "me", own=True)) == 1
-
-
 async def test_g3_a_full_redis_prevents_no_group_from_joining(client):
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
     await membership(client).join([TYPE, "new.type"])
@@ -186,7 +181,7 @@ async def test_a_flushed_redis_is_joined_again_at_the_original_start(client):
 
 
 async def test_g7_a_stream_that_cannot_be_joined_is_marked_unusable_and_the_others_are_joined(client):
-    bad = KEYS.redelivery("b.c", GROUP)
+    bad = KEYS.stream("b.c")
     await client.execute_command("SET", bad, "no stream")
     unusable_keys = UnusableKeys()
     with capture_logs() as logs:
@@ -196,7 +191,7 @@ async def test_g7_a_stream_that_cannot_be_joined_is_marked_unusable_and_the_othe
     [line] = [log for log in logs if log["event"] == "key_unusable"]
     assert line["key"] == bad
     assert "wrong kind of value" in line["reason"]
-    for name in ("a.b", "b.c", TYPE):
+    for name in ("a.b", TYPE):
         assert len(await client.execute_command("XINFO", "GROUPS", KEYS.stream(name))) == 1
 
 
@@ -220,7 +215,7 @@ async def test_many_types_are_joined_in_batches(client):
     types = [f"order.{i}" for i in range(2 * BATCH + 1)]
     await membership(client).join(types)
     assert (await commandstats(client))["evalsha"] == 3 + 1  # one call found the script missing
-    assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == 2 * len(types)
+    assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == len(types)
 
 
 async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
@@ -233,7 +228,7 @@ async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
 
     await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
     async with asyncio.timeout(1):
-        await Discovery(await looked(client, stopping), stopping, stop).run()
+        await Discovery(await looked(client, stopping), GROUP, stopping, stop, ignore).run()
     assert len(found) == BATCH
 
 
@@ -245,7 +240,7 @@ async def test_a_new_type_is_passed_on_once(client):
 
     stopping = asyncio.Event()
     lookout = a_lookout(client, stopping)
-    discovery = asyncio.gather(Discovery(lookout, stopping, take_note).run(), lookout.run())
+    discovery = asyncio.gather(Discovery(lookout, GROUP, stopping, take_note, ignore).run(), lookout.run())
     await store(client, "wh_1")
     await until(lambda: found == [TYPE])
     await store(client, "wh_2")
@@ -254,7 +249,7 @@ async def test_a_new_type_is_passed_on_once(client):
     stopping.set()
     async with asyncio.timeout(1):
         await discovery
-    assert (await commandstats(client))["smembers"] <= 4
+    assert (await commandstats(client))["smembers"] <= 2 * 4
 
 
 async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_url):
@@ -269,7 +264,7 @@ async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_
     await store(client, "wh_1")
     other = connect(redis_url, "tests:other")
     lookout = a_lookout(other, stopping)
-    discovery = asyncio.gather(Discovery(lookout, stopping, fails_once).run(), lookout.run())
+    discovery = asyncio.gather(Discovery(lookout, GROUP, stopping, fails_once, ignore).run(), lookout.run())
     await until(lambda: tries == [TYPE, TYPE])
     stopping.set()
     await discovery

@@ -73,7 +73,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
         await store(client, "wh_other", event_type=OTHER)
         await until(lambda: handler.done == ["wh_other"])
         await until(lambda: subscription.reader.silent_s() > 0.1)
-        assert len(await pending(client)) == 2
+        assert len(await pending(client)) == 4
 
 
 async def test_running_deliveries_finish_during_a_pause(client, redis_url):

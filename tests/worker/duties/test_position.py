@@ -115,17 +115,6 @@ async def test_a_group_that_was_created_again_is_reported_once(client, group, ca
     assert capsys.readouterr().out.count("data_loss") == 1
 
 
-async def test_redeliveries_of_a_vanished_group_are_all_delivered_again(client, group):
-    membership, positions = group
-    await positions.fetch()
-    own = KEYS.redelivery(TYPE, GROUP)
-    await client.execute_command("XADD", own, "1-0", "id", "wh_1", "src", "openai", "at", "1", "body", "{}")
-    await client.execute_command("XGROUP", "DESTROY", own, GROUP)
-    await membership.join([TYPE])
-    [[_, entries]] = await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", own, ">")
-    assert len(entries) == 1
-
-
 @pytest.mark.parametrize(
     ("delivered", "oldest_pending", "expected"),
     [

@@ -16,7 +16,7 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
-from tests.worker.lookouts import a_lookout
+from tests.worker.lookouts import a_lookout, ignore
 
 
 async def park(client, *waits_s: float, event_type: str = TYPE, is_snooze: bool = False) -> list[str]:
@@ -33,7 +33,7 @@ async def park(client, *waits_s: float, event_type: str = TYPE, is_snooze: bool 
 
 
 def promoter(client) -> Promoter:
-    return Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event())
+    return Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event(), ignore)
 
 
 async def promoted(client) -> list[str]:
@@ -96,8 +96,9 @@ async def test_promote_skips_deliveries_that_were_promoted_parked_later_or_disca
     await client.execute_command("ZADD", KEYS.delayed(GROUP), now_ms() + 60_000, later)
     await client.execute_command("ZREM", KEYS.delayed(GROUP), discarded)
     await client.execute_command("HDEL", KEYS.delayed_data(GROUP), discarded)
-    keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), KEYS.snoozed(GROUP), KEYS.due, OWN_STREAM)
-    call = scripts.Call(scripts.PROMOTE, keys, (now_ms(), now_ms() + 1, GROUP, first, 1, later, 1, discarded, 1))
+    keys = (KEYS.delayed(GROUP), KEYS.delayed_data(GROUP), KEYS.snoozed(GROUP), KEYS.due, KEYS.redeliveries)
+    args = (now_ms(), now_ms() + 1, GROUP, first, later, discarded)
+    call = scripts.Call(scripts.PROMOTE, (*keys, *[OWN_STREAM] * 3), args)
     assert sorted(await asyncio.gather(scripts.run(client, call), scripts.run(client, call))) == [[0], [1]]
     assert await promoted(client) == ["wh_0"]
 
@@ -150,7 +151,7 @@ class Running:
     def __init__(self, client) -> None:
         self.stopping = asyncio.Event()
         self.lookout = a_lookout(client, self.stopping)
-        self.promoter = Promoter(client, self.lookout, KEYS, GROUP, UnusableKeys(), self.stopping)
+        self.promoter = Promoter(client, self.lookout, KEYS, GROUP, UnusableKeys(), self.stopping, ignore)
 
     async def __aenter__(self) -> Promoter:
         self.task = asyncio.gather(self.promoter.run(), self.lookout.run())

@@ -19,6 +19,7 @@ from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.history import StoredEvent
 from hookbus.worker.groups.replay import Replay
 from hookbus.worker.inventory import expiries
+from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from tests.programs import BIN, ROOT
 from tests.wait import until
@@ -53,6 +54,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
             await client.execute_command("HSET", key, group, 1)
         for i in range(2):
             await client.execute_command("XADD", keys.redelivery(TYPE, group), "*", "id", f"wh_{i}", "body", "{}")
+        await scripts.run(client, relist(keys, group, TYPE))
     await client.execute_command("HSET", KEY, field(group, "*"), encode(Opened("f", "E", 1, 2)))
     await store_letters(
         client, *(letter(f"wh_{i}", group=group, message=f"{i}", frame=f"f{i}") for i in range(deaths)), shards=2
@@ -75,6 +77,9 @@ async def traces(client, group: str = "billing") -> list[str]:
             found += [f"{key} has {field!r}" for field in fields if group.encode() in field]
         elif kind == b"zset":
             members = await client.execute_command("ZRANGE", key, 0, -1)
+            found += [f"{key} has {member!r}" for member in members if group.encode() in member]
+        elif kind == b"set":
+            members = await client.execute_command("SMEMBERS", key)
             found += [f"{key} has {member!r}" for member in members if group.encode() in member]
     return sorted(found)
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from hookbus.shared import scripts
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.forget_type import TypeDeletion
 from hookbus.worker.inventory.readers import register
+from hookbus.worker.inventory.redeliveries import relist
 from tests.worker.builders import TYPE, store
 from tests.worker.commands import objects
 from tests.worker.dead_letters import letter, store_letters
@@ -23,6 +25,7 @@ async def dropped(client) -> None:
     for keys in SHARDS:
         await client.execute_command("XGROUP", "CREATE", keys.stream(GONE), "billing", "0", "MKSTREAM")
         await client.execute_command("XADD", keys.redelivery(GONE, "billing"), "*", "id", "x", "body", "{}")
+        await scripts.run(client, relist(keys, "billing", GONE))
         await client.execute_command("ZADD", keys.delayed("billing"), 1, f"{GONE}||1-0")
         await client.execute_command("ZADD", keys.snoozed("billing"), 1, f"{GONE}||1-0")
         await client.execute_command("HSET", keys.delayed_data("billing"), f"{GONE}||1-0", "x")
@@ -52,6 +55,8 @@ async def of_type(client) -> list[str]:
         ):
             found += [name.decode() for name in names if name.startswith(GONE.encode())]
         found += map(bytes.decode, await client.execute_command("HKEYS", keys.left))
+        listed = await client.execute_command("SMEMBERS", keys.redeliveries)
+        found += [member.decode() for member in listed if GONE.encode() in member]
     return found
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 
+from hookbus.shared import scripts
 from hookbus.shared.connection import connect
 from hookbus.worker.dlq import unsubscribed
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import snapshot, status
 from hookbus.worker.inventory import pauses
 from hookbus.worker.inventory.readers import register
+from hookbus.worker.inventory.redeliveries import relist
 from tests.round_trips import RoundTrips
 from tests.worker.builders import KEYS, store
 from tests.worker.dead_letters import create_groups
@@ -36,6 +38,7 @@ async def test_check_looks_for_unsubscribed_redeliveries_in_as_many_round_trips_
     for count in (2, 50):
         await _groups(client, count)
         await client.execute_command("XADD", KEYS.redelivery(TYPES[5], f"g{count - 1}"), "*", "id", "wh_1")
+        await scripts.run(client, relist(KEYS, f"g{count - 1}", TYPES[5]))
         async with RoundTrips(server.socket) as proxy, connect(proxy.url, "tests:tool") as through:
             await through.execute_command("PING")
             before = proxy.count

@@ -3,13 +3,15 @@ import time
 import pytest
 from msgspec import UNSET
 
-from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.shared import scripts
+from hookbus.shared.keys import HANDOVER, Keys, listed_as, of
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import status
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.lag import MAX_COUNTED
 from hookbus.worker.inventory.readers import register
+from hookbus.worker.inventory.redeliveries import relist
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.both_loops
@@ -27,6 +29,8 @@ async def add(client, stream: str, count: int = 1, age_s: float = 0, types: str 
         fields = ("id", f"wh_{i}", "src", "openai", "at", ms, "body", "{}")
         await client.execute_command("XADD", stream, f"{ms}-*", *fields)
     await client.execute_command("SADD", types, event_type)
+    if ":" in stream.removeprefix(of(stream).stream("")):
+        await scripts.run(client, relist(of(stream), "billing", event_type))
 
 
 async def read(client, stream: str, count: int) -> list[bytes]:
@@ -113,6 +117,7 @@ async def test_a_count_at_its_limit_is_marked_as_a_minimum(client):
 async def test_redeliveries_without_a_group_on_their_stream_are_backlog(client):
     await create_groups(client, "billing")
     await add(client, OWN, 2, age_s=10)
+    await client.execute_command("XGROUP", "DESTROY", OWN, "billing")
     entry = (await types_of(client))[TYPE]
     assert (entry.backlog, entry.in_flight) == (2, 0)
     assert entry.oldest_age_s >= 10
@@ -238,6 +243,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
     bad += [KEYS.paused, KEYS.suspended, KEYS.due, KEYS.redelivery(TYPE, "phone")]
     for key in bad:
         await client.execute_command("SET", key, "a slip")
+    await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, "phone"))
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
     found = await status.fetch(client, 1)
     assert set(found.unusable) == set(bad)

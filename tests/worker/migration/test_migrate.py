@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from hookbus.shared.connection import connect
 from hookbus.shared.keys import HOME, Keys
 from hookbus.shared.layout import OlderLayoutError, claim
 from hookbus.shared.settings import ConfigError
-from hookbus.worker.inventory import pauses, suspensions
+from hookbus.worker.inventory import pauses, redeliveries, suspensions
 from hookbus.worker.inventory.pauses import Paused
 from hookbus.worker.migration.migrate import migrate
 from hookbus.worker.migration.old_keys import OldKeys
@@ -21,6 +22,8 @@ from tests import layout_1
 from tests.wait import until
 
 SHARDS = tuple(map(Keys, range(2)))
+OWN = re.compile(rb":stream:[^:]+:")
+"""In the names of redelivery streams."""
 OLD = OldKeys(HOME)
 DEAD = "vm.22187.9bbd1ad4"
 """A consumer of the data, in all groups."""
@@ -83,13 +86,17 @@ async def layout_is(client: Redis, layout: bytes) -> bool:
 
 
 async def contents(client: Redis) -> dict[bytes, Any]:
-    """Every key with its type, those of hashes with their fields."""
+    """Every key with its type, in place of those of hashes, sets and streams what they hold."""
     found: dict[bytes, Any] = {}
     for name in await client.execute_command("KEYS", "*"):
         found[name] = await client.execute_command("TYPE", name)
         if found[name] == b"hash":
             flat = await client.execute_command("HGETALL", name)
             found[name] = dict(zip(flat[::2], flat[1::2], strict=True))
+        elif found[name] == b"set":
+            found[name] = set(await client.execute_command("SMEMBERS", name))
+        elif found[name] == b"stream":
+            found[name] = await client.execute_command("XRANGE", name, "-", "+")
     return found
 
 
@@ -102,6 +109,10 @@ async def old_data(client: Redis) -> AsyncIterator[None]:
 
 async def test_the_moved_parts_are_what_this_release_reads(client, old_data):
     before = await contents(client)
+    own = [name for name in before if OWN.search(name)]
+    empty = {name for name in own if not before[name]}
+    assert empty
+    assert len(own) > len(empty)
     await migrated(client)
     assert await layout.read(client.execute_command) == SHARDS
     assert await pauses.fetch(client, SHARDS, "billing") == {"response.failed": Paused(1795870692212)}
@@ -109,9 +120,15 @@ async def test_the_moved_parts_are_what_this_release_reads(client, old_data):
     assert (opened.error, opened.until_ms) == ("ConnectionError: its database is unreachable", 1795874292769)
     after = await contents(client)
     gone = {OLD.breakers("billing"), OLD.started("billing"), *(OldKeys(shard).paused("billing") for shard in SHARDS)}
-    assert before.keys() - after.keys() == {name.encode() for name in gone}
-    new = {HOME.suspended, *(shard.paused for shard in SHARDS)}
+    assert before.keys() - after.keys() == {name.encode() for name in gone} | empty
+    new = {HOME.suspended, *(shard.paused for shard in SHARDS), *(shard.redeliveries for shard in SHARDS)}
     assert after.keys() - before.keys() == {name.encode() for name in new}
+    for shard in SHARDS:
+        listed = after[shard.redeliveries.encode()]
+        streams = {
+            shard.redelivery(name, group) for group, types in redeliveries.read(listed).items() for name in types
+        }
+        assert streams == {name.decode() for name in own if name not in empty and keys.of(name.decode()) == shard}
     changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
     assert changed == {keys.META.encode()}
 
@@ -119,14 +136,17 @@ async def test_the_moved_parts_are_what_this_release_reads(client, old_data):
 async def test_it_may_be_killed_at_any_point_and_goes_on(client, old_data):
     async def begin_anew() -> None:
         await client.execute_command("FLUSHALL")
-        for command in hashes:
-            await client.execute_command(*command)
+        pipeline = client.pipeline(transaction=False)
+        for command in changing:
+            pipeline.execute_command(*command)
+        await pipeline.execute()
 
-    hashes = [command for command in layout_1.commands() if command[0] == b"HMSET"]  # no other key changes
+    own = [command for command in layout_1.commands() if any(map(OWN.search, command[:3]))]
+    changing = [command for command in layout_1.commands() if command[0] == b"HMSET"] + own  # no other key changes
     await begin_anew()
     await migrated(client)
     whole = await contents(client)
-    for commands in range(1000):
+    for commands in (*range(30), *range(30, 1000, 20)):  # most of them deal with one redelivery stream each
         await begin_anew()
         try:
             await migrated(Mortal(client, commands))

@@ -27,6 +27,7 @@ async def test_a_reader_begins_stored_and_new_entries_of_both_streams(client, re
         await until(lambda: handler.done == ["wh_1"])
         await store(client, "wh_2")
         await redeliver(client, "wh_3")
+        await subscription.open()
         await until(lambda: sorted(handler.done) == ["wh_1", "wh_2", "wh_3"])
         await until(lambda: settled(client))
 
@@ -136,7 +137,7 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
         monkeypatch.setattr(subscription.line, "execute_command", ask_late)
         control = subscription.control.execute_command
         monkeypatch.setattr(subscription.control, "execute_command", unblock)
-        turns = subscription.reader._turns[subscription.subscriber]
+        turns = subscription.reader._sources.turns[subscription.subscriber]
         ask = Ask([(turns, [STREAM])], 1, 60_000)
         read = asyncio.create_task(subscription.reader._wait_for(ask, set()))
         await until(lambda: subscription.reader.silent_s() > 0)

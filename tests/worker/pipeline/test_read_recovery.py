@@ -150,6 +150,7 @@ async def test_after_a_broken_connection_own_pending_entries_are_read_at_once(cl
         await until(lambda: handler.done == ["wh_1"])
         await until(lambda: subscription.reader.silent_s() > 0.02)
         (entry_id,) = await redeliver(client, "wh_2")
+        await subscription.open()
         await client.execute_command("XGROUP", "SETID", OWN_STREAM, GROUP, "$")
         await client.execute_command("XCLAIM", OWN_STREAM, GROUP, "me", 0, entry_id, "FORCE")
         await client.execute_command("CLIENT", "KILL", "ID", subscription.reader._reads._client_id)

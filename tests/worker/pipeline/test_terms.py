@@ -10,6 +10,7 @@ from hookbus.shared import scripts
 from hookbus.shared.connection import connect
 from hookbus.shared.raw_connection import RawConnection
 from hookbus.shared.scripts import Call
+from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.settle import READ_ELSEWHERE
 from hookbus.worker.pipeline.slots import Slots
@@ -20,6 +21,7 @@ from tests.worker.builders import (
     KEYS,
     OWN_STREAM,
     STREAM,
+    TYPE,
     Handler,
     an_in_flight,
     join,
@@ -76,6 +78,8 @@ async def test_an_outcome_of_an_older_term_is_written_where_it_is_the_same_event
         2,
     )
     await client.execute_command("XADD", stream, "5-5", *fields)
+    if own:
+        await scripts.run(client, relist(KEYS, GROUP, TYPE))
     (in_flight,) = await take(client, "me", own=own)
     assert in_flight.delivery.webhook_id == "wh_1"
     await settle_one(client, msgspec.structs.replace(in_flight, term="a server before"), outcome)
@@ -90,7 +94,7 @@ async def test_the_comparison_of_an_older_term_with_a_deleted_entry_settles_noth
     await store(client, "wh_1", entry_id="5-5")
     await take(client, "me")
     await client.execute_command("XDEL", STREAM, "5-5")
-    call = Call(scripts.of_the_same(scripts.ACK), (STREAM,), (GROUP, "me", "5-5", 0, "wh_1"))
+    call = Call(scripts.of_the_same(scripts.ACK), (STREAM, KEYS.redeliveries), (GROUP, "me", "5-5", "", "wh_1"))
     assert await scripts.run(client, call) == 0
     assert await pending(client) == {b"5-5": ("me", 1)}
 

@@ -21,6 +21,23 @@ def test_with_fewer_places_than_streams_they_are_read_in_parts_until_all_were_em
     assert not turns.is_busy(2)
 
 
+def test_a_new_stream_has_its_turn_at_once_and_the_empty_ones_stay_so():
+    turns = of("a", "b", "c")
+    turns.answered(["a", "b", "c"], [], [])
+    turns.set(["a", "b", "c", "own"])
+    assert turns.is_busy(1)
+    assert turns.next(1, is_sweep=False) == ["own"]
+    turns.answered(["own"], [], [])
+    assert turns.is_idle
+
+
+def test_when_an_empty_stream_goes_the_others_are_not_read_anew():
+    turns = of("a", "b", "c")
+    turns.answered(["a", "b", "c"], [], [])
+    turns.set(["a", "c"])
+    assert turns.is_idle
+
+
 def test_with_a_place_for_each_stream_they_are_read_at_once_and_may_wait():
     assert not of("a", "b").is_busy(2)
 
