@@ -11,9 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .shared.command import FailedError
     from .shared.settings import ConfigError
-    from .worker.api import App, Breaker, Call, Delivery, Hold, Pause, Reject, Retry, RetryLater
+    from .worker.api import (
+        App,
+        Breaker,
+        Call,
+        Delivery,
+        ExpiredError,
+        Hold,
+        Pause,
+        Reject,
+        Retry,
+        RetryLater,
+        UndecodableError,
+    )
     from .worker.crew import CrashError
     from .worker.embedded import run_worker
+    from .worker.pipeline.outcome_view import Outcome
 
     __version__: str
 
@@ -24,18 +37,22 @@ __all__ = [
     "ConfigError",
     "CrashError",
     "Delivery",
+    "ExpiredError",
     "FailedError",
     "Hold",
+    "Outcome",
     "Pause",
     "Reject",
     "Retry",
     "RetryLater",
+    "UndecodableError",
     "run_worker",
 ]
 _ELSEWHERE = {
     "ConfigError": ".shared.settings",
     "CrashError": ".worker.crew",
     "FailedError": ".shared.command",
+    "Outcome": ".worker.pipeline.outcome_view",
     "run_worker": ".worker.embedded",
 }
 """The home of each public name that is not in `worker.api`."""

@@ -6,8 +6,8 @@ async def test_record():
         assert outcome.is_handled
 """
 
+from .worker.pipeline.outcome_view import Outcome
 from .worker.testing.bus import Bus
-from .worker.testing.outcome import Outcome
 from .worker.testing.sample import sample
 from .worker.testing.stack import Stack
 

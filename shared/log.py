@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, Literal
 
@@ -97,7 +97,7 @@ class _Sink:
 
 _sink: _Sink | None = None
 _host_limiter: "Limiter | None" = None
-_bound: ContextVar[dict[str, object] | None] = ContextVar("hookbus_about", default=None)
+_bound: ContextVar[Mapping[str, object] | None] = ContextVar("hookbus_about", default=None)
 
 
 def configure(level: str = "info", *, of_others: bool = True) -> None:
@@ -157,7 +157,7 @@ def _configure_others(level: str, renderers: list[Any], writer: Writer) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def bind_delivery(**fields: object) -> None:
+def bind_delivery(fields: Mapping[str, object]) -> None:
     """Add these fields to all lines that a handler logs in this context. Not kept in structlog's own context variables:
     they belong to the handler, and start empty."""
     _bound.set(fields)

@@ -206,7 +206,7 @@ def test_a_structlog_configuration_of_a_user_can_merge_the_delivery():
 import structlog
 structlog.configure(processors=[log.merge_delivery, structlog.processors.JSONRenderer()],
                     logger_factory=structlog.PrintLoggerFactory(file=__import__("sys").stderr))
-log.bind_delivery(webhook_id="wh_2", attempt=1)
+log.bind_delivery({"webhook_id": "wh_2", "attempt": 1})
 structlog.get_logger().info("mine", attempt="my own")
 """
     assert json.loads(run(body)) == {"webhook_id": "wh_2", "attempt": "my own", "event": "mine"}

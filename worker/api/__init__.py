@@ -6,5 +6,18 @@ from .breaker import Breaker
 from .decision import Hold, Pause, Reject, RetryLater
 from .delivery import Delivery
 from .retry import Retry
+from .unrun import ExpiredError, UndecodableError
 
-__all__ = ["App", "Breaker", "Call", "Delivery", "Hold", "Pause", "Reject", "Retry", "RetryLater"]
+__all__ = [
+    "App",
+    "Breaker",
+    "Call",
+    "Delivery",
+    "ExpiredError",
+    "Hold",
+    "Pause",
+    "Reject",
+    "Retry",
+    "RetryLater",
+    "UndecodableError",
+]

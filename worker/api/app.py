@@ -15,6 +15,7 @@ from .callsite import caller, checked_call, checked_class
 from .declaration import option_problems
 from .lifespan import Lifespan, lifespan_problem
 from .narrowing import Sources, narrowed
+from .on_failure import OnFailure, on_failure_problem
 from .retry import Retry
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -57,8 +58,8 @@ class App:
     event, `"latest"` only later ones, a datetime (with a time zone) those received since. `source`: the one whose
     events the handlers get, or several; others are acked unrun. `lifespan`: an async context manager, entered once per
     process before the first delivery and left after the last; `Delivery.state` is what it yields. `around`: async
-    functions of `call`, `event` and `delivery` that run around each handler, the first one outermost. Raises
-    ConfigError.
+    functions of `call`, `event` and `delivery` that run around each handler, the first one outermost. `on_failure`:
+    called with `delivery`, `error` and `outcome` after each failed attempt. Raises ConfigError.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class App:
         source: str | Collection[str] | None = None,
         lifespan: Lifespan | None = None,
         around: Sequence[Around] = (),
+        on_failure: OnFailure | None = None,
     ) -> None:
         if not isinstance(group, str) or not keys.is_name(group) or group == keys.HANDOVER:
             raise ConfigError([f"App(group={repr_of(group)}): a group name is 1 to 128 of A-Z a-z 0-9 _ . -{caller()}"])
@@ -76,7 +78,7 @@ class App:
             raise ConfigError(
                 [f'App(start={repr_of(start)}): "earliest", "latest", or a datetime with a time zone{caller()}']
             )
-        problems = [lifespan_problem(lifespan), *around_problems(around)]
+        problems = [lifespan_problem(lifespan), *around_problems(around), on_failure_problem(on_failure)]
         if any(problems):
             raise ConfigError([f"App({group!r}): {problem}{caller()}" for problem in problems if problem])
         self.group = group
@@ -84,6 +86,7 @@ class App:
         self.sources = narrowed(f"App({group!r})", source)
         self.lifespan = lifespan
         self.around = tuple(around)
+        self.on_failure = on_failure
         self.subscriptions: list[Subscription] = []
 
     @checked_call("App.on")

@@ -17,7 +17,7 @@ CANCEL_S: Final = 2.0
 class Deadline:
     """When one attempt has to end."""
 
-    __slots__ = ("_at", "_cancelled_before", "_cleanup", "_task", "has_passed", "is_sole_reason")
+    __slots__ = ("_at", "_cancelled_before", "_cleanup", "_task", "has_passed", "is_abandoned", "is_sole_reason")
 
     def __init__(self, task: "asyncio.Task[object]", at: float) -> None:
         self._task = task
@@ -26,6 +26,8 @@ class Deadline:
         self._cleanup: asyncio.TimerHandle | None = None
         self.has_passed = False
         """The task was cancelled because of this deadline."""
+        self.is_abandoned = False
+        """The task ran on after its cancellation, and its attempt was settled without it."""
         self.is_sole_reason = False
         """After the end of the attempt: no other cancellation of the task was requested."""
 
@@ -73,11 +75,12 @@ class Deadlines:
                 return
             del self._running[first]
             first.has_passed = True
-            first._cleanup = self._loop.call_later(CANCEL_S, self._abandon, first._task)
+            first._cleanup = self._loop.call_later(CANCEL_S, self._abandon, first)
             first._task.cancel()
 
-    def _abandon(self, task: "asyncio.Task[object]") -> None:
-        self.on_abandoned(task)
+    def _abandon(self, deadline: Deadline) -> None:
+        deadline.is_abandoned = True
+        self.on_abandoned(deadline._task)
 
 
 def _ignore(_: "asyncio.Task[object]") -> None: ...

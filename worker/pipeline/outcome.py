@@ -120,6 +120,11 @@ def is_success(outcome: Outcome) -> bool:
     return isinstance(outcome, DeadLetter) and outcome.reason == "rejected"
 
 
+def is_failed(outcome: Outcome) -> bool:
+    """Whether the attempt failed, or no attempt will handle the delivery; what a handler asked for is no failure."""
+    return isinstance(outcome, DeadLetter) or (isinstance(outcome, Park) and not outcome.is_snooze)
+
+
 def failure(outcome: Outcome) -> Cause | None:
     """The cause if the outcome counts as a failure of the handler, else None."""
     if isinstance(outcome, Park) and not outcome.is_snooze:

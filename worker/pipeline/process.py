@@ -4,21 +4,26 @@ Cancellation passes through: the delivery stays pending and is handed over.
 """
 
 import asyncio
-import contextvars
+import functools
 import inspect
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from ...shared import log
 from ...shared.clock import now_ms
 from ..api.delivery import Delivery
+from ..api.unrun import ExpiredError, UndecodableError
 from . import age, outcome
 from .around import surrounded
 from .deadline import Deadline, Deadlines
+from .failure_hook import FailureHook
+from .named import named
 from .outcome import ACK, SKIP, DeadLetter, Outcome, Park
 from .overdue import Overdue
 from .routes import Route
+from .threads import Threads
+
+Ended = TypeVar("Ended", bound=Outcome)
 
 
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
@@ -29,11 +34,12 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
         now = now_ms()
         age_s = (now - age.made_at_ms(delivery)) / 1000
         if age_s > route.max_age_s:
-            return outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
+            late = outcome.expired(age_s, (now - delivery.received_at_ms) / 1000, route.max_age_s)
+            return call.failed(delivery, ExpiredError(late.cause.message), late)
     try:
         event = route.decoder(delivery.type)(delivery.body)
     except BaseException as error:  # noqa: BLE001 - the user's own struct may raise anything when it is created
-        return outcome.undecodable(error)
+        return call.undecodable(delivery, error)
     deadline = call.deadlines.begin()
     try:
         await call(event, delivery)
@@ -41,7 +47,7 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
         if issubclass(type(error), GeneratorExit) and _is_abandoned():
             raise
         call.deadlines.end(deadline)
-        return _failed(error, delivery, route, deadline)
+        return _failed(error, delivery, route, deadline, call)
     call.deadlines.end(deadline)
     return ACK
 
@@ -55,7 +61,7 @@ def _is_abandoned() -> bool:
     return False
 
 
-def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline) -> Outcome:
+def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: Deadline, call: "Caller") -> Outcome:
     """The outcome of an exception from a handler. Raises the exception again if it is a cancellation from outside."""
     text = ""
     if issubclass(
@@ -69,7 +75,8 @@ def _failed(error: BaseException, delivery: Delivery, route: Route, deadline: De
             late = TimeoutError()
             late.__cause__ = error
             error = late
-    return failed(error, delivery, route, text)
+    result = failed(error, delivery, route, text)
+    return result if deadline.is_abandoned else call.failed(delivery, error, result)
 
 
 def failed(error: BaseException, delivery: Delivery, route: Route, message: str = "") -> Park | DeadLetter:
@@ -96,18 +103,17 @@ class Caller:
     def __init__(self, route: Route, places: int) -> None:
         self._route = route
         self._state = route.state
-        self._threads = None if route.is_async else ThreadPoolExecutor(places, f"handler-{route.group}")
+        self._threads = None if route.is_async else Threads(places, f"handler-{route.group}")
         self._run = surrounded(route.around, self._handle)
         self.deadlines = Deadlines(route.timeout_s)
         self.overdue = Overdue(route, places)
+        self.failure_hook = FailureHook(route, places)
 
     def __call__(self, event: object, delivery: Delivery) -> Coroutine[Any, Any, None]:
         """Run the handler once. Log lines of the handler, and of what is around it, carry the delivery's fields."""
         if self._state is not None:
             delivery = self._state.given_to(delivery)
-        log.bind_delivery(
-            webhook_id=delivery.webhook_id, type=delivery.type, group=delivery.group, attempt=delivery.attempt
-        )
+        log.bind_delivery(named(delivery))
         return self._run(event, delivery)
 
     async def _handle(self, event: object, delivery: Delivery) -> None:
@@ -116,39 +122,33 @@ class Caller:
         result = (
             self._route.handler(*args)
             if self._threads is None
-            else await self._in_thread(self._threads, args, delivery)
+            else await self._threads.run(self._route.handler, args, functools.partial(self._outlived, delivery))
         )
         # A wrapper around a coroutine function may be a plain function: the coroutine that it returns has yet to run.
         if result is not None:
             await _finish(result)
 
-    async def _in_thread(self, threads: ThreadPoolExecutor, args: tuple[object, ...], delivery: Delivery) -> object:
-        # A context for each call: otherwise all calls of a thread share one and see the previous call's values.
-        work = threads.submit(contextvars.copy_context().run, self._result_of, args)
-        future = asyncio.wrap_future(work)
-        try:
-            result, error = await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # A call that still waits for a thread must not run after its attempt was settled as failed.
-            if not work.cancel() and not future.done():
-                self.overdue.begin(delivery)
-                future.add_done_callback(self._ended)
-            raise
-        if error is not None:
-            raise error
-        return result
-
-    def _result_of(self, args: tuple[object, ...]) -> tuple[object, BaseException | None]:
-        """Result and error as values: a future refuses StopIteration and would never be done."""
-        try:
-            return self._route.handler(*args), None
-        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
-            return None, error
+    def _outlived(self, delivery: Delivery, future: "asyncio.Future[Any]") -> None:
+        self.overdue.begin(delivery)
+        future.add_done_callback(self._ended)
 
     def _ended(self, _: object) -> None:
         self.overdue.end()
 
+    def failed(self, delivery: Delivery, error: BaseException, result: Ended) -> Ended:
+        """Report a failure to the app. Returns the outcome, which stays what it is."""
+        self.failure_hook.report(delivery, error, result)
+        return result
+
+    def undecodable(self, delivery: Delivery, error: BaseException) -> Outcome:
+        """The outcome of a body that the decoder refuses with `error`, reported to the app."""
+        result = outcome.undecodable(error)
+        refused = UndecodableError(str(result.cause))
+        refused.__cause__ = error
+        return self.failed(delivery, refused, result)
+
     def close(self) -> None:
         """Start no more threads; running ones end with the process."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads.close()
+        self.failure_hook.close()

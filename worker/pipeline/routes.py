@@ -22,6 +22,7 @@ from ..api.callee import is_async_inside, parameters_of, place_of, returns_corou
 from ..api.decode import decoder_for
 from ..api.delivery import Delivery
 from ..api.narrowing import Sources
+from ..api.on_failure import OnFailure
 from ..api.own_class import Decoder
 from ..api.parameters import DELIVERY
 from ..api.retry import Retry
@@ -48,6 +49,7 @@ class Route:
     state: AppState | None
     """None if its app has no lifespan."""
     around: tuple[Around, ...]
+    on_failure: OnFailure | None
     decoders: dict[str, Decoder] = field(default_factory=dict)
 
     def decoder(self, event_type: str) -> Decoder:
@@ -156,6 +158,7 @@ def _route(
         sources=subscription.sources,
         state=state,
         around=app.around,
+        on_failure=app.on_failure,
     )
 
 

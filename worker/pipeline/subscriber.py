@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from ...shared import log
 from ..api.delivery import Delivery, InFlight
+from ..api.unrun import UndecodableError
 from .deadline import CANCEL_S
 from .measures import Measures
 from .named import named
-from .outcome import SKIP, Outcome, foreign
+from .outcome import SKIP, DeadLetter, Outcome, Park, foreign
 from .overdue import where
 from .places import Places
 from .process import Caller, failed, process
@@ -65,6 +66,7 @@ class Subscriber:
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[asyncio.Task[Any], InFlight] = {}
         caller.deadlines.on_abandoned = self._abandon
+        caller.failure_hook.on_end = self._hook_ended
         self._is_closing = False
         self._ended = asyncio.Event()
         """Set at a stop once no attempt runs; overdue handlers may still run."""
@@ -73,7 +75,7 @@ class Subscriber:
 
     def free(self) -> int:
         """How many deliveries may begin beyond those that wait already."""
-        return self.slots.free(self.overdue()) - len(self.surplus)
+        return self._free_slots() - len(self.surplus)
 
     def accept(self, in_flight: InFlight) -> None:
         """Begin a delivery that was read or taken over, at once or when a slot is free; nothing if it is known."""
@@ -110,7 +112,10 @@ class Subscriber:
         return in_flight.stream in self.paused_streams
 
     def _has_slot(self) -> bool:
-        return not self._stopping.is_set() and self.slots.free(self.overdue()) > 0
+        return not self._stopping.is_set() and self._free_slots() > 0
+
+    def _free_slots(self) -> int:
+        return self.slots.free(self.overdue() + self._caller.failure_hook.running)
 
     def _begin_surplus(self) -> None:
         while self.surplus and self._has_slot() and (in_flight := self.surplus.pop(self.paused_streams)):
@@ -148,7 +153,7 @@ class Subscriber:
         is_ours = False
         try:
             outcome = (
-                foreign(in_flight.flaw)
+                self._caller.failed(in_flight.delivery, UndecodableError(in_flight.flaw), foreign(in_flight.flaw))
                 if in_flight.flaw
                 else await process(in_flight.delivery, self.route, self._caller)
             )
@@ -156,7 +161,7 @@ class Subscriber:
             if self._is_closing:
                 raise
             # Only the handler can have cancelled its task. Without an outcome the delivery would be pending for ever.
-            outcome = failed(error, in_flight.delivery, self.route, "the handler cancelled its own task")
+            outcome = self._failed(in_flight.delivery, error, "the handler cancelled its own task")
         except Exception as error:  # noqa: BLE001 - a bug of hookbus, after which the delivery must still be settled
             outcome = self._crashed(in_flight.delivery, error)
         finally:
@@ -190,16 +195,27 @@ class Subscriber:
         self._leave(task)
         error = TimeoutError().with_traceback(where(task.get_coro()))
         text = f"timed out after {self.route.timeout_s:g} s, still running {CANCEL_S:g} s after it was cancelled"
-        outcome = failed(error, in_flight.delivery, self.route, text)
+        outcome = self._failed(in_flight.delivery, error, text)
         self._settle_attempt(in_flight, outcome, self.route.timeout_s + CANCEL_S)
 
     def _crashed(self, delivery: Delivery, error: Exception) -> Outcome:
         """Log an exception that escaped from `process`, which is a bug, and retry the delivery as after any failure."""
-        outcome = failed(error, delivery, self.route)
+        outcome = self._failed(delivery, error)
         cause = outcome.cause
         logger = log.get("worker.subscriber")
         logger.error("attempt_crashed", **named(delivery), error=str(cause), traceback=cause.traceback)
         return outcome
+
+    def _failed(self, delivery: Delivery, error: BaseException, text: str = "") -> Park | DeadLetter:
+        return self._caller.failed(delivery, error, failed(error, delivery, self.route, text))
+
+    def _hook_ended(self) -> None:
+        self.slots.notify()
+
+    async def reported(self) -> None:
+        """Wait until the app has been told of all failures."""
+        while tasks := self._caller.failure_hook.tasks:
+            await asyncio.wait(tasks)
 
     def overdue(self) -> int:
         """Number of handlers that run on although their attempts have ended."""
@@ -208,20 +224,24 @@ class Subscriber:
     async def finish(self, grace_s: float) -> int:
         """Wait up to `grace_s` for the running deliveries, then cancel the rest. Returns how many were cancelled."""
         self._is_closing = True
-        if self._attempts:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                if self._attempts:
                     await self._ended.wait()
-        unfinished = list(self._attempts)
+                await self.reported()
+        interrupted = len(self._attempts)
+        unfinished = [*self._attempts, *self._caller.failure_hook.tasks]
+        self._caller.failure_hook.stop()
         for task in unfinished:
             task.cancel()
         if unfinished:
             await asyncio.wait(unfinished, timeout=CANCEL_S)
-        return len(unfinished)
+        return interrupted
 
     def has_leftovers(self) -> bool:
-        """Whether a handler runs on: a coroutine despite its cancellation, or a thread, which cannot be cancelled."""
-        return self.overdue() > 0 or any(not task.done() for task in self._attempts)
+        """Whether code of the user runs on: a coroutine despite its cancellation, or a thread, which has none."""
+        outlived = self.overdue() + self._caller.failure_hook.running
+        return outlived > 0 or any(not task.done() for task in self._attempts)
 
     def close(self) -> None:
         """Start no more threads."""

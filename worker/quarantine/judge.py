@@ -83,6 +83,7 @@ class Judge:
         while self._slots.holds(suspect) and not self._stopping.is_set():
             await pause(self._changed, POLL_S)
             self._changed.clear()
+        await self._subscribers[route].reported()  # the next suspect must be alone
         return await self.answer()
 
     async def answer(self) -> Answer | None:

@@ -23,12 +23,12 @@ from ..api.delivery import InFlight
 from ..lifespans import CLOSE_S, Lifespans
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Park
+from ..pipeline.outcome_view import Outcome
 from ..pipeline.routes import Group, Route, known_types
 from .backlog import Backlog, Waiting
 from .body import body_of
 from .groups import LIFESPANS, groups_of
 from .lane import CONSUMER, Lane
-from .outcome import Outcome
 from .sample import nearest
 
 KEYS: Final = Keys(0)

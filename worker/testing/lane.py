@@ -52,9 +52,11 @@ class Lane:
         self._ended[in_flight] = ended
         try:
             self._subscriber.begin(in_flight)
-            return await ended
+            pending = await ended
         finally:
             del self._ended[in_flight]
+        await self._subscriber.reported()
+        return pending
 
     def settle(self, in_flight: InFlight, outcome: Outcome, slots: Slots, duration_s: float) -> None:
         """Take an outcome from the subscriber, in the place of the writer to Redis."""

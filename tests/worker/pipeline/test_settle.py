@@ -3,6 +3,7 @@ import logging
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
@@ -82,6 +83,7 @@ async def _blocked(client) -> bool:
 
 async def test_parks_and_letters_are_announced_and_logged_with_delivery_and_cause(client):
     parked, dead = await delivered(client, "wh_1", "wh_2")
+    parked = replace(parked, delivery=replace(parked.delivery, traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
     with structlog.testing.capture_logs() as logs:
         async with settling(client) as outcome_writer:
             settle_all(outcome_writer, [parked], Park(5, CAUSE))
@@ -92,7 +94,7 @@ async def test_parks_and_letters_are_announced_and_logged_with_delivery_and_caus
     assert await client.execute_command("ZSCORE", KEYS.delayed(GROUP), parked.name) == str(due_ms).encode()
     shared = {"type": TYPE, "source": "openai", "group": GROUP, "attempt": 1, "error": "ValueError: no"}
     assert logs == [
-        {"event": "parked", "log_level": "info", "webhook_id": "wh_1", "wait_s": 5, **shared},
+        {"event": "parked", "log_level": "info", "webhook_id": "wh_1", "trace_id": "a" * 32, "wait_s": 5, **shared},
         {"event": "dead_letter", "log_level": "error", "webhook_id": "wh_2", "reason": "rejected", **shared},
     ]
 

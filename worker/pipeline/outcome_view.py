@@ -1,11 +1,11 @@
-"""How an attempt in a `Bus` ended, for a test to assert."""
+"""How an attempt ended, as `on_failure` and the tests of handlers see it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from ..api.delivery import Delivery
-from ..pipeline import outcome as pipeline
-from ..pipeline.outcome import ACK, SKIP, Ack, DeadLetter, Park
+from . import outcome as pipeline
+from .outcome import ACK, SKIP, Ack, DeadLetter, Park
 
 Reason = pipeline.Reason | Literal[""]
 
