@@ -1,8 +1,8 @@
 """A bus for the tests of handlers, without Redis and network: deliveries run as in a worker, when the test says so.
 
-Decoding, timeout, the choice of the outcome, the wait before a retry, holds, pauses and circuit breakers are the
-worker's own code. The clock is the test's: it stands still until `advance`. What a `Bus` does not show: two attempts at
-once, several workers, a crash and what runs again after it, the order of events, Redis.
+Of each subscription it takes the worker's own subscriber and circuit (`lane`), and keeps in memory what would be in
+Redis: what is parked (`backlog`), suspended, paused. A delivery is parsed from the fields of a stream entry, as ingest
+or a retry writes them.
 """
 
 import asyncio
@@ -42,6 +42,11 @@ _tracebacks = logging.getLogger("hookbus.testing")
 
 class Bus:
     """Delivers events to the handlers of one app, or of several: `async with Bus(app) as bus:`.
+
+    Decoding, what runs around a handler, timeout, the choice of the outcome, the wait before a retry, holds, pauses and
+    circuit breakers are the worker's own code. The clock is the test's: it stands still until `advance`. What a `Bus`
+    does not show: two attempts at once, several workers, a crash and what runs again after it, the order of events, a
+    signature or a duplicate, Redis.
 
     `state` is the `Delivery.state` of all handlers, in the place of what lifespans yield; without it those of the apps
     are entered. `now` is where the clock of the test begins (default: the present). `timeout`: seconds that any attempt

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookbus import App, Call, Delivery, Reject
+from hookbus import App, Call, Delivery, Outcome, Reject, Retry
 from hookbus.shared.command import FailedError
 from hookbus.testing import Bus
 from tests.worker.testing.handlers import TYPE, Handler, an_app
@@ -93,6 +93,28 @@ async def test_a_lifespan_is_closed_after_the_handlers_also_where_the_test_fails
         async with Bus(app) as bus, asyncio.timeout(0.01):
             await bus.deliver(TYPE)
     assert lifespan.log == ["opened", "handler ended", "closed"]
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+async def test_the_app_was_told_of_a_failure_before_the_outcome_is_there(is_plain):
+    told = []
+
+    async def tell(delivery: Delivery, error: BaseException, outcome: Outcome) -> None:
+        await asyncio.sleep(0.01)
+        told.append((delivery.attempt, str(error), outcome.is_dead))
+
+    def tell_in_a_thread(delivery: Delivery, error: BaseException, outcome: Outcome) -> None:
+        told.append((delivery.attempt, str(error), outcome.is_dead))
+
+    app = App("billing", on_failure=tell_in_a_thread if is_plain else tell)
+    app.on(TYPE, retry=Retry(attempts=2))(Handler(ValueError("no"), ValueError("again"), None))
+    async with Bus(app) as bus:
+        await bus.deliver(TYPE)
+        assert told == [(1, "no", False)]
+        await bus.finish()
+        assert told[1:] == [(2, "again", True)]
+        assert (await bus.deliver(TYPE)).is_handled
+    assert len(told) == 2
 
 
 async def test_what_is_around_the_handlers_runs_and_what_it_raises_counts():
