@@ -97,7 +97,8 @@ lock: .venv/ready-dev ## resolve the four lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--only-binary :all: --upgrade pyproject.toml --extra embedded --extra ed25519 --extra reload --group build --group dev \
+		--only-binary :all: --upgrade pyproject.toml --extra embedded --extra ed25519 --extra otel --extra reload \
+		--group build --group dev \
 		-c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --upgrade pyproject.toml -c requirements.lock -o deploy/container/requirements.lock

@@ -8,15 +8,16 @@ are not decompressed, and a Content-Encoding header alone does not refuse them.
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from ..shared import clock, keys, log
+from ..shared import clock, keys, log, spans
 from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
 from ..shared.sources import plain_path
@@ -75,6 +76,7 @@ class Receiver:
             "accepted": PrebuiltResponse(b'{"status": "accepted"}'),
             "duplicate": PrebuiltResponse(b'{"status": "duplicate"}'),
         }
+        self._sent = _sent_in_span()
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
 
@@ -148,14 +150,17 @@ class Receiver:
         if "Content-Encoding" in request.headers and _is_compressed(request, body):
             raise Refusal(415, "unsupported_encoding")
         event = self._verified(request, endpoint, body)
+        return await (self._store(event) if self._sent is None else self._sent(event, self._store))
+
+    async def _store(self, event: Received) -> bool:
         queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]
-        self._bodies.wait(len(body))
+        self._bodies.wait(len(event.body))
         try:
             is_new = await queue.store(event)
         except RefusedError as error:
             raise unavailable(error.code) from error
         finally:
-            self._bodies.leave(len(body))
+            self._bodies.leave(len(event.body))
         self._log.debug(
             "stored" if is_new else "duplicate",
             webhook_id=event.webhook_id,
@@ -217,6 +222,16 @@ class Receiver:
         if refusal.close:
             response.force_close()
         return response
+
+
+def _sent_in_span() -> Callable[[Received, Callable[[Received], Awaitable[bool]]], Awaitable[bool]] | None:
+    """Stores an event within a span; None in a process without a provider of spans, which imports nothing for them."""
+    tracer = spans.tracer()
+    if tracer is None:
+        return None
+    from .send_span import sent
+
+    return partial(sent, tracer)
 
 
 def _is_compressed(request: web.BaseRequest, body: bytes) -> bool:
