@@ -1,8 +1,10 @@
 """A worker inside another program: of its signals, logging and port it takes none, and it ends as the program says."""
 
 import asyncio
+import contextlib
 import logging
 import signal
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -14,7 +16,7 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.pipeline.settle import OutcomeWriter
 from tests.programs import free_port
 from tests.wait import until
-from tests.worker.builders import GROUP, STREAM, Handler, store
+from tests.worker.builders import GROUP, STREAM, TYPE, Handler, store
 from tests.worker.running import app_of
 
 KEYS = Keys(0)
@@ -63,6 +65,27 @@ async def test_a_cancellation_lets_what_runs_finish(client, redis_url):
         await running
     assert handler.done == ["wh_1"]
     assert await pending(client) == []
+
+
+async def test_a_lifespan_closes_after_the_drain(client, redis_url):
+    handler, log_of = Handler(), []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: App) -> AsyncIterator[dict[str, int]]:
+        yield {}
+        log_of.append(list(handler.done))
+
+    app = App(GROUP, lifespan=lifespan)
+    app.on(TYPE)(handler)
+    running = asyncio.create_task(run_worker([app], settings=settings(redis_url)))
+    await store(client, "wh_1")
+    await until(lambda: handler.began == ["wh_1"])
+    running.cancel()
+    await asyncio.sleep(0)
+    handler.go()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert log_of == [["wh_1"]]
 
 
 async def test_a_second_cancellation_ends_it_at_once(client, redis_url):
