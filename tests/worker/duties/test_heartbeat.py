@@ -21,11 +21,17 @@ from tests.worker.builders import KEYS, commandstats
 
 @contextlib.contextmanager
 def living(
-    url: str, loop_age_s=lambda: 0.0, hard_limit_s: float = 40, shards=(KEYS,), *, has_quarantine: bool = True
+    url: str,
+    loop_age_s=lambda: 0.0,
+    hard_limit_s: float = 40,
+    shards=(KEYS,),
+    *,
+    consumer: str = "me",
+    has_quarantine: bool = True,
 ) -> Iterator[Liveness]:
     liveness = Liveness(
         url,
-        "me",
+        consumer,
         groups={"a": ["x.*"], "b": ["y"]},
         only="",
         has_quarantine=has_quarantine,
@@ -205,28 +211,6 @@ async def test_g4_liveness_keys_are_renewed_in_a_full_redis(redis_url, client):
         await until(lambda: _is_there(client))
         assert await client.execute_command("HKEYS", KEYS.consumers("a")) == [b"me"]
         assert await client.execute_command("HKEYS", KEYS.worked) == [b"a", b"b"]
-
-
-def test_with_a_server_that_has_been_up_for_long_liveness_is_steady_at_once(redis_url, monkeypatch):
-    monkeypatch.setattr(heartbeat, "TTL_S", 0.001)
-    with living(redis_url) as liveness:
-        time.sleep(0.002)
-        assert liveness.is_steady()
-
-
-def test_liveness_is_not_steady_before_its_start(redis_url):
-    liveness = Liveness(
-        redis_url,
-        "me",
-        groups={"a": ["x.*"]},
-        only="",
-        has_quarantine=True,
-        shards=[KEYS],
-        loop_age_s=lambda: 0.0,
-        hard_limit_s=40,
-    )
-    assert not liveness.is_steady()
-    liveness.stop()
 
 
 async def test_liveness_is_not_steady_for_a_ttl_after_the_start_of_the_server(own_server):

@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties import look, same_host
@@ -80,12 +80,31 @@ async def test_everyone_who_subscribed_is_called_after_a_look(client):
     assert seen == [lookout.last]
 
 
-async def test_g7_a_refused_hint_is_no_hint_and_stops_nothing_else(client):
+@pytest.mark.parametrize("key", [KEYS.expiries, KEYS.due])
+async def test_g7_a_refused_hint_is_no_hint_and_stops_nothing_else(client, key):
     await store(client, "wh_1")
-    await client.set(KEYS.expiries, "a slip")
+    await client.set(key, "a slip")
     lookout = await looked(client)
-    assert lookout.last.expired is None
+    assert (lookout.last.expired is None, lookout.last.due_ms is None) == (key == KEYS.expiries, key == KEYS.due)
     assert lookout.last.types == {TYPE}
+
+
+async def test_a_look_tells_when_the_next_delivery_of_each_group_is_due(client):
+    await client.execute_command("ZADD", KEYS.due, 42, GROUP, 43, "phone")
+    assert (await looked(client)).last.due_ms == {GROUP: 42.0, "phone": 43.0}
+
+
+async def test_an_error_of_the_server_is_no_unusable_key(client, monkeypatch):
+    lookout = await looked(client)
+    last, refusal = lookout.last, ReadOnlyError("You can't write against a read only replica.")
+
+    async def refuse(_client: object, commands: list, **_options: object) -> list[Exception]:
+        return [refusal] * len(commands)
+
+    monkeypatch.setattr(look, "execute_all", refuse)
+    with pytest.raises(ReadOnlyError):
+        await lookout.look()
+    assert lookout.last is last
 
 
 def kept(lookout: Lookout) -> list[str]:
@@ -159,9 +178,8 @@ async def test_all_who_wait_have_the_next_look_and_end_at_the_stop(client):
     assert {*await asyncio.gather(*waiting)} == {lookout.last} != {first}
     assert await lookout.after(first) is lookout.last
     late = asyncio.create_task(lookout.after(lookout.last))
-    running = asyncio.create_task(lookout.run())
     await asyncio.sleep(0)
     stopping.set()
     async with asyncio.timeout(1):
+        await lookout.run()  # it looks no more
         await late
-        await running
