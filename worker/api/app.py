@@ -13,12 +13,14 @@ from .breaker import Breaker
 from .callee import place_of
 from .callsite import caller, checked_call, checked_class
 from .declaration import option_problems
+from .delivery import Delivery
 from .lifespan import Lifespan, lifespan_problem
 from .narrowing import Sources, narrowed
 from .on_failure import OnFailure, on_failure_problem
 from .retry import Retry
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+Handler = TypeVar("Handler", bound=Callable[[Any], Any] | Callable[[Any, Delivery[Any]], Any])
+"""Type checkers refuse other parameters. The decorated function keeps its type."""
 Start = Literal["earliest", "latest"] | datetime
 
 ASYNC_CONCURRENCY: Final = 100
