@@ -72,6 +72,7 @@ def test_a_stop_during_a_renewal_leaves_no_key_and_no_sign_of_presence(redis_url
 
         monkeypatch.setattr(liveness, "_renew", renew_late)
         assert renewing.wait(5)
+    assert not liveness._thread.is_alive()  # it would set the key again
     with server.client() as client:
         assert not client.exists(KEYS.alive(name))
     assert not file.exists()
