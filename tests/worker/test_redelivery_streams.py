@@ -12,6 +12,7 @@ from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.worker.dlq.moves import remove_letter
 from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.duties import look
 from hookbus.worker.duties.promote import Promoter
 from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
@@ -36,7 +37,7 @@ from tests.worker.builders import (
 )
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.lookouts import a_lookout, ignore
-from tests.worker.running import running
+from tests.worker.running import app_of, running
 
 LISTED = f"{GROUP}|{TYPE}".encode()
 OUTCOMES = pytest.mark.parametrize(
@@ -208,7 +209,8 @@ async def test_a_reader_goes_on_when_the_stream_that_it_waits_for_is_gone(client
     assert logs == []
 
 
-async def test_a_due_retry_begins_at_once_where_it_was_parked_and_what_a_tool_redelivers_soon(client, redis_url):
+async def test_a_due_retry_begins_at_once_where_it_was_parked(client, redis_url, monkeypatch):
+    """Its promoter tells the reader, which waits for no look."""
     began: list[float] = []
     app = App(GROUP)
 
@@ -218,11 +220,20 @@ async def test_a_due_retry_begins_at_once_where_it_was_parked_and_what_a_tool_re
         if len(began) == 1:
             raise RetryLater(0.5)
 
+    monkeypatch.setattr(look, "INTERVAL_S", 30)  # so that only the look at the start is there
     async with running(redis_url, app):
         await store(client, "wh_1")
-        await until(lambda: len(began) == 2)
-        assert 0.5 <= began[1] - began[0] < 1.3
+        await until(lambda: len(began) == 2, 10)
         await until(lambda: is_gone(client))
-        await redeliver(client, "wh_2")
-        await until(lambda: len(began) == 3)
-        await until(lambda: is_gone(client))
+
+
+async def test_what_a_tool_redelivers_is_read_after_the_next_look(client, redis_url):
+    handler = Handler(is_open=True)
+    async with running(redis_url, app_of(handler)) as worker:
+        [reader] = worker.worker._readers.values()
+        for name in ("wh_1", "wh_2"):
+            assert OWN_STREAM not in reader.sources
+            await redeliver(client, name)
+            await until(lambda name=name: name in handler.done, 10)
+            await until(lambda: OWN_STREAM not in reader.sources)
+            assert await is_gone(client)
