@@ -12,6 +12,7 @@ import time
 import redis
 
 from hookbus import App, Breaker, Delivery, Reject, Retry, RetryLater
+from hookbus.events import Event
 from tests.deaths import WAYS
 
 recorder = redis.Redis.from_url(os.environ["TEST_REDIS_URL"], protocol=2)
@@ -39,6 +40,7 @@ stubborn = App("stubborn")
 quiet = App("quiet")
 late = App("late", start="latest")
 narrow = App("narrow", source="openai")
+foreign = App("foreign", source="claude")
 broken = App("broken")
 repeated = App("repeated")
 fatal = App("fatal")
@@ -179,3 +181,8 @@ async def kill_or_wait(event: dict, delivery: Delivery) -> None:
         case "wait":
             await released()
     record(delivery)
+
+
+@foreign.on("claude.order.*")
+async def reject_foreign(event: Event, delivery: Delivery) -> None:
+    raise Reject(f"no order of ours: {event.type}")

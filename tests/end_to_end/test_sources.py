@@ -74,3 +74,23 @@ async def test_an_event_of_a_source_that_a_subscription_leaves_out_is_acked_unru
         assert await worker.end() == 0
     [group] = await client.execute_command("XINFO", "GROUPS", Keys(0).stream("response.completed"))
     assert dict(zip(group[::2], group[1::2], strict=True))[b"pending"] == 0
+
+
+async def test_commands_name_the_types_of_another_sender_with_their_prefix(redis_url, client, environ):
+    with Worker(redis_url, "foreign") as worker:
+        await worker.until_working()
+        await run(redis_url, environ, "hookbus-ingest", "send", "order.paid", "--source", "claude")
+        letter = await worker.until_logged("dead_letter", group="foreign")
+        assert (letter["type"], letter["source"]) == ("claude.order.paid", "claude")
+        assert "no order of ours: claude.order.paid" in letter["error"]
+        for command, shown in (
+            (("dlq", "list", "--type", "claude.order.paid"), "claude.order.paid"),
+            (("dlq", "list", "--type", "claude.*"), "claude.order.paid"),
+            (("status", "--json"), "claude.order.paid"),
+            (("pause", "foreign", "claude.order.*"), "claude.order.*"),
+        ):
+            code, lines = await run(redis_url, {"COLUMNS": "200"}, "hookbus-worker", *command)
+            assert code == 0, lines
+            assert [line for line in lines if shown in line], lines
+        await worker.until_logged("paused", group="foreign")
+        assert await worker.end() == 0

@@ -119,13 +119,15 @@ async def test_invalid_secrets_of_one_source_do_not_delay_another(redis_url, tmp
     sources = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
     async with serving(redis_url, sources={"openai": source(SECRET), **sources}) as ingest:
         (tmp_path / "a").write_text("")
-        (tmp_path / "b").write_text(OTHER)
+        (tmp_path / ".b").write_text(OTHER)
+        (tmp_path / ".b").rename(tmp_path / "b")
         await until(lambda: ingest.logged("secrets_changed"))
         await until(lambda: ingest.logged("secrets_refused"))
         request = posting.signed_request(OTHER_KEY, BODY)
         assert (await ingest.execute(request, path="/b"))[0] == 200
         assert (await ingest.execute(signed(), path="/a"))[0] == 200
-        (tmp_path / "b").write_text(f"{OTHER} {SECRET}")
+        (tmp_path / ".b").write_text(f"{OTHER} {SECRET}")
+        (tmp_path / ".b").rename(tmp_path / "b")  # a look at a half-written file would be a refusal of its own
         await until(lambda: len(ingest.logged("secrets_changed")) == 2)
         assert len(ingest.logged("secrets_refused")) == 1
         ingest.logs[:] = [log for log in ingest.logs if log["event"] != "secrets_refused"]
