@@ -77,6 +77,7 @@ class GroupRunner:
 
     def stop(self) -> None:
         """End the waits of its duties, once stopping; but not its read."""
+        self._lookout.hurry()
         self.promoter.stop()
         self._takeover.stop()
 

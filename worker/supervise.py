@@ -10,7 +10,7 @@ from ..shared import log
 from ..shared.address import redacted
 from ..shared.command import Stopping
 from ..shared.connection import FAULTS
-from ..shared.keys import RESERVED, Keys
+from ..shared.keys import HOME, RESERVED, Keys
 from ..shared.pause import pause
 from . import connections
 from .consumer import Consumer, new_name
@@ -85,7 +85,8 @@ class Worker:
         consumer = self._consumer
         routes = [route for group in self._groups for route in group.routes]
         unusable_keys = UnusableKeys()
-        circuits = Circuits(consumer.client, consumer.shards, routes, self._stopping)
+        lookouts = {keys: Lookout(consumer.client, keys, unusable_keys, self._stopping) for keys in consumer.shards}
+        circuits = Circuits(consumer.client, lookouts[HOME], consumer.shards, routes, self._stopping)
         quarantine = Quarantine(
             launch=launch,
             client=consumer.client,
@@ -97,7 +98,7 @@ class Worker:
             consumer=consumer,
             quarantine=quarantine,
             circuits=circuits,
-            lookouts={keys: Lookout(consumer.client, keys, unusable_keys, self._stopping) for keys in consumer.shards},
+            lookouts=lookouts,
             subscribers={
                 route: self._subscriber(route, circuit, quarantine) for route, circuit in circuits.by_route.items()
             },

@@ -1,7 +1,8 @@
 """The circuit of one subscription in one process."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hookbus import Breaker, Delivery
@@ -10,6 +11,7 @@ from hookbus.worker.duties.circuits import Circuits
 from hookbus.worker.inventory.lag import pairs
 from hookbus.worker.inventory.suspensions import KEY, decode, field
 from tests.worker.builders import GROUP, KEYS, TYPE, a_route
+from tests.worker.lookouts import a_lookout
 
 FIELD = field(GROUP, TYPE)
 
@@ -27,10 +29,24 @@ class Process:
         route = a_route(handle, breaker=breaker)
         self._client = client
         self._now = now
-        self.circuits = Circuits(client, shards, [route], asyncio.Event())
+        self.stopping = asyncio.Event()
+        self.lookout = a_lookout(client, self.stopping)
+        self.circuits = Circuits(client, self.lookout, shards, [route], self.stopping)
         self.circuit = self.circuits.by_route[route]
         self.circuit_gate = self.circuit.circuit_gate
         self.observe = self.circuit.observe
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, looks: bool = True) -> AsyncIterator[None]:
+        """Its circuits run by the real time; without `looks` no look comes after the last one."""
+        duties = [self.circuits, self.lookout] if looks else [self.circuits]
+        tasks = [asyncio.create_task(duty.run()) for duty in duties]
+        await asyncio.sleep(0)
+        yield
+        self.stopping.set()
+        self.lookout.hurry()
+        await self.lookout.look()
+        await asyncio.gather(*tasks)
 
     async def apply(self) -> None:
         await self.circuits.apply(pairs(await self._client.execute_command("HGETALL", KEY)), self._now[0])

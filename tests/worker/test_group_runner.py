@@ -29,7 +29,8 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     group = Group(GROUP, "earliest", (route,))
     settings = WorkerSettings(redis_url=RedisUrl(redis_url))
     consumer = Consumer("me", settings, [group], "", stopping, lambda *_: None, has_quarantine=False)
-    circuits = Circuits(client, [KEYS], [route], stopping)
+    lookout = a_lookout(client, stopping)
+    circuits = Circuits(client, lookout, [KEYS], [route], stopping)
     subscriber = Subscriber(
         route=route,
         caller=Caller(route, 1),
@@ -43,7 +44,7 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
         quarantine=Quarantine(launch=None, client=client, shards=[KEYS], consumer="me", processes=1),
         circuits=circuits,
         subscribers={route: subscriber},
-        lookouts={KEYS: a_lookout(client, stopping)},
+        lookouts={KEYS: lookout},
         unusable_keys=UnusableKeys(),
     )
     runner = GroupRunner(group, KEYS, process)

@@ -1,52 +1,56 @@
 """Stores what suspends subscriptions, and applies it, in every worker process.
 
-Runs once a second, and at once when an attempt asks for something; costs one TIME and one HGETALL for all subscriptions
-of the process. Each change is one compare-and-set, so that of all workers one opens, one probes, one closes. While
-Redis is unreachable, the last state holds.
+Runs after each look at the home shard; when an attempt asks for something, the next look is at once. Each change is one
+compare-and-set, so that of all workers one opens, one probes, one closes. While Redis is unreachable, the last state
+holds.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 from ...shared import log, scripts
+from ...shared.clock import now_ms
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
-from ...shared.pause import pause
-from ...shared.pipelined import execute_all
-from ..inventory import pauses, registry
-from ..inventory.lag import pairs
+from ..inventory import pauses
 from ..inventory.suspensions import KEY, decode, encode, field
 from ..pipeline.routes import Route
 from .circuit import NOTHING, Circuit, decide
-
-INTERVAL_S: Final = 1.0
+from .look import Lookout
 
 
 class Circuits:
-    """All subscriptions of the process."""
+    """All subscriptions of the process. `lookout` looks at the home shard."""
 
-    def __init__(self, client: Redis, shards: Sequence[Keys], routes: Iterable[Route], stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        lookout: Lookout,
+        shards: Sequence[Keys],
+        routes: Iterable[Route],
+        stopping: asyncio.Event,
+    ) -> None:
         self._client = client
+        self._lookout = lookout
         self._shards = shards
         self._stopping = stopping
-        self._wake = asyncio.Event()
-        self.by_route: dict[Route, Circuit] = {route: Circuit(route, self._wake.set) for route in routes}
+        self._stored_s = 0.0
+        """When this process last stored a step: an earlier look may lack it."""
+        self.by_route: dict[Route, Circuit] = {route: Circuit(route, lookout.hurry) for route in routes}
 
     async def run(self) -> None:
-        """Apply the state until stopping, at once after an attempt that asks for a change."""
+        """Apply the state until stopping."""
         while not self._stopping.is_set():
-            self._wake.clear()
+            look = self._lookout.last
             try:
-                await self._poll()
+                if look.began_s > self._stored_s:
+                    await self.apply(look.suspended, now_ms())
+                else:
+                    self._lookout.hurry()
             except FAULTS as error:
                 log.get("worker.circuit").debug("query_delayed", reason=str(error))
-                await pause(self._stopping, INTERVAL_S)
-            await pause(self._wake, INTERVAL_S)
-
-    async def _poll(self) -> None:
-        time, flat = await execute_all(self._client, [("TIME",), ("HGETALL", KEY)])
-        await self.apply(pairs(flat), registry.unix_ms(time))
+            await self._lookout.after(look)
 
     async def apply(self, stored: Mapping[str, bytes], now_ms: int) -> None:
         """Take each circuit's step, given the fields of `KEY` and Redis' time. Raises RedisError, OSError."""
@@ -54,16 +58,18 @@ class Circuits:
             await self._step(circuit, stored.get(field(circuit.route.group, circuit.route.pattern), b""), now_ms)
 
     async def _step(self, circuit: Circuit, stored: bytes, now_ms: int) -> None:
-        route, asked = circuit.route, circuit.asked
-        if asked.pause_reason is not None:
-            await pauses.write(self._client, self._shards, route.group, route.pattern, asked.pause_reason)
-        step = decide(decode(stored), asked, circuit.probe, route, now_ms)
+        route, request = circuit.route, circuit.request
+        if request.pause_reason is not None:
+            await pauses.write(self._client, self._shards, route.group, route.pattern, request.pause_reason)
+        step = decide(decode(stored), request, circuit.probe, route, now_ms)
         if step.event:
             value = b"" if step.state is None else encode(step.state)
             call = scripts.Call(scripts.SWAP, (KEY,), (field(route.group, route.pattern), stored, value))
-            if not await scripts.run(self._client, call):
-                self._wake.set()  # another worker was first: look again
+            is_stored = await scripts.run(self._client, call)
+            self._stored_s = time.monotonic()
+            if not is_stored:
+                self._lookout.hurry()  # another worker was first
                 return
-        circuit.took(step, asked, now_ms)
-        if circuit.asked is not NOTHING:
-            self._wake.set()
+        circuit.took(step, request, now_ms)
+        if circuit.request is not NOTHING:
+            self._lookout.hurry()

@@ -1,12 +1,14 @@
 """Looks once a second at what a shard holds for all groups of the process: the types seen, the redelivery streams, the
-pauses, when the next parked delivery of each group is due, and which consumers fell silent.
+pauses, when the next parked delivery of each group is due, which consumers fell silent, and in the home shard what is
+suspended.
 
-Costs Redis five commands per shard and second in one round trip, however many groups there are. Duties wait for the
-next look instead of asking Redis themselves. While Redis is unreachable, the last look holds; so do types, redelivery
-streams and pauses when Redis refuses their key.
+Costs Redis five commands per shard and second in one round trip, one more in the home shard, however many groups there
+are. Duties wait for the next look instead of asking Redis themselves. While Redis is unreachable, the last look holds;
+so do types, redelivery streams, pauses and suspensions when Redis refuses their key.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,11 +16,11 @@ from typing import Any, Final
 from ...shared import log, scripts
 from ...shared.clock import now_ms
 from ...shared.connection import FAULTS, Redis
-from ...shared.keys import Keys
+from ...shared.keys import HOME, Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..inventory import expiries, pauses, redeliveries
+from ..inventory import expiries, pauses, redeliveries, suspensions
 from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
@@ -37,13 +39,16 @@ is deleted. The key decides in the end, and a process that is alive renews it ev
 class Look:
     """What a shard held. `types` were ever stored; `redeliveries`: group → types of its redelivery streams; `paused`:
     group → pattern → pause; `due_ms`: group → Unix ms before which none of its parked deliveries is due; `expired`:
-    those of `expiries` → Unix ms since when. The last two are None if Redis refuses their key."""
+    those of `expiries` → Unix ms since when, both None if Redis refuses their key; `suspended`: the fields of
+    `suspensions.KEY`, in the home shard alone; `began_s`: `time.monotonic` before it."""
 
     types: frozenset[str] = frozenset()
     redeliveries: Mapping[str, frozenset[str]] = field(default_factory=dict)
     paused: Mapping[str, Mapping[str, Paused]] = field(default_factory=dict)
     due_ms: Mapping[str, float] | None = field(default_factory=dict)
     expired: Mapping[str, float] | None = field(default_factory=dict)
+    suspended: Mapping[str, bytes] = field(default_factory=dict)
+    began_s: float = 0.0
 
 
 NOTHING: Final = Look()
@@ -58,6 +63,7 @@ class Lookout:
         self._unusable_keys = unusable_keys
         self._stopping = stopping
         self._looked = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._looks: list[Callable[[], None]] = []
         self.last = NOTHING
 
@@ -71,9 +77,13 @@ class Lookout:
             await self._looked.wait()
         return self.last
 
+    def hurry(self) -> None:
+        """Look at once, and end at once when stopping."""
+        self._hurry.set()
+
     async def look(self) -> None:
         """Look now, for all who wait. Raises RedisError, OSError."""
-        keys, last, now = self._keys, self.last, now_ms()
+        keys, last, now, began_s = self._keys, self.last, now_ms(), time.monotonic()
         commands: list[Command] = [
             ("SMEMBERS", keys.types),
             ("SMEMBERS", keys.redeliveries),
@@ -81,7 +91,9 @@ class Lookout:
             ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
             expiries.query(keys, now + QUIET_MS),
         ]
-        types, listed, paused, due, silent = await execute_all(self._client, commands, raises=False)
+        if keys == HOME:
+            commands.append(("HGETALL", suspensions.KEY))
+        types, listed, paused, due, silent, *home = await execute_all(self._client, commands, raises=False)
         if last is NOTHING and isinstance(types, Exception):
             raise types  # no worker starts without knowing what there is to read
         self.last = Look(
@@ -90,6 +102,8 @@ class Lookout:
             paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,
             due_ms={group: float(ms) for group, ms in pairs(due).items()} if self._is_usable(keys.due, due) else None,
             expired=await self._expired(silent, now) if self._is_usable(keys.expiries, silent) else None,
+            suspended=pairs(home[0]) if home and self._is_usable(suspensions.KEY, home[0]) else last.suspended,
+            began_s=began_s,
         )
         self._wake()
 
@@ -107,11 +121,14 @@ class Lookout:
     async def run(self) -> None:
         """Look until stopping."""
         while not self._stopping.is_set():
+            self._hurry.clear()
             try:
                 await self.look()
             except FAULTS as error:
                 log.get("worker.look").debug("query_delayed", reason=str(error))
-            await pause(self._stopping, INTERVAL_S)
+                await pause(self._stopping, INTERVAL_S)
+            else:
+                await pause(self._hurry, INTERVAL_S)
         self._wake()
 
     def _is_usable(self, key: str, reply: Any) -> bool:

@@ -1,14 +1,13 @@
 """Breakers of several processes over one Redis."""
 
 import asyncio
-import functools
 
 import pytest
 
 from hookbus import RetryLater
 from hookbus.shared import clock, scripts
 from hookbus.worker.api.retry import Retry
-from hookbus.worker.duties import circuit
+from hookbus.worker.duties import circuit, look
 from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park, failed
@@ -24,17 +23,6 @@ ELSEWHERE = Park(1, Cause("ValueError", "no", "", "b.py:g"))
 TIMED_OUT = Park(1, Cause("TimeoutError", "timed out after 5 s"))
 LATER = failed(RetryLater(5), 1, Retry())
 UNREAD = DeadLetter("undecodable", Cause("ValidationError", "no"))
-
-
-@pytest.fixture
-def now():
-    """Redis' time, which the test advances."""
-    return [1_000_000]
-
-
-@pytest.fixture
-def a_process(client, now):
-    return functools.partial(Process, client, now)
 
 
 async def opened(*circuits: Process) -> None:
@@ -159,6 +147,40 @@ async def test_a_late_outcome_neither_reopens_the_breaker_nor_shortens_its_delay
     breaker.observe(FAILED, TYPE)
     await breaker.apply()
     assert await stored(client) == before
+
+
+async def test_an_attempt_that_asks_for_a_change_waits_for_no_interval(client, a_process, monkeypatch):
+    monkeypatch.setattr(look, "INTERVAL_S", 60)
+    breaker = a_process()
+    await breaker.lookout.look()
+    before = breaker.lookout.last
+    async with breaker.running():
+        await breaker.lookout.after(before)
+        for _ in range(3):
+            breaker.observe(FAILED, TYPE)
+        await until(lambda: stored(client))
+    assert breaker.circuit_gate.places == 0
+
+
+async def test_a_look_from_before_the_own_step_is_not_applied_and_the_next_is_at_once(client, a_process):
+    breaker = a_process()
+    await breaker.lookout.look()
+    await opened(breaker)
+    async with breaker.running(looks=False):
+        assert breaker.circuit_gate.places == 0
+        assert breaker.lookout._hurry.is_set()
+
+
+async def test_g7_while_redis_refuses_the_key_a_suspension_stays(client, a_process):
+    breaker = a_process()
+    await opened(breaker)
+    await breaker.lookout.look()
+    before = breaker.lookout.last.suspended
+    await client.delete(KEY)
+    await client.set(KEY, "a slip")
+    await breaker.lookout.look()
+    assert breaker.lookout.last.suspended == before != {}
+    assert KEY in breaker.lookout._unusable_keys
 
 
 async def test_swap_does_nothing_when_another_was_first(client):

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator
 
-import pytest
 import structlog
 
 from hookbus import App, Delivery, Hold, Pause, Retry
@@ -21,17 +19,6 @@ from tests.worker.commands import objects, succeeded
 from tests.worker.dead_letters import create_groups
 from tests.worker.process_of_one import FIELD, Process, stored
 from tests.worker.running import running
-
-
-@pytest.fixture
-def now():
-    """Redis' time, which the test advances."""
-    return [1_000_000]
-
-
-@pytest.fixture
-def a_process(client, now):
-    return functools.partial(Process, client, now)
 
 
 def held_for(seconds: float) -> Park:
