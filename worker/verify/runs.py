@@ -62,8 +62,9 @@ async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int)
 async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
     """Remove the data of a run that is over. Raises FailedError when it is not, RedisError, OSError."""
     for keys in shards:
-        for consumer in await client.execute_command("HKEYS", keys.consumers(name)):
+        for consumer in await client.execute_command("HKEYS", keys.consumers(name)):  # they serve no other group
             await client.execute_command("DEL", keys.alive(consumer.decode()))
+            await client.execute_command("ZREM", keys.expiries, consumer)
     await GroupDeletion(client, shards, name).run()
     for keys in shards:
         # Together: after a kill in between, no later run would find a stream that is not among the types.

@@ -107,10 +107,10 @@ async def test_one_sees_the_error_of_the_handler_and_may_swallow_it():
 
 
 async def test_one_that_does_not_call_skips_the_handler_and_the_delivery_is_handled():
-    async def skip(call, event, delivery): ...
+    async def leave_out(call, event, delivery): ...
 
     log = Log()
-    assert await outcome_of([skip, log.around("b")], log.handle) == ACK
+    assert await outcome_of([leave_out, log.around("b")], log.handle) == ACK
     assert log.lines == []
 
 
