@@ -159,6 +159,7 @@ class Running:
 
     async def __aexit__(self, *_) -> None:
         self.stopping.set()
+        self.lookout.hurry()
         self.promoter.stop()
         async with asyncio.timeout(0.5):
             await self.task
