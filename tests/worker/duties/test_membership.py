@@ -247,6 +247,7 @@ async def test_a_new_type_is_passed_on_once(client):
     await store(client, "wh_3", event_type="a.b")
     await until(lambda: found == [TYPE, "a.b"])
     stopping.set()
+    lookout.hurry()
     async with asyncio.timeout(1):
         await discovery
     assert (await commandstats(client))["smembers"] <= 2 * 4
