@@ -5,8 +5,9 @@ import contextlib
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.takeover import Takeover
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, Runtime, join, register, settling
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, register
 from tests.worker.lookouts import a_lookout
+from tests.worker.subscriptions import Runtime, settling
 
 
 class FixedLiveness:

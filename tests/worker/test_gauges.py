@@ -4,7 +4,8 @@ import prometheus_client
 
 from hookbus.worker.gauges import expose
 from tests.wait import until
-from tests.worker.builders import GROUP, TYPE, Handler, a_route, join, runtime, store
+from tests.worker.builders import GROUP, TYPE, Handler, a_route, join, store
+from tests.worker.subscriptions import runtime
 
 
 def figure(name: str) -> float | None:

@@ -21,23 +21,11 @@ from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker import builders
-from tests.worker.builders import (
-    GROUP,
-    KEYS,
-    OWN_STREAM,
-    STREAM,
-    TYPE,
-    Handler,
-    join,
-    pending,
-    redeliver,
-    runtime,
-    store,
-    take,
-)
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, join, pending, redeliver, store, take
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.lookouts import a_lookout, ignore
 from tests.worker.running import app_of, running
+from tests.worker.subscriptions import runtime
 
 LISTED = f"{GROUP}|{TYPE}".encode()
 OUTCOMES = pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import Ack, DeadLetter, Park, failed
 from tests.wait import until
-from tests.worker.builders import GROUP, TYPE, Handler, join, runtime, store
+from tests.worker.builders import GROUP, TYPE, Handler, join, store
 from tests.worker.commands import succeeded
 from tests.worker.dead_letters import create_groups
 from tests.worker.process_of_one import FIELD, Process, stored
+from tests.worker.subscriptions import runtime
 
 CAUSE = Cause("ValueError", "no", "", "a.py:f")
 FAILED = Park(1, CAUSE)

@@ -8,10 +8,11 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.duties.paused import Pauses
 from hookbus.worker.inventory import pauses
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, runtime, settled, store
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, settled, store
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead_letters import create_groups
 from tests.worker.lookouts import looked
+from tests.worker.subscriptions import runtime
 
 OTHER = "response.failed"
 FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")

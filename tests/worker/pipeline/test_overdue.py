@@ -10,7 +10,8 @@ from hookbus.worker.pipeline.deadline import CANCEL_S
 from hookbus.worker.pipeline.overdue import Overdue, where
 from tests.programs import Program
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, a_delivery, a_route, join, pending, runtime, store, take
+from tests.worker.builders import GROUP, KEYS, TYPE, a_delivery, a_route, join, pending, store, take
+from tests.worker.subscriptions import runtime
 
 
 class Swallows:

@@ -12,10 +12,10 @@ from tests.worker.builders import (
     join,
     pending,
     redeliver,
-    runtime,
     settled,
     store,
 )
+from tests.worker.subscriptions import runtime
 
 
 async def test_a_reader_begins_stored_and_new_entries_of_both_streams(client, redis_url):

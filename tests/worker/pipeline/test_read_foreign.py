@@ -7,7 +7,8 @@ from hookbus.shared.clock import now_ms
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, runtime, settled, store
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, a_route, join, settled, store
+from tests.worker.subscriptions import runtime
 
 
 @pytest.mark.parametrize(

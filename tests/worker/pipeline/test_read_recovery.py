@@ -17,10 +17,10 @@ from tests.worker.builders import (
     join,
     pending,
     redeliver,
-    runtime,
     store,
     take,
 )
+from tests.worker.subscriptions import runtime
 
 
 async def test_own_pending_entries_whose_reply_was_lost_are_begun(client, redis_url):

@@ -6,7 +6,8 @@ from structlog.testing import capture_logs
 from hookbus.shared.keys import listed_as
 from hookbus.worker.pipeline import read
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, join, runtime, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, join, store
+from tests.worker.subscriptions import runtime
 
 BAD = "batch.failed"
 

@@ -9,8 +9,9 @@ from hookbus.worker.pipeline import pending_outcome, read, settle
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, a_route, an_in_flight, join, pending, runtime, settling, store
+from tests.worker.builders import GROUP, KEYS, a_route, an_in_flight, join, pending, store
 from tests.worker.pipeline.test_settle import delivered, settle_all
+from tests.worker.subscriptions import runtime, settling
 
 CAUSE = Cause("ValueError", "no")
 

@@ -11,8 +11,9 @@ from hookbus.worker.api.decision import MAX_WAIT_S
 from hookbus.worker.pipeline.dead_letter import decode
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, pending, settling
+from tests.worker.builders import GROUP, KEYS, pending
 from tests.worker.pipeline.test_settle import delivered, settle_all
+from tests.worker.subscriptions import settling
 
 CAUSE = Cause("ValueError", "no")
 SURROGATE = Cause("ValueError", "\udcff", "\udcff", "\udcff")

@@ -9,7 +9,8 @@ from hookbus import Delivery, Retry
 from hookbus.worker.pipeline import deadline, subscriber
 from hookbus.worker.pipeline.dead_letter import decode
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_route, join, pending, runtime, store, take
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_route, join, pending, store, take
+from tests.worker.subscriptions import runtime
 
 
 async def delivered(client, *names: str):

@@ -26,11 +26,10 @@ from tests.worker.builders import (
     an_in_flight,
     join,
     pending,
-    runtime,
-    settling,
     store,
     take,
 )
+from tests.worker.subscriptions import runtime, settling
 
 CAUSE = Cause("ValueError", "no")
 OUTCOMES = [Ack(), Park(5, CAUSE), DeadLetter("rejected", CAUSE)]

@@ -20,20 +20,8 @@ from hookbus.worker.quarantine import judge
 from hookbus.worker.quarantine.judge import Judge
 from hookbus.worker.quarantine.messages import Answer, Order
 from tests.wait import until
-from tests.worker.builders import (
-    GROUP,
-    KEYS,
-    STREAM,
-    TYPE,
-    Handler,
-    a_route,
-    join,
-    pending,
-    settled,
-    settling,
-    store,
-    take,
-)
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, Handler, a_route, join, pending, settled, store, take
+from tests.worker.subscriptions import settling
 
 CHILD = "c.quarantine"
 

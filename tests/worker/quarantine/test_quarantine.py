@@ -15,7 +15,8 @@ from hookbus.worker.quarantine.child import ChildEndedError
 from hookbus.worker.quarantine.messages import Answer, Order
 from hookbus.worker.quarantine.quarantine import PER_CHILD
 from tests.wait import until
-from tests.worker.builders import KEYS, TYPE, Handler, Runtime, an_in_flight, register, runtime
+from tests.worker.builders import KEYS, TYPE, Handler, an_in_flight, register
+from tests.worker.subscriptions import Runtime, runtime
 
 
 class FakeChild:
