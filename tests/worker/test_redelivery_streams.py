@@ -20,7 +20,7 @@ from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
-from tests.worker import builders
+from tests.worker import subscriptions
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, join, pending, redeliver, store, take
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.lookouts import a_lookout, ignore
@@ -92,7 +92,7 @@ async def test_an_outcome_whose_stream_is_gone_is_discarded_without_a_trace(clie
     assert await settle(client, in_flight, Ack()) == 1
     slots = Slots(9)
     slots.take(in_flight)
-    async with builders.settling(client) as outcome_writer:
+    async with subscriptions.settling(client) as outcome_writer:
         outcome_writer.settle(in_flight, outcome, slots, 0.1)
         await outcome_writer.all_written()
     assert not slots.holds(in_flight)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.testing import capture_logs
 
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.position import Positions, before, position_of
@@ -84,7 +85,7 @@ async def _become_another_server(client) -> None:
     await client.execute_command("REPLICAOF", "NO", "ONE")
 
 
-async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, group, capsys):
+async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, group):
     """As after the restore of an older backup."""
     _, positions = group
     await store(client, "wh_1", "wh_2")
@@ -92,27 +93,30 @@ async def test_a_position_that_steps_back_is_reported_once_as_data_loss(client, 
     for _ in range(2):
         [in_flight] = await take(client, "me", 1)
         await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
-        await positions.fetch()
-    assert "data_loss" not in capsys.readouterr().out
+        with capture_logs() as lines:
+            await positions.fetch()
+        assert lines == []
     await client.execute_command("RESTORE", STREAM, 0, backup, "REPLACE")
     await _become_another_server(client)
-    await positions.fetch()
-    await positions.fetch()
-    output = capsys.readouterr().out
-    assert output.count("data_loss") == 1
-    assert "older data" in output
-    assert TYPE in output
+    with capture_logs() as lines:
+        await positions.fetch()
+        await positions.fetch()
+    [line] = lines
+    assert line["event"] == "data_loss"
+    assert "older data" in line["reason"]
+    assert TYPE in str(line)
 
 
-async def test_a_group_that_was_created_again_is_reported_once(client, group, capsys):
+async def test_a_group_that_was_created_again_is_reported_once(client, group):
     membership, positions = group
     await store(client, "wh_1")
     await handled(client, 1)
-    await positions.fetch()
-    await client.execute_command("DEL", STREAM)
-    await membership.join([TYPE])
-    await positions.fetch()
-    assert capsys.readouterr().out.count("data_loss") == 1
+    with capture_logs() as lines:
+        await positions.fetch()
+        await client.execute_command("DEL", STREAM)
+        await membership.join([TYPE])
+        await positions.fetch()
+    assert [line["event"] for line in lines] == ["data_loss"]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from tests.worker.builders import (
     join,
     pending,
     redeliver,
-    settling,
     store,
     take,
 )  # fmt: skip
+from tests.worker.subscriptions import settling
 
 CAUSE = Cause("ValueError", "no")
 
