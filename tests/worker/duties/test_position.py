@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from structlog.testing import capture_logs
-from structlog.testing import capture_logs
 
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.position import Positions, before, position_of
