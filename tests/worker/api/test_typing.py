@@ -18,8 +18,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from hookbus import App, Breaker, Call, Delivery, ExpiredError, Hold, Outcome, Reject, Retry, UndecodableError
+from hookbus import (
+    App, Breaker, Call, Delivery, ExpiredError, Hold, Outcome, Reject, Retry, UndecodableError, run_worker,
+)
+from hookbus.client import Published, Publisher, PublishError
 from hookbus.events import Event, ResponseCompleted
+from hookbus.otel import traced
 
 
 @dataclass
@@ -50,7 +54,7 @@ async def report_async(delivery: Delivery[State], error: BaseException, outcome:
     print(delivery.state.pool)
 
 
-app = App("billing", lifespan=lifespan, around=[timed, looked_at], on_failure=report, source="openai")
+app = App("billing", lifespan=lifespan, around=[traced, timed, looked_at], on_failure=report, source="openai")
 other = App("other", start="latest", around=(timed,), on_failure=report_async, lifespan=None)
 
 
@@ -80,13 +84,26 @@ async def optional(event: dict[str, Any], delivery: Delivery[State] | None = Non
 async def called_by_a_test(delivery: Delivery[State], event: ResponseCompleted) -> None:
     assert_type(await typed(event, delivery), int)
     plain({})
+
+
+async def publish(state: State) -> None:
+    try:
+        async with Publisher("https://example.com/webhooks/shop", "whsec_", timeout=5) as publisher:
+            assert_type(await publisher.publish("order.paid", state, id="order_1"), Published)
+    except PublishError as error:
+        assert_type(error.status, int)
+
+
+async def embedded() -> None:
+    await run_worker([app, other], settings={"redis_url": "redis://localhost"}, only="response.*")
 """
 
 WRONG = """
 from collections.abc import AsyncIterator
 from typing import Any
 
-from hookbus import App, Call, Delivery
+from hookbus import App, Call, Delivery, run_worker
+from hookbus.client import Publisher
 from hookbus.events import ResponseCompleted
 
 
@@ -135,6 +152,8 @@ async def right(event: ResponseCompleted, delivery: Delivery) -> int:
 
 async def test(event: ResponseCompleted) -> None:
     await right(event)  # error
+    await run_worker(app)  # error
+    await Publisher("https://example.com", "whsec_").publish("order.paid")  # error
 """
 
 
