@@ -11,12 +11,12 @@ from tests.wait import until
 from tests.worker.builders import store
 
 MODULE = """
-import asyncio, os, time
+import asyncio, logging, os, time
 from contextlib import asynccontextmanager
 from hookbus import App, Delivery
 
 def say(text):
-    os.write(1, f"{{text}} {{os.getpid()}}\\n".encode())  # in one piece: two processes write here
+    logging.warning("%s %d", text, os.getpid())  # in order with the lines of the worker
 
 @asynccontextmanager
 async def lifespan(app):
@@ -57,10 +57,9 @@ def worker(tmp_path, redis_url):
 
 
 def said(worker: Program) -> list[str]:
-    """What the module printed, with the log events between."""
+    """What the module logged, with the log events between."""
     events = ("working", "draining", "stopped", "crashed", "lifespan_failed")
-    own = [line.split() for line in worker.raw]
-    words = [next((e for e in events if f'"event": "{e}"' in " ".join(line)), line[0]) for line in own if line]
+    words = [str(line.get("event", "")).partition(" ")[0] for line in list(worker.lines)]
     return [word for word in words if word in (*events, "opens", "begins", "handled", "plain", "closes", "closed")]
 
 
@@ -129,10 +128,11 @@ async def test_a_quarantine_process_has_its_own(worker, client):
     with worker() as running:
         await until(lambda: "handled" in said(running))
         assert await running.end() == 0
-    pids = {line.split()[1] for line in running.raw if line.startswith("opens ")}
+    words = [line["event"].split() for line in running.lines]
+    pids = {word[1] for word in words if word[0] == "opens"}
     assert len(pids) == 2
-    assert sorted(line.split()[1] for line in running.raw if line.startswith("closed ")) == sorted(pids)
-    [child] = [line.split()[1] for line in running.raw if line.startswith("handled ")]
+    assert sorted(word[1] for word in words if word[0] == "closed") == sorted(pids)
+    [child] = [word[1] for word in words if word[0] == "handled"]
     assert child in pids - {str(running.process.pid)}
 
 
