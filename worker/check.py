@@ -104,7 +104,9 @@ async def _query(
     try:
         bus = await snapshot.fetch(client, settings.shards)
         findings += of_connections(groups, bus, parse_info(await client.execute_command("INFO", "clients")))
-        findings += of_unsubscribed(await unsubscribed.fetch(client, await registry.shards(client, settings.shards)))
+        shards = await registry.shards(client, settings.shards)
+        if not any(keys.redeliveries in bus.status.unusable for keys in shards):
+            findings += of_unsubscribed(await unsubscribed.fetch(client, shards))
     except FAULTS as error:
         findings.append(redis_findings.refusal(error, url))
     return bus, findings

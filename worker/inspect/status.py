@@ -42,7 +42,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     now_ms = await registry.now_ms(client)
     status = Status(shards=len(shards))
     commands = [_commands(shard) for shard in shards]
-    replies = await execute_all(client, [command for of_shard in commands for command in of_shard.values()])
+    asked = [command for of_shard in commands for command in of_shard.values()]
+    replies = [reply or () for reply in await registry.execute_usable(client, asked, status.unusable)]
     names = list(_commands(Keys(0)))
     fields = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in fields["groups"]]

@@ -251,6 +251,18 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
     assert found.groups["billing"].types[TYPE].backlog == 2
 
 
+@pytest.mark.parametrize("name", list(status._commands(KEYS)))
+async def test_g7_a_key_of_all_groups_that_is_unusable_is_reported_too(client, name):
+    await create_groups(client, "billing")
+    await add(client, MAIN, 2)
+    key = status._commands(KEYS)[name][1]
+    await client.execute_command("DEL", key)
+    await client.execute_command("SET", key, "a slip")
+    found = await status.fetch(client, 1)
+    assert set(found.unusable) == {key}
+    assert [*found.groups] == ([] if name == "groups" else ["billing"])
+
+
 async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
     await create_groups(client)
     await Membership(client, KEYS, "billing", "earliest").join([TYPE])
