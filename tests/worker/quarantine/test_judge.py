@@ -86,7 +86,7 @@ async def test_the_answer_says_how_long_the_handler_took(client, redis_url):
     async with judging(redis_url, client, Handler(is_open=True, pause_s=0.2).route()) as bench:
         answer = await bench.judge.judge(order)
     assert answer is not None
-    assert 0.2 <= answer.duration_s < 5
+    assert 0.19 <= answer.duration_s < 5  # timers of uvloop may be a millisecond early
 
 
 async def test_the_answer_comes_as_soon_as_the_outcome_is_written(client, redis_url, monkeypatch):
