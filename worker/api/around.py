@@ -6,7 +6,7 @@ from typing import Any, Final
 from ...shared.traced import repr_of
 from .callee import is_async_inside, place_of
 from .delivery import Delivery
-from .parameters import call_signature
+from .parameters import arguments_problem
 
 Call = Callable[[], Coroutine[Any, Any, None]]
 """Runs what is below, once: the next function, or the handler."""
@@ -29,10 +29,5 @@ def _problem(function: Any) -> str:
     name = f"around: {place_of(function)}"
     if not is_async_inside(function):
         return f"{name} is not async, or contains a yield"
-    try:
-        call_signature(function).bind(None, None, None)
-    except TypeError as error:
-        return f"{name} must take call, event and delivery ({error})"
-    except ValueError:  # a signature that Python cannot show
-        return ""
-    return ""
+    problem = arguments_problem(function, "call", "event", "delivery")
+    return f"{name} {problem}" if problem else ""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ...shared.traced import repr_of
 from .callee import innermost, place_of
 from .delivery import Delivery
-from .parameters import call_signature
+from .parameters import arguments_problem
 
 OnFailure = Callable[[Delivery[Any], BaseException, Any], object]
 """Sync or async. The outcome is a `hookbus.Outcome`."""
@@ -29,10 +29,5 @@ def _problem(function: Any) -> str:
     below = innermost(function)
     if inspect.isgeneratorfunction(below) or inspect.isasyncgenfunction(below):
         return f"{place_of(function)} contains a yield"
-    try:
-        call_signature(function).bind(None, None, None)
-    except TypeError as error:
-        return f"{place_of(function)} must take delivery, error and outcome ({error})"
-    except ValueError:  # a signature that Python cannot show
-        return ""
-    return ""
+    problem = arguments_problem(function, "delivery", "error", "outcome")
+    return f"{place_of(function)} {problem}" if problem else ""

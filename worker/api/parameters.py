@@ -44,6 +44,17 @@ def call_signature(handler: Any, layers: int = MAX_LAYERS) -> Signature:
     return own if wrapped is None else _passed_on(own, call_signature(wrapped, layers - 1))
 
 
+def arguments_problem(function: Any, first: str, second: str, third: str) -> str:
+    """Why a call with three arguments of these names fails, as the end of a sentence; "" if it may work."""
+    try:
+        call_signature(function).bind(first, second, third)
+    except TypeError as error:
+        return f"must take {first}, {second} and {third} ({error})"
+    except ValueError:  # a signature that Python cannot show
+        return ""
+    return ""
+
+
 def _stand_in(signature: Signature) -> Callable[..., None]:
     def takes(*_args: Any, **_options: Any) -> None: ...
 
