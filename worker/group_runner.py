@@ -126,7 +126,6 @@ class GroupRunner:
             keys=self._keys,
             group=self._group.name,
             consumer=self._consumer.name,
-            membership=self._membership,
             quarantine=process.quarantine,
             reader=self.reader,
             subscribers=[process.subscribers[route] for route in self._group.routes],

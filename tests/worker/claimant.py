@@ -22,7 +22,7 @@ class FixedLiveness:
 class Claimant:
     """A worker that claims as consumer `me`, round by round; its reader does not run."""
 
-    def __init__(self, runtime: Runtime, membership, client) -> None:
+    def __init__(self, runtime: Runtime, client) -> None:
         runtime.reader.add(TYPE)
         self.runtime = runtime
         self.quarantine = runtime.quarantine
@@ -35,7 +35,6 @@ class Claimant:
             keys=KEYS,
             group=GROUP,
             consumer="me",
-            membership=membership,
             quarantine=runtime.quarantine,
             reader=runtime.reader,
             subscribers=[runtime.subscriber],
@@ -51,12 +50,12 @@ class Claimant:
 
 @contextlib.asynccontextmanager
 async def claimant(url: str, client, handler: Handler, **options):
-    membership = await join(client)
+    await join(client)
     writer = connect(url, "tests:settle")
     async with settling(writer) as outcome_writer:
         runtime = Runtime(url, client, outcome_writer, handler.route(**options), "me")
         await register(client, "me")
-        found = Claimant(runtime, membership, client)
+        found = Claimant(runtime, client)
         await runtime.open()
         yield found
         await runtime.close()

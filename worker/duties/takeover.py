@@ -40,7 +40,6 @@ from . import same_host
 from .heartbeat import Liveness
 from .holdings import LOOKS, Holding, look
 from .look import Lookout
-from .membership import Membership
 
 SEARCH_S: Final = 60.0
 """Between two searches for unregistered consumers, and between two rounds without a hint, which may be lost."""
@@ -70,7 +69,6 @@ class Takeover:
         keys: Keys,
         group: str,
         consumer: str,
-        membership: Membership,
         quarantine: Quarantine,
         reader: Reader,
         subscribers: Sequence[Subscriber],
@@ -83,7 +81,6 @@ class Takeover:
         self._keys = keys
         self._group = group
         self._consumer = consumer
-        self._membership = membership
         self._quarantine = quarantine
         self._reader = reader
         self._subscribers = subscribers
