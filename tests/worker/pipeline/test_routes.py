@@ -1,4 +1,3 @@
-import contextlib
 import functools
 import inspect
 from datetime import UTC, datetime
@@ -282,20 +281,3 @@ def test_a_second_parameter_may_say_the_type_of_the_state():
 
     assert route_of(typed).wants_delivery
     assert route_of(maybe).wants_delivery
-
-
-def test_the_apps_of_a_group_with_a_lifespan_have_a_state_each_which_their_routes_share():
-    @contextlib.asynccontextmanager
-    async def lifespan(app):
-        yield
-
-    first, second, third = App("g", lifespan=lifespan), App("g", lifespan=lifespan), App("g")
-    first.on("a.a")(handle)
-    first.on("a.b")(handle)
-    second.on("b")(handle)
-    third.on("c")(handle)
-    [group] = build([first, second, third, first], 30)
-    assert [state.app for state in group.app_states] == [first, second]
-    states = {route.pattern: route.state for route in group.routes}
-    assert states["a.a"] is states["a.b"] is group.app_states[0]
-    assert (states["b"], states["c"]) == (group.app_states[1], None)
