@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 import pytest
 
 STARTERS: Final = {"Front", "Ingest", "Program", "Stack", "Valkey", "Worker", "as_shipped", "command", "guarded"} | {
+    "Launch",
     "moving",
     "multiprocessing",
     "subprocess",
