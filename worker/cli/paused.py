@@ -1,7 +1,6 @@
 """`hookbus-worker pause` and `resume`."""
 
 import asyncio
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +9,7 @@ import typer
 
 from ...shared import output
 from ...shared.command import FailedError
+from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches
 from ..dlq import unsubscribed
 from ..inventory import pauses, suspensions
@@ -63,9 +63,7 @@ def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:
     """Raise FailedError for a pattern that matches no type of the group, such as a misspelt one."""
     if any(matches(pattern, name) for name in types):
         return
-    prefixes = {f"{name[:i]}.*" for name in types for i, char in enumerate(name) if char == "."}
-    near = difflib.get_close_matches(pattern, prefixes if pattern.endswith("*") else types, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(pattern, types)
     raise FailedError(
         f"{pattern} matches no type that {group} receives, so nothing was paused (--force pauses it){hint}"
     )

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from ...shared.events import BY_TYPE
+from ...shared.nearest import did_you_mean
 from ...shared.samples import samples
-from .sample import nearest
 
 
 def body_of(event_type: str, event: object) -> bytes:
@@ -19,7 +19,7 @@ def body_of(event_type: str, event: object) -> bytes:
         return bytes(event)
     if event is None:
         if event_type not in BY_TYPE:
-            hint = nearest(event_type, BY_TYPE)
+            hint = did_you_mean(event_type, BY_TYPE)
             raise ValueError(f"{event_type!r} has no example, as OpenAI documents no such type: pass an event{hint}")
         event = samples()[event_type]
     fields = _fields(event)

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Self
 from ...shared import clock
 from ...shared.entry import Entry, redelivery_fields
 from ...shared.keys import Keys
+from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches
 from ..api.app import App
 from ..api.delivery import InFlight
@@ -29,7 +30,6 @@ from .backlog import Backlog, Waiting
 from .body import body_of
 from .groups import LIFESPANS, groups_of
 from .lane import CONSUMER, Lane
-from .sample import nearest
 
 KEYS: Final = Keys(0)
 DEFAULT_SOURCE: Final = "openai"
@@ -201,7 +201,7 @@ class Bus:
         found = [group for group in chosen if group.route(event_type) is not None]
         if not found:
             names = ", ".join(group.name for group in chosen)
-            hint = nearest(event_type, [each for group in chosen for each in known_types(group)])
+            hint = did_you_mean(event_type, [each for group in chosen for each in known_types(group)])
             raise ValueError(f"no handler of {names} subscribes to {event_type!r}{hint}")
         if len(found) > 1:
             names = ", ".join(group.name for group in found)

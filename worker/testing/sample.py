@@ -1,6 +1,5 @@
 """OpenAI's own example of an event, as the struct that a handler receives."""
 
-import difflib
 import typing
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,6 +9,7 @@ import msgspec
 
 from ...shared.decoding import DECODERS
 from ...shared.events import BY_TYPE, Envelope
+from ...shared.nearest import did_you_mean
 from ...shared.samples import samples
 from ...shared.type_place import with_field
 
@@ -40,7 +40,7 @@ def sample(
     """
     name = event if isinstance(event, str) else _type_of(event)
     if name not in BY_TYPE:
-        raise ValueError(f"{name!r} is no event type that OpenAI documents{nearest(name, BY_TYPE)}")
+        raise ValueError(f"{name!r} is no event type that OpenAI documents{did_you_mean(name, BY_TYPE)}")
     example = samples()[name]
     for key, value in _flat(data):
         _check(f"sample({name!r})", typing.get_type_hints(BY_TYPE[name])["data"], key)
@@ -54,12 +54,6 @@ def sample(
         return DECODERS[name](msgspec.json.encode(example))
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample({name!r}): {error}") from None
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; the nearest is …`, for the end of a message; "" if nothing is near."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; the nearest is {found[0]!r}" if found else ""
 
 
 def _type_of(event: Any) -> str:
@@ -86,7 +80,7 @@ def _check(where: str, annotation: Any, key: str) -> None:
         raise ValueError(f"{where}: there are no fields for {key!r} to name")
     if name not in cls.__struct_fields__:
         fields = ", ".join(cls.__struct_fields__)
-        hint = nearest(name, cls.__struct_fields__) or f"; its fields are {fields}"
+        hint = did_you_mean(name, cls.__struct_fields__) or f"; its fields are {fields}"
         raise ValueError(f"{where}: {cls.__name__} has no field {name!r}{hint}")
     if rest:
         _check(where, typing.get_type_hints(cls)[name], rest)

@@ -62,7 +62,7 @@ def test_the_type_of_the_sender_may_lack_the_prefix_of_the_source():
         (TYPE, {"type": "response.failed"}, "is a 'response.failed', and would never arrive as 'response.completed'"),
         (TYPE, sample("response.failed"), "would never arrive as"),
         ("order.paid", None, "'order.paid' has no example"),
-        ("response.complete", None, "the nearest is 'response.completed'"),
+        ("response.complete", None, "did you mean response.completed\\?"),
         (TYPE, "{}", "JSON object, not str: to deliver anything else, pass bytes"),
         (TYPE, [1], "JSON object, not list"),
         (TYPE, object(), "object can't be written as JSON"),

@@ -45,12 +45,12 @@ def test_a_field_that_the_example_lacks_can_be_set_and_a_list_is_replaced_whole(
 @pytest.mark.parametrize(
     ("event", "fields", "message"),
     [
-        ("response.complted", {}, "the nearest is 'response.completed'"),
+        ("response.complted", {}, "did you mean response.completed\\?"),
         ("xyzzy", {}, "no event type that OpenAI documents$"),
         (Envelope, {}, "expected an event type or a class of hookbus.events"),
         (dict, {}, "expected an event type or a class"),
         (None, {}, "expected an event type or a class"),
-        ("realtime.call.incoming", {"call_ID": "x"}, "RealtimeCall has no field 'call_ID'; the nearest is 'call_id'"),
+        ("realtime.call.incoming", {"call_ID": "x"}, "RealtimeCall has no field 'call_ID'; did you mean call_id\\?"),
         ("response.completed", {"usage": {}}, "Resource has no field 'usage'; its fields are id"),
         ("response.completed", {"id": {"x": 1}}, "there are no fields for 'x' to name"),
         (
