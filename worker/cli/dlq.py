@@ -9,6 +9,7 @@ import typer
 from ...shared import command, output
 from . import options
 from .options import All, Config, DryRun, Fingerprints, Groups, Json, Limit, Names, Rate, Reasons, Since, Types, Until
+from .recorded import Why
 
 app = command.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
 
@@ -87,6 +88,7 @@ def redrive(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask. It never asks with --id or without a terminal.")
     ] = False,
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -94,19 +96,24 @@ def redrive(
     from . import dlq_move
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.REDRIVE, criteria, rate, dry_run, as_json, include_unsubscribed)
+    order = dlq_move.Order(dlq_move.REDRIVE, criteria, rate, dry_run, as_json, why, include_unsubscribed)
     asks = not (yes or dry_run or id_) and output.can_ask()
     raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=asks))
 
 
 @app.command()
 def recall(
-    group: Groups = None, type_: Types = None, dry_run: DryRun = False, as_json: Json = False, config: Config = None
+    group: Groups = None,
+    type_: Types = None,
+    dry_run: DryRun = False,
+    why: Why = "",
+    as_json: Json = False,
+    config: Config = None,
 ) -> None:
     """Turn redeliveries of types that their group does not subscribe to back into dead letters."""
     from . import dlq_recall
 
-    order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json)
+    order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json, why)
     raise typer.Exit(dlq_recall.run(config, order))
 
 
@@ -123,6 +130,7 @@ def discard(
     rate: Rate = 0,
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -130,7 +138,7 @@ def discard(
     from . import dlq_move
 
     criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.DISCARD, criteria, rate, dry_run, as_json)
+    order = dlq_move.Order(dlq_move.DISCARD, criteria, rate, dry_run, as_json, why)
     raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=not (yes or dry_run)))
 
 
@@ -157,10 +165,11 @@ def export(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A file that export wrote; - reads standard input.")] = Path("-"),
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
     """Put exported dead letters back; existing ones are not changed."""
     from . import dlq_file
 
-    dlq_file.import_(config, file, as_json)
+    dlq_file.import_(config, file, as_json, why)

@@ -21,6 +21,7 @@ from ..dlq.unsubscribed import is_unsubscribed
 from ..inventory import registry
 from . import dlq_look, dlq_tables, options
 from .progress import move_watched
+from .recorded import action, recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Order:
     rate: float
     is_dry_run: bool
     as_json: bool
+    why: str
     include_unsubscribed: bool = False
     """Also redrive letters of types that their group does not subscribe to."""
 
@@ -149,10 +151,13 @@ async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stoppin
         moves = Moves(client, store.shards)
         move = moves.redrive if order.verb is REDRIVE else moves.discard
         batches = _chosen(store.walk(order.criteria, batch_for(order.rate)), plan)
-        tally = await move_watched(
-            lambda: order.verb.name, batches, move, total=plan.moving, rate=order.rate, stopping=stopping
-        )
-    is_interrupted = stopping.is_set() and tally.moved + tally.gone < plan.moving
+        started = action(f"dlq {order.verb.name}", order.criteria.options(), order.why, plan.moving)
+        async with recorded(client, started) as progress:
+            tally = await move_watched(
+                lambda: order.verb.name, batches, move, total=plan.moving, rate=order.rate, stopping=stopping
+            )
+            is_interrupted = stopping.is_set() and tally.moved + tally.gone < plan.moving
+            progress.set(tally.moved, tally.gone, is_stopped=is_interrupted)
     if order.as_json:
         output.print_json(_result(order, plan, tally, is_interrupted=is_interrupted))
     else:

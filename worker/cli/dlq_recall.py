@@ -10,6 +10,7 @@ from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
 from ...shared.connection import Redis
 from ...shared.patterns import matches
+from .. import audit
 from ..dlq import unsubscribed
 from ..dlq.bulk import BATCH
 from ..dlq.query import DeadLetters
@@ -17,6 +18,7 @@ from ..dlq.unsubscribed import Redelivery, UnsubscribedType
 from ..inventory import registry
 from . import options
 from .progress import move_watched
+from .recorded import action, recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Order:
     types: Sequence[str]
     is_dry_run: bool
     as_json: bool
+    why: str
 
     def covers(self, place: UnsubscribedType) -> bool:
         """Whether the filter includes the redeliveries of a stream."""
@@ -58,8 +61,11 @@ async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool
                 return await scripts.run_all(client, [unsubscribed.recall(each, now_ms) for each in batch])
 
             batches: AsyncIterator[list[Redelivery]] = unsubscribed.walk(client, places, now_ms, BATCH)
-            tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
-            moved = tally.moved
+            criteria = audit.options(group=order.groups, type=order.types)
+            async with recorded(client, action("dlq recall", criteria, order.why, matching)) as progress:
+                tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
+                moved = tally.moved
+                progress.set(moved, tally.gone, is_stopped=stopping.is_set() and moved < matching)
     is_interrupted = stopping.is_set() and moved < matching
     if order.as_json:
         figures = {"matching": matching, "recalled": moved}

@@ -14,6 +14,8 @@ from ...shared import command, output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError, Stopping
 from ...shared.patterns import matches
 from ...shared.times import LAST_MS, moment
+from .. import audit
+from ..audit import Action
 from ..dlq.bulk import Tally, batch_for
 from ..groups import history
 from ..groups.history import EventCount, EventFilter, History, StreamRange
@@ -22,6 +24,7 @@ from ..inventory import pauses
 from . import options
 from .options import Config, Json, Rate
 from .progress import move_watched
+from .recorded import Why, action, recorded
 
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*' (repeatable, as --id).")]
 Since = Annotated[str, typer.Option(help="Only those stored since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
@@ -38,6 +41,7 @@ class Order:
     rate: float
     is_dry_run: bool
     as_json: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def replay(
     rate: Rate = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It never asks without a terminal.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be replayed; replay nothing.")] = False,
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -75,7 +80,9 @@ def replay(
         moment("--since", since, 0),
         moment("--until", until, LAST_MS),
     )
-    raise typer.Exit(run(config, Order(group, criteria, rate, dry_run, as_json), asks=output.can_ask() and not yes))
+    raise typer.Exit(
+        run(config, Order(group, criteria, rate, dry_run, as_json, why), asks=output.can_ask() and not yes)
+    )
 
 
 def run(config: Path | None, order: Order, *, asks: bool) -> int:
@@ -124,25 +131,35 @@ async def _replay(config: Path | None, order: Order, plan: Plan, stopping: Stopp
     async with options.connected(config, "replay") as (client, _):
         events = History(client, plan.stream_ranges, order.criteria, plan.now_ms)
         delivery = Replay(client, order.group, stopping, lambda text: print(text, file=sys.stderr))
-        try:
-            tally = await move_watched(
-                lambda: _title(delivery.reached_ms),
-                events.batches(batch_for(order.rate)),
-                delivery.deliver,
-                total=plan.matching,
-                rate=order.rate,
-                stopping=stopping,
-            )
-        except FailedError as error:
-            raise FailedError(f"{error}; {_advice(_rest(order, plan, delivery.reached_ms))}") from None
-    is_interrupted = stopping.is_set() and tally.moved < plan.matching
-    tally.gone = 0 if is_interrupted else plan.matching - tally.moved
+        async with recorded(client, _action(order, plan)) as progress:
+            try:
+                tally = await move_watched(
+                    lambda: _title(delivery.reached_ms),
+                    events.batches(batch_for(order.rate)),
+                    delivery.deliver,
+                    total=plan.matching,
+                    rate=order.rate,
+                    stopping=stopping,
+                )
+            except FailedError as error:
+                raise FailedError(f"{error}; {_advice(_rest(order, plan, delivery.reached_ms))}") from None
+            is_interrupted = stopping.is_set() and tally.moved < plan.matching
+            tally.gone = 0 if is_interrupted else plan.matching - tally.moved
+            progress.set(tally.moved, tally.gone, is_stopped=is_interrupted)
     rest = _rest(order, plan, delivery.reached_ms) if is_interrupted else None
     if order.as_json:
         output.print_json(_result(order, plan, tally, rest))
     else:
         print(_sentence(order, plan, tally, rest))
     return is_interrupted
+
+
+def _action(order: Order, plan: Plan) -> Action:
+    chosen = order.criteria
+    criteria = audit.options(
+        chosen.since_ms, plan.count.newest_ms, group=order.group, type=chosen.types, id=chosen.names
+    )
+    return action("replay", criteria, order.why, plan.matching)
 
 
 def _title(reached_ms: int) -> str:

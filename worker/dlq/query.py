@@ -18,6 +18,7 @@ from ...shared.patterns import matches
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ...shared.times import LAST_MS
+from .. import audit
 from ..inventory import registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, Kind
@@ -35,6 +36,18 @@ class Filter:
     names: tuple[str, ...] = ()
     since_ms: int = 0
     until_ms: int = LAST_MS
+
+    def options(self) -> dict[str, list[str]]:
+        """The filter as options of a command, for the audit."""
+        return audit.options(
+            group=self.groups,
+            type=self.types,
+            reason=self.reasons,
+            fingerprint=self.fingerprints,
+            id=self.names,
+            since_ms=self.since_ms,
+            until_ms=self.until_ms,
+        )
 
     @property
     def is_by_kind(self) -> bool:
