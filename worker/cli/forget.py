@@ -11,13 +11,10 @@ from rich.table import Table
 from ...shared import output
 from ...shared.command import EXIT_FAILED, FailedError
 from ...shared.connection import Redis
-from .. import audit
-from ..audit import Action
 from ..groups.forget import GroupDeletion, GroupFootprint, refusal
 from ..groups.forget_type import TypeDeletion
 from . import options
 from .options import Config, Json
-from .recorded import Why, action, recorded
 
 
 def forget(
@@ -29,7 +26,6 @@ def forget(
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")] = False,
-    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -45,9 +41,7 @@ def forget(
     if not yes and not output.confirmed(f"forget {output.line(target)}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
-    matching = footprint.unhandled + footprint.dead
-    started = action("forget", audit.options(group=group, type=event_type), why, matching)
-    asyncio.run(_run(config, group, event_type, started))
+    asyncio.run(_run(config, group, event_type))
     if as_json:
         output.print_json(_result(footprint, is_dry_run=False))
     else:
@@ -73,11 +67,9 @@ async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bo
     return footprint
 
 
-async def _run(config: Path | None, group: str, event_type: str, started: Action) -> None:
+async def _run(config: Path | None, group: str, event_type: str) -> None:
     async with options.connected(config, "forget") as (client, shards):
-        deletion = await _open(client, shards, group, event_type)
-        async with recorded(client, started):
-            await deletion.run()
+        await (await _open(client, shards, group, event_type)).run()
 
 
 def _show(footprint: GroupFootprint) -> None:
