@@ -196,6 +196,11 @@ class Keys:
         return self._key("rejections")
 
     @property
+    def audit(self) -> str:
+        """Stream: what people changed by a tool or the console (JSON). In the home shard."""
+        return self._key("audit")
+
+    @property
     def losses(self) -> str:
         """Hash: what vanished from Redis and was created again → how often."""
         return self._key("stats:losses")

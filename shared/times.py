@@ -28,9 +28,9 @@ def parse_time(text: str, now_ms: int) -> int:
     return min(max(time_ms, 0), LAST_MS)
 
 
-def iso(unix_ms: int) -> str:
-    """The time as `parse_time` reads it, to the millisecond."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat("T", "milliseconds").replace("+00:00", "Z")
+def iso(time_ms: int) -> str:
+    """Unix ms as ISO 8601 in UTC, which `parse_time` reads."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def moment(option: str, text: str, default: int) -> int:

@@ -11,6 +11,7 @@ import typer
 
 from ..shared import command
 from .cli import dlq
+from .cli.actions import actions
 from .cli.check import check
 from .cli.forget import forget
 from .cli.options import Config
@@ -68,6 +69,7 @@ def exporter(
 app.command()(status)
 app.command()(check)
 app.command()(forget)
+app.command()(actions)
 app.command()(pause)
 app.command()(resume)
 app.command()(replay)

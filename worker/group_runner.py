@@ -71,7 +71,7 @@ class GroupRunner:
     def duties(self) -> list[Duty]:
         """The duties of the group."""
         consumer = self._consumer
-        discovery = Discovery(self._lookout, self._group.name, consumer.stopping, self._add_types, self.reader.open)
+        discovery = Discovery(self._lookout, self._group.name, consumer.stopping, self._add_types, self._listed)
         positions = Positions(consumer.client, self._keys, self._group.name, self._membership, consumer.stopping)
         return [self.reader, self.promoter, self._pauses, self._takeover, discovery, positions]
 
@@ -152,6 +152,15 @@ class GroupRunner:
         if new:
             await self._membership.join(new)
             await self._subscribe(new)
+
+    async def _listed(self, types: Sequence[str]) -> None:
+        """Read the redelivery streams that the look found listed, and list those that are read and were not there.
+
+        Either they went, or came, at that moment, or the list was deleted or renamed.
+        """
+        await self.reader.open(types)
+        if unlisted := sorted(set(self.reader.redelivered).difference(types)):
+            await self._membership.relist(unlisted)
 
     def _unread(self, types: Iterable[str]) -> list[str]:
         read = set(self.reader.types)

@@ -22,6 +22,7 @@ from .duties.circuits import Circuits
 from .duties.dead_retention import DeadRetention
 from .duties.give_back import GiveBack
 from .duties.look import Lookout
+from .duties.relist import Relister
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
@@ -126,6 +127,7 @@ class Worker:
         return [
             chores,
             *(Trimmer(client, shard, chores, self._stopping, self._settings) for shard in shards),
+            *(Relister(client, shard, chores, self._stopping) for shard in shards),
             AbandonedGroups(client, shards, chores, self._stopping),
             DeadRetention(client, shards, names, self._stopping, self._settings),
         ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookbus.shared.times import LAST_MS, parse_time
+from hookbus.shared.times import LAST_MS, iso, parse_time
 
 NOW = 1_700_000_000_000
 
@@ -42,3 +42,7 @@ def test_an_invalid_time_is_refused_with_the_accepted_formats(text):
 def test_any_text_is_parsed_or_raises_value_error(text):
     with contextlib.suppress(ValueError):
         assert 0 <= parse_time(text, NOW) <= LAST_MS
+
+
+def test_a_time_is_written_as_it_is_read():
+    assert parse_time(iso(1_700_000_000_123), 0) == 1_700_000_000_123

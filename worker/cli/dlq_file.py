@@ -9,14 +9,16 @@ from typing import IO, Final
 
 from ...shared import output
 from ...shared.command import FailedError
-from ...shared.connection import FAULTS
+from ...shared.connection import FAULTS, Redis
+from .. import audit
+from ..audit import Action
 from ..dlq import jsonl
 from ..dlq.bulk import BATCH, Tally
-from ..dlq.filter import Filter
 from ..dlq.jsonl import LineError
 from ..dlq.moves import Moves, Named
-from ..dlq.query import DeadLetters
+from ..dlq.query import DeadLetters, Filter
 from . import dlq_look, options
+from .recorded import action, recorded
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Total size of the bodies in one round trip; bodies dominate the size of letters."""
@@ -44,12 +46,12 @@ async def _export(config: Path | None, criteria: Filter, file: Path) -> int:
     return count
 
 
-def import_(config: Path | None, file: Path, as_json: bool) -> None:
+def import_(config: Path | None, file: Path, as_json: bool, why: str) -> None:
     """Put the letters of a file back. Raises FailedError with the problem and the number imported before it."""
     tally = Tally()
     try:
         with _opened(file, "rb") as lines:
-            _import(config, lines, tally)
+            _import(config, lines, tally, action("dlq import", audit.options(file=str(file)), why))
     except LineError as error:
         raise FailedError(f"{file}, {error}; before it, {_sentence(tally)}") from None
     except FAULTS as error:
@@ -63,17 +65,33 @@ def import_(config: Path | None, file: Path, as_json: bool) -> None:
         print(_sentence(tally))
 
 
-def _import(config: Path | None, lines: IO[bytes], tally: Tally) -> None:
+def _import(config: Path | None, lines: IO[bytes], tally: Tally, started: Action) -> None:
     # The file is read outside the event loop, where Ctrl-C interrupts a blocking read.
     with asyncio.Runner() as runner:
         opening = options.dead_letters(config)
         client, store = runner.run(opening.__aenter__())
         try:
             moves = Moves(client, store.shards)
-            for batch in _batches(lines, store):
-                tally.add(runner.run(moves.restore(batch)))
+            with _recorded(runner, client, started, tally):
+                for batch in _batches(lines, store):
+                    tally.add(runner.run(moves.restore(batch)))
         finally:
             runner.run(opening.__aexit__(None, None, None))
+
+
+@contextmanager
+def _recorded(runner: asyncio.Runner, client: Redis, started: Action, tally: Tally) -> Iterator[None]:
+    """`recorded`, for a body outside the event loop."""
+    recording = recorded(client, started)
+    progress = runner.run(recording.__aenter__())
+    try:
+        yield
+    except BaseException as error:
+        progress.set(tally.moved, tally.gone)
+        runner.run(recording.__aexit__(type(error), error, error.__traceback__))
+        raise
+    progress.set(tally.moved, tally.gone)
+    runner.run(recording.__aexit__(None, None, None))
 
 
 def _sentence(tally: Tally) -> str:

@@ -1,7 +1,7 @@
 """`dlq recall`: turns redeliveries of types that their group does not subscribe to back into dead letters."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from ...shared import command, output, scripts
 from ...shared.command import EXIT_INTERRUPTED, Stopping
 from ...shared.connection import Redis
 from ...shared.patterns import matches
+from .. import audit
 from ..dlq import unsubscribed
-from ..dlq.bulk import BATCH, Tally, move_all
+from ..dlq.bulk import BATCH
 from ..dlq.query import DeadLetters
 from ..dlq.unsubscribed import Redelivery, UnsubscribedType
 from ..inventory import registry
 from . import options
-from .progress import Progressed, watched
+from .progress import move_watched
+from .recorded import action, recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Order:
     types: Sequence[str]
     is_dry_run: bool
     as_json: bool
+    why: str
 
     def covers(self, place: UnsubscribedType) -> bool:
         """Whether the filter includes the redeliveries of a stream."""
@@ -36,7 +39,13 @@ class Order:
 
 def run(config: Path | None, order: Order) -> int:
     """Run the recall; returns the exit code. Raises FailedError."""
-    is_interrupted = command.run_service(lambda stopping: _recall(config, order, stopping))
+    is_interrupted = False
+
+    async def until_done(stopping: Stopping) -> None:
+        nonlocal is_interrupted
+        is_interrupted = await _recall(config, order, stopping)
+
+    command.run_service(until_done)
     return EXIT_INTERRUPTED if is_interrupted else 0
 
 
@@ -51,11 +60,12 @@ async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool
             async def move(batch: Sequence[Redelivery]) -> list[Any]:
                 return await scripts.run_all(client, [unsubscribed.recall(each, now_ms) for each in batch])
 
-            async def run_all(progressed: Progressed) -> Tally:
-                batches = unsubscribed.walk(client, places, now_ms, BATCH)
-                return await move_all(batches, move, rate=0, stopping=stopping, progressed=progressed)
-
-            moved = (await watched(run_all, title=lambda: "recall", total=matching)).moved
+            batches: AsyncIterator[list[Redelivery]] = unsubscribed.walk(client, places, now_ms, BATCH)
+            criteria = audit.options(group=order.groups, type=order.types)
+            async with recorded(client, action("dlq recall", criteria, order.why, matching)) as progress:
+                tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
+                moved = tally.moved
+                progress.set(moved, tally.gone, is_stopped=stopping.is_set() and moved < matching)
     is_interrupted = stopping.is_set() and moved < matching
     if order.as_json:
         figures = {"matching": matching, "recalled": moved}

@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
-from ..dlq.causes import Summary
-from ..dlq.query import StoredLetter
+from ..dlq.query import StoredLetter, Summary
 
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2

@@ -11,10 +11,13 @@ from rich.table import Table
 from ...shared import output
 from ...shared.command import EXIT_FAILED, FailedError
 from ...shared.connection import Redis
+from .. import audit
+from ..audit import Action
 from ..groups.forget import GroupDeletion, GroupFootprint, refusal
 from ..groups.forget_type import TypeDeletion
 from . import options
 from .options import Config, Json
+from .recorded import Why, action, recorded
 
 
 def forget(
@@ -26,6 +29,7 @@ def forget(
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")] = False,
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -41,7 +45,9 @@ def forget(
     if not yes and not output.confirmed(f"forget {output.line(target)}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
-    asyncio.run(_run(config, group, event_type))
+    matching = footprint.unhandled + footprint.dead
+    started = action("forget", audit.options(group=group, type=event_type), why, matching)
+    asyncio.run(_run(config, group, event_type, started))
     if as_json:
         output.print_json(_result(footprint, is_dry_run=False))
     else:
@@ -67,9 +73,11 @@ async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bo
     return footprint
 
 
-async def _run(config: Path | None, group: str, event_type: str) -> None:
+async def _run(config: Path | None, group: str, event_type: str, started: Action) -> None:
     async with options.connected(config, "forget") as (client, shards):
-        await (await _open(client, shards, group, event_type)).run()
+        deletion = await _open(client, shards, group, event_type)
+        async with recorded(client, started):
+            await deletion.run()
 
 
 def _show(footprint: GroupFootprint) -> None:

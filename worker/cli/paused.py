@@ -11,10 +11,12 @@ from ...shared import output
 from ...shared.command import FailedError
 from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches
+from .. import audit
 from ..dlq import unsubscribed
 from ..inventory import pauses, suspensions
 from . import options
 from .options import Config, Json
+from .recorded import Why, action, recorded
 
 Group = Annotated[str, typer.Argument(help="The group.")]
 Pattern = Annotated[
@@ -28,28 +30,37 @@ def pause(
     group: Group,
     pattern: Pattern = pauses.ALL,
     force: Annotated[bool, typer.Option("--force", help="Also a pattern that matches no type of the group.")] = False,
+    why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
     """Suspend delivery to a group, or of a type of it; events are kept, running handlers finish."""
-    asyncio.run(_write(config, group, pattern, is_pause=True, is_forced=force, as_json=as_json))
+    asyncio.run(_write(config, group, pattern, why, is_pause=True, is_forced=force, as_json=as_json))
 
 
-def resume(group: Group, pattern: Pattern = pauses.ALL, as_json: Json = False, config: Config = None) -> None:
+def resume(
+    group: Group, pattern: Pattern = pauses.ALL, why: Why = "", as_json: Json = False, config: Config = None
+) -> None:
     """Resume delivery to a group, or of a type of it, and end its open breakers and holds."""
-    asyncio.run(_write(config, group, pattern, is_pause=False, is_forced=True, as_json=as_json))
+    asyncio.run(_write(config, group, pattern, why, is_pause=False, is_forced=True, as_json=as_json))
 
 
 async def _write(
-    config: Path | None, group: str, pattern: str, *, is_pause: bool, is_forced: bool, as_json: bool
+    config: Path | None, group: str, pattern: str, why: str, *, is_pause: bool, is_forced: bool, as_json: bool
 ) -> None:
     options.pattern(pattern)
     async with options.dead_letters(config) as (client, store):
         store.require(group)
         if not is_forced and pattern != pauses.ALL:
             _require_covered(group, pattern, await unsubscribed.known_types(client, store.shards, group))
-        changed = await (pauses.write if is_pause else pauses.erase)(client, store.shards, group, pattern)
-        closed = [] if is_pause else await suspensions.end(client, group, pattern)
+        started = action("pause" if is_pause else "resume", audit.options(group=group, type=pattern), why)
+        async with recorded(client, started) as progress:
+            if is_pause:
+                changed, closed = await pauses.write(client, store.shards, group, pattern, why), []
+            else:
+                changed = await pauses.erase(client, store.shards, group, pattern)
+                closed = await suspensions.end(client, group, pattern)
+            progress.set(len(changed) + len(closed))
         paused = list(await pauses.fetch(client, store.shards, group))
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": paused})

@@ -20,7 +20,6 @@ from ...shared.keys import Keys, shard_of
 from ...shared.patterns import matches, patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
-from ..dlq.filter import as_options
 from ..inventory import registry
 from ..inventory.lag import pairs
 
@@ -43,10 +42,6 @@ class EventFilter:
     names: tuple[str, ...] = ()
     since_ms: int = 0
     until_ms: int = LAST_MS
-
-    def options(self) -> str:
-        """The filter as options of the command line."""
-        return as_options({"--type": self.types, "--id": self.names}, self.since_ms, self.until_ms)
 
 
 class StreamRange(NamedTuple):

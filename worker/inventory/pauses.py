@@ -19,7 +19,7 @@ REASON_CHARS: Final = 200
 
 
 class Paused(msgspec.Struct, frozen=True):
-    """A pause since `since_ms`, Unix ms. `reason` is what the handler gave that asked for it, "" for an operator's."""
+    """A pause since `since_ms`, Unix ms. `reason`: what its handler or operator gave, or ""."""
 
     since_ms: int = 0
     reason: str = ""

@@ -96,6 +96,11 @@ class Reader:
         """The event types of the streams."""
         return self._sources.types
 
+    @property
+    def redelivered(self) -> list[str]:
+        """The types whose redelivery streams are among them."""
+        return self._sources.redelivered
+
     def add(self, *types: str, paused: Iterable[str] = ()) -> None:
         """Read more types, from the next call on, or from the end of their pause."""
         for subscriber in self._sources.add(types, paused):
@@ -192,7 +197,7 @@ class Reader:
 
     async def _has_closed(self) -> bool:
         """Stop reading the redelivery streams that are gone. Returns whether any are. Raises RedisError, OSError."""
-        types = self._sources.redelivered
+        types = self.redelivered
         gone = set(types).difference(await self._relist(types))
         self._sources.close(gone)
         return bool(gone)
