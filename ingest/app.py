@@ -29,6 +29,7 @@ from .redis_health import RedisHealth
 from .rejections import Rejections
 from .rotation import Rotation
 from .settings import DEFAULT_OPS_LISTEN, IngestSettings
+from .verify_runs import VerifyRuns
 
 FINISH_S = 10.0
 """How long requests in flight may take once the port is closed: two Redis timeouts."""
@@ -68,7 +69,9 @@ class Ingest:
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
         self._rejections_client = connect(self._address, "hookbus-ingest:rejections", connections=1)
         self._rejections = Rejections(self._rejections_client)
-        self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.record)
+        self._verify_client = connect(self._address, "hookbus-ingest:verify", connections=1)
+        verify_runs = VerifyRuns(self._verify_client, settings.enqueue_timeout_s)
+        self._receiver = receiver = Receiver({}, self._queues, bodies, self._rejections.record, verify_runs)
         self._rotation = Rotation(settings, reload_settings, receiver.use_endpoints)
         handle = receiver.handle
         if settings.health_path:
@@ -105,7 +108,7 @@ class Ingest:
             self._tick.stop()
             for writer in self._writers:
                 await writer.aclose()
-            for client in (self._probe, self._rejections_client):
+            for client in (self._probe, self._rejections_client, self._verify_client):
                 await client.aclose()
         self._log.info("stopped")
 

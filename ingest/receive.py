@@ -31,6 +31,7 @@ from .rejections import Rejection, rejection
 from .signature import SignatureError, Verifier
 from .source_types import NotAllowedError, SourceTypes
 from .type_bound import TypeBound
+from .verify_runs import VerifyRuns
 
 UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 UNTYPED_REASONS: Final = ("no_type", "too_many_types")
@@ -59,6 +60,7 @@ class Receiver:
         queues: Sequence[Queue],
         bodies: Bodies,
         record: Callable[[Rejection], None],
+        verify_runs: VerifyRuns,
     ) -> None:
         self._endpoints = endpoints
         self._by_plain_path: dict[str, Endpoint] = {}
@@ -68,6 +70,7 @@ class Receiver:
         self._type_bound = TypeBound()
         self._bodies = bodies
         self._record = record
+        self._verify_runs = verify_runs
         self._log = log.get("ingest")
         self._throttle = log.Throttle()
         self._sums: dict[tuple[str, str], FastCounter] = {}
@@ -83,6 +86,7 @@ class Receiver:
     def use_endpoints(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Replace the endpoints; requests in flight keep theirs."""
         self._endpoints = endpoints
+        self._type_bound.divide([endpoint.source for endpoint in endpoints.values()])
         self._by_plain_path = {}
         for path, endpoint in endpoints.items():
             self._by_plain_path.setdefault(plain_path(path), endpoint)
@@ -149,7 +153,14 @@ class Receiver:
         body = await self._bodies.read(request)
         if "Content-Encoding" in request.headers and _is_compressed(request, body):
             raise Refusal(415, "unsupported_encoding")
-        event = self._verified(request, endpoint, body)
+        webhook_id = self._verified(request, endpoint, body)
+        traceparent = request.headers.get("traceparent", "")
+        if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
+            traceparent = ""
+        at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
+        own_type, delay_ms = endpoint.types.head(body, at_ms)
+        event_type = endpoint.types.known.get(own_type) or await self._first(own_type, endpoint, len(body))
+        event = Received(event_type, webhook_id, endpoint.source, at_ms, body, traceparent, delay_ms)
         return await (self._store(event) if self._sent is None else self._sent(event, self._store))
 
     async def _store(self, event: Received) -> bool:
@@ -175,29 +186,25 @@ class Receiver:
         if (request.content_length or 0) > self._bodies.max_bytes:
             raise Refusal(413, "body_too_large", close=True)
 
-    def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> Received:
-        headers = request.headers
-        now = time.time()
+    def _verified(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes) -> str:
+        """The webhook-id of a request whose signature is valid. Raises Refusal."""
+        headers, verifier = request.headers, endpoint.verifier
         try:
-            self._count_match(endpoint.source, endpoint.verifier.verify(headers, body, now))
+            self._count_match(endpoint.source, verifier.verify(headers, body, time.time()))
         except SignatureError as error:
             status = UNAUTHORIZED if error.code == "signature_mismatch" else 400
             raise Refusal(status, error.code) from error
         prove(request)
-        traceparent = headers.get("traceparent", "")
-        if traceparent and _TRACEPARENT.fullmatch(traceparent) is None:
-            traceparent = ""
-        at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
-        own_type, delay_ms = endpoint.types.head(body, at_ms)
-        event_type = endpoint.types.known.get(own_type) or self._first(own_type, endpoint)
-        webhook_id = headers[endpoint.verifier.names.id]
-        return Received(event_type, webhook_id, endpoint.source, at_ms, body, traceparent, delay_ms)
+        return headers[verifier.names.id]
 
-    def _first(self, own_type: str, endpoint: Endpoint) -> str:
+    async def _first(self, own_type: str, endpoint: Endpoint, size_bytes: int) -> str:
         """The name in storage of a type that is new here. Raises Refusal when the source may not send it."""
         types = endpoint.types
         try:
             name = types.name_of(own_type)
+            if name.startswith(keys.RESERVED):
+                await self._admit_run(name, size_bytes)
+                return name
         except NotAllowedError as error:
             raise Refusal(403, "type_not_allowed") from error
         if name == types.untyped:
@@ -205,9 +212,19 @@ class Receiver:
         elif not self._type_bound.admits(name, endpoint.source):
             metrics.UNTYPED_EVENTS.labels(endpoint.source, "too_many_types").inc()
             return types.untyped
-        elif not name.startswith(keys.RESERVED):  # each run of `verify` has a type of its own
+        else:
             types.known[own_type] = name
         return name
+
+    async def _admit_run(self, name: str, size_bytes: int) -> None:
+        """Each run of `verify` has a type of its own. Its body counts towards those that wait for Redis."""
+        self._bodies.wait(size_bytes)
+        try:
+            await self._verify_runs.admit(name)
+        except RefusedError as error:
+            raise unavailable(error.code) from error
+        finally:
+            self._bodies.leave(size_bytes)
 
     def _refused(self, request: web.BaseRequest, refusal: Refusal, source: str) -> web.Response:
         suppressed = self._throttle.suppressed(refusal.code)

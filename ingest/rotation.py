@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from ..shared import log
+from ..shared import log, signing_keys
 from ..shared.header_names import NAMES
 from ..shared.public_key import PublicKey
 from ..shared.secret_refs import SecretValue
 from ..shared.settings import ConfigError
-from ..shared.sources import secrets_of
+from ..shared.sources import key_uses, secrets_of
 from ..shared.systemd import SystemdNotifier
 from . import metrics
 from .receive import Endpoint
@@ -55,8 +55,7 @@ class Rotation:
         self._apply = apply
         self._reload_requested = asyncio.Event()
         self._log = log.get("ingest.rotation")
-        secrets = {name: secrets_of(name, source) for name, source in settings.sources.items()}
-        self._current = _Snapshot(settings, secrets, {})
+        self._current = _poll(settings, {})
         self._apply_snapshot(self._current)
 
     def reload(self) -> None:
@@ -126,7 +125,21 @@ def _poll(settings: IngestSettings, before: Secrets) -> _Snapshot:
                 raise
             secrets[name] = before[name]
             refused[name] = error.problems
+    _refuse_shared(settings, secrets, refused, before)
     return _Snapshot(settings, secrets, refused)
+
+
+def _refuse_shared(
+    settings: IngestSettings, secrets: dict[str, list[SecretValue]], refused: dict[str, list[str]], before: Secrets
+) -> None:
+    """Take back new secrets by which a sender could speak for another: those `before` had no such key."""
+    while forgeable := signing_keys.forgeable(key_uses(settings.sources, secrets)):
+        changed = {name for each in forgeable for name in each.sources if secrets[name] != before.get(name)}
+        if not before or not changed:
+            raise ConfigError(list(map(signing_keys.problem, forgeable)))
+        for name in sorted(changed):
+            refused[name] = [signing_keys.problem(each) for each in forgeable if name in each.sources]
+            secrets[name] = list(before[name])
 
 
 def _endpoint(name: str, snapshot: _Snapshot) -> Endpoint:

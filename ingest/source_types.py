@@ -1,18 +1,11 @@
 """The types of one source: where its bodies name them, which of them it may send, and their names in storage. Pure."""
 
 from collections.abc import Collection
-from typing import Final
 
-from ..shared import decoding, keys, type_place
-from ..shared.events import BY_TYPE
+from ..shared import decoding, keys, run_names, type_place
 from ..shared.patterns import patterns_of
-from ..shared.prefixes import Owner
+from ..shared.prefixes import OPENAIS, Owner
 from ..shared.sources import Source
-
-VERIFIES: Final = f"{keys.RESERVED}verify."
-"""The types of `hookbus-worker verify`: from any source, under their own name."""
-OPENAIS: Final = tuple({name.partition(".")[0] + "." for name in BY_TYPE})
-"""How OpenAI's types begin, also those that it will add: `response.` and so on."""
 
 
 class NotAllowedError(Exception):
@@ -40,8 +33,11 @@ class SourceTypes:
         return head.type, decoding.delay_ms(head.created_at, at_ms)
 
     def name_of(self, own: str) -> str:
-        """The name in storage of a type that the sender names `own`. Raises NotAllowedError."""
-        if own.startswith(VERIFIES) and keys.is_name(own):
+        """The name in storage of a type that the sender names `own`. Raises NotAllowedError.
+
+        That of a verify run is its own with every source; whether there is such a run, `VerifyRuns` knows.
+        """
+        if run_names.is_run(own):
             return own
         if not (keys.is_name(own) and keys.is_name(self._owner.prefix + own)):
             own = keys.UNTYPED

@@ -14,6 +14,8 @@ from .events import BY_TYPE
 
 MAX_CHARS: Final = 64
 """Half of the longest type; the other half is for the sender's own."""
+OPENAIS: Final = tuple(sorted({name.partition(".")[0] + "." for name in BY_TYPE}))
+"""How OpenAI's types begin, also those that it will add: `response.` and so on."""
 
 
 class Owner(NamedTuple):
@@ -44,8 +46,8 @@ def _problem(owner: Owner) -> str:
         return f'{prefix!r} is not 2 to {MAX_CHARS} of A-Z a-z 0-9 _ - and single dots: write one such as prefix = "x."'
     if prefix.startswith(keys.RESERVED):
         return f"{prefix!r} is reserved for hookbus's own events: {_another(owner)}"
-    known = next((name for name in BY_TYPE if name.startswith(prefix) or prefix.startswith(name)), "")
-    return f"{prefix!r} clashes with OpenAI's type {known!r}: {_another(owner)}" if known else ""
+    known = next((family for family in OPENAIS if prefix.startswith(family)), "")
+    return f"{prefix!r} begins as OpenAI's types do ({known!r}): {_another(owner)}" if known else ""
 
 
 def _another(owner: Owner) -> str:

@@ -5,20 +5,21 @@ Every program reads them from ingest's own settings, so that a secret is configu
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 import msgspec
 
-from . import keys, prefixes, public_key, secret_refs, type_place
+from . import keys, prefixes, public_key, secret_refs, signing_keys, type_place
 from .header_names import Headers
 from .patterns import is_pattern
 from .prefixes import Owner
 from .raw_sources import SECRET_VARIABLE, complete
-from .secret import ENCODINGS, Encoding, Scheme, Secret, key_problem
+from .secret import ENCODINGS, Encoding, Scheme, Secret, key_bytes, key_problem
 from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
+from .signing_keys import Use
 
 DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
 
@@ -76,12 +77,18 @@ class Endpoints(Common, frozen=True, kw_only=True):
     def problems(self) -> list[str]:
         found = super().problems()
         paths: dict[str, str] = {}
+        secrets: dict[str, list[SecretValue]] = {}
         for name, source in self.sources.items():
             found += _source_problems(name, source)
+            try:
+                secrets[name] = secrets_of(name, source)
+            except ConfigError as error:
+                found += error.problems
             if source.path in paths:
                 found.append(f"ingest.sources.{name}.path: {source.path} is taken by {paths[source.path]}")
             paths.setdefault(source.path, name)
-        return found + prefixes.problems(self.owners())
+        found += prefixes.problems(self.owners())
+        return found or list(map(signing_keys.problem, signing_keys.forgeable(key_uses(self.sources, secrets))))
 
     def owners(self) -> list[Owner]:
         """The sources as owners of types."""
@@ -130,10 +137,6 @@ def _source_problems(name: str, source: Source) -> list[str]:
             public_key.raw_key(key)
         except ValueError as error:
             found.append(f"{where}.public_keys[{i}]: {error}")
-    try:
-        secrets_of(name, source)
-    except ConfigError as error:
-        found += error.problems
     return found
 
 
@@ -156,3 +159,14 @@ def secrets_of(name: str, source: Source) -> list[SecretValue]:
     if problems:
         raise ConfigError(problems)
     return found
+
+
+def key_uses(sources: Mapping[str, Source], secrets: Mapping[str, Sequence[SecretValue]]) -> Iterator[Use]:
+    """The keys that sources accept; `secrets` are those in force, by source."""
+    for name, source in sources.items():
+        owner, where = source.owner(name), f"ingest.sources.{name}"
+        for secret in secrets[name]:
+            place = secret.where if secret.where.startswith(where) else f"{where}.secrets: {secret.where}"
+            yield Use(signing_keys.as_hmac(key_bytes(secret.text, source.key_encoding)), owner, place)
+        for i, key in enumerate(source.public_keys):
+            yield Use(public_key.raw_key(key), owner, f"{where}.public_keys[{i}]")

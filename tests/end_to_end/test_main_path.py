@@ -52,20 +52,22 @@ async def test_g2_every_type_including_an_undocumented_one_reaches_every_subscri
 
 
 async def test_reserved_types_of_hookbus_match_no_wildcard(redis_url, handled, client):
+    run = "hookbus.verify.1795830303-0e1732b843ed"
+    await client.execute_command("HSET", KEYS.groups, run, "0-0")
     with Ingest(redis_url) as ingest, Worker(redis_url, "plain") as worker:
         await ingest.until_healthy()
         await worker.until_working()
         for names in (
-            ["hookbus.verify.mine", "made.up"],
+            [run, "made.up"],
             ["made.up.later"],
         ):  # discovered by one look at the types, and by the next
             for name in names:
                 assert await post(ingest.url, f"wh_{name}", event_body(name)) == (200, "accepted")
             await until(lambda names=names: f"wh_{names[-1]}" in handled("plain"))
         assert handled("plain") == ["wh_made.up", "wh_made.up.later"]
-        assert await client.execute_command("XLEN", KEYS.stream("hookbus.verify.mine")) == 1
+        assert await client.execute_command("XLEN", KEYS.stream(run)) == 1
         with pytest.raises(ResponseError):  # the redelivery stream does not exist either
-            await client.execute_command("XINFO", "GROUPS", KEYS.redelivery("hookbus.verify.mine", "plain"))
+            await client.execute_command("XINFO", "GROUPS", KEYS.redelivery(run, "plain"))
 
 
 async def test_g2_an_event_stored_before_the_first_worker_is_handled_unless_the_group_starts_at_latest(

@@ -1,6 +1,7 @@
 """`send` and `verify` work with every kind of source: its headers, its secret's form, and the place of its types."""
 
 import asyncio
+import base64
 import json
 
 import pytest
@@ -9,14 +10,18 @@ from hookbus.shared.keys import Keys
 from tests.programs import SECRET, Ingest, Program, Worker
 from tests.shared.test_public_key import KEY
 
-BARE = SECRET.removeprefix("whsec_")
+
+def bare(name: str) -> str:
+    return base64.b64encode(name.ljust(24, "_").encode()).decode()
+
+
 SOURCES = {
     "openai": {"secrets": [SECRET]},
     "org": {"secrets": [SECRET]},
-    "plain": {"scheme": "standard", "secrets": [BARE]},
-    "claude": {"scheme": "standard", "secrets": [SECRET], "type_at": "data.type"},
-    "clerk": {"scheme": "standard", "secrets": [SECRET], "headers": "svix", "types": ["user.*"]},
-    "raw": {"scheme": "standard", "secrets": [BARE], "encoding": "raw", "type_at": "event.name.full"},
+    "plain": {"scheme": "standard", "secrets": [bare("plain")]},
+    "claude": {"scheme": "standard", "secrets": [f"whsec_{bare('claude')}"], "type_at": "data.type"},
+    "clerk": {"scheme": "standard", "secrets": [bare("clerk")], "headers": "svix", "types": ["user.*"]},
+    "raw": {"scheme": "standard", "secrets": [bare("raw")], "encoding": "raw", "type_at": "event.name.full"},
 }
 TABLE = json.dumps({name: {"path": f"/in/{name}"} | source for name, source in SOURCES.items()})
 

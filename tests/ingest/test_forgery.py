@@ -7,7 +7,7 @@ import pytest
 from hookbus.events import BY_TYPE
 from hookbus.ingest import metrics
 from hookbus.shared import posting
-from hookbus.shared.keys import RESERVED
+from hookbus.shared.keys import HOME, RESERVED
 from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
 from hookbus.shared.sources import Source
@@ -123,10 +123,19 @@ async def test_a_body_without_a_type_is_stored_as_untyped_of_its_source_and_coun
 
 
 @pytest.mark.parametrize("name", ["gemini", "claude", "shop", "bare", "openai"])
-async def test_events_of_verify_have_no_prefix_whatever_the_source(ingest: Ingest, client, name):
+async def test_events_of_a_verify_run_have_no_prefix_whatever_the_source(ingest: Ingest, client, name):
     verify = f"{RESERVED}verify.1795830303-0e1732b843ed"
+    await client.execute_command("HSET", HOME.groups, verify, "0-0")
     assert await post(ingest, name, verify) == (200, "accepted")
     assert len(await entries(client, verify)) == 1
+
+
+@pytest.mark.parametrize("name", SOURCES)
+async def test_a_sender_that_makes_up_runs_of_verify_stores_nothing(ingest: Ingest, client, name):
+    for run in (f"{RESERVED}verify.1795830303-0e1732b843e{digit}" for digit in range(5)):
+        assert await post(ingest, name, run) == (403, "type_not_allowed")
+    assert await client.execute_command("SMEMBERS", HOME.types) == []
+    assert "no run of hookbus-worker verify in this Redis is named" in ingest.logged("refused")[0]["reason"]
 
 
 async def test_an_id_of_one_source_is_no_duplicate_of_the_same_id_of_another(ingest: Ingest):

@@ -133,6 +133,63 @@ async def test_invalid_secrets_of_one_source_do_not_delay_another(redis_url, tmp
         ingest.logs[:] = [log for log in ingest.logs if log["event"] != "secrets_refused"]
 
 
+async def test_a_new_secret_that_another_source_has_never_counts(redis_url, tmp_path, fast_polling):
+    """The holder of that secret could speak for both."""
+    file = tmp_path / "partner"
+    file.write_text(SECRET)
+    partner = msgspec.structs.replace(source(f"file:{file}", path="/partner"), scheme="standard")
+    sources = {"openai": source("whsec_" + "QUJD" * 8), "partner": partner, "other": source(OTHER, path="/other")}
+    async with serving(redis_url, sources=sources) as ingest:
+
+        async def answers() -> list[int]:
+            requests = [posting.signed_request(key, BODY) for key in (KEY, OTHER_KEY)]
+            return [(await ingest.execute(request, path="/partner"))[0] for request in requests]
+
+        file.write_text(OTHER.removeprefix("whsec_"))
+        (refused,) = await until(lambda: ingest.logged("secrets_refused"))
+        assert refused["source"] == "partner"
+        (problem,) = refused["problems"]
+        assert f"ingest.sources.partner.secrets: file:{file}" in problem
+        assert "ingest.sources.other.secrets[0]" in problem
+        assert await answers() == [200, 401]
+        assert metric("hookbus_ingest_secrets_stale", source="partner") == 1
+        await asyncio.sleep(0.2)  # some more polls
+        ingest.logs[:] = [log for log in ingest.logs if log is not refused]
+        assert ingest.logged("secrets_refused") == []
+
+
+async def test_two_sources_may_exchange_their_secrets(redis_url, tmp_path):
+    sources = {name: source(f"file:{tmp_path}/{name}", path=f"/{name}") for name in ("a", "b")}
+    sources["b"] = msgspec.structs.replace(sources["b"], scheme="standard")
+    for name, secret in (("a", SECRET), ("b", OTHER)):
+        (tmp_path / name).write_text(secret)
+    before = rotation._poll(settings(redis_url, sources=sources), {})
+    (tmp_path / "a").write_text(OTHER)
+    between = rotation._poll(before.settings, before.secrets)
+    assert (between.secrets, list(between.refused)) == (before.secrets, ["a"])
+    (tmp_path / "b").write_text(SECRET)
+    after = rotation._poll(between.settings, between.secrets)
+    assert ([secret.text for secret in after.secrets["a"]], after.refused) == ([OTHER], {})
+
+
+async def test_taking_back_new_secrets_ends_where_no_two_sources_share_one(redis_url, tmp_path):
+    """What `a` takes back is what `b` has got meanwhile."""
+    names = ("a", "b", "c")
+    first, second, third = (f"whsec_{letters * 8}" for letters in ("QUJD", "REVG", "R0hJ"))
+    sources = {
+        name: msgspec.structs.replace(source(f"file:{tmp_path}/{name}", path=f"/{name}"), scheme="standard")
+        for name in names
+    }
+    for name, secret in zip(names, (first, second, third), strict=True):
+        (tmp_path / name).write_text(secret)
+    before = rotation._poll(settings(redis_url, sources=sources), {})
+    for name, secret in (("a", third), ("b", first)):
+        (tmp_path / name).write_text(secret)
+    after = rotation._poll(before.settings, before.secrets)
+    assert after.secrets == before.secrets
+    assert sorted(after.refused) == ["a", "b"]
+
+
 async def test_sighup_reloads_the_sources_and_names_settings_that_need_a_restart(redis_url):
     current = settings(redis_url, sources={"openai": source(SECRET)})
     async with serving(redis_url, reload_settings=lambda: current) as ingest:

@@ -75,9 +75,9 @@ def test_events_of_verify_get_no_prefix_and_pass_all_types():
         assert types.name_of(VERIFY) == VERIFY
 
 
-@pytest.mark.parametrize("own", ["hookbus.other", "hookbus.", "hookbus.verify"])
+@pytest.mark.parametrize("own", ["hookbus.other", "hookbus.", "hookbus.verify", "hookbus.verify.junk7", VERIFY + "0"])
 def test_other_types_of_hookbuss_own_are_refused(own):
-    for types in (types_of(), types_of(scheme="openai")):
+    for types in (types_of(), types_of(prefix=""), types_of(scheme="openai")):
         with pytest.raises(NotAllowedError):
             types.name_of(own)
 

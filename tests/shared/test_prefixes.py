@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.events import BY_TYPE
-from hookbus.shared.prefixes import MAX_CHARS, Owner, problems
+from hookbus.shared.prefixes import MAX_CHARS, OPENAIS, Owner, problems
 
 OPENAI = Owner("openai", "", is_openai=True)
 
@@ -30,9 +30,11 @@ def test_a_prefix_of_names_and_dots_is_possible(prefix):
         ("x" * MAX_CHARS + ".", f"2 to {MAX_CHARS}"),
         ("hookbus.", 'reserved for hookbus\'s own events: write another, such as prefix = "from_partner."'),
         ("hookbus.verify.", "reserved for hookbus's own events"),
-        ("response.", "clashes with OpenAI's type 'response."),
-        ("fine_tuning.job.", "clashes with OpenAI's type 'fine_tuning.job."),
-        ("batch.failed.", "clashes with OpenAI's type 'batch.failed': write another"),
+        ("response.", "begins as OpenAI's types do ('response.'): write another"),
+        ("response.mine.", "begins as OpenAI's types do ('response.')"),
+        ("fine_tuning.job.", "begins as OpenAI's types do ('fine_tuning.')"),
+        ("batch.failed.", "begins as OpenAI's types do ('batch.')"),
+        ("batch.x.", "begins as OpenAI's types do ('batch.')"),
     ],
 )
 @pytest.mark.parametrize("is_openai", [False, True])
@@ -40,6 +42,11 @@ def test_an_impossible_prefix_is_refused_with_what_to_write(prefix, problem, is_
     (found,) = problems([OPENAI, partner(prefix, is_openai=is_openai)])
     assert found.startswith("ingest.sources.partner.prefix: ")
     assert problem in found
+
+
+@pytest.mark.parametrize("name", BY_TYPE)
+def test_every_type_of_openais_begins_as_its_types_do(name):
+    assert name.startswith(OPENAIS)
 
 
 @pytest.mark.parametrize(("one", "other"), [("a.", "a."), ("a.", "a.b."), ("a.b.", "a."), ("", "")])

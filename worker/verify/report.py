@@ -115,17 +115,10 @@ def _placed(webhook_id: str, stored: Collection[str] | None) -> Missing:
     return Missing(webhook_id, "stored" if webhook_id in stored else "gone")
 
 
-def hints(
-    missing: Collection[str], stored: Collection[str], *, is_seen: bool, losses: int, wait_s: float, redis: str
-) -> list[str]:
-    """Return hints at the cause of missing events. `is_seen`: ingest stored some event of the run in this Redis."""
+def hints(missing: Collection[str], stored: Collection[str], *, losses: int, wait_s: float) -> list[str]:
+    """Return hints at the cause of missing events."""
     if not missing:
         return []
-    if not is_seen:
-        return [
-            f"ingest accepted events that never arrived in {redis}: it stores in another Redis, or in another database;"
-            " compare redis_url of both programs. Events stored there stay until worker.orphan_retention_s is over"
-        ]
     kept = sum(webhook_id in stored for webhook_id in missing)
     hints = []
     if kept:

@@ -3,8 +3,9 @@
     sweep earlier runs → start a worker → post the first event alone → post the others → wait → stop the worker →
     query what is missing → remove
 
-The first event decides about the others: when it is refused, or stored in another Redis, they would be too. The run's
-data in Redis is removed at the end, whatever happens; after a kill, by the next run.
+The first event decides about the others: when it is refused, they would be too. So is it by an ingest that stores in
+another Redis, where the group of the run is not. The run's data in Redis is removed at the end, whatever happens; after
+a kill, by the next run.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from ...shared.command import FailedError, Stopping
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
 from ...shared.pause import pause
+from ...shared.run_names import new_name
 from ..api.app import App
 from ..api.delivery import Delivery
 from ..inventory import registry
@@ -55,7 +57,6 @@ class Verification:
         self._name = name
         self.ledger = Ledger(name, plan.count)
         self._unanswered_at_s = -float("inf")
-        self._is_seen = True
 
     @classmethod
     async def open(cls, client: Redis, settings: WorkerSettings, plan: Plan) -> "Verification":
@@ -64,7 +65,7 @@ class Verification:
         if not shards:
             where = redacted(settings.redis_url)
             raise FailedError(f"{where}: hookbus never used this Redis; does ingest use the same redis_url?")
-        return cls(client, shards, settings, plan, runs.new_name(await registry.now_ms(client)))
+        return cls(client, shards, settings, plan, new_name(await registry.now_ms(client)))
 
     async def run(self, wait_s: float, stopping: asyncio.Event, show: Show) -> Report:
         """Run to the end, or until `stopping` is set. Raises FailedError, ConfigError, RedisError, OSError."""
@@ -139,15 +140,12 @@ class Verification:
             sender = Sender(self._plan, self.ledger, session, over)
             try:
                 await sender.first()
-                with contextlib.suppress(*FAULTS):  # unknown: the handled events will show it
-                    self._is_seen = await runs.is_seen(self._client, self._shards, self._name)
-                if self._is_seen:
-                    await sender.others()
+                await sender.others()
             finally:
                 self._unanswered_at_s = sender.unanswered_at_s
 
     async def _until_handled(self, wait_s: float, over: asyncio.Event) -> None:
-        give_up_s = time.monotonic() + (wait_s if self._is_seen else 0)
+        give_up_s = time.monotonic() + wait_s
         while self.ledger.due and not over.is_set() and time.monotonic() < give_up_s:
             await pause(over, POLL_S)
 
@@ -159,8 +157,7 @@ class Verification:
             losses = await runs.losses(self._client, self._shards, self._name)
         except FAULTS as error:
             return None, [f"Redis cannot be queried for missing events: {error or type(error).__name__}"]
-        where = redacted(self._settings.redis_url)
-        return stored, report.hints(missing, stored, is_seen=self._is_seen, losses=losses, wait_s=wait_s, redis=where)
+        return stored, report.hints(missing, stored, losses=losses, wait_s=wait_s)
 
     async def _remove(self) -> None:
         if (wait_s := self._unanswered_at_s + STORE_S - time.monotonic()) > 0:

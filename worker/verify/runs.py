@@ -1,33 +1,23 @@
-"""The names of verify runs, and their data in Redis: an event type and a group, both with the run's name.
+"""The data of verify runs in Redis: an event type and a group, both with the run's name.
 
 So concurrent runs share nothing. A run removes its data; the next run removes that of a killed one. Only the digests
 of its webhook-ids stay, for the dedupe window.
 """
 
-import re
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ...shared.keys import HANDOVER, RESERVED, Keys, listed_as
+from ...shared.keys import HANDOVER, Keys, listed_as
 from ...shared.pipelined import MAX_COMMANDS, execute_all
+from ...shared.run_names import began_s, is_run
 from ..duties.same_host import has_ended
 from ..groups.forget import GroupDeletion
 from ..inventory import registry
 
-PREFIX: Final = f"{RESERVED}verify."
-_SHAPE: Final = re.compile(rf"{re.escape(PREFIX)}(\d{{10,13}})-[0-9a-f]{{12}}")
-"""Unix seconds of its start, and a random part."""
-
 YOUNG_S: Final = 60
 """A run younger than this without a consumer may be starting: its worker has not registered yet."""
-
-
-def new_name(now_ms: int) -> str:
-    """Return a unique name."""
-    return f"{PREFIX}{now_ms // 1000:010}-{secrets.token_hex(6)}"
 
 
 async def sweep(client: Redis, shards: Sequence[Keys]) -> list[str]:
@@ -47,7 +37,7 @@ async def sweep(client: Redis, shards: Sequence[Keys]) -> list[str]:
 async def _names(client: Redis, shards: Sequence[Keys]) -> list[str]:
     commands = [command for keys in shards for command in (("SMEMBERS", keys.types), ("HKEYS", keys.groups))]
     names = {name.decode() for reply in await execute_all(client, commands) for name in reply}
-    return sorted(name for name in names if _SHAPE.fullmatch(name))
+    return sorted(name for name in names if is_run(name))
 
 
 async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int) -> bool:
@@ -55,8 +45,7 @@ async def _is_over(client: Redis, shards: Sequence[Keys], name: str, now_s: int)
     registered = {consumer.decode() for consumers in replies for consumer in consumers} - {HANDOVER}
     running = [consumer for consumer in registered if not has_ended(consumer)]
     alive = await execute_all(client, [("EXISTS", keys.alive(each)) for keys in shards for each in running])
-    match = _SHAPE.fullmatch(name)
-    return not any(alive) and (bool(registered) or match is None or now_s - int(match[1]) >= YOUNG_S)
+    return not any(alive) and (bool(registered) or now_s - began_s(name) >= YOUNG_S)
 
 
 async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
@@ -73,11 +62,6 @@ async def remove(client: Redis, shards: Sequence[Keys], name: str) -> None:
         pipeline.execute_command("SREM", keys.redeliveries, listed_as(name, name))
         pipeline.execute_command("UNLINK", keys.stream(name), keys.redelivery(name, name))
         await pipeline.execute()
-
-
-async def is_seen(client: Redis, shards: Sequence[Keys], name: str) -> bool:
-    """Whether ingest stored any event of a run in this Redis. Raises RedisError, OSError."""
-    return any(await execute_all(client, [("SISMEMBER", keys.types, name) for keys in shards]))
 
 
 async def losses(client: Redis, shards: Sequence[Keys], name: str) -> int:

@@ -33,6 +33,7 @@ RETRYABLE: Final = (408, 425, 429)
 REMEDIES: Final = {
     200: "the server that answers is not hookbus-ingest",
     401: "the secret is not one of that source; see --secret and --source",
+    403: "this run is not registered where ingest stores, so that is another Redis or database; compare redis_url",
     404: "ingest has no source with this path, or the server is not ingest",
 }
 

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from hookbus.shared import keys as key_names
 from hookbus.shared.keys import Keys
+from hookbus.shared.run_names import new_name
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.inventory import registry
 from hookbus.worker.verify import runs
-from hookbus.worker.verify.runs import YOUNG_S, new_name, remove, stored, sweep
+from hookbus.worker.verify.runs import YOUNG_S, remove, stored, sweep
 from tests.worker.verifying import remaining_keys
 
 SHARDS = (Keys(0), Keys(1))
@@ -32,15 +32,6 @@ async def consumer(client, name: str, *, alive: bool) -> None:
         await client.execute_command("HSET", keys.consumers(name), "c", "{}")
         if alive:
             await client.execute_command("SET", keys.alive("c"), 1)
-
-
-def test_names_are_types_and_groups_that_no_wildcard_matches():
-    name = new_name(1_750_000_000_123)
-    assert key_names.is_name(name)
-    assert name.startswith("hookbus.verify.1750000000-")
-    assert name.startswith(key_names.RESERVED)
-    assert runs._SHAPE.fullmatch(name)
-    assert name != new_name(1_750_000_000_123)
 
 
 @pytest.mark.parametrize(
