@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from ..shared.lazy_task import lazy_task
+
 
 class Duty(Protocol):
     """A task that runs until the worker stops."""
@@ -23,20 +25,19 @@ class Crew:
     """Duties, which end by themselves at a stop, and background tasks, which run until they are cancelled."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._duties: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
-        self._finished: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def start(self, run: Coroutine[Any, Any, None], name: str) -> None:
         """Run a duty."""
-        task = self._loop.create_task(run, name=name)
+        task = lazy_task(run, name)
         self._duties.add(task)
         task.add_done_callback(self._duty_ended)
 
     def start_background(self, run: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that must last until `end` or `cancel`."""
-        task = self._loop.create_task(run, name=name)
+        task = lazy_task(run, name)
         self._background.append(task)
         task.add_done_callback(self._background_ended)
 

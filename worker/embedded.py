@@ -10,6 +10,7 @@ from typing import Any
 
 from ..shared import health, log
 from ..shared.command import Stopping
+from ..shared.lazy_task import lazy_task
 from ..shared.settings import ConfigError, Listen
 from ..shared.traced import repr_of
 from .api.app import App
@@ -82,7 +83,7 @@ async def _port(listen: Listen | None) -> AsyncIterator[list[Worker]]:
 
 async def _run(worker: Worker, halt: Stopping, stopping: asyncio.Event) -> None:
     """Run it in a task of its own, so that a cancellation only begins its stop."""
-    working = asyncio.create_task(worker.run(), name="hookbus worker")
+    working = lazy_task(worker.run(), "hookbus worker")
 
     async def relay() -> None:
         await stopping.wait()

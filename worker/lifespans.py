@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..shared import log
 from ..shared.command import EXIT_FAILED, FailedError, end_now
+from ..shared.lazy_task import lazy_task
 from ..shared.settings import ConfigError
 from ..shared.traced import attribute, name_of
 from .api.callee import place_of
@@ -115,7 +116,7 @@ class _Lifespan:
 
     async def open(self, stop: "asyncio.Task[Any]") -> bool:
         """False if stopped meanwhile. Raises FailedError, ConfigError."""
-        self.task = asyncio.create_task(self._run(), name=self.name)
+        self.task = lazy_task(self._run(), self.name)
         opened = asyncio.create_task(self._has_opened.wait())
         try:
             await asyncio.wait((self.task, opened, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -163,7 +164,7 @@ def _told(error: BaseException | None) -> str:
     if error is None:
         return "it suppressed its own error"
     trace = attribute(error, "__traceback__")
-    while trace is not None and not is_application(trace.tb_frame.f_code.co_filename):
+    while trace is not None and not is_application(trace.tb_frame):
         trace = trace.tb_next
     if trace is not None:
         BaseException.with_traceback(error, trace)

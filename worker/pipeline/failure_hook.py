@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ...shared import log
+from ...shared.lazy_task import lazy_task
 from ..api.callee import returns_coroutine
 from ..api.delivery import Delivery
 from .cause import describe
@@ -52,7 +53,7 @@ class FailureHook:
         if self._state is not None:
             delivery = self._state.given_to(delivery)
         self.running += 1
-        task = asyncio.create_task(self._run(self._function, delivery, error, outcome))
+        task = lazy_task(self._run(self._function, delivery, error, outcome))
         self._tasks.add(task)
         task.add_done_callback(self._task_ended)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ...shared import log
 from ...shared.connection import FAULTS, Redis
+from ...shared.lazy_task import lazy_task
 from ...shared.raw_connection import Command, RawConnection
 from .plan import Ask
 
@@ -59,7 +60,7 @@ class StreamReads:
     def wake_soon(self) -> None:
         """End a blocking read without waiting for that."""
         if self._waking is None:
-            self._waking = asyncio.get_running_loop().create_task(self._wake_quietly())
+            self._waking = lazy_task(self._wake_quietly())
 
     async def ended(self) -> None:
         """Wait until nothing is sent any more for `wake_soon`."""

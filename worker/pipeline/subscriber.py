@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ...shared import log
+from ...shared.lazy_task import lazy_task
 from ..api.delivery import Delivery, InFlight
 from ..api.unrun import UndecodableError
 from .deadline import CANCEL_S
@@ -125,7 +126,7 @@ class Subscriber:
         """Run a delivery in a task of its own."""
         self.slots.take(in_flight)
         self.slots.begin()
-        self._attempts[self._loop.create_task(self._attempt(in_flight))] = in_flight
+        self._attempts[lazy_task(self._attempt(in_flight))] = in_flight
 
     def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Count the outcome of a delivery and pass it on to be written."""

@@ -19,6 +19,7 @@ from ...shared import log, scripts
 from ...shared.backoff import Reconnect
 from ...shared.connection import FAULTS, Redis
 from ...shared.keys import Keys
+from ...shared.lazy_task import lazy_task
 from ...shared.pause import pause
 from ..api.delivery import InFlight
 from ..inventory import expiries
@@ -128,7 +129,7 @@ class Quarantine:
 
     def _dispatch(self, suspect: Suspect) -> None:
         self._waiting.remove(suspect)
-        task = asyncio.create_task(self._run(suspect))
+        task = lazy_task(self._run(suspect))
         self._running[task] = suspect
         task.add_done_callback(self._end)
 
