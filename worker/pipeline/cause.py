@@ -4,10 +4,12 @@ An exception is the user's object and may raise when it is inspected; `describe`
 """
 
 import functools
+import os
+import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final
 
 from ...shared.traced import OURS, attribute, name_of, storable, text_of, trace_of
@@ -16,7 +18,8 @@ MESSAGE_CHARS: Final = 2_000
 FRAME_CHARS: Final = 300
 """Limits of one record, besides that of the traceback."""
 
-_LIBRARIES = ("site-packages", "dist-packages", "<frozen ", str(Path(traceback.__file__).parent))
+_own_packages: set[str] = set()
+_LIBRARIES = ("site-packages", "dist-packages", str(Path(traceback.__file__).parent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
     """Frame and place of the innermost frame outside libraries and hookbus."""
     innermost = None
     for frame, line in traceback.walk_tb(trace):
-        if is_application(frame.f_code.co_filename):
+        if is_application(frame):
             innermost = frame.f_code, line
     if innermost is None:
         return "", ""
@@ -65,8 +68,26 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
     return storable(frame_name)[:FRAME_CHARS], storable(place)[-FRAME_CHARS:]
 
 
+def add_application(module_name: str) -> None:
+    """Code of the package of this module is the application's, even where it is installed beside libraries."""
+    package = module_name.partition(".")[0]
+    if package not in sys.stdlib_module_names:
+        _own_packages.add(package)
+
+
+def is_application(frame: FrameType) -> bool:
+    """Whether a frame is neither of a library nor of hookbus."""
+    name, file = (frame.f_globals.get(each) for each in ("__name__", "__file__"))
+    is_own = type(name) is str and name.partition(".")[0] in _own_packages
+    return _is_application(frame.f_code.co_filename, file if type(file) is str else "", is_own)
+
+
 @functools.lru_cache(maxsize=1024)
-def is_application(file: str) -> bool:
-    """Whether a file is neither of a library nor of hookbus."""
-    path = Path(file)
-    return OURS not in path.parents and not any(part in str(path) for part in _LIBRARIES)
+def _is_application(file: str, of_module: str, is_own: bool) -> bool:
+    """`file` is relative in what Cython made, such as `uvloop/loop.pyx`: then the file of the module counts."""
+    if file.startswith("<"):  # frozen, or made by `exec`, as methods of a dataclass are
+        return False
+    path = Path(file if os.path.isabs(file) else of_module)
+    if not path.is_absolute() or OURS in path.parents:
+        return False
+    return is_own or not any(part in str(path) for part in _LIBRARIES)

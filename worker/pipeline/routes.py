@@ -18,7 +18,7 @@ from ..api.annotation import ImpossibleError
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from ..api.around import Around
 from ..api.breaker import Breaker
-from ..api.callee import is_async_inside, parameters_of, place_of, returns_coroutine
+from ..api.callee import innermost, is_async_inside, parameters_of, place_of, returns_coroutine
 from ..api.decode import decoder_for
 from ..api.delivery import Delivery
 from ..api.narrowing import Sources
@@ -27,6 +27,7 @@ from ..api.own_class import Decoder
 from ..api.parameters import DELIVERY
 from ..api.retry import Retry
 from .app_state import AppState
+from .cause import add_application
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +144,7 @@ def _route(
         problems.append(f"{where}: {error}")
         return None
     handler = subscription.handler
+    add_application(getattr(innermost(handler), "__module__", None) or "")
     return Route(
         group=app.group,
         pattern=pattern,

@@ -1,10 +1,16 @@
+import asyncio
+import dataclasses
+
 import msgspec
 import pytest
+import uvloop
 
 from hookbus.shared.traced import NAME_CHARS, TRACEBACK_CHARS
+from hookbus.worker.pipeline import cause as cause_module
 from hookbus.worker.pipeline.cause import FRAME_CHARS, MESSAGE_CHARS, Cause, brief, describe
 from hookbus.worker.pipeline.dead_letter import fingerprint
 from tests.worker.broken_exceptions import BROKEN
+from tests.worker.builders import a_route
 
 
 def raised(error: BaseException) -> BaseException:
@@ -85,3 +91,55 @@ def test_neither_the_library_nor_hookbus_nor_the_import_machinery_is_the_applica
 
 def test_an_error_without_an_application_frame_has_no_frame():
     assert describe(TimeoutError()).frame == ""
+
+
+async def fails_in_cython(event: dict) -> None:
+    await asyncio.open_connection("127.0.0.1", 1)
+
+
+def test_a_library_made_by_cython_is_no_application():
+    with pytest.raises(OSError, match="Connect") as caught:
+        uvloop.run(fails_in_cython({}))
+    cause = describe(caught.value)
+    line = fails_in_cython.__code__.co_firstlineno + 1
+    assert (cause.frame, cause.place) == ("test_cause.py:fails_in_cython", f"{__file__}:{line}")
+
+
+@dataclasses.dataclass
+class Checked:
+    name: str
+
+    def __post_init__(self) -> None:
+        raise ValueError(self.name)
+
+
+def test_code_that_python_made_is_no_application():
+    def build_it() -> None:
+        dataclasses.make_dataclass("Made", ["name"])()
+
+    with pytest.raises(TypeError) as caught:
+        build_it()
+    assert describe(caught.value).frame.endswith("build_it")
+    with pytest.raises(ValueError, match="x") as of_a_value:
+        Checked("x")
+    assert describe(of_a_value.value).frame == "test_cause.py:Checked.__post_init__"
+
+
+@pytest.mark.parametrize("package", ["myservice", "json"])
+def test_an_application_that_is_installed_beside_libraries_is_one_by_its_package(monkeypatch, package):
+    monkeypatch.setattr(cause_module, "_own_packages", set())
+    file = "/srv/venv/lib/python3.11/site-packages/handlers.py"
+    scope: dict = {"__name__": f"{package}.handlers", "__file__": file}
+    exec(compile("def charge():\n    raise KeyError('x')", file, "exec"), scope)
+    with pytest.raises(KeyError) as caught:
+        scope["charge"]()
+    assert describe(caught.value).frame.startswith("test_cause.py:")
+    cause_module.add_application(f"{package}.other")
+    is_application = describe(caught.value).frame == "handlers.py:charge"
+    assert is_application == (package == "myservice"), "the standard library is none"
+
+
+def test_the_package_of_a_handler_is_an_application(monkeypatch):
+    monkeypatch.setattr(cause_module, "_own_packages", set())
+    a_route(fails_in_cython)
+    assert cause_module._own_packages == {__name__.partition(".")[0]}
