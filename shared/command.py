@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
@@ -35,6 +35,9 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors that only files raise, never a connection."""
 CRASH_S: Final = 10.0
 """Time that a crashed program has to clean up: a worker needs 2 s for its handlers, 5 s to end its liveness key."""
+
+
+Result = TypeVar("Result")
 
 
 class FailedError(Exception):
@@ -154,8 +157,8 @@ def nothing_to_reload() -> None:
     log.get("command").info("nothing_to_reload", effect="a change of configuration needs a restart")
 
 
-def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
-    """Run a program under uvloop until `main` ends.
+def run_service(main: Callable[[Stopping], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a program under uvloop until `main` ends; returns what it returns.
 
     `main` returns, or raises an error that a user can act on. Any other end (SystemExit or KeyboardInterrupt out of a
     task, a stopped loop, a cancellation, a bug) is a crash: it is logged, and the exit code is 1 even for
@@ -165,21 +168,22 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
 
     started: list[asyncio.Task[Any]] = []
 
-    async def with_signals() -> None:
+    async def with_signals() -> Result:
         started.extend(task for task in (asyncio.current_task(),) if task)
         stopping = Stopping()
         _listen_to_signals(stopping)
-        await main(stopping)
+        return await main(stopping)
 
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
-        runner.run(with_signals())
+        result = runner.run(with_signals())
     except (ConfigError, FailedError, *FAULTS):
         runner.close()
         raise
     except BaseException as error:  # noqa: BLE001 - the process ends here
         _crash(error, runner, started)
     runner.close()
+    return result
 
 
 def _listen_to_signals(stopping: Stopping) -> None:

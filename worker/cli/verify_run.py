@@ -22,13 +22,7 @@ MAX_LINES: Final = 20
 
 def run(settings: WorkerSettings, plan: Plan, wait_s: float, as_json: bool) -> int:
     """Verify, print the report, and return the exit code. Raises FailedError, ConfigError, RedisError, OSError."""
-    reports: list[Report] = []
-
-    async def until_done(stopping: Stopping) -> None:
-        reports.append(await _run(settings, plan, wait_s, stopping))
-
-    run_service(until_done)
-    [report] = reports
+    report = run_service(lambda stopping: _run(settings, plan, wait_s, stopping))
     if as_json:
         output.print_json(report)
     else:
