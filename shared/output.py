@@ -113,6 +113,12 @@ def things(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def note(text: str, *, as_json: bool = False) -> None:
+    """Print a line beside the result, on standard error; not for a program that reads JSON, which has the result."""
+    if not as_json or (sys.stdout is not None and sys.stdout.isatty()):
+        print(text, file=sys.stderr)
+
+
 def can_ask() -> bool:
     """Whether a person can be asked: standard input is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()

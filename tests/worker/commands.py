@@ -5,6 +5,8 @@ import os
 import pty
 import signal
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -31,25 +33,51 @@ def worker(redis_url: str, *args: str, stdin: bytes = b"", **environ: str) -> "s
 
 def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
     """The exit code on a terminal where `answer`, which may be Ctrl-C, is typed after the question."""
-    terminal, program_end = pty.openpty()
-    try:
-        command = [str(BIN / "hookbus-worker"), *args]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(redis_url), stdin=program_end, stdout=program_end, stderr=program_end,
-            start_new_session=True,
-        )  # fmt: skip
+    with _on_terminal(redis_url, args) as (process, terminal):
         output = b""
         while b"[y/N]" not in output:
             output += os.read(terminal, 1000)
-        assert question in output
+        assert question in output, output
         if answer == b"\x03":
             process.send_signal(signal.SIGINT)
         else:
             os.write(terminal, answer)
         return process.wait(20)
+
+
+def typed(redis_url: str, *args: str) -> bytes:
+    """What a command shows on a terminal that asks nothing."""
+    output = b""
+    with _on_terminal(redis_url, args) as (process, terminal):
+        while chunk := _read(terminal):
+            output += chunk
+        assert process.wait(20) == 0, output
+    return output
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1000)
+    except OSError:  # the program has ended
+        return b""
+
+
+@contextmanager
+def _on_terminal(redis_url: str, args: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    terminal, program_end = pty.openpty()
+    try:
+        command = [str(BIN / "hookbus-worker"), *args]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment(redis_url), stdin=program_end, stdout=program_end, stderr=program_end,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            os.close(program_end)
+            try:
+                yield process, terminal
+            finally:
+                process.kill()
     finally:
         os.close(terminal)
-        os.close(program_end)
 
 
 async def until_alone(client: Redis, name: str) -> None:

@@ -45,6 +45,13 @@ async def create_groups(client: Redis, *groups: str, shards: int = 1) -> None:
             await client.execute_command("HSET", Keys(shard).groups, group, "0")
 
 
+async def start_workers(client: Redis, *groups: str) -> None:
+    """Make each group one that has a live worker."""
+    for group in groups:
+        await client.execute_command("HSET", Keys(0).consumers(group), f"{group}.1", "{}")
+        await client.execute_command("SET", Keys(0).alive(f"{group}.1"), 1, "PX", 60_000)
+
+
 async def store_letters(client: Redis, *letters: DeadLetterRecord, shards: int = 1) -> None:
     """Write letters to their keys."""
     calls = [restore(Keys(shard_of(each.webhook_id, shards)), each.webhook_id, each) for each in letters]

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from hookbus import App, RetryLater
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import remove_letter
-from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.duties import look
 from hookbus.worker.duties.promote import Promoter
 from hookbus.worker.inventory.redeliveries import relist

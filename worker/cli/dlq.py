@@ -6,50 +6,30 @@ from typing import Annotated
 
 import typer
 
-from ...shared import command, output
-from . import options
-from .options import All, Config, DryRun, Fingerprints, Groups, Json, Limit, Names, Rate, Reasons, Since, Types, Until
+from ...shared import command
+from ..dlq.filter import Filter
+from . import filters
+from .options import All, Config, DryRun, Json, Limit, Rate, Yes
 from .recorded import Why
 
 app = command.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
 
 
 @app.command("list")
-def list_(
-    group: Groups = None,
-    type_: Types = None,
-    reason: Reasons = None,
-    fingerprint: Fingerprints = None,
-    since: Since = "",
-    until: Until = "",
-    id_: Names = None,
-    limit: Limit = 50,
-    as_json: Json = False,
-    config: Config = None,
-) -> None:
+@filters.by(filters.letters)
+def list_(criteria: Filter, limit: Limit = 50, as_json: Json = False, config: Config = None) -> None:
     """List the newest dead letters."""
     from . import dlq_look
 
-    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
     asyncio.run(dlq_look.show_list(config, criteria, limit, as_json))
 
 
 @app.command("groups")
-def groups(
-    group: Groups = None,
-    type_: Types = None,
-    reason: Reasons = None,
-    fingerprint: Fingerprints = None,
-    since: Since = "",
-    until: Until = "",
-    limit: Limit = 50,
-    as_json: Json = False,
-    config: Config = None,
-) -> None:
+@filters.by(filters.causes)
+def groups(criteria: Filter, limit: Limit = 50, as_json: Json = False, config: Config = None) -> None:
     """Count dead letters by fingerprint (same cause), most first."""
     from . import dlq_look
 
-    criteria = options.criteria(group, type_, reason, fingerprint, since, until)
     asyncio.run(dlq_look.show_groups(config, criteria, limit, as_json))
 
 
@@ -66,45 +46,38 @@ def show(
 
     if body and as_json:
         raise typer.BadParameter("--body writes raw bytes and cannot be combined with --json")
-    criteria = options.criteria([group] if group else None, names=[letter])
+    criteria = Filter(groups=(group,) if group else (), names=(letter,))
     asyncio.run(dlq_look.show_one(config, criteria, body, as_json))
 
 
 @app.command()
+@filters.by(filters.letters)
 def redrive(
-    group: Groups = None,
-    type_: Types = None,
-    reason: Reasons = None,
-    fingerprint: Fingerprints = None,
-    since: Since = "",
-    until: Until = "",
-    id_: Names = None,
+    criteria: Filter,
     every: All = False,
     rate: Rate = 0,
     include_unsubscribed: Annotated[
         bool, typer.Option("--include-unsubscribed", help="Also redrive types that their group does not subscribe to.")
     ] = False,
     dry_run: DryRun = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask. It never asks with --id or without a terminal.")
-    ] = False,
+    yes: Yes = False,
     why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
     """Send dead letters back to their group, oldest first; attempts count from 1."""
     from . import dlq_move
+    from .moving import Terms
 
-    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.REDRIVE, criteria, rate, dry_run, as_json, why, include_unsubscribed)
-    asks = not (yes or dry_run or id_) and output.can_ask()
-    raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=asks))
+    terms = Terms(config, rate, dry_run, as_json, yes, why)
+    move = dlq_move.REDRIVE
+    raise typer.Exit(dlq_move.run(move, criteria, terms, is_all=every, include_unsubscribed=include_unsubscribed))
 
 
 @app.command()
 def recall(
-    group: Groups = None,
-    type_: Types = None,
+    group: filters.Groups = None,
+    type_: filters.Types = None,
     dry_run: DryRun = False,
     why: Why = "",
     as_json: Json = False,
@@ -118,39 +91,29 @@ def recall(
 
 
 @app.command()
+@filters.by(filters.letters)
 def discard(
-    group: Groups = None,
-    type_: Types = None,
-    reason: Reasons = None,
-    fingerprint: Fingerprints = None,
-    since: Since = "",
-    until: Until = "",
-    id_: Names = None,
+    criteria: Filter,
     every: All = False,
     rate: Rate = 0,
     dry_run: DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     why: Why = "",
     as_json: Json = False,
     config: Config = None,
 ) -> None:
     """Delete dead letters for good. Asks first."""
     from . import dlq_move
+    from .moving import Terms
 
-    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
-    order = dlq_move.Order(dlq_move.DISCARD, criteria, rate, dry_run, as_json, why)
-    raise typer.Exit(dlq_move.run(config, order, is_all=every, asks=not (yes or dry_run)))
+    terms = Terms(config, rate, dry_run, as_json, yes, why)
+    raise typer.Exit(dlq_move.run(dlq_move.DISCARD, criteria, terms, is_all=every))
 
 
 @app.command()
+@filters.by(filters.letters)
 def export(
-    group: Groups = None,
-    type_: Types = None,
-    reason: Reasons = None,
-    fingerprint: Fingerprints = None,
-    since: Since = "",
-    until: Until = "",
-    id_: Names = None,
+    criteria: Filter,
     file: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
     config: Config = None,
     _json: Json = False,
@@ -158,7 +121,6 @@ def export(
     """Write dead letters as JSON Lines, oldest first; they stay in the dead-letter queue."""
     from . import dlq_file
 
-    criteria = options.criteria(group, type_, reason, fingerprint, since, until, id_)
     dlq_file.export(config, criteria, file)
 
 

@@ -14,9 +14,10 @@ from .. import audit
 from ..audit import Action
 from ..dlq import jsonl
 from ..dlq.bulk import BATCH, Tally
+from ..dlq.filter import Filter
 from ..dlq.jsonl import LineError
 from ..dlq.moves import Moves, Named
-from ..dlq.query import DeadLetters, Filter
+from ..dlq.query import DeadLetters
 from . import dlq_look, options
 from .recorded import action, recorded
 

@@ -1,13 +1,14 @@
 """`dlq list`, `groups` and `show`: queries that change nothing."""
 
-import sys
 from pathlib import Path
 
 from ...shared import output
 from ...shared.clock import now_ms
 from ...shared.command import FailedError
 from ..dlq import jsonl
-from ..dlq.query import DeadLetters, Filter, Summary
+from ..dlq.causes import Summary
+from ..dlq.filter import Filter
+from ..dlq.query import DeadLetters
 from . import dlq_tables, options
 
 
@@ -21,7 +22,7 @@ async def show_list(config: Path | None, criteria: Filter, limit: int, as_json: 
     if not as_json:
         dlq_tables.letters(page.letters, now_ms(), others)
     _print_more(len(page.letters), page.total, "dead letter", as_json)
-    warn_unreadable(store)
+    warn_unreadable(store, as_json)
 
 
 async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:
@@ -34,7 +35,7 @@ async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json
     if not as_json:
         dlq_tables.summaries(summaries[:limit], now_ms(), others)
     _print_more(min(limit, len(summaries)), len(summaries), "fingerprint", as_json)
-    warn_unreadable(store)
+    warn_unreadable(store, as_json)
 
 
 async def show_one(config: Path | None, criteria: Filter, only_body: bool, as_json: bool) -> None:
@@ -74,13 +75,16 @@ def fields(summary: Summary) -> dict[str, str | int]:
 def _print_more(shown: int, total: int, thing: str, as_json: bool) -> None:
     if total > shown:
         text = f"{total - shown:,} more; all: --limit {total}" if total <= 10_000 else f"{total - shown:,} more"
-        print(f"{output.things(shown, thing)} shown, {text}", file=sys.stderr if as_json else sys.stdout)
+        text = f"{output.things(shown, thing)} shown, {text}"
+        if as_json:
+            output.note(text, as_json=True)
+        else:
+            print(text)
 
 
-def warn_unreadable(store: DeadLetters) -> None:
+def warn_unreadable(store: DeadLetters, as_json: bool = False) -> None:
     """Print the records that were skipped because this release cannot read them."""
     if store.unreadable:
         names = ", ".join(map(output.line, store.unreadable[:5])) + (", …" if len(store.unreadable) > 5 else "")
-        print(
-            f"{output.things(len(store.unreadable), 'record')} not readable by this release: {names}", file=sys.stderr
-        )
+        text = f"{output.things(len(store.unreadable), 'record')} not readable by this release: {names}"
+        output.note(text, as_json=as_json)

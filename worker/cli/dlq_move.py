@@ -1,194 +1,120 @@
-"""`dlq redrive` and `discard`: bulk moves of a snapshot, with progress, a rate limit, and a stop between batches."""
+"""`dlq redrive` and `discard`."""
 
-import asyncio
-import sys
-from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
+import msgspec
 import typer
 
-from ...shared import command, output
+from ...shared import output
 from ...shared.clock import now_ms
-from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
+from ...shared.command import Stopping
 from ...shared.connection import Redis
-from ..dlq.bulk import Tally, batch_for
-from ..dlq.moves import Moves
-from ..dlq.query import DeadLetters, Filter, StoredLetter
-from ..dlq.unsubscribed import is_unsubscribed
-from ..inventory import registry
-from . import dlq_look, dlq_tables, options
-from .progress import move_watched
-from .recorded import action, recorded
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """The name of a bulk move, and its participle for messages."""
-
-    name: str
-    done: str
-
+from ..audit import Action
+from ..dlq import plan as planning
+from ..dlq.bulk import Tally
+from ..dlq.filter import Filter
+from ..dlq.hindrances import Hindrance
+from ..dlq.plan import Plan
+from ..dlq.query import DeadLetters
+from . import dlq_look, dlq_tables, filters, moving
+from .moving import Terms, Verb
+from .progress import Progressed, watched
+from .recorded import action
 
 REDRIVE: Final = Verb("redrive", "redriven")
-DISCARD: Final = Verb("discard", "discarded")
+DISCARD: Final = Verb("discard", "discarded", is_final=True)
+
+
+def run(verb: Verb, criteria: Filter, terms: Terms, *, is_all: bool, include_unsubscribed: bool = False) -> int:
+    """Run the move; returns the exit code. Raises typer.BadParameter, FailedError."""
+    if criteria == Filter() and not is_all:
+        raise typer.BadParameter(f"no filter given: add one, or --all to {verb.name} every dead letter")
+    return moving.run(LetterMove(verb, criteria, terms, include_unsubscribed), terms)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """The options of the command. `rate` is letters per second, 0 for no limit."""
+class LetterMove:
+    """A move of dead letters. `include_unsubscribed`: also those of types that their group does not subscribe to."""
 
     verb: Verb
     criteria: Filter
-    rate: float
-    is_dry_run: bool
-    as_json: bool
-    why: str
-    include_unsubscribed: bool = False
-    """Also redrive letters of types that their group does not subscribe to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The filter as a snapshot, the number of letters that match, and of those left out, by group and type."""
-
-    criteria: Filter
-    matching: int
-    left_out: Counter[tuple[str, str]]
+    terms: Terms
+    include_unsubscribed: bool
 
     @property
-    def moving(self) -> int:
-        """The number of letters to move."""
-        return self.matching - self.left_out.total()
+    def is_everything(self) -> bool:
+        """Whether there is no filter."""
+        return self.criteria == Filter()
 
+    async def plan(self, client: Redis, store: DeadLetters) -> Plan:
+        """Count what matches, and say what would not be handled."""
+        if self.verb is DISCARD:
+            return await planning.discard(client, store, self.criteria)
+        plan = await planning.redrive(client, store, self.criteria, include_unsubscribed=self.include_unsubscribed)
+        for hindrance in plan.hindrances:
+            output.note(self._hindered(hindrance), as_json=self.terms.as_json)
+        return plan
 
-def run(config: Path | None, order: Order, *, is_all: bool, asks: bool = False) -> int:
-    """Run the move, after asking if `asks`; returns the exit code. Raises typer.BadParameter, FailedError."""
-    if order.criteria == Filter() and not is_all:
-        raise typer.BadParameter(f"no filter given: add one, or --all to {order.verb.name} every dead letter")
-    if asks and not output.can_ask():
-        raise typer.BadParameter(f"no terminal to ask on: add --yes to {order.verb.name} without asking")
-    # Asking blocks, so it comes before the loop in which Ctrl-C stops between batches.
-    plan = asyncio.run(_prepare(config, order))
-    if order.is_dry_run or not plan.matching:
-        return 0
-    if asks and plan.moving and not output.confirmed(_question(order, plan.moving)):
-        print(f"nothing was {order.verb.done}", file=sys.stderr)
-        return EXIT_FAILED
-    order = replace(order, criteria=plan.criteria)
-    is_interrupted = False
-
-    async def until_done(stopping: Stopping) -> None:
-        nonlocal is_interrupted
-        is_interrupted = await _move(config, order, plan, stopping)
-
-    command.run_service(until_done)
-    if is_interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if plan.left_out else 0
-
-
-def _question(order: Order, moving: int) -> str:
-    for_good = " for good" if order.verb is DISCARD else ""
-    return f"{order.verb.name} {output.things(moving, 'dead letter')}{for_good}?"
-
-
-async def _prepare(config: Path | None, order: Order) -> Plan:
-    """Take the snapshot and count; prints the plan for a dry run, or when nothing matches."""
-    async with options.dead_letters(config) as (client, store):
-        criteria = order.criteria if order.criteria.names else await store.snapshot(order.criteria)
-        unsubscribed = await _unsubscribed(client, store, criteria) if order.verb is REDRIVE else Counter()
-        plan = Plan(criteria, await store.count(criteria), Counter() if order.include_unsubscribed else unsubscribed)
-        if order.is_dry_run or not plan.matching:
-            if order.as_json:
-                output.print_json(_result(order, plan, Tally(), is_interrupted=False))
-            else:
-                await _show_plan(store, order, plan)
-    _print_unsubscribed(unsubscribed, is_left_out=not order.include_unsubscribed)
-    return plan
-
-
-async def _unsubscribed(client: Redis, store: DeadLetters, criteria: Filter) -> Counter[tuple[str, str]]:
-    """Count the matching letters of unsubscribed types: a release removed their handler, or changed its type."""
-    if criteria.names:
-        dead = Counter((each.group, each.letter.type) for each in await store.find(criteria))
-    else:
-        dead = Counter()
-        for summary in await store.summaries(criteria):
-            dead[summary.group, summary.kind.type] += summary.count
-    subscribed = await registry.patterns(client, store.shards)
-    return Counter({place: count for place, count in dead.items() if is_unsubscribed(subscribed, *place)})
-
-
-def _print_unsubscribed(unsubscribed: Counter[tuple[str, str]], *, is_left_out: bool) -> None:
-    for (group, event_type), count in sorted(unsubscribed.items()):
+    def _hindered(self, hindrance: Hindrance) -> str:
+        event_type, letters = output.line(hindrance.type), output.things(hindrance.count, "dead letter")
+        if hindrance.why != "unsubscribed":
+            return f"{hindrance.group} · {event_type}: {letters} will wait: {output.line(hindrance.detail)}"
+        undo = f"hookbus-worker dlq recall --group {hindrance.group}"
         effect = (
-            "not redriven (--include-unsubscribed redrives them)"
-            if is_left_out
-            else (f"redriven, they wait until it does; to undo: hookbus-worker dlq recall --group {group}")
+            f"redriven, they wait until it does; to undo: {undo}"
+            if self.include_unsubscribed
+            else "not redriven (--include-unsubscribed redrives them)"
         )
-        letters = output.things(count, "dead letter")
-        print(f"{group} does not subscribe to {output.line(event_type)}: {letters}, {effect}", file=sys.stderr)
+        return f"{hindrance.group} does not subscribe to {event_type}: {letters}, {effect}"
 
+    def show(self, plan: Plan) -> None:
+        """Print what would be moved."""
+        if not plan.matching:
+            print("no dead letters match")
+            return
+        dlq_tables.summaries(plan.causes, now_ms())
+        where = " for good" if self.verb.is_final else ", each to its group"
+        print(f"would {self.verb.name} {output.things(plan.moving, 'dead letter')}{where}")
 
-async def _show_plan(store: DeadLetters, order: Order, plan: Plan) -> None:
-    if not plan.matching:
-        print("no dead letters match")
-        return
-    if plan.criteria.names:
-        dlq_tables.letters(await store.find(plan.criteria), now_ms())
-    else:
-        dlq_tables.summaries(await store.summaries(plan.criteria), now_ms())
-    where = ", each to its group" if order.verb is REDRIVE else " for good"
-    print(f"would {order.verb.name} {output.things(plan.moving, 'dead letter')}{where}")
+    def question(self, plan: Plan) -> str:
+        """Count and filter."""
+        for_good = " for good" if self.verb.is_final else ""
+        letters = f"{output.things(plan.moving, 'dead letter')}{for_good}"
+        return f"{self.verb.name} {letters} ({filters.as_options(self.criteria.options())})"
 
+    def action(self, plan: Plan) -> Action:
+        """What is recorded: the filter of the plan, so with its moment."""
+        return action(f"dlq {self.verb.name}", plan.criteria.options(), self.terms.why, plan.moving)
 
-async def _move(config: Path | None, order: Order, plan: Plan, stopping: Stopping) -> bool:
-    """Move the letters and print the result; returns whether it was stopped before the end."""
-    async with options.dead_letters(config) as (client, store):
-        moves = Moves(client, store.shards)
-        move = moves.redrive if order.verb is REDRIVE else moves.discard
-        batches = _chosen(store.walk(order.criteria, batch_for(order.rate)), plan)
-        started = action(f"dlq {order.verb.name}", order.criteria.options(), order.why, plan.moving)
-        async with recorded(client, started) as progress:
-            tally = await move_watched(
-                lambda: order.verb.name, batches, move, total=plan.moving, rate=order.rate, stopping=stopping
-            )
-            is_interrupted = stopping.is_set() and tally.moved + tally.gone < plan.moving
-            progress.set(tally.moved, tally.gone, is_stopped=is_interrupted)
-    if order.as_json:
-        output.print_json(_result(order, plan, tally, is_interrupted=is_interrupted))
-    else:
-        print(_sentence(order, plan, tally, is_interrupted=is_interrupted))
-    dlq_look.warn_unreadable(store)
-    return is_interrupted
+    async def run(self, client: Redis, store: DeadLetters, plan: Plan, stopping: Stopping) -> Tally:
+        """Move the letters of the plan."""
 
+        async def move(progressed: Progressed) -> Tally:
+            rate = self.terms.rate
+            return await planning.run(client, store, plan, rate=rate, stopping=stopping, progressed=progressed)
 
-async def _chosen(batches: AsyncIterator[list[StoredLetter]], plan: Plan) -> AsyncIterator[list[StoredLetter]]:
-    """The batches without the letters that are left out."""
-    async for batch in batches:
-        if chosen := [dead for dead in batch if (dead.group, dead.letter.type) not in plan.left_out]:
-            yield chosen
+        tally = await watched(move, title=lambda: self.verb.name, total=plan.moving)
+        dlq_look.warn_unreadable(store, self.terms.as_json)
+        return tally
 
+    def result(self, plan: Plan, tally: Tally, *, is_interrupted: bool) -> dict[str, Any]:
+        """Figures of plan and result."""
+        redrive = {"left_out": plan.left_out.total(), "hindrances": list(map(msgspec.structs.asdict, plan.hindrances))}
+        return {
+            "dry_run": self.terms.is_dry_run,
+            "matching": plan.matching,
+            self.verb.done: tally.moved,
+            "gone": tally.gone,
+            **(redrive if self.verb is REDRIVE else {}),
+            "interrupted": is_interrupted,
+        }
 
-def _result(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> dict[str, int | bool]:
-    left_out = {"left_out": plan.left_out.total()} if order.verb is REDRIVE else {}
-    return {
-        "dry_run": order.is_dry_run,
-        "matching": plan.matching,
-        order.verb.done: tally.moved,
-        "gone": tally.gone,
-        **left_out,
-        "interrupted": is_interrupted,
-    }
-
-
-def _sentence(order: Order, plan: Plan, tally: Tally, *, is_interrupted: bool) -> str:
-    text = f"{output.things(tally.moved, 'dead letter')} {order.verb.done}"
-    if tally.gone:
-        text += f"; {tally.gone:,} skipped: removed meanwhile, or dead-lettered again"
-    if is_interrupted:
-        text = f"stopped: {text}; {plan.moving - tally.moved - tally.gone:,} remain"
-    return text
+    def sentence(self, plan: Plan, tally: Tally, *, is_interrupted: bool) -> str:
+        """How many moved."""
+        text = f"{output.things(tally.moved, 'dead letter')} {self.verb.done}"
+        if tally.gone:
+            text += f"; {tally.gone:,} skipped: removed meanwhile, or dead-lettered again"
+        if is_interrupted:
+            text = f"stopped: {text}; {plan.moving - tally.moved - tally.gone:,} remain"
+        return text

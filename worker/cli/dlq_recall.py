@@ -1,7 +1,7 @@
 """`dlq recall`: turns redeliveries of types that their group does not subscribe to back into dead letters."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from ...shared.connection import Redis
 from ...shared.patterns import matches
 from .. import audit
 from ..dlq import unsubscribed
-from ..dlq.bulk import BATCH
+from ..dlq.bulk import BATCH, Tally, move_all
 from ..dlq.query import DeadLetters
 from ..dlq.unsubscribed import Redelivery, UnsubscribedType
 from ..inventory import registry
 from . import options
-from .progress import move_watched
+from .progress import Progressed, watched
 from .recorded import action, recorded
 
 
@@ -39,13 +39,7 @@ class Order:
 
 def run(config: Path | None, order: Order) -> int:
     """Run the recall; returns the exit code. Raises FailedError."""
-    is_interrupted = False
-
-    async def until_done(stopping: Stopping) -> None:
-        nonlocal is_interrupted
-        is_interrupted = await _recall(config, order, stopping)
-
-    command.run_service(until_done)
+    is_interrupted = command.run_service(lambda stopping: _recall(config, order, stopping))
     return EXIT_INTERRUPTED if is_interrupted else 0
 
 
@@ -60,10 +54,13 @@ async def _recall(config: Path | None, order: Order, stopping: Stopping) -> bool
             async def move(batch: Sequence[Redelivery]) -> list[Any]:
                 return await scripts.run_all(client, [unsubscribed.recall(each, now_ms) for each in batch])
 
-            batches: AsyncIterator[list[Redelivery]] = unsubscribed.walk(client, places, now_ms, BATCH)
+            async def run_all(progressed: Progressed) -> Tally:
+                batches = unsubscribed.walk(client, places, now_ms, BATCH)
+                return await move_all(batches, move, rate=0, stopping=stopping, progressed=progressed)
+
             criteria = audit.options(group=order.groups, type=order.types)
             async with recorded(client, action("dlq recall", criteria, order.why, matching)) as progress:
-                tally = await move_watched(lambda: "recall", batches, move, total=matching, rate=0, stopping=stopping)
+                tally = await watched(run_all, title=lambda: "recall", total=matching)
                 moved = tally.moved
                 progress.set(moved, tally.gone, is_stopped=stopping.is_set() and moved < matching)
     is_interrupted = stopping.is_set() and moved < matching

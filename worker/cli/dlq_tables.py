@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
-from ..dlq.query import StoredLetter, Summary
+from ..dlq.causes import Summary
+from ..dlq.query import StoredLetter
 
 _AGE_WIDTH: Final = 4
 _GAP: Final = 2

@@ -1,33 +1,32 @@
 """Progress of a bulk move: a bar on a terminal, otherwise a line every few seconds."""
 
-import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...shared import output
-from ..dlq.bulk import Item, Tally, move_all
+from ..dlq.bulk import Tally
 
 REPORT_S: Final = 10.0
 """Interval of the lines without a terminal; they remain as a record when the process is killed."""
 
+Progressed = Callable[[Tally], None]
 
-async def move_watched(
-    title: Callable[[], str],
-    batches: AsyncIterator[list[Item]],
-    move: Callable[[Sequence[Item]], Awaitable[list[Any]]],
-    *,
-    total: int,
-    rate: float,
-    stopping: asyncio.Event,
-) -> Tally:
-    """Run `move_all` and show its progress. `title` is called after each batch. Raises FailedError."""
+
+async def watched(run: Callable[[Progressed], Awaitable[Tally]], *, title: Callable[[], str], total: int) -> Tally:
+    """Run a move, which reports its progress, and show that. `title` is called after each batch."""
     console = output.console(stderr=True)
     reported_at = time.monotonic()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(title(), total=total)
 
         def progressed(tally: Tally) -> None:
@@ -38,4 +37,4 @@ async def move_watched(
                 reported_at = time.monotonic()
                 print(f"{title()}: {done:,} of {total:,}", file=sys.stderr)
 
-        return await move_all(batches, move, rate=rate, stopping=stopping, progressed=progressed)
+        return await run(progressed)

@@ -6,7 +6,7 @@ only. A fingerprint determines type and reason, so filters select fingerprints, 
 
 import heapq
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -14,53 +14,14 @@ import msgspec
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import Keys
-from ...shared.patterns import matches
 from ...shared.pipelined import execute_all
-from ...shared.raw_connection import Command
-from ...shared.times import LAST_MS
-from .. import audit
 from ..inventory import registry
 from ..pipeline import dead_letter
-from ..pipeline.dead_letter import DeadLetterRecord, Kind
+from ..pipeline.dead_letter import DeadLetterRecord
+from . import causes
+from .causes import IndexOfKind, Summary
 from .cursor import Index, MergedScan, Position, positions
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Selects letters that match any value of every given field. `types` are patterns; times in Unix ms, inclusive."""
-
-    groups: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    fingerprints: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    since_ms: int = 0
-    until_ms: int = LAST_MS
-
-    def options(self) -> dict[str, list[str]]:
-        """The filter as options of a command, for the audit."""
-        return audit.options(
-            group=self.groups,
-            type=self.types,
-            reason=self.reasons,
-            fingerprint=self.fingerprints,
-            id=self.names,
-            since_ms=self.since_ms,
-            until_ms=self.until_ms,
-        )
-
-    @property
-    def is_by_kind(self) -> bool:
-        """Whether the filter selects by fingerprint, type or reason."""
-        return bool(self.types or self.reasons or self.fingerprints)
-
-    def covers_kind(self, fingerprint: str, kind: Kind | DeadLetterRecord) -> bool:
-        """Whether letters of that fingerprint match, apart from group, name and time."""
-        return (
-            (not self.types or any(matches(pattern, kind.type) for pattern in self.types))
-            and (not self.reasons or kind.reason in self.reasons)
-            and (not self.fingerprints or fingerprint in self.fingerprints)
-        )
+from .filter import Filter
 
 
 class StoredLetter(NamedTuple):
@@ -78,18 +39,6 @@ class Page(NamedTuple):
 
     letters: list[StoredLetter]
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The letters of one fingerprint in one group. Times in Unix ms."""
-
-    group: str
-    fingerprint: str
-    kind: Kind
-    count: int
-    first_ms: int
-    last_ms: int
 
 
 class DeadLetters:
@@ -181,23 +130,10 @@ class DeadLetters:
     async def summaries(self, criteria: Filter) -> list[Summary]:
         """Return the fingerprints that match, most letters first. Names in the filter are ignored."""
         kinds = await self._kinds(criteria)
-        since, until = criteria.since_ms, criteria.until_ms
-        commands: list[Command] = []
-        for index, _, _ in kinds:
-            commands += (
-                ("ZCOUNT", index.key, since, until),
-                ("ZRANGEBYSCORE", index.key, since, until, "WITHSCORES", "LIMIT", 0, 1),
-                ("ZREVRANGEBYSCORE", index.key, until, since, "WITHSCORES", "LIMIT", 0, 1),
-            )
-        replies = await execute_all(self._client, commands)
-        merged: dict[tuple[str, str], Summary] = {}
-        for i, (index, fingerprint, kind) in enumerate(kinds):
-            count, first, last = replies[3 * i : 3 * i + 3]
-            if first and last:
-                summary = Summary(index.group, fingerprint, kind, count, int(float(first[1])), int(float(last[1])))
-                other = merged.get((index.group, fingerprint))
-                merged[index.group, fingerprint] = _joined(other, summary) if other else summary
-        return sorted(merged.values(), key=lambda summary: (-summary.count, summary.group, summary.fingerprint))
+        now_ms = await registry.now_ms(self._client)
+        times = criteria.since_ms, criteria.until_ms, now_ms
+        commands = [command for each in kinds for command in causes.commands(each.at, *times)]
+        return causes.merged(kinds, await execute_all(self._client, commands))
 
     def _chosen(self, criteria: Filter) -> Sequence[str]:
         for group in criteria.groups:
@@ -211,11 +147,11 @@ class DeadLetters:
 
     async def _indexes(self, criteria: Filter) -> list[Index]:
         if criteria.is_by_kind:
-            return [index for index, _, _ in await self._kinds(criteria)]
+            return [each.at for each in await self._kinds(criteria)]
         groups = self._chosen(criteria)
         return [Index(shard, group, shard.dead(group)) for group in groups for shard in self.shards]
 
-    async def _kinds(self, criteria: Filter) -> list[tuple[Index, str, Kind]]:
+    async def _kinds(self, criteria: Filter) -> list[IndexOfKind]:
         places = [(shard, group) for group in self._chosen(criteria) for shard in self.shards]
         replies = await execute_all(
             self._client, [("HGETALL", shard.dead_fingerprints(group)) for shard, group in places]
@@ -231,7 +167,7 @@ class DeadLetters:
                     continue
                 if criteria.covers_kind(fingerprint, kind):
                     index = Index(shard, group, shard.dead_fingerprint(group, fingerprint))
-                    kinds.append((index, fingerprint, kind))
+                    kinds.append(IndexOfKind(index, fingerprint, kind))
         return kinds
 
     async def _count(self, indexes: Sequence[Index], criteria: Filter) -> int:
@@ -252,10 +188,3 @@ class DeadLetters:
             except msgspec.MsgspecError:
                 self.unreadable.append(name)
         return letters
-
-
-def _joined(left: Summary, right: Summary) -> Summary:
-    """Merge the summaries of a fingerprint in two shards; the sample is the newer one."""
-    newer = max(left, right, key=lambda summary: summary.last_ms)
-    first_ms = min(left.first_ms, right.first_ms)
-    return replace(newer, count=left.count + right.count, first_ms=first_ms)

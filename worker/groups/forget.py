@@ -17,7 +17,8 @@ from ...shared.connection import Redis
 from ...shared.keys import HANDOVER, Keys, listed_as
 from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ..api.delivery import type_of_member
-from ..dlq.query import DeadLetters, Filter
+from ..dlq.filter import Filter
+from ..dlq.query import DeadLetters
 from ..inspect import status
 from ..inspect.group_status import GroupStatus
 from ..inventory import expiries, pauses, redeliveries, suspensions

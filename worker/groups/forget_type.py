@@ -13,8 +13,9 @@ from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ..api.delivery import type_of_member
 from ..dlq.bulk import BATCH
+from ..dlq.filter import Filter
 from ..dlq.moves import Moves
-from ..dlq.query import DeadLetters, Filter
+from ..dlq.query import DeadLetters
 from ..inventory import registry
 from ..inventory.lag import pairs
 from ..inventory.readers import registration

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from hookbus.worker.cli import dlq_look
-from hookbus.worker.dlq.query import Filter
+from hookbus.worker.dlq.filter import Filter
 
 LIMIT: Final = 50
 """The default limit of the commands."""

@@ -8,7 +8,8 @@ from typing import Final
 
 from hookbus.shared.connection import connect
 from hookbus.shared.valkey import Valkey
-from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.dlq.filter import Filter
+from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.duties.heartbeat import TTL_S
 from tests.chaos.handlers.question_groups import TYPES
 from tests.chaos.harness import questions

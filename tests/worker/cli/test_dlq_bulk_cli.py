@@ -11,7 +11,7 @@ from hookbus.shared.keys import Keys
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker
-from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, start_workers, store_letters
 
 KEYS = Keys(0)
 STREAM = KEYS.redelivery("response.completed", "billing")
@@ -32,10 +32,14 @@ async def test_a_redrive_moves_the_letters_that_match_and_prints_how_many(client
     text = succeeded(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--dry-run")
     assert text.endswith("would redrive 2 dead letters, each to its group\n")
     (found,) = objects(redis_url, "dlq", "redrive", "--all", "--dry-run", "--json")
+    [hindrance] = found.pop("hindrances")
+    assert (hindrance["why"], hindrance["count"]) == ("no_worker", 3)
     assert found == {"dry_run": True, "matching": 3, "redriven": 0, "gone": 0, "left_out": 0, "interrupted": False}
+    await start_workers(client, "billing")
     assert (await dead_names(client), await moved_names(client)) == (before, [])
     (found,) = objects(redis_url, "dlq", "redrive", "--reason", "attempts_exhausted", "--json")
-    assert found == {"dry_run": False, "matching": 2, "redriven": 2, "gone": 0, "left_out": 0, "interrupted": False}
+    figures = {"dry_run": False, "matching": 2, "redriven": 2, "gone": 0, "left_out": 0, "interrupted": False}
+    assert found == figures | {"hindrances": []}
     assert (await dead_names(client), sorted(await moved_names(client))) == (["wh_3"], ["wh_1", "wh_2"])
     assert succeeded(redis_url, "dlq", "redrive", "--id", "wh_3") == "1 dead letter redriven\n"
 
@@ -61,7 +65,7 @@ async def test_a_discard_without_a_terminal_needs_yes(client, redis_url):
 async def test_a_discard_on_a_terminal_asks_and_follows_the_answer(client, redis_url, answer, code, remaining):
     await create_groups(client, "billing")
     await store_letters(client, letter("wh_1"))
-    question = b"discard 1 dead letter for good?"
+    question = b"discard 1 dead letter for good (--all)?"
     assert answered(redis_url, "dlq", "discard", "--all", question=question, answer=answer) == code
     assert len(await dead_names(client)) == remaining
 

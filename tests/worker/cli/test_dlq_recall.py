@@ -1,8 +1,8 @@
 """Letters of unsubscribed types: `dlq redrive` leaves them out, `check` reports them, `dlq recall` brings them back."""
 
 from hookbus.shared.keys import Keys
-from tests.worker.commands import answered, objects, succeeded, worker
-from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.commands import objects, succeeded, worker
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, start_workers, store_letters
 
 KEYS = Keys(0)
 GONE = "eval.run.failed"
@@ -12,6 +12,7 @@ STREAM = KEYS.redelivery(GONE, "billing")
 async def three_letters(client) -> None:
     """One letter of a type that billing subscribes to, two of a type that it does not."""
     await create_groups(client, "billing")
+    await start_workers(client, "billing")
     await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
     letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DEAD_MS + i) for i in (2, 3)]
     await store_letters(client, letter("wh_1"), *letters)
@@ -60,12 +61,3 @@ async def test_g2_redriven_letters_of_an_unsubscribed_type_are_reported_and_can_
     assert succeeded(redis_url, "dlq", "recall").startswith("no redelivery waits for a type")
     assert b"which does not subscribe" not in worker(redis_url, "check").stdout
     assert worker(redis_url, "dlq", "recall", "--group", "nix").returncode == 1
-
-
-async def test_a_redrive_on_a_terminal_asks_unless_letters_are_named(client, redis_url):
-    await three_letters(client)
-    question = b"redrive 1 dead letter?"
-    assert answered(redis_url, "dlq", "redrive", "--all", question=question, answer=b"n\n") == 1
-    assert len(await dead_names(client)) == 3
-    assert answered(redis_url, "dlq", "redrive", "--type", "response.*", question=question, answer=b"y\n") == 0
-    assert await dead_names(client) == ["wh_2", "wh_3"]

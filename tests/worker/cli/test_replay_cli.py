@@ -117,7 +117,7 @@ async def test_wrong_arguments_are_refused_and_nothing_is_replayed(client, redis
 )
 async def test_on_a_terminal_it_asks_and_follows_the_answer(client, redis_url, answer, code, count):
     await delivered(client)
-    question = b"replay 10 events to billing?"
+    question = b"replay 10 events to billing (no filter)?"
     assert answered(redis_url, "replay", "billing", question=question, answer=answer) == code
     assert len(await replayed(client)) == count
 

@@ -6,8 +6,9 @@ from hookbus.shared import entry, scripts
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
 from hookbus.worker.dlq.bulk import Tally, move_all
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves, remove_letter, restore
-from hookbus.worker.dlq.query import DeadLetters, Filter, StoredLetter
+from hookbus.worker.dlq.query import DeadLetters, StoredLetter
 from hookbus.worker.inspect import status
 from tests.worker.dead_letters import DEAD_MS, create_groups, keys_left, letter, opened, store_letters
 

@@ -9,8 +9,9 @@ from hookbus.shared.entry import Entry
 from hookbus.shared.keys import LAYOUT, META, Keys
 from hookbus.shared.settings import ConfigError
 from hookbus.worker.api.delivery import Delivery, InFlight
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
-from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome

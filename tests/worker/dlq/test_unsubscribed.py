@@ -4,8 +4,9 @@ from hookbus.shared import entry, scripts
 from hookbus.shared.entry import Entry, Failure
 from hookbus.shared.keys import Keys
 from hookbus.worker.dlq import unsubscribed
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
-from hookbus.worker.dlq.query import Filter, StoredLetter
+from hookbus.worker.dlq.query import StoredLetter
 from hookbus.worker.dlq.unsubscribed import Redelivery, UnsubscribedType
 from hookbus.worker.inventory.redeliveries import relist
 from tests.worker.dead_letters import create_groups, letter, opened, store_letters

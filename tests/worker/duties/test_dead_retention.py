@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hookbus.shared.clock import now_ms
-from hookbus.worker.dlq.query import Filter
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.duties import dead_retention
 from hookbus.worker.duties.dead_retention import DeadRetention
 from hookbus.worker.pipeline import metrics

@@ -11,8 +11,9 @@ from hookbus.shared.command import FailedError
 from hookbus.shared.entry import Entry
 from hookbus.shared.keys import Keys
 from hookbus.worker.api.delivery import member_prefix
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
-from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.groups import forget
 from hookbus.worker.groups.forget import GroupDeletion

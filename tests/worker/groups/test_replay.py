@@ -10,8 +10,9 @@ from hookbus.shared.entry import Entry, parse
 from hookbus.shared.keys import Keys
 from hookbus.worker.api.delivery import member_prefix
 from hookbus.worker.dlq.bulk import Tally, move_all
+from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
-from hookbus.worker.dlq.query import DeadLetters, Filter
+from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.duties.promote import Promoter
 from hookbus.worker.groups import history, replay
 from hookbus.worker.groups.history import EventFilter, StoredEvent
