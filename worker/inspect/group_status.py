@@ -113,11 +113,11 @@ async def query(
     if not groups:
         return {}
     commands: list[Command] = [("HGETALL", suspensions.KEY), *(("HGETALL", keys.paused) for keys in shards)]
-    commands += [("ZCARD", keys.due) for keys in shards]  # only whether it is usable
+    commands += [("ZCARD", key) for keys in shards for key in (keys.due, keys.expiries)]  # only whether it is usable
     commands += [command for name in groups for keys in shards for command in _commands(keys, name)]
     suspended, *replies = await execute_usable(client, commands, unusable)
     paused = pauses.read([flat or () for flat in replies[: len(shards)]])
-    del replies[: 2 * len(shards)]
+    del replies[: 3 * len(shards)]
     held = [_Held(*part) for part in _split(replies, len(_Held._fields))]
     parts = zip(groups, _split(held, len(shards)), strict=True)
     places = {name: list(zip(shards, part, strict=True)) for name, part in parts}

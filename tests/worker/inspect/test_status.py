@@ -240,7 +240,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
         KEYS.stream("batch.failed"),
         *(key("phone") for key in (KEYS.delayed, KEYS.snoozed, KEYS.dead, KEYS.consumers)),
     ]
-    bad += [KEYS.paused, KEYS.suspended, KEYS.due, KEYS.redelivery(TYPE, "phone")]
+    bad += [KEYS.paused, KEYS.suspended, KEYS.due, KEYS.expiries, KEYS.redelivery(TYPE, "phone")]
     for key in bad:
         await client.execute_command("SET", key, "a slip")
     await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, "phone"))
