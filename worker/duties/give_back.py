@@ -69,12 +69,17 @@ class GiveBack:
             for stream, some in by_stream.items()
         ]
         try:
-            await scripts.run_all(self._client, calls)
+            results = await scripts.run_all(self._client, calls)
         except FAULTS as error:
-            self._log.debug("query_delayed", reason=str(error))
-            for stream in by_stream:  # what is still pending here begins then
-                self._readers[keys.of(stream), group].recheck()
+            results = [error] * len(calls)
         finally:
             subscriber.surplus.forget(late)
-        for stream in by_stream:
-            subscriber.owe(keys.of(stream).shard, is_owed=True)
+        for stream, result in zip(by_stream, results, strict=True):
+            shard = keys.of(stream)
+            if isinstance(result, Exception):
+                self._log.debug("query_delayed", reason=str(result))
+                self._readers[shard, group].recheck()  # what is still pending here begins then
+            elif (
+                result
+            ):  # a takeover sees what is in the handover, and takes the debt back; of nothing there is no news
+                subscriber.owe(shard.shard, is_owed=True)

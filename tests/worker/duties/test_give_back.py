@@ -165,3 +165,44 @@ async def test_a_release_that_failed_is_begun_again_if_it_is_still_pending(clien
         monkeypatch.undo()
         handler.go()
         await until(lambda: len(handler.done) == 2)
+
+
+async def test_nothing_is_owed_where_nothing_was_released(client, redis_url):
+    """Of a paused type no place tells the takeover to look again: a debt would keep all other types unread."""
+    handler = Handler(is_open=True)
+    async with running(redis_url, app_of(handler, "*")) as worker:
+        [reader] = worker.worker._readers.values()
+        [subscriber] = worker.worker._subscribers
+        await store(client, "wh_0")
+        await until(lambda: handler.done == ["wh_0"])
+        await pauses.write(client, [KEYS], GROUP, TYPE)
+        await until(lambda: reader.is_paused(TYPE))
+        await until(lambda: worker.worker._runners[KEYS, GROUP]._takeover._is_done)
+        await store(client, "wh_1")
+        [in_flight] = await take(client, worker.consumer)
+        await client.execute_command("XACK", STREAM, GROUP, in_flight.entry_id)
+        subscriber.accept(in_flight)
+        await until(lambda: not subscriber.surplus)
+        assert not subscriber.is_owed
+        await store(client, "wh_2", event_type="batch.completed")
+        await until(lambda: handler.done == ["wh_0", "wh_2"])
+
+
+async def test_a_release_that_one_stream_refuses_is_looked_at_again_and_owes_nothing(client, redis_url):
+    handler = Handler()
+    async with running(redis_url, app_of(handler, concurrency=1)) as worker:
+        [reader] = worker.worker._readers.values()
+        [subscriber] = worker.worker._subscribers
+        await store(client, "wh_1")
+        await until(lambda: handler.began == ["wh_1"])
+        await store(client, "wh_2")
+        [in_flight] = await take(client, worker.consumer)
+        await client.execute_command("RENAME", STREAM, f"{STREAM}.aside")
+        await client.execute_command("SET", STREAM, "a slip")
+        subscriber.accept(in_flight)
+        await until(lambda: not subscriber.surplus)
+        assert not subscriber.is_owed
+        assert reader._recheck_at_s == 0.0
+        await client.execute_command("RENAME", f"{STREAM}.aside", STREAM)
+        handler.go()
+        await until(lambda: handler.done == ["wh_1", "wh_2"], 30)
