@@ -174,10 +174,7 @@ class Worker:
             self._start_duties(crew)
             self._is_reading = True
             await crew.finished()
-            # The quarantine processes stop at the same time, by the same limits.
-            children = asyncio.create_task(self._process.quarantine.ended(self._left_s() + FINISH_S))
-            interrupted = await shutdown.finish(self._left_s())
-            await children
+            interrupted = await self._finished(shutdown)
             await crew.end()
             await shutdown.leave(interrupted)
         except BaseException:
@@ -185,6 +182,17 @@ class Worker:
             crew.cancel()
             await shutdown.die()
             raise
+
+    async def _finished(self, shutdown: Shutdown) -> int:
+        """Wait for the deliveries in hand. Returns how many were cancelled."""
+        # The quarantine processes stop at the same time, by the same limits.
+        children = asyncio.create_task(self._process.quarantine.ended(self._left_s() + FINISH_S))
+        try:
+            interrupted = await shutdown.finish(self._left_s())
+            await children
+        finally:
+            children.cancel()
+        return interrupted
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]

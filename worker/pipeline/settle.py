@@ -207,7 +207,7 @@ class OutcomeWriter:
                 return
             result = 0  # the group is gone, and its pending entries with it
         self._failing_since = None
-        item.slots.settled(item.in_flight)
+        item.slots.settled(item.in_flight, is_written=result != 0)
         if isinstance(item.outcome, Ack) and not self._is_debug:
             return
         fields = named(delivery) | self._traces.fields(item.outcome, delivery.type)

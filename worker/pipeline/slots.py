@@ -81,6 +81,8 @@ class Slots(_Notifier):
         self._deferred: set[DeliveryId] = set()
         self._circuit_gate.subscribe(self.notify)
         self.running = 0
+        self.is_last_written = False
+        """Whether the last outcome that left here is in Redis."""
 
     def free(self, overdue: int = 0) -> int:
         """Slots for new deliveries; `overdue` handlers keep theirs. Unwritten outcomes may take as many again."""
@@ -126,14 +128,16 @@ class Slots(_Notifier):
         self.running -= 1
         self.notify()
 
-    def settled(self, in_flight: InFlight) -> None:
-        """The outcome of a delivery is in Redis."""
+    def settled(self, in_flight: InFlight, *, is_written: bool = True) -> None:
+        """The outcome of a delivery is in Redis; or it is discarded, as another consumer owns the delivery."""
+        self.is_last_written = is_written
         self._forget(in_flight)
         self._deferred.discard((in_flight.stream, in_flight.entry_id))
         self.notify()
 
     def defer(self, in_flight: InFlight) -> None:
         """The outcome of a delivery cannot be written and is dropped: it stays pending and is no longer in flight."""
+        self.is_last_written = False
         self._forget(in_flight)
         self._deferred.add((in_flight.stream, in_flight.entry_id))
         self.notify()

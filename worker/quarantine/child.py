@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import socket
 import subprocess
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
+from ...shared.decoding import UNDECODABLE
 from .launch import Launch
 from .messages import LIMIT_BYTES, Answer, Order, Ready, line
 
@@ -20,12 +22,14 @@ START_S: Final = 120.0
 POLL_S: Final = 0.5
 """Between two looks at the exit code of a child."""
 
+Message = TypeVar("Message", Ready, Answer)
+
 _read_ready = msgspec.json.Decoder(Ready).decode
 _read_answer = msgspec.json.Decoder(Answer).decode
 
 
 class ChildEndedError(Exception):
-    """The child ended, or did not become ready in time."""
+    """The child ended, did not become ready in time, or said what cannot be read."""
 
 
 class Child:
@@ -53,7 +57,7 @@ class Child:
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=LIMIT_BYTES)
         try:
             async with asyncio.timeout(START_S):
-                self.consumer = _read_ready(await self._receive()).consumer
+                self.consumer = _read(_read_ready, await self._receive()).consumer
         except TimeoutError:
             self._process.kill()  # it has nothing in hand
             raise ChildEndedError(f"not ready after {START_S:g} s") from None
@@ -65,7 +69,7 @@ class Child:
         with contextlib.suppress(OSError):  # the end is detected below
             self._writer.write(line(order))
             await self._writer.drain()
-        return _read_answer(await self._receive())
+        return _read(_read_answer, await self._receive())
 
     def drain(self) -> None:
         """Tell it to finish what it runs, and to end. It can still answer."""
@@ -105,6 +109,13 @@ class Child:
                 await self.ended()
         assert self._process is not None
         raise ChildEndedError(_how(self._process.returncode))
+
+
+def _read(decode: Callable[[bytes], Message], text: bytes) -> Message:
+    try:
+        return decode(text)
+    except UNDECODABLE as error:
+        raise ChildEndedError(f"it said what cannot be read: {error}") from error
 
 
 def _how(code: int | None) -> str:

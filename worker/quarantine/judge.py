@@ -87,11 +87,16 @@ class Judge:
         return await self.answer()
 
     async def answer(self) -> Answer | None:
-        """The answer about a suspect that is settled, once; None if it is not: `release` hands it over."""
+        """The answer about a suspect that is settled, once; None if it is not: `release` hands it over.
+
+        An outcome that is not in Redis did not happen: another consumer owns the suspect, or it stays pending here.
+        """
         suspect = self._suspect
         if suspect is None or self._ended is None or self._slots.holds(suspect):
             return None
         self._suspect = None
+        if not self._slots.is_last_written:
+            return Answer()
         if suspect.deaths:  # they are forgotten
             with contextlib.suppress(*FAULTS):  # the entry is gone, so nothing reads the field any more
                 deaths = suspect.keys.deaths(suspect.delivery.group)

@@ -47,7 +47,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Child to parent: the suspect is settled, as `outcome` says; or it was not there any more (`kind` is "")."""
+    """Child to parent: the suspect is settled, as `outcome` says; or nothing was written about it (`kind` is "")."""
 
     kind: str = ""
     fields: dict[str, Any] = {}
@@ -60,7 +60,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the attempt ended; None for a suspect that was not there any more."""
+        """How the attempt ended; None for a suspect that was not there any more, or taken over."""
         return msgspec.convert(self.fields, _KINDS[self.kind]) if self.kind else None
 
 

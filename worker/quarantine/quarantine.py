@@ -23,7 +23,8 @@ from ...shared.lazy_task import lazy_task
 from ...shared.pause import pause
 from ..api.delivery import InFlight
 from ..inventory import expiries
-from ..pipeline import outcome
+from ..pipeline import outcome as outcomes
+from ..pipeline.cause import describe
 from ..pipeline.named import named
 from ..pipeline.subscriber import Subscriber
 from .child import Child, ChildEndedError
@@ -83,7 +84,7 @@ class Quarantine:
         if held is not None and held.times_delivered >= in_flight.times_delivered and held.is_same_event(in_flight):
             return True  # else it was taken over from a child whose end is still to be noticed here
         if len(in_flight.deaths) >= MAX_DEATHS:
-            subscriber.settle_unrun(in_flight, outcome.worker_lost(in_flight.deaths))
+            subscriber.settle_unrun(in_flight, outcomes.worker_lost(in_flight.deaths))
             return True
         subscriber.slots.quarantine(in_flight)
         self._waiting.append(Suspect(in_flight, subscriber))
@@ -114,7 +115,7 @@ class Quarantine:
         """After `finish`: wait for the answers and the end of the children."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await asyncio.gather(*self._running)
+                await asyncio.gather(*self._running, return_exceptions=True)
                 for child in (*self._children, *self._ending):
                     await child.ended()
 
@@ -138,13 +139,25 @@ class Quarantine:
         self._changed.set()
 
     async def _run(self, suspect: Suspect) -> None:
+        child: Child | None = None
+        try:
+            child = await self._child(fresh=suspect.is_blamed)
+            if child is None or suspect.is_held_back or self._is_finishing:  # things change while a child starts
+                self._waiting.insert(0, suspect)
+                if child is not None:
+                    self._children[child] = time.monotonic()
+            else:
+                await self._run_in(child, suspect)
+        except Exception as error:  # noqa: BLE001 - a bug of hookbus, after which neither must be taken for busy
+            cause = describe(error)
+            fields = {**named(suspect.in_flight.delivery), "error": str(cause), "traceback": cause.traceback}
+            self._log.error("attempt_crashed", **fields)
+            if child in self._children:
+                self._forget(child)
+            suspect.subscriber.slots.leave_quarantine(suspect.in_flight)
+
+    async def _run_in(self, child: Child, suspect: Suspect) -> None:
         slots, in_flight = suspect.subscriber.slots, suspect.in_flight
-        child = await self._child(fresh=suspect.is_blamed)
-        if child is None or suspect.is_held_back or self._is_finishing:  # things change while a child starts
-            self._waiting.insert(0, suspect)
-            if child is not None:
-                self._children[child] = time.monotonic()
-            return
         slots.begin()
         logger = self._log.bind(**named(in_flight.delivery), consumer=child.consumer)
         logger.info("quarantined", deaths=len(in_flight.deaths))
@@ -156,9 +169,9 @@ class Quarantine:
             if not self._is_finishing:
                 logger.warning("quarantine_ended", reason=str(error))
         else:
+            if (outcome := answer.outcome) is not None:
+                suspect.subscriber.count(in_flight.delivery, outcome, answer.duration_s)
             self._children[child] = time.monotonic()
-            if answer.outcome is not None:
-                suspect.subscriber.count(in_flight.delivery, answer.outcome, answer.duration_s)
         # The reader finds it again if it is still pending here; the takeover if it is pending for the child.
         slots.leave_quarantine(in_flight)
 
@@ -182,8 +195,10 @@ class Quarantine:
         self._children[child] = None
         try:
             await child.start()
-        except (OSError, ChildEndedError) as error:
+        except BaseException as error:
             self._forget(child)
+            if not isinstance(error, OSError | ChildEndedError):
+                raise
             wait_s = self._reconnect.next_s()
             self._start_at = time.monotonic() + wait_s
             self._log.error("quarantine_unavailable", reason=str(error), wait_s=round(wait_s, 2))

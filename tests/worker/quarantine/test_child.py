@@ -109,6 +109,12 @@ async def test_an_answer_that_breaks_off_is_no_answer():
             await child.run(ORDER)
 
 
+async def test_an_answer_that_cannot_be_read_is_an_error_that_says_so():
+    async with started(READ + "say('no')\n" + READ) as child:
+        with pytest.raises(ChildEndedError, match="it said what cannot be read"):
+            await child.run(ORDER)
+
+
 async def test_an_answer_written_just_before_the_end_counts():
     async with started(READ + ANSWER) as child:
         assert (await child.run(ORDER)).outcome == ACK

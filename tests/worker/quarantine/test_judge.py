@@ -14,6 +14,7 @@ from hookbus.shared import scripts
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.pipeline.outcome import ACK, Park
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.routes import Group, Route
 from hookbus.worker.pipeline.settle import TAKEN_OVER, OutcomeWriter
 from hookbus.worker.quarantine import judge
@@ -105,8 +106,20 @@ async def test_the_outcome_of_a_suspect_that_others_took_meanwhile_is_discarded_
             await until(lambda: handler.began)
             await client.execute_command("XCLAIM", STREAM, GROUP, "other", 0, order.entry_id)
             handler.go()
-            await judging_it
+            assert await judging_it == Answer()
     assert [line["reason"] for line in logs if line["event"] == "outcome_discarded"] == [TAKEN_OVER]
+
+
+async def test_an_outcome_that_was_not_written_is_not_reported_and_forgets_no_deaths(client, redis_url, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ValueError("a bug of ours")
+
+    order = await suspect(client, deaths=("a@1",))
+    monkeypatch.setattr(PendingOutcome, "call", fail)
+    async with judging(redis_url, client, Handler(is_open=True).route()) as bench:
+        assert await bench.judge.judge(order) == Answer()
+        assert await client.execute_command("HLEN", KEYS.deaths(GROUP)) == 1
+        assert await pending(client, consumer=CHILD)
 
 
 def handler_that_fails(handler: Handler) -> Callable[..., Awaitable[None]]:

@@ -167,6 +167,31 @@ async def test_while_no_child_can_be_started_suspects_wait_and_the_log_says_so(c
     assert [line["reason"] for line in logs if line["event"] == "quarantine_unavailable"] == ["exit code 1"]
 
 
+@pytest.mark.parametrize("method", ["start", "run"])
+async def test_a_bug_of_ours_frees_the_suspect_and_its_child_and_breaks_no_stop(
+    client, redis_url, children, monkeypatch, method
+):
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    async with running(redis_url, client) as subscription:
+        with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+            patch.setattr(FakeChild, method, fail)
+            begin(subscription, 1)
+            await until(lambda: not subscription.slots.find((an_in_flight().stream, b"1-0")))
+            assert [line["error"] for line in logs if line["event"] == "attempt_crashed"] == [
+                "RuntimeError: a bug of ours"
+            ]
+            assert children[0].is_draining
+            children[0].is_over = True
+        begin(subscription, 2)
+        await until(lambda: at_work(children) == ["2-0"])
+        children[1].end()
+        children[1].is_over = True
+        subscription.quarantine.finish()
+        await subscription.quarantine.ended(5)
+
+
 async def test_an_idle_child_is_dismissed(client, redis_url, children, monkeypatch):
     monkeypatch.setattr(quarantine, "IDLE_S", 0.1)
     async with running(redis_url, client) as subscription:
