@@ -18,7 +18,7 @@ from ..inventory.redeliveries import relist
 from ..inventory.registry import now_ms
 from ..pipeline import metrics
 from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
-from .look import Lookout
+from .look import Look, Lookout
 
 BATCH: Final = 250
 """Types joined in one script call, which takes some milliseconds of Redis' time."""
@@ -198,16 +198,19 @@ class Discovery:
         """Discover until stopping."""
         while not self._stopping.is_set():
             look = self._lookout.last
-            try:
-                await self._pass_on(look.types)
-                await self._on_redeliveries(sorted(look.redeliveries.get(self._group, ())))
-            except FAULTS as error:
-                log.get("worker.membership").debug("discovery_delayed", reason=str(error))
+            for step in (self._pass_on, self._pass_on_redeliveries):  # neither waits for the other
+                try:
+                    await step(look)
+                except FAULTS as error:
+                    log.get("worker.membership").debug("discovery_delayed", reason=str(error))
             await self._lookout.after(look)
 
-    async def _pass_on(self, types: frozenset[str]) -> None:
-        self._known &= types  # types of `verify` runs come and go
-        new = sorted(types - self._known)
+    async def _pass_on_redeliveries(self, look: Look) -> None:
+        await self._on_redeliveries(sorted(look.redeliveries.get(self._group, ())))
+
+    async def _pass_on(self, look: Look) -> None:
+        self._known &= look.types  # types of `verify` runs come and go
+        new = sorted(look.types - self._known)
         for first in range(0, len(new), BATCH):
             if self._stopping.is_set():
                 return

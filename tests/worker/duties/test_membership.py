@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
+from hookbus.shared.keys import listed_as
 from hookbus.worker.duties.membership import BATCH, Discovery, Membership
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
@@ -270,3 +271,21 @@ async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_
     stopping.set()
     await discovery
     await other.aclose()
+
+
+async def test_redeliveries_are_passed_on_while_a_type_cannot_be_joined(client):
+    found: list[str] = []
+    stopping = asyncio.Event()
+
+    async def fails(names: Sequence[str]) -> None:
+        raise ResponseError("NOPERM")
+
+    async def take_note(names: Sequence[str]) -> None:
+        found.extend(names)
+        stopping.set()
+
+    await store(client, "wh_1")
+    await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, GROUP))
+    async with asyncio.timeout(5):
+        await Discovery(await looked(client, stopping), GROUP, stopping, fails, take_note).run()
+    assert found == [TYPE]
