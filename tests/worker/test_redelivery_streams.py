@@ -19,6 +19,7 @@ from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
+from hookbus.worker.pipeline.stream_reads import StreamReads
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker import subscriptions
@@ -196,6 +197,27 @@ async def test_a_reader_goes_on_when_the_stream_that_it_waits_for_is_gone(client
             assert subscription.losses == []
             assert subscription.line.made == connections
     assert logs == []
+
+
+async def test_a_read_of_a_stream_that_went_and_came_back_is_repeated(client, redis_url, monkeypatch):
+    """Redis 7.0 ends the blocking read of a stream that went, without saying why; by now it may be there again."""
+    handler = Handler(is_open=True)
+    await join(client)
+    async with runtime(redis_url, client, handler.route()) as subscription:
+        ends = [ResponseError("UNBLOCKED the stream key no longer exists")]
+        one = StreamReads.one
+
+        async def ends_once(self, ask):
+            if ends:
+                raise ends.pop()
+            return await one(self, ask)
+
+        monkeypatch.setattr(StreamReads, "one", ends_once)
+        with capture_logs() as logs:
+            await redeliver(client, "wh_1")
+            subscription.start()
+            await until(lambda: handler.done == ["wh_1"])
+        assert ends == logs == subscription.losses == []
 
 
 async def test_a_due_retry_begins_at_once_where_it_was_parked(client, redis_url, monkeypatch):

@@ -192,7 +192,10 @@ class Reader:
         try:
             await self._read_or_wait()
         except RedisError as error:
-            if refusal_code(error) not in GONE or not await self._has_closed():
+            if refusal_code(error) not in GONE:
+                raise
+            # One that came back meanwhile is read again; NOGROUP may also be about a stream of events.
+            if not await self._has_closed() and refusal_code(error) != "UNBLOCKED":
                 raise
 
     async def _has_closed(self) -> bool:
