@@ -59,8 +59,6 @@ class Circuits:
 
     async def _step(self, circuit: Circuit, stored: bytes, now_ms: int) -> None:
         route, request = circuit.route, circuit.request
-        if request.pause_reason is not None:
-            await pauses.write(self._client, self._shards, route.group, route.pattern, request.pause_reason)
         step = decide(decode(stored), request, circuit.probe, route, now_ms)
         if step.event:
             value = b"" if step.state is None else encode(step.state)
@@ -70,6 +68,9 @@ class Circuits:
             if not is_stored:
                 self._lookout.hurry()  # another worker was first
                 return
+        # Only with the step: an operator may resume while it is tried again.
+        if request.pause_reason is not None:
+            await pauses.write(self._client, self._shards, route.group, route.pattern, request.pause_reason)
         circuit.took(step, request, now_ms)
         if circuit.request is not NOTHING:
             self._lookout.hurry()

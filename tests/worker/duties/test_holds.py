@@ -12,6 +12,7 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.duties import circuit
 from hookbus.worker.inventory import pauses
 from hookbus.worker.inventory.suspensions import KEY, Held, encode, field
+from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import Park, failed
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, join, store
@@ -86,6 +87,23 @@ async def test_a_pause_is_stored_in_every_shard_and_this_process_waits_until_its
     now[0] += circuit.PAUSE_EFFECT_MS
     await process.apply()
     assert process.circuit_gate.places is None
+
+
+async def test_a_pause_is_written_once_and_only_with_its_step(client, now, a_process):
+    """An operator may resume while the step is tried again."""
+    first, second = a_process(), a_process()
+    for process in (first, second):
+        for _ in range(3):
+            process.observe(Park(1, Cause("ValueError", "no")), TYPE)
+    first.observe(failed(Pause("no credit"), 1, Retry()), TYPE)
+    await second.apply()
+    await first.circuits.apply({}, now[0])  # by a look from before
+    assert await pauses.fetch(client, [KEYS], GROUP) == {}
+    await first.apply()
+    assert (await pauses.fetch(client, [KEYS], GROUP))[TYPE].reason == "no credit"
+    await pauses.erase(client, [KEYS], GROUP, TYPE)
+    await first.apply()
+    assert await pauses.fetch(client, [KEYS], GROUP) == {}
 
 
 async def test_a_hold_that_comes_while_a_pause_is_stored_is_not_lost(client, now, a_process, monkeypatch):
