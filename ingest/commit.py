@@ -9,17 +9,15 @@ Pure; the queue sends it. `trial` calls the same script on keys that nothing rea
 detects whether a post would be stored.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from ..shared import scripts
+from ..shared.dedupe import DAY_MS, DIGEST_BYTES, digest_of
 from ..shared.keys import UNTYPED, Keys
 
-DIGEST_BYTES: Final = 16
-DAY_MS: Final = 86_400_000
 TRIAL_TTL_S: Final = 60
 """Expires the scratch key, should the script end before it removes it."""
 
@@ -39,14 +37,6 @@ class Received(msgspec.Struct, frozen=True):
     def digest(self) -> bytes:
         """The member of a day set that marks the event as stored."""
         return digest_of(self.source, self.webhook_id)
-
-
-def digest_of(source: str, webhook_id: str) -> bytes:
-    """16 bytes of source and webhook-id.
-
-    Ids are unique for their sender only; without the source, one sender's id could swallow another's event.
-    """
-    return hashlib.blake2b(f"{source}\n{webhook_id}".encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def store(shard: Keys, events: Sequence[Received], days: int) -> scripts.Call:

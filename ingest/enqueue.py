@@ -14,6 +14,7 @@ from redis.exceptions import NoPermissionError
 
 from ..shared import scripts
 from ..shared.connection import FAULTS
+from ..shared.dedupe import DAY_MS
 from ..shared.fault import Code, Fault, error_of, fault_of, is_of_one_stream
 from ..shared.keys import Keys
 from ..shared.raw_connection import RawConnection
@@ -105,7 +106,7 @@ class Queue:
             last = marks.rfind(b"1")
             if last >= 0:
                 event = events[last]
-                self._landmarks.latest = event.at_ms, events[0].at_ms // commit.DAY_MS, event.source, event.webhook_id
+                self._landmarks.latest = event.at_ms, events[0].at_ms // DAY_MS, event.source, event.webhook_id
             self._stored.count(events, marks, time.perf_counter() - began)
 
     def _refuse_all(self, batch: Iterable[Waiting], fault: Fault) -> None:

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from ..shared import clock
 from ..shared.connection import Execute
+from ..shared.dedupe import DAY_MS, digest_of
 from ..shared.keys import Keys
-from .commit import DAY_MS, digest_of
 
 MAX: Final = 100
 """Events that are remembered: a minute apart, they cover the last hour and a half."""

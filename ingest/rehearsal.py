@@ -11,11 +11,11 @@ from redis.exceptions import ResponseError
 
 from ..shared import clock, scripts
 from ..shared.connection import FAULTS, Execute, refusal_code
+from ..shared.dedupe import DAY_MS
 from ..shared.fault import ACCESS, Fault, UnhealthyError, error_of, fault_of, is_access_refused
 from ..shared.keys import Keys
 from ..shared.scripts import ENQUEUE
 from . import commit
-from .commit import DAY_MS
 
 _LINE = re.compile(r"on @?user_script:(\d+)")
 _COMMAND = re.compile(r"redis\.p?call\('(\w+)'")

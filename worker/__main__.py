@@ -13,6 +13,7 @@ from ..shared import command
 from .cli import dlq
 from .cli.actions import actions
 from .cli.check import check
+from .cli.find import find
 from .cli.forget import forget
 from .cli.options import Config
 from .cli.paused import pause, resume
@@ -68,6 +69,7 @@ def exporter(
 
 app.command()(status)
 app.command()(check)
+app.command()(find)
 app.command()(forget)
 app.command()(actions)
 app.command()(pause)

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from hookbus.ingest.commit import DAY_MS, Received
+from hookbus.ingest.commit import Received
 from hookbus.ingest.enqueue import Queue, RefusedError
 from hookbus.ingest.redis_health import RedisHealth
 from hookbus.shared import entry, keys
 from hookbus.shared.connection import connect
+from hookbus.shared.dedupe import DAY_MS
 from hookbus.shared.fault import Fault
 from hookbus.shared.raw_connection import RawConnection
 from tests.wait import until

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from hookbus.ingest.commit import DAY_MS, digest_of
 from hookbus.ingest.landmarks import APART_MS, MAX, Gap, Landmarks
 from hookbus.shared import clock, keys
+from hookbus.shared.dedupe import DAY_MS, digest_of
 from tests.programs import Ingest, event_body, post, post_until_accepted
 
 SHARD = keys.Keys(0)

@@ -1,9 +1,9 @@
 import pytest
 
-from hookbus.ingest.commit import DAY_MS
 from hookbus.ingest.rehearsal import rehearse
 from hookbus.shared import clock, keys
 from hookbus.shared.connection import connect
+from hookbus.shared.dedupe import DAY_MS
 from hookbus.shared.fault import UnhealthyError
 from hookbus.shared.valkey import Valkey
 

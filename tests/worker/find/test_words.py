@@ -1,0 +1,63 @@
+"""The words for each state."""
+
+import pytest
+
+from hookbus.shared.entry import Failure
+from hookbus.worker.find import words
+from hookbus.worker.find.life import (
+    Dead,
+    Handled,
+    InHand,
+    NotReached,
+    NotSubscribed,
+    Redelivery,
+    Retry,
+    State,
+    StoredBeforeGroup,
+    Trimmed,
+    Unknown,
+)
+
+NOW_MS = 1_700_000_600_000
+ERROR = "ValueError: no such customer"
+FAILED = (Failure(1, NOW_MS, 12, "a.1", f"{ERROR}\nand more"),)
+
+WORDS = [
+    (Handled(), "handled", "good"),
+    (Handled(is_trimmed=True), "handled, and trimmed since", "good"),
+    (Handled(dropped=1200), "handled, or one of 1,200 dead letters dropped by retention", "good"),
+    (NotSubscribed(), "not subscribed", "quiet"),
+    (StoredBeforeGroup(), "not delivered: stored before the group began; a replay delivers it", "quiet"),
+    (Trimmed(), "handled, if it subscribes to the type: nothing is left of the event", "quiet"),
+    (Unknown("WRONGTYPE"), "unknown: WRONGTYPE", "bad"),
+    (Dead("wh_1", NOW_MS - 120_000, "rejected", "Reject: n", 2), "dead for 2m: rejected, 2 attempts: Reject: n", "bad"),
+    (NotReached(None, ("a", "b")), "not reached: the group received none yet (a; b)", "waits"),
+    (NotReached(1_700_000_000_000), "not reached: the group is at 2023-11-14 22:13:20.000Z", "waits"),
+    (InHand("a.1", NOW_MS - 3000), "attempt 1 in hand of a.1 for 3.0s", "waits"),
+    (InHand("a.1", NOW_MS, is_alive=False), "attempt 1 was in hand of a.1, which died: others take it over", "waits"),
+    (
+        InHand("handover", NOW_MS - 3000, is_left=True, is_alive=False, attempt=2, history=FAILED),
+        "attempt 2 left to the other workers 3.0s ago, by one that stopped; last: ValueError: no such customer",
+        "waits",
+    ),
+    (
+        InHand("a.1", NOW_MS - 3000, is_suspect=True, deaths=("b", "c"), is_replay=True),
+        "replay: attempt 1 in hand of a.1 for 3.0s; a suspect, which runs in quarantine, which died of it 2 times",
+        "waits",
+    ),
+    (Retry(3, NOW_MS + 12_000, history=FAILED), f"retry: attempt 3 due in 12s; last: {ERROR}", "waits"),
+    (Retry(3, NOW_MS - 1), "retry: attempt 3 due now", "waits"),
+    (Retry(3, NOW_MS + 5000, is_snoozed=True), "snoozed by its handler: attempt 3 due in 5.0s", "waits"),
+    (Redelivery(1, NOW_MS - 60_000), "redrive: attempt 1 waits for 1m", "waits"),
+    (Redelivery(1, NOW_MS - 60_000, is_replay=True), "replay: attempt 1 waits for 1m", "waits"),
+    (Redelivery(2, NOW_MS - 60_000, because=("paused",)), "retry: attempt 2 waits for 1m (paused)", "waits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "text", "tone"), WORDS)
+def test_a_state_in_words(state, text, tone):
+    assert words.state(state, NOW_MS) == (text, tone)
+
+
+def test_every_state_has_words():
+    assert {type(state) for state, _, _ in WORDS} == set(State.__subclasses__())

@@ -1,0 +1,26 @@
+"""The options of `hookbus-worker find`. `find_run` implements it."""
+
+from typing import Annotated
+
+import typer
+
+from ...shared.times import moment
+from .options import Config, Json
+
+
+def find(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="A webhook-id, or an id in a body: evt_…, resp_…")],
+    since: Annotated[
+        str, typer.Option(help="Read the events stored since: 15m, 2h, 3d ago, or an ISO time (UTC); 4h by default.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Read all that Redis holds, not 200,000 events at most.")
+    ] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Find an event: when it was stored, and for each group whether it was handled, and if not, why."""
+    from . import find_run
+
+    since_ms = moment("--since", since, 0) if since else None
+    raise typer.Exit(find_run.run(config, id_.strip(), since_ms, is_all=every, as_json=as_json))

@@ -1,0 +1,99 @@
+"""The life of an event for people: a few lines about it, then a line for each state that a group is in."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ...shared import output
+from ..api.delivery import fields_of
+from ..find import words
+from ..find.life import Dead, Handled, InGroup, Life
+from ..find.search import MOST_EVENTS, Found
+
+STYLES: Final[Mapping[words.Tone, str]] = {"good": "green", "waits": "yellow", "bad": "red", "quiet": "dim"}
+HANDLED: Final = "handled: nothing is left to do; a dead letter that somebody discarded leaves no trace either"
+
+
+def show(name: str, found: Found, now_ms: int) -> None:
+    """Print the result."""
+    console = output.console()
+    for life in found.lives:
+        console.print(_life(life, now_ms))
+    if len(found.lives) == MOST_EVENTS:
+        console.print(Text(f"the first {MOST_EVENTS} events of this id; there may be more"))
+    if found.may_have_older:
+        console.print(Text("older events may hold this id too: --all"))
+    if not found.lives:
+        console.print(Text(f"{output.printable(name)} is not in Redis: never stored here, or trimmed"), soft_wrap=True)
+        console.print(Text(f"searched: {searched(found)}"), soft_wrap=True)
+        if found.reached_ms or found.left_out:
+            console.print(Text("for more: --since 3d, --all"))
+    for key, error in found.unusable.items():
+        console.print(Text(output.line(f"unusable key {key}: {error}"), "bold red"), soft_wrap=True)
+
+
+def searched(found: Found) -> str:
+    """What was searched, in one line."""
+    events = output.things(found.entries, "event")
+    if found.reached_ms:
+        events += f" back to {output.moment(found.reached_ms)}"
+    left_out = f" ({found.left_out:,} left out)" if found.left_out else ""
+    return f"{events}; {found.records:,} dead letters, retries and redeliveries{left_out}"
+
+
+def _life(life: Life, now_ms: int) -> Group:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("GROUP", overflow="fold")
+    table.add_column("STATE", overflow="fold", ratio=1)
+    for group, found in life.groups.items():
+        for i, text in enumerate(_states(life, group, found, now_ms)):
+            table.add_row("" if i else output.cell(group), text)
+    parts: list[Table | Text] = [_headline(life, now_ms), table]
+    if not life.groups:
+        parts.append(Text("there are no groups yet"))
+    if any(isinstance(state, Handled) for each in life.groups.values() for state in each.states):
+        parts.append(Text(HANDLED, "dim"))
+    return Group(*parts, Text())
+
+
+def _headline(life: Life, now_ms: int) -> Table:
+    subject, entry, place = life.subject, life.subject.entry, life.subject.place
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    event_id = fields_of(entry.body).id if entry else ""
+    size = output.things(len(entry.body), "byte") if entry else ""
+    rows = {
+        "webhook-id": subject.webhook_id,
+        "event": " · ".join(filter(None, (subject.type, f"source {subject.source}", size))),
+        "id in body": event_id if isinstance(event_id, str) else "",
+        "received": _when(entry.received_at_ms, now_ms) if entry else "",
+        "stored": _when(place.stored_ms, now_ms) if place else ", ".join(filter(None, (subject.day, "trimmed since"))),
+        "entry": f"{place.entry_id} of {place.key}" if place else "",
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, Text(output.one_line(text)))
+    return table
+
+
+def _when(unix_ms: int, now_ms: int) -> str:
+    return f"{output.moment(unix_ms)}, {output.since(unix_ms, now_ms)} ago"
+
+
+def _states(life: Life, group: str, found: InGroup, now_ms: int) -> Iterator[Text]:
+    for state in found.states:
+        text, tone = words.state(state, now_ms)
+        yield Text(output.one_line(text), STYLES[tone])
+        if isinstance(state, Dead):
+            yield Text(
+                output.one_line(shlex.join(["hookbus-worker", "dlq", "show", state.letter, "--group", group])), "dim"
+            )
+    if found.left_out:
+        yield Text(
+            f"{found.left_out:,} of its retries, redeliveries and dead letters not looked through: --all", "yellow"
+        )

@@ -1,0 +1,157 @@
+"""The life of one event: where it is stored, and for each group the states that it is in. Values, and nothing else.
+
+A group mostly has one state of an event. It has several after a replay: handled once, and waiting again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ...shared.entry import Entry, Failure
+from ...shared.keys import Keys
+
+
+class State(msgspec.Struct, frozen=True, tag_field="state", omit_defaults=True):
+    """What a group has to do with an event, or had."""
+
+
+class NotSubscribed(State, frozen=True, tag="not_subscribed"):
+    """The group does not subscribe to the type, and never received the event."""
+
+
+class StoredBeforeGroup(State, frozen=True, tag="stored_before_group"):
+    """The event is older than the first one that the group takes: it never receives it, unless by a replay."""
+
+
+class NotReached(State, frozen=True, tag="not_reached"):
+    """The event waits in its stream. `reached_ms`: when the last event was stored that the group received, Unix ms;
+    None if it received none. `because`: what keeps it back, as far as Redis tells."""
+
+    reached_ms: int | None = None
+    because: tuple[str, ...] = ()
+
+
+class InHand(State, frozen=True, tag="in_hand"):
+    """Delivered to a consumer, outcome not yet in Redis. `since_ms` is Unix ms.
+
+    `is_alive` false: others take the delivery over within seconds. `is_left`: a stopping consumer left it to the
+    others. `is_suspect`: it was in flight in two consumers that died, and runs in quarantine; `deaths` are the
+    quarantine processes that died of it.
+    """
+
+    consumer: str
+    since_ms: int
+    is_alive: bool = True
+    is_left: bool = False
+    is_suspect: bool = False
+    deaths: tuple[str, ...] = ()
+    attempt: int = 1
+    is_replay: bool = False
+    history: tuple[Failure, ...] = ()
+
+
+class Retry(State, frozen=True, tag="retry"):
+    """Parked until `due_ms`, Unix ms. `attempt` is the coming one."""
+
+    attempt: int
+    due_ms: int
+    is_snoozed: bool = False
+    is_replay: bool = False
+    history: tuple[Failure, ...] = ()
+
+
+class Redelivery(State, frozen=True, tag="redelivery"):
+    """A retry that is due, a redrive or a replay: waits in the redelivery stream since `since_ms`, Unix ms."""
+
+    attempt: int
+    since_ms: int
+    is_replay: bool = False
+    history: tuple[Failure, ...] = ()
+    because: tuple[str, ...] = ()
+
+
+class Dead(State, frozen=True, tag="dead"):
+    """A dead letter. `letter` is its name."""
+
+    letter: str
+    dead_lettered_ms: int
+    reason: str
+    error: str
+    attempts: int
+
+
+class Handled(State, frozen=True, tag="handled"):
+    """Nothing is left to do: it was delivered, and is neither in hand nor parked, redelivered or dead.
+
+    `is_trimmed`: no longer stored, so whether the group received it follows only from its subscriptions. `dropped`:
+    how many dead letters the group's retention has dropped, of which the event may be one.
+    """
+
+    is_trimmed: bool = False
+    dropped: int = 0
+
+
+class Trimmed(State, frozen=True, tag="trimmed"):
+    """No longer stored, of an unknown type: handled, if the group subscribes to it."""
+
+
+class Unknown(State, frozen=True, tag="unknown"):
+    """Redis refuses a key that would tell."""
+
+    error: str
+
+
+class InGroup(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event in one group. `left_out`: parked deliveries, redeliveries and dead letters not looked through."""
+
+    states: tuple[State, ...]
+    left_out: int = 0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """An entry of an event stream. `stored_ms`: when Redis stored it, Unix ms."""
+
+    key: str
+    entry_id: str
+
+    @property
+    def stored_ms(self) -> int:
+        return int(self.entry_id.partition("-")[0])
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """An event as far as it is known. `place` is None and `day` set ("2026-11-28") if it was stored and is trimmed;
+    `type` "" and `entry` None if no copy of it is left either."""
+
+    keys: Keys
+    webhook_id: str
+    source: str
+    type: str = ""
+    entry: Entry | None = None
+    place: Place | None = None
+    day: str = ""
+
+
+class Life(msgspec.Struct, frozen=True):
+    """An event, and what every group has to do with it."""
+
+    subject: Subject
+    groups: Mapping[str, InGroup]
+
+
+def fields(life: Life) -> dict[str, Any]:
+    """The JSON of a life; the body is left out."""
+    subject, entry, place = life.subject, life.subject.entry, life.subject.place
+    return {
+        "webhook_id": subject.webhook_id,
+        "source": subject.source,
+        "type": subject.type or None,
+        "received_at_ms": entry.received_at_ms if entry else None,
+        "bytes": len(entry.body) if entry else None,
+        "stored_at_ms": place.stored_ms if place else None,
+        "stream": place.key if place else None,
+        "entry_id": place.entry_id if place else None,
+        "stored_on": subject.day or None,
+        "groups": life.groups,
+    }

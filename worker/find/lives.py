@@ -1,0 +1,123 @@
+"""The life of an event: a look at every group, then the details of all groups in one question, then who is alive.
+
+Costs Redis a MULTI of some five commands for each group, a few commands more for each, and three round trips.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ...shared.connection import Redis
+from ...shared.keys import Keys, is_worker
+from ...shared.pipelined import execute_all
+from ...shared.raw_connection import Command
+from ..inventory import registry
+from ..inventory.lag import pairs
+from ..inventory.readers import Registration, registration
+from . import glimpse, states
+from .bus import Bus, Shard
+from .glimpse import Glimpse, Pending
+from .life import Life, Subject
+from .shelves import Parked, Redelivered
+from .states import Details, Seen
+
+Consumers = Mapping[str, Registration]
+
+
+async def fetch(client: Redis, bus: Bus, subject: Subject, most: int) -> Life:
+    """Look at every group. `most`: how many records of each kind in a group to look through. Raises RedisError,
+    OSError."""
+    shard = bus.shards[subject.keys]
+    glimpses = {
+        group: await glimpse.look(client, subject, group, _own_types(bus, subject, group), most)
+        for group in await _groups(client, subject, shard)
+    }
+    now_ms = await registry.now_ms(client)
+    commands = {group: _commands(subject.keys, group, each) for group, each in glimpses.items()}
+    replies = await execute_all(client, [each for asked in commands.values() for each in asked], raises=False)
+    details, consumers = {}, {}
+    for group, asked in commands.items():
+        part, replies = replies[: len(asked)], replies[len(asked) :]
+        consumers[group] = {name: registration(info) for name, info in _hash(part[0]).items() if is_worker(name)}
+        details[group] = _details(glimpses[group], part[1:], now_ms)
+    alive = await _alive(client, subject.keys, glimpses.values(), details.values(), consumers.values())
+    groups = {}
+    for group, each in glimpses.items():
+        because = _because(bus, subject, group, consumers[group], alive, now_ms)
+        groups[group] = states.in_group(Seen(subject, group, shard, each, details[group], alive, because))
+    return Life(subject, groups)
+
+
+def _own_types(bus: Bus, subject: Subject, group: str) -> list[str]:
+    """The types of the redelivery streams to read. That of a known type may have come to exist since `bus` was read."""
+    return [subject.type] if subject.type else bus.redeliveries(subject.keys, group)
+
+
+async def _groups(client: Redis, subject: Subject, shard: Shard) -> list[str]:
+    """The groups of hookbus, and those on the stream that it did not create."""
+    names = set(shard.starts)
+    if subject.place:
+        (reply,) = await execute_all(client, [("XINFO", "GROUPS", subject.place.key)], raises=False)
+        if isinstance(reply, list):
+            names |= {pairs(flat)["name"].decode() for flat in reply}
+    return sorted(names)
+
+
+def _commands(keys: Keys, group: str, found: Glimpse) -> list[Command]:
+    """The questions about one group; `_details` reads the replies but for the first."""
+    commands: list[Command] = [("HGETALL", keys.consumers(group)), ("HGETALL", keys.deaths(group))]
+    for held in found.held:
+        if isinstance(held, Parked):
+            commands += [(("ZSCORE"), key, held.member) for key in (keys.delayed(group), keys.snoozed(group))]
+        elif isinstance(held, Redelivered):
+            commands.append(("XPENDING", held.stream, group, held.entry_id, held.entry_id, 1))
+    return commands
+
+
+def _details(found: Glimpse, replies: Sequence[Any], now_ms: int) -> Details:
+    unread = iter(replies)
+    deaths = {name: tuple(text.decode().split()) for name, text in _hash(next(unread)).items()}
+    due_ms: dict[str, int] = {}
+    snoozed: set[str] = set()
+    pending: dict[str, Pending] = {}
+    for held in found.held:
+        if isinstance(held, Parked):
+            due, since = next(unread), next(unread)
+            due_ms[held.member] = int(float(due)) if isinstance(due, bytes) else now_ms  # promoted since the look
+            if isinstance(since, bytes):
+                snoozed.add(held.member)
+        elif isinstance(held, Redelivered) and (owner := glimpse.pending_of(next(unread))):
+            pending[held.entry_id] = owner
+    return Details(now_ms, due_ms, snoozed, pending, deaths)
+
+
+async def _alive(
+    client: Redis,
+    keys: Keys,
+    glimpses: Iterable[Glimpse],
+    details: Iterable[Details],
+    consumers: Iterable[Consumers],
+) -> frozenset[str]:
+    """The living among all consumers that hold a delivery, or are registered."""
+    holders = [each.pending for each in glimpses if each.pending]
+    holders += [owner for each in details for owner in each.pending.values()]
+    names = sorted({owner.consumer for owner in holders}.union(*consumers))
+    replies = await execute_all(client, [("EXISTS", keys.alive(name)) for name in names], raises=False)
+    return frozenset(name for name, reply in zip(names, replies, strict=True) if reply == 1)
+
+
+def _because(
+    bus: Bus, subject: Subject, group: str, consumers: Consumers, alive: frozenset[str], now_ms: int
+) -> tuple[str, ...]:
+    """What keeps deliveries of the event's type waiting in a group, for people."""
+    living = [each for name, each in consumers.items() if name in alive]
+    if not living:
+        readers: tuple[str, ...] = ("no worker of the group is alive",)
+    elif not any(each.reads(subject.type) for each in living):
+        readers = ("none of the live workers reads this type",)
+    else:
+        readers = ()
+    return (*readers, *bus.suspensions_of(group, subject.type, now_ms))
+
+
+def _hash(reply: Any) -> Mapping[str, bytes]:
+    return pairs(reply) if isinstance(reply, list) else {}

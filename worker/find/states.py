@@ -1,0 +1,159 @@
+"""The states of an event in a group, from what Redis holds of it. Pure.
+
+A delivery passes its event stream, and then perhaps the parked deliveries, a redelivery stream and the dead letters.
+Where none of them has it, and the group's position is beyond it, it was handled.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ...shared.entry import Entry
+from ...shared.keys import HANDOVER, is_quarantined
+from ...shared.patterns import patterns_of
+from ..api.delivery import FIRST_SUSPICION, member_prefix
+from .bus import Shard
+from .glimpse import Glimpse, Pending
+from .life import (
+    Dead,
+    Handled,
+    InGroup,
+    InHand,
+    NotReached,
+    NotSubscribed,
+    Redelivery,
+    Retry,
+    State,
+    StoredBeforeGroup,
+    Subject,
+    Trimmed,
+    Unknown,
+)
+from .shelves import Letter, Parked, Redelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a second question told of a group. `due_ms`: parked delivery → Unix ms; `pending`: entry id of a redelivery
+    → who holds it; `deaths`: name of a suspect → the processes that died of it."""
+
+    now_ms: int
+    due_ms: Mapping[str, int] = field(default_factory=dict)
+    snoozed: Collection[str] = ()
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+    deaths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that was read of an event and a group. `alive`: the living consumers; `because`: what keeps deliveries of the
+    type waiting."""
+
+    subject: Subject
+    group: str
+    shard: Shard
+    glimpse: Glimpse
+    details: Details
+    alive: Collection[str] = ()
+    because: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> str:
+        """The stream id that the group starts after."""
+        return self.shard.starts.get(self.group, "0")
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the event is not beyond the position of the group, which begins at its start."""
+        assert self.subject.place
+        return _id(self.subject.place.entry_id) <= _id(self.glimpse.position or self.start)
+
+    @property
+    def subscribes(self) -> bool:
+        """Whether the group subscribes to the type, by its last worker to start."""
+        return not self.shard.patterns.get(self.group, frozenset()).isdisjoint(patterns_of(self.subject.type))
+
+    @property
+    def receives(self) -> bool:
+        """Whether events of the type reach the group: one that no longer subscribes stays on the stream."""
+        return self.glimpse.position is not None or self.subscribes
+
+
+def in_group(seen: Seen) -> InGroup:
+    """What a group has to do with an event."""
+    states = (*_of_event(seen), *_of_others(seen), *_unknown(seen.glimpse))
+    return InGroup(states or (_derived(seen),), seen.glimpse.left_out)
+
+
+def _of_event(seen: Seen) -> Iterator[State]:
+    """Whether the delivery of the event itself is in hand, or yet to come."""
+    subject, position = seen.subject, seen.glimpse.position
+    if subject.place and seen.glimpse.pending:
+        name = member_prefix(subject.type, seen.group, is_own_stream=False) + subject.place.entry_id
+        yield _in_hand(seen, seen.glimpse.pending, name, subject.entry)
+    elif subject.place and seen.receives and not seen.has_passed:
+        yield NotReached(_id(position)[0] or None if position else None, seen.because)
+
+
+def _of_others(seen: Seen) -> Iterator[State]:
+    """Its retries, redeliveries and dead letters."""
+    for held in seen.glimpse.held:
+        match held:
+            case Redelivered():
+                yield _redelivery(seen, held)
+            case Parked(member=member, entry=entry):
+                is_snoozed = member in seen.details.snoozed
+                yield Retry(entry.attempt, seen.details.due_ms[member], is_snoozed, entry.is_replay, entry.history)
+            case Letter(name=name, record=record):
+                error = ": ".join(filter(None, (record.error_class, record.message)))
+                yield Dead(name, record.dead_lettered_at_ms, record.reason, error, record.attempts)
+
+
+def _redelivery(seen: Seen, held: Redelivered) -> State:
+    entry = held.entry
+    if (pending := seen.details.pending.get(held.entry_id)) is not None:
+        name = member_prefix(held.type, seen.group, is_own_stream=True) + held.entry_id
+        return _in_hand(seen, pending, name, entry)
+    return Redelivery(entry.attempt, _id(held.entry_id)[0], entry.is_replay, entry.history, seen.because)
+
+
+def _in_hand(seen: Seen, pending: Pending, name: str, entry: Entry | None) -> InHand:
+    consumer, deaths = pending.consumer, seen.details.deaths.get(name, ())
+    return InHand(
+        consumer=consumer,
+        since_ms=seen.details.now_ms - pending.idle_ms,
+        is_alive=consumer in seen.alive,
+        is_left=consumer == HANDOVER,
+        is_suspect=pending.times_delivered >= FIRST_SUSPICION or is_quarantined(consumer),
+        deaths=deaths,
+        attempt=entry.attempt if entry else 1,
+        is_replay=entry is not None and entry.is_replay,
+        history=entry.history if entry else (),
+    )
+
+
+def _unknown(glimpse: Glimpse) -> Iterator[State]:
+    """Why nothing follows from what was not found."""
+    for key, error in glimpse.errors.items():
+        yield Unknown(f"{key}: {error}")
+    if glimpse.left_out and glimpse.is_empty:
+        yield Unknown("not among the retries, redeliveries and dead letters that were looked through")
+
+
+def _derived(seen: Seen) -> State:
+    """The state of an event of which the group holds no delivery."""
+    place, dropped = seen.subject.place, seen.shard.dropped.get(seen.group, 0)
+    if place is None:
+        if not seen.subject.type:
+            return Trimmed()
+        return Handled(is_trimmed=True, dropped=dropped) if seen.subscribes else NotSubscribed()
+    if not seen.receives:
+        return NotSubscribed()
+    if seen.glimpse.position is None or _id(place.entry_id) <= _id(seen.start):
+        return StoredBeforeGroup()
+    return Handled(dropped=dropped)
+
+
+def _id(text: str) -> tuple[int, int]:
+    """A stream id, which may lack its second number."""
+    ms, _, number = text.partition("-")
+    return int(ms), int(number or 0)
