@@ -4,11 +4,11 @@ Exit codes: 0 healthy, 78 the configuration of hookbus or of Redis is wrong, 1 R
 """
 
 import asyncio
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
-from ..shared import descriptors, finding, output, redis_diagnostics, secret_refs
+from ..shared import descriptors, finding, output, redis_diagnostics
 from ..shared.connection import Execute, connect
 from ..shared.finding import Finding
 from ..shared.header_names import Headers
@@ -16,14 +16,12 @@ from ..shared.headroom import Headroom
 from ..shared.raw_sources import SECRET_VARIABLE
 from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
-from ..shared.secret import PREFIX, Scheme, key_bytes
+from ..shared.secret import Scheme, key_bytes
 from ..shared.settings import EXIT_CONFIG
 from ..shared.sources import Source, secrets_of
+from . import source_findings
 from .rehearsal import rehearse
 from .settings import IngestSettings
-
-GOOD_KEY_BYTES: Final = 24
-"""The minimum of Standard Webhooks; some issuers make keys of 16."""
 
 
 class SourceReport(msgspec.Struct, frozen=True):
@@ -83,9 +81,7 @@ async def examine(settings: IngestSettings) -> tuple[Report, Diagnosis]:
     findings = [
         *_no_source(settings),
         *diagnosis.findings,
-        *(short for source in sources for short in _short_keys(source)),
-        *_unprefixed(settings),
-        *_exposed(settings),
+        *source_findings.findings(settings.sources),
         *_few_descriptors(settings.max_connections),
     ]
     report = Report(
@@ -123,40 +119,6 @@ def _no_source(settings: IngestSettings) -> list[Finding]:
         return []
     action = f"set {SECRET_VARIABLE}, or configure [ingest.sources.NAME]"
     return [Finding(EXIT_CONFIG, "no_source", "no source is configured", action)]
-
-
-def _short_keys(source: SourceReport) -> list[Finding]:
-    short = [size for size in source.key_bytes if size < GOOD_KEY_BYTES]
-    if not short:
-        return []
-    problem = f"source {source.name} has a secret of {min(short)} bytes; Standard Webhooks requires {GOOD_KEY_BYTES}"
-    return [Finding(0, "short_secret", problem, "have its issuer create a longer one, if it can")]
-
-
-def _unprefixed(settings: IngestSettings) -> list[Finding]:
-    """OpenAI shows its secrets with their prefix; one without it may be truncated, and then verifies nothing."""
-    bare = [
-        f"source {name}: {secret.where}"
-        for name, source in settings.sources.items()
-        if source.key_encoding == "raw"
-        for secret in secrets_of(name, source)
-        if not secret.text.startswith(PREFIX)
-    ]
-    problem = f"does not begin with '{PREFIX}', so its characters themselves are the key"
-    action = f"paste the whole secret, from '{PREFIX}' on; or set encoding = \"base64\""
-    return [Finding(0, "unprefixed_secret", f"{where} {problem}", action) for where in bare]
-
-
-def _exposed(settings: IngestSettings) -> list[Finding]:
-    """Secrets in files that every user may read; systemd protects its credentials itself."""
-    paths = [
-        path
-        for source in settings.sources.values()
-        for secret in source.secrets
-        if secret_refs.is_reference(secret)
-        for path in secret_refs.files(secret)
-    ]
-    return finding.exposed(dict.fromkeys(paths))
 
 
 def _few_descriptors(max_connections: int) -> list[Finding]:

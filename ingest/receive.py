@@ -17,10 +17,9 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from ..shared import clock, keys, log, spans
+from ..shared import clock, keys, log, paths, spans
 from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
-from ..shared.sources import plain_path
 from . import metrics
 from .answer import PrebuiltResponse, answer
 from .body import Bodies
@@ -64,7 +63,7 @@ class Receiver:
     ) -> None:
         self._endpoints = endpoints
         self._by_plain_path: dict[str, Endpoint] = {}
-        """By normalized path, for requests whose path no source has exactly; of two equal ones the first source's."""
+        """By normalized path, for requests whose path no source has exactly."""
         self._detours: set[str] = set()
         self._queues = queues
         self._type_bound = TypeBound()
@@ -89,7 +88,7 @@ class Receiver:
         self._type_bound.divide([endpoint.source for endpoint in endpoints.values()])
         self._by_plain_path = {}
         for path, endpoint in endpoints.items():
-            self._by_plain_path.setdefault(plain_path(path), endpoint)
+            self._by_plain_path.setdefault(paths.plain(path), endpoint)
         for endpoint in endpoints.values():
             for code in STATUSES:
                 self._sum(endpoint.source, code)
@@ -121,7 +120,7 @@ class Receiver:
         endpoint = self._endpoints.get(request.path)
         is_detour = endpoint is None
         if is_detour:
-            endpoint = self._by_plain_path.get(plain_path(request.path))
+            endpoint = self._by_plain_path.get(paths.plain(request.path))
         source = endpoint.source if endpoint else ""
         try:
             code = "accepted" if await self._accept(request, endpoint) else "duplicate"

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ..shared import public_key
+from ..shared import paths, public_key
 from ..shared.raw_sources import complete
 from ..shared.settings import Count, Listen, Positive, load
-from ..shared.sources import PATH_RULE, Endpoints, is_path, plain_path
+from ..shared.sources import Endpoints
 
 OPENAI_RETRIES_H: Final = 72
 """OpenAI retries a delivery for up to 72 h: https://platform.openai.com/docs/guides/webhooks."""
@@ -89,10 +89,10 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
     def _health_problems(self) -> list[str]:
         if not self.health_path:
             return []
-        if not is_path(self.health_path):
-            return [f"ingest.health_path: {PATH_RULE}"]
-        plain = plain_path(self.health_path)
-        names = [name for name, source in self.sources.items() if plain_path(source.path) == plain]
+        if problem := paths.problem(self.health_path):
+            return [f"ingest.health_path: {problem}"]
+        plain = paths.plain(self.health_path)
+        names = [name for name, source in self.sources.items() if paths.plain(source.path) == plain]
         return [f"ingest.health_path: {self.health_path} is the path of ingest.sources.{name}" for name in names]
 
 

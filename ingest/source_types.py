@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from ..shared import decoding, keys, run_names, type_place
+from ..shared import decoding, keys, prefixes, run_names, type_place
 from ..shared.patterns import patterns_of
-from ..shared.prefixes import OPENAIS, Owner
+from ..shared.prefixes import Owner
 from ..shared.sources import Source
 
 
@@ -20,8 +20,9 @@ class SourceTypes:
         self.known: dict[str, str] = {}
         """Type as the sender names it → its name in storage: those that are admitted already."""
         self._owner = owner
-        self._foreign = tuple(each.prefix for each in owners if each.prefix and each.name != owner.name)
+        self._foreign = prefixes.foreign(owner, owners)
         self._patterns = frozenset(source.types)
+        self._type_at = source.type_at
         self._read_head = type_place.head_reader(source.type_at)
 
     def head(self, body: bytes, at_ms: int) -> tuple[str, int | None]:
@@ -39,16 +40,15 @@ class SourceTypes:
         """
         if run_names.is_run(own):
             return own
-        if not (keys.is_name(own) and keys.is_name(self._owner.prefix + own)):
-            own = keys.UNTYPED
+        if not keys.is_name(own) or not keys.is_name(self._owner.prefix + own):
+            return self._name_of_untyped()
         if self._patterns.isdisjoint(patterns_of(own)):
             raise NotAllowedError(f"{own!r} is none of its types")
-        if not self._owner.prefix:
-            self._check_owner(own)
+        if why := prefixes.refusal(own, self._owner, self._foreign):
+            raise NotAllowedError(f"{own!r} {why}")
         return self._owner.prefix + own
 
-    def _check_owner(self, own: str) -> None:
-        if own.startswith(self._foreign):
-            raise NotAllowedError(f"{own!r} begins with the prefix of another source")
-        if not self._owner.is_openai and own.startswith(OPENAIS):
-            raise NotAllowedError(f"{own!r} begins as OpenAI's types do")
+    def _name_of_untyped(self) -> str:
+        if self._patterns.isdisjoint(patterns_of(keys.UNTYPED)):
+            raise NotAllowedError(f"its body names no usable type at {self._type_at!r}, and types does not allow that")
+        return self.untyped

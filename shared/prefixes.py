@@ -6,7 +6,7 @@ sends them.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from . import keys
@@ -24,12 +24,34 @@ class Owner(NamedTuple):
     name: str
     prefix: str
     is_openai: bool
+    is_default: bool = False
+    """Whether the prefix follows from name and scheme."""
 
 
 def problems(owners: list[Owner]) -> list[str]:
     """What is wrong with the prefixes of all sources, one line each that says what to write."""
-    found = [f"{_key(owner)}: {problem}" for owner in owners if (problem := _problem(owner))]
+    found = [f"{_key(owner)}: {_shown(owner)} {problem}" for owner in owners if (problem := _problem(owner))]
     return found or list(_clashes(owners))
+
+
+def foreign(owner: Owner, owners: Iterable[Owner]) -> tuple[str, ...]:
+    """The prefixes of all other sources."""
+    return tuple(each.prefix for each in owners if each.prefix and each.name != owner.name)
+
+
+def refusal(own: str, owner: Owner, foreign: tuple[str, ...]) -> str:
+    """Why a source may not send a type that it names `own`, "" if it may."""
+    if own.startswith(keys.RESERVED):
+        return "is one of hookbus's own"
+    if owner.prefix:
+        return ""
+    if own.startswith(foreign):
+        return "begins with the prefix of another source"
+    return "begins as OpenAI's types do" if not owner.is_openai and own.startswith(OPENAIS) else ""
+
+
+def _shown(owner: Owner) -> str:
+    return f"{owner.prefix!r}" + (", from the name of the source," if owner.is_default else "")
 
 
 def _key(owner: Owner) -> str:
@@ -41,13 +63,13 @@ def _problem(owner: Owner) -> str:
     if not prefix:
         return ""
     if not prefix.endswith("."):
-        return f'{prefix!r} does not end in a dot: write prefix = "{prefix}."'
+        return f'does not end in a dot: write prefix = "{prefix}."'
     if len(prefix) > MAX_CHARS or not keys.is_name(prefix) or not all(prefix[:-1].split(".")):
-        return f'{prefix!r} is not 2 to {MAX_CHARS} of A-Z a-z 0-9 _ - and single dots: write one such as prefix = "x."'
+        return f'is not 2 to {MAX_CHARS} of A-Z a-z 0-9 _ - and single dots: write one such as prefix = "x."'
     if prefix.startswith(keys.RESERVED):
-        return f"{prefix!r} is reserved for hookbus's own events: {_another(owner)}"
+        return f"is reserved for hookbus's own events: {_another(owner)}"
     known = next((family for family in OPENAIS if prefix.startswith(family)), "")
-    return f"{prefix!r} begins as OpenAI's types do ({known!r}): {_another(owner)}" if known else ""
+    return f"begins as OpenAI's types do ({known!r}): {_another(owner)}" if known else ""
 
 
 def _another(owner: Owner) -> str:

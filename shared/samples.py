@@ -8,7 +8,7 @@ from typing import Any
 
 from . import clock, type_place
 from .posting import new_id
-from .type_place import with_field
+from .type_place import with_field, with_type
 
 
 @functools.cache
@@ -31,5 +31,5 @@ def event_body(event_type: str, data: Mapping[str, Any] | None = None, type_at: 
         event = with_field(event, f"data.{key}", value)
     if type_at != type_place.DEFAULT:
         del event["type"]
-        event = with_field(event, type_at, event_type)
+        event = with_type(event, type_at, event_type)
     return json.dumps(event).encode()

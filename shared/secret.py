@@ -20,9 +20,9 @@ PREFIX: Final = "whsec_"
 QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 PLACEHOLDERS: Final = ("${", "$(", "{{", "<", "%(")
 NO_SECRETS: Final = {
-    "sk-": "an API key",
-    "whpk_": "a public key, which belongs into public_keys",
-    "whsk_": "a private key, for asymmetric signatures",
+    "sk-": f"an API key: a webhook secret begins with '{PREFIX}'",
+    "whpk_": "a public key: write it into public_keys",
+    "whsk_": "a private key, which only the sender may have: write its public key ('whpk_') into public_keys",
 }
 """Keys that are pasted by mistake: https://platform.openai.com/api-keys, and the other keys of Standard Webhooks."""
 _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=[^=]")
@@ -64,7 +64,10 @@ def key_problem(secret: str, encoding: Encoding) -> str:
     try:
         size = len(key_bytes(secret, encoding))
     except ValueError as error:
-        return str(error)
+        may_be_raw = encoding == "base64" and not (secret.startswith(PREFIX) or _mistake(secret))
+        return (
+            f'{error}; if its characters themselves are the key, write encoding = "raw"' if may_be_raw else str(error)
+        )
     return "" if size >= MIN_KEY_BYTES else f"a key of {size} bytes; at least {MIN_KEY_BYTES} are needed"
 
 
@@ -81,7 +84,7 @@ def _mistake(secret: str) -> str:
         (secret[:1] in QUOTES or secret[-1:] in QUOTES, "is in quotes: remove them"),
         (has_invisible, "contains an invisible character, such as a byte order mark or a blank"),
         (secret.startswith(PLACEHOLDERS), "is a placeholder that was not replaced"),
-        (no_secret, f"is {NO_SECRETS.get(no_secret)} ('{no_secret}'); a webhook secret begins with '{PREFIX}'"),
+        (no_secret, f"begins with '{no_secret}': it is {NO_SECRETS.get(no_secret)}"),
         (where > 0, f"has '{PREFIX}' in its middle: paste the part from there on, and separate several by blanks"),
         (where == 0 and not secret.startswith(PREFIX), f"begins with '{secret[:6]}', not with lower case '{PREFIX}'"),
         (_ASSIGNMENT.match(secret), "begins with the name of a variable: paste only the part after the '='"),

@@ -12,6 +12,7 @@ problems, since a misspelt one would silently mean the default.
 import os
 import re
 import tomllib
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -20,6 +21,7 @@ import msgspec
 
 from . import secret_refs
 from .address import Address, RedisUrl, url_problem
+from .nearest import did_you_mean
 from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
 DEFAULT_FILE: Final = "hookbus.toml"
@@ -32,6 +34,9 @@ EXIT_CONFIG: Final = 78
 # Kubernetes injects variables like HOOKBUS_INGEST_PORT_8080_TCP for a Service of that name:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+
+_UNKNOWN_FIELD = re.compile("Object contains unknown field `(.*)`")
+"""msgspec's error for a key that a struct does not have."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -245,15 +250,24 @@ def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems
         if field.name not in raw:
             continue
         name = field.name if field.name in common else f"{section}.{field.name}"
-        try:
-            value = raw[field.name]
-            # Text is lax ("8" for 8) since variables have no types; TOML values are strict.
-            lax = isinstance(value, str)
-            values[field.name] = msgspec.convert(value, field.type, strict=not lax, dec_hook=_parse)
-        except (msgspec.ValidationError, ValueError) as error:
-            where = re.search(r" - at `\$(.*)`", str(error))
-            problems.append(f"{name}{where[1] if where else ''}: {str(error).split(' - at ')[0]}")
+        values[field.name] = _value(name, field.type, raw[field.name], problems)
     return values
+
+
+def _value(name: str, kind: Any, value: Any, problems: list[str]) -> Any:
+    """A setting of its type, None if it has a problem. A table entry by entry, so that a problem names its own."""
+    if typing.get_origin(kind) is dict and isinstance(value, dict):
+        of_entry = typing.get_args(kind)[1]
+        return {key: _value(f"{name}.{key}", of_entry, each, problems) for key, each in value.items()}
+    try:
+        # Text is lax ("8" for 8) since variables have no types; TOML values are strict.
+        return msgspec.convert(value, kind, strict=not isinstance(value, str), dec_hook=_parse)
+    except (msgspec.ValidationError, ValueError) as error:
+        problem, _, place = str(error).partition(" - at `$")
+        if unknown := _UNKNOWN_FIELD.fullmatch(problem):
+            problem = f"unknown key {unknown[1]!r}{did_you_mean(unknown[1], getattr(kind, '__struct_fields__', ()))}"
+        problems.append(f"{name}{place.removesuffix('`')}: {problem}")
+        return None
 
 
 def _parse(kind: type, value: Any) -> Any:

@@ -4,14 +4,13 @@ Every program reads them from ingest's own settings, so that a secret is configu
 """
 
 import os
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 import msgspec
 
-from . import keys, prefixes, public_key, secret_refs, signing_keys, type_place
+from . import keys, paths, prefixes, public_key, secret_refs, signing_keys, type_place
 from .header_names import Headers
 from .patterns import is_pattern
 from .prefixes import Owner
@@ -60,8 +59,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def owner(self, name: str) -> Owner:
         """The source, which has this name, as the owner of types."""
         is_openai = self.scheme == "openai"
-        default = "" if is_openai else f"{name}."
-        return Owner(name, default if self.prefix is None else self.prefix, is_openai)
+        if self.prefix is not None:
+            return Owner(name, self.prefix, is_openai)
+        return Owner(name, "" if is_openai else f"{name}.", is_openai, is_default=True)
 
 
 class Endpoints(Common, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class Endpoints(Common, frozen=True, kw_only=True):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        paths: dict[str, str] = {}
+        by_path: dict[str, str] = {}
         secrets: dict[str, list[SecretValue]] = {}
         for name, source in self.sources.items():
             found += _source_problems(name, source)
@@ -84,15 +84,25 @@ class Endpoints(Common, frozen=True, kw_only=True):
                 secrets[name] = secrets_of(name, source)
             except ConfigError as error:
                 found += error.problems
-            if source.path in paths:
-                found.append(f"ingest.sources.{name}.path: {source.path} is taken by {paths[source.path]}")
-            paths.setdefault(source.path, name)
-        found += prefixes.problems(self.owners())
+            taken_by = by_path.setdefault(paths.plain(source.path), name)
+            if taken_by != name:
+                found.append(f"ingest.sources.{name}.path: {source.path} is the path of ingest.sources.{taken_by}")
+        found += prefixes.problems(self.owners()) or self._unsendable()
         return found or list(map(signing_keys.problem, signing_keys.forgeable(key_uses(self.sources, secrets))))
 
     def owners(self) -> list[Owner]:
         """The sources as owners of types."""
         return [source.owner(name) for name, source in self.sources.items()]
+
+    def _unsendable(self) -> list[str]:
+        """Problems of patterns whose types their source may never send."""
+        owners = self.owners()
+        return [
+            f"ingest.sources.{owner.name}.types: {pattern!r} {why}: it may not send such types; leave the pattern out"
+            for owner, source in zip(owners, self.sources.values(), strict=True)
+            for pattern in source.types
+            if (why := prefixes.refusal(pattern.removesuffix("*"), owner, prefixes.foreign(owner, owners)))
+        ]
 
     def required(self) -> Self:
         """These settings, if there is a source. Raises ConfigError if there is none."""
@@ -106,28 +116,15 @@ def load_endpoints(file: Path | None, environ: Mapping[str, str] = os.environ) -
     return load(Endpoints, "ingest", file, environ, extend=lambda raw: complete(raw, environ), is_partial=True)
 
 
-def plain_path(path: str) -> str:
-    """A path without doubled and trailing slashes, and with its dots resolved."""
-    return posixpath.normpath("/" + path.lstrip("/"))
-
-
-def is_path(text: str) -> bool:
-    """Whether requests can have exactly this path."""
-    return text.startswith("/") and text.isascii() and not set(text) & set(" ?#%")
-
-
-PATH_RULE: Final = "must begin with '/' and hold no space, '?', '#' or '%'"
-
-
 def _source_problems(name: str, source: Source) -> list[str]:
     where = f"ingest.sources.{name}"
     found = []
     if not keys.is_name(name):
         found.append(f"{where}: a source name is 1 to 128 of A-Z a-z 0-9 _ . -")
-    if not is_path(source.path):
-        found.append(f"{where}.path: {PATH_RULE}")
-    if not type_place.is_place(source.type_at):
-        found.append(f"{where}.type_at: {type_place.RULE}")
+    if problem := paths.problem(source.path):
+        found.append(f"{where}.path: {problem}")
+    if problem := type_place.problem(source.type_at):
+        found.append(f"{where}.type_at: {problem}")
     bad = [pattern for pattern in source.types if not is_pattern(pattern)]
     found += [f"{where}.types: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" for pattern in bad]
     if not (source.secrets or source.public_keys):

@@ -1,5 +1,6 @@
 """Where a body names its type: OpenAI's in `type`, others elsewhere, at a path such as `data.type`."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,14 +12,18 @@ from .decoding import UNDECODABLE, Head
 DEFAULT: Final = "type"
 MAX_CHARS: Final = 128
 """Of a path (a guess: the deepest of a known sender has nine)."""
-RULE: Final = f"names separated by dots, {MAX_CHARS} characters at most, such as 'data.type'"
+_PLACE: Final = re.compile(r"(?!\$(\.|\Z))[^\s\x00-\x1f\x7f./\[\]]+(\.[^\s\x00-\x1f\x7f./\[\]]+)*")
 
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def is_place(text: str) -> bool:
-    """Whether a text is a path of names."""
-    return len(text) <= MAX_CHARS and all(text.split("."))
+def problem(text: str) -> str:
+    """Why a text is no path of names, "" if it is one; those of JSONPath and JSON Pointer are none."""
+    if len(text) <= MAX_CHARS and _PLACE.fullmatch(text):
+        return ""
+    meant = ".".join(filter(None, re.split(r"[\s$./]+", text)))
+    advice = f": write {meant!r}" if _PLACE.fullmatch(meant) and len(meant) <= MAX_CHARS else ", such as 'data.type'"
+    return f"{text[:MAX_CHARS]!r} is not names separated by dots, {MAX_CHARS} characters at most{advice}"
 
 
 def head_reader(place: str) -> Callable[[bytes], Head]:
@@ -52,3 +57,12 @@ def with_field(table: Mapping[str, Any], place: str, value: Any) -> dict[str, An
     if not isinstance(inner, Mapping):
         raise ValueError(f"{first!r} is no object, so no field of it can be set")  # noqa: TRY004 - the user's mistake
     return {**table, first: with_field(inner, rest, value)}
+
+
+def with_type(table: Mapping[str, Any], place: str, event_type: str) -> dict[str, Any]:
+    """A copy of `table` with its type at a place. A parent that is missing or no object becomes one."""
+    first, dot, rest = place.partition(".")
+    if not dot:
+        return {**table, first: event_type}
+    inner = table.get(first)
+    return {**table, first: with_type(inner if isinstance(inner, Mapping) else {}, rest, event_type)}

@@ -21,7 +21,7 @@ SOURCES = {
     "plain": {"scheme": "standard", "secrets": [bare("plain")]},
     "claude": {"scheme": "standard", "secrets": [f"whsec_{bare('claude')}"], "type_at": "data.type"},
     "clerk": {"scheme": "standard", "secrets": [bare("clerk")], "headers": "svix", "types": ["user.*"]},
-    "raw": {"scheme": "standard", "secrets": [bare("raw")], "encoding": "raw", "type_at": "event.name.full"},
+    "raw": {"scheme": "standard", "secrets": [bare("raw")], "encoding": "raw", "type_at": "object.name.full"},
 }
 TABLE = json.dumps({name: {"path": f"/in/{name}"} | source for name, source in SOURCES.items()})
 

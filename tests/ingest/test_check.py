@@ -1,6 +1,4 @@
 import json
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -119,34 +117,6 @@ async def test_the_command_prints_json(own_server):
     assert report["sources"] == [{"name": "openai", "path": PATH, "scheme": "openai", "prefix": ""} | signing]
     assert report["redis"]["appendfsync"] == "always"
     assert SECRET not in out
-
-
-async def test_a_short_secret_and_a_world_readable_file_are_warnings(redis_url):
-    with tempfile.TemporaryDirectory() as folder:  # other users can't enter pytest's own
-        Path(folder).chmod(0o755)
-        file = Path(folder, "short")
-        file.write_text("0123456789abcdef\n")
-        file.chmod(0o644)
-        sources = {"openai": Source(path=PATH, secrets=(Secret(f"file:{file}"),))}
-        report, _ = await check.examine(settings(redis_url, sources=sources))
-    assert report.sources[0].key_bytes == [16]
-    by_code = {finding.code: finding for finding in report.findings}
-    assert (by_code["short_secret"].exit_code, by_code["secret_exposed"].exit_code) == (0, 0)
-    assert by_code["secret_exposed"].action == f"chmod o-r {file}"
-
-
-async def test_a_secret_of_openai_without_its_prefix_is_a_warning(redis_url):
-    bare, whole = Secret(SECRET.removeprefix("whsec_")), Secret(SECRET)
-    sources = {
-        "openai": Source(path=PATH, secrets=(whole, bare)),
-        "other": Source(path="/other", secrets=(bare,), encoding="base64", prefix="other."),
-        "partner": Source(path="/partner", secrets=(bare,), scheme="standard"),
-    }
-    report, _ = await check.examine(settings(redis_url, sources=sources))
-    (finding,) = [finding for finding in report.findings if finding.code == "unprefixed_secret"]
-    assert finding.exit_code == 0
-    assert "ingest.sources.openai.secrets[1] does not begin with 'whsec_'" in finding.problem
-    assert bare not in finding.problem + finding.action
 
 
 @pytest.mark.parametrize("environ", [{"HOOKBUS_SHARDS": "0"}, {"HOOKBUS_INGEST_NONSENSE": "1"}])

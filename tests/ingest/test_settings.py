@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from hookbus.ingest.settings import IngestSettings, load_settings
-from hookbus.shared import public_key
+from hookbus.shared import paths, public_key
 from hookbus.shared.settings import ConfigError, Listen
 from hookbus.shared.sources import secrets_of
 from tests.shared.test_public_key import KEY
@@ -179,7 +179,7 @@ def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content,
         (source(path='"a"'), "ingest.sources.a.path"),
         (source(path='"/a b"'), "ingest.sources.a.path"),
         (source(path='"/a?b"'), "ingest.sources.a.path"),
-        (source(path="1"), "ingest.sources"),
+        (source(path="1"), "ingest.sources.a.path"),
         (source(secrets="[]"), "ingest.sources.a.secrets: none, and no public_keys either"),
         (source(secrets='["whsec_QUJD"]'), "ingest.sources.a.secrets[0]"),
         (source(secrets='["short"]'), "ingest.sources.a.secrets[0]"),
@@ -192,12 +192,12 @@ def test_a_bad_secret_file_is_named_beside_all_other_problems(tmp_path, content,
         (source('encoding = "hex"'), 'ingest.sources.a.encoding: \'hex\'; write "base64" or "raw"'),
         (source('public_keys = "whsec_QUJD"'), "ingest.sources.a.public_keys[0]: a secret, not a public key: write it"),
         (source("public_keys = ['whpk_']"), "ingest.sources.a.public_keys[0]: a key of 0 bytes"),
-        (source(f"public_keys = {['x'] * 5}"), "ingest.sources"),
+        (source(f"public_keys = {['x'] * 5}"), "ingest.sources.a.public_keys"),
         (source('prefix = "b"'), "ingest.sources.a.prefix: 'b' does not end in a dot"),
         (source('prefix = "batch."'), "ingest.sources.a.prefix: 'batch.' begins as OpenAI's types do"),
-        (source('type_at = "a..b"'), "ingest.sources.a.type_at: names separated by dots"),
+        (source('type_at = "a..b"'), "ingest.sources.a.type_at: 'a..b' is not names separated by dots"),
         (source('types = ["a*"]'), "ingest.sources.a.types: 'a*' is not a pattern"),
-        (source("pth = 1"), "ingest.sources"),
+        (source("pth = 1"), "ingest.sources.a: unknown key 'pth'; did you mean path?"),
         (source().replace("sources.a", 'sources."a b"'), "ingest.sources.a b"),
         (source() + source().replace("sources.a", "sources.b"), "ingest.sources.b.path"),
     ],
@@ -229,12 +229,10 @@ def test_secrets_and_passwords_never_show(tmp_path):
 
 @pytest.mark.parametrize("path", ["health", "/a b", "/health?x", "/é", "http://x/"])
 def test_a_health_path_that_is_no_path_is_refused(tmp_path, path):
-    assert problems(tmp_path, source(), health_path=path) == [
-        "ingest.health_path: must begin with '/' and hold no space, '?', '#' or '%'"
-    ]
+    assert problems(tmp_path, source(), health_path=path) == [f"ingest.health_path: {paths.RULE}"]
 
 
-@pytest.mark.parametrize("path", ["/a", "/a/", "//a", "/b/../a"])
+@pytest.mark.parametrize("path", ["/a", "/a/", "//a"])
 def test_a_health_path_that_is_served_as_a_sources_path_is_refused(tmp_path, path):
     assert problems(tmp_path, source(), health_path=path) == [
         f"ingest.health_path: {path} is the path of ingest.sources.a"

@@ -6,6 +6,7 @@ import pytest
 from hookbus.events import BY_TYPE, UnknownEvent
 from hookbus.shared import clock
 from hookbus.shared.samples import event_body, samples
+from hookbus.shared.type_place import head_reader
 from tests.shared.decoded import decode
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
@@ -31,6 +32,12 @@ def test_an_unknown_type_gets_a_generic_body():
     assert list(event) == ["object", "type", "data", "id", "created_at"]
     assert isinstance(decode(event_body("new.thing")), UnknownEvent)
     assert event["data"]["id"]
+
+
+@pytest.mark.parametrize("type_at", ["type", "object.type", "id.x.y", "created_at.type", "data.id.type", "type.name"])
+@pytest.mark.parametrize("event_type", ["response.completed", "new.thing"])
+def test_a_body_names_its_type_wherever_the_source_has_it(event_type, type_at):
+    assert head_reader(type_at)(event_body(event_type, type_at=type_at)).type == event_type
 
 
 def test_a_field_of_something_that_is_no_object_is_refused():

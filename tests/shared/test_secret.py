@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from hookbus.shared.secret import Secret, key_bytes, sign
+from hookbus.shared.secret import Secret, key_bytes, key_problem, sign
 
 KEY = bytes(range(32))
 ENCODED = base64.b64encode(KEY).decode()
@@ -37,9 +37,9 @@ def test_an_unprefixed_secret_is_raw_for_openai_and_base64_for_standard():
         ("SECRET=hunter2", "raw", "after the '='"),
         ("WHSEC_hunter2", "raw", "'WHSEC_'.*lower case"),
         ("Whsec_hunter2", "base64", "'Whsec_'.*lower case"),
-        ("sk-proj-hunter2", "raw", "an API key .'sk-'"),
-        ("whpk_hunter2", "base64", "a public key"),
-        ("whsk_hunter2", "base64", "a private key"),
+        ("sk-proj-hunter2", "raw", "begins with 'sk-': it is an API key: a webhook secret begins with 'whsec_'"),
+        ("whpk_hunter2", "base64", "begins with 'whpk_': it is a public key: write it into public_keys"),
+        ("whsk_hunter2", "base64", "a private key, which only the sender may have"),
         ('"whsec_hunter2"', "raw", "in quotes"),
         ("'whsec_hunter2", "raw", "in quotes"),
         ("hunter2`", "raw", "in quotes"),
@@ -60,6 +60,23 @@ def test_a_bad_secret_is_refused_with_a_reason_that_does_not_quote_it(secret, en
     with pytest.raises(ValueError, match=reason) as caught:
         key_bytes(secret, encoding)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "encoding", "has_hint"),
+    [
+        ("hunter2!hunter2!hunter2!", "base64", True),
+        ("hunter2hunter2hunter2", "base64", True),
+        ("whsec_hunter2!", "base64", False),
+        ("whsec_hunter2!", "raw", False),
+        ("'hunter2'", "base64", False),
+        ("short", "raw", False),
+    ],
+)
+def test_settings_say_how_a_secret_that_is_no_base64_may_be_meant(secret, encoding, has_hint):
+    problem = key_problem(secret, encoding)
+    assert problem
+    assert problem.endswith('; if its characters themselves are the key, write encoding = "raw"') == has_hint
 
 
 def test_the_padding_of_base64_is_optional():

@@ -6,19 +6,41 @@ from hypothesis import strategies as st
 
 from hookbus.shared import decoding
 from hookbus.shared.decoding import UNDECODABLE
-from hookbus.shared.type_place import head_reader, is_place, with_field
+from hookbus.shared.type_place import head_reader, problem, with_field, with_type
 
 CLAUDE = {"type": "event", "created_at": 5, "data": {"type": "session.idle"}}
 
 
-@pytest.mark.parametrize("place", ["type", "data.type", "a.b.c", "event-type", "ü"])
+@pytest.mark.parametrize("place", ["type", "data.type", "a.b.c", "event-type", "ü", "$type", "data.$type"])
 def test_a_place_is_a_path_of_names(place):
-    assert is_place(place)
+    assert problem(place) == ""
 
 
-@pytest.mark.parametrize("place", ["", ".", "a.", ".a", "a..b", "x" * 129])
-def test_other_texts_are_no_places(place):
-    assert not is_place(place)
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [
+        ("", "such as 'data.type'"),
+        (".", "such as 'data.type'"),
+        ("x" * 129, "128 characters at most, such as 'data.type'"),
+        ("a.", "write 'a'"),
+        (".a", "write 'a'"),
+        ("a..b", "write 'a.b'"),
+        (" ", "such as 'data.type'"),
+        ("data type", "write 'data.type'"),
+        ("data.type\n", "write 'data.type'"),
+        ("data.\0", "such as 'data.type'"),
+        ("$", "such as 'data.type'"),
+        ("$.type", "write 'type'"),
+        ("$.data.type", "write 'data.type'"),
+        ("/data/type", "write 'data.type'"),
+        ("data[0].type", "such as 'data.type'"),
+        ("data['type']", "such as 'data.type'"),
+    ],
+)
+def test_a_path_of_another_language_is_refused_with_what_to_write(place, advice):
+    found = problem(place)
+    assert "is not names separated by dots" in found
+    assert found.endswith(advice)
 
 
 def test_openais_place_is_read_by_the_faster_reader():
@@ -66,7 +88,15 @@ def test_a_field_is_set_in_a_copy_and_missing_parents_are_created():
         with_field(table, "data.id.type", "a")
 
 
+def test_a_type_replaces_what_is_no_object_on_its_way():
+    table = {"id": "evt_1", "data": {"id": 1}}
+    assert with_type(table, "data.type", "a") == {"id": "evt_1", "data": {"id": 1, "type": "a"}}
+    assert with_type(table, "id.kind.type", "a") == {"id": {"kind": {"type": "a"}}, "data": {"id": 1}}
+    assert with_type(table, "data", "a") == {"id": "evt_1", "data": "a"}
+    assert table == {"id": "evt_1", "data": {"id": 1}}
+
+
 @given(st.from_regex(r"[a-c]{1,2}(\.[a-c]{1,2}){0,3}", fullmatch=True), st.text(min_size=1))
 def test_what_is_set_at_a_place_is_read_there(place, event_type):
-    body = json.dumps(with_field({}, place, event_type)).encode()
+    body = json.dumps(with_type({}, place, event_type)).encode()
     assert head_reader(place)(body).type == event_type.encode("utf-8", "replace").decode("utf-8", "replace")

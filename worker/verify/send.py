@@ -19,7 +19,7 @@ from ...shared.command import FailedError
 from ...shared.destination import Destination
 from ...shared.pause import pause
 from ...shared.posting import Answer, post, signed_request
-from ...shared.type_place import with_field
+from ...shared.type_place import with_type
 from .ledger import Ledger, is_accepted
 
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -112,7 +112,7 @@ class Sender:
         name = self._ledger.name
         event = {"id": f"evt_{name}_{number}", "object": "event", "created_at": clock.now_s()}
         event |= {"data": {"id": f"{name}_{number}"}}
-        return json.dumps(with_field(event, self._plan.to.type_at, name)).encode()
+        return json.dumps(with_type(event, self._plan.to.type_at, name)).encode()
 
 
 def refusal(answer: Answer) -> str:
