@@ -26,6 +26,7 @@ from .port import HANDSHAKE_S, close_port, open_port
 from .probes import Probes
 from .receive import Receiver
 from .redis_health import RedisHealth
+from .registration import Registration
 from .rejections import Rejections
 from .rotation import Rotation
 from .settings import DEFAULT_OPS_LISTEN, IngestSettings
@@ -67,7 +68,8 @@ class Ingest:
         self._writers = [self._writer(shard) for shard in range(settings.shards)]
         self._queues = [self._queue(shard, connection) for shard, connection in enumerate(self._writers)]
         bodies = Bodies(settings.max_body_bytes, settings.max_inflight_bytes, settings.body_timeout_s)
-        self._rejections_client = connect(self._address, "hookbus-ingest:rejections", connections=1)
+        # Rejections and the registration take turns.
+        self._rejections_client = connect(self._address, "hookbus-ingest:rejections", connections=1, waits=True)
         self._rejections = Rejections(self._rejections_client)
         self._verify_client = connect(self._address, "hookbus-ingest:verify", connections=1)
         verify_runs = VerifyRuns(self._verify_client, settings.enqueue_timeout_s)
@@ -80,6 +82,14 @@ class Ingest:
         metrics.CONNECTIONS.set_function(lambda: len(self._http.connections))
         self._runner = web.ServerRunner(self._http, shutdown_timeout=FINISH_S)
         self._is_listening = False
+        self._registration = Registration(
+            self._rejections_client,
+            settings=lambda: self._rotation.settings,
+            listen=lambda: tuple(map(str, _addresses(self._runner))),
+            reason=self._readiness,
+            memory_used=lambda: self._redis_health.memory_used,
+            was_healthy=self._redis_health.was_healthy,
+        )
         self._notifier = SystemdNotifier(Health(self._readiness, self._stall_reason, self._status))
         stopping.on_hangup = self._reread_address
 
@@ -90,6 +100,7 @@ class Ingest:
             self._log.warning("unsafe_redis", effect=effect)
         duties = [queue.run() for queue in self._queues]
         duties += [self._redis_health.run(self._probe), self._rotation.run(self._notifier), self._rejections.run()]
+        duties.append(self._registration.run())
         try:
             with self._notifier:
                 async with asyncio.TaskGroup() as group:

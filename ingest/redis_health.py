@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from ..shared import aof_replay, clock, log, output, server
+from ..shared import aof_replay, clock, log, memory, output, server
 from ..shared.backoff import Reconnect
 from ..shared.connection import FAULTS, Execute, Redis, leave_server
 from ..shared.fault import Fault, UnhealthyError, fault_of, judge
@@ -43,6 +43,8 @@ class RedisHealth:
         self.landmarks = [Landmarks(Keys(shard), days) for shard in range(shards)]
         self._run_id = ""
         self._unexamined: dict[str, str] | None = None
+        self.memory_used = 0.0
+        """Share of Redis' memory in use at the last check."""
         self.was_healthy = asyncio.Event()
         """Set when Redis is healthy for the first time: the program is ready from then on."""
         self.was_seen = asyncio.Event()
@@ -61,6 +63,7 @@ class RedisHealth:
         except ConfigError as error:
             raise UnhealthyError(Fault("queue_unavailable", str(error))) from error
         self._fsync.observe(inspected.info)
+        self.memory_used = memory.share_of(inspected.info)
         self._require(judge(inspected, self._durability))
         await rehearse(execute, self._shards, self._days, loads=not self.was_healthy.is_set())
         if self._durability == "fsync" and not self._unsafe:

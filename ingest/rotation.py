@@ -58,6 +58,11 @@ class Rotation:
         self._current = _poll(settings, {})
         self._apply_snapshot(self._current)
 
+    @property
+    def settings(self) -> IngestSettings:
+        """The settings in force."""
+        return self._current.settings
+
     def reload(self) -> None:
         """Read configuration and secrets again, soon."""
         self._reload_requested.set()

@@ -51,6 +51,10 @@ class CounterFamily(Collector):
         """The counter of these label values; look it up once and keep it."""
         return self._children.setdefault(values, FastCounter())
 
+    def values(self) -> list[tuple[tuple[str, ...], float]]:
+        """All label values with their count."""
+        return [(values, child.value) for values, child in self._children.items()]
+
     def describe(self) -> list[Metric]:
         """The family without samples, for the registry's check of names."""
         return [CounterMetricFamily(self._name, self._about, labels=self._labels)]

@@ -196,6 +196,11 @@ class Keys:
         return self._key("rejections")
 
     @property
+    def ingests(self) -> str:
+        """Hash: ingest process → its record (JSON), renewed every ten seconds. In the home shard."""
+        return self._key("ingests")
+
+    @property
     def audit(self) -> str:
         """Stream: what people changed by a tool or the console (JSON). In the home shard."""
         return self._key("audit")

@@ -17,6 +17,7 @@ from .cli.find import find
 from .cli.forget import forget
 from .cli.options import Config
 from .cli.paused import pause, resume
+from .cli.processes import processes
 from .cli.replay import replay
 from .cli.status import status
 from .cli.verify import verify
@@ -68,6 +69,7 @@ def exporter(
 
 
 app.command()(status)
+app.command()(processes)
 app.command()(check)
 app.command()(find)
 app.command()(forget)

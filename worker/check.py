@@ -19,7 +19,7 @@ from ..shared.settings import EXIT_CONFIG, ConfigError
 from . import connections, run
 from .dlq import unsubscribed
 from .dlq.unsubscribed import UnsubscribedType
-from .inspect import snapshot
+from .inspect import differences, processes, snapshot
 from .inspect.group_status import GroupStatus
 from .inspect.snapshot import Bus
 from .inventory import registry
@@ -103,6 +103,7 @@ async def _query(
     findings: list[Finding] = []
     try:
         bus = await snapshot.fetch(client, settings.shards)
+        findings += differences.findings(await processes.fetch(client, settings.shards))
         findings += of_connections(groups, bus, parse_info(await client.execute_command("INFO", "clients")))
         shards = await registry.shards(client, settings.shards)
         if not any(keys.redeliveries in bus.status.unusable for keys in shards):

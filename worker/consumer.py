@@ -5,13 +5,10 @@ A worker is one consumer, and each of its quarantine processes is another.
 
 import asyncio
 import functools
-import os
-import secrets
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from ..shared import health, keys, log
+from ..shared import clock, health, log
 from ..shared.address import Address, redacted
 from ..shared.backoff import Reconnect
 from ..shared.command import Stopping, nothing_to_reload
@@ -20,7 +17,7 @@ from ..shared.keys import Keys
 from ..shared.pause import pause
 from ..shared.raw_connection import RawConnection
 from .duties.heartbeat import Liveness
-from .inventory import foreign
+from .inventory import foreign, readers
 from .pipeline.read import REPLY_TIMEOUT_S
 from .pipeline.routes import Group
 from .pipeline.settle import OutcomeWriter, Parked
@@ -31,12 +28,6 @@ CONNECTIONS: Final = 32
 """
 STUCK_MARGIN_S: Final = 10.0
 """How much longer than the longest handler timeout the event loop may be blocked before the process counts as dead."""
-
-
-def new_name() -> str:
-    """A name that no other process ever has: host, pid, and random digits."""
-    host = "".join(char if keys.is_name(char) else "-" for char in socket.gethostname())[:64]
-    return f"{host}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
 class Consumer:
@@ -71,9 +62,10 @@ class Consumer:
         self.liveness = Liveness(
             self._address,
             name,
-            groups={group.name: [route.pattern for route in group.routes] for group in groups},
-            only=only,
-            has_quarantine=has_quarantine,
+            registrations={
+                group.name: readers.register_routes(clock.now_ms(), group.routes, only, has_quarantine=has_quarantine)
+                for group in groups
+            },
             shards=self.shards,
             loop_age_s=self.tick.age_s,
             hard_limit_s=self.longest_block_s,

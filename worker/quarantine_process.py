@@ -19,7 +19,8 @@ import msgspec
 from ..shared import command, keys, log, scripts, server
 from ..shared.command import Stopping
 from ..shared.keys import Keys
-from .consumer import Consumer, new_name
+from ..shared.process_name import new_name
+from .consumer import Consumer
 from .crew import Crew
 from .duties.takeover import retire
 from .lifespans import CLOSE_S, Lifespans

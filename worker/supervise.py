@@ -12,8 +12,9 @@ from ..shared.command import Stopping
 from ..shared.connection import FAULTS
 from ..shared.keys import HOME, RESERVED, Keys
 from ..shared.pause import pause
+from ..shared.process_name import new_name
 from . import connections
-from .consumer import Consumer, new_name
+from .consumer import Consumer
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
 from .duties.chores import Chores

@@ -1,6 +1,6 @@
 from hookbus.shared import keys
 from hookbus.shared.keys import Keys
-from hookbus.worker.consumer import new_name
+from hookbus.shared.process_name import new_name
 
 
 def test_every_key_of_a_shard_carries_its_hash_tag():

@@ -16,7 +16,6 @@ from ...shared.address import Address
 from ...shared.connection import FAULTS, connect_blocking
 from ...shared.keys import Keys
 from ..inventory import expiries
-from ..inventory.readers import register
 from .same_host import Presence
 
 TTL_S: Final = 10.0
@@ -25,14 +24,15 @@ INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
 REGISTER_S: Final = 60.0
 """Between two registrations of a consumer whose liveness key never went: only a deletion by hand removes those."""
+UNREGISTERED: Final = -1
+"""The result of `renew.lua` for a consumer that is not registered."""
 STEP_MS: Final = 2000
 """A smaller step of Redis' clock expires no liveness key: with a renewal every two seconds and a reply that takes two
 more, each has six seconds left. A reply so late cannot be distinguished from a step either."""
 
 
 class Liveness:
-    """The liveness key of one consumer. `groups`: group → its patterns, of which `only` limits the types;
-    `has_quarantine`: it can start quarantine processes.
+    """The liveness key of one consumer. `registrations`: group → its record of the consumer, as `readers.register`.
 
     `loop_age_s` returns for how many seconds the event loop has not run.
     """
@@ -42,9 +42,7 @@ class Liveness:
         address: Address | str,
         consumer: str,
         *,
-        groups: Mapping[str, Sequence[str]],
-        only: str,
-        has_quarantine: bool,
+        registrations: Mapping[str, bytes],
         shards: Sequence[Keys],
         loop_age_s: Callable[[], float],
         hard_limit_s: float,
@@ -54,10 +52,7 @@ class Liveness:
         self._shards = shards
         self._loop_age_s = loop_age_s
         self._hard_limit_s = hard_limit_s
-        self._infos = {
-            name: register(clock.now_ms(), patterns, only, has_quarantine=has_quarantine)
-            for name, patterns in groups.items()
-        }
+        self._registrations = registrations
         self._presence: Presence | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
@@ -130,19 +125,25 @@ class Liveness:
 
     def _renew(self) -> None:
         """Renew the key, and register the consumer again if others may have removed it, as of one declared dead."""
-        source = scripts.RENEW.source  # in full: at one call in two seconds, EVALSHA is not worth handling a NOSCRIPT
         register_at = self._register_at
         is_known = time.monotonic() < self._register_at
-        groups = [text for item in self._infos.items() for text in item]
-        times_ms = round(TTL_S * 1000), clock.now_ms(), expiries.KEPT_MS
-        args: list[scripts.Argument] = [self._consumer, *times_ms, int(is_known), *groups]
         self._register_at = 0.0  # unless all of it succeeds
         if self._presence is not None:
             self._presence.touch()
         is_registered = True
         for keys in self._shards:
-            names = (keys.alive(self._consumer), keys.worked, keys.expiries, *map(keys.consumers, self._infos))
-            is_registered &= self._client.eval(source, len(names), *names, *args) == 1
+            is_registered &= self._renew_in(keys, is_known=is_known)
         self._renewed_at = time.monotonic()
         if is_registered:
             self._register_at = register_at if is_known else self._renewed_at + REGISTER_S
+
+    def _renew_in(self, keys: Keys, *, is_known: bool) -> bool:
+        """Renew it in one shard; the records are sent only if the consumer is not registered there. Returns whether all
+        groups have theirs."""
+        source = scripts.RENEW.source  # in full: at one call in two seconds, EVALSHA is not worth handling a NOSCRIPT
+        names = (keys.alive(self._consumer), keys.worked, keys.expiries, *map(keys.consumers, self._registrations))
+        times_ms = round(TTL_S * 1000), clock.now_ms(), expiries.KEPT_MS
+        records = () if is_known else self._registrations.values()
+        args = (self._consumer, *times_ms, len(self._registrations), *self._registrations, *records)
+        result = self._client.eval(source, len(names), *names, *args)
+        return self._renew_in(keys, is_known=False) if result == UNREGISTERED else result == 1

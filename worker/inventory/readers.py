@@ -11,22 +11,47 @@ import msgspec
 
 from ...shared.decoding import UNDECODABLE
 from ...shared.patterns import matches, patterns_of
+from ...shared.release import VERSION
+from ..pipeline.routes import Route
 
 MAX_PATTERNS: Final = 500
-"""Patterns that a consumer publishes every two seconds; one with more publishes none (a guess: some 15 KB)."""
+"""Patterns that a consumer publishes; one with more publishes none (a guess: some 35 KB)."""
+
+
+class Options(msgspec.Struct, frozen=True, array_like=True):
+    """The options of a subscription in one consumer, as `App.on` takes them. Times in seconds."""
+
+    concurrency: int
+    timeout_s: float
+    max_age_s: float | None
+    attempts: int
+    base_s: float
+    factor: float
+    cap_s: float
+    within_s: float
+
+    @classmethod
+    def of(cls, route: Route) -> "Options":
+        """The options of a subscription."""
+        retry = route.retry
+        waits = retry.base, retry.factor, retry.cap, retry.within
+        return cls(route.concurrency, route.timeout_s, route.max_age_s, retry.attempts, *waits)
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a consumer publishes about itself in one group. `since_ms` is Unix ms.
 
     `patterns` are its subscriptions, empty when it publishes none; `only` limits the types, "" for no limit.
-    `has_quarantine` is false for a worker whose apps no target names: it leaves suspects to others.
+    `has_quarantine` is false for a worker whose apps no target names: it leaves suspects to others. `version` is its
+    release; `options` are those of its patterns, in their order.
     """
 
     since_ms: int = 0
     patterns: tuple[str, ...] = ()
     only: str = ""
     has_quarantine: bool = True
+    version: str = ""
+    options: tuple[Options, ...] = ()
 
     def reads(self, event_type: str) -> bool:
         """Whether it reads a type; true also when its patterns are unknown."""
@@ -41,10 +66,19 @@ UNKNOWN: Final = Registration()
 _decode = msgspec.json.Decoder(Registration).decode
 
 
-def register(since_ms: int, patterns: Sequence[str], only: str, *, has_quarantine: bool = True) -> bytes:
+def register(
+    since_ms: int, patterns: Sequence[str], only: str, *, has_quarantine: bool = True, options: Sequence[Options] = ()
+) -> bytes:
     """Encode what a consumer publishes."""
-    published = tuple(patterns) if len(patterns) <= MAX_PATTERNS else ()
-    return msgspec.json.encode(Registration(since_ms, published, only, has_quarantine))
+    publishes = len(patterns) <= MAX_PATTERNS
+    published = (tuple(patterns), tuple(options)) if publishes else ((), ())
+    return msgspec.json.encode(Registration(since_ms, published[0], only, has_quarantine, VERSION, published[1]))
+
+
+def register_routes(since_ms: int, routes: Sequence[Route], only: str, *, has_quarantine: bool) -> bytes:
+    """Encode what a consumer publishes about its subscriptions to a group."""
+    patterns, options = [route.pattern for route in routes], [Options.of(route) for route in routes]
+    return register(since_ms, patterns, only, has_quarantine=has_quarantine, options=options)
 
 
 def registration(info: bytes) -> Registration:

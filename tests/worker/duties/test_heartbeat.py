@@ -14,7 +14,7 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.duties import heartbeat
 from hookbus.worker.duties.heartbeat import TTL_S, Liveness
 from hookbus.worker.inventory.expiries import KEPT_MS
-from hookbus.worker.inventory.readers import registration
+from hookbus.worker.inventory.readers import register, registration
 from tests.wait import until
 from tests.worker.builders import KEYS, commandstats
 
@@ -32,9 +32,10 @@ def living(
     liveness = Liveness(
         url,
         consumer,
-        groups={"a": ["x.*"], "b": ["y"]},
-        only="",
-        has_quarantine=has_quarantine,
+        registrations={
+            group: register(clock.now_ms(), patterns, "", has_quarantine=has_quarantine)
+            for group, patterns in {"a": ["x.*"], "b": ["y"]}.items()
+        },
         shards=shards,
         loop_age_s=loop_age_s,
         hard_limit_s=hard_limit_s,
@@ -185,9 +186,7 @@ async def test_the_time_since_the_last_renewal_is_measured(own_server):
     liveness = Liveness(
         own_server.url,
         "me",
-        groups={"a": ["x.*"]},
-        only="",
-        has_quarantine=True,
+        registrations={"a": b"{}"},
         shards=[KEYS],
         loop_age_s=lambda: 0.0,
         hard_limit_s=40,
@@ -266,9 +265,7 @@ def test_without_redis_the_start_is_logged_as_waiting(own_server):
     liveness = Liveness(
         own_server.url,
         "me",
-        groups={"a": ["x.*"]},
-        only="",
-        has_quarantine=True,
+        registrations={"a": b"{}"},
         shards=[KEYS],
         loop_age_s=lambda: 0.0,
         hard_limit_s=40,

@@ -27,9 +27,7 @@ def test_liveness_is_not_steady_before_its_start(redis_url):
     liveness = Liveness(
         redis_url,
         "me",
-        groups={"a": ["x.*"]},
-        only="",
-        has_quarantine=True,
+        registrations={"a": b"{}"},
         shards=[KEYS],
         loop_age_s=lambda: 0.0,
         hard_limit_s=40,
@@ -45,9 +43,7 @@ def test_a_thread_that_has_not_begun_or_was_stopped_has_not_failed(redis_url):
     unstarted = Liveness(
         redis_url,
         "me",
-        groups={},
-        only="",
-        has_quarantine=True,
+        registrations={},
         shards=[KEYS],
         loop_age_s=lambda: 0.0,
         hard_limit_s=40,

@@ -1,6 +1,18 @@
 import pytest
 
-from hookbus.worker.inventory.readers import MAX_PATTERNS, UNKNOWN, Registration, disputed, register, registration
+from hookbus import Retry
+from hookbus.shared.release import VERSION
+from hookbus.worker.inventory.readers import (
+    MAX_PATTERNS,
+    UNKNOWN,
+    Options,
+    Registration,
+    disputed,
+    register,
+    register_routes,
+    registration,
+)
+from tests.worker.builders import a_route
 
 
 @pytest.mark.parametrize(
@@ -21,14 +33,22 @@ def test_a_consumer_reads_what_it_subscribes_to_and_is_limited_to(patterns, only
 
 
 def test_a_registration_written_and_read_is_unchanged():
-    assert registration(register(7, ["a.b", "*"], "a.*")) == Registration(7, ("a.b", "*"), "a.*")
+    assert registration(register(7, ["a.b", "*"], "a.*")) == Registration(7, ("a.b", "*"), "a.*", version=VERSION)
     assert not registration(register(7, ["a.b"], "", has_quarantine=False)).has_quarantine
 
 
 def test_a_consumer_with_too_many_patterns_publishes_none():
     many = [f"order.{i}" for i in range(MAX_PATTERNS + 1)]
-    assert registration(register(7, many, "")) == Registration(7)
+    assert registration(register(7, many, "")) == Registration(7, version=VERSION)
     assert len(registration(register(7, many[1:], "")).patterns) == MAX_PATTERNS
+
+
+def test_a_consumer_publishes_the_options_of_its_subscriptions():
+    route = a_route(lambda event: None, concurrency=3, timeout=4, max_age=5, retry=Retry(6, 7, 8, 9, 10))
+    found = registration(register_routes(7, [route], "", has_quarantine=False))
+    assert found.patterns == (route.pattern,)
+    assert found.options == (Options(3, 4, 5, 6, 7, 8, 9, 10),)
+    assert not found.has_quarantine
 
 
 @pytest.mark.parametrize("info", [b"", b"{", b"[]", b'{"patterns": 1}', b"\xff", b"{}", b'{"pid": 3, "space": "x"}'])

@@ -1,0 +1,90 @@
+"""`hookbus-worker processes`: who is there, alive or not, and what each holds."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.padding import Padding
+from rich.text import Text
+
+from ...shared import output
+from ...shared.keys import HANDOVER
+from ..inspect import processes as inspected
+from ..inspect.processes import IngestProcess, Processes, WorkerProcess
+from . import options
+from .options import Config, Json
+
+
+def processes(as_json: Json = False, config: Config = None) -> None:
+    """Show the processes of the bus: ingest, workers, and dead consumers with what they still hold."""
+    found = asyncio.run(_fetch(config))
+    if as_json:
+        output.print_json(found)
+        return
+    for line in _lines(found):
+        output.console().print(line)
+
+
+async def _fetch(config: Path | None) -> Processes:
+    async with options.connected(config, "processes") as (client, shards):
+        return await inspected.fetch(client, shards)
+
+
+def _lines(found: Processes) -> list[Text | Padding]:
+    lines: list[Text | Padding] = []
+    for key, reason in found.unusable.items():
+        lines.append(Text(f"unusable key {output.line(key)}: {output.line(reason)}", "red"))
+    if not found.workers and not found.ingests:
+        return [*lines, Text("no processes have registered")]
+    lines.append(Text(_headline(found), "bold"))
+    for ingest in sorted(found.ingests, key=lambda each: not each.is_alive):
+        lines += _of_ingest(ingest, found.now_ms)
+    for worker in sorted(found.workers, key=lambda each: not each.is_alive):
+        lines += _of_worker(worker, found.now_ms)
+    return lines
+
+
+def _headline(found: Processes) -> str:
+    ingests = [each.is_alive for each in found.ingests]
+    workers = [each.is_alive for each in found.workers if each.name != HANDOVER]
+    held = sum(each.in_hand for each in found.workers)
+    lost = sum(each.in_hand for each in found.workers if not each.is_alive)
+    counts = [f"{kind}: {sum(some)} of {len(some)} alive" for kind, some in (("ingest", ingests), ("workers", workers))]
+    return " · ".join((*counts, f"{held:,} in hand" + (f", {lost:,} of dead ones" if lost else "")))
+
+
+def _of_ingest(ingest: IngestProcess, now_ms: int) -> list[Text | Padding]:
+    state = "" if ingest.is_alive else f"silent for {output.since(ingest.at_ms, now_ms)}"
+    state = state or (f"not ready: {ingest.reason}" if ingest.reason else "")
+    receives = f"{', '.join(ingest.sources)} at {', '.join(ingest.listen)}, {ingest.durability}"
+    about = [_up(ingest.since_ms, now_ms, is_alive=ingest.is_alive), _release(ingest.version), receives]
+    return _block("ingest", ingest.host, ingest.pid, state, about)
+
+
+def _of_worker(worker: WorkerProcess, now_ms: int) -> list[Text | Padding]:
+    groups = [f"{name} ({each.in_hand:,} in hand)" if each.in_hand else name for name, each in worker.groups.items()]
+    if worker.name == HANDOVER:
+        return [Text("left to others by a stop"), *_indented(groups)]
+    kind = "quarantine" if worker.is_quarantine else "worker"
+    about = [_up(worker.since_ms, now_ms, is_alive=worker.is_alive), _release(worker.version), ", ".join(groups)]
+    return _block(kind, worker.host, worker.pid, "" if worker.is_alive else "dead", about)
+
+
+def _block(kind: str, host: str, pid: int, state: str, about: Iterable[str]) -> list[Text | Padding]:
+    """A line that names the process and says what is wrong with it, and one about it."""
+    title = output.cell(f"{kind} {host}" + (f" pid {pid}" if pid else ""))
+    if state:
+        title.append(f"  {output.line(state)}", "red")
+    return [title, *_indented([" · ".join(filter(None, about))])]
+
+
+def _indented(lines: Sequence[str]) -> list[Padding]:
+    return [Padding(Text(output.one_line(line), "dim"), (0, 0, 0, 2), expand=False) for line in lines]
+
+
+def _release(version: str) -> str:
+    return version or "release unknown"
+
+
+def _up(since_ms: int, now_ms: int, *, is_alive: bool) -> str:
+    return f"up {output.since(since_ms, now_ms)}" if since_ms and is_alive else ""
