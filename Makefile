@@ -13,7 +13,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up unit check test test-slow test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up unit check test test-slow test-console test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
 
 ##@ Try it
 
@@ -62,6 +62,9 @@ coverage: .venv/ready-dev ## measure the coverage of the tests; ARGS selects tes
 test-slow: .venv/ready-dev ## the tests that take longer; ARGS="-k name" selects
 	@$(BIN)/pytest -n $(JOBS) -m slow --durations=0 --durations-min=1 $(ARGS)
 
+test-console: .venv/ready-browser ## the console's pages in Debian's Chromium; ARGS="-k name" selects
+	@$(BIN)/pytest -n $(JOBS) --durations=5 --durations-min=10 tests/console tests/worker/console $(ARGS)
+
 test-servers: .venv/ready-dev .bench/servers/ready ## tests that depend on the server, on every other installed one; SERVERS="redis-7.0"
 	@JOBS=$(JOBS) $(BIN)/python -m tests.matrix $(SERVERS)
 
@@ -92,18 +95,20 @@ configuration: .venv/ready ## write deploy/CONFIGURATION.md from the settings
 dist: .venv/ready ## wheel and sdist, into dist/
 	@$(BIN)/hatchling build -d $(DIST)
 
-lock: .venv/ready-dev ## resolve the four lock files anew
+lock: .venv/ready-dev ## resolve the five lock files anew
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--only-binary :all: --upgrade pyproject.toml --extra embedded --group build -o requirements.lock
+		--only-binary :all: --upgrade pyproject.toml --extra console --extra embedded --group build -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--only-binary :all: --upgrade pyproject.toml --extra embedded --extra ed25519 --extra otel --extra reload \
+		--only-binary :all: --upgrade pyproject.toml --extra console --extra embedded --extra ed25519 --extra otel --extra reload \
 		--group build --group dev \
 		-c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--only-binary :all: --upgrade pyproject.toml -c requirements.lock -o deploy/container/requirements.lock
+		--only-binary :all: --upgrade pyproject.toml --extra console -c requirements.lock -o deploy/container/requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--only-binary :all: --no-deps --upgrade --group servers -o tests/servers.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--only-binary :all: --upgrade --group browser -c requirements-dev.lock -o tests/console/browser.lock
 
 clean: ## remove the environments and the local data
 	@rm -rf .venv .bench .hookbus
@@ -122,6 +127,11 @@ clean: ## remove the environments and the local data
 .venv/ready-dev: requirements-dev.lock .venv/ready
 	@echo "adding the tools for tests and lint (once)"
 	@$(PIP) $(INSTALL) requirements-dev.lock
+	@touch $@
+
+.venv/ready-browser: tests/console/browser.lock .venv/ready-dev
+	@echo "adding what drives a browser (once)"
+	@$(PIP) $(INSTALL) tests/console/browser.lock
 	@touch $@
 
 .bench/senders/ready: tests/senders/libraries.py .venv/ready-dev

@@ -40,23 +40,33 @@ async def serve(
 ) -> web.BaseRunner:
     """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
 
-    A `passed` socket, on which systemd listens for us, takes precedence over `listen`.
-
-    If `default` is true (the port is not configured) and the port is taken, as by a second process on a laptop, a free
-    one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses.
+    A `passed` socket, on which systemd listens for us, takes precedence over `listen`. Otherwise as `open_port`.
     """
-    runner = web.ServerRunner(Server(_answers(readiness, page), Limits(OPS_CONNECTIONS)), shutdown_timeout=1)
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return await probe_answer(request, readiness, page)
+
+    server = Server(answer, Limits(OPS_CONNECTIONS))
+    if passed is None:
+        return await open_port(server, listen, default, "ops_listen")
+    runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
-    if passed is not None:
-        await web.SockSite(runner, passed).start()
-        return runner
+    await web.SockSite(runner, passed).start()
+    return runner
+
+
+async def open_port(server: Server, listen: Listen, default: bool, setting: str) -> web.BaseRunner:
+    """Serve on a port. If `default` is true (the port is not configured) and the port is taken, as by a second process
+    on a laptop, a free one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses."""
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
     for port in (listen.port, 0) if default else (listen.port,):
         try:
             await web.TCPSite(runner, listen.host, port).start()
         except (OSError, UnicodeError) as error:
             if port == 0 or not default:
                 await runner.cleanup()
-                raise cannot_listen(f"ops_listen: can't listen on {listen}", error) from None
+                raise cannot_listen(f"{setting}: can't listen on {listen}", error) from None
         else:
             break
     return runner
@@ -69,20 +79,15 @@ def ready_answer(reason: str) -> web.Response:
     return web.json_response({"status": "not_ready", "reason": reason}, status=503)
 
 
-def _answers(readiness: Callable[[], str], page: Page) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
-    async def answer(request: web.BaseRequest) -> web.Response:
-        if request.path == "/metrics":
-            return web.Response(
-                body=await page(),
-                headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST},
-            )
-        if request.path == "/healthz":
-            return web.json_response({"status": "alive"})
-        if request.path == "/readyz":
-            return ready_answer(readiness())
-        return web.json_response({"error": "unknown_endpoint"}, status=404)
-
-    return answer
+async def probe_answer(request: web.BaseRequest, readiness: Callable[[], str], page: Page) -> web.Response:
+    """The response to a probe or a scraper; 404 to anything else."""
+    if request.path == "/metrics":
+        return web.Response(body=await page(), headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
+    if request.path == "/healthz":
+        return web.json_response({"status": "alive"})
+    if request.path == "/readyz":
+        return ready_answer(readiness())
+    return web.json_response({"error": "unknown_endpoint"}, status=404)
 
 
 class LoopTick:

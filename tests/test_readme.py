@@ -154,7 +154,7 @@ async def test_the_commands_in_the_pages_work(redis_url, tmp_path):
             assert await post(served.url, "wh_1", b'{"type": "response.completed"}') == (200, "accepted")
             await working.until_logged("dead_letter", reason="undecodable")
             for command in commands:
-                if command[1] not in ("run", "serve", "exporter"):
+                if command[1] not in ("run", "serve", "exporter", "console"):
                     with Program(*command, redis_url=redis_url, cwd=tmp_path, **environ) as tool:
                         code = await asyncio.to_thread(tool.process.wait, 30)
                         await until(lambda tool=tool: tool.raw)

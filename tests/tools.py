@@ -6,6 +6,7 @@ A test that requires one is marked `@pytest.mark.needs("promtool")`, or calls `n
 
 import contextlib
 import functools
+import importlib.util
 import os
 import shutil
 import socket
@@ -38,6 +39,11 @@ def _library(pattern: str) -> Path | None:
     return next(Path("/usr/lib").glob(pattern), None)
 
 
+def _chromium() -> str | None:
+    """Debian's Chromium, if there is also what drives it."""
+    return shutil.which("chromium") if importlib.util.find_spec("playwright") else None
+
+
 def _has_ipv6() -> bool:
     with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
         return True
@@ -53,6 +59,7 @@ TOOLS: Final = {
     "openssl": _program("openssl", "openssl"),
     "buildah": _program("buildah", "buildah"),
     "debootstrap": _program("debootstrap", "debootstrap"),
+    "chromium": Tool("Debian: apt-get install chromium; make .venv/ready-browser", _chromium),
     "faketime": Tool("Debian: apt-get install faketime", lambda: _library("*/faketime/libfaketimeMT.so.1")),
     "linux": Tool("it ends children with their parents", lambda: sys.platform == "linux"),
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),

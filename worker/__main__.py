@@ -13,6 +13,7 @@ from ..shared import command
 from .cli import dlq
 from .cli.actions import actions
 from .cli.check import check
+from .cli.console import console
 from .cli.find import find
 from .cli.forget import forget
 from .cli.options import Config
@@ -72,6 +73,7 @@ app.command()(status)
 app.command()(processes)
 app.command()(check)
 app.command()(find)
+app.command()(console)
 app.command()(forget)
 app.command()(actions)
 app.command()(pause)

@@ -11,6 +11,7 @@ from ..shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
 DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466)
+DEFAULT_CONSOLE_LISTEN: Final = Listen("127.0.0.1", 9467)
 DAY_S: Final = 86_400.0
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -24,6 +25,11 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     in use, a free port is used and logged."""
     exporter_listen: Listen = DEFAULT_EXPORTER_LISTEN
     """The same for `hookbus-worker exporter`."""
+    console_listen: Listen = DEFAULT_CONSOLE_LISTEN
+    """Address of the pages of `hookbus-worker console`: of this machine alone, as the console asks for no password."""
+    console_hosts: tuple[str, ...] = ()
+    """Further names under which browsers reach the console, such as that of a proxy. It answers under no other: a name
+    that strangers let point to this machine must not open it."""
     handler_timeout_s: Positive = 30.0
     """Default timeout of subscriptions without a `timeout`."""
     grace_period_s: Positive = 40.0

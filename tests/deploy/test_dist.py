@@ -1,12 +1,15 @@
+import re
 import zipfile
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from hookbus.shared import keys
 from tests.deploy.installed import Installed, run
 from tests.programs import BIN, ROOT, SECRET, Ingest, Program, event_body, post
 from tests.wait import until
+from tests.worker.dead_letters import create_groups
 
 pytestmark = pytest.mark.timeout(180)  # the first test of a run builds the environment
 
@@ -31,6 +34,22 @@ async def test_the_wheel_runs_the_handlers_of_another_project(installed, redis_u
     code = "from hookbus import ingest, shared, worker; print(ingest.__file__, shared.__file__, worker.__file__)"
     files = run(installed.venv / "bin/python", "-c", code, cwd=tmp_path).split()
     assert all(str(installed.venv) in file for file in files), "the checkout must not be imported"
+
+
+async def test_the_wheel_serves_the_console_with_its_templates_and_static_files(installed, client, redis_url, tmp_path):
+    await create_groups(client, "billing")
+    options = ["--listen", "127.0.0.1:0"]
+    command = [installed.script("hookbus-worker"), "console", *options]
+    with Program(*command, redis_url=redis_url, cwd=tmp_path) as console:
+        url = (await console.until_logged("serving"))["url"]
+        async with aiohttp.ClientSession(url) as session:
+            async with session.get("/") as response:
+                page = await response.text()
+            assert "Groups × event types" in page
+            for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+                async with session.get(path) as response:
+                    assert (response.status, bool(await response.read())) == (200, True)
+        assert await console.end() == 0
 
 
 @pytest.mark.parametrize("command", [("hookbus-ingest", "serve"), ("hookbus-worker", "run", "shop.handlers")])
@@ -60,7 +79,8 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(installed):
     code = [file for file in files if file.is_file() and file.suffix != ".md" and "__pycache__" not in file.parts]
     tree = {str(file.relative_to(ROOT)) for file in code}
     assert names == tree
-    assert any(name.endswith(".lua") for name in names)
+    for ending in (".lua", ".html", ".css", ".js"):
+        assert any(name.endswith(ending) for name in names), ending
 
 
 def contents(wheel: Path) -> dict[str, bytes]:

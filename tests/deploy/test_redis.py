@@ -22,7 +22,8 @@ from tests.programs import Ingest, Program, Worker, event_body, post, post_until
 from tests.worker.commands import objects, worker
 
 STREAM = "hookbus:{0}:stream:response.completed"
-ALL = ("ingest", "worker", "tools", "exporter")
+ALL = ("ingest", "worker", "tools", "exporter", "console-viewer")
+READERS = ("exporter", "console-viewer")
 FORBIDDEN = {
     "FLUSHALL": ALL,
     "KEYS *": ALL,
@@ -34,20 +35,20 @@ FORBIDDEN = {
     "SHUTDOWN": ALL,
     "MONITOR": ALL,
     "SCRIPT FLUSH": ALL,
-    "HGET other field": ("worker", "tools", "exporter"),
+    "HGET other field": ("worker", "tools", *READERS),
     "HSETNX other layout 1": ALL,
     f"XRANGE {STREAM} - +": ("ingest",),
     f"XREVRANGE {STREAM} + - COUNT 1": ("ingest",),
-    f"XREAD STREAMS {STREAM} 0": ("ingest", "exporter"),
+    f"XREAD STREAMS {STREAM} 0": ("ingest", *READERS),
     f"XINFO STREAM {STREAM} FULL": ("ingest",),
     f"DUMP {STREAM}": ALL,
-    f"UNLINK {STREAM}": ("ingest", "exporter"),
-    f"DEL {STREAM}": ("ingest", "exporter"),
-    f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", "exporter"),
+    f"UNLINK {STREAM}": ("ingest", *READERS),
+    f"DEL {STREAM}": ("ingest", *READERS),
+    f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", *READERS),
     "XRANGE hookbus:{0}:rejections - +": ("ingest", "worker"),
-    "HSET hookbus:meta shards 2": ("ingest", "exporter"),
-    f"XADD {STREAM} * id 1": ("exporter",),
-    "EVAL return 0": ("ingest", "exporter"),
+    "HSET hookbus:meta shards 2": ("ingest", *READERS),
+    f"XADD {STREAM} * id 1": READERS,
+    "EVAL return 0": ("ingest", *READERS),
 }
 
 

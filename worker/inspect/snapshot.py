@@ -25,13 +25,14 @@ LAST_ID: Final = b"%d-%d" % (2**64 - 1, 2**64 - 1)
 class Bus(msgspec.Struct, frozen=True):
     """`last_event_ms`: type → when its last event was stored, Unix ms, even if it was trimmed since.
 
-    `patterns`: group → its patterns. `now_ms` is Redis' time.
+    `patterns`: group → its patterns. `stored`: type → how many events were ever stored. `now_ms` is Redis' time.
     """
 
     redis: RedisReport
     status: Status
     patterns: dict[str, frozenset[str]]
     last_event_ms: dict[str, int]
+    stored: dict[str, int]
     now_ms: int
 
 
@@ -46,20 +47,19 @@ async def fetch(client: Redis, configured_shards: int) -> Bus:
     redis = redis_report.report(server_info, await redis_report.skew_s(execute))
     shards = await registry.shards(client, configured_shards)
     state = await status.fetch(client, configured_shards)
-    return Bus(
-        redis,
-        state,
-        await registry.patterns(client, shards),
-        await _last_events(client, shards, state.unusable),
-        await registry.now_ms(client),
-    )
+    patterns = await registry.patterns(client, shards)
+    last_event_ms, stored = await _of_streams(client, shards, state.unusable)
+    return Bus(redis, state, patterns, last_event_ms, stored, await registry.now_ms(client))
 
 
-async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str, str]) -> dict[str, int]:
+async def _of_streams(
+    client: Redis, shards: Sequence[Keys], unusable: dict[str, str]
+) -> tuple[dict[str, int], dict[str, int]]:
     replies = await execute_all(client, [("SMEMBERS", shard.types) for shard in shards])
     places = [(name.decode(), shard) for shard, names in zip(shards, replies, strict=True) for name in names]
     commands = [("XINFO", "STREAM", shard.stream(name)) for name, shard in places]
     last: dict[str, int] = {}
+    stored: dict[str, int] = {}
     for (name, shard), reply in zip(places, await execute_all(client, commands, raises=False), strict=True):
         if not isinstance(reply, Exception):  # the stream may have vanished meanwhile
             info = pairs(reply)
@@ -67,4 +67,5 @@ async def _last_events(client: Redis, shards: Sequence[Keys], unusable: dict[str
                 unusable[shard.stream(name)] = "its ids are used up: it accepts no more events"
             last_ms = int(info["last-generated-id"].partition(b"-")[0])
             last[name] = max(last_ms, last.get(name, 0))
-    return {name: last_ms for name, last_ms in last.items() if last_ms}
+            stored[name] = stored.get(name, 0) + info["entries-added"]
+    return {name: last_ms for name, last_ms in last.items() if last_ms}, stored

@@ -1,0 +1,117 @@
+import aiohttp
+from redis.asyncio import Redis
+
+from hookbus.shared.valkey import Valkey
+from hookbus.worker.console import guard
+from hookbus.worker.console.pages import health
+from hookbus.worker.console.routes import ROUTES
+from tests.wait import until
+from tests.worker.builders import GROUP, TYPE, join, store
+from tests.worker.console.serving import read, serving
+from tests.worker.dead_letters import create_groups
+
+PATHS = [route.path.pattern for route in ROUTES if route.method == "GET"]
+
+
+async def test_every_answer_has_the_headers_of_the_guard(client, redis_url):
+    await create_groups(client, GROUP)
+    async with serving(redis_url) as session:
+        _, page = await read(session, "/")
+        style = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+        for path, status in (("/", 200), ("/nothing", 404), ("/part/", 200), (style, 200), ("/part/nothing", 404)):
+            async with session.get(path) as response:
+                assert response.status == status
+                for name, value in guard.HEADERS.items():
+                    if name != "Cache-Control" or path != style:
+                        assert response.headers[name] == value, (path, name)
+                assert response.headers["Server"] == "hookbus"
+                assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_a_request_under_another_name_or_from_another_page_is_refused(client, redis_url):
+    await create_groups(client, GROUP)
+    async with serving(redis_url, console_hosts=("console.example.com",)) as session:
+        for host in ("evil.example", "127.0.0.1.evil.com"):
+            assert (await read(session, "/", Host=host))[0] == 421
+            assert (await read(session, "/healthz", Host=host))[0] == 200
+        assert (await read(session, "/", Host="console.example.com"))[0] == 200
+        async with session.post("/", headers={"Origin": "http://evil.example"}) as response:
+            assert response.status == 403
+        async with session.post("/", headers={"Sec-Fetch-Site": "same-origin"}) as response:
+            assert response.status == 404
+
+
+async def test_no_page_changes_anything_in_redis(client, redis_url):
+    await create_groups(client, GROUP)
+    await join(client)
+    await store(client, "wh_1", "wh_2")
+    before = await dumps(client)
+    async with serving(redis_url) as session:
+        for path in PATHS:
+            assert (await read(session, path))[0] == 200
+            assert (await read(session, f"/part{path}"))[0] == 200
+            async with session.head(path) as response:
+                assert response.status == 200
+    assert await dumps(client) == before
+
+
+async def dumps(client: Redis) -> dict[bytes, bytes]:
+    """Each key with its content."""
+    names = await client.execute_command("KEYS", "*")
+    return {name: await client.execute_command("DUMP", name) for name in names}
+
+
+async def test_a_part_is_sent_again_only_after_the_next_look(client, redis_url):
+    await create_groups(client, GROUP)
+    async with serving(redis_url) as session:
+        _, page = await read(session, "/")
+        version = page.partition('data-version="')[2].partition('"')[0]
+        assert (await read(session, f"/part/?v={version}")) == (304, "")
+        fresh = await until(lambda: _changed(session, version))
+        assert "<html" not in fresh
+        assert f'data-version="{int(version) + 1}"' in fresh
+
+
+async def _changed(session: aiohttp.ClientSession, version: str) -> str:
+    return (await read(session, f"/part/?v={version}"))[1]
+
+
+async def test_the_figures_are_those_of_redis(client, redis_url):
+    await create_groups(client, GROUP)
+    await join(client)
+    await store(client, *(f"wh_{i}" for i in range(1234)))
+    async with serving(redis_url) as session:
+        _, page = await read(session, "/")
+    assert "<dt>Backlog</dt><dd>1,234 " in page
+    assert f'title="{GROUP} · {TYPE}: 1,234 waiting"' in page
+    assert '<i class="cell h3"' in page
+
+
+async def test_while_redis_does_not_answer_the_last_figures_stay_and_are_said_to_be_old(own_server: Valkey, redis_url):
+    async with serving(own_server.url) as session:
+        await until(lambda: _has(session, "No group yet"))
+        own_server.stop()
+        page = await until(lambda: _has(session, 'class="old"'), timeout_s=5)
+        assert "Redis does not answer" in page
+        own_server.start()
+        page = await until(lambda: _has(session, 'class="old"', is_there=False), timeout_s=5)
+        assert "banner" not in page
+
+
+async def _has(session: aiohttp.ClientSession, text: str, *, is_there: bool = True) -> str:
+    _, page = await read(session, "/")
+    return page if (text in page) is is_there else ""
+
+
+async def test_a_page_with_a_bug_is_answered_500_and_the_log_has_the_reason(client, redis_url, monkeypatch):
+    await create_groups(client, GROUP)
+
+    async def broken(*_: object) -> None:
+        raise ValueError("secret of the page")
+
+    (route,) = [each for each in ROUTES if each.page is health.page]
+    monkeypatch.setattr("hookbus.worker.console.routes.ROUTES", (route._replace(page=broken),))
+    async with serving(redis_url, "page_failed") as session:
+        status, page = await read(session, "/health")
+        assert status == 500
+        assert "secret" not in page

@@ -1,0 +1,30 @@
+from hookbus.worker.console import attention
+from hookbus.worker.inspect.group_status import GroupStatus
+from hookbus.worker.inventory.pauses import Paused
+from tests.worker.console.looks import OPENED, a_cause, a_look
+
+
+def test_nothing_needs_somebody_on_a_quiet_bus_though_old_letters_are_there():
+    group = GroupStatus(consumers_alive=1, consumers=1, dead=4)
+    assert attention.of_look(a_look({"billing": group}, [a_cause()])) == []
+
+
+def test_grave_troubles_come_first_with_their_group():
+    groups = {
+        "audit": GroupStatus(consumers_alive=1, consumers=1, paused={"*": Paused()}),
+        "billing": GroupStatus(consumers_alive=1, consumers=1, breakers={"response.failed": OPENED}),
+    }
+    found = attention.of_look(a_look(groups, can_save=False, used_memory_bytes=95))
+    assert [(each.code, each.is_grave, each.group) for each in found] == [
+        ("breaker_open", True, "billing"),
+        ("cannot_save", True, ""),
+        ("memory", True, ""),
+        ("paused", False, "audit"),
+    ]
+
+
+def test_deaths_are_grave_when_they_are_many_beside_the_hour_before():
+    for died, is_grave in (((3, 0), False), ((4, 0), True), ((30, 10), False), ((31, 10), True)):
+        [trouble] = attention.of_look(a_look({}, [a_cause()], died=died))
+        assert (trouble.code, trouble.is_grave) == ("deaths", is_grave), died
+        assert "KeyError in billing" in trouble.action

@@ -1,0 +1,102 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from hookbus.shared import keys
+from hookbus.shared.settings import ConfigError
+from hookbus.worker.console import look
+from hookbus.worker.console.look import Looker
+from tests.wait import until
+from tests.worker.builders import GROUP, commandstats, join, store
+from tests.worker.dead_letters import create_groups, letter, store_letters
+
+
+@contextlib.asynccontextmanager
+async def looking(client):
+    """A looker at work."""
+    looker = Looker(client, 1)
+    task = asyncio.create_task(looker.run())
+    try:
+        yield looker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_however_many_ask_there_is_one_look_for_each_interval(client):
+    await create_groups(client, GROUP)
+    async with looking(client) as looker:
+        await until(lambda: looker.last)
+        await client.execute_command("CONFIG", "RESETSTAT")
+        seen = await asyncio.gather(*(looker.current() for _ in range(200)))
+        assert {each.number for each in seen} == {1}
+        assert "smembers" not in await commandstats(client)
+
+
+async def test_when_nobody_asks_there_is_a_look_a_minute_and_the_first_page_gets_a_new_one(client, monkeypatch):
+    monkeypatch.setattr(look, "ASKED_S", 0.0)
+    monkeypatch.setattr(look, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(look, "OLD_S", 0.0)
+    await create_groups(client, GROUP)
+    async with looking(client) as looker:
+        await until(lambda: looker.last)
+        await asyncio.sleep(0.2)  # many intervals, in which nobody asks
+        assert looker.last.number == 1
+        assert (await looker.current()).number == 2
+
+
+async def test_a_look_counts_deaths_of_this_hour_and_of_the_one_before(client):
+    await create_groups(client, "billing")
+    async with looking(client) as looker:
+        first = await until(lambda: looker.last)
+        now_ms = first.bus.now_ms
+        ages_s = (60, 1800, 3500, 3700, 7100, 7300)
+        await store_letters(client, *(letter(f"wh_{s}", dead_lettered_at_ms=now_ms - s * 1000) for s in ages_s))
+        second = await until(lambda: _number(looker, 2))
+        assert (second.died_last_hour, second.died_hour_before) == (3, 2)
+        assert [cause.count for cause in second.causes] == [6]
+
+
+async def _number(looker, number):
+    current = await looker.current()
+    return current if current.number >= number else None
+
+
+async def test_stored_events_are_counted_even_when_they_were_trimmed(client):
+    await create_groups(client, GROUP)
+    await join(client)
+    ids = await store(client, "wh_1", "wh_2", "wh_3")
+    await client.execute_command("XDEL", keys.Keys(0).stream("response.completed"), ids[0])
+    async with looking(client) as looker:
+        assert sum((await until(lambda: looker.last)).bus.stored.values()) == 3
+
+
+async def test_another_layout_ends_the_start_and_a_refusal_later_does_not(client):
+    await create_groups(client, GROUP)
+    async with looking(client) as looker:
+        await until(lambda: looker.last)
+        await client.execute_command("HSET", keys.META, "layout", 99)
+        await until(lambda: _problem(looker))
+        assert "data layout 99" in looker.problem
+        assert looker.is_old
+    with pytest.raises(ConfigError, match="data layout 99"):
+        await Looker(client, 1).run()
+
+
+async def _problem(looker):
+    await looker.current()
+    return looker.problem
+
+
+async def test_a_stop_at_the_moment_of_a_request_is_a_stop(client):
+    await create_groups(client, GROUP)
+    looker = Looker(client, 1)
+    task = asyncio.create_task(looker.run())
+    await until(lambda: looker.last)
+    await asyncio.sleep(0)
+    asking = asyncio.create_task(looker.current())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task, asking], timeout=5)
+    assert task.cancelled()

@@ -1,0 +1,26 @@
+"""`hookbus-worker console`."""
+
+from typing import Annotated
+
+import typer
+
+from ...shared import command
+from ...shared.settings import ConfigError
+from ..settings import load_settings
+from .options import Config
+
+
+def console(
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(help="host:port of the pages.")] = None,
+) -> None:
+    """Serve pages about the whole bus to browsers on this machine until SIGTERM or Ctrl-C."""
+    try:
+        from ..console.run import Console
+    except ImportError as error:
+        if error.name not in ("jinja2", "markupsafe"):
+            raise
+        raise ConfigError([f"console: {error.name} is missing: pip install 'hookbus[console]'"]) from None
+    settings = load_settings(config, overrides={"console_listen": listen})
+    command.start_log("hookbus-worker console", settings.log_level)
+    command.run_service(lambda stopping: Console(settings, stopping).run())

@@ -1,0 +1,113 @@
+"""Answers the requests of browsers: guard, route, page, template, headers."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from ...shared import clock, log
+from ...shared.command import FailedError
+from ...shared.connection import FAULTS, Redis
+from ...shared.fault import fault_of
+from ...shared.http_connection import prove
+from . import attention, guard, routes, static
+from .asked import Asked, Context
+from .guard import Guard
+from .look import Look, Looker
+from .templates import Templates
+from .view import View
+
+REQUEST_S: Final = 20.0
+PART: Final = "/part"
+"""Before the path of a page: the part of it that is refreshed."""
+KEEP: Final = "public, max-age=31536000, immutable"
+"""A static file's path changes with its content."""
+
+
+class App:
+    """One console. Keeps nothing between requests."""
+
+    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard) -> None:
+        self._client = client
+        self._shards = shards
+        self._looker = looker
+        self._guard = allowed
+        assets = static.load()
+        self._assets = static.by_path(assets)
+        self._templates = Templates(assets)
+        self._log = log.get("worker.console")
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to any request but those of probes."""
+        response = await self._answer(request)
+        for name, value in guard.HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers["Server"] = "hookbus"
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        refused = self._guard.refusal(request.method, request.headers.get("Host"), request.headers)
+        if refused is not None:
+            return web.Response(status=refused.status, text=f"{refused.reason}\n")
+        prove(request)
+        if (asset := self._assets.get(request.path)) is not None and request.method in guard.SAFE_METHODS:
+            headers = {"Cache-Control": KEEP}
+            return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
+        is_part = request.path.startswith(f"{PART}/")
+        if is_part and await self._looker.current() and request.query.get("v") == self._looker.version:
+            return web.Response(status=304)
+        view = await self._view(request, request.path.removeprefix(PART) if is_part else request.path)
+        return await self._drawn(request, view, is_part)
+
+    async def _view(self, request: web.BaseRequest, path: str) -> View:
+        """The view of a page, or of why there is none."""
+        method = "GET" if request.method == "HEAD" else request.method
+        if (found := routes.find(method, path)) is None:
+            return _failed(404, "There is no such page", path)
+        page, parts = found
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                look = await self._looker.current()
+                context = Context(self._client, self._shards, self._looker, self._templates, look)
+                if look is None:
+                    return _failed(
+                        503, "Redis has not answered yet", self._looker.problem or "the console has just begun"
+                    )
+                return await page(context, Asked(parts, dict(request.query)))
+        except FailedError as error:
+            return _failed(404, "Not here", str(error))
+        except (*FAULTS, TimeoutError) as error:
+            return _failed(503, "Redis did not answer", fault_of(error).detail)
+        except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
+            self._log.error("page_failed", path=path, exc_info=error)
+            return _failed(500, "This page has failed", "the log of the console has the reason")
+
+    async def _drawn(self, request: web.BaseRequest, view: View, is_part: bool) -> web.Response:
+        text = self._templates.draw(view, self._frame(), is_part=is_part)
+        response = web.Response(text=text, status=view.status, content_type="text/html")
+        response.enable_compression()
+        return response
+
+    def _frame(self) -> Mapping[str, Any]:
+        """What every page shows around its own content."""
+        look = self._looker.last
+        return {
+            "version": self._looker.version,
+            "at_ms": look.at_ms if look else None,
+            "age_s": self._looker.age_s(),
+            "is_old": self._looker.is_old,
+            "problem": self._looker.problem,
+            "now_ms": clock.now_ms(),
+            "navigation": _navigation(look),
+        }
+
+
+def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
+    """Path, name, number and its tone of each page in the navigation."""
+    findings = len(attention.findings(look)) if look else 0
+    return [("/", "Overview", 0, ""), ("/health", "Health", findings, "warn")]
+
+
+def _failed(status: int, what: str, why: str) -> View:
+    return View("failed.html", {"what": what, "why": why}, what, status=status)

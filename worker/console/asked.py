@@ -1,0 +1,32 @@
+"""A request as the pages see it, and what they draw from."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...shared.connection import Redis
+from .look import Look, Looker
+from .templates import Templates
+from .view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`path` holds the parts of the path that a route names, `query` the last value of each parameter."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the pages draw from."""
+
+    client: Redis
+    shards: int
+    looker: Looker
+    templates: Templates
+    look: Look | None
+    """None until Redis has answered once."""
+
+
+Page = Callable[[Context, Asked], Awaitable[View]]

@@ -1,0 +1,69 @@
+"""What needs somebody, worst first: the findings of `hookbus-worker check`, and deaths that are many now. Pure.
+
+Dead letters by themselves are no trouble of the moment, so their finding is left out here: the page lists their causes.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ...shared.finding import Finding
+from .. import check
+from .draw import count
+from .look import Look
+
+GRAVE: Final = frozenset({"group_abandoned", "no_worker", "breaker_open", "unread_type", "unusable_key", "data_loss"})
+"""Codes of findings that keep events from being handled."""
+LEFT_OUT: Final = frozenset({"dead_letters", "no_subscription"})
+SURGE: Final = 3
+"""Deaths in an hour are many when they are this many times those of the hour before (a guess)."""
+MEMORY_SHARE: Final = 0.9
+"""Above this share of its memory Redis is about to refuse events."""
+
+
+class Trouble(NamedTuple):
+    """One line. `group` is "" for the whole bus."""
+
+    code: str
+    is_grave: bool
+    group: str
+    problem: str
+    action: str
+
+
+def of_look(look: Look) -> list[Trouble]:
+    """All troubles, grave ones first."""
+    found = [*_of_groups(look), *_of_deaths(look), *_of_redis(look)]
+    return sorted(found, key=lambda trouble: not trouble.is_grave)
+
+
+def findings(look: Look) -> list[tuple[str, Finding]]:
+    """The findings about the bus, each with its group."""
+    groups = look.bus.status.groups
+    found = [(name, each) for name, group in groups.items() for each in check.of_group(name, group)]
+    return found + [("", each) for each in (*check.of_unusable(look.bus), *check.of_orphans(look.bus))]
+
+
+def _of_groups(look: Look) -> Iterator[Trouble]:
+    for group, each in findings(look):
+        if each.code not in LEFT_OUT:
+            yield Trouble(each.code, each.code in GRAVE, group, each.problem, each.action)
+
+
+def _of_deaths(look: Look) -> Iterator[Trouble]:
+    if not look.died_last_hour:
+        return
+    died = f"{count(look.died_last_hour)} died in the last hour"
+    is_grave = look.died_last_hour > SURGE * max(1, look.died_hour_before)
+    newest = max(look.causes, key=lambda cause: cause.last_ms, default=None)
+    last = f"the last: {newest.kind.error_class or newest.kind.reason} in {newest.group}" if newest else ""
+    yield Trouble("deaths", is_grave, "", died, f"{count(look.died_hour_before)} in the hour before; {last}")
+
+
+def _of_redis(look: Look) -> Iterator[Trouble]:
+    redis = look.bus.redis
+    if not redis.can_save:
+        yield Trouble("cannot_save", True, "", "Redis can't write to its disk", "look into its log, and at free space")
+    if redis.maxmemory_bytes > 0 and redis.used_memory_bytes > MEMORY_SHARE * redis.maxmemory_bytes:
+        share = f"{redis.used_memory_bytes / redis.maxmemory_bytes:.0%}"
+        action = "raise maxmemory, or let groups catch up: at the limit it refuses events"
+        yield Trouble("memory", True, "", f"Redis has used {share} of its memory", action)

@@ -1,0 +1,1 @@
+"""The pages of the console, one a file: each turns what it is asked for into the values of a template."""

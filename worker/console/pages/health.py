@@ -1,0 +1,28 @@
+"""`/health`: the findings of `hookbus-worker check` about the bus, and Redis itself."""
+
+from .. import attention, draw
+from ..asked import Asked, Context
+from ..view import View
+
+
+async def page(context: Context, _: Asked) -> View:
+    """Draws from the last look alone."""
+    look = context.look
+    assert look is not None
+    redis = look.bus.redis
+    ahead = "ahead of" if redis.clock_skew_ms > 0 else "behind"
+    limit = draw.size(redis.maxmemory_bytes) if redis.maxmemory_bytes > 0 else "no limit"
+    facts = {
+        "version": redis.version,
+        "role": redis.role,
+        "replicas": "unknown" if redis.replicas < 0 else draw.count(redis.replicas),
+        "shards": draw.count(look.bus.status.shards),
+        "memory": f"{draw.size(redis.used_memory_bytes)} of {limit}",
+        "maxmemory-policy": redis.eviction_policy or "unknown",
+        "appendonly": redis.appendonly or "unknown",
+        "appendfsync": redis.appendfsync or "unknown",
+        "last save": "succeeded" if redis.can_save else "failed",
+        "clock": f"{draw.duration(abs(redis.clock_skew_ms))} {ahead} ours",
+    }
+    values = {"findings": attention.findings(look), "grave": attention.GRAVE, "facts": facts, "look": look}
+    return View("health.html", values, "Health", "/health")

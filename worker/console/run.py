@@ -1,0 +1,96 @@
+"""`hookbus-worker console`: the process that serves the pages.
+
+It needs Redis, not the workers, and changes nothing by itself. One for a bus is enough; several do no harm.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+
+from ...shared import health, log
+from ...shared.address import redacted
+from ...shared.command import Stopping
+from ...shared.connection import connect
+from ...shared.http_server import Limits, Server
+from ...shared.settings import ConfigError
+from ...shared.systemd import Health, SystemdNotifier
+from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
+from . import guard
+from .app import App
+from .look import Looker
+
+CONNECTIONS: Final = 100
+"""Connections of browsers; some keep six open each."""
+REDIS_CONNECTIONS: Final = 6
+"""One look and some pages at once; further ones wait."""
+STUCK_S: Final = 10.0
+"""An event loop blocked for this long is stuck: the longest look, over thousands of groups, takes a tenth of it."""
+
+
+class Console:
+    """The process."""
+
+    def __init__(self, settings: WorkerSettings, stopping: Stopping) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        listen = settings.console_listen
+        if not guard.is_loopback(listen.host):
+            raise ConfigError(
+                [f"worker.console_listen: {listen} can be reached from other machines, and the console asks nobody for"
+                 " a password: listen on 127.0.0.1, and reach it through ssh -L"]
+            )  # fmt: skip
+        self._client = connect(settings.address(), "hookbus-worker:console", connections=REDIS_CONNECTIONS, waits=True)
+        self._looker = Looker(self._client, settings.shards)
+        allowed = guard.allowed(listen, settings.console_hosts)
+        self._app = App(self._client, settings.shards, self._looker, allowed)
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._tick = health.LoopTick(asyncio.get_running_loop())
+        self._is_listening = False
+        self._log = log.get("worker.console")
+
+    async def run(self) -> None:
+        """Serve pages until `stopping` is set. Raises ConfigError, FailedError."""
+        listen = self._settings.console_listen
+        server = Server(self._answer, Limits(CONNECTIONS))
+        port = await health.open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN, "worker.console_listen")
+        try:
+            async with asyncio.TaskGroup() as duties:
+                looking = duties.create_task(self._looker.run())
+                host, number = port.addresses[0][:2]
+                self._log.info("serving", url=f"http://{host}:{number}/", redis=redacted(self._settings.redis_url))
+                self._is_listening = True
+                with SystemdNotifier(Health(self._readiness, self._stall_reason, self._status)) as notifier:
+                    await self._stopping.wait()
+                    notifier.stopping()
+                looking.cancel()
+        except* ConfigError as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._tick.stop()
+            await port.cleanup()
+            await self._client.aclose()
+        self._log.info("stopped")
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path in guard.PROBES:
+            return await health.probe_answer(request, self._readiness, self._metrics)
+        return await self._app.answer(request)
+
+    async def _metrics(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def _readiness(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        return health.READY if self._is_listening else "starting"
+
+    def _stall_reason(self) -> str:
+        age_s = self._tick.age_s()
+        return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
+
+    def _status(self) -> str:
+        return self._readiness() or ("showing old figures: Redis is unreachable" if self._looker.problem else "serving")

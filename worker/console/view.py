@@ -1,0 +1,17 @@
+"""What a page returns: a template and its values, not yet drawn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A template and its values."""
+
+    template: str
+    values: Mapping[str, Any]
+    title: str
+    nav: str = ""
+    """The path of the entry in the navigation that the page belongs to."""
+    status: int = 200
