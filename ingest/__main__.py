@@ -6,27 +6,29 @@ if __name__ == "__main__":  # `python -m`: prepare the process before the import
     _start.ingest()
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..shared import command
-from ..shared.destination import destination
-from ..shared.times import moment
-from .settings import IngestSettings, load_settings
+from ..shared import command_line
 
-app = command.typer_app("hookbus-ingest", "Receives signed webhooks and stores them in Redis.")
+if TYPE_CHECKING:
+    from .settings import IngestSettings
+
+app = command_line.typer_app(
+    "hookbus-ingest", "Receives signed webhooks and stores them in Redis.", add_completion=True
+)
 
 Config = Annotated[Path | None, typer.Option(help="Settings file; default: $HOOKBUS_CONFIG, else hookbus.toml.")]
 
 
 def main() -> None:
     """Entry point of the console script."""
-    command.run(app, "hookbus-ingest")
+    command_line.run(app, "hookbus-ingest")
 
 
 @app.callback()
-def commands(_version: command.Version = False) -> None:
+def commands(_version: command_line.Version = False) -> None:
     """Receives signed webhooks and stores them in Redis."""
 
 
@@ -40,11 +42,13 @@ def serve(
     ] = False,
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C."""
+    from ..shared import command
     from .app import serve as serve_until
+    from .settings import load_settings
 
     overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
 
-    def read_settings() -> IngestSettings:
+    def read_settings() -> "IngestSettings":
         return load_settings(config, overrides=overrides).required()
 
     settings = read_settings()
@@ -72,9 +76,11 @@ def send(
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
+    from ..shared.destination import destination
     from ..shared.samples import samples
     from .cli import send as send_command
     from .send import Plan
+    from .settings import load_settings
 
     if list_types:
         print("\n".join(sorted(samples())))
@@ -104,7 +110,9 @@ def rejections(
     config: Config = None,
 ) -> None:
     """Show the last refused requests and their reasons: header names only, no bodies."""
+    from ..shared.times import moment
     from .cli import rejections as rejections_command
+    from .settings import load_settings
 
     unknown = [name for name in code or () if name not in rejections_command.CODES]
     if unknown:
@@ -121,5 +129,6 @@ def check(
 ) -> None:
     """Check the configuration and Redis, and print what a 200 would promise; exit 78 if the configuration is wrong."""
     from . import check as checking
+    from .settings import load_settings
 
     raise typer.Exit(checking.run(load_settings(config), as_json))

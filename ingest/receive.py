@@ -20,6 +20,7 @@ from aiohttp import web
 from ..shared import clock, keys, log, paths, spans
 from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
+from ..shared.throttle import Throttle
 from . import metrics
 from .answer import PrebuiltResponse, answer
 from .body import Bodies
@@ -71,7 +72,7 @@ class Receiver:
         self._record = record
         self._verify_runs = verify_runs
         self._log = log.get("ingest")
-        self._throttle = log.Throttle()
+        self._throttle = Throttle()
         self._sums: dict[tuple[str, str], FastCounter] = {}
         self._matches: dict[tuple[str, int], FastCounter] = {}
         self._stored = {

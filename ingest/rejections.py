@@ -24,7 +24,7 @@ from .signature import LONGEST_TIMESTAMP
 MAX_KEPT: Final = 1000
 """In Redis; about a megabyte."""
 MAX_WAITING: Final = 200
-"""As many as all codes together produce in two seconds (see `log.Throttle`)."""
+"""As many as all codes together produce in two seconds (see `Throttle`)."""
 PAUSE_S: Final = 0.5
 MAX_HEADERS: Final = 50
 HEADER_CHARS: Final = 64

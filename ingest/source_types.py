@@ -6,6 +6,7 @@ from ..shared import decoding, keys, prefixes, run_names, type_place
 from ..shared.patterns import patterns_of
 from ..shared.prefixes import Owner
 from ..shared.sources import Source
+from ..shared.undecodable import UNDECODABLE
 
 
 class NotAllowedError(Exception):
@@ -29,7 +30,7 @@ class SourceTypes:
         """The type that a signed body names ("" without a usable one), and the sender's delay in ms."""
         try:
             head = self._read_head(body)
-        except decoding.UNDECODABLE:
+        except UNDECODABLE:
             return "", None
         return head.type, decoding.delay_ms(head.created_at, at_ms)
 

@@ -4,6 +4,7 @@ from ..shared import log
 from ..shared.fault import Fault, fault_of
 from ..shared.keys import Keys
 from ..shared.metrics import DOCUMENTED, OTHER
+from ..shared.throttle import Throttle
 from . import metrics
 
 EFFECT = "its events are answered 503, others are stored"
@@ -15,7 +16,7 @@ class StreamErrors:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._log = log.get("ingest.enqueue")
-        self._throttle = log.Throttle()
+        self._throttle = Throttle()
 
     def record(self, event_type: str, error: Exception, events: int = 1) -> Fault:
         """Count and log that a stream refused so many events of its type; return the fault to answer them with."""

@@ -13,6 +13,7 @@ from typing import Final
 from ..shared import log
 from ..shared.events import BY_TYPE
 from ..shared.keys import UNTYPED
+from ..shared.throttle import Throttle
 
 MAX_TYPES: Final = 2_000
 """OpenAI documents 34. With 1,000 more a worker needs 2 s to start; measured on two cores."""
@@ -30,7 +31,7 @@ class TypeBound:
         self._sources: Collection[str] = ()
         self._share = 0
         self._log = log.get("ingest")
-        self._throttle = log.Throttle(1)
+        self._throttle = Throttle(1)
 
     def divide(self, sources: Collection[str]) -> None:
         """Reserve the same share for each source."""

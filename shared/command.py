@@ -1,11 +1,7 @@
-"""The frame of both command lines: exit codes, and errors in one line instead of a traceback.
-
-0 ok · 1 failed · 2 usage (typer) · 78 configuration (sysexits.h) · 130 interrupted.
-"""
+"""How the services run: signals, crashes, and the errors that a command line prints in one line (`command_line`)."""
 
 import asyncio
 import contextlib
-import errno
 import itertools
 import os
 import platform
@@ -14,16 +10,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Annotated, Any, Final, NoReturn, TypeVar
-
-import typer
+from typing import Any, Final, NoReturn, TypeVar
 
 from . import log
 from .connection import FAULTS
-from .fault import fault_of, is_access_refused
-from .log_writer import FLUSH_S
+from .log import FLUSH_S
 from .release import VERSION
-from .settings import EXIT_CONFIG, ConfigError
+from .settings import ConfigError
 from .traced import name_of, text_of
 
 EXIT_FAILED: Final = 1
@@ -31,8 +24,6 @@ EXIT_INTERRUPTED: Final = 130
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """The signals that a service handles."""
 REASON_CHARS: Final = 500
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors that only files raise, never a connection."""
 CRASH_S: Final = 10.0
 """Time that a crashed program has to clean up: a worker needs 2 s for its handlers, 5 s to end its liveness key."""
 
@@ -56,82 +47,6 @@ def cannot_listen(where: str, error: OSError | UnicodeError) -> ConfigError | Fa
         isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
     )
     return ConfigError([problem]) if is_no_name or isinstance(error, PermissionError) else FailedError(problem)
-
-
-def typer_app(name: str, about: str) -> typer.Typer:
-    """A typer app with the options that both programs share."""
-    return typer.Typer(
-        name=name, help=about, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-    )
-
-
-def _show_version(is_given: bool) -> None:
-    if is_given:
-        print(f"hookbus {VERSION}")
-        raise typer.Exit
-
-
-Version = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-]
-
-
-def run(app: Callable[..., object], program: str) -> NoReturn:
-    """Run a command line and exit.
-
-    If the reader of its output is gone, as after `| head`, the program exits with 1, silently. If its output can't be
-    written, as on a full disk, it prints an error.
-    """
-    try:
-        try:
-            app(prog_name=program)
-        except SystemExit:  # how typer ends without an error of ours
-            _flush()
-            raise
-    except ConfigError as error:
-        for problem in error.problems:
-            print_error(program, problem, EXIT_CONFIG)
-        sys.exit(EXIT_CONFIG)
-    except FailedError as error:
-        sys.exit(print_error(program, str(error), EXIT_FAILED))
-    except BrokenPipeError:
-        sys.exit(unread(EXIT_FAILED))
-    except FAULTS as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            sys.exit(unread(print_error(program, f"can't write: {os.strerror(error.errno or 0)}", EXIT_FAILED)))
-        code = EXIT_CONFIG if is_access_refused(error) else EXIT_FAILED
-        sys.exit(print_error(program, f"Redis: {fault_of(error).detail}", code))
-    except KeyboardInterrupt:
-        sys.exit(print_error(program, "interrupted", EXIT_INTERRUPTED))
-    sys.exit(0)
-
-
-def _flush() -> None:
-    """Flush standard output now: a failure at Python's own exit could not be handled."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def unread(code: int) -> int:
-    """Discard output that cannot be written, so that Python's own flush at exit does not fail. Returns `code`."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            try:
-                stream.flush()
-            except OSError:
-                os.dup2(nowhere, stream.fileno())
-    return code
-
-
-def print_error(program: str, text: str, code: int) -> int:
-    """Print an error in one line, after the log. Returns `code`."""
-    from .output import printable  # it imports rich, which a running service never needs
-
-    log.flush()  # its lines come from a thread, and the error is the last one
-    with contextlib.suppress(BrokenPipeError):
-        print(f"{program}: {printable(text)}", file=sys.stderr)
-    return code
 
 
 def start_log(program: str, level: str) -> None:

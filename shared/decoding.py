@@ -12,6 +12,7 @@ import msgspec
 
 from . import drift, lenient
 from .events import BY_TYPE
+from .undecodable import UNDECODABLE
 
 LATEST_MS: Final = 8 * 86_400_000
 """Longest plausible delay of a sender. OpenAI retries for three days; an older `created_at` means something else."""
@@ -52,10 +53,6 @@ def _iso_s(text: str) -> int | float | None:
 _read_head = msgspec.json.Decoder(Head).decode
 DECODERS: Final = {name: drift.documented_decoder(cls) for name, cls in BY_TYPE.items()}
 """Documented type → the decoder into its class."""
-
-
-UNDECODABLE: Final = (ValueError, RecursionError)
-"""Errors that a decoder raises for hostile bytes: msgspec's errors and UnicodeDecodeError are ValueErrors."""
 
 
 def read_head(body: bytes) -> Head:

@@ -6,15 +6,22 @@ A program that has configured structlog gets them there. Any other gets them thr
 
 import contextlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from .log import Level
 
-def write(name: str, level: str, fields: dict[str, Any]) -> None:
-    """Write a line; `fields` has the `event`, and perhaps an exception as `exc_info`. Never raises: what the program
-    configured may."""
-    with contextlib.suppress(Exception):
+if TYPE_CHECKING:
+    from .log_sink import Limiter
+
+
+def write(name: str, level: Level, fields: dict[str, Any], limiter: "Limiter | None" = None) -> None:
+    """Write a line, unless the limiter suppresses it; `fields` has the `event`, and perhaps an exception as `exc_info`.
+    Never raises: what the program configured may."""
+    with contextlib.suppress(Exception, structlog.DropEvent):
+        if limiter is not None:
+            fields = dict(limiter(None, level, fields))
         if structlog.is_configured():
             getattr(structlog.get_logger(name), level)(**fields)
         else:

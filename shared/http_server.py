@@ -20,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from . import log
 from .http_connection import Connection, is_fresh
+from .throttle import Throttle
 
 SWEEP_S: Final = 1.0
 SETTLE_S: Final = 0.2
@@ -54,7 +55,7 @@ class Server(web.Server):
         self.limits = limits
         self.count = count
         self.log = log.get("http")
-        self.throttle = log.Throttle()
+        self.throttle = Throttle()
         self.unproven: dict[Connection, None] = {}
         """Oldest first."""
         self._sweep = self._loop.call_later(SWEEP_S, self._sweep_connections)

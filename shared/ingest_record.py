@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from .decoding import UNDECODABLE
+from .undecodable import UNDECODABLE
 
 INTERVAL_S: Final = 10.0
 """Between two writes of a record."""

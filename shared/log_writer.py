@@ -14,10 +14,10 @@ from typing import Final
 
 from prometheus_client import Counter
 
+from .log import FLUSH_S
+
 MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
 """Some 10,000 lines: minutes of a busy program, in little memory."""
-FLUSH_S: Final = 2.0
-"""How long a program waits at its end until its last lines are read."""
 
 DROPPED: Final = Counter("hookbus_log_lines_dropped", "Log lines dropped because earlier ones were not read.")
 

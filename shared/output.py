@@ -1,6 +1,7 @@
 """Output of the tools: tables for people, JSON for programs, and nothing that could control a terminal.
 
-Bodies and error texts come from outside. Markup in them is not interpreted, and control characters are escaped.
+Bodies and error texts come from outside. Markup in them is not interpreted, and control characters are escaped. What
+prints neither a table nor JSON imports neither rich nor msgspec here.
 """
 
 import errno
@@ -9,13 +10,11 @@ import re
 import select
 import sys
 from datetime import UTC, datetime
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
-import msgspec
-from rich.console import Console
-from rich.text import Text
-
-from .command import FailedError
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -24,16 +23,10 @@ _CONTROL: Final = re.compile(
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
-class Screen(Console):
-    """A console that raises when the reader of its output is gone; rich would end the process."""
-
-    def on_broken_pipe(self) -> None:
-        """Called by rich. Raises BrokenPipeError."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """The console for tables. 80 columns when piped, where the width is unknown."""
+    from .screen import Screen
+
     return Screen(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
@@ -50,6 +43,8 @@ def require_reader() -> None:
 
 def print_json(value: Any, *, indent: int = -1) -> None:
     """Print one value, in one line unless indented. On a terminal, control characters become JSON escapes."""
+    import msgspec
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
     if sys.stdout is not None and sys.stdout.isatty():
         text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -58,6 +53,8 @@ def print_json(value: Any, *, indent: int = -1) -> None:
 
 def bytes_in() -> IO[bytes]:
     """Standard input, as bytes. Raises FailedError if it is closed."""
+    from .command import FailedError
+
     if sys.stdin is None:
         raise FailedError("standard input is closed")
     return sys.stdin.buffer
@@ -65,6 +62,8 @@ def bytes_in() -> IO[bytes]:
 
 def bytes_out() -> IO[bytes]:
     """Standard output, as bytes. Raises FailedError if it is closed."""
+    from .command import FailedError
+
     if sys.stdout is None:
         raise FailedError("standard output is closed")
     return sys.stdout.buffer
@@ -85,8 +84,10 @@ def line(text: str) -> str:
     return printable(text.strip().partition("\n")[0]).replace("\t", " ")
 
 
-def cell(text: str, style: str = "") -> Text:
+def cell(text: str, style: str = "") -> "Text":
     """A table cell: the first line of a text from outside, printable."""
+    from rich.text import Text
+
     return Text(line(text), style)
 
 

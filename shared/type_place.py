@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from . import decoding, lenient
-from .decoding import UNDECODABLE, Head
+from .decoding import Head
+from .undecodable import UNDECODABLE
 
 DEFAULT: Final = "type"
 MAX_CHARS: Final = 128

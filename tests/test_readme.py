@@ -17,7 +17,8 @@ from redis.exceptions import NoPermissionError
 import hookbus.ingest.metrics
 import hookbus.ingest.signature
 import hookbus.shared.fault
-import hookbus.worker.pipeline.metrics  # registers its metrics
+import hookbus.shared.log_writer
+import hookbus.worker.pipeline.metrics  # these two register metrics
 from deploy import configuration
 from hookbus import App, Delivery
 from hookbus.ingest.settings import IngestSettings, load_settings

@@ -5,79 +5,42 @@ from .. import _start
 if __name__ == "__main__":  # `python -m`: prepare the process before the imports below, as the console script does
     _start.worker()
 
-from typing import Annotated
+from typing import Final
 
-import typer
+from ..shared import command_line
+from ..shared.lazy_commands import Lazy, lazy_app
 
-from ..shared import command
-from .cli import dlq
-from .cli.actions import actions
-from .cli.check import check
-from .cli.console import console
-from .cli.find import find
-from .cli.forget import forget
-from .cli.options import Config
-from .cli.paused import pause, resume
-from .cli.processes import processes
-from .cli.replay import replay
-from .cli.status import status
-from .cli.verify import verify
-from .settings import load_settings
+COMMANDS: Final = {
+    "run": Lazy("run:run", "Run handlers until SIGTERM or Ctrl-C."),
+    "console": Lazy("console:console", "Serve a console in the browser; loopback by default."),
+    "exporter": Lazy("exporter:exporter", "Serve metrics of the whole bus; one per bus."),
+    "status": Lazy("status:status", "Show what waits, runs, failed or is dead, by group."),
+    "processes": Lazy("processes:processes", "Show who is there, and what each holds."),
+    "find": Lazy("find:find", "Tell where an event is, in every group."),
+    "check": Lazy("check:check", "Check configuration, apps and Redis."),
+    "actions": Lazy("actions:actions", "Show who changed what, when and why."),
+    "pause": Lazy("paused:pause", "Suspend delivery to a group, or of a type of it."),
+    "resume": Lazy("paused:resume", "Resume delivery; ends breakers and holds, too."),
+    "dlq": Lazy("dlq:app", "List, show, redrive and discard dead letters, and more."),
+    "replay": Lazy("replay:replay", "Deliver retained events to a group again."),
+    "forget": Lazy("forget:forget", "Remove a group, or one type of it, for good."),
+    "verify": Lazy("verify:verify", "Prove that a deployment loses no event."),
+}
+"""In the order of `--help`, each with its place in `worker/cli` and a summary that fits into one line there."""
 
-app = command.typer_app("hookbus-worker", "Runs handlers, and inspects and repairs their deliveries.")
+app = lazy_app(
+    "hookbus-worker",
+    "Runs handlers, and inspects and repairs their deliveries.",
+    package="hookbus.worker.cli",
+    commands=COMMANDS,
+)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    command.run(app, "hookbus-worker")
+    command_line.run(app, "hookbus-worker")
 
 
 @app.callback()
-def commands(_version: command.Version = False) -> None:
+def commands(_version: command_line.Version = False) -> None:
     """Runs handlers, and inspects and repairs their deliveries."""
-
-
-@app.command()
-def run(
-    targets: Annotated[list[str], typer.Argument(metavar="MODULE:APP...", help="Apps to run, or MODULE:FACTORY().")],
-    only: Annotated[str, typer.Option(help="Handle only types that match: a type or 'prefix.*'.")] = "",
-    config: Config = None,
-    ops_listen: Annotated[str | None, typer.Option(help="host:port of health and metrics.")] = None,
-    reload: Annotated[bool, typer.Option("--reload", help="Start again when a Python file changes.")] = False,
-) -> None:
-    """Run handlers until SIGTERM or Ctrl-C."""
-    from .quarantine.launch import Launch
-    from .run import run as run_until
-    from .run import run_reloading
-
-    launch = Launch.now(targets, only, config)
-    settings = load_settings(config, overrides={"ops_listen": ops_listen})
-    command.start_log("hookbus-worker", settings.log_level)
-    (run_reloading if reload else run_until)(settings, launch)
-
-
-@app.command()
-def exporter(
-    config: Config = None,
-    listen: Annotated[str | None, typer.Option(help="host:port of the metrics of the whole bus.")] = None,
-) -> None:
-    """Serve metrics of the whole bus until SIGTERM or Ctrl-C; run one per bus, beside any number of workers."""
-    from .inspect.exporter import Exporter
-
-    settings = load_settings(config, overrides={"exporter_listen": listen})
-    command.start_log("hookbus-worker exporter", settings.log_level)
-    command.run_service(lambda stopping: Exporter(settings, stopping).run())
-
-
-app.command()(status)
-app.command()(processes)
-app.command()(check)
-app.command()(find)
-app.command()(console)
-app.command()(forget)
-app.command()(actions)
-app.command()(pause)
-app.command()(resume)
-app.command()(replay)
-app.command()(verify)
-app.add_typer(dlq.app)

@@ -17,11 +17,11 @@ from msgspec import structs
 from ..shared import scripts
 from ..shared.command import FailedError
 from ..shared.connection import FAULTS, Redis
-from ..shared.decoding import UNDECODABLE
 from ..shared.fault import fault_of, is_access_refused
 from ..shared.keys import HOME
 from ..shared.settings import ConfigError
 from ..shared.times import LAST_MS, iso
+from ..shared.undecodable import UNDECODABLE
 
 KEPT: Final = 10_000
 """Actions: a year of thirty a day (a guess)."""

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import msgspec
 
-from ..shared import command, keys, log, scripts, server
+from ..shared import command, command_line, keys, log, scripts, server
 from ..shared.command import Stopping
 from ..shared.keys import Keys
 from ..shared.process_name import new_name
@@ -37,7 +37,7 @@ _read_order = msgspec.json.Decoder(Order).decode
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run with the arguments that `Launch.start` passes."""
-    command.run(functools.partial(_run, arguments), "hookbus-worker")
+    command_line.run(functools.partial(_run, arguments), "hookbus-worker")
 
 
 def _run(arguments: Sequence[str], prog_name: str) -> None:

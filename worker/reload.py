@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ..shared import log
-from ..shared.command import EXIT_FAILED, print_error
+from ..shared.command import EXIT_FAILED
+from ..shared.command_line import print_error
 from ..shared.settings import EXIT_CONFIG, ConfigError
 from ..shared.traced import OURS
 from .quarantine.launch import Launch

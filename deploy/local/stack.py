@@ -19,7 +19,7 @@ def main() -> int:
     try:
         return _run()
     except BrokenPipeError:
-        from hookbus.shared.command import unread
+        from hookbus.shared.command_line import unread
 
         return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the event loop handles signals, such as during imports
@@ -32,7 +32,7 @@ def _run() -> int:
 
     from deploy.local.home import Home
     from deploy.local.stack_life import Stack, StackError
-    from hookbus.shared.output import Screen
+    from hookbus.shared.screen import Screen
     from hookbus.shared.settings import ConfigError
     from hookbus.shared.valkey import InUseError
 

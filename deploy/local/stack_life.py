@@ -14,7 +14,8 @@ from deploy.local import terminal
 from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
 from hookbus.ingest.settings import IngestSettings, load_settings
-from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED, unread
+from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
+from hookbus.shared.command_line import unread
 from hookbus.shared.raw_sources import SECRET_VARIABLE
 from hookbus.shared.settings import Listen
 from hookbus.shared.valkey import Valkey

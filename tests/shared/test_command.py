@@ -89,23 +89,3 @@ def test_a_configuration_error_is_no_crash():
     done = _run(body)
     assert "crashed" not in done.stderr
     assert "ConfigError" in done.stderr
-
-
-ERROR_AFTER_LINES = """
-from hookbus.shared import command, log
-app = command.typer_app("program", "")
-@app.command()
-def run():
-    log.configure("debug")
-    for number in range(2000):
-        log.get("test").debug("line", number=number)
-    raise command.FailedError("it failed")
-command.run(app, "program")
-"""
-
-
-def test_the_error_that_ends_a_program_is_its_last_line():
-    done = _run(ERROR_AFTER_LINES)
-    lines = done.stderr.splitlines()
-    assert len(lines) == 2001
-    assert lines[-1] == "program: it failed"

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.events import BY_TYPE, UnknownEvent
-from hookbus.shared import decoding
-from hookbus.shared.decoding import UNDECODABLE
+from hookbus.shared.undecodable import UNDECODABLE
 from tests.shared.decoded import decode, read_type
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())
@@ -127,6 +126,6 @@ def test_decoding_never_picks_a_wrong_class(event_type, fields):
 def test_any_bytes_decode_or_raise_declared_errors(body):
     try:
         event = decode(body)
-    except decoding.UNDECODABLE:
+    except UNDECODABLE:
         return
     assert isinstance(event, msgspec.Struct)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.events import BY_TYPE, ResponseCompleted, UnknownEvent
-from hookbus.shared.decoding import UNDECODABLE
 from hookbus.shared.drift import unknown_decoder
+from hookbus.shared.undecodable import UNDECODABLE
 from tests.shared.decoded import decode
 
 DOCUMENTED = json.loads((Path(__file__).parents[1] / "data" / "openai_events.json").read_text())

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookbus.shared.decoding import UNDECODABLE
 from hookbus.shared.lenient import HEAD_BYTES, TOKENS, document, top_level
+from hookbus.shared.undecodable import UNDECODABLE
 
 DEEP = 50_000
 """More levels than a recursive reader in Python can take."""

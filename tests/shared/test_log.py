@@ -10,7 +10,6 @@ import pytest
 import structlog
 
 from hookbus.shared import log
-from hookbus.shared.log import Limiter, Throttle
 
 PROGRAM = """
 import logging
@@ -90,16 +89,6 @@ def test_a_traceback_on_a_terminal_holds_no_local_variables():
     assert "private" not in text
 
 
-def test_a_throttled_kind_does_not_suppress_others(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
-    throttle = Throttle()
-    assert [throttle.suppressed("flood") for _ in range(8)] == [0] * 5 + [None] * 3
-    assert throttle.suppressed("other") == 0
-    now[0] += 1
-    assert [throttle.suppressed("flood") for _ in range(2)] == [3, 0]
-
-
 def test_a_flood_of_one_event_is_cut_and_the_next_line_counts_the_suppressed():
     body = """
 import time
@@ -123,18 +112,6 @@ for i in range(200):
     logger.debug("handled")
 """
     assert len(run(body, "debug").splitlines()) == 200
-
-
-def test_the_limit_adds_the_suppressed_lines_of_a_throttled_caller(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("hookbus.shared.log.time.monotonic", lambda: now[0])
-    limiter = Limiter()
-    for _ in range(Limiter.PER_SECOND):
-        limiter(None, "warning", {"event": "refused"})
-    with pytest.raises(structlog.DropEvent):
-        limiter(None, "warning", {"event": "refused"})
-    now[0] += 1
-    assert limiter(None, "warning", {"event": "refused", "suppressed": 7})["suppressed"] == 8
 
 
 @pytest.mark.parametrize(("level", "expected"), [("debug", True), ("info", False)])

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.shared import decoding
-from hookbus.shared.decoding import UNDECODABLE
 from hookbus.shared.type_place import head_reader, problem, with_field, with_type
+from hookbus.shared.undecodable import UNDECODABLE
 
 CLAUDE = {"type": "event", "created_at": 5, "data": {"type": "session.idle"}}
 

@@ -14,6 +14,7 @@ import msgspec
 from ...shared import decoding, lenient
 from ...shared.drift import unknown_decoder
 from ...shared.events import BY_TYPE, UnknownEvent
+from ...shared.undecodable import UNDECODABLE
 from .annotation import TAGS, ImpossibleError, classes_of, name_of_annotation, types_of
 from .own_class import Decoder, own_decoder
 
@@ -21,7 +22,7 @@ from .own_class import Decoder, own_decoder
 def decoder_for(annotation: Any, event_type: str) -> Decoder:
     """The function that decodes a body of `event_type` into `annotation`. Raises ImpossibleError.
 
-    The function itself raises one of `decoding.UNDECODABLE` on a body of another shape.
+    The function itself raises one of `UNDECODABLE` on a body of another shape.
     """
     classes = classes_of(annotation)
     if len(classes) != 1:
@@ -99,7 +100,7 @@ def _lenient(annotation: Any) -> Decoder:
     def decode(body: bytes) -> Any:
         try:
             return strict(body)
-        except decoding.UNDECODABLE:
+        except UNDECODABLE:
             return msgspec.convert(lenient.document(body), annotation)
 
     return decode

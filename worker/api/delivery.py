@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 import msgspec
 
 from ...shared import keys, lenient
-from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry
 from ...shared.keys import Keys
+from ...shared.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with `default`, which typing has from Python 3.13 on

@@ -18,6 +18,7 @@ import msgspec
 
 from ...shared import decoding
 from ...shared.traced import text_of
+from ...shared.undecodable import UNDECODABLE
 from .annotation import ImpossibleError, name_of_annotation
 
 PROBLEMS: Final = 5
@@ -75,7 +76,7 @@ def _is_of_openai(cls: type) -> bool:
 def _fits(body: bytes, event_type: str) -> bool:
     try:
         decoding.DECODERS[event_type](body)
-    except decoding.UNDECODABLE:
+    except UNDECODABLE:
         return False
     return True
 

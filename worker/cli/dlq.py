@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ...shared import command
+from ...shared import command_line
 from ..dlq.filter import Filter
 from . import filters
 from .options import All, Config, DryRun, Json, Limit, Rate, Yes
 from .recorded import Why
 
-app = command.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
+app = command_line.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
 
 
 @app.command("list")

@@ -4,14 +4,16 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ...shared.connection import Redis, connect
 from ...shared.keys import is_name
-from ..dlq.query import DeadLetters
 from ..settings import load_settings
+
+if TYPE_CHECKING:
+    from ..dlq.query import DeadLetters
 
 CONNECTIONS: Final = 2
 """A tool sends one command or pipeline at a time."""
@@ -54,7 +56,9 @@ async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis
 
 
 @asynccontextmanager
-async def dead_letters(config: Path | None, name: str = "dlq") -> AsyncIterator[tuple[Redis, DeadLetters]]:
+async def dead_letters(config: Path | None, name: str = "dlq") -> AsyncIterator[tuple[Redis, "DeadLetters"]]:
     """Open the dead letters of the configured Redis. Raises ConfigError, RedisError, OSError."""
+    from ..dlq.query import DeadLetters
+
     async with connected(config, name) as (client, shards):
         yield client, await DeadLetters.open(client, shards)

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from ...shared import scripts
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys, listed_as
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import MAX_COUNTS, execute_all
+from ...shared.undecodable import UNDECODABLE
 from ..inventory import redeliveries, registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord, fingerprint

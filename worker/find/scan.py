@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import ResponseError
 
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ...shared.times import LAST_MS
+from ...shared.undecodable import UNDECODABLE
 from ..pipeline.unusable_keys import is_of_one_key
 
 STREAMS: Final = 8

@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
+from ...shared.undecodable import UNDECODABLE
 from ..api.delivery import type_of_member
 from ..inventory import parked
 from ..pipeline import dead_letter

@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of
 from ...shared.patterns import matches, patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
+from ...shared.undecodable import UNDECODABLE
 from ..inventory import registry
 from ..inventory.lag import pairs
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from ...shared.connection import Redis
 from ...shared.pipelined import execute_all
-from ..api.delivery import FIRST_SUSPICION
 from ..inventory.lag import GroupLag
 from ..inventory.readers import Registration
 from .group_status import GroupStatus
@@ -26,6 +25,10 @@ async def query(
 ) -> None:
     """Fill in the groups. `alive`: group → its live consumers; `lags`: of each group on each stream."""
     places = [lag for lag in lags if lag.pending and _wait(alive.get(lag.group, {}).values(), lag.event_type)]
+    if not places:
+        return
+    from ..api.delivery import FIRST_SUSPICION  # a status without suspects starts without the decoders of events
+
     commands = [("XPENDING", place.stream, place.group, "-", "+", MAX_COUNTED) for place in places]
     for place, pending in zip(places, await execute_all(client, commands, raises=False), strict=True):
         if isinstance(pending, Exception):

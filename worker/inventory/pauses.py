@@ -7,9 +7,9 @@ import msgspec
 
 from ...shared import scripts
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
+from ...shared.undecodable import UNDECODABLE
 from . import registry
 from .suspensions import field
 

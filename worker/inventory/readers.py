@@ -5,14 +5,16 @@ A group's subscriptions are those of its last worker to start. During a rollout,
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ...shared.decoding import UNDECODABLE
 from ...shared.patterns import matches, patterns_of
 from ...shared.release import VERSION
-from ..pipeline.routes import Route
+from ...shared.undecodable import UNDECODABLE
+
+if TYPE_CHECKING:
+    from ..pipeline.routes import Route
 
 MAX_PATTERNS: Final = 500
 """Patterns that a consumer publishes; one with more publishes none (a guess: some 35 KB)."""
@@ -31,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, array_like=True):
     within_s: float
 
     @classmethod
-    def of(cls, route: Route) -> "Options":
+    def of(cls, route: "Route") -> "Options":
         """The options of a subscription."""
         retry = route.retry
         waits = retry.base, retry.factor, retry.cap, retry.within
@@ -75,7 +77,7 @@ def register(
     return msgspec.json.encode(Registration(since_ms, published[0], only, has_quarantine, VERSION, published[1]))
 
 
-def register_routes(since_ms: int, routes: Sequence[Route], only: str, *, has_quarantine: bool) -> bytes:
+def register_routes(since_ms: int, routes: Sequence["Route"], only: str, *, has_quarantine: bool) -> bytes:
     """Encode what a consumer publishes about its subscriptions to a group."""
     patterns, options = [route.pattern for route in routes], [Options.of(route) for route in routes]
     return register(since_ms, patterns, only, has_quarantine=has_quarantine, options=options)

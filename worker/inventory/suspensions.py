@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from ...shared.connection import Redis
-from ...shared.decoding import UNDECODABLE
 from ...shared.keys import HOME
+from ...shared.undecodable import UNDECODABLE
 from .lag import pairs
 
 KEY: Final = HOME.suspended

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from ...shared.decoding import UNDECODABLE
 from ...shared.keys import HOME, Keys
 from ...shared.scripts import CARRY, Call
+from ...shared.undecodable import UNDECODABLE
 from ..inventory import suspensions
 from ..inventory.pauses import Paused
 from ..inventory.suspensions import Opened, field

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...shared import entry
-from ...shared.decoding import UNDECODABLE
+from ...shared.undecodable import UNDECODABLE
 from ..api.delivery import Delivery, InFlight
 
 

@@ -12,7 +12,6 @@ from redis.exceptions import ResponseError
 
 from ...shared import log
 from ...shared.fault import is_of_one_stream
-from . import metrics
 
 REPEAT_S: Final = 3600.0
 """Between two log lines about one key."""
@@ -47,12 +46,17 @@ class UnusableKeys:
         if now - self._logged_at.get((key, use), -REPEAT_S) < REPEAT_S:
             return
         self._logged_at[key, use] = now
-        metrics.UNUSABLE_KEYS.set(len(self._logged_at))
+        self._count()
         effect = "entries of this key are not handled; the worker retries it, other keys are unaffected"
         self._log.error("key_unusable", key=key, use=use, reason=str(reason), effect=effect)
 
     def remove(self, key: str, use: Use = READ) -> None:
         """A key is usable: no effect unless it was marked unusable before."""
         if self._logged_at and self._logged_at.pop((key, use), None) is not None:
-            metrics.UNUSABLE_KEYS.set(len(self._logged_at))
+            self._count()
             self._log.info("key_usable_again", key=key, use=use)
+
+    def _count(self) -> None:
+        from . import metrics  # tools that only recognise such an error start without prometheus_client
+
+        metrics.UNUSABLE_KEYS.set(len(self._logged_at))

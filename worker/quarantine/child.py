@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ...shared.decoding import UNDECODABLE
+from ...shared.undecodable import UNDECODABLE
 from .launch import Launch
 from .messages import LIMIT_BYTES, Answer, Order, Ready, line
 

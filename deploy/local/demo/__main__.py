@@ -17,7 +17,7 @@ def main() -> int:
     try:
         return _run()
     except BrokenPipeError:
-        from hookbus.shared.command import unread
+        from hookbus.shared.command_line import unread
 
         return unread(EXIT_FAILED)
     except KeyboardInterrupt:  # before the event loop handles signals, such as during imports

@@ -14,7 +14,7 @@ from rich.text import Text
 from deploy.local.demo.plan import Figures
 from deploy.local.processes import Child
 from deploy.local.terminal import pretty
-from hookbus.shared import output
+from hookbus.shared import screen
 from hookbus.shared.posting import Answer
 
 INDENT: Final = "    "
@@ -28,7 +28,7 @@ class Screen:
     """Prints on standard output: with colours on a terminal, plain when piped."""
 
     def __init__(self) -> None:
-        self._console = output.Screen(highlight=False, emoji=False)
+        self._console = screen.Screen(highlight=False, emoji=False)
         self._console.width = min(self._console.width, WIDEST)
         self._step = 0
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from openai.types.webhooks import BatchFailedWebhookEvent, ResponseCompletedWebhookEvent, UnwrapWebhookEvent
 
 from hookbus.events import BY_TYPE, BatchCompleted, Envelope, Event, KnownEvent, ResponseCompleted, UnknownEvent
-from hookbus.shared import decoding, keys
+from hookbus.shared import keys
+from hookbus.shared.undecodable import UNDECODABLE
 from hookbus.worker.api.annotation import ImpossibleError
 from hookbus.worker.api.decode import decoder_for
 from tests.programs import event_body
@@ -94,13 +95,13 @@ def test_dict_is_the_plain_json(annotation):
 def test_a_dict_holds_bodies_that_only_lenient_readers_accept_and_a_struct_does_not(body, found):
     assert decoded(dict, body=body) == decoded(dict[str, Any], body=body) == found
     for annotation in (ResponseCompleted, Mine, Event):
-        with pytest.raises(decoding.UNDECODABLE):
+        with pytest.raises(UNDECODABLE):
             decoded(annotation, body=body)
 
 
 @pytest.mark.parametrize("body", [b"[NaN]", b'{"a": "\\ud800"}', b'{"a": ' + b"[" * 9_000])
 def test_a_body_that_no_dict_can_hold_is_undecodable(body):
-    with pytest.raises(decoding.UNDECODABLE):
+    with pytest.raises(UNDECODABLE):
         decoded(dict[str, int], body=body)
 
 
@@ -148,7 +149,7 @@ def test_an_event_without_a_usable_type_reaches_all_annotations_but_structs():
     assert decoded(bytes, keys.UNTYPED, b"\xff") == b"\xff"
     for body in (b'{"type": "not a name!"}', b'{"a": 1}', b'{"type": "response.completed"}'):
         assert decoded(Event, keys.UNTYPED, body).type == keys.UNTYPED
-    with pytest.raises(decoding.UNDECODABLE):
+    with pytest.raises(UNDECODABLE):
         decoded(Event, keys.UNTYPED, b"[]")
 
 
@@ -162,7 +163,7 @@ def test_openais_classes_never_meet_a_body_of_another_sender(annotation):
 
 def test_a_body_of_another_type_than_its_stream_is_undecodable_not_another_class():
     for annotation in (ResponseCompleted, Event):
-        with pytest.raises(decoding.UNDECODABLE):
+        with pytest.raises(UNDECODABLE):
             decoded(annotation, body=event_body("batch.completed"))
 
 
@@ -228,7 +229,7 @@ def test_of_another_sender_the_type_in_the_body_lacks_the_prefix_of_its_source()
     assert decoded(Paid | Refunded, "shop.order.refunded", refunded) == {"type": "order.refunded"}
     assert decoded(Paid, "shop.order.paid", paid) == Paid(type="order.paid")
     for annotation in (Paid, Paid | Refunded):
-        with pytest.raises(decoding.UNDECODABLE):
+        with pytest.raises(UNDECODABLE):
             decoded(annotation, "shop.order.paid", refunded)
 
 
@@ -268,7 +269,7 @@ def test_any_bytes_raise_undecodable_or_give_the_right_class(annotation, event_t
         return
     try:
         event = decode(body)
-    except decoding.UNDECODABLE:
+    except UNDECODABLE:
         return
     if isinstance(event, Envelope):
         assert type(event) is BY_TYPE[event_type]

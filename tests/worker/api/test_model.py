@@ -10,7 +10,7 @@ import pytest
 from openai.types import webhooks
 from pydantic.dataclasses import dataclass
 
-from hookbus.shared import decoding
+from hookbus.shared.undecodable import UNDECODABLE
 from hookbus.worker.api.annotation import ImpossibleError
 from hookbus.worker.api.model import decoder, from_value, is_model
 from tests.programs import event_body
@@ -63,7 +63,7 @@ class Unresolved(pydantic.BaseModel):
 
 
 def problem_of(cls, body: bytes, event_type: str = TYPE) -> str:
-    with pytest.raises(decoding.UNDECODABLE) as caught:
+    with pytest.raises(UNDECODABLE) as caught:
         decoder(cls, event_type)(body)
     return str(caught.value)
 

@@ -8,7 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
-from hookbus.shared import decoding
+from hookbus.shared.undecodable import UNDECODABLE
 from hookbus.worker.api.annotation import ImpossibleError
 from hookbus.worker.api.own_class import own_decoder
 
@@ -99,7 +99,7 @@ def test_a_class_of_each_kind_is_filled_and_ignores_other_fields(cls, found):
 )
 @pytest.mark.parametrize("cls", [Struct, Data, Dict, WithModel, Of[Model], Of[DictData]], ids=str)
 def test_a_body_that_does_not_fit_is_undecodable(cls, body):
-    with pytest.raises(decoding.UNDECODABLE):
+    with pytest.raises(UNDECODABLE):
         own_decoder(cls, TYPE)(body)
 
 

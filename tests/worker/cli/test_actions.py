@@ -4,12 +4,12 @@ import asyncio
 import signal
 
 import pytest
-import typer
 
 from hookbus.shared.keys import HOME, Keys
 from hookbus.worker.__main__ import app
 from hookbus.worker.cli import recorded
 from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
+from tests.command_tree import leaves
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import TYPE
@@ -19,7 +19,7 @@ from tests.worker.retained_events import hand_out, retain, subscribe
 
 KEYS = Keys(0)
 READING = {
-    "run", "exporter", "status", "processes", "check", "actions", "verify",
+    "run", "exporter", "status", "processes", "find", "check", "actions", "verify",
     "dlq list", "dlq groups", "dlq show", "dlq export",
 }  # fmt: skip
 """Commands that change no delivery of a group; `verify` has a group of its own, and `run` is no action of a person."""
@@ -39,12 +39,7 @@ GONE = "eval.run.failed"
 
 def commands() -> dict[str, set[str]]:
     """Command → its options."""
-    root = typer.main.get_command(app)
-    found = {}
-    for name, command in root.commands.items():
-        for sub, each in getattr(command, "commands", {"": command}).items():
-            found[f"{name} {sub}".strip()] = {text for option in each.params for text in option.opts}
-    return found
+    return {words: {text for each in command.params for text in each.opts} for words, command in leaves(app).items()}
 
 
 def test_every_command_reads_or_is_known_to_change_something_and_takes_a_reason():
