@@ -19,7 +19,7 @@ from ..shared.settings import EXIT_CONFIG, ConfigError
 from . import connections, run
 from .dlq import unsubscribed
 from .dlq.unsubscribed import UnsubscribedType
-from .inspect import differences, processes, snapshot
+from .inspect import differences, processes, snapshot, unknown_sources
 from .inspect.group_status import GroupStatus
 from .inspect.snapshot import Bus
 from .inventory import registry
@@ -63,8 +63,10 @@ class Report(msgspec.Struct, frozen=True):
         return finding.gravest(self.findings)
 
 
-async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Report, Diagnosis]:
-    """Check settings, apps and Redis."""
+async def examine(
+    settings: WorkerSettings, targets: Sequence[str], configured: frozenset[str] = frozenset()
+) -> tuple[Report, Diagnosis]:
+    """Check settings, apps and Redis. `configured` are the sources in ingest's settings, as far as they are known."""
     findings, groups = _apps(settings, targets)
     client = connect(settings.address(), "hookbus-worker:check", connections=1)
     bus: Bus | None = None
@@ -80,6 +82,7 @@ async def examine(settings: WorkerSettings, targets: Sequence[str]) -> tuple[Rep
     if bus is not None:
         findings += [each for name, group in bus.status.groups.items() for each in of_group(name, group)]
         findings += of_unusable(bus)
+        findings += unknown_sources.findings(bus.status, groups, configured)
         findings += [*of_orphans(bus), *(each for group in groups for each in of_app(group, bus))]
     report = Report(
         is_healthy=not finding.gravest(findings),

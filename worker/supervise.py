@@ -13,7 +13,7 @@ from ..shared.connection import FAULTS
 from ..shared.keys import HOME, RESERVED, Keys
 from ..shared.pause import pause
 from ..shared.process_name import new_name
-from . import connections
+from . import connections, source_names
 from .consumer import Consumer
 from .crew import CrashError, Crew, Duty
 from .duties.abandoned import AbandonedGroups
@@ -59,6 +59,7 @@ class Worker:
         self._settings = settings
         self._stopping = stopping
         self._groups = groups
+        self._launch = launch
         self._lifespans = Lifespans(groups, owns_process=launch is not None)
         self._consumer = consumer = Consumer(
             new_name(), settings, groups, only, stopping, self._parked, has_quarantine=launch is not None
@@ -166,6 +167,7 @@ class Worker:
             groups={group.name: [route.pattern for route in group.routes] for group in self._groups},
             redis=redacted(self._settings.redis_url),
         )
+        await source_names.warn(self._consumer.client, self._groups, self._launch)
         crew = Crew()
         shutdown = Shutdown(self._consumer, self._subscribers, self._release, self._retire)
         try:

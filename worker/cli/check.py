@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ...shared import output
+from ...shared import output, source_names
 from ..settings import load_settings
 from .options import Config, Json
 
@@ -20,7 +20,9 @@ def check(
     """Check configuration, apps and Redis, and list problems with remedies; exit 78 or 1 if workers could not run."""
     from .. import check as checking
 
-    report, examined = asyncio.run(checking.examine(load_settings(config), targets or []))
+    report, examined = asyncio.run(
+        checking.examine(load_settings(config), targets or [], source_names.configured(config))
+    )
     if as_json:
         output.print_json(report)
     else:

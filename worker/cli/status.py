@@ -127,6 +127,9 @@ def _readers(group: GroupStatus) -> Text:
     for event_type, count in group.waiting_suspects.items():
         waiting = f"{output.things(count, 'suspect')} of {event_type} wait for a worker with a quarantine"
         text += Text(" · ") + Text(output.line(waiting), "bold yellow")
+    for source, patterns in group.unknown_sources.items():
+        takes = f"{', '.join(patterns)} takes source {source}, which no ingest has"
+        text += Text(" · ") + Text(output.line(takes), "bold red")
     if group.disputed:
         text += Text(" · ") + Text(f"consumers disagree about {', '.join(map(output.line, group.disputed))}", "yellow")
     return text

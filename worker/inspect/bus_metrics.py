@@ -102,6 +102,8 @@ def _of_groups(groups: Mapping[str, GroupStatus]) -> Iterator[Metric]:
     yield gauge("group_missing_streams", about, ("group",), (((n,), g.missing) for n, g in groups.items()))
     about = "1 while live consumers of the group subscribe to different patterns."
     yield gauge("consumers_disagree", about, ("group",), (((n,), bool(g.disputed)) for n, g in groups.items()))
+    about = "Sources that live consumers of the group take events of, and no ingest has."
+    yield gauge("unknown_sources", about, ("group",), (((n,), len(g.unknown_sources)) for n, g in groups.items()))
     about = "1 for a consumer group that hookbus did not create; it holds up trimming."
     yield gauge("group_foreign", about, ("group",), (((n,), g.is_foreign is True) for n, g in groups.items()))
     about = "Time since a group with unhandled events last had a worker; 0 below five minutes."

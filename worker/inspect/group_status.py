@@ -67,6 +67,8 @@ class GroupStatus(msgspec.Struct):
     """Types that none of its live consumers reads → the number of their waiting events."""
     disputed: list[str] = msgspec.field(default_factory=list)
     """Patterns that some of its live consumers subscribe to and others do not."""
+    unknown_sources: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    """Sources that its live consumers take events of, and no ingest has → their patterns there."""
     waiting_suspects: dict[str, int] = msgspec.field(default_factory=dict)
     """Types of which no live consumer that reads them has a quarantine → the number of their waiting suspects."""
     is_foreign: bool | UnsetType = UNSET

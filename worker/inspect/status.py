@@ -13,9 +13,9 @@ from redis.exceptions import ResponseError
 
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
-from ...shared.keys import UNTYPED, Keys
+from ...shared.keys import HOME, UNTYPED, Keys
 from ...shared.pipelined import MAX_COUNTS, execute_all
-from ..inventory import lag, readers, redeliveries, registry
+from ..inventory import known_sources, lag, readers, redeliveries, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
@@ -34,6 +34,8 @@ class Status(msgspec.Struct):
     shards: int = 0
     unusable: dict[str, str] = msgspec.field(default_factory=dict)
     """Keys that Redis refuses, such as one of another type → the reason. The counts do not include their content."""
+    sources: list[str] = msgspec.field(default_factory=list)
+    """Those of the ingest processes that have registered."""
 
 
 async def fetch(client: Redis, configured_shards: int) -> Status:
@@ -43,7 +45,9 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     status = Status(shards=len(shards))
     commands = [_commands(shard) for shard in shards]
     asked = [command for of_shard in commands for command in of_shard.values()]
-    replies = [reply or () for reply in await registry.execute_usable(client, asked, status.unusable)]
+    asked.append(("HGETALL", HOME.ingests))
+    *replies, ingests = [reply or () for reply in await registry.execute_usable(client, asked, status.unusable)]
+    status.sources = sorted(known_sources.read(ingests))
     names = list(_commands(Keys(0)))
     fields = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in fields["groups"]]
@@ -63,6 +67,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
         if not any(name in by_group for by_group in starts):
             entry.is_foreign = True
     _find_unread(status, registrations)
+    _find_unknown_sources(status, registrations)
     _find_abandoned(status, [pairs(flat) for flat in fields["worked"]], now_ms)
     return status
 
@@ -97,6 +102,13 @@ def _find_unread(status: Status, registrations: Mapping[str, Mapping[str, Regist
             waiting = entry.backlog + entry.in_flight
             if waiting and consumers and not any(consumer.reads(event_type) for consumer in consumers):
                 group.unread[event_type] = waiting
+
+
+def _find_unknown_sources(status: Status, registrations: Mapping[str, Mapping[str, Registration]]) -> None:
+    known = frozenset(status.sources)
+    for name, alive in registrations.items():
+        taken = [each for consumer in alive.values() for each in consumer.taken()]
+        status.groups[name].unknown_sources = known_sources.unknown(taken, known)
 
 
 def _add_unusable(status: Status, key: str, error: ResponseError) -> None:

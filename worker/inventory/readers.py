@@ -31,13 +31,16 @@ class Options(msgspec.Struct, frozen=True, array_like=True):
     factor: float
     cap_s: float
     within_s: float
+    sources: tuple[str, ...] = ()
+    """Those that it is narrowed to; none for all."""
 
     @classmethod
     def of(cls, route: "Route") -> "Options":
         """The options of a subscription."""
         retry = route.retry
         waits = retry.base, retry.factor, retry.cap, retry.within
-        return cls(route.concurrency, route.timeout_s, route.max_age_s, retry.attempts, *waits)
+        sources = tuple(sorted(route.sources or ()))
+        return cls(route.concurrency, route.timeout_s, route.max_age_s, retry.attempts, *waits, sources)
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,6 +57,10 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     has_quarantine: bool = True
     version: str = ""
     options: tuple[Options, ...] = ()
+
+    def taken(self) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """Its patterns, each with the sources that it is narrowed to, as far as it publishes them."""
+        return ((pattern, options.sources) for pattern, options in zip(self.patterns, self.options, strict=False))
 
     def reads(self, event_type: str) -> bool:
         """Whether it reads a type; true also when its patterns are unknown."""

@@ -54,12 +54,14 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
                 "types": {"response.completed": {"backlog": 3, "in_flight": 0, "oldest_in_flight_s": None}},
                 "unread": {},
                 "disputed": [],
+                "unknown_sources": {},
                 "waiting_suspects": {},
             }
         },
         "orphans": {"odd.type": 1},
         "shards": 1,
         "unusable": {},
+        "sources": [],
     }
 
 
@@ -81,7 +83,7 @@ async def test_the_table_has_one_line_per_group_and_type_within_80_columns(clien
 async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
     assert succeeded(redis_url, "status").startswith("unused: ")
     found = json.loads(succeeded(redis_url, "status", "--json"))
-    assert found == {"groups": {}, "orphans": {}, "shards": 0, "unusable": {}}
+    assert found == {"groups": {}, "orphans": {}, "shards": 0, "unusable": {}, "sources": []}
     assert await client.execute_command("DBSIZE") == 0
 
 

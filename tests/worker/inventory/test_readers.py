@@ -48,7 +48,20 @@ def test_a_consumer_publishes_the_options_of_its_subscriptions():
     found = registration(register_routes(7, [route], "", has_quarantine=False))
     assert found.patterns == (route.pattern,)
     assert found.options == (Options(3, 4, 5, 6, 7, 8, 9, 10),)
+    assert list(found.taken()) == [(route.pattern, ())]
     assert not found.has_quarantine
+
+
+def test_a_consumer_publishes_the_sources_that_a_subscription_takes():
+    route = a_route(lambda event: None, source=("partner", "openai"))
+    assert list(registration(register_routes(7, [route], "", has_quarantine=False)).taken()) == [
+        (route.pattern, ("openai", "partner"))
+    ]
+
+
+def test_options_of_a_release_without_sources_are_read():
+    found = registration(b'{"patterns": ["*"], "options": [[1, 2.0, null, 4, 5.0, 6.0, 7.0, 8.0]]}')
+    assert list(found.taken()) == [("*", ())]
 
 
 @pytest.mark.parametrize("info", [b"", b"{", b"[]", b'{"patterns": 1}', b"\xff", b"{}", b'{"pid": 3, "space": "x"}'])
