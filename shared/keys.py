@@ -152,6 +152,14 @@ class Keys:
         """Hash: fingerprint → the common part of its dead letters, msgpack. A field stays while it has dead letters."""
         return self._key(f"dead:{group}:fps")
 
+    def recovered(self, group: str) -> str:
+        """Sorted set: recovered delivery → Unix ms when it was handled."""
+        return self._key(f"recovered:{group}")
+
+    def recovered_data(self, group: str) -> str:
+        """Hash: recovered delivery → its record, msgpack."""
+        return self._key(f"recovered:{group}:data")
+
     def consumers(self, group: str) -> str:
         """Hash: consumer → its record of the worker (JSON)."""
         return self._key(f"consumers:{group}")

@@ -63,6 +63,7 @@ def settling(script: Script) -> Script:
 SAME: Final = Script.load("same")
 SETTLE: Final = Script.load("settle")
 ACK: Final = settling(Script.load("ack"))
+RECOVER: Final = settling(Script.load("recover"))
 ENQUEUE: Final = Script.load("enqueue")
 PARK: Final = settling(Script.load("park"))
 # A redelivery takes less memory than a parked one; and if retries fill the memory, only running them frees it.

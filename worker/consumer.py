@@ -55,7 +55,7 @@ class Consumer:
             self._address, f"hookbus-worker:{name}", connections=CONNECTIONS, waits=True, has_term=True
         )
         self._write = RawConnection(connect(self._address, f"hookbus-worker:settle:{name}", has_term=True))
-        self.outcome_writer = OutcomeWriter(self._write, name, parked)
+        self.outcome_writer = OutcomeWriter(self._write, name, parked, settings.recovered_events)
         self.tick = health.LoopTick(asyncio.get_running_loop())
         self.longest_block_s = max(route.timeout_s for group in groups for route in group.routes) + STUCK_MARGIN_S
         """How long a handler may block the event loop before the process counts as dead."""

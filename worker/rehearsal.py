@@ -82,6 +82,7 @@ FAMILIES: Final = (
     SHARD.worked,
     SHARD.losses,
     SHARD.dead(NOBODY),
+    SHARD.recovered(NOBODY),
     SHARD.delayed(NOBODY),
     SHARD.due,
     SHARD.consumers(NOBODY),

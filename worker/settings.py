@@ -52,6 +52,10 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     dead_retention_events: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Maximum of dead letters of a group and shard: beyond it, the oldest are dropped. 0: no limit."""
 
+    recovered_events: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    """Maximum of deliveries remembered of a group and shard that were handled after failures, for `find`: beyond it the
+    oldest are forgotten. Each takes some 400 bytes. 0: none."""
+
     def problems(self) -> list[str]:
         problems = super().problems()
         if self.grace_period_s <= self.handler_timeout_s:

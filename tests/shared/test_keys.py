@@ -9,7 +9,7 @@ def test_every_key_of_a_shard_carries_its_hash_tag():
         shard.stream("a.b"), shard.redelivery("a.b", "g"), shard.seen(1), shard.types, shard.groups,
         shard.delayed("g"), shard.delayed_data("g"), shard.snoozed("g"), shard.dead("g"), shard.dead_data("g"),
         shard.dead_fingerprint("g", "f"), shard.dead_fingerprints("g"), shard.consumers("g"), shard.alive("c"),
-        shard.deaths("g"), shard.losses,
+        shard.deaths("g"), shard.losses, shard.recovered("g"), shard.recovered_data("g"),
     ]  # fmt: skip
     assert all(key.startswith("hookbus:{3}:") for key in named)
     assert len(set(named)) == len(named)

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ...shared.connection import Redis
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..inventory.lag import pairs
+from ..pipeline import recovered
+from ..pipeline.recovered import Recovered
 from . import shelves
 from .life import Subject
 from .shelves import Held, Sought
@@ -29,10 +33,12 @@ class Pending(NamedTuple):
 
 @dataclass(slots=True)
 class Glimpse:
-    """What was found. `position`: id of the last event of its stream that the group received, None if the group is not
+    """What was found. `recovered`: how it was handled after failures, if that is
+    remembered. `position`: id of the last event of its stream that the group received, None if the group is not
     on it. `left_out`: how much was not looked through."""
 
     held: list[Held] = field(default_factory=list)
+    recovered: Recovered | None = None
     pending: Pending | None = None
     position: str | None = None
     left_out: int = 0
@@ -58,11 +64,14 @@ async def _look(client: Redis, subject: Subject, group: str, types: Sequence[str
     glimpse, place = Glimpse(), subject.place
     unread = shelves.of_group(subject.keys, group, types, Sought(subject.webhook_id))
     commands = [shelf.command() for shelf in unread]
+    name = recovered.name_of(subject.source, subject.webhook_id)
+    commands.append(("HGET", subject.keys.recovered_data(group), name))
     if place:
         commands += [("XINFO", "GROUPS", place.key), ("XPENDING", place.key, group, place.entry_id, place.entry_id, 1)]
     replies = await _at_once(client, commands)
     if place:
         _read_position(glimpse, replies[-2], replies[-1], group)
+    glimpse.recovered = _recovered(replies[len(unread)])
     held = shelves.take(unread, replies[: len(unread)], glimpse.errors)
     unread = [shelf for shelf in unread if not shelf.is_done]
     glimpse.was_at_once = not unread
@@ -82,6 +91,14 @@ def _read_position(glimpse: Glimpse, groups: Any, pending: Any, group: str) -> N
             if info["name"].decode() == group:
                 glimpse.position = info["last-delivered-id"].decode()
     glimpse.pending = pending_of(pending)
+
+
+def _recovered(reply: Any) -> Recovered | None:
+    """The record of a recovered delivery. One that cannot be read tells nothing, and hides nothing."""
+    try:
+        return recovered.decode(reply) if isinstance(reply, bytes) else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def pending_of(reply: Any) -> Pending | None:

@@ -92,6 +92,16 @@ class Handled(State, frozen=True, tag="handled"):
     dropped: int = 0
 
 
+class Recovered(State, frozen=True, tag="recovered"):
+    """Handled at `handled_at_ms` (Unix ms) by its attempt `attempt`, after failures."""
+
+    attempt: int
+    handled_at_ms: int
+    consumer: str
+    is_replay: bool = False
+    history: tuple[Failure, ...] = ()
+
+
 class Trimmed(State, frozen=True, tag="trimmed"):
     """No longer stored, of an unknown type: handled, if the group subscribes to it."""
 

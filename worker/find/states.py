@@ -20,6 +20,7 @@ from .life import (
     InHand,
     NotReached,
     NotSubscribed,
+    Recovered,
     Redelivery,
     Retry,
     State,
@@ -80,7 +81,7 @@ class Seen:
 
 def in_group(seen: Seen) -> InGroup:
     """What a group has to do with an event."""
-    states = (*_of_event(seen), *_of_others(seen), *_unknown(seen.glimpse))
+    states = (*_of_event(seen), *_of_others(seen), *_recovered(seen.glimpse), *_unknown(seen.glimpse))
     return InGroup(states or (_derived(seen),), seen.glimpse.left_out)
 
 
@@ -131,11 +132,17 @@ def _in_hand(seen: Seen, pending: Pending, name: str, entry: Entry | None) -> In
     )
 
 
+def _recovered(glimpse: Glimpse) -> Iterator[State]:
+    """That it was handled, where that is remembered; a replay or a redrive may wait all the same."""
+    if (found := glimpse.recovered) is not None:
+        yield Recovered(found.attempt, found.handled_at_ms, found.consumer, found.is_replay, found.history)
+
+
 def _unknown(glimpse: Glimpse) -> Iterator[State]:
     """Why nothing follows from what was not found."""
     for key, error in glimpse.errors.items():
         yield Unknown(f"{key}: {error}")
-    if glimpse.left_out and glimpse.is_empty:
+    if glimpse.left_out and glimpse.is_empty and not glimpse.recovered:
         yield Unknown("not among the retries, redeliveries and dead letters that were looked through")
 
 

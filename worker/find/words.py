@@ -9,6 +9,7 @@ from .life import (
     InHand,
     NotReached,
     NotSubscribed,
+    Recovered,
     Redelivery,
     Retry,
     State,
@@ -25,6 +26,8 @@ def state(found: State, now_ms: int) -> tuple[str, Tone]:
     match found:
         case Handled():
             return _handled(found), "good"
+        case Recovered():
+            return _recovered(found, now_ms), "good"
         case Dead():
             return _dead(found, now_ms), "bad"
         case Unknown(error=error):
@@ -37,6 +40,11 @@ def state(found: State, now_ms: int) -> tuple[str, Tone]:
 def _handled(found: Handled) -> str:
     text = "handled, and trimmed since" if found.is_trimmed else "handled"
     return text + (f", or one of {found.dropped:,} dead letters dropped by retention" if found.dropped else "")
+
+
+def _recovered(found: Recovered, now_ms: int) -> str:
+    when = f"{output.moment(found.handled_at_ms)}, {output.since(found.handled_at_ms, now_ms)} ago"
+    return f"{'a replay was ' if found.is_replay else ''}handled {when}, by attempt {found.attempt}{_last_error(found)}"
 
 
 def _dead(found: Dead, now_ms: int) -> str:
@@ -96,5 +104,5 @@ def _reasons(found: Redelivery | NotReached) -> str:
     return f" ({'; '.join(found.because)})" if found.because else ""
 
 
-def _last_error(found: InHand | Retry | Redelivery) -> str:
+def _last_error(found: InHand | Retry | Redelivery | Recovered) -> str:
     return f"; last: {output.line(found.history[-1].error)}" if found.history else ""

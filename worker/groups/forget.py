@@ -129,6 +129,8 @@ class GroupDeletion:
             keys.delayed_data(group),
             keys.snoozed(group),
             keys.deaths(group),
+            keys.recovered(group),
+            keys.recovered_data(group),
             keys.consumers(group),
         ]
 

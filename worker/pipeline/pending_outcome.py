@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from ...shared import entry, scripts
+from ...shared import entry, memory, scripts
 from ...shared.entry import Failure
 from ...shared.keys import listed_as
 from ..api.decision import MAX_WAIT_S
 from ..api.delivery import InFlight
-from . import dead_letter
+from . import dead_letter, recovered
 from .cause import Cause
 from .outcome import Ack, DeadLetter, Outcome, Park
 from .slots import Slots
@@ -83,18 +83,21 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         )
         return msgspec.structs.replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
 
-    def call(self, consumer: str, term: str = "") -> scripts.Call:
+    def call(self, consumer: str, term: str = "", recovered_most: int = 0) -> scripts.Call:
         """The script call that writes the outcome; the ack of an event in the same term needs none.
 
         The script checks that `consumer` still owns a delivery that is parked or dead-lettered. If the delivery was
         read in another term than `term`, the script also checks that the entry is still the same event.
+        `recovered_most`: how many recovered deliveries are remembered.
         """
         in_flight = self.in_flight
         group = in_flight.delivery.group
         listed = listed_as(in_flight.delivery.type, group) if in_flight.is_own_stream else ""
         owner = (group, consumer, in_flight.entry_id, listed)
         history = self.history(consumer)
-        if isinstance(self.outcome, Ack):
+        if recovered_most and recovered.is_one(in_flight, self.outcome):
+            call = self._recover(owner, recovered_most)
+        elif isinstance(self.outcome, Ack):
             call = scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
         elif isinstance(self.outcome, Park):
             call = self._park(owner, history)
@@ -127,6 +130,15 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         since: str | int = self._began_ms if self.outcome.is_snooze else ""
         args = (in_flight.name, self.due_ms, since)
         return scripts.Call(scripts.PARK, names, (*owner, *args, *self.redelivery(history)))
+
+    def _recover(self, owner: Owner, most: int) -> scripts.Call:
+        in_flight, group = self.in_flight, self.in_flight.delivery.group
+        keys = in_flight.keys
+        names = (in_flight.stream, keys.recovered(group), keys.recovered_data(group), keys.redeliveries)
+        record = recovered.record(in_flight, owner[1], self.ended_at_ms, self.duration_s)
+        name = recovered.name_of(in_flight.entry.source, in_flight.entry.webhook_id)
+        kept = (name, self.ended_at_ms, record, most, str(memory.NEARLY_FULL))
+        return scripts.Call(scripts.RECOVER, names, (*owner, *kept))
 
     def _dead_letter(self, owner: Owner, record: dead_letter.DeadLetterRecord) -> scripts.Call:
         keys, group = self.in_flight.keys, record.group

@@ -49,12 +49,13 @@ Parked = Callable[[Keys, str, int], None]
 
 
 class OutcomeWriter:
-    """One per process."""
+    """One per process. `recovered_most`: how many recovered deliveries are remembered of each group and shard."""
 
-    def __init__(self, connection: RawConnection, consumer: str, parked: Parked) -> None:
+    def __init__(self, connection: RawConnection, consumer: str, parked: Parked, recovered_most: int = 0) -> None:
         self._connection = connection
         self._consumer = consumer
         self._parked = parked
+        self._recovered_most = recovered_most
         self._waiting: list[PendingOutcome] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -159,7 +160,7 @@ class OutcomeWriter:
         runs again.
         """
         try:
-            return item, item.call(self._consumer, term)
+            return item, item.call(self._consumer, term, self._recovered_most)
         except Exception as error:  # noqa: BLE001 - the other outcomes must be written whatever it is
             self._log.error("outcome_unwritable", **named(item.in_flight.delivery), error=str(brief(error)))
             plain = item.plain(brief(error))

@@ -11,6 +11,7 @@ from hookbus.worker.find.life import (
     InHand,
     NotReached,
     NotSubscribed,
+    Recovered,
     Redelivery,
     Retry,
     StoredBeforeGroup,
@@ -19,6 +20,9 @@ from hookbus.worker.find.life import (
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline import handover
+from hookbus.worker.pipeline.outcome import ACK
+from hookbus.worker.pipeline.pending_outcome import PendingOutcome
+from hookbus.worker.pipeline.slots import Slots
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, join, redeliver, register, store, take
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.find.lives import FAILED, NAME, in_group, life, park, promote, state
@@ -170,6 +174,24 @@ async def test_handled_when_nothing_is_left(client):
     assert await state(client) == Handled()
     await client.execute_command("HSET", KEYS.dropped, GROUP, 3)
     assert await state(client) == Handled(dropped=3), "its dead letter may have been dropped"
+
+
+async def test_handled_after_failures_says_when_and_what_failed(client):
+    delivery = await taken(client)
+    await park(client, delivery, 1)
+    await promote(client, delivery.name, now_ms=now_ms())
+    (again,) = await take(client, "me", own=True)
+    item = PendingOutcome(again, ACK, Slots(1), 0.1, 5_000)
+    assert await scripts.run(client, item.call("me", "", 10)) == 1
+    handled = Recovered(2, 5_000, "me", history=(FAILED,))
+    assert await state(client) == handled
+    await redeliver(client, NAME, attempt=1, is_replay=True)
+    assert [type(each) for each in (await in_group(client)).states] == [Redelivery, Recovered]
+    await client.execute_command("HSET", KEYS.recovered_data(GROUP), f"openai|{NAME}", "not ours")
+    await client.execute_command("DEL", OWN_STREAM)
+    assert await state(client) == Handled()
+    await client.execute_command("SET", KEYS.recovered_data(GROUP), "no hash")
+    assert await state(client) == Handled(), "a record for people decides nothing"
 
 
 async def test_nothing_is_claimed_where_redis_refuses_a_key(client):

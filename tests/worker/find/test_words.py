@@ -10,6 +10,7 @@ from hookbus.worker.find.life import (
     InHand,
     NotReached,
     NotSubscribed,
+    Recovered,
     Redelivery,
     Retry,
     State,
@@ -19,6 +20,7 @@ from hookbus.worker.find.life import (
 )
 
 NOW_MS = 1_700_000_600_000
+NOW = "2023-11-14 22:23:20.000Z"
 ERROR = "ValueError: no such customer"
 FAILED = (Failure(1, NOW_MS, 12, "a.1", f"{ERROR}\nand more"),)
 
@@ -26,6 +28,12 @@ WORDS = [
     (Handled(), "handled", "good"),
     (Handled(is_trimmed=True), "handled, and trimmed since", "good"),
     (Handled(dropped=1200), "handled, or one of 1,200 dead letters dropped by retention", "good"),
+    (
+        Recovered(3, NOW_MS - 60_000, "a.1", history=FAILED),
+        f"handled 2023-11-14 22:22:20.000Z, 1m ago, by attempt 3; last: {ERROR}",
+        "good",
+    ),
+    (Recovered(2, NOW_MS, "a.1", True), f"a replay was handled {NOW}, 0.0s ago, by attempt 2", "good"),
     (NotSubscribed(), "not subscribed", "quiet"),
     (StoredBeforeGroup(), "not delivered: stored before the group began; a replay delivers it", "quiet"),
     (Trimmed(), "handled, if it subscribes to the type: nothing is left of the event", "quiet"),

@@ -47,6 +47,8 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
         await client.execute_command("ZADD", keys.snoozed(group), 1, f"{member}1-0")
         await client.execute_command("HSET", keys.paused, field(group, "*"), 1)
         await client.execute_command("HSET", keys.deaths(group), "gone", "x")
+        await client.execute_command("ZADD", keys.recovered(group), 1, "openai|wh_1")
+        await client.execute_command("HSET", keys.recovered_data(group), "openai|wh_1", "x")
         for name in ("gone", "handover"):
             await client.execute_command("HSET", keys.consumers(group), name, "{}")
         await client.execute_command("ZADD", keys.due, 1, group)
