@@ -168,6 +168,10 @@ class Keys:
         """String with a TTL, the liveness key: the consumer is alive while it exists."""
         return self._key(f"alive:{consumer}")
 
+    def running(self, consumer: str) -> str:
+        """String with a TTL: what runs in a consumer now (JSON). In the home shard."""
+        return self._key(f"running:{consumer}")
+
     @property
     def expiries(self) -> str:
         """Sorted set: consumer → Unix ms when its liveness key expires unless renewed; group|handover → when deliveries

@@ -22,6 +22,7 @@ from ..shared.keys import Keys
 from ..shared.process_name import new_name
 from .consumer import Consumer
 from .crew import Crew
+from .duties.running_now import RunningNow
 from .duties.takeover import retire
 from .lifespans import CLOSE_S, Lifespans
 from .pipeline.routes import Group
@@ -74,6 +75,8 @@ class QuarantineProcess:
             outcome_writer=self._consumer.outcome_writer,
             stopping=stopping,
         )
+
+        self._consumer.liveness.on_renewed = RunningNow(name, self._judge.subscribers).publish
 
     async def run(self, channel: socket.socket, parent: int) -> None:
         """Run suspects until the end of the worker, or stopping. Raises ConfigError, FailedError."""

@@ -24,6 +24,7 @@ from .duties.dead_retention import DeadRetention
 from .duties.give_back import GiveBack
 from .duties.look import Lookout
 from .duties.relist import Relister
+from .duties.running_now import RunningNow
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
@@ -72,6 +73,8 @@ class Worker:
         }
         self._readers = {place: runner.reader for place, runner in self._runners.items()}
         self._subscribers = list(self._process.subscribers.values())
+        running_now = RunningNow(consumer.name, self._subscribers)
+        consumer.liveness.on_renewed = running_now.publish
         self._give_back = GiveBack(
             client=consumer.client,
             consumer=consumer.name,

@@ -9,7 +9,7 @@ from hookbus.worker.rehearsal import FAMILIES, READS, WRITES, rehearse
 from tests.shared.test_scripts import FILES
 
 INGESTS = {"enqueue"}
-TOOLS = {"forget", "remove_letter", "unjoin", "replay", "restore"}
+TOOLS = {"forget", "record", "remove_letter", "unjoin", "replay", "restore"}
 """Scripts that no worker runs."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.padding import Padding
 from rich.text import Text
@@ -11,12 +12,16 @@ from ...shared import output
 from ...shared.keys import HANDOVER
 from ..inspect import processes as inspected
 from ..inspect.processes import IngestProcess, Processes, WorkerProcess
+from ..inventory.running import Running
 from . import options
 from .options import Config, Json
 
+SHOWN: Final = 5
+"""Subscriptions, and deliveries, that are shown of each process."""
+
 
 def processes(as_json: Json = False, config: Config = None) -> None:
-    """Show the processes of the bus: ingest, workers, and dead consumers with what they still hold."""
+    """Show the processes of the bus: ingest, workers, and dead consumers with what they still hold; what runs now."""
     found = asyncio.run(_fetch(config))
     if as_json:
         output.print_json(found)
@@ -67,7 +72,22 @@ def _of_worker(worker: WorkerProcess, now_ms: int) -> list[Text | Padding]:
         return [Text("left to others by a stop"), *_indented(groups)]
     kind = "quarantine" if worker.is_quarantine else "worker"
     about = [_up(worker.since_ms, now_ms, is_alive=worker.is_alive), _release(worker.version), ", ".join(groups)]
-    return _block(kind, worker.host, worker.pid, "" if worker.is_alive else "dead", about)
+    block = _block(kind, worker.host, worker.pid, "" if worker.is_alive else "dead", about)
+    return [*block, *_indented(_running(worker.running, now_ms))] if worker.running else block
+
+
+def _running(running: Running, now_ms: int) -> list[str]:
+    """The slots in use, and the deliveries that run longest."""
+    lines = [
+        f"{used.running:,} of {used.places:,} slots: {used.group} · {used.pattern}"
+        + (f" · {used.overdue:,} overdue" if used.overdue else "")
+        for used in running.slots[:SHOWN]
+    ]
+    for each in running.longest[:SHOWN]:
+        place = f"{each.group} · {each.type} · {each.webhook_id} · attempt {each.attempt}"
+        lines.append(f"{output.since(each.since_ms, now_ms)}: {place}")
+    hidden = max(0, len(running.slots) - SHOWN) + max(0, len(running.longest) - SHOWN)
+    return [*lines, f"{hidden:,} more: --json"] if hidden else lines
 
 
 def _block(kind: str, host: str, pid: int, state: str, about: Iterable[str]) -> list[Text | Padding]:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import redis as sync_redis
+
 from ...shared import clock, log, scripts
 from ...shared.address import Address
 from ...shared.connection import FAULTS, connect_blocking
@@ -31,6 +33,9 @@ STEP_MS: Final = 2000
 more, each has six seconds left. A reply so late cannot be distinguished from a step either."""
 
 
+def _nothing(_client: sync_redis.Redis) -> None: ...
+
+
 class Liveness:
     """The liveness key of one consumer. `registrations`: group → its record of the consumer, as `readers.register`.
 
@@ -47,6 +52,8 @@ class Liveness:
         loop_age_s: Callable[[], float],
         hard_limit_s: float,
     ) -> None:
+        self.on_renewed: Callable[[sync_redis.Redis], None] = _nothing
+        """Called by the thread after each renewal, with its client."""
         self._client = connect_blocking(address, f"hookbus-worker:liveness:{consumer}", reply_timeout_s=REPLY_TIMEOUT_S)
         self._consumer = consumer
         self._shards = shards
@@ -111,6 +118,7 @@ class Liveness:
             try:
                 self._follow_clock()
                 self._renew()
+                self.on_renewed(self._client)
             except FAULTS as error:
                 self._steady_since = None
                 self._log.warning("liveness_not_renewed", reason=str(error) or type(error).__name__)

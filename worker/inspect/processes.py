@@ -1,8 +1,8 @@
 """The processes of a bus: workers, their quarantine processes and ingest, as they have registered in Redis, and how
 many deliveries each consumer holds.
 
-Dead consumers are shown as long as they are registered, or hold anything. Costs four round trips, however many there
-are: one XINFO for each stream, and one XPENDING for each with deliveries in flight. Changes nothing.
+Dead consumers are shown as long as they are registered, or hold anything. Costs a handful of round trips, however many
+there are: one XINFO for each stream, and one XPENDING for each with deliveries in flight. Changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,11 @@ from ...shared.keys import HANDOVER, HOME, Keys, is_quarantined
 from ...shared.pipelined import execute_all
 from ...shared.process_name import place_of
 from ...shared.raw_connection import Command
-from ..inventory import redeliveries, registry
+from ..inventory import redeliveries, registry, running
 from ..inventory.lag import pairs
 from ..inventory.readers import UNKNOWN, Options, Registration, registration
 from ..inventory.registry import execute_usable
+from ..inventory.running import Running
 
 Held = dict[tuple[str, str], int]
 """Group and consumer → deliveries that it holds."""
@@ -47,6 +48,8 @@ class WorkerProcess(msgspec.Struct, frozen=True, kw_only=True):
     is_alive: bool
     is_quarantine: bool
     groups: dict[str, Membership]
+    running: Running | None = None
+    """What runs there now; None where it publishes nothing, as in a Redis that is nearly full."""
 
     @property
     def in_hand(self) -> int:
@@ -91,10 +94,12 @@ async def fetch(client: Redis, configured_shards: int) -> Processes:
     held = await _held(client, streams)
     names = sorted({*registered, *(name for _, name in held)})
     liveness: list[Command] = [("EXISTS", *(keys.alive(name) for keys in shards)) for name in names]
-    alive = await execute_usable(client, liveness, unusable)
+    if names:
+        liveness.append(("MGET", *map(HOME.running, names)))
+    *alive, shown = await execute_usable(client, liveness, unusable) if names else [()]
     workers = [
-        _worker(name, registered.get(name, {}), held, is_alive=bool(is_alive))
-        for name, is_alive in zip(names, alive, strict=True)
+        _worker(name, registered.get(name, {}), held, running.decode(stored), is_alive=bool(is_alive))
+        for name, is_alive, stored in zip(names, alive, shown or [None] * len(names), strict=True)
     ]
     return Processes(workers, _ingests(pairs(known or ()), now_ms), now_ms, unusable)
 
@@ -133,7 +138,9 @@ async def _held(client: Redis, streams: Sequence[str]) -> Held:
     return held
 
 
-def _worker(name: str, registered: Mapping[str, Registration], held: Held, *, is_alive: bool) -> WorkerProcess:
+def _worker(
+    name: str, registered: Mapping[str, Registration], held: Held, shown: Running | None, *, is_alive: bool
+) -> WorkerProcess:
     host, pid = place_of(name)
     groups = sorted({*registered, *(group for group, consumer in held if consumer == name)})
     return WorkerProcess(
@@ -145,6 +152,7 @@ def _worker(name: str, registered: Mapping[str, Registration], held: Held, *, is
         is_alive=is_alive,
         is_quarantine=is_quarantined(name),
         groups={group: _membership(registered.get(group, UNKNOWN), held.get((group, name), 0)) for group in groups},
+        running=shown,
     )
 
 

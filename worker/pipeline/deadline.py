@@ -7,6 +7,7 @@ https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -55,6 +56,13 @@ class Deadlines:
         if self._timer is None:
             self._timer = self._loop.call_at(deadline._at, self._poll)
         return deadline
+
+    def oldest(self, count: int) -> list[tuple["asyncio.Task[object]", float]]:
+        """The tasks of the attempts that run longest, and when each began, by the clock of the loop.
+
+        From another thread it may raise RuntimeError.
+        """
+        return [(each._task, each._at - self._limit_s) for each in list(itertools.islice(self._running, count))]
 
     def end(self, deadline: Deadline) -> None:
         """The attempt has ended, for whatever reason."""

@@ -213,6 +213,12 @@ class Subscriber:
     def _hook_ended(self) -> None:
         self.slots.notify()
 
+    def oldest(self, count: int) -> list[tuple[InFlight, float]]:
+        """The deliveries whose handlers run longest, as `Deadlines.oldest`."""
+        began = self._caller.deadlines.oldest(count)
+        held = [(self._attempts.get(task), at_s) for task, at_s in began]
+        return [(in_flight, at_s) for in_flight, at_s in held if in_flight is not None]
+
     async def reported(self) -> None:
         """Wait until the app has been told of all failures."""
         while tasks := self._caller.failure_hook.tasks:

@@ -19,8 +19,8 @@ from tests.worker.retained_events import hand_out, retain, subscribe
 
 KEYS = Keys(0)
 READING = {
-    "run", "exporter", "status", "processes", "find", "check", "actions", "verify",
-    "dlq list", "dlq groups", "dlq show", "dlq export",
+    "run", "console", "exporter", "status", "processes", "find", "check", "actions",
+    "verify", "dlq list", "dlq groups", "dlq show", "dlq export",
 }  # fmt: skip
 """Commands that change no delivery of a group; `verify` has a group of its own, and `run` is no action of a person."""
 CHANGING = {

@@ -101,3 +101,18 @@ def test_deadlines_are_in_time_on_uvloop_whose_clock_counts_whole_milliseconds()
         return loop.time() - began
 
     assert 0.05 - TIMER_EARLY_S <= uvloop.run(run()) < 2
+
+
+@pytest.mark.both_loops
+async def test_the_oldest_attempts_are_named_with_when_they_began_by_the_monotonic_clock():
+    deadlines, created = Deadlines(60), []
+    before_s = time.monotonic()
+    tasks = [asyncio.create_task(wait_within(deadlines, created)) for _ in range(3)]
+    await until(lambda: len(created) == 3)
+    (first, began_s), (second, _) = deadlines.oldest(2)
+    assert [first, second] == tasks[:2]
+    assert before_s - 0.01 <= began_s <= time.monotonic() + 0.01
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert deadlines.oldest(2) == []
