@@ -4,11 +4,20 @@ import pytest
 
 from tests.console.browser import browser, console, sizes
 from tests.wait import until
-from tests.worker.builders import GROUP, join, store
+from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
-PATHS = ("/", "/health")
+PATHS = (
+    "/",
+    "/dead",
+    "/dead/billing/wh_dead",
+    "/event?id=wh_1",
+    "/groups/billing",
+    "/processes",
+    "/actions",
+    "/health",
+)
 
 
 async def test_the_pages_fit_phone_tablet_and_desktop_in_both_themes(client, redis_url):
@@ -53,6 +62,33 @@ async def _text_is(locator, text):
 
 async def _version(page, least):
     return int(await page.evaluate("document.querySelector('main').dataset.version")) >= least
+
+
+async def test_an_event_is_found_from_any_page_by_the_keyboard_alone(client, redis_url):
+    await create_groups(client, GROUP, "audit", "other")
+    for group in (GROUP, "audit"):
+        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
+        await join(client, group=group)
+    await client.execute_command("HSET", KEYS.patterns, "other", "batch.completed")
+    [entry_id] = await store(client, "wh_7")
+    for group in (GROUP, "audit"):
+        stream = KEYS.stream(TYPE)
+        await client.execute_command("XREADGROUP", "GROUP", group, "c", "COUNT", 1, "STREAMS", stream, ">")
+        await client.execute_command("XACK", stream, group, entry_id)
+    await store_letters(client, letter("wh_7", received_at_ms=int(entry_id.partition(b"-")[0])))
+    async with console(redis_url) as url, browser(url) as page:
+        await page.goto("/health")
+        await page.keyboard.press("/")
+        await page.keyboard.type("wh_7")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/event?id=wh_7")
+        rows = [(await row.inner_text()).split("\n") for row in await page.locator(".life li").all()]
+        states = {name: text for _, name, text, *_ in rows}
+        assert states["ingest"].startswith("stored ")
+        assert states[GROUP].startswith("dead for ")
+        assert (states["audit"], states["other"]) == ("handled", "not subscribed")
+        await page.get_by_role("link", name="Letter", exact=True).click()
+        await page.wait_for_url("**/dead/billing/wh_7")
 
 
 async def test_a_hidden_tab_asks_nothing(client, redis_url):

@@ -16,13 +16,16 @@ from .asked import Asked, Context
 from .guard import Guard
 from .look import Look, Looker
 from .templates import Templates
-from .view import View
+from .view import Download, View
 
 REQUEST_S: Final = 20.0
 PART: Final = "/part"
 """Before the path of a page: the part of it that is refreshed."""
 KEEP: Final = "public, max-age=31536000, immutable"
 """A static file's path changes with its content."""
+
+
+BUG: Final = ("This page has failed", "the log of the console has the reason")
 
 
 class App:
@@ -54,13 +57,20 @@ class App:
         if (asset := self._assets.get(request.path)) is not None and request.method in guard.SAFE_METHODS:
             headers = {"Cache-Control": KEEP}
             return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
-        is_part = request.path.startswith(f"{PART}/")
+        sent = request.rel_url.raw_path
+        is_part = sent.startswith(f"{PART}/")
         if is_part and await self._looker.current() and request.query.get("v") == self._looker.version:
             return web.Response(status=304)
-        view = await self._view(request, request.path.removeprefix(PART) if is_part else request.path)
-        return await self._drawn(request, view, is_part)
+        view = await self._view(request, sent.removeprefix(PART) if is_part else sent)
+        if isinstance(view, Download):
+            return _download(view)
+        try:
+            return self._drawn(view, is_part)
+        except Exception as error:  # noqa: BLE001 - as in `_view`
+            self._log.error("page_failed", path=sent, exc_info=error)
+            return self._drawn(_failed(500, *BUG), is_part)
 
-    async def _view(self, request: web.BaseRequest, path: str) -> View:
+    async def _view(self, request: web.BaseRequest, path: str) -> View | Download:
         """The view of a page, or of why there is none."""
         method = "GET" if request.method == "HEAD" else request.method
         if (found := routes.find(method, path)) is None:
@@ -81,9 +91,9 @@ class App:
             return _failed(503, "Redis did not answer", fault_of(error).detail)
         except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
             self._log.error("page_failed", path=path, exc_info=error)
-            return _failed(500, "This page has failed", "the log of the console has the reason")
+            return _failed(500, *BUG)
 
-    async def _drawn(self, request: web.BaseRequest, view: View, is_part: bool) -> web.Response:
+    def _drawn(self, view: View, is_part: bool) -> web.Response:
         text = self._templates.draw(view, self._frame(), is_part=is_part)
         response = web.Response(text=text, status=view.status, content_type="text/html")
         response.enable_compression()
@@ -106,7 +116,23 @@ class App:
 def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     """Path, name, number and its tone of each page in the navigation."""
     findings = len(attention.findings(look)) if look else 0
-    return [("/", "Overview", 0, ""), ("/health", "Health", findings, "warn")]
+    dead = sum(group.dead for group in look.bus.status.groups.values()) if look else 0
+    return [
+        ("/", "Overview", 0, ""),
+        ("/dead", "Dead letters", dead, "bad"),
+        ("/event", "Events", 0, ""),
+        ("/processes", "Processes", 0, ""),
+        ("/actions", "Actions", 0, ""),
+        ("/health", "Health", findings, "warn"),
+    ]
+
+
+def _download(file: Download) -> web.Response:
+    """Bytes that no browser shows, under a name that is ours."""
+    disposition = f'attachment; filename="{file.file}"'
+    return web.Response(
+        body=file.body, content_type="application/octet-stream", headers={"Content-Disposition": disposition}
+    )
 
 
 def _failed(status: int, what: str, why: str) -> View:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ...shared.connection import Redis
 from .look import Look, Looker
 from .templates import Templates
-from .view import View
+from .view import Download, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class Context:
     """None until Redis has answered once."""
 
 
-Page = Callable[[Context, Asked], Awaitable[View]]
+Page = Callable[[Context, Asked], Awaitable[View | Download]]

@@ -46,6 +46,11 @@ def marked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[last:])])
 
 
+def span(kind: str, text: str) -> Markup:
+    """A text from outside, as `marked`, in a span of a class of ours."""
+    return Markup('<span class="{}">{}</span>').format(kind, marked(text))
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"U+{code:04X}"

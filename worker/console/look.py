@@ -19,7 +19,8 @@ from ...shared.settings import ConfigError
 from ..dlq.causes import HOUR_MS, Summary
 from ..dlq.filter import Filter
 from ..dlq.query import DeadLetters
-from ..inspect import snapshot
+from ..inspect import processes, snapshot
+from ..inspect.processes import Processes
 from ..inspect.snapshot import Bus
 from .history import History
 
@@ -64,6 +65,8 @@ class Looker:
         self._asked_s = -ASKED_S
         self._wake = asyncio.Event()
         self._looked = asyncio.Condition()
+        self._reading = asyncio.Lock()
+        self._processes: tuple[int, Processes] | None = None
         self._log = log.get("worker.console")
         self.last: Look | None = None
         self.problem = ""
@@ -94,6 +97,14 @@ class Looker:
                 async with asyncio.timeout(FRESH_WAIT_S), self._looked:
                     await self._looked.wait()
         return self.last
+
+    async def processes(self) -> Processes:
+        """Who is there: read once for each look. Raises ConfigError, RedisError, OSError."""
+        async with self._reading:
+            number = self.last.number if self.last else 0
+            if self._processes is None or self._processes[0] != number:
+                self._processes = number, await processes.fetch(self._client, self._shards)
+            return self._processes[1]
 
     def age_s(self) -> float:
         """Seconds since the last look that succeeded."""

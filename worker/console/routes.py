@@ -3,9 +3,13 @@
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from .asked import Page
-from .pages import health, overview
+from .pages import actions, dead, event, group, health, letter, overview, processes
+
+NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
+"""Of a group, as `shared.keys.is_name` has it."""
 
 
 class Route(NamedTuple):
@@ -22,13 +26,20 @@ def _get(path: str, page: Page) -> Route:
 
 ROUTES: Final = (
     _get(r"/", overview.page),
+    _get(rf"/groups/(?P<group>{NAME})", group.page),
+    _get(r"/dead", dead.page),
+    _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)", letter.page),
+    _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)/body", letter.body),
+    _get(r"/event", event.page),
+    _get(r"/processes", processes.page),
+    _get(r"/actions", actions.page),
     _get(r"/health", health.page),
 )
 
 
 def find(method: str, path: str) -> tuple[Page, Mapping[str, str]] | None:
-    """The page at a path, and the named parts of that; None where there is none."""
+    """The page at a path as it was sent, and the named parts of that; None where there is none."""
     for route in ROUTES:
         if route.method == method and (match := route.path.fullmatch(path)):
-            return route.page, match.groupdict()
+            return route.page, {key: unquote(text, errors="replace") for key, text in match.groupdict().items()}
     return None

@@ -38,7 +38,14 @@ class Templates:
     def draw(self, view: View, frame: Mapping[str, Any], *, is_part: bool) -> str:
         """The whole page, or the part that is refreshed."""
         layout = "part.html" if is_part else "page.html"
-        values = {**frame, **view.values, "layout": layout, "title": view.title, "here": view.nav}
+        values = {
+            **frame,
+            **view.values,
+            "layout": layout,
+            "title": view.title,
+            "here": view.nav,
+            "is_live": view.is_live,
+        }
         return self._environment.get_template(view.template).render(values)
 
     def once(self, template: str, key: int, values: Callable[[], Mapping[str, Any]]) -> Markup:

@@ -15,3 +15,13 @@ class View:
     nav: str = ""
     """The path of the entry in the navigation that the page belongs to."""
     status: int = 200
+    is_live: bool = True
+    """Whether it is drawn again while it is open; what costs a search is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Bytes to be saved, never shown; `file` is the name that a browser suggests."""
+
+    body: bytes
+    file: str

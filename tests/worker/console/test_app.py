@@ -1,3 +1,5 @@
+import re
+
 import aiohttp
 from redis.asyncio import Redis
 
@@ -8,9 +10,15 @@ from hookbus.worker.console.routes import ROUTES
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, join, store
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import create_groups, letter, store_letters
 
-PATHS = [route.path.pattern for route in ROUTES if route.method == "GET"]
+EXAMPLES = {"group": GROUP, "name": "wh_dead"}
+
+
+def paths() -> list[str]:
+    """A path for each page."""
+    patterns = [route.path.pattern for route in ROUTES if route.method == "GET"]
+    return [re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: EXAMPLES[match[1]], pattern) for pattern in patterns]
 
 
 async def test_every_answer_has_the_headers_of_the_guard(client, redis_url):
@@ -45,9 +53,10 @@ async def test_no_page_changes_anything_in_redis(client, redis_url):
     await create_groups(client, GROUP)
     await join(client)
     await store(client, "wh_1", "wh_2")
+    await store_letters(client, letter("wh_dead"))
     before = await dumps(client)
     async with serving(redis_url) as session:
-        for path in PATHS:
+        for path in (*paths(), "/event?id=wh_1"):
             assert (await read(session, path))[0] == 200
             assert (await read(session, f"/part{path}"))[0] == 200
             async with session.head(path) as response:
@@ -84,7 +93,7 @@ async def test_the_figures_are_those_of_redis(client, redis_url):
         _, page = await read(session, "/")
     assert "<dt>Backlog</dt><dd>1,234 " in page
     assert f'title="{GROUP} · {TYPE}: 1,234 waiting"' in page
-    assert '<i class="cell h3"' in page
+    assert '<a class="cell h3"' in page
 
 
 async def test_while_redis_does_not_answer_the_last_figures_stay_and_are_said_to_be_old(own_server: Valkey, redis_url):

@@ -39,6 +39,7 @@ async def page(context: Context, _: Asked) -> View:
         "groups": [(name, groups[name], worst.oldest_s(groups[name])) for name in names],
         "history": context.looker.history,
         "causes": look.causes[:MAX_CAUSES],
+        "cause_count": len(look.causes),
         "dead": sum(cause.count for cause in look.causes),
     }
     return View("overview.html", values, "Overview", "/")

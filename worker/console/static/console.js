@@ -105,4 +105,4 @@ async function poll() {
 
 show();
 setInterval(show, 1000);
-setTimeout(poll, EVERY_MS);
+if (document.querySelector("main").dataset.live) setTimeout(poll, EVERY_MS);

@@ -1,0 +1,60 @@
+"""`/dead/{group}/{name}`: why a delivery died, its attempts, and its body as it was signed."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from ....shared.command import FailedError
+from ...dlq.filter import Filter
+from ...dlq.query import DeadLetters, StoredLetter
+from .. import json_view
+from ..asked import Asked, Context
+from ..view import Download, View
+
+LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
+"""Parts of the paths of files that are none of the application."""
+
+
+async def page(context: Context, asked: Asked) -> View:
+    """Reads one letter. Raises FailedError when it is gone."""
+    dead = await _letter(context, asked)
+    letter = dead.letter
+    values: dict[str, Any] = {
+        "dead": dead,
+        "letter": letter,
+        "frames": _frames(letter.traceback),
+        "body": json_view.shown(letter.body),
+        "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
+        "now_ms": context.look.bus.now_ms if context.look else 0,
+    }
+    return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
+
+
+async def body(context: Context, asked: Asked) -> Download:
+    """The body, byte for byte."""
+    return Download((await _letter(context, asked)).letter.body, "body.bin")
+
+
+async def _letter(context: Context, asked: Asked) -> StoredLetter:
+    store = await DeadLetters.open(context.client, context.shards)
+    group, name = asked.path["group"], asked.path["name"]
+    found = await store.find(Filter(groups=(group,), names=(name,)))
+    if not found:
+        raise FailedError(f"this release can't read the dead letter {name}")
+    return found[0]
+
+
+def _frames(traceback: str) -> list[tuple[str, str]]:
+    """The lines of a traceback, each with a class: a library's are dim, the application's last one stands out."""
+    kinds: list[str] = []
+    kind, last = "lib", None
+    lines = traceback.splitlines()
+    for i, line in enumerate(lines):
+        if line.startswith("  File "):
+            kind = "lib" if any(part in line for part in LIBRARY) else "app"
+            last = i if kind == "app" else last
+        elif not line.startswith(" "):
+            kind = "app" if i else "lib"
+        kinds.append(kind)
+    if last is not None:
+        kinds[last] = "app last"
+    return list(zip(kinds, lines, strict=True))
