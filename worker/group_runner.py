@@ -14,7 +14,9 @@ from .duties.membership import Discovery, Membership
 from .duties.paused import Pauses
 from .duties.position import Positions
 from .duties.promote import Promoter
-from .duties.takeover import Takeover, retire
+from .duties.retire import retire
+from .duties.takeover import Takeover
+from .pipeline.group_context import GroupContext
 from .pipeline.handover import release_all
 from .pipeline.read import Reader
 from .pipeline.routes import Group, Route, known_types
@@ -39,40 +41,44 @@ class GroupRunner:
     """Reads one shard of the group's streams, for all subscriptions with one reader."""
 
     def __init__(self, group: Group, keys: Keys, process: ProcessContext) -> None:
+        consumer = process.consumer
         self._group = group
-        self._keys = keys
         self._process = process
-        self._consumer = consumer = process.consumer
-        self._membership = Membership(
-            consumer.client,
-            keys,
-            group.name,
-            group.start,
-            patterns=[route.pattern for route in group.routes],
+        self._here = here = GroupContext(
+            client=consumer.client,
+            keys=keys,
+            group=group.name,
+            consumer=consumer.name,
             unusable_keys=process.unusable_keys,
+            stopping=consumer.stopping,
         )
+        self._membership = Membership(here, group.start, [route.pattern for route in group.routes])
         self._connection = consumer.reading_connection()
-        self.reader = self._reader()
+        self.reader = Reader(
+            here,
+            connection=self._connection,
+            subscriber_of=self._subscriber_of,
+            lost=self._membership.join,
+            relist=self._membership.relist,
+        )
         # So that the first event of these need not be discovered.
         self.reader.add(*filter(self._concerns, (route.pattern for route in group.routes if "*" not in route.pattern)))
         self._lookout = process.lookouts[keys]
-        self._pauses = Pauses(self._lookout, group.name, self.reader, consumer.stopping)
-        self._takeover = self._taking_over()
-        self.promoter = Promoter(
-            consumer.client,
-            self._lookout,
-            keys,
-            group.name,
-            process.unusable_keys,
-            consumer.stopping,
-            self.reader.open,
+        self._pauses = Pauses(here, self._lookout, self.reader)
+        self._takeover = Takeover(
+            here,
+            lookout=self._lookout,
+            quarantine=process.quarantine,
+            reader=self.reader,
+            subscribers=[process.subscribers[route] for route in group.routes],
+            liveness=consumer.liveness,
         )
+        self.promoter = Promoter(here, self._lookout, self.reader.open)
 
     def duties(self) -> list[Duty]:
         """The duties of the group."""
-        consumer = self._consumer
-        discovery = Discovery(self._lookout, self._group.name, consumer.stopping, self._add_types, self._listed)
-        positions = Positions(consumer.client, self._keys, self._group.name, self._membership, consumer.stopping)
+        discovery = Discovery(self._here, self._lookout, self._add_types, self._listed)
+        positions = Positions(self._here, self._membership)
         return [self.reader, self.promoter, self._pauses, self._takeover, discovery, positions]
 
     def stop(self) -> None:
@@ -86,64 +92,33 @@ class GroupRunner:
         can be repeated."""
         stored = [name for name in sorted(self._lookout.last.types) if self._concerns(name)]
         # Usually in one batch, so that a new group starts at the same moment on all streams.
-        await self._membership.join(dict.fromkeys((*self._types(), *stored)))
+        known = filter(self._concerns, known_types(self._group))
+        await self._membership.join(dict.fromkeys((*known, *stored)))
         await self._subscribe(self._unread(stored))
-        await self._pauses.apply()
+        await self._pauses.apply(self._lookout.last)
 
     async def release(self) -> int:
         """Hand pending deliveries over to the other consumers. Returns how many. Raises RedisError, OSError."""
-        consumer = self._consumer
-        return await release_all(consumer.client, list(self.reader.sources), self._group.name, consumer.name)
+        here = self._here
+        return await release_all(here.client, list(self.reader.streams), here.group, here.consumer)
 
     async def leave(self) -> None:
         """Remove the consumer from the group, after its liveness key is deleted. Raises RedisError, OSError."""
-        call = retire(self._keys, self._group.name, self._consumer.name, list(self.reader.sources))
-        await scripts.run(self._consumer.client, call)
+        here = self._here
+        call = retire(here.keys, here.group, here.consumer, list(self.reader.streams))
+        await scripts.run(here.client, call)
 
     async def close(self) -> None:
         """Close the reader's connection."""
         await self._connection.aclose()
-
-    def _reader(self) -> Reader:
-        return Reader(
-            connection=self._connection,
-            control=self._consumer.client,
-            keys=self._keys,
-            group=self._group.name,
-            consumer=self._consumer.name,
-            subscriber_of=self._subscriber_of,
-            lost=self._membership.join,
-            relist=self._membership.relist,
-            unusable_keys=self._process.unusable_keys,
-            stopping=self._consumer.stopping,
-        )
-
-    def _taking_over(self) -> Takeover:
-        process = self._process
-        return Takeover(
-            client=self._consumer.client,
-            lookout=self._lookout,
-            keys=self._keys,
-            group=self._group.name,
-            consumer=self._consumer.name,
-            quarantine=process.quarantine,
-            reader=self.reader,
-            subscribers=[process.subscribers[route] for route in self._group.routes],
-            liveness=self._consumer.liveness,
-            unusable_keys=process.unusable_keys,
-            stopping=self._consumer.stopping,
-        )
 
     def _subscriber_of(self, event_type: str) -> Subscriber:
         route = self._group.route(event_type)
         assert route is not None
         return self._process.subscribers[route]
 
-    def _types(self) -> list[str]:
-        return [name for name in known_types(self._group) if self._concerns(name)]
-
     def _concerns(self, event_type: str) -> bool:
-        only = self._consumer.only
+        only = self._process.consumer.only
         return self._group.route(event_type) is not None and (not only or matches(only, event_type))
 
     async def _add_types(self, types: Sequence[str]) -> None:

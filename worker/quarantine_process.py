@@ -22,8 +22,8 @@ from ..shared.keys import Keys
 from ..shared.process_name import new_name
 from .consumer import Consumer
 from .crew import Crew
+from .duties.retire import retire
 from .duties.running_now import RunningNow
-from .duties.takeover import retire
 from .lifespans import CLOSE_S, Lifespans
 from .pipeline.routes import Group
 from .quarantine.guard import Guard

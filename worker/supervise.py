@@ -92,7 +92,7 @@ class Worker:
         routes = [route for group in self._groups for route in group.routes]
         unusable_keys = UnusableKeys()
         lookouts = {keys: Lookout(consumer.client, keys, unusable_keys, self._stopping) for keys in consumer.shards}
-        circuits = Circuits(consumer.client, lookouts[HOME], consumer.shards, routes, self._stopping)
+        circuits = Circuits(consumer.client, lookouts[HOME], consumer.shards, routes)
         quarantine = Quarantine(
             launch=launch,
             client=consumer.client,

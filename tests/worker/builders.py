@@ -1,7 +1,7 @@
 """Builds the parts of a worker for tests: routes, deliveries, stored events, running subscriptions."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -11,11 +11,12 @@ from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.entry import Entry, redelivery_fields
 from hookbus.shared.keys import Keys
-from hookbus.worker.api.app import App
+from hookbus.worker.api.app import App, Start
 from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.pipeline import handover
+from hookbus.worker.pipeline.group_context import GroupContext
 from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.routes import Route, build
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
@@ -57,9 +58,36 @@ def an_in_flight(name: str = "wh_1", number: int = 1, **changes: Any) -> InFligh
                 entry=entry, delivery=delivery)  # fmt: skip
 
 
-async def join(client: Redis, *types: str, group: str = GROUP, unusable_keys: UnusableKeys | None = None) -> Membership:
+def a_context(client: Redis, keys: Keys = KEYS, group: str = GROUP, **changes: Any) -> GroupContext:
+    """A group in one shard, for the consumer `me`."""
+    return GroupContext(
+        **{
+            "client": client,
+            "keys": keys,
+            "group": group,
+            "consumer": "me",
+            "unusable_keys": UnusableKeys(),
+            "stopping": asyncio.Event(),
+        }
+        | changes
+    )
+
+
+def a_membership(
+    client: Redis,
+    keys: Keys = KEYS,
+    group: str = GROUP,
+    start: Start = "earliest",
+    patterns: Iterable[str] = (),
+    **changes: Any,
+) -> Membership:
+    """The membership of a group; `changes` as for `a_context`."""
+    return Membership(a_context(client, keys, group, **changes), start, patterns)
+
+
+async def join(client: Redis, *types: str, group: str = GROUP, **changes: Any) -> Membership:
     """Create the group on the streams of some types."""
-    membership = Membership(client, KEYS, group, "earliest", unusable_keys=unusable_keys)
+    membership = a_membership(client, group=group, **changes)
     await membership.join(types or [TYPE])
     return membership
 

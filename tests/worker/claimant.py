@@ -5,7 +5,7 @@ import contextlib
 
 from hookbus.shared.connection import connect
 from hookbus.worker.duties.takeover import Takeover
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, register
+from tests.worker.builders import TYPE, Handler, a_context, join, register
 from tests.worker.lookouts import a_lookout
 from tests.worker.subscriptions import Runtime, settling
 
@@ -30,17 +30,12 @@ class Claimant:
         self.stopping = asyncio.Event()
         self.lookout = a_lookout(client, self.stopping)
         self.duty = Takeover(
-            client=client,
+            a_context(client, unusable_keys=runtime.unusable_keys, stopping=self.stopping),
             lookout=self.lookout,
-            keys=KEYS,
-            group=GROUP,
-            consumer="me",
             quarantine=runtime.quarantine,
             reader=runtime.reader,
             subscribers=[runtime.subscriber],
             liveness=self.liveness,
-            unusable_keys=runtime.unusable_keys,
-            stopping=self.stopping,
         )
 
     async def round(self) -> None:

@@ -31,7 +31,7 @@ class Process:
         self._now = now
         self.stopping = asyncio.Event()
         self.lookout = a_lookout(client, self.stopping)
-        self.circuits = Circuits(client, self.lookout, shards, [route], self.stopping)
+        self.circuits = Circuits(client, self.lookout, shards, [route])
         self.circuit = self.circuits.by_route[route]
         self.circuit_gate = self.circuit.circuit_gate
         self.observe = self.circuit.observe

@@ -22,7 +22,7 @@ from hookbus.worker.pipeline.subscriber import Subscriber
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from hookbus.worker.quarantine.launch import Launch
 from hookbus.worker.quarantine.quarantine import Quarantine
-from tests.worker.builders import GROUP, KEYS, TYPE, join
+from tests.worker.builders import GROUP, KEYS, TYPE, a_context, join
 
 
 @contextlib.asynccontextmanager
@@ -71,17 +71,13 @@ class Runtime:
             stopping=self.stopping,
             divert=self.quarantine.takes,
         )
+        here = a_context(control, consumer=consumer, unusable_keys=self.unusable_keys, stopping=self.stopping)
         self.reader = Reader(
+            here,
             connection=self.line,
-            control=control,
-            keys=KEYS,
-            group=GROUP,
-            consumer=consumer,
             subscriber_of=lambda _: self.subscriber,
             lost=self._lost,
-            relist=Membership(control, KEYS, GROUP, "earliest", unusable_keys=self.unusable_keys).relist,
-            unusable_keys=self.unusable_keys,
-            stopping=self.stopping,
+            relist=Membership(here, "earliest", ()).relist,
         )
         self.task: asyncio.Task[None] | None = None
 

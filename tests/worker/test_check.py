@@ -6,14 +6,13 @@ from hookbus.shared import keys
 from hookbus.worker import check
 from hookbus.worker.api.app import App
 from hookbus.worker.check import of_app, of_group, of_orphans
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.pauses import Paused
 from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline.routes import build
 from hookbus.worker.settings import WorkerSettings
-from tests.worker.builders import GROUP, KEYS, TYPE, store
+from tests.worker.builders import GROUP, KEYS, TYPE, a_membership, store
 from tests.worker.commands import worker
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.inspect.test_bus_metrics import a_bus
@@ -90,7 +89,7 @@ def test_an_app_is_compared_with_what_its_group_subscribes_to(patterns, code):
 async def test_a_healthy_bus_has_no_findings(client, redis_url):
     await client.execute_command("CONFIG", "SET", "maxmemory", "1gb")
     await client.execute_command("CONFIG", "SET", "appendonly", "yes")
-    await Membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
+    await a_membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
     await create_groups(client)
     await client.execute_command("HSET", KEYS.consumers(GROUP), "c", "{}")
     await client.execute_command("SET", KEYS.alive("c"), 1)

@@ -30,7 +30,7 @@ async def member(client, redis_url) -> AsyncIterator[GroupRunner]:
     settings = WorkerSettings(redis_url=RedisUrl(redis_url))
     consumer = Consumer("me", settings, [group], "", stopping, lambda *_: None, has_quarantine=False)
     lookout = a_lookout(client, stopping)
-    circuits = Circuits(client, lookout, [KEYS], [route], stopping)
+    circuits = Circuits(client, lookout, [KEYS], [route])
     subscriber = Subscriber(
         route=route,
         caller=Caller(route, 1),
@@ -64,7 +64,7 @@ async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(
     assert reader.is_paused("my.type")
     await pauses.erase(client, [KEYS], GROUP, pauses.ALL)
     await member._lookout.look()
-    await member._pauses.apply()
+    await member._pauses.apply(member._lookout.last)
     assert not reader.is_paused("my.type")
 
 

@@ -1,6 +1,5 @@
 """A redelivery stream exists, and is listed, while it holds something."""
 
-import asyncio
 import time
 
 import pytest
@@ -20,10 +19,22 @@ from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from hookbus.worker.pipeline.stream_reads import StreamReads
-from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
 from tests.worker import subscriptions
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, Handler, join, pending, redeliver, store, take
+from tests.worker.builders import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    STREAM,
+    TYPE,
+    Handler,
+    a_context,
+    join,
+    pending,
+    redeliver,
+    store,
+    take,
+)
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.lookouts import a_lookout, ignore
 from tests.worker.running import app_of, running
@@ -164,7 +175,7 @@ async def test_a_promotion_changes_nothing_while_the_list_is_unusable(client):
     (in_flight,) = await take(client, "me", own=True)
     assert await settle(client, in_flight, Park(-1, Cause("E", "no"))) == 1
     await client.execute_command("SET", KEYS.redeliveries, "no set")
-    promoter = Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event(), ignore)
+    promoter = Promoter(a_context(client), a_lookout(client), ignore)
     with pytest.raises(ResponseError, match="wrong kind of value"):
         await promoter._round()
     assert await client.execute_command("ZCARD", KEYS.delayed(GROUP)) == 1
@@ -184,10 +195,10 @@ async def test_a_reader_goes_on_when_the_stream_that_it_waits_for_is_gone(client
         async with runtime(redis_url, client, handler.route()) as subscription:
             subscription.start()
             await until(lambda: subscription.reader.silent_s() > 0.05)
-            assert set(subscription.reader.sources) == {STREAM, OWN_STREAM}
+            assert set(subscription.reader.streams) == {STREAM, OWN_STREAM}
             connections = subscription.line.made
             assert await settle(client, elsewhere, Ack()) == 1
-            await until(lambda: set(subscription.reader.sources) == {STREAM})
+            await until(lambda: set(subscription.reader.streams) == {STREAM})
             await store(client, "wh_1")
             await until(lambda: handler.done == ["wh_1"])
             await redeliver(client, "wh_2")
@@ -243,8 +254,8 @@ async def test_what_a_tool_redelivers_is_read_after_the_next_look(client, redis_
     async with running(redis_url, app_of(handler)) as worker:
         [reader] = worker.worker._readers.values()
         for name in ("wh_1", "wh_2"):
-            assert OWN_STREAM not in reader.sources
+            assert OWN_STREAM not in reader.streams
             await redeliver(client, name)
             await until(lambda name=name: name in handler.done, 10)
-            await until(lambda: OWN_STREAM not in reader.sources)
+            await until(lambda: OWN_STREAM not in reader.streams)
             assert await is_gone(client)

@@ -5,19 +5,18 @@ compare-and-set, so that of all workers one opens, one probes, one closes. While
 holds.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS, Redis
+from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ..inventory import pauses
 from ..inventory.suspensions import KEY, decode, encode, field
 from ..pipeline.routes import Route
 from .circuit import NOTHING, Circuit, decide
-from .look import Lookout
+from .look import Look, Lookout
 
 
 class Circuits:
@@ -29,28 +28,23 @@ class Circuits:
         lookout: Lookout,
         shards: Sequence[Keys],
         routes: Iterable[Route],
-        stopping: asyncio.Event,
     ) -> None:
         self._client = client
         self._lookout = lookout
         self._shards = shards
-        self._stopping = stopping
         self._stored_s = 0.0
         """When this process last stored a step: an earlier look may lack it."""
         self.by_route: dict[Route, Circuit] = {route: Circuit(route, lookout.hurry) for route in routes}
 
     async def run(self) -> None:
         """Apply the state until stopping."""
-        while not self._stopping.is_set():
-            look = self._lookout.last
-            try:
-                if look.began_s > self._stored_s:
-                    await self.apply(look.suspended, now_ms())
-                else:
-                    self._lookout.hurry()
-            except FAULTS as error:
-                log.get("worker.circuit").debug("query_delayed", reason=str(error))
-            await self._lookout.after(look)
+        await self._lookout.each(self._looked, logger=log.get("worker.circuit"))
+
+    async def _looked(self, look: Look) -> None:
+        if look.began_s > self._stored_s:
+            await self.apply(look.suspended, now_ms())
+        else:
+            self._lookout.hurry()
 
     async def apply(self, stored: Mapping[str, bytes], now_ms: int) -> None:
         """Take each circuit's step, given the fields of `KEY` and Redis' time. Raises RedisError, OSError."""

@@ -9,7 +9,7 @@ so do types, redelivery streams, pauses and suspensions when Redis refuses their
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from ...shared.raw_connection import Command
 from ..inventory import expiries, pauses, redeliveries, suspensions
 from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
-from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from ..pipeline.unusable_keys import UnusableKeys
 from . import same_host
 from .heartbeat import TTL_S
 
@@ -53,6 +53,9 @@ class Look:
 
 NOTHING: Final = Look()
 
+Step = Callable[[Look], Awaitable[None]]
+"""Raises RedisError, OSError."""
+
 
 class Lookout:
     """The looks at one shard."""
@@ -64,12 +67,24 @@ class Lookout:
         self._stopping = stopping
         self._looked = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._looks: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], None]] = []
         self.last = NOTHING
 
     def subscribe(self, looked: Callable[[], None]) -> None:
         """Call a function after each look."""
-        self._looks.append(looked)
+        self._listeners.append(looked)
+
+    async def each(self, *steps: Step, logger: Any) -> None:
+        """Take steps after each look, the last one first, until stopping. One that fails is taken after the next look,
+        and keeps no other waiting."""
+        while not self._stopping.is_set():
+            look = self.last
+            for step in steps:
+                try:
+                    await step(look)
+                except FAULTS as error:
+                    logger.debug("query_delayed", reason=str(error))
+            await self.after(look)
 
     async def after(self, look: Look) -> Look:
         """Wait for a look later than this one; at the stop, return the last one at once."""
@@ -96,13 +111,14 @@ class Lookout:
         types, listed, paused, due, silent, *home = await execute_all(self._client, commands, raises=False)
         if last is NOTHING and isinstance(types, Exception):
             raise types  # no worker starts without knowing what there is to read
+        accepts = self._unusable_keys.accepts
         self.last = Look(
-            types=frozenset(map(bytes.decode, types)) if self._is_usable(keys.types, types) else last.types,
-            redeliveries=redeliveries.read(listed) if self._is_usable(keys.redeliveries, listed) else last.redeliveries,
-            paused=pauses.read([paused]) if self._is_usable(keys.paused, paused) else last.paused,
-            due_ms={group: float(ms) for group, ms in pairs(due).items()} if self._is_usable(keys.due, due) else None,
-            expired=await self._expired(silent, now) if self._is_usable(keys.expiries, silent) else None,
-            suspended=pairs(home[0]) if home and self._is_usable(suspensions.KEY, home[0]) else last.suspended,
+            types=frozenset(map(bytes.decode, types)) if accepts(keys.types, types) else last.types,
+            redeliveries=redeliveries.read(listed) if accepts(keys.redeliveries, listed) else last.redeliveries,
+            paused=pauses.read([paused]) if accepts(keys.paused, paused) else last.paused,
+            due_ms={group: float(ms) for group, ms in pairs(due).items()} if accepts(keys.due, due) else None,
+            expired=await self._expired(silent, now) if accepts(keys.expiries, silent) else None,
+            suspended=pairs(home[0]) if home and accepts(suspensions.KEY, home[0]) else last.suspended,
             began_s=began_s,
         )
         self._wake()
@@ -131,17 +147,8 @@ class Lookout:
                 await pause(self._hurry, INTERVAL_S)
         self._wake()
 
-    def _is_usable(self, key: str, reply: Any) -> bool:
-        if not isinstance(reply, Exception):
-            self._unusable_keys.remove(key)
-            return True
-        if not is_of_one_key(reply):
-            raise reply
-        self._unusable_keys.add(key, reply)
-        return False
-
     def _wake(self) -> None:
         self._looked.set()
         self._looked = asyncio.Event()
-        for looked in self._looks:
+        for looked in self._listeners:
             looked()

@@ -5,19 +5,16 @@ Discovery runs after each look at the shard; documented types need none. Streams
 which the group cannot be created is marked unusable, and all others are joined.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from ...shared import log, scripts
-from ...shared.connection import FAULTS, Redis
-from ...shared.keys import Keys
 from ..api.app import Start
 from ..inventory.redeliveries import relist
 from ..inventory.registry import now_ms
 from ..pipeline import metrics
-from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from ..pipeline.group_context import GroupContext
 from .look import Look, Lookout
 
 BATCH: Final = 250
@@ -32,20 +29,9 @@ OnTypes = Callable[[Sequence[str]], Awaitable[None]]
 class Membership:
     """Creates one group on the streams of one shard. `patterns` are those that it subscribes to."""
 
-    def __init__(
-        self,
-        client: Redis,
-        keys: Keys,
-        group: str,
-        start: Start,
-        patterns: Iterable[str] = (),
-        unusable_keys: UnusableKeys | None = None,
-    ) -> None:
-        self._client = client
-        self._keys = keys
-        self._group = group
+    def __init__(self, here: GroupContext, start: Start, patterns: Iterable[str]) -> None:
+        self._here = here
         self._start = start
-        self._unusable_keys = UnusableKeys() if unusable_keys is None else unusable_keys
         self._patterns = " ".join(sorted(patterns)).encode()
         self._start_id = ""
         self.joined: set[str] = set()
@@ -54,9 +40,8 @@ class Membership:
         """Type → replication id of the server on which the position was recorded, and stream id."""
         self._replication_id = ""
         self._log = log.get("worker.membership")
-        metrics.LOSSES.labels(
-            group
-        )  # exported from the start: Prometheus sees no increase in a series that begins at 1
+        # Exported from the start: Prometheus sees no increase in a series that begins at 1.
+        metrics.LOSSES.labels(here.group)
 
     async def join(self, types: Iterable[str]) -> None:
         """Create the group on the streams where it is missing. Raises RedisError, OSError; can be repeated.
@@ -77,12 +62,12 @@ class Membership:
     async def _join_batch(self, names: Sequence[str]) -> dict[str, str]:
         """Join some types. Returns those where the group had existed → the id after which it continues."""
         is_first = not self.joined
-        future = f"{await now_ms(self._client) + 1000}-0" if is_first and self._start == "latest" else ""
+        future = f"{await now_ms(self._here.client) + 1000}-0" if is_first and self._start == "latest" else ""
         call = scripts.Call(
             scripts.JOIN,
-            (self._keys.groups, self._keys.patterns, *map(self._keys.stream, names)),
+            (self._here.keys.groups, self._here.keys.patterns, *map(self._here.keys.stream, names)),
             (
-                self._group,
+                self._here.group,
                 self._start_id,
                 self._patterns,
                 int(is_first),
@@ -91,7 +76,7 @@ class Membership:
                 *map(self._usable_position, names),
             ),
         )
-        born, *results = await scripts.run(self._client, call)
+        born, *results = await scripts.run(self._here.client, call)
         self._start_id = born.decode()
         return self._recreated(names, results)
 
@@ -99,7 +84,7 @@ class Membership:
         lost: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
             if isinstance(result, list):
-                self._unusable_keys.add(self._keys.stream(name), result[0].decode(errors="replace"))
+                self._here.unusable_keys.add(self._here.keys.stream(name), result[0].decode(errors="replace"))
                 continue
             if result and name in self.joined:
                 lost[name] = result.decode()
@@ -112,13 +97,11 @@ class Membership:
 
         One that was deleted by others, or the group on it, counts as data loss.
         """
-        calls = [relist(self._keys, self._group, name) for name in types]
-        states = dict(zip(types, await scripts.run_all(self._client, calls), strict=True))
+        calls = [relist(self._here.keys, self._here.group, name) for name in types]
+        states = dict(zip(types, await scripts.run_all(self._here.client, calls), strict=True))
         for name, state in states.items():
             if isinstance(state, Exception):
-                if not is_of_one_key(state):
-                    raise state
-                self._unusable_keys.add(self._keys.redelivery(name, self._group), state)
+                self._here.unusable_keys.accepts(self._here.keys.redelivery(name, self._here.group), state)
         if lost := [name for name in types if states[name] in (b"created", b"deleted")]:
             await self._report_loss(dict.fromkeys(lost, "0"), "a redelivery stream, or the group on it, had vanished")
         return [name for name in types if states[name] not in (b"gone", b"deleted")]
@@ -159,17 +142,17 @@ class Membership:
             return 0
         if isinstance(self._start, datetime):
             return int(self._start.timestamp() * 1000)
-        return await now_ms(self._client)
+        return await now_ms(self._here.client)
 
     async def _report_loss(self, lost: Mapping[str, str], reason: str) -> None:
         self._log_loss(lost, reason)
-        await self._client.execute_command("HINCRBY", self._keys.losses, self._group, 1)
+        await self._here.client.execute_command("HINCRBY", self._here.keys.losses, self._here.group, 1)
 
     def _log_loss(self, goes_on_after: Mapping[str, str], reason: str) -> None:
-        metrics.LOSSES.labels(self._group).inc()
+        metrics.LOSSES.labels(self._here.group).inc()
         self._log.error(
             "data_loss",
-            group=self._group,
+            group=self._here.group,
             types=sorted(goes_on_after),
             reason=reason,
             goes_on_after=dict(sorted(goes_on_after.items())[:TYPES_LOGGED]),
@@ -177,42 +160,32 @@ class Membership:
 
     async def types(self) -> set[str]:
         """All types ever stored in this shard."""
-        return {name.decode() for name in await self._client.execute_command("SMEMBERS", self._keys.types)}
+        return {name.decode() for name in await self._here.client.execute_command("SMEMBERS", self._here.keys.types)}
 
 
 class Discovery:
     """Passes new types to `on_types`, which subscribes to those that concern the group, and then the types of all its
     redelivery streams to `on_redeliveries`."""
 
-    def __init__(
-        self, lookout: Lookout, group: str, stopping: asyncio.Event, on_types: OnTypes, on_redeliveries: OnTypes
-    ) -> None:
+    def __init__(self, here: GroupContext, lookout: Lookout, on_types: OnTypes, on_redeliveries: OnTypes) -> None:
+        self._here = here
         self._lookout = lookout
-        self._group = group
-        self._stopping = stopping
         self._on_types = on_types
         self._on_redeliveries = on_redeliveries
         self._known: set[str] = set()
 
     async def run(self) -> None:
         """Discover until stopping."""
-        while not self._stopping.is_set():
-            look = self._lookout.last
-            for step in (self._pass_on, self._pass_on_redeliveries):  # neither waits for the other
-                try:
-                    await step(look)
-                except FAULTS as error:
-                    log.get("worker.membership").debug("discovery_delayed", reason=str(error))
-            await self._lookout.after(look)
+        await self._lookout.each(self._pass_on, self._pass_on_redeliveries, logger=log.get("worker.membership"))
 
     async def _pass_on_redeliveries(self, look: Look) -> None:
-        await self._on_redeliveries(sorted(look.redeliveries.get(self._group, ())))
+        await self._on_redeliveries(sorted(look.redeliveries.get(self._here.group, ())))
 
     async def _pass_on(self, look: Look) -> None:
         self._known &= look.types  # types of `verify` runs come and go
         new = sorted(look.types - self._known)
         for first in range(0, len(new), BATCH):
-            if self._stopping.is_set():
+            if self._here.stopping.is_set():
                 return
             batch = new[first : first + BATCH]
             await self._on_types(batch)

@@ -8,17 +8,16 @@ that vanished with its server: the ids of another server may begin below the pos
 A position that steps back is logged as data loss: only a Redis with older data or an operator causes that.
 """
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
 from ...shared import log
-from ...shared.connection import FAULTS, Redis
-from ...shared.keys import Keys
+from ...shared.connection import FAULTS
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.wire import replication_id
 from ..inventory.lag import pairs
+from ..pipeline.group_context import GroupContext
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0
@@ -28,36 +27,33 @@ INTERVAL_S: Final = 30.0
 class Positions:
     """The positions of one group in one shard."""
 
-    def __init__(self, client: Redis, keys: Keys, group: str, membership: Membership, stopping: asyncio.Event) -> None:
-        self._client = client
-        self._keys = keys
-        self._group = group
+    def __init__(self, here: GroupContext, membership: Membership) -> None:
+        self._here = here
         self._membership = membership
-        self._stopping = stopping
 
     async def run(self) -> None:
         """Fetch the positions until stopping."""
-        while not self._stopping.is_set():
+        while not self._here.stopping.is_set():
             try:
                 await self.fetch()
             except FAULTS as error:
                 log.get("worker.position").debug("positions_unknown", reason=str(error))
-            await pause(self._stopping, INTERVAL_S)
+            await pause(self._here.stopping, INTERVAL_S)
 
     async def fetch(self) -> None:
         """Record the current positions. Raises RedisError, OSError."""
         types = sorted(await self._membership.types() & self._membership.joined)
-        streams = [self._keys.stream(name) for name in types]
+        streams = [self._here.keys.stream(name) for name in types]
         # In this order: an entry delivered between XINFO and XPENDING shows as pending.
         commands: list[tuple[str, ...]] = [("INFO", "replication")]
         for stream in streams:
-            commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._group)]
-        info, *replies = await execute_all(self._client, commands, raises=False)
+            commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._here.group)]
+        info, *replies = await execute_all(self._here.client, commands, raises=False)
         self._membership.set_replication_id("" if isinstance(info, Exception) else replication_id(info))
         back: list[str] = []
         for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
             if not isinstance(groups, Exception) and not isinstance(pending, Exception):
-                position = position_of(self._group, groups, pending)
+                position = position_of(self._here.group, groups, pending)
                 if position and parts_of(position) < parts_of(self._membership.position(name)):
                     back.append(name)
                 self._membership.set_position(name, position)

@@ -12,14 +12,15 @@ from typing import Final
 
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS, Redis
+from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..api.delivery import type_of_member
 from ..inventory.registry import unix_ms
-from ..pipeline.unusable_keys import ADD, UnusableKeys, is_of_one_key
+from ..pipeline.group_context import GroupContext
+from ..pipeline.unusable_keys import ADD, is_of_one_key
 from .look import Lookout
 from .membership import OnTypes
 
@@ -36,27 +37,14 @@ BATCH: Final = 100
 class Promoter:
     """The parked deliveries of one group and shard. `promoted` is called with the types that have redeliveries now."""
 
-    def __init__(
-        self,
-        client: Redis,
-        lookout: Lookout,
-        keys: Keys,
-        group: str,
-        unusable_keys: UnusableKeys,
-        stopping: asyncio.Event,
-        promoted: OnTypes,
-    ) -> None:
-        self._client = client
+    def __init__(self, here: GroupContext, lookout: Lookout, promoted: OnTypes) -> None:
+        self._here = here
         self._lookout = lookout
         self._served = lookout.last
-        self._keys = keys
-        self._group = group
-        self._unusable_keys = unusable_keys
-        self._stopping = stopping
         self._promoted = promoted
         self._wake = asyncio.Event()
         self._next_round_ms = 0
-        self._log = log.get("worker.promote").bind(group=group)
+        self._log = log.get("worker.promote").bind(group=here.group)
 
     def expect(self, due_ms: int) -> None:
         """A delivery was parked by this process: run the next round in time."""
@@ -70,13 +58,13 @@ class Promoter:
 
     async def run(self) -> None:
         """Promote until stopping."""
-        while not self._stopping.is_set():
+        while not self._here.stopping.is_set():
             self._next_round_ms = now_ms() + round(ROUND_S * 1000)  # unless one is parked during the round
             try:
                 wait_s = await self._round()
             except FAULTS as error:
                 if is_of_one_key(error):
-                    self._unusable_keys.add(self._keys.delayed(self._group), error)
+                    self._here.unusable_keys.add(self._here.keys.delayed(self._here.group), error)
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
             self._served = self._lookout.last
@@ -84,7 +72,7 @@ class Promoter:
             await self._until_due()
 
     async def _until_due(self) -> None:
-        while not self._stopping.is_set() and (wait_ms := self._due_ms() - now_ms()) > 0:
+        while not self._here.stopping.is_set() and (wait_ms := self._due_ms() - now_ms()) > 0:
             await pause(self._wake, min(INTERVAL_S, wait_ms / 1000))
             self._wake.clear()
 
@@ -93,19 +81,19 @@ class Promoter:
         look = self._lookout.last
         if look is self._served:
             return self._next_round_ms
-        return 0 if look.due_ms is None else min(self._next_round_ms, look.due_ms.get(self._group, math.inf))
+        return 0 if look.due_ms is None else min(self._next_round_ms, look.due_ms.get(self._here.group, math.inf))
 
     async def _round(self) -> float:
         """Promote a batch. Returns the seconds until the next round."""
-        key = self._keys.delayed(self._group)
+        key = self._here.keys.delayed(self._here.group)
         # The time of Redis: that of the process may be ahead by a round trip.
         commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
-        time, flat = await execute_all(self._client, commands)
+        time, flat = await execute_all(self._here.client, commands)
         now = unix_ms(time)
-        self._unusable_keys.remove(key)
+        self._here.unusable_keys.remove(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
         due_ms = self._lookout.last.due_ms or {}
-        if due or due_ms.get(self._group, now) < now:  # corrects `due` where deliveries were deleted
+        if due or due_ms.get(self._here.group, now) < now:  # corrects `due` where deliveries were deleted
             await self._promote(due, now)
         if len(due) == BATCH:
             return 0.0
@@ -113,19 +101,19 @@ class Promoter:
         return min(ROUND_S, (waiting[0] - now) / 1000) if waiting else ROUND_S
 
     async def _promote(self, members: list[str], now: int) -> None:
-        names = self._keys, self._group
-        parked = Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), self._keys.due
-        streams = {name: self._keys.redelivery(name, self._group) for name in map(type_of_member, members)}
-        keys = (*parked, self._keys.redeliveries, *(streams[type_of_member(member)] for member in members))
-        args: list[scripts.Argument] = [now, now + REFUSED_MS, self._group, *members]
-        _, *refused = await scripts.run(self._client, scripts.Call(scripts.PROMOTE, keys, args))
+        names = self._here.keys, self._here.group
+        parked = Keys.delayed(*names), Keys.delayed_data(*names), Keys.snoozed(*names), self._here.keys.due
+        streams = {name: self._here.keys.redelivery(name, self._here.group) for name in map(type_of_member, members)}
+        keys = (*parked, self._here.keys.redeliveries, *(streams[type_of_member(member)] for member in members))
+        args: list[scripts.Argument] = [now, now + REFUSED_MS, self._here.group, *members]
+        _, *refused = await scripts.run(self._here.client, scripts.Call(scripts.PROMOTE, keys, args))
         reasons = {
             type_of_member(name.decode()): reason.decode(errors="replace")
             for name, reason in zip(refused[::2], refused[1::2], strict=True)
         }
         for name, stream in streams.items():
             if name in reasons:
-                self._unusable_keys.add(stream, reasons[name], ADD)
+                self._here.unusable_keys.add(stream, reasons[name], ADD)
             else:
-                self._unusable_keys.remove(stream, ADD)
+                self._here.unusable_keys.remove(stream, ADD)
         await self._promoted([name for name in streams if name not in reasons])

@@ -1,11 +1,10 @@
 """Takes over the deliveries of consumers that died, and of those that stopped before they could finish.
 
 Asks for the registered consumers without a liveness key once a look at the shard tells that one fell silent or left
-deliveries to the others, and then every second until they hold nothing any more. However many have died, it takes a few
-round trips: what they hold (`holdings`), the claims for which there are places, and the removal of those that hold
-nothing. It also asks once a minute, as the hint may be lost, and then looks for consumers that have deliveries but are
-not registered: a process that was frozen, declared dead, thawed and killed leaves such deliveries. If this process dies
-half-way, the claimed deliveries are pending for it, and are taken over in turn.
+deliveries to the others, and then after each look until they hold nothing any more. However many have died, it takes a
+few round trips: what they hold (`holdings`), the claims for which there are places, and the removal of those that hold
+nothing (`retire`). It also asks once a minute, as the hint may be lost, after it registered the consumers that are not
+(`adopt`). If this process dies half-way, the claimed deliveries are pending for it, and are taken over in turn.
 
 After the first takeover deliveries run at once and together, since most deaths have another cause. From the second one
 on they are suspects and run in `quarantine`. The death of a quarantine process is noted with the delivery that it ran,
@@ -23,23 +22,22 @@ from typing import Any, Final
 from ...shared import keys as names
 from ...shared import log, scripts
 from ...shared.clock import now_ms
-from ...shared.connection import FAULTS, Redis
-from ...shared.events import BY_TYPE
-from ...shared.keys import Keys
+from ...shared.connection import FAULTS
 from ...shared.pause import pause
-from ...shared.pipelined import execute_all
-from ..api.delivery import FIRST_SUSPICION, UNKNOWN_TERM, InFlight, member_prefix
-from ..inventory import expiries, redeliveries
-from ..pipeline.in_flight import in_flight_of
+from ..api.delivery import FIRST_SUSPICION, UNKNOWN_TERM
+from ..inventory import expiries
+from ..pipeline.group_context import GroupContext
 from ..pipeline.read import Reader
-from ..pipeline.sources import Source
+from ..pipeline.read_streams import ReadStream
 from ..pipeline.subscriber import Subscriber
-from ..pipeline.unusable_keys import UnusableKeys, is_of_one_key
+from ..pipeline.unusable_keys import is_of_one_key
 from ..quarantine.quarantine import Quarantine
 from . import same_host
+from .adopt import adopt
 from .heartbeat import Liveness
 from .holdings import LOOKS, Holding, look
 from .look import Lookout
+from .retire import all_streams, retire_dead
 
 SEARCH_S: Final = 60.0
 """Between two searches for unregistered consumers, and between two rounds without a hint, which may be lost."""
@@ -52,48 +50,38 @@ MAX_AT_ONCE: Final = 100
 class Claim:
     """How many deliveries to claim from a dead consumer, suspects apart from all others."""
 
-    source: Source
+    stream: ReadStream
     consumer: str
     ordinary: int
     suspects: int
 
 
 class Takeover:
-    """Takes over for one group in one shard: what `reader` reads. `subscribers` are those that it reads for."""
+    """Takes over what `reader` reads. `subscribers` are those that it reads for."""
 
     def __init__(
         self,
+        here: GroupContext,
         *,
-        client: Redis,
         lookout: Lookout,
-        keys: Keys,
-        group: str,
-        consumer: str,
         quarantine: Quarantine,
         reader: Reader,
         subscribers: Sequence[Subscriber],
         liveness: Liveness,
-        unusable_keys: UnusableKeys,
-        stopping: asyncio.Event,
     ) -> None:
-        self._client = client
+        self._here = here
         self._lookout = lookout
-        self._keys = keys
-        self._group = group
-        self._consumer = consumer
         self._quarantine = quarantine
         self._reader = reader
         self._subscribers = subscribers
         self._liveness = liveness
-        self._unusable_keys = unusable_keys
-        self._stopping = stopping
         self._wake = asyncio.Event()
         self._known: Mapping[str, float] = {}
         """Whom a look had as expired before the last round."""
         self._is_done = False
         """Whether the last round found all registered consumers alive."""
         self._search_at_s = 0.0
-        self._log = log.get("worker.takeover").bind(group=group)
+        self._log = log.get("worker.takeover").bind(group=here.group)
         for subscriber in subscribers:
             subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
         lookout.subscribe(self._looked)
@@ -108,19 +96,19 @@ class Takeover:
 
     def _looked(self) -> None:
         expired = self._lookout.last.expired
-        if not self._is_done or expired is None or expiries.news(expired, self._known, self._group):
+        if not self._is_done or expired is None or expiries.news(expired, self._known, self._here.group):
             self._wake.set()
 
     async def run(self) -> None:
         """Take over until stopping: when a look tells of the dead, and at once when a place is free that is owed."""
-        while not self._stopping.is_set():
+        while not self._here.stopping.is_set():
             self._wake.clear()
             try:
                 await self._search()
                 await self._round()
             except FAULTS as error:
                 if is_of_one_key(error):
-                    self._unusable_keys.add(self._keys.consumers(self._group), error)
+                    self._here.unusable_keys.add(self._here.keys.consumers(self._here.group), error)
                 self._log.debug("takeover_delayed", reason=str(error))
                 self._reader.recheck()  # a claim may have succeeded whose reply was lost
             await pause(self._wake, max(0.0, self._search_at_s - time.monotonic()))
@@ -131,7 +119,7 @@ class Takeover:
             return
         self._search_at_s = now_s + RETRY_S
         if self._liveness.is_steady():
-            await self._adopt()
+            await adopt(self._here, self._reader)
             self._search_at_s = now_s + SEARCH_S
 
     async def _round(self) -> None:
@@ -143,17 +131,19 @@ class Takeover:
                 await self._take_over(dead, owed)
         finally:
             for subscriber in self._subscribers:
-                subscriber.owe(self._keys.shard, is_owed=subscriber in owed)
+                subscriber.owe(self._here.keys.shard, is_owed=subscriber in owed)
 
     async def _take_over(self, dead: Sequence[str], owed: set[Subscriber]) -> None:
         """Claim from all dead consumers, and remove those that hold nothing any more."""
-        held = await look(self._client, self._group, await self._all_streams(), dead)
+        streams = await all_streams(self._here, self._reader)
+        held = await look(self._here.client, self._here.group, streams, dead)
         for stream, error in held.refused.items():
-            if stream in self._reader.sources and is_of_one_key(error):
-                self._unusable_keys.add(stream, error)
+            if stream in self._reader.streams and is_of_one_key(error):
+                self._here.unusable_keys.add(stream, error)
         left = Counter(held.counts)
         await self._take(self._claims(held.holdings, owed), left)
-        await self._retire([consumer for consumer in dead if left[consumer] <= 0])
+        gone = [consumer for consumer in dead if left[consumer] <= 0]
+        await retire_dead(self._here, self._reader, gone)
 
     async def _dead(self) -> list[str]:
         """Registered consumers without a liveness key.
@@ -162,10 +152,11 @@ class Takeover:
         ended on this machine, and the handover, count at once.
         """
         expired = self._lookout.last.expired or {}
-        consumers = await self._client.execute_command("HKEYS", self._keys.consumers(self._group))
-        self._unusable_keys.remove(self._keys.consumers(self._group))
-        registered = [name for name in map(bytes.decode, consumers) if name != self._consumer]
-        own, *alive = await self._client.execute_command("MGET", *map(self._keys.alive, (self._consumer, *registered)))
+        execute, keys, me = self._here.client.execute_command, self._here.keys, self._here.consumer
+        consumers = await execute("HKEYS", keys.consumers(self._here.group))
+        self._here.unusable_keys.remove(keys.consumers(self._here.group))
+        registered = [name for name in map(bytes.decode, consumers) if name != me]
+        own, *alive = await execute("MGET", *map(keys.alive, (me, *registered)))
         # A step of Redis' clock expires our own key with all others. The heartbeat detects the step first, so is_steady
         # is read afterwards.
         is_steady = own is not None and self._liveness.is_steady()
@@ -180,117 +171,55 @@ class Takeover:
         room_of_suspects = self._quarantine.room()
         claims = []
         for holding in holdings:
-            source = self._reader.sources.get(holding.stream)
-            if source is None or self._reader.is_paused(source.event_type) or source.name in self._unusable_keys:
+            stream = self._reader.streams.get(holding.stream)
+            if stream is None or self._reader.is_paused(stream.event_type) or stream.name in self._here.unusable_keys:
                 continue  # it can wait where it is
-            subscriber = source.subscriber
+            subscriber = stream.subscriber
             ordinary = max(0, min(holding.ordinary, rooms[subscriber], MAX_AT_ONCE))
             suspects = min(holding.suspects, room_of_suspects) if subscriber.slots.is_admitted else 0
             if holding.ordinary > ordinary:
                 owed.add(subscriber)
             if ordinary or suspects:
-                claims.append(Claim(source, holding.consumer, ordinary, suspects))
+                claims.append(Claim(stream, holding.consumer, ordinary, suspects))
                 rooms[subscriber] -= ordinary
                 room_of_suspects -= suspects
         return claims
 
     async def _take(self, claims: Sequence[Claim], left: Counter[str]) -> None:
         """Claim in one round trip, begin what was claimed, and subtract it from what is `left` with each consumer."""
-        if not claims or self._stopping.is_set():
+        if not claims or self._here.stopping.is_set():
             return
         for claim in claims:
-            claim.source.subscriber.places.reserve(claim.ordinary)
+            claim.stream.subscriber.places.reserve(claim.ordinary)
         try:
-            replies = await scripts.run_all(self._client, [self._call(claim) for claim in claims])
+            replies = await scripts.run_all(self._here.client, [self._call(claim) for claim in claims])
             for claim, taken in zip(claims, replies, strict=True):
-                if isinstance(taken, Exception):
-                    if not is_of_one_key(taken):
-                        raise taken  # what later claims took is pending here: the reader finds it
-                    self._unusable_keys.add(claim.source.name, taken)
-                    continue
-                left[claim.consumer] -= len(taken)
-                self._begin(claim, taken)
+                # If it raises, what later claims took is pending here: the reader finds it.
+                if self._here.unusable_keys.accepts(claim.stream.name, taken):
+                    left[claim.consumer] -= len(taken)
+                    self._begin(claim, taken)
         finally:
             for claim in claims:
-                claim.source.subscriber.places.release(claim.ordinary)
+                claim.stream.subscriber.places.release(claim.ordinary)
 
     def _call(self, claim: Claim) -> scripts.Call:
-        dead, source = claim.consumer, claim.source
-        member = member_prefix(source.event_type, self._group, source.is_own)
+        dead, stream, here = claim.consumer, claim.stream, self._here
         death = f"{dead}@{now_ms()}" if names.is_quarantined(dead) else ""
         room = claim.ordinary, claim.suspects, FIRST_SUSPICION - 1, LOOKS
         return scripts.Call(
             scripts.TAKEOVER,
-            (source.name, self._keys.alive(dead), self._keys.deaths(self._group)),
-            (self._group, dead, self._consumer, *room, death, member),
+            (stream.name, here.keys.alive(dead), here.keys.deaths(here.group)),
+            (here.group, dead, here.consumer, *room, death, stream.member_prefix),
         )
 
     def _begin(self, claim: Claim, taken: Sequence[Any]) -> None:
-        source = claim.source
+        stream, subscriber = claim.stream, claim.stream.subscriber
         if taken:
             # Deliveries in the handover have only found no place elsewhere.
             write = self._log.debug if claim.consumer == names.HANDOVER else self._log.warning
-            write("takeover", consumer=claim.consumer, type=source.event_type, deliveries=len(taken))
-        source.subscriber.measures.of(source.event_type).takeovers.value += len(taken)
-        for delivery in taken:
-            source.subscriber.accept(self._in_flight_of(source, delivery))
-
-    def _in_flight_of(self, source: Source, taken: Sequence[Any]) -> InFlight:
-        entry_id, before, deaths, fields = taken
-        return in_flight_of(
-            source.name,
-            source.event_type,
-            source.is_own,
-            self._group,
-            entry_id,
-            fields,
-            times_delivered=before + 1,
-            term=UNKNOWN_TERM,  # the client has many connections
-            deaths=tuple(deaths.decode().split()),
-        )
-
-    async def _retire(self, consumers: Sequence[str]) -> None:
-        """Remove dead consumers that hold nothing."""
-        streams = await self._all_streams() if consumers else []
-        calls = [retire(self._keys, self._group, consumer, streams) for consumer in consumers]
-        for consumer, is_removed in zip(consumers, await scripts.run_all(self._client, calls), strict=True):
-            if isinstance(is_removed, Exception):
-                raise is_removed
-            if is_removed and consumer != names.HANDOVER:
-                self._log.warning("consumer_removed", consumer=consumer)
-
-    async def _all_streams(self) -> list[str]:
-        """Every stream that any worker of the group may read, including types that only other workers read."""
-        keys = self._keys
-        commands = [("SMEMBERS", keys.types), ("SMEMBERS", keys.redeliveries)]
-        types, listed = await execute_all(self._client, commands, raises=False)
-        if isinstance(types, Exception):
-            raise types
-        own = () if isinstance(listed, Exception) else redeliveries.read(listed).get(self._group, ())
-        return list(
-            {
-                *map(keys.stream, (*BY_TYPE, *map(bytes.decode, types))),
-                *(keys.redelivery(name, self._group) for name in own),
-                *self._reader.sources,
-            }
-        )
-
-    async def _adopt(self) -> None:
-        """Register consumers that have pending deliveries but are not registered."""
-        commands = [("XPENDING", stream, self._group) for stream in self._reader.sources]
-        replies = await execute_all(self._client, commands, raises=False)
-        usable = [reply for reply in replies if not isinstance(reply, Exception)]
-        found = sorted({consumer.decode() for reply in usable for consumer, _ in reply[3] or ()})
-        key = self._keys.consumers(self._group)
-        added = await execute_all(self._client, [("HSETNX", key, consumer, "{}") for consumer in found])
-        if adopted := [consumer for consumer, is_new in zip(found, added, strict=True) if is_new]:
-            await self._client.execute_command(*expiries.announce(self._keys, adopted))
-
-
-def retire(keys: Keys, group: str, consumer: str, streams: Sequence[str]) -> scripts.Call:
-    """The script call that removes a consumer from a group if it has no pending deliveries."""
-    return scripts.Call(
-        scripts.RETIRE,
-        (keys.consumers(group), keys.alive(consumer), *streams),
-        (group, consumer),
-    )
+            write("takeover", consumer=claim.consumer, type=stream.event_type, deliveries=len(taken))
+        subscriber.measures.of(stream.event_type).takeovers.value += len(taken)
+        for entry_id, before, deaths, fields in taken:
+            died = tuple(deaths.decode().split())
+            # The client has many connections: the term is that of any.
+            subscriber.accept(stream.in_flight(entry_id, fields, UNKNOWN_TERM, times_delivered=before + 1, deaths=died))

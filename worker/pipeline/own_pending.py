@@ -5,15 +5,12 @@ XPENDING a stream, in one round trip, and two reads for each delivery found.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ...shared.connection import refusal_code
-from ...shared.keys import Keys
 from ...shared.raw_connection import Command, RawConnection
-from ..api.delivery import InFlight, member_prefix
-from .in_flight import in_flight_of
-from .sources import Source
-from .unusable_keys import UnusableKeys, is_of_one_key
+from .group_context import GroupContext
+from .read_streams import ReadStream
 
 AT_ONCE: Final = 1000
 """Entries of one stream found by one look: more than a subscription has in flight by default."""
@@ -23,101 +20,71 @@ Lost = Callable[[Iterable[str]], Awaitable[None]]
 
 
 class OwnPending:
-    """The pending entries of one consumer of a group, in one shard, asked on the connection of its reader."""
+    """The pending entries of one consumer of a group, in one shard, asked on `connection`, that of its reader."""
 
-    def __init__(
-        self,
-        *,
-        connection: RawConnection,
-        keys: Keys,
-        group: str,
-        consumer: str,
-        lost: Lost,
-        unusable_keys: UnusableKeys,
-    ) -> None:
+    def __init__(self, here: GroupContext, connection: RawConnection, lost: Lost) -> None:
+        self._here = here
         self._connection = connection
-        self._keys = keys
-        self._group = group
-        self._consumer = consumer
         self._lost = lost
-        self._unusable_keys = unusable_keys
 
-    async def begin(self, sources: Sequence[Source]) -> None:
+    async def begin(self, streams: Sequence[ReadStream]) -> None:
         """Begin what is pending in some streams and not in flight. Raises RedisError, OSError.
 
         Deliveries in flight from another term are compared: the entry may be another event there.
         """
-        if not sources:
+        if not streams:
             return
-        found, absent = await self._ids(sources)
+        found, absent = await self._ids(streams)
         if absent:  # the group can perhaps be created there by now
-            await self._lost([source.event_type for source in absent])
+            await self._lost([stream.event_type for stream in absent])
             found += (await self._ids(absent))[0]
-        streams = {source.name for source in sources}
-        pending = {(source.name, entry_id) for source, entry_id in found}
-        for subscriber in {source.subscriber for source in sources}:
-            subscriber.slots.keep_deferred(pending, streams)
-        for source, entry_id in found:
-            held = source.subscriber.find((source.name, entry_id))
+        names = {stream.name for stream in streams}
+        pending = {(stream.name, entry_id) for stream, entry_id in found}
+        for subscriber in {stream.subscriber for stream in streams}:
+            subscriber.slots.keep_deferred(pending, names)
+        for stream, entry_id in found:
+            held = stream.subscriber.find((stream.name, entry_id))
             if held is None or held.term != self._connection.term:
-                await self._reread(source, entry_id)
+                await self._reread(stream, entry_id)
 
-    async def _ids(self, sources: Sequence[Source]) -> tuple[list[tuple[Source, bytes]], list[Source]]:
+    async def _ids(self, streams: Sequence[ReadStream]) -> tuple[list[tuple[ReadStream, bytes]], list[ReadStream]]:
         """The consumer's own pending entries, and the unusable streams on which the group does not exist."""
-        found: list[tuple[Source, bytes]] = []
-        absent: list[Source] = []
-        commands: list[Command] = [
-            ("XPENDING", source.name, self._group, "-", "+", AT_ONCE, self._consumer) for source in sources
-        ]
-        for source, pending in zip(sources, await self._connection.execute_all(commands), strict=True):
-            if not isinstance(pending, Exception):
-                self._unusable_keys.remove(source.name)
-                found += [(source, entry_id) for entry_id, *_ in pending]
-            elif is_of_one_key(pending):
-                self._unusable_keys.add(source.name, pending)
-            elif refusal_code(pending) == "NOGROUP" and source.is_own:
-                self._unusable_keys.remove(source.name)  # it is gone, as the next read finds
-            elif refusal_code(pending) == "NOGROUP" and source.name in self._unusable_keys:
-                absent.append(source)
-            else:
-                raise pending
+        found: list[tuple[ReadStream, bytes]] = []
+        absent: list[ReadStream] = []
+        group, consumer, unusable_keys = self._here.group, self._here.consumer, self._here.unusable_keys
+        commands: list[Command] = [("XPENDING", each.name, group, "-", "+", AT_ONCE, consumer) for each in streams]
+        for stream, pending in zip(streams, await self._connection.execute_all(commands), strict=True):
+            is_absent = _tells_of_no_group(pending)
+            if is_absent and stream.is_own:
+                unusable_keys.remove(stream.name)  # it is gone, as the next read finds
+            elif is_absent and stream.name in unusable_keys:
+                absent.append(stream)
+            elif unusable_keys.accepts(stream.name, pending):
+                found += [(stream, entry_id) for entry_id, *_ in pending]
         return found, absent
 
-    async def _reread(self, source: Source, entry_id: bytes) -> None:
+    async def _reread(self, stream: ReadStream, entry_id: bytes) -> None:
         """Begin an own pending entry unless it was settled in the meantime.
 
         XREADGROUP would count one more delivery, and a delivery with a high count becomes a suspect.
         """
-        member = member_prefix(source.event_type, self._group, source.is_own) + entry_id.decode()
+        group = self._here.group
         commands: list[Command] = [
-            ("XPENDING", source.name, self._group, entry_id, entry_id, 1, self._consumer),
-            ("XRANGE", source.name, entry_id, entry_id),
-            ("HGET", self._keys.deaths(self._group), member),
+            ("XPENDING", stream.name, group, entry_id, entry_id, 1, self._here.consumer),
+            ("XRANGE", stream.name, entry_id, entry_id),
+            ("HGET", self._here.keys.deaths(group), stream.member_prefix + entry_id.decode()),
         ]
         pending, entries, deaths = replies = await self._connection.execute_all(commands)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
+        fields = entries[0][1] if entries else []
+        died = tuple((deaths or b"").decode().split())
         for _, _, _, times_delivered in pending:
-            in_flight = self._in_flight_of(source, entry_id, entries, deaths, times_delivered)
-            source.subscriber.accept(in_flight)
+            stream.subscriber.accept(
+                stream.in_flight(entry_id, fields, self._connection.term, times_delivered=times_delivered, deaths=died)
+            )
 
-    def _in_flight_of(
-        self,
-        source: Source,
-        entry_id: bytes,
-        entries: Sequence[tuple[bytes, list[bytes]]],
-        deaths: bytes | None,
-        times_delivered: int,
-    ) -> InFlight:
-        return in_flight_of(
-            source.name,
-            source.event_type,
-            source.is_own,
-            self._group,
-            entry_id,
-            entries[0][1] if entries else [],
-            term=self._connection.term,
-            times_delivered=times_delivered,
-            deaths=tuple((deaths or b"").decode().split()),
-        )
+
+def _tells_of_no_group(reply: Any) -> bool:
+    return isinstance(reply, Exception) and refusal_code(reply) == "NOGROUP"

@@ -18,18 +18,16 @@ from redis.exceptions import RedisError
 
 from ...shared import log
 from ...shared.backoff import Reconnect
-from ...shared.connection import FAULTS, Redis, refusal_code
-from ...shared.keys import Keys
+from ...shared.connection import FAULTS, refusal_code
 from ...shared.pause import pause
 from ...shared.raw_connection import RawConnection
-from .in_flight import in_flight_of
+from .group_context import GroupContext
 from .own_pending import Lost, OwnPending
 from .plan import BLOCK_MS, Ask, Offer, Plan
-from .sources import Source, Sources
+from .read_streams import ReadStream, ReadStreams
 from .stream_reads import StreamReads
 from .subscriber import Subscriber
 from .turns import Turns
-from .unusable_keys import UnusableKeys
 
 REPLY_TIMEOUT_S: Final = 3 * BLOCK_MS / 1000
 """No reply in three blocks: the connection is dead (a BLOCK may return 100 ms late, a half-open socket never does)."""
@@ -48,33 +46,25 @@ Relist = Callable[[Sequence[str]], Awaitable[Sequence[str]]]
 
 
 class Reader:
-    """`subscriber_of` returns the subscriber of a type; `lost` recreates the group on the streams of some types;
-    `relist` tells which types have a redelivery stream."""
+    """Reads on `connection`. `subscriber_of` returns the subscriber of a type; `lost` recreates the group on the
+    streams of some types; `relist` tells which types have a redelivery stream."""
 
     def __init__(
         self,
+        here: GroupContext,
         *,
         connection: RawConnection,
-        control: Redis,
-        keys: Keys,
-        group: str,
-        consumer: str,
         subscriber_of: Callable[[str], Subscriber],
         lost: Lost,
         relist: Relist,
-        unusable_keys: UnusableKeys,
-        stopping: asyncio.Event,
     ) -> None:
+        self._here = here
         self._connection = connection
         self._lost = lost
         self._relist = relist
-        self._unusable_keys = unusable_keys
-        self._stopping = stopping
-        self._reads = StreamReads(connection, control, group, consumer)
-        self._own_pending = OwnPending(
-            connection=connection, keys=keys, group=group, consumer=consumer, lost=lost, unusable_keys=unusable_keys
-        )
-        self._sources = Sources(keys, group, subscriber_of, unusable_keys)
+        self._reads = StreamReads(here, connection)
+        self._own_pending = OwnPending(here, connection, lost)
+        self._streams = ReadStreams(here, subscriber_of)
         self._subscribers: dict[Turns, Subscriber] = {}
         self._plan = Plan()
         self._changed = asyncio.Event()
@@ -83,54 +73,48 @@ class Reader:
         self._recheck_at_s = 0.0
         self._is_quiet = False
         self._connections = 0
-        self._group = group
-        self._log = log.get("worker.read").bind(group=group)
+        self._log = log.get("worker.read").bind(group=here.group)
 
     @property
-    def sources(self) -> Mapping[str, Source]:
-        """Stream → what it is."""
-        return self._sources.all
+    def streams(self) -> Mapping[str, ReadStream]:
+        """By name."""
+        return self._streams.all
 
     @property
     def types(self) -> list[str]:
         """The event types of the streams."""
-        return self._sources.types
+        return self._streams.types
 
     @property
     def redelivered(self) -> list[str]:
         """The types whose redelivery streams are among them."""
-        return self._sources.redelivered
+        return self._streams.redelivered
 
     def add(self, *types: str, paused: Iterable[str] = ()) -> None:
         """Read more types, from the next call on, or from the end of their pause."""
-        for subscriber in self._sources.add(types, paused):
-            self._subscribers[self._sources.turns[subscriber]] = subscriber
+        for subscriber in self._streams.add(types, paused):
+            self._subscribers[self._streams.turns[subscriber]] = subscriber
             subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
 
     async def open(self, types: Iterable[str]) -> None:
         """Read the redelivery streams of types, if their events are read. Raises RedisError, OSError."""
-        if self._sources.open(types):
+        if self._streams.open(types):
             await self.wake()
 
     def is_paused(self, event_type: str) -> bool:
         """Whether a type is paused."""
-        return event_type in self._sources.paused
+        return event_type in self._streams.paused
 
     async def pause(self, types: frozenset[str]) -> None:
         """Pause exactly these types and resume all others. Raises RedisError, OSError.
 
         A read in progress may still return deliveries of paused types: they do not begin, and go to the handover.
         """
-        if self._hold(types):
-            await self.wake()
-
-    def _hold(self, types: frozenset[str]) -> bool:
-        """Pause exactly these types. Returns whether that changes anything."""
-        if not self._sources.pause(types):
-            return False
-        for subscriber in self._sources.turns:
+        if not self._streams.pause(types):
+            return
+        for subscriber in self._streams.turns:
             subscriber.slots.notify()  # of resumed types some deliveries may wait
-        return True
+        await self.wake()
 
     def silent_s(self) -> float:
         """Seconds since the current read began; 0 while waiting for a free slot."""
@@ -148,11 +132,9 @@ class Reader:
     def leave_out(self, full: Iterable[Subscriber]) -> None:
         """Ask anew if the read in progress would bring deliveries to subscriptions that have no place any more."""
         without = self._waits_without
-        if without is not None and any(one not in without and self._has_streams_of(one) for one in full):
+        turns = self._streams.turns
+        if without is not None and any(one not in without and one in turns and turns[one].streams for one in full):
             self._reads.wake_soon()
-
-    def _has_streams_of(self, subscriber: Subscriber) -> bool:
-        return subscriber in self._sources.turns and bool(self._sources.turns[subscriber].streams)
 
     def _may_have_place(self, subscriber: Subscriber) -> None:
         self._is_quiet = False
@@ -163,7 +145,7 @@ class Reader:
     async def run(self) -> None:
         """Read until stopping."""
         reconnect = Reconnect()
-        while not self._stopping.is_set():
+        while not self._here.stopping.is_set():
             try:
                 await self._connection.ready()
                 if not await self._rechecked():
@@ -177,15 +159,15 @@ class Reader:
 
     async def _rechecked(self) -> bool:
         """Look for own pending entries if it is time. Returns whether it was."""
-        wait_s = QUIET_RECHECK_S - RECHECK_S if self._is_quiet and not self._unusable_keys else 0.0
+        wait_s = QUIET_RECHECK_S - RECHECK_S if self._is_quiet and not self._here.unusable_keys else 0.0
         if self._connections == self._connection.made and time.monotonic() < self._recheck_at_s + wait_s:
             return False
         self._connections, self._is_quiet = self._connection.made, True
         await self._reads.greet()
-        await self._own_pending.begin([s for s in self.sources.values() if s.event_type not in self._sources.paused])
+        await self._own_pending.begin([s for s in self.streams.values() if not self.is_paused(s.event_type)])
         self._recheck_at_s = time.monotonic() + RECHECK_S
-        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self._sources.turns)
-        self._sources.select()  # streams may have become unusable, or usable again
+        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self._streams.turns)
+        self._streams.select()  # streams may have become unusable, or usable again
         return True
 
     async def _next(self) -> None:
@@ -202,13 +184,13 @@ class Reader:
         """Stop reading the redelivery streams that are gone. Returns whether any are. Raises RedisError, OSError."""
         types = self.redelivered
         gone = set(types).difference(await self._relist(types))
-        self._sources.close(gone)
+        self._streams.close(gone)
         return bool(gone)
 
     async def _read_or_wait(self) -> None:
         self._changed.clear()
-        offers = {one: offer for one, turns in self._sources.turns.items() if (offer := self._offer(one, turns))}
-        left_out = {one: turns for one, turns in self._sources.turns.items() if turns.streams and one not in offers}
+        offers = {one: offer for one, turns in self._streams.turns.items() if (offer := self._offer(one, turns))}
+        left_out = {one: turns for one, turns in self._streams.turns.items() if turns.streams and one not in offers}
         is_more_left_out = any(not turns.is_idle for turns in left_out.values())
         now_s = time.monotonic()
         asks = self._plan.next(list(offers.values()), now_s, is_more_left_out=is_more_left_out)
@@ -272,15 +254,13 @@ class Reader:
             self._is_quiet = False
             self._plan.brought(list(brought), time.monotonic())
         term = self._connection.term
-        for stream, entries in brought.items():
-            source = self.sources[stream]
+        for name, entries in brought.items():
+            stream = self.streams[name]
             for entry_id, fields in entries:
-                source.subscriber.accept(
-                    in_flight_of(stream, source.event_type, source.is_own, self._group, entry_id, fields or [], term)
-                )
+                stream.subscriber.accept(stream.in_flight(entry_id, fields or [], term))
 
     async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
-        for subscriber in self._sources.turns:
+        for subscriber in self._streams.turns:
             subscriber.places.withdraw(self)
         if refusal_code(error) == "NOGROUP":
             try:
@@ -288,8 +268,8 @@ class Reader:
             except FAULTS as fault:
                 error = fault
             else:
-                self._sources.select()
+                self._streams.select()
                 return
         wait_s = reconnect.next_s()
         self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))
-        await pause(self._stopping, wait_s)
+        await pause(self._here.stopping, wait_s)

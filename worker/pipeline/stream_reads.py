@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ...shared import log
-from ...shared.connection import FAULTS, Redis
+from ...shared.connection import FAULTS
 from ...shared.lazy_task import lazy_task
 from ...shared.raw_connection import Command, RawConnection
+from .group_context import GroupContext
 from .plan import Ask
 
 UNBLOCK_RETRY_S: Final = 0.02
@@ -17,13 +18,11 @@ UNBLOCK_RETRY_S: Final = 0.02
 
 
 class StreamReads:
-    """One at a time. `control` sends CLIENT UNBLOCK."""
+    """One at a time, on `connection`."""
 
-    def __init__(self, connection: RawConnection, control: Redis, group: str, consumer: str) -> None:
+    def __init__(self, here: GroupContext, connection: RawConnection) -> None:
+        self._here = here
         self._connection = connection
-        self._control = control
-        self._group = group
-        self._consumer = consumer
         self._client_id = 0
         self._reading_since: float | None = None
         self._waking: asyncio.Task[None] | None = None
@@ -53,7 +52,7 @@ class StreamReads:
         """
         read = self._reading_since
         while read is not None and self._reading_since == read:
-            if await self._control.execute_command("CLIENT", "UNBLOCK", self._client_id):
+            if await self._here.client.execute_command("CLIENT", "UNBLOCK", self._client_id):
                 return
             await asyncio.sleep(UNBLOCK_RETRY_S)
 
@@ -71,7 +70,7 @@ class StreamReads:
         try:
             await self.wake()
         except FAULTS as error:  # the read ends by itself within two seconds
-            log.get("worker.read").debug("query_delayed", reason=str(error), group=self._group)
+            log.get("worker.read").debug("query_delayed", reason=str(error), group=self._here.group)
         finally:
             self._waking = None
 
@@ -79,7 +78,7 @@ class StreamReads:
         block = ("BLOCK", ask.block_ms) if ask.block_ms else ()
         names = ask.streams
         options = ("COUNT", ask.count, *block, "STREAMS", *names, *[b">"] * len(names))
-        return ("XREADGROUP", "GROUP", self._group, self._consumer, *options)
+        return ("XREADGROUP", "GROUP", self._here.group, self._here.consumer, *options)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ hour, another when the key is usable again, and exports a gauge.
 """
 
 import time
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from redis.exceptions import ResponseError
 
@@ -39,6 +39,16 @@ class UnusableKeys:
 
     def __len__(self) -> int:
         return len(self._logged_at)
+
+    def accepts(self, key: str, reply: Any) -> bool:
+        """Whether Redis accepted a key, by its reply; marks the key accordingly. Raises an error that concerns more."""
+        if not isinstance(reply, Exception):
+            self.remove(key)
+            return True
+        if not is_of_one_key(reply):
+            raise reply
+        self.add(key, reply)
+        return False
 
     def add(self, key: str, reason: Exception | str, use: Use = READ) -> None:
         """Mark a key unusable, at the first refusal and at every later one."""

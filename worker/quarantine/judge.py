@@ -18,9 +18,9 @@ from ...shared.keys import Keys
 from ...shared.pause import pause
 from ..api.delivery import UNKNOWN_TERM, InFlight
 from ..pipeline.handover import release_all
-from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Outcome
 from ..pipeline.process import Caller
+from ..pipeline.read_streams import ReadStream
 from ..pipeline.routes import Group, Route
 from ..pipeline.settle import OutcomeWriter
 from ..pipeline.slots import Slots
@@ -73,17 +73,19 @@ class Judge:
 
     async def judge(self, order: Order) -> Answer | None:
         """Run a suspect until it is settled; None if a stop comes before that."""
-        suspect = await self._claim(order)
-        if suspect is None:
-            return Answer()
         route = self._groups[order.group].route(order.type)
         assert route is not None  # the worker has the same apps
+        subscriber = self._subscribers[route]
+        stream = ReadStream(order.stream, order.type, is_own=order.is_own_stream, subscriber=subscriber)
+        suspect = await self._claim(order, stream)
+        if suspect is None:
+            return Answer()
         self._suspect, self._ended, self._began_s = suspect, None, time.monotonic()
-        self._subscribers[route].begin(suspect)
+        subscriber.begin(suspect)
         while self._slots.holds(suspect) and not self._stopping.is_set():
             await pause(self._changed, POLL_S)
             self._changed.clear()
-        await self._subscribers[route].reported()  # the next suspect must be alone
+        await subscriber.reported()  # the next suspect must be alone
         return await self.answer()
 
     async def answer(self) -> Answer | None:
@@ -108,7 +110,7 @@ class Judge:
         used = [(list(streams), group) for (_, group), streams in self.streams.items()]
         return sum([await release_all(self._client, streams, group, self._consumer) for streams, group in used])
 
-    async def _claim(self, order: Order) -> InFlight | None:
+    async def _claim(self, order: Order, stream: ReadStream) -> InFlight | None:
         """Take a suspect over from the worker. None if it is not pending there any more."""
         self.streams[keys.of(order.stream), order.group].add(order.stream)
         args = (order.group, order.owner, self._consumer, order.entry_id)
@@ -123,7 +125,17 @@ class Judge:
                 self._log.debug("claim_delayed", reason=str(error))
                 await pause(self._stopping, reconnect.next_s())
             else:
-                return _in_flight(order, *found) if found else None
+                if not found:
+                    return None
+                times_delivered, fields = found
+                # The client has many connections: the term is that of any.
+                return stream.in_flight(
+                    order.entry_id.encode(),
+                    fields,
+                    UNKNOWN_TERM,
+                    times_delivered=times_delivered,
+                    deaths=order.deaths,
+                )
         return None
 
     def _subscriber(self, route: Route) -> Subscriber:
@@ -138,17 +150,3 @@ class Judge:
 
     def _observe(self, outcome: Outcome, _event_type: str) -> None:
         self._ended = outcome, time.monotonic() - self._began_s
-
-
-def _in_flight(order: Order, times_delivered: int, fields: list[bytes]) -> InFlight:
-    return in_flight_of(
-        order.stream,
-        order.type,
-        order.is_own_stream,
-        order.group,
-        order.entry_id.encode(),
-        fields,
-        term=UNKNOWN_TERM,  # the client has many connections
-        times_delivered=times_delivered,
-        deaths=order.deaths,
-    )

@@ -9,8 +9,8 @@ import subprocess
 
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
-from hookbus.worker.duties.membership import Membership
 from tests.programs import BIN, ROOT
+from tests.worker.builders import a_membership
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
@@ -20,7 +20,7 @@ KEYS = Keys(0)
 async def stored(client):
     """Three events for a group, one orphan, one dead letter."""
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join(["response.completed"])
+    await a_membership(client, KEYS, "billing", "earliest").join(["response.completed"])
     for event_type, count in (("response.completed", 3), ("odd.type", 1)):
         await client.execute_command("SADD", KEYS.types, event_type)
         for _ in range(count):

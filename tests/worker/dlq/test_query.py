@@ -12,10 +12,10 @@ from hookbus.worker.api.delivery import Delivery, InFlight
 from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import DeadLetters
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.pipeline.outcome import Cause, DeadLetter
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
+from tests.worker.builders import a_membership
 from tests.worker.dead_letters import DEAD_MS, create_groups, keys_left, letter, opened, store_letters
 
 ALL = Filter()
@@ -144,7 +144,7 @@ async def _dead_letter_call(client, keys: Keys, entry_id: str = "*") -> tuple[In
     """A delivery pending with consumer `c`, and the call that makes it a dead letter."""
     stream = keys.stream("batch.failed")
     entry = Entry("wh_1", "openai", DEAD_MS - 1000, b"{}")
-    await Membership(client, keys, "billing", "earliest").join(["batch.failed"])
+    await a_membership(client, keys, "billing", "earliest").join(["batch.failed"])
     fields = ("id", "wh_1", "src", "openai", "at", 1, "body", "{}")
     stored_id = await client.execute_command("XADD", stream, entry_id, *fields)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")

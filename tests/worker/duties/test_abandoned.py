@@ -6,9 +6,8 @@ from structlog.testing import capture_logs
 from hookbus.shared.clock import now_ms
 from hookbus.worker.duties import abandoned
 from hookbus.worker.duties.abandoned import AbandonedGroups
-from hookbus.worker.duties.membership import Membership
 from tests.wait import until
-from tests.worker.builders import KEYS, TYPE, store
+from tests.worker.builders import KEYS, TYPE, a_membership, store
 from tests.worker.chores import CHORES
 from tests.worker.dead_letters import create_groups
 
@@ -21,7 +20,7 @@ async def silent(client, *groups: str, minutes: int = 10) -> None:
     """Groups without workers and with an event to handle."""
     await create_groups(client)
     for group in groups:
-        await Membership(client, KEYS, group, "earliest").join([TYPE])
+        await a_membership(client, KEYS, group, "earliest").join([TYPE])
         await client.execute_command("HSET", KEYS.worked, group, now_ms() - minutes * 60_000)
     await store(client, "wh_1")
 

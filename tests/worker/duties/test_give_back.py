@@ -188,8 +188,9 @@ async def test_nothing_is_owed_where_nothing_was_released(client, redis_url):
         await until(lambda: handler.done == ["wh_0", "wh_2"])
 
 
-async def test_a_release_that_one_stream_refuses_is_looked_at_again_and_owes_nothing(client, redis_url):
+async def test_a_release_that_one_stream_refuses_is_looked_at_again_and_owes_nothing(client, redis_url, monkeypatch):
     handler = Handler()
+    rechecked: list[str] = []
     async with running(redis_url, app_of(handler, concurrency=1)) as worker:
         [reader] = worker.worker._readers.values()
         [subscriber] = worker.worker._subscribers
@@ -199,10 +200,12 @@ async def test_a_release_that_one_stream_refuses_is_looked_at_again_and_owes_not
         [in_flight] = await take(client, worker.consumer)
         await client.execute_command("RENAME", STREAM, f"{STREAM}.aside")
         await client.execute_command("SET", STREAM, "a slip")
+        recheck = reader.recheck
+        monkeypatch.setattr(reader, "recheck", lambda: (rechecked.append(STREAM), recheck()))
         subscriber.accept(in_flight)
         await until(lambda: not subscriber.surplus)
         assert not subscriber.is_owed
-        assert reader._recheck_at_s == 0.0
+        assert rechecked
         await client.execute_command("RENAME", f"{STREAM}.aside", STREAM)
         handler.go()
         await until(lambda: handler.done == ["wh_1", "wh_2"], 30)

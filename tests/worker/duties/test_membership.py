@@ -14,12 +14,23 @@ from hookbus.worker.duties.membership import BATCH, Discovery, Membership
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, commandstats, store, take
+from tests.worker.builders import (
+    GROUP,
+    KEYS,
+    OWN_STREAM,
+    STREAM,
+    TYPE,
+    a_context,
+    a_membership,
+    commandstats,
+    store,
+    take,
+)
 from tests.worker.lookouts import a_lookout, ignore, looked
 
 
 def membership(client, start="earliest") -> Membership:
-    return Membership(client, KEYS, GROUP, start)
+    return a_membership(client, KEYS, GROUP, start)
 
 
 async def handled_from(client) -> list[str]:
@@ -122,19 +133,19 @@ async def test_patterns_are_published_again_when_they_change_even_without_memory
     async def published() -> bytes:
         return await client.execute_command("HGET", KEYS.patterns, GROUP)
 
-    await Membership(client, KEYS, GROUP, "earliest", ["b.*", "a.b"]).join(["a.b"])
+    await a_membership(client, KEYS, GROUP, "earliest", ["b.*", "a.b"]).join(["a.b"])
     assert await published() == b"a.b b.*"
-    await Membership(client, KEYS, GROUP, "earliest", ["a.b"]).join(["a.b"])
+    await a_membership(client, KEYS, GROUP, "earliest", ["a.b"]).join(["a.b"])
     assert await published() == b"a.b"
     await client.execute_command("CONFIG", "SET", "maxmemory", 1)
-    await Membership(client, KEYS, GROUP, "earliest", ["a.b", "*"]).join(["a.b"])
+    await a_membership(client, KEYS, GROUP, "earliest", ["a.b", "*"]).join(["a.b"])
     assert await published() == b"* a.b"
 
 
 async def test_patterns_of_a_newer_worker_are_kept_when_an_older_one_discovers_a_type(client):
-    older = Membership(client, KEYS, GROUP, "earliest", ["a.*"])
+    older = a_membership(client, KEYS, GROUP, "earliest", ["a.*"])
     await older.join(["a.b"])
-    await Membership(client, KEYS, GROUP, "earliest", ["*"]).join(["a.b"])
+    await a_membership(client, KEYS, GROUP, "earliest", ["*"]).join(["a.b"])
     await older.join(["a.c"])
     assert await client.execute_command("HGET", KEYS.patterns, GROUP) == b"*"
     await client.execute_command("DEL", KEYS.patterns)
@@ -186,7 +197,7 @@ async def test_g7_a_stream_that_cannot_be_joined_is_marked_unusable_and_the_othe
     await client.execute_command("SET", bad, "no stream")
     unusable_keys = UnusableKeys()
     with capture_logs() as logs:
-        await Membership(client, KEYS, GROUP, "earliest", unusable_keys=unusable_keys).join(["a.b", "b.c", TYPE])
+        await a_membership(client, KEYS, GROUP, "earliest", unusable_keys=unusable_keys).join(["a.b", "b.c", TYPE])
     assert bad in unusable_keys
     assert len(unusable_keys) == 1
     [line] = [log for log in logs if log["event"] == "key_unusable"]
@@ -229,7 +240,7 @@ async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
 
     await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
     async with asyncio.timeout(1):
-        await Discovery(await looked(client, stopping), GROUP, stopping, stop, ignore).run()
+        await Discovery(a_context(client, stopping=stopping), await looked(client, stopping), stop, ignore).run()
     assert len(found) == BATCH
 
 
@@ -241,7 +252,9 @@ async def test_a_new_type_is_passed_on_once(client):
 
     stopping = asyncio.Event()
     lookout = a_lookout(client, stopping)
-    discovery = asyncio.gather(Discovery(lookout, GROUP, stopping, take_note, ignore).run(), lookout.run())
+    discovery = asyncio.gather(
+        Discovery(a_context(client, stopping=stopping), lookout, take_note, ignore).run(), lookout.run()
+    )
     await store(client, "wh_1")
     await until(lambda: found == [TYPE])
     await store(client, "wh_2")
@@ -266,7 +279,9 @@ async def test_a_type_that_could_not_be_joined_yet_is_tried_again(client, redis_
     await store(client, "wh_1")
     other = connect(redis_url, "tests:other")
     lookout = a_lookout(other, stopping)
-    discovery = asyncio.gather(Discovery(lookout, GROUP, stopping, fails_once, ignore).run(), lookout.run())
+    discovery = asyncio.gather(
+        Discovery(a_context(other, stopping=stopping), lookout, fails_once, ignore).run(), lookout.run()
+    )
     await until(lambda: tries == [TYPE, TYPE])
     stopping.set()
     await discovery
@@ -287,5 +302,5 @@ async def test_redeliveries_are_passed_on_while_a_type_cannot_be_joined(client):
     await store(client, "wh_1")
     await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, GROUP))
     async with asyncio.timeout(5):
-        await Discovery(await looked(client, stopping), GROUP, stopping, fails, take_note).run()
+        await Discovery(a_context(client, stopping=stopping), await looked(client, stopping), fails, take_note).run()
     assert found == [TYPE]

@@ -1,14 +1,12 @@
 """Pause and resume: in one reader, across shards, and as commands."""
 
-import asyncio
-
 import pytest
 
 from hookbus.shared.keys import Keys
 from hookbus.worker.duties.paused import Pauses
 from hookbus.worker.inventory import pauses
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, Handler, join, pending, redeliver, settled, store
+from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_context, join, pending, redeliver, settled, store
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead_letters import create_groups
 from tests.worker.lookouts import looked
@@ -19,7 +17,8 @@ FIELDS = ("src", "openai", "at", 1, "body", "{}", "id")
 
 
 async def apply(client, reader) -> None:
-    await Pauses(await looked(client), GROUP, reader, asyncio.Event()).apply()
+    lookout = await looked(client)
+    await Pauses(a_context(client), lookout, reader).apply(lookout.last)
 
 
 async def test_a_paused_type_is_not_read_and_the_others_of_its_subscription_are(client, redis_url):
@@ -48,7 +47,7 @@ async def test_a_pause_ends_a_blocking_read_and_entries_that_it_still_returns_st
     async with runtime(redis_url, client, handler.route()) as subscription:
         subscription.start()
         await until(lambda: subscription.reader.silent_s() > 0)
-        subscription.reader._hold(frozenset({TYPE}))  # the pause has come, the read is still out
+        subscription.reader._streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         await store(client, "wh_1")
         await until(lambda: pending(client))
         await subscription.reader.pause(frozenset({TYPE, OTHER}))
@@ -65,7 +64,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
     async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as subscription:
         subscription.start(TYPE, OTHER)
         await until(lambda: subscription.reader.silent_s() > 0)
-        subscription.reader._hold(frozenset({TYPE}))  # the pause has come, the read is still out
+        subscription.reader._streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         async with client.pipeline() as backlog:
             for i in range(100):
                 backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")

@@ -1,21 +1,19 @@
 """The position from which a group continues after it vanished from a stream while workers run."""
 
-import asyncio
-
 import pytest
 from structlog.testing import capture_logs
 
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.position import Positions, before, position_of
-from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store, take
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, a_membership, store, take
 
 
 @pytest.fixture
 async def group(client) -> tuple[Membership, Positions]:
-    membership = Membership(client, KEYS, GROUP, "earliest")
+    membership = a_membership(client, KEYS, GROUP, "earliest")
     await membership.join([TYPE])
     await client.execute_command("SADD", KEYS.types, TYPE)
-    return membership, Positions(client, KEYS, GROUP, membership, asyncio.Event())
+    return membership, Positions(membership._here, membership)
 
 
 async def handled(client, count: int) -> list[str]:

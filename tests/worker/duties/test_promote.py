@@ -13,9 +13,8 @@ from hookbus.worker.duties.promote import BATCH, Promoter
 from hookbus.worker.pipeline.outcome import Cause, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, commandstats, join, store, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, a_context, commandstats, join, store, take
 from tests.worker.lookouts import a_lookout, ignore
 
 
@@ -33,7 +32,7 @@ async def park(client, *waits_s: float, event_type: str = TYPE, is_snooze: bool 
 
 
 def promoter(client) -> Promoter:
-    return Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event(), ignore)
+    return Promoter(a_context(client), a_lookout(client), ignore)
 
 
 async def promoted(client) -> list[str]:
@@ -151,7 +150,7 @@ class Running:
     def __init__(self, client) -> None:
         self.stopping = asyncio.Event()
         self.lookout = a_lookout(client, self.stopping)
-        self.promoter = Promoter(client, self.lookout, KEYS, GROUP, UnusableKeys(), self.stopping, ignore)
+        self.promoter = Promoter(a_context(client, stopping=self.stopping), self.lookout, ignore)
 
     async def __aenter__(self) -> Promoter:
         self.task = asyncio.gather(self.promoter.run(), self.lookout.run())
@@ -290,7 +289,7 @@ async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
         await until(lambda: [log for log in logs if log["event"] == "key_unusable"])
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
-    duty._stopping.set()
+    duty._here.stopping.set()
     duty.stop()
     await running
 

@@ -75,7 +75,7 @@ async def test_what_a_dead_consumer_holds_of_an_unlisted_stream_is_taken_over(cl
     await rename_the_list(client)
     async with running(redis_url, app_of(handler)) as worker:
         [runner] = worker.worker._runners.values()
-        await until(lambda: OWN_STREAM in runner.reader.sources)
+        await until(lambda: OWN_STREAM in runner.reader.streams)
         runner._takeover._search_at_s = 0.0  # as a minute later
         runner._takeover._wake.set()
         await until(lambda: handler.done == ["wh_1"])
@@ -123,7 +123,7 @@ async def test_a_list_of_another_type_makes_no_stream_unusable(client, has_group
     await client.execute_command("DEL", KEYS.redeliveries)
     await client.execute_command("SET", KEYS.redeliveries, "no set")
     assert await membership.relist([TYPE]) == [TYPE]
-    assert len(membership._unusable_keys) == 0
+    assert len(membership._here.unusable_keys) == 0
     await client.execute_command("DEL", OWN_STREAM)
     assert await membership.relist([TYPE]) == []
-    assert len(membership._unusable_keys) == 0
+    assert len(membership._here.unusable_keys) == 0

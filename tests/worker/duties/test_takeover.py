@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from hookbus.shared import keys as names
+from hookbus.worker.duties.adopt import adopt
 from tests.wait import until
 from tests.worker.builders import (
     GROUP,
@@ -145,7 +146,7 @@ async def test_an_unregistered_consumer_with_deliveries_is_adopted(client, redis
     async with claimant(redis_url, client, handler) as worker:
         await worker.round()
         assert handler.began == []
-        await worker.duty._adopt()
+        await adopt(worker.duty._here, worker.duty._reader)
         assert await consumers(client) == {b"me", b"thawed"}
         await worker.round()
         await until(lambda: handler.done == ["wh_1"])
@@ -174,7 +175,7 @@ async def test_g7_a_stream_that_redis_refuses_does_not_prevent_a_takeover_of_the
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
     async with claimant(redis_url, client, handler) as worker:
-        sources = worker.runtime.reader.sources
+        sources = worker.runtime.reader.streams
         later = dict(sources)
         sources.clear()
         worker.runtime.reader.add("batch.failed")

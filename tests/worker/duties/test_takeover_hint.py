@@ -7,6 +7,7 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from hookbus.worker.duties import same_host, takeover
+from hookbus.worker.duties.adopt import adopt
 from hookbus.worker.duties.heartbeat import TTL_S
 from hookbus.worker.duties.look import QUIET_MS
 from tests.wait import until
@@ -168,7 +169,7 @@ async def test_every_takeover_learns_of_an_adopted_consumer(client, redis_url):
         await store(client, "wh_1")
         await take(client, "thawed")
         assert not await asks(client, worker)
-        await other.duty._adopt()
+        await adopt(other.duty._here, other.duty._reader)
         assert await asks(client, worker)
 
 

@@ -1,6 +1,7 @@
 """What a takeover costs does not grow with the number of the dead, nor with that of the types."""
 
 from hookbus.shared.connection import connect
+from hookbus.worker.duties.adopt import adopt
 from tests.round_trips import RoundTrips
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, consumers, join, register, store
@@ -57,7 +58,7 @@ async def test_an_adoption_takes_as_many_round_trips_for_fifty_consumers_as_for_
         async with claimant(redis_url, counted, Handler(), pattern="*") as worker:
             worker.runtime.reader.add(*TYPES)
             before = proxy.count
-            await worker.duty._adopt()
+            await adopt(worker.duty._here, worker.duty._reader)
             assert proxy.count - before == 3
             assert len(await consumers(client)) == 1 + 50
         await counted.aclose()

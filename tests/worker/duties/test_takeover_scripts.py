@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.api.delivery import member_prefix
-from hookbus.worker.duties.takeover import retire
+from hookbus.worker.duties.retire import retire
 from tests.worker.builders import (
     GROUP,
     KEYS,

@@ -11,11 +11,10 @@ from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.patterns import patterns_of
 from hookbus.worker.duties import trim
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.trim import DAY_MS, Trimmer
 from hookbus.worker.pipeline import metrics
 from hookbus.worker.settings import WorkerSettings
-from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, a_membership, join, store, take
 from tests.worker.chores import CHORES
 
 COVERING = " ".join(patterns_of(TYPE))
@@ -105,19 +104,19 @@ async def test_a_call_takes_a_bounded_step_and_a_round_as_many_as_it_needs(clien
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_g3_types_that_a_group_subscribes_to_but_has_not_joined_stay(client, pattern, at_once):
     """A type that appears while no worker of the group runs: other groups handle it, this one joins later."""
-    await Membership(client, KEYS, "away", "earliest", [pattern, "batch.failed"]).join(["batch.failed"])
+    await a_membership(client, KEYS, "away", "earliest", [pattern, "batch.failed"]).join(["batch.failed"])
     old = now_ms() - 5 * 3_600_000
     for i in range(9):
         await store(client, f"wh_{i}", entry_id=f"{old + i}-0")
     await join(client)
     await ack(client, *await take(client, "me"))
     assert await trimmer(client, max_events=1).trim(at_once=at_once) == 0
-    await Membership(client, KEYS, "away", "earliest", [pattern]).join([TYPE])
+    await a_membership(client, KEYS, "away", "earliest", [pattern]).join([TYPE])
     assert len(await take(client, "me", group="away")) == 9
 
 
 async def test_a_group_that_subscribes_to_other_types_holds_nothing(client):
-    await Membership(client, KEYS, "away", "earliest", ["batch.*", f"{TYPE}d"]).join(["batch.failed"])
+    await a_membership(client, KEYS, "away", "earliest", ["batch.*", f"{TYPE}d"]).join(["batch.failed"])
     await join(client)
     await store(client, *(f"wh_{i}" for i in range(9)))
     await ack(client, *await take(client, "me"))
@@ -126,7 +125,7 @@ async def test_a_group_that_subscribes_to_other_types_holds_nothing(client):
 
 @pytest.mark.parametrize(("pattern", "is_kept"), [("*", False), ("hookbus.mine", True)])
 async def test_a_wildcard_holds_nothing_of_hookbus_own_types_and_a_name_does(client, pattern, is_kept):
-    await Membership(client, KEYS, "away", "earliest", [pattern]).join(["batch.failed"])
+    await a_membership(client, KEYS, "away", "earliest", [pattern]).join(["batch.failed"])
     await store(client, "wh_1", event_type="hookbus.mine", entry_id="1000-0")
     assert await trimmer(client, orphan_s=1).trim() == (0 if is_kept else 1)
     await join(client, "hookbus.mine")
@@ -151,7 +150,7 @@ async def test_a_group_that_has_not_joined_keeps_only_events_after_its_start(cli
 
 
 async def test_events_that_a_group_will_read_are_no_orphans(client):
-    await Membership(client, KEYS, "away", "earliest", ["*"]).join(["batch.failed"])
+    await a_membership(client, KEYS, "away", "earliest", ["*"]).join(["batch.failed"])
     await store(client, "wh_1", entry_id="1000-0")
     assert await trimmer(client, orphan_s=1).trim() == 0
 

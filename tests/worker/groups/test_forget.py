@@ -14,7 +14,6 @@ from hookbus.worker.api.delivery import member_prefix
 from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.dlq.query import DeadLetters
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.groups import forget
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.groups.history import StoredEvent
@@ -24,7 +23,7 @@ from hookbus.worker.inventory.redeliveries import relist
 from hookbus.worker.inventory.suspensions import KEY, Opened, encode, field
 from tests.programs import BIN, ROOT
 from tests.wait import until
-from tests.worker.builders import TYPE, store, take
+from tests.worker.builders import TYPE, a_membership, store, take
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.duties.test_trim_bounds import trimmer
@@ -37,7 +36,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
     """A group with every kind of key that a group can have, in both shards, and no live consumer."""
     await create_groups(client, group, shards=2)
     for keys in SHARDS:
-        membership = Membership(client, keys, group, "earliest", [TYPE, "own.type", "batch.*"])
+        membership = a_membership(client, keys, group, "earliest", [TYPE, "own.type", "batch.*"])
         await membership.join([TYPE, "own.type"])
         for method in ("delayed", "delayed_data", "deaths", "consumers"):
             await client.execute_command("DEL", getattr(keys, method)(group))
@@ -121,7 +120,7 @@ async def _has_some(client, family: str) -> bool:
 async def test_g3_trimming_continues_after_a_forget(client, redis_url):
     await create_groups(client)
     for group in ("billing", "phone"):
-        await Membership(client, KEYS, group, "earliest", [TYPE]).join([TYPE])
+        await a_membership(client, KEYS, group, "earliest", [TYPE]).join([TYPE])
     await store(client, *(f"wh_{i}" for i in range(10)))
     await client.execute_command(
         "XACK", KEYS.stream(TYPE), "billing", *(h.entry_id for h in await take(client, "c", group="billing"))
@@ -198,7 +197,7 @@ async def test_each_step_does_nothing_once_a_consumer_is_alive(client, newcomer)
 async def test_many_pending_entries_are_removed_in_steps(client, monkeypatch):
     monkeypatch.setattr(forget, "BATCH", 3)
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
     await store(client, *(f"wh_{i}" for i in range(10)))
     await take(client, "gone", group="billing")
     await client.execute_command("CONFIG", "RESETSTAT")

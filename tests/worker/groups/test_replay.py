@@ -23,10 +23,9 @@ from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.outcome import Cause, DeadLetter, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from hookbus.worker.pipeline.unusable_keys import UnusableKeys
 from tests.programs import event_body
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, register, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_context, register, take
 from tests.worker.duties.test_trim_bounds import trimmer
 from tests.worker.lookouts import a_lookout, ignore
 from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
@@ -112,7 +111,7 @@ async def test_the_replay_mark_survives_park_promotion_takeover_dead_letter_and_
     (in_flight,) = await take(client, "one", own=True)
     item = PendingOutcome(in_flight, Park(-1, CAUSE), Slots(1), 0, AT_MS)
     assert await scripts.run(client, item.call("one")) == 1
-    await Promoter(client, a_lookout(client), KEYS, GROUP, UnusableKeys(), asyncio.Event(), ignore)._round()
+    await Promoter(a_context(client), a_lookout(client), ignore)._round()
     await take(client, "dead", own=True)
     await register(client, "dead", alive=False)
     ((entry_id, _, _, fields),) = await take_over(client, "dead", "claimant", own=True)

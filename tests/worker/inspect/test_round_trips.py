@@ -5,13 +5,12 @@ import pytest
 from hookbus.shared import scripts
 from hookbus.shared.connection import connect
 from hookbus.worker.dlq import unsubscribed
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import snapshot, status
 from hookbus.worker.inventory import pauses
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.inventory.redeliveries import relist
 from tests.round_trips import RoundTrips
-from tests.worker.builders import KEYS, store
+from tests.worker.builders import KEYS, a_membership, store
 from tests.worker.dead_letters import create_groups
 
 TYPES = [f"made.up{i}" for i in range(40)]
@@ -23,7 +22,7 @@ async def _groups(client, count: int) -> None:
     await create_groups(client, *names)
     for i, name in enumerate(names):
         subscribed = [TYPES[i % 40], TYPES[(i + 1) % 40]]
-        await Membership(client, KEYS, name, "earliest", subscribed).join(subscribed)
+        await a_membership(client, KEYS, name, "earliest", subscribed).join(subscribed)
         await client.execute_command("HSET", KEYS.consumers(name), f"c{i}", register(1, subscribed, ""))
         await client.execute_command("SET", KEYS.alive(f"c{i}"), 1)
         await client.execute_command("ZADD", KEYS.delayed(name), 1_000 + i, "a")

@@ -1,10 +1,9 @@
 from hookbus.shared import server
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import snapshot
 from tests.moving import moving
-from tests.worker.builders import commandstats
+from tests.worker.builders import a_membership, commandstats
 from tests.worker.dead_letters import create_groups
 
 KEYS = Keys(0)
@@ -28,7 +27,7 @@ async def test_the_last_event_of_a_type_is_the_last_of_all_shards_even_if_trimme
 
 
 async def test_a_snapshot_has_the_report_of_redis_and_the_patterns_of_groups(client):
-    await Membership(client, KEYS, "billing", "earliest", ["response.*", "batch.failed"]).join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest", ["response.*", "batch.failed"]).join([TYPE])
     await create_groups(client)
     found = await snapshot.fetch(client, 1)
     assert found.patterns == {"billing": {"response.*", "batch.failed"}}
@@ -45,7 +44,7 @@ async def test_an_unused_redis_has_no_shards_and_stays_unused(client):
 
 async def test_a_snapshot_reads_no_more_of_a_long_stream_than_of_a_short_one(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest", ["*"]).join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest", ["*"]).join([TYPE])
     costs = []
     for count in (10, 1000):
         await add(client, KEYS, count)
@@ -64,7 +63,7 @@ def _bytes_sent(stats: str) -> int:
 
 async def test_a_snapshot_has_the_time_in_flight_and_the_age_of_the_oldest_delivery(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest", [TYPE]).join([TYPE])
     await add(client, KEYS, entry_id="1000-0")
     stream = KEYS.stream(TYPE)
     await client.execute_command("XREADGROUP", "GROUP", "billing", "c", "STREAMS", stream, ">")
@@ -75,7 +74,7 @@ async def test_a_snapshot_has_the_time_in_flight_and_the_age_of_the_oldest_deliv
 
 
 async def test_a_stream_without_its_consumer_group_counts_as_missing_until_it_is_created(client):
-    membership = Membership(client, KEYS, "billing", "earliest", ["response.*"])
+    membership = a_membership(client, KEYS, "billing", "earliest", ["response.*"])
     await membership.join(["response.failed"])
     await create_groups(client)
     await add(client, KEYS)

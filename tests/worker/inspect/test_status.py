@@ -5,13 +5,13 @@ from msgspec import UNSET
 
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER, Keys, listed_as, of
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.inspect import status
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.lag import MAX_COUNTED
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.inventory.redeliveries import relist
+from tests.worker.builders import a_membership
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.both_loops
@@ -50,7 +50,7 @@ async def types_of(client, group: str = "billing") -> dict[str, TypeStatus]:
 async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client):
     await create_groups(client, shards=2)
     for shard in (Keys(0), Keys(1)):
-        await Membership(client, shard, "billing", "earliest").join([TYPE, "batch.failed"])
+        await a_membership(client, shard, "billing", "earliest").join([TYPE, "batch.failed"])
         await add(client, shard.stream(TYPE), 5, age_s=100, types=shard.types)
         await add(client, shard.redelivery(TYPE, "billing"), 3, age_s=50, types=shard.types)
     await read(client, MAIN, 2)
@@ -68,7 +68,7 @@ async def test_backlog_and_in_flight_add_up_over_shards_and_redeliveries(client)
 )
 async def test_the_oldest_age_covers_deliveries_in_flight_and_backlog(client, read_count, ack_count, oldest):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
     for age_s in (300, 200, 100):
         await add(client, MAIN, age_s=age_s)
     ids = await read(client, MAIN, read_count) if read_count else []
@@ -81,7 +81,7 @@ async def test_the_oldest_age_covers_deliveries_in_flight_and_backlog(client, re
 
 async def test_redeliveries_are_counted_where_redis_reports_no_lag(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, OWN, 3, age_s=60)
     ids = await read(client, OWN, 3)
     await client.execute_command("XACK", OWN, "billing", ids[2])
@@ -125,7 +125,7 @@ async def test_redeliveries_without_a_group_on_their_stream_are_backlog(client):
 
 async def test_stored_types_have_a_row_and_others_have_none(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed", "batch.expired"])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed", "batch.expired"])
     await add(client, MAIN)
     ids = await read(client, MAIN, 1)
     await client.execute_command("XACK", MAIN, "billing", *ids)
@@ -134,7 +134,7 @@ async def test_stored_types_have_a_row_and_others_have_none(client):
 
 async def test_a_type_without_a_group_is_an_orphan(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, KEYS.stream("odd.type"), 3, event_type="odd.type")
     found = await status.fetch(client, 1)
     assert found.orphans == {"odd.type": 3}
@@ -181,11 +181,11 @@ async def test_g3_a_group_with_waiting_events_and_no_worker_for_long_is_abandone
 
 
 async def test_a_subscribed_type_is_backlog_before_the_group_is_on_its_stream(client):
-    await Membership(client, KEYS, "billing", "earliest", ["response.*"]).join(["response.failed"])
+    await a_membership(client, KEYS, "billing", "earliest", ["response.*"]).join(["response.failed"])
     await create_groups(client)
     await add(client, MAIN, 3, age_s=10)
     await add(client, KEYS.stream("odd.type"), 2, event_type="odd.type")
-    await Membership(client, KEYS, "all", "earliest", ["*"]).join([TYPE, "odd.type"])
+    await a_membership(client, KEYS, "all", "earliest", ["*"]).join([TYPE, "odd.type"])
     await add(client, KEYS.stream("hookbus.own"), 1, event_type="hookbus.own")
     found = await status.fetch(client, 1)
     assert found.orphans == {"hookbus.own": 1}
@@ -206,7 +206,7 @@ async def add_live_consumer(client, name: str, *patterns: str, only: str = "") -
 
 async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
     await add(client, MAIN, 2)
     await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
     assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # no live consumer: a different problem
@@ -244,7 +244,7 @@ async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(clien
     for key in bad:
         await client.execute_command("SET", key, "a slip")
     await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, "phone"))
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
     found = await status.fetch(client, 1)
     assert set(found.unusable) == set(bad)
     assert all("wrong kind of value" in why for why in found.unusable.values())
@@ -265,7 +265,7 @@ async def test_g7_a_key_of_all_groups_that_is_unusable_is_reported_too(client, n
 
 async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
     await create_groups(client)
-    await Membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
     await add(client, MAIN, 3)
     await client.execute_command("XTRIM", MAIN, "MAXLEN", 0)
     entry = (await types_of(client))[TYPE]

@@ -8,12 +8,11 @@ from structlog.testing import capture_logs
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
 from hookbus.shared.patterns import patterns_of
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.trim import EVERYTHING, STEP, Trimmer
 from hookbus.worker.inventory import registry, unsubscribed_types
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.settings import WorkerSettings
-from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, a_membership, store
 from tests.worker.chores import CHORES
 
 DAY_MS = 86_400_000
@@ -21,7 +20,7 @@ DAY_MS = 86_400_000
 
 async def dropped(client, *patterns: str, consumer: bytes | None = None) -> None:
     """A group that read the type, has not handled two events of it, and subscribes to `patterns` now."""
-    await Membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
+    await a_membership(client, KEYS, GROUP, "earliest", [TYPE]).join([TYPE])
     await store(client, "wh_1", "wh_2")
     await client.execute_command("HSET", KEYS.patterns, GROUP, " ".join(patterns))
     info = register(1, patterns, "") if consumer is None else consumer

@@ -137,7 +137,7 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
         monkeypatch.setattr(subscription.line, "execute_command", ask_late)
         control = subscription.control.execute_command
         monkeypatch.setattr(subscription.control, "execute_command", unblock)
-        turns = subscription.reader._sources.turns[subscription.subscriber]
+        turns = subscription.reader._streams.turns[subscription.subscriber]
         ask = Ask([(turns, [STREAM])], 1, 60_000)
         read = asyncio.create_task(subscription.reader._wait_for(ask, set()))
         await until(lambda: subscription.reader.silent_s() > 0)

@@ -6,11 +6,11 @@ import pytest
 
 from hookbus.shared.keys import Keys
 from hookbus.shared.run_names import new_name
-from hookbus.worker.duties.membership import Membership
 from hookbus.worker.groups.forget import GroupDeletion
 from hookbus.worker.inventory import registry
 from hookbus.worker.verify import runs
 from hookbus.worker.verify.runs import YOUNG_S, remove, stored, sweep
+from tests.worker.builders import a_membership
 from tests.worker.verifying import remaining_keys
 
 SHARDS = (Keys(0), Keys(1))
@@ -20,7 +20,7 @@ async def a_run(client, *, age_s: float = 0) -> str:
     """The group and the type of a run, with an event in each shard and a consumer in none."""
     name = new_name(await registry.now_ms(client) - round(age_s * 1000))
     for keys in SHARDS:
-        await Membership(client, keys, name, "earliest", [name]).join([name])
+        await a_membership(client, keys, name, "earliest", [name]).join([name])
         await client.execute_command("SADD", keys.types, name)
         for stream in (keys.stream(name), keys.redelivery(name, name)):
             await client.execute_command("XADD", stream, "*", "id", f"wh_{name}_{keys.shard}", "body", "{}")
@@ -63,7 +63,7 @@ async def test_a_type_without_a_group_is_removed_too(client):
 
 
 async def test_other_groups_and_types_stay_even_with_similar_names(client):
-    await Membership(client, SHARDS[0], "hookbus.verify.mine", "earliest", ["a.b"]).join(["a.b"])
+    await a_membership(client, SHARDS[0], "hookbus.verify.mine", "earliest", ["a.b"]).join(["a.b"])
     await client.execute_command("SADD", SHARDS[0].types, "hookbus.verify.mine", "hookbus.verify.1-abc", "a.b")
     before = await remaining_keys(client)
     assert await sweep(client, SHARDS) == []
