@@ -22,5 +22,8 @@ def find(
     """Find an event: when it was stored, and for each group whether it was handled, and if not, why."""
     from . import find_run
 
+    name = id_.strip()
+    if not name or not name.isprintable():
+        raise typer.BadParameter("an id has at least one character, and no control characters", param_hint="ID")
     since_ms = moment("--since", since, 0) if since else None
-    raise typer.Exit(find_run.run(config, id_.strip(), since_ms, is_all=every, as_json=as_json))
+    raise typer.Exit(find_run.run(config, name, since_ms, is_all=every, as_json=as_json))

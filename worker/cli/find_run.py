@@ -51,6 +51,7 @@ def _fields(name: str, found: Found) -> dict[str, object]:
             "records": found.records,
             "left_out": found.left_out,
             "interrupted": found.is_stopped,
+            "complete": found.is_complete,
             "unusable": found.unusable,
         },
     }

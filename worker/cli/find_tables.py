@@ -28,12 +28,22 @@ def show(name: str, found: Found, now_ms: int) -> None:
     if found.may_have_older:
         console.print(Text("older events may hold this id too: --all"))
     if not found.lives:
-        console.print(Text(f"{output.printable(name)} is not in Redis: never stored here, or trimmed"), soft_wrap=True)
+        console.print(Text(f"{output.one_line(name)} {_not_found(found)}"), soft_wrap=True)
         console.print(Text(f"searched: {searched(found)}"), soft_wrap=True)
-        if found.reached_ms or found.left_out:
+        if (found.reached_ms or found.left_out) and not found.is_stopped:
             console.print(Text("for more: --since 3d, --all"))
     for key, error in found.unusable.items():
         console.print(Text(output.line(f"unusable key {key}: {error}"), "bold red"), soft_wrap=True)
+
+
+def _not_found(found: Found) -> str:
+    """What follows from a search that found nothing."""
+    if found.unusable or found.is_stopped:
+        return "was not found, but not all was searched"
+    text = "is not in Redis: never stored here, or trimmed"
+    if found.reached_ms:
+        text += f", or older than {output.moment(found.reached_ms)}"
+    return text
 
 
 def searched(found: Found) -> str:
@@ -52,7 +62,7 @@ def _life(life: Life, now_ms: int) -> Group:
     for group, found in life.groups.items():
         for i, text in enumerate(_states(life, group, found, now_ms)):
             table.add_row("" if i else output.cell(group), text)
-    parts: list[Table | Text] = [_headline(life, now_ms), table]
+    parts: list[Table | Text] = [_headline(life, now_ms), Text(), table]
     if not life.groups:
         parts.append(Text("there are no groups yet"))
     if any(isinstance(state, Handled) for each in life.groups.values() for state in each.states):

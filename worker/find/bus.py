@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...shared.connection import Redis
-from ...shared.keys import Keys
+from ...shared.keys import HOME, Keys
 from ...shared.patterns import matches, patterns_of
 from ...shared.raw_connection import Command
-from ..inventory import pauses, redeliveries, suspensions
+from ..inventory import known_sources, pauses, redeliveries, suspensions
 from ..inventory.lag import pairs
 from ..inventory.pauses import Paused
 from ..inventory.registry import execute_usable
@@ -32,9 +32,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """All shards, and what suspends subscriptions: group → pattern."""
+    """All shards, the sources of the ingest processes, and what suspends subscriptions: group → pattern."""
 
     shards: Mapping[Keys, Shard]
+    sources: frozenset[str]
     paused: Mapping[str, Mapping[str, Paused]]
     suspended: Mapping[str, Mapping[str, Suspension]]
     unusable: Mapping[str, str]
@@ -62,14 +63,15 @@ class Bus:
 async def fetch(client: Redis, shards: Sequence[Keys]) -> Bus:
     """Read it. Raises RedisError, OSError."""
     unusable: dict[str, str] = {}
-    commands: list[Command] = [("HGETALL", suspensions.KEY)]
+    commands: list[Command] = [("HGETALL", suspensions.KEY), ("HGETALL", HOME.ingests)]
     for keys in shards:
         commands += [("SMEMBERS", keys.types), ("SMEMBERS", keys.redeliveries)]
         commands += [("HGETALL", key) for key in (keys.groups, keys.patterns, keys.paused, keys.dropped)]
-    suspended, *replies = await execute_usable(client, commands, unusable)
+    suspended, ingests, *replies = await execute_usable(client, commands, unusable)
     parts = [[reply or () for reply in replies[i : i + PER_SHARD]] for i in range(0, len(replies), PER_SHARD)]
     return Bus(
         {keys: _shard(part) for keys, part in zip(shards, parts, strict=True)},
+        known_sources.read(ingests or ()),
         pauses.read([part[4] for part in parts]),
         suspensions.read(suspended or ()),
         unusable,

@@ -57,8 +57,8 @@ EVERYTHING: Final = Limits(0, ALL)
 @dataclass(slots=True)
 class Found:
     """The result. `entries` were read of the event streams, back to `reached_ms` (Unix ms); `records` of the dead
-    letters, retries and redeliveries, but for `left_out`. `may_have_older`: it
-    ended with the newest events that hold the id."""
+    letters, retries and redeliveries, but for `left_out`. `may_have_older`: it ended with the newest events that hold
+    the id. `unusable`: key that Redis refused → why."""
 
     lives: list[Life] = field(default_factory=list)
     entries: int = 0
@@ -68,6 +68,11 @@ class Found:
     is_stopped: bool = False
     may_have_older: bool = False
     unusable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that Redis holds was searched."""
+        return not (self.reached_ms or self.left_out or self.is_stopped or self.unusable)
 
 
 Progress = Callable[[Found], None]
@@ -137,11 +142,13 @@ class _Search:
     async def _stored(self, keys: Keys) -> list[Subject]:
         """The events of this webhook-id that the dedupe window knows, one for each source."""
         streams = [(keys, name) for name in self._bus.shards[keys].types]
-        sources = await stored_days.sources(self._client, streams)
+        sources = await stored_days.sources(self._client, streams) | self._bus.sources
         days = await stored_days.fetch(self._client, keys, self._name, sources, self._now_ms)
-        return [await self._of_day(keys, streams, source, day) for source, day in days]
+        found = [await self._of_day(keys, streams, source, day) for source, day in days]
+        return [subject for subject in found if subject]
 
-    async def _of_day(self, keys: Keys, streams: Sequence[tuple[Keys, str]], source: str, day: int) -> Subject:
+    async def _of_day(self, keys: Keys, streams: Sequence[tuple[Keys, str]], source: str, day: int) -> Subject | None:
+        """None if a stop, or a stream that Redis refuses, leaves open whether it is stored."""
         first_ms, last_ms = day * DAY_MS - SLACK_MS, (day + 1) * DAY_MS + SLACK_MS
 
         def is_it(entry: Entry) -> bool:
@@ -150,6 +157,8 @@ class _Search:
         for bounds in self._windows(first_ms, last_ms, ALL):
             if matches := await self._scan(streams, bounds, self._name, is_it):
                 return _of_match(matches[0])
+        if self.is_stopped or self.found.unusable:
+            return None
         day_text = stored_days.text_of(day)
         for copy in await self._held(Sought(self._name), [keys]):
             if copy.entry.source == source:

@@ -1,10 +1,10 @@
 """Whether an event was stored, and on which day, from the day sets of the dedupe window.
 
-A digest covers the source with the webhook-id, so the names of all sources are needed: those that the last entry of
-each stream names. Nothing is told of an event older than the window, nor of a source whose events are all trimmed.
+A digest covers the source with the webhook-id, so the names of all sources are needed: those of the ingest processes,
+and those that the last entry of each stream names. Nothing is told of an event older than the window.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,7 +20,7 @@ AT_ONCE: Final = 20
 """Last entries read in one round trip: each may have a megabyte."""
 
 
-async def sources(client: Redis, streams: Iterable[tuple[Keys, str]]) -> list[str]:
+async def sources(client: Redis, streams: Iterable[tuple[Keys, str]]) -> set[str]:
     """The sources of the last event of each stream. Raises RedisError, OSError."""
     last: list[Command] = [("XREVRANGE", keys.stream(name), "+", "-", "COUNT", 1) for keys, name in streams]
     found = set()
@@ -28,22 +28,18 @@ async def sources(client: Redis, streams: Iterable[tuple[Keys, str]]) -> list[st
         if isinstance(reply, list) and reply:
             values = dict(zip(reply[0][1][::2], reply[0][1][1::2], strict=True))
             found.add(values.get(b"src", b"").decode(errors="replace"))
-    return sorted(found)
+    return found
 
 
-async def fetch(client: Redis, keys: Keys, webhook_id: str, names: Sequence[str], now_ms: int) -> list[tuple[str, int]]:
+async def fetch(client: Redis, keys: Keys, webhook_id: str, names: Iterable[str], now_ms: int) -> list[tuple[str, int]]:
     """The sources that an event of this id was stored from, each with its day (since 1970). Raises RedisError,
     OSError."""
     today = now_ms // DAY_MS
+    names = sorted(names)
     places = [(source, today + 1 - ago) for ago in range(LONGEST_WINDOW_DAYS + 1) for source in names]
     asked = [("SISMEMBER", keys.seen(day), digest_of(source, webhook_id)) for source, day in places]
     replies = await execute_all(client, asked, raises=False)
     return [place for place, is_there in zip(places, replies, strict=True) if is_there == 1]
-
-
-def day_of(unix_ms: int) -> int:
-    """The day of a time, since 1970."""
-    return unix_ms // DAY_MS
 
 
 def text_of(day: int) -> str:

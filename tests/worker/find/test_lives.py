@@ -5,6 +5,7 @@ import asyncio
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import HANDOVER
+from hookbus.worker.dlq.moves import restore
 from hookbus.worker.find.life import (
     Dead,
     Handled,
@@ -154,17 +155,15 @@ async def test_a_replay_of_a_handled_event_waits(client):
     assert (found.is_replay, found.attempt) == (True, 1)
 
 
-async def test_dead_letters_of_the_same_id_are_all_told(client):
+async def test_dead_letters_of_the_same_id_are_all_told_but_for_those_of_another_source(client):
     delivery = await taken(client)
     await client.execute_command("XACK", STREAM, GROUP, delivery.entry_id)
-    await store_letters(client, letter(NAME), letter(f"{NAME}0"), letter(NAME, source="shop", group="mail"))
+    await store_letters(client, letter(NAME), letter(f"{NAME}0"))
     assert await state(client) == Dead(
         NAME, 1_700_000_000_000, "attempts_exhausted", "ValueError: no such customer", 20
     )
-    record = letter(NAME)
-    from hookbus.worker.dlq.moves import restore
-
-    assert await scripts.run(client, restore(KEYS, f"{NAME}~7-0", record)) == 1
+    for name, record in ((f"{NAME}~7-0", letter(NAME)), (f"{NAME}~8-0", letter(NAME, source="shop"))):
+        assert await scripts.run(client, restore(KEYS, name, record)) == 1
     assert {each.letter for each in (await in_group(client)).states} == {NAME, f"{NAME}~7-0"}
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from hookbus.shared import ingest_record, keys
 from hookbus.shared.clock import now_ms
 from hookbus.shared.dedupe import DAY_MS, digest_of
+from hookbus.shared.ingest_record import IngestRecord
 from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker.find import search
 from hookbus.worker.find.life import Dead, Handled, NotReached, Trimmed
@@ -24,8 +26,8 @@ async def content(client) -> dict[bytes, bytes]:
 
 
 async def remember(client, name: str, at_ms: int, source: str = "openai", shards: int = 1) -> None:
-    keys = Keys(shard_of(name, shards))
-    await client.execute_command("SADD", keys.seen(at_ms // DAY_MS), digest_of(source, name))
+    shard = Keys(shard_of(name, shards))
+    await client.execute_command("SADD", shard.seen(at_ms // DAY_MS), digest_of(source, name))
 
 
 async def test_an_event_is_found_by_its_webhook_id_on_the_day_that_the_dedupe_window_names(client):
@@ -176,3 +178,44 @@ async def test_a_search_writes_nothing(client):
     assert (await find(client, "wh_2")).lives
     assert (await find(client, "evt_nothing", EVERYTHING)).lives == []
     assert await content(client) == before
+
+
+async def test_the_sources_of_ingest_processes_tell_of_events_that_are_all_trimmed(client):
+    await subscribe(client, TYPE)
+    await remember(client, "wh_1", now_ms(), "shop")
+    assert (await find(client, "wh_1")).lives == []
+    record = ingest_record.encode(IngestRecord(1, 1, sources=("openai", "shop")))
+    await client.execute_command("HSET", keys.HOME.ingests, "host.1.abcd", record)
+    (life,) = (await find(client, "wh_1")).lives
+    assert (life.subject.source, life.subject.place) == ("shop", None)
+
+
+async def test_nothing_is_called_trimmed_after_a_stop_or_where_a_stream_is_refused(client):
+    await subscribe(client, TYPE)
+    await retain(client, *(f"wh_{i}" for i in range(500)), at_ms=now_ms() - 1000)
+    await remember(client, "wh_gone", now_ms())
+    assert len((await find(client, "wh_gone")).lives) == 1
+    stopping = asyncio.Event()
+    found = await find(client, "wh_gone", progress=lambda _: stopping.set(), stopping=stopping)
+    assert (found.lives, found.is_complete) == ([], False)
+    await client.execute_command("SADD", KEYS.types, "broken.type")
+    await client.execute_command("SET", KEYS.stream("broken.type"), "no stream")
+    found = await find(client, "wh_gone")
+    assert (found.lives, list(found.unusable)) == ([], [KEYS.stream("broken.type")])
+    assert not found.is_complete
+
+
+async def test_a_search_of_everything_is_complete_and_one_of_four_hours_is_not(client):
+    await subscribe(client, TYPE)
+    await retain(client, "wh_1")
+    assert (await find(client, "evt_2", EVERYTHING)).is_complete
+    assert not (await find(client, "evt_2")).is_complete
+
+
+async def test_an_id_is_taken_literally(client):
+    await subscribe(client, TYPE)
+    await hand_out(client)
+    await store_letters(client, letter("wh_1"), letter("w*[x]?\\"), letter("w*[x]?\\~5-0"))
+    assert (await find(client, "w*")).lives == []
+    (life,) = (await find(client, "w*[x]?\\")).lives
+    assert [state.letter for state in life.groups[GROUP].states] == ["w*[x]?\\"]
