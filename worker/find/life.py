@@ -37,7 +37,8 @@ class InHand(State, frozen=True, tag="in_hand"):
 
     `is_alive` false: others take the delivery over within seconds. `is_left`: a stopping consumer left it to the
     others. `is_suspect`: it was in flight in two consumers that died, and runs in quarantine; `deaths` are the
-    quarantine processes that died of it.
+    quarantine processes that died of it. `running_since_ms`: when its handler began, Unix ms; None within its first
+    seconds, while the delivery waits for a place, and where the process does not tell.
     """
 
     consumer: str
@@ -46,6 +47,7 @@ class InHand(State, frozen=True, tag="in_hand"):
     is_left: bool = False
     is_suspect: bool = False
     deaths: tuple[str, ...] = ()
+    running_since_ms: int | None = None
     attempt: int = 1
     is_replay: bool = False
     history: tuple[Failure, ...] = ()

@@ -1,16 +1,16 @@
 """The life of an event: a look at every group, then the details of all groups in one question, then who is alive.
 
-Costs Redis a MULTI of some five commands for each group, a few commands more for each, and three round trips.
+Costs Redis a MULTI of some five commands for each group, a few commands more for each, and four round trips.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...shared.connection import Redis
-from ...shared.keys import Keys, is_worker
+from ...shared.keys import HOME, Keys, is_worker
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
-from ..inventory import registry
+from ..inventory import registry, running
 from ..inventory.lag import pairs
 from ..inventory.readers import Registration, registration
 from . import glimpse, states
@@ -32,19 +32,33 @@ async def fetch(client: Redis, bus: Bus, subject: Subject, most: int) -> Life:
         for group in await _groups(client, subject, shard)
     }
     now_ms = await registry.now_ms(client)
-    commands = {group: _commands(subject.keys, group, each) for group, each in glimpses.items()}
+    details, consumers = await _second_look(client, subject.keys, glimpses, now_ms)
+    pending = [owner for each in details.values() for owner in each.pending.values()]
+    pending += [each.pending for each in glimpses.values() if each.pending]
+    holders = {owner.consumer for owner in pending}
+    alive = await _alive(client, subject.keys, holders, consumers.values())
+    runs = await _running(client, subject, holders)
+    groups = {}
+    for group, each in glimpses.items():
+        because = _because(bus, subject, group, consumers[group], alive, now_ms)
+        seen = Seen(subject, group, shard, each, details[group], alive, runs, because)
+        groups[group] = states.in_group(seen)
+    return Life(subject, groups)
+
+
+async def _second_look(
+    client: Redis, keys: Keys, glimpses: Mapping[str, Glimpse], now_ms: int
+) -> tuple[dict[str, Details], dict[str, Consumers]]:
+    """The details of what was found, and the workers that are registered, of each group."""
+    commands = {group: _commands(keys, group, each) for group, each in glimpses.items()}
     replies = await execute_all(client, [each for asked in commands.values() for each in asked], raises=False)
-    details, consumers = {}, {}
+    details: dict[str, Details] = {}
+    consumers: dict[str, Consumers] = {}
     for group, asked in commands.items():
         part, replies = replies[: len(asked)], replies[len(asked) :]
         consumers[group] = {name: registration(info) for name, info in _hash(part[0]).items() if is_worker(name)}
         details[group] = _details(glimpses[group], part[1:], now_ms)
-    alive = await _alive(client, subject.keys, glimpses.values(), details.values(), consumers.values())
-    groups = {}
-    for group, each in glimpses.items():
-        because = _because(bus, subject, group, consumers[group], alive, now_ms)
-        groups[group] = states.in_group(Seen(subject, group, shard, each, details[group], alive, because))
-    return Life(subject, groups)
+    return details, consumers
 
 
 def _own_types(bus: Bus, subject: Subject, group: str) -> list[str]:
@@ -67,7 +81,7 @@ def _commands(keys: Keys, group: str, found: Glimpse) -> list[Command]:
     commands: list[Command] = [("HGETALL", keys.consumers(group)), ("HGETALL", keys.deaths(group))]
     for held in found.held:
         if isinstance(held, Parked):
-            commands += [(("ZSCORE"), key, held.member) for key in (keys.delayed(group), keys.snoozed(group))]
+            commands += [("ZSCORE", key, held.member) for key in (keys.delayed(group), keys.snoozed(group))]
         elif isinstance(held, Redelivered):
             commands.append(("XPENDING", held.stream, group, held.entry_id, held.entry_id, 1))
     return commands
@@ -90,19 +104,24 @@ def _details(found: Glimpse, replies: Sequence[Any], now_ms: int) -> Details:
     return Details(now_ms, due_ms, snoozed, pending, deaths)
 
 
-async def _alive(
-    client: Redis,
-    keys: Keys,
-    glimpses: Iterable[Glimpse],
-    details: Iterable[Details],
-    consumers: Iterable[Consumers],
-) -> frozenset[str]:
+async def _alive(client: Redis, keys: Keys, holders: Iterable[str], consumers: Iterable[Consumers]) -> frozenset[str]:
     """The living among all consumers that hold a delivery, or are registered."""
-    holders = [each.pending for each in glimpses if each.pending]
-    holders += [owner for each in details for owner in each.pending.values()]
-    names = sorted({owner.consumer for owner in holders}.union(*consumers))
+    names = sorted({*holders}.union(*consumers))
     replies = await execute_all(client, [("EXISTS", keys.alive(name)) for name in names], raises=False)
     return frozenset(name for name, reply in zip(names, replies, strict=True) if reply == 1)
+
+
+async def _running(client: Redis, subject: Subject, holders: Iterable[str]) -> dict[states.Run, int]:
+    """Which attempts for the event run for a second or more, and since when, as their processes publish it."""
+    names = sorted(holders)
+    replies = await execute_all(client, [("MGET", HOME.running(name)) for name in names], raises=False)
+    found: dict[states.Run, int] = {}
+    for name, reply in zip(names, replies, strict=True):
+        published = running.decode(reply[0]) if isinstance(reply, list) else None
+        for each in published.longest if published else ():
+            if (each.type, each.webhook_id) == (subject.type, subject.webhook_id[: running.NAME_CHARS]):
+                found[each.group, name, each.attempt] = each.since_ms
+    return found
 
 
 def _because(

@@ -89,11 +89,12 @@ async def find(
     stopping: asyncio.Event | None = None,
 ) -> Found:
     """Find the events of an id. Raises ConfigError, RedisError, OSError."""
+    name = name.encode(errors="replace").decode()  # from a command line or a URL: no id has what UTF-8 lacks
     shards = await registry.shards(client, configured_shards)
     everything = await bus.fetch(client, shards)
     now_ms = await registry.now_ms(client)
     search = _Search(client, everything, name, limits, now_ms, progress, stopping or asyncio.Event())
-    subjects = await search.subjects() if shards else []
+    subjects = await search.subjects() if shards and name else []
     found = search.found
     found.unusable |= everything.unusable
     for subject in subjects[:MOST_EVENTS]:

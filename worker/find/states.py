@@ -44,10 +44,14 @@ class Details:
     deaths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+Run = tuple[str, str, int]
+"""A group, a consumer of it, and the attempt that it runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that was read of an event and a group. `alive`: the living consumers; `because`: what keeps deliveries of the
-    type waiting."""
+    """All that was read of an event and a group. `alive`: the living consumers; `running`: which attempts run, and
+    since when (Unix ms); `because`: what keeps deliveries of the type waiting."""
 
     subject: Subject
     group: str
@@ -55,6 +59,7 @@ class Seen:
     glimpse: Glimpse
     details: Details
     alive: Collection[str] = ()
+    running: Mapping[Run, int] = field(default_factory=dict)
     because: tuple[str, ...] = ()
 
     @property
@@ -119,6 +124,7 @@ def _redelivery(seen: Seen, held: Redelivered) -> State:
 
 def _in_hand(seen: Seen, pending: Pending, name: str, entry: Entry | None) -> InHand:
     consumer, deaths = pending.consumer, seen.details.deaths.get(name, ())
+    attempt = entry.attempt if entry else 1
     return InHand(
         consumer=consumer,
         since_ms=seen.details.now_ms - pending.idle_ms,
@@ -126,7 +132,8 @@ def _in_hand(seen: Seen, pending: Pending, name: str, entry: Entry | None) -> In
         is_left=consumer == HANDOVER,
         is_suspect=pending.times_delivered >= FIRST_SUSPICION or is_quarantined(consumer),
         deaths=deaths,
-        attempt=entry.attempt if entry else 1,
+        attempt=attempt,
+        running_since_ms=seen.running.get((seen.group, consumer, attempt)),
         is_replay=entry is not None and entry.is_replay,
         history=entry.history if entry else (),
     )

@@ -86,6 +86,8 @@ def _in_hand(found: InHand, now_ms: int) -> str:
         text = f"{what} left to the other workers {since} ago, by one that stopped"
     elif found.is_alive:
         text = f"{what} in hand of {found.consumer} for {since}"
+        if found.running_since_ms is not None:
+            text += f", runs for {output.since(found.running_since_ms, now_ms)}"
     else:
         text = f"{what} was in hand of {found.consumer}, which died: others take it over"
     if not found.is_suspect:

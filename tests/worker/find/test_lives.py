@@ -4,7 +4,7 @@ import asyncio
 
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
-from hookbus.shared.keys import HANDOVER
+from hookbus.shared.keys import HANDOVER, HOME
 from hookbus.worker.dlq.moves import restore
 from hookbus.worker.find.life import (
     Dead,
@@ -18,7 +18,8 @@ from hookbus.worker.find.life import (
     StoredBeforeGroup,
     Unknown,
 )
-from hookbus.worker.inventory import pauses, suspensions
+from hookbus.worker.inventory import pauses, running, suspensions
+from hookbus.worker.inventory.running import Running, RunningDelivery
 from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline import handover
 from hookbus.worker.pipeline.outcome import ACK
@@ -100,6 +101,28 @@ async def test_in_hand_of_a_worker_since(client):
     found = await state(client)
     assert found == InHand("me", found.since_ms)
     assert abs(now_ms() - found.since_ms) < 10_000
+
+
+async def test_in_hand_says_since_when_it_runs_if_its_worker_tells(client):
+    await taken(client)
+    await register(client, "me")
+    for runs in (
+        ("other", TYPE, NAME, 1),
+        (GROUP, "batch.completed", NAME, 1),
+        (GROUP, TYPE, "wh_2", 1),
+        (GROUP, TYPE, NAME, 2),
+    ):
+        group, event_type, name, attempt = runs
+        await publish(client, RunningDelivery(group, "*", event_type, name, 7, attempt))
+        assert (await state(client)).running_since_ms is None, runs
+    await publish(client, RunningDelivery(GROUP, "*", TYPE, NAME, 7, 1))
+    assert (await state(client)).running_since_ms == 7
+    await client.execute_command("SET", HOME.running("me"), "not ours")
+    assert (await state(client)).running_since_ms is None
+
+
+async def publish(client, *deliveries: RunningDelivery) -> None:
+    await client.execute_command("SET", HOME.running("me"), running.encode(Running(1, (), deliveries)))
 
 
 async def test_in_hand_of_a_worker_that_died_or_that_left_it_to_the_others(client):

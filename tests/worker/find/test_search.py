@@ -219,3 +219,10 @@ async def test_an_id_is_taken_literally(client):
     assert (await find(client, "w*")).lives == []
     (life,) = (await find(client, "w*[x]?\\")).lives
     assert [state.letter for state in life.groups[GROUP].states] == ["w*[x]?\\"]
+
+
+async def test_no_event_has_an_empty_id_or_one_that_is_no_text(client):
+    await subscribe(client, TYPE)
+    await retain(client, "wh_1", at_ms=now_ms() - 1000)
+    for name in ("", "wh_\udcff", "\x00", "é" * 5000):
+        assert (await find(client, name)).lives == []

@@ -42,6 +42,11 @@ WORDS = [
     (NotReached(None, ("a", "b")), "not reached: the group received none yet (a; b)", "waits"),
     (NotReached(1_700_000_000_000), "not reached: the group is at 2023-11-14 22:13:20.000Z", "waits"),
     (InHand("a.1", NOW_MS - 3000), "attempt 1 in hand of a.1 for 3.0s", "waits"),
+    (
+        InHand("a.1", NOW_MS - 3000, running_since_ms=NOW_MS - 2000),
+        "attempt 1 in hand of a.1 for 3.0s, runs for 2.0s",
+        "waits",
+    ),
     (InHand("a.1", NOW_MS, is_alive=False), "attempt 1 was in hand of a.1, which died: others take it over", "waits"),
     (
         InHand("handover", NOW_MS - 3000, is_left=True, is_alive=False, attempt=2, history=FAILED),
