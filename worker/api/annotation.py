@@ -6,6 +6,7 @@ import typing
 from typing import Any, Final
 
 from ...shared.events import BY_TYPE, Envelope, Event, KnownEvent
+from ...shared.traced import repr_of
 
 TAGS = {cls: name for name, cls in BY_TYPE.items()}
 """The type of each event struct."""
@@ -18,15 +19,22 @@ class ImpossibleError(Exception):
 
 
 def classes_of(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the annotation alone; without `NewType`, `Annotated` and aliases."""
+    """The members of a union, or the annotation alone; without `NewType`, `Annotated` and aliases. An event is never
+    None, so `Optional` adds nothing; `Any` and `object` stand for `Event`. Raises ImpossibleError for what is no type.
+    """
     annotation = _unwrapped(annotation)
+    if annotation is Any or annotation is object:
+        return classes_of(Event)
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(cls for member in typing.get_args(annotation) for cls in classes_of(member))
+        members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
+        return tuple(cls for member in members for cls in classes_of(member))
     return (annotation,)
 
 
 def _unwrapped(annotation: Any) -> Any:
     while True:
+        if not _is_hashable(annotation):
+            raise ImpossibleError(f"{repr_of(annotation)} is no type; write the class alone, or a union with `|`")
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
@@ -35,6 +43,15 @@ def _unwrapped(annotation: Any) -> Any:
             annotation = annotation.__value__
         else:
             return annotation
+
+
+def _is_hashable(annotation: Any) -> bool:
+    """Whether it may be a type: all of them are hashable."""
+    try:
+        hash(annotation)
+    except Exception:  # noqa: BLE001 - it is an object of the user's
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=256)  # of 34 event structs and some of the user's own; asked once for each type

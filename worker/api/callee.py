@@ -64,6 +64,9 @@ def parameters_of(handler: Callable[..., Any]) -> tuple[list[inspect.Parameter],
         raise ImpossibleError("it is a class: a call would only create an object. Decorate a function or an object")
     try:
         parameters = list(call_signature(handler).parameters.values())
+    except Exception as error:  # noqa: BLE001 - of Python for a function in C, or of the user's `__signature__`
+        raise ImpossibleError(f"its parameters can't be read: {error}") from None
+    try:
         below = innermost(handler)
         # An object would return the annotations of its class.
         hints = _hints(below, [each.name for each in parameters[:2]]) if inspect.isfunction(below) else {}

@@ -6,7 +6,7 @@ union on a pattern that matches other types too.
 """
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,7 +42,7 @@ def decoder_for(annotation: Any, event_type: str) -> Decoder:
 
 
 def _is_dict(cls: Any) -> bool:
-    return cls is dict or typing.get_origin(cls) is dict
+    return (typing.get_origin(cls) or cls) in (dict, Mapping, MutableMapping)
 
 
 def _of_class(cls: Any, event_type: str) -> Decoder:

@@ -7,6 +7,7 @@ Each ignores fields that it does not have. A class that no JSON object fits is r
 field of a class that nobody can fill: else every event would be undecodable.
 """
 
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,12 +16,15 @@ import msgspec
 from ...shared.events import Envelope
 from . import model
 from .annotation import ImpossibleError, name_of_annotation
+from .delivery import Delivery
 
 Decoder = Callable[[bytes], Any]
 
 
 def own_decoder(cls: Any, event_type: str) -> Decoder:
     """The decoder of a class of the user's own. Raises ImpossibleError."""
+    if (typing.get_origin(cls) or cls) is Delivery:
+        raise ImpossibleError("its first parameter is the event, and the Delivery the second: write (event, delivery)")
     if model.is_model(cls):
         return model.decoder(cls, event_type)
     try:

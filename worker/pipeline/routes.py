@@ -4,6 +4,7 @@ A pattern is an exact type, `prefix.*` or `*`. The longest pattern that matches 
 is ambiguous, and an error.
 """
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -171,6 +172,9 @@ def _parameters(handler: Callable[..., Any]) -> tuple[Any, bool]:
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if not len(positional) >= 1 or len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
         raise ImpossibleError("a handler takes the event, and optionally the Delivery")
+    by_name = [p for p in parameters if p.kind is p.KEYWORD_ONLY and not isinstance(handler, functools.partial)]
+    if any(p.name == DELIVERY or _names_delivery(hints.get(p.name)) for p in by_name):
+        raise ImpossibleError("the Delivery is passed by position: write (event, delivery) without a `*`")
     return hints.get(positional[0].name, Event), len(positional) > 1 and _takes_delivery(positional[1], hints)
 
 
@@ -180,14 +184,15 @@ def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     if second.name not in hints:
         return is_required or second.name == DELIVERY
     hint = hints[second.name]
-    takes = any(_is_delivery(each) for each in (hint, *typing.get_args(hint)))
+    takes = _names_delivery(hint)
     if is_required and not takes:
         raise ImpossibleError(f"its second parameter must be a Delivery, not {hint}")
     return takes
 
 
-def _is_delivery(hint: Any) -> bool:
-    return hint is Delivery or typing.get_origin(hint) is Delivery
+def _names_delivery(hint: Any) -> bool:
+    """Whether an annotation is `Delivery`, or a union with it."""
+    return any((typing.get_origin(each) or each) is Delivery for each in (hint, *typing.get_args(hint)))
 
 
 def _annotation_problems(group: Group) -> list[str]:

@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import openai
@@ -114,10 +114,44 @@ def test_an_incomplete_model_is_impossible():
         decoder(Unresolved, TYPE)
 
 
+class OfInstances:
+    def model_validate_json(self, body): ...
+
+
+class Async:
+    @classmethod
+    async def model_validate_json(cls, body): ...
+
+
+class Listed(pydantic.RootModel[list[int] | str | None]): ...
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (OfInstances, "can't decode an event into OfInstances: its model_validate_json must be a classmethod"),
+        (Async, "can't decode an event into Async: its model_validate_json must not be async"),
+        (pydantic.BaseModel, "can't decode an event into BaseModel: it has no fields; write a class of your own"),
+        (pydantic.RootModel[list], "can't decode an event into RootModel[list]: an event is a JSON object"),
+        (Listed, "can't decode an event into Listed: an event is a JSON object"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_model_that_fits_no_event_is_impossible(cls, message):
+    with pytest.raises(ImpossibleError) as caught:
+        decoder(cls, TYPE)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_root_model_of_an_object_is_one():
+    assert decoder(pydantic.RootModel[dict[str, Any]], TYPE)(BODY).root["type"] == TYPE
+    assert decoder(pydantic.RootModel[list | dict], TYPE)(BODY).root["type"] == TYPE
+
+
 def test_a_field_of_a_model_is_validated_too():
     assert from_value(Data, {"id": "resp_1"}) == Data(id="resp_1")
     assert from_value(Checked, {"data": {"id": "resp_1"}}) == Checked(data=Data(id="resp_1"))
-    with pytest.raises(ValueError, match=r"too short - at `\$.id`"):
+    with pytest.raises(ValueError, match=r"^`id`: .*too short$"):
         from_value(Data, {"id": "r"})
 
 

@@ -185,6 +185,16 @@ def wrong_second(event, delivery: dict): ...
 def unknown_name(event: "NobodyKnowsMe"): ...  # type: ignore[name-defined] # noqa: F821
 def no_expression(event: "not an expression"): ...  # type: ignore[valid-type] # noqa: F722
 def broken(event: "1 / 0"): ...  # type: ignore[valid-type]
+def delivery_by_name(event, *, delivery=None): ...
+def delivery_by_name_and_type(event, *, meta: Delivery | None = None): ...
+def listed_class(event: [ResponseCompleted]): ...  # type: ignore[valid-type]
+def delivery_alone(delivery: Delivery): ...
+
+
+@functools.lru_cache
+def cached(event): ...
+
+
 def yields(event):
     yield event
 
@@ -216,7 +226,13 @@ def mixed(event: dict | ResponseCompleted): ...
         (number, "can't decode an event into int"),
         (listed, "can't decode an event into list"),
         (mixed, "dict must stand alone, not in a union"),
-        (max, "its annotations can't be read"),
+        (max, "its parameters can't be read: no signature found"),
+        ({}.update, "its parameters can't be read: no signature found"),
+        (cached, "its parameters can't be read: no signature found"),
+        (delivery_by_name, "the Delivery is passed by position: write (event, delivery) without a `*`"),
+        (delivery_by_name_and_type, "the Delivery is passed by position"),
+        (listed_class, "is no type; write the class alone"),
+        (delivery_alone, "its first parameter is the event, and the Delivery the second"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
