@@ -56,8 +56,10 @@ def start_log(program: str, level: str) -> None:
 
 
 class Stopping(asyncio.Event):
-    """Set by SIGTERM and SIGINT."""
+    """Set by SIGTERM and SIGINT, or by the program itself."""
 
+    is_by_signal = False
+    """A signal came, before or after it was set: the process has to end."""
     is_interactive = False
     """The signal was Ctrl-C: there is no load balancer that needs time to notice the stop."""
 
@@ -77,7 +79,7 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, Result]]) -> Resu
 
     `main` returns, or raises an error that a user can act on. Any other end (SystemExit or KeyboardInterrupt out of a
     task, a stopped loop, a cancellation, a bug) is a crash: it is logged, and the exit code is 1 even for
-    `sys.exit(0)`, since a supervisor must not take it for a stop.
+    `sys.exit(0)`, since a supervisor must not take it for a stop. Afterwards Ctrl-C raises KeyboardInterrupt again.
     """
     import uvloop
 
@@ -97,7 +99,10 @@ def run_service(main: Callable[[Stopping], Coroutine[Any, Any, Result]]) -> Resu
         raise
     except BaseException as error:  # noqa: BLE001 - the process ends here
         _crash(error, runner, started)
-    runner.close()
+    else:
+        runner.close()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return result
 
 
@@ -107,8 +112,9 @@ def _listen_to_signals(stopping: Stopping) -> None:
     was_terminal = _is_terminal()
 
     def stop(number: signal.Signals) -> None:
-        if stopping.is_set() and number == signal.SIGINT:
+        if stopping.is_by_signal and number == signal.SIGINT:
             os._exit(EXIT_INTERRUPTED)
+        stopping.is_by_signal = True
         stopping.is_interactive = stopping.is_interactive or number == signal.SIGINT
         stopping.set()
 
@@ -160,18 +166,30 @@ def _flush_output() -> None:
             stream.flush()
 
 
+class CrashExit(SystemExit):
+    """The end of a crashed program, which is ended in `CRASH_S` whatever keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_FAILED)
+        self._deadline = threading.Timer(CRASH_S, end_now, (EXIT_FAILED,))
+        self._deadline.daemon = True
+        self._deadline.start()
+
+    def survive(self) -> None:
+        """The process goes on."""
+        self._deadline.cancel()
+
+
 def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyncio.Task[Any]"]) -> NoReturn:
     """Log the error, give running tasks `CRASH_S` to clean up, and exit with 1, whatever hangs or raises meanwhile."""
     log.get("command").error(
         "crashed", reason=f"{name_of(type(error))}: {text_of(error, REASON_CHARS)}", exc_info=error
     )
-    deadline = threading.Timer(CRASH_S, end_now, (EXIT_FAILED,))
-    deadline.daemon = True
-    deadline.start()
+    end = CrashExit()
     with contextlib.suppress(BaseException):  # the next task may raise it again
         for task in started:
             task.cancel()
             runner.get_loop().run_until_complete(asyncio.wait((task,)))
     with contextlib.suppress(BaseException):
         runner.close()
-    sys.exit(EXIT_FAILED)
+    raise end

@@ -7,11 +7,11 @@ starting, such as a syntax error, is printed, and the next change tries again.
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -24,6 +24,8 @@ from .quarantine.launch import Launch
 
 TICK_MS: Final = 500
 """Between two looks whether to go on watching."""
+FOLDERS: Final = "_HOOKBUS_RELOAD_FOLDERS"
+"""Environment variable with the folders of the start before: one that was removed since may come back."""
 
 
 class Reloader:
@@ -34,8 +36,11 @@ class Reloader:
             self._watchfiles: Any = importlib.import_module("watchfiles")
         except ImportError:
             raise ConfigError(["--reload: watchfiles is missing: pip install 'hookbus[reload]'"]) from None
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would tell each change once more
         self._launch = launch
         self._began_s = time.time()
+        self._before = _folders_before(launch)
+        self._there_before = _existing(self._before)
         self.has_changed = False
 
     def watch(self, stopping: asyncio.Event) -> None:
@@ -50,23 +55,33 @@ class Reloader:
         threading.Thread(target=run, name="reload", daemon=True).start()
 
     def wait(self) -> None:
-        """Wait for the first change."""
-        folders = _folders(self._launch)
-        has_begun = False
+        """Wait for the first change: of a file, or a folder that goes or comes back."""
+        loaded = _folders(self._launch)
+        known, folders = loaded | self._there_before, loaded | self._before
+        files: set[str] = set()
+        while not files:
+            there = _existing(folders)
+            files = {str(folder) for folder in there ^ known} or self._changes(there, folders)
+        log.get("worker").info("reloading", files=sorted(files)[:10])
+        self.has_changed = True
+
+    def _changes(self, watched: set[Path], folders: set[Path]) -> set[str]:
+        """The files that change first; none as soon as other folders exist than those that are watched."""
         ticks = self._watchfiles.watch(
-            *folders,
+            *watched,
             watch_filter=self._watchfiles.PythonFilter(),
             recursive=False,
             rust_timeout=TICK_MS,
             yield_on_timeout=True,
         )
-        for changes in ticks:
-            files = sorted({file for _, file in changes}) or ([] if has_begun else _newer(folders, self._began_s))
-            if files:
-                log.get("worker").info("reloading", files=files[:10])
-                self.has_changed = True
-                return
-            has_begun = True
+        has_begun = False
+        with contextlib.suppress(FileNotFoundError):  # a folder was removed before it was watched
+            for changes in ticks:
+                files = {file for _, file in changes} or (set() if has_begun else _newer(watched, self._began_s))
+                if files or _existing(folders) != watched:
+                    return files
+                has_begun = True
+        return set()
 
     def wait_after(self, error: BaseException) -> None:
         """Print what kept the worker from running, and wait for the first change."""
@@ -80,16 +95,23 @@ class Reloader:
         """Replace this process."""
         log.flush()
         os.chdir(self._launch.folder)
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], self._launch.environment)  # noqa: S606
+        folders = _folders(self._launch) | self._before
+        environment = {**self._launch.environment, FOLDERS: os.pathsep.join(map(str, folders))}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
 
 
-def _folders(launch: Launch) -> list[Path]:
+def _folders(launch: Launch) -> set[Path]:
     """The folders of the loaded modules and of the targets, below the working directory and outside libraries."""
     here = Path(launch.folder).resolve()
     files = [vars(module).get("__file__") for module in list(sys.modules.values()) if hasattr(module, "__dict__")]
     files += [_file_of(target) for target in launch.targets]
     folders = {here, *(Path(file).resolve().parent for file in files if isinstance(file, str))}
-    return sorted(folder for folder in folders if folder.is_relative_to(here) and not _is_library(folder))
+    return {folder for folder in folders if folder.is_relative_to(here) and not _is_library(folder)}
+
+
+def _folders_before(launch: Launch) -> set[Path]:
+    """Those of the starts before this one: what can't be imported is not loaded."""
+    return set(map(Path, filter(None, launch.environment.get(FOLDERS, "").split(os.pathsep))))
 
 
 def _file_of(target: str) -> str | None:
@@ -100,17 +122,21 @@ def _file_of(target: str) -> str | None:
     return None
 
 
+def _existing(folders: set[Path]) -> set[Path]:
+    return {folder for folder in folders if folder.is_dir()}
+
+
 def _is_library(folder: Path) -> bool:
     environment = Path(sys.prefix)
     return "site-packages" in folder.parts or folder.is_relative_to(environment) or folder.is_relative_to(OURS)
 
 
-def _newer(folders: Sequence[Path], began_s: float) -> list[str]:
+def _newer(folders: set[Path], began_s: float) -> set[str]:
     """Python files that changed after the start and before they were watched."""
-    found = []
+    found = set()
     for folder in folders:
         for file in folder.glob("*.py"):
             with contextlib.suppress(OSError):
                 if began_s < file.stat().st_mtime <= time.time():
-                    found.append(str(file))
-    return sorted(found)
+                    found.add(str(file))
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shared import health
-from ..shared.command import FailedError, Stopping, end_now, run_service
+from ..shared.command import CrashExit, FailedError, Stopping, end_now, run_service
 from ..shared.connection import FAULTS
 from ..shared.events import BY_TYPE
 from ..shared.keys import RESERVED
@@ -31,6 +31,8 @@ def run_reloading(settings: WorkerSettings, launch: Launch) -> None:
     try:
         run(settings, launch, reloader)
     except (ConfigError, FailedError, *FAULTS, SystemExit) as error:
+        if isinstance(error, CrashExit):
+            error.survive()
         reloader.wait_after(error)
         reloader.start_again()
 
@@ -46,7 +48,7 @@ def run(settings: WorkerSettings, launch: Launch, reloader: "Reloader | None" = 
         if reloader is not None:
             reloader.watch(stopping)
         await _run_alone(worker, settings, stopping)
-        if reloader is not None and reloader.has_changed:
+        if reloader is not None and reloader.has_changed and not stopping.is_by_signal:
             reloader.start_again()
         # A handler that ignores its cancellation must not keep the process alive: its delivery was handed over.
         if worker.has_leftovers():

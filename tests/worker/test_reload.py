@@ -13,7 +13,7 @@ def test_a_file_that_changed_after_the_start_and_before_the_watch_counts(tmp_pat
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (changed_s, changed_s))
     (tmp_path / "new.txt").write_text("")
-    assert reload._newer([tmp_path], began_s) == [str(tmp_path / "new.py")]
+    assert reload._newer({tmp_path}, began_s) == {str(tmp_path / "new.py")}
 
 
 def test_folders_of_libraries_and_beyond_the_working_directory_are_not_watched(tmp_path, monkeypatch):
@@ -26,4 +26,4 @@ def test_folders_of_libraries_and_beyond_the_working_directory_are_not_watched(t
     monkeypatch.setitem(sys.modules, "loaded_outside", SimpleNamespace(__file__=str(outside)))
     monkeypatch.setitem(sys.modules, "loaded_without", SimpleNamespace(__file__=None))
     monkeypatch.chdir(here)
-    assert reload._folders(Launch.now(["nobody_has_this:app"])) == [here, here / "src/mine"]
+    assert reload._folders(Launch.now(["nobody_has_this:app"])) == {here, here / "src/mine"}
