@@ -88,6 +88,10 @@ class HistogramFamily(Collector):
         """The histogram of these label values; look it up once and keep it."""
         return self._children.setdefault(values, FastHistogram(self._bounds))
 
+    def values(self) -> list[tuple[tuple[str, ...], list[int], float]]:
+        """All label values with the count of each bucket, and the sum."""
+        return [(values, child.counts, child.total) for values, child in self._children.items()]
+
     def describe(self) -> list[Metric]:
         """The family without samples, for the registry's check of names."""
         return [HistogramMetricFamily(self._name, self._about, labels=self._labels)]

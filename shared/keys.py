@@ -217,6 +217,14 @@ class Keys:
         """Stream: what people changed by a tool or the console (JSON). In the home shard."""
         return self._key("audit")
 
+    def minute(self, number: int) -> str:
+        """Hash: group|figure → its value in a minute (minutes since 1970, UTC). In the home shard, for six hours."""
+        return self._key(f"stats:m:{number}")
+
+    def hour(self, number: int) -> str:
+        """Hash: group|figure → its value in an hour (hours since 1970, UTC). In the home shard, for two weeks."""
+        return self._key(f"stats:h:{number}")
+
     @property
     def losses(self) -> str:
         """Hash: what vanished from Redis and was created again → how often."""

@@ -97,6 +97,7 @@ CARRY: Final = past_the_limit(Script.load("carry"))
 # A breaker must open and probe, a hold and a pause begin, in a full Redis too: what they keep back fills the memory.
 SWAP: Final = past_the_limit(Script.load("swap"))
 PAUSE: Final = past_the_limit(Script.load("pause"))
+TALLY: Final = Script.load("tally")
 # An action must be possible in a full Redis, to free memory.
 RECORD: Final = past_the_limit(Script.load("record"))
 

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "processes": Lazy("processes:processes", "Show who is there, and what each holds."),
     "find": Lazy("find:find", "Tell where an event is, in every group."),
     "check": Lazy("check:check", "Check configuration, apps and Redis."),
+    "statistics": Lazy("statistics:statistics", "Show what each group did, and how long it took."),
     "actions": Lazy("actions:actions", "Show who changed what, when and why."),
     "pause": Lazy("paused:pause", "Suspend delivery to a group, or of a type of it."),
     "resume": Lazy("paused:resume", "Resume delivery; ends breakers and holds, too."),

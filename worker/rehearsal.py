@@ -66,6 +66,7 @@ WRITES: Final = (
     f"HSETNX {SCRATCH} f 1",
     f"HINCRBY {SCRATCH} f 1",
     f"HDEL {SCRATCH} f",
+    f"EXPIRE {SCRATCH} 1",
     f"UNLINK {SCRATCH}",
     f"SADD {SCRATCH} m",
     f"SREM {SCRATCH} m",

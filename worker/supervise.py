@@ -25,6 +25,7 @@ from .duties.give_back import GiveBack
 from .duties.look import Lookout
 from .duties.relist import Relister
 from .duties.running_now import RunningNow
+from .duties.statistics import Statistics
 from .duties.trim import Trimmer
 from .gauges import expose
 from .group_runner import GroupRunner, ProcessContext
@@ -75,6 +76,8 @@ class Worker:
         self._subscribers = list(self._process.subscribers.values())
         running_now = RunningNow(consumer.name, self._subscribers)
         consumer.liveness.on_renewed = running_now.publish
+        names = [group.name for group in groups if not group.name.startswith(RESERVED)]
+        self._statistics = Statistics(consumer.client, names, running_now.room, stopping)
         self._give_back = GiveBack(
             client=consumer.client,
             consumer=consumer.name,
@@ -182,6 +185,7 @@ class Worker:
             await crew.finished()
             interrupted = await self._finished(shutdown)
             await crew.end()
+            await self._statistics.add()  # what ended during the drain
             await shutdown.leave(interrupted)
         except BaseException:
             self._is_reading = False
@@ -202,7 +206,13 @@ class Worker:
 
     def _start_duties(self, crew: Crew) -> None:
         duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [*self._process.lookouts.values(), self._give_back, self._process.circuits, *self._chores()]
+        duties += [
+            *self._process.lookouts.values(),
+            self._give_back,
+            self._process.circuits,
+            self._statistics,
+            *self._chores(),
+        ]
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")

@@ -18,11 +18,12 @@ DELIVERIES: Final = CounterFamily(
 DEAD_LETTERS: Final = CounterFamily(
     "hookbus_worker_dead_letters_total", "Deliveries that became dead letters.", ["group", "type", "reason"]
 )
+HANDLER_BUCKETS_S: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 HANDLER_SECONDS: Final = HistogramFamily(
     "hookbus_worker_handler_seconds",
     "Duration of attempts.",
     ["group", "type"],
-    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+    buckets=HANDLER_BUCKETS_S,
 )
 ATTEMPTS: Final = HistogramFamily(
     "hookbus_worker_attempts",

@@ -19,7 +19,7 @@ from tests.worker.retained_events import hand_out, retain, subscribe
 
 KEYS = Keys(0)
 READING = {
-    "run", "console", "exporter", "status", "processes", "find", "check", "actions",
+    "run", "console", "exporter", "status", "processes", "find", "statistics", "check", "actions",
     "verify", "dlq list", "dlq groups", "dlq show", "dlq export",
 }  # fmt: skip
 """Commands that change no delivery of a group; `verify` has a group of its own, and `run` is no action of a person."""
