@@ -7,26 +7,22 @@ The body is an envelope like OpenAI's (`id`, `type`, `created_at`, `data`), so t
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
 
-from .shared import backoff, clock, keys
+from .shared import clock, keys, post_url, secret_refs
 from .shared.header_names import LONGEST_ID, is_id
-from .shared.posting import NO_ANSWER, Answer, new_id, post, signed_request
+from .shared.posting import Answer, new_id, post, signed_request
 from .shared.secret import key_bytes
 
 __all__ = ["PublishError", "Published", "Publisher"]
 
-BASE_S: Final = 0.1
-CAP_S: Final = 10.0
-"""Waits between attempts: the eight of the default take 13 s, enough for a restart of ingest or a failover of Redis."""
-LONGEST_RETRY_AFTER_S: Final = 30.0
-"""A proxy may ask for any time; beyond this the caller decides."""
-TRANSIENT: Final = frozenset({NO_ANSWER, 408, 429})
-"""Statuses after which the same post may succeed, beside all from 500 on. 408: the body came too slowly."""
+LONGEST_TYPE: Final = 64
+"""Behind the longest prefix of a source it is still a type (`shared/prefixes`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,8 @@ class Published:
 class PublishError(Exception):
     """An event was not published. `status` and `code` are those of the last answer; 0 without an answer.
 
-    Unless the status is 4xx, the event may be stored all the same: publish it again with the same `id`.
+    Unless the status is 4xx, the event may be stored all the same: publish it again with the same `id`. With status 200
+    it is stored, but where no subscription to its type gets it.
     """
 
     def __init__(self, answer: Answer, attempts: int) -> None:
@@ -53,27 +50,35 @@ class PublishError(Exception):
         self.code = answer.code
         self.attempts = attempts
         reason = answer.detail or ("" if answer.code else "the answer is not that of hookbus-ingest")
+        if answer.filed_as:
+            reason = f"stored as {answer.filed_as}: does the source read types elsewhere, or has it sent too many?"
         parts = str(answer.status or ""), answer.code, f"({reason})" if reason else ""
         super().__init__(f"{self.id}: {' '.join(filter(None, parts))}, attempt {attempts}")
 
 
 class Publisher:
-    """Posts events to a source with `scheme = "standard"`. One HTTP session, open within `async with Publisher(...)`.
+    """Posts events to a source with `scheme = "standard"`, and default `headers` and `type_at`. One HTTP session, open
+    within `async with Publisher(...)`.
 
     The source puts its prefix before their types: what is published as `order.paid` arrives as `shop.order.paid`.
-    `url` is that of the source's path, `secret` one of its secrets. `timeout`: seconds for one attempt. `connections`:
-    the most at once; further calls of `publish` wait for one. Raises ValueError.
+    `url` is that of the source's path, `secret` one of its secrets, or `file:PATH`, which is read here. `timeout`:
+    seconds for one attempt. `connections`: the most at once; further calls of `publish` wait for one. Raises
+    ValueError.
     """
 
     def __init__(
         self, url: str, secret: str, *, timeout: float = 10.0, attempts: int = 8, connections: int = 32
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"url {url!r}: http://… or https://… is needed")
-        if timeout <= 0 or attempts < 1 or connections < 1:
-            raise ValueError("timeout must be above 0, attempts and connections at least 1")
+        if problem := post_url.problem(url):
+            raise ValueError(f"url {url!r}: {problem}")
+        if not isinstance(secret, str):
+            raise ValueError("secret: text is needed; is its variable set?")  # noqa: TRY004 - as for all arguments
+        if not (_is_number(timeout, float | int) and 0 < timeout < math.inf):
+            raise ValueError("timeout must be above 0, in seconds")
+        if not all(_is_number(each, int) and each >= 1 for each in (attempts, connections)):
+            raise ValueError("attempts and connections must be whole numbers, at least 1")
         self._url = url
-        self._key = key_bytes(secret, "base64")
+        self._key = key_bytes(secret_refs.first(secret), "base64")
         self._timeout_s = timeout
         self._attempts = attempts
         self._session: aiohttp.ClientSession | None = None
@@ -97,18 +102,23 @@ class Publisher:
         Events with the same `id` are stored once within ingest's dedupe window; without one it gets its own, which all
         attempts have. Raises PublishError, ValueError for an impossible type or id, TypeError for impossible data.
         """
-        if not keys.is_name(event_type):
-            raise ValueError(f"event type {event_type!r}: 1 to 128 of A-Z a-z 0-9 _ . - are needed")
-        if id is not None and not is_id(id):
+        if not (isinstance(event_type, str) and keys.is_name(event_type) and len(event_type) <= LONGEST_TYPE):
+            raise ValueError(f"event type {event_type!r}: 1 to {LONGEST_TYPE} of A-Z a-z 0-9 _ . - are needed")
+        if event_type.startswith(keys.RESERVED):
+            raise ValueError(f"event type {event_type!r}: those that begin with {keys.RESERVED!r} are hookbus's own")
+        if id is not None and not (isinstance(id, str) and is_id(id)):
             raise ValueError(f"id {id!r}: 1 to {LONGEST_ID} visible ASCII characters are needed")
         webhook_id = id or new_id("msg")
-        body = msgspec.json.encode({"id": webhook_id, "type": event_type, "created_at": clock.now_s(), "data": data})
+        envelope = {"id": webhook_id, "type": event_type, "created_at": clock.now_s(), "data": _encoded(data)}
+        body = msgspec.json.encode(envelope)
         attempt = 1
         while not (answer := await self._post(webhook_id, body)).is_stored:
-            if attempt == self._attempts or not _may_pass(answer.status):
+            if attempt == self._attempts or not answer.may_pass:
                 raise PublishError(answer, attempt)
-            await asyncio.sleep(_wait_s(attempt, answer))
+            await asyncio.sleep(answer.wait_s(attempt))
             attempt += 1
+        if answer.filed_as:
+            raise PublishError(answer, attempt)
         return Published(webhook_id, answer.code == "duplicate")
 
     async def _post(self, webhook_id: str, body: bytes) -> Answer:
@@ -121,11 +131,15 @@ class Publisher:
             return await post(self._session, self._url, request, timeout_s=self._timeout_s)
 
 
-def _may_pass(status: int) -> bool:
-    return status in TRANSIENT or status >= 500
+def _encoded(data: Any) -> msgspec.Raw:
+    """The data as one JSON value. A `Raw` within them is anything: it must not add fields to the envelope."""
+    try:
+        encoded = msgspec.json.encode(data)
+        msgspec.json.decode(encoded)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise TypeError(f"data can't be encoded as JSON: {error}") from error
+    return msgspec.Raw(encoded)
 
 
-def _wait_s(attempt: int, answer: Answer) -> float:
-    """Seconds until the next attempt: at least what the receiver asked for."""
-    wait_s = backoff.jittered_s(backoff.step_s(attempt, base_s=BASE_S, factor=2, cap_s=CAP_S))
-    return max(wait_s, min(answer.retry_after_s, LONGEST_RETRY_AFTER_S))
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -6,7 +6,7 @@ built once a second, because their `Date` changes (RFC 9110, 6.6.1).
 
 from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http import SERVER_SOFTWARE
@@ -67,3 +67,19 @@ class PrebuiltResponse:
             f"Server: {SERVER_SOFTWARE}\r\n\r\n"
         )
         return head.encode() + self._body
+
+
+class Stored(NamedTuple):
+    """The answer about a stored event."""
+
+    code: Literal["accepted", "duplicate"]
+    response: PrebuiltResponse
+
+
+def stored_answers(filed_as: str = "") -> dict[bool, Stored]:
+    """Those to a new event and to a duplicate. `filed_as`: its type in storage, where it did not get its own."""
+    more = f', "type": "{filed_as}"' if filed_as else ""
+    codes: tuple[Literal["accepted"], Literal["duplicate"]] = "accepted", "duplicate"
+    return {
+        code == "accepted": Stored(code, PrebuiltResponse(f'{{"status": "{code}"{more}}}'.encode())) for code in codes
+    }

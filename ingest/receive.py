@@ -22,7 +22,7 @@ from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
 from ..shared.throttle import Throttle
 from . import metrics
-from .answer import PrebuiltResponse, answer
+from .answer import Stored, answer, stored_answers
 from .body import Bodies
 from .commit import Received
 from .enqueue import Queue, RefusedError
@@ -75,10 +75,7 @@ class Receiver:
         self._throttle = Throttle()
         self._sums: dict[tuple[str, str], FastCounter] = {}
         self._matches: dict[tuple[str, int], FastCounter] = {}
-        self._stored = {
-            "accepted": PrebuiltResponse(b'{"status": "accepted"}'),
-            "duplicate": PrebuiltResponse(b'{"status": "duplicate"}'),
-        }
+        self._stored = stored_answers()
         self._sent = _sent_in_span()
         self.is_leaving = False
         """After SIGTERM: still serving, but each answer closes its connection, so that clients go elsewhere."""
@@ -124,7 +121,7 @@ class Receiver:
             endpoint = self._by_plain_path.get(paths.plain(request.path))
         source = endpoint.source if endpoint else ""
         try:
-            code = "accepted" if await self._accept(request, endpoint) else "duplicate"
+            stored = await self._accept(request, endpoint)
         except Refusal as refusal:
             self.count(source, refusal.code)
             response = self._refused(request, refusal, source)
@@ -133,9 +130,9 @@ class Receiver:
             return response
         if is_detour:
             self._log_detour(request, source)
-        self.count(source, code)
+        self.count(source, stored.code)
         metrics.ACK_SECONDS.observe(time.perf_counter() - began)
-        return self._stored[code].to(request, time.time(), not self.is_leaving)
+        return stored.response.to(request, time.time(), not self.is_leaving)
 
     def _log_detour(self, request: web.BaseRequest, source: str) -> None:
         """Log once for each path that its requests are served although no source has exactly this path."""
@@ -145,8 +142,8 @@ class Receiver:
             self._log.warning("path_mismatch", source=source, path=path, peer=request.remote)
             self._record(rejection(request, Refusal(200, "accepted"), source, time.time(), 0))
 
-    async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> bool:
-        """Store the event of a request; True when new. Raises Refusal."""
+    async def _accept(self, request: web.BaseRequest, endpoint: Endpoint | None) -> Stored:
+        """Store the event of a request. Raises Refusal."""
         if endpoint is None:
             raise Refusal(404, "unknown_endpoint")
         self._check_head(request)
@@ -159,9 +156,13 @@ class Receiver:
             traceparent = ""
         at_ms = clock.now_ms()  # Redis' clock: workers compute the event's age by it
         own_type, delay_ms = endpoint.types.head(body, at_ms)
-        event_type = endpoint.types.known.get(own_type) or await self._first(own_type, endpoint, len(body))
+        answers = self._stored
+        event_type = endpoint.types.known.get(own_type)
+        if event_type is None:
+            event_type = await self._first(own_type, endpoint, len(body))
+            answers = stored_answers(event_type) if event_type == endpoint.types.untyped else answers
         event = Received(event_type, webhook_id, endpoint.source, at_ms, body, traceparent, delay_ms)
-        return await (self._store(event) if self._sent is None else self._sent(event, self._store))
+        return answers[await (self._store(event) if self._sent is None else self._sent(event, self._store))]
 
     async def _store(self, event: Received) -> bool:
         queue = self._queues[keys.shard_of(event.webhook_id, len(self._queues))]

@@ -81,11 +81,14 @@ class Verifier:
         return index
 
     def _public_signer_of(self, headers: Mapping[str, str], message: bytes) -> int | None:
-        """Checks one candidate alone, the first: it costs fifty times an HMAC (measured)."""
+        """Checks the first candidate, and the second where there are few keys: a sender in rotation signs with two.
+
+        A check costs fifty times an HMAC (measured): a forged request costs at most as many as a source may have keys.
+        """
         entries = _ENTRY.findall(" ".join(_lines(headers, self.names.signature)))
         signatures = _candidates(entries, public_key.VERSION)
-        candidate = next((each for each in signatures if len(each) == public_key.SIGNATURE_BYTES), None)
-        if candidate is not None:
+        candidates = [each for each in signatures if len(each) == public_key.SIGNATURE_BYTES]
+        for candidate in candidates[: min(2, public_key.MAX_KEYS // len(self._public_keys))]:
             for index, key in enumerate(self._public_keys, len(self._signers)):
                 if key.has_signed(candidate, message):
                     return index

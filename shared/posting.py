@@ -12,13 +12,21 @@ from typing import Final
 
 import aiohttp
 
-from . import clock
+from . import backoff, clock
 from .header_names import WEBHOOK, HeaderNames
 from .secret import sign
 
 POST_TIMEOUT_S: Final = 30.0
 NO_ANSWER: Final = 0
 """Status of a post without a response; its code is `no_answer`, or `no_connection` if it was never sent."""
+
+TRANSIENT: Final = frozenset({NO_ANSWER, 408, 425, 429})
+"""Statuses after which the same post may succeed, beside all from 500 on. 408: the body came too slowly."""
+BASE_S: Final = 0.1
+CAP_S: Final = 10.0
+"""Waits between posts of one event: eight take 13 s, enough for a restart of ingest or a failover of Redis."""
+LONGEST_RETRY_AFTER_S: Final = 30.0
+"""A proxy may ask for any time; beyond this the caller decides."""
 
 Expected = tuple[int, str]
 """Status and code that an answer must have; "" matches any code."""
@@ -37,7 +45,8 @@ class Request:
 class Answer:
     """The result of a post. `code` is the `status` or `error` in the response; `detail` says why there is none.
 
-    `retry_after_s` is what the receiver asked for, 0 if it named no seconds.
+    `retry_after_s` is what the receiver asked for, 0 if it named no seconds. `filed_as` is the type in storage that the
+    receiver names: the event did not get its own.
     """
 
     status: int
@@ -46,6 +55,7 @@ class Answer:
     webhook_id: str
     detail: str = ""
     retry_after_s: float = 0.0
+    filed_as: str = ""
 
     def is_as(self, expected: Expected) -> bool:
         """Whether this is the expected answer."""
@@ -56,6 +66,16 @@ class Answer:
     def is_stored(self) -> bool:
         """Whether hookbus-ingest says that the event is stored: any web server may answer 200."""
         return self.status == 200 and self.code in ("accepted", "duplicate")
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same post may succeed later."""
+        return self.status in TRANSIENT or self.status >= 500
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds until the next attempt after this one (from 1), at least what the receiver asked for."""
+        wait_s = backoff.jittered_s(backoff.step_s(attempt, base_s=BASE_S, factor=2, cap_s=CAP_S))
+        return max(wait_s, min(self.retry_after_s, LONGEST_RETRY_AFTER_S))
 
     @property
     def is_unknown(self) -> bool:
@@ -98,7 +118,7 @@ async def post(
 ) -> Answer:
     """Post a request once. Never raises for a failure of the network or the receiver."""
     began = time.perf_counter()
-    status, code, detail, retry_after_s = NO_ANSWER, "no_answer", "", 0.0
+    status, code, detail, retry_after_s, filed_as = NO_ANSWER, "no_answer", "", 0.0, ""
     try:
         async with session.post(
             url,
@@ -107,7 +127,7 @@ async def post(
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(timeout_s),
         ) as response:
-            status, code = response.status, _code(await response.read())
+            status, (code, filed_as) = response.status, _read(await response.read())
             retry_after_s = _seconds(response.headers.get("Retry-After", ""))
     except (aiohttp.ClientError, OSError) as error:
         code = "no_connection" if isinstance(error, aiohttp.ClientConnectorError) else code
@@ -116,7 +136,7 @@ async def post(
         number = 0 if isinstance(error, aiohttp.ClientSSLError) else getattr(error, "errno", None) or 0
         detail = os.strerror(number) if number > 0 else str(error) or "no answer in time"
     latency_ms = (time.perf_counter() - began) * 1000
-    return Answer(status, code, latency_ms, request.webhook_id, detail, retry_after_s)
+    return Answer(status, code, latency_ms, request.webhook_id, detail, retry_after_s, filed_as)
 
 
 def _seconds(text: str) -> float:
@@ -124,9 +144,12 @@ def _seconds(text: str) -> float:
     return float(text) if text.isdecimal() and text.isascii() and len(text) <= 9 else 0.0
 
 
-def _code(body: bytes) -> str:
+def _read(body: bytes) -> tuple[str, str]:
+    """The code in a response, and the type in storage; both "" without them."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return ""
-    return str(document.get("status") or document.get("error") or "") if isinstance(document, dict) else ""
+        return "", ""
+    if not isinstance(document, dict):
+        return "", ""
+    return str(document.get("status") or document.get("error") or ""), str(document.get("type") or "")

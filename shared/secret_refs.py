@@ -49,6 +49,11 @@ def read(reference: str, environ: Mapping[str, str] = os.environ) -> list[Secret
     return values
 
 
+def first(text: str) -> str:
+    """The first value behind a reference; any other text is the value itself. Raises ValueError."""
+    return read(text)[0].text if is_reference(text) else text
+
+
 def files(reference: str, environ: Mapping[str, str] = os.environ) -> list[Path]:
     """The files that a `file:` reference names; none for a credential, which systemd protects.
 

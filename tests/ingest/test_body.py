@@ -71,7 +71,7 @@ async def test_g8_when_slow_bodies_fill_their_half_the_oldest_gives_way(redis_ur
 async def test_g8_a_declared_length_takes_no_memory(redis_url):
     async with serving(redis_url, **SMALL) as ingest:
         declared = [await start_request(ingest, sized(10_000), 0) for _ in range(50)]
-        assert await ingest.execute(sized(10_000)) == (200, {"status": "accepted"})
+        assert (await ingest.execute(sized(10_000)))[0] == 200
         assert await inflight(ingest, "arriving") == 0
         for _, writer in declared:
             await hang_up(writer)
@@ -101,7 +101,7 @@ async def test_g3_bodies_that_wait_for_redis_are_bounded_in_bytes(own_server):
             await until_inflight(ingest, "waiting", 20_000)
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
-        assert await asyncio.gather(*waiting) == [(200, {"status": "accepted"})] * 3
+        assert [status for status, _ in await asyncio.gather(*waiting)] == [200] * 3
         assert await inflight(ingest, "waiting") == 0
 
 

@@ -116,10 +116,12 @@ async def test_a_body_without_a_type_is_stored_as_untyped_of_its_source_and_coun
     counter = metrics.UNTYPED_EVENTS.labels("claude", "no_type")
     before = counter._value.get()
     request = posting.signed_request(key_bytes(secret_of("claude"), "base64"), body)
-    assert await ingest.execute(request, path="/webhooks/claude") == (200, {"status": "accepted"})
+    for status in ("accepted", "duplicate"):
+        answer = await ingest.execute(request, path="/webhooks/claude")
+        assert answer == (200, {"status": status, "type": "claude.untyped"})
     (entry,) = await entries(client, "claude.untyped")
     assert (entry[b"body"], entry[b"src"]) == (body, b"claude")
-    assert counter._value.get() - before == 1
+    assert counter._value.get() - before == 2
 
 
 @pytest.mark.parametrize("name", ["gemini", "claude", "shop", "bare", "openai"])

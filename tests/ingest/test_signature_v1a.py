@@ -6,6 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from hookbus.ingest.signature import Verifier
+from hookbus.shared.public_key import MAX_KEYS
 from tests.ingest.test_signature import BODY, NOW, SECRETS, code_of, headers
 
 
@@ -25,12 +26,21 @@ def v1a(byte: int, size: int = 64) -> str:
     return "v1a," + base64.b64encode(bytes([byte]) * size).decode()
 
 
-def test_the_first_alone_is_checked_with_each_key():
-    first, second = Asked(), Asked(bytes([2]) * 64)
-    verifier = Verifier(SECRETS[:1], public_keys=[first, second])
-    crowd = " ".join(v1a(byte) for byte in (1, 2, 3))
+@pytest.mark.parametrize(("keys", "candidates"), [(1, 2), (2, 2), (3, 1), (4, 1)])
+def test_a_forged_request_costs_no_more_checks_than_there_may_be_keys(keys, candidates):
+    asked = [Asked(bytes([9]) * 64) for _ in range(keys)]
+    verifier = Verifier(SECRETS[:1], public_keys=asked)
+    crowd = " ".join(v1a(byte) for byte in (1, 2, 3, 9))
     assert code_of(headers(webhook_signature=crowd), verifier=verifier) == "signature_mismatch"
-    assert first.checks == second.checks == [bytes([1]) * 64]
+    assert all(key.checks == [bytes([byte]) * 64 for byte in range(1, candidates + 1)] for key in asked)
+    assert sum(len(key.checks) for key in asked) <= MAX_KEYS
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_sender_in_rotation_that_signs_with_both_keys_is_accepted_before_we_have_the_new_one(order):
+    verifier = Verifier([], public_keys=[Asked(bytes([1]) * 64)])
+    both = " ".join(map(v1a, order))
+    assert verifier.verify(headers(webhook_signature=both), BODY, NOW) == 0
 
 
 def test_public_keys_count_on_after_the_secrets_and_cost_nothing_before_them():

@@ -28,11 +28,20 @@ def test_the_destination_is_the_first_source_by_default():
         destination(configured, "c")
     with pytest.raises(ValueError, match="http://"):
         destination(configured, "a", "ftp://x")
+    with pytest.raises(ValueError, match=r"the URL 'http://:8080/': http://HOST"):
+        destination(configured, "a", "http://:8080/")
     with pytest.raises(ValueError, match="--url"):
         destination(Endpoints(listen=(Listen("127.0.0.1", 0),), sources=sources))
     with pytest.raises(ValueError, match="base64") as caught:
         destination(configured, "a", secret="whsec_%%%hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_given_secret_may_be_a_reference(tmp_path):
+    (tmp_path / "secret").write_text(SECRET)
+    assert destination(None, url="http://x/", secret=f"file:{tmp_path}/secret").key == KEY
+    with pytest.raises(ValueError, match="No such file"):
+        destination(None, url="http://x/", secret=f"file:{tmp_path}/missing")
 
 
 def test_the_ipv6_wildcard_becomes_loopback_in_the_destination():

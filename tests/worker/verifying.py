@@ -73,9 +73,9 @@ async def paused_with(client, name: str, backlog: int) -> list[tuple[bytes, list
 
 
 async def remaining_keys(client: Redis) -> list[str]:
-    """The remaining keys, except the layout, the dedupe digests, and the rejections of ingest."""
+    """The remaining keys, except the layout, the dedupe digests, and what ingest tells about itself."""
     names = [name.decode() for name in await client.execute_command("KEYS", "*")]
-    return sorted(name for name in names if not re.search(":seen:|:rejections$|:meta$|:generations$", name))
+    return sorted(name for name in names if not re.search(":seen:|:rejections$|:meta$|:generations$|:ingests$", name))
 
 
 def other_database(server: Valkey) -> str:

@@ -14,7 +14,6 @@ from typing import Final
 import aiohttp
 
 from ...shared import clock
-from ...shared.backoff import jittered_s, step_s
 from ...shared.command import FailedError
 from ...shared.destination import Destination
 from ...shared.pause import pause
@@ -24,12 +23,6 @@ from .ledger import Ledger, is_accepted
 
 ANSWER_TIMEOUT_S: Final = 10.0
 """Ingest answers within 5 s by default, whatever Redis does (`ingest.enqueue_timeout_s`)."""
-FIRST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 5.0
-"""Wait between two posts of one event. OpenAI's waits are longer, too long for a command."""
-RETRYABLE: Final = (408, 425, 429)
-"""Statuses below 500 that permit a retry."""
-
 REMEDIES: Final = {
     200: "the server that answers is not hookbus-ingest",
     401: "the secret is not one of that source; see --secret and --source",
@@ -96,7 +89,7 @@ class Sender:
             if answer.is_unknown:
                 self.unanswered_at_s = now_s
             attempt += 1
-            wait_s = jittered_s(step_s(attempt, base_s=FIRST_WAIT_S, factor=2, cap_s=LONGEST_WAIT_S))
+            wait_s = answer.wait_s(attempt)
             if is_accepted(answer) or self._is_hopeless(answer) or now_s + wait_s > give_up_s:
                 return answer
             await pause(self._stopping, wait_s)
@@ -104,9 +97,8 @@ class Sender:
                 return answer
 
     def _is_hopeless(self, answer: Answer) -> bool:
-        """Whether no event was accepted yet, and the refusal is not a transient one."""
-        is_transient = answer.is_unknown or answer.status in RETRYABLE or answer.status >= 500
-        return not self._ledger.accepted and not is_transient
+        """Whether no event was accepted yet, and nobody listens, or the refusal is not a transient one."""
+        return not self._ledger.accepted and not (answer.may_pass and answer.code != "no_connection")
 
     def _body(self, number: int) -> bytes:
         name = self._ledger.name
