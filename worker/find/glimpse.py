@@ -33,15 +33,16 @@ class Pending(NamedTuple):
 
 @dataclass(slots=True)
 class Glimpse:
-    """What was found. `recovered`: how it was handled after failures, if that is
-    remembered. `position`: id of the last event of its stream that the group received, None if the group is not
-    on it. `left_out`: how much was not looked through."""
+    """What was found. `recovered`: how it was handled after failures, if that is remembered. `position`: id of the last
+    event of its stream that the group received, None if the group is not on it. `left_out`: how much was not looked
+    through; `is_decided`: there can be no delivery of the event that nothing else tells of."""
 
     held: list[Held] = field(default_factory=list)
     recovered: Recovered | None = None
     pending: Pending | None = None
     position: str | None = None
     left_out: int = 0
+    is_decided: bool = True
     errors: dict[str, str] = field(default_factory=dict)
     was_at_once: bool = True
 
@@ -74,11 +75,13 @@ async def _look(client: Redis, subject: Subject, group: str, types: Sequence[str
     glimpse.recovered = _recovered(replies[len(unread)])
     held = shelves.take(unread, replies[: len(unread)], glimpse.errors)
     unread = [shelf for shelf in unread if not shelf.is_done]
-    glimpse.was_at_once = not unread
+    glimpse.was_at_once = not any(shelf.is_decisive for shelf in unread)
     while going := [shelf for shelf in unread if not shelf.is_done and shelf.seen < most]:
         replies = await execute_all(client, [shelf.command() for shelf in going], raises=False)
         held += shelves.take(going, replies, glimpse.errors)
-    glimpse.left_out = await shelves.left_out(client, [shelf for shelf in unread if not shelf.is_done])
+    unread = [shelf for shelf in unread if not shelf.is_done]
+    glimpse.left_out = await shelves.left_out(client, unread)
+    glimpse.is_decided = not any(shelf.is_decisive for shelf in unread)
     # Two sources may use the same id. HSCAN may return a record twice.
     own = {each.identity: each for each in held if each.entry.source == subject.source}
     glimpse.held = list(own.values())

@@ -1,11 +1,9 @@
 """The three places in which a group holds deliveries beside the event streams: dead letters, parked deliveries, and
 redelivery streams. Each is read in parts: a command, then what its reply holds of an event."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
-
-import msgspec
 
 from ...shared.connection import Redis
 from ...shared.entry import Entry, parse
@@ -91,18 +89,20 @@ class Sought(NamedTuple):
 
 
 class Shelf(Protocol):
-    """`seen` counts the records that Redis looked through; `is_done`: there are no more."""
+    """`seen` counts the records that Redis looked through; `is_done`: there are no more. `is_decisive`: an event may be
+    there alone. `unreadable` counts records that hold the text and that this release cannot read; `length` is
+    the command that counts all."""
 
+    is_decisive: bool
     seen: int
     is_done: bool
+    unreadable: int
 
     @property
     def key(self) -> str: ...
 
     @property
-    def length(self) -> str:
-        """The command that counts its records."""
-        ...
+    def length(self) -> str: ...
 
     def command(self) -> Command: ...
 
@@ -110,79 +110,66 @@ class Shelf(Protocol):
 
 
 @dataclass(slots=True)
-class Letters:
-    """The dead letters of a group in one shard; by name, only the matching records leave Redis."""
+class Records:
+    """A hash of records, read in parts. With `matching`, only the records of matching names leave Redis."""
 
-    keys: Keys
-    group: str
+    key: str
     sought: Sought
+    decode: Callable[[str, bytes], Held]
+    matching: str = ""
+    is_decisive: bool = True
     seen: int = 0
     is_done: bool = False
+    unreadable: int = 0
+    length: str = "HLEN"
     _cursor: bytes = b"0"
 
-    @property
-    def key(self) -> str:
-        return self.keys.dead_data(self.group)
-
-    @property
-    def length(self) -> str:
-        return "HLEN"
-
     def command(self) -> Command:
-        if self.sought.by_name:
-            return ("HSCAN", self.key, self._cursor, "MATCH", f"{literally(self.sought.text)}*", "COUNT", NAMES)
+        if self.matching:
+            return ("HSCAN", self.key, self._cursor, "MATCH", self.matching, "COUNT", NAMES)
         return ("HSCAN", self.key, self._cursor, "COUNT", PAGE)
 
     def take(self, reply: Any) -> list[Held]:
         self._cursor, flat = reply
         self.is_done = self._cursor == b"0"
-        self.seen += NAMES if self.sought.by_name else len(flat) // 2
+        self.seen += NAMES if self.matching else len(flat) // 2
         found: list[Held] = []
-        for name, raw in _holding(flat, self.sought):
+        for name, raw in zip(flat[::2], flat[1::2], strict=True):
+            if self.sought.text.encode() not in raw:  # to decode them all would take most of the time
+                continue
             try:
-                record = dead_letter.decode(raw)
-            except msgspec.MsgspecError:
-                continue  # of another release: `dlq list` tells
-            if self.sought.is_in(record.entry()):
-                found.append(Letter(self.keys, name, record))
+                held = self.decode(name.decode(), raw)
+            except (KeyError, *UNDECODABLE):
+                self.unreadable += 1
+                continue
+            if self.sought.is_in(held.entry):
+                found.append(held)
         return found
 
 
 @dataclass(slots=True)
-class ParkedOnes:
-    """The parked deliveries of a group in one shard. Their names hold no webhook-id, so all are read."""
+class Named:
+    """The dead letter that has the webhook-id as its name: nearly every one, found without a search."""
 
-    keys: Keys
-    group: str
-    sought: Sought
+    key: str
+    name: str
+    decode: Callable[[str, bytes], Held]
+    is_decisive: bool = True
     seen: int = 0
     is_done: bool = False
-    _cursor: bytes = b"0"
-
-    @property
-    def key(self) -> str:
-        return self.keys.delayed_data(self.group)
-
-    @property
-    def length(self) -> str:
-        return "HLEN"
+    unreadable: int = 0
+    length: str = "HLEN"
 
     def command(self) -> Command:
-        return ("HSCAN", self.key, self._cursor, "COUNT", PAGE)
+        return ("HGET", self.key, self.name)
 
     def take(self, reply: Any) -> list[Held]:
-        self._cursor, flat = reply
-        self.is_done = self._cursor == b"0"
-        self.seen += len(flat) // 2
-        found: list[Held] = []
-        for member, raw in _holding(flat, self.sought):
-            try:
-                entry = parked.decode(raw)
-            except (KeyError, *UNDECODABLE):
-                continue  # damaged: the worker logs it when it is due
-            if self.sought.is_in(entry):
-                found.append(Parked(self.keys, member, type_of_member(member), entry))
-        return found
+        self.is_done = True
+        try:
+            return [self.decode(self.name, reply)] if reply is not None else []
+        except UNDECODABLE:
+            self.unreadable += 1
+            return []
 
 
 @dataclass(slots=True)
@@ -193,17 +180,16 @@ class Redeliveries:
     group: str
     type: str
     sought: Sought
+    is_decisive: bool = True
     seen: int = 0
     is_done: bool = False
+    unreadable: int = 0
+    length: str = "XLEN"
     _after: str = "-"
 
     @property
     def key(self) -> str:
         return self.keys.redelivery(self.type, self.group)
-
-    @property
-    def length(self) -> str:
-        return "XLEN"
 
     def command(self) -> Command:
         return ("XRANGE", self.key, self._after, "+", "COUNT", PAGE)
@@ -217,6 +203,7 @@ class Redeliveries:
             try:
                 entry = parse(fields)
             except (KeyError, *UNDECODABLE):
+                self.unreadable += self.sought.text.encode() in b"".join(fields)
                 continue
             if self.sought.is_in(entry):
                 found.append(Redelivered(self.keys, self.group, self.type, entry_id.decode(), entry))
@@ -224,12 +211,25 @@ class Redeliveries:
 
 
 def of_group(keys: Keys, group: str, types: Iterable[str], sought: Sought) -> list[Shelf]:
-    """All places of a group in one shard. `types`: of its redelivery streams."""
-    return [
-        Letters(keys, group, sought),
-        ParkedOnes(keys, group, sought),
-        *(Redeliveries(keys, group, name, sought) for name in types),
-    ]
+    """All places of a group in one shard. `types`: of its redelivery streams.
+
+    Later dead letters of a webhook-id have names that begin with it: for these few all names are looked through. Names
+    of parked deliveries do not tell their webhook-id, so all records are read.
+    """
+
+    def letter(name: str, raw: bytes) -> Held:
+        return Letter(keys, name, dead_letter.decode(raw))
+
+    def parked_one(member: str, raw: bytes) -> Held:
+        return Parked(keys, member, type_of_member(member), parked.decode(raw))
+
+    dead = keys.dead_data(group)
+    letters: list[Shelf] = [Records(dead, sought, letter)]
+    if sought.by_name:
+        later = f"{literally(sought.text)}~*"
+        letters = [Named(dead, sought.text, letter), Records(dead, sought, letter, later, is_decisive=False)]
+    redeliveries = [Redeliveries(keys, group, name, sought) for name in types]
+    return [*letters, Records(keys.delayed_data(group), sought, parked_one), *redeliveries]
 
 
 def take(read: Sequence[Shelf], replies: Sequence[Any], errors: dict[str, str]) -> list[Held]:
@@ -239,6 +239,8 @@ def take(read: Sequence[Shelf], replies: Sequence[Any], errors: dict[str, str]) 
     for shelf, reply in zip(read, replies, strict=True):
         if not isinstance(reply, Exception):
             held += shelf.take(reply)
+            if shelf.unreadable:
+                errors[shelf.key] = "a record of it cannot be read by this release"
         elif is_of_one_key(reply):
             shelf.is_done = True
             errors[shelf.key] = str(reply)
@@ -256,10 +258,3 @@ async def left_out(client: Redis, unread: Sequence[Shelf]) -> int:
 def literally(text: str) -> str:
     """A text as a pattern of MATCH that matches only itself."""
     return "".join(f"\\{char}" if char in "*?[]^\\" else char for char in text)
-
-
-def _holding(flat: Sequence[bytes], sought: Sought) -> list[tuple[str, bytes]]:
-    """Names and records that hold the text: decoding the others would take most of the time."""
-    text = sought.text.encode()
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return [(name.decode(), raw) for name, raw in pairs if text in raw]

@@ -149,8 +149,8 @@ def _unknown(glimpse: Glimpse) -> Iterator[State]:
     """Why nothing follows from what was not found."""
     for key, error in glimpse.errors.items():
         yield Unknown(f"{key}: {error}")
-    if glimpse.left_out and glimpse.is_empty and not glimpse.recovered:
-        yield Unknown("not among the retries, redeliveries and dead letters that were looked through")
+    if not glimpse.is_decided and glimpse.is_empty and not glimpse.recovered:
+        yield Unknown("not among the retries and redeliveries that were looked through")
 
 
 def _derived(seen: Seen) -> State:

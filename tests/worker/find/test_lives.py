@@ -269,3 +269,26 @@ async def test_a_retry_that_moves_on_meanwhile_is_never_taken_for_handled(client
     assert seen <= {Retry, Redelivery, InHand}
     assert len(seen) > 1, "it did move"
     assert OWN_STREAM
+
+
+async def test_a_dead_letter_is_found_by_its_name_among_any_number_and_others_stay_handled(client):
+    await stored(client, NAME, "wh_handled")
+    for delivery in await take(client, "me"):
+        await client.execute_command("XACK", STREAM, GROUP, delivery.entry_id)
+    await store_letters(client, letter(NAME), *(letter(f"wh_other_{i}") for i in range(3000)))
+    assert [type(each) for each in (await in_group(client, most=1)).states] == [Dead]
+    found = await in_group(client, "wh_handled", most=1)
+    assert found.states == (Handled(),), "a later letter of an id has a first one, which would have been found"
+    assert found.left_out > 1000
+
+
+async def test_nothing_is_claimed_where_a_record_of_it_cannot_be_read(client):
+    delivery = await taken(client)
+    await client.execute_command("XACK", STREAM, GROUP, delivery.entry_id)
+    for key, name in ((KEYS.dead_data(GROUP), NAME), (KEYS.delayed_data(GROUP), f"{TYPE}||1-0")):
+        await client.execute_command("HSET", key, name, f"of a later release: {NAME}", "other", "of another")
+        found = await state(client)
+        assert found == Unknown(f"{key}: a record of it cannot be read by this release")
+        await client.execute_command("DEL", key)
+    await client.execute_command("XADD", OWN_STREAM, "*", "id", NAME)
+    assert isinstance(await state(client), Unknown)
