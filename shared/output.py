@@ -104,6 +104,13 @@ def since(then_ms: int, now_ms: int) -> str:
     return age((now_ms - then_ms) / 1000)
 
 
+def took(duration_ms: int) -> str:
+    """How long an attempt took, recorded in whole ms: <1 ms, 12 ms, 1.5s, 3m."""
+    if duration_ms < 1000:
+        return f"{duration_ms} ms" if duration_ms else "<1 ms"
+    return age(duration_ms / 1000)
+
+
 def moment(unix_ms: int) -> str:
     """A time in UTC, to the millisecond."""
     return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")

@@ -72,7 +72,10 @@ DEAD_LETTER: Final = settling(Script.load("dead_letter"))
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 REMOVE_LETTER: Final = Script.load("remove_letter")
-RECALL: Final = settling(Script.load("recall"))
+WITHDRAW: Final = settling(Script.load("withdraw"))
+WITHDRAW_PARKED: Final = Script.load("withdraw_parked")
+# If retries fill the memory, only running them frees it.
+HASTEN: Final = past_the_limit(Script.load("hasten"))
 # Without liveness keys, takeovers, handovers and quarantine, deliveries would wait for memory that only they can free.
 RENEW: Final = past_the_limit(Script.load("renew"))
 LAPSE: Final = Script.load("lapse")

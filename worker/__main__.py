@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "pause": Lazy("paused:pause", "Suspend delivery to a group, or of a type of it."),
     "resume": Lazy("paused:resume", "Resume delivery; ends breakers and holds, too."),
     "dlq": Lazy("dlq:app", "List, show, redrive and discard dead letters, and more."),
+    "retries": Lazy("retries:app", "List, show, hasten and dead-letter what waits."),
     "replay": Lazy("replay:replay", "Deliver retained events to a group again."),
     "forget": Lazy("forget:forget", "Remove a group, or one type of it, for good."),
     "verify": Lazy("verify:verify", "Prove that a deployment loses no event."),

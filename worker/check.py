@@ -235,7 +235,8 @@ def of_unsubscribed(places: Sequence[UnsubscribedType]) -> list[Finding]:
             0,
             "unsubscribed_redeliveries",
             f"{count:,} redelivered to {group}, which does not subscribe to {output.line(event_type)}",
-            f"subscribe to it, or turn them back into dead letters: hookbus-worker dlq recall --group {group}",
+            "subscribe to it, or turn them back into dead letters: "
+            f"hookbus-worker retries dead-letter --group {group} --type {output.line(event_type)}",
         )
         for (group, event_type), count in sorted(counts.items())
     ]

@@ -1,4 +1,4 @@
-"""The options of `hookbus-worker dlq`. `dlq_look`, `dlq_move`, `dlq_recall` and `dlq_file` implement its commands."""
+"""The options of `hookbus-worker dlq`. `dlq_look`, `dlq_move` and `dlq_file` implement its commands."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from . import filters
 from .options import All, Config, DryRun, Json, Limit, Rate, Yes
 from .recorded import Why
 
-app = command_line.typer_app("dlq", "List, show, redrive, recall, discard, export and import dead letters.")
+app = command_line.typer_app("dlq", "List, show, redrive, discard, export and import dead letters.")
 
 
 @app.command("list")
@@ -72,22 +72,6 @@ def redrive(
     terms = Terms(config, rate, dry_run, as_json, yes, why)
     move = dlq_move.REDRIVE
     raise typer.Exit(dlq_move.run(move, criteria, terms, is_all=every, include_unsubscribed=include_unsubscribed))
-
-
-@app.command()
-def recall(
-    group: filters.Groups = None,
-    type_: filters.Types = None,
-    dry_run: DryRun = False,
-    why: Why = "",
-    as_json: Json = False,
-    config: Config = None,
-) -> None:
-    """Turn redeliveries of types that their group does not subscribe to back into dead letters."""
-    from . import dlq_recall
-
-    order = dlq_recall.Order(tuple(group or ()), tuple(type_ or ()), dry_run, as_json, why)
-    raise typer.Exit(dlq_recall.run(config, order))
 
 
 @app.command()

@@ -69,6 +69,7 @@ def fields(summary: Summary) -> dict[str, str | int]:
         "message": summary.kind.message,
         "first_dead_lettered_at_ms": summary.first_ms,
         "last_dead_lettered_at_ms": summary.last_ms,
+        "last_hour": summary.last_hour,
     }
 
 
@@ -84,7 +85,4 @@ def _print_more(shown: int, total: int, thing: str, as_json: bool) -> None:
 
 def warn_unreadable(store: DeadLetters, as_json: bool = False) -> None:
     """Print the records that were skipped because this release cannot read them."""
-    if store.unreadable:
-        names = ", ".join(map(output.line, store.unreadable[:5])) + (", …" if len(store.unreadable) > 5 else "")
-        text = f"{output.things(len(store.unreadable), 'record')} not readable by this release: {names}"
-        output.note(text, as_json=as_json)
+    dlq_tables.unreadable(store.unreadable, as_json=as_json)

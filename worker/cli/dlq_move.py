@@ -60,7 +60,7 @@ class LetterMove:
         event_type, letters = output.line(hindrance.type), output.things(hindrance.count, "dead letter")
         if hindrance.why != "unsubscribed":
             return f"{hindrance.group} · {event_type}: {letters} will wait: {output.line(hindrance.detail)}"
-        undo = f"hookbus-worker dlq recall --group {hindrance.group}"
+        undo = f"hookbus-worker retries dead-letter --group {hindrance.group} --type {event_type}"
         effect = (
             f"redriven, they wait until it does; to undo: {undo}"
             if self.include_unsubscribed

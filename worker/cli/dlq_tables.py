@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
+from ...shared.entry import Failure
 from ..dlq.causes import Summary
 from ..dlq.query import StoredLetter
 
@@ -18,7 +18,8 @@ _WIDEST_ID: Final = 52
 """Fits an OpenAI webhook-id followed by an entry id; longer ones are folded."""
 
 
-def _table() -> Table:
+def two_lines() -> Table:
+    """A table whose rows take two lines."""
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
 
 
@@ -31,7 +32,7 @@ def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
     names = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in page]
     width = min(_WIDEST_ID, max(len(line) for text in names for line in text.plain.split("\n")))
     rest = max(20, console.width - width - _AGE_WIDTH - 2 * _GAP)
-    table = _table()
+    table = two_lines()
     table.add_column("LETTER", width=width, overflow="fold")
     table.add_column("AGE", width=_AGE_WIDTH, justify="right")
     table.add_column("REASON", width=rest, no_wrap=True, overflow="ellipsis")
@@ -62,8 +63,8 @@ def summaries(rows: Sequence[Summary], now_ms: int, others: int = 0) -> None:
     if not rows:
         console.print(_none(others))
         return
-    count = max(len("COUNT"), *(len(f"{summary.count:,}") for summary in rows))
-    table = _table()
+    count = max(len("COUNT"), *(len(line) for summary in rows for line in _count(summary).split("\n")))
+    table = two_lines()
     table.add_column("COUNT", width=count, justify="right")
     table.add_column("FINGERPRINT", no_wrap=True)
     rest = console.width - count - len("FINGERPRINT") - 2 * (_AGE_WIDTH + 1) - 4 * _GAP
@@ -77,8 +78,14 @@ def summaries(rows: Sequence[Summary], now_ms: int, others: int = 0) -> None:
         reason = " · ".join(filter(None, (kind.reason, kind.frame)))
         what = cause + Text("\n") + output.cell(place, "dim") + Text("\n") + output.cell(reason, "dim")
         ages = (output.since(summary.first_ms, now_ms), output.since(summary.last_ms, now_ms))
-        table.add_row(f"{summary.count:,}", summary.fingerprint, what, *ages)
+        table.add_row(_count(summary), summary.fingerprint, what, *ages)
     console.print(table)
+
+
+def _count(summary: Summary) -> str:
+    """The number of letters, and below it that of the last hour."""
+    trend = f"\n+{summary.last_hour:,}/h" if summary.last_hour else ""
+    return f"{summary.count:,}{trend}"
 
 
 def letter(dead: StoredLetter, now_ms: int) -> None:
@@ -107,34 +114,40 @@ def letter(dead: StoredLetter, now_ms: int) -> None:
     ):
         if text:
             table.add_row(name, Text(output.printable(text)))
-    parts = [table, *_history(dead), *_block("traceback", record.traceback.rstrip())]
-    parts += _block(f"body, {len(record.body):,} bytes", _body(record.body))
-    output.console().print(Group(*parts))
+    console = output.console()
+    console.print(table)
+    history(record.history)
+    block("traceback", record.traceback.rstrip())
+    block(f"body, {len(record.body):,} bytes", body_text(record.body))
 
 
-def _history(dead: StoredLetter) -> list[Text | Table]:
-    if not dead.letter.history:
-        return []
-    table = _table()
+def history(failures: Sequence[Failure]) -> None:
+    """Print the attempts of a delivery."""
+    if not failures:
+        return
+    table = two_lines()
     table.add_column("ATTEMPT", justify="right")
     table.add_column("ENDED", no_wrap=True)
-    table.add_column("TOOK", justify="right")
+    table.add_column("TOOK", justify="right", no_wrap=True)
     table.add_column("ERROR / CONSUMER", overflow="fold")
-    for failure in dead.letter.history:
+    for failure in failures:
         what = output.cell(failure.error, "red") + Text("\n") + output.cell(failure.consumer, "dim")
-        took = output.age(failure.duration_ms / 1000)
         attempt = str(failure.attempt)
         if failure.times > 1:
             attempt += f" (×{failure.times:,} in {output.since(failure.since_ms, failure.at_ms)})"
-        table.add_row(attempt, output.moment(failure.at_ms), took, what)
-    return [Text("\nhistory", "bold"), table]
+        table.add_row(attempt, output.moment(failure.at_ms), output.took(failure.duration_ms), what)
+    output.console().print(Text("\nhistory", "bold"))
+    output.console().print(table)
 
 
-def _block(title: str, text: str) -> list[Text | Table]:
-    return [Text(f"\n{title}", "bold"), Text(output.printable(text))] if text else []
+def block(title: str, text: str) -> None:
+    """Print a text under a title. Its lines are not wrapped: what is copied from a terminal is what was printed."""
+    if text:
+        output.console().print(Text(f"\n{title}", "bold"))
+        print(output.printable(text))
 
 
-def _body(body: bytes) -> str:
+def body_text(body: bytes) -> str:
     """JSON is indented, other text is unchanged."""
     if not body:
         return "(empty)"
@@ -144,3 +157,10 @@ def _body(body: bytes) -> str:
         return "not text; --body writes it"
     except (msgspec.DecodeError, RecursionError):
         return body.decode()
+
+
+def unreadable(found: Sequence[str], *, as_json: bool) -> None:
+    """Print the names of records that were skipped because this release cannot read them."""
+    if found:
+        names = ", ".join(map(output.line, found[:5])) + (", …" if len(found) > 5 else "")
+        output.note(f"{output.things(len(found), 'record')} not readable by this release: {names}", as_json=as_json)

@@ -11,6 +11,7 @@ import typer
 from ...shared.times import LAST_MS, moment
 from ..dlq.filter import Filter
 from ..pipeline.outcome import Reason
+from ..retries import waiting
 
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
 
@@ -20,7 +21,14 @@ Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only this 
 Fingerprints = Annotated[list[str] | None, typer.Option("--fingerprint", help="Only this fingerprint; see dlq groups.")]
 Since = Annotated[str, typer.Option(help="Only those dead-lettered since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
 Until = Annotated[str, typer.Option(help="Only those dead-lettered until then.")]
-Names = Annotated[list[str] | None, typer.Option("--id", help="Only this letter, by its webhook-id.")]
+Names = Annotated[list[str] | None, typer.Option("--id", help="Only this one, by its webhook-id.")]
+States = Annotated[
+    list[str] | None,
+    typer.Option("--state", help="Only what is parked, snoozed by its handler, or queued for a worker."),
+]
+Errors = Annotated[list[str] | None, typer.Option("--error", help="Only this class of the last error.")]
+AttemptSince = Annotated[str, typer.Option(help="Only those whose last attempt ended since: 15m ago, or an ISO time.")]
+AttemptUntil = Annotated[str, typer.Option(help="Only those whose last attempt ended until then.")]
 
 
 def as_options(criteria: Mapping[str, Sequence[str]], everything: str = "--all") -> str:
@@ -71,6 +79,30 @@ def letters(
         types=tuple(type_ or ()),
         reasons=tuple(reason or ()),
         fingerprints=tuple(text.lower() for text in fingerprint or ()),
+        names=tuple(id_ or ()),
+        since_ms=moment("--since", since, 0),
+        until_ms=moment("--until", until, LAST_MS),
+    )
+
+
+def retries(
+    group: Groups = None,
+    type_: Types = None,
+    state: States = None,
+    error: Errors = None,
+    since: AttemptSince = "",
+    until: AttemptUntil = "",
+    id_: Names = None,
+) -> waiting.Filter:
+    """The filter of waiting deliveries that these options describe. Raises typer.BadParameter."""
+    for text in state or ():
+        if text not in waiting.STATES:
+            raise typer.BadParameter(f"{text!r} is none of {', '.join(waiting.STATES)}", param_hint="--state")
+    return waiting.Filter(
+        groups=tuple(group or ()),
+        types=tuple(type_ or ()),
+        states=tuple(state or ()),
+        errors=tuple(error or ()),
         names=tuple(id_ or ()),
         since_ms=moment("--since", since, 0),
         until_ms=moment("--until", until, LAST_MS),

@@ -1,31 +1,22 @@
 """Redeliveries of a type that their group does not subscribe to: no worker reads them.
 
 A release removed a handler while its letters were redriven, or while its failures waited for their next attempt. The
-redeliveries stay in the group's redelivery stream until it subscribes again, or until `dlq recall` turns them into dead
-letters, which the tools list. Redeliveries that a worker has in flight are left to it.
+redeliveries stay in the group's redelivery stream until it subscribes again, or until `retries dead-letter` makes them
+dead letters.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from ...shared import scripts
 from ...shared.connection import Redis
-from ...shared.entry import Entry, parse
 from ...shared.events import BY_TYPE
-from ...shared.keys import UNTYPED, Keys, listed_as
+from ...shared.keys import UNTYPED, Keys
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import MAX_COUNTS, execute_all
-from ...shared.undecodable import UNDECODABLE
 from ..inventory import redeliveries, registry
-from ..pipeline import dead_letter
-from ..pipeline.dead_letter import DeadLetterRecord, fingerprint
-from ..pipeline.outcome import unsubscribed
-from .moves import index
 
 Subscribed = Mapping[str, frozenset[str]]
 """Group → the patterns that it subscribes to, without groups whose workers never published any."""
-
-FIRST: Final = "-"
 
 
 class UnsubscribedType(NamedTuple):
@@ -35,14 +26,6 @@ class UnsubscribedType(NamedTuple):
     group: str
     type: str
     waiting: int
-
-
-class Redelivery(NamedTuple):
-    """One entry of such a stream."""
-
-    place: UnsubscribedType
-    id: bytes
-    entry: Entry
 
 
 def is_unsubscribed(subscribed: Subscribed, group: str, event_type: str) -> bool:
@@ -73,67 +56,3 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]
     commands = [("XLEN", keys.redelivery(name, group)) for keys, group, name in places]
     lengths = await execute_all(client, commands, at_once=MAX_COUNTS)
     return [UnsubscribedType(*place, count) for place, count in zip(places, lengths, strict=True) if count]
-
-
-async def walk(
-    client: Redis, places: Sequence[UnsubscribedType], until_ms: int, batch: int
-) -> AsyncIterator[list[Redelivery]]:
-    """Yield the redeliveries stored until `until_ms` (Unix ms) in batches; entries not written by hookbus stay."""
-    for place in places:
-        first, stream = FIRST, place.keys.redelivery(place.type, place.group)
-        while entries := await client.execute_command("XRANGE", stream, first, until_ms, "COUNT", batch):
-            first = f"({entries[-1][0].decode()}"
-            yield [Redelivery(place, entry_id, entry) for entry_id, entry in map(_parsed, entries) if entry is not None]
-
-
-def _parsed(raw: Sequence[Any]) -> tuple[bytes, Entry | None]:
-    entry_id, fields = raw
-    try:
-        return entry_id, parse(fields)
-    except (KeyError, *UNDECODABLE):
-        return entry_id, None
-
-
-def recall(redelivery: Redelivery, dead_lettered_at_ms: int) -> scripts.Call:
-    """The call that turns a redelivery into a dead letter, unless it was delivered to a worker."""
-    place = redelivery.place
-    record = write(redelivery, dead_lettered_at_ms)
-    args = (
-        place.group,
-        "",
-        redelivery.id,
-        listed_as(place.type, place.group),
-        record.webhook_id,
-        dead_lettered_at_ms,
-        dead_letter.encode(record),
-        record.fingerprint,
-        dead_letter.encode(record.kind),
-    )
-    stream = place.keys.redelivery(place.type, place.group)
-    names = (stream, *index(place.keys, place.group, record.fingerprint), place.keys.redeliveries)
-    return scripts.Call(scripts.RECALL, names, args)
-
-
-def write(redelivery: Redelivery, dead_lettered_at_ms: int) -> DeadLetterRecord:
-    """Build the letter of a redelivery; its history keeps the earlier failures."""
-    place, entry = redelivery.place, redelivery.entry
-    outcome = unsubscribed(place.group, place.type)
-    return DeadLetterRecord(
-        type=place.type,
-        group=place.group,
-        webhook_id=entry.webhook_id,
-        source=entry.source,
-        received_at_ms=entry.received_at_ms,
-        dead_lettered_at_ms=dead_lettered_at_ms,
-        reason=outcome.reason,
-        error_class=outcome.cause.error_class,
-        message=outcome.cause.message,
-        traceback="",
-        frame="",
-        fingerprint=fingerprint(outcome.cause.error_class, "", place.type, outcome.reason),
-        attempts=entry.attempt - 1,
-        history=entry.history,
-        body=entry.body,
-        traceparent=entry.traceparent,
-        is_replay=entry.is_replay,
-    )

@@ -13,7 +13,7 @@ from ..api.decision import Hold, Pause, Reject, deciding
 from ..api.retry import Retry
 from .cause import MESSAGE_CHARS, Cause, brief, describe
 
-Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed"]
+Reason = Literal["attempts_exhausted", "rejected", "undecodable", "worker_lost", "expired", "unsubscribed", "withdrawn"]
 
 MIN_SNOOZE_S: Final = 1.0
 """Minimum between two runs of a delivery that is snoozed repeatedly: `RetryLater(0)` must not keep a worker busy."""
@@ -105,6 +105,12 @@ def expired(age_s: float, received_s: float, max_age_s: float) -> DeadLetter:
 def unsubscribed(group: str, event_type: str) -> DeadLetter:
     """A redelivery of a type that the group does not subscribe to any more."""
     return DeadLetter("unsubscribed", Cause("Unsubscribed", f"{group} does not subscribe to {event_type}"))
+
+
+def withdrawn(error: str) -> DeadLetter:
+    """An operator took a waiting delivery out; `error` is that of its last attempt, "" if none ran."""
+    error_class, _, message = error.partition(": ")
+    return DeadLetter("withdrawn", Cause(error_class or "Withdrawn", message))
 
 
 def worker_lost(deaths: tuple[str, ...]) -> DeadLetter:

@@ -15,16 +15,20 @@ from tests.wait import until
 from tests.worker.builders import TYPE
 from tests.worker.commands import objects, succeeded, worker
 from tests.worker.dead_letters import letter, store_letters
+from tests.worker.parked import park
 from tests.worker.retained_events import hand_out, retain, subscribe
 
 KEYS = Keys(0)
 READING = {
-    "run", "console", "exporter", "status", "processes", "find", "statistics", "check", "actions",
-    "verify", "dlq list", "dlq groups", "dlq show", "dlq export",
+    "run", "console", "exporter", "status", "processes", "find", "statistics", "check", "actions", "verify",
+    "dlq list", "dlq groups", "dlq show", "dlq export",
+    "retries list", "retries groups", "retries show",
 }  # fmt: skip
 """Commands that change no delivery of a group; `verify` has a group of its own, and `run` is no action of a person."""
+GONE = "eval.run.failed"
 CHANGING = {
-    "dlq recall": (),
+    "retries now": ("--error", "ValueError"),
+    "retries dead-letter": ("--group", "billing", "--type", GONE),
     "dlq redrive": ("--type", TYPE, "--yes"),
     "dlq discard": ("--all", "--yes"),
     "dlq import": ("FILE",),
@@ -34,7 +38,6 @@ CHANGING = {
     "forget": ("billing", "--yes"),
 }
 """Command → its arguments. Each has something to do in `changing`, also in this order."""
-GONE = "eval.run.failed"
 
 
 def commands() -> dict[str, set[str]]:
@@ -57,6 +60,7 @@ async def changing(client, redis_url, tmp_path) -> dict[str, list[str]]:
     await store_letters(client, letter("wh_2"), letter("wh_3", type=GONE))
     succeeded(redis_url, "dlq", "redrive", "--id", "wh_3", "--include-unsubscribed")
     await store_letters(client, letter("wh_4"))
+    await park(client, "wh_5")
     succeeded(redis_url, "dlq", "export", "--file", str(tmp_path / "letters"))
     opened = encode(Opened("f", "E", 1, 2))
     await client.execute_command("HSET", KEY, field("billing", TYPE), opened)
@@ -91,12 +95,13 @@ async def test_each_command_records_who_did_what_and_why(client, redis_url, chan
     assert all(each["why"].startswith("why ") and each["ended_ms"] >= each["begun_ms"] for each in recorded_)
     figures = {each["verb"]: (each["matching"], each["moved"]) for each in recorded_}
     assert figures == {
-        "dlq recall": (1, 1), "dlq redrive": (2, 2), "dlq discard": (1, 1), "dlq import": (None, 2),
-        "pause": (None, 1), "resume": (None, 2), "replay": (1, 1), "forget": (5, None),
+        "retries now": (1, 1), "retries dead-letter": (1, 1),
+        "dlq redrive": (2, 2), "dlq discard": (1, 1), "dlq import": (None, 2),
+        "pause": (None, 1), "resume": (None, 2), "replay": (1, 1), "forget": (6, None),
     }  # fmt: skip
     text = succeeded(redis_url, "actions", "--limit", "1")
     assert "replay" not in text
-    assert all(part in text for part in ("ann@", "forget --group billing", "done: 5", "why: why forget"))
+    assert all(part in text for part in ("ann@", "forget --group billing", "done: 6", "why: why forget"))
 
 
 async def test_a_stopped_redrive_and_a_killed_one_are_recorded_as_such(client, redis_url):

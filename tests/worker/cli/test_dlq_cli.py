@@ -47,6 +47,7 @@ async def test_json_has_one_line_per_letter_with_stable_keys(client, redis_url):
         "message": "no such customer",
         "first_dead_lettered_at_ms": DEAD_MS + 1,
         "last_dead_lettered_at_ms": DEAD_MS + 1,
+        "last_hour": 0,
     }
     (whole,) = objects(redis_url, "dlq", "show", "wh_1", "--json")
     assert list(whole) == [*SUMMARY, "traceback", "history", "traceparent", "body"]

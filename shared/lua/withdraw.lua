@@ -1,4 +1,4 @@
--- Make a redelivery that no consumer has received a dead letter again.
+-- Withdraw a redelivery that no consumer has received: make it a dead letter.
 -- KEYS  stream         redelivery stream of the group
 --       dead           sorted set of the group's dead letters, scored by dead_lettered_ms
 --       data           hash of their records
@@ -14,7 +14,7 @@
 --       record         msgpack of the dead letter
 --       name           the fingerprint
 --       shared         msgpack of what its dead letters share
--- Returns 1 when recalled, 0 when the redelivery is gone or pending.
+-- Returns 1 when withdrawn, 0 when the redelivery is gone or pending.
 -- One step: if a worker begins to read the stream meanwhile, there is either a redelivery or a dead letter, never both.
 if #redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3]) == 0 then return 0 end
 local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)

@@ -1,0 +1,1 @@
+"""Deliveries that wait for an attempt: queries and moves."""
