@@ -12,7 +12,7 @@ from tests import servers
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy/redis"
 CONFIG: Final = FOLDER / "redis.conf"
-NAMES: Final = ("admin", "ingest", "worker", "tools", "exporter", "console-viewer")
+NAMES: Final = ("admin", "ingest", "worker", "tools", "exporter", "console-viewer", "console")
 
 _guarded: set[str] = set()
 """URLs of the servers that have these users."""
@@ -75,6 +75,6 @@ def name_of(program: str, *arguments: str) -> str:
             return "worker"
         case "hookbus-worker", "exporter", *_:
             return "exporter"
-        case "hookbus-worker", "console", *_:
-            return "console-viewer"
+        case "hookbus-worker", "console", *options:
+            return "console" if "operator" in options else "console-viewer"
     return "tools"

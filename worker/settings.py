@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -30,6 +30,9 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     console_hosts: tuple[str, ...] = ()
     """Further names under which browsers reach the console, such as that of a proxy. It answers under no other: a name
     that strangers let point to this machine must not open it."""
+    console_role: Literal["viewer", "operator"] = "viewer"
+    """What the pages of the console allow: to look, or to redrive and discard dead letters, too. Whoever reaches its
+    port has this role."""
     handler_timeout_s: Positive = 30.0
     """Default timeout of subscriptions without a `timeout`."""
     grace_period_s: Positive = 40.0

@@ -22,8 +22,9 @@ from tests.programs import Ingest, Program, Worker, event_body, post, post_until
 from tests.worker.commands import objects, worker
 
 STREAM = "hookbus:{0}:stream:response.completed"
-ALL = ("ingest", "worker", "tools", "exporter", "console-viewer")
+ALL = ("ingest", "worker", "tools", "exporter", "console-viewer", "console")
 READERS = ("exporter", "console-viewer")
+UNLIKE_TOOLS = (*READERS, "console")
 FORBIDDEN = {
     "FLUSHALL": ALL,
     "KEYS *": ALL,
@@ -35,20 +36,20 @@ FORBIDDEN = {
     "SHUTDOWN": ALL,
     "MONITOR": ALL,
     "SCRIPT FLUSH": ALL,
-    "HGET other field": ("worker", "tools", *READERS),
+    "HGET other field": ("worker", "tools", *UNLIKE_TOOLS),
     "HSETNX other layout 1": ALL,
     f"XRANGE {STREAM} - +": ("ingest",),
     f"XREVRANGE {STREAM} + - COUNT 1": ("ingest",),
-    f"XREAD STREAMS {STREAM} 0": ("ingest", *READERS),
+    f"XREAD STREAMS {STREAM} 0": ("ingest", *UNLIKE_TOOLS),
     f"XINFO STREAM {STREAM} FULL": ("ingest",),
     f"DUMP {STREAM}": ALL,
-    f"UNLINK {STREAM}": ("ingest", *READERS),
-    f"DEL {STREAM}": ("ingest", *READERS),
-    f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", *READERS),
+    f"UNLINK {STREAM}": ("ingest", *UNLIKE_TOOLS),
+    f"DEL {STREAM}": ("ingest", *UNLIKE_TOOLS),
+    f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", *UNLIKE_TOOLS),
     "XRANGE hookbus:{0}:rejections - +": ("ingest", "worker"),
-    "HSET hookbus:meta shards 2": ("ingest", *READERS),
+    "HSET hookbus:meta shards 2": ("ingest", *UNLIKE_TOOLS),
     f"XADD {STREAM} * id 1": READERS,
-    "EVAL return 0": ("ingest", *READERS),
+    "EVAL return 0": ("ingest", *UNLIKE_TOOLS),
 }
 
 

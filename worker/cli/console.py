@@ -13,6 +13,7 @@ from .options import Config
 def console(
     config: Config = None,
     listen: Annotated[str | None, typer.Option(help="host:port of the pages.")] = None,
+    role: Annotated[str | None, typer.Option(help="viewer, or operator: may redrive and discard.")] = None,
 ) -> None:
     """Serve pages about the whole bus to browsers on this machine until SIGTERM or Ctrl-C."""
     try:
@@ -21,6 +22,6 @@ def console(
         if error.name not in ("jinja2", "markupsafe"):
             raise
         raise ConfigError([f"console: {error.name} is missing: pip install 'hookbus[console]'"]) from None
-    settings = load_settings(config, overrides={"console_listen": listen})
+    settings = load_settings(config, overrides={"console_listen": listen, "console_role": role})
     command.start_log("hookbus-worker console", settings.log_level)
     command.run_service(lambda stopping: Console(settings, stopping).run())

@@ -13,14 +13,17 @@ from ...shared.fault import fault_of
 from ...shared.http_connection import prove
 from . import attention, guard, routes, static
 from .asked import Asked, Context
-from .guard import Guard
+from .guard import Guard, Refused
+from .jobs import Jobs
 from .look import Look, Looker
 from .templates import Templates
-from .view import Download, View
+from .view import Download, Redirect, View
 
 REQUEST_S: Final = 20.0
 PART: Final = "/part"
 """Before the path of a page: the part of it that is refreshed."""
+FORM_BYTES: Final = 64 * 1024
+"""Ours have some hundred."""
 KEEP: Final = "public, max-age=31536000, immutable"
 """A static file's path changes with its content."""
 
@@ -29,13 +32,15 @@ BUG: Final = ("This page has failed", "the log of the console has the reason")
 
 
 class App:
-    """One console. Keeps nothing between requests."""
+    """One console. Keeps nothing between requests but its `jobs`."""
 
-    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard) -> None:
+    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard, *, is_operator: bool) -> None:
         self._client = client
         self._shards = shards
         self._looker = looker
         self._guard = allowed
+        self._is_operator = is_operator
+        self.jobs = Jobs(client)
         assets = static.load()
         self._assets = static.by_path(assets)
         self._templates = Templates(assets)
@@ -50,27 +55,37 @@ class App:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        refused = self._guard.refusal(request.method, request.headers.get("Host"), request.headers)
-        if refused is not None:
+        if (refused := self._refused(request)) is not None:
             return web.Response(status=refused.status, text=f"{refused.reason}\n")
         prove(request)
-        if (asset := self._assets.get(request.path)) is not None and request.method in guard.SAFE_METHODS:
+        is_read = request.method in guard.SAFE_METHODS
+        if is_read and (asset := self._assets.get(request.path)) is not None:
             headers = {"Cache-Control": KEEP}
             return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
-        sent = request.rel_url.raw_path
-        is_part = sent.startswith(f"{PART}/")
+        path = request.rel_url.raw_path
+        is_part = is_read and path.startswith(f"{PART}/")
         if is_part and await self._looker.current() and request.query.get("v") == self._looker.version:
             return web.Response(status=304)
-        view = await self._view(request, sent.removeprefix(PART) if is_part else sent)
-        if isinstance(view, Download):
-            return _download(view)
-        try:
-            return self._drawn(view, is_part)
-        except Exception as error:  # noqa: BLE001 - as in `_view`
-            self._log.error("page_failed", path=sent, exc_info=error)
-            return self._drawn(_failed(500, *BUG), is_part)
+        match await self._view(request, path.removeprefix(PART) if is_part else path):
+            case Download() as file:
+                return _download(file)
+            case Redirect(path=other):
+                return web.Response(status=303, headers={"Location": other})
+            case View() as view:
+                return self._drawn(view, path, is_part=is_part)
 
-    async def _view(self, request: web.BaseRequest, path: str) -> View | Download:
+    def _refused(self, request: web.BaseRequest) -> Refused | None:
+        """Why a request is not answered at all."""
+        refused = self._guard.refusal(request.method, request.headers.get("Host"), request.headers)
+        if refused is not None or request.method in guard.SAFE_METHODS:
+            return refused
+        if not self._is_operator:
+            return Refused(403, "this console only shows: see worker.console_role")
+        if (request.content_length or 0) > FORM_BYTES:
+            return Refused(413, "a form is shorter")
+        return None
+
+    async def _view(self, request: web.BaseRequest, path: str) -> View | Download | Redirect:
         """The view of a page, or of why there is none."""
         method = "GET" if request.method == "HEAD" else request.method
         if (found := routes.find(method, path)) is None:
@@ -79,12 +94,12 @@ class App:
         try:
             async with asyncio.timeout(REQUEST_S):
                 look = await self._looker.current()
-                context = Context(self._client, self._shards, self._looker, self._templates, look)
+                context = Context(self._client, self._shards, self._looker, self._templates, self.jobs, look)
                 if look is None:
                     return _failed(
                         503, "Redis has not answered yet", self._looker.problem or "the console has just begun"
                     )
-                return await page(context, Asked(parts, dict(request.query)))
+                return await page(context, Asked(parts, dict(request.query), await _form(request)))
         except FailedError as error:
             return _failed(404, "Not here", str(error))
         except (*FAULTS, TimeoutError) as error:
@@ -93,8 +108,13 @@ class App:
             self._log.error("page_failed", path=path, exc_info=error)
             return _failed(500, *BUG)
 
-    def _drawn(self, view: View, is_part: bool) -> web.Response:
-        text = self._templates.draw(view, self._frame(), is_part=is_part)
+    def _drawn(self, view: View, path: str, *, is_part: bool) -> web.Response:
+        try:
+            text = self._templates.draw(view, self._frame(), is_part=is_part)
+        except Exception as error:  # noqa: BLE001 - as in `_view`
+            self._log.error("page_failed", path=path, exc_info=error)
+            view = _failed(500, *BUG)
+            text = self._templates.draw(view, self._frame(), is_part=is_part)
         response = web.Response(text=text, status=view.status, content_type="text/html")
         response.enable_compression()
         return response
@@ -109,6 +129,7 @@ class App:
             "is_old": self._looker.is_old,
             "problem": self._looker.problem,
             "now_ms": clock.now_ms(),
+            "is_operator": self._is_operator,
             "navigation": _navigation(look),
         }
 
@@ -125,6 +146,13 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
         ("/actions", "Actions", 0, ""),
         ("/health", "Health", findings, "warn"),
     ]
+
+
+async def _form(request: web.BaseRequest) -> dict[str, str]:
+    """The fields of a form; files are none."""
+    if request.method in guard.SAFE_METHODS:
+        return {}
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
 def _download(file: Download) -> web.Response:

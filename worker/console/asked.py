@@ -4,17 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ...shared.connection import Redis
+from .jobs import Jobs
 from .look import Look, Looker
 from .templates import Templates
-from .view import Download, View
+from .view import Download, Redirect, View
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`path` holds the parts of the path that a route names, `query` the last value of each parameter."""
+    """`path` holds the parts of the path that a route names, `query` and `form` one value of each parameter."""
 
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class Context:
     shards: int
     looker: Looker
     templates: Templates
+    jobs: Jobs
     look: Look | None
     """None until Redis has answered once."""
 
 
-Page = Callable[[Context, Asked], Awaitable[View | Download]]
+Page = Callable[[Context, Asked], Awaitable[View | Download | Redirect]]

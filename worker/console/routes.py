@@ -6,10 +6,14 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from .asked import Page
-from .pages import actions, dead, event, group, health, letter, overview, processes
+from .pages import actions, dead, event, group, health, job, letter, overview, plan, processes
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
 """Of a group, as `shared.keys.is_name` has it."""
+
+
+ID: Final = r"[0-9]{1,20}-[0-9]{1,20}"
+"""Of an action."""
 
 
 class Route(NamedTuple):
@@ -24,6 +28,11 @@ def _get(path: str, page: Page) -> Route:
     return Route("GET", re.compile(path), page)
 
 
+def _post(path: str, page: Page) -> Route:
+    """For operators; `/plan` changes nothing, but is as private as what follows."""
+    return Route("POST", re.compile(path), page)
+
+
 ROUTES: Final = (
     _get(r"/", overview.page),
     _get(rf"/groups/(?P<group>{NAME})", group.page),
@@ -33,7 +42,11 @@ ROUTES: Final = (
     _get(r"/event", event.page),
     _get(r"/processes", processes.page),
     _get(r"/actions", actions.page),
+    _get(rf"/jobs/(?P<id>{ID})", job.page),
     _get(r"/health", health.page),
+    _post(r"/plan", plan.page),
+    _post(r"/run", job.run),
+    _post(rf"/jobs/(?P<id>{ID})/stop", job.stop),
 )
 
 

@@ -1,6 +1,7 @@
 """`hookbus-worker console`: the process that serves the pages.
 
-It needs Redis, not the workers, and changes nothing by itself. One for a bus is enough; several do no harm.
+It needs Redis, not the workers, and changes nothing but what an operator asks for. One for a bus is enough;
+several do no harm.
 """
 
 import asyncio
@@ -44,7 +45,9 @@ class Console:
         self._client = connect(settings.address(), "hookbus-worker:console", connections=REDIS_CONNECTIONS, waits=True)
         self._looker = Looker(self._client, settings.shards)
         allowed = guard.allowed(listen, settings.console_hosts)
-        self._app = App(self._client, settings.shards, self._looker, allowed)
+        self._app = App(
+            self._client, settings.shards, self._looker, allowed, is_operator=settings.console_role == "operator"
+        )
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -67,6 +70,7 @@ class Console:
                     await self._stopping.wait()
                     notifier.stopping()
                 looking.cancel()
+                await self._app.jobs.stop()
         except* ConfigError as group:
             raise group.exceptions[0] from None
         finally:

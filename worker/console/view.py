@@ -25,3 +25,10 @@ class Download:
 
     body: bytes
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The answer to a form that has changed something: the page to look at, so that a reload repeats nothing."""
+
+    path: str

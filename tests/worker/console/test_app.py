@@ -4,6 +4,8 @@ import aiohttp
 from redis.asyncio import Redis
 
 from hookbus.shared.valkey import Valkey
+from hookbus.worker import audit
+from hookbus.worker.audit import Action
 from hookbus.worker.console import guard
 from hookbus.worker.console.pages import health
 from hookbus.worker.console.routes import ROUTES
@@ -15,10 +17,10 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 EXAMPLES = {"group": GROUP, "name": "wh_dead"}
 
 
-def paths() -> list[str]:
+def paths(**more: str) -> list[str]:
     """A path for each page."""
     patterns = [route.path.pattern for route in ROUTES if route.method == "GET"]
-    return [re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: EXAMPLES[match[1]], pattern) for pattern in patterns]
+    return [re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: (EXAMPLES | more)[match[1]], pattern) for pattern in patterns]
 
 
 async def test_every_answer_has_the_headers_of_the_guard(client, redis_url):
@@ -38,7 +40,7 @@ async def test_every_answer_has_the_headers_of_the_guard(client, redis_url):
 
 async def test_a_request_under_another_name_or_from_another_page_is_refused(client, redis_url):
     await create_groups(client, GROUP)
-    async with serving(redis_url, console_hosts=("console.example.com",)) as session:
+    async with serving(redis_url, console_hosts=("console.example.com",), console_role="operator") as session:
         for host in ("evil.example", "127.0.0.1.evil.com"):
             assert (await read(session, "/", Host=host))[0] == 421
             assert (await read(session, "/healthz", Host=host))[0] == 200
@@ -54,9 +56,10 @@ async def test_no_page_changes_anything_in_redis(client, redis_url):
     await join(client)
     await store(client, "wh_1", "wh_2")
     await store_letters(client, letter("wh_dead"))
+    begun = await audit.begin(client, Action(verb="pause", who="ann@host"))
     before = await dumps(client)
     async with serving(redis_url) as session:
-        for path in (*paths(), "/event?id=wh_1"):
+        for path in (*paths(id=begun), "/event?id=wh_1"):
             assert (await read(session, path))[0] == 200
             assert (await read(session, f"/part{path}"))[0] == 200
             async with session.head(path) as response:

@@ -1,0 +1,64 @@
+"""What an operator does in a browser: from the overview to redriven letters, and what others see of it."""
+
+import pytest
+
+from tests.console.browser import browser, console, contexts
+from tests.wait import until
+from tests.worker.builders import GROUP, KEYS
+from tests.worker.dead_letters import create_groups, letter, store_letters
+
+pytestmark = pytest.mark.needs("chromium")
+OPERATOR = ("--role", "operator")
+
+
+async def dying(client, count):
+    await create_groups(client, GROUP)
+    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
+    await store_letters(client, *(letter(f"wh_{i}") for i in range(count)))
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+async def test_from_the_overview_to_a_redriven_cause_by_the_keyboard_in_four_steps(client, redis_url, has_scripts):
+    await dying(client, 12)
+    async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
+        await page.goto("/")
+        for step in (
+            page.locator(".cause"),
+            page.get_by_role("button", name="Redrive these…"),
+            page.get_by_role("button", name="Redrive 12"),
+        ):
+            await step.first.focus()
+            await page.keyboard.press("Enter")
+            await page.wait_for_load_state()
+        await page.wait_for_url("**/jobs/*")
+        await until(lambda: _redriven(client, 12))
+        await page.reload()
+        assert "12 of 12" in await page.locator("main").inner_text()
+
+
+async def _redriven(client, count):
+    return await client.execute_command("XLEN", KEYS.redelivery("response.completed", GROUP)) == count
+
+
+async def test_others_see_the_progress_and_it_can_be_stopped(client, redis_url):
+    await dying(client, 500)
+    async with console(redis_url, *OPERATOR) as url, contexts(url) as new:
+        first, second = await new(), await new()
+        await first.goto("/dead")
+        await first.get_by_role("button", name="Redrive these…").click()
+        await first.get_by_label("How many a second").fill("20")
+        await first.get_by_role("button", name="Redrive 500").click()
+        await first.wait_for_url("**/jobs/*")
+        await second.goto(first.url)
+        seen = int(await second.locator("#moved").inner_text())
+        await until(lambda: _has_moved(second, seen + 20))
+        await second.get_by_role("button", name="Stop").click()
+        await second.get_by_text("are left, and stay dead letters").wait_for()
+        left = await client.execute_command("ZCARD", KEYS.dead(GROUP))
+        moved = await client.execute_command("XLEN", KEYS.redelivery("response.completed", GROUP))
+        assert left > 0
+        assert left + moved == 500
+
+
+async def _has_moved(page, least):
+    return int(await page.locator("#moved").inner_text()) >= least

@@ -1,0 +1,83 @@
+"""`POST /run` begins a move that was planned; `/jobs/{id}` shows it to everybody; `POST /jobs/{id}/stop` ends it."""
+
+import math
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ....shared.command import FailedError
+from ... import audit
+from ...audit import Action, Entry
+from ..asked import Asked, Context
+from ..view import Redirect, View
+from . import plan as planning
+
+SEARCHED: Final = 1000
+"""Actions looked through for a job that this console did not run."""
+WHY_CHARS: Final = 200
+
+
+async def run(context: Context, asked: Asked) -> View | Redirect:
+    """Begin. Whatever keeps it from beginning is said on the plan, which is counted anew, and nothing has changed."""
+    form = asked.form
+    plan, store = await planning.planned(context, form)
+    problem = _problem(form, plan.moving, is_discard=plan.verb == "discard")
+    if problem:
+        return await planning.show(context, form, problem)
+    action = Action(
+        verb=f"dlq {plan.verb}",
+        who=f"console@{socket.gethostname()}",
+        via="console",
+        criteria=plan.criteria.options(),
+        matching=plan.moving,
+        why=form.get("why", "").strip()[:WHY_CHARS],
+    )
+    try:
+        job = await context.jobs.start(store, plan, action, _rate(form))
+    except FailedError as error:
+        return await planning.show(context, form, str(error))
+    return Redirect(f"/jobs/{job.id}")
+
+
+async def page(context: Context, asked: Asked) -> View:
+    """A job of this console with its progress; one of another from the audit."""
+    job_id = asked.path["id"]
+    job = context.jobs.get(job_id)
+    entry = None if job else await _recorded(context, job_id)
+    values: dict[str, Any] = {"job": job, "entry": entry, "id": job_id}
+    is_live = job is not None and job.state == "runs"
+    return View("job.html", values, "A move", "/actions", is_live=is_live)
+
+
+async def stop(context: Context, asked: Asked) -> Redirect:
+    """Stop between two batches; the rest stays."""
+    job = context.jobs.get(asked.path["id"])
+    if job is None:
+        raise FailedError("this console runs no such move")
+    job.stopping.set()
+    return Redirect(f"/jobs/{job.id}")
+
+
+def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool) -> str:
+    """Why a plan does not run, "" if it does."""
+    if not moving:
+        return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
+    if is_discard and moving > planning.TYPE_ABOVE and form.get("typed", "").replace(",", "") != str(moving):
+        return f"type {moving} to discard so many"
+    rate = _rate(form)
+    return "" if math.isfinite(rate) and rate >= 0 else "the rate must be a number, 0 for no limit"
+
+
+def _rate(form: Mapping[str, str]) -> float:
+    try:
+        return float(form.get("rate") or 0)
+    except ValueError:
+        return math.nan
+
+
+async def _recorded(context: Context, job_id: str) -> Entry:
+    entries = await audit.fetch(context.client, SEARCHED)
+    found = next((entry for entry in entries if job_id in (entry.id, entry.begun)), None)
+    if found is None:
+        raise FailedError(f"no action {job_id} among the last {SEARCHED:,}")
+    return found
