@@ -1,7 +1,5 @@
 """Builds the delivery in flight from a stream entry."""
 
-from typing import Any
-
 from ...shared import entry
 from ...shared.undecodable import UNDECODABLE
 from ..api.delivery import Delivery, InFlight
@@ -15,13 +13,15 @@ def in_flight_of(
     entry_id: bytes,
     fields: list[bytes],
     term: str = "",
-    **attributes: Any,
+    times_delivered: int = 1,
+    deaths: tuple[str, ...] = (),
 ) -> InFlight:
     """The delivery of a stream entry. An entry that hookbus did not write gets a `flaw`, and its fields as the body."""
+    flaw = ""
     try:
         parsed = entry.parse(fields)
     except (KeyError, *UNDECODABLE) as error:
-        attributes["flaw"] = f"hookbus did not write this entry: {type(error).__name__}: {error}"
+        flaw = f"hookbus did not write this entry: {type(error).__name__}: {error}"
         stored_ms = int(entry_id.partition(b"-")[0])
         parsed = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
     delivery = Delivery(
@@ -37,4 +37,4 @@ def in_flight_of(
         parsed.since_ms,
         parsed.traceparent,
     )
-    return InFlight(stream, entry_id, is_own, parsed, delivery, term, **attributes)
+    return InFlight(stream, entry_id, is_own, parsed, delivery, term, times_delivered, deaths, flaw)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ..api.delivery import InFlight, member_prefix
 from .group_context import GroupContext
@@ -25,10 +24,19 @@ class ReadStream:
         """The part of an `InFlight.name` before the entry id."""
         return member_prefix(self.event_type, self.subscriber.route.group, self.is_own)
 
-    def in_flight(self, entry_id: bytes, fields: list[bytes], term: str, **attributes: Any) -> InFlight:
-        """The delivery of an entry, read in this term; `attributes` are those of InFlight."""
+    def in_flight(
+        self,
+        entry_id: bytes,
+        fields: list[bytes],
+        term: str,
+        times_delivered: int = 1,
+        deaths: tuple[str, ...] = (),
+    ) -> InFlight:
+        """The delivery of an entry, read in this term."""
         group = self.subscriber.route.group
-        return in_flight_of(self.name, self.event_type, self.is_own, group, entry_id, fields, term, **attributes)
+        return in_flight_of(
+            self.name, self.event_type, self.is_own, group, entry_id, fields, term, times_delivered, deaths
+        )
 
 
 class ReadStreams:
