@@ -1,7 +1,7 @@
 """Counts the round trips of a program to Redis from outside: a proxy that sees only when each side sends.
 
-A pipeline is one round trip however many commands it holds, also if Redis replies to the first ones before the last ones
-have arrived: what comes in the middle of a command begins none.
+A pipeline is one round trip however many commands it holds, also if Redis replies to the first ones before the last
+ones have arrived: what comes in the middle of a command begins none.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ CHUNK_BYTES: Final = 256 * 1024
 
 
 class RoundTrips:
-    """A proxy before a server's socket. `count` grows by one each time that a connection begins to send commands and has
-    the replies to all before."""
+    """A proxy before a server's socket. `count` grows by one each time that a connection begins to send commands and
+    has the replies to all before."""
 
     def __init__(self, target: Path) -> None:
         self._target = target

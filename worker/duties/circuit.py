@@ -113,9 +113,10 @@ class Circuit:
         self.request = NOTHING
         self._wake = wake
         self.probe: Suspension | None = None
-        """What this process stored when it became the prober."""
+        """What this process stored when it became the prober. Only `took` changes it."""
         self._failures = 0
         self._state: Suspension | None = None
+        """What is stored, as far as this process knows. Only `took` changes it."""
         self._gated_until_ms = 0
         self._log = log.get("worker.circuit").bind(group=route.group, pattern=route.pattern)
 

@@ -21,7 +21,7 @@ from ..inventory import expiries
 from .same_host import Presence
 
 TTL_S: Final = 10.0
-"""The others check once a second, so a death is detected within 11 s, which leaves a margin to the 15 s of G4."""
+"""The others look once a second, so a death is detected within 11 s, which leaves a margin to the 15 s of G4."""
 INTERVAL_S: Final = 2.0
 REPLY_TIMEOUT_S: Final = 2.0
 REGISTER_S: Final = 60.0

@@ -15,9 +15,9 @@ from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..api.delivery import FIRST_SUSPICION
 
-LOOKS: Final = 1000
+ENTRIES_READ: Final = 1000
 """Pending entries of one holding that are read: more than a consumer has in flight of a type by default."""
-MAX_LOOKS: Final = 10_000
+MAX_READ: Final = 10_000
 """Pending entries read in one round: far more than a worker has places, and some milliseconds of Redis' time."""
 
 
@@ -40,7 +40,7 @@ class Held:
     refused: Mapping[str, Exception]
 
 
-async def look(client: Redis, group: str, streams: Sequence[str], dead: Iterable[str]) -> Held:
+async def read(client: Redis, group: str, streams: Sequence[str], dead: Iterable[str]) -> Held:
     """Read what the dead hold. Raises ConnectionError, TimeoutError of redis-py.
 
     In random order, so that workers that claim at the same time rarely race for the same entries, and so that no
@@ -70,14 +70,14 @@ def _counts(reply: Sequence[Any]) -> list[tuple[str, int]]:
 
 
 async def _divided(client: Redis, group: str, held: Sequence[tuple[str, str, int]]) -> list[Holding]:
-    """The holdings, each with its suspects apart, as far as MAX_LOOKS permits."""
+    """The holdings, each with its suspects apart, as far as MAX_READ permits."""
     chosen: list[Command] = []
-    looks = 0
+    count_read = 0
     for stream, consumer, count in held:
-        if looks >= MAX_LOOKS:
+        if count_read >= MAX_READ:
             break
-        chosen.append(("XPENDING", stream, group, "-", "+", min(count, LOOKS), consumer))
-        looks += min(count, LOOKS)
+        chosen.append(("XPENDING", stream, group, "-", "+", min(count, ENTRIES_READ), consumer))
+        count_read += min(count, ENTRIES_READ)
     holdings = []
     for command, reply in zip(chosen, await execute_all(client, chosen, raises=False), strict=True):
         if isinstance(reply, Exception):

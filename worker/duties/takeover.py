@@ -32,10 +32,10 @@ from ..pipeline.read_streams import ReadStream
 from ..pipeline.subscriber import Subscriber
 from ..pipeline.unusable_keys import is_of_one_key
 from ..quarantine.quarantine import Quarantine
-from . import same_host
+from . import holdings, same_host
 from .adopt import adopt
 from .heartbeat import Liveness
-from .holdings import LOOKS, Holding, look
+from .holdings import ENTRIES_READ, Holding
 from .look import Lookout
 from .retire import all_streams, retire_dead
 
@@ -136,7 +136,7 @@ class Takeover:
     async def _take_over(self, dead: Sequence[str], owed: set[Subscriber]) -> None:
         """Claim from all dead consumers, and remove those that hold nothing any more."""
         streams = await all_streams(self._here, self._reader)
-        held = await look(self._here.client, self._here.group, streams, dead)
+        held = await holdings.read(self._here.client, self._here.group, streams, dead)
         for stream, error in held.refused.items():
             if stream in self._reader.streams and is_of_one_key(error):
                 self._here.unusable_keys.add(stream, error)
@@ -165,12 +165,12 @@ class Takeover:
         self._known, self._is_done = expired, not silent and expired.keys().isdisjoint(registered)
         return [name for name in silent if is_steady or name == names.HANDOVER or same_host.has_ended(name)]
 
-    def _claims(self, holdings: Iterable[Holding], owed: set[Subscriber]) -> list[Claim]:
+    def _claims(self, found: Iterable[Holding], owed: set[Subscriber]) -> list[Claim]:
         """As many deliveries as there are places, and as many suspects as the quarantine has room for."""
         rooms = {subscriber: subscriber.places.free() for subscriber in self._subscribers}
         room_of_suspects = self._quarantine.room()
         claims = []
-        for holding in holdings:
+        for holding in found:
             stream = self._reader.streams.get(holding.stream)
             if stream is None or self._reader.is_paused(stream.event_type) or stream.name in self._here.unusable_keys:
                 continue  # it can wait where it is
@@ -205,7 +205,7 @@ class Takeover:
     def _call(self, claim: Claim) -> scripts.Call:
         dead, stream, here = claim.consumer, claim.stream, self._here
         death = f"{dead}@{now_ms()}" if names.is_quarantined(dead) else ""
-        room = claim.ordinary, claim.suspects, FIRST_SUSPICION - 1, LOOKS
+        room = claim.ordinary, claim.suspects, FIRST_SUSPICION - 1, ENTRIES_READ
         return scripts.Call(
             scripts.TAKEOVER,
             (stream.name, here.keys.alive(dead), here.keys.deaths(here.group)),

@@ -2,6 +2,10 @@
 
 One sorted set for all of them: a consumer → when its liveness key expires, which `renew.lua` puts off, and
 `group|handover` → when deliveries were last left there. Whether a consumer is alive, its liveness key alone decides.
+
+The life of a hint: each renewal of the liveness key puts it off. Once its time has come, every look has it. A takeover
+that does not know it (`news`) does a round: it asks for the liveness keys, and knows the hint from then on, until its
+time changes. A lost hint costs time alone: takeovers do a round once a minute all the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -15,7 +15,7 @@ OUTCOMES: Final[dict[type[Outcome], str]] = {Ack: "handled", Park: "parked", Dea
 
 
 class Counts:
-    """The counters of one group and type, shared by the subscriptions of all shards.
+    """The counters of one group and type, shared by its subscriptions in this process.
 
     All series exist from the first delivery on: Prometheus sees no increase in a series that begins above zero.
     """

@@ -19,7 +19,7 @@ FRAMES: Final = 200
 
 
 class Overdue:
-    """The overdue handlers of one subscription in one shard, which has `places` slots."""
+    """The overdue handlers of one subscription in one process, which has `places` slots."""
 
     def __init__(self, route: Route, places: int) -> None:
         self._route = route

@@ -95,15 +95,15 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         listed = listed_as(in_flight.delivery.type, group) if in_flight.is_own_stream else ""
         owner = (group, consumer, in_flight.entry_id, listed)
         history = self.history(consumer)
-        if recovered_most and recovered.is_one(in_flight, self.outcome):
-            call = self._recover(owner, recovered_most)
-        elif isinstance(self.outcome, Ack):
-            call = scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
-        elif isinstance(self.outcome, Park):
-            call = self._park(owner, history)
-        else:
-            assert isinstance(self.outcome, DeadLetter)
-            call = self._dead_letter(owner, dead_letter.write(in_flight, self.outcome, history, self.ended_at_ms))
+        match self.outcome:
+            case Ack() if recovered_most and recovered.is_one(in_flight, self.outcome):
+                call = self._recover(owner, recovered_most)
+            case Ack():
+                call = scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
+            case Park() as park:
+                call = self._park(park, owner, history)
+            case DeadLetter() as dead:
+                call = self._dead_letter(owner, dead_letter.write(in_flight, dead, history, self.ended_at_ms))
         if in_flight.term != term:
             args = (*call.args, in_flight.delivery.webhook_id)
             call = replace(call, script=scripts.of_the_same(call.script), args=args)
@@ -121,13 +121,12 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         snoozes = before.snoozes + self.outcome.is_snooze
         return entry.redelivery_fields(before, before.attempt + 1, history, snoozes=snoozes, since_ms=self._began_ms)
 
-    def _park(self, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
+    def _park(self, park: Park, owner: Owner, history: tuple[Failure, ...]) -> scripts.Call:
         in_flight, group = self.in_flight, self.in_flight.delivery.group
-        assert isinstance(self.outcome, Park)
         keys = in_flight.keys
         parked = keys.delayed(group), keys.delayed_data(group), keys.snoozed(group), keys.due
         names = (in_flight.stream, *parked, keys.redeliveries)
-        since: str | int = self._began_ms if self.outcome.is_snooze else ""
+        since: str | int = self._began_ms if park.is_snooze else ""
         args = (in_flight.name, self.due_ms, since)
         return scripts.Call(scripts.PARK, names, (*owner, *args, *self.redelivery(history)))
 

@@ -1,5 +1,5 @@
 from hookbus.worker.duties import holdings
-from hookbus.worker.duties.holdings import Holding, look
+from hookbus.worker.duties.holdings import Holding, read
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, join, redeliver, register, store, take
 from tests.worker.takeovers import die_with, take_over
 
@@ -10,7 +10,7 @@ async def test_each_dead_consumer_has_a_holding_per_stream_with_suspects_apart(c
     await register(client, "dead_too", alive=False)
     await redeliver(client, "wh_3")
     await take(client, "dead", own=True)
-    held = await look(client, GROUP, [STREAM, OWN_STREAM], ["dead", "dead_too"])
+    held = await read(client, GROUP, [STREAM, OWN_STREAM], ["dead", "dead_too"])
     assert set(held.holdings) == {
         Holding(OWN_STREAM, "dead", 1, 0),
         Holding(STREAM, "dead", 1, 0),
@@ -22,7 +22,7 @@ async def test_each_dead_consumer_has_a_holding_per_stream_with_suspects_apart(c
 
 async def test_what_others_hold_is_left_out(client):
     await die_with(client, "wh_1", consumer="alive")
-    held = await look(client, GROUP, [STREAM], ["dead"])
+    held = await read(client, GROUP, [STREAM], ["dead"])
     assert (held.holdings, held.counts) == ([], {})
 
 
@@ -30,19 +30,19 @@ async def test_a_stream_that_redis_refuses_is_told_apart_from_the_others(client)
     await die_with(client, "wh_1")
     bad, missing = KEYS.stream("batch.failed"), KEYS.stream("batch.completed")
     await client.execute_command("SET", bad, "no stream")
-    held = await look(client, GROUP, [bad, STREAM, missing], ["dead"])
+    held = await read(client, GROUP, [bad, STREAM, missing], ["dead"])
     assert [holding.stream for holding in held.holdings] == [STREAM]
     assert set(held.refused) == {bad, missing}
 
 
 async def test_a_look_reads_a_bounded_number_of_entries_and_counts_all(client, monkeypatch):
-    monkeypatch.setattr(holdings, "LOOKS", 2)
-    monkeypatch.setattr(holdings, "MAX_LOOKS", 2)
+    monkeypatch.setattr(holdings, "ENTRIES_READ", 2)
+    monkeypatch.setattr(holdings, "MAX_READ", 2)
     await join(client)
     for consumer in ("one", "two"):
         await store(client, *(f"wh_{consumer}_{i}" for i in range(3)))
         await take(client, consumer)
-    held = await look(client, GROUP, [STREAM], ["one", "two"])
+    held = await read(client, GROUP, [STREAM], ["one", "two"])
     assert [holding.ordinary for holding in held.holdings] == [2]
     assert held.counts == {"one": 3, "two": 3}
 
@@ -52,5 +52,5 @@ async def test_no_holding_always_comes_last(client):
     for consumer in ("one", "two"):
         await store(client, f"wh_{consumer}")
         await take(client, consumer)
-    first = {(await look(client, GROUP, [STREAM], ["one", "two"])).holdings[0].consumer for _ in range(100)}
+    first = {(await read(client, GROUP, [STREAM], ["one", "two"])).holdings[0].consumer for _ in range(100)}
     assert first == {"one", "two"}
