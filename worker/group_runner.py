@@ -36,24 +36,27 @@ class ProcessContext:
     subscribers: Mapping[Route, Subscriber]
     unusable_keys: UnusableKeys
 
+    def at(self, keys: Keys, group: str) -> GroupContext:
+        """That of one group in one shard."""
+        return GroupContext(
+            client=self.consumer.client,
+            keys=keys,
+            group=group,
+            consumer=self.consumer.name,
+            unusable_keys=self.unusable_keys,
+            stopping=self.consumer.stopping,
+        )
+
 
 class GroupRunner:
     """Reads one shard of the group's streams, for all subscriptions with one reader."""
 
     def __init__(self, group: Group, keys: Keys, process: ProcessContext) -> None:
-        consumer = process.consumer
         self._group = group
         self._process = process
-        self._here = here = GroupContext(
-            client=consumer.client,
-            keys=keys,
-            group=group.name,
-            consumer=consumer.name,
-            unusable_keys=process.unusable_keys,
-            stopping=consumer.stopping,
-        )
+        self._here = here = process.at(keys, group.name)
         self._membership = Membership(here, group.start, [route.pattern for route in group.routes])
-        self._connection = consumer.reading_connection()
+        self._connection = process.consumer.reading_connection()
         self.reader = Reader(
             here,
             connection=self._connection,
@@ -71,7 +74,7 @@ class GroupRunner:
             quarantine=process.quarantine,
             reader=self.reader,
             subscribers=[process.subscribers[route] for route in group.routes],
-            liveness=consumer.liveness,
+            liveness=process.consumer.liveness,
         )
         self.promoter = Promoter(here, self._lookout, self.reader.open)
 

@@ -78,13 +78,6 @@ class Worker:
         consumer.liveness.on_renewed = running_now.publish
         names = [group.name for group in groups if not group.name.startswith(RESERVED)]
         self._statistics = Statistics(consumer.client, names, running_now.room, stopping)
-        self._give_back = GiveBack(
-            client=consumer.client,
-            consumer=consumer.name,
-            subscribers=self._subscribers,
-            readers=self._readers,
-            stopping=stopping,
-        )
         expose(self._subscribers, list(self._readers.values()))
         self._is_reading = False
         self._stopping_since: float | None = None
@@ -205,14 +198,16 @@ class Worker:
         return interrupted
 
     def _start_duties(self, crew: Crew) -> None:
-        duties: list[Duty] = [duty for runner in self._runners.values() for duty in runner.duties()]
-        duties += [
-            *self._process.lookouts.values(),
-            self._give_back,
-            self._process.circuits,
-            self._statistics,
-            *self._chores(),
-        ]
+        give_back = GiveBack(
+            client=self._consumer.client,
+            consumer=self._consumer.name,
+            subscribers=self._subscribers,
+            readers=self._readers,
+            stopping=self._stopping,
+        )
+        duties: list[Duty] = [give_back, self._process.circuits, self._statistics, *self._chores()]
+        duties += [duty for runner in self._runners.values() for duty in runner.duties()]
+        duties += self._process.lookouts.values()
         for duty in duties:
             crew.start(duty.run(), type(duty).__name__)
         crew.start(self._wake_at_stop(), "stop")

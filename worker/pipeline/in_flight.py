@@ -22,8 +22,7 @@ def in_flight_of(
         parsed = entry.parse(fields)
     except (KeyError, *UNDECODABLE) as error:
         flaw = f"hookbus did not write this entry: {type(error).__name__}: {error}"
-        stored_ms = int(entry_id.partition(b"-")[0])
-        parsed = entry.Entry(f"foreign-{entry_id.decode()}", "", stored_ms, b"\n".join(fields))
+        parsed = _foreign(entry_id, fields)
     delivery = Delivery(
         parsed.webhook_id,
         parsed.source,
@@ -38,3 +37,7 @@ def in_flight_of(
         parsed.traceparent,
     )
     return InFlight(stream, entry_id, is_own, parsed, delivery, term, times_delivered, deaths, flaw)
+
+
+def _foreign(entry_id: bytes, fields: list[bytes]) -> entry.Entry:
+    return entry.Entry(f"foreign-{entry_id.decode()}", "", int(entry_id.partition(b"-")[0]), b"\n".join(fields))

@@ -67,7 +67,7 @@ class Subscriber:
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[asyncio.Task[Any], InFlight] = {}
         caller.deadlines.on_abandoned = self._abandon
-        caller.failure_hook.on_end = self._hook_ended
+        caller.failure_hook.on_end = slots.notify
         self._is_closing = False
         self._ended = asyncio.Event()
         """Set at a stop once no attempt runs; overdue handlers may still run."""
@@ -209,9 +209,6 @@ class Subscriber:
 
     def _failed(self, delivery: Delivery, error: BaseException, text: str = "") -> Park | DeadLetter:
         return self._caller.failed(delivery, error, failed(error, delivery, self.route, text))
-
-    def _hook_ended(self) -> None:
-        self.slots.notify()
 
     def oldest(self, count: int) -> list[tuple[InFlight, float]]:
         """The deliveries whose handlers run longest, as `Deadlines.oldest`."""
