@@ -34,7 +34,7 @@ PAUSE_EFFECT_MS: Final = 2_000
 Event = Literal["", "breaker_opened", "breaker_stays_open", "breaker_probing", "breaker_closed", "held", "hold_ended"]
 
 
-class Request(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True):
     """What the attempts of this process ask for since the last step. `verdict`: whether one succeeded, else failed."""
 
     opens_for: tuple[Cause, str] | None = None
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     verdict: bool | None = None
 
 
-NOTHING: Final = Request()
+NOTHING: Final = Asked()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -54,32 +54,32 @@ class Step(msgspec.Struct, frozen=True):
     event: Event = ""
 
 
-def decide(stored: Suspension | None, request: Request, probe: Suspension | None, route: Route, now_ms: int) -> Step:
+def decide(stored: Suspension | None, asked: Asked, probe: Suspension | None, route: Route, now_ms: int) -> Step:
     """The step that is due. `probe` is what this process stored when it became the prober. Pure."""
-    if request.hold_s:
-        return _hold(stored, request, probe, now_ms)
+    if asked.hold_s:
+        return _hold(stored, asked, probe, now_ms)
     match stored:
         case Opened():
-            return _of_open(stored, request, probe, route, now_ms)
+            return _of_open(stored, asked, probe, route, now_ms)
         case Held() if now_ms >= stored.until_ms:
             return Step(None, "hold_ended")
         case Held():
             return Step(stored)
-        case None if request.opens_for is not None:
-            return Step(_opened(*request.opens_for, route, now_ms), "breaker_opened")
+        case None if asked.opens_for is not None:
+            return Step(_opened(*asked.opens_for, route, now_ms), "breaker_opened")
         case None:
             return Step(None)
 
 
-def _hold(stored: Suspension | None, request: Request, probe: Suspension | None, now_ms: int) -> Step:
-    until_ms = now_ms + round(request.hold_s * 1000)
+def _hold(stored: Suspension | None, asked: Asked, probe: Suspension | None, now_ms: int) -> Step:
+    until_ms = now_ms + round(asked.hold_s * 1000)
     is_ours = stored is not None and stored == probe  # the probe itself asks: it need not count as lost
     if stored is not None and not is_ours and until_ms < stored.until_ms + HOLD_STEP_MS:
         return Step(stored)
     if isinstance(stored, Opened):
         return Step(replace(stored, until_ms=until_ms), "held")
     since_ms = now_ms if stored is None else stored.since_ms
-    return Step(Held(request.hold_error, since_ms, until_ms), "held")
+    return Step(Held(asked.hold_error, since_ms, until_ms), "held")
 
 
 def _opened(cause: Cause, event_type: str, route: Route, now_ms: int) -> Opened:
@@ -87,10 +87,10 @@ def _opened(cause: Cause, event_type: str, route: Route, now_ms: int) -> Opened:
     return Opened(fingerprint, error, now_ms, now_ms + _delay_ms(route, 1), frame=cause.place)
 
 
-def _of_open(opened: Opened, request: Request, probe: Suspension | None, route: Route, now_ms: int) -> Step:
-    if request.verdict:
+def _of_open(opened: Opened, asked: Asked, probe: Suspension | None, route: Route, now_ms: int) -> Step:
+    if asked.verdict:
         return Step(None, "breaker_closed")
-    if request.verdict is False and opened == probe:
+    if asked.verdict is False and opened == probe:
         times = opened.times + 1
         return Step(replace(opened, times=times, until_ms=now_ms + _delay_ms(route, times)), "breaker_stays_open")
     if now_ms >= opened.until_ms:
@@ -110,7 +110,7 @@ class Circuit:
     def __init__(self, route: Route, wake: Callable[[], None]) -> None:
         self.route = route
         self.circuit_gate = CircuitGate()
-        self.request = NOTHING
+        self.asked = NOTHING
         self._wake = wake
         self.probe: Suspension | None = None
         """What this process stored when it became the prober. Only `took` changes it."""
@@ -137,29 +137,29 @@ class Circuit:
         self.circuit_gate.set(0)
         if asks.is_pause:
             self._ask(pause_reason=asks.cause.message)
-        elif asks.hold_s > self.request.hold_s:
+        elif asks.hold_s > self.asked.hold_s:
             self._ask(hold_s=asks.hold_s, hold_error=str(asks.cause)[:ERROR_CHARS])
 
     def _failed(self, cause: Cause, event_type: str) -> None:
         self._failures += 1
         if isinstance(self._state, Opened):
-            self._ask(verdict=self.request.verdict or False)
+            self._ask(verdict=self.asked.verdict or False)
         elif self.route.breaker is not None and self._failures >= self.route.breaker.failures:
             self.circuit_gate.set(0)
             self._ask(opens_for=(cause, event_type))
 
     def _ask(self, **changes: Any) -> None:
-        self.request = replace(self.request, **changes)
+        self.asked = replace(self.asked, **changes)
         self._wake()
 
-    def took(self, step: Step, request: Request, now_ms: int) -> None:
-        """`step`, which was due for `request`, is stored: limit the slots to what its state admits."""
+    def took(self, step: Step, asked: Asked, now_ms: int) -> None:
+        """`step`, which was due for `asked`, is stored: limit the slots to what its state admits."""
         before, self._state = self._state, step.state
-        if self.request is request:  # else an attempt has ended meanwhile, and another step is due
-            self.request = NOTHING
-        if request.pause_reason is not None:
+        if self.asked is asked:  # else an attempt has ended meanwhile, and another step is due
+            self.asked = NOTHING
+        if asked.pause_reason is not None:
             self._gated_until_ms = now_ms + PAUSE_EFFECT_MS
-        self._log_step(before, step, request, now_ms)
+        self._log_step(before, step, asked, now_ms)
         if step.event == "breaker_probing":
             self.probe = step.state
             self.circuit_gate.set(1)
@@ -173,10 +173,10 @@ class Circuit:
         self.probe = None
         if isinstance(before, Opened):
             self._failures = 0
-        if self.circuit_gate.is_blocked and self.request is NOTHING and now_ms >= self._gated_until_ms:
+        if self.circuit_gate.is_blocked and self.asked is NOTHING and now_ms >= self._gated_until_ms:
             self.circuit_gate.set(None)
 
-    def _log_step(self, before: Suspension | None, step: Step, request: Request, now_ms: int) -> None:
+    def _log_step(self, before: Suspension | None, step: Step, asked: Asked, now_ms: int) -> None:
         """Log what this process did, and in each process that a suspension has ended."""
         if step.state is None:
             if isinstance(before, Opened) or step.event == "breaker_closed":
@@ -186,7 +186,7 @@ class Circuit:
             return
         match step.event:
             case "held":
-                self._log.warning("held", error=request.hold_error, next_s=_seconds(step.state.until_ms - now_ms))
+                self._log.warning("held", error=asked.hold_error, next_s=_seconds(step.state.until_ms - now_ms))
             case "breaker_opened" | "breaker_stays_open" | "breaker_probing" as event:
                 self._log_breaker(event, step.state, now_ms)
 

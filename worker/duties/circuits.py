@@ -52,8 +52,8 @@ class Circuits:
             await self._step(circuit, stored.get(field(circuit.route.group, circuit.route.pattern), b""), now_ms)
 
     async def _step(self, circuit: Circuit, stored: bytes, now_ms: int) -> None:
-        route, request = circuit.route, circuit.request
-        step = decide(decode(stored), request, circuit.probe, route, now_ms)
+        route, asked = circuit.route, circuit.asked
+        step = decide(decode(stored), asked, circuit.probe, route, now_ms)
         if step.event:
             value = b"" if step.state is None else encode(step.state)
             call = scripts.Call(scripts.SWAP, (KEY,), (field(route.group, route.pattern), stored, value))
@@ -63,8 +63,8 @@ class Circuits:
                 self._lookout.hurry()  # another worker was first
                 return
         # Only with the step: an operator may resume while it is tried again.
-        if request.pause_reason is not None:
-            await pauses.write(self._client, self._shards, route.group, route.pattern, request.pause_reason)
-        circuit.took(step, request, now_ms)
-        if circuit.request is not NOTHING:
+        if asked.pause_reason is not None:
+            await pauses.write(self._client, self._shards, route.group, route.pattern, asked.pause_reason)
+        circuit.took(step, asked, now_ms)
+        if circuit.asked is not NOTHING:
             self._lookout.hurry()

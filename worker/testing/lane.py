@@ -67,7 +67,7 @@ class Lane:
 
     def take_pause(self) -> bool:
         """Apply what the last attempt asked for; whether that was a pause of the pattern."""
-        is_pause = self._circuit.request.pause_reason is not None
+        is_pause = self._circuit.asked.pause_reason is not None
         self._step(self._now_ms())
         return is_pause
 
@@ -85,7 +85,7 @@ class Lane:
 
     def _step(self, now_ms: int) -> None:
         """Take the circuit's step, as `duties.circuits` does every second and after an attempt that asks for one."""
-        request = self._circuit.request
-        step = decide(self._suspension, request, self._circuit.probe, self.route, now_ms)
+        asked = self._circuit.asked
+        step = decide(self._suspension, asked, self._circuit.probe, self.route, now_ms)
         self._suspension = step.state
-        self._circuit.took(step, request, now_ms)
+        self._circuit.took(step, asked, now_ms)

@@ -3,7 +3,7 @@
 import pytest
 
 from hookbus import Breaker
-from hookbus.worker.duties.circuit import MARGIN_MS, NOTHING, Circuit, Request, Step, decide
+from hookbus.worker.duties.circuit import MARGIN_MS, NOTHING, Asked, Circuit, Step, decide
 from hookbus.worker.inventory.suspensions import Held, Opened
 from hookbus.worker.pipeline.cause import Cause
 from hookbus.worker.pipeline.outcome import ACK, SKIP, Park
@@ -15,8 +15,8 @@ CAUSE = Cause("ValueError", "no", "", "a.py:f")
 OPENED = Opened("f", "E", NOW - 10_000, NOW + 5_000)
 DUE = Opened("f", "E", NOW - 10_000, NOW)
 HELD = Held("Hold: for 5 s", NOW, NOW + 5_000)
-AGAIN = Request(hold_s=60, hold_error="Hold: for 60 s")
-SHORT = Request(hold_s=5.5, hold_error="Hold: for 5.5 s")
+AGAIN = Asked(hold_s=60, hold_error="Hold: for 60 s")
+SHORT = Asked(hold_s=5.5, hold_error="Hold: for 5.5 s")
 
 
 async def handle(event: dict) -> None: ...
@@ -29,20 +29,20 @@ ROUTE = a_route(handle, breaker=Breaker(failures=2, delay=10, cap=40))
     ("stored", "asks", "probe", "step"),
     [
         (None, NOTHING, None, Step(None)),
-        (None, Request(verdict=False), None, Step(None)),
+        (None, Asked(verdict=False), None, Step(None)),
         (OPENED, NOTHING, None, Step(OPENED)),
-        (OPENED, Request(opens_for=(CAUSE, TYPE)), None, Step(OPENED)),
-        (OPENED, Request(verdict=False), None, Step(OPENED)),
-        (OPENED, Request(verdict=True), None, Step(None, "breaker_closed")),
-        (OPENED, Request(verdict=False), OPENED,
+        (OPENED, Asked(opens_for=(CAUSE, TYPE)), None, Step(OPENED)),
+        (OPENED, Asked(verdict=False), None, Step(OPENED)),
+        (OPENED, Asked(verdict=True), None, Step(None, "breaker_closed")),
+        (OPENED, Asked(verdict=False), OPENED,
          Step(Opened("f", "E", NOW - 10_000, NOW + 20_000, 2), "breaker_stays_open")),
         (DUE, NOTHING, None, Step(Opened("f", "E", NOW - 10_000, NOW + LEASE_MS), "breaker_probing")),
         (None, AGAIN, None, Step(Held("Hold: for 60 s", NOW, NOW + 60_000), "held")),
         (HELD, AGAIN, None, Step(Held("Hold: for 60 s", NOW, NOW + 60_000), "held")),
         (HELD, SHORT, None, Step(HELD)),
         (HELD, NOTHING, None, Step(HELD)),
-        (HELD, Request(verdict=True), None, Step(HELD)),
-        (HELD, Request(opens_for=(CAUSE, TYPE)), None, Step(HELD)),
+        (HELD, Asked(verdict=True), None, Step(HELD)),
+        (HELD, Asked(opens_for=(CAUSE, TYPE)), None, Step(HELD)),
         (Held("Hold: for 5 s", 1, NOW), NOTHING, None, Step(None, "hold_ended")),
         (OPENED, AGAIN, None, Step(Opened("f", "E", NOW - 10_000, NOW + 60_000), "held")),
         (Opened("f", "E", 1, NOW + LEASE_MS), SHORT, Opened("f", "E", 1, NOW + LEASE_MS),
@@ -79,8 +79,8 @@ def test_a_skipped_delivery_is_neither_a_success_nor_a_failure():
 
 def test_what_is_asked_while_a_step_is_written_stays_asked_and_the_gate_closed():
     circuit = Circuit(ROUTE, lambda: None)
-    request = circuit.request
+    asked = circuit.asked
     circuit.observe(Park(5, CAUSE, is_snooze=True, hold_s=5), TYPE)
-    circuit.took(Step(None), request, NOW)
-    assert circuit.request.hold_s == 5
+    circuit.took(Step(None), asked, NOW)
+    assert circuit.asked.hold_s == 5
     assert circuit.circuit_gate.places == 0
