@@ -3,7 +3,6 @@ import asyncio
 import pytest
 
 from hookbus.shared import keys as names
-from hookbus.worker.duties.adopt import adopt
 from tests.wait import until
 from tests.worker.builders import (
     GROUP,
@@ -17,7 +16,6 @@ from tests.worker.builders import (
     redeliver,
     register,
     release,
-    store,
     take,
 )
 from tests.worker.claimant import claimant
@@ -136,20 +134,6 @@ async def test_a_delivery_that_the_reader_began_in_the_meantime_is_not_begun_aga
             worker.runtime.subscriber.accept(in_flight)
         await until(lambda: handler.began == ["wh_1"])
         assert worker.runtime.slots.running == 1
-
-
-async def test_an_unregistered_consumer_with_deliveries_is_adopted(client, redis_url):
-    handler = Handler(is_open=True)
-    await join(client)
-    await store(client, "wh_1")
-    await take(client, "thawed")
-    async with claimant(redis_url, client, handler) as worker:
-        await worker.round()
-        assert handler.began == []
-        await adopt(worker.duty._here, worker.duty._reader)
-        assert await consumers(client) == {b"me", b"thawed"}
-        await worker.round()
-        await until(lambda: handler.done == ["wh_1"])
 
 
 # Suspicion.

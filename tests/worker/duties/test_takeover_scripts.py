@@ -1,4 +1,4 @@
-"""Takeover, release and retire as scripts: the deaths that they count, and the races that they lose."""
+"""Takeover and release as scripts: the deaths that they count, and the races that they lose."""
 
 import asyncio
 
@@ -8,20 +8,14 @@ from redis.exceptions import ResponseError
 from hookbus.shared import scripts
 from hookbus.shared.keys import HANDOVER
 from hookbus.worker.api.delivery import member_prefix
-from hookbus.worker.duties.retire import retire
 from tests.worker.builders import (
     GROUP,
     KEYS,
     OWN_STREAM,
     STREAM,
     TYPE,
-    consumers,
-    join,
     pending,
-    register,
     release,
-    store,
-    take,
 )
 from tests.worker.takeovers import die_with, take_over
 
@@ -136,28 +130,3 @@ async def test_a_refused_release_leaves_all_deliveries_to_a_takeover(client):
         await release(client, "dead")
     await client.execute_command("CONFIG", "SET", "min-replicas-to-write", 0)
     assert await pending(client) == dict.fromkeys(await pending(client), ("dead", 1))
-
-
-async def test_retire_removes_only_dead_consumers_with_nothing_pending(client):
-    await die_with(client, "wh_1")
-    call = retire(KEYS, GROUP, "dead", STREAMS)
-    assert await scripts.run(client, call) == 0
-    assert len(await pending(client, consumer="dead")) == 1
-    await client.execute_command("XACK", STREAM, GROUP, *await pending(client))
-    await client.execute_command("SET", KEYS.alive("dead"), 1)
-    assert await scripts.run(client, call) == 0
-    assert await consumers(client) == {b"dead"}
-    await client.execute_command("DEL", KEYS.alive("dead"))
-    results = await asyncio.gather(scripts.run(client, call), scripts.run(client, call))
-    assert results == [1, 1]  # a second removal changes nothing
-    assert await consumers(client) == set()
-
-
-async def test_retire_forgets_no_delivery_of_a_consumer_that_read_again_first(client):
-    await join(client)
-    await register(client, "back", alive=False)
-    await store(client, "wh_1")
-    call = retire(KEYS, GROUP, "back", (*STREAMS, KEYS.stream("no.such.stream")))
-    _, removed = await asyncio.gather(take(client, "back"), scripts.run(client, call))
-    assert removed == 0
-    assert len(await pending(client, consumer="back")) == 1
