@@ -14,7 +14,7 @@ from .shared import spans
 from .shared.entry import ERROR_CHARS
 from .shared.release import VERSION
 from .shared.traced import name_of, text_of, trace_of
-from .worker.api.around import Call
+from .worker.api.around import Call, has_timed_out
 from .worker.api.decision import Hold, Pause, RetryLater, deciding
 from .worker.api.delivery import Delivery
 
@@ -49,10 +49,11 @@ async def traced(call: Call, event: Any, delivery: Delivery[Any]) -> None:
 def _record(span: Span, error: BaseException) -> None:
     """The span's own `record_exception` formats the error, which may raise."""
     decision = deciding(error)
-    if decision.request is not None and decision.request in NO_FAILURES:
+    if decision.request is not None:
         span.set_attribute("hookbus.request", decision.request.__name__)
-        return
-    kind = name_of(type(decision.error))
+        if decision.request in NO_FAILURES:
+            return
+    kind = TimeoutError.__name__ if has_timed_out(error) else name_of(type(decision.error))
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
     span.add_event(

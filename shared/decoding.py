@@ -5,12 +5,12 @@ Never rejects an event that is newer than this release: unknown fields are ignor
 stored type alone, never from the body: only OpenAI's sources can store an event under a documented type.
 """
 
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from . import drift, lenient
+from .created_at import unix_s
 from .events import BY_TYPE
 from .undecodable import UNDECODABLE
 
@@ -28,26 +28,15 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 def delay_ms(created_at: Any, received_at_ms: int) -> int | None:
     """Milliseconds from an event's `created_at` to its receipt by ingest, None if it is not plausible.
 
-    `created_at` is in Unix seconds (OpenAI's), or ISO 8601 with a time zone. A whole second counts from its end, so
-    that rounding makes no event look older than it is.
+    A whole second counts from its end, so that rounding makes no event look older than it is.
     """
-    created_s = _iso_s(created_at) if isinstance(created_at, str) else created_at
+    created_s = unix_s(created_at) if isinstance(created_at, str) else created_at
     if type(created_s) is int:
         delay_ms = received_at_ms - created_s * 1000
         return (delay_ms - 999 if delay_ms > 999 else 0) if 0 <= delay_ms <= LATEST_MS else None
     if type(created_s) is float and 0 <= received_at_ms - created_s * 1000 <= LATEST_MS:
         return received_at_ms - int(created_s * 1000)
     return None
-
-
-def _iso_s(text: str) -> int | float | None:
-    """Unix seconds of an ISO 8601 time, as an int if it has no fraction."""
-    try:
-        moment = datetime.fromisoformat(text)
-        seconds = moment.timestamp() if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-    return int(seconds) if seconds is not None and not moment.microsecond else seconds
 
 
 _read_head = msgspec.json.Decoder(Head).decode

@@ -1,5 +1,6 @@
 """Checks the functions that an `App` runs around its handlers; `pipeline.around` composes them."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -13,7 +14,15 @@ Call = Callable[[], Coroutine[Any, Any, None]]
 Around = Callable[[Call, Any, Delivery[Any]], Coroutine[Any, Any, object]]
 """Gets the event that the handler gets."""
 
+TIMED_OUT: Final = "the attempt has run out of time"
+"""The text of the CancelledError by which a timeout ends an attempt; what else cancels one gives none."""
+
 WRITE: Final = "write `async def traced(call, event, delivery):`, with `await call()` in it"
+
+
+def has_timed_out(error: BaseException) -> bool:
+    """Whether an exception in an attempt is its timeout, and not a stop of the worker."""
+    return type(error) is CancelledError and error.args == (TIMED_OUT,)
 
 
 def around_problems(around: Any) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 import msgspec
 
 from ...shared import keys, lenient
+from ...shared.created_at import unix_s
 from ...shared.entry import Entry
 from ...shared.keys import Keys
 from ...shared.undecodable import UNDECODABLE
@@ -71,7 +72,11 @@ class Delivery(msgspec.Struct, Generic[State], frozen=True, gc=False):
 
         None if the body has no such time.
         """
-        return _time(fields_of(self.body).created_at)
+        seconds = unix_s(fields_of(self.body).created_at)
+        try:
+            return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError):  # beyond the range of datetime
+            return None
 
     @property
     def received_at(self) -> datetime:
@@ -89,16 +94,6 @@ def fields_of(body: bytes) -> _Fields:
         return msgspec.convert(lenient.top_level(body), _Fields)
     except UNDECODABLE:
         return _Fields()
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        if type(value) in (int, float):
-            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):  # no time, or one beyond the range of datetime
-        return None
-    return found if found is not None and found.tzinfo else None
 
 
 FIRST_SUSPICION: Final = 3

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable
 from typing import Final
 
+from ..api.around import TIMED_OUT
+
 CANCEL_S: Final = 2.0
 """How long a cancelled handler may take to clean up, after its timeout and at a stop."""
 
@@ -84,7 +86,7 @@ class Deadlines:
             del self._running[first]
             first.has_passed = True
             first._cleanup = self._loop.call_later(CANCEL_S, self._abandon, first)
-            first._task.cancel()
+            first._task.cancel(TIMED_OUT)
 
     def _abandon(self, deadline: Deadline) -> None:
         deadline.is_abandoned = True
