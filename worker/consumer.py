@@ -78,6 +78,15 @@ class Consumer:
 
     async def connected(self, join: Callable[[], Awaitable[None]]) -> bool:
         """Repeat `join` until Redis is healthy, and start the heartbeat. False if stopped before that."""
+        is_connected = False
+        try:
+            is_connected = await self._connects(join)
+        finally:
+            if not is_connected and self.liveness.has_begun:  # in some shards, before the fault of another
+                await asyncio.to_thread(self.liveness.stop)
+        return is_connected
+
+    async def _connects(self, join: Callable[[], Awaitable[None]]) -> bool:
         reconnect = Reconnect()
         while not self.stopping.is_set():
             try:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from ..shared.lazy_task import lazy_task
+from .pipeline.cause import brief
 
 
 class Duty(Protocol):
@@ -51,7 +52,7 @@ class Crew:
             task.cancel()
         for result in await asyncio.gather(*self._background, return_exceptions=True):
             if isinstance(result, Exception):
-                raise CrashError(f"failed while stopping: {type(result).__name__}") from result
+                raise CrashError(f"failed while stopping: {brief(result)}") from result
 
     def cancel(self) -> None:
         """Cancel all tasks. Their end is no crash from now on."""
@@ -81,6 +82,8 @@ def _crash_of(task: "asyncio.Task[None]") -> CrashError | None:
     error = task.exception()
     if error is None:
         return None
-    crash = CrashError(f"{task.get_name()} failed: {type(error).__name__}")
+    if isinstance(error, CrashError):
+        return error  # it says more than the name of its task
+    crash = CrashError(f"{task.get_name()} failed: {brief(error)}")
     crash.__cause__ = error
     return crash

@@ -31,13 +31,15 @@ async def run_worker(
 ) -> None:
     """Handle the events of these apps until `stopping` is set or the task is cancelled.
 
-    Either way it drains: what runs has `worker.grace_period_s` to finish, the rest is handed over. A second
-    cancellation ends it at once, as a kill would. `settings` has the keys of hookbus.toml; by default they come from
-    that file and the environment. With `ops_listen` set it serves health and metrics, with `log_level` it writes its
-    log to standard error instead of the program's.
+    Either way it drains: what runs has `worker.grace_period_s` to finish, the rest is handed over. After a second
+    cancellation nothing is written or handed over, as after a kill: handlers have two seconds to clean up, lifespans
+    ten to close. `settings` has the keys of hookbus.toml; by default they come from that file and the environment. With
+    `worker.ops_listen` set it serves health and metrics, with `log_level` it writes its log to standard error instead
+    of the program's. `only`: a pattern that limits the types.
 
     Raises ConfigError with all problems, FailedError if it can't start, CrashError if it can't go on.
     """
+    _check(settings, only, stopping)
     configured, given = embedded_settings(settings)
     groups = checked(_apps(apps), configured, only)
     if _running:
@@ -55,6 +57,21 @@ async def run_worker(
             await _run(worker, halt, stopping or asyncio.Event())
     finally:
         _running.clear()
+
+
+def _check(settings: object, only: object, stopping: object) -> None:
+    """Raises ConfigError for arguments that would fail later, or block the program."""
+    checks = (
+        ("settings", settings is None or isinstance(settings, Mapping), "a dictionary, as of tomllib.load, is needed"),
+        ("only", isinstance(only, str), "a pattern is needed"),
+        ("stopping", stopping is None or isinstance(stopping, asyncio.Event), "an asyncio.Event is needed"),
+    )
+    values = {"settings": settings, "only": only, "stopping": stopping}
+    problems = [
+        f"run_worker({name}={repr_of(values[name])}): {needed}" for name, is_right, needed in checks if not is_right
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _apps(apps: Sequence[App]) -> list[App]:

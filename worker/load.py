@@ -8,19 +8,18 @@ The user's folder comes first on the path, as with `python -m`, and may contain 
 import importlib
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from inspect import Parameter
-from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final, TypeVar
 
 from ..shared.command import FailedError
 from ..shared.settings import ConfigError
-from ..shared.traced import OURS, attribute, name_of, repr_of, text_of, trace_of
+from ..shared.traced import attribute, name_of, repr_of, text_of, trace_of
 from .api.app import App
 from .api.callee import place_of
 from .api.parameters import call_signature
+from .pipeline.cause import add_application, describe, is_unset_variable
 
 T = TypeVar("T")
 
@@ -84,7 +83,9 @@ def _load(target: str) -> App:
     apps = list(_apps(module).values())
     if len(set(apps)) != 1:
         count = len(set(apps))
-        raise ConfigError([f"{target}: the module has {count} apps; name one as {module_name}:app{_others(module)}"])
+        factories = [] if count else _factories(module)
+        ways = f"{module_name}:{factories[0]}() for the App that it returns" if factories else f"{module_name}:app"
+        raise ConfigError([f"{target}: the module has {count} apps; name one as {ways}{_others(module)}"])
     return apps[0]
 
 
@@ -118,6 +119,7 @@ def _required(factory: Callable[..., Any]) -> list[str]:
 
 
 def _imported(target: str, module_name: str) -> ModuleType:
+    add_application(module_name)
     return _called(target, "importing", lambda: importlib.import_module(module_name))
 
 
@@ -131,9 +133,10 @@ def _called(target: str, doing: str, function: Callable[[], T]) -> T:
         raise ConfigError([f"{target}: {_missing(error, target.partition(':')[0])}"]) from None
     except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
         trace = _user_trace(attribute(error, "__traceback__"))
-        text = " ".join(text_of(error, TEXT_CHARS).split())
-        problem = f"{target}: {doing} it failed: {name_of(type(error))}: {text}{_place(trace)}"
-        if issubclass(type(error), (ImportError, SyntaxError)) or _is_unknown_name(error):
+        text = " ".join(_text_of(error).split())
+        problem = f"{target}: {doing} it failed: {name_of(type(error))}: {text}{_place(error)}"
+        is_lasting = issubclass(type(error), (ImportError, SyntaxError)) or is_unset_variable(error)
+        if is_lasting or _is_unknown_name(error):
             raise ConfigError([problem]) from None
         BaseException.with_traceback(error, trace)
         raise FailedError(f"{problem}\n{trace_of(error).rstrip()}") from None
@@ -159,14 +162,19 @@ def _is_machinery(file: str) -> bool:
     return file == __file__ or "importlib" in file
 
 
-def _place(trace: TracebackType | None) -> str:
-    """The innermost line outside hookbus and the import system, for messages."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(trace)
-        if not _is_machinery(frame.filename) and OURS not in Path(frame.filename).parents
-    ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+def _text_of(error: BaseException) -> str:
+    """Of a SyntaxError without its place, which `_place` tells as a path."""
+    is_syntax = issubclass(type(error), SyntaxError)
+    return text_of(vars(SyntaxError)["msg"].__get__(error) if is_syntax else error, TEXT_CHARS)
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the user's, for messages."""
+    if issubclass(type(error), SyntaxError):
+        file, line = (vars(SyntaxError)[name].__get__(error) for name in ("filename", "lineno"))
+        return f" ({file}:{line})" if file else ""
+    place = describe(error).place
+    return f" ({place})" if place else ""
 
 
 def _no_app(module: ModuleType, module_name: str, name: str) -> str:
@@ -182,10 +190,16 @@ def _apps(module: ModuleType) -> dict[str, App]:
     return {name: value for name, value in vars(module).items() if issubclass(type(value), App)}
 
 
+def _factories(module: ModuleType) -> list[str]:
+    """The names of functions of the module that are annotated to return an App."""
+    functions = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
+    return [name for name, value in functions.items() if value.__annotations__.get("return") in (App, App.__name__)]
+
+
 def _missing(error: ModuleNotFoundError, module_name: str) -> str:
     name = error.name or ""
     is_target = f"{module_name}.".startswith(f"{name}.")
-    return f"no module named {name!r}{'' if is_target else _place(_user_trace(error.__traceback__))}"
+    return f"no module named {name!r}{'' if is_target else _place(error)}"
 
 
 def _others(module: ModuleType) -> str:

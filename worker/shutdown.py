@@ -71,7 +71,7 @@ class Shutdown:
         deleted last, when no handler runs any more; then the others need not wait for its expiry.
         """
         await self._end_handlers(0)
-        self.consumer.liveness.stop()
+        await asyncio.to_thread(self.consumer.liveness.stop)  # the event loop may be another program's
 
     async def _end_handlers(self, grace_s: float) -> int:
         interrupted = sum(await asyncio.gather(*(subscriber.finish(grace_s) for subscriber in self.subscribers)))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -162,7 +163,7 @@ async def test_health_and_metrics_are_served_if_their_address_is_set(client, red
         ([], {}, "run_worker([]): a list of Apps is needed"),
         (App("alone"), {}, "a list of Apps is needed"),
         (["module:app"], {}, "run_worker(['module:app']): a list of Apps is needed"),
-        ([App("empty")], {}, "group empty: no subscriptions; decorate a handler"),
+        ([App("empty")], {}, ": no subscriptions; decorate a handler"),
         (None, {"redis": "x", "worker": {"grace": 1}}, "redis: unknown key in settings; worker.grace: unknown key"),
         (None, {"worker": 5}, "settings: [worker] must be a table"),
         (None, {"worker": {"grace_period_s": "soon"}}, "worker.grace_period_s: Expected `float`"),
@@ -173,6 +174,22 @@ async def test_what_is_wrong_is_told_before_it_starts(apps, table, message):
     given = [app_of(Handler())] if apps is None else apps
     with pytest.raises(ConfigError) as caught:
         await run_worker(given, settings=table)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"settings": "hookbus.toml"}, "run_worker(settings='hookbus.toml'): a dictionary, as of tomllib.load"),
+        ({"stopping": threading.Event()}, "): an asyncio.Event is needed"),
+        ({"stopping": 3}, "run_worker(stopping=3): an asyncio.Event is needed"),
+        ({"only": None}, "run_worker(only=None): a pattern is needed"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+async def test_an_argument_that_would_block_the_program_or_have_no_effect_is_refused(arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        await run_worker([app_of(Handler())], **arguments)
     assert message in str(caught.value)
 
 

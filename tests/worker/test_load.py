@@ -215,7 +215,10 @@ def test_of_several_apps_one_has_to_be_named(module):
         "my_handlers: the module has 2 apps; name one as my_handlers:app (there: first, second, alias)"
     )
     module("", "empty.py")
-    assert problem_of("empty").startswith("empty: the module has 0 apps")
+    assert problem_of("empty") == "empty: the module has 0 apps; name one as empty:app"
+    module("from hookbus import App\ndef helps(): ...\ndef create_app() -> App: ...\n", "makes.py")
+    way = "makes:create_app() for the App that it returns"
+    assert problem_of("makes") == f"makes: the module has 0 apps; name one as {way}"
 
 
 @pytest.mark.parametrize(
@@ -224,14 +227,16 @@ def test_of_several_apps_one_has_to_be_named(module):
         ("a = 1\nraise ValueError('first line\\nsecond line')\n", "ValueError: first line second line", 2),
         ("def f():\n    return 1 / 0\nf()\n", "ZeroDivisionError: division by zero", 2),
         ("import sys\nsys.exit('bye')\n", "SystemExit: bye", 2),
-        ("def f(:\n", "SyntaxError: invalid syntax (my_handlers.py, line 1)", None),
-        ("import json\njson.loads('')\n", "JSONDecodeError: Expecting value", None),
+        ("def f(:\n", "SyntaxError: invalid syntax", 1),
+        ("import json\njson.loads('')\n", "JSONDecodeError: Expecting value", 2),
+        ("import os\nos.environ['NOPE_DSN']\n", "KeyError: 'NOPE_DSN'", 2),
+        ("{}['NOPE_DSN']\n", "KeyError: 'NOPE_DSN'", 1),
         ("from hookbus.worker import Nothing\n", "ImportError: cannot import name 'Nothing'", 1),
     ],
 )
 def test_a_module_that_fails_at_import_is_reported_in_a_line_with_the_place(module, tmp_path, source, message, line):
     module(source)
-    is_wrong = message.startswith(("SyntaxError", "ImportError"))
+    is_wrong = message.startswith(("SyntaxError", "ImportError")) or "environ" in source
     with pytest.raises(ConfigError if is_wrong else FailedError) as caught:
         load_apps(["my_handlers:app"])
     (reported,) = getattr(caught.value, "problems", caught.value.args)

@@ -84,6 +84,8 @@ class App:
         if any(problems):
             raise ConfigError([f"App({group!r}): {problem}{caller()}" for problem in problems if problem])
         self.group = group
+        self.where = caller()
+        """Where it was declared, for messages: ` (file:line)`."""
         self.start: Start = start
         self.sources = narrowed(f"App({group!r})", source)
         self.lifespan = lifespan

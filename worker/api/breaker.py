@@ -18,7 +18,7 @@ FACTOR: Final = 2.0
 
 
 @checked_class
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Breaker:
     """Opens after `failures` without a success; one delivery probes after `delay` seconds, doubled up to `cap`.
 

@@ -37,7 +37,8 @@ def _kind_problem(lifespan: Any) -> str:
 def _flaw(function: Any) -> str:
     """What is wrong with the function that a call enters, as the end of a sentence."""
     if inspect.isclass(function):
-        return "" if hasattr(function, "__aenter__") else "is a class without __aenter__"
+        lacks = [name for name in ("__aenter__", "__aexit__") if not hasattr(function, name)]
+        return f"is a class without {' and '.join(lacks)}" if lacks else ""
     decorated = getattr(function, "__wrapped__", None)
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         return "is not decorated"

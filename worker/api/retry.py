@@ -23,7 +23,7 @@ def is_number(value: object) -> bool:
 
 
 @checked_class
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Retry:
     """Up to `attempts` attempts; after the n-th failure the wait is `base` × `factor`^(n-1) seconds, at most `cap`.
 

@@ -78,6 +78,11 @@ class Liveness:
         self._steady_since = time.monotonic() - min(float(uptime_s), TTL_S)
         self._thread.start()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether `start` was called, perhaps without success: then `stop` has something to remove."""
+        return self._presence is not None
+
     def silent_s(self) -> float:
         """Seconds since the last renewal; 0 before the first."""
         return 0.0 if self._renewed_at is None else time.monotonic() - self._renewed_at

@@ -18,6 +18,7 @@ MESSAGE_CHARS: Final = 2_000
 FRAME_CHARS: Final = 300
 """Limits of one record, besides that of the traceback."""
 
+_GET_VARIABLE: Final = type(os.environ).__getitem__.__code__
 _own_packages: set[str] = set()
 _LIBRARIES = ("site-packages", "dist-packages", str(Path(traceback.__file__).parent))
 
@@ -46,13 +47,19 @@ def describe(error: BaseException, message: str = "", whole: BaseException | Non
         name_of(type(error)),
         storable(message)[:MESSAGE_CHARS] or text_of(error, MESSAGE_CHARS),
         trace_of(whole or error),
-        *_application_frame(attribute(error, "__traceback__")),
+        *_application_frame(_own_traceback(error)),
     )
 
 
 def brief(error: BaseException) -> Cause:
     """Class and message alone, for errors outside the handler's code. Never raises."""
     return Cause(name_of(type(error)), text_of(error, MESSAGE_CHARS))
+
+
+def _own_traceback(error: BaseException) -> TracebackType | None:
+    """Where an error was raised; of one that was only made, as for a timeout, where its cause was."""
+    cause = attribute(error, "__cause__")
+    return attribute(error, "__traceback__") or (None if cause is None else attribute(cause, "__traceback__"))
 
 
 def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
@@ -66,6 +73,23 @@ def _application_frame(trace: TracebackType | None) -> tuple[str, str]:
     code, line = innermost
     frame_name, place = f"{Path(code.co_filename).name}:{code.co_qualname}", f"{code.co_filename}:{line}"
     return storable(frame_name)[:FRAME_CHARS], storable(place)[-FRAME_CHARS:]
+
+
+def is_unset_variable(error: BaseException) -> bool:
+    """Whether `os.environ[name]` raised it: who starts the process has to act."""
+    innermost = _innermost(error)
+    return issubclass(type(error), KeyError) and innermost is not None and innermost.f_code is _GET_VARIABLE
+
+
+def innermost_file(error: BaseException) -> str:
+    """The file that raised an error; "" if that is unknown."""
+    innermost = _innermost(error)
+    return "" if innermost is None else innermost.f_code.co_filename
+
+
+def _innermost(error: BaseException) -> FrameType | None:
+    frames = [frame for frame, _ in traceback.walk_tb(attribute(error, "__traceback__"))]
+    return frames[-1] if frames else None
 
 
 def add_application(module_name: str) -> None:

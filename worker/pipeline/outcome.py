@@ -87,8 +87,10 @@ def failed(
 
 
 def undecodable(error: BaseException) -> DeadLetter:
-    """The body cannot be decoded into the handler's annotation; a retry would not change that."""
-    return DeadLetter("undecodable", brief(error))
+    """The body cannot be decoded into the handler's annotation; a retry would not change that. Its traceback tells
+    something only where code of the user's refused the body."""
+    cause = describe(error)
+    return DeadLetter("undecodable", cause if cause.frame else brief(error))
 
 
 def foreign(flaw: str) -> DeadLetter:

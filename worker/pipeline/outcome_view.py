@@ -10,7 +10,7 @@ from .outcome import ACK, SKIP, Ack, DeadLetter, Park
 Reason = pipeline.Reason | Literal[""]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What became of one attempt. Exactly one of `is_handled`, `is_skipped`, `is_retried`, `is_snoozed`, `is_dead` and
     `is_waiting` is true.

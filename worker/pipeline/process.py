@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from ...shared import log
 from ...shared.clock import now_ms
+from ...shared.undecodable import UNDECODABLE
+from ..api.annotation import ImpossibleError
 from ..api.delivery import Delivery
 from ..api.unrun import ExpiredError, UndecodableError
 from . import age, outcome
@@ -26,6 +28,10 @@ from .threads import Threads
 Ended = TypeVar("Ended", bound=Outcome)
 
 
+MISFITS = (*UNDECODABLE, TypeError, LookupError, AssertionError, ImpossibleError)
+"""What a class of the user's raises for a body that does not fit. Any other error is a failure, and is retried."""
+
+
 async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
     """Run one attempt. `call` runs the route's handler, here or in a thread."""
     if route.sources is not None and delivery.source not in route.sources:
@@ -38,8 +44,10 @@ async def process(delivery: Delivery, route: Route, call: "Caller") -> Outcome:
             return call.failed(delivery, ExpiredError(late.cause.message), late)
     try:
         event = route.decoder(delivery.type)(delivery.body)
-    except BaseException as error:  # noqa: BLE001 - the user's own struct may raise anything when it is created
+    except MISFITS as error:
         return call.undecodable(delivery, error)
+    except BaseException as error:  # noqa: BLE001 - a validator of the user's failed, as his handler may
+        return call.failed(delivery, error, failed(error, delivery, route))
     deadline = call.deadlines.begin()
     try:
         await call(event, delivery)

@@ -89,10 +89,11 @@ def build(apps: Sequence[App], timeout_s: float) -> list[Group]:
     groups = []
     for name, members in apps_by_group.items():
         if len({app.start for app in members}) > 1:
-            problems.append(f"group {name}: its apps disagree about start")
+            starts = " and ".join(f"{app.start!r}{app.where}" for app in members)
+            problems.append(f"group {name}: its apps disagree about start: {starts}")
         subscriptions = [subscription for app in members for subscription in app.subscriptions]
         if not subscriptions:
-            problems.append(f"group {name}: no subscriptions; decorate a handler with @app.on(...)")
+            problems.append(f"group {name}{members[0].where}: no subscriptions; decorate a handler with @app.on(...)")
         problems += _ties(name, subscriptions)
         states = {app: AppState(app) for app in members if app.lifespan is not None}
         candidates = [
@@ -122,9 +123,10 @@ def _ties(group: str, subscriptions: Sequence[Subscription]) -> list[str]:
     for subscription in subscriptions:
         other = first.setdefault(subscription.pattern, subscription)
         if other is not subscription:
-            problems.append(
-                f"group {group}: two subscriptions to {subscription.pattern!r}: {other.where} and {subscription.where}"
-            )
+            both = f"{other.where} and {subscription.where}"
+            if other.where == subscription.where:
+                both = f"{other.where}, in two Apps; was its factory called twice?"
+            problems.append(f"group {group}: two subscriptions to {subscription.pattern!r}: {both}")
     return problems
 
 

@@ -21,6 +21,7 @@ from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches
 from ..api.app import App
 from ..api.delivery import InFlight
+from ..api.retry import is_number
 from ..lifespans import CLOSE_S, Lifespans
 from ..pipeline.in_flight import in_flight_of
 from ..pipeline.outcome import Park
@@ -30,6 +31,7 @@ from .backlog import Backlog, Waiting
 from .body import body_of
 from .groups import LIFESPANS, groups_of
 from .lane import CONSUMER, Lane
+from .metadata import check_metadata
 
 KEYS: Final = Keys(0)
 DEFAULT_SOURCE: Final = "openai"
@@ -51,7 +53,8 @@ class Bus:
     `state` is the `Delivery.state` of all handlers, in the place of what lifespans yield; without it those of the apps
     are entered. `now` is where the clock of the test begins (default: the present). `timeout`: seconds that any attempt
     may take, in the place of the subscriptions' own; it passes in real time. Raises ConfigError, as a worker does at
-    its start, and FailedError if a lifespan fails.
+    its start, and FailedError if a lifespan fails, ends by itself, or does not close: at the end, unless the test
+    itself has failed.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Bus:
         self._life = "open"
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._life = "closed"
         try:
             for lane in self._lanes.values():
@@ -95,6 +98,8 @@ class Bus:
         finally:
             clock.leave()
             await self._lifespans.close(CLOSE_S)
+        if error is None and (failure := self._lifespans.failure()) is not None:
+            raise failure
 
     @property
     def now(self) -> datetime:
@@ -122,6 +127,7 @@ class Bus:
         that nothing here would receive.
         """
         self._check_open()
+        check_metadata(source=source, webhook_id=webhook_id, traceparent=traceparent)
         to = self._group_of(event_type, group)
         at_ms = self._now_ms if received_at is None else _unix_ms("received_at", received_at)
         name = webhook_id or f"wh_{next(self._numbers)}"
@@ -136,7 +142,7 @@ class Bus:
 
     async def advance(self, seconds: float) -> list[Outcome]:
         """Let time pass, and run the attempts that are due in it, each at its time; their outcomes."""
-        if not 0 <= seconds < math.inf:
+        if not is_number(seconds) or seconds < 0:
             raise ValueError(f"advance({seconds!r}): a number of seconds from 0 on is needed")
         return await self._run_until(self._now_ms + math.ceil(seconds * 1000))
 
@@ -227,7 +233,7 @@ def _source_for(route: Route | None) -> str:
 
 
 def _unix_ms(name: str, time: datetime) -> int:
-    """Raises ValueError for a datetime without a time zone."""
-    if time.tzinfo is None:
+    """Raises ValueError for anything but a datetime with a time zone."""
+    if not isinstance(time, datetime) or time.tzinfo is None:
         raise ValueError(f"{name}={time!r}: a datetime with a time zone is needed, as in datetime.now(UTC)")
     return int(time.timestamp() * 1000)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.error import HTTPError
 
+from ...shared.patterns import matches
 from ...shared.posting import POST_TIMEOUT_S, signed_request
 from ...shared.raw_sources import SECRET_VARIABLE
 from ...shared.valkey import Valkey
@@ -35,6 +36,8 @@ class Stack:
     """
 
     def __init__(self, *targets: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
+        if not targets or not all(isinstance(target, str) for target in targets):
+            raise ValueError(f"Stack{targets!r}: targets are needed, as in Stack('myservice.handlers:billing')")
         self._targets = targets
         self._cwd = cwd or Path.cwd()
         self._environ = dict(environ or {})
@@ -73,11 +76,16 @@ class Stack:
 
         `event` as for `Bus.deliver`. Raises AssertionError if ingest refuses it, or nothing of that happens.
         """
+        self._check_entered()
+        groups = self.worker.wait_for("working", timeout_s=WAIT_S)["groups"]
+        if not any(matches(pattern, event_type) for patterns in groups.values() for pattern in patterns):
+            raise AssertionError(f"no handler of {', '.join(groups)} subscribes to {event_type!r}")
         webhook_id = self.send(event_type, event, webhook_id=webhook_id)
         return self.wait_for("handled", "dead_letter", webhook_id=webhook_id)
 
     def send(self, event_type: str, event: object = None, *, webhook_id: str = "") -> str:
         """Post a signed event as OpenAI does; its webhook-id. Raises AssertionError unless it is stored."""
+        self._check_entered()
         signed = signed_request(self._key, body_of(event_type, event), webhook_id)
         request = urllib.request.Request(self.url, signed.body, signed.headers)  # noqa: S310 - our own ingest
         try:
@@ -88,7 +96,12 @@ class Stack:
 
     def wait_for(self, *events: str, timeout_s: float = WAIT_S, **fields: Any) -> dict[str, Any]:
         """Wait until the worker logs one of some events, with these fields; the line. Raises AssertionError."""
+        self._check_entered()
         return self.worker.wait_for(*events, timeout_s=timeout_s, **fields)
+
+    def _check_entered(self) -> None:
+        if not self.url:
+            raise RuntimeError("use it inside `with Stack(...)`")
 
     def _start(self, ends: ExitStack, name: str, arguments: list[str]) -> Program:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKBUS_", "PYTHON"))}

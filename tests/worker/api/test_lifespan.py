@@ -52,6 +52,12 @@ class Opens:
     async def __aexit__(self, *_): ...
 
 
+class Half:
+    def __init__(self, app): ...
+
+    async def __aenter__(self): ...
+
+
 class Opener:
     @contextlib.asynccontextmanager
     async def method(self, app):
@@ -83,7 +89,8 @@ def test_every_callable_that_makes_an_async_context_manager_of_the_app_is_a_life
         (plain, "plain is not async"),
         (takes_nothing, "takes_nothing must take the app alone (too many positional arguments)"),
         (takes_two, "takes_two must take the app alone (missing a required argument: 'dsn')"),
-        (Opener, "Opener is a class without __aenter__"),
+        (Opener, "Opener is a class without __aenter__ and __aexit__"),
+        (Half, "Half is a class without __aexit__"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

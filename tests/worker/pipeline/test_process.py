@@ -118,19 +118,6 @@ async def test_an_exception_that_raises_on_inspection_is_a_failed_attempt_too(fa
     assert (last.reason, last.cause) == ("attempts_exhausted", first.cause)
 
 
-async def test_a_struct_whose_creation_raises_system_exit_is_undecodable():
-    class Exits(msgspec.Struct):
-        def __post_init__(self) -> None:
-            raise SystemExit(3)
-
-    async def handler(event): ...
-
-    handler.__annotations__["event"] = Exits
-    result = await outcome_of(handler)
-    assert isinstance(result, DeadLetter)
-    assert (result.reason, result.cause.error_class) == ("undecodable", "SystemExit")
-
-
 async def test_a_handler_can_snooze_or_reject_its_delivery():
     later_result, rejected = await outcome_of(later), await outcome_of(rejects)
     assert isinstance(later_result, Park)

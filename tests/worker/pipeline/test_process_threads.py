@@ -38,6 +38,36 @@ async def test_a_thread_that_outlives_its_timeout_counts_as_overdue_until_it_end
     caller.close()
 
 
+async def test_the_place_of_a_thread_that_outlives_its_timeout_is_the_line_where_it_is():
+    go = threading.Event()
+
+    def handler(event):
+        waits()
+
+    def waits():
+        go.wait(20)
+
+    route = a_route(handler, timeout=0.05)
+    caller = Caller(route, 1)
+    cause = (await process(a_delivery(), route, caller)).cause
+    go.set()
+    await until(lambda: caller.overdue.count == 0)
+    caller.close()
+    assert (cause.error_class, cause.message) == ("TimeoutError", "timed out after 0.05 s")
+    assert cause.frame.endswith("waits")
+    assert cause.place == f"{__file__}:{waits.__code__.co_firstlineno + 1}"
+    assert "in waits\n    go.wait(20)\n" in cause.traceback
+
+
+async def test_the_place_of_a_coroutine_that_is_cancelled_at_its_timeout_is_its_line():
+    async def handler(event: dict):
+        await asyncio.sleep(20)
+
+    route = a_route(handler, timeout=0.05)
+    cause = (await process(a_delivery(), route, Caller(route, 1))).cause
+    assert cause.place == f"{__file__}:{handler.__code__.co_firstlineno + 1}"
+
+
 async def test_an_overdue_thread_that_fails_later_is_dropped_silently():
     go = threading.Event()
 

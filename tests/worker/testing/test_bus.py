@@ -13,6 +13,8 @@ from hookbus.shared import clock
 from hookbus.testing import Bus, sample
 from tests.worker.testing.handlers import TYPE, Handler, an_app
 
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
 
 async def test_a_delivery_reaches_its_handler_decoded_and_named():
     received = []
@@ -22,7 +24,7 @@ async def test_a_delivery_reaches_its_handler_decoded_and_named():
 
     async with Bus(an_app(record)) as bus:
         event = sample(TYPE, id="resp_1")
-        outcome = await bus.deliver(TYPE, event, webhook_id="wh_9", traceparent="00-1-2-03", is_replay=True)
+        outcome = await bus.deliver(TYPE, event, webhook_id="wh_9", traceparent=TRACEPARENT, is_replay=True)
         [(got, delivery)] = received
         assert outcome.is_handled
         assert got == event

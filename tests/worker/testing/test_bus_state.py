@@ -56,7 +56,9 @@ async def test_what_a_state_lacks_is_an_error_of_the_handler():
     async def record(event: dict, delivery: Delivery) -> None:
         delivery.state["client"].close()
 
-    async with Bus(an_app(record), state={"customer": None}) as bus:
+    app = App("billing", lifespan=Lifespan())
+    app.on(TYPE)(record)
+    async with Bus(app, state={"customer": None}) as bus:
         assert (await bus.deliver(TYPE)).error == "KeyError: 'client'"
 
 

@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 
+from hookbus import App
 from hookbus.testing import Stack, sample
 from tests.worker.testing.handlers import TYPE
 
@@ -44,12 +45,26 @@ def test_an_event_passes_both_programs_and_its_end_is_told(folder):
         assert "recorded resp_1 sqlite:// None" in stack.worker.output
         dead = stack.deliver(TYPE, sample(TYPE, id="resp_bad"))
         assert (dead["event"], dead["reason"]) == ("dead_letter", "rejected")
+        with pytest.raises(AssertionError, match=r"^no handler of billing subscribes to 'batch.failed'$"):
+            stack.deliver("batch.failed")
         with pytest.raises(AssertionError, match=r"within 0.1 s, no handled .*wh_2(?s:.*)worker printed:"):
             stack.wait_for("handled", webhook_id="wh_2", timeout_s=0.1)
         pids = [each.pid for each in (stack.worker, stack.ingest)]
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("targets", [(), (5,), (App("billing"),)], ids=["none", "a number", "an app"])
+def test_what_is_no_target_is_refused(targets):
+    with pytest.raises(ValueError, match=r"targets are needed, as in Stack\('myservice.handlers:billing'\)"):
+        Stack(*targets)
+
+
+@pytest.mark.parametrize("use", [Stack.send, Stack.deliver, Stack.wait_for])
+def test_one_that_was_not_entered_says_so(use):
+    with pytest.raises(RuntimeError, match="use it inside `with Stack"):
+        use(Stack("myservice.handlers:billing"), TYPE)
 
 
 def test_a_worker_that_does_not_start_is_an_error_with_what_it_printed(folder):
