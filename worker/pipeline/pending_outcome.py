@@ -96,10 +96,8 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         owner = (group, consumer, in_flight.entry_id, listed)
         history = self.history(consumer)
         match self.outcome:
-            case Ack() if recovered_most and recovered.is_one(in_flight, self.outcome):
-                call = self._recover(owner, recovered_most)
             case Ack():
-                call = scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
+                call = self._ack(owner, recovered_most)
             case Park() as park:
                 call = self._park(park, owner, history)
             case DeadLetter() as dead:
@@ -129,6 +127,12 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         since: str | int = self._began_ms if park.is_snooze else ""
         args = (in_flight.name, self.due_ms, since)
         return scripts.Call(scripts.PARK, names, (*owner, *args, *self.redelivery(history)))
+
+    def _ack(self, owner: Owner, recovered_most: int) -> scripts.Call:
+        in_flight = self.in_flight
+        if recovered_most and in_flight.entry.history and recovered.is_one(in_flight, self.outcome):
+            return self._recover(owner, recovered_most)
+        return scripts.Call(scripts.ACK, (in_flight.stream, in_flight.keys.redeliveries), owner)
 
     def _recover(self, owner: Owner, most: int) -> scripts.Call:
         in_flight, group = self.in_flight, self.in_flight.delivery.group

@@ -3,13 +3,16 @@
 import json
 import signal
 import subprocess
+import sys
+
+import pytest
 
 from hookbus import App, Reject
 from hookbus.shared.clock import now_ms
 from hookbus.worker.find import search
-from tests.programs import BIN, ROOT
+from tests.programs import ROOT
 from tests.wait import until
-from tests.worker.builders import KEYS, STREAM, TYPE, store
+from tests.worker.builders import TYPE, store
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.running import running
 
@@ -82,22 +85,39 @@ async def test_an_unknown_id_says_what_was_searched(client, redis_url):
     assert succeeded(redis_url, "find", "evt_2", "--since", "6h")
 
 
-async def test_ctrl_c_ends_a_scan_and_says_how_far_it_came(client, redis_url):
-    body = "x" * 2000
-    pipeline = client.pipeline(transaction=False)
-    for i in range(60_000):
-        pipeline.execute_command("XADD", STREAM, f"{i + 1}-0", "id", f"wh_{i}", "src", "openai", "at", 1, "body", body)
-    pipeline.execute_command("SADD", KEYS.types, TYPE)
-    await pipeline.execute()
-    command = [str(BIN / "hookbus-worker"), "find", "evt_nothing", "--all", "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(redis_url), stdout=subprocess.PIPE)
+STOPPED = """
+import sys
+from hookbus.worker.cli import find_run
+from hookbus.worker.find import search
+from hookbus.worker.find.search import Found
 
-    async def has_begun() -> bool:
-        stats = (await client.execute_command("INFO", "commandstats")).decode()
-        return "cmdstat_xrevrange" in stats
+async def find(*args, stopping, **options):
+    print("searching", flush=True)
+    await stopping.wait()
+    return Found(entries=7, reached_ms=5, is_stopped=True)
 
-    await until(has_begun)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+search.find = find
+sys.exit(find_run.run(None, "evt_1", None, is_all=True, as_json="--json" in sys.argv))
+"""
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_ctrl_c_ends_a_search_and_says_how_far_it_came(redis_url, option):
+    command = [sys.executable, "-c", STOPPED, option]
+    env = environment(redis_url)
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "searching\n"
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert json.loads(output)["searched"]["interrupted"] is True
+    if option:
+        assert json.loads(output)["searched"]["interrupted"] is True
+    else:
+        assert output.splitlines()[0] == "evt_1 was not found, but not all was searched"
+        assert output.splitlines()[1].startswith("searched: 7 events back to 1970")
+
+
+def test_an_id_has_a_character_and_no_control_characters(redis_url):
+    for name in ("", " ", "wh_\x1b[31m"):
+        assert worker(redis_url, "find", name).returncode == 2

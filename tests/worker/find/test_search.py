@@ -2,7 +2,9 @@
 
 import asyncio
 
-from hookbus.shared import ingest_record, keys
+from hookbus.ingest import commit
+from hookbus.ingest.commit import Received
+from hookbus.shared import ingest_record, keys, scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.dedupe import DAY_MS, digest_of
 from hookbus.shared.ingest_record import IngestRecord
@@ -10,7 +12,7 @@ from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker.find import search
 from hookbus.worker.find.life import Dead, Handled, NotReached, Trimmed
 from hookbus.worker.find.search import EVERYTHING, Limits
-from tests.worker.builders import GROUP, KEYS, TYPE, store
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 from tests.worker.retained_events import hand_out, retain, subscribe
 
@@ -226,3 +228,15 @@ async def test_no_event_has_an_empty_id_or_one_that_is_no_text(client):
     await retain(client, "wh_1", at_ms=now_ms() - 1000)
     for name in ("", "wh_\udcff", "\x00", "é" * 5000):
         assert (await find(client, name)).lives == []
+
+
+async def test_what_ingest_stores_is_found_on_its_day_by_source_and_id(client):
+    await subscribe(client, TYPE)
+    received = [Received(TYPE, f"wh_{i}", "openai", now_ms(), b"{}") for i in range(300)]
+    assert await scripts.run(client, commit.store(KEYS, received, 5)) == b"1" * 300
+    (life,) = (await find(client, "wh_7")).lives
+    assert life.subject.entry.webhook_id == "wh_7"
+    await client.execute_command("DEL", STREAM)
+    await retain(client, "wh_other")
+    (life,) = (await find(client, "wh_7")).lives
+    assert (life.subject.place, life.groups[GROUP].states) == (None, (Trimmed(),))
