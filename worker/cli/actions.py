@@ -1,19 +1,18 @@
 """`hookbus-worker actions`: who changed what, when and why."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ...shared import output
 from ...shared.times import moment
 from .. import audit
 from ..audit import Entry
-from . import options
+from . import blocks, options
+from .blocks import Block, block
 from .options import Config, Json, Limit
 
 Since = Annotated[str, typer.Option(help="Only those that ended since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
@@ -26,7 +25,7 @@ def actions(since: Since = "", limit: Limit = 50, as_json: Json = False, config:
         for entry in entries:
             output.print_json(entry)
     elif entries:
-        output.console().print(_table(entries))
+        blocks.show(map(_block, entries))
     else:
         print("no actions since then" if since else "no actions")
 
@@ -36,21 +35,12 @@ async def _fetch(config: Path | None, limit: int, since_ms: int) -> list[Entry]:
         return await audit.fetch(client, limit, since_ms)
 
 
-def _table(entries: Sequence[Entry]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("BEGUN", no_wrap=True)
-    table.add_column("ACTION", overflow="fold")
-    table.add_column("RESULT", overflow="fold")
-    for entry in entries:
-        begun = Text(output.moment(entry.begun_ms).replace(" ", "\n", 1))
-        table.add_row(begun, Text("\n").join(map(Text, _lines(entry))), output.cell(result(entry), _style(entry)))
-    return table
-
-
-def _lines(entry: Entry) -> list[str]:
-    why = [f"why: {output.one_line(entry.why)}"] if entry.why else []
-    via = "" if entry.via == "tool" else f" ({entry.via})"
-    return [output.one_line(f"{entry.who}{via}"), output.one_line(command(entry)), *why]
+def _block(entry: Entry) -> Block:
+    title = Text(output.moment(entry.begun_ms)).append(f"  {output.one_line(command(entry))}", "bold")
+    person = f"{entry.who}{'' if entry.via == 'tool' else f', by the {entry.via}'}"
+    about = Text(output.one_line(result(entry)), _style(entry))
+    about.append(output.one_line(f" · {person}{f': {entry.why}' if entry.why else ''}"), "dim")
+    return block(title, [about])
 
 
 def command(entry: Entry) -> str:

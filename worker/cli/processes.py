@@ -1,11 +1,10 @@
 """`hookbus-worker processes`: who is there, alive or not, and what each holds."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from rich.padding import Padding
 from rich.text import Text
 
 from ...shared import output
@@ -13,7 +12,8 @@ from ...shared.keys import HANDOVER
 from ..inspect import processes as inspected
 from ..inspect.processes import IngestProcess, Processes, WorkerProcess
 from ..inventory.running import Running
-from . import options
+from . import blocks, options
+from .blocks import Block, block
 from .options import Config, Json
 
 SHOWN: Final = 5
@@ -26,8 +26,7 @@ def processes(as_json: Json = False, config: Config = None) -> None:
     if as_json:
         output.print_json(found)
         return
-    for line in _lines(found):
-        output.console().print(line)
+    blocks.show(_blocks(found))
 
 
 async def _fetch(config: Path | None) -> Processes:
@@ -35,18 +34,15 @@ async def _fetch(config: Path | None) -> Processes:
         return await inspected.fetch(client, shards)
 
 
-def _lines(found: Processes) -> list[Text | Padding]:
-    lines: list[Text | Padding] = []
-    for key, reason in found.unusable.items():
-        lines.append(Text(f"unusable key {output.line(key)}: {output.line(reason)}", "red"))
+def _blocks(found: Processes) -> list[Block]:
+    unusable = [f"unusable key {output.line(key)}: {output.line(reason)}" for key, reason in found.unusable.items()]
+    shown = [block(Text(line, "red"), ()) for line in unusable]
     if not found.workers and not found.ingests:
-        return [*lines, Text("no processes have registered")]
-    lines.append(Text(_headline(found), "bold"))
-    for ingest in sorted(found.ingests, key=lambda each: not each.is_alive):
-        lines += _of_ingest(ingest, found.now_ms)
-    for worker in sorted(found.workers, key=lambda each: not each.is_alive):
-        lines += _of_worker(worker, found.now_ms)
-    return lines
+        return [*shown, block(Text("no processes have registered"), ())]
+    shown.append(block(Text(_headline(found), "bold"), ()))
+    shown += [_of_ingest(each, found.now_ms) for each in sorted(found.ingests, key=lambda each: not each.is_alive)]
+    shown += [_of_worker(each, found.now_ms) for each in sorted(found.workers, key=lambda each: not each.is_alive)]
+    return shown
 
 
 def _headline(found: Processes) -> str:
@@ -58,22 +54,23 @@ def _headline(found: Processes) -> str:
     return " · ".join((*counts, f"{held:,} in hand" + (f", {lost:,} of dead ones" if lost else "")))
 
 
-def _of_ingest(ingest: IngestProcess, now_ms: int) -> list[Text | Padding]:
+def _of_ingest(ingest: IngestProcess, now_ms: int) -> Block:
     state = "" if ingest.is_alive else f"silent for {output.since(ingest.at_ms, now_ms)}"
     state = state or (f"not ready: {ingest.reason}" if ingest.reason else "")
     receives = f"{', '.join(ingest.sources)} at {', '.join(ingest.listen)}, {ingest.durability}"
     about = [_up(ingest.since_ms, now_ms, is_alive=ingest.is_alive), _release(ingest.version), receives]
-    return _block("ingest", ingest.host, ingest.pid, state, about)
+    return block(_title("ingest", ingest.host, ingest.pid, state), [_joined(about)])
 
 
-def _of_worker(worker: WorkerProcess, now_ms: int) -> list[Text | Padding]:
+def _of_worker(worker: WorkerProcess, now_ms: int) -> Block:
     groups = [f"{name} ({each.in_hand:,} in hand)" if each.in_hand else name for name, each in worker.groups.items()]
     if worker.name == HANDOVER:
-        return [Text("left to others by a stop"), *_indented(groups)]
+        return block(Text("left to others by a stop"), groups)
     kind = "quarantine" if worker.is_quarantine else "worker"
     about = [_up(worker.since_ms, now_ms, is_alive=worker.is_alive), _release(worker.version), ", ".join(groups)]
-    block = _block(kind, worker.host, worker.pid, "" if worker.is_alive else "dead", about)
-    return [*block, *_indented(_running(worker.running, now_ms))] if worker.running else block
+    running = _running(worker.running, now_ms) if worker.running else []
+    title = _title(kind, worker.host, worker.pid, "" if worker.is_alive else "dead")
+    return block(title, [_joined(about), *running])
 
 
 def _running(running: Running, now_ms: int) -> list[str]:
@@ -90,16 +87,14 @@ def _running(running: Running, now_ms: int) -> list[str]:
     return [*lines, f"{hidden:,} more: --json"] if hidden else lines
 
 
-def _block(kind: str, host: str, pid: int, state: str, about: Iterable[str]) -> list[Text | Padding]:
-    """A line that names the process and says what is wrong with it, and one about it."""
+def _title(kind: str, host: str, pid: int, state: str) -> Text:
+    """Names the process, and says what is wrong with it."""
     title = output.cell(f"{kind} {host}" + (f" pid {pid}" if pid else ""))
-    if state:
-        title.append(f"  {output.line(state)}", "red")
-    return [title, *_indented([" · ".join(filter(None, about))])]
+    return title.append(f"  {output.line(state)}", "red") if state else title
 
 
-def _indented(lines: Sequence[str]) -> list[Padding]:
-    return [Padding(Text(output.one_line(line), "dim"), (0, 0, 0, 2), expand=False) for line in lines]
+def _joined(about: Iterable[str]) -> str:
+    return " · ".join(filter(None, about))
 
 
 def _release(version: str) -> str:

@@ -17,6 +17,8 @@ from . import options
 from .options import Config, Json
 
 Since = Annotated[str, typer.Option(help="Since: 15m, 2h, 3d ago, or an ISO time (UTC); two weeks are kept.")]
+WIDE: Final = 60
+"""Columns of a terminal below which the median gives way."""
 SIX_HOURS_MS: Final = MINUTES_KEPT * MINUTE_MS
 
 
@@ -27,7 +29,8 @@ def statistics(since: Since = "1h", as_json: Json = False, config: Config = None
     if as_json:
         output.print_json(_result(step_ms, series))
     elif series:
-        output.console().print(_table(series))
+        console = output.console()
+        console.print(_table(series, console.width))
     else:
         print("no attempt has ended since then, or no worker could write its figures")
 
@@ -50,14 +53,15 @@ def _result(step_ms: int, series: Series) -> dict[str, Any]:
     }
 
 
-def _table(series: Series) -> Table:
+def _table(series: Series, width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("GROUP", overflow="fold")
-    for title in ("HANDLED", "PARKED", "DEAD", "P50", "P99"):
+    table.add_column("GROUP", overflow="fold", min_width=12)
+    shares = {"P50": 0.5, "P99": 0.99} if width >= WIDE else {"P99": 0.99}
+    for title in ("HANDLED", "PARKED", "DEAD", *shares):
         table.add_column(title, justify="right", no_wrap=True)
     for group, total in sorted(figures.total(series).items()):
         counts = (f"{count:,}" for count in (total.handled, total.parked, total.dead))
-        table.add_row(output.cell(group), *counts, _latency(total, 0.5), _latency(total, 0.99))
+        table.add_row(output.cell(group), *counts, *(_latency(total, share) for share in shares.values()))
     return table
 
 

@@ -171,3 +171,13 @@ async def test_a_redis_that_hangs_holds_up_a_stop_for_a_second_at_most(client, m
     handled("hanging", 0.001)
     async with asyncio.timeout(10):
         await found.add()
+
+
+async def test_a_narrow_terminal_keeps_groups_readable_and_leaves_the_median_out(client, redis_url):
+    group = "a-group-of-a-long-name"
+    found = a_duty(client, group)
+    handled(group, 0.02)
+    await found.add()
+    title, *lines = succeeded(redis_url, "statistics", COLUMNS="45").splitlines()
+    assert title.split() == ["GROUP", "HANDLED", "PARKED", "DEAD", "P99"]
+    assert len(lines) == 2
