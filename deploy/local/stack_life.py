@@ -35,6 +35,7 @@ In a second terminal, in this folder:
     [bold]hookbus-ingest send response.completed[/]   a signed event, as OpenAI sends it
     [bold]hookbus-ingest send '*'[/]                  one of each type
     [bold]hookbus-worker status[/]                    the backlog of each group
+    [bold]hookbus-worker console[/]                   the same in a browser: http://127.0.0.1:9467/
     [bold]hookbus-ingest send response.failed[/]      its handler always fails: after three attempts …
     [bold]hookbus-worker dlq list[/]                  … it is a dead letter
 

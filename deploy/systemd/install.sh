@@ -79,7 +79,8 @@ install_all() {
     install -D -m 644 "$here/sysusers.conf" /etc/sysusers.d/hookbus.conf
     systemd-sysusers hookbus.conf
     configuration
-    for unit in hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-worker@.service hookbus-exporter.service; do
+    for unit in hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-worker@.service hookbus-exporter.service \
+        hookbus-console.service; do
         install -m 644 "$here/$unit" "$units/$unit"
     done
     systemctl daemon-reload
@@ -92,7 +93,7 @@ install_all() {
 uninstall() {
     workers=$(cd $units && find . -name 'hookbus-worker@?*.service' -exec basename {} \; | sort -u)
     running=$(systemctl list-units --all --plain --no-legend 'hookbus-worker@*' | cut -d ' ' -f 1)
-    ours="hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service $workers $running"
+    ours="hookbus.target hookbus-ingest.socket hookbus-ingest.service hookbus-exporter.service hookbus-console.service $workers $running"
     # One by one, as a missing unit ends the command. The target first: all others then begin to stop.
     for unit in $ours; do
         systemctl stop "$unit" 2> /dev/null || :
@@ -101,7 +102,7 @@ uninstall() {
         systemctl disable "$unit" 2> /dev/null || :
     done
     rm -f $units/hookbus.target $units/hookbus-ingest.socket $units/hookbus-ingest.service "$units/hookbus-worker@.service" \
-        $units/hookbus-exporter.service
+        $units/hookbus-exporter.service $units/hookbus-console.service
     rm -f /etc/sysusers.d/hookbus.conf
     for name in hookbus-ingest hookbus-worker; do
         ! is_ours $commands/$name || rm -f $commands/$name

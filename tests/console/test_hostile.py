@@ -15,6 +15,7 @@ from tests.console.browser import browser, console
 from tests.console.hostile import CORPUS, DEEP, LONG
 from tests.worker.builders import GROUP, KEYS, join, store
 from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.parked import park
 
 pytestmark = pytest.mark.needs("chromium")
 PATHS = [route.path.pattern for route in ROUTES if "(" not in route.path.pattern]
@@ -24,6 +25,8 @@ QUERIES = (
     "/dead?type=",
     "/dead?fingerprint=",
     "/actions?before=",
+    "/retries?error=",
+    "/retries?after=",
     "/?q=",
     "/dead/billing/",
 )
@@ -58,6 +61,7 @@ async def test_no_page_runs_or_loads_what_it_shows(client, redis_url):
         await client.execute_command("HSET", KEY, field(GROUP, f"a{i}"), encode(Opened("f", text, 1, 2)))
         await client.execute_command("HSET", KEY, field(GROUP, f"b{i}"), encode(Held(text, 1, 2**42)))
         await client.execute_command("HSET", KEYS.consumers(GROUP), f"{text}.1.ab", "{}")
+        await park(client, f"wh_parked{i}", group=GROUP, error=text)
         await audit.begin(client, Action(verb=text, who=text, why=text, criteria={text: [text]}))
     async with console(redis_url) as url, browser(url) as page:
         named = [f"/dead/billing/wh_{i}" for i in range(len(CORPUS) + 1)]

@@ -14,6 +14,7 @@ PATHS = (
     "/dead/billing/wh_dead",
     "/event?id=wh_1",
     "/groups/billing",
+    "/retries",
     "/processes",
     "/actions",
     "/health",

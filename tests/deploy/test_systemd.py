@@ -17,7 +17,7 @@ from hookbus.worker.settings import load_settings as load_worker
 from tests.programs import BIN, ROOT
 
 FOLDER = ROOT / "deploy/systemd"
-SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service", "hookbus-exporter.service")
+SERVICES = ("hookbus-ingest.service", "hookbus-worker@.service", "hookbus-exporter.service", "hookbus-console.service")
 UNITS = (*SERVICES, "hookbus-ingest.socket", "hookbus.target")
 SCRIPT = (FOLDER / "install.sh").read_text()
 MAX_EXPOSED = 1.5

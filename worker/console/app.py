@@ -138,9 +138,11 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     """Path, name, number and its tone of each page in the navigation."""
     findings = len(attention.findings(look)) if look else 0
     dead = sum(group.dead for group in look.bus.status.groups.values()) if look else 0
+    delayed = sum(group.delayed for group in look.bus.status.groups.values()) if look else 0
     return [
         ("/", "Overview", 0, ""),
         ("/dead", "Dead letters", dead, "bad"),
+        ("/retries", "Retries", delayed, "warn"),
         ("/event", "Events", 0, ""),
         ("/processes", "Processes", 0, ""),
         ("/actions", "Actions", 0, ""),

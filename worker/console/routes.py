@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from .asked import Page
-from .pages import actions, dead, event, group, health, job, letter, overview, plan, processes
+from .pages import actions, dead, event, group, health, job, letter, overview, plan, processes, retries
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
 """Of a group, as `shared.keys.is_name` has it."""
@@ -39,6 +39,7 @@ ROUTES: Final = (
     _get(r"/dead", dead.page),
     _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)", letter.page),
     _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)/body", letter.body),
+    _get(r"/retries", retries.page),
     _get(r"/event", event.page),
     _get(r"/processes", processes.page),
     _get(r"/actions", actions.page),

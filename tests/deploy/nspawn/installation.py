@@ -10,7 +10,8 @@ URL: Final = "http://127.0.0.1:8080/webhooks/openai"
 INGEST: Final = "hookbus-ingest.service"
 WORKER: Final = "hookbus-worker@shop:orders.service"
 EXPORTER: Final = "hookbus-exporter.service"
-UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER, EXPORTER)
+CONSOLE: Final = "hookbus-console.service"
+UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER, EXPORTER, CONSOLE)
 STATE: Final = "/var/lib/hookbus-worker"
 
 

@@ -1,16 +1,18 @@
 """What each page shows of a bus, and what it answers for what is not there."""
 
+import html
 import re
 
 import pytest
 
 from hookbus.worker import audit
 from hookbus.worker.audit import Action
-from hookbus.worker.console.pages import actions, dead
+from hookbus.worker.console.pages import actions, dead, retries
 from hookbus.worker.inventory.readers import register
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.console.serving import read, serving
 from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.parked import park
 
 BODY = b'{"id": "evt_1", "type": "response.completed", "data": {"id": "resp_1"}}'
 
@@ -81,6 +83,23 @@ async def test_an_event_is_found_in_every_group_by_its_webhook_id_and_by_an_id_i
         assert status == 404
         assert "Not in Redis: never stored here, or trimmed" in page
         assert (await read(session, "/event"))[0] == 200
+
+
+async def test_what_waits_for_an_attempt_is_listed_soonest_first_a_page_at_a_time(client, bus, monkeypatch):
+    monkeypatch.setattr(retries, "ROWS", 2)
+    for i in range(3):
+        await park(client, f"wh_p{i}", due_ms=DEAD_MS + i)
+    async with serving(bus) as session:
+        _, page = await read(session, "/retries")
+        assert re.findall(r"(wh_p\d)</b>", page) == ["wh_p0", "wh_p1"]
+        assert "ValueError: no such customer" in page
+        [more] = re.findall(r'href="(/retries\?after=[^"]+)"', page)
+        _, page = await read(session, html.unescape(more))
+        assert re.findall(r"(wh_p\d)</b>", page) == ["wh_p2"]
+        _, page = await read(session, "/retries?error=KeyError")
+        assert "None match." in page
+        assert (await read(session, "/retries?after=soon"))[0] == 404
+        assert (await read(session, "/retries?group=nobody"))[0] == 404
 
 
 async def test_processes_are_shown_with_what_they_hold(client, bus):

@@ -1,0 +1,54 @@
+"""`/retries`: what waits for its next attempt, soonest first, and why the last one failed."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from ....shared.command import FailedError
+from ...dlq.query import DeadLetters
+from ...retries.query import START, Retries
+from ...retries.waiting import Filter
+from ..asked import Asked, Context
+from ..view import View
+
+ROWS: Final = 50
+FIELDS: Final = ("group", "type", "error")
+
+
+async def page(context: Context, asked: Asked) -> View:
+    """One page; `after` is the place of the last one of the page before."""
+    chosen = {name: text for name in FIELDS if (text := asked.query.get(name, "").strip())}
+    store = await DeadLetters.open(context.client, context.shards)
+    if "group" in chosen:
+        store.require(chosen["group"])
+    criteria = Filter(
+        groups=tuple(filter(None, [chosen.get("group")])),
+        types=tuple(filter(None, [chosen.get("type")])),
+        errors=tuple(filter(None, [chosen.get("error")])),
+    )
+    after = asked.query.get("after", "")
+    retries = Retries(context.client, store.shards, store.groups)
+    found = await retries.page(criteria, ROWS + 1, _place(after))
+    shown = found[:ROWS]
+    more = ""
+    if len(found) > ROWS:
+        more = "/retries?" + urlencode({**chosen, "after": f"{shown[-1].due_ms},{shown[-1].place[1]}"})
+    values: dict[str, Any] = {
+        "waiting": shown,
+        "chosen": chosen,
+        "groups": store.groups,
+        "after": after,
+        "more": more,
+        "unreadable": retries.unreadable,
+        "now_ms": context.look.bus.now_ms if context.look else 0,
+    }
+    return View("retries.html", values, "Retries", "/retries")
+
+
+def _place(after: str) -> tuple[int, str]:
+    """The place that a page has named. Raises FailedError."""
+    if not after:
+        return START
+    due_ms, _, name = after.partition(",")
+    if not (due_ms.isascii() and due_ms.isdigit()):
+        raise FailedError(f"{after!r} is no place in the list")
+    return int(due_ms), name
