@@ -1,11 +1,15 @@
 """Whole workers in this process: readiness, shards, and the types that they read."""
 
+import asyncio
+
 import pytest
 
 from hookbus import App, Delivery
 from hookbus.shared.keys import Keys, shard_of
 from hookbus.worker import watchdog
 from hookbus.worker.duties.heartbeat import Liveness
+from hookbus.worker.quarantine.quarantine import Quarantine
+from hookbus.worker.shutdown import Shutdown
 from tests.wait import until
 from tests.worker.builders import GROUP, STREAM, TYPE, Handler, store
 from tests.worker.running import Running, app_of, running
@@ -78,3 +82,25 @@ async def test_a_type_that_appears_while_it_works_is_handled(client, redis_url):
     async with running(redis_url, app_of(handler, "*")):
         await store(client, "wh_1", event_type="made.up.tomorrow")
         await until(lambda: handler.done == ["wh_1"])
+
+
+async def test_a_crash_while_it_finishes_does_not_wait_for_quarantine_processes(client, redis_url, monkeypatch):
+    ends: list[str] = []
+
+    async def never_ends(self: Quarantine, within_s: float) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append("cancelled")
+
+    async def crashes(self: Shutdown, grace_s: float) -> int:
+        await asyncio.sleep(0)  # the wait for the children has begun
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(Quarantine, "ended", never_ends)
+    monkeypatch.setattr(Shutdown, "finish", crashes)
+    worker = Running(redis_url, app_of(Handler()))
+    await until(lambda: worker.worker.readiness() == "")
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        await worker.stop()
+    assert ends == ["cancelled"]
