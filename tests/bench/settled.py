@@ -14,7 +14,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.entry import Entry
 from hookbus.shared.valkey import Valkey
-from hookbus.worker.pipeline import read
+from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.outcome import DeadLetter, Park
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
@@ -50,7 +50,7 @@ async def _settle(client: Redis, group: str, event_type: str, outcomes: Sequence
     pipeline.execute_command(*read_entries)
     [[_, entries]] = (await pipeline.execute())[-1]
     slots = Slots(len(outcomes))
-    in_flight = [read.in_flight_of(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
+    in_flight = [in_flight_of(stream, event_type, True, group, entry_id, fields) for entry_id, fields in entries]
     calls = [
         PendingOutcome(delivery, outcome, slots, 0.01, now).call(CONSUMER)
         for delivery, outcome in zip(in_flight, outcomes, strict=True)

@@ -20,7 +20,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
 from hookbus.worker.api.delivery import InFlight
-from hookbus.worker.pipeline import read
+from hookbus.worker.pipeline.in_flight import in_flight_of
 from hookbus.worker.pipeline.outcome import Outcome
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
@@ -74,7 +74,7 @@ async def settle(client: Redis, group: str, types: Sequence[str], outcome: Calla
         stream = KEYS.stream(event_type)
         read_on = ("XREADGROUP", "GROUP", group, CONSUMER, "COUNT", BATCH, "STREAMS", stream, ">")
         while reply := await client.execute_command(*read_on):
-            batch = [read.in_flight_of(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
+            batch = [in_flight_of(stream, event_type, False, group, name, fields) for name, fields in reply[0][1]]
             results = await scripts.run_all(client, [written(in_flight, outcome(in_flight)) for in_flight in batch])
             assert all(result == 1 for result in results), results
 

@@ -40,6 +40,7 @@ def a_bus(**changes: Any) -> Bus:
         Status({"billing": BILLING, "phone": GroupStatus()}, {"minted.3": 2, "minted.4": 3, "batch.failed": 1}, 1),
         {"billing": frozenset({"response.*", "mine.own"}), "phone": frozenset({"*"})},
         {"response.completed": 5_500, "minted.1": 7_000, "minted.2": 6_000},
+        {},
         1_700_000_000_000,
     )
     return replace(default, **changes)
