@@ -54,7 +54,7 @@ class Bus:
         paused = [f"{name} is paused" for name in self.paused.get(group, {}) if matches(name, event_type)]
         closed = [
             f"{pattern} is held by its handler" if isinstance(each, Held) else f"the breaker of {pattern} is open"
-            for pattern, each in self.suspended.get(group, {}).items()
+            for pattern, each in sorted(self.suspended.get(group, {}).items())
             if pattern in patterns_of(event_type) and (not isinstance(each, Held) or each.until_ms > now_ms)
         ]
         return (*paused, *closed)
