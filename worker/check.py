@@ -3,7 +3,6 @@
 Pure apart from `examine`: a snapshot goes in, findings come out.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -17,12 +16,9 @@ from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.settings import EXIT_CONFIG, ConfigError
 from . import connections, run
-from .dlq import unsubscribed
-from .dlq.unsubscribed import UnsubscribedType
 from .inspect import differences, processes, snapshot, unknown_sources
 from .inspect.group_status import GroupStatus
 from .inspect.snapshot import Bus
-from .inventory import registry
 from .pipeline.routes import Group
 from .rehearsal import rehearse
 from .settings import WorkerSettings
@@ -101,16 +97,13 @@ async def examine(
 async def _query(
     client: Redis, settings: WorkerSettings, groups: Sequence[Group], url: str
 ) -> tuple[Bus | None, list[Finding]]:
-    """Return the snapshot, None when Redis refuses it, and the findings about connections and redeliveries."""
+    """Return the snapshot, None when Redis refuses it, and the findings about processes and connections."""
     bus: Bus | None = None
     findings: list[Finding] = []
     try:
         bus = await snapshot.fetch(client, settings.shards)
         findings += differences.findings(await processes.fetch(client, settings.shards))
         findings += of_connections(groups, bus, parse_info(await client.execute_command("INFO", "clients")))
-        shards = await registry.shards(client, settings.shards)
-        if not any(keys.redeliveries in bus.status.unusable for keys in shards):
-            findings += of_unsubscribed(await unsubscribed.fetch(client, shards))
     except FAULTS as error:
         findings.append(redis_findings.refusal(error, url))
     return bus, findings
@@ -205,6 +198,14 @@ def of_unusable(bus: Bus) -> list[Finding]:
 
 def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
     """Types without a reader, consumers with different subscriptions, and foreign groups."""
+    for event_type, count in group.unsubscribed.items():
+        problem = f"{output.things(count, 'event')} of {event_type} wait in {name}, which does not subscribe to it"
+        action = (
+            "subscribe to it; or make redeliveries dead letters again: "
+            f"hookbus-worker retries dead-letter --group {name} --type {event_type}; or remove them: "
+            f"hookbus-worker forget {name} --type {event_type}"
+        )
+        yield Finding(0, "waits_for_nobody", problem, action)
     for event_type, count in group.unread.items():
         problem = (
             f"no live consumer of {name} reads {event_type}: {output.things(count, 'event')} wait, and hold up trimming"
@@ -223,23 +224,6 @@ def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
         yield Finding(
             0, "foreign_group", problem, "have its owner remove it (XGROUP DESTROY), or ack the entries that it reads"
         )
-
-
-def of_unsubscribed(places: Sequence[UnsubscribedType]) -> list[Finding]:
-    """The redeliveries of types that their group does not subscribe to."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for place in places:
-        counts[place.group, place.type] += place.waiting
-    return [
-        Finding(
-            0,
-            "unsubscribed_redeliveries",
-            f"{count:,} redelivered to {group}, which does not subscribe to {output.line(event_type)}",
-            "subscribe to it, or turn them back into dead letters: "
-            f"hookbus-worker retries dead-letter --group {group} --type {output.line(event_type)}",
-        )
-        for (group, event_type), count in sorted(counts.items())
-    ]
 
 
 def of_orphans(bus: Bus) -> list[Finding]:

@@ -164,6 +164,11 @@ def test_types_without_a_reader_differing_consumers_and_foreign_groups_are_repor
         ("unread_type", "no live consumer of billing reads batch.failed: 3 events wait, and hold up trimming"),
         ("consumers_disagree", "only some consumers of billing subscribe to batch.*"),
     ]
+    [nobody] = check.of_readers("billing", GroupStatus(unsubscribed={"batch.failed": 3}))
+    assert (nobody.code, nobody.problem) == (
+        "waits_for_nobody",
+        "3 events of batch.failed wait in billing, which does not subscribe to it",
+    )
     [foreign] = check.of_readers("audit", GroupStatus(is_foreign=True))
     assert foreign.code == "foreign_group"
 

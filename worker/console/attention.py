@@ -11,7 +11,9 @@ from .. import check
 from .draw import count
 from .look import Look
 
-GRAVE: Final = frozenset({"group_abandoned", "no_worker", "breaker_open", "unread_type", "unusable_key", "data_loss"})
+GRAVE: Final = frozenset(
+    {"group_abandoned", "no_worker", "breaker_open", "unread_type", "waits_for_nobody", "unusable_key", "data_loss"}
+)
 """Codes of findings that keep events from being handled."""
 LEFT_OUT: Final = frozenset({"dead_letters", "no_subscription"})
 SURGE: Final = 3

@@ -19,4 +19,10 @@ def oldest_s(group: GroupStatus) -> float | None:
 def _rank(group: GroupStatus) -> tuple[float, ...]:
     """Less is worse."""
     is_unserved = not group.consumers_alive and group.unhandled > 0
-    return (-len(group.breakers), -is_unserved, -bool(group.unread), -group.dead, -group.unhandled)
+    return (
+        -len(group.breakers),
+        -is_unserved,
+        -bool(group.unread or group.unsubscribed),
+        -group.dead,
+        -group.unhandled,
+    )

@@ -1,4 +1,4 @@
-"""Redeliveries of a type that their group does not subscribe to: no worker reads them.
+"""Types that a group does not subscribe to: no worker reads what is redelivered of them.
 
 A release removed a handler while its letters were redriven, or while its failures waited for their next attempt. The
 redeliveries stay in the group's redelivery stream until it subscribes again, or until `retries dead-letter` makes them
@@ -6,26 +6,16 @@ dead letters.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import UNTYPED, Keys
 from ...shared.patterns import patterns_of
-from ...shared.pipelined import MAX_COUNTS, execute_all
-from ..inventory import redeliveries, registry
+from ...shared.pipelined import execute_all
+from ..inventory import registry
 
 Subscribed = Mapping[str, frozenset[str]]
 """Group → the patterns that it subscribes to, without groups whose workers never published any."""
-
-
-class UnsubscribedType(NamedTuple):
-    """A redelivery stream of an unsubscribed type, and the number of its entries."""
-
-    keys: Keys
-    group: str
-    type: str
-    waiting: int
 
 
 def is_unsubscribed(subscribed: Subscribed, group: str, event_type: str) -> bool:
@@ -40,19 +30,3 @@ async def known_types(client: Redis, shards: Sequence[Keys], group: str) -> list
     own = {pattern for pattern in subscribed.get(group, ()) if not pattern.endswith("*")}
     types = {*BY_TYPE, UNTYPED, *own, *(name.decode() for names in stored for name in names)}
     return sorted(name for name in types if not is_unsubscribed(subscribed, group, name))
-
-
-async def fetch(client: Redis, shards: Sequence[Keys]) -> list[UnsubscribedType]:
-    """Return the streams with redeliveries of unsubscribed types. Raises RedisError, OSError."""
-    subscribed = await registry.patterns(client, shards)
-    listed = await execute_all(client, [("SMEMBERS", keys.redeliveries) for keys in shards])
-    places = [
-        (keys, group, name)
-        for keys, members in zip(shards, listed, strict=True)
-        for group, types in sorted(redeliveries.read(members).items())
-        for name in sorted(types)
-        if is_unsubscribed(subscribed, group, name)
-    ]
-    commands = [("XLEN", keys.redelivery(name, group)) for keys, group, name in places]
-    lengths = await execute_all(client, commands, at_once=MAX_COUNTS)
-    return [UnsubscribedType(*place, count) for place, count in zip(places, lengths, strict=True) if count]

@@ -60,13 +60,16 @@ def _of_types(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> It
     ages = ((key, t.oldest_in_flight_s or 0) for key, t in rows.items())
     yield gauge("oldest_in_flight_age_seconds", about, labels, ages)
     about = "Waiting events of a type that no live consumer of the group reads."
-    yield gauge("unread_events", about, labels, _unread(groups, labelled))
+    yield gauge("unread_events", about, labels, _summed({n: g.unread for n, g in groups.items()}, labelled))
+    about = "Waiting events and redeliveries of a type that the group does not subscribe to."
+    yield gauge("unsubscribed_events", about, labels, _summed({n: g.unsubscribed for n, g in groups.items()}, labelled))
 
 
-def _unread(groups: Mapping[str, GroupStatus], labelled: frozenset[str]) -> Iterator[Row]:
+def _summed(by_group: Mapping[str, Mapping[str, int]], labelled: frozenset[str]) -> Iterator[Row]:
+    """Group → type → count, those of types that have no label as one."""
     counts: Counter[tuple[str, str]] = Counter()
-    for name, group in groups.items():
-        for event_type, count in group.unread.items():
+    for name, by_type in by_group.items():
+        for event_type, count in by_type.items():
             counts[name, event_type if event_type in labelled else OTHER] += count
     yield from counts.items()
 

@@ -64,7 +64,9 @@ class GroupStatus(msgspec.Struct):
     """Subscriptions that their handler closed by `Hold`, by pattern."""
     types: dict[str, TypeStatus] = msgspec.field(default_factory=dict)
     unread: dict[str, int] = msgspec.field(default_factory=dict)
-    """Types that none of its live consumers reads → the number of their waiting events."""
+    """Types that it subscribes to and none of its live consumers reads → the number of their waiting events."""
+    unsubscribed: dict[str, int] = msgspec.field(default_factory=dict)
+    """Types that neither its patterns nor a live consumer covers → the number of their waiting deliveries."""
     disputed: list[str] = msgspec.field(default_factory=list)
     """Patterns that some of its live consumers subscribe to and others do not."""
     unknown_sources: dict[str, list[str]] = msgspec.field(default_factory=dict)

@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from ...shared.connection import Redis
 from ...shared.events import BY_TYPE
 from ...shared.keys import HOME, UNTYPED, Keys
+from ...shared.patterns import patterns_of
 from ...shared.pipelined import MAX_COUNTS, execute_all
 from ..inventory import known_sources, lag, readers, redeliveries, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
@@ -66,7 +67,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     for name, entry in status.groups.items():
         if not any(name in by_group for by_group in starts):
             entry.is_foreign = True
-    _find_unread(status, registrations)
+    _find_unread(status, registrations, _covered(subscribed))
     _find_unknown_sources(status, registrations)
     _find_abandoned(status, [pairs(flat) for flat in fields["worked"]], now_ms)
     return status
@@ -93,14 +94,28 @@ def _find_abandoned(status: Status, worked: Sequence[Mapping[str, bytes]], now_m
             group.abandoned_s = round(silent_s, 3)
 
 
-def _find_unread(status: Status, registrations: Mapping[str, Mapping[str, Registration]]) -> None:
-    """Groups without a live consumer are left out: none of their types is read."""
-    for name, alive in registrations.items():
-        group, consumers = status.groups[name], alive.values()
+def _covered(subscribed: Sequence[Mapping[str, bytes]]) -> dict[str, set[str]]:
+    """Group → its patterns, in whatever shard; without groups that never published any."""
+    covered: dict[str, set[str]] = {}
+    for name, patterns in [pair for by_group in subscribed for pair in by_group.items()]:
+        covered.setdefault(name, set()).update(patterns.decode().split())
+    return covered
+
+
+def _find_unread(
+    status: Status, registrations: Mapping[str, Mapping[str, Registration]], covered: Mapping[str, set[str]]
+) -> None:
+    """Of groups without a live consumer no type is unread: that is another problem, and ends with a worker."""
+    for name, group in status.groups.items():
+        consumers = registrations.get(name, {}).values()
         group.disputed = readers.disputed(consumers)
         for event_type, entry in group.types.items():
             waiting = entry.backlog + entry.in_flight
-            if waiting and consumers and not any(consumer.reads(event_type) for consumer in consumers):
+            if not waiting or any(consumer.reads(event_type) for consumer in consumers):
+                continue
+            if name in covered and covered[name].isdisjoint(patterns_of(event_type)):
+                group.unsubscribed[event_type] = waiting
+            elif consumers:
                 group.unread[event_type] = waiting
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
+from hookbus.worker.inventory.readers import register
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.commands import answered, objects, succeeded, worker
@@ -21,7 +22,9 @@ async def three_letters(client) -> None:
     """One letter of a type that billing subscribes to, two of a type that it does not."""
     await create_groups(client, "billing")
     await start_workers(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* response.completed")
+    subscribed = ["batch.*", "response.completed"]
+    await client.execute_command("HSET", KEYS.patterns, "billing", " ".join(subscribed))
+    await client.execute_command("HSET", KEYS.consumers("billing"), "billing.1", register(1, subscribed, ""))
     letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DEAD_MS + i) for i in (2, 3)]
     await store_letters(client, letter("wh_1"), *letters)
 
@@ -57,7 +60,7 @@ async def test_g2_what_is_redriven_to_nobody_is_reported_and_can_be_taken_back(c
     assert found.stderr.decode().endswith(f"they wait until it does; to undo: hookbus-worker {' '.join(undo)}\n")
     assert await dead_names(client) == ["wh_1"]
     text = worker(redis_url, "check").stdout.decode()
-    assert f"2 redelivered to billing, which does not subscribe to {GONE}" in text
+    assert f"waits_for_nobody: 2 events of {GONE} wait in billing, which does not subscribe to it" in text
     assert " ".join(undo) in " ".join(text.split())
     assert [each["state"] for each in objects(redis_url, "retries", "list", "--json")] == ["queued", "queued"]
     text = succeeded(redis_url, *undo, "--dry-run")

@@ -31,6 +31,8 @@ BILLING = GroupStatus(
     held={"mine.own": Held("Hold: for 5 s", 1, 2)},
     breakers={"response.*": Opened("f", "e", 1, 2)},
     types=TYPES,
+    unread={"minted.1": 3},
+    unsubscribed={"minted.1": 3, "minted.2": 4, "mine.own": 1},
 )
 
 
@@ -71,6 +73,9 @@ def test_runs_of_verify_create_no_series():
         (("backlog_events", "billing", "response.completed"), 7),
         (("backlog_events", "billing", "mine.own"), 1),
         (("backlog_events", "billing", OTHER), 7),
+        (("unread_events", "billing", OTHER), 3),
+        (("unsubscribed_events", "billing", OTHER), 7),
+        (("unsubscribed_events", "billing", "mine.own"), 1),
         (("in_flight_deliveries", "billing", OTHER), 2),
         (("oldest_unhandled_age_seconds", "billing", OTHER), 9),
         (("oldest_in_flight_age_seconds", "billing", OTHER), 2),

@@ -219,6 +219,30 @@ async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
     assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # a consumer of another release may read it
 
 
+async def test_waiting_deliveries_of_a_type_that_neither_patterns_nor_a_live_consumer_cover_are_reported(client):
+    await create_groups(client)
+    member = a_membership(client, KEYS, "billing", "earliest")
+    await member.join([TYPE, "batch.failed"])
+    await add(client, MAIN, 2)
+    await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
+    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)  # the last worker to start dropped the other
+    found = (await status.fetch(client, 1)).groups["billing"]
+    assert (found.unsubscribed, found.unread) == ({"batch.failed": 3}, {})  # with workers or without
+    await add_live_consumer(client, "new", TYPE)
+    found = (await status.fetch(client, 1)).groups["billing"]
+    assert (found.unsubscribed, found.unread) == ({"batch.failed": 3}, {})
+    await add_live_consumer(client, "old", TYPE, "batch.*")
+    assert (await status.fetch(client, 1)).groups["billing"].unsubscribed == {}  # a rollout
+
+
+async def test_redeliveries_of_an_unsubscribed_type_are_reported_too(client):
+    await create_groups(client)
+    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
+    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)
+    await add(client, KEYS.redelivery("batch.failed", "billing"), event_type="batch.failed")
+    assert (await status.fetch(client, 1)).groups["billing"].unsubscribed == {"batch.failed": 1}
+
+
 async def test_snoozed_deliveries_are_counted_with_since_and_until_when_the_longest_waits(client):
     await create_groups(client, "billing", "phone", shards=2)
     for number, keys in enumerate((Keys(0), Keys(1))):
