@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from ...shared import output
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, FailedError
+from ...shared.nearest import did_you_mean
 from ...shared.posting import Answer, Expected
 from ...shared.samples import event_body, samples
 from .. import send
@@ -64,7 +65,8 @@ def events(
     for name in types:
         event_body(name, fields, type_at)  # raises for impossible fields before anything is sent
         if name not in samples():
-            print(f"{name} is not a known event type; sending a generic event", file=sys.stderr)
+            hint = did_you_mean(name, samples())
+            print(f"{name} is not a known event type; sending a generic event{hint}", file=sys.stderr)
     return types, lambda number: event_body(types[number % len(types)], fields, type_at)
 
 
@@ -73,7 +75,7 @@ def read_body(file: Path) -> bytes:
     try:
         return output.bytes_in().read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise FailedError(f"{file}: {error.strerror}") from None
+        raise FailedError(f"{file}: {error.strerror}; --body takes a file, and - standard input") from None
 
 
 def run(plan: Plan, labels: Sequence[str]) -> int:

@@ -198,7 +198,10 @@ async def test_the_command_names_a_missing_setting_or_file(tmp_path):
     assert "OPENAI_WEBHOOK_SECRET" in err
     missing = tmp_path / "none"
     code, _, err = await command("send", "--body", str(missing), OPENAI_WEBHOOK_SECRET=SECRET)
-    assert (code, err) == (1, f"hookbus-ingest: {missing}: No such file or directory\n")
+    assert (code, err) == (
+        1,
+        f"hookbus-ingest: {missing}: No such file or directory; --body takes a file, and - standard input\n",
+    )
 
 
 async def test_list_prints_the_known_types():

@@ -17,11 +17,17 @@ app = command_line.typer_app("dlq", "List, show, redrive, discard, export and im
 
 @app.command("list")
 @filters.by(filters.letters)
-def list_(criteria: Filter, limit: Limit = 50, as_json: Json = False, config: Config = None) -> None:
+def list_(
+    criteria: Filter,
+    limit: Limit = 50,
+    before: Annotated[str, typer.Option(help="Continue a list: the value that its last line names.")] = "",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
     """List the newest dead letters."""
     from . import dlq_look
 
-    asyncio.run(dlq_look.show_list(config, criteria, limit, as_json))
+    asyncio.run(dlq_look.show_list(config, criteria, limit, before, as_json))
 
 
 @app.command("groups")
@@ -35,7 +41,7 @@ def groups(criteria: Filter, limit: Limit = 50, as_json: Json = False, config: C
 
 @app.command()
 def show(
-    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter's webhook-id.")],
+    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter's webhook-id, or its beginning.")],
     group: Annotated[str, typer.Option(help="Required when several groups have a letter of this id.")] = "",
     body: Annotated[bool, typer.Option("--body", help="Write only the body, byte for byte.")] = False,
     as_json: Json = False,

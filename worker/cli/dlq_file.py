@@ -12,7 +12,7 @@ from ...shared.command import FailedError
 from ...shared.connection import FAULTS, Redis
 from .. import audit
 from ..audit import Action
-from ..dlq import jsonl
+from ..dlq import jsonl, possible
 from ..dlq.bulk import BATCH, Tally
 from ..dlq.filter import Filter
 from ..dlq.jsonl import LineError
@@ -35,7 +35,8 @@ def export(config: Path | None, criteria: Filter, file: Path | None) -> None:
 
 async def _export(config: Path | None, criteria: Filter, file: Path) -> int:
     count = 0
-    async with options.dead_letters(config) as (_, store):
+    async with options.dead_letters(config) as (client, store):
+        await possible.require(client, store, criteria.types)
         await store.count(criteria)  # raises for an unknown group before the file is opened, which truncates it
         with _opened(file, "wb") as lines:
             async for batch in store.walk(criteria, BATCH):

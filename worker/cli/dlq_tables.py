@@ -44,7 +44,7 @@ def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
 
 
 def _none(others: int) -> str:
-    return f"no dead letters match; {others:,} others exist" if others else "no dead letters"
+    return f"none of {output.things(others, 'dead letter')} matches" if others else "no dead letters"
 
 
 def where(dead: StoredLetter) -> str:

@@ -2,18 +2,24 @@
 
 import functools
 import inspect
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_args
 
 import typer
 
+from ...shared.clock import now_ms
+from ...shared.nearest import did_you_mean
 from ...shared.times import LAST_MS, moment
 from ..dlq.filter import Filter
 from ..pipeline.outcome import Reason
 from ..retries import waiting
 
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
+AHEAD_MS: Final = 3_600_000
+"""How far the clock of another machine may be ahead of ours: letters of that time exist (a guess)."""
+_FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{10}")
 
 Groups = Annotated[list[str] | None, typer.Option("--group", help="Only this group (repeatable, as all filters).")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*'.")]
@@ -61,6 +67,23 @@ def by(
     return decorate
 
 
+def window(since: str, until: str) -> tuple[int, int]:
+    """The times of two options, Unix ms. Raises typer.BadParameter also where nothing can lie between them."""
+    since_ms, until_ms = moment("--since", since, 0), moment("--until", until, LAST_MS)
+    if since_ms > until_ms:
+        raise typer.BadParameter("it is later than --until", param_hint="--since")
+    if since_ms > now_ms() + AHEAD_MS:
+        raise typer.BadParameter("it has not come yet", param_hint="--since")
+    return since_ms, until_ms
+
+
+def _require(option: str, given: Sequence[str] | None, known: Sequence[str]) -> None:
+    for text in given or ():
+        if text not in known:
+            problem = f"{text!r} is none of {', '.join(known)}{did_you_mean(text, known)}"
+            raise typer.BadParameter(problem, param_hint=option)
+
+
 def letters(
     group: Groups = None,
     type_: Types = None,
@@ -71,17 +94,20 @@ def letters(
     id_: Names = None,
 ) -> Filter:
     """The filter that these options describe. Raises typer.BadParameter."""
-    for text in reason or ():
-        if text not in REASONS:
-            raise typer.BadParameter(f"{text!r} is none of {', '.join(REASONS)}", param_hint="--reason")
+    _require("--reason", reason, REASONS)
+    for text in fingerprint or ():
+        if not _FINGERPRINT.fullmatch(text):
+            problem = f"{text!r} is no fingerprint: 10 hex digits, as dlq groups has them"
+            raise typer.BadParameter(problem, param_hint="--fingerprint")
+    since_ms, until_ms = window(since, until)
     return Filter(
         groups=tuple(group or ()),
         types=tuple(type_ or ()),
         reasons=tuple(reason or ()),
         fingerprints=tuple(text.lower() for text in fingerprint or ()),
         names=tuple(id_ or ()),
-        since_ms=moment("--since", since, 0),
-        until_ms=moment("--until", until, LAST_MS),
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
 
 
@@ -95,17 +121,16 @@ def retries(
     id_: Names = None,
 ) -> waiting.Filter:
     """The filter of waiting deliveries that these options describe. Raises typer.BadParameter."""
-    for text in state or ():
-        if text not in waiting.STATES:
-            raise typer.BadParameter(f"{text!r} is none of {', '.join(waiting.STATES)}", param_hint="--state")
+    _require("--state", state, waiting.STATES)
+    since_ms, until_ms = window(since, until)
     return waiting.Filter(
         groups=tuple(group or ()),
         types=tuple(type_ or ()),
         states=tuple(state or ()),
         errors=tuple(error or ()),
         names=tuple(id_ or ()),
-        since_ms=moment("--since", since, 0),
-        until_ms=moment("--until", until, LAST_MS),
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
 
 

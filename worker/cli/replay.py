@@ -12,7 +12,7 @@ from ...shared import output
 from ...shared.command import FailedError, Stopping
 from ...shared.connection import Redis
 from ...shared.patterns import matches
-from ...shared.times import LAST_MS, iso, moment
+from ...shared.times import iso
 from .. import audit
 from ..audit import Action
 from ..dlq.bulk import Tally, batch_for, move_all
@@ -71,8 +71,7 @@ def replay(
     criteria = EventFilter(
         tuple(map(options.pattern, type_ or ())),
         tuple(id_ or ()),
-        moment("--since", since, 0),
-        moment("--until", until, LAST_MS),
+        *filters.window(since, until),
     )
     terms = Terms(config, rate, dry_run, as_json, yes, why)
     raise typer.Exit(moving.run(ReplayMove(group, criteria, terms), terms))

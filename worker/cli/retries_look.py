@@ -4,29 +4,30 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import typer
 
 from ...shared import output
 from ...shared.clock import now_ms
 from ...shared.command import FailedError
 from ...shared.connection import Redis
+from ..dlq import possible
 from ..dlq.query import DeadLetters
 from ..retries import plan as planning
 from ..retries.query import START, Retries
 from ..retries.waiting import Filter, Waiting
-from . import dlq_tables, options, retries_tables
+from . import dlq_look, dlq_tables, options, retries_tables
 
 
 async def chosen(client: Redis, store: DeadLetters, criteria: Filter) -> Retries:
-    """The waiting deliveries. Raises FailedError for an unknown group."""
+    """The waiting deliveries. Raises FailedError for an unknown group or type."""
     for group in criteria.groups:
         store.require(group)
+    await possible.require(client, store, criteria.types)
     return Retries(client, store.shards, store.groups)
 
 
 async def show_list(config: Path | None, criteria: Filter, limit: int, after: str, as_json: bool) -> None:
     """Print a page, and how to continue."""
-    place = _place(after)
+    place = dlq_look.place_of("--after", after) if after else START
     async with options.dead_letters(config, "retries") as (client, store):
         retries = await chosen(client, store, criteria)
         page = await retries.page(criteria, limit + 1, place)
@@ -36,21 +37,12 @@ async def show_list(config: Path | None, criteria: Filter, limit: int, after: st
     if not as_json:
         retries_tables.deliveries(page, now_ms(), is_filtered=criteria != Filter())
     if more:
-        text = f"{limit:,} shown; more: --after '{page[-1].due_ms},{page[-1].place[1]}'"
+        text = f"{limit:,} shown; more:\n  --after '{page[-1].due_ms},{page[-1].place[1]}'"
         if as_json:
             output.note(text, as_json=True)
         else:
             print(text)
     warn_unreadable(retries, as_json)
-
-
-def _place(after: str) -> tuple[int, str]:
-    ms, _, name = after.partition(",")
-    if not after:
-        return START
-    if not ms.isdecimal():
-        raise typer.BadParameter("not a value that a list has named", param_hint="--after")
-    return int(ms), name
 
 
 async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:

@@ -112,3 +112,30 @@ class MergedScan:
                 heapq.heappop(heads)
             else:
                 return
+
+
+async def newest_before(
+    client: Redis, indexes: Sequence[Index], since_ms: int, until_ms: int, before: tuple[int, str] | None, limit: int
+) -> list[Position]:
+    """The newest `limit` positions of several sets from `until_ms` back to `since_ms`, newest first.
+
+    With `before`, the time and name of a letter, those that come after it in this order: pages continue without a gap
+    or a repeat while letters come and go. Of the letters of that very millisecond it reads all.
+    """
+    last_ms = min(until_ms, before[0]) if before else until_ms
+    newest: list[Position] = []
+    counts = dict.fromkeys(indexes, 0)
+    offset = 0
+    while counts:
+        commands: list[Command] = [
+            ("ZREVRANGEBYSCORE", each.key, last_ms, since_ms, "WITHSCORES", "LIMIT", offset, limit) for each in counts
+        ]
+        for index, flat in zip(list(counts), await execute_all(client, commands), strict=True):
+            found = positions(index, flat)
+            fresh = [each for each in found if before is None or each[:2] < before]
+            newest = heapq.nlargest(limit, (*newest, *fresh), key=lambda position: position[:2])
+            counts[index] += len(fresh)
+            if len(found) < limit or counts[index] >= limit:
+                del counts[index]
+        offset += limit
+    return newest

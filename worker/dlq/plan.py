@@ -12,7 +12,7 @@ from typing import Literal
 
 from ...shared.connection import Redis
 from ..inventory import registry
-from . import causes, hindrances
+from . import causes, hindrances, possible
 from .bulk import Tally, batch_for, move_all
 from .causes import Summary
 from .filter import Filter
@@ -66,6 +66,7 @@ async def discard(client: Redis, store: DeadLetters, criteria: Filter) -> Plan:
 
 async def _counted(client: Redis, store: DeadLetters, criteria: Filter) -> tuple[Filter, int, list[Summary]]:
     """The filter as a snapshot, the number of letters that match, and these by cause."""
+    await possible.require(client, store, criteria.types)
     if criteria.names:  # these letters, whenever they died
         letters = await store.find(criteria)
         named = [(dead.group, dead.letter) for dead in letters]

@@ -4,24 +4,27 @@ A query costs as much as it returns, however many letters exist: it reads limite
 only. A fingerprint determines type and reason, so filters select fingerprints, whose sorted sets are merged.
 """
 
-import heapq
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.keys import Keys
+from ...shared.nearest import did_you_mean
 from ...shared.pipelined import execute_all
 from ..inventory import registry
 from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord
 from . import causes
 from .causes import IndexOfKind, Summary
-from .cursor import Index, MergedScan, Position, positions
+from .cursor import Index, MergedScan, Position, newest_before, positions
 from .filter import Filter
+
+NAMES: Final = 5_000
+"""Names read at once where no record is: some 200 KB."""
 
 
 class StoredLetter(NamedTuple):
@@ -35,10 +38,12 @@ class StoredLetter(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The newest letters that match; `total` counts all that match."""
+    """The newest letters that match; `total` counts all that match. `last`: the place of the last one, by which the
+    next page is asked for; None when there is none."""
 
     letters: list[StoredLetter]
     total: int
+    last: tuple[int, str] | None = None
 
 
 class DeadLetters:
@@ -56,19 +61,30 @@ class DeadLetters:
         shards = await registry.shards(client, configured_shards)
         return cls(client, shards, await registry.groups(client, shards))
 
-    async def page(self, criteria: Filter, limit: int) -> Page:
-        """Return the newest `limit` letters that match. Raises FailedError for an unknown group or name."""
+    async def page(self, criteria: Filter, limit: int, before: tuple[int, str] | None = None) -> Page:
+        """Return the newest `limit` letters that match, or those before a place, the time and name of a letter.
+
+        Raises FailedError for an unknown group or name.
+        """
         if criteria.names:
             found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms, reverse=True)
             return Page(found[:limit], len(found))
         indexes = await self._indexes(criteria)
-        since, until = criteria.since_ms, criteria.until_ms
-        tops = [("ZREVRANGEBYSCORE", s.key, until, since, "WITHSCORES", "LIMIT", 0, limit) for s in indexes]
-        newest: list[Position] = []
-        for index, flat in zip(indexes, await execute_all(self._client, tops), strict=True):
-            newest = heapq.nlargest(limit, (*newest, *positions(index, flat)), key=lambda position: position[:2])
-        total = await self._count(indexes, criteria)
-        return Page(await self._letters(newest), total)
+        newest = await newest_before(self._client, indexes, criteria.since_ms, criteria.until_ms, before, limit + 1)
+        last = newest[limit - 1][:2] if len(newest) > limit else None
+        return Page(await self._letters(newest[:limit]), await self._count(indexes, criteria), last)
+
+    async def named(self, beginning: str, criteria: Filter, most: int) -> list[str]:
+        """Return at most `most` names of letters that begin so. Reads all names of the groups, but no record."""
+        scan = MergedScan(self._client, await self._indexes(criteria), criteria.since_ms, criteria.until_ms, NAMES)
+        found: dict[str, None] = {}
+        while len(found) < most and (batch := await scan.next()):
+            found.update(dict.fromkeys(each.name for each in batch if each.name.startswith(beginning)))
+        return list(found)[:most]
+
+    async def dead_types(self) -> set[str]:
+        """Return the types of all dead letters."""
+        return {each.kind.type for each in await self._kinds(Filter())}
 
     async def count(self, criteria: Filter) -> int:
         """Count the letters that match. Raises as `page` does."""
@@ -143,7 +159,8 @@ class DeadLetters:
     def require(self, group: str) -> None:
         """Raise FailedError when the group does not exist."""
         if group not in self.groups:
-            raise FailedError(f"no group {group}; there are: {', '.join(self.groups) or 'none yet'}")
+            there = f"there are: {', '.join(self.groups)}" if self.groups else "there are none yet"
+            raise FailedError(f"no group {group}; {there}{did_you_mean(group, self.groups)}")
 
     async def _indexes(self, criteria: Filter) -> list[Index]:
         if criteria.is_by_kind:

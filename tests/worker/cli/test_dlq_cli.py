@@ -4,12 +4,14 @@ import subprocess
 
 import pytest
 
+from hookbus.shared.clock import now_ms
 from hookbus.shared.entry import Failure
 from tests.programs import BIN, ROOT
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
 
 LONG = "wh_" + "0123456789abcdef" * 2
+UNKNOWN = "{} matches no event type that is known here; did you mean {}?"
 SUMMARY = [
     "letter", "group", "type", "webhook_id", "source", "received_at_ms", "dead_lettered_at_ms", "reason", "error_class",
     "message", "frame", "fingerprint", "attempts", "is_replay",
@@ -26,7 +28,9 @@ async def test_a_list_fits_80_columns_with_whole_ids_and_prints_how_many_more_ex
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.startswith("wh_")] == [f"{LONG}2", f"{LONG}1"]
     assert all("billing · response.completed" in line and "ValueError: a text" in line for line in (lines[2], lines[4]))
-    assert lines[-1] == "2 dead letters shown, 1 more; all: --limit 3"
+    assert lines[-2:] == ["2 of 3 dead letters shown; more:", f"  --before {DEAD_MS + 1},{LONG}1"]
+    (last,) = objects(redis_url, "dlq", "list", "--before", f"{DEAD_MS + 1},{LONG}1", "--json")
+    assert last["letter"] == f"{LONG}0"
 
 
 async def test_json_has_one_line_per_letter_with_stable_keys(client, redis_url):
@@ -66,7 +70,7 @@ async def test_filters_on_the_command_line_reach_the_letters(client, redis_url):
         return [each["letter"] for each in objects(redis_url, "dlq", "list", "--json", *args)]
 
     assert names("--group", "phone") == ["wh_2"]
-    assert names("--type", "batch.*", "--type", "nothing", "--since", "2023-11-14") == ["wh_1"]
+    assert names("--type", "batch.*", "--type", "eval.*", "--since", "2023-11-14") == ["wh_1"]
     assert names("--reason", "rejected", "--until", "2023-11-15") == ["wh_3"]
     assert names("--id", "wh_1", "--id", "wh_2", "--until", "1h") == ["wh_2", "wh_1"]
     assert names("--fingerprint", letter(reason="rejected").fingerprint.upper()) == ["wh_3"]
@@ -92,6 +96,40 @@ async def test_show_prints_everything_and_indents_json_bodies(client, redis_url)
     assert succeeded(redis_url, "dlq", "groups").splitlines()[1].split()[:2] == ["1", letter().fingerprint]
 
 
+async def test_show_takes_the_beginning_of_an_id_that_only_one_letter_has(client, redis_url):
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_ab"), letter("wh_abc"), letter("wh_b"))
+    for beginning, name in (("wh_abc", "wh_abc"), ("wh_b", "wh_b"), ("wh_ab", "wh_ab")):
+        assert objects(redis_url, "dlq", "show", beginning, "--json")[0]["letter"] == name
+    found = worker(redis_url, "dlq", "show", "wh_a")
+    assert (found.returncode, found.stdout) == (1, b"")
+    assert b"several dead letters begin so: wh_ab, wh_abc" in found.stderr
+
+
+async def test_texts_are_not_wrapped_and_quick_attempts_took_ms(client, redis_url):
+    await create_groups(client, "billing")
+    long = "  File " + "a/very/long path " * 12
+    history = tuple(Failure(i, DEAD_MS, took, "c", "E") for i, took in ((1, 0), (2, 12), (3, 1500)))
+    await store_letters(client, letter("wh_1", traceback=long, body=long.encode(), history=history))
+    lines = succeeded(redis_url, "dlq", "show", "wh_1").splitlines()
+    assert lines.count(long.rstrip()) == 1
+    assert lines.count(long) == 1
+    assert all(any(took in line for line in lines) for took in ("<1 ms", "12 ms", "1.5s"))
+
+
+async def test_groups_tell_the_deaths_of_the_last_hour(client, redis_url):
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2", dead_lettered_at_ms=now_ms()))
+    lines = succeeded(redis_url, "dlq", "groups").splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["2", "+1/h"]
+
+
+async def test_notes_beside_json_are_for_terminals_only(client, redis_url):
+    await create_groups(client, "billing")
+    await store_letters(client, letter("wh_1"), letter("wh_2"))
+    assert worker(redis_url, "dlq", "list", "--limit", "1", "--json").stderr == b""
+
+
 @pytest.mark.parametrize("body", [b"\x00\xff\r\n", b"", b"[" * 5000])
 async def test_show_body_writes_the_exact_bytes(client, redis_url, body):
     await create_groups(client, "billing")
@@ -112,23 +150,41 @@ async def test_show_requires_a_group_when_several_have_the_letter(client, redis_
 @pytest.mark.parametrize(
     ("args", "code", "text"),
     [
-        (["list", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
-        (["export", "--group", "bling"], 1, "hookbus-worker: no group bling; there are: billing, phone\n"),
-        (["show", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
-        (["redrive", "--id", "wh_9"], 1, "hookbus-worker: no dead letter wh_9\n"),
+        (["list", "--group", "bling"], 1, "no group bling; there are: billing, phone; did you mean billing?"),
+        (["export", "--group", "bling"], 1, "no group bling; there are: billing, phone; did you mean billing?"),
+        (["show", "wh_9"], 1, "no dead letter wh_9"),
+        (["redrive", "--id", "wh_9"], 1, "no dead letter wh_9"),
         (["list", "--reason", "bored"], 2, "'bored' is none of attempts_exhausted"),
+        (["list", "--reason", "r3jected"], 2, "did you mean rejected?"),
+        (
+            ["list", "--type", "response.failedd"],
+            1,
+            UNKNOWN.format("response.failedd", "response.failed"),
+        ),
+        (["groups", "--type", "batch"], 1, UNKNOWN.format("batch", "batch.*")),
+        (
+            ["redrive", "--type", "resp0nse.*"],
+            1,
+            UNKNOWN.format("resp0nse.*", "response.*"),
+        ),
+        (["export", "--type", "x.y"], 1, "x.y matches no event type that is known here"),
+        (["discard", "--fingerprint", "zzz", "--yes"], 2, "'zzz' is no fingerprint"),
+        (["list", "--since", "1h", "--until", "2h"], 2, "later than --until"),
+        (["list", "--since", "2999-01-01"], 2, "has not come yet"),
+        (["list", "--before", "wh_1"], 2, "not a value that a list has named"),
         (["list", "--since", "yesterday"], 2, "neither an age like 15m"),
         (["redrive"], 2, "--all"),
         (["discard", "--yes"], 2, "--all"),
         (["redrive", "--all", "--rate", "nan"], 2, "--rate"),
-        (["import", "no/such/file"], 1, "hookbus-worker: no/such/file: No such file or directory\n"),
+        (["import", "no/such/file"], 1, "no/such/file: No such file or directory"),
     ],
 )
 async def test_a_wrong_argument_is_reported_in_one_line_with_its_exit_code(client, redis_url, args, code, text):
     await create_groups(client, "billing", "phone")
     found = worker(redis_url, "dlq", *args)
     assert (found.returncode, found.stdout) == (code, b"")
-    assert text in found.stderr.decode() if code == 2 else found.stderr.decode() == text
+    error = " ".join(found.stderr.decode().replace("│", " ").split())
+    assert text in error if code == 2 else error == f"hookbus-worker: {text}"
 
 
 def test_an_unreachable_redis_is_reported_in_one_line():
@@ -151,7 +207,7 @@ async def test_without_dead_letters_a_sentence_is_printed(client, redis_url):
     await create_groups(client, "billing")
     await store_letters(client, letter("wh_1"), letter("wh_2"))
     for verb in ("list", "groups"):
-        assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "no dead letters match; 2 others exist\n"
+        assert succeeded(redis_url, "dlq", verb, "--type", "batch.*") == "none of 2 dead letters matches\n"
 
 
 async def test_control_characters_of_letters_do_not_reach_the_terminal(client, redis_url):

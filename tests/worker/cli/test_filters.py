@@ -1,4 +1,5 @@
 import inspect
+import re
 
 import pytest
 import typer
@@ -41,6 +42,21 @@ def test_a_command_takes_the_options_of_its_filter_and_gets_the_filter():
     assert got == [(Filter(), 3)]
 
 
-def test_an_unknown_reason_is_refused():
-    with pytest.raises(typer.BadParameter, match="'bored' is none of attempts_exhausted"):
-        filters.letters(reason=["bored"])
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"reason": ["bored"]}, "'bored' is none of attempts_exhausted"),
+        ({"reason": ["withdrawm"]}, "did you mean withdrawn?"),
+        ({"fingerprint": ["0123456789", "012345678"]}, "'012345678' is no fingerprint"),
+        ({"since": "1h", "until": "2h"}, "later than --until"),
+        ({"since": "2999-01-01"}, "has not come yet"),
+    ],
+)
+def test_what_can_match_nothing_is_refused(given, problem):
+    with pytest.raises(typer.BadParameter, match=re.escape(problem)):
+        filters.letters(**given)
+
+
+def test_a_window_may_end_in_the_future_and_a_fingerprint_be_written_in_capitals():
+    found = filters.letters(since="1h", until="2999-01-01", fingerprint=["ABCDEF0123"])
+    assert (found.fingerprints, found.since_ms < found.until_ms) == (("abcdef0123",), True)

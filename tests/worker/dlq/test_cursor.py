@@ -5,7 +5,7 @@ import random
 import pytest
 
 from hookbus.shared.keys import Keys
-from hookbus.worker.dlq.cursor import Index, MergedScan
+from hookbus.worker.dlq.cursor import Index, MergedScan, newest_before
 
 END_MS = 2**50
 
@@ -70,3 +70,18 @@ async def test_letters_added_after_the_end_are_not_returned_so_the_scan_ends(cli
         for position in batch:  # dead-lettered again, after the end
             await client.execute_command("ZADD", "test:a", 100 + position.dead_lettered_ms, position.name)
     assert sorted(returned) == sorted(f"wh_{i}" for i in range(20))
+
+
+@pytest.mark.parametrize("step_ms", [0, 1, 10])
+async def test_pages_before_a_place_have_no_gap_and_no_repeat_newest_first(client, step_ms):
+    indexes = [index_of(str(i)) for i in range(3)]
+    for i in range(40):
+        await client.execute_command("ZADD", indexes[i % 3].key, 1000 + (i // 4) * step_ms, f"wh_{i:02}")
+    found: list[tuple[int, str]] = []
+    while page := await newest_before(client, indexes, 0, 5000, found[-1] if found else None, 7):
+        assert len(page) <= 7
+        found += [each[:2] for each in page]
+        await client.execute_command("ZADD", indexes[0].key, 4000, f"wh_newer{len(found)}")
+    assert found == sorted(found, reverse=True)
+    assert [name for _, name in found if "newer" not in name] == [name for _, name in found]
+    assert len(set(found)) == 40
