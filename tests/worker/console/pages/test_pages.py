@@ -134,3 +134,12 @@ async def test_a_group_shows_its_types_and_causes_and_an_unknown_one_is_not_ther
         assert f'<td class="mono">{TYPE}</td><td class="num warn">1</td>' in page
         assert "no such customer" in page
         assert (await read(session, "/groups/nobody"))[0] == 404
+
+
+async def test_what_a_url_says_stands_in_a_field_as_text(bus):
+    asked = "%22%3E%3Cimg%20src=x%3E"
+    async with serving(bus) as session:
+        for path in (f"/event?id={asked}", f"/dead?type={asked}", f"/retries?error={asked}"):
+            _, page = await read(session, path)
+            assert "<img" not in page, path
+            assert 'value="&#34;&gt;&lt;img src=x&gt;"' in page, path
