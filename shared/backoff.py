@@ -20,18 +20,20 @@ def jittered_s(wait_s: float, chance: Callable[[], float] = random.random) -> fl
 
 
 class Reconnect:
-    """Waits between attempts to reach Redis: 50 ms, doubling to 2 s, without end.
+    """Waits between attempts to reach Redis: 50 ms, doubling to `cap_s`, without end.
 
-    The cap is short because both programs stand still meanwhile, and one connection a second costs a server nothing.
+    The default cap is short because both programs stand still meanwhile, and one connection a second costs a server
+    nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cap_s: float = 2.0) -> None:
+        self._cap_s = cap_s
         self._attempt = 0
 
     def next_s(self) -> float:
         """Seconds to wait after one more failure."""
         self._attempt += 1
-        return jittered_s(step_s(self._attempt, base_s=0.05, factor=2, cap_s=2))
+        return jittered_s(step_s(self._attempt, base_s=0.05, factor=2, cap_s=self._cap_s))
 
     def reset(self) -> bool:
         """Start from the shortest wait again, once Redis responds. True if there had been a failure."""

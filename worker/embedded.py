@@ -41,7 +41,7 @@ async def run_worker(
     """
     _check(settings, only, stopping)
     configured, given = embedded_settings(settings)
-    groups = checked(_apps(apps), configured, only)
+    groups = checked(_apps(apps), configured, only, "run_worker(only=) ")
     if _running:
         raise ConfigError(["run_worker: one is running in this process already; give all apps to that"])
     if "log_level" in given:

@@ -80,10 +80,11 @@ def groups_of(settings: WorkerSettings, targets: Sequence[str], only: str = "") 
     return checked(load_apps(targets), settings, only)
 
 
-def checked(apps: Sequence[App], settings: WorkerSettings, only: str = "") -> list[Group]:
-    """The groups of some apps, checked against these settings. Raises ConfigError."""
+def checked(apps: Sequence[App], settings: WorkerSettings, only: str = "", option: str = "--only ") -> list[Group]:
+    """The groups of some apps, checked against these settings. `option` is how `only` was given, for messages. Raises
+    ConfigError."""
     groups = build(apps, settings.handler_timeout_s)
-    problems = [*_too_long(groups, settings), *_idle(groups, only)]
+    problems = [*_too_long(groups, settings), *_idle(groups, only, option)]
     if problems:
         raise ConfigError(problems)
     return groups
@@ -99,12 +100,12 @@ def _too_long(groups: Sequence[Group], settings: WorkerSettings) -> list[str]:
     ]
 
 
-def _idle(groups: Sequence[Group], only: str) -> list[str]:
-    """Problems of groups that `--only` leaves without any type: a typo in the option."""
+def _idle(groups: Sequence[Group], only: str, option: str = "--only ") -> list[str]:
+    """Problems of groups that `only` leaves without any type: a typo in the option."""
     if not only:
         return []
     return [
-        f"--only {only!r}: group {group.name} subscribes to no type that matches"
+        f"{option}{only!r}: group {group.name} subscribes to no type that matches"
         for group in groups
         if not any(matches(only, name) for name in known_types(group))
         and not any(_may_match(route.pattern, only) for route in group.routes)

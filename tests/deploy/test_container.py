@@ -65,7 +65,7 @@ def test_every_file_that_is_copied_is_there_and_in_the_build_context():
 
 def test_the_image_runs_the_install_script_tested_here_and_ends_as_a_user_other_than_root():
     build, final = DOCKERFILE.split("\nFROM ")[1:]
-    assert "RUN deploy/container/install.sh /opt/hookbus /dist/hookbus-*.whl" in build.splitlines()
+    assert 'RUN deploy/container/install.sh /opt/hookbus /dist/hookbus-*.whl "$EXTRAS"' in build.splitlines()
     assert "COPY --from=build /opt/hookbus /opt/hookbus" in final.splitlines()
     assert not re.search(r"^RUN (?!rm )", final, re.MULTILINE), "nothing is installed or built in the last stage"
     user, group = instructions("USER")[-1].split(":")

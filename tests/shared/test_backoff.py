@@ -27,3 +27,10 @@ def test_reconnecting_starts_short_stays_bounded_and_starts_short_again():
     assert waits.reset()
     assert not waits.reset(), "there was no failure since"
     assert waits.next_s() <= 0.0625
+
+
+def test_the_waits_of_a_reconnect_end_at_their_cap():
+    for reconnect, cap_s in ((Reconnect(), 2), (Reconnect(60), 60)):
+        waits = [reconnect.next_s() for _ in range(20)]
+        assert waits[0] < 0.1
+        assert cap_s <= waits[-1] <= cap_s * 1.25

@@ -184,6 +184,7 @@ async def test_what_is_wrong_is_told_before_it_starts(apps, table, message):
         ({"stopping": threading.Event()}, "): an asyncio.Event is needed"),
         ({"stopping": 3}, "run_worker(stopping=3): an asyncio.Event is needed"),
         ({"only": None}, "run_worker(only=None): a pattern is needed"),
+        ({"only": "batch.*"}, "run_worker(only=) 'batch.*': group billing subscribes to no type that matches"),
     ],
     ids=lambda value: str(value)[:20],
 )

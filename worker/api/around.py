@@ -28,7 +28,8 @@ def has_timed_out(error: BaseException) -> bool:
 def around_problems(around: Any) -> list[str]:
     """Why an object cannot be the `around` of an app, and what to write."""
     if not isinstance(around, list | tuple):
-        return [f"around must be a list of functions, as in around=[traced], not {repr_of(around)}"]
+        given = place_of(around) if callable(around) else repr_of(around)
+        return [f"around must be a list of functions, as in around=[traced], not {given}"]
     return [f"{problem}; {WRITE}" for function in around if (problem := _problem(function))]
 
 

@@ -49,6 +49,8 @@ class _Call:
         self._running: Coroutine[Any, Any, None] | None = None
         self._elsewhere: asyncio.Task[None] | None = None
         """Runs the steps below if another task awaits them than that of the attempt."""
+        self._cancelled = asyncio.CancelledError()
+        """What ended the steps below: it may tell that it is a timeout."""
         self._has_begun = self._has_ended = self._has_returned = False
         self._is_left = self._is_over = False
 
@@ -70,6 +72,9 @@ class _Call:
                 self._elsewhere = lazy_task(self._below())
                 await self._elsewhere
             self._has_returned = True
+        except asyncio.CancelledError as error:
+            self._cancelled = error
+            raise
         finally:
             self._has_ended = True
 
@@ -87,7 +92,7 @@ class _Call:
         """Raises CancelledError if the function has swallowed one before the handler returned, such as that of a
         timeout, and RuntimeError if what it called had not ended."""
         if self._task.cancelling() > self._cancelled_before and not self._has_returned:
-            raise asyncio.CancelledError
+            raise self._cancelled
         if self._is_left:
             raise RuntimeError(f"{place_of(self._function)} returned before the handler had ended: await call()")
 

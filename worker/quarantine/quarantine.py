@@ -37,6 +37,10 @@ IDLE_S: Final = 60.0
 PER_CHILD: Final = 4
 """Suspects that wait here or run, for each child: enough for quick handlers until the takeover looks again, a second
 later, and few enough that the other workers of the group get a share of slow ones."""
+START_CAP_S: Final = 60.0
+"""Longest wait before another child is started after one that failed: each is a whole Python that imports the apps."""
+NAMED: Final = 10
+"""How many of the suspects that wait for a child a line of log names."""
 RECHECK_S: Final = 1.0
 """Between two looks at pauses and breakers that hold suspects back, and at idle children."""
 
@@ -65,7 +69,7 @@ class Quarantine:
         self._ending: list[Child] = []
         self._changed = asyncio.Event()
         self._is_finishing = False
-        self._reconnect = Reconnect()
+        self._reconnect = Reconnect(START_CAP_S)
         self._start_at = 0.0
         self._log = log.get("worker.quarantine")
 
@@ -201,7 +205,14 @@ class Quarantine:
                 raise
             wait_s = self._reconnect.next_s()
             self._start_at = time.monotonic() + wait_s
-            self._log.error("quarantine_unavailable", reason=str(error), wait_s=round(wait_s, 2))
+            held = [*self._running.values(), *self._waiting]
+            self._log.error(
+                "quarantine_unavailable",
+                reason=str(error),
+                wait_s=round(wait_s, 2),
+                suspects=[suspect.in_flight.delivery.webhook_id for suspect in held[:NAMED]],
+                effect="they wait here, and other workers can't take them while this one lives",
+            )
             return None
         self._reconnect.reset()
         return child

@@ -49,7 +49,7 @@ def test_every_async_callable_of_three_arguments_is_taken(function):
 @pytest.mark.parametrize(
     ("around", "problem"),
     [
-        (good, "around must be a list of functions, as in around=[traced], not <function good"),
+        (good, "around must be a list of functions, as in around=[traced], not " + __file__),
         (None, "around must be a list of functions, as in around=[traced], not None"),
         ([5], "around: 5 is not a function"),
         ([good, plain], "test_around.py:19 plain is not async, or contains a yield"),

@@ -16,6 +16,10 @@ def generator(delivery, error, outcome):
     yield
 
 
+async def async_generator(delivery, error, outcome):
+    yield
+
+
 def short(delivery, error): ...
 
 
@@ -38,7 +42,8 @@ def test_every_function_of_three_arguments_is_taken_sync_or_async(function):
         (5, "on_failure: 5 is not a function"),
         ([plain], "is not a function"),
         (Object, "Object'> is not a function"),
-        (generator, "generator contains a yield"),
+        (generator, " generator contains a yield"),
+        (async_generator, " async_generator contains a yield"),
         (short, "short must take delivery, error and outcome (too many positional arguments)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from hookbus import App, Delivery, Reject
+from hookbus.worker.api.around import has_timed_out
 from hookbus.worker.pipeline.outcome import ACK, DeadLetter, Park
 from hookbus.worker.pipeline.process import Caller
 from hookbus.worker.pipeline.routes import build
@@ -108,6 +109,23 @@ async def test_none_can_swallow_a_timeout(function):
     outcome = await outcome_of([Log().around("a"), function], handle, timeout=0.05)
     assert isinstance(outcome, Park)
     assert outcome.cause.message == "timed out after 0.05 s"
+
+
+async def test_an_outer_function_can_tell_that_a_swallowed_cancellation_was_a_timeout():
+    told = []
+
+    async def asks(call, event, delivery):
+        try:
+            await call()
+        except asyncio.CancelledError as error:
+            told.append(has_timed_out(error))
+            raise
+
+    async def handle(event: dict) -> None:
+        await asyncio.sleep(60)
+
+    await outcome_of([asks, swallows_all], handle, timeout=0.05)
+    assert told == [True]
 
 
 async def test_none_can_swallow_the_cancellation_of_a_stop():

@@ -164,7 +164,9 @@ async def test_while_no_child_can_be_started_suspects_wait_and_the_log_says_so(c
         async with running(redis_url, client) as subscription:
             begin(subscription, 1)
             await until(lambda: at_work(children) == ["1-0"])
-    assert [line["reason"] for line in logs if line["event"] == "quarantine_unavailable"] == ["exit code 1"]
+    [line] = [line for line in logs if line["event"] == "quarantine_unavailable"]
+    assert line["reason"] == "exit code 1"
+    assert line["suspects"] == ["wh_1"]
 
 
 @pytest.mark.parametrize("method", ["start", "run"])
