@@ -1,9 +1,9 @@
 """`hookbus-worker check`: whether workers could run with these apps and this Redis, and the state of each group.
 
-Pure apart from `examine`: a snapshot goes in, findings come out.
+`examine` asks Redis; what the answers give reason to tell is in `bus_findings`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -15,9 +15,8 @@ from ..shared.headroom import Headroom
 from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.settings import EXIT_CONFIG, ConfigError
-from . import connections, run
+from . import bus_findings, run
 from .inspect import differences, processes, snapshot, unknown_sources
-from .inspect.group_status import GroupStatus
 from .inspect.snapshot import Bus
 from .pipeline.routes import Group
 from .rehearsal import rehearse
@@ -76,10 +75,13 @@ async def examine(
         await client.aclose()
     findings += [*examined.findings, *_persistence(examined.redis)]
     if bus is not None:
-        findings += [each for name, group in bus.status.groups.items() for each in of_group(name, group)]
-        findings += of_unusable(bus)
+        findings += [each for name, group in bus.status.groups.items() for each in bus_findings.of_group(name, group)]
+        findings += bus_findings.of_unusable(bus)
         findings += unknown_sources.findings(bus.status, groups, configured)
-        findings += [*of_orphans(bus), *(each for group in groups for each in of_app(group, bus))]
+        findings += [
+            *bus_findings.of_orphans(bus),
+            *(each for group in groups for each in bus_findings.of_app(group, bus)),
+        ]
     report = Report(
         is_healthy=not finding.gravest(findings),
         apps={group.name: [route.pattern for route in group.routes] for group in groups},
@@ -103,7 +105,9 @@ async def _query(
     try:
         bus = await snapshot.fetch(client, settings.shards)
         findings += differences.findings(await processes.fetch(client, settings.shards))
-        findings += of_connections(groups, bus, parse_info(await client.execute_command("INFO", "clients")))
+        findings += bus_findings.of_connections(
+            groups, bus, parse_info(await client.execute_command("INFO", "clients"))
+        )
     except FAULTS as error:
         findings.append(redis_findings.refusal(error, url))
     return bus, findings
@@ -137,126 +141,6 @@ def _persistence(redis: RedisReport | None) -> list[Finding]:
         return []
     problem = "Redis keeps no append-only file: retries and dead letters are lost when it crashes"
     return [Finding(0, "not_persistent", problem, "set appendonly yes and appendfsync always in Redis")]
-
-
-def of_group(name: str, group: GroupStatus) -> Iterator[Finding]:
-    """The findings of one group."""
-    things = output.things
-    dead = group.consumers - group.consumers_alive
-    if group.abandoned_s is not None:
-        problem = (
-            f"{name} has had no worker for {output.age(group.abandoned_s)}, and {things(group.unhandled, 'event')} wait"
-        )
-        yield Finding(0, "group_abandoned", problem, f"start its workers, or remove it: hookbus-worker forget {name}")
-    elif not group.consumers_alive and group.unhandled and group.is_foreign is not True:
-        problem = f"{name} has no live worker, and {things(group.unhandled, 'event')} wait"
-        yield Finding(0, "no_worker", problem, "start its workers")
-    if dead:
-        problem = f"{name} has {things(dead, 'dead consumer')}"
-        action = "nothing while others are alive: they take over within 15 s; otherwise start workers"
-        yield Finding(0, "dead_consumers", problem, action)
-    if group.missing and group.consumers_alive:
-        problem = f"{name} is missing on {things(group.missing, 'stream')} with events for it, though workers are alive"
-        yield Finding(
-            0, "group_missing", problem, "search their logs for data_loss and read_failed; restart one worker"
-        )
-    for event_type, count in group.waiting_suspects.items():
-        problem = (
-            f"{things(count, 'suspect')} of {event_type} in {name} wait: no live worker of the group that reads"
-            " the type can start a quarantine process"
-        )
-        action = "start one by target, hookbus-worker run MODULE:APP: a worker inside another program leaves them to it"
-        yield Finding(0, "waiting_suspects", problem, action)
-    yield from of_readers(name, group)
-    yield from _of_deliveries(name, group)
-
-
-def _of_deliveries(name: str, group: GroupStatus) -> Iterator[Finding]:
-    for pattern, opened in group.breakers.items():
-        problem = f"the circuit breaker of {pattern!r} in {name} is open: {opened.error}"
-        yield Finding(0, "breaker_open", problem, f"fix the handler; to close it at once: hookbus-worker resume {name}")
-    for pattern, held in group.held.items():
-        problem = f"the handler of {pattern!r} in {name} holds its subscription: {held.error}"
-        yield Finding(0, "held", problem, f"nothing: it ends by itself; at once: hookbus-worker resume {name}")
-    if group.paused:
-        reasons = [f"{pattern} ({each.reason})" if each.reason else pattern for pattern, each in group.paused.items()]
-        problem = f"{name} is paused: {', '.join(reasons)}"
-        yield Finding(0, "paused", problem, f"to resume: hookbus-worker resume {name}")
-    if group.dead:
-        problem = f"{output.things(group.dead, 'dead letter')} of {name}"
-        yield Finding(0, "dead_letters", problem, f"hookbus-worker dlq groups --group {name}; then redrive or discard")
-    if group.losses:
-        problem = f"streams of {name} vanished {output.things(group.losses, 'time')} and were created again"
-        yield Finding(0, "data_loss", problem, "find out what flushed or evicted them; their events are lost")
-
-
-def of_unusable(bus: Bus) -> list[Finding]:
-    """The keys that Redis refuses, such as one of another type."""
-    action = "inspect it, then remove or rename it: workers and ingest use the key again by themselves"
-    return [Finding(0, "unusable_key", f"{key}: {why}", action) for key, why in bus.status.unusable.items()]
-
-
-def of_readers(name: str, group: GroupStatus) -> Iterator[Finding]:
-    """Types without a reader, consumers with different subscriptions, and foreign groups."""
-    for event_type, count in group.unsubscribed.items():
-        problem = f"{output.things(count, 'event')} of {event_type} wait in {name}, which does not subscribe to it"
-        action = (
-            "subscribe to it; or make redeliveries dead letters again: "
-            f"hookbus-worker retries dead-letter --group {name} --type {event_type}; or remove them: "
-            f"hookbus-worker forget {name} --type {event_type}"
-        )
-        yield Finding(0, "waits_for_nobody", problem, action)
-    for event_type, count in group.unread.items():
-        problem = (
-            f"no live consumer of {name} reads {event_type}: {output.things(count, 'event')} wait, and hold up trimming"
-        )
-        action = (
-            f"start a worker that subscribes to it, or remove them: hookbus-worker forget {name} --type {event_type}"
-        )
-        yield Finding(0, "unread_type", problem, action)
-    if group.disputed:
-        problem = f"only some consumers of {name} subscribe to {', '.join(group.disputed)}"
-        yield Finding(
-            0, "consumers_disagree", problem, "nothing during a rollout; otherwise restart those of the old release"
-        )
-    if group.is_foreign is True:
-        problem = f"{name} is a consumer group that hookbus did not create; it holds up trimming like any other"
-        yield Finding(
-            0, "foreign_group", problem, "have its owner remove it (XGROUP DESTROY), or ack the entries that it reads"
-        )
-
-
-def of_orphans(bus: Bus) -> list[Finding]:
-    """The events that no group subscribes to."""
-    return [
-        Finding(
-            0,
-            "no_subscription",
-            f"{output.things(count, 'event')} of type {name}, to which no group subscribes",
-            "subscribe to it, or do nothing: they are trimmed after worker.orphan_retention_s",
-        )
-        for name, count in bus.status.orphans.items()
-    ]
-
-
-def of_connections(groups: Sequence[Group], bus: Bus, clients: dict[str, str]) -> list[Finding]:
-    """Check the connections of the named apps for as many workers as are alive now, at least one."""
-    alive = [bus.status.groups[group.name].consumers_alive for group in groups if group.name in bus.status.groups]
-    return connections.findings(groups, bus.status.shards or 1, max([1, *alive]), clients) if groups else []
-
-
-def of_app(group: Group, bus: Bus) -> list[Finding]:
-    """Compare an app with the subscriptions of its group in Redis."""
-    subscribed = bus.patterns.get(group.name)
-    if subscribed is None:
-        problem = f"group {group.name} does not exist; its first worker creates it, starting from {group.start}"
-        return [Finding(0, "new_group", problem, "if it should exist, check its name")]
-    dropped = sorted(subscribed - {route.pattern for route in group.routes})
-    if not dropped:
-        return []
-    problem = f"group {group.name} subscribes to {', '.join(dropped)} in Redis, but not in this app"
-    action = "nothing if intended: their unhandled events have no handler once a worker has started"
-    return [Finding(0, "dropped_subscription", problem, action)]
 
 
 def lines(report: Report, examined: Diagnosis) -> list[str]:

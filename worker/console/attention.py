@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ...shared.finding import Finding
-from .. import check
+from .. import bus_findings
 from .draw import count
 from .look import Look
 
@@ -41,8 +41,8 @@ def of_look(look: Look) -> list[Trouble]:
 def findings(look: Look) -> list[tuple[str, Finding]]:
     """The findings about the bus, each with its group."""
     groups = look.bus.status.groups
-    found = [(name, each) for name, group in groups.items() for each in check.of_group(name, group)]
-    return found + [("", each) for each in (*check.of_unusable(look.bus), *check.of_orphans(look.bus))]
+    found = [(name, each) for name, group in groups.items() for each in bus_findings.of_group(name, group)]
+    return found + [("", each) for each in (*bus_findings.of_unusable(look.bus), *bus_findings.of_orphans(look.bus))]
 
 
 def _of_groups(look: Look) -> Iterator[Trouble]:
