@@ -39,7 +39,8 @@ COMMANDS = {
         hookbus-worker dlq show wh_1
         hookbus-worker dlq show wh_1 --body
         hookbus-worker dlq export
-        hookbus-worker dlq redrive --all --dry-run
+        hookbus-worker dlq discard --all --dry-run
+        hookbus-worker dlq redrive --all --dry-run --json
     """,
 }
 AT_ONCE = 3

@@ -65,6 +65,7 @@ TOOLS: Final = {
     "proc": Tool("mount -t proc proc /proc", lambda: Path("/proc/self/stat").exists()),
     "ipv6": Tool("ip link set lo up, and no net.ipv6.conf.lo.disable_ipv6", _has_ipv6),
     "senders": Tool("make .bench/senders/ready; needs npm", libraries.python),
+    "python-3.12": Tool("Python 3.12 or newer; make test-pythons", lambda: sys.version_info >= (3, 12)),
     "root": Tool("run the tests as root", lambda: os.geteuid() == 0),
 } | {name: Tool(servers.HOW[name], functools.partial(servers.find, name)) for name in servers.SERVERS}
 

@@ -1,12 +1,11 @@
 import asyncio
-import sys
 
 import pytest
 
 from hookbus.shared.lazy_task import lazy_task
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.needs("python-3.12")  # has eager tasks
 def test_a_lazy_task_begins_after_its_creator_has_gone_on_even_where_tasks_are_eager():
     begun = []
 

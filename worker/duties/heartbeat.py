@@ -16,7 +16,7 @@ import redis as sync_redis
 from ...shared import clock, log, scripts
 from ...shared.address import Address
 from ...shared.connection import FAULTS, connect_blocking
-from ...shared.keys import Keys
+from ...shared.keys import HOME, Keys
 from ..inventory import expiries
 from .same_host import Presence
 
@@ -104,6 +104,7 @@ class Liveness:
             for keys in self._shards:
                 call = expiries.lapse(keys, self._consumer)
                 self._client.eval(call.script.source, len(call.keys), *call.keys, *call.args)
+            self._client.unlink(HOME.running(self._consumer))  # what runs here, if that was published
         except FAULTS as error:
             self._log.debug("liveness_not_removed", reason=str(error))
         if self._presence is not None:

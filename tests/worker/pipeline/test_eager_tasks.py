@@ -1,7 +1,6 @@
 """Where a program has set `asyncio.eager_task_factory`, what begins in `create_task` would be noted too late."""
 
 import asyncio
-import sys
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.wait import until
 from tests.worker.builders import TYPE, a_route, join, settled, store
 from tests.worker.subscriptions import runtime
 
-pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+pytestmark = pytest.mark.needs("python-3.12")  # has eager tasks
 
 
 @pytest.fixture(autouse=True)
