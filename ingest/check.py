@@ -64,7 +64,7 @@ def run(settings: IngestSettings, as_json: bool) -> int:
     if as_json:
         output.print_json(report, indent=2)
     else:
-        print("\n".join(_lines(report, diagnosis)))
+        output.print_lines(_lines(report, diagnosis))
     return report.exit_code
 
 

@@ -8,7 +8,10 @@ import errno
 import os
 import re
 import select
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -20,6 +23,10 @@ _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 """C0 and C1 except tab and newline, other line ends, marks of writing direction, and surrogates, invalid in UTF-8."""
+_LABEL: Final = re.compile(r" *(\S+ {2,}|-> )")
+"""What stands before the text of a line: a word and a gap, or an arrow."""
+HANG: Final = 4
+"""Indentation of the rest of a line without such a label."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
@@ -67,6 +74,22 @@ def bytes_out() -> IO[bytes]:
     if sys.stdout is None:
         raise FailedError("standard output is closed")
     return sys.stdout.buffer
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines. On a terminal they are wrapped at words, the rest of each below its text; elsewhere unchanged."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns
+    print("\n".join(part for line in lines for part in (wrapped(line, width) if is_terminal else [line])), flush=True)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line in as many as it takes, broken at blanks only."""
+    start = _LABEL.match(line)
+    hang = " " * (len(start[0]) if start else HANG)
+    return textwrap.wrap(
+        line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    ) or [""]
 
 
 def printable(text: str) -> str:

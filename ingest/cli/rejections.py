@@ -61,7 +61,7 @@ def _print(rejections: Sequence[Rejection], as_json: bool) -> None:
         if as_json:
             output.print_json(rejection)
         else:
-            print("\n".join(map(output.one_line, lines(rejection))))
+            output.print_lines(map(output.one_line, lines(rejection)))
     if sys.stdout is not None:
         sys.stdout.flush()
 

@@ -97,7 +97,9 @@ def run(plan: Plan, labels: Sequence[str]) -> int:
 def _display(plan: Plan, labels: Sequence[str]) -> Iterator[Show]:
     posts = plan.events * len(plan.expected())
     if posts <= MAX_LINES:
-        yield lambda number, answer, expected: print(_line(labels[number % len(labels)], answer, expected), flush=True)
+        yield lambda number, answer, expected: output.print_lines(
+            [_line(labels[number % len(labels)], answer, expected)]
+        )
         return
     console = output.console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:

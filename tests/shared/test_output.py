@@ -86,3 +86,22 @@ def test_without_a_standard_output_nothing_is_printed_and_bytes_are_refused():
         "    else: raise SystemExit(1)\n"
     )
     assert printed(code, on_terminal=False) == ""
+
+
+LINES = [
+    ("warning no_worker: billing has no live worker", ["warning no_worker:", "    billing has no live", "    worker"]),
+    ("  -> start its workers again", ["  -> start its workers", "     again"]),
+    ("group        billing: 3 backlog", ["group        billing: 3", "             backlog"]),
+    ("response.output_text.delta.done-x", ["response.output_text.delta.done-x"]),
+    ("", [""]),
+]
+
+
+@pytest.mark.parametrize(("line", "parts"), LINES)
+def test_a_line_is_wrapped_at_blanks_below_its_text_and_no_word_is_broken(line, parts):
+    assert output.wrapped(line, 24) == parts
+
+
+def test_lines_that_are_piped_are_not_wrapped(capsys):
+    output.print_lines(["word " * 50, "x"])
+    assert capsys.readouterr().out == "word " * 50 + "\nx\n"

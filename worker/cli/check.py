@@ -26,5 +26,5 @@ def check(
     if as_json:
         output.print_json(report)
     else:
-        print("\n".join(checking.lines(report, examined)))
+        output.print_lines(checking.lines(report, examined))
     raise typer.Exit(report.exit_code)

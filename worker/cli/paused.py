@@ -1,7 +1,7 @@
 """`hookbus-worker pause` and `resume`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +13,7 @@ from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches
 from .. import audit
 from ..dlq import unsubscribed
-from ..inventory import pauses, suspensions
+from ..inventory import pauses, registry, suspensions
 from . import options
 from .options import Config, Json
 from .recorded import Why, action, recorded
@@ -24,6 +24,8 @@ Pattern = Annotated[
 ]
 
 EFFECT: Final = "within two seconds"
+MOST_NAMED: Final = 10
+"""Subscriptions named after a pause: as many as a person reads."""
 
 
 def pause(
@@ -62,12 +64,26 @@ async def _write(
                 closed = await suspensions.end(client, group, pattern)
             progress.set(len(changed) + len(closed))
         paused = list(await pauses.fetch(client, store.shards, group))
+        subscribed = (await registry.patterns(client, store.shards)).get(group, frozenset())
+    if not is_pause and not changed and not closed:
+        paused_now = ", ".join(paused) or "nothing"
+        hint = did_you_mean(pattern, paused)
+        raise FailedError(f"{group}: {pattern} was neither paused nor suspended; paused now: {paused_now}{hint}")
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": paused})
-    else:
-        print(_sentence(group, pattern, changed, paused, is_pause=is_pause))
-        if closed:
-            print(f"{group}: breaker or hold of {', '.join(closed)} ended {EFFECT}")
+        return
+    print(_sentence(group, pattern, changed, paused, is_pause=is_pause))
+    if is_pause and pattern != pauses.ALL and subscribed:
+        print(f"{group}: it holds {_held(pattern, subscribed)}")
+    if closed:
+        print(f"{group}: breaker or hold of {', '.join(closed)} ended {EFFECT}")
+
+
+def _held(pattern: str, subscribed: Iterable[str]) -> str:
+    """The subscriptions that a pause concerns, whole or in part."""
+    held = sorted(each for each in subscribed if matches(pattern, each) or matches(each, pattern))
+    more = [f"{len(held) - MOST_NAMED:,} more"] if len(held) > MOST_NAMED else []
+    return ", ".join([*held[:MOST_NAMED], *more]) or "no subscription"
 
 
 def _require_covered(group: str, pattern: str, types: Sequence[str]) -> None:
@@ -85,5 +101,5 @@ def _sentence(group: str, pattern: str, changed: list[str], paused: list[str], *
     if is_pause:
         text = f"{group}: {patterns} paused {EFFECT}" if changed else f"{group}: {pattern} was already paused"
     else:
-        text = f"{group}: {patterns} resumed {EFFECT}" if changed else f"{group}: {pattern} was not paused"
+        text = f"{group}: {patterns} resumed {EFFECT}" if changed else f"{group}: no pause of {pattern}"
     return f"{text}; paused now: {', '.join(paused) or 'nothing'}"

@@ -120,7 +120,28 @@ async def test_the_commands_print_their_effect_and_status_shows_it(client, redis
     assert list(objects(redis_url, "status", "--json")[0]["groups"]["billing"]["paused"]) == ["*", "batch.*"]
     assert succeeded(redis_url, "resume", "billing", "batch.*").endswith("paused now: *\n")
     assert succeeded(redis_url, "resume", "billing").endswith("paused now: nothing\n")
-    assert "was not paused" in succeeded(redis_url, "resume", "billing")
+
+
+async def test_a_resume_of_what_is_not_paused_is_an_error_that_names_what_is(client, redis_url):
+    await create_groups(client, "billing")
+    found = worker(redis_url, "resume", "billing")
+    assert (found.returncode, found.stdout) == (1, b"")
+    assert "* was neither paused nor suspended; paused now: nothing" in found.stderr.decode()
+    succeeded(redis_url, "pause", "billing", "batch.completed")
+    found = worker(redis_url, "resume", "billing", "batch.complete", "--json")
+    assert (found.returncode, found.stdout) == (1, b"")
+    assert found.stderr.decode().endswith("paused now: batch.completed; did you mean batch.completed?\n")
+    assert list(await pauses.fetch(client, [KEYS], "billing")) == ["batch.completed"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "held"),
+    [("batch.*", "batch.*, batch.failed"), ("batch.completed", "batch.*"), ("mine.own", "mine.own")],
+)
+async def test_a_pause_names_the_subscriptions_that_it_holds(client, redis_url, pattern, held):
+    await create_groups(client, "billing")
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* batch.failed mine.own")
+    assert succeeded(redis_url, "pause", "billing", pattern).endswith(f"\nbilling: it holds {held}\n")
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
