@@ -123,7 +123,7 @@ async def test_a_big_discard_wants_its_number_typed(client, bus, monkeypatch):
     [
         ({"verb": "redrive", "rate": "nan"}, "the rate must be a number"),
         ({"verb": "redrive", "rate": "-1"}, "the rate must be a number"),
-        ({"verb": "redrive", "type": "nothing.there"}, "nothing is left to move"),
+        ({"verb": "redrive", "type": "video.completed"}, "nothing is left to move"),
         ({"verb": "explode"}, "neither redrive nor discard"),
         ({"verb": "discard", "until_ms": "soon"}, "is no moment"),
         ({"verb": "discard", "group": "nobody"}, "no group nobody"),
