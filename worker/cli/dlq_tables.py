@@ -13,14 +13,14 @@ from ..dlq.causes import Summary
 from ..dlq.query import StoredLetter
 
 _AGE_WIDTH: Final = 4
-_GAP: Final = 2
+GAP: Final = 2
 _WIDEST_ID: Final = 52
 """Fits an OpenAI webhook-id followed by an entry id; longer ones are folded."""
 
 
 def two_lines() -> Table:
     """A table whose rows take two lines."""
-    return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
 
 
 def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
@@ -31,7 +31,7 @@ def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
         return
     names = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in page]
     width = min(_WIDEST_ID, max(len(line) for text in names for line in text.plain.split("\n")))
-    rest = max(20, console.width - width - _AGE_WIDTH - 2 * _GAP)
+    rest = max(20, console.width - width - _AGE_WIDTH - 2 * GAP)
     table = two_lines()
     table.add_column("LETTER", width=width, overflow="fold")
     table.add_column("AGE", width=_AGE_WIDTH, justify="right")
@@ -67,7 +67,7 @@ def summaries(rows: Sequence[Summary], now_ms: int, others: int = 0) -> None:
     table = two_lines()
     table.add_column("COUNT", width=count, justify="right")
     table.add_column("FINGERPRINT", no_wrap=True)
-    rest = console.width - count - len("FINGERPRINT") - 2 * (_AGE_WIDTH + 1) - 4 * _GAP
+    rest = console.width - count - len("FINGERPRINT") - 2 * (_AGE_WIDTH + 1) - 4 * GAP
     table.add_column("CAUSE", width=max(20, rest), overflow="ellipsis", no_wrap=True)
     table.add_column("FIRST", justify="right")
     table.add_column("LAST", justify="right")
@@ -91,7 +91,7 @@ def _count(summary: Summary) -> str:
 def letter(dead: StoredLetter, now_ms: int) -> None:
     """Print everything about one letter."""
     record = dead.letter
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, GAP, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in (

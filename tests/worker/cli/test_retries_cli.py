@@ -85,11 +85,27 @@ async def test_a_list_shows_what_waits_in_what_way_and_why_in_80_columns(client,
     lines = succeeded(redis_url, "retries", "list").splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.startswith("wh_")] == ["wh_2b", "wh_1", "wh_2", "wh_3"]
+    assert "attempt 1 due for" in lines[1]
+    assert ", queued" in lines[1]
     assert "billing · response.completed" in lines[2]
-    assert ["queued, attempt 1 is next" in lines[1], "parked, attempt 3 is next" in lines[3]] == [True, True]
-    assert "in 59s" in lines[3] or "in 58s" in lines[3]
+    assert any(f"attempt 3 in {seconds}s, parked" in lines[3] for seconds in range(30, 61))
     assert "ValueError: no such customer \\x1b[2J" in lines[4]
     assert succeeded(redis_url, "retries", "list", "--type", "batch.*") == "nothing that waits matches\n"
+
+
+@pytest.mark.parametrize("columns", ["45", "80", "120"])
+async def test_tables_fit_the_terminal_and_keep_whole_ids(client, redis_url, columns):
+    await create_groups(client, "billing")
+    name, error = "wh_" + "0123456789abcdef" * 2, "ConnectionError: the refund desk is closed until tomorrow at nine"
+    await park(client, name, error=error)
+    for args in (("list",), ("groups",)):
+        text = succeeded(redis_url, "retries", *args, COLUMNS=columns)
+        assert max(map(len, text.splitlines())) <= int(columns)
+        assert len(text.splitlines()) <= 8
+        assert "ConnectionError: the" in text
+        assert "in 5" in text
+    if columns != "45":
+        assert name in succeeded(redis_url, "retries", "list", COLUMNS=columns)
 
 
 async def test_a_list_is_continued_by_the_value_that_it_names(client, redis_url):
@@ -116,7 +132,7 @@ async def test_groups_count_by_the_class_of_the_last_error(client, redis_url):
 async def test_show_prints_everything_about_one_by_the_beginning_of_its_id(client, redis_url):
     await ready(client)
     text = succeeded(redis_url, "retries", "show", "wh_3")
-    for part in ("phone", "snoozed, attempt 3 is next", "RateLimited: wait", "host.1.abcd", "5 ms"):
+    for part in ("phone", ", snoozed", "RateLimited: wait", "host.1.abcd", "5 ms"):
         assert part in text
     assert (
         worker(redis_url, "retries", "show", "wh_")
