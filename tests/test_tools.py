@@ -86,7 +86,8 @@ def test_tests_are_skipped_only_for_tools_of_the_list():
 def test_ci_requires_every_tool_of_the_list_that_it_can_install():
     script = (ROOT / ".ci/run").read_text()
     [required] = [line for line in script.splitlines() if "HOOKBUS_TESTS_REQUIRE=" in line]
-    assert set(required.partition("=")[2].split(",")) == tools.TOOLS.keys() - {servers.OWN}
+    not_installed = {servers.OWN, "python-3.12"}  # CI runs on the oldest Python that is supported
+    assert set(required.partition("=")[2].split(",")) == tools.TOOLS.keys() - not_installed
 
 
 def test_the_page_names_each_tested_server():
