@@ -79,7 +79,5 @@ class GiveBack:
             if isinstance(result, Exception):
                 self._log.debug("query_delayed", reason=str(result))
                 self._readers[shard, group].recheck()  # what is still pending here begins then
-            elif (
-                result
-            ):  # a takeover sees what is in the handover, and takes the debt back; of nothing there is no news
+            elif result:  # else there is no news of it, with which a takeover would take the debt back
                 subscriber.owe(shard.shard, is_owed=True)
