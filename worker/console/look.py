@@ -1,7 +1,8 @@
 """What the console knows: one look at the whole bus every two seconds, which all pages draw from.
 
-No page asks Redis for the whole bus, so that a hundred open pages cost Redis what one costs. A look takes a hundredth
-of Redis' time at most, happens while somebody asks, and once a minute for the plots else. When Redis does not answer,
+No page asks Redis for the whole bus, so that a hundred open pages cost Redis what one costs. Looks take a
+twentieth of Redis' time at most, unless one takes very long; they happen while somebody asks, and once a minute for the
+plots else. When Redis does not answer,
 the last look stays, and says since when it is old: a page never shows zeros for what nobody knows.
 """
 
@@ -28,6 +29,8 @@ INTERVAL_S: Final = 2.0
 PAUSE_TIMES: Final = 20
 """Pauses are at least this many times as long as the look before: the share of its time that Redis gives to looks is
 below a twentieth, of which most is ours."""
+MAX_PAUSE_S: Final = 6.0
+"""A look that took long, as on a busy machine, is followed by the next one before its figures are old."""
 ASKED_S: Final = 30.0
 """How long after a request the next one is expected; a page asks every two seconds, or backs off to thirty."""
 IDLE_S: Final = 60.0
@@ -78,12 +81,12 @@ class Looker:
             began_s = time.monotonic()
             await self._look()
             took_s = time.monotonic() - began_s
-            pause_s = max(INTERVAL_S, PAUSE_TIMES * took_s)
+            pause_s = min(max(INTERVAL_S, PAUSE_TIMES * took_s), MAX_PAUSE_S)
             if time.monotonic() - self._asked_s > ASKED_S:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     # Not `wait_for`: in Python 3.11 that swallows a stop at the moment of a request.
-                    async with asyncio.timeout(max(IDLE_S, pause_s)):
+                    async with asyncio.timeout(IDLE_S):
                         await self._wake.wait()
             else:
                 await asyncio.sleep(pause_s)

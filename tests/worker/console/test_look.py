@@ -46,6 +46,16 @@ async def test_when_nobody_asks_there_is_a_look_a_minute_and_the_first_page_gets
         assert (await looker.current()).number == 2
 
 
+async def test_a_look_that_took_long_is_followed_before_it_is_old(client, monkeypatch):
+    monkeypatch.setattr(look, "PAUSE_TIMES", 1_000_000)
+    monkeypatch.setattr(look, "MAX_PAUSE_S", 0.05)
+    monkeypatch.setattr(look, "INTERVAL_S", 0.01)
+    await create_groups(client, GROUP)
+    async with looking(client) as looker:
+        await looker.current()
+        await until(lambda: _number(looker, 2))
+
+
 async def test_a_look_counts_deaths_of_this_hour_and_of_the_one_before(client):
     await create_groups(client, "billing")
     async with looking(client) as looker:
