@@ -26,7 +26,7 @@ HEADERS: Final[Mapping[str, str]] = {
         " require-trusted-types-for 'script'; trusted-types hookbus"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none, browsers post forms with `Origin: null`
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",

@@ -1,9 +1,9 @@
 """What the console knows: one look at the whole bus every two seconds, which all pages draw from.
 
-No page asks Redis for the whole bus, so that a hundred open pages cost Redis what one costs. Looks take a
-twentieth of Redis' time at most, unless one takes very long; they happen while somebody asks, and once a minute for the
-plots else. When Redis does not answer,
-the last look stays, and says since when it is old: a page never shows zeros for what nobody knows.
+No page asks Redis for the whole bus, so that a hundred open pages cost Redis what one costs. Looks take a twentieth of
+Redis' time at most, unless one takes very long; they happen while somebody asks, and once a minute for the plots else.
+When Redis does not answer, the last look stays, and says since when it is old: a page never shows zeros for what nobody
+knows.
 """
 
 import asyncio
@@ -40,8 +40,6 @@ OLD_S: Final = 10.0
 """A look older than this is old, whatever the reason."""
 FRESH_WAIT_S: Final = 3.0
 """How long the first page after a pause waits for a new look; then it shows the old one, and says so."""
-MAX_CAUSES: Final = 200
-"""Causes that a look keeps, of most letters; the page of dead letters reads its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ class Looker:
         hour_ms = bus.now_ms - HOUR_MS
         last = sum(cause.last_hour for cause in causes)
         before = await letters.count(Filter(since_ms=hour_ms - HOUR_MS, until_ms=hour_ms - 1))
-        return Look(next(self._numbers), bus, tuple(causes[:MAX_CAUSES]), last, before, at_ms, began_s)
+        return Look(next(self._numbers), bus, tuple(causes), last, before, at_ms, began_s)
 
 
 def _figures(look: Look) -> dict[tuple[str, str], float]:

@@ -136,6 +136,16 @@ async def test_a_group_shows_its_types_and_causes_and_an_unknown_one_is_not_ther
         assert (await read(session, "/groups/nobody"))[0] == 404
 
 
+async def test_the_causes_of_others_hide_none_of_a_group(client, bus):
+    crowd = (letter(f"of_{i}", group="audit", frame=f"handlers.py:{i // 4}") for i in range(230 * 4))
+    await store_letters(client, *crowd)
+    async with serving(bus) as session:
+        _, page = await read(session, f"/groups/{GROUP}")
+        assert "no such customer" in page
+        assert f'title="{GROUP} · {TYPE}: ' in (overview := (await read(session, "/"))[1])
+        assert "in 232 causes" in overview
+
+
 async def test_what_a_url_says_stands_in_a_field_as_text(bus):
     asked = "%22%3E%3Cimg%20src=x%3E"
     async with serving(bus) as session:
