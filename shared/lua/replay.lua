@@ -10,8 +10,9 @@
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 for i = 3, #KEYS do
   redis.call('SADD', KEYS[2], ARGV[i - 1])
-  -- With the group on them, they count as backlog even while no worker runs. BUSYGROUP (it exists) is ignored.
-  redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
+  -- With the group on them, they count as backlog even while no worker runs.
+  local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
+  if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
 end
 local given, at = 0, #KEYS
 while at < #ARGV do

@@ -132,6 +132,10 @@ class Looker:
             if not self.problem:
                 self._log.warning("redis_unreachable", reason=fault_of(error).detail)
             self.problem = fault_of(error).detail
+        except Exception as error:  # noqa: BLE001 - a key whose name is no text, or a bug: pages say so
+            if not self.problem:
+                self._log.error("page_failed", path="", exc_info=error)
+            self.problem = "this console can't read what is there; its log says why"
         else:
             if self.problem or is_first:
                 self._log.info("redis_connected")

@@ -8,7 +8,7 @@ from hookbus.shared.settings import ConfigError
 from hookbus.worker.console import look
 from hookbus.worker.console.look import Looker
 from tests.wait import until
-from tests.worker.builders import GROUP, commandstats, join, store
+from tests.worker.builders import GROUP, KEYS, commandstats, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 
@@ -54,6 +54,17 @@ async def test_a_look_that_took_long_is_followed_before_it_is_old(client, monkey
     async with looking(client) as looker:
         await looker.current()
         await until(lambda: _number(looker, 2))
+
+
+async def test_a_key_that_cannot_be_read_is_a_problem_that_pages_tell_and_no_end(client, monkeypatch):
+    monkeypatch.setattr(look, "INTERVAL_S", 0.01)
+    await create_groups(client, GROUP)
+    async with looking(client) as looker:
+        await looker.current()
+        await client.execute_command("SADD", KEYS.types, b"\xff")
+        await until(lambda: "its log says why" in looker.problem)
+        await client.execute_command("SREM", KEYS.types, b"\xff")
+        await until(lambda: not looker.problem)
 
 
 async def test_a_look_counts_deaths_of_this_hour_and_of_the_one_before(client):
