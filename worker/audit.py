@@ -169,10 +169,11 @@ async def fetch(client: Redis, limit: int, since_ms: int = 0, before: str = "") 
 def _entry(entry_id: str, fields: list[bytes]) -> Entry:
     try:
         record = _decode(fields[1])
+        begun_ms = _ms(record.begun or entry_id)
     except UNDECODABLE:
-        record = UNREADABLE
+        record, begun_ms = UNREADABLE, _ms(entry_id)
     ended_ms = _ms(entry_id) if record.begun else None
-    return Entry(**structs.asdict(record), id=entry_id, begun_ms=_ms(record.begun or entry_id), ended_ms=ended_ms)
+    return Entry(**structs.asdict(record), id=entry_id, begun_ms=begun_ms, ended_ms=ended_ms)
 
 
 def _ms(entry_id: str) -> int:

@@ -119,8 +119,9 @@ async def test_the_last_ones_are_kept(client, monkeypatch):
     assert 200 <= await client.execute_command("XLEN", HOME.audit) <= 400
 
 
-async def test_what_hookbus_did_not_write_is_listed_as_unreadable(client):
-    await client.execute_command("XADD", HOME.audit, "*", "action", b"\xff")
+@pytest.mark.parametrize("foreign", [b"\xff", b'{"verb": "x", "who": "y", "begun": "x"}'])
+async def test_what_hookbus_did_not_write_is_listed_as_unreadable(client, foreign):
+    await client.execute_command("XADD", HOME.audit, "*", "action", foreign)
     await act(client)
     assert [each.verb for each in await audit.fetch(client, PLENTY)] == ["dlq redrive", "unreadable"]
 

@@ -135,9 +135,10 @@ async def test_two_tools_at_once_make_one_letter_of_each(client):
     assert await client.execute_command("EXISTS", *PARKED, STREAM) == 0
 
 
-async def test_a_key_of_another_type_fails_before_anything_is_moved(client):
+@pytest.mark.parametrize("put", [park, queue])
+async def test_a_key_of_another_type_fails_before_anything_is_moved(client, put):
     await create_groups(client, "billing")
-    await park(client, "wh_1")
+    await put(client, "wh_1")
     await client.execute_command("SET", KEYS.dead("billing"), "x")
     [result] = await scripts.run_all(client, [withdraw(each, SUBSCRIBED, DEAD_MS) for each in await waiting(client)])
     assert isinstance(result, Exception)
