@@ -9,6 +9,11 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
 OPERATOR = ("--role", "operator")
+COVERED = """node => {
+  node.scrollIntoView({block: "center"})
+  const {x, y, width, height} = node.getBoundingClientRect()
+  return node.contains(document.elementFromPoint(x + width / 2, y + height / 2)) ? "" : node.textContent
+}"""
 
 
 async def dying(client, count):
@@ -68,3 +73,13 @@ async def test_others_see_the_progress_and_it_can_be_stopped(client, redis_url):
 
 async def _has_moved(page, least):
     return int(await page.locator("#moved").inner_text()) >= least
+
+
+async def test_on_a_phone_every_action_of_a_letter_can_be_reached(client, redis_url):
+    await dying(client, 1)
+    async with console(redis_url, *OPERATOR) as url, browser(url, viewport={"width": 390, "height": 844}) as page:
+        await page.goto(f"/dead/{GROUP}/wh_0")
+        buttons = page.locator(".title .btn")
+        hidden = [text for button in await buttons.all() if (text := await button.evaluate(COVERED))]
+        assert await buttons.count() == 5
+        assert hidden == []
