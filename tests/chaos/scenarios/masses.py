@@ -108,12 +108,14 @@ async def queries_are_quick(bus: FailureBus, alone: tool.Answer) -> None:
     for options in bus.stage.rng.sample(list(queries), bus.stage.scale(len(queries), 1)):
         expected = queries[options]
         answer = await run_quickly(bus, alone, "dlq", "list", "--json", *options)
+        slowest_s = max(slowest_s, answer.busy_s)
         shown = len(answer.objects())
         assert shown == min(expected, SHOWN), f"{options}: {shown} of {expected} listed"
+        if options[:1] == ("--id",):
+            continue  # one letter has one cause: `dlq groups` takes no names
         causes = (await run_quickly(bus, alone, "dlq", "groups", "--json", *options)).objects()
         total = sum(cause["count"] for cause in causes)
         assert total == expected, f"{options}: {total} instead of {expected}"
-        slowest_s = max(slowest_s, answer.busy_s)
     if not bus.stage.is_short:
         await run_quickly(bus, alone, "status")
     bus.stage.ledger.facts["list"] = f"{alone.busy_s:.1f} s of few, {slowest_s:.1f} s of all"
