@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 from msgspec import structs
+from redis.exceptions import ResponseError
 
 from ..shared import scripts
 from ..shared.command import FailedError
@@ -130,6 +131,18 @@ async def begin(client: Redis, action: Action) -> str:
     except FAULTS as error:
         problem = f"nothing was changed: who does it can't be recorded in {HOME.audit}: {fault_of(error).detail}"
         raise (ConfigError([problem]) if is_access_refused(error) else FailedError(problem)) from None
+
+
+async def require(client: Redis) -> None:
+    """Raise ConfigError when this user of Redis may not record actions, which a program should learn when it starts.
+
+    Changes nothing: no record has that id. Raises RedisError, OSError."""
+    try:
+        await client.execute_command("XDEL", HOME.audit, "0-1")
+    except ResponseError as error:
+        if is_access_refused(error):
+            problem = f"the user in redis_url may not record actions in {HOME.audit}, so none is possible"
+            raise ConfigError([f"{problem}: {fault_of(error).detail}"]) from None
 
 
 async def end(

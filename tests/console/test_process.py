@@ -45,7 +45,7 @@ async def test_it_starts_while_redis_is_away_and_says_so(tmp_path):
     nowhere = f"unix://{tmp_path}/none.sock"
     async with console(nowhere) as url, aiohttp.ClientSession(url) as session, session.get("/") as response:
         assert response.status == 503
-        assert "Redis has not answered yet" in await response.text()
+        assert "Redis does not answer" in await response.text()
 
 
 async def test_it_ends_within_two_seconds_while_a_browser_polls(client, redis_url):

@@ -6,16 +6,18 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ...shared import clock, log
+from ...shared import log
 from ...shared.command import FailedError
 from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
 from ...shared.http_connection import prove
+from ...shared.settings import ConfigError
 from . import attention, guard, routes, static
 from .asked import Asked, Context
 from .guard import Guard, Refused
 from .jobs import Jobs
-from .look import Look, Looker
+from .look import Look
+from .looker import Looker
 from .templates import Templates
 from .view import Download, Redirect, View
 
@@ -94,26 +96,30 @@ class App:
         try:
             async with asyncio.timeout(REQUEST_S):
                 look = await self._looker.current()
-                context = Context(self._client, self._shards, self._looker, self._templates, self.jobs, look)
                 if look is None:
-                    return _failed(
-                        503, "Redis has not answered yet", self._looker.problem or "the console has just begun"
-                    )
+                    why = self._looker.problem or "the console has just begun"
+                    return _failed(503, "Nothing is known yet", why)
+                context = Context(self._client, self._shards, self._looker, self._templates, self.jobs, look)
                 return await page(context, Asked(parts, dict(request.query), await _form(request)))
-        except FailedError as error:
-            return _failed(404, "Not here", str(error))
-        except (*FAULTS, TimeoutError) as error:
-            return _failed(503, "Redis did not answer", fault_of(error).detail)
         except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
-            self._log.error("page_failed", path=path, exc_info=error)
-            return _failed(500, *BUG)
+            return self._excuse(error, path)
+
+    def _excuse(self, error: Exception, path: str) -> View:
+        """What a page says that could not be made."""
+        if isinstance(error, FailedError):
+            return _failed(404, "Not here", str(error))
+        if isinstance(error, ConfigError):
+            return _failed(503, "Not with this configuration", str(error))
+        if isinstance(error, (*FAULTS, TimeoutError)):
+            return _failed(503, "Redis did not answer", fault_of(error).detail)
+        self._log.error("page_failed", path=path, exc_info=error)
+        return _failed(500, *BUG)
 
     def _drawn(self, view: View, path: str, *, is_part: bool) -> web.Response:
         try:
             text = self._templates.draw(view, self._frame(), is_part=is_part)
         except Exception as error:  # noqa: BLE001 - as in `_view`
-            self._log.error("page_failed", path=path, exc_info=error)
-            view = _failed(500, *BUG)
+            view = self._excuse(error, path)
             text = self._templates.draw(view, self._frame(), is_part=is_part)
         response = web.Response(text=text, status=view.status, content_type="text/html")
         response.enable_compression()
@@ -128,7 +134,6 @@ class App:
             "age_s": self._looker.age_s(),
             "is_old": self._looker.is_old,
             "problem": self._looker.problem,
-            "now_ms": clock.now_ms(),
             "is_operator": self._is_operator,
             "navigation": _navigation(look),
         }

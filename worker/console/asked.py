@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from ...shared.connection import Redis
 from .jobs import Jobs
-from .look import Look, Looker
+from .look import Look
+from .looker import Looker
 from .templates import Templates
 from .view import Download, Redirect, View
 
@@ -28,8 +29,7 @@ class Context:
     looker: Looker
     templates: Templates
     jobs: Jobs
-    look: Look | None
-    """None until Redis has answered once."""
+    look: Look
 
 
 Page = Callable[[Context, Asked], Awaitable[View | Download | Redirect]]

@@ -20,7 +20,7 @@ from ...shared.systemd import Health, SystemdNotifier
 from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
 from . import guard
 from .app import App
-from .look import Looker
+from .looker import Looker
 
 CONNECTIONS: Final = 100
 """Connections of browsers; some keep six open each."""
@@ -43,11 +43,10 @@ class Console:
                  " a password: listen on 127.0.0.1, and reach it through ssh -L"]
             )  # fmt: skip
         self._client = connect(settings.address(), "hookbus-worker:console", connections=REDIS_CONNECTIONS, waits=True)
-        self._looker = Looker(self._client, settings.shards)
+        is_operator = settings.console_role == "operator"
+        self._looker = Looker(self._client, settings.shards, writes=is_operator)
         allowed = guard.allowed(listen, settings.console_hosts)
-        self._app = App(
-            self._client, settings.shards, self._looker, allowed, is_operator=settings.console_role == "operator"
-        )
+        self._app = App(self._client, settings.shards, self._looker, allowed, is_operator=is_operator)
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)

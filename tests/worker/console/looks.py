@@ -23,7 +23,7 @@ def a_look(groups=None, causes=(), patterns=None, died=(0, 0), **redis) -> Look:
         {},
         10_000,
     )
-    return Look(1, bus, tuple(causes), *died, 10_000, 0.0)
+    return Look(1, bus, tuple(causes), *died, 10_000, 0.0, 0.0, 0.0)
 
 
 def a_cause(group="billing", event_type="response.failed", count=4) -> Summary:

@@ -1,8 +1,11 @@
 import re
 
 import aiohttp
+import pytest
 from redis.asyncio import Redis
 
+from hookbus.shared import keys
+from hookbus.shared.settings import ConfigError
 from hookbus.shared.valkey import Valkey
 from hookbus.worker import audit
 from hookbus.worker.audit import Action
@@ -118,6 +121,26 @@ async def test_while_redis_does_not_answer_the_last_figures_stay_and_are_said_to
 async def _has(session: aiohttp.ClientSession, text: str, *, is_there: bool = True) -> str:
     _, page = await read(session, "/")
     return page if (text in page) is is_there else ""
+
+
+async def test_a_newer_layout_is_named_on_every_page_and_is_no_bug(client, redis_url):
+    await create_groups(client, GROUP)
+    async with serving(redis_url) as session:
+        await until(lambda: _has(session, "Groups × event types"))
+        await client.execute_command("HSET", keys.META, "layout", 99)
+        await until(lambda: _has(session, "data layout 99"))
+        for path in ("/dead", "/retries", "/processes", "/event?id=wh_1"):
+            status, page = await read(session, path)
+            assert (status, "data layout 99" in page, "does not answer" in page) == (503, True, False), path
+
+
+async def test_a_console_for_operators_whose_user_may_only_read_does_not_start(own_server: Valkey):
+    url = own_server.url.replace("unix://", "unix://console-viewer:console-viewer@")
+    with pytest.raises(ConfigError, match="may not record actions"):
+        async with serving(url, console_role="operator") as session:
+            await until(lambda: _has(session, "Groups × event types"))
+    async with serving(url.replace("console-viewer", "console"), console_role="operator") as session:
+        await until(lambda: _has(session, "Groups × event types"))
 
 
 async def test_a_page_with_a_bug_is_answered_500_and_the_log_has_the_reason(client, redis_url, monkeypatch):

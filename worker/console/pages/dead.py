@@ -32,7 +32,7 @@ async def page(context: Context, asked: Asked) -> View:
         "total": found.total,
         "chosen": fields,
         "groups": store.groups,
-        "now_ms": context.look.bus.now_ms if context.look else 0,
+        "now_ms": context.look.now_ms(),
         "links": [_link(fields, group=cause.group, fingerprint=cause.fingerprint) for cause in causes[:MAX_CAUSES]],
         "unreadable": store.unreadable,
         "command": _command(fields),

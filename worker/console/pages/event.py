@@ -24,7 +24,7 @@ async def page(context: Context, asked: Asked) -> View:
     if name:
         async with _one_at_once:
             found = await search.find(context.client, context.shards, name)
-    now_ms = context.look.bus.now_ms if context.look else 0
+    now_ms = context.look.now_ms()
     lives = [(life, _rows(life.groups, now_ms)) for life in found.lives] if found else []
     values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms}
     status = 404 if found is not None and not lives else 200

@@ -14,7 +14,6 @@ MAX_CAUSES: Final = 50
 async def page(context: Context, asked: Asked) -> View:
     """Draws from the last look alone."""
     look, name = context.look, asked.path["group"]
-    assert look is not None
     if (group := look.bus.status.groups.get(name)) is None:
         raise FailedError(f"no group {name}")
     causes = [cause for cause in look.causes if cause.group == name]

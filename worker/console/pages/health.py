@@ -8,7 +8,6 @@ from ..view import View
 async def page(context: Context, _: Asked) -> View:
     """Draws from the last look alone."""
     look = context.look
-    assert look is not None
     redis = look.bus.redis
     ahead = "ahead of" if redis.clock_skew_ms > 0 else "behind"
     limit = draw.size(redis.maxmemory_bytes) if redis.maxmemory_bytes > 0 else "no limit"

@@ -24,7 +24,7 @@ async def page(context: Context, asked: Asked) -> View:
         "frames": _frames(letter.traceback),
         "body": json_view.shown(letter.body),
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
-        "now_ms": context.look.bus.now_ms if context.look else 0,
+        "now_ms": context.look.now_ms(),
     }
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
 

@@ -26,7 +26,6 @@ class Figure(NamedTuple):
 async def page(context: Context, _: Asked) -> View:
     """Draws from the last look alone."""
     look = context.look
-    assert look is not None
     groups = look.bus.status.groups
     names = worst.first(groups)
     troubles = attention.of_look(look)

@@ -39,7 +39,7 @@ async def page(context: Context, asked: Asked) -> View:
         "after": after,
         "more": more,
         "unreadable": retries.unreadable,
-        "now_ms": context.look.bus.now_ms if context.look else 0,
+        "now_ms": context.look.now_ms(),
     }
     return View("retries.html", values, "Retries", "/retries")
 
