@@ -1,6 +1,6 @@
-"""The second port of both programs: `/healthz`, `/readyz`, `/metrics`.
+"""Probes: `/healthz`, `/readyz`, `/metrics`, on a second port of both programs, and beside the pages of the console.
 
-It listens on loopback by default, since it needs no credentials. Liveness means only that the event loop runs, and
+They listen on loopback by default, since they need no credentials. Liveness means only that the event loop runs, and
 ignores Redis: restarting a program does not repair a database.
 """
 
@@ -13,8 +13,7 @@ import prometheus_client
 from aiohttp import web
 
 from . import metrics
-from .command import cannot_listen
-from .http_server import Limits, Server
+from .http_server import Limits, Server, open_port
 from .settings import Listen
 
 Page = Callable[[], Awaitable[bytes]]
@@ -38,7 +37,7 @@ async def serve(
     page: Page = _own_metrics,
     passed: socket.socket | None = None,
 ) -> web.BaseRunner:
-    """Start the port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
+    """Start the second port; `readiness` returns "" when ready, else the reason. Stop with `await runner.cleanup()`.
 
     A `passed` socket, on which systemd listens for us, takes precedence over `listen`. Otherwise as `open_port`.
     """
@@ -52,23 +51,6 @@ async def serve(
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     await web.SockSite(runner, passed).start()
-    return runner
-
-
-async def open_port(server: Server, listen: Listen, default: bool, setting: str) -> web.BaseRunner:
-    """Serve on a port. If `default` is true (the port is not configured) and the port is taken, as by a second process
-    on a laptop, a free one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses."""
-    runner = web.ServerRunner(server, shutdown_timeout=1)
-    await runner.setup()
-    for port in (listen.port, 0) if default else (listen.port,):
-        try:
-            await web.TCPSite(runner, listen.host, port).start()
-        except (OSError, UnicodeError) as error:
-            if port == 0 or not default:
-                await runner.cleanup()
-                raise cannot_listen(f"{setting}: can't listen on {listen}", error) from None
-        else:
-            break
     return runner
 
 

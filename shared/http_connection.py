@@ -215,7 +215,7 @@ class Connection(RequestHandler):
                 self.served_by.log.error(code, exc_info=exc, suppressed=suppressed)
             else:
                 self.served_by.log.debug(code, peer=request.remote, reason=type(exc).__name__, suppressed=suppressed)
-        response = web.json_response({"error": code}, status=status)
+        response = web.json_response({"error": code}, status=status, headers=self.served_by.headers)
         response.force_close()
         return response
 

@@ -10,7 +10,7 @@ milliseconds to be proven, and the idle connections of a proxy stay.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from logging import Logger
 from typing import Final
@@ -19,7 +19,9 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from . import log
+from .command import cannot_listen
 from .http_connection import Connection, is_fresh
+from .settings import Listen
 from .throttle import Throttle
 
 SWEEP_S: Final = 1.0
@@ -28,6 +30,8 @@ SETTLE_S: Final = 0.2
 SETTLE_POLLS: Final = 20
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and dropped, so that the client gets the response and not a reset."""
+NAMELESS: Final[Mapping[str, str]] = {"Server": "hookbus"}
+"""In place of aiohttp's name and version, which tell an attacker what to try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,18 @@ class Limits:
 
 
 class Server(web.Server):
-    """`handle` serves requests; `count` gets the code of each request or connection that ends without it."""
+    """`handle` serves requests; `count` gets the code of each request or connection that ends without it, and `headers`
+    are those of the response to an invalid one."""
 
     def __init__(
         self,
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         limits: Limits,
         count: Callable[[str], None] = lambda _: None,
+        headers: Mapping[str, str] = NAMELESS,
     ) -> None:
         super().__init__(handle)
+        self.headers = headers
         self.limits = limits
         self.count = count
         self.log = log.get("http")
@@ -102,6 +109,23 @@ class Server(web.Server):
             if isinstance(connection, Connection):
                 connection.close_if_overdue(transport, now, self.limits.head_s)
         self._sweep = self._loop.call_later(SWEEP_S, self._sweep_connections)
+
+
+async def open_port(server: Server, listen: Listen, default: bool, setting: str) -> web.BaseRunner:
+    """Serve on a port. If `default` is true (the port is not configured) and the port is taken, as by a second process
+    on a laptop, a free one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses."""
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
+    for port in (listen.port, 0) if default else (listen.port,):
+        try:
+            await web.TCPSite(runner, listen.host, port).start()
+        except (OSError, UnicodeError) as error:
+            if port == 0 or not default:
+                await runner.cleanup()
+                raise cannot_listen(f"{setting}: can't listen on {listen}", error) from None
+        else:
+            break
+    return runner
 
 
 def _silent() -> Logger:

@@ -31,6 +31,9 @@ TEXT_CHARS: Final = 500
 VALUES: Final = 20
 """Most values of one option that are kept, such as of `--id`."""
 
+ID: Final = r"[0-9]{1,19}-[0-9]{1,19}"
+"""Of a record; Redis refuses numbers of more digits."""
+
 Via = Literal["tool", "console"]
 Result = Literal["", "done", "stopped", "failed"]
 """ "" until the action ends: it still runs, or its program was killed."""

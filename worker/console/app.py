@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,36 +13,37 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
 from ...shared.http_connection import prove
 from ...shared.settings import ConfigError
-from . import attention, guard, routes, static
-from .asked import Asked, Context
-from .guard import Guard, Refused
+from . import attention, form, guard, routes, static
+from .asked import Asked, Context, WrongQueryError
+from .guard import PART, Guard, Refused
 from .jobs import Jobs
 from .look import Look
 from .looker import Looker
+from .person import Person
+from .searches import Searches
 from .templates import Templates
 from .view import Download, Redirect, View
 
 REQUEST_S: Final = 20.0
-PART: Final = "/part"
-"""Before the path of a page: the part of it that is refreshed."""
-FORM_BYTES: Final = 64 * 1024
-"""Ours have some hundred."""
 KEEP: Final = "public, max-age=31536000, immutable"
 """A static file's path changes with its content."""
 
 
+WRONG: Final = (400, "Not understood")
+MISSING: Final = (404, "Not here")
 BUG: Final = ("This page has failed", "the log of the console has the reason")
 
 
 class App:
     """One console. Keeps nothing between requests but its `jobs`."""
 
-    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard, *, is_operator: bool) -> None:
+    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard, anybody: Person) -> None:
         self._client = client
         self._shards = shards
         self._looker = looker
         self._guard = allowed
-        self._is_operator = is_operator
+        self._anybody = anybody
+        self._searches = Searches()
         self.jobs = Jobs(client)
         assets = static.load()
         self._assets = static.by_path(assets)
@@ -50,16 +52,11 @@ class App:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request but those of probes."""
-        response = await self._answer(request)
-        for name, value in guard.HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers["Server"] = "hookbus"
-        return response
+        if (refused := self._guard.refusal(request.method, request.path, request.headers)) is not None:
+            return _refusal(refused)
+        return await self._answer(request, self._anybody)
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        if (refused := self._refused(request)) is not None:
-            return web.Response(status=refused.status, text=f"{refused.reason}\n")
-        prove(request)
+    async def _answer(self, request: web.BaseRequest, person: Person) -> web.Response:
         is_read = request.method in guard.SAFE_METHODS
         if is_read and (asset := self._assets.get(request.path)) is not None:
             headers = {"Cache-Control": KEEP}
@@ -68,29 +65,23 @@ class App:
         is_part = is_read and path.startswith(f"{PART}/")
         if is_part and await self._looker.current() and request.query.get("v") == self._looker.version:
             return web.Response(status=304)
-        match await self._view(request, path.removeprefix(PART) if is_part else path):
+        fields = {} if is_read else await _form(request, person)
+        if isinstance(fields, Refused):
+            return _refusal(fields)
+        prove(request)
+        page_path = path.removeprefix(PART) if is_part else path
+        asked = Asked(person, guard.is_asked_here(request.headers), query=dict(request.query), form=fields)
+        match await self._view(request.method, page_path, asked):
             case Download() as file:
                 return _download(file)
             case Redirect(path=other):
                 return web.Response(status=303, headers={"Location": other})
             case View() as view:
-                return self._drawn(view, path, is_part=is_part)
+                return self._drawn(view, path, person, is_part=is_part)
 
-    def _refused(self, request: web.BaseRequest) -> Refused | None:
-        """Why a request is not answered at all."""
-        refused = self._guard.refusal(request.method, request.headers.get("Host"), request.headers)
-        if refused is not None or request.method in guard.SAFE_METHODS:
-            return refused
-        if not self._is_operator:
-            return Refused(403, "this console only shows: see worker.console_role")
-        if (request.content_length or 0) > FORM_BYTES:
-            return Refused(413, "a form is shorter")
-        return None
-
-    async def _view(self, request: web.BaseRequest, path: str) -> View | Download | Redirect:
+    async def _view(self, method: str, path: str, asked: Asked) -> View | Download | Redirect:
         """The view of a page, or of why there is none."""
-        method = "GET" if request.method == "HEAD" else request.method
-        if (found := routes.find(method, path)) is None:
+        if (found := routes.find("GET" if method == "HEAD" else method, path)) is None:
             return _failed(404, "There is no such page", path)
         page, parts = found
         try:
@@ -99,15 +90,17 @@ class App:
                 if look is None:
                     why = self._looker.problem or "the console has just begun"
                     return _failed(503, "Nothing is known yet", why)
-                context = Context(self._client, self._shards, self._looker, self._templates, self.jobs, look)
-                return await page(context, Asked(parts, dict(request.query), await _form(request)))
+                context = Context(
+                    self._client, self._shards, self._looker, self._templates, self.jobs, self._searches, look
+                )
+                return await page(context, replace(asked, path=parts))
         except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
             return self._excuse(error, path)
 
     def _excuse(self, error: Exception, path: str) -> View:
         """What a page says that could not be made."""
         if isinstance(error, FailedError):
-            return _failed(404, "Not here", str(error))
+            return _failed(*(WRONG if isinstance(error, WrongQueryError) else MISSING), str(error))
         if isinstance(error, ConfigError):
             return _failed(503, "Not with this configuration", str(error))
         if isinstance(error, (*FAULTS, TimeoutError)):
@@ -115,17 +108,18 @@ class App:
         self._log.error("page_failed", path=path, exc_info=error)
         return _failed(500, *BUG)
 
-    def _drawn(self, view: View, path: str, *, is_part: bool) -> web.Response:
+    def _drawn(self, view: View, path: str, person: Person, *, is_part: bool) -> web.Response:
+        frame = self._frame(person)
         try:
-            text = self._templates.draw(view, self._frame(), is_part=is_part)
+            text = self._templates.draw(view, frame, is_part=is_part)
         except Exception as error:  # noqa: BLE001 - as in `_view`
             view = self._excuse(error, path)
-            text = self._templates.draw(view, self._frame(), is_part=is_part)
+            text = self._templates.draw(view, frame, is_part=is_part)
         response = web.Response(text=text, status=view.status, content_type="text/html")
         response.enable_compression()
         return response
 
-    def _frame(self) -> Mapping[str, Any]:
+    def _frame(self, person: Person) -> Mapping[str, Any]:
         """What every page shows around its own content."""
         look = self._looker.last
         return {
@@ -134,7 +128,7 @@ class App:
             "age_s": self._looker.age_s(),
             "is_old": self._looker.is_old,
             "problem": self._looker.problem,
-            "is_operator": self._is_operator,
+            "is_operator": person.is_operator,
             "navigation": _navigation(look),
         }
 
@@ -155,11 +149,15 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     ]
 
 
-async def _form(request: web.BaseRequest) -> dict[str, str]:
-    """The fields of a form; files are none."""
-    if request.method in guard.SAFE_METHODS:
-        return {}
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+async def _form(request: web.BaseRequest, person: Person) -> Mapping[str, str] | Refused:
+    """The fields of a form, or why nothing is changed."""
+    if not person.is_operator:
+        return Refused(403, "this console only shows: see worker.console_role")
+    return await form.read(request)
+
+
+def _refusal(refused: Refused) -> web.Response:
+    return web.Response(status=refused.status, text=f"{refused.reason}\n")
 
 
 def _download(file: Download) -> web.Response:

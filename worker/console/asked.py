@@ -1,20 +1,42 @@
 """A request as the pages see it, and what they draw from."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from ...shared.command import FailedError
 from ...shared.connection import Redis
 from .jobs import Jobs
 from .look import Look
 from .looker import Looker
+from .person import Person
+from .searches import Searches
 from .templates import Templates
 from .view import Download, Redirect, View
+
+_DIGITS = re.compile("[0-9]{1,16}")
+"""Beyond that Redis' scores, which are doubles, are not exact, and Python reads numbers of 4,300 digits at most."""
+
+
+class WrongQueryError(FailedError):
+    """Part of an address or a form is not what it should be: 400."""
+
+
+def milliseconds(text: str) -> int:
+    """A number of an address or a form, such as a moment. Raises WrongQueryError."""
+    if not _DIGITS.fullmatch(text):
+        raise WrongQueryError(f"{text!r} is no number of milliseconds")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`path` holds the parts of the path that a route names, `query` and `form` one value of each parameter."""
+    """`path` holds the parts of the path that a route names, `query` and `form` one value of each parameter.
 
+    `is_asked_here`: as `guard.is_asked_here` tells."""
+
+    person: Person
+    is_asked_here: bool
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
@@ -29,6 +51,7 @@ class Context:
     looker: Looker
     templates: Templates
     jobs: Jobs
+    searches: Searches
     look: Look
 
 

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from ...shared.command import FailedError
 from ...shared.times import LAST_MS, iso
 from ..dlq.filter import Filter
+from .asked import milliseconds
 
 FIELDS: Final = ("group", "type", "reason", "fingerprint", "id")
 UNTIL: Final = "until_ms"
@@ -21,18 +21,15 @@ def fields(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def criteria(given: Mapping[str, str]) -> Filter:
-    """The filter. Raises FailedError for a moment that is none."""
+    """The filter. Raises WrongQueryError for a moment that is none."""
     chosen = {name: (text,) for name, text in fields(given).items()}
-    until = given.get(UNTIL) or str(LAST_MS)
-    if not (until.isascii() and until.isdigit()):
-        raise FailedError(f"{until!r} is no moment")
     return Filter(
         groups=chosen.get("group", ()),
         types=chosen.get("type", ()),
         reasons=chosen.get("reason", ()),
         fingerprints=chosen.get("fingerprint", ()),
         names=chosen.get("id", ()),
-        until_ms=min(int(until), LAST_MS),
+        until_ms=min(milliseconds(given.get(UNTIL) or str(LAST_MS)), LAST_MS),
     )
 
 

@@ -2,8 +2,10 @@
 
 Loopback is no boundary: a web page whose name resolves to 127.0.0.1 (DNS rebinding) would be of the same origin as the
 console, so a request must name one of our hosts. And any page may post a form to any address, so a request that changes
-something must come from a page of ours (https://owasp.org/www-community/attacks/csrf). Both checks need no state and no
-token: they hold behind proxies, under other paths, and after a restart.
+something must come from a page of ours (https://owasp.org/www-community/attacks/csrf). Nor may a page of others make us
+read Redis by an image or a fetch: of what it sends, only a link that somebody follows is answered
+(https://web.dev/articles/fetch-metadata). The checks need no state and no token: they hold behind proxies and after a
+restart.
 """
 
 import ipaddress
@@ -16,8 +18,10 @@ from urllib.parse import urlsplit
 from ...shared.settings import Listen
 
 SAFE_METHODS: Final = ("GET", "HEAD")
-PROBES: Final = ("/healthz", "/readyz", "/metrics")
-"""Answered under any host: probes name an address of the pod, and these pages tell nothing about events."""
+METRICS: Final = "/metrics"
+PROBES: Final = ("/healthz", "/readyz", METRICS)
+PART: Final = "/part"
+"""Before the path of a page: the part of it that is refreshed."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -30,6 +34,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    "Server": "hookbus",
 }
 """A page that shows what strangers sent runs nothing but our own two files, and can be framed by nobody."""
 
@@ -44,20 +49,38 @@ class Refused:
     reason: str
 
 
+WRONG_HOST: Final = Refused(421, "this console does not answer under that name: see worker.console_hosts")
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """`hosts`: the names and addresses under which the console answers, as `host_of` returns them."""
 
     hosts: frozenset[str]
 
-    def refusal(self, method: str, host: str | None, headers: Mapping[str, str]) -> Refused | None:
-        """Why a request is refused, None if it is not. `host` is its Host header."""
-        name = host_of(host or "")
-        if name not in self.hosts:
-            return Refused(421, "this console does not answer under that name: see worker.console_hosts")
-        if method not in SAFE_METHODS and not _is_ours(host or "", headers):
-            return Refused(403, "a change must come from a page of this console")
+    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refused | None:
+        """Why a request is refused, None if it is not."""
+        host = headers.get("Host", "")
+        if host_of(host) not in self.hosts:
+            return WRONG_HOST
+        if method not in SAFE_METHODS:
+            return None if _is_ours(host, headers) else Refused(403, "a change must come from a page of this console")
+        is_part = path == PART or path.startswith(f"{PART}/")
+        if _is_foreign(headers) and (is_part or not _is_navigation(headers)):
+            return Refused(403, "only a link to a page is answered to pages of others")
         return None
+
+    def refusal_of_probe(self, method: str, path: str, headers: Mapping[str, str]) -> Refused | None:
+        """The same for PROBES. Those name an address of a pod, and `/healthz` and `/readyz` tell nothing: any host
+        will do. Metrics are answered under an address too, which no website can have as its name."""
+        if method not in SAFE_METHODS:
+            return Refused(405, "a probe reads")
+        host = host_of(headers.get("Host", ""))
+        if path != METRICS:
+            return None
+        if host not in self.hosts and not _is_address(host):
+            return WRONG_HOST
+        return Refused(403, "metrics are for no page") if _is_foreign(headers) else None
 
 
 def allowed(listen: Listen, names: Iterable[str]) -> Guard:
@@ -83,6 +106,16 @@ def host_of(header: str) -> str:
     return _canonical(host)
 
 
+def is_asked_here(headers: Mapping[str, str]) -> bool:
+    """Whether a page of ours, or a person by the address bar, sent a GET: what costs much is not done for a link in a
+    page of others. Browsers leave out `Sec-Fetch-Site` under a name on plain http; there ours are told by the referrer,
+    which a page can hide, but not choose."""
+    fetched = headers.get("Sec-Fetch-Site")
+    if fetched is not None:
+        return fetched in ("same-origin", "none")
+    return _has_host(headers.get("Referer", ""), headers.get("Host", ""))
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on is reached from this machine alone."""
     if host == "localhost":
@@ -91,6 +124,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_any(host: str) -> bool:
@@ -113,5 +154,22 @@ def _is_ours(host: str, headers: Mapping[str, str]) -> bool:
     fetched = headers.get("Sec-Fetch-Site")
     if fetched is not None:
         return fetched == "same-origin"
-    origin = headers.get("Origin", "")
-    return bool(origin) and urlsplit(origin).netloc.lower() == host.lower()
+    return _has_host(headers.get("Origin", ""), host)
+
+
+def _has_host(url: str, host: str) -> bool:
+    """Whether a URL is one of this Host header."""
+    try:
+        return bool(url) and urlsplit(url).netloc.lower() == host.lower()
+    except ValueError:  # such as "http://[::1"
+        return False
+
+
+def _is_foreign(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another origin sent the request. One on another port of this machine is of the same site."""
+    return headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+
+
+def _is_navigation(headers: Mapping[str, str]) -> bool:
+    """Whether the answer fills a tab."""
+    return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"

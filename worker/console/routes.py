@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from ..audit import ID
 from .asked import Page
 from .pages import actions, dead, event, group, health, job, letter, overview, plan, processes, retries
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
 """Of a group, as `shared.keys.is_name` has it."""
-
-
-ID: Final = r"[0-9]{1,20}-[0-9]{1,20}"
-"""Of an action."""
 
 
 class Route(NamedTuple):

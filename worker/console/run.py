@@ -14,13 +14,14 @@ from ...shared import health, log
 from ...shared.address import redacted
 from ...shared.command import Stopping
 from ...shared.connection import connect
-from ...shared.http_server import Limits, Server
+from ...shared.http_server import Limits, Server, open_port
 from ...shared.settings import ConfigError
 from ...shared.systemd import Health, SystemdNotifier
 from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
 from . import guard
 from .app import App
 from .looker import Looker
+from .person import anybody
 
 CONNECTIONS: Final = 100
 """Connections of browsers; some keep six open each."""
@@ -45,8 +46,8 @@ class Console:
         self._client = connect(settings.address(), "hookbus-worker:console", connections=REDIS_CONNECTIONS, waits=True)
         is_operator = settings.console_role == "operator"
         self._looker = Looker(self._client, settings.shards, writes=is_operator)
-        allowed = guard.allowed(listen, settings.console_hosts)
-        self._app = App(self._client, settings.shards, self._looker, allowed, is_operator=is_operator)
+        self._guard = guard.allowed(listen, settings.console_hosts)
+        self._app = App(self._client, settings.shards, self._looker, self._guard, anybody(settings.console_role))
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -57,13 +58,15 @@ class Console:
     async def run(self) -> None:
         """Serve pages until `stopping` is set. Raises ConfigError, FailedError."""
         listen = self._settings.console_listen
-        server = Server(self._answer, Limits(CONNECTIONS))
-        port = await health.open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN, "worker.console_listen")
+        server = Server(self._answer, Limits(CONNECTIONS), headers=guard.HEADERS)
+        port = await open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN, "worker.console_listen")
         try:
             async with asyncio.TaskGroup() as duties:
                 looking = duties.create_task(self._looker.run())
                 host, number = port.addresses[0][:2]
                 self._log.info("serving", url=f"http://{host}:{number}/", redis=redacted(self._settings.redis_url))
+                if listen.port not in (0, number):
+                    self._log.warning("console_port_taken", wanted=str(listen), port=number)
                 self._is_listening = True
                 with SystemdNotifier(Health(self._readiness, self._stall_reason, self._status)) as notifier:
                     await self._stopping.wait()
@@ -79,9 +82,16 @@ class Console:
         self._log.info("stopped")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path in guard.PROBES:
-            return await health.probe_answer(request, self._readiness, self._metrics)
-        return await self._app.answer(request)
+        response = await (self._probed(request) if request.path in guard.PROBES else self._app.answer(request))
+        for name, value in guard.HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    async def _probed(self, request: web.BaseRequest) -> web.Response:
+        refused = self._guard.refusal_of_probe(request.method, request.path, request.headers)
+        if refused is not None:
+            return web.Response(status=refused.status, text=f"{refused.reason}\n")
+        return await health.probe_answer(request, self._readiness, self._metrics)
 
     async def _metrics(self) -> bytes:
         return generate_latest(self._registry)

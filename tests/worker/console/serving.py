@@ -34,6 +34,6 @@ async def serving(redis_url: str, *expected: str, **settings: object) -> AsyncIt
 
 
 async def read(session: aiohttp.ClientSession, path: str, **headers: str) -> tuple[int, str]:
-    """Code and text of a page."""
-    async with session.get(path, headers=headers) as response:
+    """Code and text of a page, asked for in the address bar."""
+    async with session.get(path, headers={"Sec-Fetch-Site": "none"} | headers) as response:
         return response.status, await response.text()

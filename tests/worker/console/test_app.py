@@ -1,4 +1,6 @@
+import asyncio
 import re
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -31,13 +33,14 @@ async def test_every_answer_has_the_headers_of_the_guard(client, redis_url):
     async with serving(redis_url) as session:
         _, page = await read(session, "/")
         style = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
-        for path, status in (("/", 200), ("/nothing", 404), ("/part/", 200), (style, 200), ("/part/nothing", 404)):
+        answered = (("/", 200), ("/nothing", 404), ("/part/", 200), (style, 200), ("/part/nothing", 404))
+        probes = (("/healthz", 200), ("/readyz", 200), ("/metrics", 200))
+        for path, status in (*answered, *probes):
             async with session.get(path) as response:
                 assert response.status == status
                 for name, value in guard.HEADERS.items():
                     if name != "Cache-Control" or path != style:
                         assert response.headers[name] == value, (path, name)
-                assert response.headers["Server"] == "hookbus"
                 assert "Access-Control-Allow-Origin" not in response.headers
 
 
@@ -47,11 +50,79 @@ async def test_a_request_under_another_name_or_from_another_page_is_refused(clie
         for host in ("evil.example", "127.0.0.1.evil.com"):
             assert (await read(session, "/", Host=host))[0] == 421
             assert (await read(session, "/healthz", Host=host))[0] == 200
+            assert (await read(session, "/metrics", Host=host))[0] == 421
+        assert (await read(session, "/metrics", Host="10.1.2.3:9467"))[0] == 200
         assert (await read(session, "/", Host="console.example.com"))[0] == 200
         async with session.post("/", headers={"Origin": "http://evil.example"}) as response:
             assert response.status == 403
         async with session.post("/", headers={"Sec-Fetch-Site": "same-origin"}) as response:
             assert response.status == 404
+
+
+async def test_an_answer_to_what_is_no_http_has_the_headers_of_the_guard_too(client, redis_url):
+    async with serving(redis_url) as session:
+        assert session._base_url is not None
+        reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)
+        writer.write(b"GET / HTTP/9\r\n\r\n")
+        answer = (await reader.read()).decode()
+        writer.close()
+    assert answer.partition(" ")[2].startswith("400 ")
+    for name, value in guard.HEADERS.items():
+        assert f"{name}: {value}\r\n" in answer
+
+
+async def chunks(size: int) -> AsyncIterator[bytes]:
+    """A body whose length is not declared."""
+    for _ in range(size // 1024):
+        yield b"a=" + b"x" * 1022
+
+
+FORM = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_a_form_that_is_none_of_ours_is_refused_and_is_no_bug(client, redis_url):
+    await create_groups(client, GROUP)
+    async with serving(redis_url, console_role="operator") as session:
+        for body, kind, status in (
+            (b"verb=redrive", FORM["Content-Type"], 200),
+            (chunks(64 * 1024), FORM["Content-Type"], 404),
+            (chunks(65 * 1024), FORM["Content-Type"], 413),
+            (chunks(2**20 + 2**19), FORM["Content-Type"], 413),
+            (b"x" * (64 * 1024 + 1), FORM["Content-Type"], 413),
+            (b"verb=redrive", f"{FORM['Content-Type']}; charset=nope", 200),
+            (b"verb=\xff", FORM["Content-Type"], 400),
+            (b"verb=%ff", FORM["Content-Type"], 400),
+            (b"&".join(b"a=b" for _ in range(101)), FORM["Content-Type"], 400),
+            (b"{}", "application/json", 400),
+            (b"--b--", "multipart/form-data; boundary=b", 400),
+        ):
+            headers = FORM | {"Content-Type": kind}
+            async with session.post("/plan", data=body, headers=headers) as response:
+                assert response.status == status, (kind, await response.text())
+
+
+async def test_a_number_that_redis_or_python_would_refuse_is_no_bug_and_no_fault_of_redis(client, redis_url):
+    await create_groups(client, GROUP)
+    long = "9" * 5000
+    async with serving(redis_url, console_role="operator") as session:
+        for path in (f"/actions?before={'9' * 20}-0", f"/actions?before={long}", "/actions?before=x",
+                     f"/dead?until_ms={long}", f"/retries?after={long},a", "/retries?after=x"):  # fmt: skip
+            assert (await read(session, path))[0] == 400, path[:40]
+        async with session.post("/plan", data={"verb": "discard", "until_ms": long}, headers=FORM) as response:
+            assert response.status == 400
+
+
+async def test_a_link_of_another_site_does_not_search_and_offers_to(client, redis_url):
+    await create_groups(client, GROUP)
+    await store(client, "wh_1")
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    async with serving(redis_url) as session:
+        status, page = await read(session, "/event?id=wh_1", **link)
+        assert status == 200
+        assert "Press Find to search for it" in page
+        assert 'value="wh_1"' in page
+        assert "stored" not in page
+        assert "stored" in (await read(session, "/event?id=wh_1"))[1]
 
 
 async def test_no_page_changes_anything_in_redis(client, redis_url):

@@ -30,18 +30,19 @@ def test_a_host_header_has_one_host_or_none(header, host):
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9467", "localhost", "[::1]:1", "CONSOLE.example.com"])
 def test_a_host_of_the_list_is_answered(host):
-    assert LOOPBACK.refusal("GET", host, {}) is None
+    assert LOOPBACK.refusal("GET", "/", {"Host": host}) is None
 
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.com", "127.0.0.2", "2130706433", "localhost.evil.com", "a.console.example.com", "",
-     None],
+    ["evil.example", "127.0.0.1.evil.com", "127.0.0.2", "2130706433", "localhost.evil.com", "a.console.example.com",
+     ""],
 )  # fmt: skip
 def test_any_other_host_is_refused_whoever_resolves_it(host):
-    refused = LOOPBACK.refusal("GET", host, {})
-    assert refused is not None
-    assert refused.status == 421
+    for headers in ({"Host": host}, {}):
+        refused = LOOPBACK.refusal("GET", "/", headers)
+        assert refused is not None
+        assert refused.status == 421
 
 
 def test_a_console_on_all_interfaces_does_not_answer_under_their_address():
@@ -65,10 +66,60 @@ def test_a_console_on_all_interfaces_does_not_answer_under_their_address():
 )
 def test_a_change_must_come_from_a_page_of_ours(headers, is_ours):
     for method in ("POST", "PUT", "DELETE", "PATCH"):
-        refused = LOOPBACK.refusal(method, "localhost:9467", headers)
+        refused = LOOPBACK.refusal(method, "/run", {"Host": "localhost:9467"} | headers)
         assert (refused is None) is is_ours
         assert refused is None or refused.status == 403
-    assert LOOPBACK.refusal("GET", "localhost:9467", headers) is None
+
+
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_of_what_pages_of_others_ask_for_only_a_link_that_fills_a_tab_is_answered(site):
+    def code(path: str, **headers: str) -> int:
+        refused = LOOPBACK.refusal("GET", path, {"Host": "localhost", "Sec-Fetch-Site": site} | headers)
+        return refused.status if refused else 200
+
+    assert code("/event", **LINK) == 200
+    assert code("/event") == 403
+    assert code("/event", **{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}) == 403
+    assert code("/event", **{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}) == 403
+    assert code("/part/event", **LINK) == 403
+    assert code("/part", **LINK) == 403
+    assert code("/partial", **LINK) == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_asked_here"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Referer": "http://localhost:9467/"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Referer": "http://localhost:9467/dead?type=a"}, True),
+        ({"Referer": "http://localhost:8000/"}, False),
+        ({"Referer": "http://evil.example/?localhost:9467"}, False),
+        ({"Referer": "http://[::1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_link_in_a_page_of_others_is_told_from_what_people_ask_for_here(headers, is_asked_here):
+    assert guard.is_asked_here({"Host": "localhost:9467"} | headers) is is_asked_here
+
+
+def test_probes_are_answered_under_any_host_and_metrics_under_names_of_ours_and_addresses():
+    def code(path: str, host: str, method: str = "GET", **headers: str) -> int:
+        refused = LOOPBACK.refusal_of_probe(method, path, {"Host": host} | headers)
+        return refused.status if refused else 200
+
+    for path in ("/healthz", "/readyz"):
+        assert code(path, "evil.example") == 200
+        assert code(path, "localhost", "POST") == 405
+    assert [code("/metrics", host) for host in ("10.0.0.7:9467", "localhost", "console.example.com", "[fe80::1]")] == [
+        200
+    ] * 4
+    assert [code("/metrics", host) for host in ("evil.example", "10.0.0.7.evil.example", "")] == [421] * 3
+    assert code("/metrics", "10.0.0.7:9467", **{"Sec-Fetch-Site": "cross-site"}) == 403
 
 
 def test_loopback_is_told_by_the_address_not_by_its_look():

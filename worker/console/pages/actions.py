@@ -1,10 +1,10 @@
 """`/actions`: who changed what, by a tool or here, when and why."""
 
+import re
 from typing import Any, Final
 
-from ....shared.command import FailedError
 from ... import audit
-from ..asked import Asked, Context
+from ..asked import Asked, Context, WrongQueryError
 from ..view import View
 
 ROWS: Final = 50
@@ -13,8 +13,8 @@ ROWS: Final = 50
 async def page(context: Context, asked: Asked) -> View:
     """One page of the audit, newest first; `before` is the id of the last one of the page before."""
     before = asked.query.get("before", "")
-    if not all(part.isascii() and part.isdigit() for part in before.split("-", 1) if before):
-        raise FailedError(f"{before!r} is no id of an action")
+    if before and not re.fullmatch(audit.ID, before):
+        raise WrongQueryError(f"{before!r} is no id of an action")
     entries = await audit.fetch(context.client, ROWS, before=before)
     older = entries[-1].id if len(entries) == ROWS else ""
     values: dict[str, Any] = {"entries": entries, "older": older, "before": before}

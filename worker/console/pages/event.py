@@ -1,11 +1,11 @@
 """`/event?id=`: where an event is, in every group."""
 
-import asyncio
 from typing import Any, Final
 
-from ...find import search, words
+from ...find import words
 from ...find.life import Dead, InGroup
 from ..asked import Asked, Context
+from ..searches import BusyError
 from ..view import View
 
 SIGNS: Final = {"good": "✓", "waits": "◷", "bad": "✕", "quiet": "·"}
@@ -13,21 +13,21 @@ COLOURS: Final = {"good": "ok", "waits": "warn", "bad": "bad", "quiet": "dimmer"
 MAX_CHARS: Final = 200
 """Of an id; longer ones are no ids."""
 
-_one_at_once = asyncio.Lock()
-"""A search reads through up to 200,000 events: several at once would hold Redis up."""
-
 
 async def page(context: Context, asked: Asked) -> View:
-    """Searches as `hookbus-worker find` does, without its options."""
+    """Searches as `hookbus-worker find` does, without its options; not for a link in a page of others, which offers
+    its id only, as any page can send many people there."""
     name = asked.query.get("id", "").strip()[:MAX_CHARS]
-    found = None
-    if name:
-        async with _one_at_once:
-            found = await search.find(context.client, context.shards, name)
+    found, problem = None, ""
+    if name and asked.is_asked_here:
+        try:
+            found = await context.searches.find(context.client, context.shards, name)
+        except BusyError as error:
+            problem = str(error)
     now_ms = context.look.now_ms()
     lives = [(life, _rows(life.groups, now_ms)) for life in found.lives] if found else []
-    values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms}
-    status = 404 if found is not None and not lives else 200
+    values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms, "problem": problem}
+    status = 503 if problem else 404 if found is not None and not lives else 200
     return View("event.html", values, f"Event {name}" if name else "Events", "/event", status, is_live=False)
 
 

@@ -1,7 +1,6 @@
 """`POST /run` begins a move that was planned; `/jobs/{id}` shows it to everybody; `POST /jobs/{id}/stop` ends it."""
 
 import math
-import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,7 +25,8 @@ async def run(context: Context, asked: Asked) -> View | Redirect:
         return await planning.show(context, form, problem)
     action = Action(
         verb=f"dlq {plan.verb}",
-        who=f"console@{socket.gethostname()}",
+        who=asked.person.name,
+        role=asked.person.role,
         via="console",
         criteria=plan.criteria.options(),
         matching=plan.moving,

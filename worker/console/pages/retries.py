@@ -3,11 +3,10 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from ....shared.command import FailedError
 from ...dlq.query import DeadLetters
 from ...retries.query import START, Retries
 from ...retries.waiting import Filter
-from ..asked import Asked, Context
+from ..asked import Asked, Context, milliseconds
 from ..view import View
 
 ROWS: Final = 50
@@ -45,10 +44,8 @@ async def page(context: Context, asked: Asked) -> View:
 
 
 def _place(after: str) -> tuple[int, str]:
-    """The place that a page has named. Raises FailedError."""
+    """The place that a page has named. Raises WrongQueryError."""
     if not after:
         return START
     due_ms, _, name = after.partition(",")
-    if not (due_ms.isascii() and due_ms.isdigit()):
-        raise FailedError(f"{after!r} is no place in the list")
-    return int(due_ms), name
+    return milliseconds(due_ms), name

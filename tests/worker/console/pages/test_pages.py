@@ -98,7 +98,7 @@ async def test_what_waits_for_an_attempt_is_listed_soonest_first_a_page_at_a_tim
         assert re.findall(r"(wh_p\d)</b>", page) == ["wh_p2"]
         _, page = await read(session, "/retries?error=KeyError")
         assert "None match." in page
-        assert (await read(session, "/retries?after=soon"))[0] == 404
+        assert (await read(session, "/retries?after=soon"))[0] == 400
         assert (await read(session, "/retries?group=nobody"))[0] == 404
 
 
@@ -125,7 +125,7 @@ async def test_actions_are_listed_newest_first_a_page_at_a_time(client, bus, mon
         older = re.findall(r'href="(/actions\?before=[^"]+)"', page)
         _, page = await read(session, older[0])
         assert re.findall(r"<td><b>(\w+)</b>", page) == ["pause"]
-        assert (await read(session, "/actions?before=%3Cb%3E"))[0] == 404
+        assert (await read(session, "/actions?before=%3Cb%3E"))[0] == 400
 
 
 async def test_a_group_shows_its_types_and_causes_and_an_unknown_one_is_not_there(bus):
