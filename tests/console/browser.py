@@ -26,8 +26,9 @@ async def console(redis_url: str, *arguments: str, **environ: str) -> AsyncItera
 class Reports:
     """What a page must never do: errors, messages to the console, dialogs, violations, requests elsewhere."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, expected: str) -> None:
         self.url = url
+        self.expected = expected
         self.found: list[str] = []
 
     def watch(self, page: "Page") -> None:
@@ -39,6 +40,8 @@ class Reports:
 
     def _console(self, message: "ConsoleMessage") -> None:
         is_answer = message.text.startswith("Failed to load resource: the server responded with a status of 4")
+        if self.expected and self.expected in message.text:
+            return
         if not is_answer or "/static/" in message.location["url"]:
             self.found.append(f"console: {message.text}")
 
@@ -55,12 +58,12 @@ async def browser(url: str, **options: Any) -> AsyncIterator["Page"]:
 
 
 @contextlib.asynccontextmanager
-async def contexts(url: str) -> AsyncIterator[Any]:
-    """A function that opens a page in a context of its own; `reports` as in `browser`."""
+async def contexts(url: str, expected: str = "") -> AsyncIterator[Any]:
+    """A function that opens a page in a context of its own; reports as in `browser`, but for the expected text."""
     path = tools.need("chromium")
     from playwright.async_api import async_playwright
 
-    reports = Reports(url)
+    reports = Reports(url, expected)
     async with async_playwright() as playwright:
         # As root, as in CI, Chromium has no sandbox; it meets nothing but our own pages.
         started = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

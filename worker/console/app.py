@@ -90,6 +90,9 @@ class App:
                 if look is None:
                     why = self._looker.problem or "the console has just begun"
                     return _failed(503, "Nothing is known yet", why)
+                if method not in guard.SAFE_METHODS and self._looker.is_old:
+                    why = self._looker.problem or "no newer figures have come"
+                    return _failed(503, "Nothing was changed", f"what this console knows is old: {why}")
                 context = Context(
                     self._client, self._shards, self._looker, self._templates, self.jobs, self._searches, look
                 )
@@ -126,6 +129,7 @@ class App:
             "version": self._looker.version,
             "at_ms": look.at_ms if look else None,
             "age_s": self._looker.age_s(),
+            "fresh_s": self._looker.fresh_s,
             "is_old": self._looker.is_old,
             "problem": self._looker.problem,
             "is_operator": person.is_operator,

@@ -60,7 +60,8 @@ class Looker:
             if began_s - self._asked_s > ASKED_S:
                 await self._rest()
             else:
-                await asyncio.sleep(pace.pause_s(time.monotonic() - began_s))
+                took_s = 0 if self.problem else time.monotonic() - began_s
+                await asyncio.sleep(pace.pause_s(took_s))
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a minute at most."""

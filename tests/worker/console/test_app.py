@@ -186,7 +186,18 @@ async def test_while_redis_does_not_answer_the_last_figures_stay_and_are_said_to
         assert "Redis does not answer" in page
         own_server.start()
         page = await until(lambda: _has(session, 'class="old"', is_there=False), timeout_s=5)
-        assert "banner" not in page
+        assert 'id="old" role="alert" hidden' in page
+
+
+async def test_nothing_is_changed_while_the_figures_are_old(own_server: Valkey):
+    ours = {"Sec-Fetch-Site": "same-origin"}
+    async with serving(own_server.url, console_role="operator") as session:
+        await until(lambda: _has(session, "No group yet"))
+        own_server.stop()
+        await until(lambda: _has(session, 'class="old"'), timeout_s=5)
+        async with session.post("/run", data={"verb": "redrive"}, headers=ours) as response:
+            assert response.status == 503
+            assert "Nothing was changed" in await response.text()
 
 
 async def _has(session: aiohttp.ClientSession, text: str, *, is_there: bool = True) -> str:

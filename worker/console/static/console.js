@@ -2,10 +2,12 @@
 //
 // A page works without it. Every two seconds it fetches the part of the page that may have changed, and changes only
 // what differs: focus, selected text, scrolling and open dialogs stay. It stops while the tab is hidden, and slows down
-// while the console does not answer.
+// while the console does not answer. An error is no page: what is shown stays, and is said to be old.
 
 const EVERY_MS = 2000;
 const SLOWEST_MS = 30000;
+const LONGEST_MS = 8000; // of an answer; a later one is none
+const SHOW_MS = 500;
 const root = document.documentElement;
 const policy = globalThis.trustedTypes?.createPolicy("hookbus", { createHTML: (text) => text });
 
@@ -64,45 +66,88 @@ function update(old, fresh) {
   while (old.childNodes.length > children.length && !isInUse(old.lastChild)) old.lastChild.remove();
 }
 
+// Figures are old when the console says so, or by their age: a Redis or a console that hangs says nothing.
 let version = document.body.dataset.version;
 let lookedAt = Date.now() - Number(document.body.dataset.age) * 1000;
+let shownAt = 0; // when the tab came back: the first answer after that is under way
 let failures = 0;
+
+function main() {
+  return document.querySelector("main");
+}
+
+function isLate() {
+  return Date.now() - lookedAt > Number(main().dataset.fresh) * 1000 && Date.now() - shownAt > EVERY_MS;
+}
+
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// What the page shows stays, turns grey, and says since when; `why` is a sentence, or what the page came with.
+function age(why) {
+  main().classList.add("old");
+  const banner = document.querySelector("#old");
+  if (!banner) return;
+  if (why) say(banner.lastElementChild, why);
+  banner.hidden = false;
+}
 
 function show() {
   const live = document.querySelector("#live");
-  if (!live) return;
+  if (!live || document.hidden || !main().dataset.live) return;
+  if (isLate()) age(failures > 1 ? "the console does not answer" : "");
+  const isOld = main().classList.contains("old");
   const seconds = Math.max(0, Math.round((Date.now() - lookedAt) / 1000));
-  live.querySelector("b").textContent = failures > 1 ? "the console does not answer" : `${seconds} s ago`;
-  live.classList.toggle("is-old", failures > 1 || document.querySelector(".old") !== null);
+  say(live.querySelector("b"), `${seconds} s ago`);
+  say(live.querySelector(".sr"), isOld ? "The figures are old" : "The figures are current");
+  live.classList.toggle("is-old", isOld);
 }
 
 async function refresh() {
   const url = new URL(`/part${location.pathname}${location.search}`, location.origin);
   url.searchParams.set("v", version);
-  const answer = await fetch(url, { redirect: "error" });
+  const answer = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(LONGEST_MS) });
   if (answer.status === 304) return;
   const text = await answer.text();
   const page = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html");
-  const main = page.querySelector("main");
-  if (!main) throw new Error("no page");
-  version = main.dataset.version;
-  lookedAt = Date.now() - Number(main.dataset.age) * 1000;
+  const fresh = page.querySelector("main");
+  if (!fresh) throw new Error("no page");
+  if (!answer.ok) {
+    age([...page.querySelectorAll("h1, .error")].map((node) => node.textContent).join(": "));
+    return;
+  }
+  version = fresh.dataset.version;
+  lookedAt = Date.now() - Number(fresh.dataset.age) * 1000;
   for (const id of ["bar", "main"]) update(document.getElementById(id), page.getElementById(id));
 }
 
+let next;
+let isAsking = false;
+
 async function poll() {
+  clearTimeout(next);
+  if (!main().dataset.live || isAsking) return;
   if (!document.hidden) {
+    isAsking = true;
     try {
       await refresh();
       failures = 0;
     } catch {
       failures += 1;
     }
+    isAsking = false;
     show();
   }
-  setTimeout(poll, Math.min(SLOWEST_MS, EVERY_MS * 2 ** failures));
+  next = setTimeout(poll, Math.min(SLOWEST_MS, EVERY_MS * 2 ** failures));
 }
 
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  shownAt = Date.now();
+  poll();
+});
+
 show();
-setInterval(show, 1000);
-if (document.querySelector("main").dataset.live) setTimeout(poll, EVERY_MS);
+setInterval(show, SHOW_MS);
+next = setTimeout(poll, EVERY_MS);

@@ -1,0 +1,69 @@
+"""Figures are those of the bus, or they are said to be old."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from hookbus.shared.connection import connect
+from tests.console.browser import console, contexts
+from tests.programs import Program
+from tests.wait import until
+from tests.worker.builders import GROUP, TYPE, join, store
+from tests.worker.dead_letters import create_groups, letter, store_letters
+
+pytestmark = pytest.mark.needs("chromium")
+NOTICED_S = 7.0
+"""Five seconds, as `test_pace` has it, and two for a busy machine."""
+UNAVAILABLE = "the server responded with a status of 503"
+
+
+async def test_a_redis_that_hangs_is_noticed_within_five_seconds_and_what_is_shown_stays(own_server):
+    async with connect(own_server.url, "tests") as client:
+        await create_groups(client, GROUP)
+        await join(client)
+        await store(client, "wh_1", "wh_2")
+        await store_letters(client, *(letter(f"wh_dead{i}") for i in range(3)))
+    async with console(own_server.url) as url, contexts(url, UNAVAILABLE) as new:
+        pages = [await new(), await new()]
+        for page, path in zip(pages, ("/", "/dead"), strict=True):
+            await page.goto(path)
+        figures = pages[0].locator(".figures")
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            stopped_s = time.monotonic()
+            for page in pages:
+                await page.locator("#old").wait_for(state="visible", timeout=1000 * NOTICED_S)
+            assert time.monotonic() - stopped_s < NOTICED_S
+            shown = await figures.locator("dd").all_inner_texts()
+            await until(lambda: _says(pages[1], "has not answered", "did not answer", "does not answer"), timeout_s=15)
+            assert await figures.locator("dd").all_inner_texts() == shown
+            assert await pages[1].locator("td.letter").count() == 3
+            assert await pages[0].locator("#live.is-old").count() == 1
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+        for page in pages:
+            await page.locator("#old").wait_for(state="hidden", timeout=1000 * NOTICED_S)
+            assert await page.locator(".old").count() == 0
+        told = await _status(own_server.url)
+        group = told["groups"][GROUP]
+        assert group["dead"] == await _figure(pages[0], "Dead letters")
+        assert group["types"][TYPE]["backlog"] == await _figure(pages[0], "Backlog")
+
+
+async def _says(page, *texts):
+    told = await page.locator("#old").inner_text()
+    return any(text in told for text in texts)
+
+
+async def _figure(page, name):
+    figure = page.locator(".figure", has=page.get_by_text(name, exact=True))
+    return int((await figure.locator("dd").inner_text()).split()[0])
+
+
+async def _status(url):
+    with Program("hookbus-worker", "status", "--json", redis_url=url) as program:
+        assert await program.until_ended() == 0
+        return json.loads("".join(program.raw))
