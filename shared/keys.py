@@ -198,6 +198,11 @@ class Keys:
         return self._key("stats:dropped")
 
     @property
+    def discarded(self) -> str:
+        """Hash: group → number of dead letters that people discarded."""
+        return self._key("stats:discarded")
+
+    @property
     def left(self) -> str:
         """Hash: type|group → since when a group with live workers no longer reads a type, Unix ms."""
         return self._key("stats:left")

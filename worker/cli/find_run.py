@@ -7,7 +7,7 @@ from rich.status import Status
 from ...shared import command, output
 from ...shared.clock import now_ms
 from ...shared.command import EXIT_FAILED, EXIT_INTERRUPTED, Stopping
-from ..find import life, search
+from ..find import life, search, words
 from ..find.search import Found, Limits
 from . import find_tables, options
 
@@ -27,7 +27,7 @@ def run(config: Path | None, name: str, since_ms: int | None, *, is_all: bool, a
                     shards,
                     name,
                     limits,
-                    progress=lambda so_far: status.update(find_tables.searched(so_far)),
+                    progress=lambda so_far: status.update(words.searched(so_far)),
                     stopping=stopping,
                 )
 

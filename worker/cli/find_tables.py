@@ -14,8 +14,14 @@ from ..find import words
 from ..find.life import Dead, Handled, InGroup, Life
 from ..find.search import MOST_EVENTS, Found
 
-STYLES: Final[Mapping[words.Tone, str]] = {"good": "green", "waits": "yellow", "bad": "red", "quiet": "dim"}
-HANDLED: Final = "handled: nothing is left to do; a dead letter that somebody discarded leaves no trace either"
+STYLES: Final[Mapping[words.Tone, str]] = {
+    "good": "green",
+    "unsure": "yellow",
+    "waits": "yellow",
+    "bad": "red",
+    "quiet": "dim",
+}
+TRIMMED: Final = "whether a group received a trimmed event follows from its subscriptions of today"
 
 
 def show(name: str, found: Found, now_ms: int) -> None:
@@ -28,31 +34,12 @@ def show(name: str, found: Found, now_ms: int) -> None:
     if found.may_have_older:
         console.print(Text("older events may hold this id too: --all"))
     if not found.lives:
-        console.print(Text(f"{output.one_line(name)} {_not_found(found)}"), soft_wrap=True)
-        console.print(Text(f"searched: {searched(found)}"), soft_wrap=True)
+        console.print(Text(f"{output.one_line(name)} {words.not_found(found)}"), soft_wrap=True)
+        console.print(Text(f"searched: {words.searched(found)}"), soft_wrap=True)
         if (found.reached_ms or found.left_out) and not found.is_stopped:
             console.print(Text("for more: --since 3d, --all"))
     for key, error in found.unusable.items():
         console.print(Text(output.line(f"unusable key {key}: {error}"), "bold red"), soft_wrap=True)
-
-
-def _not_found(found: Found) -> str:
-    """What follows from a search that found nothing."""
-    if found.unusable or found.is_stopped:
-        return "was not found, but not all was searched"
-    text = "is not in Redis: never stored here, or trimmed"
-    if found.reached_ms:
-        text += f", or older than {output.moment(found.reached_ms)}"
-    return text
-
-
-def searched(found: Found) -> str:
-    """What was searched, in one line."""
-    events = output.things(found.entries, "event")
-    if found.reached_ms:
-        events += f" back to {output.moment(found.reached_ms)}"
-    left_out = f" ({found.left_out:,} left out)" if found.left_out else ""
-    return f"{events}; {found.records:,} dead letters, retries and redeliveries{left_out}"
 
 
 def _life(life: Life, now_ms: int) -> Group:
@@ -65,8 +52,8 @@ def _life(life: Life, now_ms: int) -> Group:
     parts: list[Table | Text] = [_headline(life, now_ms), Text(), table]
     if not life.groups:
         parts.append(Text("there are no groups yet"))
-    if any(isinstance(state, Handled) for each in life.groups.values() for state in each.states):
-        parts.append(Text(HANDLED, "dim"))
+    if any(isinstance(s, Handled) and s.is_trimmed for each in life.groups.values() for s in each.states):
+        parts.append(Text(TRIMMED, "dim"))
     return Group(*parts, Text())
 
 
@@ -103,7 +90,5 @@ def _states(life: Life, group: str, found: InGroup, now_ms: int) -> Iterator[Tex
             yield Text(
                 output.one_line(shlex.join(["hookbus-worker", "dlq", "show", state.letter, "--group", group])), "dim"
             )
-    if found.left_out:
-        yield Text(
-            f"{found.left_out:,} of its retries, redeliveries and dead letters not looked through: --all", "yellow"
-        )
+    if left_out := words.left_out(found):
+        yield Text(f"{left_out}: --all", "yellow")

@@ -50,10 +50,12 @@ def remove_letter(dead: StoredLetter, *, is_redrive: bool) -> scripts.Call:
     """The call that removes a letter from the dead-letter queue if it is still the one that was read."""
     keys, group, record = dead.keys, dead.group, dead.letter
     names = index(keys, group, record.fingerprint)
-    args: tuple[scripts.Argument, ...] = (dead.name, dead.dead_lettered_ms, record.fingerprint)
+    args: tuple[scripts.Argument, ...] = (dead.name, dead.dead_lettered_ms, record.fingerprint, group)
     if is_redrive:
         names += (keys.types, keys.redelivery(record.type, group), keys.redeliveries)
-        args += (record.type, group, *redelivery_fields(record.entry(), 1, record.history))
+        args += (record.type, *redelivery_fields(record.entry(), 1, record.history))
+    else:
+        names += (keys.discarded,)
     return scripts.Call(scripts.REMOVE_LETTER, names, args)
 
 

@@ -14,20 +14,23 @@ from ..inventory.pauses import Paused
 from ..inventory.registry import execute_usable
 from ..inventory.suspensions import Held, Suspension
 
-PER_SHARD: Final = 6
+PER_SHARD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
     """What one shard holds. `starts`: group → the stream id that it starts after; `patterns`: group → the patterns of
-    its last worker to start; `redeliveries`: group → types of its redelivery streams; `dropped`: group → how many dead
-    letters its retention dropped."""
+    its last worker to start; `redeliveries`: group → types of its redelivery streams; `dropped`,
+    `discarded`: group → how many dead letters its retention dropped, and people discarded; `losses`: group → how often
+    it lost data."""
 
     types: Sequence[str]
     starts: Mapping[str, str]
     patterns: Mapping[str, frozenset[str]]
     redeliveries: Mapping[str, frozenset[str]]
     dropped: Mapping[str, int]
+    discarded: Mapping[str, int]
+    losses: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> Bus:
     commands: list[Command] = [("HGETALL", suspensions.KEY), ("HGETALL", HOME.ingests)]
     for keys in shards:
         commands += [("SMEMBERS", keys.types), ("SMEMBERS", keys.redeliveries)]
-        commands += [("HGETALL", key) for key in (keys.groups, keys.patterns, keys.paused, keys.dropped)]
+        hashes = (keys.groups, keys.patterns, keys.paused, keys.dropped, keys.discarded, keys.losses)
+        commands += [("HGETALL", key) for key in hashes]
     suspended, ingests, *replies = await execute_usable(client, commands, unusable)
     parts = [[reply or () for reply in replies[i : i + PER_SHARD]] for i in range(0, len(replies), PER_SHARD)]
     return Bus(
@@ -79,11 +83,18 @@ async def fetch(client: Redis, shards: Sequence[Keys]) -> Bus:
 
 
 def _shard(replies: Sequence[Sequence[bytes]]) -> Shard:
-    types, listed, starts, patterns, _, dropped = replies
+    types, listed, starts, patterns, _, dropped, discarded, losses = replies
     return Shard(
         sorted(map(bytes.decode, types)),
         {name: start.decode() for name, start in pairs(starts).items()},
         {name: frozenset(text.decode().split()) for name, text in pairs(patterns).items()},
         redeliveries.read(listed),
-        {name: int(count) for name, count in pairs(dropped).items()},
+        _counts(dropped),
+        _counts(discarded),
+        _counts(losses),
     )
+
+
+def _counts(reply: Sequence[bytes]) -> dict[str, int]:
+    """What is no number counts as 0."""
+    return {name: int(count) if count.isdigit() else 0 for name, count in pairs(reply).items()}

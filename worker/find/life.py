@@ -4,12 +4,18 @@ A group mostly has one state of an event. It has several after a replay: handled
 """
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
+from ...shared.dedupe import DAY_MS
 from ...shared.entry import Entry, Failure
 from ...shared.keys import Keys
+
+SLACK_MS: Final = 600_000
+"""By which the clocks of ingest and Redis may differ (a guess): one names the time and day of an event, the other its
+entry and the start of a group."""
 
 
 class State(msgspec.Struct, frozen=True, tag_field="state", omit_defaults=True):
@@ -21,7 +27,7 @@ class NotSubscribed(State, frozen=True, tag="not_subscribed"):
 
 
 class StoredBeforeGroup(State, frozen=True, tag="stored_before_group"):
-    """The event is older than the first one that the group takes: it never receives it, unless by a replay."""
+    """The event is older than the first one that the group takes: it never received it, unless by a replay."""
 
 
 class NotReached(State, frozen=True, tag="not_reached"):
@@ -83,15 +89,43 @@ class Dead(State, frozen=True, tag="dead"):
     attempts: int
 
 
+class Discard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An action that named the event's id, and may have discarded its dead letter, at `at_ms` (Unix ms)."""
+
+    at_ms: int
+    who: str
+    why: str = ""
+    is_certain: bool = False
+
+
+class Doubt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What may have happened to a delivery of which nothing is left, other than that it was handled.
+
+    `dropped` and `discarded`: dead letters of the group that retention dropped, and that people discarded; `discards`:
+    the actions among them that named the event. `losses`: how often the group lost data.
+    """
+
+    dropped: int = 0
+    discarded: int = 0
+    losses: int = 0
+    discards: tuple[Discard, ...] = ()
+
+
 class Handled(State, frozen=True, tag="handled"):
     """Nothing is left to do: it was delivered, and is neither in hand nor parked, redelivered or dead.
 
-    `is_trimmed`: no longer stored, so whether the group received it follows only from its subscriptions. `dropped`:
-    how many dead letters the group's retention has dropped, of which the event may be one.
+    `is_trimmed`: no longer stored, so whether the group received it follows only from its subscriptions. `doubt`: what
+    else may have happened, None for nothing.
     """
 
     is_trimmed: bool = False
-    dropped: int = 0
+    doubt: Doubt | None = None
+
+
+class Discarded(State, frozen=True, tag="discarded"):
+    """A dead letter of this id was discarded, and nothing else is left."""
+
+    by: Discard
 
 
 class Recovered(State, frozen=True, tag="recovered"):
@@ -105,7 +139,9 @@ class Recovered(State, frozen=True, tag="recovered"):
 
 
 class Trimmed(State, frozen=True, tag="trimmed"):
-    """No longer stored, of an unknown type: handled, if the group subscribes to it."""
+    """No longer stored, of an unknown type: handled, if the group subscribes to it. `doubt`: as for `Handled`."""
+
+    doubt: Doubt | None = None
 
 
 class Unknown(State, frozen=True, tag="unknown"):
@@ -143,6 +179,16 @@ class Subject(msgspec.Struct, frozen=True):
     entry: Entry | None = None
     place: Place | None = None
     day: str = ""
+
+    @property
+    def stored_between(self) -> tuple[int, int]:
+        """When Redis stored it, as far as that is known, Unix ms."""
+        if self.place:
+            return self.place.stored_ms, self.place.stored_ms
+        if self.entry:
+            return self.entry.received_at_ms - SLACK_MS, self.entry.received_at_ms + SLACK_MS
+        first_ms = int(datetime.fromisoformat(self.day).replace(tzinfo=UTC).timestamp() * 1000)
+        return first_ms - SLACK_MS, first_ms + DAY_MS + SLACK_MS
 
 
 class Life(msgspec.Struct, frozen=True):

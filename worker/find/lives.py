@@ -13,7 +13,7 @@ from ...shared.raw_connection import Command
 from ..inventory import registry, running
 from ..inventory.lag import pairs
 from ..inventory.readers import Registration, registration
-from . import glimpse, states
+from . import discards, glimpse, states
 from .bus import Bus, Shard
 from .glimpse import Glimpse, Pending
 from .life import Life, Subject
@@ -38,12 +38,18 @@ async def fetch(client: Redis, bus: Bus, subject: Subject, most: int) -> Life:
     holders = {owner.consumer for owner in pending}
     alive = await _alive(client, subject.keys, holders, consumers.values())
     runs = await _running(client, subject, holders)
+    discarded = await discards.fetch(client, subject, _empty(shard.discarded, glimpses))
     groups = {}
     for group, each in glimpses.items():
         because = _because(bus, subject, group, consumers[group], alive, now_ms)
-        seen = Seen(subject, group, shard, each, details[group], alive, runs, because)
+        seen = Seen(subject, group, shard, each, details[group], alive, runs, because, discarded.get(group, ()))
         groups[group] = states.in_group(seen)
     return Life(subject, groups)
+
+
+def _empty(discarded: Mapping[str, int], glimpses: Mapping[str, Glimpse]) -> list[str]:
+    """The groups that hold nothing of the event and have discarded dead letters."""
+    return [group for group, each in glimpses.items() if each.is_empty and discarded.get(group)]
 
 
 async def _second_look(

@@ -23,7 +23,7 @@ from ...shared.times import LAST_MS
 from ..inventory import registry
 from . import bus, id_time, lives, scan, shelves, stored_days
 from .bus import Bus
-from .life import Life, Place, Subject
+from .life import SLACK_MS, Life, Place, Subject
 from .scan import Bounds, Match
 from .shelves import Held, Sought
 
@@ -34,8 +34,6 @@ MOST: Final = 200_000
 BEFORE_MS: Final = 60_000
 AFTER_MS: Final = 600_000
 """Around the time in an id: clocks differ, and an event is created before it is delivered (guesses)."""
-SLACK_MS: Final = 600_000
-"""By which the clocks of ingest and Redis may differ (a guess): one names the day of an event, the other its entry."""
 MOST_EVENTS: Final = 20
 """Events shown of one id: a session may have had many."""
 AT_ONCE: Final = 20
@@ -143,8 +141,9 @@ class _Search:
     async def _stored(self, keys: Keys) -> list[Subject]:
         """The events of this webhook-id that the dedupe window knows, one for each source."""
         streams = [(keys, name) for name in self._bus.shards[keys].types]
-        sources = await stored_days.sources(self._client, streams) | self._bus.sources
-        days = await stored_days.fetch(self._client, keys, self._name, sources, self._now_ms)
+        unusable = self.found.unusable
+        sources = await stored_days.sources(self._client, streams, unusable) | self._bus.sources
+        days = await stored_days.fetch(self._client, keys, self._name, sources, self._now_ms, unusable)
         found = [await self._of_day(keys, streams, source, day) for source, day in days]
         return [subject for subject in found if subject]
 
@@ -158,7 +157,7 @@ class _Search:
         for bounds in self._windows(first_ms, last_ms, ALL):
             if matches := await self._scan(streams, bounds, self._name, is_it):
                 return _of_match(matches[0])
-        if self.is_stopped or self.found.unusable:
+        if self.is_stopped or any(each.stream(name) in self.found.unusable for each, name in streams):
             return None
         day_text = stored_days.text_of(day)
         for copy in await self._held(Sought(self._name), [keys]):

@@ -1,10 +1,11 @@
 """The states of an event in a group, from what Redis holds of it. Pure.
 
 A delivery passes its event stream, and then perhaps the parked deliveries, a redelivery stream and the dead letters.
-Where none of them has it, and the group's position is beyond it, it was handled.
+Where none of them has it, and the group's position is beyond it, it was handled, unless the group has lost or discarded
+deliveries of which no other trace is left: that is said beside it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...shared.entry import Entry
@@ -15,6 +16,9 @@ from .bus import Shard
 from .glimpse import Glimpse, Pending
 from .life import (
     Dead,
+    Discard,
+    Discarded,
+    Doubt,
     Handled,
     InGroup,
     InHand,
@@ -51,7 +55,7 @@ Run = tuple[str, str, int]
 @dataclass(frozen=True, slots=True)
 class Seen:
     """All that was read of an event and a group. `alive`: the living consumers; `running`: which attempts run, and
-    since when (Unix ms); `because`: what keeps deliveries of the type waiting."""
+    since when (Unix ms); `because`: what keeps deliveries of the type waiting; `discards`: which name the event."""
 
     subject: Subject
     group: str
@@ -61,6 +65,7 @@ class Seen:
     alive: Collection[str] = ()
     running: Mapping[Run, int] = field(default_factory=dict)
     because: tuple[str, ...] = ()
+    discards: Sequence[Discard] = ()
 
     @property
     def start(self) -> str:
@@ -155,16 +160,34 @@ def _unknown(glimpse: Glimpse) -> Iterator[State]:
 
 def _derived(seen: Seen) -> State:
     """The state of an event of which the group holds no delivery."""
-    place, dropped = seen.subject.place, seen.shard.dropped.get(seen.group, 0)
-    if place is None:
-        if not seen.subject.type:
-            return Trimmed()
-        return Handled(is_trimmed=True, dropped=dropped) if seen.subscribes else NotSubscribed()
-    if not seen.receives:
+    subject = seen.subject
+    if subject.type and not seen.receives:
         return NotSubscribed()
-    if seen.glimpse.position is None or _id(place.entry_id) <= _id(seen.start):
+    if subject.place:
+        is_later = seen.glimpse.position is not None and _id(subject.place.entry_id) > _id(seen.start)
+        return _gone(seen) if is_later else StoredBeforeGroup()
+    (first_ms, last_ms), start_ms = subject.stored_between, _id(seen.start)[0]
+    if last_ms <= start_ms:
         return StoredBeforeGroup()
-    return Handled(dropped=dropped)
+    if first_ms <= start_ms:
+        return Unknown("the event is trimmed, and was stored about when the group began")
+    return _gone(seen)
+
+
+def _gone(seen: Seen) -> State:
+    """The state of an event that the group received, if it subscribed to it, and of which nothing is left."""
+    shard, group = seen.shard, seen.group
+    for each in seen.discards:
+        if each.is_certain:
+            return Discarded(each)
+    doubt = Doubt(
+        dropped=shard.dropped.get(group, 0),
+        discarded=shard.discarded.get(group, 0),
+        losses=shard.losses.get(group, 0),
+        discards=tuple(seen.discards),
+    )
+    either = doubt if doubt != Doubt() else None
+    return Handled(seen.subject.place is None, either) if seen.subject.type else Trimmed(either)
 
 
 def _id(text: str) -> tuple[int, int]:

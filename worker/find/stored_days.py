@@ -11,8 +11,8 @@ from typing import Final
 from ...shared.connection import Redis
 from ...shared.dedupe import DAY_MS, digest_of
 from ...shared.keys import Keys
-from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
+from ..inventory.registry import execute_usable
 
 LONGEST_WINDOW_DAYS: Final = 40
 """Day sets asked: more than a dedupe window has."""
@@ -20,25 +20,28 @@ AT_ONCE: Final = 20
 """Last entries read in one round trip: each may have a megabyte."""
 
 
-async def sources(client: Redis, streams: Iterable[tuple[Keys, str]]) -> set[str]:
-    """The sources of the last event of each stream. Raises RedisError, OSError."""
+async def sources(client: Redis, streams: Iterable[tuple[Keys, str]], unusable: dict[str, str]) -> set[str]:
+    """The sources of the last event of each stream. Those that Redis refuses are added to `unusable`. Raises
+    RedisError, OSError."""
     last: list[Command] = [("XREVRANGE", keys.stream(name), "+", "-", "COUNT", 1) for keys, name in streams]
     found = set()
-    for reply in await execute_all(client, last, raises=False, at_once=AT_ONCE):
-        if isinstance(reply, list) and reply:
+    for reply in await execute_usable(client, last, unusable, at_once=AT_ONCE):
+        if reply:
             values = dict(zip(reply[0][1][::2], reply[0][1][1::2], strict=True))
             found.add(values.get(b"src", b"").decode(errors="replace"))
     return found
 
 
-async def fetch(client: Redis, keys: Keys, webhook_id: str, names: Iterable[str], now_ms: int) -> list[tuple[str, int]]:
-    """The sources that an event of this id was stored from, each with its day (since 1970). Raises RedisError,
-    OSError."""
+async def fetch(
+    client: Redis, keys: Keys, webhook_id: str, names: Iterable[str], now_ms: int, unusable: dict[str, str]
+) -> list[tuple[str, int]]:
+    """The sources that an event of this id was stored from, each with its day (since 1970). Days that Redis refuses
+    are added to `unusable`. Raises RedisError, OSError."""
     today = now_ms // DAY_MS
     names = sorted(names)
     places = [(source, today + 1 - ago) for ago in range(LONGEST_WINDOW_DAYS + 1) for source in names]
-    asked = [("SISMEMBER", keys.seen(day), digest_of(source, webhook_id)) for source, day in places]
-    replies = await execute_all(client, asked, raises=False)
+    asked: list[Command] = [("SISMEMBER", keys.seen(day), digest_of(source, webhook_id)) for source, day in places]
+    replies = await execute_usable(client, asked, unusable)
     return [place for place, is_there in zip(places, replies, strict=True) if is_there == 1]
 
 

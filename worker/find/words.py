@@ -1,11 +1,16 @@
-"""The state of an event in a group, in words: one line for people, the same in the tool and on a page. Pure."""
+"""The state of an event in a group, and what a search came to, in words: one line for people, the same in the tool and
+on a page. Pure."""
 
 from typing import Literal
 
 from ...shared import output
 from .life import (
     Dead,
+    Discard,
+    Discarded,
+    Doubt,
     Handled,
+    InGroup,
     InHand,
     NotReached,
     NotSubscribed,
@@ -17,15 +22,16 @@ from .life import (
     Trimmed,
     Unknown,
 )
+from .search import Found
 
-Tone = Literal["good", "waits", "bad", "quiet"]
+Tone = Literal["good", "unsure", "waits", "bad", "quiet"]
 
 
 def state(found: State, now_ms: int) -> tuple[str, Tone]:
     """A state as text, which may hold what a handler raised, and how it is to be taken."""
     match found:
-        case Handled():
-            return _handled(found), "good"
+        case Handled() | Trimmed() | Discarded():
+            return _gone(found, now_ms)
         case Recovered():
             return _recovered(found, now_ms), "good"
         case Dead():
@@ -37,9 +43,62 @@ def state(found: State, now_ms: int) -> tuple[str, Tone]:
     return _nothing(found), "quiet"
 
 
-def _handled(found: Handled) -> str:
-    text = "handled, and trimmed since" if found.is_trimmed else "handled"
-    return text + (f", or one of {found.dropped:,} dead letters dropped by retention" if found.dropped else "")
+def not_found(found: Found) -> str:
+    """What follows from a search that found nothing."""
+    if found.unusable or found.is_stopped:
+        return "was not found, but not all was searched"
+    if found.left_out:
+        return "was not found in what was searched"
+    text = "is not in Redis: never stored here, or trimmed"
+    return text + (f", or older than {output.moment(found.reached_ms)}" if found.reached_ms else "")
+
+
+def searched(found: Found) -> str:
+    """What was searched, in one line."""
+    events = output.things(found.entries, "event")
+    if found.reached_ms:
+        events += f" back to {output.moment(found.reached_ms)}"
+    left_out = f" ({found.left_out:,} left out)" if found.left_out else ""
+    return f"{events}; {found.records:,} dead letters, retries and redeliveries{left_out}"
+
+
+def left_out(found: InGroup) -> str:
+    """That not all of a group was looked through; "" if it was."""
+    if not found.left_out:
+        return ""
+    return f"{found.left_out:,} of its retries, redeliveries and dead letters not looked through"
+
+
+def _gone(found: Handled | Trimmed | Discarded, now_ms: int) -> tuple[str, Tone]:
+    """Of a delivery of which nothing is left."""
+    if isinstance(found, Discarded):
+        return f"a dead letter of this id was {_discard(found.by, now_ms)}", "unsure"
+    if found.doubt:
+        return _handled(found) + _doubt(found.doubt, now_ms), "unsure"
+    return _handled(found), "good" if isinstance(found, Handled) else "quiet"
+
+
+def _handled(found: Handled | Trimmed) -> str:
+    if isinstance(found, Trimmed):
+        return "handled, if it subscribes to the type: nothing is left of the event"
+    return "handled, and trimmed since" if found.is_trimmed else "handled"
+
+
+def _doubt(doubt: Doubt, now_ms: int) -> str:
+    """What else may have happened, each as `, or …`."""
+    either = [_discard(each, now_ms) for each in doubt.discards]
+    if doubt.dropped:
+        either.append(f"one of {doubt.dropped:,} dead letters dropped by retention")
+    if doubt.discarded:
+        either.append(f"one of {doubt.discarded:,} dead letters discarded")
+    if doubt.losses:
+        either.append(f"lost: data loss seen {output.things(doubt.losses, 'time')}")
+    return "".join(f", or {text}" for text in either)
+
+
+def _discard(found: Discard, now_ms: int) -> str:
+    text = f"discarded {output.since(found.at_ms, now_ms)} ago by {output.line(found.who)}"
+    return text + (f" ({output.line(found.why)})" if found.why else "")
 
 
 def _recovered(found: Recovered, now_ms: int) -> str:
@@ -57,9 +116,7 @@ def _nothing(found: State) -> str:
         case NotSubscribed():
             return "not subscribed"
         case StoredBeforeGroup():
-            return "not delivered: stored before the group began; a replay delivers it"
-        case Trimmed():
-            return "handled, if it subscribes to the type: nothing is left of the event"
+            return "not delivered, unless by a replay: stored before the group began"
     raise AssertionError(found)
 
 

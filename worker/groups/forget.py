@@ -135,7 +135,7 @@ class GroupDeletion:
         ]
 
     def _fields(self, keys: Keys) -> list[tuple[str, str]]:
-        hashes = (keys.patterns, keys.worked, keys.losses, keys.dropped, keys.groups)
+        hashes = (keys.patterns, keys.worked, keys.losses, keys.dropped, keys.discarded, keys.groups)
         return [(name, self._group) for name in hashes]
 
     async def _paused(self, keys: Keys) -> list[tuple[str, str]]:

@@ -10,14 +10,16 @@ from typing import Any
 from ...shared import layout
 from ...shared.connection import Redis
 from ...shared.keys import Keys
-from ...shared.pipelined import execute_all
+from ...shared.pipelined import MAX_COMMANDS, execute_all
 from ...shared.raw_connection import Command
 from ..pipeline.unusable_keys import is_of_one_key
 
 
-async def execute_usable(client: Redis, commands: Sequence[Command], unusable: dict[str, str]) -> list[Any]:
+async def execute_usable(
+    client: Redis, commands: Sequence[Command], unusable: dict[str, str], at_once: int = MAX_COMMANDS
+) -> list[Any]:
     """Run commands as `execute_all`; None in place of errors about one key, whose text is added to `unusable`."""
-    replies = await execute_all(client, commands, raises=False)
+    replies = await execute_all(client, commands, raises=False, at_once=at_once)
     for i, (command, reply) in enumerate(zip(commands, replies, strict=True)):
         if isinstance(reply, Exception):
             if not is_of_one_key(reply):

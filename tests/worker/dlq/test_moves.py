@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from redis.exceptions import ResponseError
 
 from hookbus.shared import entry, scripts
 from hookbus.shared.command import FailedError
+from hookbus.shared.connection import connect
 from hookbus.shared.keys import Keys
 from hookbus.worker.dlq.bulk import Tally, move_all
 from hookbus.worker.dlq.filter import Filter
@@ -73,6 +75,25 @@ async def test_remove_letter_loses_the_race_against_another_tool(client):
     assert await client.execute_command("EXISTS", STREAM) == 0
     assert await moves.redrive([dead]) == [0]
     assert await client.execute_command("XLEN", STREAM) == 0
+
+
+async def test_a_discard_is_counted_whoever_may_discard_and_refused_where_it_cannot_be(client, redis_url):
+    store, _ = await ready(client, letter("wh_1"), letter("wh_2"), letter("wh_3"))
+    letters = {dead.name: dead for dead in await store.find(Filter(names=("wh_1", "wh_2", "wh_3")))}
+    async with connect(redis_url.replace("://", "://console:console@"), "tests") as console:
+        assert await Moves(console, store.shards).discard([letters["wh_1"]]) == [1]
+    assert await client.execute_command("HGETALL", KEYS.discarded) == [b"billing", b"1"]
+    rights = ("~hookbus:*", "+@all", "-hincrby")
+    await client.execute_command("ACL", "SETUSER", "uncounted", "on", ">uncounted", *rights)
+    try:
+        async with connect(redis_url.replace("://", "://uncounted:uncounted@"), "tests") as other:
+            (refused,) = await Moves(other, store.shards).discard([letters["wh_2"]])
+    finally:
+        await client.execute_command("ACL", "DELUSER", "uncounted")
+    assert isinstance(refused, ResponseError)
+    assert await dead_names(store) == {"wh_2", "wh_3"}
+    await client.execute_command("SET", KEYS.discarded, "no hash")
+    assert await Moves(client, store.shards).discard([letters["wh_3"]]) == [1], "an unusable count holds up nothing"
 
 
 @pytest.mark.parametrize("is_redrive", [True, False])

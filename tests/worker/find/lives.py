@@ -22,9 +22,12 @@ async def life(client: Redis, name: str = NAME, most: int = 1000) -> Life:
         for entry_id, fields in entries
         if parse(fields).webhook_id == name
     )
-    return await lives.fetch(
-        client, await bus.fetch(client, [KEYS]), Subject(KEYS, name, "openai", TYPE, entry, place), most
-    )
+    return await life_of(client, Subject(KEYS, name, "openai", TYPE, entry, place), most)
+
+
+async def life_of(client: Redis, subject: Subject, most: int = 1000) -> Life:
+    """The life of an event that is found already."""
+    return await lives.fetch(client, await bus.fetch(client, [KEYS]), subject, most)
 
 
 async def in_group(client: Redis, name: str = NAME, group: str = GROUP, **options: Any) -> InGroup:
@@ -65,4 +68,5 @@ async def promote(client: Redis, *members: str, now_ms: int) -> None:
 
 def an_entry(name: str = NAME, **changes: Any) -> Entry:
     """An entry of the event."""
-    return Entry(name, "openai", 1_700_000_000_000, b"{}", **changes)
+    fields = {"webhook_id": name, "source": "openai", "received_at_ms": 1_700_000_000_000, "body": b"{}"}
+    return Entry(**fields | changes)

@@ -6,6 +6,9 @@ from hookbus.shared.entry import Failure
 from hookbus.worker.find import words
 from hookbus.worker.find.life import (
     Dead,
+    Discard,
+    Discarded,
+    Doubt,
     Handled,
     InHand,
     NotReached,
@@ -18,16 +21,34 @@ from hookbus.worker.find.life import (
     Trimmed,
     Unknown,
 )
+from hookbus.worker.find.search import Found
 
 NOW_MS = 1_700_000_600_000
 NOW = "2023-11-14 22:23:20.000Z"
 ERROR = "ValueError: no such customer"
 FAILED = (Failure(1, NOW_MS, 12, "a.1", f"{ERROR}\nand more"),)
+BY = Discard(NOW_MS - 60_000, "anna@host", "INC-7\n")
+DISCARDED = "discarded 1m ago by anna@host (INC-7)"
 
 WORDS = [
     (Handled(), "handled", "good"),
     (Handled(is_trimmed=True), "handled, and trimmed since", "good"),
-    (Handled(dropped=1200), "handled, or one of 1,200 dead letters dropped by retention", "good"),
+    (
+        Handled(doubt=Doubt(dropped=1200)),
+        "handled, or one of 1,200 dead letters dropped by retention",
+        "unsure",
+    ),
+    (
+        Handled(doubt=Doubt(discarded=3, losses=1, discards=(BY,))),
+        f"handled, or {DISCARDED}, or one of 3 dead letters discarded, or lost: data loss seen 1 time",
+        "unsure",
+    ),
+    (Discarded(BY), f"a dead letter of this id was {DISCARDED}", "unsure"),
+    (
+        Trimmed(Doubt(discarded=3)),
+        "handled, if it subscribes to the type: nothing is left of the event, or one of 3 dead letters discarded",
+        "unsure",
+    ),
     (
         Recovered(3, NOW_MS - 60_000, "a.1", history=FAILED),
         f"handled 2023-11-14 22:22:20.000Z, 1m ago, by attempt 3; last: {ERROR}",
@@ -35,7 +56,7 @@ WORDS = [
     ),
     (Recovered(2, NOW_MS, "a.1", True), f"a replay was handled {NOW}, 0.0s ago, by attempt 2", "good"),
     (NotSubscribed(), "not subscribed", "quiet"),
-    (StoredBeforeGroup(), "not delivered: stored before the group began; a replay delivers it", "quiet"),
+    (StoredBeforeGroup(), "not delivered, unless by a replay: stored before the group began", "quiet"),
     (Trimmed(), "handled, if it subscribes to the type: nothing is left of the event", "quiet"),
     (Unknown("WRONGTYPE"), "unknown: WRONGTYPE", "bad"),
     (Dead("wh_1", NOW_MS - 120_000, "rejected", "Reject: n", 2), "dead for 2m: rejected, 2 attempts: Reject: n", "bad"),
@@ -74,3 +95,14 @@ def test_a_state_in_words(state, text, tone):
 
 def test_every_state_has_words():
     assert {type(state) for state, _, _ in WORDS} == set(State.__subclasses__())
+
+
+@pytest.mark.parametrize(("found", "text"), [
+    (Found(), "is not in Redis: never stored here, or trimmed"),
+    (Found(reached_ms=NOW_MS), f"is not in Redis: never stored here, or trimmed, or older than {NOW}"),
+    (Found(left_out=800_000), "was not found in what was searched"),
+    (Found(is_stopped=True), "was not found, but not all was searched"),
+    (Found(left_out=1, unusable={"a": "WRONGTYPE"}), "was not found, but not all was searched"),
+])  # fmt: skip
+def test_that_it_is_nowhere_is_said_of_a_complete_search_alone(found, text):
+    assert words.not_found(found) == text

@@ -52,7 +52,7 @@ async def everything(client, group: str = "billing", *, deaths: int = 3) -> None
             await client.execute_command("HSET", keys.consumers(group), name, "{}")
         await client.execute_command("ZADD", keys.due, 1, group)
         await client.execute_command("ZADD", keys.expiries, 1, expiries.handover(group))
-        for key in (keys.worked, keys.losses, keys.dropped):
+        for key in (keys.worked, keys.losses, keys.dropped, keys.discarded):
             await client.execute_command("HSET", key, group, 1)
         for i in range(2):
             await client.execute_command("XADD", keys.redelivery(TYPE, group), "*", "id", f"wh_{i}", "body", "{}")

@@ -8,8 +8,8 @@ from ..asked import Asked, Context
 from ..searches import BusyError
 from ..view import View
 
-SIGNS: Final = {"good": "✓", "waits": "◷", "bad": "✕", "quiet": "·"}
-COLOURS: Final = {"good": "ok", "waits": "warn", "bad": "bad", "quiet": "dimmer"}
+SIGNS: Final = {"good": "✓", "unsure": "?", "waits": "◷", "bad": "✕", "quiet": "·"}
+COLOURS: Final = {"good": "ok", "unsure": "warn", "waits": "warn", "bad": "bad", "quiet": "dimmer"}
 MAX_CHARS: Final = 200
 """Of an id; longer ones are no ids."""
 
@@ -26,7 +26,8 @@ async def page(context: Context, asked: Asked) -> View:
             problem = str(error)
     now_ms = context.look.now_ms()
     lives = [(life, _rows(life.groups, now_ms)) for life in found.lives] if found else []
-    values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms, "problem": problem}
+    values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms}
+    values |= {"problem": problem, "words": words}
     status = 503 if problem else 404 if found is not None and not lives else 200
     return View("event.html", values, f"Event {name}" if name else "Events", "/event", status, is_live=False)
 

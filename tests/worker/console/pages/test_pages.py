@@ -81,7 +81,7 @@ async def test_an_event_is_found_in_every_group_by_its_webhook_id_and_by_an_id_i
             assert 'href="/dead/billing/wh_' in page
         status, page = await read(session, "/event?id=wh_nowhere")
         assert status == 404
-        assert "Not in Redis: never stored here, or trimmed" in page
+        assert "wh_nowhere is not in Redis: never stored here, or trimmed" in page
         assert (await read(session, "/event"))[0] == 200
 
 
