@@ -1,18 +1,24 @@
 """The dead letters that a page or a form is about: its fields as a filter, and as options of a command. Pure.
 
-`until` is the moment of a plan: what died later is not in it, however long somebody reads the plan.
+`until_ms` is the moment of a plan: what died later is not in it, however long somebody reads the plan.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
-from ...shared.times import LAST_MS, iso
+from ...shared.nearest import did_you_mean
+from ...shared.times import LAST_MS, iso, parse_time
 from ..dlq.filter import Filter
-from .asked import milliseconds
+from ..pipeline.outcome import Reason
+from .asked import WrongQueryError, milliseconds
 
-FIELDS: Final = ("group", "type", "reason", "fingerprint", "id")
+FIELDS: Final = ("group", "type", "reason", "fingerprint", "id", "since", "until")
 UNTIL: Final = "until_ms"
+REASONS: Final[tuple[str, ...]] = get_args(Reason)
+MOVES: Final = ("redrive", "discard")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{10}")
 
 
 def fields(given: Mapping[str, str]) -> dict[str, str]:
@@ -20,22 +26,50 @@ def fields(given: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name in FIELDS if (text := given.get(name, "").strip())}
 
 
-def criteria(given: Mapping[str, str]) -> Filter:
-    """The filter. Raises WrongQueryError for a moment that is none."""
-    chosen = {name: (text,) for name, text in fields(given).items()}
+def criteria(given: Mapping[str, str], now_ms: int) -> Filter:
+    """The filter. Raises WrongQueryError for what nothing can match."""
+    chosen = fields(given)
+    reason, fingerprint = chosen.get("reason", ""), chosen.get("fingerprint", "").lower()
+    if reason and reason not in REASONS:
+        raise WrongQueryError(f"{reason} is no reason; there are: {', '.join(REASONS)}{did_you_mean(reason, REASONS)}")
+    if fingerprint and not _FINGERPRINT.fullmatch(fingerprint):
+        raise WrongQueryError(f"{fingerprint} is no fingerprint: 10 hex digits, as the page of a letter has them")
+    since_ms, until_ms = _time(chosen, "since", 0, now_ms), _time(chosen, "until", LAST_MS, now_ms)
+    if since_ms > until_ms:
+        raise WrongQueryError("nothing died since a time that is later than until")
     return Filter(
-        groups=chosen.get("group", ()),
-        types=chosen.get("type", ()),
-        reasons=chosen.get("reason", ()),
-        fingerprints=chosen.get("fingerprint", ()),
-        names=chosen.get("id", ()),
-        until_ms=min(milliseconds(given.get(UNTIL) or str(LAST_MS)), LAST_MS),
+        groups=_listed(chosen.get("group")),
+        types=_listed(chosen.get("type")),
+        reasons=_listed(reason),
+        fingerprints=_listed(fingerprint),
+        names=_listed(chosen.get("id")),
+        since_ms=since_ms,
+        until_ms=min(until_ms, milliseconds(given.get(UNTIL) or str(LAST_MS))),
     )
 
 
-def command(verb: str, given: Mapping[str, str], until_ms: int) -> str:
-    """The command that does the same."""
+def command(verb: str, given: Mapping[str, str], criteria: Filter, *, rate: str = "", why: str = "") -> str:
+    """The command that does the same; its times are those of the filter, whenever it is run."""
     words = ["hookbus-worker", "dlq", verb]
-    for name, text in fields(given).items():
-        words += [f"--{name}", shlex.quote(text)]
-    return " ".join([*words, "--until", iso(until_ms)])
+    options = {name: text for name, text in fields(given).items() if name not in ("since", "until")}
+    if verb in MOVES and criteria == Filter():
+        words.append("--all")
+    if criteria.since_ms:
+        options["since"] = iso(criteria.since_ms)
+    if criteria.until_ms < LAST_MS:
+        options["until"] = iso(criteria.until_ms)
+    options |= {name: text for name, text in {"rate": rate, "why": why}.items() if text not in ("", "0")}
+    for name, text in options.items():
+        words += [f"--{name}", text]
+    return shlex.join(words)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _time(chosen: Mapping[str, str], name: str, default: int, now_ms: int) -> int:
+    try:
+        return parse_time(chosen[name], now_ms) if name in chosen else default
+    except (ValueError, OverflowError) as error:
+        raise WrongQueryError(f"{name}: {error}") from None

@@ -17,6 +17,7 @@ HIDDEN: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 """C0 and C1 except tab and newline, marks of writing direction, characters without a width, and surrogates."""
+_RUN: Final = re.compile(f"{HIDDEN.pattern}+")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 _SIZES: Final = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 WIDTH: Final = 120
@@ -39,16 +40,16 @@ def drawn(text: str) -> Markup:
 def marked(text: str) -> Markup:
     """A text from outside, with its hidden characters as escapes that stand out. Not for attributes."""
     parts, last = [], 0
-    for match in HIDDEN.finditer(text):
+    for match in _RUN.finditer(text):
         parts.append(escape(text[last : match.start()]))
-        parts.append(Markup('<span class="ctl">{}</span>').format(_escape(match[0])))
+        parts.append(Markup(f'<span class="ctl">{"".join(map(_escape, match[0]))}</span>'))  # noqa: S704 - ours
         last = match.end()
     return Markup("").join([*parts, escape(text[last:])])
 
 
 def span(kind: str, text: str) -> Markup:
     """A text from outside, as `marked`, in a span of a class of ours."""
-    return Markup('<span class="{}">{}</span>').format(kind, marked(text))
+    return Markup(f'<span class="{kind}">{marked(text)}</span>')  # noqa: S704 - it is marked, and the class is ours
 
 
 def _escape(character: str) -> str:

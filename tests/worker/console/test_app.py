@@ -85,7 +85,7 @@ async def test_a_form_that_is_none_of_ours_is_refused_and_is_no_bug(client, redi
     async with serving(redis_url, console_role="operator") as session:
         for body, kind, status in (
             (b"verb=redrive", FORM["Content-Type"], 200),
-            (chunks(64 * 1024), FORM["Content-Type"], 404),
+            (chunks(64 * 1024), FORM["Content-Type"], 400),
             (chunks(65 * 1024), FORM["Content-Type"], 413),
             (chunks(2**20 + 2**19), FORM["Content-Type"], 413),
             (b"x" * (64 * 1024 + 1), FORM["Content-Type"], 413),

@@ -19,10 +19,12 @@ WHY_CHARS: Final = 200
 async def run(context: Context, asked: Asked) -> View | Redirect:
     """Begin. Whatever keeps it from beginning is said on the plan, which is counted anew, and nothing has changed."""
     form = asked.form
-    plan, store = await planning.planned(context, form)
-    problem = _problem(form, plan.moving, is_discard=plan.verb == "discard")
-    if problem:
-        return await planning.show(context, form, problem)
+    try:
+        plan, store = await planning.planned(context, form)
+    except FailedError as error:
+        return await planning.refused(context, asked, error)
+    if problem := _problem(form, plan.moving, is_discard=plan.verb == "discard"):
+        return planning.show(form, plan, problem)
     action = Action(
         verb=f"dlq {plan.verb}",
         who=asked.person.name,
@@ -35,7 +37,7 @@ async def run(context: Context, asked: Asked) -> View | Redirect:
     try:
         job = await context.jobs.start(store, plan, action, _rate(form))
     except FailedError as error:
-        return await planning.show(context, form, str(error))
+        return planning.show(form, plan, str(error))
     return Redirect(f"/jobs/{job.id}")
 
 
@@ -62,7 +64,13 @@ def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool) -> str:
     """Why a plan does not run, "" if it does."""
     if not moving:
         return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
-    if is_discard and moving > planning.TYPE_ABOVE and form.get("typed", "").replace(",", "") != str(moving):
+    counted = form.get("counted", "")
+    if not counted.isdecimal():
+        return "it was not counted before"
+    if moving > (confirmed := int(counted)):
+        more = moving - confirmed
+        return f"{more:,} more came meanwhile that had died before; {moving:,} are they now"
+    if is_discard and moving > planning.TYPE_ABOVE and form.get("typed", "").replace(",", "") != counted:
         return f"type {moving} to discard so many"
     rate = _rate(form)
     return "" if math.isfinite(rate) and rate >= 0 else "the rate must be a number, 0 for no limit"

@@ -1,5 +1,6 @@
 """`/dead/{group}/{name}`: why a delivery died, its attempts, and its body as it was signed."""
 
+import shlex
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -9,14 +10,17 @@ from ...dlq.query import DeadLetters, StoredLetter
 from .. import json_view
 from ..asked import Asked, Context
 from ..view import Download, View
+from . import gone
 
 LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
 """Parts of the paths of files that are none of the application."""
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """Reads one letter. Raises FailedError when it is gone."""
+    """Reads one letter, or what became of it."""
     dead = await _letter(context, asked)
+    if dead is None:
+        return await gone.show(context, asked.path["group"], asked.path["name"])
     letter = dead.letter
     values: dict[str, Any] = {
         "dead": dead,
@@ -24,6 +28,7 @@ async def page(context: Context, asked: Asked) -> View:
         "frames": _frames(letter.traceback),
         "body": json_view.shown(letter.body),
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
+        "show": shlex.join(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
         "now_ms": context.look.now_ms(),
     }
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
@@ -31,13 +36,21 @@ async def page(context: Context, asked: Asked) -> View:
 
 async def body(context: Context, asked: Asked) -> Download:
     """The body, byte for byte."""
-    return Download((await _letter(context, asked)).letter.body, "body.bin")
+    dead = await _letter(context, asked)
+    if dead is None:
+        raise FailedError(f"no dead letter {asked.path['name']}")
+    return Download(dead.letter.body, "body.bin")
 
 
-async def _letter(context: Context, asked: Asked) -> StoredLetter:
+async def _letter(context: Context, asked: Asked) -> StoredLetter | None:
+    """The letter of a path, None when it is gone. Raises FailedError for an unknown group or a letter it can't read."""
     store = await DeadLetters.open(context.client, context.shards)
     group, name = asked.path["group"], asked.path["name"]
-    found = await store.find(Filter(groups=(group,), names=(name,)))
+    store.require(group)
+    try:
+        found = await store.find(Filter(groups=(group,), names=(name,)))
+    except FailedError:
+        return None
     if not found:
         raise FailedError(f"this release can't read the dead letter {name}")
     return found[0]

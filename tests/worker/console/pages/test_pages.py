@@ -47,6 +47,44 @@ async def test_dead_letters_are_counted_by_cause_and_filtered_by_the_url(bus):
         assert (await read(session, "/dead?group=nobody"))[0] == 404
 
 
+async def test_a_filter_that_can_match_nothing_stays_with_what_is_wrong_with_it(bus):
+    async with serving(bus) as session:
+        for query, status, problem in (
+            ("type=responses.completed", 404, "did you mean response.completed?"),
+            ("group=biling", 404, "did you mean billing?"),
+            ("id=gone", 404, "no dead letter gone"),
+            ("reason=rejcted", 400, "did you mean rejected?"),
+            ("fingerprint=zzz", 400, "10 hex digits"),
+            ("since=soon", 400, "neither an age"),
+            ("before=soon", 400, "no number of milliseconds"),
+            ("since=1h&until=2h", 400, "later than until"),
+        ):
+            answered, page = await read(session, f"/dead?{query}")
+            page = html.unescape(page)
+            assert (answered, problem in page, "None of 4 match." in page) == (status, True, True), query
+            assert query.rpartition("=")[2] in page
+        _, page = await read(session, "/dead?type=video.completed")
+        assert "None of 4 match." in page
+        _, page = await read(session, "/dead?until_ms=0")
+        assert "None of 4 match." in page
+
+
+async def test_letters_go_on_a_page_at_a_time_within_their_filter_and_times(client, bus, monkeypatch):
+    monkeypatch.setattr(dead, "MAX_LETTERS", 2)
+    async with serving(bus) as session:
+        _, page = await read(session, f"/dead?type={TYPE}")
+        assert re.findall(r'href="/dead/billing/(wh_\d)"', page) == ["wh_2", "wh_1"]
+        [older] = re.findall(r'href="(/dead\?[^"]+before=[^"]+)"', page)
+        _, page = await read(session, html.unescape(older))
+        assert re.findall(r'href="/dead/billing/(wh_\d)"', page) == ["wh_0"]
+        assert f'href="/dead?type={TYPE}">← newest' in page
+        monkeypatch.setattr(dead, "MAX_LETTERS", 9)
+        _, page = await read(session, "/dead?since=2023-11-14T22:13:20.001Z&until=2023-11-14T22:13:20.002Z")
+        assert re.findall(r'href="/dead/billing/(wh_\d)"', page) == ["wh_2", "wh_1"]
+        _, page = await read(session, "/dead?id=wh_1&since=20000d")
+        assert re.findall(r'href="/dead/billing/(wh_\d)"', page) == ["wh_1"]
+
+
 async def test_a_page_of_letters_is_bounded_however_many_there_are(client, bus):
     await store_letters(client, *(letter(f"many_{i}", message="x" * 5000) for i in range(200)))
     async with serving(bus) as session:

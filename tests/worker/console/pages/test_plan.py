@@ -90,14 +90,62 @@ async def test_a_redrive_moves_letters_to_their_group_and_leaves_unsubscribed_on
     assert await client.execute_command("XLEN", KEYS.redelivery("response.completed", GROUP)) == 3
 
 
-async def test_one_letter_that_was_moved_meanwhile_is_said_to_be_gone(client, bus):
+async def test_a_letter_that_was_moved_meanwhile_is_said_to_be_gone_by_whom_and_its_form_changes_nothing(client, bus):
     async with serving(bus, console_role="operator") as session:
         _, page = await post(session, "/plan", verb="discard", group=GROUP, id="a_1")
         form = form_of(page)
-        assert (await post(session, "/run", **form))[0] == 303
+        assert (await post(session, "/run", **form, why="INC-7"))[0] == 303
         await until(lambda: _is_gone(client, "a_1"))
-        status, page = await post(session, "/run", **form)
-    assert (status, "no dead letter a_1" in page) == (404, True)
+        answers = [await post(session, path, **form) for path in ("/run", "/plan")]
+        answers.append(await read(session, f"/dead/{GROUP}/a_1"))
+    for (status, page), expected in zip(answers, (409, 409, 404), strict=True):
+        assert status == expected
+        assert re.search(r"<b>Discarded</b> by console@\S+ at [^<]+ UTC: INC-7", page)
+        assert ("Nothing was changed: no dead letter a_1" in page) == (expected == 409)
+        assert f'href="/dead?group={GROUP}"' in page
+
+
+@pytest.mark.parametrize("path", ["/plan", "/run"])
+async def test_a_form_that_is_refused_stays_on_the_page_it_came_from_with_its_filter(client, bus, path):
+    form = {"verb": "redrive", "group": GROUP, "type": "responses.completed", "since": "2h", "counted": "1"}
+    async with serving(bus, console_role="operator") as session:
+        status, page = await post(session, path, **form)
+    assert status == 409
+    page = html.unescape(page)
+    assert "Nothing was changed: responses.completed matches no event type" in page
+    assert "did you mean response.completed?" in page
+    assert "<h1>Dead letters</h1>" in page
+    assert "<option selected>billing</option>" in page
+    assert 'name="type" value="responses.completed"' in page
+    assert 'name="since" value="2h"' in page
+
+
+async def test_letters_that_appear_of_a_moment_before_the_plan_are_counted_again_before_they_move(client, bus):
+    async with serving(bus, console_role="operator") as session:
+        _, page = await post(session, "/plan", verb="discard", type="response.completed")
+        await store_letters(client, letter("late_1"), letter("late_2"))
+        status, again = await post(session, "/run", **form_of(page), why="INC-7")
+        assert (status, "Nothing was changed: 2 more came meanwhile" in again) == (409, True)
+        assert len(await names_left(client)) == 7
+        assert form_of(again) == form_of(page) | {"counted": "5"}
+        assert 'value="INC-7"' in again
+        _, place = await post(session, "/run", **form_of(again))
+        assert (await ended(client, place)).moved == 5
+        status, page = await post(session, "/run", verb="discard")
+        assert (status, "it was not counted before" in page) == (409, True)
+    assert await names_left(client) == {"b_0", "b_1"}
+
+
+async def test_a_plan_as_a_command_has_its_rate_reason_and_times(client, bus):
+    async with serving(bus, console_role="operator") as session:
+        form = {"verb": "discard", "type": "response.*", "since": "9999d", "rate": "20", "why": "it's INC-7"}
+        _, page = await post(session, "/plan", **form)
+        assert form_of(page)["since"].startswith("199")
+    assert re.search(
+        r"hookbus-worker dlq discard --type 'response.\*' --since 199[-\d]+T[\d:.]+Z --until 20[-\d]+T[\d:.]+Z"
+        r""" --rate 20 --why 'it'"'"'s INC-7'<""",
+        html.unescape(page),
+    )
 
 
 async def _is_gone(client, name):
@@ -121,12 +169,14 @@ async def test_a_big_discard_wants_its_number_typed(client, bus, monkeypatch):
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
-        ({"verb": "redrive", "rate": "nan"}, "the rate must be a number"),
-        ({"verb": "redrive", "rate": "-1"}, "the rate must be a number"),
+        ({"verb": "redrive", "rate": "nan", "counted": "3"}, "the rate must be a number"),
+        ({"verb": "redrive", "rate": "-1", "counted": "3"}, "the rate must be a number"),
         ({"verb": "redrive", "type": "video.completed"}, "nothing is left to move"),
         ({"verb": "explode"}, "neither redrive nor discard"),
         ({"verb": "discard", "until_ms": "soon"}, "is no number of milliseconds"),
         ({"verb": "discard", "group": "nobody"}, "no group nobody"),
+        ({"verb": "discard", "reason": "withdrawal"}, "did you mean withdrawn?"),
+        ({"verb": "discard", "since": "1h", "until": "2h"}, "later than until"),
     ],
 )
 async def test_a_form_that_makes_no_sense_changes_nothing(client, bus, form, problem):

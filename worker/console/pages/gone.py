@@ -1,0 +1,27 @@
+"""The page of a dead letter that is gone: what became of it, and where its event is looked for."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from ... import audit
+from .. import fate
+from ..asked import Context
+from ..view import View
+
+ACTIONS: Final = 1000
+"""The last ones, of which one may have moved it: half a megabyte."""
+
+
+async def show(context: Context, group: str, name: str, *, problem: str = "") -> View:
+    """`problem` is why an action on it did not happen."""
+    entries = await audit.fetch(context.client, ACTIONS)
+    values: dict[str, Any] = {
+        "fate": fate.of(entries, group, name),
+        "group": group,
+        "name": name,
+        "actions": ACTIONS,
+        "problem": problem,
+        "event": "/event?" + urlencode({"id": name.partition("~")[0]}, errors="replace"),
+        "others": "/dead?" + urlencode({"group": group}, errors="replace"),
+    }
+    return View("gone.html", values, f"{name} is gone", "/dead", 409 if problem else 404, is_live=False)
