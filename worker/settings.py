@@ -30,6 +30,11 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     console_hosts: tuple[str, ...] = ()
     """Further names under which browsers reach the console, such as that of a proxy. It answers under no other: a name
     that strangers let point to this machine must not open it."""
+    console_name: str = ""
+    """Name of the bus on the pages of the console, such as `production`, for those who have several."""
+    console_runbook: str = ""
+    """Address of your copy of `deploy/RUNBOOK.md`, which the console links to where something needs somebody, with the
+    name of a section behind a `#`. None: it names the section."""
     console_role: Literal["viewer", "operator"] = "viewer"
     """What the pages of the console allow: to look, or to redrive and discard dead letters, too. Whoever reaches its
     port has this role."""

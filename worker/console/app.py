@@ -35,9 +35,11 @@ BUG: Final = ("This page has failed", "the log of the console has the reason")
 
 
 class App:
-    """One console. Keeps nothing between requests but its `jobs`."""
+    """One console. Keeps nothing between requests but its `jobs`. `names`: those that templates use."""
 
-    def __init__(self, client: Redis, shards: int, looker: Looker, allowed: Guard, anybody: Person) -> None:
+    def __init__(
+        self, client: Redis, shards: int, looker: Looker, allowed: Guard, anybody: Person, **names: str
+    ) -> None:
         self._client = client
         self._shards = shards
         self._looker = looker
@@ -47,7 +49,7 @@ class App:
         self.jobs = Jobs(client)
         assets = static.load()
         self._assets = static.by_path(assets)
-        self._templates = Templates(assets)
+        self._templates = Templates(assets, **names)
         self._log = log.get("worker.console")
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -134,6 +136,7 @@ class App:
             "problem": self._looker.problem,
             "is_operator": person.is_operator,
             "navigation": _navigation(look),
+            "unasked": look.beside.unasked if look else {},
         }
 
 

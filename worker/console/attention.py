@@ -8,14 +8,31 @@ from typing import Final, NamedTuple
 
 from ...shared.finding import Finding
 from .. import bus_findings
-from .draw import count
+from ..inventory.suspensions import Opened
+from .draw import age, count
 from .look import Look
 
 GRAVE: Final = frozenset(
     {"group_abandoned", "no_worker", "breaker_open", "unread_type", "waits_for_nobody", "unusable_key", "data_loss"}
 )
 """Codes of findings that keep events from being handled."""
-LEFT_OUT: Final = frozenset({"dead_letters", "no_subscription"})
+LEFT_OUT: Final = frozenset({"dead_letters", "no_subscription", "breaker_open"})
+"""Told otherwise, or not here."""
+RUNBOOK: Final = {
+    "breaker_open": "HookbusBreakerOpen",
+    "cannot_save": "HookbusRedisNotDurable",
+    "data_loss": "HookbusDataLoss",
+    "deaths": "HookbusDeadLettersGrowing",
+    "group_abandoned": "HookbusGroupAbandoned",
+    "group_missing": "HookbusGroupMissing",
+    "memory": "HookbusRedisMemory",
+    "no_worker": "HookbusGroupWithoutProgress",
+    "unknown_source": "HookbusUnknownSource",
+    "unread_type": "HookbusUnreadEvents",
+    "unusable_key": "HookbusUnusableKey",
+    "waits_for_nobody": "HookbusUnsubscribedEvents",
+}
+"""Code → section of deploy/RUNBOOK.md."""
 SURGE: Final = 3
 """Deaths in an hour are many when they are this many times those of the hour before (a guess)."""
 MEMORY_SHARE: Final = 0.9
@@ -30,6 +47,11 @@ class Trouble(NamedTuple):
     group: str
     problem: str
     action: str
+
+    @property
+    def section(self) -> str:
+        """Of the runbook; "" for none."""
+        return RUNBOOK.get(self.code, "")
 
 
 def of_look(look: Look) -> list[Trouble]:
@@ -46,19 +68,31 @@ def findings(look: Look) -> list[tuple[str, Finding]]:
 
 
 def _of_groups(look: Look) -> Iterator[Trouble]:
-    for group, each in findings(look):
+    for name, each in findings(look):
         if each.code not in LEFT_OUT:
-            yield Trouble(each.code, each.code in GRAVE, group, each.problem, each.action)
+            yield Trouble(each.code, each.code in GRAVE, name, each.problem, each.action)
+    for name, group in look.bus.status.groups.items():
+        for pattern, opened in group.breakers.items():
+            problem = f"{name} has stopped working on {pattern}: {opened.error}"
+            yield Trouble("breaker_open", True, name, problem, f"{breaker(opened, look.bus.now_ms)}; fix the handler")
+
+
+def breaker(opened: Opened, now_ms: int) -> str:
+    """Since when a breaker is open, and when it lets a delivery try."""
+    due_s = (opened.until_ms - now_ms) / 1000
+    tries = f"tries in {age(due_s)}" if due_s > 0 else "tries now"
+    return f"breaker open for {age((now_ms - opened.since_ms) / 1000)}, {tries}"
 
 
 def _of_deaths(look: Look) -> Iterator[Trouble]:
-    if not look.died_last_hour:
+    beside = look.beside
+    if not beside.died_last_hour:
         return
-    died = f"{count(look.died_last_hour)} died in the last hour"
-    is_grave = look.died_last_hour > SURGE * max(1, look.died_hour_before)
-    newest = max(look.causes, key=lambda cause: cause.last_ms, default=None)
+    died = f"{count(beside.died_last_hour)} died in the last hour"
+    is_grave = beside.died_last_hour > SURGE * max(1, beside.died_hour_before)
+    newest = max(beside.causes, key=lambda cause: cause.last_ms, default=None)
     last = f"the last: {newest.kind.error_class or newest.kind.reason} in {newest.group}" if newest else ""
-    yield Trouble("deaths", is_grave, "", died, f"{count(look.died_hour_before)} in the hour before; {last}")
+    yield Trouble("deaths", is_grave, "", died, f"{count(beside.died_hour_before)} in the hour before; {last}")
 
 
 def _of_redis(look: Look) -> Iterator[Trouble]:

@@ -5,6 +5,7 @@ writing direction and invisible characters become visible, so that no text looks
 """
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
+
+from ..inventory.statistics import BOUNDS_S
 
 HIDDEN: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -97,6 +100,15 @@ def duration(ms: float) -> str:
     if ms >= 1000:
         return age(ms / 1000)
     return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+
+
+def bound(seconds: float | None) -> str:
+    """The end of a bucket of durations, infinite for the last one: ≤ 25 ms, > 1 m; – for none."""
+    if seconds is None:
+        return "–"
+    if math.isinf(seconds):
+        return f"> {age(BOUNDS_S[-1])}"
+    return f"≤ {age(seconds)}" if seconds >= 1 else f"≤ {seconds * 1000:g} ms"
 
 
 def size(amount: int) -> str:

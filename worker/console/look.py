@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from ...shared import clock
 from ...shared.connection import Redis
-from ..dlq.causes import HOUR_MS, Summary
-from ..dlq.filter import Filter
 from ..dlq.query import DeadLetters
 from ..inspect import snapshot
 from ..inspect.snapshot import Bus
+from .asides import Asides, Reader
 from .history import TOTALS, Key
+from .work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,7 @@ class Look:
 
     number: int
     bus: Bus
-    causes: tuple[Summary, ...]
-    """Dead letters by cause, most first."""
-    died_last_hour: int
-    died_hour_before: int
+    beside: Asides
     at_ms: int
     began_s: float
     read_s: float
@@ -34,18 +31,14 @@ class Look:
         return self.bus.now_ms + int((time.monotonic() - self.read_s) * 1000)
 
 
-async def fetch(client: Redis, shards: int, number: int) -> Look:
+async def fetch(client: Redis, shards: int, number: int, work: Work) -> Look:
     """Look at the bus. Raises ConfigError, RedisError, OSError."""
     began_s, at_ms = time.monotonic(), clock.now_ms()
     bus = await snapshot.fetch(client, shards)
     read_s = time.monotonic()
-    letters = await DeadLetters.open(client, shards)
-    causes = await letters.summaries(Filter())
-    hour_ms = bus.now_ms - HOUR_MS
-    last = sum(cause.last_hour for cause in causes)
-    before = await letters.count(Filter(since_ms=hour_ms - HOUR_MS, until_ms=hour_ms - 1))
-    took_s = time.monotonic() - began_s
-    return Look(number, bus, tuple(causes), last, before, at_ms, began_s, read_s, took_s)
+    store = await DeadLetters.open(client, shards)
+    beside = await Reader(client, work, store, bus).fetch()
+    return Look(number, bus, beside, at_ms, began_s, read_s, time.monotonic() - began_s)
 
 
 def figures(look: Look) -> dict[Key, float]:

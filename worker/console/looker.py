@@ -21,6 +21,7 @@ from . import look as looks
 from . import pace
 from .history import History
 from .look import Look
+from .work import Work
 
 ASKED_S: Final = 30.0
 """How long after a request the next one is expected; a page asks every two seconds, or backs off to thirty."""
@@ -37,6 +38,7 @@ class Looker:
         self._shards = shards
         self._writes = writes
         """Whether the user of Redis must be allowed to record actions."""
+        self._work = Work()
         self._numbers = itertools.count(1)
         self._asked_s = -ASKED_S
         self._began_s: float | None = time.monotonic()
@@ -132,7 +134,7 @@ class Looker:
             async with asyncio.timeout(limit_s):
                 if self._writes and self.last is None:
                     await audit.require(self._client)
-                found = await looks.fetch(self._client, self._shards, next(self._numbers))
+                found = await looks.fetch(self._client, self._shards, next(self._numbers), self._work)
         except ConfigError as error:
             if is_first:
                 raise

@@ -27,6 +27,8 @@ class Cell(NamedTuple):
     dead: int
     state: str
     """What holds it up, in words; "" for nothing."""
+    retries: int = 0
+    """Those known among the first due of its group."""
 
 
 NONE: Final = Cell("none", 0, 0, "")
@@ -63,7 +65,7 @@ class Matrix:
 def of_look(look: Look, names: Sequence[str]) -> Matrix:
     """The matrix of these groups."""
     dead = Counter[tuple[str, str]]()
-    for cause in look.causes:
+    for cause in look.beside.causes:
         dead[cause.group, cause.kind.type] += cause.count
     types = _types(look, dead)
     families: dict[str, list[str]] = {}
@@ -72,7 +74,13 @@ def of_look(look: Look, names: Sequence[str]) -> Matrix:
     columns = [(name, frozenset(patterns_of(name))) for family in families.values() for name in family]
     groups = look.bus.status.groups
     rows = {
-        name: [_cell(groups[name], look.bus.patterns.get(name), kind, of, dead[name, kind]) for kind, of in columns]
+        name: [
+            _with_retries(
+                _cell(groups[name], look.bus.patterns.get(name), kind, of, dead[name, kind]),
+                look.beside.retries[name, kind],
+            )
+            for kind, of in columns
+        ]
         for name in names
     }
     return Matrix(list(families.values()), rows, max(0, len(types) - MAX_TYPES))
@@ -82,7 +90,15 @@ def _types(look: Look, dead: Iterable[tuple[str, str]]) -> list[str]:
     """Every type that was stored, is named by a subscription, or waits somewhere."""
     named = {pattern for patterns in look.bus.patterns.values() for pattern in patterns if not pattern.endswith("*")}
     waiting = {name for group in look.bus.status.groups.values() for name in group.types}
-    return sorted({*look.bus.last_event_ms, *named, *waiting, *(kind for _, kind in dead)})
+    retried = {kind for _, kind in look.beside.retries}
+    return sorted({*look.bus.last_event_ms, *named, *waiting, *retried, *(kind for _, kind in dead)})
+
+
+def _with_retries(cell: Cell, retries: int) -> Cell:
+    """The cell with its foot; most have none."""
+    if not retries:
+        return cell
+    return cell._replace(retries=retries, kind="h0" if cell.kind in ("idle", "none") else cell.kind)
 
 
 def _cell(

@@ -47,7 +47,9 @@ class Console:
         is_operator = settings.console_role == "operator"
         self._looker = Looker(self._client, settings.shards, writes=is_operator)
         self._guard = guard.allowed(listen, settings.console_hosts)
-        self._app = App(self._client, settings.shards, self._looker, self._guard, anybody(settings.console_role))
+        names = {"bus": settings.console_name, "runbook": settings.console_runbook}
+        person = anybody(settings.console_role)
+        self._app = App(self._client, settings.shards, self._looker, self._guard, person, **names)
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)

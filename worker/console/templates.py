@@ -13,15 +13,15 @@ from .view import View
 
 FOLDER: Final = Path(__file__).with_name("templates")
 FILTERS: Final = (
-    draw.age, draw.clock, draw.compact, draw.count, draw.duration, draw.marked, draw.moment, draw.path, draw.rate,
-    draw.size, draw.spark,
+    draw.age, draw.bound, draw.clock, draw.compact, draw.count, draw.duration, draw.marked, draw.moment, draw.path,
+    draw.rate, draw.size, draw.spark,
 )  # fmt: skip
 
 
 class Templates:
     """The templates, compiled at their first use."""
 
-    def __init__(self, assets: Mapping[str, Asset]) -> None:
+    def __init__(self, assets: Mapping[str, Asset], **names: str) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(FOLDER),
             autoescape=True,
@@ -33,6 +33,7 @@ class Templates:
         )
         self._pieces: dict[str, tuple[int, Markup]] = {}
         self._environment.filters |= {each.__name__: each for each in FILTERS}
+        self._environment.globals |= names
         self._environment.globals["asset"] = {name: asset.path for name, asset in assets.items()}
 
     def draw(self, view: View, frame: Mapping[str, Any], *, is_part: bool) -> str:

@@ -1,6 +1,9 @@
 """Looks for tests of what is drawn from one."""
 
+from collections import Counter
+
 from hookbus.shared.redis_report import RedisReport
+from hookbus.worker.console.asides import Asides
 from hookbus.worker.console.look import Look
 from hookbus.worker.dlq.causes import Summary
 from hookbus.worker.inspect.snapshot import Bus
@@ -11,7 +14,7 @@ from hookbus.worker.pipeline.dead_letter import Kind
 OPENED = Opened("f", "ConnectionError: closed", 1, 2)
 
 
-def a_look(groups=None, causes=(), patterns=None, died=(0, 0), **redis) -> Look:
+def a_look(groups=None, causes=(), patterns=None, died=(0, 0), retries=None, **redis) -> Look:
     """A look that found these."""
     report = {"version": "9.1", "role": "master", "replicas": 0, "eviction_policy": "noeviction", "appendonly": "yes"}
     report |= {"appendfsync": "always", "can_save": True, "used_memory_bytes": 1, "maxmemory_bytes": 100}
@@ -23,7 +26,8 @@ def a_look(groups=None, causes=(), patterns=None, died=(0, 0), **redis) -> Look:
         {},
         10_000,
     )
-    return Look(1, bus, tuple(causes), *died, 10_000, 0.0, 0.0, 0.0)
+    beside = Asides(tuple(causes), *died, Counter(retries or {}))
+    return Look(1, bus, beside, 10_000, 0.0, 0.0, 0.0)
 
 
 def a_cause(group="billing", event_type="response.failed", count=4) -> Summary:

@@ -1,6 +1,9 @@
+import re
+
 from hookbus.worker.console import attention
 from hookbus.worker.inspect.group_status import GroupStatus
 from hookbus.worker.inventory.pauses import Paused
+from tests.programs import ROOT
 from tests.worker.console.looks import OPENED, a_cause, a_look
 
 
@@ -28,3 +31,9 @@ def test_deaths_are_grave_when_they_are_many_beside_the_hour_before():
         [trouble] = attention.of_look(a_look({}, [a_cause()], died=died))
         assert (trouble.code, trouble.is_grave) == ("deaths", is_grave), died
         assert "KeyError in billing" in trouble.action
+
+
+def test_each_trouble_of_the_runbook_has_a_section_there():
+    sections = re.findall(r"^## (\w+)$", (ROOT / "deploy/RUNBOOK.md").read_text(), re.MULTILINE)
+    assert set(attention.RUNBOOK.values()) <= set(sections)
+    assert set(attention.GRAVE) <= set(attention.RUNBOOK)

@@ -54,6 +54,7 @@ def test_numbers_and_sizes_fit_into_their_cells():
     assert [draw.size(n) for n in (1, 318, 65_536, 1_258_291)] == ["1 byte", "318 bytes", "64 KiB", "1.2 MiB"]
     assert [draw.duration(ms) for ms in (0.94, 12, 1900)] == ["0.9 ms", "12 ms", "1.9 s"]
     assert [draw.rate(n) for n in (0.15, 48.25, 1204.4)] == ["0.1", "48.2", "1,204"]
+    assert [draw.bound(s) for s in (None, 0.025, 2.5, float("inf"))] == ["–", "≤ 25 ms", "≤ 2.5 s", "> 1 m"]
     assert draw.moment(1_795_819_867_055) == "2026-11-27 22:51:07.055"
 
 

@@ -9,8 +9,8 @@ from hookbus.shared.settings import ConfigError
 from hookbus.worker.console import look, looker, pace
 from hookbus.worker.console.looker import Looker
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, commandstats, join, store
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.builders import GROUP, KEYS, commandstats
+from tests.worker.dead_letters import create_groups
 
 
 @contextlib.asynccontextmanager
@@ -90,30 +90,9 @@ async def test_a_key_that_cannot_be_read_is_a_problem_that_pages_tell_and_no_end
         await until(lambda: not console.problem)
 
 
-async def test_a_look_counts_deaths_of_this_hour_and_of_the_one_before(client):
-    await create_groups(client, "billing")
-    async with looking(client) as console:
-        first = await until(lambda: console.last)
-        now_ms = first.bus.now_ms
-        ages_s = (60, 1800, 3500, 3700, 7100, 7300)
-        await store_letters(client, *(letter(f"wh_{s}", dead_lettered_at_ms=now_ms - s * 1000) for s in ages_s))
-        second = await until(lambda: _number(console, 2))
-        assert (second.died_last_hour, second.died_hour_before) == (3, 2)
-        assert [cause.count for cause in second.causes] == [6]
-
-
 async def _number(console, number):
     current = await console.current()
     return current if current.number >= number else None
-
-
-async def test_stored_events_are_counted_even_when_they_were_trimmed(client):
-    await create_groups(client, GROUP)
-    await join(client)
-    ids = await store(client, "wh_1", "wh_2", "wh_3")
-    await client.execute_command("XDEL", keys.Keys(0).stream("response.completed"), ids[0])
-    async with looking(client) as console:
-        assert sum((await until(lambda: console.last)).bus.stored.values()) == 3
 
 
 async def test_another_layout_ends_the_start_and_a_refusal_later_does_not(client):

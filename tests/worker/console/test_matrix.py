@@ -31,3 +31,11 @@ def test_the_matrix_leaves_out_columns_beyond_its_bound_and_says_how_many():
     types = {f"type{i:03}": TypeStatus(backlog=1) for i in range(matrix.MAX_TYPES + 7)}
     drawn = matrix.of_look(a_look({"a": GroupStatus(types=types)}), ["a"])
     assert (len(drawn.types), drawn.left_out) == (matrix.MAX_TYPES, 7)
+
+
+def test_a_cell_has_a_foot_where_retries_wait_and_a_type_of_retries_alone_is_a_column():
+    retries = {("a", "batch.completed"): 2, ("a", "eval.run"): 1}
+    group = GroupStatus(types={"batch.completed": TypeStatus(backlog=150)})
+    drawn = matrix.of_look(a_look({"a": group}, retries=retries, patterns={"a": ["batch.*"]}), ["a"])
+    assert drawn.types == ["batch.completed", "eval.run"]
+    assert [(cell.kind, cell.retries) for cell in drawn.rows["a"]] == [("h2", 2), ("h0", 1)]

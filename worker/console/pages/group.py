@@ -1,32 +1,87 @@
-"""`/groups/{group}`: one group: what waits by type, who handles it, what suspends it, and why letters died."""
+"""`/groups/{group}`: one group, or with `?type=` one type of it: what waits, who handles it and how, what suspends it,
+and why attempts failed."""
 
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from ....shared.command import FailedError
-from .. import attention, worst
+from ...dlq.query import DeadLetters
+from ...inspect.processes import WorkerProcess
+from ...inventory.readers import Options
+from ...retries.query import Retries
+from ...retries.waiting import Filter, Waiting
+from .. import attention, draw, work, worst
 from ..asked import Asked, Context
+from ..history import MINUTES
+from ..look import Look
 from ..view import View
 
 MAX_CAUSES: Final = 50
 """Rows of the page, of most letters; the page of dead letters has the others by filter."""
+MAX_RETRIES: Final = 8
+"""Those due first; their own page has the others."""
+
+
+class Subscription(NamedTuple):
+    """A pattern, and the options that live consumers have for it: several during a rollout, none where unknown."""
+
+    pattern: str
+    options: Sequence[Options]
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """Draws from the last look alone."""
-    look, name = context.look, asked.path["group"]
+    """Draws from the last look, and reads processes and the retries due first."""
+    look, name, chosen = context.look, asked.path["group"], asked.query.get("type", "")
     if (group := look.bus.status.groups.get(name)) is None:
         raise FailedError(f"no group {name}")
-    causes = [cause for cause in look.causes if cause.group == name]
+    found = await context.looker.processes()
+    members = [each for each in found.workers if name in each.groups]
+    patterns = look.bus.patterns.get(name, frozenset())
+    causes = [each for each in look.beside.causes if each.group == name and chosen in ("", each.kind.type)]
+    types = sorted(group.types.items(), key=lambda item: (-item[1].backlog - item[1].in_flight, item[0]))
     values: dict[str, Any] = {
         "look": look,
         "name": name,
         "group": group,
+        "chosen": chosen,
         "oldest_s": worst.oldest_s(group),
-        "patterns": sorted(look.bus.patterns.get(name, ())),
-        "types": sorted(group.types.items(), key=lambda item: (-item[1].backlog - item[1].in_flight, item[0])),
+        "subscriptions": _subscriptions(name, patterns, members),
+        "members": sorted(members, key=lambda each: (not each.is_alive, each.name)),
+        "types": [(kind, status) for kind, status in types if chosen in ("", kind)],
         "causes": causes[:MAX_CAUSES],
         "cause_count": len(causes),
+        "dead": sum(each.count for each in causes),
         "troubles": [each for each in attention.of_look(look) if each.group == name],
+        "breaker": attention.breaker,
+        "retries": await _retries(context, name, chosen),
         "waiting": context.looker.history.series("waiting", name),
+        "waiting_day": context.looker.history.series("waiting", name, MINUTES),
+        "rates": _rates(look, name),
+        "now_ms": look.now_ms(),
     }
     return View("group.html", values, name, "/")
+
+
+def _subscriptions(name: str, patterns: Iterable[str], members: Sequence[WorkerProcess]) -> list[Subscription]:
+    found: dict[str, set[Options]] = {pattern: set() for pattern in patterns}
+    for member in members:
+        for pattern, options in member.groups[name].subscriptions.items() if member.is_alive else ():
+            found.setdefault(pattern, set()).update([options] if options else [])
+    return [Subscription(pattern, sorted(options, key=str)) for pattern, options in sorted(found.items())]
+
+
+def _rates(look: Look, name: str) -> dict[str, tuple[str, list[float], str]]:
+    """Name → present figure, series, and the colour of the plot."""
+    minutes, now_ms = look.beside.minutes, look.bus.now_ms
+    kinds = {"handled": (work.handled, "c-ok"), "failed": (work.failed, "c-bad")}
+    return {
+        kind: (draw.rate(points[-1]), points, colour)
+        for kind, (counted, colour) in kinds.items()
+        if (points := work.rates(minutes, now_ms, counted, name))
+    }
+
+
+async def _retries(context: Context, name: str, chosen: str) -> list[Waiting]:
+    store = await DeadLetters.open(context.client, context.shards)
+    criteria = Filter(groups=(name,), types=(chosen,) if chosen else ())
+    return await Retries(context.client, store.shards, [name]).page(criteria, MAX_RETRIES)

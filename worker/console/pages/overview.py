@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from .. import attention, draw, matrix, worst
+from .. import attention, draw, matrix, work, worst
 from ..asked import Asked, Context
 from ..history import History
 from ..look import Look
@@ -29,6 +29,7 @@ async def page(context: Context, _: Asked) -> View:
     groups = look.bus.status.groups
     names = worst.first(groups)
     troubles = attention.of_look(look)
+    causes = look.beside.causes
     values: dict[str, Any] = {
         "look": look,
         "troubles_shown": troubles[:MAX_TROUBLES],
@@ -37,9 +38,10 @@ async def page(context: Context, _: Asked) -> View:
         "matrix_html": context.templates.once("matrix.html", look.number, lambda: _matrix(look, names)),
         "groups": [(name, groups[name], worst.oldest_s(groups[name])) for name in names],
         "history": context.looker.history,
-        "causes": look.causes[:MAX_CAUSES],
-        "cause_count": len(look.causes),
-        "dead": sum(cause.count for cause in look.causes),
+        "causes": causes[:MAX_CAUSES],
+        "cause_count": len(causes),
+        "dead": sum(cause.count for cause in causes),
+        "breaker": attention.breaker,
     }
     return View("overview.html", values, "Overview", "/")
 
@@ -51,23 +53,32 @@ def _matrix(look: Look, names: list[str]) -> dict[str, Any]:
 
 
 def _figures(look: Look, history: History) -> Iterator[Figure]:
+    yield from _rates(look, history)
     groups = look.bus.status.groups
-    types = [entry for group in groups.values() for entry in group.types.values()]
-    stored = history.rate("stored")
-    yield Figure("Stored", "–" if stored is None else draw.rate(stored), "/s", history.rates("stored"), "c-accent")
-    backlog = sum(entry.backlog for entry in types)
+    backlog = sum(entry.backlog for group in groups.values() for entry in group.types.values())
     yield Figure("Backlog", draw.count(backlog), "", history.series("backlog"), "c-warn")
-    in_flight = sum(entry.in_flight for entry in types)
-    yield Figure("In flight", draw.count(in_flight), "", history.series("in_flight"), "c-ok")
     ages = [(age_s, name) for name, group in groups.items() if (age_s := worst.oldest_s(group)) is not None]
     oldest_s, whose = max(ages, default=(None, ""))
     oldest = "–" if oldest_s is None else draw.age(oldest_s)
     yield Figure("Oldest unhandled", oldest, whose, history.series("oldest_s"), "c-bad")
-    delayed = sum(group.delayed for group in groups.values())
-    yield Figure("Retries waiting", draw.count(delayed), "", history.series("delayed"), "c-warn")
     dead = sum(group.dead for group in groups.values())
-    beside = f"+{draw.count(look.died_last_hour)} last hour" if look.died_last_hour else ""
+    died = look.beside.died_last_hour
+    beside = f"+{draw.count(died)} last hour" if died else ""
     yield Figure("Dead letters", draw.count(dead), beside, history.series("dead"), "c-bad")
-    redis = look.bus.redis
-    limit = f"of {draw.size(redis.maxmemory_bytes)}" if redis.maxmemory_bytes > 0 else ""
-    yield Figure("Memory of Redis", draw.size(redis.used_memory_bytes), limit, history.series("memory"), "c-dim")
+    yield _durations(look)
+
+
+def _rates(look: Look, history: History) -> Iterator[Figure]:
+    stored = history.rate("stored")
+    yield Figure("Stored", "–" if stored is None else draw.rate(stored), "/s", history.rates("stored"), "c-accent")
+    minutes, now_ms = look.beside.minutes, look.bus.now_ms
+    for name, counted, colour in (("Handled", work.handled, "c-ok"), ("Failed", work.failed, "c-bad")):
+        points = work.rates(minutes, now_ms, counted)
+        yield Figure(name, draw.rate(points[-1]) if minutes else "–", "/s", points, colour)
+
+
+def _durations(look: Look) -> Figure:
+    recent = work.recent(look.beside.minutes, look.bus.now_ms)
+    half, most = (draw.bound(recent.bound_s(share)) for share in (0.5, 0.99))
+    counts = [float(count) for count in recent.latencies]
+    return Figure("p50 · p99 of attempts", half, f"· {most}" if any(counts) else "", counts, "c-dim")

@@ -169,7 +169,7 @@ async def test_actions_are_listed_newest_first_a_page_at_a_time(client, bus, mon
 async def test_a_group_shows_its_types_and_causes_and_an_unknown_one_is_not_there(bus):
     async with serving(bus) as session:
         _, page = await read(session, f"/groups/{GROUP}")
-        assert f'<td class="mono">{TYPE}</td><td class="num warn">1</td>' in page
+        assert f'?type={TYPE}">{TYPE}</a></td><td class="num warn">1</td>' in page
         assert "no such customer" in page
         assert (await read(session, "/groups/nobody"))[0] == 404
 
