@@ -41,17 +41,19 @@ def matched(query: str) -> set[tuple[str, str]]:
 
 
 async def exported(redis_url: str) -> dict[str, set[str]]:
-    """Metric → its labels, as ingest, a worker and an exporter export them once an event was handled."""
-    ingest_ops, worker_ops, exporter_ops = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    """Metric → its labels, as ingest, a worker, an exporter and a console export them once an event was handled."""
+    ingest_ops, worker_ops, exporter_ops, console_at = (f"127.0.0.1:{free_port()}" for _ in range(4))
+    console = Program("hookbus-worker", "console", redis_url=redis_url, HOOKBUS_WORKER_CONSOLE_LISTEN=console_at)
     exporter = Program("hookbus-worker", "exporter", redis_url=redis_url, HOOKBUS_WORKER_EXPORTER_LISTEN=exporter_ops)
     ingest = Ingest(redis_url, HOOKBUS_INGEST_OPS_LISTEN=ingest_ops)
-    with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=worker_ops) as worker, exporter:
+    with ingest, Worker(redis_url, "plain", HOOKBUS_WORKER_OPS_LISTEN=worker_ops) as worker, exporter, console:
         await ingest.until_healthy()
         await worker.until_working()
         await exporter.until_logged("exporting")
+        await console.until_logged("redis_connected")
         assert await post(ingest.url, "wh_1", event_body()) == (200, "accepted")
         await until(lambda: _exports(worker_ops, 'outcome="handled",type="response.completed"} 1.0'))
-        pages = [await scrape(listen) for listen in (ingest_ops, worker_ops, exporter_ops)]
+        pages = [await scrape(listen) for listen in (ingest_ops, worker_ops, exporter_ops, console_at)]
     found: dict[str, set[str]] = {}
     for family in [family for page in pages for family in text_string_to_metric_families(page)]:
         for suffix in SUFFIXES.get(family.type, ()):

@@ -24,6 +24,11 @@ from hookbus import App, Delivery
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
 from hookbus.shared.settings import EXIT_CONFIG, Common
+from hookbus.worker.console import look
+from hookbus.worker.console.jobs import Jobs
+from hookbus.worker.console.looker import Looker
+from hookbus.worker.console.metrics import ConsoleCollector
+from hookbus.worker.console.work import Work
 from hookbus.worker.inspect.exporter import BusCollector
 from hookbus.worker.pipeline.outcome import Reason
 from hookbus.worker.pipeline.routes import build
@@ -104,7 +109,10 @@ async def test_the_tables_of_metrics_name_every_metric_and_no_other(redis_url, c
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     watch = BusCollector(client, 1)
     await watch.fetch()
-    families = [*prometheus_client.REGISTRY.collect(), *watch.collect()]
+    looker = Looker(client, 1)
+    looker.last = await look.fetch(client, 1, 1, Work())
+    own = ConsoleCollector(looker, Jobs(client))
+    families = [*prometheus_client.REGISTRY.collect(), *watch.collect(), *own.collect()]
     exported = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     named = re.findall(r"`([a-z_]+)`", " ".join(rows))
     assert len(named) == len(set(named))

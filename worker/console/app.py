@@ -92,15 +92,20 @@ class App:
                 if look is None:
                     why = self._looker.problem or "the console has just begun"
                     return _failed(503, "Nothing is known yet", why)
-                if method not in guard.SAFE_METHODS and self._looker.is_old:
-                    why = self._looker.problem or "no newer figures have come"
-                    return _failed(503, "Nothing was changed", f"what this console knows is old: {why}")
+                if method not in guard.SAFE_METHODS and (why := self._blind(look)):
+                    return _failed(503, "Nothing was changed", why)
                 context = Context(
                     self._client, self._shards, self._looker, self._templates, self.jobs, self._searches, look
                 )
                 return await page(context, replace(asked, path=parts))
         except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
             return self._excuse(error, path)
+
+    def _blind(self, look: Look) -> str:
+        """Why nothing is changed now, "" for nothing: an operator would decide by what is not so."""
+        if self._looker.is_old:
+            return f"what this console knows is old: {self._looker.problem or 'no newer figures have come'}"
+        return look.beside.missing and f"this console does not know {look.beside.missing}"
 
     def _excuse(self, error: Exception, path: str) -> View:
         """What a page says that could not be made."""

@@ -34,6 +34,9 @@ RETRIES: Final = 100
 """Retries of a group whose types are read, those due first: names alone, some six kilobytes."""
 
 
+CAUSES: Final = "dead letters by cause"
+
+
 class Runs(NamedTuple):
     """A delivery that runs now, and the process that it runs in."""
 
@@ -58,6 +61,11 @@ class Asides:
     """The newest first."""
     unasked: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def missing(self) -> str:
+        """What is not known without which nothing is changed, and why; "" for nothing."""
+        return f"{CAUSES}: {self.unasked[CAUSES]}" if CAUSES in self.unasked else ""
+
 
 class Reader:
     """Reads what stands beside one bus."""
@@ -72,7 +80,7 @@ class Reader:
     async def fetch(self) -> Asides:
         """All of it. Raises RedisError, OSError."""
         parts: dict[str, Callable[[], Awaitable[None]]] = {
-            "dead letters by cause": self._causes,
+            CAUSES: self._causes,
             "retries by type": self._retries,
             "what groups did": self._minutes,
             "what runs now": self._running,

@@ -40,6 +40,7 @@ class Looker:
         """Whether the user of Redis must be allowed to record actions."""
         self._work = Work()
         self._numbers = itertools.count(1)
+        self._created_s = time.monotonic()
         self._asked_s = -ASKED_S
         self._began_s: float | None = time.monotonic()
         """When the look under way began, None between two looks; the first begins at once."""
@@ -104,8 +105,8 @@ class Looker:
             return self._processes[1]
 
     def age_s(self) -> float:
-        """Seconds since the last look that succeeded began."""
-        return time.monotonic() - self.last.began_s if self.last is not None else 0.0
+        """Seconds since the last look that succeeded began; before that, since the console began."""
+        return time.monotonic() - (self.last.began_s if self.last is not None else self._created_s)
 
     @property
     def fresh_s(self) -> float:

@@ -8,7 +8,6 @@ import asyncio
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 
 from ...shared import health, log
 from ...shared.address import redacted
@@ -18,7 +17,7 @@ from ...shared.http_server import Limits, Server, open_port
 from ...shared.settings import ConfigError
 from ...shared.systemd import Health, SystemdNotifier
 from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
-from . import guard
+from . import guard, metrics
 from .app import App
 from .looker import Looker
 from .person import anybody
@@ -50,9 +49,7 @@ class Console:
         names = {"bus": settings.console_name, "runbook": settings.console_runbook}
         person = anybody(settings.console_role)
         self._app = App(self._client, settings.shards, self._looker, self._guard, person, **names)
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
+        self._registry = metrics.registry(self._looker, self._app.jobs)
         self._tick = health.LoopTick(asyncio.get_running_loop())
         self._is_listening = False
         self._log = log.get("worker.console")
@@ -96,7 +93,7 @@ class Console:
         return await health.probe_answer(request, self._readiness, self._metrics)
 
     async def _metrics(self) -> bytes:
-        return generate_latest(self._registry)
+        return metrics.page(self._registry)
 
     def _readiness(self) -> str:
         if self._stopping.is_set():

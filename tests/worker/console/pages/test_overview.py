@@ -79,6 +79,15 @@ async def test_a_group_shows_its_settings_consumers_retries_and_one_type_of_it(b
         assert "Nothing of this type is stored." in page
 
 
+async def test_nothing_is_changed_while_dead_letters_are_not_known(client, bus):
+    await client.execute_command("SET", KEYS.dead_fingerprints(GROUP), "of another type")
+    async with serving(bus, console_role="operator") as session:
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        async with session.post("/plan", data={"verb": "redrive"}, headers=headers) as response:
+            assert response.status == 503
+            assert "this console does not know dead letters by cause: WRONGTYPE" in await response.text()
+
+
 async def test_what_redis_refuses_is_named_and_the_rest_is_shown(client, bus):
     await client.execute_command("SET", HOME.audit, "of another type")
     await client.execute_command("SET", KEYS.dead_fingerprints(GROUP), "of another type")
