@@ -114,11 +114,12 @@ def rejections(
     from .cli import rejections as rejections_command
     from .settings import load_settings
 
+    moment("--since", since, 0)  # a mistake is told before Redis is asked
     unknown = [name for name in code or () if name not in rejections_command.CODES]
     if unknown:
         codes = ", ".join(sorted(rejections_command.CODES))
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {codes}", param_hint="--code")
-    criteria = rejections_command.RejectionFilter(code or [], moment("--since", since, 0), limit)
+    criteria = rejections_command.RejectionFilter(code or [], since, limit)
     rejections_command.run(load_settings(config), criteria, follow=follow, as_json=as_json)
 
 

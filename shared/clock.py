@@ -1,13 +1,18 @@
 """The two clocks. Unix milliseconds for what is stored or compared between machines; `time.monotonic` for the rest.
 
 Workers follow Redis' clock: other workers read the due times and ages that one of them stores, and a machine whose
-clock is an hour off must neither retry an hour late nor let every event expire. Between two queries of Redis' clock the
+clock is an hour off must neither retry an hour late nor let every event expire. So do tools: what was dead-lettered
+`--since 15m` is by Redis' clock. Between two queries of Redis' clock the
 monotonic clock counts on, so that a step of this machine's wall clock changes nothing.
 
 Pure code gets the time as an argument; only the code around it calls these functions.
 """
 
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .connection import Execute
 
 _ahead_ms: float | None = None
 """Unix time by Redis' clock minus `time.monotonic`, in ms; None while this process follows no other clock."""
@@ -29,6 +34,13 @@ def follow(unix_ms: int, sent_s: float) -> float:
     before_ms = _ahead_ms
     _ahead_ms = unix_ms - sent_s * 1000
     return 0.0 if before_ms is None else _ahead_ms - before_ms
+
+
+async def follow_redis(execute: "Execute") -> None:
+    """Follow Redis' clock from now on. Raises RedisError, OSError."""
+    sent_s = time.monotonic()
+    seconds, microseconds = map(int, await execute("TIME"))
+    follow(seconds * 1000 + microseconds // 1000, sent_s)
 
 
 def leave() -> None:

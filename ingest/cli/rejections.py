@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...shared import output
+from ...shared import clock, output
 from ...shared.command import Stopping, run_service
 from ...shared.connection import connect
 from ...shared.pause import pause
+from ...shared.times import moment
 from ..refusal import STATUSES
 from ..rejections import Rejection, read
 from ..settings import IngestSettings
@@ -20,10 +21,11 @@ CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
 
 @dataclass(frozen=True, slots=True)
 class RejectionFilter:
-    """Which rejections to print: by code (empty: all), since a time (Unix ms), and how many of the newest."""
+    """Which rejections to print: by code (empty: all), since a time (as `--since` has it, "" for all), and how many of
+    the newest."""
 
     codes: Sequence[str]
-    since_ms: int
+    since: str
     limit: int
 
     def of(self, entries: Sequence[tuple[bytes, Rejection]]) -> list[Rejection]:
@@ -37,14 +39,17 @@ def run(settings: IngestSettings, criteria: RejectionFilter, *, follow: bool, as
     async def show(stopping: Stopping | None) -> None:
         client = connect(settings.address(), "hookbus-ingest:rejections", connections=1)
         try:
-            entries = await read(client, criteria.since_ms)
+            if criteria.since:
+                await clock.follow_redis(client.execute_command)
+            since_ms = moment("--since", criteria.since, 0)
+            entries = await read(client, since_ms)
             _print(criteria.of(entries)[-criteria.limit :], as_json)
             if stopping is None and not criteria.of(entries) and not as_json:
-                print("no matching rejections" if criteria.codes or criteria.since_ms else "no rejections")
+                print("no matching rejections" if criteria.codes or criteria.since else "no rejections")
             while stopping is not None and not stopping.is_set():
                 output.require_reader()
                 await pause(stopping, INTERVAL_S)
-                fresh = await read(client, criteria.since_ms, after=entries[-1][0] if entries else b"")
+                fresh = await read(client, since_ms, after=entries[-1][0] if entries else b"")
                 _print(criteria.of(fresh), as_json)
                 entries = fresh or entries
         finally:

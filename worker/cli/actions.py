@@ -8,7 +8,6 @@ import typer
 from rich.text import Text
 
 from ...shared import output
-from ...shared.times import moment
 from .. import audit
 from ..audit import Entry
 from . import blocks, options
@@ -20,7 +19,7 @@ Since = Annotated[str, typer.Option(help="Only those that ended since: 15m, 2h, 
 
 def actions(since: Since = "", limit: Limit = 50, as_json: Json = False, config: Config = None) -> None:
     """Show who changed what, by which command or in the console, and why; newest first."""
-    entries = asyncio.run(_fetch(config, limit, moment("--since", since, 0)))
+    entries = asyncio.run(_fetch(config, limit, options.moment(config, "--since", since, 0)))
     if as_json:
         for entry in entries:
             output.print_json(entry)

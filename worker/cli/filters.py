@@ -5,16 +5,18 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_args
 
 import typer
 
 from ...shared.clock import now_ms
 from ...shared.nearest import did_you_mean
-from ...shared.times import LAST_MS, moment
+from ...shared.times import LAST_MS
 from ..dlq.filter import Filter
 from ..pipeline.outcome import Reason
 from ..retries import waiting
+from .options import Config, moment
 
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
 AHEAD_MS: Final = 3_600_000
@@ -50,15 +52,16 @@ Rest = ParamSpec("Rest")
 def by(
     select: Callable[..., Selected],
 ) -> Callable[[Callable[Concatenate[Selected, Rest], None]], Callable[..., None]]:
-    """A decorator for a command: it takes the options of `select`, and gets first what that makes of them."""
-    options = inspect.signature(select).parameters
+    """A decorator for a command: it takes the options of `select`, and gets first what that makes of them. Both take
+    `config`: times are by Redis' clock."""
+    options = {name: each for name, each in inspect.signature(select).parameters.items() if name != "config"}
 
     def decorate(command: Callable[Concatenate[Selected, Rest], None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[1:]
 
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            selected = select(**{name: given.pop(name) for name in options})
+            selected = select(config=given["config"], **{name: given.pop(name) for name in options})
             command(selected, **given)  # type: ignore[call-arg]
 
         run.__signature__ = inspect.Signature([*options.values(), *own])  # type: ignore[attr-defined]
@@ -67,9 +70,10 @@ def by(
     return decorate
 
 
-def window(since: str, until: str) -> tuple[int, int]:
-    """The times of two options, Unix ms. Raises typer.BadParameter also where nothing can lie between them."""
-    since_ms, until_ms = moment("--since", since, 0), moment("--until", until, LAST_MS)
+def window(since: str, until: str, config: Path | None) -> tuple[int, int]:
+    """The times of two options, Unix ms. Raises typer.BadParameter also where nothing can lie between them, and as
+    `options.moment` does."""
+    since_ms, until_ms = moment(config, "--since", since, 0), moment(config, "--until", until, LAST_MS)
     if since_ms > until_ms:
         raise typer.BadParameter("it is later than --until", param_hint="--since")
     if since_ms > now_ms() + AHEAD_MS:
@@ -92,6 +96,7 @@ def letters(
     since: Since = "",
     until: Until = "",
     id_: Names = None,
+    config: Config = None,
 ) -> Filter:
     """The filter that these options describe. Raises typer.BadParameter."""
     _require("--reason", reason, REASONS)
@@ -99,7 +104,7 @@ def letters(
         if not _FINGERPRINT.fullmatch(text):
             problem = f"{text!r} is no fingerprint: 10 hex digits, as dlq groups has them"
             raise typer.BadParameter(problem, param_hint="--fingerprint")
-    since_ms, until_ms = window(since, until)
+    since_ms, until_ms = window(since, until, config)
     return Filter(
         groups=tuple(group or ()),
         types=tuple(type_ or ()),
@@ -119,10 +124,11 @@ def retries(
     since: AttemptSince = "",
     until: AttemptUntil = "",
     id_: Names = None,
+    config: Config = None,
 ) -> waiting.Filter:
     """The filter of waiting deliveries that these options describe. Raises typer.BadParameter."""
     _require("--state", state, waiting.STATES)
-    since_ms, until_ms = window(since, until)
+    since_ms, until_ms = window(since, until, config)
     return waiting.Filter(
         groups=tuple(group or ()),
         types=tuple(type_ or ()),
@@ -141,6 +147,7 @@ def causes(
     fingerprint: Fingerprints = None,
     since: Since = "",
     until: Until = "",
+    config: Config = None,
 ) -> Filter:
     """As `letters`, for a command that shows no single letter."""
-    return letters(group, type_, reason, fingerprint, since, until)
+    return letters(group, type_, reason, fingerprint, since, until, config=config)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ...shared.times import moment
-from .options import Config, Json
+from .options import Config, Json, moment
 
 
 def find(
@@ -25,5 +24,5 @@ def find(
     name = id_.strip()
     if not name or not name.isprintable():
         raise typer.BadParameter("an id has at least one character, and no control characters", param_hint="ID")
-    since_ms = moment("--since", since, 0) if since else None
+    since_ms = moment(config, "--since", since, 0) if since else None
     raise typer.Exit(find_run.run(config, name, since_ms, is_all=every, as_json=as_json))

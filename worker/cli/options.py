@@ -1,5 +1,6 @@
 """Options shared by several commands, and their conversion."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ...shared import clock, times
 from ...shared.connection import Redis, connect
 from ...shared.keys import is_name
 from ..settings import load_settings
@@ -46,13 +48,30 @@ def pattern(text: str) -> str:
 
 @asynccontextmanager
 async def connected(config: Path | None, name: str) -> AsyncIterator[tuple[Redis, int]]:
-    """Connect a tool; yields the client, and the shard count of the settings. Raises ConfigError."""
+    """Connect a tool, which follows Redis' clock from then on; yields the client, and the shard count of the settings.
+    Raises ConfigError, RedisError, OSError."""
     settings = load_settings(config)
     client = connect(settings.address(), f"hookbus-worker:{name}", connections=CONNECTIONS)
     try:
+        await clock.follow_redis(client.execute_command)
         yield client, settings.shards
     finally:
         await client.aclose()
+
+
+def moment(config: Path | None, option: str, text: str, default: int) -> int:
+    """The time that an option names, Unix ms by Redis' clock, by which everything is stored. Raises typer.BadParameter,
+    and as `connected` does."""
+    if not text:
+        return default
+    times.moment(option, text, default)  # a mistake is told before Redis is asked
+    asyncio.run(_follow(config))
+    return times.moment(option, text, default)
+
+
+async def _follow(config: Path | None) -> None:
+    async with connected(config, "clock"):
+        """Connecting is all."""
 
 
 @asynccontextmanager

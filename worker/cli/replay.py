@@ -71,7 +71,7 @@ def replay(
     criteria = EventFilter(
         tuple(map(options.pattern, type_ or ())),
         tuple(id_ or ()),
-        *filters.window(since, until),
+        *filters.window(since, until, config),
     )
     terms = Terms(config, rate, dry_run, as_json, yes, why)
     raise typer.Exit(moving.run(ReplayMove(group, criteria, terms), terms))

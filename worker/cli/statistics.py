@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from ...shared import clock, output
-from ...shared.times import moment
 from ..inventory import registry
 from ..inventory import statistics as figures
 from ..inventory.statistics import BOUNDS_S, HOUR_MS, HOURS_KEPT, MINUTE_MS, MINUTES_KEPT, Figures, Series
@@ -24,7 +23,7 @@ SIX_HOURS_MS: Final = MINUTES_KEPT * MINUTE_MS
 
 def statistics(since: Since = "1h", as_json: Json = False, config: Config = None) -> None:
     """Show what each group did: attempts handled, parked and dead-lettered, and how long they took."""
-    since_ms = moment("--since", since, 0)
+    since_ms = options.moment(config, "--since", since, 0)
     step_ms, series = asyncio.run(_fetch(config, clock.now_ms() - since_ms))
     if as_json:
         output.print_json(_result(step_ms, series))

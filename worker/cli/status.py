@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ...shared import output
+from ...shared import clock, output
 from ...shared.clock import now_ms
 from ...shared.command import Stopping, run_service
 from ...shared.connection import FAULTS, Redis
@@ -72,6 +72,7 @@ async def _frame(client: Redis, shards: int, console: "Console", *, is_all: bool
     from . import status_view
 
     try:
+        await clock.follow_redis(client.execute_command)  # the monotonic clock stops while a laptop sleeps
         current = await state.fetch(client, shards)
     except FAULTS as error:
         return Text(output.line(f"Redis: {error or type(error).__name__}"), "red")

@@ -1,13 +1,17 @@
 import json
+import subprocess
+import sys
 import time
 
 from hookbus.ingest.cli.rejections import lines
 from hookbus.ingest.rejections import encode
+from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
-from tests.ingest.serving import command
+from tests.ingest.serving import SECRET, command
 from tests.ingest.test_rejections import a_rejection
-from tests.programs import Program
+from tests.programs import ROOT, Program
 from tests.wait import until
+from tests.worker.commands import environment
 
 KEY = Keys(0).rejections
 
@@ -90,3 +94,16 @@ async def test_follow_prints_new_rejections_until_ctrl_c(client, redis_url):
         await until(lambda: len(program.lines) == 2)
         assert await program.end(2) == 0
         assert [line["skew_s"] for line in program.lines] == [2, 4]
+
+
+async def test_since_is_by_the_clock_of_redis(client, redis_url):
+    now = now_ms()
+    for minutes in (5, 30):
+        await write(client, a_rejection(reason=f"{minutes} minutes ago"), at_ms=now - minutes * 60_000)
+    script = "import time; right = time.time_ns; time.time_ns = lambda: right() - 45 * 60 * 10**9\n"
+    script += "from hookbus.ingest.__main__ import main; main()"
+    words = [sys.executable, "-c", script, "rejections", "--since", "15m"]
+    env = environment(redis_url) | {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET}
+    found = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=True)
+    assert "5 minutes ago" in found.stdout
+    assert "30 minutes ago" not in found.stdout

@@ -1,12 +1,22 @@
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 import typer
 
+from hookbus.shared import clock
 from hookbus.shared.times import parse_time
 from hookbus.worker.cli import filters
 from hookbus.worker.dlq.filter import Filter
+
+
+@pytest.fixture
+def on_redis(redis_url, monkeypatch):
+    """Times are by the clock of this Redis."""
+    monkeypatch.setenv("HOOKBUS_REDIS_URL", redis_url)
+    yield
+    clock.leave()
 
 
 @pytest.mark.parametrize(
@@ -33,12 +43,13 @@ def test_a_command_takes_the_options_of_its_filter_and_gets_the_filter():
     got = []
 
     @filters.by(filters.causes)
-    def command(criteria: Filter, limit: int = 50) -> None:
+    def command(criteria: Filter, limit: int = 50, config: Path | None = None) -> None:
+        assert config is None
         got.append((criteria, limit))
 
-    names = ["group", "type_", "reason", "fingerprint", "since", "until", "limit"]
+    names = ["group", "type_", "reason", "fingerprint", "since", "until", "limit", "config"]
     assert list(inspect.signature(command).parameters) == names
-    command(**dict.fromkeys(names[:4]), since="", until="", limit=3)
+    command(**dict.fromkeys(names[:4]), since="", until="", limit=3, config=None)
     assert got == [(Filter(), 3)]
 
 
@@ -52,11 +63,11 @@ def test_a_command_takes_the_options_of_its_filter_and_gets_the_filter():
         ({"since": "2999-01-01"}, "has not come yet"),
     ],
 )
-def test_what_can_match_nothing_is_refused(given, problem):
+def test_what_can_match_nothing_is_refused(on_redis, given, problem):
     with pytest.raises(typer.BadParameter, match=re.escape(problem)):
         filters.letters(**given)
 
 
-def test_a_window_may_end_in_the_future_and_a_fingerprint_be_written_in_capitals():
+def test_a_window_may_end_in_the_future_and_a_fingerprint_be_written_in_capitals(on_redis):
     found = filters.letters(since="1h", until="2999-01-01", fingerprint=["ABCDEF0123"])
     assert (found.fingerprints, found.since_ms < found.until_ms) == (("abcdef0123",), True)
