@@ -7,6 +7,7 @@ from typing import Any, Final
 from ....shared.command import FailedError
 from ... import audit
 from ...audit import Action, Entry
+from .. import chosen
 from ..asked import Asked, Context
 from ..view import Redirect, View
 from . import plan as planning
@@ -14,11 +15,16 @@ from . import plan as planning
 SEARCHED: Final = 1000
 """Actions looked through for a job that this console did not run."""
 WHY_CHARS: Final = 200
+CONFIRMED: Final = ("verb", "counted", chosen.UNTIL, *chosen.FIELDS)
+"""Fields that make two forms the same: one plan, of one moment."""
 
 
 async def run(context: Context, asked: Asked) -> View | Redirect:
     """Begin. Whatever keeps it from beginning is said on the plan, which is counted anew, and nothing has changed."""
     form = asked.form
+    confirmed = frozenset((name, text) for name, text in form.items() if name in CONFIRMED)
+    if (same := context.jobs.of(confirmed)) is not None:
+        return Redirect(f"/jobs/{same.id}")
     try:
         plan, store = await planning.planned(context, form)
     except FailedError as error:
@@ -35,7 +41,7 @@ async def run(context: Context, asked: Asked) -> View | Redirect:
         why=form.get("why", "").strip()[:WHY_CHARS],
     )
     try:
-        job = await context.jobs.start(store, plan, action, _rate(form))
+        job = await context.jobs.start(store, plan, action, _rate(form), confirmed=confirmed)
     except FailedError as error:
         return planning.show(form, plan, str(error))
     return Redirect(f"/jobs/{job.id}")

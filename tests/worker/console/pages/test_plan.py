@@ -94,7 +94,8 @@ async def test_a_letter_that_was_moved_meanwhile_is_said_to_be_gone_by_whom_and_
     async with serving(bus, console_role="operator") as session:
         _, page = await post(session, "/plan", verb="discard", group=GROUP, id="a_1")
         form = form_of(page)
-        assert (await post(session, "/run", **form, why="INC-7"))[0] == 303
+        _, page = await post(session, "/plan", verb="discard", group=GROUP, id="a_1", since="9999d")
+        assert (await post(session, "/run", **form_of(page), why="INC-7"))[0] == 303
         await until(lambda: _is_gone(client, "a_1"))
         answers = [await post(session, path, **form) for path in ("/run", "/plan")]
         answers.append(await read(session, f"/dead/{GROUP}/a_1"))
@@ -203,6 +204,8 @@ async def test_a_stop_leaves_the_rest_and_a_stopping_console_does_so_too(client,
         for _ in range(2):
             _, page = await post(session, "/plan", verb="redrive")
             jobs.append((await post(session, "/run", **form_of(page), rate="1"))[1])
+        assert (await post(session, "/run", **form_of(page), rate="1")) == (303, jobs[1]), "a double click"
+        _, page = await post(session, "/plan", verb="discard")
         status, page = await post(session, "/run", **form_of(page), rate="1")
         assert (status, "2 moves run already" in page) == (409, True)
         _, page = await read(session, jobs[0])
