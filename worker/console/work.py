@@ -3,7 +3,7 @@
 The minutes that are over are read once more after their end, and kept: a look reads two or three.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from ...shared.connection import Redis
@@ -47,31 +47,30 @@ class Work:
 
 def recent(series: Series, now_ms: int, group: str = "") -> Figures:
     """The sum of the last minutes; of one group, or "" of all."""
-    last = now_ms // MINUTE_MS
-    return _sum([_of(series, number, group) for number in range(last - RECENT + 1, last + 1)])
+    last, total = now_ms // MINUTE_MS, NOTHING
+    for number in range(last - RECENT + 1, last + 1):
+        for figures in _of(series, number, group):
+            total = total.plus(figures)
+    return total
 
 
 def rate(series: Series, now_ms: int, count: Count, group: str = "") -> float:
     """Attempts a second in this minute and the one before: workers write every ten seconds."""
     last = now_ms // MINUTE_MS
-    done = sum(count(_of(series, number, group)) for number in (last - 1, last))
+    done = sum(map(count, (*_of(series, last - 1, group), *_of(series, last, group))))
     return done / (60 + now_ms % MINUTE_MS / 1000)
 
 
 def rates(series: Series, now_ms: int, count: Count, group: str = "") -> list[float]:
     """Attempts a second by the minute, oldest first, up to the present rate."""
     last = now_ms // MINUTE_MS
-    over = [count(_of(series, number, group)) / 60 for number in range(last - MINUTES + 1, last)]
+    over = [sum(map(count, _of(series, number, group))) / 60 for number in range(last - MINUTES + 1, last)]
     return [*over, rate(series, now_ms, count, group)]
 
 
-def _of(series: Series, number: int, group: str) -> Figures:
+def _of(series: Series, number: int, group: str) -> Collection[Figures]:
+    """The figures of a minute."""
     groups = series.get(number * MINUTE_MS, {})
-    return groups.get(group, NOTHING) if group else _sum(groups.values())
-
-
-def _sum(figures: Iterable[Figures]) -> Figures:
-    total = NOTHING
-    for each in figures:
-        total = total.plus(each)
-    return total
+    if not group:
+        return groups.values()
+    return [groups[group]] if group in groups else []

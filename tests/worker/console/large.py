@@ -2,10 +2,14 @@
 
 from redis.asyncio import Redis
 
+from hookbus.shared import scripts
 from hookbus.shared.events import BY_TYPE
 from hookbus.shared.pipelined import execute_all
+from hookbus.worker.inventory import registry, statistics
+from hookbus.worker.inventory.statistics import Figures
 from tests.worker.builders import KEYS
 from tests.worker.dead_letters import create_groups, letter, start_workers, store_letters
+from tests.worker.parked import park
 
 GROUPS = [f"group{number:02}" for number in range(50)]
 TYPES = sorted(BY_TYPE)[:20] + [f"family{number % 4}.event{number:02}" for number in range(20)]
@@ -26,6 +30,11 @@ async def fill(client: Redis) -> None:
         for cause in range(CAUSES)
     ]
     await store_letters(client, *letters)
+    now_ms = await registry.now_ms(client)
+    done = dict.fromkeys(GROUPS, Figures(handled=50, parked=5, latencies=(10, 20, 20, 5, 0, 0, 0, 0)))
+    await scripts.run_all(client, [statistics.add(done, now_ms - ago * 60_000) for ago in range(60)])
+    for kind in TYPES:
+        await park(client, "wh_later", group=GROUPS[0], event_type=kind, due_ms=now_ms + 600_000)
 
 
 def _subscriptions():

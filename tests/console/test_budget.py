@@ -1,0 +1,61 @@
+"""What a page of the largest bus costs: CPU time of the console's process, bytes on the wire, looks at Redis."""
+
+import asyncio
+import re
+import time
+
+import aiohttp
+import pytest
+
+from hookbus.worker.console import pace
+from tests.console.browser import console
+from tests.wait import until
+from tests.worker.console import large
+
+pytestmark = pytest.mark.slow
+PAGES = 50
+CPU_S = 0.1
+"""Of a page; looks that happen meanwhile are among it."""
+WIRE_BYTES = 40_000
+BROWSERS = 20
+POLLED_S = 5.0
+
+
+async def test_the_overview_of_fifty_groups_and_forty_types_stays_within_its_budget(client, redis_url):
+    await large.fill(client)
+    async with console(redis_url) as url, aiohttp.ClientSession(url, auto_decompress=False) as session:
+        await until(lambda: _number(session))
+        before_s = await _cpu_s(session)
+        sizes = [len(await _get(session, "/")) for _ in range(PAGES)]
+        took_s = (await _cpu_s(session) - before_s) / PAGES
+        assert took_s <= CPU_S
+        assert max(sizes) <= WIRE_BYTES
+        began_s, first = time.monotonic(), await _number(session)
+        await asyncio.gather(*(_poll(session, began_s + POLLED_S) for _ in range(BROWSERS)))
+        looks = await _number(session) - first
+        assert 0 < looks <= (time.monotonic() - began_s) / pace.INTERVAL_S + 1
+
+
+async def _get(session: aiohttp.ClientSession, path: str, encoding: str = "gzip, deflate") -> bytes:
+    async with session.get(path, headers={"Accept-Encoding": encoding}) as response:
+        assert response.status in (200, 304)
+        return await response.read()
+
+
+async def _poll(session: aiohttp.ClientSession, until_s: float) -> None:
+    while time.monotonic() < until_s:
+        await _get(session, f"/part/?v={await _number(session)}")
+        await asyncio.sleep(0.5)
+
+
+async def _number(session: aiohttp.ClientSession) -> int:
+    """Of the last look."""
+    found = re.search(rb'data-version="(\d+)', await _get(session, "/part/health", "identity"))
+    return int(found[1]) if found else 0
+
+
+async def _cpu_s(session: aiohttp.ClientSession) -> float:
+    """CPU time that the console has used."""
+    found = re.search(rb"^process_cpu_seconds_total ([0-9.e+]+)$", await _get(session, "/metrics", "identity"), re.M)
+    assert found
+    return float(found[1])
