@@ -160,6 +160,21 @@ async def promoters_are_killed(bus: FailureBus) -> None:
     bus.stage.ledger.facts["promoted"] = f"{len(bus.kinds) - before:,} by {kills} killed"
 
 
+async def begins_at(bus: FailureBus, dead: int) -> float:
+    """The last moment, by time.monotonic(), when all dead letters were still there: a busy machine sees the next late."""
+    moments = [time.monotonic()]
+
+    async def has_begun() -> bool:
+        asked_at = time.monotonic()
+        if await bus.count(DEAD) < dead:
+            return True
+        moments.append(asked_at)
+        return False
+
+    await until(has_begun, timeout_s=60, what="a redrive moves its first letters")
+    return moments[-1]
+
+
 async def redrives_are_killed(bus: FailureBus) -> None:
     """Bulk redrives are killed one after the other, while no worker runs. The first one has a rate, and keeps it."""
     kills, rate = bus.stage.scale(4, 2), bus.stage.scale(8000, 600)
@@ -170,12 +185,11 @@ async def redrives_are_killed(bus: FailureBus) -> None:
             rated, share = ("--rate", str(rate)), bus.stage.scale(0.1, 0.4)
         command = ("hookbus-worker", "dlq", "redrive", "--group", DEAD_LETTERED, *rated)
         with Program(*command, redis_url=bus.server.url) as redrive:
-            await bus.until_at_most(DEAD_LETTERED, DEAD, dead - 1)
-            began_at = time.monotonic()
+            began_at = await begins_at(bus, dead)
             await bus.until_at_most(DEAD_LETTERED, DEAD, dead * (1 - share))
             redrive.process.kill()
             redrive.process.wait()
-        # One batch before the first check, and one since the last.
+        # One batch before the first was seen, and one since the last.
         max_redriven = rate * (time.monotonic() - began_at) + 2 * BATCH
         before, dead = dead, (await bus.locations(DEAD_LETTERED)).dead.total()
         assert not rated or before - dead <= max_redriven, (
