@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 from msgspec import structs
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from ..shared import clock, ingest_record, log
 from ..shared.connection import FAULTS, Redis
@@ -75,6 +75,8 @@ class Registration:
         try:
             await self._write()
             self._is_refused = False
+        except ReadOnlyError:
+            return  # a primary that has moved: the connection is left, and the next one is of the new primary
         except ResponseError as error:
             if not self._is_refused:
                 self._is_refused = True

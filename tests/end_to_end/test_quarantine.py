@@ -99,7 +99,7 @@ async def test_a_child_is_a_fresh_process_in_the_same_folder_with_the_same_envir
         assert child["parent"] == worker.process.pid
         assert (child["folder"], child["path"][0], child["TEST_OWN"]) == (str(ROOT), "", "1")
         assert not child.keys() & environ.keys() - {"TEST_OWN"}
-        assert "a line of the handler" in worker.raw
+        await until(lambda: "a line of the handler" in worker.raw)
         assert worker.tracebacks() == []
         assert await worker.end() == 0
         assert not is_running(child["pid"])

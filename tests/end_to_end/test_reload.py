@@ -119,7 +119,7 @@ async def test_a_folder_that_is_removed_is_told_and_its_return_starts_again(redi
         await worker.until_working()
         (tmp_path / "package").rename(tmp_path / "elsewhere")  # what comes back is as old as before
         await until(lambda: any("waiting for a change" in line for line in worker.raw))
-        assert any("no module named 'package'" in line for line in worker.raw)
+        await until(lambda: any("no module named 'package'" in line for line in worker.raw))
         (tmp_path / "elsewhere").rename(tmp_path / "package")
         await until(lambda: len(worker.logged("working")) == 2)
         await store(client, "wh_1")

@@ -139,6 +139,16 @@ async def test_a_lost_connection_is_left_to_the_health_checks(own_server):
     await client.aclose()
 
 
+async def test_a_primary_that_became_a_replica_is_no_refusal(own_server):
+    client = connect(own_server.url, "tests", connections=1)
+    with own_server.client() as other:
+        await asyncio.to_thread(other.execute_command, "REPLICAOF", "127.0.0.1", 1)
+    with capture_logs() as logs:
+        await Facts(own_server.url).registration(client)._try_write()
+    assert logs == []
+    await client.aclose()
+
+
 def test_two_processes_with_the_same_shared_settings_have_one_digest(redis_url):
     ours = settings(redis_url)
     digest = digest_of(ours)

@@ -1,6 +1,7 @@
 """Signals to a child that a handler forked do not reach the program."""
 
 from tests.programs import Program
+from tests.wait import until
 from tests.worker.builders import store
 
 APP = """
@@ -27,6 +28,6 @@ async def test_a_signal_to_a_forked_child_of_a_handler_does_not_stop_the_worker(
     run = ("hookbus-worker", "run", "handlers:app", "--ops-listen", "127.0.0.1:0")
     with Program(*run, redis_url=redis_url, cwd=tmp_path, HOOKBUS_LOG_LEVEL="debug") as worker:
         await worker.until_logged("handled", webhook_id="wh_1")
-        assert "the child ended with -15" in worker.raw
+        await until(lambda: "the child ended with -15" in worker.raw)
         assert not worker.logged("draining")
         assert worker.process.poll() is None
