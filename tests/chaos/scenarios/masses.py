@@ -161,7 +161,7 @@ async def promoters_are_killed(bus: FailureBus) -> None:
 
 
 async def begins_at(bus: FailureBus, dead: int) -> float:
-    """The last moment, by time.monotonic(), when all dead letters were still there: a busy machine sees the next late."""
+    """When all dead letters were last seen, by time.monotonic(): a busy machine sees the first move late."""
     moments = [time.monotonic()]
 
     async def has_begun() -> bool:
