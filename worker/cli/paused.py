@@ -63,12 +63,10 @@ async def _write(
                 changed = await pauses.erase(client, store.shards, group, pattern)
                 closed = await suspensions.end(client, group, pattern)
             progress.set(len(changed) + len(closed))
-        paused = list(await pauses.fetch(client, store.shards, group))
+            paused = list(await pauses.fetch(client, store.shards, group))
+            if not is_pause and not changed and not closed:
+                raise FailedError(_unpaused(group, pattern, paused))  # recorded as failed, too
         subscribed = (await registry.patterns(client, store.shards)).get(group, frozenset())
-    if not is_pause and not changed and not closed:
-        paused_now = ", ".join(paused) or "nothing"
-        hint = did_you_mean(pattern, paused)
-        raise FailedError(f"{group}: {pattern} was neither paused nor suspended; paused now: {paused_now}{hint}")
     if as_json:
         output.print_json({"group": group, "changed": changed, "closed": closed, "paused": paused})
         return
@@ -77,6 +75,11 @@ async def _write(
         print(f"{group}: it holds {_held(pattern, subscribed)}")
     if closed:
         print(f"{group}: breaker or hold of {', '.join(closed)} ended {EFFECT}")
+
+
+def _unpaused(group: str, pattern: str, paused: Sequence[str]) -> str:
+    now = ", ".join(paused) or "nothing"
+    return f"{group}: {pattern} was neither paused nor suspended; paused now: {now}{did_you_mean(pattern, paused)}"
 
 
 def _held(pattern: str, subscribed: Iterable[str]) -> str:

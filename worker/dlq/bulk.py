@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from redis.exceptions import OutOfMemoryError
+
 from ...shared.command import FailedError
 from ...shared.connection import FAULTS
 from ...shared.pause import pause
@@ -29,7 +31,13 @@ class Tally:
         self.gone += sum(result == 0 for result in results)
         for result in results:
             if isinstance(result, Exception):
-                raise FailedError(f"Redis: {result}; {self.moved} moved before that")
+                raise FailedError(f"{_refusal(result)}; {self.moved} moved before that")
+
+
+def _refusal(error: Exception) -> str:
+    if isinstance(error, OutOfMemoryError):
+        return "Redis is full: raise maxmemory, or discard dead letters, which takes none"
+    return f"Redis: {error}"
 
 
 async def move_all(

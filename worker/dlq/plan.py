@@ -1,15 +1,18 @@
 """Bulk moves of dead letters: a plan, which writes nothing, and its run. The tools and every other caller share them.
 
 A plan is bounded by the moment at which it was counted, by Redis' clock (`criteria.until_ms`): letters that die later
-are not in it, however long somebody reads it before it runs. A run may be stopped between batches, and run again.
+are not in it, however long somebody reads it before it runs. A run refuses when more match by then: letters of before
+that moment can come later, by an import. It may be stopped between batches, and run again.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
+from ...shared import output
+from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ..inventory import registry
 from . import causes, hindrances, possible
@@ -21,6 +24,7 @@ from .moves import Moves
 from .query import DeadLetters, StoredLetter
 
 Verb = Literal["redrive", "discard"]
+DONE: Final[Mapping[Verb, str]] = {"redrive": "redriven", "discard": "discarded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,7 @@ class Plan:
 async def redrive(client: Redis, store: DeadLetters, criteria: Filter, *, include_unsubscribed: bool = False) -> Plan:
     """Plan a redrive. Raises FailedError for an unknown group or name, RedisError, OSError."""
     criteria, matching, summaries = await _counted(client, store, criteria)
-    counts = Counter[Place]()
-    for cause in summaries:
-        counts[cause.group, cause.kind.type] += cause.count
-    found = await hindrances.fetch(client, store.shards, counts)
+    found = await hindrances.fetch(client, store.shards, _counts(summaries))
     left_out = Counter(
         {(each.group, each.type): each.count for each in found if each.why == "unsubscribed"}
         if not include_unsubscribed
@@ -67,12 +68,22 @@ async def discard(client: Redis, store: DeadLetters, criteria: Filter) -> Plan:
 async def _counted(client: Redis, store: DeadLetters, criteria: Filter) -> tuple[Filter, int, list[Summary]]:
     """The filter as a snapshot, the number of letters that match, and these by cause."""
     await possible.require(client, store, criteria.types)
-    if criteria.names:  # these letters, whenever they died
+    if criteria.names:
         letters = await store.find(criteria)
         named = [(dead.group, dead.letter) for dead in letters]
-        return criteria, len(letters), causes.of_letters(named, await registry.now_ms(client))
+        now_ms = await registry.now_ms(client)
+        newest_ms = max((dead.dead_lettered_ms for dead in letters), default=0)  # later than now after an import
+        bounded = replace(criteria, until_ms=min(criteria.until_ms, max(now_ms, newest_ms)))
+        return bounded, len(letters), causes.of_letters(named, now_ms)
     criteria = await store.snapshot(criteria)
     return criteria, await store.count(criteria), await store.summaries(criteria)
+
+
+def _counts(summaries: Sequence[Summary]) -> Counter[Place]:
+    counts = Counter[Place]()
+    for cause in summaries:
+        counts[cause.group, cause.kind.type] += cause.count
+    return counts
 
 
 async def run(
@@ -86,12 +97,31 @@ async def run(
 ) -> Tally:
     """Move what was planned, oldest first, until none is left or `stopping` is set; `progressed` hears of each batch.
 
-    `rate` is letters per second, 0 for no limit. Raises FailedError, which says how many were moved before.
+    `rate` is letters per second, 0 for no limit. Named letters that were gone at the start are counted as such. Raises
+    FailedError, before anything is moved when the plan no longer holds, else with the number of those moved.
     """
+    await _require_valid(client, store, plan)
     moves = Moves(client, store.shards)
     move = moves.redrive if plan.verb == "redrive" else moves.discard
     batches = _chosen(store.walk(plan.criteria, batch_for(rate)), plan)
-    return await move_all(batches, move, rate=rate, stopping=stopping, progressed=progressed)
+    tally = await move_all(batches, move, rate=rate, stopping=stopping, progressed=progressed)
+    if plan.criteria.names and not stopping.is_set() and tally.moved + tally.gone < plan.moving:
+        tally.gone = plan.moving - tally.moved
+        progressed(tally)
+    return tally
+
+
+async def _require_valid(client: Redis, store: DeadLetters, plan: Plan) -> None:
+    """Raise FailedError when more match than were counted, or a group no longer subscribes to a type of the plan."""
+    if (more := await store.count(plan.criteria) - plan.matching) > 0:
+        done, came = DONE[plan.verb], output.things(more, "more dead letter")
+        raise FailedError(f"nothing was {done}: since it was counted {came} of that time came; count again")
+    if plan.verb == "discard":
+        return
+    known = {(each.group, each.type) for each in plan.hindrances if each.why == "unsubscribed"}
+    for each in await hindrances.fetch(client, store.shards, _counts(plan.causes)):
+        if each.why == "unsubscribed" and (each.group, each.type) not in known:
+            raise FailedError(f"nothing was {DONE[plan.verb]}: {each.group} does not subscribe to {each.type} any more")
 
 
 async def _chosen(batches: AsyncIterator[list[StoredLetter]], plan: Plan) -> AsyncIterator[list[StoredLetter]]:

@@ -89,11 +89,25 @@ class DeadLetters:
     async def count(self, criteria: Filter) -> int:
         """Count the letters that match. Raises as `page` does."""
         if criteria.names:
-            return len(await self.find(criteria))
+            return len(await self.remaining(criteria))
         return await self._count(await self._indexes(criteria), criteria)
 
     async def find(self, criteria: Filter) -> list[StoredLetter]:
         """Return the named letters that match. Raises FailedError when a name does not exist."""
+        existing = await self._named(criteria)
+        missing = set(criteria.names) - {position.name for position in existing}
+        if missing:
+            where = f" in group {', '.join(criteria.groups)}" if criteria.groups else ""
+            raise FailedError(f"no dead letter {', '.join(sorted(missing))}{where}")
+        return await self._matching(existing, criteria)
+
+    async def remaining(self, criteria: Filter) -> list[StoredLetter]:
+        """Return those of the named letters that match and are still there, oldest first."""
+        found = await self._matching(await self._named(criteria), criteria)
+        return sorted(found, key=lambda dead: dead.dead_lettered_ms)
+
+    async def _named(self, criteria: Filter) -> list[Position]:
+        """The places of the named letters, whatever else the filter says."""
         places = [
             (name, Index(shard, group, shard.dead(group)))
             for name in dict.fromkeys(criteria.names)
@@ -101,26 +115,24 @@ class DeadLetters:
             for shard in self.shards
         ]
         scores = await execute_all(self._client, [("ZSCORE", index.key, name) for name, index in places])
-        existing = [
+        return [
             Position(int(float(score)), name, index)
             for (name, index), score in zip(places, scores, strict=True)
             if score is not None
         ]
-        missing = set(criteria.names) - {position.name for position in existing}
-        if missing:
-            where = f" in group {', '.join(criteria.groups)}" if criteria.groups else ""
-            raise FailedError(f"no dead letter {', '.join(sorted(missing))}{where}")
+
+    async def _matching(self, existing: Sequence[Position], criteria: Filter) -> list[StoredLetter]:
         selected = [each for each in existing if criteria.since_ms <= each.dead_lettered_ms <= criteria.until_ms]
         letters = await self._letters(selected)
         return [dead for dead in letters if criteria.covers_kind(dead.letter.fingerprint, dead.letter)]
 
     async def walk(self, criteria: Filter, batch: int) -> AsyncIterator[list[StoredLetter]]:
-        """Yield all letters that match, oldest first, in batches. Raises as `page` does.
+        """Yield all letters that match, oldest first, in batches. Raises FailedError for an unknown group.
 
         Without names it is a snapshot: only letters that existed when it began, by Redis' clock.
         """
         if criteria.names:
-            found = sorted(await self.find(criteria), key=lambda dead: dead.dead_lettered_ms)
+            found = await self.remaining(criteria)
             for i in range(0, len(found), batch):
                 yield found[i : i + batch]
             return

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +81,53 @@ async def test_named_letters_are_planned_whenever_they_died(client):
     assert await run(client, store, plan) == Tally(2)
     with pytest.raises(FailedError, match="no dead letter wh_late"):
         await planning.redrive(client, store, Filter(names=("wh_late",)))
+
+
+async def test_a_named_letter_that_dies_again_after_the_plan_is_not_in_it_and_counts_as_gone(client):
+    store = await ready(client)
+    plan = await planning.discard(client, store, Filter(names=("wh_0", "wh_1")))
+    await run(client, store, await planning.discard(client, store, Filter(names=("wh_0",))))
+    await store_letters(client, letter("wh_0", dead_lettered_at_ms=plan.criteria.until_ms + 1))
+    assert await run(client, store, plan) == Tally(1, 1)
+    assert await dead(store) == {"wh_0", "wh_2", "wh_g1", "wh_g2"}
+
+
+async def test_a_named_letter_that_is_gone_is_counted_and_the_others_move(client):
+    store = await ready(client)
+    plan = await planning.redrive(client, store, Filter(names=("wh_0", "wh_1")))
+    await run(client, store, await planning.discard(client, store, Filter(names=("wh_0",))))
+    told = list[Tally]()
+    assert await run(client, store, plan, progressed=lambda tally: told.append(replace(tally))) == Tally(1, 1)
+    assert told[-1] == Tally(1, 1)
+
+
+@pytest.mark.parametrize("make", [planning.redrive, planning.discard])
+async def test_a_run_refuses_when_more_match_than_were_counted(client, make):
+    store = await ready(client)
+    plan = await make(client, store, Filter(types=("response.*",)))
+    await store_letters(client, letter("wh_imported"))
+    with pytest.raises(FailedError, match=r"(redriven|discarded): since it was counted 1 more dead letter of"):
+        await run(client, store, plan)
+    assert len(await dead(store)) == 6
+
+
+async def test_a_run_refuses_when_a_handler_was_removed_since_the_plan(client):
+    store = await ready(client)
+    plan = await planning.redrive(client, store, Filter())
+    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.*")
+    with pytest.raises(FailedError, match=r"billing does not subscribe to response\.completed any more"):
+        await run(client, store, plan)
+    assert len(await dead(store)) == 5
+
+
+async def test_a_redrive_into_a_full_redis_says_so_and_a_discard_goes_on(client):
+    store = await ready(client)
+    named = Filter(names=("wh_0",))
+    plan = await planning.redrive(client, store, named)
+    await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(FailedError, match=r"^Redis is full: .*; 0 moved before that$"):
+        await run(client, store, plan)
+    assert await run(client, store, await planning.discard(client, store, named)) == Tally(1)
 
 
 async def test_a_run_reports_each_batch_and_can_be_cancelled_and_gone_on_with(client):

@@ -127,6 +127,8 @@ async def test_a_resume_of_what_is_not_paused_is_an_error_that_names_what_is(cli
     found = worker(redis_url, "resume", "billing")
     assert (found.returncode, found.stdout) == (1, b"")
     assert "* was neither paused nor suspended; paused now: nothing" in found.stderr.decode()
+    [recorded] = objects(redis_url, "actions", "--json")
+    assert (recorded["verb"], recorded["result"]) == ("resume", "failed")
     succeeded(redis_url, "pause", "billing", "batch.completed")
     found = worker(redis_url, "resume", "billing", "batch.complete", "--json")
     assert (found.returncode, found.stdout) == (1, b"")
