@@ -37,12 +37,20 @@ async def test_the_pages_fit_phone_tablet_and_desktop_in_both_themes(client, red
                     assert await page.evaluate("document.scripts.length") == 1
 
 
-async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody(client, redis_url):
+NOTHING_KEPT = "Object.defineProperty(window, 'localStorage', {get: () => { throw new Error('refused') }})"
+
+
+async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody_though_the_browser_keeps_nothing(
+    client, redis_url
+):
     await create_groups(client, GROUP)
     await join(client)
     await store(client, "wh_1")
     async with console(redis_url) as url, browser(url, viewport={"width": 1000, "height": 400}) as page:
+        await page.add_init_script(NOTHING_KEPT)
         await page.goto("/")
+        await page.locator("#theme").click()
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
         await page.evaluate("scrollTo(0, 200)")
         heading = page.get_by_role("heading", name="Groups × event types")
         await heading.evaluate("node => getSelection().selectAllChildren(node)")

@@ -147,7 +147,7 @@ class App:
 
 def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     """Path, name, number and its tone of each page in the navigation."""
-    findings = len(attention.findings(look)) if look else 0
+    troubles = len(attention.of_look(look)) if look else 0
     dead = sum(group.dead for group in look.bus.status.groups.values()) if look else 0
     delayed = sum(group.delayed for group in look.bus.status.groups.values()) if look else 0
     return [
@@ -157,7 +157,7 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
         ("/event", "Events", 0, ""),
         ("/processes", "Processes", 0, ""),
         ("/actions", "Actions", 0, ""),
-        ("/health", "Health", findings, "warn"),
+        ("/health", "Health", troubles, "warn"),
     ]
 
 

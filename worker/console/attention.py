@@ -1,9 +1,9 @@
 """What needs somebody, worst first: the findings of `hookbus-worker check`, and deaths that are many now. Pure.
 
-Dead letters by themselves are no trouble of the moment, so their finding is left out here: the page lists their causes.
+Dead letters by themselves are no trouble of the moment, so their finding is not counted: a page lists their causes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ...shared.finding import Finding
@@ -16,8 +16,8 @@ GRAVE: Final = frozenset(
     {"group_abandoned", "no_worker", "breaker_open", "unread_type", "waits_for_nobody", "unusable_key", "data_loss"}
 )
 """Codes of findings that keep events from being handled."""
-LEFT_OUT: Final = frozenset({"dead_letters", "no_subscription", "breaker_open"})
-"""Told otherwise, or not here."""
+UNCOUNTED: Final = frozenset({"dead_letters", "no_subscription"})
+"""Nobody has to act on them at once: listed among the findings, not among what needs somebody."""
 RUNBOOK: Final = {
     "breaker_open": "HookbusBreakerOpen",
     "cannot_save": "HookbusRedisNotDurable",
@@ -47,6 +47,8 @@ class Trouble(NamedTuple):
     group: str
     problem: str
     action: str
+    also: tuple[str, ...] = ()
+    """Further problems of the same group, less grave."""
 
     @property
     def section(self) -> str:
@@ -60,17 +62,38 @@ def of_look(look: Look) -> list[Trouble]:
     return sorted(found, key=lambda trouble: not trouble.is_grave)
 
 
-def findings(look: Look) -> list[tuple[str, Finding]]:
-    """The findings about the bus, each with its group."""
-    groups = look.bus.status.groups
-    found = [(name, each) for name, group in groups.items() for each in bus_findings.of_group(name, group)]
-    return found + [("", each) for each in (*bus_findings.of_unusable(look.bus), *bus_findings.of_orphans(look.bus))]
+def folded(troubles: Iterable[Trouble]) -> list[Trouble]:
+    """One line for each group: its first trouble, and the problems of its others."""
+    lines: dict[str, Trouble] = {}
+    for i, trouble in enumerate(troubles):
+        key = f"group {trouble.group}" if trouble.group else f"bus {i}"
+        first = lines.setdefault(key, trouble)
+        if first is not trouble:
+            lines[key] = first._replace(also=(*first.also, trouble.problem))
+    return list(lines.values())
+
+
+def uncounted(look: Look) -> list[Trouble]:
+    """The other findings: they tell what is there, and nobody has to act."""
+    return [each for each in _of_findings(look) if each.code in UNCOUNTED]
+
+
+def _of_findings(look: Look) -> Iterator[Trouble]:
+    """What `hookbus-worker check` finds about the bus."""
+    for name, group in look.bus.status.groups.items():
+        yield from (_trouble(name, each) for each in bus_findings.of_group(name, group))
+    of_bus = (*bus_findings.of_unusable(look.bus), *bus_findings.of_orphans(look.bus))
+    yield from (_trouble("", each) for each in of_bus)
+
+
+def _trouble(group: str, found: Finding) -> Trouble:
+    return Trouble(found.code, found.code in GRAVE, group, found.problem, found.action)
 
 
 def _of_groups(look: Look) -> Iterator[Trouble]:
-    for name, each in findings(look):
-        if each.code not in LEFT_OUT:
-            yield Trouble(each.code, each.code in GRAVE, name, each.problem, each.action)
+    for each in _of_findings(look):
+        if each.code not in UNCOUNTED and each.code != "breaker_open":  # that is told with its times, below
+            yield each
     for name, group in look.bus.status.groups.items():
         for pattern, opened in group.breakers.items():
             problem = f"{name} has stopped working on {pattern}: {opened.error}"

@@ -21,7 +21,8 @@ HIDDEN: Final = re.compile(
 )
 """C0 and C1 except tab and newline, marks of writing direction, characters without a width, and surrogates."""
 _RUN: Final = re.compile(f"{HIDDEN.pattern}+")
-_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
+_UNITS: Final = (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60))
+"""A year has 365 days here: nobody counts leap days of an age."""
 _SIZES: Final = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 WIDTH: Final = 120
 HEIGHT: Final = 28
@@ -138,6 +139,8 @@ def spark(values: Sequence[float], colour: str, *, inline: bool = False) -> Mark
     if len(values) < 2:
         values = [*values, *values] or [0.0, 0.0]
     top = max(values) or 1.0
+    if min(values) == top:
+        top *= 2  # a constant is neither high nor low
     points = [
         f"{i * WIDTH / (len(values) - 1):.1f} {HEIGHT - 2 - (HEIGHT - 4) * max(0.0, value) / top:.1f}"
         for i, value in enumerate(values)

@@ -15,6 +15,8 @@ from .look import Look
 
 MAX_TYPES: Final = 60
 """Columns; what is left out is said beside it."""
+FEW_TYPES: Final = 5
+"""So many columns have room for their names side by side, on a tablet too."""
 HEAT: Final = (1, 100, 1000, 10_000)
 """From so many waiting events on, a cell is a shade darker."""
 
@@ -47,6 +49,11 @@ class Matrix:
     def types(self) -> list[str]:
         """All columns."""
         return [name for family in self.families for name in family]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether names need not be slanted."""
+        return len(self.types) <= FEW_TYPES
 
     @property
     def hot(self) -> frozenset[str]:

@@ -33,6 +33,24 @@ def test_deaths_are_grave_when_they_are_many_beside_the_hour_before():
         assert "KeyError in billing" in trouble.action
 
 
+def test_the_troubles_of_a_group_are_one_line_that_names_them_all():
+    group = GroupStatus(consumers_alive=0, consumers=1, paused={"*": Paused()}, breakers={"a": OPENED})
+    look = a_look({"billing": group, "audit": group}, can_save=False)
+    lines = attention.folded(attention.of_look(look))
+    assert [(each.group, each.code) for each in lines] == [
+        ("billing", "breaker_open"),
+        ("audit", "breaker_open"),
+        ("", "cannot_save"),
+    ]
+    assert [problem for problem in lines[0].also if problem.startswith("billing is paused")]
+    assert sum(1 + len(each.also) for each in lines) == len(attention.of_look(look))
+
+
+def test_what_nobody_has_to_act_on_is_told_apart_from_what_is_counted():
+    look = a_look({"billing": GroupStatus(consumers_alive=1, consumers=1, dead=4)})
+    assert ([each.code for each in attention.uncounted(look)], attention.of_look(look)) == (["dead_letters"], [])
+
+
 def test_each_trouble_of_the_runbook_has_a_section_there():
     sections = re.findall(r"^## (\w+)$", (ROOT / "deploy/RUNBOOK.md").read_text(), re.MULTILINE)
     assert set(attention.RUNBOOK.values()) <= set(sections)

@@ -41,6 +41,7 @@ def test_a_path_holds_any_text():
         (372, "6 m 12 s"),
         (3600, "1 h"),
         (792_000, "9 d 4 h"),
+        (1109 * 86_400, "3 y 14 d"),
     ],
 )
 def test_ages_have_two_units_at_most(seconds, text):
@@ -66,6 +67,11 @@ def test_a_plot_stays_in_its_box(values):
     assert max(numbers) <= max(draw.WIDTH, draw.HEIGHT)
 
 
+def test_a_plot_of_a_constant_is_neither_high_nor_low_and_one_of_nothing_lies_on_the_ground():
+    heights = [re.search(r'<path d="M0\.0 (\d+\.\d)', draw.spark([value] * 5, "c-ok"))[1] for value in (7, 0)]
+    assert heights == ["14.0", "26.0"]
+
+
 def test_only_this_file_makes_markup_and_no_template_has_inline_style_or_script():
     for file in CONSOLE.rglob("*.py"):
         if file.name != "draw.py":
@@ -74,4 +80,6 @@ def test_only_this_file_makes_markup_and_no_template_has_inline_style_or_script(
         text = file.read_text()
         assert "|safe" not in text.replace(" ", ""), file
         assert "autoescape" not in text, file
-        assert not re.search(r"<(style|script(?! type=\"module\" src=))|\sstyle=|\son[a-z]+=|javascript:", text), file
+        assert not re.search(
+            r"<(style|script(?! type=\"module\" blocking=\"render\" src=))|\sstyle=|\son[a-z]+=|javascript:", text
+        ), file

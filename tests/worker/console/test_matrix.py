@@ -33,6 +33,13 @@ def test_the_matrix_leaves_out_columns_beyond_its_bound_and_says_how_many():
     assert (len(drawn.types), drawn.left_out) == (matrix.MAX_TYPES, 7)
 
 
+def test_few_columns_are_a_small_matrix():
+    types = {f"type{i}": TypeStatus(backlog=1) for i in range(matrix.FEW_TYPES + 1)}
+    few = dict(list(types.items())[1:])
+    sizes = [matrix.of_look(a_look({"a": GroupStatus(types=each)}), ["a"]).is_small for each in (few, types)]
+    assert sizes == [True, False]
+
+
 def test_a_cell_has_a_foot_where_retries_wait_and_a_type_of_retries_alone_is_a_column():
     retries = {("a", "batch.completed"): 2, ("a", "eval.run"): 1}
     group = GroupStatus(types={"batch.completed": TypeStatus(backlog=150)})

@@ -1,4 +1,4 @@
-"""`/health`: the findings of `hookbus-worker check` about the bus, and Redis itself."""
+"""`/health`: what needs somebody, the other findings of `hookbus-worker check` about the bus, and Redis itself."""
 
 from .. import attention, draw
 from ..asked import Asked, Context
@@ -23,5 +23,5 @@ async def page(context: Context, _: Asked) -> View:
         "last save": "succeeded" if redis.can_save else "failed",
         "clock": f"{draw.duration(abs(redis.clock_skew_ms))} {ahead} ours",
     }
-    values = {"findings": attention.findings(look), "grave": attention.GRAVE, "facts": facts, "look": look}
+    values = {"troubles": attention.of_look(look), "others": attention.uncounted(look), "facts": facts, "look": look}
     return View("health.html", values, "Health", "/health")

@@ -28,7 +28,7 @@ async def page(context: Context, _: Asked) -> View:
     look = context.look
     groups = look.bus.status.groups
     names = worst.first(groups)
-    troubles = attention.of_look(look)
+    troubles = attention.folded(attention.of_look(look))
     causes = look.beside.causes
     values: dict[str, Any] = {
         "look": look,

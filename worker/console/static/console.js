@@ -11,7 +11,24 @@ const SHOW_MS = 500;
 const root = document.documentElement;
 const policy = globalThis.trustedTypes?.createPolicy("hookbus", { createHTML: (text) => text });
 
-const chosen = localStorage.getItem("theme");
+// A browser may refuse to keep anything: then a choice lasts as long as its page.
+function kept() {
+  try {
+    return localStorage.getItem("theme");
+  } catch {
+    return null;
+  }
+}
+
+function keep(theme) {
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    // The page has it.
+  }
+}
+
+const chosen = kept();
 if (chosen) root.dataset.theme = chosen;
 
 function isDark() {
@@ -21,7 +38,7 @@ function isDark() {
 document.addEventListener("click", (event) => {
   if (!event.target.closest("#theme")) return;
   root.dataset.theme = isDark() ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
+  keep(root.dataset.theme);
 });
 
 root.classList.add("has-script");
