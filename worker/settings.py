@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ..shared.secret import Secret
 from ..shared.settings import Common, Count, Listen, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
@@ -26,7 +27,7 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     exporter_listen: Listen = DEFAULT_EXPORTER_LISTEN
     """The same for `hookbus-worker exporter`."""
     console_listen: Listen = DEFAULT_CONSOLE_LISTEN
-    """Address of the pages of `hookbus-worker console`: of this machine alone, as the console asks for no password."""
+    """Address of the pages of `hookbus-worker console`. One that other machines reach needs `console_auth`."""
     console_hosts: tuple[str, ...] = ()
     """Further names under which browsers reach the console, such as that of a proxy. It answers under no other: a name
     that strangers let point to this machine must not open it."""
@@ -36,8 +37,23 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """Address of your copy of `deploy/RUNBOOK.md`, which the console links to where something needs somebody, with the
     name of a section behind a `#`. None: it names the section."""
     console_role: Literal["viewer", "operator"] = "viewer"
-    """What the pages of the console allow: to look, or to redrive and discard dead letters, too. Whoever reaches its
-    port has this role."""
+    """What the pages of the console allow those whose role nothing else tells: to look, or to redrive and discard dead
+    letters, too. With `console_auth` `none` that is whoever reaches its port, any user of this machine among them."""
+    console_auth: Literal["none", "token", "header"] = "none"
+    """How the console knows who asks. `token`: a page asks for one of `console_tokens`. `header`: one of
+    `console_trusted_proxies` has asked, and names the person in `X-Forwarded-User` and groups in `X-Forwarded-Groups`.
+    """
+    console_tokens: dict[str, tuple[Secret, ...]] = msgspec.field(default_factory=dict)
+    """The tokens of each role, `viewer` and `operator`: text, `file:PATH` or `credential:NAME`; at least 20 characters
+    each. Files are read again when they change: a token that is taken away ends its sessions."""
+    console_trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of the proxies whose headers count: those of `header`, `X-Forwarded-For`, and
+    `X-Forwarded-Proto`, by which cookies are secured. From all others they are dropped."""
+    console_groups: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """With `header`: the groups of each role, `viewer` and `operator`, compared whole. Whoever is in none gets nothing.
+    Without any, everybody whom the proxy names has `console_role`."""
+    console_bodies: Literal["all", "operator", "none"] = "all"
+    """Whom the console shows bodies and tracebacks of dead letters, and lets download them. Some events name people."""
     handler_timeout_s: Positive = 30.0
     """Default timeout of subscriptions without a `timeout`."""
     grace_period_s: Positive = 40.0

@@ -13,13 +13,14 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
 from ...shared.http_connection import prove
 from ...shared.settings import ConfigError
-from . import attention, form, guard, routes, static
-from .asked import Asked, Context, WrongQueryError
+from ..settings import WorkerSettings
+from . import attention, doors, form, guard, routes, static
+from .asked import Asked, Context, ForbiddenError, WrongQueryError
 from .guard import PART, Guard, Refused
 from .jobs import Jobs
 from .look import Look
 from .looker import Looker
-from .person import Person
+from .person import Bodies, Person
 from .searches import Searches
 from .templates import Templates
 from .view import Download, Redirect, View
@@ -29,40 +30,46 @@ KEEP: Final = "public, max-age=31536000, immutable"
 """A static file's path changes with its content."""
 
 
-WRONG: Final = (400, "Not understood")
-MISSING: Final = (404, "Not here")
 BUG: Final = ("This page has failed", "the log of the console has the reason")
 
 
 class App:
-    """One console. Keeps nothing between requests but its `jobs`. `names`: those that templates use."""
+    """One console. Keeps nothing between requests but its `jobs`."""
 
-    def __init__(
-        self, client: Redis, shards: int, looker: Looker, allowed: Guard, anybody: Person, **names: str
-    ) -> None:
+    def __init__(self, client: Redis, settings: WorkerSettings, looker: Looker, allowed: Guard) -> None:
+        """Raises ConfigError."""
         self._client = client
-        self._shards = shards
+        self._shards = settings.shards
+        self._bodies: Bodies = settings.console_bodies
         self._looker = looker
         self._guard = allowed
-        self._anybody = anybody
         self._searches = Searches()
         self.jobs = Jobs(client)
         assets = static.load()
         self._assets = static.by_path(assets)
-        self._templates = Templates(assets, **names)
+        self._templates = Templates(assets, bus=settings.console_name, runbook=settings.console_runbook)
+        self._door = doors.door(settings, self._templates)
         self._log = log.get("worker.console")
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request but those of probes."""
         if (refused := self._guard.refusal(request.method, request.path, request.headers)) is not None:
             return _refusal(refused)
-        return await self._answer(request, self._anybody)
-
-    async def _answer(self, request: web.BaseRequest, person: Person) -> web.Response:
         is_read = request.method in guard.SAFE_METHODS
         if is_read and (asset := self._assets.get(request.path)) is not None:
             headers = {"Cache-Control": KEEP}
             return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
+        match await self._door.enter(request):
+            case Refused() as refused:
+                return _refusal(refused)
+            case Person() as person:
+                response = await self._answer(request, person, is_read=is_read)
+                self._door.leave(request, response)
+                return response
+            case response:
+                return response
+
+    async def _answer(self, request: web.BaseRequest, person: Person, *, is_read: bool) -> web.Response:
         path = request.rel_url.raw_path
         is_part = is_read and path.startswith(f"{PART}/")
         if is_part and await self._looker.current() and request.query.get("v") == self._looker.version:
@@ -72,7 +79,13 @@ class App:
             return _refusal(fields)
         prove(request)
         page_path = path.removeprefix(PART) if is_part else path
-        asked = Asked(person, guard.is_asked_here(request.headers), query=dict(request.query), form=fields)
+        asked = Asked(
+            person,
+            is_asked_here=guard.is_asked_here(request.headers),
+            sees_bodies=person.sees(self._bodies),
+            query=dict(request.query),
+            form=fields,
+        )
         match await self._view(request.method, page_path, asked):
             case Download() as file:
                 return _download(file)
@@ -110,7 +123,7 @@ class App:
     def _excuse(self, error: Exception, path: str) -> View:
         """What a page says that could not be made."""
         if isinstance(error, FailedError):
-            return _failed(*(WRONG if isinstance(error, WrongQueryError) else MISSING), str(error))
+            return _failed(*_kind(error), str(error))
         if isinstance(error, ConfigError):
             return _failed(503, "Not with this configuration", str(error))
         if isinstance(error, (*FAULTS, TimeoutError)):
@@ -140,6 +153,7 @@ class App:
             "is_old": self._looker.is_old,
             "problem": self._looker.problem,
             "is_operator": person.is_operator,
+            "person": person,
             "navigation": _navigation(look),
             "unasked": look.beside.unasked if look else {},
         }
@@ -164,7 +178,7 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
 async def _form(request: web.BaseRequest, person: Person) -> Mapping[str, str] | Refused:
     """The fields of a form, or why nothing is changed."""
     if not person.is_operator:
-        return Refused(403, "this console only shows: see worker.console_role")
+        return Refused(403, f"{person.name} may only look: see worker.console_role")
     return await form.read(request)
 
 
@@ -178,6 +192,17 @@ def _download(file: Download) -> web.Response:
     return web.Response(
         body=file.body, content_type="application/octet-stream", headers={"Content-Disposition": disposition}
     )
+
+
+def _kind(error: FailedError) -> tuple[int, str]:
+    """Code of an answer, and its heading."""
+    match error:
+        case WrongQueryError():
+            return 400, "Not understood"
+        case ForbiddenError():
+            return 403, "Not for you"
+        case _:
+            return 404, "Not here"
 
 
 def _failed(status: int, what: str, why: str) -> View:

@@ -14,6 +14,11 @@ from .searches import Searches
 from .templates import Templates
 from .view import Download, Redirect, View
 
+
+class ForbiddenError(FailedError):
+    """The person may not see this: 403."""
+
+
 _DIGITS = re.compile("[0-9]{1,16}")
 """Beyond that Redis' scores, which are doubles, are not exact, and Python reads numbers of 4,300 digits at most."""
 
@@ -22,9 +27,14 @@ class WrongQueryError(FailedError):
     """Part of an address or a form is not what it should be: 400."""
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number that Redis and Python can take."""
+    return _DIGITS.fullmatch(text) is not None
+
+
 def milliseconds(text: str) -> int:
     """A number of an address or a form, such as a moment. Raises WrongQueryError."""
-    if not _DIGITS.fullmatch(text):
+    if not is_number(text):
         raise WrongQueryError(f"{text!r} is no number of milliseconds")
     return int(text)
 
@@ -33,10 +43,13 @@ def milliseconds(text: str) -> int:
 class Asked:
     """`path` holds the parts of the path that a route names, `query` and `form` one value of each parameter.
 
-    `is_asked_here`: as `guard.is_asked_here` tells."""
+    `is_asked_here`: as `guard.is_asked_here` tells. `sees_bodies`: whether the person may see what senders sent and
+    handlers said: bodies, tracebacks, and all that is downloaded of them.
+    """
 
     person: Person
     is_asked_here: bool
+    sees_bodies: bool
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)

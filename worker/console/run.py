@@ -19,8 +19,8 @@ from ...shared.systemd import Health, SystemdNotifier
 from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
 from . import guard, metrics
 from .app import App
+from .doors import lets_operators_in
 from .looker import Looker
-from .person import anybody
 
 CONNECTIONS: Final = 100
 """Connections of browsers; some keep six open each."""
@@ -36,19 +36,10 @@ class Console:
     def __init__(self, settings: WorkerSettings, stopping: Stopping) -> None:
         self._settings = settings
         self._stopping = stopping
-        listen = settings.console_listen
-        if not guard.is_loopback(listen.host):
-            raise ConfigError(
-                [f"worker.console_listen: {listen} can be reached from other machines, and the console asks nobody for"
-                 " a password: listen on 127.0.0.1, and reach it through ssh -L"]
-            )  # fmt: skip
         self._client = connect(settings.address(), "hookbus-worker:console", connections=REDIS_CONNECTIONS, waits=True)
-        is_operator = settings.console_role == "operator"
-        self._looker = Looker(self._client, settings.shards, writes=is_operator)
-        self._guard = guard.allowed(listen, settings.console_hosts)
-        names = {"bus": settings.console_name, "runbook": settings.console_runbook}
-        person = anybody(settings.console_role)
-        self._app = App(self._client, settings.shards, self._looker, self._guard, person, **names)
+        self._looker = Looker(self._client, settings.shards, writes=lets_operators_in(settings))
+        self._guard = guard.allowed(settings.console_listen, settings.console_hosts)
+        self._app = App(self._client, settings, self._looker, self._guard)
         self._registry = metrics.registry(self._looker, self._app.jobs)
         self._tick = health.LoopTick(asyncio.get_running_loop())
         self._is_listening = False

@@ -110,6 +110,8 @@ async def test_a_number_that_redis_or_python_would_refuse_is_no_bug_and_no_fault
             assert (await read(session, path))[0] == 400, path[:40]
         async with session.post("/plan", data={"verb": "discard", "until_ms": long}, headers=FORM) as response:
             assert response.status == 400
+        async with session.post("/run", data={"verb": "discard", "counted": long}, headers=FORM) as response:
+            assert response.status == 409
 
 
 async def test_a_link_of_another_site_does_not_search_and_offers_to(client, redis_url):

@@ -8,7 +8,7 @@ from ....shared.command import FailedError
 from ... import audit
 from ...audit import Action, Entry
 from .. import chosen
-from ..asked import Asked, Context
+from ..asked import Asked, Context, is_number
 from ..view import Redirect, View
 from . import plan as planning
 
@@ -71,7 +71,7 @@ def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool) -> str:
     if not moving:
         return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
     counted = form.get("counted", "")
-    if not counted.isdecimal():
+    if not is_number(counted):
         return "it was not counted before"
     if moving > (confirmed := int(counted)):
         more = moving - confirmed

@@ -8,7 +8,7 @@ from ....shared.command import FailedError
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, StoredLetter
 from .. import json_view
-from ..asked import Asked, Context
+from ..asked import Asked, Context, ForbiddenError
 from ..view import Download, View
 from . import gone
 
@@ -25,8 +25,8 @@ async def page(context: Context, asked: Asked) -> View:
     values: dict[str, Any] = {
         "dead": dead,
         "letter": letter,
-        "frames": _frames(letter.traceback),
-        "body": json_view.shown(letter.body),
+        "frames": _frames(letter.traceback) if asked.sees_bodies else [],
+        "body": json_view.shown(letter.body) if asked.sees_bodies else None,
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
         "show": shlex.join(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
         "now_ms": context.look.now_ms(),
@@ -35,7 +35,9 @@ async def page(context: Context, asked: Asked) -> View:
 
 
 async def body(context: Context, asked: Asked) -> Download:
-    """The body, byte for byte."""
+    """The body, byte for byte. Raises ForbiddenError."""
+    if not asked.sees_bodies:
+        raise ForbiddenError("bodies are not for everybody here: see worker.console_bodies")
     dead = await _letter(context, asked)
     if dead is None:
         raise FailedError(f"no dead letter {asked.path['name']}")
