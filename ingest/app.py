@@ -86,7 +86,7 @@ class Ingest:
             self._rejections_client,
             settings=lambda: self._rotation.settings,
             listen=lambda: tuple(map(str, _addresses(self._runner))),
-            reason=self._readiness,
+            reason=self._hindrance,
             memory_used=lambda: self._redis_health.memory_used,
             was_healthy=self._redis_health.was_healthy,
         )
@@ -194,12 +194,16 @@ class Ingest:
         age_s = self._tick.age_s()
         return f"the event loop has not turned for {age_s:.0f} s" if age_s > STUCK_S else ""
 
-    def _status(self) -> str:
+    def _hindrance(self) -> str:
+        """Why it stores nothing now, "" if it does. It stays ready while Redis is at fault: all replicas share it."""
         fault = self._redis_health.fault
+        return self._readiness() or (f"answering 503 {fault.code}: {fault.detail}" if fault else "")
+
+    def _status(self) -> str:
         if reason := self._readiness():
             return f"not ready: {reason}"
-        if fault is not None:
-            return f"answering 503 {fault.code}: {fault.detail}"
+        if hindrance := self._hindrance():
+            return hindrance
         return f"ready, {len(self._http.connections)} connections"
 
 

@@ -1,8 +1,9 @@
 """Tells the tools that this process is there: a record in a hash, written every ten seconds and removed at the end.
 
 Best effort: it changes no answer and no readiness. Records of processes that were killed are removed after an hour, by
-the others. Nothing is written while Redis is nearly full. Costs Redis one HSET every ten seconds, one HGETALL every ten
-minutes, and some 400 bytes a process.
+the others. A nearly full Redis takes no new record, but one is still replaced, which needs no memory: a process that
+lives must not look dead just then. Costs Redis one script every ten seconds, one HGETALL every ten minutes, and some
+400 bytes a process.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import structs
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from ..shared import clock, ingest_record, log
+from ..shared import clock, ingest_record, log, scripts
 from ..shared.connection import FAULTS, Redis
 from ..shared.ingest_record import INTERVAL_S, KEPT_S, IngestRecord
 from ..shared.keys import HOME
@@ -70,10 +71,10 @@ class Registration:
             await self._leave()
 
     async def _try_write(self) -> None:
-        if self._memory_used() > NEARLY_FULL:
-            return
         try:
-            await self._write()
+            if not await self._replace() and self._memory_used() <= NEARLY_FULL:
+                await self._add()
+            await self._sweep_at_times()
             self._is_refused = False
         except ReadOnlyError:
             return  # a primary that has moved: the connection is left, and the next one is of the new primary
@@ -85,9 +86,16 @@ class Registration:
         except FAULTS:
             return  # the health checks report it
 
-    async def _write(self) -> None:
+    async def _replace(self) -> bool:
+        """Write the record in place of the last one. Returns whether there was one."""
         self._since_ms = self._since_ms or clock.now_ms()
+        args = self._name, ingest_record.encode(self._record())
+        return bool(await scripts.run(self._client, scripts.Call(scripts.REPLACE, (HOME.ingests,), args)))
+
+    async def _add(self) -> None:
         await self._client.execute_command("HSET", HOME.ingests, self._name, ingest_record.encode(self._record()))
+
+    async def _sweep_at_times(self) -> None:
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_S
             await self._sweep()

@@ -103,6 +103,8 @@ PAUSE: Final = past_the_limit(Script.load("pause"))
 TALLY: Final = Script.load("tally")
 # An action must be possible in a full Redis, to free memory.
 RECORD: Final = past_the_limit(Script.load("record"))
+# A process that lives must not look dead in a full Redis.
+REPLACE: Final = past_the_limit(Script.load("replace"))
 
 
 @dataclass(frozen=True, slots=True)

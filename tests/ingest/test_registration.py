@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from hookbus.ingest import registration
 from hookbus.ingest.registration import Registration, digest_of
-from hookbus.shared import ingest_record
+from hookbus.shared import ingest_record, scripts
 from hookbus.shared.connection import connect
 from hookbus.shared.ingest_record import KEPT_S, IngestRecord
 from hookbus.shared.keys import HOME
@@ -109,6 +109,31 @@ async def test_nothing_is_written_to_a_nearly_full_redis_or_to_one_that_was_neve
         await until(lambda: records(client))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_process_that_lives_stays_registered_in_a_full_redis_and_says_that_it_answers_503(client, redis_url):
+    async with serving(users.login(redis_url, "hookbus-ingest", "serve")) as ingest:
+        [name] = await until(lambda: records(client))
+        await client.execute_command("CONFIG", "SET", "maxmemory", 1)
+
+        async def is_told() -> IngestRecord | None:
+            found = (await records(client))[name]
+            return found if found.reason.startswith("answering 503 overloaded") else None
+
+        told_ms = (await until(is_told)).at_ms
+
+        async def is_renewed() -> bool:
+            return (await records(client))[name].at_ms > told_ms
+
+        await until(is_renewed)
+        assert not ingest.logged("not_registered")
+
+
+async def test_a_record_that_was_removed_meanwhile_is_not_replaced(client):
+    call = scripts.Call(scripts.REPLACE, (HOME.ingests,), (NAME, b"new"))
+    assert await scripts.run(client, call) == 0
+    assert await client.execute_command("EXISTS", HOME.ingests) == 0
 
 
 async def test_records_of_processes_that_were_killed_are_removed_after_an_hour(client, redis_url):

@@ -68,20 +68,16 @@ def _parts(current: Status, now_ms: int, console: Console, *, is_all: bool) -> t
     width = console.width - INDENT
     of_groups = [
         Block(name, troubles.grade(found[name]), lines(*_group(name, current.groups[name], found[name], width, is_all)))
-        for name in sorted(found, key=lambda each: _order(each, current.groups[each], found[each]))
+        for name in troubles.worst_first(current.groups, found)
     ]
     others = []
-    if current.unusable:
-        keys = [Text(output.line(f"unusable key {key}: {why}"), "bold red") for key, why in current.unusable.items()]
-        others.append(Block("unusable keys", Grade.STOPPED, lines(*keys), is_group=False))
+    if of_bus := troubles.of_bus(current):
+        told = [Text(each.text, STYLES[each.grade]) for each in of_bus]
+        others.append(Block("the whole bus", troubles.grade(of_bus), lines(*told), is_group=False))
     if current.orphans:
         others.append(Block("orphans", Grade.WAITS, lines(*_orphans(current.orphans, width)), is_group=False))
     blocks = sorted([*others, *of_groups], key=lambda block: -block.grade)
     return lines(_spoken(troubles.headline(current, found))), blocks
-
-
-def _order(name: str, group: GroupStatus, found: list[Trouble]) -> tuple[int, int, int, str]:
-    return -troubles.grade(found), -group.dead, -group.unhandled, name
 
 
 def _group(

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from ...shared.connection import Redis
+from ...shared import ingest_record
+from ...shared.connection import Redis, parse_info
 from ...shared.events import BY_TYPE
 from ...shared.keys import HOME, UNTYPED, Keys
 from ...shared.patterns import patterns_of
@@ -20,7 +21,7 @@ from ..inventory import known_sources, lag, readers, redeliveries, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
-from . import group_status, waiting_suspects
+from . import group_status, redis_faults, waiting_suspects
 from .group_status import GroupStatus, TypeStatus
 
 ABANDONED_S: Final = 300.0
@@ -37,6 +38,10 @@ class Status(msgspec.Struct):
     """Keys that Redis refuses, such as one of another type → the reason. The counts do not include their content."""
     sources: list[str] = msgspec.field(default_factory=list)
     """Those of the ingest processes that have registered."""
+    not_ready: dict[str, str] = msgspec.field(default_factory=dict)
+    """Living ingest processes that receive nothing, or answer 503 → the reason."""
+    faults: list[str] = msgspec.field(default_factory=list)
+    """Why Redis refuses writes, or soon will."""
 
 
 async def fetch(client: Redis, configured_shards: int) -> Status:
@@ -49,6 +54,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     asked.append(("HGETALL", HOME.ingests))
     *replies, ingests = [reply or () for reply in await registry.execute_usable(client, asked, status.unusable)]
     status.sources = sorted(known_sources.read(ingests))
+    status.not_ready = _not_ready(pairs(ingests), now_ms)
+    status.faults = redis_faults.of(parse_info(await client.execute_command("INFO")))
     names = list(_commands(Keys(0)))
     fields = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in fields["groups"]]
@@ -84,6 +91,11 @@ def _commands(shard: Keys) -> dict[str, tuple[str, str]]:
         "worked": ("HGETALL", shard.worked),
         "patterns": ("HGETALL", shard.patterns),
     }
+
+
+def _not_ready(ingests: Mapping[str, bytes], now_ms: int) -> dict[str, str]:
+    records = sorted(ingest_record.read(ingests).items())
+    return {name: each.reason for name, each in records if each.reason and not each.is_silent(now_ms)}
 
 
 def _find_abandoned(status: Status, worked: Sequence[Mapping[str, bytes]], now_ms: int) -> None:

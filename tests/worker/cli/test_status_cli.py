@@ -63,6 +63,8 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
         "shards": 1,
         "unusable": {},
         "sources": [],
+        "not_ready": {},
+        "faults": [],
     }
 
 
@@ -74,7 +76,7 @@ async def test_the_table_has_one_line_per_group_and_type_within_80_columns(clien
     await client.execute_command("HSET", KEYS.losses, "billing", 2)
     lines = succeeded(redis_url, "status").splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[:2] == ["1 group · 1 dead · 1 orphan · 3 backlog · 1 delayed", ""]
+    assert lines[:2] == ["1 group · 2 data losses · 1 dead · 1 orphan · 3 backlog · 1 delayed", ""]
     assert lines[2].startswith("billing  1 of 1 consumer alive · 1 dead · 1 delayed, next in ")
     assert lines[3] == "  data loss seen 2 times"
     (row,) = [line.split() for line in lines if "response.completed" in line]
@@ -85,7 +87,15 @@ async def test_the_table_has_one_line_per_group_and_type_within_80_columns(clien
 async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
     assert succeeded(redis_url, "status").startswith("unused: ")
     found = json.loads(succeeded(redis_url, "status", "--json"))
-    assert found == {"groups": {}, "orphans": {}, "shards": 0, "unusable": {}, "sources": []}
+    assert found == {
+        "groups": {},
+        "orphans": {},
+        "shards": 0,
+        "unusable": {},
+        "sources": [],
+        "not_ready": {},
+        "faults": [],
+    }
     assert await client.execute_command("DBSIZE") == 0
 
 

@@ -89,6 +89,28 @@ def test_the_headline_of_a_bus_in_order_says_so():
     assert headline({"billing": group(), "audit": group()}) == "2 groups · nothing waits"
 
 
+@pytest.mark.parametrize(("fields", "gravest", "texts"), [each for each in SAYINGS if each[1] >= Grade.DEAD])
+def test_each_grave_trouble_of_a_group_changes_the_headline(fields, gravest, texts):
+    calm = group(types=fields.get("types", {}))
+    assert headline({"billing": group(**fields)}) != headline({"billing": calm}), texts
+    found = {"billing": troubles.of_group(group(**fields), NOW_MS)}
+    assert troubles.headline(Status({"billing": group(**fields)}, shards=1), found)[1].grade == gravest
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"faults": ["Redis is full"]}, "1 fault of Redis"),
+        ({"not_ready": {"host.1.abc": "draining"}}, "1 ingest not ready"),
+        ({"unusable": {"key": "WRONGTYPE"}}, "1 unusable key"),
+    ],
+)
+def test_each_trouble_of_the_whole_bus_changes_the_headline(fields, text):
+    assert headline({"billing": group()}, **fields) == f"1 group · {text}"
+    [found] = troubles.of_bus(Status(shards=1, **fields))
+    assert found.grade is Grade.STOPPED
+
+
 def test_the_headline_names_every_kind_of_trouble():
     groups = {
         "a": group(consumers_alive=0, types=BACKLOG),
@@ -101,7 +123,7 @@ def test_the_headline_names_every_kind_of_trouble():
         "1 unusable key",
         "1 group without a worker",
         "7 read by nobody",
-        "1 group paused",
-        "1 group held",
+        "1 pause",
+        "1 hold",
         "5 orphans",
     ]

@@ -27,7 +27,7 @@ async def page(context: Context, _: Asked) -> View:
     """Draws from the last look alone."""
     look = context.look
     groups = look.bus.status.groups
-    names = worst.first(groups)
+    names = worst.first(groups, look.bus.now_ms)
     troubles = attention.folded(attention.of_look(look))
     causes = look.beside.causes
     values: dict[str, Any] = {
