@@ -88,10 +88,14 @@ def _group(
     busy = {name: entry for name, entry in group.types.items() if entry.backlog or entry.in_flight}
     idle = "" if is_all else _idle(len(group.types) - len(busy))
     head = Text(output.line(name), "bold") + Text("  ") + Text(alive, "green" if group.consumers_alive else "bold red")
-    for each in found:
-        if each.is_brief:
-            head += Text(" · ") + Text(each.text, STYLES[each.grade])
-    yield head + Text(f" · {idle}", "dim") if idle and not busy else head
+    beside = [Text(each.text, STYLES[each.grade]) for each in found if each.is_brief]
+    if idle and not busy:
+        beside.append(Text(idle, "dim"))
+    said = Text(" · ").join(beside)
+    fits = head.cell_len + len(" · ") + said.cell_len <= width + INDENT
+    yield head + Text(" · ") + said if beside and fits else head
+    if beside and not fits:  # a line at the left edge would read as a group
+        yield _indented(said)
     for each in found:
         if not each.is_brief:
             yield _indented(Text(each.text, STYLES[each.grade]))

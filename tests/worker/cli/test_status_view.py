@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from rich.console import Console
 from rich.segment import Segment
@@ -52,6 +54,15 @@ def test_a_headline_comes_first_and_the_worst_group_next():
         "audit-0  1 of 2 consumers alive · 31 types idle",
         "audit-1  1 of 2 consumers alive · 31 types idle",
     ]
+
+
+@pytest.mark.parametrize("width", [30, 45, 60])
+def test_only_the_headline_and_names_of_groups_begin_at_the_left_edge(width):
+    current = bus()
+    current.groups["late"] = group(dead=8, delayed=1_200, next_due_ms=NOW_MS + 12_000, types=dict(IDLE))
+    starts = [line for line in shown(current, width=width) if line and not line.startswith(" ")]
+    _, *named = itertools.dropwhile(lambda line: not line.startswith("stuck"), starts)
+    assert [line.split()[0] for line in named] == ["late", "audit-0", "audit-1"]
 
 
 def test_idle_types_are_listed_on_request():
