@@ -3,35 +3,42 @@
 import functools
 import types
 import typing
+from collections.abc import Collection
 from typing import Any, Final
 
 from ...shared.events import BY_TYPE, Envelope, Event, KnownEvent
-from ...shared.traced import repr_of
+from ...shared.traced import repr_of, text_of
 
 TAGS = {cls: name for name, cls in BY_TYPE.items()}
 """The type of each event struct."""
 MEMBERS: Final = 3
 """How many classes of a union a message names; the SDK's has 31."""
 
+TEXT_CHARS: Final = 2_000
+"""Of an error in an alias; as much as of one in a model."""
+
 
 class ImpossibleError(Exception):
     """No body of an event type can be decoded into the annotation; the message is the reason."""
 
 
-def classes_of(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the annotation alone; without `NewType`, `Annotated` and aliases. An event is never
-    None, so `Optional` adds nothing; `Any` and `object` stand for `Event`. Raises ImpossibleError for what is no type.
+def classes_of(annotation: Any, within: Collection[Any] = ()) -> tuple[Any, ...]:
+    """The members of a union, or the annotation alone; without `NewType`, `Annotated`, aliases and bounds. An event is
+    never None, so `Optional` adds nothing; `Any` and `object` stand for `Event`. `within` are the aliases that it is
+    part of. Raises ImpossibleError for what is no type.
     """
-    annotation = _unwrapped(annotation)
+    aliases = set(within)
+    annotation = _unwrapped(annotation, aliases)
     if annotation is Any or annotation is object:
         return classes_of(Event)
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
-        return tuple(cls for member in members for cls in classes_of(member))
+        return tuple(cls for member in members for cls in classes_of(member, aliases))
     return (annotation,)
 
 
-def _unwrapped(annotation: Any) -> Any:
+def _unwrapped(annotation: Any, aliases: set[Any]) -> Any:
+    """What an annotation stands for; adds the aliases on the way there."""
     while True:
         if not _is_hashable(annotation):
             raise ImpossibleError(f"{repr_of(annotation)} is no type; write the class alone, or a union with `|`")
@@ -39,10 +46,36 @@ def _unwrapped(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":  # from Python 3.12 on, or of typing_extensions
-            annotation = annotation.__value__
+        elif _is_alias(annotation) or isinstance(annotation, typing.TypeVar):
+            if annotation in aliases:
+                raise ImpossibleError(f"{repr_of(annotation)} stands for itself")
+            aliases.add(annotation)
+            annotation, alias = _meant(annotation), annotation
+            if annotation is alias:  # a type variable without a bound
+                return annotation
         else:
             return annotation
+
+
+def _is_alias(annotation: Any) -> bool:
+    """Whether it is made by a `type` statement, from Python 3.12 on, or by typing_extensions; with arguments too."""
+    return type(typing.get_origin(annotation) or annotation).__name__ == "TypeAliasType"
+
+
+def _meant(named: Any) -> Any:
+    """What an alias stands for, or the bound of a type variable. Both are code of the user's that is only run here."""
+    try:
+        if isinstance(named, typing.TypeVar):
+            return named if named.__bound__ is None else named.__bound__
+        alias = typing.get_origin(named) or named
+        value = alias.__value__
+        arguments = dict(zip(alias.__type_params__, typing.get_args(named), strict=False))
+        parameters = getattr(value, "__parameters__", ()) if arguments else ()
+        filled = tuple(arguments.get(each, each) for each in parameters)
+        return value[filled] if filled else arguments.get(value, value)
+    except Exception as error:  # noqa: BLE001 - of the user's code
+        cure = "; import or define it at the top of the module" if isinstance(error, NameError) else ""
+        raise ImpossibleError(f"{repr_of(named)} can't be read: {text_of(error, TEXT_CHARS)}{cure}") from None
 
 
 def _is_hashable(annotation: Any) -> bool:

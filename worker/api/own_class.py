@@ -38,14 +38,14 @@ def own_decoder(cls: Any, event_type: str) -> Decoder:
             " a msgspec.Struct, dataclass, TypedDict or pydantic model, dict or bytes"
         )
     for field in _custom(info, set()):
-        if not model.is_model(field):
+        if field is not object and not model.is_model(field):
             name = name_of_annotation(field)
             raise ImpossibleError(f"can't decode JSON into {name}, of which {name_of_annotation(cls)} has a field")
     return decode
 
 
 def _fill(cls: type, value: Any) -> Any:
-    return model.from_value(cls, value)
+    return value if cls is object else model.from_value(cls, value)
 
 
 def _is_object(info: msgspec.inspect.Type) -> bool:

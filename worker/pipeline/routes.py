@@ -15,7 +15,7 @@ from ...shared import keys
 from ...shared.events import BY_TYPE, Event
 from ...shared.patterns import is_pattern, patterns_of
 from ...shared.settings import ConfigError
-from ..api.annotation import ImpossibleError
+from ..api.annotation import ImpossibleError, classes_of
 from ..api.app import ASYNC_CONCURRENCY, THREAD_CONCURRENCY, App, Start, Subscription
 from ..api.around import Around
 from ..api.breaker import Breaker
@@ -187,14 +187,19 @@ def _takes_delivery(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
         return is_required or second.name == DELIVERY
     hint = hints[second.name]
     takes = _names_delivery(hint)
+    if is_required and (hint is Any or hint is object):
+        return True
     if is_required and not takes:
         raise ImpossibleError(f"its second parameter must be a Delivery, not {hint}")
     return takes
 
 
 def _names_delivery(hint: Any) -> bool:
-    """Whether an annotation is `Delivery`, or a union with it."""
-    return any((typing.get_origin(each) or each) is Delivery for each in (hint, *typing.get_args(hint)))
+    """Whether an annotation is `Delivery`, or a union with it, by whatever name."""
+    try:
+        return any((typing.get_origin(each) or each) is Delivery for each in classes_of(hint))
+    except ImpossibleError:
+        return False
 
 
 def _annotation_problems(group: Group) -> list[str]:

@@ -1,3 +1,5 @@
+import re
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, NewType, TypedDict, TypeVar
 
@@ -7,11 +9,14 @@ import pytest
 import typing_extensions
 
 from hookbus.events import BatchCompleted, Envelope, Event, ResponseCompleted, UnknownEvent
-from hookbus.worker.api.annotation import classes_of, types_of
+from hookbus.worker.api.annotation import ImpossibleError, classes_of, types_of
 
 T = TypeVar("T")
 Renamed = NewType("Renamed", ResponseCompleted)
 Alias = typing_extensions.TypeAliasType("Alias", Annotated[Renamed | UnknownEvent, "kept out"])
+Other = typing_extensions.TypeAliasType("Other", T | UnknownEvent, type_params=(T,))
+Same = typing_extensions.TypeAliasType("Same", T, type_params=(T,))
+Bound = TypeVar("Bound", bound=Alias)
 
 
 @pytest.mark.parametrize(
@@ -22,11 +27,42 @@ Alias = typing_extensions.TypeAliasType("Alias", Annotated[Renamed | UnknownEven
         (Annotated[Renamed, 1], (ResponseCompleted,)),
         (Alias, (ResponseCompleted, UnknownEvent)),
         (Alias | BatchCompleted, (ResponseCompleted, UnknownEvent, BatchCompleted)),
+        (Other[BatchCompleted], (BatchCompleted, UnknownEvent)),
+        (Same[Same[Alias]], (ResponseCompleted, UnknownEvent)),
+        (Bound, (ResponseCompleted, UnknownEvent)),
+        (T, (T,)),
     ],
     ids=str,
 )
 def test_aliases_of_every_kind_stand_for_their_classes(annotation, classes):
     assert classes_of(annotation) == classes
+
+
+LAZY = """
+type Twice = Twice | int
+type One = Another
+type Another = One
+type Unknown = NobodyKnowsMe
+type Failing = 1 / 0
+"""
+"""Aliases that Python evaluates only when they are asked for."""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement needs Python 3.12")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Twice", "Twice stands for itself"),
+        ("One", "One stands for itself"),
+        ("Unknown", "Unknown can't be read: name 'NobodyKnowsMe' is not defined; import or define it at the top"),
+        ("Failing", "Failing can't be read: division by zero"),
+    ],
+)
+def test_an_alias_that_stands_for_nothing_is_told_so(name, message):
+    names: dict = {}
+    exec(LAZY, names)
+    with pytest.raises(ImpossibleError, match=re.escape(message)):
+        classes_of(names[name])
 
 
 class Tagged(msgspec.Struct, tag_field="type", tag="order.paid"): ...

@@ -60,6 +60,11 @@ class Of(Generic[T]):
     data: T
 
 
+@dataclass
+class WithObject:
+    data: object
+
+
 class DictOf(TypedDict, Generic[T]):
     data: T
 
@@ -83,6 +88,7 @@ class Recursive:
         (Dict, {"data": {"id": "resp_1"}}),
         (Attrs, Attrs({"id": "resp_1"})),
         (WithModel, WithModel(Model(id="resp_1"))),
+        (WithObject, WithObject({"id": "resp_1", "more": 1})),
         (Of[DictData], Of({"id": "resp_1"})),
         (Of[Model], Of(Model(id="resp_1"))),
         (DictOf[DataData], {"data": DataData(id="resp_1")}),
