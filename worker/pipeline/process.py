@@ -95,10 +95,14 @@ def failed(error: BaseException, delivery: Delivery, route: Route, message: str 
 
 
 async def _finish(result: object) -> None:
-    """Await a result that a handler only created. Raises TypeError for a generator, which would never run."""
+    """Await a result that a handler only created, as does a wrapper without `await`. Raises TypeError for a generator,
+    which would never run. Of awaitables only coroutines are followed further: others, such as a pool, give themselves.
+    """
     if inspect.isawaitable(result):
-        await result
-    elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+        result = await result
+    while inspect.iscoroutine(result):
+        result = await result
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
         raise TypeError(f"the handler returned {result!r}, which never ran")
 
 

@@ -1,5 +1,4 @@
 import asyncio
-import functools
 
 import msgspec
 import pytest
@@ -237,33 +236,6 @@ async def test_cancellation_from_outside_passes_through_so_that_the_delivery_sta
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attempt
-
-
-async def test_an_async_handler_behind_a_plain_wrapper_runs():
-    ran = []
-
-    async def handler(event):
-        ran.append(event)
-
-    def bare(event):
-        return handler(event)
-
-    @functools.wraps(handler)
-    def named(event):
-        return handler(event)
-
-    for wrapper in (bare, named):
-        assert await outcome_of(wrapper) == Ack()
-    assert len(ran) == 2
-
-
-async def test_a_plain_wrapper_that_looks_async_and_has_done_the_work_is_not_called_twice():
-    async def handler(event): ...
-
-    @functools.wraps(handler)
-    def wrapper(event): ...
-
-    assert await outcome_of(wrapper) == Ack()
 
 
 async def test_snoozed_attempts_count_against_nothing():
