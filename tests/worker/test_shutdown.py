@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 
 import pytest
 import structlog
@@ -240,3 +241,26 @@ async def test_g5_a_worker_without_a_liveness_key_exits_before_others_claim_its_
 async def test_g5_a_worker_with_a_cancelled_task_dies_and_hands_nothing_over(client, redis_url, name):
     async with dying(redis_url, client):
         next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()
+
+
+@pytest.mark.parametrize("end", ["stop", "crash"])
+async def test_the_event_loop_is_free_while_the_liveness_key_is_deleted(client, redis_url, monkeypatch, end):
+    """It may be another program's, and Redis may hang."""
+    was_free = []
+    loop, has_run = asyncio.get_running_loop(), threading.Event()
+    async with running(redis_url, app_of(Handler())) as worker:
+        stop = worker.worker._consumer.liveness.stop
+
+        def stop_later() -> None:
+            loop.call_soon_threadsafe(has_run.set)
+            was_free.append(has_run.wait(2))
+            stop()
+
+        monkeypatch.setattr(worker.worker._consumer.liveness, "stop", stop_later)
+        if end == "stop":
+            await worker.stop()
+        else:
+            next(task for task in asyncio.all_tasks() if task.get_name() == "Reader").cancel()
+            with pytest.raises(CrashError):
+                await asyncio.wait_for(asyncio.shield(worker.task), 10)
+    assert was_free == [True]
