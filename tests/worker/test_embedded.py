@@ -42,6 +42,19 @@ async def pending(client) -> list[tuple[str, int]]:
 
 
 @pytest.mark.both_loops
+async def refused(apps, **arguments) -> None:
+    """Run a worker that should not start; one that starts all the same is stopped."""
+    async with asyncio.timeout(5):
+        await run_worker(apps, **arguments)
+
+
+def already_set() -> threading.Event:
+    """Of the wrong kind, and one that blocks no test."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
 async def test_it_handles_events_until_the_event_is_set(client, redis_url):
     handler, stopping = Handler(is_open=True), asyncio.Event()
     running = asyncio.create_task(run_worker([app_of(handler)], settings=settings(redis_url), stopping=stopping))
@@ -109,7 +122,7 @@ async def test_it_can_run_again_and_not_twice_at_once(client, redis_url):
         await store(client, name)
         await until(lambda name=name: name in handler.done)
         with pytest.raises(ConfigError, match="one is running in this process already"):
-            await run_worker([app_of(handler)], settings=settings(redis_url))
+            await refused([app_of(handler)], settings=settings(redis_url))
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -173,7 +186,7 @@ async def test_health_and_metrics_are_served_if_their_address_is_set(client, red
 async def test_what_is_wrong_is_told_before_it_starts(apps, table, message):
     given = [app_of(Handler())] if apps is None else apps
     with pytest.raises(ConfigError) as caught:
-        await run_worker(given, settings=table)
+        await refused(given, settings=table)
     assert message in str(caught.value)
 
 
@@ -181,7 +194,7 @@ async def test_what_is_wrong_is_told_before_it_starts(apps, table, message):
     ("arguments", "message"),
     [
         ({"settings": "hookbus.toml"}, "run_worker(settings='hookbus.toml'): a dictionary, as of tomllib.load"),
-        ({"stopping": threading.Event()}, "): an asyncio.Event is needed"),
+        ({"stopping": already_set()}, "): an asyncio.Event is needed"),
         ({"stopping": 3}, "run_worker(stopping=3): an asyncio.Event is needed"),
         ({"only": None}, "run_worker(only=None): a pattern is needed"),
         ({"only": "batch.*"}, "run_worker(only=) 'batch.*': group billing subscribes to no type that matches"),
@@ -190,7 +203,7 @@ async def test_what_is_wrong_is_told_before_it_starts(apps, table, message):
 )
 async def test_an_argument_that_would_block_the_program_or_have_no_effect_is_refused(arguments, message):
     with pytest.raises(ConfigError) as caught:
-        await run_worker([app_of(Handler())], **arguments)
+        await refused([app_of(Handler())], **arguments)
     assert message in str(caught.value)
 
 
