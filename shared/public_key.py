@@ -13,6 +13,7 @@ KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 MAX_KEYS: Final = 4
 """Of a source: a rotation needs two. A forged signature costs a check with each, some 0.1 ms (measured)."""
+_PASTE: Final = "paste the public key that the sender shows"
 EXTRA: Final = "needs the extra: pip install 'hookbus[ed25519]'"
 _WEAK: Final = frozenset(
     map(
@@ -39,11 +40,11 @@ def raw_key(text: str) -> bytes:
     try:
         key = base64.b64decode((encoded + "=" * (-len(encoded) % 4)).encode(), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"not valid base64 after '{PREFIX}'") from None
+        raise ValueError(f"not valid base64 after '{PREFIX}': {_PASTE}") from None
     if len(key) != KEY_BYTES:
-        raise ValueError(f"a key of {len(key)} bytes; an ed25519 key has {KEY_BYTES}")
+        raise ValueError(f"a key of {len(key)} bytes; an ed25519 key has {KEY_BYTES}: {_PASTE}")
     if key[:-1] + bytes([key[-1] & 0x7F]) in _WEAK:
-        raise ValueError("a placeholder: anybody can sign for this key; paste the one that the sender shows")
+        raise ValueError(f"a placeholder: anybody can sign for this key; {_PASTE}")
     return key
 
 
@@ -55,7 +56,7 @@ def _advice(text: str) -> str:
         return f"a private key, which only the sender may have: write its public key, which begins with '{PREFIX}'"
     if text.startswith(("file:", "credential:")):
         return f"a public key is no secret: write the key itself, '{PREFIX}…'"
-    return f"does not begin with '{PREFIX}': paste the public key that the sender shows"
+    return f"does not begin with '{PREFIX}': {_PASTE}"
 
 
 def is_supported() -> bool:

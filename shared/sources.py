@@ -128,7 +128,7 @@ def _source_problems(name: str, source: Source) -> list[str]:
     bad = [pattern for pattern in source.types if not is_pattern(pattern)]
     found += [f"{where}.types: {pattern!r} is not a pattern: use an event type, 'prefix.*' or '*'" for pattern in bad]
     if not (source.secrets or source.public_keys):
-        found.append(f"{where}.secrets: none, and no public_keys either")
+        found.append(f"{where}.secrets: none, and no public_keys either: write the secret that the sender shows")
     for i, key in enumerate(source.public_keys):
         try:
             public_key.raw_key(key)

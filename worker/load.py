@@ -10,16 +10,17 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from inspect import Parameter
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final, TypeVar
 
 from ..shared.command import FailedError
 from ..shared.settings import ConfigError
-from ..shared.traced import attribute, name_of, repr_of, text_of, trace_of
+from ..shared.traced import OURS, attribute, name_of, repr_of, text_of, trace_of
 from .api.app import App
 from .api.callee import place_of
 from .api.parameters import call_signature
-from .pipeline.cause import add_application, describe, is_unset_variable
+from .pipeline.cause import add_application, describe, innermost_file, is_unset_variable
 
 T = TypeVar("T")
 
@@ -127,8 +128,12 @@ def _called(target: str, doing: str, function: Callable[[], T]) -> T:
     """Run a user's code. Raises ConfigError, or FailedError for an error that may be transient."""
     try:
         return function()
-    except (ConfigError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
+    except ConfigError as error:
+        if Path(innermost_file(error)).is_relative_to(OURS):  # it names the user's line
+            raise
+        raise ConfigError([f"{target}: {problem}{_place(error)}" for problem in error.problems]) from None
     except ModuleNotFoundError as error:
         raise ConfigError([f"{target}: {_missing(error, target.partition(':')[0])}"]) from None
     except BaseException as error:  # noqa: BLE001 - a user's code may raise anything

@@ -32,12 +32,12 @@ def test_a_key_may_be_padded_or_not():
         ("whsk_" + KEY[5:], "write its public key, which begins with 'whpk_'"),
         ("file:/run/secrets/key", "write the key itself"),
         ("credential:key", "write the key itself"),
-        ("whpk_%%%", "not valid base64 after 'whpk_'"),
+        ("whpk_%%%", "not valid base64 after 'whpk_': paste the public key that"),
         (f"{KEY}\n", "not valid base64 after 'whpk_'"),
-        ("whpk_", "a key of 0 bytes; an ed25519 key has 32"),
+        ("whpk_", "a key of 0 bytes; an ed25519 key has 32: paste the public key that the sender shows"),
         (encoded(RAW[:-1]), "a key of 31 bytes"),
         (encoded(RAW + RAW), "a key of 64 bytes"),
-        (encoded(bytes(32)), "paste the one that the sender shows"),
+        (encoded(bytes(32)), "a placeholder: anybody can sign for this key; paste the public key"),
     ],
 )
 def test_a_wrong_key_is_refused_with_what_to_write(text, advice):

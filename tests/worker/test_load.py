@@ -180,8 +180,7 @@ def test_a_factory_that_is_none_is_refused_with_what_to_write(module):
     assert "has no function named 'nobody' (there: app)" in problem_of("my_handlers:nobody()")
     assert "has no function named 'calls'" in problem_of("my_handlers:calls()")
     for target in ("my_handlers:needs(5)", "my_handlers:needs(dsn='x')"):
-        problem = problem_of(target)
-        assert problem.endswith("write a function without any that calls it, as my_handlers:needs()")
+        assert problem_of(target).endswith("write a function without any that calls it, as my_handlers:needs()")
 
 
 def test_a_factory_that_raises_is_reported_like_a_module_that_does(module, tmp_path):
@@ -249,9 +248,11 @@ def test_a_module_that_fails_at_import_is_reported_in_a_line_with_the_place(modu
         assert f"my_handlers.py:{line})" in problem
 
 
-def test_a_configuration_error_in_a_module_is_reported_unchanged(module):
+def test_a_configuration_error_in_a_module_has_its_line(module, tmp_path):
     module("from hookbus import App\napp = App('no name')\n")
     assert problem_of("my_handlers:app").startswith("App(group='no name'): a group name is")
+    module("from hookbus import ConfigError\nraise ConfigError(['MY_DSN is missing'])\n")
+    assert problem_of("my_handlers:app") == f"my_handlers:app: MY_DSN is missing ({tmp_path / 'my_handlers.py'}:2)"
 
 
 WRONG_CALLS = {
