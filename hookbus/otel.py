@@ -6,9 +6,12 @@ the same event may be hours apart.
 
 from typing import Any, Final
 
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+try:
+    from opentelemetry import trace
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+except ModuleNotFoundError as error:
+    raise ImportError(f"hookbus.otel: {error.name} is missing: pip install 'hookbus[otel]'") from None
 
 from .shared import spans
 from .shared.entry import ERROR_CHARS

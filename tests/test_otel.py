@@ -1,6 +1,8 @@
 """What the span of an attempt says about its end."""
 
 import asyncio
+import importlib
+import sys
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -76,3 +78,10 @@ async def test_what_the_handler_puts_off_is_no_error(exporter):
     status, attributes, exceptions = await span_of(exporter, later)
     assert (status, attributes["hookbus.request"], exceptions) == (StatusCode.UNSET, "RetryLater", [])
     assert "error.type" not in attributes
+
+
+def test_without_the_extra_its_import_says_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "hookbus.otel")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ImportError, match=r"opentelemetry is missing: pip install 'hookbus\[otel\]'"):
+        importlib.import_module("hookbus.otel")
