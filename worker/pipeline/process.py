@@ -98,8 +98,8 @@ async def _finish(result: object) -> None:
     """Await a result that a handler only created, as does a wrapper without `await`. Raises TypeError for a generator,
     which would never run. Of awaitables only coroutines are followed further: others, such as a pool, give themselves.
     """
-    if inspect.isawaitable(result):
-        result = await result
+    if inspect.isawaitable(result) and (result := await result) is None:
+        return
     while inspect.iscoroutine(result):
         result = await result
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
