@@ -1,5 +1,4 @@
 import re
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, NewType, TypedDict, TypeVar
 
@@ -48,7 +47,7 @@ type Failing = 1 / 0
 """Aliases that Python evaluates only when they are asked for."""
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement needs Python 3.12")
+@pytest.mark.needs("python-3.12")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
