@@ -48,6 +48,8 @@ def show(
     """Show everything about one waiting delivery."""
     from . import retries_look
 
+    if not delivery.strip():
+        raise typer.BadParameter("an id has at least one character", param_hint="ID")
     asyncio.run(retries_look.show_one(config, Filter(groups=(group,) if group else ()), delivery, as_json))
 
 

@@ -1,7 +1,8 @@
 """`retries list`, `groups` and `show`: queries that change nothing."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +16,9 @@ from ..retries import plan as planning
 from ..retries.query import START, Retries
 from ..retries.waiting import Filter, Waiting
 from . import dlq_look, dlq_tables, options, retries_tables
+
+FEW: Final = 5
+"""Deliveries kept and named where one is meant: each has its body and history."""
 
 
 async def chosen(client: Redis, store: DeadLetters, criteria: Filter) -> Retries:
@@ -61,23 +65,33 @@ async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json
 
 async def show_one(config: Path | None, criteria: Filter, name: str, as_json: bool) -> None:
     """Print one delivery. Raises FailedError when none waits, or several do."""
-    found: list[Waiting] = []
     async with options.dead_letters(config, "retries") as (client, store):
         retries = await chosen(client, store, criteria)
-        async for waiting in retries.walk(criteria):
-            if waiting.entry.webhook_id.startswith(name):
-                found.append(waiting)
-    exact = [waiting for waiting in found if waiting.entry.webhook_id == name]
-    found = exact or found
+        found = await _one(retries.walk(criteria), name)
+    if as_json:
+        output.print_json(_summary(found) | {"history": list(map(msgspec.structs.asdict, found.entry.history))})
+    else:
+        retries_tables.delivery(found, now_ms())
+
+
+async def _one(walk: AsyncIterator[Waiting], name: str) -> Waiting:
+    """The delivery of this webhook-id, or the only one whose webhook-id begins so. Any number may: few are kept."""
+    counts = {True: 0, False: 0}
+    kept: dict[bool, list[Waiting]] = {True: [], False: []}
+    async for waiting in walk:
+        if waiting.entry.webhook_id.startswith(name):
+            is_exact = waiting.entry.webhook_id == name
+            counts[is_exact] += 1
+            if len(kept[is_exact]) < FEW:
+                kept[is_exact].append(waiting)
+    found, count = kept[bool(counts[True])], counts[bool(counts[True])]
     if not found:
         raise FailedError(f"no delivery of {output.line(name)} waits for an attempt")
-    if len(found) > 1:
-        places = ", ".join(sorted({f"{each.entry.webhook_id} in {each.group}" for each in found})[:5])
-        raise FailedError(f"{len(found):,} deliveries wait: {places}; give more of the id, or --group")
-    if as_json:
-        output.print_json(_summary(found[0]) | {"history": list(map(msgspec.structs.asdict, found[0].entry.history))})
-    else:
-        retries_tables.delivery(found[0], now_ms())
+    if count > 1:
+        places = ", ".join(sorted({f"{each.entry.webhook_id} in {each.group}" for each in found}))
+        more = ", …" if count > len(found) else ""
+        raise FailedError(f"{count:,} deliveries wait: {output.line(places)}{more}; give more of the id, or --group")
+    return found[0]
 
 
 def _summary(waiting: Waiting) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 import asyncio
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from ...shared import clock, output
+from ...shared import output, tables
+from ...shared.tables import Column
 from ..inventory import registry
 from ..inventory import statistics as figures
 from ..inventory.statistics import BOUNDS_S, HOUR_MS, HOURS_KEPT, MINUTE_MS, MINUTES_KEPT, Figures, Series
@@ -16,52 +19,78 @@ from . import options
 from .options import Config, Json
 
 Since = Annotated[str, typer.Option(help="Since: 15m, 2h, 3d ago, or an ISO time (UTC); two weeks are kept.")]
-WIDE: Final = 60
-"""Columns of a terminal below which the median gives way."""
-SIX_HOURS_MS: Final = MINUTES_KEPT * MINUTE_MS
+COLUMNS: Final = (
+    Column("GROUP", least=12),
+    Column("HANDLED", is_number=True),
+    Column("PARKED", is_number=True, goes=2),
+    Column("DEAD", is_number=True),
+    Column("P50", is_number=True, goes=3),
+    Column("P99", is_number=True, goes=1),
+)
 
 
 def statistics(since: Since = "1h", as_json: Json = False, config: Config = None) -> None:
     """Show what each group did: attempts handled, parked and dead-lettered, and how long they took."""
     since_ms = options.moment(config, "--since", since, 0)
-    step_ms, series = asyncio.run(_fetch(config, clock.now_ms() - since_ms))
+    shown = asyncio.run(_fetch(config, since_ms))
     if as_json:
-        output.print_json(_result(step_ms, series))
-    elif series:
-        console = output.console()
-        console.print(_table(series, console.width))
+        output.print_json(_result(shown))
+        return
+    console = output.console()
+    if shown.series:
+        console.print(_table(shown.series, console.width))
     else:
         print("no attempt has ended since then, or no worker could write its figures")
+    if shown.is_cut:
+        print(f"since {output.moment(shown.since_ms)}: figures are kept for two weeks")
+    for key, error in shown.unusable.items():
+        line = output.line(f"unusable key {key}, whose figures are missing here: {error}")
+        console.print(Text(line, "bold red"), soft_wrap=True)
 
 
-async def _fetch(config: Path | None, age_ms: int) -> tuple[int, Series]:
-    """The series, and its step: minutes as long as they are kept, else hours."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The series, and its step: minutes as long as they are kept, else hours. `since_ms`: when the first one began,
+    Unix ms; `is_cut`: that is later than was asked for."""
+
+    step_ms: int
+    series: Series
+    since_ms: int
+    is_cut: bool
+    unusable: dict[str, str]
+
+
+async def _fetch(config: Path | None, since_ms: int) -> _Shown:
+    unusable: dict[str, str] = {}
     async with options.connected(config, "statistics") as (client, _):
         now_ms = await registry.now_ms(client)
-        if age_ms <= SIX_HOURS_MS:
-            return MINUTE_MS, await figures.minutes(client, now_ms, max(1, math.ceil(age_ms / MINUTE_MS)))
-        return HOUR_MS, await figures.hours(client, now_ms, min(HOURS_KEPT, math.ceil(age_ms / HOUR_MS)))
+        is_recent = (now_ms - since_ms) // MINUTE_MS <= MINUTES_KEPT
+        step_ms, kept, read = (
+            (MINUTE_MS, MINUTES_KEPT, figures.minutes) if is_recent else (HOUR_MS, HOURS_KEPT, figures.hours)
+        )
+        count = max(1, math.ceil((now_ms - since_ms) / step_ms))
+        series = await read(client, now_ms, count, unusable)
+    first_ms = (now_ms // step_ms - min(count, kept) + 1) * step_ms
+    return _Shown(step_ms, series, first_ms, count > kept and not is_recent, unusable)
 
 
-def _result(step_ms: int, series: Series) -> dict[str, Any]:
+def _result(shown: _Shown) -> dict[str, Any]:
     return {
-        "step_ms": step_ms,
+        "step_ms": shown.step_ms,
+        "since_ms": shown.since_ms,
         "bounds_s": BOUNDS_S,
-        "groups": figures.total(series),
-        "series": [{"at_ms": at_ms, "groups": groups} for at_ms, groups in sorted(series.items())],
+        "groups": figures.total(shown.series),
+        "series": [{"at_ms": at_ms, "groups": groups} for at_ms, groups in sorted(shown.series.items())],
+        "unusable": shown.unusable,
     }
 
 
 def _table(series: Series, width: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("GROUP", overflow="fold", min_width=12)
-    shares = {"P50": 0.5, "P99": 0.99} if width >= WIDE else {"P99": 0.99}
-    for title in ("HANDLED", "PARKED", "DEAD", *shares):
-        table.add_column(title, justify="right", no_wrap=True)
+    rows: list[tuple[str | Text, ...]] = []
     for group, total in sorted(figures.total(series).items()):
         counts = (f"{count:,}" for count in (total.handled, total.parked, total.dead))
-        table.add_row(output.cell(group), *counts, *(_latency(total, share) for share in shares.values()))
-    return table
+        rows.append((output.cell(group), *counts, *(_latency(total, share) for share in (0.5, 0.99))))
+    return tables.table(COLUMNS, rows, width)
 
 
 def _latency(total: Figures, share: float) -> str:

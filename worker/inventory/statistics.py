@@ -14,8 +14,8 @@ import msgspec
 from ...shared import scripts
 from ...shared.connection import Redis
 from ...shared.keys import HOME
-from ...shared.pipelined import execute_all
 from .lag import pairs
+from .registry import execute_usable
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
@@ -75,25 +75,25 @@ def add(grown: Mapping[str, Figures], now_ms: int) -> scripts.Call:
     return scripts.Call(scripts.TALLY, (HOME.minute(minute), HOME.hour(hour)), (*kept_s, *words))
 
 
-async def minutes(client: Redis, now_ms: int, count: int) -> Series:
-    """The last minutes, with the present one. Raises RedisError, OSError."""
+async def minutes(client: Redis, now_ms: int, count: int, unusable: dict[str, str] | None = None) -> Series:
+    """The last minutes, with the present one. Those that Redis refuses, such as a key of another type, are left out,
+    and added to `unusable`. Raises RedisError, OSError."""
     last = now_ms // MINUTE_MS
     numbers = range(last - min(count, MINUTES_KEPT) + 1, last + 1)
-    return await _series(client, [(number * MINUTE_MS, HOME.minute(number)) for number in numbers])
+    return await _series(client, [(number * MINUTE_MS, HOME.minute(number)) for number in numbers], unusable)
 
 
-async def hours(client: Redis, now_ms: int, count: int) -> Series:
-    """The last hours, with the present one. Raises RedisError, OSError."""
+async def hours(client: Redis, now_ms: int, count: int, unusable: dict[str, str] | None = None) -> Series:
+    """The last hours, with the present one; see `minutes`. Raises RedisError, OSError."""
     last = now_ms // HOUR_MS
     numbers = range(last - min(count, HOURS_KEPT) + 1, last + 1)
-    return await _series(client, [(number * HOUR_MS, HOME.hour(number)) for number in numbers])
+    return await _series(client, [(number * HOUR_MS, HOME.hour(number)) for number in numbers], unusable)
 
 
-async def _series(client: Redis, places: Sequence[tuple[int, str]]) -> Series:
-    """Those that Redis refuses, such as a key of another type, are left out."""
-    replies = await execute_all(client, [("HGETALL", key) for _, key in places], raises=False)
-    found = zip(places, replies, strict=True)
-    return {began_ms: read(pairs(flat)) for (began_ms, _), flat in found if flat and not isinstance(flat, Exception)}
+async def _series(client: Redis, places: Sequence[tuple[int, str]], unusable: dict[str, str] | None) -> Series:
+    refused = {} if unusable is None else unusable
+    replies = await execute_usable(client, [("HGETALL", key) for _, key in places], refused)
+    return {began_ms: read(pairs(flat)) for (began_ms, _), flat in zip(places, replies, strict=True) if flat}
 
 
 def read(fields: Mapping[str, bytes]) -> dict[str, Figures]:

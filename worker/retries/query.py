@@ -81,7 +81,7 @@ class Retries:
         ]
         commands = [("XINFO", "GROUPS", keys.redelivery(name, group)) for keys, group, name in places]
         replies = await execute_all(self._client, commands, raises=False)
-        return [(*place, _delivered(reply)) for place, reply in zip(places, replies, strict=True)]
+        return [(*place, _delivered(reply, place[1])) for place, reply in zip(places, replies, strict=True)]
 
     async def _parked(
         self, keys: Keys, group: str, criteria: Filter, since_ms: int, count: int
@@ -89,12 +89,14 @@ class Retries:
         """By due time and name, as a sorted set has them. What is parked meanwhile may show, or not."""
         first, seen = since_ms, set[bytes]()
         while True:
-            limit = count + len(seen)
+            # Any number may be due at once, such as after a hold. An offset would miss some while others are moved.
+            limit = count + 2 * len(seen)
             command = ("ZRANGEBYSCORE", keys.delayed(group), first, "+inf", "WITHSCORES", "LIMIT", 0, limit)
             flat = await self._client.execute_command(*command)
             fresh = [(name, int(float(at))) for name, at in zip(flat[::2], flat[1::2], strict=True) if name not in seen]
-            for waiting in await self._read(keys, group, criteria, fresh):
-                yield waiting
+            for i in range(0, len(fresh), count):
+                for waiting in await self._read(keys, group, criteria, fresh[i : i + count]):
+                    yield waiting
             if len(flat) < 2 * limit or not fresh:
                 return
             first = fresh[-1][1]
@@ -147,10 +149,10 @@ def _asks(criteria: Filter, *states: str) -> bool:
     return not criteria.states or any(state in criteria.states for state in states)
 
 
-def _delivered(reply: Any) -> bytes:
-    """The last id that the group of a redelivery stream has received; the stream may have gone meanwhile."""
+def _delivered(reply: Any, group: str) -> bytes:
+    """The last id that the group of a redelivery stream has received; both may have gone meanwhile."""
     infos = [] if isinstance(reply, Exception) else [pairs(flat) for flat in reply]
-    return bytes(infos[0]["last-delivered-id"]) if infos else b"0-0"
+    return next((bytes(info["last-delivered-id"]) for info in infos if info["name"].decode() == group), b"0-0")
 
 
 def _id(text: str) -> tuple[int, int]:

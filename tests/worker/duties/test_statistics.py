@@ -5,6 +5,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from hookbus import App, Reject, Retry
+from hookbus.shared import output
 from hookbus.shared.clock import now_ms
 from hookbus.shared.connection import connect
 from hookbus.shared.keys import HOME
@@ -13,7 +14,7 @@ from hookbus.worker.duties import statistics as duty
 from hookbus.worker.duties.room import Room
 from hookbus.worker.duties.statistics import PLACES, Statistics, counted
 from hookbus.worker.inventory import statistics
-from hookbus.worker.inventory.statistics import BOUNDS_S, HOUR_MS, MINUTE_MS, Figures
+from hookbus.worker.inventory.statistics import BOUNDS_S, HOUR_MS, HOURS_KEPT, MINUTE_MS, Figures
 from hookbus.worker.pipeline import metrics
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, Handler, store
@@ -181,3 +182,28 @@ async def test_a_narrow_terminal_keeps_groups_readable_and_leaves_the_median_out
     title, *lines = succeeded(redis_url, "statistics", COLUMNS="45").splitlines()
     assert title.split() == ["GROUP", "HANDLED", "PARKED", "DEAD", "P99"]
     assert len(lines) == 2
+
+
+async def test_on_the_narrowest_no_figure_loses_its_unit_or_its_title(client, redis_url):
+    found = a_duty(client, GROUP)
+    handled(GROUP, 0.02)
+    await found.add()
+    for width, titles in ((40, ["HANDLED", "DEAD", "P99"]), (30, ["HANDLED", "DEAD"])):
+        title, line = succeeded(redis_url, "statistics", COLUMNS=str(width)).splitlines()
+        assert title.split() == ["GROUP", *titles]
+        assert ("≤ 25 ms" in line) == ("P99" in titles)
+
+
+async def test_what_is_not_kept_or_refused_by_redis_is_said(client, redis_url):
+    found = a_duty(client, GROUP)
+    handled(GROUP, 0.02)
+    await found.add()
+    assert len(succeeded(redis_url, "statistics", "--since", "13d").splitlines()) == 2
+    *_, said = succeeded(redis_url, "statistics", "--since", "30d").splitlines()
+    first_ms = (now_ms() // HOUR_MS - HOURS_KEPT + 1) * HOUR_MS
+    assert said == f"since {output.moment(first_ms)}: figures are kept for two weeks"
+    refused = HOME.minute(now_ms() // MINUTE_MS - 3)
+    await client.execute_command("SET", refused, "no hash")
+    assert f"unusable key {refused}, whose figures are missing here: " in succeeded(redis_url, "statistics")
+    [json] = objects(redis_url, "statistics", "--json")
+    assert list(json["unusable"]) == [refused]

@@ -56,9 +56,12 @@ async def test_two_processes_that_add_at_once_lose_nothing(client):
 
 
 async def test_a_key_of_another_type_and_foreign_fields_are_left_out(client):
-    await client.execute_command("SET", HOME.minute(NOW_MS // MINUTE_MS - 1), "x")
+    broken = HOME.minute(NOW_MS // MINUTE_MS - 1)
+    await client.execute_command("SET", broken, "x")
     await client.execute_command("HSET", HOME.minute(NOW_MS // MINUTE_MS), "g|handled", "many", "g|new", "1", "x", "1")
-    assert await statistics.minutes(client, NOW_MS, 2) == {NOW_MS: {"g": NOTHING, "x": NOTHING}}
+    unusable: dict[str, str] = {}
+    assert await statistics.minutes(client, NOW_MS, 2, unusable) == {NOW_MS: {"g": NOTHING, "x": NOTHING}}
+    assert set(unusable) == {broken}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hookbus.shared.keys import Keys
@@ -82,3 +84,24 @@ async def test_what_cannot_be_read_is_named_and_skipped(client):
 async def test_without_anything_that_waits_nothing_is_found(client):
     assert await names(client) == []
     assert await retries(client).page(Filter(), 5) == []
+
+
+async def test_any_number_that_is_due_at_once_is_read_in_few_commands(client, monkeypatch):
+    monkeypatch.setattr(query, "AHEAD", 10)
+    await park(client, *(f"wh_{i}" for i in range(1500)), due_ms=LATER_MS, step_ms=0)
+    before = await calls(client)
+    assert len(await names(client, Filter(states=("parked",)))) == 1500
+    assert await calls(client) - before < 20
+
+
+async def calls(client) -> int:
+    """How often ZRANGEBYSCORE ran."""
+    text = (await client.execute_command("INFO", "commandstats")).decode()
+    return sum(map(int, re.findall(r"cmdstat_zrangebyscore:calls=(\d+)", text)))
+
+
+async def test_a_consumer_group_of_others_on_a_redelivery_stream_hides_nothing(client):
+    await queue(client, "wh_1")
+    stream = KEYS.redelivery(TYPE, "billing")
+    await client.execute_command("XGROUP", "CREATE", stream, "aaa", "$")
+    assert await names(client) == ["wh_1"]
