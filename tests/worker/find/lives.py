@@ -8,10 +8,25 @@ from hookbus.shared import scripts
 from hookbus.shared.entry import Entry, Failure, parse, redelivery_fields
 from hookbus.worker.find import bus, lives
 from hookbus.worker.find.life import InGroup, Life, Place, State, Subject
-from tests.worker.builders import GROUP, KEYS, STREAM, TYPE
+from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
+from tests.worker.dead_letters import create_groups
 
 NAME = "wh_1"
 FAILED = Failure(1, 1_700_000_000_000, 12, "host.1.abcd", "ValueError: no such customer")
+
+
+async def stored(client: Redis, *names: str) -> None:
+    """Store events of a type that the group subscribes to, and has joined."""
+    await create_groups(client, GROUP)
+    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await join(client)
+    await store(client, *(names or (NAME,)))
+
+
+async def taken(client: Redis) -> Any:
+    """Store an event, and take its delivery."""
+    await stored(client)
+    return (await take(client, "me"))[0]
 
 
 async def life(client: Redis, name: str = NAME, most: int = 1000) -> Life:

@@ -2,15 +2,12 @@
 
 import asyncio
 
-import pytest
-
 from hookbus.shared import scripts
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import HANDOVER, HOME
 from hookbus.worker.dlq.moves import restore
 from hookbus.worker.find.life import (
     Dead,
-    Doubt,
     Handled,
     InHand,
     NotReached,
@@ -19,8 +16,6 @@ from hookbus.worker.find.life import (
     Redelivery,
     Retry,
     StoredBeforeGroup,
-    Subject,
-    Trimmed,
     Unknown,
 )
 from hookbus.worker.inventory import pauses, running, suspensions
@@ -30,23 +25,11 @@ from hookbus.worker.pipeline import handover
 from hookbus.worker.pipeline.outcome import ACK
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
-from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, join, redeliver, register, store, take
+from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, redeliver, register, take
 from tests.worker.dead_letters import create_groups, letter, store_letters
-from tests.worker.find.lives import FAILED, NAME, an_entry, in_group, life, life_of, park, promote, state
+from tests.worker.find.lives import FAILED, NAME, in_group, life, park, promote, state, stored, taken
 
 LATER_MS = now_ms() + 3_600_000
-
-
-async def stored(client, *names: str) -> None:
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
-    await join(client)
-    await store(client, *(names or (NAME,)))
-
-
-async def taken(client):
-    await stored(client)
-    return (await take(client, "me"))[0]
 
 
 async def test_a_group_that_does_not_subscribe_to_the_type(client):
@@ -199,47 +182,6 @@ async def test_handled_when_nothing_is_left(client):
     delivery = await taken(client)
     await client.execute_command("XACK", STREAM, GROUP, delivery.entry_id)
     assert await state(client) == Handled()
-
-
-@pytest.mark.parametrize("of", ["dropped", "discarded", "losses"])
-async def test_handled_is_doubted_where_the_group_has_lost_dropped_or_discarded_deliveries(client, of):
-    delivery = await taken(client)
-    await client.execute_command("XACK", STREAM, GROUP, delivery.entry_id)
-    await client.execute_command("HSET", getattr(KEYS, of), GROUP, 3, "audit", 7)
-    assert await state(client) == Handled(doubt=Doubt(**{of: 3}))
-    await client.execute_command("HSET", getattr(KEYS, of), GROUP, "not ours")
-    assert await state(client) == Handled()
-
-
-async def test_a_trimmed_event_is_handled_only_by_groups_that_began_before_it(client):
-    await stored(client)
-    for hours, expected in (
-        (-1, StoredBeforeGroup()),
-        (0, Unknown("the event is trimmed, and was stored about when the group began")),
-        (1, Handled(is_trimmed=True)),
-    ):
-        received_ms = LATER_MS + hours * 3_600_000
-        start = f"{LATER_MS - 1}-{2**64 - 1}"
-        await client.execute_command("HSET", KEYS.groups, "late", start)
-        await client.execute_command("HSET", KEYS.patterns, "late", "*")
-        entry = an_entry(received_at_ms=received_ms)
-        found = await life_of(client, Subject(KEYS, NAME, "openai", TYPE, entry))
-        assert found.groups["late"].states == (expected,), hours
-
-
-async def test_so_is_one_of_which_its_day_alone_is_known(client):
-    await stored(client)
-    await client.execute_command("HSET", KEYS.groups, "late", "1700000000000-0")  # on 2023-11-14
-    for day, expected in (
-        ("2023-11-13", StoredBeforeGroup()),
-        ("2023-11-14", Unknown("the event is trimmed, and was stored about when the group began")),
-        ("2023-11-15", Trimmed()),
-    ):
-        found = await life_of(client, Subject(KEYS, NAME, "openai", day=day))
-        assert found.groups["late"].states == (expected,), day
-    await client.execute_command("HSET", KEYS.discarded, "late", 2)
-    found = await life_of(client, Subject(KEYS, NAME, "openai", day="2023-11-15"))
-    assert found.groups["late"].states == (Trimmed(Doubt(discarded=2)),)
 
 
 async def test_handled_after_failures_says_when_and_what_failed(client):
