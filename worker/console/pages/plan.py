@@ -1,5 +1,6 @@
 """`POST /plan`: what a redrive or a discard of a filter would move, bounded by this moment. Writes nothing."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -20,6 +21,9 @@ VERBS: Final = {"redrive": "Redrive", "discard": "Discard"}
 TYPE_ABOVE: Final = 100
 """A discard of more letters wants their number typed: it cannot be undone."""
 MAX_CAUSES: Final = 20
+
+_RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+"""What a field for numbers takes; of anything else browsers complain."""
 
 
 async def page(context: Context, asked: Asked) -> View:
@@ -56,7 +60,7 @@ def show(form: Mapping[str, str], plan: Plan, problem: str = "") -> View:
             plan.verb, form, plan.criteria, rate=form.get("rate", ""), why=form.get("why", "").strip()
         ),
         "problem": problem,
-        "rate": form.get("rate", "0"),
+        "rate": rate if _RATE.fullmatch(rate := form.get("rate", "")) else "0",
         "why": form.get("why", ""),
     }
     status = 409 if problem else 200
