@@ -222,6 +222,10 @@ class Keys:
         """Stream: what people changed by a tool or the console (JSON). In the home shard."""
         return self._key("audit")
 
+    def job(self, job_id: str) -> str:
+        """Hash with a TTL: a bulk move of a console, its numbers, and whether it shall stop. In the home shard."""
+        return self._key(f"job:{job_id}")
+
     def minute(self, number: int) -> str:
         """Hash: group|figure → its value in a minute (minutes since 1970, UTC). In the home shard, for six hours."""
         return self._key(f"stats:m:{number}")

@@ -44,7 +44,7 @@ class App:
         self._looker = looker
         self._guard = allowed
         self._searches = Searches()
-        self.jobs = Jobs(client)
+        self.jobs = Jobs(client, lambda: looker.has_room)
         assets = static.load()
         self._assets = static.by_path(assets)
         self._templates = Templates(assets, bus=settings.console_name, runbook=settings.console_runbook)

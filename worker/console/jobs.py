@@ -1,25 +1,29 @@
 """Bulk moves that run in this console: begun by a form, watched by every page, stopped between two batches.
 
-The audit has the beginning of each before it moves anything, and its end; progress is kept here alone. A console that
-dies leaves a record without an end. Each move is atomic, so nothing is moved twice or lost.
+The audit has the beginning of each before it moves anything, and its end; `job_store` shows it to the other consoles.
+When a console dies, any other goes on with its jobs: each move is atomic, so nothing is moved twice or lost.
 """
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from ...shared import log
 from ...shared.command import FailedError
 from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
+from ...shared.pause import pause
 from ...shared.settings import ConfigError
 from .. import audit
-from ..audit import Action, Progress
+from ..audit import Progress
 from ..dlq import plan as planning
 from ..dlq.bulk import Tally
 from ..dlq.plan import Plan
 from ..dlq.query import DeadLetters
+from ..inventory import registry
+from . import job_store
+from .job_store import Confirmed, Numbers, Seen, State
 
 MAX_RUNNING: Final = 2
 """More would compete for Redis with the deliveries themselves."""
@@ -28,18 +32,18 @@ KEPT: Final = 100
 
 BUG: Final = "the console has failed; its log says why"
 
-State = Literal["runs", "done", "stopped", "failed"]
-
 
 @dataclass(slots=True)
 class Job:
     """One run of a plan. `id` is that of the audit's record of its beginning."""
 
     id: str
-    action: Action
+    confirmed: Confirmed
     plan: Plan
-    confirmed: Hashable
+    same: Hashable
     """What the person agreed to: a second form of the same is a double click, and no second job."""
+    is_stored: bool
+    """Whether Redis holds it, too."""
     state: State = "runs"
     tally: Tally = field(default_factory=Tally)
     error: str = ""
@@ -50,12 +54,18 @@ class Job:
         """Letters that it has come to: moved, or gone before."""
         return self.tally.moved + self.tally.gone
 
+    def numbers(self, at_ms: int) -> Numbers:
+        """How far it is now."""
+        return Numbers(at_ms, self.state, self.tally.moved, self.tally.gone, self.error)
+
 
 class Jobs:
     """The jobs of this process."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, has_room: Callable[[], bool]) -> None:
         self._client = client
+        self._has_room = has_room
+        """Whether Redis has memory for more than what an action needs."""
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()
@@ -72,28 +82,53 @@ class Jobs:
         """Those that have not ended."""
         return [job for job in self._jobs.values() if job.state == "runs"]
 
-    def of(self, confirmed: Hashable) -> Job | None:
+    async def seen(self, job_id: str) -> Seen | None:
+        """A job of this console or another; None for old ones. Raises RedisError, OSError."""
+        if (stored := await job_store.fetch(self._client, job_id)) is None or job_id in self._jobs:
+            if (job := self._jobs.get(job_id)) is None:
+                return None
+            following = stored.next if stored else ""
+            return Seen(job_id, job.confirmed, job.numbers(await registry.now_ms(self._client)), following)
+        return stored
+
+    def of(self, same: Hashable) -> Job | None:
         """The job that the same form has begun, which runs or has moved all: it is not begun twice."""
-        same = [job for job in self._jobs.values() if job.confirmed == confirmed and job.state in ("runs", "done")]
-        return same[-1] if same else None
+        found = [job for job in self._jobs.values() if job.same == same and job.state in ("runs", "done")]
+        return found[-1] if found else None
 
     async def start(
-        self, store: DeadLetters, plan: Plan, action: Action, rate: float, *, confirmed: Hashable = None
+        self, store: DeadLetters, plan: Plan, confirmed: Confirmed, *, same: Hashable = None, after: str = ""
     ) -> Job:
-        """Record the action and begin to move. Raises FailedError or ConfigError: then nothing was changed."""
+        """Record the action and begin to move; `after` is the id of the job that this one goes on with. Raises
+        FailedError or ConfigError: then nothing was changed."""
         async with self._starting:
-            if confirmed is not None and (same := self.of(confirmed)) is not None:
-                return same
+            if same is not None and (begun := self.of(same)) is not None:
+                return begun
             if self._is_stopping:
                 raise FailedError("this console is being stopped")
             if len(self.running) >= MAX_RUNNING:
                 raise FailedError(f"{MAX_RUNNING} moves run already: wait for one, or stop it")
-            job = Job(await audit.begin(self._client, action), action, plan, confirmed)
+            job = Job(await audit.begin(self._client, confirmed.action), confirmed, plan, same, self._has_room())
+            if after and not await job_store.claim(self._client, after, job.id):
+                job.is_stored = False
+                job.stopping.set()
+                await self._end(job, None)
+                raise FailedError("somebody else went on with it")
+            await self._create(job)
             self._keep(job)
-            task = asyncio.create_task(self._run(job, store, rate))
+            task = asyncio.create_task(self._run(job, store))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return job
+
+    async def _create(self, job: Job) -> None:
+        """Show it to the others. Its action is recorded: that they don't see it is no reason to refuse it."""
+        if job.is_stored:
+            try:
+                await job_store.create(self._client, job.id, job.confirmed)
+            except FAULTS as fault:
+                job.is_stored = False
+                self._log.warning("job_unseen", job=job.id, reason=fault_of(fault).detail)
 
     def _keep(self, job: Job) -> None:
         self._jobs[job.id] = job
@@ -110,20 +145,39 @@ class Jobs:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _run(self, job: Job, store: DeadLetters, rate: float) -> None:
+    async def _run(self, job: Job, store: DeadLetters) -> None:
         failure: Exception | None = None
+        ended = asyncio.Event()
+        beating = asyncio.create_task(self._beat(job, ended))
 
         def progressed(tally: Tally) -> None:
             job.tally = Tally(tally.moved, tally.gone)
 
+        rate = job.confirmed.rate
         try:
             await planning.run(self._client, store, job.plan, rate=rate, stopping=job.stopping, progressed=progressed)
         except (FailedError, ConfigError, *FAULTS) as error:
             failure, job.error = error, str(error)
         except Exception as error:  # noqa: BLE001 - a bug: the job has ended nevertheless, and says so
-            self._log.error("job_failed", action=job.action.verb, job=job.id, exc_info=error)
+            self._log.error("job_failed", action=job.confirmed.action.verb, job=job.id, exc_info=error)
             failure, job.error = error, BUG
+        ended.set()
+        await beating
         await self._end(job, failure)
+
+    async def _beat(self, job: Job, ended: asyncio.Event) -> None:
+        """Tell the other consoles how far it is, and hear whether they stop it. A lost beat is made up by the next."""
+        while job.is_stored and not ended.is_set():
+            await self._tell(job)
+            await pause(ended, job_store.BEAT_S)
+
+    async def _tell(self, job: Job) -> None:
+        try:
+            numbers = job.numbers(await registry.now_ms(self._client))
+            if await job_store.beat(self._client, job.id, numbers):
+                job.stopping.set()
+        except FAULTS:
+            return
 
     async def _end(self, job: Job, failure: Exception | None) -> None:
         """Record how it ended. Its place is free by then, whatever happens here."""
@@ -131,7 +185,10 @@ class Jobs:
         is_stopped = job.stopping.is_set() and job.done < job.plan.moving
         progress.set(job.tally.moved, job.tally.gone, is_stopped=is_stopped and failure is None)
         job.state = "failed" if failure else "stopped" if is_stopped else "done"
+        action = job.confirmed.action
         try:
-            await audit.end(self._client, job.action, job.id, progress, failure)
+            await audit.end(self._client, action, job.id, progress, failure)
         except FAULTS as fault:
-            self._log.warning("action_unended", action=job.action.verb, reason=fault_of(fault).detail)
+            self._log.warning("action_unended", action=action.verb, reason=fault_of(fault).detail)
+        if job.is_stored:
+            await self._tell(job)

@@ -10,7 +10,7 @@ import itertools
 import time
 from typing import Final
 
-from ...shared import log
+from ...shared import log, memory
 from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
 from ...shared.settings import ConfigError
@@ -122,6 +122,14 @@ class Looker:
     def is_old(self) -> bool:
         """Whether the last look is not what Redis would tell now."""
         return bool(self.problem) or not self.is_fresh
+
+    @property
+    def has_room(self) -> bool:
+        """Whether Redis has memory for more than what actions and deliveries need."""
+        if (look := self.last) is None:
+            return False
+        redis = look.bus.redis
+        return redis.maxmemory_bytes <= 0 or redis.used_memory_bytes < memory.NEARLY_FULL * redis.maxmemory_bytes
 
     @property
     def version(self) -> str:

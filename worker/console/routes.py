@@ -45,6 +45,7 @@ ROUTES: Final = (
     _post(r"/plan", plan.page),
     _post(r"/run", job.run),
     _post(rf"/jobs/(?P<id>{ID})/stop", job.stop),
+    _post(rf"/jobs/(?P<id>{ID})/go-on", job.go_on),
 )
 
 

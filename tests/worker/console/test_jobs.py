@@ -10,6 +10,7 @@ from hookbus.shared.settings import ConfigError
 from hookbus.worker import audit
 from hookbus.worker.audit import Action
 from hookbus.worker.console import jobs
+from hookbus.worker.console.job_store import Confirmed
 from hookbus.worker.console.jobs import MAX_RUNNING, Jobs
 from hookbus.worker.dlq import plan as planning
 from hookbus.worker.dlq.query import DeadLetters
@@ -27,7 +28,8 @@ async def begin(client):
     await store_letters(client, *(letter(f"wh_{i}") for i in range(9)))
     store = await DeadLetters.open(client, 1)
     plan = await planning.discard(client, store, planning.Filter())
-    return lambda to, confirmed=None: to.start(store, plan, ACTION, 1.0, confirmed=confirmed)
+    confirmed = Confirmed(ACTION, {"verb": "discard"}, 9, 1.0)
+    return lambda to, same=None: to.start(store, plan, confirmed, same=same)
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), ConfigError(["data layout 99"]), FailedError("no group")])
@@ -36,7 +38,7 @@ async def test_a_move_that_fails_frees_its_place_and_has_an_end_in_the_audit(cli
         raise error
 
     monkeypatch.setattr(planning, "run", fails)
-    here = Jobs(client)
+    here = Jobs(client, lambda: True)
     with capture_logs() as logs:
         for _ in range(MAX_RUNNING + 1):
             job = await begin(here)
@@ -51,7 +53,7 @@ async def _results(client, expected):
 
 
 async def test_forms_at_once_begin_no_more_jobs_than_may_run(client, begin):
-    here = Jobs(client)
+    here = Jobs(client, lambda: True)
     found = await asyncio.gather(*(begin(here) for _ in range(MAX_RUNNING + 2)), return_exceptions=True)
     assert [type(each) for each in found].count(FailedError) == 2
     assert len(here.running) == MAX_RUNNING
@@ -59,7 +61,7 @@ async def test_forms_at_once_begin_no_more_jobs_than_may_run(client, begin):
 
 
 async def test_a_double_click_is_one_job_even_when_the_first_is_done(client, begin, monkeypatch):
-    here = Jobs(client)
+    here = Jobs(client, lambda: True)
     first, second = await asyncio.gather(begin(here, "a form"), begin(here, "a form"))
     assert first is second
     first.stopping.set()
@@ -70,7 +72,7 @@ async def test_a_double_click_is_one_job_even_when_the_first_is_done(client, beg
 
 
 async def test_a_console_that_stops_begins_no_job_and_leaves_none_running(client, begin):
-    here = Jobs(client)
+    here = Jobs(client, lambda: True)
     found = await asyncio.gather(begin(here), here.stop(), begin(here), return_exceptions=True)
     assert found[0].state == "stopped"
     assert "is being stopped" in str(found[2])

@@ -1,19 +1,22 @@
-"""`POST /run` begins a move that was planned; `/jobs/{id}` shows it to everybody; `POST /jobs/{id}/stop` ends it."""
+"""`POST /run` begins a move that was planned; `/jobs/{id}` shows it to everybody; `POST /jobs/{id}/stop` ends
+it, `POST /jobs/{id}/go-on` moves what one that was stopped, or whose console died, has left."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ....shared.command import FailedError
 from ... import audit
-from ...audit import Action, Entry
-from .. import chosen
+from ...audit import Action, Entry, Progress
+from .. import chosen, job_store
 from ..asked import Asked, Context, is_number
+from ..job_store import Confirmed
 from ..view import Redirect, View
 from . import plan as planning
 
 SEARCHED: Final = 1000
-"""Actions looked through for a job that this console did not run."""
+"""Actions looked through for a job that Redis no longer holds."""
 WHY_CHARS: Final = 200
 CONFIRMED: Final = ("verb", "counted", chosen.UNTIL, *chosen.FIELDS)
 """Fields that make two forms the same: one plan, of one moment."""
@@ -22,14 +25,36 @@ CONFIRMED: Final = ("verb", "counted", chosen.UNTIL, *chosen.FIELDS)
 async def run(context: Context, asked: Asked) -> View | Redirect:
     """Begin. Whatever keeps it from beginning is said on the plan, which is counted anew, and nothing has changed."""
     form = asked.form
-    confirmed = frozenset((name, text) for name, text in form.items() if name in CONFIRMED)
-    if (same := context.jobs.of(confirmed)) is not None:
-        return Redirect(f"/jobs/{same.id}")
+    same = frozenset((name, text) for name, text in form.items() if name in CONFIRMED)
+    if (begun := context.jobs.of(same)) is not None:
+        return Redirect(f"/jobs/{begun.id}")
+    return await _begin(context, asked, same=same)
+
+
+async def go_on(context: Context, asked: Asked) -> View | Redirect:
+    """Move what a job has left, by the same form, of the same moment: never more than it had left."""
+    job_id = asked.path["id"]
+    seen = await context.jobs.seen(job_id)
+    if seen is None or not seen.can_go_on:
+        return Redirect(f"/jobs/{(seen and seen.next) or job_id}")
+    old = seen.confirmed
+    form = old.form | {"counted": str(seen.left), "typed": str(seen.left), "rate": f"{old.rate:g}"}
+    form["why"] = old.action.why or f"goes on with {job_id}"
+    done = await _begin(context, replace(asked, form=form), after=job_id)
+    if isinstance(done, Redirect) and seen.state == "interrupted":
+        progress = Progress()
+        progress.set(seen.numbers.moved, seen.numbers.gone, is_stopped=True)
+        await audit.end(context.client, old.action, job_id, progress)
+    return done
+
+
+async def _begin(context: Context, asked: Asked, *, same: Hashable = None, after: str = "") -> View | Redirect:
+    form = asked.form
     try:
         plan, store = await planning.planned(context, form)
     except FailedError as error:
         return await planning.refused(context, asked, error)
-    if problem := _problem(form, plan.moving, is_discard=plan.verb == "discard"):
+    if problem := _problem(form, plan.moving, is_discard=plan.verb == "discard", is_rest=bool(after)):
         return planning.show(form, plan, problem)
     action = Action(
         verb=f"dlq {plan.verb}",
@@ -40,35 +65,40 @@ async def run(context: Context, asked: Asked) -> View | Redirect:
         matching=plan.moving,
         why=form.get("why", "").strip()[:WHY_CHARS],
     )
+    kept = {name: text for name, text in form.items() if name in CONFIRMED}
+    confirmed = Confirmed(action, kept, plan.moving, _rate(form))
     try:
-        job = await context.jobs.start(store, plan, action, _rate(form), confirmed=confirmed)
+        job = await context.jobs.start(store, plan, confirmed, same=same, after=after)
     except FailedError as error:
         return planning.show(form, plan, str(error))
     return Redirect(f"/jobs/{job.id}")
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """A job of this console with its progress; one of another from the audit."""
+    """A job with its progress, of whichever console; an old one from the audit."""
     job_id = asked.path["id"]
-    job = context.jobs.get(job_id)
-    entry = None if job else await _recorded(context, job_id)
-    values: dict[str, Any] = {"job": job, "entry": entry, "id": job_id}
-    is_live = job is not None and job.state == "runs"
+    seen = await context.jobs.seen(job_id)
+    entry = None if seen else await _recorded(context, job_id)
+    values: dict[str, Any] = {"seen": seen, "entry": entry, "id": job_id}
+    is_live = seen is not None and (seen.state == "runs" or seen.can_go_on)
     return View("job.html", values, "A move", "/actions", is_live=is_live)
 
 
 async def stop(context: Context, asked: Asked) -> Redirect:
-    """Stop between two batches; the rest stays."""
-    job = context.jobs.get(asked.path["id"])
-    if job is None:
-        raise FailedError("this console runs no such move")
-    job.stopping.set()
-    return Redirect(f"/jobs/{job.id}")
+    """Stop between two batches; the rest stays. Another console hears of it with its next beat."""
+    job_id = asked.path["id"]
+    if (job := context.jobs.get(job_id)) is not None:
+        job.stopping.set()
+    elif (await context.jobs.seen(job_id)) is not None:
+        await job_store.ask_to_stop(context.client, job_id, asked.person.name)
+    else:
+        raise FailedError("no console runs such a move")
+    return Redirect(f"/jobs/{job_id}")
 
 
-def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool) -> str:
-    """Why a plan does not run, "" if it does."""
-    if not moving:
+def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool, is_rest: bool) -> str:
+    """Why a plan does not run, "" if it does. The rest of a job may be nothing: its console died at the very end."""
+    if not moving and not is_rest:
         return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
     counted = form.get("counted", "")
     if not is_number(counted):
