@@ -18,8 +18,9 @@ from . import plan as planning
 SEARCHED: Final = 1000
 """Actions looked through for a job that Redis no longer holds."""
 WHY_CHARS: Final = 200
-CONFIRMED: Final = ("verb", "counted", chosen.UNTIL, *chosen.FIELDS)
-"""Fields that make two forms the same: one plan, of one moment."""
+CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *chosen.FIELDS)
+"""Fields that make two forms the same: one plan, of one page. Another page with the same filter is another plan: there
+may be letters again that match it."""
 
 
 async def run(context: Context, asked: Asked) -> View | Redirect:

@@ -1,6 +1,7 @@
 """`POST /plan`: what a redrive or a discard of a filter would move, bounded by this moment. Writes nothing."""
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -52,6 +53,7 @@ def show(form: Mapping[str, str], plan: Plan, problem: str = "") -> View:
         "verb": VERBS[plan.verb],
         "fields": _frozen(form, plan),
         "until_ms": until_ms,
+        "id": secrets.token_hex(8),
         "leave": "/dead?" + urlencode(chosen.fields(form), errors="replace"),
         "causes": plan.causes[:MAX_CAUSES],
         "more_causes": len(plan.causes) - MAX_CAUSES,

@@ -128,7 +128,7 @@ async def test_letters_that_appear_of_a_moment_before_the_plan_are_counted_again
         status, again = await post(session, "/run", **form_of(page), why="INC-7")
         assert (status, "Nothing was changed: 2 more came meanwhile" in again) == (409, True)
         assert len(await names_left(client)) == 7
-        assert form_of(again) == form_of(page) | {"counted": "5"}
+        assert form_of(again) == form_of(page) | {"counted": "5", "plan": form_of(again)["plan"]}
         assert 'value="INC-7"' in again
         _, place = await post(session, "/run", **form_of(again))
         assert (await ended(client, place)).moved == 5
@@ -161,7 +161,7 @@ async def test_a_big_discard_wants_its_number_typed(client, bus, monkeypatch):
         for typed in ("", "4", "all"):
             status, again = await post(session, "/run", **form_of(page), typed=typed)
             assert (status, "Nothing was changed: type 5" in again) == (409, True)
-            assert form_of(again) == form_of(page)
+            assert form_of(again) | {"plan": ""} == form_of(page) | {"plan": ""}
         assert len(await names_left(client)) == 5
         _, place = await post(session, "/run", **form_of(page), typed="5")
         assert (await ended(client, place)).moved == 5
@@ -214,6 +214,19 @@ async def test_a_stop_leaves_the_rest_and_a_stopping_console_does_so_too(client,
         assert (await ended(client, jobs[0])).result == "stopped"
     assert (await ended(client, jobs[1])).result == "stopped"
     assert len(await names_left(client)) > 40
+
+
+async def test_a_plan_of_the_same_letters_that_are_there_again_is_another_one_and_no_double_click(client, bus):
+    filter_ = {"verb": "discard", "type": "response.completed", "until": "2023-11-15"}
+    async with serving(bus, console_role="operator") as session:
+        places = []
+        for _ in range(2):
+            _, page = await post(session, "/plan", **filter_)
+            places.append((await post(session, "/run", **form_of(page)))[1])
+            assert (await ended(client, places[-1])).moved == 3
+            assert (await post(session, "/run", **form_of(page)))[1] == places[-1], "a double click"
+            await store_letters(client, *(letter(f"a_{i}", type="response.completed") for i in range(3)))
+    assert len(set(places)) == 2
 
 
 async def test_a_job_of_another_console_is_shown_from_the_audit(client, bus):
