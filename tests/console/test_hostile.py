@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 pytestmark = pytest.mark.needs("chromium")
-PATHS = [route.path.pattern for route in ROUTES if route.method == "GET" and "(" not in route.path.pattern]
+PAGES = (route.path.pattern for route in ROUTES if route.method == "GET" and route.path.pattern != "/export")
+PATHS = [path for path in PAGES if "(" not in path]
 QUERIES = (
     "/event?id=",
     "/dead?group=",

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from ..audit import ID
 from .asked import Page
-from .pages import actions, dead, event, group, health, job, letter, overview, plan, processes, retries
+from .pages import actions, dead, event, export, group, health, job, letter, overview, plan, processes, retries
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
 """Of a group, as `shared.keys.is_name` has it."""
@@ -36,6 +36,7 @@ ROUTES: Final = (
     _get(r"/dead", dead.page),
     _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)", letter.page),
     _get(rf"/dead/(?P<group>{NAME})/(?P<name>[^/]+)/body", letter.body),
+    _get(r"/export", export.page),
     _get(r"/retries", retries.page),
     _get(r"/event", event.page),
     _get(r"/processes", processes.page),

@@ -4,6 +4,7 @@ A query costs as much as it returns, however many letters exist: it reads limite
 only. A fingerprint determines type and reason, so filters select fingerprints, whose sorted sets are merged.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -20,11 +21,13 @@ from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord
 from . import causes
 from .causes import IndexOfKind, Summary
-from .cursor import Index, MergedScan, Position, newest_before, positions
+from .cursor import MIN_AHEAD, Index, MergedScan, Position, newest_before, positions
 from .filter import Filter
 
 NAMES: Final = 5_000
 """Names read at once where no record is: some 200 KB."""
+MAX_COUNTS: Final = 2_000
+"""Counts of one question: 20 ms of this process (measured)."""
 
 
 class StoredLetter(NamedTuple):
@@ -73,6 +76,25 @@ class DeadLetters:
         newest = await newest_before(self._client, indexes, criteria.since_ms, criteria.until_ms, before, limit + 1)
         last = newest[limit - 1][:2] if len(newest) > limit else None
         return Page(await self._letters(newest[:limit]), await self._count(indexes, criteria), last)
+
+    async def newer(self, criteria: Filter, after: tuple[int, str]) -> Position | None:
+        """Return the place of the next newer letter that matches, after a place: the time and name of a letter."""
+        scan = MergedScan(self._client, await self._indexes(criteria), after[0], criteria.until_ms, MIN_AHEAD)
+        while batch := await scan.next():
+            if later := [each for each in batch if each[:2] > after]:
+                return min(later, key=lambda each: each[:2])
+        return None
+
+    async def deaths(self, criteria: Filter, edges: Sequence[int]) -> list[int] | None:
+        """Count the letters that match from each of some times, Unix ms, to the next; None where that would ask Redis
+        for more than `MAX_COUNTS`."""
+        indexes = await self._indexes(criteria)
+        spans = [(since, f"({until}") for since, until in itertools.pairwise(edges)]
+        if len(indexes) * len(spans) > MAX_COUNTS:
+            return None
+        commands = [("ZCOUNT", index.key, *span) for span in spans for index in indexes]
+        counts = await execute_all(self._client, commands)
+        return [sum(counts[i : i + len(indexes)]) for i in range(0, len(counts), max(1, len(indexes)))]
 
     async def named(self, beginning: str, criteria: Filter, most: int) -> list[str]:
         """Return at most `most` names of letters that begin so. Reads all names of the groups, but no record."""

@@ -10,8 +10,9 @@ from ...dlq import possible
 from ...dlq.causes import Summary
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, Page
-from .. import chosen
+from .. import bars, chosen
 from ..asked import Asked, Context, WrongQueryError, milliseconds
+from ..bars import Bar
 from ..view import View
 
 MAX_CAUSES: Final = 50
@@ -28,6 +29,7 @@ class _Found:
     criteria: Filter = field(default_factory=Filter)
     causes: Sequence[Summary] = ()
     page: Page = field(default_factory=lambda: Page([], 0))
+    deaths: Sequence[Bar] = ()
     problem: str = ""
     status: int = 200
 
@@ -56,6 +58,9 @@ async def show(context: Context, asked: Asked, query: Mapping[str, str], *, refu
         "links": [_link(fields, group=each.group, fingerprint=each.fingerprint) for each in found.causes[:MAX_CAUSES]],
         "newest": _link(fields) if query.get(BEFORE) else "",
         "older": _link(fields, before=f"{found.page.last[0]},{found.page.last[1]}") if found.page.last else "",
+        "deaths": found.deaths,
+        "died": sum(each.died for each in found.deaths),
+        "export": "/export?" + urlencode(fields, errors="replace") if asked.sees_bodies else "",
         "unreadable": store.unreadable,
         "problem": found.problem,
         "refused": str(refused or ""),
@@ -74,7 +79,11 @@ async def _find(context: Context, store: DeadLetters, query: Mapping[str, str]) 
         found = await store.page(criteria, MAX_LETTERS, _place(query.get(BEFORE, "")))
     except FailedError as error:
         return _Found(problem=str(error), status=400 if isinstance(error, WrongQueryError) else 404)
-    return _Found(criteria, await store.summaries(criteria) if not criteria.names else (), found)
+    if criteria.names:
+        return _Found(criteria, page=found)
+    times = bars.edges(criteria, context.look.now_ms())
+    deaths = await store.deaths(criteria, times)
+    return _Found(criteria, await store.summaries(criteria), found, bars.of(deaths, times) if deaths else ())
 
 
 def _place(before: str) -> tuple[int, str] | None:

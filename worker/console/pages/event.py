@@ -1,5 +1,6 @@
 """`/event?id=`: where an event is, in every group."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ...find import words
@@ -10,6 +11,8 @@ from ..view import View
 
 SIGNS: Final = {"good": "✓", "unsure": "?", "waits": "◷", "bad": "✕", "quiet": "·"}
 COLOURS: Final = {"good": "ok", "unsure": "warn", "waits": "warn", "bad": "bad", "quiet": "dimmer"}
+Row = tuple[str, str, str, str, str]
+"""Group, sign, colour, state in words, and the name of its dead letter, "" for none."""
 MAX_CHARS: Final = 200
 """Of an id; longer ones are no ids."""
 
@@ -25,19 +28,19 @@ async def page(context: Context, asked: Asked) -> View:
         except BusyError as error:
             problem = str(error)
     now_ms = context.look.now_ms()
-    lives = [(life, _rows(life.groups, now_ms)) for life in found.lives] if found else []
+    lives = [(life, groups_of(life.groups, now_ms)) for life in found.lives] if found else []
     values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms}
     values |= {"problem": problem, "words": words}
     status = 503 if problem else 404 if found is not None and not lives else 200
     return View("event.html", values, f"Event {name}" if name else "Events", "/event", status, is_live=False)
 
 
-def _rows(groups: Any, now_ms: int) -> list[tuple[str, str, str, str, str]]:
-    """Group, sign, colour, state in words, and the name of its dead letter, "" for none."""
+def groups_of(groups: Mapping[str, InGroup], now_ms: int) -> list[Row]:
+    """The rows of every group, by name."""
     return [row for name in sorted(groups) for row in _of_group(name, groups[name], now_ms)]
 
 
-def _of_group(name: str, group: InGroup, now_ms: int) -> list[tuple[str, str, str, str, str]]:
+def _of_group(name: str, group: InGroup, now_ms: int) -> list[Row]:
     rows = []
     for state in group.states:
         text, tone = words.state(state, now_ms)

@@ -7,11 +7,16 @@ from urllib.parse import urlencode
 from ....shared.command import FailedError
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, StoredLetter
-from .. import json_view
+from ...find import of_copy
+from .. import json_view, timeline
 from ..asked import Asked, Context, ForbiddenError
 from ..view import Download, View
 from . import gone
+from .event import Row, groups_of
 
+FILE: Final = "body.bin"
+OLDER: Final = 8
+"""Letters of the same cause that are named: enough to see whether they came in a row."""
 LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
 """Parts of the paths of files that are none of the application."""
 
@@ -22,16 +27,40 @@ async def page(context: Context, asked: Asked) -> View:
     if dead is None:
         return await gone.show(context, asked.path["group"], asked.path["name"])
     letter = dead.letter
+    same = Filter(groups=(dead.group,), fingerprints=(letter.fingerprint,))
+    place = dead.dead_lettered_ms, dead.name
+    store = await DeadLetters.open(context.client, context.shards)
+    older, newer = await store.page(same, OLDER, place), await store.newer(same, place)
+    now_ms = context.look.now_ms()
+    is_raw = asked.query.get("body") == "raw"
     values: dict[str, Any] = {
         "dead": dead,
         "letter": letter,
         "frames": _frames(letter.traceback) if asked.sees_bodies else [],
-        "body": json_view.shown(letter.body) if asked.sees_bodies else None,
+        "marks": timeline.marks(letter),
+        "attempts": list(zip(letter.history, timeline.waits(letter), strict=True)),
+        "life": await _life(context, asked, dead, now_ms),
+        "body": json_view.shown(letter.body, is_raw=is_raw) if asked.sees_bodies else None,
+        "is_raw": is_raw,
+        "older": older.letters,
+        "newer": newer,
+        "same_count": older.total,
+        "send": shlex.join(["hookbus-ingest", "send", "--body", FILE, "--source", letter.source]),
+        "file": FILE,
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
         "show": shlex.join(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
-        "now_ms": context.look.now_ms(),
+        "now_ms": now_ms,
     }
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
+
+
+async def _life(context: Context, asked: Asked, dead: StoredLetter, now_ms: int) -> list[Row] | None:
+    """The event in all groups; None where only a search would find it, or a page of others led here."""
+    if not asked.is_asked_here:
+        return None
+    letter = dead.letter
+    found = await of_copy.life(context.client, context.shards, dead.keys, letter.type, letter.entry())
+    return groups_of(found.groups, now_ms) if found else None
 
 
 async def body(context: Context, asked: Asked) -> Download:
@@ -41,7 +70,7 @@ async def body(context: Context, asked: Asked) -> Download:
     dead = await _letter(context, asked)
     if dead is None:
         raise FailedError(f"no dead letter {asked.path['name']}")
-    return Download(dead.letter.body, "body.bin")
+    return Download(dead.letter.body, FILE)
 
 
 async def _letter(context: Context, asked: Asked) -> StoredLetter | None:

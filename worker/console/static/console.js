@@ -52,6 +52,8 @@ document.addEventListener("click", async (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const beside = { j: "next", k: "prev" }[event.key];
+  if (beside) document.querySelector(`a[rel=${beside}]`)?.click();
   const field = event.key === "/" && document.querySelector("#find");
   if (!field) return;
   event.preventDefault();
