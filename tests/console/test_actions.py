@@ -1,5 +1,7 @@
 """What an operator does in a browser: from the overview to redriven letters, and what others see of it."""
 
+import re
+
 import pytest
 
 from tests.console.browser import browser, console, contexts
@@ -9,6 +11,8 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
 OPERATOR = ("--role", "operator")
+MOST_TABS = 60
+NO_LETTERS = re.compile(r"^0\b")
 COVERED = """node => {
   node.scrollIntoView({block: "center"})
   const {x, y, width, height} = node.getBoundingClientRect()
@@ -22,22 +26,33 @@ async def dying(client, count):
     await store_letters(client, *(letter(f"wh_{i}") for i in range(count)))
 
 
+async def tab_to(page, target):
+    """Press Tab until it has the focus."""
+    for _ in range(MOST_TABS):
+        if await target.evaluate("node => node === document.activeElement"):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"{target} is not reached by the keyboard")
+
+
 @pytest.mark.parametrize("has_scripts", [True, False])
 async def test_from_the_overview_to_a_redriven_cause_by_the_keyboard_in_four_steps(client, redis_url, has_scripts):
     await dying(client, 12)
-    async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
+    async with console(redis_url, *OPERATOR) as url, contexts(url) as new:
+        page, beside = await new(java_script_enabled=has_scripts), await new()
+        await beside.goto("/")
         await page.goto("/")
-        for step in (
-            page.locator(".cause"),
-            page.get_by_role("button", name="Redrive these…"),
-            page.get_by_role("button", name="Redrive 12"),
+        for step, path in (
+            (page.locator(".cause").first, "**/dead?*"),
+            (page.get_by_role("button", name="Redrive these…"), "**/plan"),
+            (page.get_by_role("button", name="Redrive 12"), "**/jobs/*"),
         ):
-            await step.first.focus()
+            await tab_to(page, step)
             await page.keyboard.press("Enter")
-            await page.wait_for_load_state()
-        await page.wait_for_url("**/jobs/*")
+            await page.wait_for_url(path)
         await until(lambda: _redriven(client, 12))
         await until(lambda: _says_after_a_reload(page, "12 of 12"))
+        await beside.locator(".figure", has_text="Dead letters").locator("dd", has_text=NO_LETTERS).wait_for()
     stream = KEYS.redelivery("response.completed", GROUP)
     assert len(await client.execute_command("XINFO", "GROUPS", stream)) == 1, "it counts as backlog"
 

@@ -1,42 +1,13 @@
-"""A console without trouble: what a browser sees, at all sizes and in both themes."""
+"""A console without trouble: what a browser sees while it looks."""
 
 import pytest
 
-from tests.console.browser import browser, console, sizes
+from tests.console.browser import browser, console
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
-PATHS = (
-    "/",
-    "/dead",
-    "/dead/billing/wh_dead",
-    "/event?id=wh_1",
-    "/groups/billing",
-    "/retries",
-    "/processes",
-    "/actions",
-    "/health",
-)
-
-
-async def test_the_pages_fit_phone_tablet_and_desktop_in_both_themes(client, redis_url):
-    await create_groups(client, GROUP)
-    await join(client)
-    await store(client, "wh_1")
-    await store_letters(client, letter("wh_dead", message="x" * 300, frame="/srv/" + "very_long/" * 20))
-    async with console(redis_url) as url, browser(url) as page:
-        for theme in ("light", "dark"):
-            await page.emulate_media(color_scheme=theme)
-            for width, height in sizes():
-                await page.set_viewport_size({"width": width, "height": height})
-                for path in PATHS:
-                    await page.goto(path)
-                    assert await page.evaluate("document.documentElement.scrollWidth") == width, (path, width)
-                    assert await page.evaluate("document.scripts.length") == 1
-
-
 NOTHING_KEPT = "Object.defineProperty(window, 'localStorage', {get: () => { throw new Error('refused') }})"
 
 
@@ -63,6 +34,21 @@ async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody_tho
         assert await page.evaluate("getSelection().toString()") == "Groups × event types"
         assert await page.evaluate("document.activeElement.id") == "theme"
         assert await page.evaluate("scrollY") == 200
+
+
+@pytest.mark.slow
+async def test_a_field_and_a_dialog_stay_over_five_refreshes(client, redis_url):
+    await create_groups(client, GROUP)
+    async with console(redis_url) as url, browser(url) as page:
+        await page.goto("/health")
+        await page.locator("#find").focus()
+        await page.keyboard.type("wh_4")
+        version = int(await page.evaluate("document.querySelector('main').dataset.version"))
+        await until(lambda: _version(page, version + 5))
+        assert await page.evaluate("[document.activeElement.id, document.activeElement.value]") == ["find", "wh_4"]
+        await page.locator("#help").click()
+        await until(lambda: _version(page, version + 10))
+        assert await page.get_by_role("dialog", name="Keys").is_visible()
 
 
 async def _text_is(locator, text):
@@ -100,15 +86,24 @@ async def test_an_event_is_found_from_any_page_by_the_keyboard_alone(client, red
         await page.wait_for_url("**/dead/billing/wh_7")
 
 
-async def test_a_hidden_tab_asks_nothing(client, redis_url):
+async def test_a_hidden_tab_asks_nothing_for_half_a_minute(client, redis_url):
     await create_groups(client, GROUP)
     async with console(redis_url) as url, browser(url) as page:
+        await page.clock.install()
         await page.goto("/")
-        await page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
         requests = []
         page.on("request", lambda request: requests.append(request.url))
-        await page.wait_for_timeout(5000)  # two intervals and more: what must not happen can't be waited for
+        await page.clock.run_for(10_000)
+        await until(lambda: _any(requests))
+        await page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
+        await page.wait_for_load_state("networkidle")
+        requests.clear()
+        await page.clock.run_for(31_000)
         assert requests == []
+
+
+async def _any(requests):
+    return bool(requests)
 
 
 async def test_without_scripts_every_page_works(client, redis_url):

@@ -1,4 +1,4 @@
-// The whole script: light or dark, "/" to search, and pages that stay as of now.
+// The whole script: light or dark, keys, and pages that stay as of now.
 //
 // A page works without it. Every two seconds it fetches the part of the page that may have changed, and changes only
 // what differs: focus, selected text, scrolling and open dialogs stay. It stops while the tab is hidden, and slows down
@@ -50,15 +50,51 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
+// Keys lead somewhere, or count what an action would move. None changes anything by itself.
+const PLACES = { o: "/", d: "/dead", r: "/retries", e: "/event", p: "/processes", a: "/actions", h: "/health" };
+const SECOND_KEY_MS = 1500; // after "g"
+let wentAt = -SECOND_KEY_MS;
+
+// To the next or previous page of a row of pages, else to the link of the next or previous line.
+function step(by) {
+  const beside = document.querySelector(by > 0 ? "a[rel=next]" : "a[rel=prev]");
+  if (beside) return beside.click();
+  const lines = [...document.querySelectorAll("main :is(.rows tbody tr, .attention li, .life li, .log li)")];
+  const links = lines.map((line) => line.querySelector("a")).filter((link) => link?.checkVisibility());
+  const at = links.findIndex((link) => link === document.activeElement);
+  links[Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+}
+
+function planRedrive() {
+  const button = 'button[name="verb"][value="redrive"]';
+  const line = document.activeElement.closest("tr");
+  (line?.querySelector(button) ?? document.querySelector(`main ${button}`))?.click();
+}
+
+function help() {
+  document.querySelector("#keys").showModal();
+}
+
+const KEYS = {
+  "/": () => document.querySelector("#find").focus(),
+  "?": help,
+  g: () => (wentAt = performance.now()),
+  j: () => step(1),
+  k: () => step(-1),
+  r: planRedrive,
+};
+
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const beside = { j: "next", k: "prev" }[event.key];
-  if (beside) document.querySelector(`a[rel=${beside}]`)?.click();
-  const field = event.key === "/" && document.querySelector("#find");
-  if (!field) return;
+  const place = performance.now() - wentAt < SECOND_KEY_MS && PLACES[event.key];
+  wentAt = -SECOND_KEY_MS;
+  const does = place ? () => location.assign(place) : KEYS[event.key];
+  if (!does) return;
   event.preventDefault();
-  field.focus();
+  does();
 });
+
+document.addEventListener("click", (event) => event.target.closest("#help") && help());
 
 // Whether a part of the page is in use: it stays as it is until it no longer is.
 function isInUse(node) {
@@ -71,8 +107,13 @@ function isLeaf(node) {
   return [...node.childNodes].every((child) => child.nodeType !== 1);
 }
 
+// By the attribute: `form.id` is the field of that name where a form has one.
+function idOf(node) {
+  return node.nodeType === 1 ? node.getAttribute("id") : null;
+}
+
 function isSame(old, fresh) {
-  return old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && (old.id ?? "") === (fresh.id ?? "");
+  return old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && idOf(old) === idOf(fresh);
 }
 
 // Make `old` like `fresh`, changing only what differs.

@@ -1,0 +1,124 @@
+"""Every page for everybody: what axe finds, sizes from a phone to a desktop at 200 %, targets for fingers, and keys."""
+
+import pytest
+
+from tests.console.browser import browser, console, sizes
+from tests.wait import until
+from tests.worker.builders import GROUP, KEYS, TYPE, join, store
+from tests.worker.dead_letters import create_groups, letter, store_letters
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow]
+PATHS = (
+    "/",
+    "/dead",
+    "/dead?group=billing&fingerprint=none",
+    f"/dead/{GROUP}/wh_dead",
+    f"/dead/{GROUP}/wh_gone",
+    "/event",
+    "/event?id=wh_1",
+    f"/groups/{GROUP}",
+    "/retries",
+    "/processes",
+    "/actions",
+    "/health",
+    "/nowhere",
+)
+ZOOMED = (720, 450)
+"""What a desktop of 1440 by 900 has at 200 %."""
+LEAST_PX = 32
+SMALL_TARGETS = """least => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
+  .filter(node => node.checkVisibility() && !node.closest(".skip"))
+  .map(node => [node.outerHTML.slice(0, 120), node.getBoundingClientRect()])
+  .filter(([, {width, height}]) => height < least || width < least)
+  .map(([text, {width, height}]) => `${Math.round(width)}x${Math.round(height)} ${text}`)"""
+
+
+async def busy(client):
+    """A bus with something on each page, and names that are long."""
+    await create_groups(client, GROUP, "audit")
+    for group in (GROUP, "audit"):
+        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
+    await join(client)
+    await store(client, "wh_1")
+    await store_letters(client, letter("wh_dead", message="x" * 300, frame="/srv/" + "very_long/" * 20))
+
+
+async def violations(page):
+    """What axe finds on a page, by rule and place."""
+    from axe_playwright_python.async_playwright import Axe
+
+    found = (await Axe().run(page)).response["violations"]
+    return [f"{rule['id']}: {node['html'][:160]}" for rule in found for node in rule["nodes"]]
+
+
+async def test_axe_finds_nothing_on_any_page_in_both_themes_and_all_fit(client, redis_url):
+    await busy(client)
+    faults = []
+    async with console(redis_url, "--role", "operator") as url, browser(url) as page:
+        for theme in ("light", "dark"):
+            await page.emulate_media(color_scheme=theme)
+            for width, height in (*sizes(), ZOOMED):
+                await page.set_viewport_size({"width": width, "height": height})
+                for path in PATHS:
+                    await page.goto(path)
+                    assert await page.evaluate("document.documentElement.scrollWidth") == width, (path, width)
+                    assert await page.evaluate("document.scripts.length") == 1
+                    if width in (390, 1440):
+                        faults += [f"{path} {theme} {width} {each}" for each in await violations(page)]
+            await page.goto("/dead")
+            await page.get_by_role("button", name="Redrive these…").click()
+            await page.wait_for_url("**/plan")
+            faults += [f"plan {theme} {each}" for each in await violations(page)]
+    assert faults == []
+
+
+async def test_a_finger_hits_everything_on_a_phone(client, redis_url):
+    await busy(client)
+    small = []
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    async with console(redis_url, "--role", "operator") as url, browser(url, **options) as page:
+        for path in PATHS:
+            await page.goto(path)
+            small += [f"{path} {each}" for each in await page.evaluate(SMALL_TARGETS, LEAST_PX)]
+    assert small == []
+
+
+async def test_keys_lead_everywhere_and_change_nothing(client, redis_url):
+    await busy(client)
+    before = await client.execute_command("ZCARD", KEYS.dead(GROUP))
+    async with console(redis_url, "--role", "operator") as url, browser(url) as page:
+        await page.goto("/")
+        for key, path in {"d": "/dead", "r": "/retries", "e": "/event", "h": "/health", "o": "/"}.items():
+            await page.keyboard.press("g")
+            await page.keyboard.press(key)
+            await page.wait_for_url(f"{url}{path}")
+        await page.keyboard.press("?")
+        assert await page.get_by_role("dialog", name="Keys").is_visible()
+        await page.keyboard.press("Escape")
+        assert not await page.locator("#keys").is_visible()
+        await page.goto("/dead")
+        await page.keyboard.press("j")
+        first = await page.evaluate("document.activeElement.href")
+        await page.keyboard.press("j")
+        assert await page.evaluate("document.activeElement.href") != first
+        await page.keyboard.press("k")
+        assert await page.evaluate("document.activeElement.href") == first
+        await page.keyboard.press("r")
+        await page.wait_for_url("**/plan")
+        assert "Redrive 1" in await page.locator("h1").inner_text()
+    assert await client.execute_command("ZCARD", KEYS.dead(GROUP)) == before
+
+
+async def test_a_key_pressed_in_a_field_is_text(client, redis_url):
+    await busy(client)
+    async with console(redis_url) as url, browser(url) as page:
+        await page.goto("/dead")
+        await page.get_by_label("Fingerprint").focus()
+        await page.keyboard.type("g?jr/")
+        assert await page.get_by_label("Fingerprint").input_value() == "g?jr/"
+        assert not await page.locator("#keys").is_visible()
+        await until(lambda: _is_at(page, f"{url}/dead"))
+
+
+async def _is_at(page, address):
+    return page.url == address
