@@ -1,4 +1,4 @@
-"""`make up`: the embedded Valkey, hookbus-ingest and hookbus-worker with the example handlers, until Ctrl-C.
+"""`make up`: the embedded Valkey, hookbus-ingest, hookbus-worker with the example handlers, the console, until Ctrl-C.
 
 The order of the stop loses nothing: ingest responds to all received requests, the worker finishes its handlers, and
 Valkey stops last. The stack also stops when a program ends by itself, or when the reader of its output closes the pipe.

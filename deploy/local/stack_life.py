@@ -1,6 +1,7 @@
-"""The life of the stack of `make up`: Valkey, ingest, worker; a welcome; their output; the end, in order."""
+"""The life of the stack of `make up`: Valkey, ingest, worker, console; a welcome; their output; the end, in order."""
 
 import asyncio
+import importlib.util
 import os
 import signal
 import socket
@@ -25,9 +26,12 @@ INGEST_PATIENCE_S: Final = 15.0
 """ingest gives requests in flight 10 s."""
 WORKER_PATIENCE_S: Final = 60.0
 """A worker gives handlers 40 s by default, and 5 more to the last outcomes."""
+CONSOLE_PATIENCE_S: Final = 5.0
+"""It ends within 2 s, with browsers that ask."""
 
 WELCOME: Final = """
 [bold green]hookbus is up[/]: {urls}
+{pages}
 
 In a second terminal, in this folder:
 
@@ -35,7 +39,6 @@ In a second terminal, in this folder:
     [bold]hookbus-ingest send response.completed[/]   a signed event, as OpenAI sends it
     [bold]hookbus-ingest send '*'[/]                  one of each type
     [bold]hookbus-worker status[/]                    the backlog of each group
-    [bold]hookbus-worker console[/]                   the same in a browser: http://127.0.0.1:9467/
     [bold]hookbus-ingest send response.failed[/]      its handler always fails: after three attempts …
     [bold]hookbus-worker dlq list[/]                  … it is a dead letter
 
@@ -95,10 +98,13 @@ class Stack:
 
     async def _start(self) -> None:
         level = {"HOOKBUS_LOG_LEVEL": "debug"} | self._environ  # so that each stored event shows
-        for name, command, environ in (
+        programs = [
             ("ingest", ["hookbus-ingest", "serve"], level),
             ("worker", ["hookbus-worker", "run", *HANDLERS], self._environ),
-        ):
+        ]
+        if has_console():
+            programs.append(("console", ["hookbus-worker", "console", "--role", "operator"], self._environ))
+        for name, command, environ in programs:
             self._children.append(await Child.start(name, command, environ, self._see))
 
     async def _until_the_end(self, valkey: Valkey) -> None:
@@ -119,15 +125,19 @@ class Stack:
 
     async def _welcome(self) -> None:
         """Print the next steps once everything works."""
-        ingest, worker = self._children
+        ingest, worker, *consoles = self._children
         listening = await ingest.until_logged("listening")
         await ingest.until_logged("redis_healthy")
         await worker.until_logged("working")
+        pages = "Its console needs jinja2: pip install 'hookbus[console]'"
+        for console in consoles:
+            pages = f"[bold green]Its console[/]:  {(await console.until_logged('serving'))['url']}"
         # The actual address, since port 0 takes a free one.
         environ = self._environ | {LISTEN_VARIABLE: urlsplit(listening["urls"][0]).netloc}
         self._home.write_env(environ, has_own_secret=self._has_own_secret)
         names = {"env": _short(self._home.env), "data": _short(self._home.data)}
-        text = WELCOME.format(urls=" ".join(listening["urls"]), handlers="deploy/local/handlers.py", **names)
+        urls = " ".join(listening["urls"])
+        text = WELCOME.format(urls=urls, pages=pages, handlers="deploy/local/handlers.py", **names)
         self._print(text, highlight=False, soft_wrap=True)
 
     def _stop(self) -> None:
@@ -141,7 +151,8 @@ class Stack:
 
     async def _end(self) -> None:
         """Stop the programs one after the other."""
-        for child, patience_s in zip(self._children, (INGEST_PATIENCE_S, WORKER_PATIENCE_S), strict=False):
+        patiences_s = (INGEST_PATIENCE_S, WORKER_PATIENCE_S, CONSOLE_PATIENCE_S)
+        for child, patience_s in zip(self._children, patiences_s, strict=False):
             await child.stop(gentle_signal(child), patience_s)
 
     def _see(self, child: Child, line: str) -> None:
@@ -160,6 +171,11 @@ class Stack:
         """The reader of the output has gone, as when Ctrl-C ended `| tee` before us: stop in order, and silently."""
         self._is_unread = self._console.quiet = True
         self._stopping.set()
+
+
+def has_console() -> bool:
+    """Whether the extra `console` is installed."""
+    return importlib.util.find_spec("jinja2") is not None
 
 
 def check_free(listen: Listen) -> None:

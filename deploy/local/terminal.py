@@ -13,7 +13,7 @@ from structlog.dev import ConsoleRenderer
 
 from deploy.local.processes import Child
 
-STYLES: Final = {"ingest": "cyan", "worker": "magenta"}
+STYLES: Final = {"ingest": "cyan", "worker": "magenta", "console": "blue"}
 EVENT_WIDTH: Final = 16
 _render_colours: Final = ConsoleRenderer(colors=True, pad_event_to=EVENT_WIDTH)
 _render_plain: Final = ConsoleRenderer(colors=False, pad_event_to=EVENT_WIDTH)
@@ -22,7 +22,7 @@ _render_plain: Final = ConsoleRenderer(colors=False, pad_event_to=EVENT_WIDTH)
 def show(console: Console, child: Child, line: str) -> None:
     """Print one line of a child's output, with its name before it."""
     for part in pretty(line, has_colours=console.is_terminal).splitlines() or [""]:
-        prefix = (f"{child.name:<6} │ ", STYLES.get(child.name, ""))
+        prefix = (f"{child.name:<7} │ ", STYLES.get(child.name, ""))
         console.print(Text.assemble(prefix, Text.from_ansi(part.rstrip())), soft_wrap=True, highlight=False)
 
 

@@ -1,20 +1,26 @@
 import asyncio
+import importlib.util
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from deploy.local.stack_life import StackError, check_free
+from deploy.local.stack_life import StackError, check_free, has_console
 from hookbus.shared.settings import Listen
 from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program
 from tests.wait import until
 
 pytestmark = pytest.mark.needs("linux", "proc")  # children end with their parents; /proc lists processes
+
+
+TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 class Stack(Program):
@@ -64,7 +70,7 @@ async def test_an_event_sent_from_a_second_terminal_reaches_both_groups_and_ctrl
         await stack.until_printed("worker", "audit: response.completed, attempt 1")
         assert stack.has_printed("ingest", "stored", "type=response.completed")
         programs = children_of(stack.process.pid)
-        assert len(programs) == 3
+        assert len(programs) == 4
         assert await stack.end(signal.SIGINT) == 0
         assert not any(is_running(pid) for pid in programs)
     names = [line.partition(" ")[0] for line in stack.raw]
@@ -82,11 +88,26 @@ async def test_the_failing_example_becomes_a_dead_letter(tmp_path):
         assert await stack.end(signal.SIGTERM) == 0
 
 
+async def test_the_address_of_the_console_is_printed_and_something_listens_there(tmp_path):
+    with Stack(tmp_path) as stack:
+        await stack.until_up()
+        await stack.until_printed("Its console", "http://127.0.0.1:")
+        (address,) = (re.search(r"http://\S+", line)[0] for line in stack.raw if line.startswith("Its console"))
+        async with aiohttp.ClientSession() as session, session.get(address, timeout=TIMEOUT) as response:
+            assert (response.status, "Overview · hookbus" in await response.text()) == (200, True)
+        assert await stack.end(signal.SIGINT) == 0
+
+
+def test_without_its_extra_the_console_is_not_started(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert not has_console()
+
+
 async def test_sigkill_of_the_stack_leaves_no_process(tmp_path):
     with Stack(tmp_path) as stack:
         await stack.until_up()
         programs = children_of(stack.process.pid)
-        assert len(programs) == 3
+        assert len(programs) == 4
         await stack.end(signal.SIGKILL)
         await until(lambda: not any(is_running(pid) for pid in programs), timeout_s=5)
 
@@ -99,7 +120,7 @@ async def test_events_and_secret_are_kept_between_runs_and_are_private(tmp_path)
         await stack.end(signal.SIGKILL)
     with Stack(tmp_path) as stack:
         await stack.until_up()
-        (pid,) = (pid for pid, command in children_of(stack.process.pid).items() if "hookbus-worker" in command)
+        (pid,) = (pid for pid, command in children_of(stack.process.pid).items() if "hookbus-worker run" in command)
         assert (tmp_path / ".hookbus/secret").read_text() == secret
         client = "import redis, os; print(redis.Redis.from_url(os.environ['HOOKBUS_REDIS_URL']).xlen('%s'))"
         assert stack.in_second_terminal(f'python -c "{client % "hookbus:{0}:stream:video.failed"}"') == "1\n"
@@ -147,7 +168,7 @@ def test_an_address_of_another_machine_is_reported_too():
         check_free(Listen("192.0.2.1", 8080))
 
 
-@pytest.mark.parametrize(("program", "name"), [("hookbus-worker", "worker"), ("valkey-server", "valkey")])
+@pytest.mark.parametrize(("program", "name"), [("hookbus-worker run", "worker"), ("valkey-server", "valkey")])
 async def test_a_program_that_dies_ends_the_stack_with_a_line_that_names_it(tmp_path, program, name):
     with Stack(tmp_path) as stack:
         await stack.until_up()
@@ -167,7 +188,7 @@ async def test_an_invalid_configuration_is_reported_before_anything_starts(tmp_p
     with Stack(tmp_path, HOOKBUS_WORKER_GRACE_PERIOD_S="1") as stack:
         assert await stack.end(0) == 1
         assert stack.has_printed("worker.grace_period_s")
-        assert stack.has_printed("make up: worker ended with exit code 78, so everything stops")
+        assert stack.has_printed("make up:", "ended with exit code 78, so everything stops")  # worker or console
 
 
 async def test_ctrl_c_during_the_start_is_quiet(tmp_path):
