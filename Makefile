@@ -13,7 +13,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := install --require-hashes --only-binary=:all: -r
 
-.PHONY: help demo up unit check test test-slow test-console test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration dist lock clean
+.PHONY: help demo up unit check test test-slow test-console test-servers test-pythons test-systemd test-image coverage chaos soak bench lint format configuration screenshots dist lock clean
 
 ##@ Try it
 
@@ -91,6 +91,9 @@ bench: .venv/ready-dev ## ratios beside peers and the limit; QUICK=1 the starred
 
 configuration: .venv/ready ## write deploy/CONFIGURATION.md from the settings
 	@$(BIN)/python -m deploy.configuration
+
+screenshots: .venv/ready-browser ## make the picture of the console in README.md anew, after a change of its templates or style
+	@$(BIN)/python -m tests.console.picture
 
 dist: .venv/ready ## wheel and sdist, into dist/
 	@$(BIN)/hatchling build -d $(DIST)

@@ -25,6 +25,9 @@ PATHS = (
 )
 ZOOMED = (720, 450)
 """What a desktop of 1440 by 900 has at 200 %."""
+LAPTOP = (1280, 800)
+HIDDEN_PX = "(nav => nav.scrollWidth - nav.clientWidth)(document.querySelector('.nav'))"
+"""Of the navigation, to the right of what is shown."""
 LEAST_PX = 32
 SMALL_TARGETS = """least => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
   .filter(node => node.checkVisibility() && !node.closest(".skip"))
@@ -57,12 +60,13 @@ async def test_axe_finds_nothing_on_any_page_in_both_themes_and_all_fit(client, 
     async with console(redis_url, "--role", "operator") as url, browser(url) as page:
         for theme in ("light", "dark"):
             await page.emulate_media(color_scheme=theme)
-            for width, height in (*sizes(), ZOOMED):
+            for width, height in (*sizes(), LAPTOP, ZOOMED):
                 await page.set_viewport_size({"width": width, "height": height})
                 for path in PATHS:
                     await page.goto(path)
                     assert await page.evaluate("document.documentElement.scrollWidth") == width, (path, width)
                     assert await page.evaluate("document.scripts.length") == 1
+                    assert width == 390 or await page.evaluate(HIDDEN_PX) == 0, (path, width)
                     if width in (390, 1440):
                         faults += [f"{path} {theme} {width} {each}" for each in await violations(page)]
             await page.goto("/dead")
