@@ -20,6 +20,7 @@ from aiohttp import web
 from ..shared import clock, keys, log, paths, spans
 from ..shared.fast_metrics import FastCounter
 from ..shared.http_connection import prove
+from ..shared.rejection import Rejection
 from ..shared.throttle import Throttle
 from . import metrics
 from .answer import Stored, answer, stored_answers
@@ -27,7 +28,7 @@ from .body import Bodies
 from .commit import Received
 from .enqueue import Queue, RefusedError
 from .refusal import STATUSES, Refusal, unavailable
-from .rejections import Rejection, rejection
+from .rejections import rejection
 from .signature import SignatureError, Verifier
 from .source_types import NotAllowedError, SourceTypes
 from .type_bound import TypeBound

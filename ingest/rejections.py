@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from ..shared import log
@@ -18,11 +17,10 @@ from ..shared.connection import FAULTS, Redis
 from ..shared.header_names import NAMES
 from ..shared.keys import HOME
 from ..shared.pipelined import execute_all
+from ..shared.rejection import MAX_KEPT, Rejection, encode
 from .refusal import Refusal
 from .signature import LONGEST_TIMESTAMP
 
-MAX_KEPT: Final = 1000
-"""In Redis; about a megabyte."""
 MAX_WAITING: Final = 200
 """As many as all codes together produce in two seconds (see `Throttle`)."""
 PAUSE_S: Final = 0.5
@@ -31,35 +29,6 @@ HEADER_CHARS: Final = 64
 PATH_CHARS: Final = 200
 REASON_CHARS: Final = 200
 TIMESTAMPS: Final = tuple(names.timestamp for names in NAMES.values())
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """A request that was refused, or (code `accepted`) served at a path that only resembles its source's. `source` is
-    "" when no source has the path."""
-
-    at_ms: int
-    """Unix ms by ingest's clock."""
-    code: str
-    status: int
-    source: str
-    peer: str
-    """The address that connected: behind a proxy, the proxy's."""
-    reason: str
-    skew_s: int | None
-    """How far the sender's timestamp was ahead of ingest's clock; None without a readable one."""
-    head_bytes: int
-    body_bytes: int | None
-    """As declared; None without a Content-Length."""
-    headers: tuple[str, ...]
-    """Names, in lower case."""
-    left_out: int = 0
-    """Refusals of this code just before that were not recorded, because there were too many."""
-    path: str = ""
-    """As received: percent-encoded, without the query."""
-
-
-encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(Rejection).decode
 
 
 def rejection(request: web.BaseRequest, refusal: Refusal, source: str, now_s: float, left_out: int) -> Rejection:
@@ -117,10 +86,3 @@ class Rejections:
     async def _write(self, batch: list[bytes]) -> None:
         added = ("XADD", HOME.rejections, "MAXLEN", MAX_KEPT, "*", "rejection")
         await execute_all(self._client, [(*added, packed) for packed in batch])
-
-
-async def read(client: Redis, since_ms: int, after: bytes = b"") -> list[tuple[bytes, Rejection]]:
-    """Entry ids and rejections, oldest first: since a time (Unix ms), or after an entry. Raises RedisError, OSError."""
-    start = b"(" + after if after else b"%d" % since_ms
-    entries = await client.execute_command("XRANGE", HOME.rejections, start, "+", "COUNT", MAX_KEPT)
-    return [(entry_id, decode(fields[1])) for entry_id, fields in entries]

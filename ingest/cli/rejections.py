@@ -10,9 +10,9 @@ from ...shared import clock, output
 from ...shared.command import Stopping, run_service
 from ...shared.connection import connect
 from ...shared.pause import pause
+from ...shared.rejection import Rejection, read
 from ...shared.times import moment
 from ..refusal import STATUSES
-from ..rejections import Rejection, read
 from ..settings import IngestSettings
 
 INTERVAL_S: Final = 1.0

@@ -19,6 +19,7 @@ PATHS = (
     f"/groups/{GROUP}",
     "/retries",
     "/processes",
+    "/rejected",
     "/actions",
     "/health",
     "/nowhere",

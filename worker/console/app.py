@@ -170,6 +170,7 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
         ("/retries", "Retries", delayed, "warn"),
         ("/event", "Events", 0, ""),
         ("/processes", "Processes", 0, ""),
+        ("/rejected", "Rejected", 0, ""),
         ("/actions", "Actions", 0, ""),
         ("/health", "Health", troubles, "warn"),
     ]

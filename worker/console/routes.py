@@ -7,7 +7,21 @@ from urllib.parse import unquote
 
 from ..audit import ID
 from .asked import Page
-from .pages import actions, dead, event, export, group, health, job, letter, overview, plan, processes, retries
+from .pages import (
+    actions,
+    dead,
+    event,
+    export,
+    group,
+    health,
+    job,
+    letter,
+    overview,
+    plan,
+    processes,
+    rejected,
+    retries,
+)
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
 """Of a group, as `shared.keys.is_name` has it."""
@@ -40,6 +54,7 @@ ROUTES: Final = (
     _get(r"/retries", retries.page),
     _get(r"/event", event.page),
     _get(r"/processes", processes.page),
+    _get(r"/rejected", rejected.page),
     _get(r"/actions", actions.page),
     _get(rf"/jobs/(?P<id>{ID})", job.page),
     _get(r"/health", health.page),

@@ -4,9 +4,9 @@ import sys
 import time
 
 from hookbus.ingest.cli.rejections import lines
-from hookbus.ingest.rejections import encode
 from hookbus.shared.clock import now_ms
 from hookbus.shared.keys import Keys
+from hookbus.shared.rejection import encode
 from tests.ingest.serving import SECRET, command
 from tests.ingest.test_rejections import a_rejection
 from tests.programs import ROOT, Program

@@ -51,7 +51,7 @@ document.addEventListener("click", async (event) => {
 });
 
 // Keys lead somewhere, or count what an action would move. None changes anything by itself.
-const PLACES = { o: "/", d: "/dead", r: "/retries", e: "/event", p: "/processes", a: "/actions", h: "/health" };
+const PLACES = { o: "/", d: "/dead", r: "/retries", e: "/event", p: "/processes", x: "/rejected", a: "/actions", h: "/health" };
 const SECOND_KEY_MS = 1500; // after "g"
 let wentAt = -SECOND_KEY_MS;
 
