@@ -15,8 +15,9 @@ from tests.worker.builders import GROUP, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
-NOTICED_S = 7.0
-"""Five seconds, as `test_pace` has it, and two for a busy machine."""
+BUSY_S = 3.0
+"""For a busy machine, beyond the age from which the page itself calls its figures old: `test_pace` has its bounds."""
+WAIT_MS = 20_000
 UNAVAILABLE = "the server responded with a status of 503"
 
 
@@ -35,8 +36,12 @@ async def test_a_redis_that_hangs_is_noticed_within_five_seconds_and_what_is_sho
         try:
             stopped_s = time.monotonic()
             for page in pages:
-                await page.locator("#old").wait_for(state="visible", timeout=1000 * NOTICED_S)
-            assert time.monotonic() - stopped_s < NOTICED_S
+                await page.locator("#old").wait_for(state="visible", timeout=WAIT_MS)
+            noticed_s = time.monotonic() - stopped_s
+            assert (
+                noticed_s
+                < max([float(await page.locator("main").get_attribute("data-fresh")) for page in pages]) + BUSY_S
+            )
             shown = await figures.locator("dd").all_inner_texts()
             await until(lambda: _says(pages[1], "has not answered", "did not answer", "does not answer"), timeout_s=15)
             assert await figures.locator("dd").all_inner_texts() == shown
@@ -45,7 +50,7 @@ async def test_a_redis_that_hangs_is_noticed_within_five_seconds_and_what_is_sho
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
         for page in pages:
-            await page.locator("#old").wait_for(state="hidden", timeout=1000 * NOTICED_S)
+            await page.locator("#old").wait_for(state="hidden", timeout=WAIT_MS)
             assert await page.locator(".old").count() == 0
         told = await _status(own_server.url)
         group = told["groups"][GROUP]
