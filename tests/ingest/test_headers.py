@@ -4,8 +4,7 @@ import base64
 
 import pytest
 
-from hookbus.ingest import rejections
-from hookbus.shared import posting
+from hookbus.shared import posting, rejection
 from hookbus.shared.header_names import NAMES
 from hookbus.shared.secret import Secret
 from hookbus.shared.sources import Source
@@ -57,9 +56,9 @@ async def test_headers_of_the_other_kind_are_missing(ingest: Ingest, client, pat
     assert "-id" in line["reason"]
     assert headers not in line["reason"]
     await until(lambda: client.execute_command("XLEN", "hookbus:{0}:rejections"))
-    ((_, rejection),) = await rejections.read(client, 0)
-    assert rejection.skew_s is not None
-    assert f"{headers}-signature" in rejection.headers
+    ((_, refused),) = await rejection.read(client, 0)
+    assert refused.skew_s is not None
+    assert f"{headers}-signature" in refused.headers
 
 
 async def test_one_kind_never_completes_the_other(ingest: Ingest):
