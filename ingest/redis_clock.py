@@ -32,7 +32,7 @@ class RedisClock:
         sent_s, local_s = time.monotonic(), time.time()
         with contextlib.suppress(ResponseError):
             seconds, microseconds = await execute("TIME")
-            clock.follow(int(seconds) * 1000 + int(microseconds) // 1000, sent_s)
+            clock.follow(clock.redis_ms((seconds, microseconds)), sent_s)
             self._report(int(seconds) + int(microseconds) / 1e6 - (local_s + time.monotonic() - sent_s))
 
     def _report(self, skew_s: float) -> None:

@@ -2,13 +2,14 @@
 
 Workers follow Redis' clock: other workers read the due times and ages that one of them stores, and a machine whose
 clock is an hour off must neither retry an hour late nor let every event expire. So do tools: what was dead-lettered
-`--since 15m` is by Redis' clock. Between two queries of Redis' clock the
-monotonic clock counts on, so that a step of this machine's wall clock changes nothing.
+`--since 15m` is by Redis' clock. Between two queries of it the monotonic clock counts on, so that a step of this
+machine's wall clock changes nothing.
 
 Pure code gets the time as an argument; only the code around it calls these functions.
 """
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,8 +40,13 @@ def follow(unix_ms: int, sent_s: float) -> float:
 async def follow_redis(execute: "Execute") -> None:
     """Follow Redis' clock from now on. Raises RedisError, OSError."""
     sent_s = time.monotonic()
-    seconds, microseconds = map(int, await execute("TIME"))
-    follow(seconds * 1000 + microseconds // 1000, sent_s)
+    follow(redis_ms(await execute("TIME")), sent_s)
+
+
+def redis_ms(reply: Sequence[bytes]) -> int:
+    """Unix ms from the reply of TIME."""
+    seconds, microseconds = map(int, reply)
+    return seconds * 1000 + microseconds // 1000
 
 
 def leave() -> None:

@@ -10,15 +10,13 @@ import asyncio
 import math
 from typing import Final
 
-from ...shared import log, scripts
-from ...shared.clock import now_ms
+from ...shared import clock, log, scripts
 from ...shared.connection import FAULTS
 from ...shared.keys import Keys
 from ...shared.pause import pause
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
 from ..api.delivery import type_of_member
-from ..inventory.registry import unix_ms
 from ..pipeline.group_context import GroupContext
 from ..pipeline.unusable_keys import ADD, is_of_one_key
 from .look import Lookout
@@ -59,7 +57,7 @@ class Promoter:
     async def run(self) -> None:
         """Promote until stopping."""
         while not self._here.stopping.is_set():
-            self._next_round_ms = now_ms() + round(ROUND_S * 1000)  # unless one is parked during the round
+            self._next_round_ms = clock.now_ms() + round(ROUND_S * 1000)  # unless one is parked during the round
             try:
                 wait_s = await self._round()
             except FAULTS as error:
@@ -68,11 +66,11 @@ class Promoter:
                 self._log.debug("promotion_delayed", reason=str(error))
                 wait_s = INTERVAL_S
             self._served = self._lookout.last
-            self._next_round_ms = min(self._next_round_ms, now_ms() + round(wait_s * 1000))
+            self._next_round_ms = min(self._next_round_ms, clock.now_ms() + round(wait_s * 1000))
             await self._until_due()
 
     async def _until_due(self) -> None:
-        while not self._here.stopping.is_set() and (wait_ms := self._due_ms() - now_ms()) > 0:
+        while not self._here.stopping.is_set() and (wait_ms := self._due_ms() - clock.now_ms()) > 0:
             await pause(self._wake, min(INTERVAL_S, wait_ms / 1000))
             self._wake.clear()
 
@@ -89,7 +87,7 @@ class Promoter:
         # The time of Redis: that of the process may be ahead by a round trip.
         commands: list[Command] = [("TIME",), ("ZRANGE", key, 0, BATCH - 1, "WITHSCORES")]
         time, flat = await execute_all(self._here.client, commands)
-        now = unix_ms(time)
+        now = clock.redis_ms(time)
         self._here.unusable_keys.remove(key)
         due = [member.decode() for member, score in zip(flat[::2], flat[1::2], strict=True) if float(score) <= now]
         due_ms = self._lookout.last.due_ms or {}

@@ -7,7 +7,7 @@ program, a tool writes no layout: an empty Redis stays empty.
 from collections.abc import Sequence
 from typing import Any
 
-from ...shared import layout
+from ...shared import clock, layout
 from ...shared.connection import Redis
 from ...shared.keys import Keys
 from ...shared.pipelined import MAX_COMMANDS, execute_all
@@ -60,10 +60,4 @@ async def patterns(client: Redis, shards: Sequence[Keys]) -> dict[str, frozenset
 
 async def now_ms(client: Redis) -> int:
     """Redis' time, Unix ms."""
-    return unix_ms(await client.execute_command("TIME"))
-
-
-def unix_ms(reply: Sequence[bytes]) -> int:
-    """Unix ms from the reply of TIME."""
-    seconds, microseconds = map(int, reply)
-    return seconds * 1000 + microseconds // 1000
+    return clock.redis_ms(await client.execute_command("TIME"))
