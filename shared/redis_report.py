@@ -26,6 +26,11 @@ class RedisReport(msgspec.Struct, frozen=True):
     clock_skew_ms: int
     """How far its clock is ahead of ours."""
 
+    @property
+    def memory_share(self) -> float:
+        """Used memory as a share of `maxmemory`, 0.0 where there is no limit."""
+        return self.used_memory_bytes / self.maxmemory_bytes if self.maxmemory_bytes > 0 else 0.0
+
 
 def report(server: Server, skew_s: float) -> RedisReport:
     """The report of a server."""

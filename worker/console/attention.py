@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ...shared.finding import Finding
+from ...shared.memory import NEARLY_FULL
 from .. import bus_findings
 from ..inventory.suspensions import Opened
 from .draw import age, count
@@ -35,8 +36,6 @@ RUNBOOK: Final = {
 """Code → section of deploy/RUNBOOK.md."""
 SURGE: Final = 3
 """Deaths in an hour are many when they are this many times those of the hour before (a guess)."""
-MEMORY_SHARE: Final = 0.9
-"""Above this share of its memory Redis is about to refuse events."""
 
 
 class Trouble(NamedTuple):
@@ -122,7 +121,6 @@ def _of_redis(look: Look) -> Iterator[Trouble]:
     redis = look.bus.redis
     if not redis.can_save:
         yield Trouble("cannot_save", True, "", "Redis can't write to its disk", "look into its log, and at free space")
-    if redis.maxmemory_bytes > 0 and redis.used_memory_bytes > MEMORY_SHARE * redis.maxmemory_bytes:
-        share = f"{redis.used_memory_bytes / redis.maxmemory_bytes:.0%}"
+    if redis.memory_share > NEARLY_FULL:
         action = "raise maxmemory, or let groups catch up: at the limit it refuses events"
-        yield Trouble("memory", True, "", f"Redis has used {share} of its memory", action)
+        yield Trouble("memory", True, "", f"Redis has used {redis.memory_share:.0%} of its memory", action)

@@ -10,9 +10,10 @@ import itertools
 import time
 from typing import Final
 
-from ...shared import log, memory
+from ...shared import log
 from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
+from ...shared.memory import NEARLY_FULL
 from ...shared.settings import ConfigError
 from .. import audit
 from ..inspect import processes
@@ -126,10 +127,7 @@ class Looker:
     @property
     def has_room(self) -> bool:
         """Whether Redis has memory for more than what actions and deliveries need."""
-        if (look := self.last) is None:
-            return False
-        redis = look.bus.redis
-        return redis.maxmemory_bytes <= 0 or redis.used_memory_bytes < memory.NEARLY_FULL * redis.maxmemory_bytes
+        return self.last is not None and self.last.bus.redis.memory_share < NEARLY_FULL
 
     @property
     def version(self) -> str:
