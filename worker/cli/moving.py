@@ -151,6 +151,6 @@ async def _recorded(move: Move[Planned], plan: Planned, terms: Terms, stopping: 
         recorded(client, move.action(plan)) as progress,
     ):
         tally = await move.run(client, store, plan, stopping)
-        is_interrupted = stopping.is_set() and tally.moved + tally.gone < plan.moving
+        is_interrupted = stopping.is_set() and tally.done < plan.moving
         progress.set(tally.moved, tally.gone, is_stopped=is_interrupted)
     return tally, is_interrupted

@@ -31,7 +31,7 @@ async def watched(run: Callable[[Progressed], Awaitable[Tally]], *, title: Calla
 
         def progressed(tally: Tally) -> None:
             nonlocal reported_at
-            done = tally.moved + tally.gone
+            done = tally.done
             progress.update(bar, completed=done, description=title())
             if not console.is_terminal and time.monotonic() - reported_at >= REPORT_S:
                 reported_at = time.monotonic()

@@ -49,11 +49,6 @@ class Job:
     error: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def done(self) -> int:
-        """Letters that it has come to: moved, or gone before."""
-        return self.tally.moved + self.tally.gone
-
     def numbers(self, at_ms: int) -> Numbers:
         """How far it is now."""
         return Numbers(at_ms, self.state, self.tally.moved, self.tally.gone, self.error)
@@ -182,7 +177,7 @@ class Jobs:
     async def _end(self, job: Job, failure: Exception | None) -> None:
         """Record how it ended. Its place is free by then, whatever happens here."""
         progress = Progress()
-        is_stopped = job.stopping.is_set() and job.done < job.plan.moving
+        is_stopped = job.stopping.is_set() and job.tally.done < job.plan.moving
         progress.set(job.tally.moved, job.tally.gone, is_stopped=is_stopped and failure is None)
         job.state = "failed" if failure else "stopped" if is_stopped else "done"
         action = job.confirmed.action

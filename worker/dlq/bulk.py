@@ -25,6 +25,11 @@ class Tally:
     moved: int = 0
     gone: int = 0
 
+    @property
+    def done(self) -> int:
+        """What it has come to: moved, or gone before."""
+        return self.moved + self.gone
+
     def add(self, results: Sequence[Any]) -> None:
         """Count a batch. Raises FailedError for the first refused move in it."""
         self.moved += sum(result == 1 for result in results)
@@ -60,7 +65,7 @@ async def move_all(
             tally.add(await move(batch))
             progressed(tally)
             if rate:
-                await pause(stopping, max(0.0, started + (tally.moved + tally.gone) / rate - time.monotonic()))
+                await pause(stopping, max(0.0, started + tally.done / rate - time.monotonic()))
             if stopping.is_set():
                 break
     except FAULTS as error:

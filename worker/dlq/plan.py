@@ -105,7 +105,7 @@ async def run(
     move = moves.redrive if plan.verb == "redrive" else moves.discard
     batches = _chosen(store.walk(plan.criteria, batch_for(rate)), plan)
     tally = await move_all(batches, move, rate=rate, stopping=stopping, progressed=progressed)
-    if plan.criteria.names and not stopping.is_set() and tally.moved + tally.gone < plan.moving:
+    if plan.criteria.names and not stopping.is_set() and tally.done < plan.moving:
         tally.gone = plan.moving - tally.moved
         progressed(tally)
     return tally
