@@ -32,8 +32,6 @@ ACTIONS: Final = 8
 """Rows of the overview."""
 RETRIES: Final = 100
 """Retries of a group whose types are read, those due first: names alone, some six kilobytes."""
-
-
 CAUSES: Final = "dead letters by cause"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
+from ..audit import ID
 from .jobs import Jobs
 from .look import Look
 from .looker import Looker
@@ -14,13 +15,12 @@ from .searches import Searches
 from .templates import Templates
 from .view import Download, Redirect, View
 
+_DIGITS = re.compile("[0-9]{1,16}")
+"""Beyond that Redis' scores, which are doubles, are not exact, and Python reads numbers of 4,300 digits at most."""
+
 
 class ForbiddenError(FailedError):
     """The person may not see this: 403."""
-
-
-_DIGITS = re.compile("[0-9]{1,16}")
-"""Beyond that Redis' scores, which are doubles, are not exact, and Python reads numbers of 4,300 digits at most."""
 
 
 class WrongQueryError(FailedError):
@@ -39,6 +39,22 @@ def milliseconds(text: str) -> int:
     return int(text)
 
 
+def place(text: str) -> tuple[int, str] | None:
+    """Where a page goes on: the time and name of the last row before, as an address has them, `ms,name`; None at the
+    beginning. Raises WrongQueryError."""
+    if not text:
+        return None
+    at_ms, _, name = text.partition(",")
+    return milliseconds(at_ms), name
+
+
+def entry_id(text: str, of: str) -> str:
+    """The id of a stream's entry, such as of an action, from an address; "" for none. Raises WrongQueryError."""
+    if text and not re.fullmatch(ID, text):
+        raise WrongQueryError(f"{text!r} is no id of an {of}")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`path` holds the parts of the path that a route names, `query` and `form` one value of each parameter.
@@ -53,6 +69,11 @@ class Asked:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+
+    def require_bodies(self) -> None:
+        """Raise ForbiddenError unless the person may see bodies."""
+        if not self.sees_bodies:
+            raise ForbiddenError("bodies are not for everybody here: see worker.console_bodies")
 
 
 @dataclass(frozen=True, slots=True)

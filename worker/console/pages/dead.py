@@ -11,7 +11,7 @@ from ...dlq.causes import Summary
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, Page
 from .. import bars, chosen
-from ..asked import Asked, Context, WrongQueryError, milliseconds
+from ..asked import Asked, Context, WrongQueryError, place
 from ..bars import Bar
 from ..view import View
 
@@ -76,7 +76,7 @@ async def _find(context: Context, store: DeadLetters, query: Mapping[str, str]) 
         for group in criteria.groups:
             store.require(group)
         await possible.require(context.client, store, criteria.types)
-        found = await store.page(criteria, MAX_LETTERS, _place(query.get(BEFORE, "")))
+        found = await store.page(criteria, MAX_LETTERS, place(query.get(BEFORE, "")))
     except FailedError as error:
         return _Found(problem=str(error), status=400 if isinstance(error, WrongQueryError) else 404)
     if criteria.names:
@@ -84,14 +84,6 @@ async def _find(context: Context, store: DeadLetters, query: Mapping[str, str]) 
     times = bars.edges(criteria, context.look.now_ms())
     deaths = await store.deaths(criteria, times)
     return _Found(criteria, await store.summaries(criteria), found, bars.of(deaths, times) if deaths else ())
-
-
-def _place(before: str) -> tuple[int, str] | None:
-    """The place that a page has named. Raises WrongQueryError."""
-    if not before:
-        return None
-    died_ms, _, name = before.partition(",")
-    return milliseconds(died_ms), name
 
 
 def _link(fields: Mapping[str, str], **more: str) -> str:

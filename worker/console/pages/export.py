@@ -8,7 +8,7 @@ from ...dlq.bulk import BATCH
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters
 from .. import chosen
-from ..asked import Asked, Context, ForbiddenError
+from ..asked import Asked, Context
 from ..view import Download, View
 from . import dead
 
@@ -22,8 +22,7 @@ FILE: Final = "dead-letters.jsonl"
 async def page(context: Context, asked: Asked) -> Download | View:
     """All of them, or none and the command that has no bounds: part of them would look like all. A link in a page of
     others leads to the page of the filter. Raises ForbiddenError."""
-    if not asked.sees_bodies:
-        raise ForbiddenError("bodies are not for everybody here: see worker.console_bodies")
+    asked.require_bodies()
     if not asked.is_asked_here:
         return await dead.show(context, asked, asked.query)
     try:

@@ -9,7 +9,7 @@ from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, StoredLetter
 from ...find import of_copy
 from .. import json_view, timeline
-from ..asked import Asked, Context, ForbiddenError
+from ..asked import Asked, Context
 from ..view import Download, View
 from . import gone
 from .event import Row, groups_of
@@ -23,13 +23,13 @@ LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen 
 
 async def page(context: Context, asked: Asked) -> View:
     """Reads one letter, or what became of it."""
-    dead = await _letter(context, asked)
+    store = await DeadLetters.open(context.client, context.shards)
+    dead = await _letter(store, asked)
     if dead is None:
         return await gone.show(context, asked.path["group"], asked.path["name"])
     letter = dead.letter
     same = Filter(groups=(dead.group,), fingerprints=(letter.fingerprint,))
     place = dead.dead_lettered_ms, dead.name
-    store = await DeadLetters.open(context.client, context.shards)
     older, newer = await store.page(same, OLDER, place), await store.newer(same, place)
     now_ms = context.look.now_ms()
     is_raw = asked.query.get("body") == "raw"
@@ -65,17 +65,15 @@ async def _life(context: Context, asked: Asked, dead: StoredLetter, now_ms: int)
 
 async def body(context: Context, asked: Asked) -> Download:
     """The body, byte for byte. Raises ForbiddenError."""
-    if not asked.sees_bodies:
-        raise ForbiddenError("bodies are not for everybody here: see worker.console_bodies")
-    dead = await _letter(context, asked)
+    asked.require_bodies()
+    dead = await _letter(await DeadLetters.open(context.client, context.shards), asked)
     if dead is None:
         raise FailedError(f"no dead letter {asked.path['name']}")
     return Download(dead.letter.body, FILE)
 
 
-async def _letter(context: Context, asked: Asked) -> StoredLetter | None:
+async def _letter(store: DeadLetters, asked: Asked) -> StoredLetter | None:
     """The letter of a path, None when it is gone. Raises FailedError for an unknown group or a letter it can't read."""
-    store = await DeadLetters.open(context.client, context.shards)
     group, name = asked.path["group"], asked.path["name"]
     store.require(group)
     try:

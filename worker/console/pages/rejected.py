@@ -1,13 +1,11 @@
 """`/rejected`: the last requests that ingest refused: why a sender's events do not arrive."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from ....shared import rejection
 from ....shared.rejection import Rejection
-from ... import audit
-from ..asked import Asked, Context, WrongQueryError
+from ..asked import Asked, Context, entry_id
 from ..view import View
 
 ROWS: Final = 100
@@ -23,9 +21,7 @@ class Refused(NamedTuple):
 
 async def page(context: Context, asked: Asked) -> View:
     """One page of them, newest first; `before` is the entry at the end of the page before."""
-    before = asked.query.get("before", "")
-    if before and not re.fullmatch(audit.ID, before):
-        raise WrongQueryError(f"{before!r} is no id of an entry")
+    before = entry_id(asked.query.get("before", ""), "entry")
     found = await rejection.page(context.client, ROWS, before)
     values: dict[str, Any] = {
         "alike": alike(found.rejections),

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from ...dlq.query import DeadLetters
 from ...retries.query import START, Retries
 from ...retries.waiting import Filter
-from ..asked import Asked, Context, milliseconds
+from ..asked import Asked, Context, place
 from ..view import View
 
 ROWS: Final = 50
@@ -26,7 +26,7 @@ async def page(context: Context, asked: Asked) -> View:
     )
     after = asked.query.get("after", "")
     retries = Retries(context.client, store.shards, store.groups)
-    found = await retries.page(criteria, ROWS + 1, _place(after))
+    found = await retries.page(criteria, ROWS + 1, place(after) or START)
     shown = found[:ROWS]
     more = ""
     if len(found) > ROWS:
@@ -41,11 +41,3 @@ async def page(context: Context, asked: Asked) -> View:
         "now_ms": context.look.now_ms(),
     }
     return View("retries.html", values, "Retries", "/retries")
-
-
-def _place(after: str) -> tuple[int, str]:
-    """The place that a page has named. Raises WrongQueryError."""
-    if not after:
-        return START
-    due_ms, _, name = after.partition(",")
-    return milliseconds(due_ms), name

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from hookbus.worker.console.pages import export
-from tests.worker.builders import GROUP, KEYS, TYPE, join, store
+from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.console.pages.test_plan import form_of, post
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.console.two_groups import two_groups
+from tests.worker.dead_letters import DEAD_MS, letter, store_letters
 
 BODY = b'{"a": 1,"b":[]}'
 
@@ -18,11 +19,7 @@ BODY = b'{"a": 1,"b":[]}'
 @pytest.fixture
 async def bus(client, redis_url):
     """Four letters of one cause, one of another; the event of one of them in its stream."""
-    await create_groups(client, GROUP, "audit")
-    for group in (GROUP, "audit"):
-        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
-        await join(client, group=group)
-    await store(client, "wh_1")
+    await two_groups(client)
     [(entry_id, _)] = await client.execute_command("XRANGE", KEYS.stream(TYPE), "-", "+")
     received_ms = int(entry_id.partition(b"-")[0])
     letters = [

@@ -9,9 +9,10 @@ from hookbus.worker import audit
 from hookbus.worker.audit import Action
 from hookbus.worker.console.pages import actions, dead, retries
 from hookbus.worker.inventory.readers import register
-from tests.worker.builders import GROUP, KEYS, TYPE, join, store
+from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
+from tests.worker.console.two_groups import two_groups
+from tests.worker.dead_letters import DEAD_MS, letter, store_letters
 from tests.worker.parked import park
 
 BODY = b'{"id": "evt_1", "type": "response.completed", "data": {"id": "resp_1"}}'
@@ -20,11 +21,7 @@ BODY = b'{"id": "evt_1", "type": "response.completed", "data": {"id": "resp_1"}}
 @pytest.fixture
 async def bus(client, redis_url):
     """A Redis with two groups, an event, and letters of two causes."""
-    await create_groups(client, GROUP, "audit")
-    for group in (GROUP, "audit"):
-        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
-        await join(client, group=group)
-    await store(client, "wh_1")
+    await two_groups(client)
     letters = [letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + i, body=BODY) for i in range(3)]
     await store_letters(client, *letters, letter("wh_9", error_class="KeyError", type="response.failed"))
     return redis_url
