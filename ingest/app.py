@@ -19,6 +19,7 @@ from ..shared.http_server import Limits, Server
 from ..shared.raw_connection import RawConnection
 from ..shared.settings import ConfigError, Listen
 from ..shared.systemd import Health, SystemdNotifier, passed_sockets
+from ..shared.task_group import task_group
 from . import metrics
 from .body import Bodies
 from .enqueue import Queue
@@ -103,18 +104,11 @@ class Ingest:
         duties.append(self._registration.run())
         try:
             with self._notifier:
-                async with asyncio.TaskGroup() as group:
+                async with task_group(ConfigError, FailedError) as group:
                     tasks = [group.create_task(duty) for duty in duties]
                     await self._listen_and_drain()
                     for task in tasks:
                         task.cancel()
-        except ExceptionGroup as error:
-            # The first one is enough, and the command line handles it. Not by `except*`: in CPython 3.11.2 (Debian 12)
-            # an exception raised in it is wrapped in a group again.
-            expected, others = error.split((ConfigError, FailedError))
-            if expected is None or others is not None:
-                raise
-            raise expected.exceptions[0] from None
         finally:
             self._tick.stop()
             for writer in self._writers:

@@ -19,6 +19,7 @@ import aiohttp
 from ..shared.destination import Destination
 from ..shared.percentile import percentile
 from ..shared.posting import NO_ANSWER, Answer, Expected, new_id, post, signed_request
+from ..shared.task_group import task_group
 
 STALE_S: Final = 600
 """Age of a stale timestamp: twice what Standard Webhooks allows."""
@@ -91,17 +92,10 @@ async def send(plan: Plan, tally: Tally, show: Callable[[int, Answer, Expected],
             await _send_one(plan, number, session, tally, show)
 
     connector = aiohttp.TCPConnector(limit=plan.concurrency)
-    try:
-        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as senders:
-            for _ in range(min(plan.concurrency, plan.events)):
-                senders.create_task(sender(session))
-    except ExceptionGroup as error:
-        # An OSError of `show`; network errors do not get here. Not by `except*`: in CPython 3.11.2 (Debian 12) an
-        # exception raised in it is wrapped in a group again.
-        expected, others = error.split(OSError)
-        if expected is None or others is not None:
-            raise
-        raise expected.exceptions[0] from None
+    # An OSError of `show`; network errors do not get here.
+    async with aiohttp.ClientSession(connector=connector) as session, task_group(OSError) as senders:
+        for _ in range(min(plan.concurrency, plan.events)):
+            senders.create_task(sender(session))
 
 
 async def _send_one(

@@ -5,6 +5,7 @@ import time
 
 import aiohttp
 
+from hookbus.shared.valkey import Valkey
 from hookbus.worker.settings import DEFAULT_CONSOLE_LISTEN
 from tests.console.browser import console
 from tests.programs import Program
@@ -32,6 +33,15 @@ async def test_on_an_address_that_others_reach_it_does_not_start(redis_url):
         assert any(
             "worker.console_listen: 0.0.0.0:0 can be reached from other machines" in line for line in program.raw
         )
+
+
+async def test_for_operators_it_does_not_start_with_a_user_of_redis_who_may_only_read(own_server: Valkey):
+    url = own_server.url.replace("unix://", "unix://console-viewer:console-viewer@")
+    options = ("--listen", "127.0.0.1:0", "--role", "operator")
+    with Program("hookbus-worker", "console", *options, redis_url=url) as program:
+        assert await program.until_ended() == 78
+        assert any("may not record actions in hookbus:{0}:audit" in line for line in program.raw)
+        assert not any("Traceback" in line for line in program.raw)
 
 
 async def test_without_jinja_it_says_what_to_install(redis_url, tmp_path):

@@ -16,6 +16,7 @@ from ...shared.connection import connect
 from ...shared.http_server import Limits, Server, open_port
 from ...shared.settings import ConfigError
 from ...shared.systemd import Health, SystemdNotifier
+from ...shared.task_group import task_group
 from ..settings import DEFAULT_CONSOLE_LISTEN, WorkerSettings
 from . import guard, metrics
 from .app import App
@@ -51,7 +52,7 @@ class Console:
         server = Server(self._answer, Limits(CONNECTIONS), headers=guard.HEADERS)
         port = await open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN, "worker.console_listen")
         try:
-            async with asyncio.TaskGroup() as duties:
+            async with task_group(ConfigError) as duties:
                 looking = duties.create_task(self._looker.run())
                 host, number = port.addresses[0][:2]
                 self._log.info("serving", url=f"http://{host}:{number}/", redis=redacted(self._settings.redis_url))
@@ -63,8 +64,6 @@ class Console:
                     notifier.stopping()
                 looking.cancel()
                 await self._app.jobs.stop()
-        except* ConfigError as group:
-            raise group.exceptions[0] from None
         finally:
             self._tick.stop()
             await port.cleanup()
