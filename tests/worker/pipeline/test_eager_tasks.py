@@ -1,6 +1,8 @@
 """Where a program has set `asyncio.eager_task_factory`, what begins in `create_task` would be noted too late."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -10,13 +12,20 @@ from tests.wait import until
 from tests.worker.builders import TYPE, a_route, join, settled, store
 from tests.worker.subscriptions import runtime
 
+T = TypeVar("T")
+
 pytestmark = pytest.mark.needs("python-3.12")  # has eager tasks
+
+
+def eager(loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, T], **options: Any) -> "asyncio.Task[T]":
+    """As `asyncio.eager_task_factory`, which Python 3.13.0 has without the argument that uvloop 0.22 passes."""
+    return asyncio.Task(run, loop=loop, **options | {"eager_start": True})
 
 
 @pytest.fixture(autouse=True)
 async def eager_tasks():
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    loop.set_task_factory(eager)
     yield
     loop.set_task_factory(None)
 
