@@ -103,12 +103,12 @@ class GroupRunner:
     async def release(self) -> int:
         """Hand pending deliveries over to the other consumers. Returns how many. Raises RedisError, OSError."""
         here = self._here
-        return await release_all(here.client, list(self.reader.streams), here.group, here.consumer)
+        return await release_all(here.client, list(self.reader.streams.all), here.group, here.consumer)
 
     async def leave(self) -> None:
         """Remove the consumer from the group, after its liveness key is deleted. Raises RedisError, OSError."""
         here = self._here
-        call = retire(here.keys, here.group, here.consumer, list(self.reader.streams))
+        call = retire(here.keys, here.group, here.consumer, list(self.reader.streams.all))
         await scripts.run(here.client, call)
 
     async def close(self) -> None:
@@ -137,13 +137,13 @@ class GroupRunner:
         Either they went, or came, at that moment, or the list was deleted or renamed.
         """
         await self.reader.open(types)
-        if unlisted := sorted(set(self.reader.redelivered).difference(types)):
+        if unlisted := sorted(set(self.reader.streams.redelivered).difference(types)):
             await self._membership.relist(unlisted)
 
     def _unread(self, types: Iterable[str]) -> list[str]:
-        read = set(self.reader.types)
+        read = set(self.reader.streams.types)
         return [name for name in types if name not in read]
 
     async def _subscribe(self, types: Sequence[str]) -> None:
-        self.reader.add(*types, paused=filter(self._pauses.covers, types))
+        self.reader.add(*types)
         await self.reader.wake()

@@ -61,24 +61,24 @@ async def test_g7_a_type_that_appears_while_it_is_paused_is_held_from_the_start(
     await member.join()
     await member._add_types(["my.type"])
     reader = member.reader
-    assert reader.is_paused("my.type")
+    assert reader.streams.all[KEYS.stream("my.type")].is_paused
     await pauses.erase(client, [KEYS], GROUP, pauses.ALL)
     await member._lookout.look()
     await member._pauses.apply(member._lookout.last)
-    assert not reader.is_paused("my.type")
+    assert not reader.streams.all[KEYS.stream("my.type")].is_paused
 
 
 async def test_only_types_that_were_seen_are_read(client, member):
     await client.execute_command("SADD", KEYS.types, "batch.completed")
     await member._lookout.look()
     await member.join()
-    assert member.reader.types == ["batch.completed"]
+    assert member.reader.streams.types == ["batch.completed"]
     await member._add_types(["batch.completed", "my.type"])
-    assert member.reader.types == ["batch.completed", "my.type"]
+    assert member.reader.streams.types == ["batch.completed", "my.type"]
 
 
 async def test_a_type_that_a_pattern_names_is_read_before_it_was_seen(client, redis_url):
     """The first event of a phone call does not wait until its type is discovered."""
     async with running(redis_url, app_of(Handler())) as worker:
         [reader] = worker.worker._readers.values()
-        assert reader.types == [TYPE]
+        assert reader.streams.types == [TYPE]

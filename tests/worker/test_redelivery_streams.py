@@ -195,10 +195,10 @@ async def test_a_reader_goes_on_when_the_stream_that_it_waits_for_is_gone(client
         async with runtime(redis_url, client, handler.route()) as subscription:
             subscription.start()
             await until(lambda: subscription.reader.silent_s() > 0.05)
-            assert set(subscription.reader.streams) == {STREAM, OWN_STREAM}
+            assert set(subscription.reader.streams.all) == {STREAM, OWN_STREAM}
             connections = subscription.line.made
             assert await settle(client, elsewhere, Ack()) == 1
-            await until(lambda: set(subscription.reader.streams) == {STREAM})
+            await until(lambda: set(subscription.reader.streams.all) == {STREAM})
             await store(client, "wh_1")
             await until(lambda: handler.done == ["wh_1"])
             await redeliver(client, "wh_2")
@@ -254,8 +254,8 @@ async def test_what_a_tool_redelivers_is_read_after_the_next_look(client, redis_
     async with running(redis_url, app_of(handler)) as worker:
         [reader] = worker.worker._readers.values()
         for name in ("wh_1", "wh_2"):
-            assert OWN_STREAM not in reader.streams
+            assert OWN_STREAM not in reader.streams.all
             await redeliver(client, name)
             await until(lambda name=name: name in handler.done, 10)
-            await until(lambda: OWN_STREAM not in reader.streams)
+            await until(lambda: OWN_STREAM not in reader.streams.all)
             assert await is_gone(client)

@@ -12,7 +12,7 @@ from ..pipeline.read import Reader
 
 async def adopt(here: GroupContext, reader: Reader) -> None:
     """Register them, and let every takeover ask about them. Raises RedisError, OSError."""
-    commands = [("XPENDING", stream, here.group) for stream in reader.streams]
+    commands = [("XPENDING", stream, here.group) for stream in reader.streams.all]
     replies = await execute_all(here.client, commands, raises=False)
     usable = [reply for reply in replies if not isinstance(reply, Exception)]
     found = sorted({consumer.decode() for reply in usable for consumer, _ in reply[3] or ()})

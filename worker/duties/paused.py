@@ -7,7 +7,6 @@ stay pending; running attempts end normally. Pauses are stored in Redis and surv
 from collections.abc import Mapping
 
 from ...shared import log
-from ...shared.patterns import matches
 from ..inventory.pauses import Paused
 from ..pipeline.group_context import GroupContext
 from ..pipeline.read import Reader
@@ -24,16 +23,10 @@ class Pauses:
         self._patterns: Mapping[str, Paused] = {}
         self._log = log.get("worker.paused").bind(group=here.group)
 
-    def covers(self, event_type: str) -> bool:
-        """Whether a type was paused at the last `apply`."""
-        return any(matches(pattern, event_type) for pattern in self._patterns)
-
     async def apply(self, look: Look) -> None:
         """Pass on the pauses of a look. Raises RedisError, OSError."""
         patterns = look.paused.get(self._here.group, {})
-        # Every time, as new types appear.
-        types = {name for name in self._reader.types if any(matches(pattern, name) for pattern in patterns)}
-        await self._reader.pause(frozenset(types))
+        await self._reader.pause(frozenset(patterns))
         before, self._patterns = self._patterns, patterns
         for pattern, paused in patterns.items():
             if pattern not in before:

@@ -45,6 +45,6 @@ async def all_streams(here: GroupContext, reader: Reader) -> list[str]:
         {
             *map(keys.stream, (*BY_TYPE, *map(bytes.decode, types))),
             *(keys.redelivery(name, group) for name in own),
-            *reader.streams,
+            *reader.streams.all,
         }
     )

@@ -138,7 +138,7 @@ class Takeover:
         streams = await all_streams(self._here, self._reader)
         held = await holdings.read(self._here.client, self._here.group, streams, dead)
         for stream, error in held.refused.items():
-            if stream in self._reader.streams and is_of_one_key(error):
+            if stream in self._reader.streams.all and is_of_one_key(error):
                 self._here.unusable_keys.add(stream, error)
         left = Counter(held.counts)
         await self._take(self._claims(held.holdings, owed), left)
@@ -171,8 +171,8 @@ class Takeover:
         room_of_suspects = self._quarantine.room()
         claims = []
         for holding in found:
-            stream = self._reader.streams.get(holding.stream)
-            if stream is None or self._reader.is_paused(stream.event_type) or stream.name in self._here.unusable_keys:
+            stream = self._reader.streams.all.get(holding.stream)
+            if stream is None or stream.is_paused or stream.name in self._here.unusable_keys:
                 continue  # it can wait where it is
             subscriber = stream.subscriber
             ordinary = max(0, min(holding.ordinary, rooms[subscriber], MAX_AT_ONCE))

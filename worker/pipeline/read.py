@@ -11,7 +11,7 @@ pending entries, after every error and every ten seconds (`own_pending`).
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -24,7 +24,7 @@ from ...shared.raw_connection import RawConnection
 from .group_context import GroupContext
 from .own_pending import Lost, OwnPending
 from .plan import BLOCK_MS, Ask, Offer, Plan
-from .read_streams import ReadStream, ReadStreams
+from .read_streams import ReadStreams
 from .stream_reads import StreamReads
 from .subscriber import Subscriber
 from .turns import Turns
@@ -64,8 +64,7 @@ class Reader:
         self._relist = relist
         self._reads = StreamReads(here, connection)
         self._own_pending = OwnPending(here, connection, lost)
-        self._streams = ReadStreams(here, subscriber_of)
-        self._subscribers: dict[Turns, Subscriber] = {}
+        self.streams = ReadStreams(here, subscriber_of)
         self._plan = Plan()
         self._changed = asyncio.Event()
         self._waits_without: set[Subscriber] | None = None
@@ -75,44 +74,24 @@ class Reader:
         self._connections = 0
         self._log = log.get("worker.read").bind(group=here.group)
 
-    @property
-    def streams(self) -> Mapping[str, ReadStream]:
-        """By name."""
-        return self._streams.all
-
-    @property
-    def types(self) -> list[str]:
-        """The event types of the streams."""
-        return self._streams.types
-
-    @property
-    def redelivered(self) -> list[str]:
-        """The types whose redelivery streams are among them."""
-        return self._streams.redelivered
-
-    def add(self, *types: str, paused: Iterable[str] = ()) -> None:
+    def add(self, *types: str) -> None:
         """Read more types, from the next call on, or from the end of their pause."""
-        for subscriber in self._streams.add(types, paused):
-            self._subscribers[self._streams.turns[subscriber]] = subscriber
+        for subscriber in self.streams.add(types):
             subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
 
     async def open(self, types: Iterable[str]) -> None:
         """Read the redelivery streams of types, if their events are read. Raises RedisError, OSError."""
-        if self._streams.open(types):
+        if self.streams.open(types):
             await self.wake()
 
-    def is_paused(self, event_type: str) -> bool:
-        """Whether a type is paused."""
-        return event_type in self._streams.paused
-
-    async def pause(self, types: frozenset[str]) -> None:
-        """Pause exactly these types and resume all others. Raises RedisError, OSError.
+    async def pause(self, patterns: frozenset[str]) -> None:
+        """Pause the types of exactly these patterns and resume all others. Raises RedisError, OSError.
 
         A read in progress may still return deliveries of paused types: they do not begin, and go to the handover.
         """
-        if not self._streams.pause(types):
+        if not self.streams.pause(patterns):
             return
-        for subscriber in self._streams.turns:
+        for subscriber in self.streams.turns:
             subscriber.slots.notify()  # of resumed types some deliveries may wait
         await self.wake()
 
@@ -132,7 +111,7 @@ class Reader:
     def leave_out(self, full: Iterable[Subscriber]) -> None:
         """Ask anew if the read in progress would bring deliveries to subscriptions that have no place any more."""
         without = self._waits_without
-        turns = self._streams.turns
+        turns = self.streams.turns
         if without is not None and any(one not in without and one in turns and turns[one].streams for one in full):
             self._reads.wake_soon()
 
@@ -164,10 +143,10 @@ class Reader:
             return False
         self._connections, self._is_quiet = self._connection.made, True
         await self._reads.greet()
-        await self._own_pending.begin([s for s in self.streams.values() if not self.is_paused(s.event_type)])
+        await self._own_pending.begin([stream for stream in self.streams.all.values() if not stream.is_paused])
         self._recheck_at_s = time.monotonic() + RECHECK_S
-        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self._streams.turns)
-        self._streams.select()  # streams may have become unusable, or usable again
+        self._is_quiet &= all(not subscriber.slots.has_deferred for subscriber in self.streams.turns)
+        self.streams.select()  # streams may have become unusable, or usable again
         return True
 
     async def _next(self) -> None:
@@ -182,15 +161,15 @@ class Reader:
 
     async def _has_closed(self) -> bool:
         """Stop reading the redelivery streams that are gone. Returns whether any are. Raises RedisError, OSError."""
-        types = self.redelivered
+        types = self.streams.redelivered
         gone = set(types).difference(await self._relist(types))
-        self._streams.close(gone)
+        self.streams.close(gone)
         return bool(gone)
 
     async def _read_or_wait(self) -> None:
         self._changed.clear()
-        offers = {one: offer for one, turns in self._streams.turns.items() if (offer := self._offer(one, turns))}
-        left_out = {one: turns for one, turns in self._streams.turns.items() if turns.streams and one not in offers}
+        offers = {one: offer for one, turns in self.streams.turns.items() if (offer := self._offer(one, turns))}
+        left_out = {one: turns for one, turns in self.streams.turns.items() if turns.streams and one not in offers}
         is_more_left_out = any(not turns.is_idle for turns in left_out.values())
         now_s = time.monotonic()
         asks = self._plan.next(list(offers.values()), now_s, is_more_left_out=is_more_left_out)
@@ -228,7 +207,7 @@ class Reader:
 
     async def _fill(self, asks: Sequence[Ask]) -> None:
         """Read without waiting. Until the replies are there, no other reader fills the same places."""
-        fills = [(self._subscribers[ask.parts[0][0]].places, ask.fills) for ask in asks if ask.fills]
+        fills = [(self.streams.all[ask.streams[0]].subscriber.places, ask.fills) for ask in asks if ask.fills]
         for places, number in fills:
             places.reserve(number)
         try:
@@ -255,20 +234,20 @@ class Reader:
             self._plan.brought(list(brought), time.monotonic())
         term = self._connection.term
         for name, entries in brought.items():
-            stream = self.streams[name]
+            stream = self.streams.all[name]
             for entry_id, fields in entries:
                 stream.subscriber.accept(stream.in_flight(entry_id, fields or [], term))
 
     async def _recover(self, error: Exception, reconnect: Reconnect) -> None:
-        for subscriber in self._streams.turns:
+        for subscriber in self.streams.turns:
             subscriber.places.withdraw(self)
         if refusal_code(error) == "NOGROUP":
             try:
-                await self._lost(self.types)
+                await self._lost(self.streams.types)
             except FAULTS as fault:
                 error = fault
             else:
-                self._streams.select()
+                self.streams.select()
                 return
         wait_s = reconnect.next_s()
         self._log.warning("read_failed", reason=str(error) or type(error).__name__, wait_s=round(wait_s, 2))

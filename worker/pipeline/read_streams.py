@@ -1,8 +1,9 @@
 """The streams that a group's reader reads in one shard, and which of them it may read now."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ...shared.patterns import matches
 from ..api.delivery import InFlight, member_prefix
 from .group_context import GroupContext
 from .in_flight import in_flight_of
@@ -18,6 +19,11 @@ class ReadStream:
     event_type: str
     is_own: bool
     subscriber: Subscriber
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its type is paused."""
+        return self.name in self.subscriber.paused_streams
 
     @property
     def member_prefix(self) -> str:
@@ -47,8 +53,8 @@ class ReadStreams:
         self._subscriber_of = subscriber_of
         self.all: dict[str, ReadStream] = {}
         """By name."""
-        self.paused: frozenset[str] = frozenset()
-        """Types whose streams are not read."""
+        self._paused: frozenset[str] = frozenset()
+        """Patterns of the types whose streams are not read."""
         self.turns: dict[Subscriber, Turns] = {}
         """The streams of each subscription that may be read."""
 
@@ -62,9 +68,8 @@ class ReadStreams:
         """The types whose redelivery streams are among them."""
         return [stream.event_type for stream in self.all.values() if stream.is_own]
 
-    def add(self, types: Collection[str], paused: Iterable[str]) -> list[Subscriber]:
-        """Add the streams of types, some of which are paused. Returns the subscribers that had none."""
-        self.paused = self.paused.union(paused)
+    def add(self, types: Iterable[str]) -> list[Subscriber]:
+        """Add the streams of types. Returns the subscribers that had none."""
         new = []
         for event_type in types:
             subscriber = self._subscriber_of(event_type)
@@ -94,11 +99,11 @@ class ReadStreams:
             stream.subscriber.paused_streams.discard(stream.name)
         self.select()
 
-    def pause(self, types: frozenset[str]) -> bool:
-        """Pause exactly these types. Returns whether that changes anything."""
-        if types == self.paused:
+    def pause(self, patterns: frozenset[str]) -> bool:
+        """Pause the types of exactly these patterns. Returns whether they are others than before."""
+        if patterns == self._paused:
             return False
-        self.paused = types
+        self._paused = patterns
         self.select()
         return True
 
@@ -106,7 +111,7 @@ class ReadStreams:
         """Divide the streams that may be read among their subscriptions."""
         may_be_read: dict[Subscriber, list[str]] = {subscriber: [] for subscriber in self.turns}
         for stream in self.all.values():
-            if stream.event_type in self.paused:
+            if any(matches(pattern, stream.event_type) for pattern in self._paused):
                 stream.subscriber.paused_streams.add(stream.name)
                 continue
             stream.subscriber.paused_streams.discard(stream.name)

@@ -105,7 +105,8 @@ async def test_deliveries_of_a_type_paused_while_they_were_read_are_given_back_a
         [reader] = worker.worker._readers.values()
         [subscriber] = worker.worker._subscribers
         await pauses.write(client, [KEYS], GROUP, TYPE)
-        await until(lambda: reader.is_paused(TYPE) or reader.add(TYPE))
+        await until(lambda: STREAM in reader.streams.all or reader.add(TYPE))
+        await until(lambda: reader.streams.all[STREAM].is_paused)
         await store(client, "wh_paused")
         [in_flight] = await take(client, worker.consumer)
         subscriber.accept(in_flight)
@@ -176,7 +177,7 @@ async def test_nothing_is_owed_where_nothing_was_released(client, redis_url):
         await store(client, "wh_0")
         await until(lambda: handler.done == ["wh_0"])
         await pauses.write(client, [KEYS], GROUP, TYPE)
-        await until(lambda: reader.is_paused(TYPE))
+        await until(lambda: reader.streams.all[STREAM].is_paused)
         await until(lambda: worker.worker._runners[KEYS, GROUP]._takeover._is_done)
         await store(client, "wh_1")
         [in_flight] = await take(client, worker.consumer)

@@ -47,7 +47,7 @@ async def test_a_pause_ends_a_blocking_read_and_entries_that_it_still_returns_st
     async with runtime(redis_url, client, handler.route()) as subscription:
         subscription.start()
         await until(lambda: subscription.reader.silent_s() > 0)
-        subscription.reader._streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+        subscription.reader.streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         await store(client, "wh_1")
         await until(lambda: pending(client))
         await subscription.reader.pause(frozenset({TYPE, OTHER}))
@@ -64,7 +64,7 @@ async def test_g7_a_backlog_that_is_paused_while_a_read_is_out_stays_where_it_is
     async with runtime(redis_url, client, handler.route("response.*", concurrency=8)) as subscription:
         subscription.start(TYPE, OTHER)
         await until(lambda: subscription.reader.silent_s() > 0)
-        subscription.reader._streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
+        subscription.reader.streams.pause(frozenset({TYPE}))  # the pause has come, the read is still out
         async with client.pipeline() as backlog:
             for i in range(100):
                 backlog.execute_command("XADD", KEYS.stream(TYPE), "*", *FIELDS, f"wh_{i}")

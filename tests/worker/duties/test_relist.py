@@ -75,7 +75,7 @@ async def test_what_a_dead_consumer_holds_of_an_unlisted_stream_is_taken_over(cl
     await rename_the_list(client)
     async with running(redis_url, app_of(handler)) as worker:
         [runner] = worker.worker._runners.values()
-        await until(lambda: OWN_STREAM in runner.reader.streams)
+        await until(lambda: OWN_STREAM in runner.reader.streams.all)
         runner._takeover._search_at_s = 0.0  # as a minute later
         runner._takeover._wake.set()
         await until(lambda: handler.done == ["wh_1"])

@@ -159,7 +159,7 @@ async def test_g7_a_stream_that_redis_refuses_does_not_prevent_a_takeover_of_the
     await die_with(client, "wh_1")
     await client.execute_command("SET", KEYS.stream("batch.failed"), "no stream")
     async with claimant(redis_url, client, handler) as worker:
-        sources = worker.runtime.reader.streams
+        sources = worker.runtime.reader.streams.all
         later = dict(sources)
         sources.clear()
         worker.runtime.reader.add("batch.failed")

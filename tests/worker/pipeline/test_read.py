@@ -115,7 +115,7 @@ async def test_a_type_that_is_added_is_read_from_the_next_call_on(client, redis_
         subscription.reader.add(TYPES[1])
         await subscription.reader.wake()
         await until(lambda: handler.done == ["wh_1"], timeout_s=1)
-        assert subscription.reader.types == TYPES[:2]
+        assert subscription.reader.streams.types == TYPES[:2]
 
 
 async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_url, monkeypatch):
@@ -137,7 +137,7 @@ async def test_a_read_that_has_not_reached_redis_yet_is_ended_too(client, redis_
         monkeypatch.setattr(subscription.line, "execute_command", ask_late)
         control = subscription.control.execute_command
         monkeypatch.setattr(subscription.control, "execute_command", unblock)
-        turns = subscription.reader._streams.turns[subscription.subscriber]
+        turns = subscription.reader.streams.turns[subscription.subscriber]
         ask = Ask([(turns, [STREAM])], 1, 60_000)
         read = asyncio.create_task(subscription.reader._wait_for(ask, set()))
         await until(lambda: subscription.reader.silent_s() > 0)

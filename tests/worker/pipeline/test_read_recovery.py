@@ -43,7 +43,7 @@ async def test_a_delivery_in_flight_is_not_begun_again_when_own_pending_entries_
         subscription.start()
         await until(lambda: len(handler.began) == 2)
         for _ in range(3):
-            await subscription.reader._own_pending.begin(list(subscription.reader.streams.values()))
+            await subscription.reader._own_pending.begin(list(subscription.reader.streams.all.values()))
         assert not subscription.subscriber.surplus
         assert sorted(handler.began) == ["wh_1", "wh_2"]
 
@@ -56,7 +56,7 @@ async def test_an_entry_settled_while_own_pending_entries_were_read_is_not_begun
         (entry_id,) = await store(client, "wh_1")
         await client.execute_command("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
         await client.execute_command("XACK", STREAM, GROUP, entry_id)
-        await subscription.reader._own_pending._reread(subscription.reader.streams[STREAM], entry_id)
+        await subscription.reader._own_pending._reread(subscription.reader.streams.all[STREAM], entry_id)
         assert not subscription.subscriber.surplus
     assert handler.began == []
 
