@@ -1,6 +1,7 @@
 """What an operator does in a browser: from the overview to redriven letters, and what others see of it."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
 OPERATOR = ("--role", "operator")
+HIDDEN = "\x1bw\x00h\u202e_\r\n%41"
+"""What a browser's form, an HTML page or a shell would change."""
 MOST_TABS = 60
 NO_LETTERS = re.compile(r"^0\b")
 COVERED = """node => {
@@ -88,6 +91,28 @@ async def test_others_see_the_progress_and_it_can_be_stopped(client, redis_url):
 
 async def _has_moved(page, least):
     return int(await page.locator("#moved").inner_text()) >= least
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+async def test_a_letter_whose_name_holds_what_no_form_can_is_moved_from_its_page(client, redis_url, has_scripts):
+    await create_groups(client, GROUP)
+    await store_letters(client, letter(HIDDEN), letter(HIDDEN.strip("\x1b")))
+    async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
+        await page.goto(f"/dead?id={quote(HIDDEN)}")
+        await page.get_by_role("button", name="Discard these…").click()
+        assert await page.locator("h1").inner_text() == "Discard 1 dead letter"
+        await page.goto(f"/dead/{GROUP}/{quote(HIDDEN)}")
+        await page.get_by_role("button", name="Discard…").click()
+        await page.get_by_role("button", name="Show as a command").click()
+        assert "--id $'\\x1bw\\x00h\\xe2\\x80\\xae_\\x0d\\x0a%41'" in await page.locator(".cli code").inner_text()
+        await page.get_by_role("button", name="Discard 1").click()
+        await page.wait_for_url("**/jobs/*")
+        await until(lambda: _are_left(client, 1))
+    assert await client.execute_command("ZRANGE", KEYS.dead(GROUP), 0, -1) == [HIDDEN.strip("\x1b").encode()]
+
+
+async def _are_left(client, count):
+    return await client.execute_command("ZCARD", KEYS.dead(GROUP)) == count
 
 
 async def test_on_a_phone_every_action_of_a_letter_can_be_reached(client, redis_url):

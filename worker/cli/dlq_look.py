@@ -1,13 +1,12 @@
 """`dlq list`, `groups` and `show`: queries that change nothing."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from ...shared import output
+from ...shared import output, shell
 from ...shared.clock import now_ms
 from ...shared.command import FailedError
 from ..dlq import jsonl, possible
@@ -32,7 +31,7 @@ async def show_list(config: Path | None, criteria: Filter, limit: int, before: s
         dlq_tables.letters(page.letters, now_ms(), others)
     if page.last:
         text = f"{limit:,} of {output.things(page.total, 'dead letter')} shown; more:\n  "
-        _print_note(text + shlex.join(("--before", f"{page.last[0]},{page.last[1]}")), as_json)
+        _print_note(text + shell.command(("--before", f"{page.last[0]},{page.last[1]}")), as_json)
     warn_unreadable(store, as_json)
 
 

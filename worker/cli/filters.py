@@ -3,13 +3,13 @@
 import functools
 import inspect
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_args
 
 import typer
 
+from ...shared import shell
 from ...shared.clock import now_ms
 from ...shared.nearest import did_you_mean
 from ...shared.times import LAST_MS
@@ -42,7 +42,7 @@ AttemptUntil = Annotated[str, typer.Option(help="Only those whose last attempt e
 def as_options(criteria: Mapping[str, Sequence[str]], everything: str = "--all") -> str:
     """A filter as the options that make it, quoted for a shell; `everything` when it selects all."""
     words = [word for name, values in criteria.items() for value in values for word in (f"--{name}", value)]
-    return shlex.join(words) or everything
+    return shell.command(words) or everything
 
 
 Selected = TypeVar("Selected")

@@ -1,6 +1,5 @@
 """The life of an event for people: a few lines about it, then a line for each state that a group is in."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -8,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ...shared import output
+from ...shared import output, shell
 from ..api.delivery import fields_of
 from ..find import words
 from ..find.life import Dead, Handled, InGroup, Life
@@ -88,7 +87,7 @@ def _states(life: Life, group: str, found: InGroup, now_ms: int) -> Iterator[Tex
         yield Text(output.one_line(text), STYLES[tone])
         if isinstance(state, Dead):
             yield Text(
-                output.one_line(shlex.join(["hookbus-worker", "dlq", "show", state.letter, "--group", group])), "dim"
+                output.one_line(shell.command(["hookbus-worker", "dlq", "show", state.letter, "--group", group])), "dim"
             )
     if left_out := words.left_out(found):
         yield Text(f"{left_out}: --all", "yellow")

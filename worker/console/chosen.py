@@ -4,10 +4,10 @@
 """
 
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from ...shared import shell
 from ...shared.nearest import did_you_mean
 from ...shared.times import LAST_MS, iso, parse_time
 from ..dlq.filter import Filter
@@ -61,7 +61,7 @@ def command(verb: str, given: Mapping[str, str], criteria: Filter, *, rate: str 
     options |= {name: text for name, text in {"rate": rate, "why": why}.items() if text not in ("", "0")}
     for name, text in options.items():
         words += [f"--{name}", text]
-    return shlex.join(words)
+    return shell.command(words)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

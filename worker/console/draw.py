@@ -51,6 +51,14 @@ def marked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[last:])])
 
 
+def hidden(text: str, name: str) -> Markup:
+    """A hidden field of a form. A browser changes line ends in what it sends, and HTML has no NUL: a text with such is
+    percent-encoded under `name*` (as in RFC 8187), which `form` reads."""
+    if not text.isprintable():
+        name, text = f"{name}*", path(text)
+    return Markup('<input type="hidden" name="{}" value="{}">').format(name, text)
+
+
 def span(kind: str, text: str) -> Markup:
     """A text from outside, as `marked`, in a span of a class of ours."""
     return Markup(f'<span class="{kind}">{marked(text)}</span>')  # noqa: S704 - it is marked, and the class is ours

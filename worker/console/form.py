@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 from aiohttp.http_exceptions import PayloadEncodingError
@@ -34,9 +34,15 @@ async def read(request: web.BaseRequest) -> Mapping[str, str] | Refused:
         return Refused(413, f"a form has {MAX_BYTES} bytes at most")
     try:
         text = body.decode("utf-8")
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS))
+        return dict(map(_decoded, parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)))
     except ValueError:  # not UTF-8, before its escapes or behind them, whatever charset it names; or too many fields
         return Refused(400, "a form has fields of UTF-8")
+
+
+def _decoded(field: tuple[str, str]) -> tuple[str, str]:
+    """A field as it was before `draw.hidden`. Raises ValueError."""
+    name, text = field
+    return (name[:-1], unquote(text, errors="strict")) if name.endswith("*") else field
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:

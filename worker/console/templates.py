@@ -13,8 +13,8 @@ from .view import View
 
 FOLDER: Final = Path(__file__).with_name("templates")
 FILTERS: Final = (
-    draw.age, draw.bound, draw.clock, draw.compact, draw.count, draw.duration, draw.marked, draw.moment, draw.path,
-    draw.rate, draw.size, draw.spark,
+    draw.age, draw.bound, draw.clock, draw.compact, draw.count, draw.duration, draw.hidden, draw.marked, draw.moment,
+    draw.path, draw.rate, draw.size, draw.spark,
 )  # fmt: skip
 
 

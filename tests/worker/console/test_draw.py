@@ -27,6 +27,11 @@ def test_hidden_characters_are_shown_by_their_code():
     assert draw.visible(7) == 7
 
 
+def test_a_hidden_field_is_plain_unless_a_form_would_change_it():
+    assert draw.hidden('"><b> *', "id") == '<input type="hidden" name="id" value="&#34;&gt;&lt;b&gt; *">'
+    assert draw.hidden("a\r\n\x00%", "id") == '<input type="hidden" name="id*" value="a%0D%0A%00%25">'
+
+
 def test_a_path_holds_any_text():
     assert draw.path("a/../b?c#d\ud800") == "a%2F..%2Fb%3Fc%23d%ED%A0%80"
 

@@ -1,9 +1,9 @@
 """`/dead/{group}/{name}`: why a delivery died, its attempts, and its body as it was signed."""
 
-import shlex
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from ....shared import shell
 from ....shared.command import FailedError
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, StoredLetter
@@ -45,10 +45,10 @@ async def page(context: Context, asked: Asked) -> View:
         "older": older.letters,
         "newer": newer,
         "same_count": older.total,
-        "send": shlex.join(["hookbus-ingest", "send", "--body", FILE, "--source", letter.source]),
+        "send": shell.command(["hookbus-ingest", "send", "--body", FILE, "--source", letter.source]),
         "file": FILE,
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
-        "show": shlex.join(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
+        "show": shell.command(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
         "now_ms": now_ms,
     }
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
