@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
-from .shared import clock, keys, post_url, secret_refs
+from .shared import clock, http_url, keys, secret_refs
 from .shared.header_names import LONGEST_ID, is_id
 from .shared.posting import Answer, new_id, post, signed_request
 from .shared.secret import key_bytes
@@ -69,7 +69,7 @@ class Publisher:
     def __init__(
         self, url: str, secret: str, *, timeout: float = 10.0, attempts: int = 8, connections: int = 32
     ) -> None:
-        if problem := post_url.problem(url):
+        if problem := http_url.problem(url):
             raise ValueError(f"url {url!r}: {problem}")
         if not isinstance(secret, str):
             raise ValueError("secret: text is needed; is its variable set?")  # noqa: TRY004 - as for all arguments

@@ -82,6 +82,7 @@ async def examine(settings: IngestSettings) -> tuple[Report, Diagnosis]:
         *_no_source(settings),
         *diagnosis.findings,
         *source_findings.findings(settings.sources),
+        *finding.exposed(settings.secrets()),
         *_few_descriptors(settings.max_connections),
     ]
     report = Report(

@@ -66,6 +66,9 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
         """Day sets that cover the dedupe window at any time of the day."""
         return math.ceil(self.dedupe_window_h / 24) + 1
 
+    def secrets(self) -> list[str]:
+        return [*super().secrets(), *(secret for source in self.sources.values() for secret in source.secrets)]
+
     def problems(self) -> list[str]:
         problems = super().problems()
         if self.dedupe_window_h < OPENAI_RETRIES_H:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..shared import finding, secret_refs, signing_keys
+from ..shared import signing_keys
 from ..shared.finding import Finding
 from ..shared.secret import PREFIX, key_bytes
 from ..shared.secret_refs import SecretValue
@@ -20,7 +20,6 @@ def findings(sources: Mapping[str, Source]) -> list[Finding]:
         *(each for name, source in sources.items() for each in _of_secrets(name, source, secrets[name])),
         *(each for name, source in sources.items() for each in _own_prefix(name, source)),
         *_shared(sources, secrets),
-        *_exposed(sources),
     ]
 
 
@@ -59,15 +58,3 @@ def _shared(sources: Mapping[str, Source], secrets: Mapping[str, list[SecretValu
         else:
             action = "give each a secret of its own: one captured request counts once at each of their paths"
             yield Finding(0, "shared_key", str(each), action)
-
-
-def _exposed(sources: Mapping[str, Source]) -> list[Finding]:
-    """Secrets in files that every user may read; systemd protects its credentials itself."""
-    paths = [
-        path
-        for source in sources.values()
-        for secret in source.secrets
-        if secret_refs.is_reference(secret)
-        for path in secret_refs.files(secret)
-    ]
-    return finding.exposed(dict.fromkeys(paths))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import post_url, secret_refs, type_place
+from . import http_url, secret_refs, type_place
 from .header_names import NAMES, WEBHOOK, HeaderNames
 from .secret import Encoding, key_bytes
 from .settings import Listen
@@ -39,7 +39,7 @@ def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "
         if not url and listen.port == 0:
             raise ValueError("ingest.listen takes any free port (0), so --url is needed")
         url = url or f"http://{_reachable(listen)}{source.path}"
-    if problem := post_url.problem(url):
+    if problem := http_url.problem(url):
         raise ValueError(f"the URL {url!r}: {problem}")
     return Destination(url, key_bytes(secret_refs.first(secret), encoding), names, type_at)
 

@@ -1,12 +1,12 @@
 """Findings of the diagnostics (`hookbus-ingest check`, `hookbus-worker check`), each with its remedy."""
 
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from . import output
+from . import output, secret_refs
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -36,16 +36,29 @@ def lines(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def exposed(paths: Iterable[Path]) -> list[Finding]:
-    """A finding for each secret file that every user of the machine may read.
+def exposed(secrets: Iterable[str]) -> list[Finding]:
+    """A finding for each file that `secrets`, texts of settings, refer to and that every user of the machine may read.
 
-    Warnings only: Kubernetes mounts secrets with these permissions, into a container that has one user.
+    Warnings only: Kubernetes mounts secrets with these permissions, into a container that has one user. Credentials are
+    protected by systemd.
     """
     return [
         Finding(0, "secret_exposed", f"every user of this machine may read {path}", f"chmod o-r {path}")
-        for path in paths
-        if path.is_file() and path.stat().st_mode & stat.S_IROTH and not _is_in_private_folder(path)
+        for path in dict.fromkeys(_readable(secrets))
     ]
+
+
+def _readable(secrets: Iterable[str]) -> Iterator[Path]:
+    """The files that every user may read. What can't be listed by us can't be by every user."""
+    for secret in secrets:
+        try:
+            yield from filter(_is_exposed, secret_refs.files(secret))
+        except PermissionError:
+            continue
+
+
+def _is_exposed(path: Path) -> bool:
+    return path.is_file() and bool(path.stat().st_mode & stat.S_IROTH) and not _is_in_private_folder(path)
 
 
 def _is_in_private_folder(path: Path) -> bool:

@@ -107,6 +107,13 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def _tls(self) -> Tls:
         return Tls(self.redis_ca_file, self.redis_cert_file, self.redis_key_file, self.redis_server_name)
 
+    def secrets(self) -> list[str]:
+        """The settings that are secrets, or refer to files or credentials that hold some."""
+        key = self.redis_key_file or self.redis_cert_file  # which may hold the key, too
+        if key and not secret_refs.is_reference(key):
+            key = secret_refs.FILE + key
+        return [self.address().url.reference, key]
+
     def problems(self) -> list[str]:
         """Problems of the combination of settings, one line each, beginning with the key."""
         if problem := url_problem(self.redis_url):

@@ -73,7 +73,7 @@ async def examine(
             findings += problems
     finally:
         await client.aclose()
-    findings += [*examined.findings, *_persistence(examined.redis)]
+    findings += [*examined.findings, *_persistence(examined.redis), *finding.exposed(settings.secrets())]
     if bus is not None:
         findings += [each for name, group in bus.status.groups.items() for each in bus_findings.of_group(name, group)]
         findings += bus_findings.of_unusable(bus)

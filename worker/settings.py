@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ..shared import http_url
 from ..shared.secret import Secret
 from ..shared.settings import Common, Count, Listen, Positive, load
 
@@ -34,7 +35,7 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     console_name: str = ""
     """Name of the bus on the pages of the console, such as `production`, for those who have several."""
     console_runbook: str = ""
-    """Address of your copy of `deploy/RUNBOOK.md`, which the console links to where something needs somebody, with the
+    """URL of your copy of `deploy/RUNBOOK.md`, which the console links to where something needs somebody, with the
     name of a section behind a `#`. None: it names the section."""
     console_role: Literal["viewer", "operator"] = "viewer"
     """What the pages of the console allow those whose role nothing else tells: to look, or to redrive and discard dead
@@ -80,14 +81,25 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """Maximum of deliveries remembered of a group and shard that were handled after failures, for `find`: beyond it the
     oldest are forgotten. Each takes some 400 bytes. 0: none."""
 
+    def secrets(self) -> list[str]:
+        return [*super().secrets(), *(token for tokens in self.console_tokens.values() for token in tokens)]
+
     def problems(self) -> list[str]:
         problems = super().problems()
+        if self.console_runbook and (problem := _runbook_problem(self.console_runbook)):
+            problems.append(f"worker.console_runbook: {self.console_runbook!r}: {problem}")
         if self.grace_period_s <= self.handler_timeout_s:
             problems.append(
                 f"worker.grace_period_s: {self.grace_period_s:g} is not above worker.handler_timeout_s"
                 f" ({self.handler_timeout_s:g}): every stop would interrupt handlers within their timeout"
             )
         return problems
+
+
+def _runbook_problem(url: str) -> str:
+    if "#" in url:
+        return "has a '#': the console adds it, with the name of a section"
+    return http_url.problem(url)
 
 
 def embedded_settings(table: Mapping[str, Any] | None) -> tuple[WorkerSettings, set[str]]:

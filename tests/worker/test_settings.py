@@ -39,6 +39,21 @@ def test_an_invalid_duration_is_refused_with_its_key(tmp_path, name, value):
     assert problem.startswith(f"worker.{name}: ")
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("wiki/RUNBOOK.md", "http://HOST… or https://HOST… is needed"),
+        ("javascript:alert(1)", "http://HOST… or https://HOST… is needed"),
+        ("https://wiki.example/R#x", "has a '#': the console adds it, with the name of a section"),
+    ],
+)
+def test_a_runbook_that_no_page_can_link_to_is_refused(tmp_path, url, problem):
+    assert problems(tmp_path, "", {"HOOKBUS_WORKER_CONSOLE_RUNBOOK": url}) == [
+        f"worker.console_runbook: {url!r}: {problem}"
+    ]
+    assert loaded(tmp_path, "", console_runbook="https://wiki.example/R").console_runbook == "https://wiki.example/R"
+
+
 @pytest.mark.parametrize(("grace_s", "timeout_s"), [(10, 10), (10, 11)])
 def test_a_grace_period_that_would_interrupt_handlers_is_refused(tmp_path, grace_s, timeout_s):
     (problem,) = problems(tmp_path, f"[worker]\ngrace_period_s = {grace_s}\nhandler_timeout_s = {timeout_s}\n")

@@ -1,10 +1,10 @@
-"""The URLs that events are posted to."""
+"""URLs of settings and options that others open: what events are posted to, what pages link to."""
 
 from urllib.parse import urlsplit
 
 
 def problem(url: object) -> str:
-    """Why nothing can be posted to a URL, "" if it can be."""
+    """Why nobody could open a URL, "" if they could."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         has_host = parts is not None and bool(parts.hostname) and parts.port != 0
