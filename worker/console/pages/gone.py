@@ -4,7 +4,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from ... import audit
-from .. import fate
+from .. import fate, parts
 from ..asked import Context
 from ..view import View
 
@@ -14,12 +14,14 @@ ACTIONS: Final = 1000
 
 async def show(context: Context, group: str, name: str, *, problem: str = "") -> View:
     """`problem` is why an action on it did not happen."""
-    entries = await audit.fetch(context.client, ACTIONS)
+    unasked = dict(context.look.beside.unasked)
+    entries = await parts.read("what became of it", audit.fetch(context.client, ACTIONS), unasked)
     values: dict[str, Any] = {
-        "fate": fate.of(entries, group, name),
+        "fate": fate.of(entries or (), group, name),
         "group": group,
         "name": name,
         "actions": ACTIONS,
+        "unasked": unasked,
         "problem": problem,
         "event": "/event?" + urlencode({"id": name.partition("~")[0]}, errors="replace"),
         "others": "/dead?" + urlencode({"group": group}, errors="replace"),

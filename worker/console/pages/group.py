@@ -10,7 +10,7 @@ from ...inspect.processes import WorkerProcess
 from ...inventory.readers import Options
 from ...retries.query import Retries
 from ...retries.waiting import Filter, Waiting
-from .. import attention, draw, work, worst
+from .. import attention, draw, parts, work, worst
 from ..asked import Asked, Context
 from ..history import MINUTES
 from ..look import Look
@@ -20,6 +20,8 @@ MAX_CAUSES: Final = 50
 """Rows of the page, of most letters; the page of dead letters has the others by filter."""
 MAX_RETRIES: Final = 8
 """Those due first; their own page has the others."""
+CONSUMERS: Final = "its consumers"
+RETRIES: Final = "its retries"
 
 
 class Subscription(NamedTuple):
@@ -30,12 +32,13 @@ class Subscription(NamedTuple):
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """Draws from the last look, and reads processes and the retries due first."""
+    """Draws from the last look, and reads processes and the retries due first, without which it is a page, too."""
     look, name, chosen = context.look, asked.path["group"], asked.query.get("type", "")
     if (group := look.bus.status.groups.get(name)) is None:
         raise FailedError(f"no group {name}")
-    found = await context.looker.processes()
-    members = [each for each in found.workers if name in each.groups]
+    unasked = dict(look.beside.unasked)
+    found = await parts.read(CONSUMERS, context.looker.processes(), unasked)
+    members = [each for each in found.workers if name in each.groups] if found else []
     patterns = look.bus.patterns.get(name, frozenset())
     causes = [each for each in look.beside.causes if each.group == name and chosen in ("", each.kind.type)]
     types = sorted(group.types.items(), key=lambda item: (-item[1].backlog - item[1].in_flight, item[0]))
@@ -53,11 +56,12 @@ async def page(context: Context, asked: Asked) -> View:
         "dead": sum(each.count for each in causes),
         "troubles": [each for each in attention.of_look(look) if each.group == name],
         "breaker": attention.breaker,
-        "retries": await _retries(context, name, chosen),
+        "retries": await parts.read(RETRIES, _retries(context, name, chosen), unasked) or (),
         "waiting": context.looker.history.series("waiting", name),
         "waiting_day": context.looker.history.series("waiting", name, MINUTES),
         "rates": _rates(look, name),
         "now_ms": look.now_ms(),
+        "unasked": unasked,
     }
     return View("group.html", values, name, "/")
 

@@ -5,10 +5,11 @@ from urllib.parse import urlencode
 
 from ....shared import shell
 from ....shared.command import FailedError
+from ...dlq.cursor import Position
 from ...dlq.filter import Filter
-from ...dlq.query import DeadLetters, StoredLetter
+from ...dlq.query import DeadLetters, Page, StoredLetter
 from ...find import of_copy
-from .. import json_view, timeline
+from .. import json_view, parts, timeline
 from ..asked import Asked, Context
 from ..view import Download, View
 from . import gone
@@ -17,12 +18,14 @@ from .event import Row, groups_of
 FILE: Final = "body.bin"
 OLDER: Final = 8
 """Letters of the same cause that are named: enough to see whether they came in a row."""
+SAME: Final = "others of its cause"
+LIFE: Final = "its event in other groups"
 LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
 """Parts of the paths of files that are none of the application."""
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """Reads one letter, or what became of it."""
+    """Reads one letter, or what became of it; its event in other groups and others of its cause, where Redis tells."""
     store = await DeadLetters.open(context.client, context.shards)
     dead = await _letter(store, asked)
     if dead is None:
@@ -30,7 +33,9 @@ async def page(context: Context, asked: Asked) -> View:
     letter = dead.letter
     same = Filter(groups=(dead.group,), fingerprints=(letter.fingerprint,))
     place = dead.dead_lettered_ms, dead.name
-    older, newer = await store.page(same, OLDER, place), await store.newer(same, place)
+    unasked = dict(context.look.beside.unasked)
+    beside = await parts.read(SAME, _beside(store, same, place), unasked)
+    older, newer = beside or (Page([], 0), None)
     now_ms = context.look.now_ms()
     is_raw = asked.query.get("body") == "raw"
     values: dict[str, Any] = {
@@ -39,7 +44,7 @@ async def page(context: Context, asked: Asked) -> View:
         "frames": _frames(letter.traceback) if asked.sees_bodies else [],
         "marks": timeline.marks(letter),
         "attempts": list(zip(letter.history, timeline.waits(letter), strict=True)),
-        "life": await _life(context, asked, dead, now_ms),
+        "life": await parts.read(LIFE, _life(context, asked, dead, now_ms), unasked),
         "body": json_view.shown(letter.body, is_raw=is_raw) if asked.sees_bodies else None,
         "is_raw": is_raw,
         "older": older.letters,
@@ -50,8 +55,14 @@ async def page(context: Context, asked: Asked) -> View:
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
         "show": shell.command(["hookbus-worker", "dlq", "show", dead.name, "--group", dead.group]),
         "now_ms": now_ms,
+        "unasked": unasked,
     }
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
+
+
+async def _beside(store: DeadLetters, same: Filter, place: tuple[int, str]) -> tuple[Page, Position | None]:
+    """Those of the same cause: the older ones, and the next newer."""
+    return await store.page(same, OLDER, place), await store.newer(same, place)
 
 
 async def _life(context: Context, asked: Asked, dead: StoredLetter, now_ms: int) -> list[Row] | None:
