@@ -6,6 +6,7 @@ from tests.console.browser import browser, console, sizes
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.parked import park
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow]
 PATHS = (
@@ -44,6 +45,7 @@ async def busy(client):
         await client.execute_command("HSET", KEYS.patterns, group, TYPE)
     await join(client)
     await store(client, "wh_1")
+    await park(client, "wh_parked", error="x" * 300)
     await store_letters(client, letter("wh_dead", message="x" * 300, frame="/srv/" + "very_long/" * 20))
 
 
@@ -70,10 +72,11 @@ async def test_axe_finds_nothing_on_any_page_in_both_themes_and_all_fit(client, 
                     assert width == 390 or await page.evaluate(HIDDEN_PX) == 0, (path, width)
                     if width in (390, 1440):
                         faults += [f"{path} {theme} {width} {each}" for each in await violations(page)]
-            await page.goto("/dead")
-            await page.get_by_role("button", name="Redrive these…").click()
-            await page.wait_for_url("**/plan")
-            faults += [f"plan {theme} {each}" for each in await violations(page)]
+            for path, button in (("/dead", "Redrive these…"), ("/retries", "Hasten these…")):
+                await page.goto(path)
+                await page.get_by_role("button", name=button).click()
+                await page.wait_for_url("**/plan")
+                faults += [f"plan {theme} {each}" for each in await violations(page)]
     assert faults == []
 
 

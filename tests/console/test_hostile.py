@@ -56,6 +56,7 @@ def forms() -> Iterator[tuple[str, dict[str, str]]]:
         filters = {"reason": text, "fingerprint": text, "type": text}
         for fields in (numbers, filters, {"id": text}, {"verb": text, text: text}, {"group": text, "until_ms": text}):
             yield "/plan", FORM | fields
+        yield "/plan", FORM | {"verb": "now", "error": text, "id": text}
         yield "/run", FORM | numbers
     yield f"/jobs/{'9' * 13}-0/stop", {}
 

@@ -9,9 +9,6 @@ import msgspec
 from ...shared import output
 from ...shared.clock import now_ms
 from ...shared.command import FailedError
-from ...shared.connection import Redis
-from ..dlq import possible
-from ..dlq.query import DeadLetters
 from ..retries import plan as planning
 from ..retries.query import START, Retries
 from ..retries.waiting import Filter, Waiting
@@ -21,19 +18,11 @@ FEW: Final = 5
 """Deliveries kept and named where one is meant: each has its body and history."""
 
 
-async def chosen(client: Redis, store: DeadLetters, criteria: Filter) -> Retries:
-    """The waiting deliveries. Raises FailedError for an unknown group or type."""
-    for group in criteria.groups:
-        store.require(group)
-    await possible.require(client, store, criteria.types)
-    return Retries(client, store.shards, store.groups)
-
-
 async def show_list(config: Path | None, criteria: Filter, limit: int, after: str, as_json: bool) -> None:
     """Print a page, and how to continue."""
     place = dlq_look.place_of("--after", after) if after else START
     async with options.dead_letters(config, "retries") as (client, store):
-        retries = await chosen(client, store, criteria)
+        retries = await Retries.open(client, store, criteria)
         page = await retries.page(criteria, limit + 1, place)
     more, page = len(page) > limit, page[:limit]
     for waiting in page if as_json else ():
@@ -52,7 +41,7 @@ async def show_list(config: Path | None, criteria: Filter, limit: int, after: st
 async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json: bool) -> None:
     """Print what waits, by cause."""
     async with options.dead_letters(config, "retries") as (client, store):
-        retries = await chosen(client, store, criteria)
+        retries = await Retries.open(client, store, criteria)
         causes = await planning.count(retries, criteria)
     for cause in causes[:limit] if as_json else ():
         output.print_json(cause)
@@ -66,7 +55,7 @@ async def show_groups(config: Path | None, criteria: Filter, limit: int, as_json
 async def show_one(config: Path | None, criteria: Filter, name: str, as_json: bool) -> None:
     """Print one delivery. Raises FailedError when none waits, or several do."""
     async with options.dead_letters(config, "retries") as (client, store):
-        retries = await chosen(client, store, criteria)
+        retries = await Retries.open(client, store, criteria)
         found = await _one(retries.walk(criteria), name)
     if as_json:
         output.print_json(_summary(found) | {"history": list(map(msgspec.structs.asdict, found.entry.history))})

@@ -1,6 +1,6 @@
 """`retries now` and `dead-letter`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -30,10 +30,8 @@ def run(verb: Verb, criteria: Filter, terms: Terms, *, is_all: bool) -> int:
     """Run the move; returns the exit code. Raises typer.BadParameter, FailedError."""
     if criteria == Filter() and not is_all:
         raise typer.BadParameter(f"no filter given: add one, or --all for {verb.name} of all that waits")
-    if verb is NOW:
-        if criteria.states == ("queued",):
-            raise typer.BadParameter("what is queued is due already", param_hint="--state")
-        criteria = replace(criteria, states=criteria.states or ("parked", "snoozed"))
+    if verb is NOW and criteria.states == ("queued",):
+        raise typer.BadParameter("what is queued is due already", param_hint="--state")
     return moving.run(RetryMove(verb, criteria, terms, is_everything=is_all and criteria.is_everything), terms)
 
 
@@ -48,7 +46,7 @@ class RetryMove:
 
     async def plan(self, client: Redis, store: DeadLetters) -> Plan:
         """Count what matches, and say what would not run."""
-        retries = await retries_look.chosen(client, store, self.criteria)
+        retries = await Retries.open(client, store, self.criteria)
         plan = await planning.plan(client, retries, self.criteria, "now" if self.verb is NOW else "dead-letter")
         for each in plan.hindrances:
             text = f"{each.group} · {output.line(each.type)}: {each.count:,} will wait: {output.line(each.detail)}"
@@ -70,8 +68,8 @@ class RetryMove:
         return f"{self.verb.name}: {self._deliveries(plan.matching)} ({given})"
 
     def action(self, plan: Plan) -> Action:
-        """What is recorded."""
-        return action(f"retries {self.verb.name}", self.criteria.options(), self.terms.why, plan.matching)
+        """What is recorded: the filter of the plan, so with its moment."""
+        return action(f"retries {self.verb.name}", plan.criteria.options(), self.terms.why, plan.matching)
 
     async def run(self, client: Redis, store: DeadLetters, plan: Plan, stopping: Stopping) -> Tally:
         """Move what was planned."""

@@ -48,7 +48,7 @@ def criteria(given: Mapping[str, str], now_ms: int) -> Filter:
     )
 
 
-def command(verb: str, given: Mapping[str, str], criteria: Filter, *, rate: str = "", why: str = "") -> str:
+def command(verb: str, given: Mapping[str, str], criteria: Filter) -> str:
     """The command that does the same; its times are those of the filter, whenever it is run."""
     words = ["hookbus-worker", "dlq", verb]
     options = {name: text for name, text in fields(given).items() if name not in ("since", "until")}
@@ -58,10 +58,12 @@ def command(verb: str, given: Mapping[str, str], criteria: Filter, *, rate: str 
         options["since"] = iso(criteria.since_ms)
     if criteria.until_ms < LAST_MS:
         options["until"] = iso(criteria.until_ms)
-    options |= {name: text for name, text in {"rate": rate, "why": why}.items() if text not in ("", "0")}
-    for name, text in options.items():
-        words += [f"--{name}", text]
-    return shell.command(words)
+    return shell.command(words + as_options(options))
+
+
+def as_options(given: Mapping[str, str]) -> list[str]:
+    """Fields as the words of options."""
+    return [word for name, text in given.items() for word in (f"--{name}", text)]
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

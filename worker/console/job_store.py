@@ -29,7 +29,7 @@ UNENDED: Final = ("stopped", "failed", "interrupted")
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """What was confirmed: the action, the form that its plan is counted from, and the letters to move."""
+    """What was confirmed: the action, the form that its plan is counted from, and how many are moved."""
 
     action: Action
     form: dict[str, str]
@@ -63,12 +63,12 @@ class Seen:
 
     @property
     def done(self) -> int:
-        """Letters that it has come to: moved, or gone before."""
+        """Those that it has come to: moved, or gone before."""
         return self.numbers.moved + self.numbers.gone
 
     @property
     def left(self) -> int:
-        """Letters that it has not come to."""
+        """Those that it has not come to."""
         return max(0, self.confirmed.moving - self.done)
 
     @property

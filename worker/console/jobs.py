@@ -17,13 +17,11 @@ from ...shared.pause import pause
 from ...shared.settings import ConfigError
 from .. import audit
 from ..audit import Progress
-from ..dlq import plan as planning
 from ..dlq.bulk import Tally
-from ..dlq.plan import Plan
-from ..dlq.query import DeadLetters
 from ..inventory import registry
 from . import job_store
 from .job_store import Confirmed, Numbers, Seen, State
+from .plans.planned import Move
 
 MAX_RUNNING: Final = 2
 """More would compete for Redis with the deliveries themselves."""
@@ -35,11 +33,11 @@ BUG: Final = "the console has failed; its log says why"
 
 @dataclass(slots=True)
 class Job:
-    """One run of a plan. `id` is that of the audit's record of its beginning."""
+    """One run of a move. `id` is that of the audit's record of its beginning."""
 
     id: str
     confirmed: Confirmed
-    plan: Plan
+    move: Move
     same: Hashable
     """What the person agreed to: a second form of the same is a double click, and no second job."""
     is_stored: bool
@@ -91,9 +89,7 @@ class Jobs:
         found = [job for job in self._jobs.values() if job.same == same and job.state in ("runs", "done")]
         return found[-1] if found else None
 
-    async def start(
-        self, store: DeadLetters, plan: Plan, confirmed: Confirmed, *, same: Hashable = None, after: str = ""
-    ) -> Job:
+    async def start(self, move: Move, confirmed: Confirmed, *, same: Hashable = None, after: str = "") -> Job:
         """Record the action and begin to move; `after` is the id of the job that this one goes on with. Raises
         FailedError or ConfigError: then nothing was changed."""
         async with self._starting:
@@ -103,7 +99,7 @@ class Jobs:
                 raise FailedError("this console is being stopped")
             if len(self.running) >= MAX_RUNNING:
                 raise FailedError(f"{MAX_RUNNING} moves run already: wait for one, or stop it")
-            job = Job(await audit.begin(self._client, confirmed.action), confirmed, plan, same, self._has_room())
+            job = Job(await audit.begin(self._client, confirmed.action), confirmed, move, same, self._has_room())
             if after and not await job_store.claim(self._client, after, job.id):
                 job.is_stored = False
                 job.stopping.set()
@@ -111,7 +107,7 @@ class Jobs:
                 raise FailedError("somebody else went on with it")
             await self._create(job)
             self._keep(job)
-            task = asyncio.create_task(self._run(job, store))
+            task = asyncio.create_task(self._run(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return job
@@ -140,7 +136,7 @@ class Jobs:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _run(self, job: Job, store: DeadLetters) -> None:
+    async def _run(self, job: Job) -> None:
         failure: Exception | None = None
         ended = asyncio.Event()
         beating = asyncio.create_task(self._beat(job, ended))
@@ -150,7 +146,7 @@ class Jobs:
 
         rate = job.confirmed.rate
         try:
-            await planning.run(self._client, store, job.plan, rate=rate, stopping=job.stopping, progressed=progressed)
+            await job.move.run(rate=rate, stopping=job.stopping, progressed=progressed)
         except (FailedError, ConfigError, *FAULTS) as error:
             failure, job.error = error, str(error)
         except Exception as error:  # noqa: BLE001 - a bug: the job has ended nevertheless, and says so
@@ -177,7 +173,7 @@ class Jobs:
     async def _end(self, job: Job, failure: Exception | None) -> None:
         """Record how it ended. Its place is free by then, whatever happens here."""
         progress = Progress()
-        is_stopped = job.stopping.is_set() and job.tally.done < job.plan.moving
+        is_stopped = job.stopping.is_set() and job.tally.done < job.move.moving
         progress.set(job.tally.moved, job.tally.gone, is_stopped=is_stopped and failure is None)
         job.state = "failed" if failure else "stopped" if is_stopped else "done"
         action = job.confirmed.action

@@ -2,14 +2,14 @@
 them.
 
 A plan takes what waits at its moment. A delivery that runs and fails again before the run is not in it: it is known by
-the time of its last attempt, as the clocks of the workers have it, and no run moves more than was counted.
+the time of its last attempt, by the clock of Redis, which workers follow. No run moves more than was counted.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -24,6 +24,8 @@ from .waiting import Filter, State, Waiting
 from .withdraw import hasten, withdraw
 
 Verb = Literal["now", "dead-letter"]
+DELAYED: Final = ("parked", "snoozed")
+"""States of what can be made due: what is queued is due already."""
 
 
 class Cause(msgspec.Struct, kw_only=True):
@@ -41,15 +43,16 @@ class Cause(msgspec.Struct, kw_only=True):
 
 @dataclass(slots=True)
 class Plan:
-    """What a move would do: `matching` deliveries at `taken_ms`, whose last attempts ended by `ended_ms` (Unix ms).
+    """What a move would do: `matching` deliveries that waited at `taken_ms`, counted at `now_ms` (Unix ms).
 
-    `causes` counts them, most first; of those that are made due, `hindrances` say which would not run, and why.
+    `criteria` is the filter, bounded by that moment. `causes` counts them, most first; of those that are made due,
+    `hindrances` say which would not run, and why.
     """
 
     verb: Verb
     criteria: Filter
     taken_ms: int
-    ended_ms: int = 0
+    now_ms: int
     matching: int = 0
     causes: Sequence[Cause] = ()
     hindrances: Sequence[Hindrance] = field(default_factory=list)
@@ -62,7 +65,7 @@ class Plan:
     def takes(self, waiting: Waiting) -> bool:
         """Whether a delivery that matches was there, and can be moved: what is due already cannot be hastened."""
         if self.verb == "now":
-            return waiting.state != "queued" and waiting.due_ms > self.taken_ms
+            return waiting.state != "queued" and waiting.due_ms > self.now_ms
         return waiting.state != "queued" or waiting.due_ms <= self.taken_ms
 
 
@@ -74,15 +77,18 @@ async def count(retries: Retries, criteria: Filter) -> list[Cause]:
     return _sorted(causes)
 
 
-async def plan(client: Redis, retries: Retries, criteria: Filter, verb: Verb) -> Plan:
-    """Plan a move. Raises RedisError, OSError."""
-    found = Plan(verb, criteria, await registry.now_ms(client))
+async def plan(client: Redis, retries: Retries, criteria: Filter, verb: Verb, taken_ms: int | None = None) -> Plan:
+    """Plan a move; `taken_ms` is the moment of a plan that is counted again. Raises RedisError, OSError."""
+    now_ms = await registry.now_ms(client)
+    moment_ms = now_ms if taken_ms is None else min(taken_ms, now_ms)
+    states = criteria.states or (DELAYED if verb == "now" else ())
+    bounded = replace(criteria, states=states, until_ms=min(criteria.until_ms, moment_ms))
+    found = Plan(verb, bounded, moment_ms, now_ms)
     causes: dict[tuple[str, str, str], Cause] = {}
     counts = Counter[Place]()
-    async for waiting in retries.walk(criteria):
+    async for waiting in retries.walk(bounded):
         if found.takes(waiting):
             found.matching += 1
-            found.ended_ms = max(found.ended_ms, waiting.last.at_ms if waiting.last else 0)
             counts[waiting.group, waiting.type] += 1
             _add(causes, waiting)
     found.causes = _sorted(causes)
@@ -133,8 +139,7 @@ async def _batches(retries: Retries, plan: Plan, size: int) -> AsyncIterator[lis
     batch: list[Waiting] = []
     left = plan.matching
     async for waiting in retries.walk(plan.criteria):
-        ended_ms = waiting.last.at_ms if waiting.last else 0
-        if not plan.takes(waiting) or ended_ms > plan.ended_ms:
+        if not plan.takes(waiting):
             continue
         batch.append(waiting)
         left -= 1

@@ -13,6 +13,8 @@ from ...shared.entry import parse
 from ...shared.keys import Keys
 from ...shared.pipelined import execute_all
 from ...shared.undecodable import UNDECODABLE
+from ..dlq import possible
+from ..dlq.query import DeadLetters
 from ..inventory import redeliveries
 from ..inventory.lag import pairs
 from .waiting import Filter, Waiting, of_parked
@@ -33,6 +35,14 @@ class Retries:
         self.unreadable: list[str] = []
         self._client = client
         self._groups = groups
+
+    @classmethod
+    async def open(cls, client: Redis, store: DeadLetters, criteria: Filter) -> "Retries":
+        """Those that a filter asks for. Raises FailedError for an unknown group or type."""
+        for group in criteria.groups:
+            store.require(group)
+        await possible.require(client, store, criteria.types)
+        return cls(client, store.shards, store.groups)
 
     async def page(self, criteria: Filter, limit: int, after: tuple[int, str] = START) -> list[Waiting]:
         """The first `limit` that match and come after a place."""

@@ -158,7 +158,7 @@ async def test_now_makes_due_what_matches_and_nothing_else(client, redis_url):
 async def test_now_of_everything_asks_and_says_what_will_wait(client, redis_url):
     await ready(client)
     await client.delete(KEYS.alive("phone.1"))
-    question = b"now: 3 deliveries (--state parked --state snoozed)?"
+    question = b"now: 3 deliveries (--all)?"
     assert answered(redis_url, "retries", "now", "--all", question=question, answer=b"n\n") == 1
     found = worker(redis_url, "retries", "now", "--group", "phone")
     assert found.stderr.decode() == ("phone · response.completed: 1 will wait: no worker of the group is alive\n")

@@ -1,6 +1,7 @@
 """Jobs of one console: each has an end, and no more run than may."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +13,7 @@ from hookbus.worker.audit import Action
 from hookbus.worker.console import jobs
 from hookbus.worker.console.job_store import Confirmed
 from hookbus.worker.console.jobs import MAX_RUNNING, Jobs
+from hookbus.worker.console.plans.planned import Move
 from hookbus.worker.dlq import plan as planning
 from hookbus.worker.dlq.query import DeadLetters
 from tests.wait import until
@@ -19,6 +21,7 @@ from tests.worker.builders import GROUP
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 ACTION = Action(verb="dlq discard", who="ann@host", via="console", matching=9)
+CONFIRMED = Confirmed(ACTION, {"verb": "discard"}, 9, 1.0)
 
 
 @pytest.fixture
@@ -28,20 +31,19 @@ async def begin(client):
     await store_letters(client, *(letter(f"wh_{i}") for i in range(9)))
     store = await DeadLetters.open(client, 1)
     plan = await planning.discard(client, store, planning.Filter())
-    confirmed = Confirmed(ACTION, {"verb": "discard"}, 9, 1.0)
-    return lambda to, same=None: to.start(store, plan, confirmed, same=same)
+    move = Move(plan.moving, partial(planning.run, client, store, plan))
+    return lambda to, same=None, move=move: to.start(move, CONFIRMED, same=same)
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), ConfigError(["data layout 99"]), FailedError("no group")])
-async def test_a_move_that_fails_frees_its_place_and_has_an_end_in_the_audit(client, begin, monkeypatch, error):
+async def test_a_move_that_fails_frees_its_place_and_has_an_end_in_the_audit(client, begin, error):
     async def fails(*_arguments, **_keywords):
         raise error
 
-    monkeypatch.setattr(planning, "run", fails)
     here = Jobs(client, lambda: True)
     with capture_logs() as logs:
         for _ in range(MAX_RUNNING + 1):
-            job = await begin(here)
+            job = await begin(here, move=Move(9, fails))
             await until(lambda: not here.running)
     assert [log["event"] for log in logs] == ["job_failed"] * (MAX_RUNNING + 1) * isinstance(error, KeyError)
     assert (job.state, job.error) == ("failed", jobs.BUG if isinstance(error, KeyError) else str(error))

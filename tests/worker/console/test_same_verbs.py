@@ -36,12 +36,12 @@ class Does(NamedTuple):
 SAME = {
     "dlq redrive": Does("/plan", "/run", {"verb": "redrive", "type": TYPE}),
     "dlq discard": Does("/plan", "/run", {"verb": "discard", "type": TYPE}),
+    "retries now": Does("/plan", "/run", {"verb": "now", "type": TYPE}),
+    "retries dead-letter": Does("/plan", "/run", {"verb": "dead-letter", "type": TYPE}),
 }
 """Command → what the console does in its place. Each has something to do in `busy`."""
 TOOLS_ONLY = {
     "dlq import": "of a file that lies beside the tool",
-    "retries now": "the console has no form for it",
-    "retries dead-letter": "the console has no form for it",
     "pause": "the console has no form for it",
     "resume": "the console has no form for it",
     "replay": "the console has no form for it",

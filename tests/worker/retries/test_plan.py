@@ -10,7 +10,7 @@ from hookbus.worker.retries.query import Retries
 from hookbus.worker.retries.waiting import Filter
 from tests.wait import until
 from tests.worker.dead_letters import create_groups, start_workers
-from tests.worker.parked import ENDED_MS, PACK, an_entry, park, queue
+from tests.worker.parked import PACK, an_entry, park, queue
 
 KEYS = Keys(0)
 DELAYED = KEYS.delayed("billing")
@@ -77,7 +77,7 @@ async def test_a_delivery_that_ran_and_failed_again_since_the_plan_is_not_in_it(
     plan = await planning.plan(client, retries, Filter(errors=("ValueError",)), "dead-letter")
     await until(lambda: _is_over(client, plan))
     entry = an_entry("wh_again")
-    fields = redelivery_fields(entry, 4, (Failure(3, ENDED_MS + 1, 5, "c", "ValueError: again"),))
+    fields = redelivery_fields(entry, 4, (Failure(3, plan.taken_ms + 1, 5, "c", "ValueError: again"),))
     await client.execute_command("EVAL", PACK, 1, KEYS.delayed_data("billing"), "response.completed||1-0", *fields)
     await client.execute_command("ZADD", DELAYED, now_ms() + 1000, "response.completed||1-0")
     await queue(client, "wh_queued_again", error="ValueError: again")

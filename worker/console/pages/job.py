@@ -12,15 +12,18 @@ from ...audit import Action, Entry, Progress
 from .. import chosen, job_store
 from ..asked import Asked, Context, is_number
 from ..job_store import Confirmed
+from ..plans import waits
+from ..plans.planned import Planned
+from ..verbs import BY_ACTION
 from ..view import Redirect, View
 from . import plan as planning
 
 SEARCHED: Final = 1000
 """Actions looked through for a job that Redis no longer holds."""
 WHY_CHARS: Final = 200
-CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *chosen.FIELDS)
+CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *dict.fromkeys((*chosen.FIELDS, *waits.FIELDS)))
 """Fields that make two forms the same: one plan, of one page. Another page with the same filter is another plan: there
-may be letters again that match it."""
+may be some again that match it."""
 
 
 async def run(context: Context, asked: Asked) -> View | Redirect:
@@ -52,24 +55,24 @@ async def go_on(context: Context, asked: Asked) -> View | Redirect:
 async def _begin(context: Context, asked: Asked, *, same: Hashable = None, after: str = "") -> View | Redirect:
     form = asked.form
     try:
-        plan, store = await planning.planned(context, form)
+        plan = await planning.planned(context, form)
     except FailedError as error:
         return await planning.refused(context, asked, error)
-    if problem := _problem(form, plan.moving, is_discard=plan.verb == "discard", is_rest=bool(after)):
+    if problem := _problem(form, plan, is_rest=bool(after)):
         return planning.show(form, plan, problem)
     action = Action(
-        verb=f"dlq {plan.verb}",
+        verb=plan.verb.action,
         who=asked.person.name,
         role=asked.person.role,
         via="console",
-        criteria=plan.criteria.options(),
-        matching=plan.moving,
+        criteria=plan.criteria,
+        matching=plan.move.moving,
         why=form.get("why", "").strip()[:WHY_CHARS],
     )
     kept = {name: text for name, text in form.items() if name in CONFIRMED}
-    confirmed = Confirmed(action, kept, plan.moving, _rate(form))
+    confirmed = Confirmed(action, kept, plan.move.moving, _rate(form))
     try:
-        job = await context.jobs.start(store, plan, confirmed, same=same, after=after)
+        job = await context.jobs.start(plan.move, confirmed, same=same, after=after)
     except FailedError as error:
         return planning.show(form, plan, str(error))
     return Redirect(f"/jobs/{job.id}")
@@ -80,7 +83,8 @@ async def page(context: Context, asked: Asked) -> View:
     job_id = asked.path["id"]
     seen = await context.jobs.seen(job_id)
     entry = None if seen else await _recorded(context, job_id)
-    values: dict[str, Any] = {"seen": seen, "entry": entry, "id": job_id}
+    verb = BY_ACTION.get(seen.confirmed.action.verb) if seen else None
+    values: dict[str, Any] = {"seen": seen, "entry": entry, "id": job_id, "verb": verb}
     is_live = seen is not None and (seen.state == "runs" or seen.can_go_on)
     return View("job.html", values, "A move", "/actions", is_live=is_live)
 
@@ -97,18 +101,18 @@ async def stop(context: Context, asked: Asked) -> Redirect:
     return Redirect(f"/jobs/{job_id}")
 
 
-def _problem(form: Mapping[str, str], moving: int, *, is_discard: bool, is_rest: bool) -> str:
+def _problem(form: Mapping[str, str], plan: Planned, *, is_rest: bool) -> str:
     """Why a plan does not run, "" if it does. The rest of a job may be nothing: its console died at the very end."""
+    moving = plan.move.moving
     if not moving and not is_rest:
         return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
     counted = form.get("counted", "")
     if not is_number(counted):
         return "it was not counted before"
     if moving > (confirmed := int(counted)):
-        more = moving - confirmed
-        return f"{more:,} more came meanwhile that had died before; {moving:,} are they now"
-    if is_discard and moving > planning.TYPE_ABOVE and form.get("typed", "").replace(",", "") != counted:
-        return f"type {moving} to discard so many"
+        return f"{moving - confirmed:,} more came meanwhile that belong to it; {moving:,} are they now"
+    if planning.is_typed(plan) and form.get("typed", "").replace(",", "") != counted:
+        return f"type {moving} to {plan.verb.name.lower()} so many"
     rate = _rate(form)
     return "" if math.isfinite(rate) and rate >= 0 else "the rate must be a number, 0 for no limit"
 

@@ -1,43 +1,57 @@
-"""`POST /plan`: what a redrive or a discard of a filter would move, bounded by this moment. Writes nothing."""
+"""`POST /plan`: what a move of a filter would do, bounded by this moment. Writes nothing."""
 
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Final, cast
-from urllib.parse import urlencode
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
 
+from ....shared import shell
 from ....shared.command import FailedError
-from ....shared.times import iso
-from ...dlq import plan as planning
-from ...dlq.plan import Plan, Verb
-from ...dlq.query import DeadLetters
-from ...inventory import registry
 from .. import chosen
 from ..asked import Asked, Context, WrongQueryError
+from ..plans import letters, waits
+from ..plans.planned import Planned
 from ..view import View
-from . import dead, gone
+from . import dead, gone, retries
 
-VERBS: Final = {"redrive": "Redrive", "discard": "Discard"}
 TYPE_ABOVE: Final = 100
-"""A discard of more letters wants their number typed: it cannot be undone."""
-MAX_CAUSES: Final = 20
+"""A move of more than these that cannot be undone wants their number typed."""
+MAX_ROWS: Final = 20
 
 _RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 """What a field for numbers takes; of anything else browsers complain."""
 
 
+class Kind(NamedTuple):
+    """What moves the same things: how it is planned, and the page of a form that is no plan, with why."""
+
+    plan: Callable[[Context, str, Mapping[str, str]], Awaitable[Planned]]
+    refused: Callable[[Context, Asked, FailedError], Awaitable[View]]
+
+
 async def page(context: Context, asked: Asked) -> View:
     """The plan, and the form that runs it; or the page that the form came from, with what keeps it from being one."""
     try:
-        plan, _ = await planned(context, asked.form)
+        planned_ = await planned(context, asked.form)
     except FailedError as error:
         return await refused(context, asked, error)
-    return show(asked.form, plan)
+    return show(asked.form, planned_)
+
+
+async def planned(context: Context, form: Mapping[str, str]) -> Planned:
+    """The plan of a form. Raises FailedError."""
+    verb = form.get("verb", "")
+    if verb not in KINDS:
+        raise WrongQueryError(f"{verb!r} is none of {', '.join(KINDS)}")
+    return await KINDS[verb].plan(context, verb, form)
 
 
 async def refused(context: Context, asked: Asked, error: FailedError) -> View:
-    """The page with the letters of a form: nothing was changed, and why."""
+    """The page of what a form is about: nothing was changed, and why."""
+    return await KINDS.get(asked.form.get("verb", ""), LETTERS).refused(context, asked, error)
+
+
+async def _letters(context: Context, asked: Asked, error: FailedError) -> View:
     form = asked.form
     group, name = form.get("group", ""), form.get("id", "")
     if group and name and not isinstance(error, WrongQueryError):
@@ -45,45 +59,36 @@ async def refused(context: Context, asked: Asked, error: FailedError) -> View:
     return await dead.show(context, asked, chosen.fields(form), refused=error)
 
 
-def show(form: Mapping[str, str], plan: Plan, problem: str = "") -> View:
+async def _waits(context: Context, asked: Asked, error: FailedError) -> View:
+    return await retries.show(context, asked, asked.form, refused=error)
+
+
+LETTERS: Final = Kind(letters.plan, _letters)
+WAITS: Final = Kind(waits.plan, _waits)
+KINDS: Final[Mapping[str, Kind]] = {"redrive": LETTERS, "discard": LETTERS, "now": WAITS, "dead-letter": WAITS}
+"""By the name of a verb."""
+
+
+def show(form: Mapping[str, str], planned: Planned, problem: str = "") -> View:
     """A plan; `problem` is why it did not run."""
-    until_ms = plan.criteria.until_ms
+    rate, why = form.get("rate", ""), form.get("why", "")
+    options = {name: text for name, text in {"rate": rate, "why": why.strip()}.items() if text not in ("", "0")}
     values: dict[str, Any] = {
-        "plan": plan,
-        "verb": VERBS[plan.verb],
-        "fields": _frozen(form, plan),
-        "until_ms": until_ms,
+        "plan": planned,
+        "verb": form["verb"],
         "id": secrets.token_hex(8),
-        "leave": "/dead?" + urlencode(chosen.fields(form), errors="replace"),
-        "causes": plan.causes[:MAX_CAUSES],
-        "more_causes": len(plan.causes) - MAX_CAUSES,
-        "is_typed": plan.verb == "discard" and plan.moving > TYPE_ABOVE,
-        "command": chosen.command(
-            plan.verb, form, plan.criteria, rate=form.get("rate", ""), why=form.get("why", "").strip()
-        ),
+        "rows": planned.rows[:MAX_ROWS],
+        "more_rows": len(planned.rows) - MAX_ROWS,
+        "is_typed": is_typed(planned),
+        "command": " ".join(filter(None, (planned.command, shell.command(chosen.as_options(options))))),
         "problem": problem,
-        "rate": rate if _RATE.fullmatch(rate := form.get("rate", "")) else "0",
-        "why": form.get("why", ""),
+        "rate": rate if _RATE.fullmatch(rate) else "0",
+        "why": why,
     }
     status = 409 if problem else 200
-    return View("plan.html", values, f"{VERBS[plan.verb]} {plan.moving:,}", "/dead", status, is_live=False)
+    return View("plan.html", values, planned.title, planned.verb.things.page, status, is_live=False)
 
 
-async def planned(context: Context, form: Mapping[str, str]) -> tuple[Plan, DeadLetters]:
-    """The plan of a form, and where its letters are. Raises FailedError."""
-    verb = form.get("verb", "")
-    if verb not in VERBS:
-        raise WrongQueryError(f"{verb!r} is neither redrive nor discard")
-    store = await DeadLetters.open(context.client, context.shards)
-    now_ms = await registry.now_ms(context.client)
-    criteria = chosen.criteria(form, now_ms)
-    criteria = replace(criteria, until_ms=min(criteria.until_ms, now_ms))
-    make = {"redrive": planning.redrive, "discard": planning.discard}[cast("Verb", verb)]
-    return await make(context.client, store, criteria), store
-
-
-def _frozen(form: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The filter with times that stay: an age would be another one when the plan runs. `until_ms` is beside it."""
-    fields = {name: text for name, text in chosen.fields(form).items() if name not in ("since", "until")}
-    since_ms = plan.criteria.since_ms
-    return fields | ({"since": iso(since_ms)} if since_ms else {})
+def is_typed(planned: Planned) -> bool:
+    """Whether the number of a plan has to be typed."""
+    return planned.verb.is_final and planned.move.moving > TYPE_ABOVE

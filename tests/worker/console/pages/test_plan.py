@@ -173,7 +173,7 @@ async def test_a_big_discard_wants_its_number_typed(client, bus, monkeypatch):
         ({"verb": "redrive", "rate": "nan", "counted": "3"}, "the rate must be a number"),
         ({"verb": "redrive", "rate": "-1", "counted": "3"}, "the rate must be a number"),
         ({"verb": "redrive", "type": "video.completed"}, "nothing is left to move"),
-        ({"verb": "explode"}, "neither redrive nor discard"),
+        ({"verb": "explode"}, "'explode' is none of redrive, discard"),
         ({"verb": "discard", "until_ms": "soon"}, "is no number of milliseconds"),
         ({"verb": "discard", "group": "nobody"}, "no group nobody"),
         ({"verb": "discard", "reason": "withdrawal"}, "did you mean withdrawn?"),

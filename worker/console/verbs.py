@@ -1,0 +1,56 @@
+"""The moves that forms of the console plan and jobs run, in words. Each is the command of the same name, too."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Things(NamedTuple):
+    """What is moved. `names`: one, and several; `bound`: which of them a plan has, before its moment, and which not;
+    `left`: what becomes of those that a job has not come to; `page` shows them."""
+
+    names: tuple[str, str]
+    bound: tuple[str, str]
+    left: str
+    page: str
+
+    def counted(self, number: int) -> str:
+        """A number of them."""
+        return f"{number:,} {self.names[number != 1]}"
+
+
+class Verb(NamedTuple):
+    """A move. `action` is its name in the audit and of its command, `name` stands before what it moves.
+
+    `is_final`: it cannot be undone, so a large number is typed before it runs."""
+
+    action: str
+    name: str
+    things: Things
+    note: str = ""
+    is_final: bool = False
+
+
+LETTERS: Final = Things(
+    ("dead letter", "dead letters"),
+    ("were dead at", "what dies later is not taken along"),
+    "stay dead letters",
+    "/dead",
+)
+WAITING: Final = Things(
+    ("delivery", "deliveries"),
+    ("waited at", "what fails later is not taken along"),
+    "wait as before",
+    "/retries",
+)
+VERBS: Final[Mapping[str, Verb]] = {
+    "redrive": Verb("dlq redrive", "Redrive", LETTERS),
+    "discard": Verb(
+        "dlq discard", "Discard", LETTERS, "Discarded letters are gone for good, with their bodies.", is_final=True
+    ),
+    "now": Verb("retries now", "Hasten", WAITING, "They are due at once; their attempts count on."),
+    "dead-letter": Verb(
+        "retries dead-letter", "Dead-letter", WAITING, "No attempt follows; a redrive begins with attempt 1 again."
+    ),
+}
+"""By the value that a form has."""
+BY_ACTION: Final = {verb.action: verb for verb in VERBS.values()}
