@@ -7,9 +7,9 @@ Redis (shared/health.py), so an unreachable Redis makes no container unhealthy.
 import sys
 import urllib.request
 
-PORTS = ("9464", "9465", "9466")
-"""`ops_listen` of ingest and of workers, `exporter_listen`."""
-TIMEOUT_S = 1.5
+PORTS = ("9464", "9465", "9466", "9467")
+"""`ops_listen` of ingest and of workers, `exporter_listen`, `console_listen`."""
+TIMEOUT_S = 1.2
 """For each port; the Dockerfile allows 5 s for all."""
 
 

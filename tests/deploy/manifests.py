@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.programs import BIN, ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("dev", "production")
+HASH = "[0-9a-z]{10}"
 Object = dict[str, Any]
 
 
@@ -34,13 +36,9 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
 
 def named(objects: list[Object], kind: str, name: str) -> Object:
     """The object of a kind and name; names of generated ones end with a hash."""
-    [found] = [o for o in of_kind(objects, kind) if o["metadata"]["name"] in (name, name + suffix(o, name))]
+    ending = f"(-{HASH})?" if kind in ("ConfigMap", "Secret") else ""
+    [found] = [o for o in of_kind(objects, kind) if re.fullmatch(re.escape(name) + ending, o["metadata"]["name"])]
     return found
-
-
-def suffix(found: Object, name: str) -> str:
-    """The hash at the end of a generated object's name."""
-    return found["metadata"]["name"].removeprefix(name) if found["kind"] in ("ConfigMap", "Secret") else ""
 
 
 def workloads(objects: list[Object]) -> list[Object]:
@@ -49,7 +47,7 @@ def workloads(objects: list[Object]) -> list[Object]:
 
 
 def component(workload: Object) -> str:
-    """ingest, worker or exporter; "" for other programs."""
+    """ingest, worker, exporter or console; "" for other programs."""
     return workload["spec"]["template"]["metadata"]["labels"].get("app.kubernetes.io/component", "")
 
 

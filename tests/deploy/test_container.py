@@ -107,9 +107,12 @@ async def test_the_health_check_succeeds_only_while_a_program_runs(redis_url):
 
 
 def test_the_health_check_uses_the_ops_ports_of_the_programs():
-    ops = (IngestSettings().ops_listen, WorkerSettings().ops_listen, WorkerSettings().exporter_listen)
+    worker = WorkerSettings()
+    ops = (IngestSettings().ops_listen, worker.ops_listen, worker.exporter_listen, worker.console_listen)
     ports = tuple(str(listen.port) for listen in ops)
     assert runpy.run_path(str(HERE / "healthcheck.py"))["PORTS"] == ports
+    timeout_s = runpy.run_path(str(HERE / "healthcheck.py"))["TIMEOUT_S"]
+    assert len(ports) * timeout_s < float(instructions("HEALTHCHECK")[0].split("--timeout=")[1].split("s")[0])
     assert instructions("EXPOSE") == [" ".join((str(IngestSettings().listen[0].port), *ports))]
 
 

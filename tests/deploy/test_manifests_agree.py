@@ -12,6 +12,7 @@ from hookbus.ingest.settings import IngestSettings
 from hookbus.ingest.settings import load_settings as ingest_settings
 from hookbus.shared import release
 from hookbus.shared.settings import ConfigError
+from hookbus.worker.console.keyring import Keyring
 from hookbus.worker.consumer import STUCK_MARGIN_S
 from hookbus.worker.settings import WorkerSettings
 from hookbus.worker.settings import load_settings as worker_settings
@@ -55,11 +56,13 @@ def test_the_ports_are_those_that_the_programs_listen_on_and_their_defaults(over
         "ingest": {"http": ingest.listen[0], "ops": ingest.ops_listen},
         "worker": {"ops": worker.ops_listen},
         "exporter": {"ops": worker.exporter_listen},
+        "console": {"ops": worker.console_listen},
     }
     defaults = {
         "ingest": {"http": IngestSettings().listen[0], "ops": IngestSettings().ops_listen},
         "worker": {"ops": WorkerSettings().ops_listen},
         "exporter": {"ops": WorkerSettings().exporter_listen},
+        "console": {"ops": WorkerSettings().console_listen},
     }
     for program in programs(rendered(overlay)):
         ports = {port["name"]: port["containerPort"] for port in container(program)["ports"]}
@@ -91,6 +94,7 @@ def test_a_pod_has_a_longer_grace_period_than_its_program_needs(overlay, setting
         "ingest": ingest.drain_delay_s + FINISH_S,
         "worker": worker.grace_period_s + STOP_S,
         "exporter": 0,
+        "console": 2,
     }
     for program in programs(rendered(overlay)):
         before = container(program).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
@@ -111,24 +115,45 @@ def test_no_worker_is_killed_for_a_handler_that_blocks_up_to_its_timeout(overlay
 def test_each_secret_of_the_settings_is_mounted_as_a_folder_and_no_other_is(overlay):
     settings = tomllib.loads(manifests.settings_file(rendered(overlay)))
     sources = settings["ingest"]["sources"].values()
-    references = [reference for source in sources for reference in source["secrets"]]
+    references = {
+        "ingest": [reference for source in sources for reference in source["secrets"]],
+        "console": [token for tokens in settings["worker"]["console_tokens"].values() for token in tokens],
+    }
     for program in programs(rendered(overlay)):
-        needed = [settings["redis_url"], *(references if component(program) == "ingest" else ())]
+        needed = [settings["redis_url"], *references.get(component(program), ())]
         folders = {
             mount["mountPath"]: manifests.files(secrets_of(overlay), volume)
             for mount, volume in manifests.mounts(program)
             if "secret" in volume and "subPath" not in mount
         }
+        used = set()
         for reference in needed:
             path = reference.removeprefix("file:")
-            assert path in folders or path.rpartition("/")[2] in folders[path.rpartition("/")[0]]
-        assert len(folders) == len(needed), "no program has a secret that it does not need"
+            folder, _, file = path.rpartition("/")
+            assert path in folders or file in folders[folder]
+            used.add(path if path in folders else folder)
+        assert used == folders.keys(), "no program has a secret that it does not need"
+
+
+@every_overlay
+def test_the_console_has_a_redis_user_of_its_own(overlay):
+    secrets = {
+        component(program): volume["secret"]["secretName"].partition("-redis")[0]
+        for program in programs(rendered(overlay))
+        for mount, volume in manifests.mounts(program)
+        if mount["mountPath"] == "/etc/hookbus/redis"
+    }
+    console = secrets.pop("console")
+    assert (console, set(secrets.values())) == ("hookbus-console", {"hookbus"})
 
 
 def test_placeholders_of_secrets_are_refused(tmp_path):
     root = mount_files(secrets_of("production"), programs(rendered("production")), tmp_path)
     with pytest.raises(ConfigError, match=r"ingest\.sources\.openai\.secrets.*not valid base64"):
         ingest_settings(root / "srv/hookbus.toml", {})
+    with pytest.raises(ConfigError, match="shorter than 20 characters") as refused:
+        Keyring(worker_settings(root / "srv/hookbus.toml", {}).console_tokens)
+    assert len(refused.value.problems) == 2
 
 
 def test_images_and_readmes_name_the_version_of_the_project():

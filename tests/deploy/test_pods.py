@@ -1,5 +1,6 @@
 """The pods of the dev overlay, run here: their commands, files, probes and metrics, with a Valkey like theirs."""
 
+import contextlib
 import re
 import signal
 
@@ -88,6 +89,25 @@ async def test_an_event_passes_through_the_pods_of_the_dev_overlay_and_they_stop
             await until(is_exported, what=f"KEDA queries {metric}{{{labels}")
         for pod in (billing, audit, exporter, ingest):
             assert await pod.end(signal.SIGTERM) == 0
+
+
+async def test_the_console_of_the_dev_overlay_is_ready_and_lets_in_by_the_tokens_of_its_secret(root):
+    with start("console", root) as console:
+        await until_ready(console)
+        for role in ("viewer", "operator"):
+            token = (root / f"etc/hookbus/console/{role}s").read_text()
+            jar = aiohttp.CookieJar(unsafe=True)  # it takes cookies of an address
+            async with aiohttp.ClientSession(headers={"Sec-Fetch-Site": "same-origin"}, cookie_jar=jar) as session:
+                assert "token 1" not in await text_of(session.get(console.url("ops", "/health")))
+                page = await text_of(session.post(console.url("ops", "/login"), data={"token": token, "to": "/health"}))
+                assert f"{role} token 1" in page
+        assert await console.end(signal.SIGTERM) == 0
+
+
+async def text_of(request: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]) -> str:
+    """The text of an answer."""
+    async with request as answer:
+        return await answer.text()
 
 
 def asked_for(objects: list[manifests.Object]) -> list[tuple[str, str]]:

@@ -108,7 +108,8 @@ def test_the_example_configuration_is_valid(tmp_path, monkeypatch):
     assert {"APPS", "OPTIONS"} < set(environ["env"])
     ingest, worker = load_ingest(file, {}), load_worker(file, environ["env"])
     assert ingest.redis_url == worker.redis_url == "redis://elsewhere:1/0"
-    assert worker.ops_listen not in (ingest.ops_listen, worker.exporter_listen, WorkerSettings().ops_listen)
+    taken = (ingest.ops_listen, worker.exporter_listen, worker.console_listen, WorkerSettings().ops_listen)
+    assert worker.ops_listen not in taken
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -122,6 +123,18 @@ def test_the_install_script_creates_every_path_that_a_unit_names(name):
         assert path in script
     [user] = Unit(name)["User"]
     assert f"u {user} " in (FOLDER / "sysusers.conf").read_text()
+
+
+def test_the_tokens_of_the_console_are_credentials_that_may_be_missing():
+    """Without the default of SetCredential= systemd would not start the unit before both files exist."""
+    console, readme = Unit("hookbus-console.service"), (FOLDER / "README.md").read_text()
+    passed = dict(each.split(":") for each in console["LoadCredential"])
+    [tokens] = re.findall(r"^console_tokens = .*$", readme, re.MULTILINE)
+    named = re.findall(r'"credential:(\w+)"', tokens)
+    assert sorted(named) == ["console_operators", "console_viewers"]
+    assert console["SetCredential"] == [rf"{name}:\n" for name in passed if name != "redis_url"]
+    assert {f"/etc/hookbus/credentials/{name}" for name in named} < set(passed.values())
+    assert all(f"/etc/hookbus/credentials/{name}" in readme for name in named)
 
 
 def test_all_files_are_installed_and_all_units_removed():

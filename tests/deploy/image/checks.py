@@ -6,7 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from hookbus.shared.release import VERSION
@@ -76,10 +78,10 @@ def test_its_configuration_names_command_health_check_version_and_ports(image):
     assert config["Cmd"][:2] == ["hookbus-ingest", "serve"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "/opt/hookbus/healthcheck.py"]
     assert config["Labels"]["org.opencontainers.image.version"] == VERSION
-    assert set(config["ExposedPorts"]) == {"8080/tcp", "9464/tcp", "9465/tcp", "9466/tcp"}
+    assert set(config["ExposedPorts"]) == {"8080/tcp", "9464/tcp", "9465/tcp", "9466/tcp", "9467/tcp"}
 
 
-async def test_an_event_passes_through_both_programs_with_a_read_only_root(image, srv, tmp_path):
+async def test_an_event_passes_through_the_programs_and_the_console_with_a_read_only_root(image, srv, tmp_path):
     valkey = users.guarded(tmp_path / "valkey", port=free_port()).start()
     port, ops = free_port(), free_port()
     environ = {
@@ -102,6 +104,13 @@ async def test_an_event_passes_through_both_programs_with_a_read_only_root(image
             answer = await post(f"http://127.0.0.1:{port}/webhooks/openai", "wh_1", event_body())
             assert answer == (200, "accepted")
             await until(lambda: any(re.search("charge for resp_1 .wh_1.", line) for line in worker.raw))
+            with Program(f"{BIN}/hookbus-worker", "console", "--listen", "127.0.0.1:0", **options) as console:
+                url = (await console.until_logged("serving"))["url"]
+                async with aiohttp.ClientSession(url) as session, session.get("/processes") as page:
+                    assert "/groups/billing" in await page.text()
+                check = ("python", "/opt/hookbus/healthcheck.py", "1", str(urlsplit(url).port))
+                assert (await asyncio.to_thread(run_in, image, srv, *check)).returncode == 0
+                assert await console.end() == 0
             check = ("python", "/opt/hookbus/healthcheck.py", "1", str(ops))
             assert (await asyncio.to_thread(run_in, image, srv, *check)).returncode == 0
             assert await worker.end() == 0

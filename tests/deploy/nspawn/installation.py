@@ -14,6 +14,17 @@ CONSOLE: Final = "hookbus-console.service"
 UNITS: Final = ("hookbus.target", "hookbus-ingest.socket", INGEST, WORKER, EXPORTER, CONSOLE)
 STATE: Final = "/var/lib/hookbus-worker"
 
+FETCH: Final = """
+import sys, urllib.error, urllib.request as u
+url, form = sys.argv[1:]
+opener = u.build_opener(u.HTTPCookieProcessor())
+try:
+    answer = opener.open(u.Request(url, form.encode() or None, {"Sec-Fetch-Site": "same-origin"}))
+except urllib.error.HTTPError as refusal:
+    answer = refusal
+print(answer.read().decode())
+"""
+
 
 class WrongError(Exception):
     """A claim does not hold."""
@@ -59,10 +70,14 @@ def lines(box: Container, name: str) -> list[str]:
 
 def restarts(box: Container) -> dict[str, str]:
     """The number of restarts of each program by systemd."""
-    return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER, EXPORTER)}
+    return {unit: box.show(unit, "NRestarts") for unit in (INGEST, WORKER, EXPORTER, CONSOLE)}
 
 
 def metrics(box: Container, port: int) -> str:
     """The metrics on a port."""
-    execute = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
-    return box.run("/opt/hookbus/bin/python", "-c", execute)
+    return fetch(box, f"http://127.0.0.1:{port}/metrics")
+
+
+def fetch(box: Container, url: str, form: str = "") -> str:
+    """The page that a browser gets, cookies and redirects followed; with `form`, what a page of ours posts."""
+    return box.run("/opt/hookbus/bin/python", "-c", FETCH, url, form)
