@@ -52,28 +52,29 @@ def past_the_limit(script: Script) -> Script:
 @functools.cache
 def of_the_same(script: Script) -> Script:
     """The same script for an entry that was read in an earlier term: `same.lua` is its prefix."""
-    return Script.of(script.name, f"{SAME.source}{script.source}")
+    return after(script, SAME)
 
 
-def settling(script: Script) -> Script:
-    """A script that ends in `settle()`, with the prefix that defines it."""
-    return Script.of(script.name, f"{SETTLE.source}{script.source}")
+def after(script: Script, *prefixes: Script) -> Script:
+    """A script with those before it that define what it uses."""
+    return Script.of(script.name, "".join(each.source for each in (*prefixes, script)))
 
 
 SAME: Final = Script.load("same")
 SETTLE: Final = Script.load("settle")
-ACK: Final = settling(Script.load("ack"))
-RECOVER: Final = settling(Script.load("recover"))
+LETTER: Final = Script.load("letter")
+ACK: Final = after(Script.load("ack"), SETTLE)
+RECOVER: Final = after(Script.load("recover"), SETTLE)
 ENQUEUE: Final = Script.load("enqueue")
-PARK: Final = settling(Script.load("park"))
+PARK: Final = after(Script.load("park"), SETTLE)
 # A redelivery takes less memory than a parked one; and if retries fill the memory, only running them frees it.
 PROMOTE: Final = past_the_limit(Script.load("promote"))
-DEAD_LETTER: Final = settling(Script.load("dead_letter"))
+DEAD_LETTER: Final = after(Script.load("dead_letter"), SETTLE, LETTER)
 DROP: Final = Script.load("drop")
 RESTORE: Final = Script.load("restore")
 REMOVE_LETTER: Final = Script.load("remove_letter")
-WITHDRAW: Final = settling(Script.load("withdraw"))
-WITHDRAW_PARKED: Final = Script.load("withdraw_parked")
+WITHDRAW: Final = after(Script.load("withdraw"), SETTLE, LETTER)
+WITHDRAW_PARKED: Final = after(Script.load("withdraw_parked"), LETTER)
 # If retries fill the memory, only running them frees it.
 HASTEN: Final = past_the_limit(Script.load("hasten"))
 # Without liveness keys, takeovers, handovers and quarantine, deliveries would wait for memory that only they can free.

@@ -19,16 +19,6 @@
 if #redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3]) == 0 then return 0 end
 local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
 if not held.err and #held > 0 then return 0 end
--- A key of another type fails here, before anything is written.
-redis.call('ZCARD', KEYS[2])
-redis.call('ZCARD', KEYS[4])
-redis.call('HEXISTS', KEYS[5], ARGV[8])
-redis.call('SCARD', KEYS[6])
-local letter = ARGV[5]
--- As in `dead_letter`: all dead letters of one webhook-id are kept.
-while redis.call('HEXISTS', KEYS[3], letter) == 1 do letter = letter .. '~' .. ARGV[3] end
-redis.call('HSET', KEYS[3], letter, ARGV[7])
-redis.call('ZADD', KEYS[2], ARGV[6], letter)
-redis.call('ZADD', KEYS[4], ARGV[6], letter)
-redis.call('HSET', KEYS[5], ARGV[8], ARGV[9])
+redis.call('SCARD', KEYS[6])  -- a key of another type fails here, before anything is written
+put_letter(2, 5, '~' .. ARGV[3])
 return settle()

@@ -16,17 +16,7 @@
 -- Returns 1 when withdrawn, 0 when it is gone, or was parked again since the caller read it.
 -- One step: a delivery that is promoted meanwhile would be redelivered and dead at once.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
--- Check types first: Redis does not roll back a failed script, so each retry would add a dead letter with a new name.
-redis.call('ZCARD', KEYS[4])
-redis.call('ZCARD', KEYS[6])
-redis.call('HEXISTS', KEYS[7], ARGV[6])
-local letter = ARGV[3]
--- As in `dead_letter`: all dead letters of one webhook-id are kept.
-while redis.call('HEXISTS', KEYS[5], letter) == 1 do letter = letter .. '~' .. ARGV[4] .. '-0' end
-redis.call('HSET', KEYS[5], letter, ARGV[5])
-redis.call('ZADD', KEYS[4], ARGV[4], letter)
-redis.call('ZADD', KEYS[6], ARGV[4], letter)
-redis.call('HSET', KEYS[7], ARGV[6], ARGV[7])
+put_letter(4, 3, '~' .. ARGV[4] .. '-0')
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.pcall('ZREM', KEYS[3], ARGV[1])  -- for display: a key of another type must not stop the rest

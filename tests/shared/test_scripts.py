@@ -28,7 +28,8 @@ def test_every_file_has_a_constant_and_every_constant_a_file():
         text = (FOLDER / f"{name}.lua").read_text()
         prefix = script.source.removesuffix(text)
         assert script.source == prefix + text
-        assert prefix in ("", "#!lua flags=allow-oom\n", scripts.SETTLE.source)
+        settle, letter = scripts.SETTLE.source, scripts.LETTER.source
+        assert prefix in ("", "#!lua flags=allow-oom\n", settle, letter, settle + letter)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
