@@ -28,9 +28,6 @@ from ..settings import WorkerSettings
 INTERVAL_S: Final = 60.0
 SHARE: Final = 0.1
 """Maximum time between two rounds, as a share of the retention time."""
-MAX_A_ROUND: Final = 50
-"""Batches per group and shard in one round, which is 10,000 letters; if there are more, another round follows soon."""
-SOON_S: Final = 1.0
 REPEAT_S: Final = 3600.0
 """Between two log lines about unreadable letters of a group."""
 
@@ -53,8 +50,6 @@ class DeadRetention:
         self._age_ms = round(settings.dead_retention_s * 1000)
         self._max = settings.dead_retention_events
         self._interval_s = min(INTERVAL_S, SHARE * settings.dead_retention_s or INTERVAL_S)
-        self._past: dict[tuple[Keys, str], int] = {}
-        """Number of letters that an unfinished round has skipped."""
         self._logged_at: dict[str, float] = {}
         self._log = log.get("worker.dead_retention")
         for group in groups:
@@ -62,56 +57,48 @@ class DeadRetention:
 
     async def run(self) -> None:
         """Drop until stopping; ends at once if the settings keep all letters."""
-        wait_s = self._interval_s
         while (self._age_ms or self._max) and not self._stopping.is_set():
-            await pause(self._stopping, jittered_s(wait_s))
+            await pause(self._stopping, jittered_s(self._interval_s))
             try:
-                wait_s = SOON_S if await self.round() else self._interval_s
+                await self.round()
             except FAULTS as error:
                 self._log.debug("drop_delayed", reason=str(error))
 
-    async def round(self) -> bool:
-        """Drop the letters that are due. Returns whether there are more. Raises RedisError, OSError."""
-        is_more = False
+    async def round(self) -> None:
+        """Drop the letters that are due. Raises RedisError, OSError."""
         for group in self._groups:
             dropped = 0
             for keys in self._shards:
                 try:
-                    count, is_more_in_shard = await self._drop(keys, group)
+                    dropped += await self._drop(keys, group)
                 except ResponseError as error:
                     if not is_of_one_key(error):
                         raise
                     self._log.debug("drop_delayed", reason=str(error), group=group)
-                else:
-                    dropped += count
-                    is_more |= is_more_in_shard
             if dropped:
                 metrics.DROPPED.labels(group).inc(dropped)
                 reason = "older than worker.dead_retention_s, or more than worker.dead_retention_events"
                 self._log.error("dead_letters_dropped", group=group, count=dropped, reason=reason)
-        return is_more
 
-    async def _drop(self, keys: Keys, group: str) -> tuple[int, bool]:
-        """Drop the due letters of a group in a shard. Returns their number, and whether there are more."""
-        dropped = 0
+    async def _drop(self, keys: Keys, group: str) -> int:
+        """Drop the due letters of a group in a shard. Returns their number."""
+        dropped = past = 0
         store = DeadLetters(self._client, self._shards, self._groups)
-        past = self._past.pop((keys, group), 0)
-        for _ in range(MAX_A_ROUND):
+        while not self._stopping.is_set():
             until_ms = await registry.now_ms(self._client) - self._age_ms if self._age_ms else 0
             due = await self._due(keys, group, until_ms) - past
-            if due <= 0 or self._stopping.is_set():
-                self._log_unreadable(group, len(store.unreadable))
-                return dropped, False
+            if due <= 0:
+                break
             letters, count = await store.oldest(keys, group, past, min(due, BATCH))
             results = await scripts.run_all(self._client, [_drop(dead, until_ms, self._max) for dead in letters])
-            dropped += sum(result == 1 for result in results)
             # Skip letters that cannot be read or dropped for the rest of this round. Letters that another worker
             # dropped, or that were dead-lettered again, are not there any more: skipping them would miss others.
-            past += count - sum(not isinstance(result, Exception) for result in results)
-            if not count:
-                return dropped, False
-        self._past[keys, group] = past
-        return dropped, True
+            skipped = count - sum(not isinstance(result, Exception) for result in results)
+            dropped, past = dropped + results.count(1), past + skipped
+            if not skipped and 1 not in results:
+                break  # others drop them, or changed them by hand
+        self._log_unreadable(group, len(store.unreadable))
+        return dropped
 
     def _log_unreadable(self, group: str, count: int) -> None:
         if count and time.monotonic() - self._logged_at.get(group, -REPEAT_S) >= REPEAT_S:

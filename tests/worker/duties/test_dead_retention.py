@@ -63,7 +63,7 @@ async def test_by_default_no_letter_is_dropped_and_redis_gets_no_command(client)
 )
 async def test_the_oldest_go_by_age_and_by_number(client, limits, stay):
     await laid(client, 6)
-    assert not await retention(client, **limits).round()
+    await retention(client, **limits).round()
     assert await remaining(client) == [f"wh_{i}" for i in range(stay)]
     assert await dropped(client) == 6 - stay
 
@@ -128,21 +128,34 @@ async def test_a_letter_within_the_maximum_when_its_turn_comes_is_kept(client):
     assert (len(await remaining(client)), await dropped(client)) == (3, 1)
 
 
-async def test_a_round_is_bounded_and_returns_whether_more_remain(client, monkeypatch):
-    monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 2)
+async def test_a_round_goes_on_until_nothing_is_due(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "BATCH", 10)
     await laid(client, 35)
-    duty = retention(client, max_letters=5)
-    assert await duty.round()
-    assert await dropped(client) == 20
-    assert not await duty.round()
+    await retention(client, max_letters=5).round()
     assert await dropped(client) == 30
+
+
+async def test_a_round_ends_at_letters_that_never_go(client):
+    """Such as one to whose time a hand has given a fraction."""
+    await laid(client, 3)
+    await client.execute_command("ZADD", KEYS.dead("billing"), 1.5, "wh_2")
+    async with asyncio.timeout(5):
+        await retention(client, max_letters=1).round()
+    assert sorted(await remaining(client)) == ["wh_0", "wh_2"]
+
+
+async def test_a_stop_ends_a_round(client):
+    await laid(client, 3)
+    stopping = asyncio.Event()
+    stopping.set()
+    await retention(client, max_letters=1, stopping=stopping).round()
+    assert len(await remaining(client)) == 3
 
 
 async def test_unreadable_letters_are_kept_and_delay_no_others(client):
     await laid(client, 6)
     await client.execute_command("HSET", KEYS.dead_data("billing"), "wh_5", "junk")
-    assert not await retention(client, max_letters=2).round()
+    await retention(client, max_letters=2).round()
     assert await remaining(client) == ["wh_0", "wh_1"]
     assert await dropped(client) == 3
 
@@ -167,17 +180,15 @@ async def spoiled(client, names: list[str]) -> None:
     await client.execute_command("HSET", KEYS.dead_data("billing"), *(part for name in names for part in (name, "?")))
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
-async def test_letters_that_cannot_be_read_are_skipped_and_logged(client, monkeypatch, rounds):
-    monkeypatch.setattr(dead_retention, "MAX_A_ROUND", 50 // rounds)
+async def test_letters_that_cannot_be_read_are_skipped_and_logged_once(client, monkeypatch):
     monkeypatch.setattr(dead_retention, "BATCH", 2)
     await laid(client, 30)
     bad = [f"wh_{i}" for i in range(10, 30)]  # all of the oldest
     await spoiled(client, bad)
     duty = retention(client, age_s=2 * 3600)
     with capture_logs() as logs:
-        while await duty.round():
-            rounds -= 1
+        for _ in range(2):
+            await duty.round()
     assert sorted(await remaining(client)) == ["wh_0", "wh_1"]
     assert await client.execute_command("ZCARD", KEYS.dead("billing")) == 2 + len(bad)
     counts = [log["count"] for log in logs if log["event"] == "dead_letters_unreadable"]
