@@ -80,15 +80,9 @@ class GroupRunner:
 
     def duties(self) -> list[Duty]:
         """The duties of the group."""
-        discovery = Discovery(self._here, self._lookout, self._add_types, self._listed)
-        positions = Positions(self._here, self._membership)
+        discovery = Discovery(self._here, self._lookout, self._add_types, self.reader.open)
+        positions = Positions(self._here, self._lookout, self._membership)
         return [self.reader, self.promoter, self._pauses, self._takeover, discovery, positions]
-
-    def stop(self) -> None:
-        """End the waits of its duties, once stopping; but not its read."""
-        self._lookout.hurry()
-        self.promoter.stop()
-        self._takeover.stop()
 
     async def join(self) -> None:
         """Create the group where it is missing, and apply its pauses, as of the last look. Raises RedisError, OSError;
@@ -130,15 +124,6 @@ class GroupRunner:
         if new:
             await self._membership.join(new)
             await self._subscribe(new)
-
-    async def _listed(self, types: Sequence[str]) -> None:
-        """Read the redelivery streams that the look found listed, and list those that are read and were not there.
-
-        Either they went, or came, at that moment, or the list was deleted or renamed.
-        """
-        await self.reader.open(types)
-        if unlisted := sorted(set(self.reader.streams.redelivered).difference(types)):
-            await self._membership.relist(unlisted)
 
     def _unread(self, types: Iterable[str]) -> list[str]:
         read = set(self.reader.streams.types)

@@ -218,8 +218,8 @@ class Worker:
         self._stopping_since = time.monotonic()
         self._process.quarantine.finish()
         self._log.info("draining", running=self._running())
-        for runner in self._runners.values():
-            runner.stop()
+        for lookout in self._process.lookouts.values():
+            lookout.hurry()  # whoever waits for a look ends with it
         with contextlib.suppress(*FAULTS):  # without Redis there is no read to end
             for reader in self._readers.values():
                 await reader.wake()

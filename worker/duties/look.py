@@ -71,7 +71,7 @@ class Lookout:
         self.last = NOTHING
 
     def subscribe(self, looked: Callable[[], None]) -> None:
-        """Call a function after each look."""
+        """Call a function after each look, and at the stop."""
         self._listeners.append(looked)
 
     async def each(self, *steps: Step, logger: Any) -> None:

@@ -158,10 +158,6 @@ class Membership:
             goes_on_after=dict(sorted(goes_on_after.items())[:TYPES_LOGGED]),
         )
 
-    async def types(self) -> set[str]:
-        """All types ever stored in this shard."""
-        return {name.decode() for name in await self._here.client.execute_command("SMEMBERS", self._here.keys.types)}
-
 
 class Discovery:
     """Passes new types to `on_types`, which subscribes to those that concern the group, and then the types of all its
@@ -172,7 +168,7 @@ class Discovery:
         self._lookout = lookout
         self._on_types = on_types
         self._on_redeliveries = on_redeliveries
-        self._known: set[str] = set()
+        self._known: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Discover until stopping."""
@@ -182,11 +178,6 @@ class Discovery:
         await self._on_redeliveries(sorted(look.redeliveries.get(self._here.group, ())))
 
     async def _pass_on(self, look: Look) -> None:
-        self._known &= look.types  # types of `verify` runs come and go
-        new = sorted(look.types - self._known)
-        for first in range(0, len(new), BATCH):
-            if self._here.stopping.is_set():
-                return
-            batch = new[first : first + BATCH]
-            await self._on_types(batch)
-            self._known.update(batch)
+        if new := look.types - self._known:
+            await self._on_types(sorted(new))
+        self._known = look.types  # types of `verify` runs come and go

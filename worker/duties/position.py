@@ -18,6 +18,7 @@ from ...shared.pipelined import execute_all
 from ...shared.wire import replication_id
 from ..inventory.lag import pairs
 from ..pipeline.group_context import GroupContext
+from .look import Lookout
 from .membership import Membership
 
 INTERVAL_S: Final = 30.0
@@ -27,8 +28,9 @@ INTERVAL_S: Final = 30.0
 class Positions:
     """The positions of one group in one shard."""
 
-    def __init__(self, here: GroupContext, membership: Membership) -> None:
+    def __init__(self, here: GroupContext, lookout: Lookout, membership: Membership) -> None:
         self._here = here
+        self._lookout = lookout
         self._membership = membership
 
     async def run(self) -> None:
@@ -42,7 +44,7 @@ class Positions:
 
     async def fetch(self) -> None:
         """Record the current positions. Raises RedisError, OSError."""
-        types = sorted(await self._membership.types() & self._membership.joined)
+        types = sorted(self._lookout.last.types & self._membership.joined)
         streams = [self._here.keys.stream(name) for name in types]
         # In this order: an entry delivered between XINFO and XPENDING shows as pending.
         commands: list[tuple[str, ...]] = [("INFO", "replication")]

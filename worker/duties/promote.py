@@ -22,8 +22,8 @@ from ..pipeline.unusable_keys import ADD, is_of_one_key
 from .look import Lookout
 from .membership import OnTypes
 
-INTERVAL_S: Final = 1.0
-"""Between two checks whether a look tells that deliveries are due."""
+RETRY_S: Final = 1.0
+"""Between two rounds while Redis fails."""
 ROUND_S: Final = 60.0
 """At most between two rounds: `due` may have been deleted by hand."""
 REFUSED_MS: Final = 10_000
@@ -43,16 +43,13 @@ class Promoter:
         self._wake = asyncio.Event()
         self._next_round_ms = 0
         self._log = log.get("worker.promote").bind(group=here.group)
+        lookout.subscribe(self._wake.set)
 
     def expect(self, due_ms: int) -> None:
         """A delivery was parked by this process: run the next round in time."""
         if due_ms < self._next_round_ms:
             self._next_round_ms = due_ms
             self._wake.set()
-
-    def stop(self) -> None:
-        """Wake `run` up so that it ends."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Promote until stopping."""
@@ -64,14 +61,14 @@ class Promoter:
                 if is_of_one_key(error):
                     self._here.unusable_keys.add(self._here.keys.delayed(self._here.group), error)
                 self._log.debug("promotion_delayed", reason=str(error))
-                wait_s = INTERVAL_S
+                wait_s = RETRY_S
             self._served = self._lookout.last
             self._next_round_ms = min(self._next_round_ms, clock.now_ms() + round(wait_s * 1000))
             await self._until_due()
 
     async def _until_due(self) -> None:
         while not self._here.stopping.is_set() and (wait_ms := self._due_ms() - clock.now_ms()) > 0:
-            await pause(self._wake, min(INTERVAL_S, wait_ms / 1000))
+            await pause(self._wake, wait_ms / 1000)
             self._wake.clear()
 
     def _due_ms(self) -> float:

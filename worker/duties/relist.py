@@ -1,8 +1,7 @@
 """Lists redelivery streams that the list of their shard lacks: workers that do not read one yet would never find it.
 
-The list is gone when an operator deletes or renames it, and lacks what was promoted while Redis refused it. A worker
-that still reads such a stream lists it after the next look; this duty finds the others. Runs once a minute, and at once
-in a worker that takes the lease over (see `chores`); costs Redis one EXISTS for a thousand pairs of a group and a type.
+The list is gone when an operator deletes or renames it. Runs once a minute, and at once in a worker that takes the
+lease over (see `chores`); costs Redis one EXISTS for a thousand pairs of a group and a type.
 """
 
 import asyncio

@@ -86,17 +86,14 @@ class Takeover:
             subscriber.slots.subscribe(functools.partial(self._may_have_place, subscriber))
         lookout.subscribe(self._looked)
 
-    def stop(self) -> None:
-        """Wake `run` up so that it ends."""
-        self._wake.set()
-
     def _may_have_place(self, subscriber: Subscriber) -> None:
         if subscriber.is_owed and subscriber.places.free() > 0:
             self._wake.set()
 
     def _looked(self) -> None:
         expired = self._lookout.last.expired
-        if not self._is_done or expired is None or expiries.news(expired, self._known, self._here.group):
+        is_stopping = self._here.stopping.is_set()
+        if is_stopping or not self._is_done or expired is None or expiries.news(expired, self._known, self._here.group):
             self._wake.set()
 
     async def run(self) -> None:

@@ -14,6 +14,7 @@ from ...shared.keys import Keys
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.raw_connection import Command
+from . import registry
 from .lag import pairs
 from .readers import Registration, registration
 
@@ -61,10 +62,7 @@ def _field(event_type: str, group: str) -> str:
 
 async def _candidates(client: Redis, keys: Keys, types: Sequence[str]) -> dict[str, set[str]]:
     """Return type → the groups that do not subscribe to it and have consumers, none of which is alive and reads it."""
-    subscribed = {
-        name: frozenset(text.decode().split())
-        for name, text in pairs(await client.execute_command("HGETALL", keys.patterns)).items()
-    }
+    subscribed = await registry.patterns(client, [keys])
     commands = [("HGETALL", keys.consumers(name)) for name in subscribed]
     replies = await execute_all(client, commands, raises=False)
     registered = {

@@ -230,20 +230,6 @@ async def test_many_types_are_joined_in_batches(client):
     assert len(await client.execute_command("KEYS", f"{KEYS.stream('order.')}*")) == len(types)
 
 
-async def test_a_stop_takes_effect_between_two_batches_of_new_types(client):
-    stopping = asyncio.Event()
-    found: list[str] = []
-
-    async def stop(names: Sequence[str]) -> None:
-        found.extend(names)
-        stopping.set()
-
-    await client.execute_command("SADD", KEYS.types, *(f"order.{i}" for i in range(2 * BATCH)))
-    async with asyncio.timeout(1):
-        await Discovery(a_context(client, stopping=stopping), await looked(client, stopping), stop, ignore).run()
-    assert len(found) == BATCH
-
-
 async def test_a_new_type_is_passed_on_once(client):
     found: list[str] = []
 

@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from hookbus.worker.duties.membership import Membership
 from hookbus.worker.duties.position import Positions, before, position_of
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, a_membership, store, take
+from tests.worker.lookouts import looked
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ async def group(client) -> tuple[Membership, Positions]:
     membership = a_membership(client, KEYS, GROUP, "earliest")
     await membership.join([TYPE])
     await client.execute_command("SADD", KEYS.types, TYPE)
-    return membership, Positions(membership._here, membership)
+    return membership, Positions(membership._here, await looked(client), membership)
 
 
 async def handled(client, count: int) -> list[str]:

@@ -159,7 +159,6 @@ class Running:
     async def __aexit__(self, *_) -> None:
         self.stopping.set()
         self.lookout.hurry()
-        self.promoter.stop()
         async with asyncio.timeout(0.5):
             await self.task
 
@@ -290,7 +289,7 @@ async def test_a_schedule_of_another_type_is_named_and_tried_again(client):
         await client.execute_command("DEL", KEYS.delayed(GROUP))
         await until(lambda: [log for log in logs if log["event"] == "key_usable_again"])
     duty._here.stopping.set()
-    duty.stop()
+    duty._wake.set()
     await running
 
 

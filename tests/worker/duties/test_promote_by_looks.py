@@ -19,7 +19,7 @@ async def test_a_look_that_tells_of_a_due_delivery_that_is_gone_costs_one_round(
     running = asyncio.create_task(due.run())
     await asyncio.sleep(0.3)
     stopping.set()
-    due.stop()
+    due._wake.set()
     await running
     assert (await commandstats(client))["zrange"] <= 3
 
@@ -34,5 +34,5 @@ async def test_a_delivery_parked_here_is_promoted_in_time_although_a_look_has_no
     here.expect(now_ms() + 200)
     await until(lambda: promoted(client), timeout_s=5)
     stopping.set()
-    here.stop()
+    here._wake.set()
     await running

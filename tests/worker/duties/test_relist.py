@@ -38,8 +38,8 @@ def relister(client) -> Relister:
     return Relister(client, KEYS, CHORES, asyncio.Event())
 
 
-async def test_running_workers_list_the_streams_that_they_read_after_the_next_look(client, redis_url, monkeypatch):
-    monkeypatch.setattr(relist, "POLL_S", 600)  # the duty does not help
+async def test_running_workers_list_what_they_read_and_is_not_listed_any_more(client, redis_url, monkeypatch):
+    monkeypatch.setattr(relist, "INTERVAL_S", 0.1)
     handler = Handler()
     async with running(redis_url, app_of(handler, concurrency=1)):
         await redeliver(client, "wh_1", "wh_2")

@@ -57,7 +57,7 @@ async def test_no_consumer_is_declared_dead_before_all_had_time_to_renew_their_k
         worker.liveness.steady = True
         await until(lambda: handler.done == ["wh_1"])
         worker.stopping.set()
-        worker.duty.stop()
+        worker.lookout._wake()
         async with asyncio.timeout(0.5):
             await running
 

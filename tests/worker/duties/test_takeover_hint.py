@@ -45,7 +45,7 @@ async def taking_over(redis_url, client, handler: Handler):
         await until(lambda: worker.duty._is_done)
         yield worker
         worker.stopping.set()
-        worker.duty.stop()
+        worker.lookout._wake()
         await running
 
 
@@ -160,7 +160,7 @@ async def test_before_consumers_had_time_to_renew_their_keys_a_search_waits_for_
         await asyncio.sleep(0.1)
         assert await questions(client) <= 2
         worker.stopping.set()
-        worker.duty.stop()
+        worker.lookout._wake()
         await running
 
 
