@@ -271,7 +271,10 @@ def _value(name: str, kind: Any, value: Any, problems: list[str]) -> Any:
         return msgspec.convert(value, kind, strict=not isinstance(value, str), dec_hook=_parse)
     except (msgspec.ValidationError, ValueError) as error:
         problem, _, place = str(error).partition(" - at `$")
-        if unknown := _UNKNOWN_FIELD.fullmatch(problem):
+        choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+        if choices:
+            problem = f"{value!r} is none of: {', '.join(choices)}{did_you_mean(str(value), choices)}"
+        elif unknown := _UNKNOWN_FIELD.fullmatch(problem):
             problem = f"unknown key {unknown[1]!r}{did_you_mean(unknown[1], getattr(kind, '__struct_fields__', ()))}"
         problems.append(f"{name}{place.removesuffix('`')}: {problem}")
         return None

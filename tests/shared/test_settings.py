@@ -79,6 +79,11 @@ def test_variables_are_text_and_toml_has_types(tmp_path):
     assert problems(tmp_path, "[worker]\nis_on = 1")[0].startswith("worker.is_on: Expected `bool`")
 
 
+def test_a_value_that_is_none_of_its_choices_is_told_them(tmp_path):
+    (problem,) = problems(tmp_path, 'log_level = "warn"')
+    assert problem == "log_level: 'warn' is none of: debug, info, warning, error; did you mean warning?"
+
+
 def test_section_and_variables_of_the_other_program_are_ignored(tmp_path):
     toml = "[ingest]\nwhatever = 1\n[worker]\nleast = 2"
     assert loaded(tmp_path, toml, {"HOOKBUS_INGEST_WHATEVER": "1"}).least == 2
