@@ -1,0 +1,86 @@
+"""Every form of the console that changes something stands in the audit as a command does, or changes nothing."""
+
+import re
+
+import pytest
+
+from hookbus.shared.keys import HOME
+from hookbus.worker import audit
+from hookbus.worker.audit import Action
+from hookbus.worker.console import job_store
+from hookbus.worker.console.job_store import Confirmed, Numbers
+from hookbus.worker.console.routes import ROUTES
+from tests.wait import until
+from tests.worker.builders import GROUP, KEYS, TYPE
+from tests.worker.commands import succeeded
+from tests.worker.console.pages.test_plan import post
+from tests.worker.console.serving import read, serving
+from tests.worker.console.test_app import dumps
+from tests.worker.dead_letters import create_groups, letter, store_letters
+
+DISCARD = {"verb": "discard", "group": GROUP, "type": TYPE, "counted": "1", "why": "INC-7"}
+READING = {"/plan", "/jobs/ID/stop"}
+"""Forms that change no letter: a plan, and the end of what is recorded already."""
+CHANGING = {"/run": DISCARD, "/jobs/ID/go-on": {}}
+"""Form → fields with which it does something in `bus`."""
+
+
+def forms() -> set[str]:
+    """The path of each form, of one job and one group."""
+    parts = {"id": "ID", "group": GROUP}
+    patterns = (route.path.pattern for route in ROUTES if route.method == "POST")
+    return {re.sub(r"\(\?P<(\w+)>.*?\)", lambda match: parts[match[1]], pattern) for pattern in patterns}
+
+
+def test_every_form_is_known_to_change_something_or_not():
+    assert forms() == READING | set(CHANGING)
+
+
+@pytest.fixture
+async def bus(client, redis_url) -> str:
+    """The id of a job whose console is gone, in a Redis where each form has something to do."""
+    await create_groups(client, GROUP)
+    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await store_letters(client, letter("wh_1"))
+    job = Action(verb="dlq discard", who="ann@host", via="console", matching=1, why="INC-7")
+    job_id = await audit.begin(client, job)
+    fields = {name: text for name, text in DISCARD.items() if name != "why"}
+    await job_store.create(client, job_id, Confirmed(job, fields, 1, 0.0))
+    await job_store.beat(client, job_id, Numbers(1))
+    return job_id
+
+
+async def test_a_form_that_cannot_record_its_action_changes_nothing(client, redis_url, bus):
+    await client.execute_command("SET", HOME.audit, "of another type")
+    before = await dumps(client)
+    async with serving(redis_url, console_role="operator") as session:
+        for path, form in CHANGING.items():
+            status, page = await post(session, path.replace("ID", bus), **form)
+            assert (status, "Nothing was changed" in page) == (409, True), path
+            assert await dumps(client) == before, path
+
+
+async def test_what_each_form_and_a_command_did_stands_in_the_list_with_person_filter_numbers_and_reason(
+    client, redis_url, bus
+):
+    async with serving(redis_url, console_role="operator") as session:
+        for path, form in CHANGING.items():
+            if not await client.execute_command("ZCARD", KEYS.dead(GROUP)):
+                await store_letters(client, letter("wh_1"))
+            answered = await client.execute_command("XLEN", HOME.audit)
+            assert (await post(session, path.replace("ID", bus), **form))[0] == 303
+            await until(lambda known=answered: _ended(client, known))
+        succeeded(redis_url, "pause", GROUP, TYPE, "--why", "INC-8", SUDO_USER="bob")
+        page = (await read(session, "/actions"))[1]
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
+    by_command, *by_form = [" ".join(row) for row in rows]
+    assert re.search(rf"bob@\S+ tool pause --group {GROUP} --type {TYPE} INC-8 1 done$", by_command)
+    assert len(by_form) == len(CHANGING) + 1
+    did = rf"console@\S+ console dlq discard --group {GROUP} --type {TYPE} (--until \S+ )?INC-7 1 done$"
+    assert len([row for row in by_form if re.search(did, row)]) == len(CHANGING)
+
+
+async def _ended(client, known):
+    """Whether an action has begun and ended since."""
+    entries = await audit.fetch(client, 1)
+    return await client.execute_command("XLEN", HOME.audit) > known and entries[0].result == "done"
