@@ -9,6 +9,7 @@ import pytest
 from hookbus.worker import audit
 from hookbus.worker.console.draw import path as quoted
 from hookbus.worker.console.draw import visible
+from hookbus.worker.console.verbs import VERBS
 from tests.console import hostile_bus, visited
 from tests.console.browser import browser, console
 from tests.console.hostile import CORPUS
@@ -91,13 +92,15 @@ async def test_no_page_runs_or_loads_what_it_shows_and_shows_each_text_of_each_f
     assert missing == [], "\n".join(missing)
 
 
-async def test_no_answer_to_a_form_does_either(redis_url, bus, monkeypatch):
-    read = await visited.names(redis_url, bus, FORM, monkeypatch)
+@pytest.mark.parametrize("verb", VERBS)
+async def test_no_answer_to_a_form_does_either(redis_url, bus, monkeypatch, verb):
+    given = FORM | {"verb": verb}
+    read = await visited.names(redis_url, bus, given, monkeypatch)
+    forms = [(path, name) for (method, path), names in read.items() for name in sorted(names) if method == "POST"]
+    assert len(forms) > len(given)
     async with console(redis_url, "--role", "operator") as url, browser(url) as page:
         await page.goto("/health")
-        for (method, path), names in read.items():
-            fields = [FORM | {name: text, text: text} for name in sorted(names) for text in some()]
-            for form in fields or [FORM] if method == "POST" else ():
-                async with page.expect_navigation():
-                    await page.evaluate(POST, [path, form])
-                await check(page, f"{path} {form}")
+        for (path, name), text in zip(forms, itertools.cycle(CORPUS), strict=False):
+            async with page.expect_navigation():
+                await page.evaluate(POST, [path, given | {name: text, text: text}])
+            await check(page, f"{path} {name} {text}")

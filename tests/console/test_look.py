@@ -102,6 +102,18 @@ async def test_a_hidden_tab_asks_nothing_for_half_a_minute(client, redis_url):
         assert requests == []
 
 
+async def test_the_age_of_the_page_is_that_of_its_figures_though_the_clock_of_the_browser_is_wrong(client, redis_url):
+    await create_groups(client, GROUP)
+    async with console(redis_url) as url, browser(url) as page:
+        for there in ("2001-02-03", "2061-02-03"):
+            await page.clock.install(time=there)
+            await page.goto("/")
+            await page.clock.run_for(1_000)
+            seconds = int((await page.locator("#live b").inner_text()).partition(" ")[0])
+            assert seconds <= float(await page.locator("main").get_attribute("data-fresh"))
+            assert await page.locator(".old, .is-old").count() == 0
+
+
 async def _any(requests):
     return bool(requests)
 

@@ -1,7 +1,6 @@
 """Redrive and discard of the dead letters of a filter."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -22,9 +21,7 @@ _PLANS: Final = {"redrive": planning.redrive, "discard": planning.discard}
 async def plan(context: Context, verb: str, form: Mapping[str, str]) -> Planned:
     """The plan of a form. Raises FailedError."""
     store = await DeadLetters.open(context.client, context.shards)
-    now_ms = await registry.now_ms(context.client)
-    criteria = chosen.criteria(form, now_ms)
-    criteria = replace(criteria, until_ms=min(criteria.until_ms, now_ms))
+    criteria = chosen.criteria(form, await registry.now_ms(context.client))
     found = await _PLANS[verb](context.client, store, criteria)
     given = chosen.fields(form)
     fields = {name: text for name, text in given.items() if name not in ("since", "until")}
