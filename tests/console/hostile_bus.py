@@ -31,12 +31,12 @@ OF_LETTERS: Final = (
 )  # fmt: skip
 _FIELDS: Final = (
     *OF_LETTERS,
-    *("breaker", "pause", "consumer", "pattern", "running webhook-id", "running type", "parked", "parked webhook-id"),
-    *("verb", "person", "reason", "filter"),
-    *("process", "release", "listen", "source of a process", "not ready"),
-    *("code", "source of a request", "peer", "why refused", "header", "path"),
-    *("stored type", "stored webhook-id"),
-)
+    "breaker", "pause", "consumer", "pattern", "running webhook-id", "running type", "parked", "parked webhook-id",
+    "verb", "person", "reason", "filter",
+    "process", "release", "listen", "source of a process", "not ready",
+    "code", "source of a request", "peer", "why refused", "header", "path",
+    "stored type", "stored webhook-id",
+)  # fmt: skip
 """Their texts are shown by some page each."""
 
 
