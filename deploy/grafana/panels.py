@@ -5,6 +5,7 @@
 
 from typing import Final
 
+from deploy.grafana.console_panels import CONSOLE
 from deploy.grafana.panel import Panel, Row, quantile, rate, stat, within_an_hour
 
 GROUP: Final = 'group=~"$group"'
@@ -295,4 +296,4 @@ REDIS: Final = Row(
     ),
 )
 
-ROWS: Final = (OVERVIEW, INGEST, WORKERS, DEAD_LETTERS, REDIS)
+ROWS: Final = (OVERVIEW, INGEST, WORKERS, DEAD_LETTERS, REDIS, CONSOLE)
