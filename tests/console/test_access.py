@@ -15,6 +15,8 @@ PATHS = (
     "/dead?group=billing&fingerprint=none",
     f"/dead/{GROUP}/wh_dead",
     f"/dead/{GROUP}/wh_gone",
+    "/events",
+    "/events?type=none.*",
     "/event",
     "/event?id=wh_1",
     f"/groups/{GROUP}",
@@ -96,7 +98,7 @@ async def test_keys_lead_everywhere_and_change_nothing(client, redis_url):
     before = await client.execute_command("ZCARD", KEYS.dead(GROUP))
     async with console(redis_url, "--role", "operator") as url, browser(url) as page:
         await page.goto("/")
-        for key, path in {"d": "/dead", "r": "/retries", "e": "/event", "h": "/health", "o": "/"}.items():
+        for key, path in {"d": "/dead", "r": "/retries", "e": "/events", "h": "/health", "o": "/"}.items():
             await page.keyboard.press("g")
             await page.keyboard.press(key)
             await page.wait_for_url(f"{url}{path}")

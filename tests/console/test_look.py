@@ -59,6 +59,29 @@ async def _version(page, least):
     return int(await page.evaluate("document.querySelector('main').dataset.version")) >= least
 
 
+async def test_events_are_followed_until_a_pause_which_keeps_what_is_there(client, redis_url):
+    await create_groups(client, GROUP)
+    await store(client, "wh_1")
+    async with console(redis_url) as url, browser(url) as page:
+        await page.goto("/")
+        await page.keyboard.press("g")
+        await page.keyboard.press("e")
+        await page.wait_for_url(f"{url}/events")
+        await page.get_by_role("link", name="wh_1").wait_for()
+        await store(client, "wh_2")
+        await page.get_by_role("link", name="wh_2").wait_for()
+        await page.get_by_role("link", name="Pause").click()
+        await page.get_by_role("link", name="Follow").wait_for()
+        await store(client, "wh_3")
+        assert await page.get_by_role("link", name="wh_3").count() == 0
+        await page.get_by_role("link", name="← newer").click()
+        await page.get_by_role("link", name="wh_3").wait_for()
+        assert await page.get_by_role("link", name="wh_2").count() == 0
+        await page.get_by_role("link", name="Follow").click()
+        await page.get_by_role("link", name="wh_3").click()
+        await page.wait_for_url("**/event?id=wh_3")
+
+
 async def test_an_event_is_found_from_any_page_by_the_keyboard_alone(client, redis_url):
     await create_groups(client, GROUP, "audit", "other")
     for group in (GROUP, "audit"):
@@ -120,8 +143,15 @@ async def _any(requests):
 
 async def test_without_scripts_every_page_works(client, redis_url):
     await create_groups(client, GROUP)
+    await store(client, *(f"wh_{i}" for i in range(60)))
     async with console(redis_url) as url, browser(url, java_script_enabled=False) as page:
         await page.goto("/")
         assert await page.locator("h2", has_text="Groups × event types").is_visible()
+        await page.get_by_role("link", name="Events").click()
+        await page.get_by_label("Type or prefix.*").fill(TYPE)
+        await page.get_by_role("button", name="Filter").click()
+        await page.get_by_role("link", name="older →").click()
+        await page.get_by_role("link", name="← newer").click()
+        assert await page.locator("tbody tr").count() == 50
         await page.get_by_role("link", name="Health").click()
         assert await page.locator("h1").inner_text() == "Health"

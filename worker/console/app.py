@@ -22,6 +22,7 @@ from .look import Look
 from .looker import Looker
 from .person import Bodies, Person
 from .searches import Searches
+from .tail import Tail
 from .templates import Templates
 from .view import Download, Redirect, View
 
@@ -44,6 +45,7 @@ class App:
         self._looker = looker
         self._guard = allowed
         self._searches = Searches()
+        self._tail = Tail(client, settings.shards)
         self.jobs = Jobs(client, lambda: looker.has_room)
         assets = static.load()
         self._assets = static.by_path(assets)
@@ -91,6 +93,8 @@ class App:
                 return _download(file)
             case Redirect(path=other):
                 return web.Response(status=303, headers={"Location": other})
+            case View(version=version) if is_part and version and version == request.query.get("v"):
+                return web.Response(status=304)
             case View() as view:
                 return self._drawn(view, path, person, is_part=is_part)
 
@@ -108,7 +112,14 @@ class App:
                 if method not in guard.SAFE_METHODS and (why := self._blind(look)):
                     return _failed(503, "Nothing was changed", why)
                 context = Context(
-                    self._client, self._shards, self._looker, self._templates, self.jobs, self._searches, look
+                    self._client,
+                    self._shards,
+                    self._looker,
+                    self._templates,
+                    self.jobs,
+                    self._searches,
+                    self._tail,
+                    look,
                 )
                 return await page(context, replace(asked, path=parts))
         except Exception as error:  # noqa: BLE001 - one page has a bug, the others are needed
@@ -168,7 +179,7 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
         ("/", "Overview", 0, ""),
         ("/dead", "Dead letters", dead, "bad"),
         ("/retries", "Retries", delayed, "warn"),
-        ("/event", "Events", 0, ""),
+        ("/events", "Events", 0, ""),
         ("/processes", "Processes", 0, ""),
         ("/rejected", "Rejected", 0, ""),
         ("/actions", "Actions", 0, ""),

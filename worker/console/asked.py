@@ -12,6 +12,7 @@ from .look import Look
 from .looker import Looker
 from .person import Person
 from .searches import Searches
+from .tail import Tail
 from .templates import Templates
 from .view import Download, Redirect, View
 
@@ -86,6 +87,7 @@ class Context:
     templates: Templates
     jobs: Jobs
     searches: Searches
+    tail: Tail
     look: Look
 
 

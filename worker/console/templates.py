@@ -46,6 +46,8 @@ class Templates:
             "title": view.title,
             "here": view.nav,
             "is_live": view.is_live,
+            "every_ms": view.every_ms,
+            "version": view.version or frame["version"],
         }
         return self._environment.get_template(view.template).render(values)
 

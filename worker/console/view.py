@@ -17,6 +17,10 @@ class View:
     status: int = 200
     is_live: bool = True
     """Whether it is drawn again while it is open; what costs a search is not."""
+    every_ms: int = 2000
+    """How often, for who has it open."""
+    version: str = ""
+    """Changes whenever it would be drawn otherwise; "" for a page that changes with the look alone."""
 
 
 @dataclass(frozen=True, slots=True)

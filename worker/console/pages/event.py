@@ -32,7 +32,9 @@ async def page(context: Context, asked: Asked) -> View:
     values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms}
     values |= {"problem": problem, "words": words}
     status = 503 if problem else 404 if found is not None and not lives else 200
-    return View("event.html", values, f"Event {name}" if name else "Events", "/event", status, is_live=False)
+    return View(
+        "event.html", values, f"Event {name}" if name else "Where is my event?", "/events", status, is_live=False
+    )
 
 
 def groups_of(groups: Mapping[str, InGroup], now_ms: int) -> list[Row]:

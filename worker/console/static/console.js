@@ -1,10 +1,9 @@
 // The whole script: light or dark, keys, and pages that stay as of now.
 //
-// A page works without it. Every two seconds it fetches the part of the page that may have changed, and changes only
+// A page works without it. Every second or two it fetches the part of the page that may have changed, and changes only
 // what differs: focus, selected text, scrolling and open dialogs stay. It stops while the tab is hidden, and slows down
 // while the console does not answer. An error is no page: what is shown stays, and is said to be old.
 
-const EVERY_MS = 2000;
 const SLOWEST_MS = 30000;
 const LONGEST_MS = 8000; // of an answer; a later one is none
 const SHOW_MS = 500;
@@ -51,7 +50,7 @@ document.addEventListener("click", async (event) => {
 });
 
 // Keys lead somewhere, or count what an action would move. None changes anything by itself.
-const PLACES = { o: "/", d: "/dead", r: "/retries", e: "/event", p: "/processes", x: "/rejected", a: "/actions", h: "/health" };
+const PLACES = { o: "/", d: "/dead", r: "/retries", e: "/events", p: "/processes", x: "/rejected", a: "/actions", h: "/health" };
 const SECOND_KEY_MS = 1500; // after "g"
 let wentAt = -SECOND_KEY_MS;
 
@@ -145,8 +144,12 @@ function main() {
   return document.querySelector("main");
 }
 
+function everyMs() {
+  return Number(main().dataset.every);
+}
+
 function isLate() {
-  return Date.now() - lookedAt > Number(main().dataset.fresh) * 1000 && Date.now() - shownAt > EVERY_MS;
+  return Date.now() - lookedAt > Number(main().dataset.fresh) * 1000 && Date.now() - shownAt > everyMs();
 }
 
 function say(node, text) {
@@ -208,7 +211,7 @@ async function poll() {
     isAsking = false;
     show();
   }
-  next = setTimeout(poll, Math.min(SLOWEST_MS, EVERY_MS * 2 ** failures));
+  next = setTimeout(poll, Math.min(SLOWEST_MS, everyMs() * 2 ** failures));
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -219,4 +222,4 @@ document.addEventListener("visibilitychange", () => {
 
 show();
 setInterval(show, SHOW_MS);
-next = setTimeout(poll, EVERY_MS);
+next = setTimeout(poll, everyMs());
