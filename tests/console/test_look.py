@@ -109,6 +109,42 @@ async def test_an_event_is_found_from_any_page_by_the_keyboard_alone(client, red
         await page.wait_for_url("**/dead/billing/wh_7")
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+async def test_a_body_a_traceback_and_a_command_are_copied_by_a_button_that_needs_scripts(
+    client, redis_url, has_scripts
+):
+    await create_groups(client, GROUP)
+    await store(client, "wh_7", name="it's")
+    dead = letter("wh_dead", traceback="Traceback:\n  File 'a.py', line 1\nKeyError: 'b'\n", body=b'{"a": [1,\n"b"]}')
+    await store_letters(client, dead)
+    async with console(redis_url) as url, browser(url, java_script_enabled=has_scripts) as page:
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.goto(f"/dead/{GROUP}/wh_dead?body=raw")
+        copies = page.get_by_role("button", name="Copy")
+        assert await copies.count() == (4 if has_scripts else 0)
+        if not has_scripts:
+            return
+        for name, text in (
+            ("Copy the traceback", dead.traceback),
+            ("Copy the body", dead.body.decode()),
+        ):
+            await page.get_by_role("button", name=name).click()
+            await until(lambda text=text: _is_copied(page, text))
+        await copies.last.click()
+        await until(lambda: _is_copied(page, "hookbus-ingest send --body body.bin --source openai"))
+        await page.goto("/event?id=wh_7")
+        await page.get_by_role("button", name="Copy the body").click()
+        await until(lambda: _copied(page, '"name": "it\'s"'))
+
+
+async def _copied(page, part):
+    return part in await page.evaluate("navigator.clipboard.readText()")
+
+
+async def _is_copied(page, text):
+    return (await page.evaluate("navigator.clipboard.readText()")).rstrip() == text.rstrip()
+
+
 async def test_a_hidden_tab_asks_nothing_for_half_a_minute(client, redis_url):
     await create_groups(client, GROUP)
     async with console(redis_url) as url, browser(url) as page:

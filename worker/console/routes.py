@@ -55,6 +55,7 @@ ROUTES: Final = (
     _get(r"/retries", retries.page),
     _get(r"/events", events.page),
     _get(r"/event", event.page),
+    _get(r"/event/body", event.body),
     _get(r"/processes", processes.page),
     _get(r"/rejected", rejected.page),
     _get(r"/actions", actions.page),

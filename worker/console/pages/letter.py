@@ -13,9 +13,8 @@ from .. import json_view, parts, timeline
 from ..asked import Asked, Context
 from ..view import Download, View
 from . import gone
-from .event import Row, groups_of
+from .event import FILE, Row, groups_of
 
-FILE: Final = "body.bin"
 OLDER: Final = 8
 """Letters of the same cause that are named: enough to see whether they came in a row."""
 SAME: Final = "others of its cause"

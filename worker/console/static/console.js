@@ -45,7 +45,8 @@ root.classList.add("has-script");
 document.addEventListener("click", async (event) => {
   const button = event.target.closest(".copy");
   if (!button) return;
-  await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+  const command = button.closest(".cli")?.querySelector("code");
+  await navigator.clipboard.writeText((command ?? button.closest(".panel").querySelector("pre")).innerText);
   button.textContent = "Copied";
 });
 
