@@ -63,6 +63,7 @@ def after(script: Script, *prefixes: Script) -> Script:
 SAME: Final = Script.load("same")
 SETTLE: Final = Script.load("settle")
 LETTER: Final = Script.load("letter")
+HELD: Final = Script.load("held")
 ACK: Final = after(Script.load("ack"), SETTLE)
 RECOVER: Final = after(Script.load("recover"), SETTLE)
 ENQUEUE: Final = Script.load("enqueue")
@@ -90,8 +91,8 @@ UNJOIN: Final = Script.load("unjoin")
 FORGET: Final = Script.load("forget")
 ENTER: Final = Script.load("enter")
 REPLAY: Final = Script.load("replay")
-SWEEP: Final = Script.load("sweep")
-TRIM: Final = Script.load("trim")
+SWEEP: Final = after(Script.load("sweep"), HELD)
+TRIM: Final = after(Script.load("trim"), HELD)
 # Only the holder of the lease trims, which is what a full Redis needs.
 LEASE: Final = past_the_limit(Script.load("lease"))
 # A worker must be able to start in a full Redis, to free memory.

@@ -28,8 +28,8 @@ def test_every_file_has_a_constant_and_every_constant_a_file():
         text = (FOLDER / f"{name}.lua").read_text()
         prefix = script.source.removesuffix(text)
         assert script.source == prefix + text
-        settle, letter = scripts.SETTLE.source, scripts.LETTER.source
-        assert prefix in ("", "#!lua flags=allow-oom\n", settle, letter, settle + letter)
+        settle, letter, held = (each.source for each in (scripts.SETTLE, scripts.LETTER, scripts.HELD))
+        assert prefix in ("", "#!lua flags=allow-oom\n", settle, letter, settle + letter, held)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -138,6 +138,17 @@ async def test_a_wildcard_holds_nothing_of_hookbus_own_types_and_a_name_does(cli
     assert await trimmer(client).sweep() == (0 if is_kept else 1)
 
 
+async def test_g3_a_group_that_subscribes_to_a_type_again_holds_it_at_once(client):
+    """The trimmer had found it unsubscribed just before."""
+    await join(client)
+    await client.execute_command("HSET", KEYS.patterns, GROUP, "*")
+    await store(client, "wh_1")
+    call = trimmer(client)._call(TYPE, now_ms(), [GROUP], at_once=True)
+    assert await scripts.run(client, call) == [0, 0]
+    await client.execute_command("HSET", KEYS.patterns, GROUP, "batch.failed")
+    assert await scripts.run(client, call) == [0, 1]
+
+
 async def test_a_group_that_has_not_joined_keeps_only_events_after_its_start(client):
     ids = await store(client, *(f"wh_{i}" for i in range(9)))
     await client.execute_command("HSET", KEYS.groups, "away", ids[5])
