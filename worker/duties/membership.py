@@ -106,27 +106,22 @@ class Membership:
             await self._report_loss(dict.fromkeys(lost, "0"), "a redelivery stream, or the group on it, had vanished")
         return [name for name in types if states[name] not in (b"gone", b"deleted")]
 
-    def set_replication_id(self, replication_id: str) -> None:
-        """The server of the positions set from now on; a recreated group cannot use those of another server."""
+    def record(self, positions: Mapping[str, str], replication_id: str) -> None:
+        """Everything up to these stream ids, by type, was handled by the group on this server; a recreated group cannot
+        use those of another one. Every process that saw a later one logs a step back."""
+        before = {name: self._positions[name][1] for name in positions.keys() & self._positions}
+        back = {name: positions[name] for name, last in before.items() if parts_of(positions[name]) < parts_of(last)}
         self._replication_id = replication_id
-
-    def set_position(self, event_type: str, position: str) -> None:
-        """Everything up to this stream id was handled by the group; "" if the group does not exist there now."""
-        if position:
-            self._positions[event_type] = self._replication_id, position
-
-    def position(self, event_type: str) -> str:
-        """The last position that was set; "0" if there is none."""
-        return self._positions.get(event_type, ("", "0"))[1]
+        self._positions |= {name: (replication_id, position) for name, position in positions.items()}
+        if back:
+            reason = (
+                "the group is behind its last handled event: Redis came back with older data, or the group was moved"
+            )
+            self._log_loss(back, reason)
 
     def _usable_position(self, event_type: str) -> str:
         replication_id, position = self._positions.get(event_type, ("", ""))
         return position if replication_id == self._replication_id else ""
-
-    def report_step_back(self, types: Sequence[str]) -> None:
-        """Log that the group is behind its last handled event. Every process that saw a later position logs it."""
-        reason = "the group is behind its last handled event: Redis came back with older data, or the group was moved"
-        self._log_loss({name: self.position(name) for name in types}, reason)
 
     async def _first_id(self) -> str:
         """The stream id after which the group starts if it is created now. It stays valid if Redis comes back empty.
@@ -157,6 +152,12 @@ class Membership:
             reason=reason,
             goes_on_after=dict(sorted(goes_on_after.items())[:TYPES_LOGGED]),
         )
+
+
+def parts_of(entry_id: str) -> tuple[int, int]:
+    """Milliseconds and sequence number, for comparing."""
+    ms, _, sequence = entry_id.partition("-")
+    return int(ms), int(sequence or 0)
 
 
 class Discovery:

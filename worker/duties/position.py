@@ -19,7 +19,7 @@ from ...shared.wire import replication_id
 from ..inventory.lag import pairs
 from ..pipeline.group_context import GroupContext
 from .look import Lookout
-from .membership import Membership
+from .membership import Membership, parts_of
 
 INTERVAL_S: Final = 30.0
 """After a loss, events handled since the last run are delivered once more."""
@@ -51,16 +51,13 @@ class Positions:
         for stream in streams:
             commands += [("XINFO", "GROUPS", stream), ("XPENDING", stream, self._here.group)]
         info, *replies = await execute_all(self._here.client, commands, raises=False)
-        self._membership.set_replication_id("" if isinstance(info, Exception) else replication_id(info))
-        back: list[str] = []
-        for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True):
-            if not isinstance(groups, Exception) and not isinstance(pending, Exception):
-                position = position_of(self._here.group, groups, pending)
-                if position and parts_of(position) < parts_of(self._membership.position(name)):
-                    back.append(name)
-                self._membership.set_position(name, position)
-        if back:
-            self._membership.report_step_back(back)
+        positions = {
+            name: position
+            for name, groups, pending in zip(types, replies[::2], replies[1::2], strict=True)
+            if not isinstance(groups, Exception) and not isinstance(pending, Exception)
+            if (position := position_of(self._here.group, groups, pending))
+        }
+        self._membership.record(positions, "" if isinstance(info, Exception) else replication_id(info))
 
 
 def position_of(group: str, groups: Iterable[Any], pending: Any) -> str:
@@ -81,9 +78,3 @@ def before(entry_id: str) -> str:
     """The greatest id below `entry_id`."""
     ms, sequence = parts_of(entry_id)
     return f"{ms}-{sequence - 1}" if sequence else f"{max(0, ms - 1)}-{2**64 - 1 if ms else 0}"
-
-
-def parts_of(entry_id: str) -> tuple[int, int]:
-    """Milliseconds and sequence number, for comparing."""
-    ms, _, sequence = entry_id.partition("-")
-    return int(ms), int(sequence or 0)

@@ -30,11 +30,6 @@ def handover(group: str) -> str:
     return field(group, HANDOVER)
 
 
-def concerns(member: str, group: str) -> bool:
-    """Whether a group has to ask about a member: about any consumer, and about its own handover."""
-    return "|" not in member or member == handover(group)
-
-
 def query(keys: Keys, until_ms: int) -> Command:
     """The command that reads whose liveness key expires by then."""
     return ("ZRANGEBYSCORE", keys.expiries, "-inf", until_ms, "WITHSCORES")
@@ -56,5 +51,6 @@ def announce(keys: Keys, consumers: Iterable[str]) -> Command:
 
 
 def news(expired: Mapping[str, float], known: Mapping[str, float], group: str) -> bool:
-    """Whether anyone expired of whom a group does not know yet."""
-    return any(known.get(member) != ms and concerns(member, group) for member, ms in expired.items())
+    """Whether anyone expired of whom a group does not know yet: any consumer, or its own handover."""
+    own = handover(group)
+    return any(known.get(name) != ms and ("|" not in name or name == own) for name, ms in expired.items())
