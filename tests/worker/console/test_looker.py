@@ -40,8 +40,7 @@ async def test_when_nobody_asks_there_is_a_look_a_minute_and_the_first_page_gets
     monkeypatch.setattr(pace, "fresh_s", lambda _: 0.0)
     await create_groups(client, GROUP)
     async with looking(client) as console:
-        await until(lambda: console.last)
-        await asyncio.sleep(0.2)  # many intervals, in which nobody asks
+        await until(lambda: console._is_idle)  # until somebody asks, or a minute has passed
         assert console.last.number == 1
         assert (await console.current()).number == 2
 

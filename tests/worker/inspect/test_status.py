@@ -3,34 +3,18 @@ import time
 import pytest
 from msgspec import UNSET
 
-from hookbus.shared import scripts
-from hookbus.shared.keys import HANDOVER, Keys, listed_as, of
+from hookbus.shared.keys import HANDOVER, Keys
 from hookbus.worker.inspect import status
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
 from hookbus.worker.inventory.lag import MAX_COUNTED
-from hookbus.worker.inventory.readers import register
-from hookbus.worker.inventory.redeliveries import relist
 from tests.worker.builders import a_membership
 from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.inspect.stored import KEYS, MAIN, TYPE, add
 
 pytestmark = pytest.mark.both_loops
 
-KEYS = Keys(0)
-TYPE = "response.completed"
-MAIN = KEYS.stream(TYPE)
 OWN = KEYS.redelivery(TYPE, "billing")
-
-
-async def add(client, stream: str, count: int = 1, age_s: float = 0, types: str = KEYS.types, event_type: str = TYPE):
-    """Store events that arrived `age_s` ago."""
-    ms = int((time.time() - age_s) * 1000)
-    for i in range(count):
-        fields = ("id", f"wh_{i}", "src", "openai", "at", ms, "body", "{}")
-        await client.execute_command("XADD", stream, f"{ms}-*", *fields)
-    await client.execute_command("SADD", types, event_type)
-    if ":" in stream.removeprefix(of(stream).stream("")):
-        await scripts.run(client, relist(of(stream), "billing", event_type))
 
 
 async def read(client, stream: str, count: int) -> list[bytes]:
@@ -199,50 +183,6 @@ async def test_dropped_dead_letters_are_counted_over_shards(client):
     assert (await status.fetch(client, 1)).groups["billing"].dropped == 6
 
 
-async def add_live_consumer(client, name: str, *patterns: str, only: str = "") -> None:
-    await client.execute_command("HSET", KEYS.consumers("billing"), name, register(1, patterns, only))
-    await client.execute_command("SET", KEYS.alive(name), 1)
-
-
-async def test_waiting_events_that_no_live_consumer_reads_are_reported(client):
-    await create_groups(client)
-    await a_membership(client, KEYS, "billing", "earliest").join([TYPE, "batch.failed"])
-    await add(client, MAIN, 2)
-    await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
-    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # no live consumer: a different problem
-    await add_live_consumer(client, "one", "response.*")
-    await add_live_consumer(client, "two", "*", only="response.*")
-    found = (await status.fetch(client, 1)).groups["billing"]
-    assert (found.unread, found.disputed) == ({"batch.failed": 3}, ["*", "response.*"])
-    await client.execute_command("HSET", KEYS.consumers("billing"), "old", "{}")
-    await client.execute_command("SET", KEYS.alive("old"), 1)
-    assert (await status.fetch(client, 1)).groups["billing"].unread == {}  # a consumer of another release may read it
-
-
-async def test_waiting_deliveries_of_a_type_that_neither_patterns_nor_a_live_consumer_cover_are_reported(client):
-    await create_groups(client)
-    member = a_membership(client, KEYS, "billing", "earliest")
-    await member.join([TYPE, "batch.failed"])
-    await add(client, MAIN, 2)
-    await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
-    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)  # the last worker to start dropped the other
-    found = (await status.fetch(client, 1)).groups["billing"]
-    assert (found.unsubscribed, found.unread) == ({"batch.failed": 3}, {})  # with workers or without
-    await add_live_consumer(client, "new", TYPE)
-    found = (await status.fetch(client, 1)).groups["billing"]
-    assert (found.unsubscribed, found.unread) == ({"batch.failed": 3}, {})
-    await add_live_consumer(client, "old", TYPE, "batch.*")
-    assert (await status.fetch(client, 1)).groups["billing"].unsubscribed == {}  # a rollout
-
-
-async def test_redeliveries_of_an_unsubscribed_type_are_reported_too(client):
-    await create_groups(client)
-    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
-    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)
-    await add(client, KEYS.redelivery("batch.failed", "billing"), event_type="batch.failed")
-    assert (await status.fetch(client, 1)).groups["billing"].unsubscribed == {"batch.failed": 1}
-
-
 async def test_snoozed_deliveries_are_counted_with_since_and_until_when_the_longest_waits(client):
     await create_groups(client, "billing", "phone", shards=2)
     for number, keys in enumerate((Keys(0), Keys(1))):
@@ -255,36 +195,6 @@ async def test_snoozed_deliveries_are_counted_with_since_and_until_when_the_long
     assert (billing.delayed, billing.next_due_ms) == (6, 7_000)
     assert (billing.snoozed, billing.snoozed_since_ms, billing.snoozed_until_ms) == (4, 19, 8_001)
     assert (phone.snoozed, phone.snoozed_since_ms, phone.snoozed_until_ms) == (0, None, None)
-
-
-async def test_g7_an_unusable_key_is_reported_and_leaves_all_other_figures(client):
-    await create_groups(client, "billing", "phone")
-    await add(client, MAIN, 2)
-    bad = [
-        KEYS.stream("batch.failed"),
-        *(key("phone") for key in (KEYS.delayed, KEYS.snoozed, KEYS.dead, KEYS.consumers)),
-    ]
-    bad += [KEYS.paused, KEYS.suspended, KEYS.due, KEYS.expiries, KEYS.redelivery(TYPE, "phone")]
-    for key in bad:
-        await client.execute_command("SET", key, "a slip")
-    await client.execute_command("SADD", KEYS.redeliveries, listed_as(TYPE, "phone"))
-    await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
-    found = await status.fetch(client, 1)
-    assert set(found.unusable) == set(bad)
-    assert all("wrong kind of value" in why for why in found.unusable.values())
-    assert found.groups["billing"].types[TYPE].backlog == 2
-
-
-@pytest.mark.parametrize("name", list(status._commands(KEYS)))
-async def test_g7_a_key_of_all_groups_that_is_unusable_is_reported_too(client, name):
-    await create_groups(client, "billing")
-    await add(client, MAIN, 2)
-    key = status._commands(KEYS)[name][1]
-    await client.execute_command("DEL", key)
-    await client.execute_command("SET", key, "a slip")
-    found = await status.fetch(client, 1)
-    assert set(found.unusable) == {key}
-    assert [*found.groups] == ([] if name == "groups" else ["billing"])
 
 
 async def test_events_trimmed_before_a_group_read_them_are_no_backlog(client):
