@@ -34,18 +34,25 @@ def criteria(given: Mapping[str, str], now_ms: int) -> Filter:
         raise WrongQueryError(f"{reason} is no reason; there are: {', '.join(REASONS)}{did_you_mean(reason, REASONS)}")
     if fingerprint and not _FINGERPRINT.fullmatch(fingerprint):
         raise WrongQueryError(f"{fingerprint} is no fingerprint: 10 hex digits, as the page of a letter has them")
+    since_ms, until_ms = window(given, now_ms)
+    return Filter(
+        groups=listed(chosen.get("group")),
+        types=listed(chosen.get("type")),
+        reasons=listed(reason),
+        fingerprints=listed(fingerprint),
+        names=listed(chosen.get("id")),
+        since_ms=since_ms,
+        until_ms=until_ms,
+    )
+
+
+def window(given: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+    """The times of a form, Unix ms; the second at most the moment of its plan. Raises WrongQueryError."""
+    chosen = fields(given)
     since_ms, until_ms = _time(chosen, "since", 0, now_ms), _time(chosen, "until", LAST_MS, now_ms)
     if since_ms > until_ms:
-        raise WrongQueryError("nothing died since a time that is later than until")
-    return Filter(
-        groups=_listed(chosen.get("group")),
-        types=_listed(chosen.get("type")),
-        reasons=_listed(reason),
-        fingerprints=_listed(fingerprint),
-        names=_listed(chosen.get("id")),
-        since_ms=since_ms,
-        until_ms=min(until_ms, milliseconds(given.get(UNTIL) or str(LAST_MS))),
-    )
+        raise WrongQueryError("there is no time since one that is later than until")
+    return since_ms, min(until_ms, milliseconds(given.get(UNTIL) or str(LAST_MS)))
 
 
 def command(verb: str, given: Mapping[str, str], criteria: Filter) -> str:
@@ -66,7 +73,8 @@ def as_options(given: Mapping[str, str]) -> list[str]:
     return [word for name, text in given.items() for word in (f"--{name}", text)]
 
 
-def _listed(text: str | None) -> tuple[str, ...]:
+def listed(text: str | None) -> tuple[str, ...]:
+    """A field as the values of a filter."""
     return (text,) if text else ()
 
 

@@ -38,13 +38,14 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """How far it is at `at_ms`, by Redis' clock."""
+    """How far it is at `at_ms`, by Redis' clock; `reached_ms` as of `Tally`."""
 
     at_ms: int
     state: State = "runs"
     moved: int = 0
     gone: int = 0
     error: str = ""
+    reached_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ When a console dies, any other goes on with its jobs: each move is atomic, so no
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ...shared import log
@@ -49,7 +49,7 @@ class Job:
 
     def numbers(self, at_ms: int) -> Numbers:
         """How far it is now."""
-        return Numbers(at_ms, self.state, self.tally.moved, self.tally.gone, self.error)
+        return Numbers(at_ms, self.state, self.tally.moved, self.tally.gone, self.error, self.tally.reached_ms)
 
 
 class Jobs:
@@ -142,7 +142,7 @@ class Jobs:
         beating = asyncio.create_task(self._beat(job, ended))
 
         def progressed(tally: Tally) -> None:
-            job.tally = Tally(tally.moved, tally.gone)
+            job.tally = replace(tally)
 
         rate = job.confirmed.rate
         try:

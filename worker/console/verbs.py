@@ -42,6 +42,12 @@ WAITING: Final = Things(
     "wait as before",
     "/retries",
 )
+EVENTS: Final = Things(
+    ("event", "events"),
+    ("its group had received, stored up to", "later ones are not taken along"),
+    "are not replayed",
+    "/events",
+)
 VERBS: Final[Mapping[str, Verb]] = {
     "redrive": Verb("dlq redrive", "Redrive", LETTERS),
     "discard": Verb(
@@ -51,6 +57,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "dead-letter": Verb(
         "retries dead-letter", "Dead-letter", WAITING, "No attempt follows; a redrive begins with attempt 1 again."
     ),
+    "replay": Verb("replay", "Replay", EVENTS, "The group gets them again, handled or not, marked as replays."),
 }
 """By the value that a form has."""
 BY_ACTION: Final = {verb.action: verb for verb in VERBS.values()}

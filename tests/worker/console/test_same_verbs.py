@@ -38,13 +38,13 @@ SAME = {
     "dlq discard": Does("/plan", "/run", {"verb": "discard", "type": TYPE}),
     "retries now": Does("/plan", "/run", {"verb": "now", "type": TYPE}),
     "retries dead-letter": Does("/plan", "/run", {"verb": "dead-letter", "type": TYPE}),
+    "replay": Does("/plan", "/run", {"verb": "replay", "group": GROUP, "type": TYPE}),
 }
 """Command → what the console does in its place. Each has something to do in `busy`."""
 TOOLS_ONLY = {
     "dlq import": "of a file that lies beside the tool",
     "pause": "the console has no form for it",
     "resume": "the console has no form for it",
-    "replay": "the console has no form for it",
     "forget": "the console has no form for it",
 }
 CONSOLE_ONLY = {

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from ....shared import shell
 from ....shared.command import FailedError
 from ...find import words
-from ...find.life import Dead, InGroup, Life
+from ...find.life import Dead, InGroup, Life, NotReached, NotSubscribed, StoredBeforeGroup
 from .. import json_view
 from ..asked import Asked, Context, ForbiddenError
 from ..json_view import Shown
@@ -42,7 +42,7 @@ async def page(context: Context, asked: Asked) -> View:
     if len(lives) > MAX_BODIES:
         lives = [(life, rows, None, {}) for life, rows, _, _ in lives]
     values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms, "is_raw": is_raw}
-    values |= {"problem": problem, "words": words}
+    values |= {"problem": problem, "words": words, "replayable": _replayable}
     values["further"] = shell.command(["hookbus-worker", "find", name, "--all"])
     status = 503 if problem else 404 if found is not None and not lives else 200
     return View(
@@ -80,6 +80,14 @@ async def body(context: Context, asked: Asked) -> Download:
         if (subject.webhook_id, subject.source) == (name, source) and subject.entry is not None:
             return Download(subject.entry.body, FILE)
     raise FailedError(f"no body of the event {name} is here any more")
+
+
+def _replayable(life: Life) -> set[str]:
+    """The groups that have received the event while it is stored."""
+    if life.subject.place is None:
+        return set()
+    never = NotSubscribed, StoredBeforeGroup, NotReached
+    return {name for name, group in life.groups.items() if not any(isinstance(each, never) for each in group.states)}
 
 
 def groups_of(groups: Mapping[str, InGroup], now_ms: int) -> list[Row]:

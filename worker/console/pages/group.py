@@ -11,7 +11,7 @@ from ...inventory.readers import Options
 from ...retries.query import Retries
 from ...retries.waiting import Filter, Waiting
 from .. import attention, draw, parts, work, worst
-from ..asked import Asked, Context
+from ..asked import Asked, Context, WrongQueryError
 from ..history import MINUTES
 from ..look import Look
 from ..view import View
@@ -32,10 +32,16 @@ class Subscription(NamedTuple):
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """Draws from the last look, and reads processes and the retries due first, without which it is a page, too."""
-    look, name, chosen = context.look, asked.path["group"], asked.query.get("type", "")
+    """The page of a path."""
+    return await show(context, asked.path["group"], asked.query.get("type", ""))
+
+
+async def show(context: Context, name: str, chosen: str = "", *, refused: FailedError | None = None) -> View:
+    """Draws from the last look, and reads processes and the retries due first, without which it is a page, too.
+    `refused` is why an action on it did not happen."""
+    look = context.look
     if (group := look.bus.status.groups.get(name)) is None:
-        raise FailedError(f"no group {name}")
+        raise refused or FailedError(f"no group {name}")
     unasked = dict(look.beside.unasked)
     found = await parts.read(CONSUMERS, context.looker.processes(), unasked)
     members = [each for each in found.workers if name in each.groups] if found else []
@@ -62,8 +68,10 @@ async def page(context: Context, asked: Asked) -> View:
         "rates": _rates(look, name),
         "now_ms": look.now_ms(),
         "unasked": unasked,
+        "refused": str(refused or ""),
     }
-    return View("group.html", values, name, "/")
+    status = 200 if refused is None else 400 if isinstance(refused, WrongQueryError) else 409
+    return View("group.html", values, name, "/", status, is_live=refused is None)
 
 
 def _subscriptions(name: str, patterns: Iterable[str], members: Sequence[WorkerProcess]) -> list[Subscription]:

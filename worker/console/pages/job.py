@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ....shared.command import FailedError
+from ....shared.times import iso
 from ... import audit
 from ...audit import Action, Entry, Progress
 from .. import chosen, job_store
@@ -36,13 +37,16 @@ async def run(context: Context, asked: Asked) -> View | Redirect:
 
 
 async def go_on(context: Context, asked: Asked) -> View | Redirect:
-    """Move what a job has left, by the same form, of the same moment: never more than it had left."""
+    """Move what a job has left, by the same form, of the same moment: never more than it had left. One that goes by
+    time begins where the job was, as far as it told: what it did in its last second is done again."""
     job_id = asked.path["id"]
     seen = await context.jobs.seen(job_id)
     if seen is None or not seen.can_go_on:
         return Redirect(f"/jobs/{(seen and seen.next) or job_id}")
     old = seen.confirmed
     form = old.form | {"counted": str(seen.left), "typed": str(seen.left), "rate": f"{old.rate:g}"}
+    if seen.numbers.reached_ms:
+        form["since"] = iso(seen.numbers.reached_ms)
     form["why"] = old.action.why or f"goes on with {job_id}"
     done = await _begin(context, replace(asked, form=form), after=job_id)
     if isinstance(done, Redirect) and seen.state == "interrupted":
@@ -109,7 +113,7 @@ def _problem(form: Mapping[str, str], plan: Planned, *, is_rest: bool) -> str:
     counted = form.get("counted", "")
     if not is_number(counted):
         return "it was not counted before"
-    if moving > (confirmed := int(counted)):
+    if moving > (confirmed := int(counted)) and not (is_rest and plan.is_by_time):
         return f"{moving - confirmed:,} more came meanwhile that belong to it; {moving:,} are they now"
     if planning.is_typed(plan) and form.get("typed", "").replace(",", "") != counted:
         return f"type {moving} to {plan.verb.name.lower()} so many"

@@ -9,10 +9,10 @@ from ....shared import shell
 from ....shared.command import FailedError
 from .. import chosen
 from ..asked import Asked, Context, WrongQueryError
-from ..plans import letters, waits
+from ..plans import letters, replays, waits
 from ..plans.planned import Planned
 from ..view import View
-from . import dead, gone, retries
+from . import dead, gone, group, retries
 
 TYPE_ABOVE: Final = 100
 """A move of more than these that cannot be undone wants their number typed."""
@@ -63,9 +63,20 @@ async def _waits(context: Context, asked: Asked, error: FailedError) -> View:
     return await retries.show(context, asked, asked.form, refused=error)
 
 
+async def _group(context: Context, asked: Asked, error: FailedError) -> View:
+    return await group.show(context, asked.form.get("group", ""), refused=error)
+
+
 LETTERS: Final = Kind(letters.plan, _letters)
 WAITS: Final = Kind(waits.plan, _waits)
-KINDS: Final[Mapping[str, Kind]] = {"redrive": LETTERS, "discard": LETTERS, "now": WAITS, "dead-letter": WAITS}
+REPLAYS: Final = Kind(replays.plan, _group)
+KINDS: Final[Mapping[str, Kind]] = {
+    "redrive": LETTERS,
+    "discard": LETTERS,
+    "now": WAITS,
+    "dead-letter": WAITS,
+    "replay": REPLAYS,
+}
 """By the name of a verb."""
 
 

@@ -55,6 +55,8 @@ class Planned:
     hindrances: Sequence[Hindrance] = ()
     unsubscribed: str = ""
     """What becomes of those that their group does not subscribe to."""
+    is_by_time: bool = False
+    """It moves the oldest first, and what it has moved stays where it was."""
     leave: str
     """The address of the page that it came from."""
 

@@ -27,7 +27,7 @@ def fields(given: Mapping[str, str]) -> dict[str, str]:
 
 def criteria(given: Mapping[str, str]) -> Filter:
     """The filter of some fields."""
-    group, event_type, error, name = (tuple(filter(None, [given.get(field, "").strip()])) for field in FIELDS)
+    group, event_type, error, name = (chosen.listed(given.get(field, "").strip()) for field in FIELDS)
     return Filter(groups=group, types=event_type, errors=error, names=name)
 
 
