@@ -14,6 +14,12 @@ def patterns_of(event_type: str) -> tuple[str, ...]:
     return (event_type, *(f"{prefix}.*" for prefix in prefixes), "*")
 
 
+def by_precedence(event_type: str) -> tuple[str, ...]:
+    """The patterns of a type, the most specific first: the first that a group subscribes to runs it."""
+    own, *others = patterns_of(event_type)
+    return (own, *sorted(others, key=len, reverse=True))
+
+
 def matches(pattern: str, event_type: str) -> bool:
     """Whether a pattern from the command line, for a filter or a pause, matches a type."""
     if pattern.endswith("*"):

@@ -98,17 +98,25 @@ class Discard(msgspec.Struct, frozen=True, omit_defaults=True):
     is_certain: bool = False
 
 
+class OtherSource(State, frozen=True, tag="other_source"):
+    """Acked without a run, if its workers took then what they take now: only events of `takes`."""
+
+    takes: tuple[str, ...]
+
+
 class Doubt(msgspec.Struct, frozen=True, omit_defaults=True):
     """What may have happened to a delivery of which nothing is left, other than that it was handled.
 
     `dropped` and `discarded`: dead letters of the group that retention dropped, and that people discarded; `discards`:
-    the actions among them that named the event. `losses`: how often the group lost data.
+    the actions among them that named the event. `losses`: how often the group lost data. `takes`: the sources that some
+    of its workers take alone, without that of the event.
     """
 
     dropped: int = 0
     discarded: int = 0
     losses: int = 0
     discards: tuple[Discard, ...] = ()
+    takes: tuple[str, ...] = ()
 
 
 class Handled(State, frozen=True, tag="handled"):

@@ -42,7 +42,9 @@ async def fetch(client: Redis, bus: Bus, subject: Subject, most: int) -> Life:
     groups = {}
     for group, each in glimpses.items():
         because = _because(bus, subject, group, consumers[group], alive, now_ms)
-        seen = Seen(subject, group, shard, each, details[group], alive, runs, because, discarded.get(group, ()))
+        narrowed = _narrowed(subject, consumers[group], alive)
+        named = discarded.get(group, ())
+        seen = Seen(subject, group, shard, each, details[group], alive, runs, because, named, narrowed)
         groups[group] = states.in_group(seen)
     return Life(subject, groups)
 
@@ -142,6 +144,12 @@ def _because(
     else:
         readers = ()
     return (*readers, *bus.suspensions_of(group, subject.type, now_ms))
+
+
+def _narrowed(subject: Subject, consumers: Consumers, alive: frozenset[str]) -> list[tuple[str, ...]]:
+    """The sources to which each worker that reads the type narrows it: of the living, or of the last ones."""
+    living = [each for name, each in consumers.items() if name in alive] or consumers.values()
+    return [each.sources_of(subject.type) for each in living if subject.type and each.reads(subject.type)]
 
 
 def _hash(reply: Any) -> Mapping[str, bytes]:

@@ -7,6 +7,7 @@ deliveries of which no other trace is left: that is said beside it.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ...shared.entry import Entry
 from ...shared.keys import HANDOVER, is_quarantined
@@ -24,6 +25,7 @@ from .life import (
     InHand,
     NotReached,
     NotSubscribed,
+    OtherSource,
     Recovered,
     Redelivery,
     Retry,
@@ -55,7 +57,8 @@ Run = tuple[str, str, int]
 @dataclass(frozen=True, slots=True)
 class Seen:
     """All that was read of an event and a group. `alive`: the living consumers; `running`: which attempts run, and
-    since when (Unix ms); `because`: what keeps deliveries of the type waiting; `discards`: which name the event."""
+    since when (Unix ms); `because`: what keeps deliveries of the type waiting; `discards`: which name the event;
+    `narrowed`: the sources to which each worker narrows the type, none for all."""
 
     subject: Subject
     group: str
@@ -66,6 +69,7 @@ class Seen:
     running: Mapping[Run, int] = field(default_factory=dict)
     because: tuple[str, ...] = ()
     discards: Sequence[Discard] = ()
+    narrowed: Sequence[tuple[str, ...]] = ()
 
     @property
     def start(self) -> str:
@@ -82,6 +86,11 @@ class Seen:
     def subscribes(self) -> bool:
         """Whether the group subscribes to the type, by its last worker to start."""
         return not self.shard.patterns.get(self.group, frozenset()).isdisjoint(patterns_of(self.subject.type))
+
+    @property
+    def passed_by(self) -> Sequence[tuple[str, ...]]:
+        """What those workers take that ack the event without a run, for its source."""
+        return [sources for sources in self.narrowed if sources and self.subject.source not in sources]
 
     @property
     def receives(self) -> bool:
@@ -180,11 +189,15 @@ def _gone(seen: Seen) -> State:
     for each in seen.discards:
         if each.is_certain:
             return Discarded(each)
+    takes = tuple(sorted({*chain.from_iterable(seen.passed_by)}))
+    if takes and len(seen.passed_by) == len(seen.narrowed):
+        return OtherSource(takes)
     doubt = Doubt(
         dropped=shard.dropped.get(group, 0),
         discarded=shard.discarded.get(group, 0),
         losses=shard.losses.get(group, 0),
         discards=tuple(seen.discards),
+        takes=takes,
     )
     either = doubt if doubt != Doubt() else None
     return Handled(seen.subject.place is None, either) if seen.subject.type else Trimmed(either)

@@ -14,6 +14,7 @@ from .life import (
     InHand,
     NotReached,
     NotSubscribed,
+    OtherSource,
     Recovered,
     Redelivery,
     Retry,
@@ -87,6 +88,8 @@ def _handled(found: Handled | Trimmed) -> str:
 def _doubt(doubt: Doubt, now_ms: int) -> str:
     """What else may have happened, each as `, or …`."""
     either = [_discard(each, now_ms) for each in doubt.discards]
+    if doubt.takes:
+        either.append(f"acked unrun by workers that take source {output.line(', '.join(doubt.takes))} alone")
     if doubt.dropped:
         either.append(f"one of {doubt.dropped:,} dead letters dropped by retention")
     if doubt.discarded:
@@ -117,6 +120,8 @@ def _nothing(found: State) -> str:
             return "not subscribed"
         case StoredBeforeGroup():
             return "not delivered, unless by a replay: stored before the group began"
+        case OtherSource(takes=takes):
+            return f"not for this group: it takes events of source {output.line(', '.join(takes))} alone"
     raise AssertionError(found)
 
 

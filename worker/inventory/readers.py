@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ...shared.patterns import matches, patterns_of
+from ...shared.patterns import by_precedence, matches, patterns_of
 from ...shared.release import VERSION
 from ...shared.undecodable import UNDECODABLE
 
@@ -61,6 +61,11 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     def taken(self) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Its patterns, each with the sources that it is narrowed to, as far as it publishes them."""
         return ((pattern, options.sources) for pattern, options in zip(self.patterns, self.options, strict=False))
+
+    def sources_of(self, event_type: str) -> tuple[str, ...]:
+        """The sources to which the subscription of a type is narrowed; none for all, and where it is not published."""
+        sources = dict(self.taken())
+        return next((sources[each] for each in by_precedence(event_type) if each in sources), ())
 
     def reads(self, event_type: str) -> bool:
         """Whether it reads a type; true also when its patterns are unknown."""
