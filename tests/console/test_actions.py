@@ -115,6 +115,22 @@ async def _are_left(client, count):
     return await client.execute_command("ZCARD", KEYS.dead(GROUP)) == count
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+async def test_a_download_is_imported_again(client, redis_url, has_scripts, tmp_path):
+    await dying(client, 3)
+    async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
+        await page.goto("/dead")
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Export ↓").click()
+        file = tmp_path / "letters.jsonl"
+        await (await download.value).save_as(file)
+        await client.execute_command("DEL", *await client.execute_command("KEYS", "*:dead:*"))
+        await page.get_by_label("JSON Lines").set_input_files(file)
+        await page.get_by_role("button", name="Import").click()
+        await page.get_by_role("heading", name="3 dead letters imported").wait_for()
+        assert "already there\n0" in await page.locator("main").inner_text()
+
+
 async def test_on_a_phone_every_action_of_a_letter_can_be_reached(client, redis_url):
     await dying(client, 1)
     async with console(redis_url, *OPERATOR) as url, browser(url, viewport={"width": 390, "height": 844}) as page:

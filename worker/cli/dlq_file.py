@@ -15,14 +15,10 @@ from ..audit import Action
 from ..dlq import jsonl, possible
 from ..dlq.bulk import BATCH, Tally
 from ..dlq.filter import Filter
-from ..dlq.jsonl import LineError
-from ..dlq.moves import Moves, Named
-from ..dlq.query import DeadLetters
+from ..dlq.importing import Importing, sentence
+from ..dlq.jsonl import MAX_LINE_BYTES, LineError
 from . import dlq_look, options
 from .recorded import action, recorded
-
-BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Total size of the bodies in one round trip; bodies dominate the size of letters."""
 
 STANDARD: Final = Path("-")
 
@@ -55,16 +51,16 @@ def import_(config: Path | None, file: Path, as_json: bool, why: str) -> None:
         with _opened(file, "rb") as lines:
             _import(config, lines, tally, action("dlq import", audit.options(file=str(file)), why))
     except LineError as error:
-        raise FailedError(f"{file}, {error}; before it, {_sentence(tally)}") from None
+        raise FailedError(f"{file}, {error}; before it, {sentence(tally)}") from None
     except FAULTS as error:
-        raise FailedError(f"Redis: {error or type(error).__name__}; before that, {_sentence(tally)}") from None
+        raise FailedError(f"Redis: {error or type(error).__name__}; before that, {sentence(tally)}") from None
     except KeyboardInterrupt:
-        print(f"interrupted; {_sentence(tally)}", file=sys.stderr)
+        print(f"interrupted; {sentence(tally)}", file=sys.stderr)
         raise
     if as_json:
         output.print_json({"imported": tally.moved, "already_there": tally.gone})
     else:
-        print(_sentence(tally))
+        print(sentence(tally))
 
 
 def _import(config: Path | None, lines: IO[bytes], tally: Tally, started: Action) -> None:
@@ -73,10 +69,16 @@ def _import(config: Path | None, lines: IO[bytes], tally: Tally, started: Action
         opening = options.dead_letters(config)
         client, store = runner.run(opening.__aenter__())
         try:
-            moves = Moves(client, store.shards)
+            importing = Importing(client, store, tally)
             with _recorded(runner, client, started, tally):
-                for batch in _batches(lines, store):
-                    tally.add(runner.run(moves.restore(batch)))
+                try:
+                    while line := lines.readline(MAX_LINE_BYTES):
+                        if importing.add(line):
+                            runner.run(importing.flush())
+                except LineError:
+                    runner.run(importing.flush())
+                    raise
+                runner.run(importing.flush())
         finally:
             runner.run(opening.__aexit__(None, None, None))
 
@@ -94,37 +96,6 @@ def _recorded(runner: asyncio.Runner, client: Redis, started: Action, tally: Tal
         raise
     progress.set(tally.moved, tally.gone)
     runner.run(recording.__aexit__(None, None, None))
-
-
-def _sentence(tally: Tally) -> str:
-    return f"{output.things(tally.moved, 'dead letter')} imported, {tally.gone:,} already there"
-
-
-def _batches(lines: IO[bytes], store: DeadLetters) -> Iterator[list[Named]]:
-    """Yield letters in batches; at an invalid line those before it, then raise LineError."""
-    batch: list[Named] = []
-    size = 0
-    try:
-        for number, name, letter in jsonl.read(lines):
-            _require(store, letter.group, number)
-            batch.append((name, letter))
-            size += len(letter.body)
-            if len(batch) >= BATCH or size >= BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-    except LineError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
-
-
-def _require(store: DeadLetters, group: str, number: int) -> None:
-    try:
-        store.require(group)
-    except FailedError as error:
-        raise LineError(number, f"{error}; a group is created when its first worker starts") from None
 
 
 @contextmanager

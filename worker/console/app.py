@@ -14,7 +14,7 @@ from ...shared.fault import fault_of
 from ...shared.http_connection import prove
 from ...shared.settings import ConfigError
 from ..settings import WorkerSettings
-from . import attention, doors, form, guard, routes, static
+from . import attention, doors, form, guard, routes, static, upload
 from .asked import Asked, Context, ForbiddenError, WrongQueryError
 from .guard import PART, Guard, Refused
 from .jobs import Jobs
@@ -24,6 +24,7 @@ from .person import Bodies, Person
 from .searches import Searches
 from .tail import Tail
 from .templates import Templates
+from .upload import Upload
 from .view import Download, Redirect, View
 
 REQUEST_S: Final = 20.0
@@ -46,6 +47,7 @@ class App:
         self._guard = allowed
         self._searches = Searches()
         self._tail = Tail(client, settings.shards)
+        self._importing = asyncio.Lock()
         self.jobs = Jobs(client, lambda: looker.has_room)
         assets = static.load()
         self._assets = static.by_path(assets)
@@ -86,7 +88,8 @@ class App:
             is_asked_here=guard.is_asked_here(request.headers),
             sees_bodies=person.sees(self._bodies),
             query=dict(request.query),
-            form=fields,
+            form={} if isinstance(fields, Upload) else fields,
+            upload=fields if isinstance(fields, Upload) else None,
         )
         match await self._view(request.method, page_path, asked):
             case Download() as file:
@@ -104,7 +107,7 @@ class App:
             return _failed(404, "There is no such page", path)
         page, parts = found
         try:
-            async with asyncio.timeout(REQUEST_S):
+            async with asyncio.timeout(upload.MOST_S if asked.upload else REQUEST_S):
                 look = await self._looker.current()
                 if look is None:
                     why = self._looker.problem or "the console has just begun"
@@ -119,6 +122,7 @@ class App:
                     self.jobs,
                     self._searches,
                     self._tail,
+                    self._importing,
                     look,
                 )
                 return await page(context, replace(asked, path=parts))
@@ -187,11 +191,11 @@ def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     ]
 
 
-async def _form(request: web.BaseRequest, person: Person) -> Mapping[str, str] | Refused:
-    """The fields of a form, or why nothing is changed."""
+async def _form(request: web.BaseRequest, person: Person) -> Mapping[str, str] | Upload | Refused:
+    """The fields of a form, one with a file, or why nothing is changed."""
     if not person.is_operator:
         return Refused(403, f"{person.name} may only look: see worker.console_role")
-    return await form.read(request)
+    return Upload(request) if request.path == upload.PATH else await form.read(request)
 
 
 def _refusal(refused: Refused) -> web.Response:

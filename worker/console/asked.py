@@ -1,5 +1,6 @@
 """A request as the pages see it, and what they draw from."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .person import Person
 from .searches import Searches
 from .tail import Tail
 from .templates import Templates
+from .upload import Upload
 from .view import Download, Redirect, View
 
 _DIGITS = re.compile("[0-9]{1,16}")
@@ -70,6 +72,8 @@ class Asked:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    upload: Upload | None = None
+    """The file of a form that has one, not yet read."""
 
     def require_bodies(self) -> None:
         """Raise ForbiddenError unless the person may see bodies."""
@@ -88,6 +92,8 @@ class Context:
     jobs: Jobs
     searches: Searches
     tail: Tail
+    importing: asyncio.Lock
+    """Held by the import that runs."""
     look: Look
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from ..audit import ID
+from . import upload
 from .asked import Page
 from .pages import (
     actions,
@@ -15,6 +16,7 @@ from .pages import (
     export,
     group,
     health,
+    imports,
     job,
     letter,
     overview,
@@ -61,6 +63,7 @@ ROUTES: Final = (
     _get(r"/actions", actions.page),
     _get(rf"/jobs/(?P<id>{ID})", job.page),
     _get(r"/health", health.page),
+    _post(upload.PATH, imports.page),
     _post(r"/plan", plan.page),
     _post(r"/run", job.run),
     _post(rf"/jobs/(?P<id>{ID})/stop", job.stop),

@@ -7,8 +7,7 @@ untrusted input: every field that becomes part of a key or of the index is valid
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from typing import IO, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -110,18 +109,14 @@ def write_line(name: str, letter: DeadLetterRecord) -> bytes:
     return msgspec.json.encode(fields(name, letter)) + b"\n"
 
 
-def read(lines: IO[bytes]) -> Iterator[tuple[int, str, DeadLetterRecord]]:
-    """Yield line number, name and letter of each line that is not blank. Raises LineError at the first invalid one."""
-    number = 0
-    while line := lines.readline(MAX_LINE_BYTES):
-        number += 1
-        if line.isspace():
-            continue
-        try:
-            name, letter = read_line(line)
-        except ValueError as error:
-            raise LineError(number, str(error)) from None
-        yield number, name, letter
+def numbered(number: int, line: bytes) -> tuple[str, DeadLetterRecord] | None:
+    """Name and letter of a line, None for a blank one. Raises LineError."""
+    if line.isspace():
+        return None
+    try:
+        return read_line(line)
+    except ValueError as error:
+        raise LineError(number, str(error)) from None
 
 
 def read_line(line: bytes) -> tuple[str, DeadLetterRecord]:

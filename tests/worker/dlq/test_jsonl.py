@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookbus.worker.dlq import jsonl
-from hookbus.worker.dlq.jsonl import LineError, read, read_line, write_line
+from hookbus.worker.dlq.jsonl import LineError, numbered, read_line, write_line
 from tests.worker.dead_letters import DEAD_MS, letter
+
+
+def read(lines):
+    """Number, name and letter of each line."""
+    for number, text in enumerate(lines, 1):
+        if (found := numbered(number, text)) is not None:
+            yield number, *found
+
 
 FIELDS = jsonl.fields("wh_1", letter())
 
