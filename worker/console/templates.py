@@ -47,8 +47,9 @@ class Templates:
             "here": view.nav,
             "is_live": view.is_live,
             "every_ms": view.every_ms,
-            "version": view.version or frame["version"],
         }
+        if view.version:
+            values["version"] = view.version
         return self._environment.get_template(view.template).render(values)
 
     def once(self, template: str, key: int, values: Callable[[], Mapping[str, Any]]) -> Markup:
