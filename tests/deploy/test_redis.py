@@ -48,7 +48,8 @@ FORBIDDEN = {
     f"XGROUP DESTROY {STREAM} billing": ("ingest", "worker", *UNLIKE_TOOLS),
     "XRANGE hookbus:{0}:rejections - +": ("ingest", "worker"),
     "HSET hookbus:meta shards 2": ("ingest", *UNLIKE_TOOLS),
-    f"XADD {STREAM} * id 1": READERS,
+    f"XADD {STREAM} * id 1": UNLIKE_TOOLS,
+    f"XDEL {STREAM} 1-1": ("ingest", *UNLIKE_TOOLS),
     "EVAL return 0": ("ingest", *UNLIKE_TOOLS),
 }
 
