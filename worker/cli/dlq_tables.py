@@ -1,26 +1,22 @@
-"""Tables of dead letters, two lines per row, so that ids are not cut at 80 columns."""
+"""Tables of dead letters, several lines per row, so that ids are not cut at 80 columns, and nothing is lost at 45."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
-from ...shared import output
+from ...shared import output, tables
 from ...shared.entry import Failure
+from ...shared.tables import Column
 from ..dlq.causes import Summary
 from ..dlq.query import StoredLetter
 
-_AGE_WIDTH: Final = 4
-GAP: Final = 2
-_WIDEST_ID: Final = 52
-"""Fits an OpenAI webhook-id followed by an entry id; longer ones are folded."""
-
-
-def two_lines() -> Table:
-    """A table whose rows take two lines."""
-    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+LEAST_NAME: Final = 16
+"""Columns for an id, in the narrowest terminals."""
+LEAST_CAUSE: Final = 20
+MOST_ERROR: Final = 160
+"""Characters of an error in a table, three lines of half a terminal; `show` prints all."""
 
 
 def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
@@ -30,17 +26,13 @@ def letters(page: Sequence[StoredLetter], now_ms: int, others: int = 0) -> None:
         console.print(_none(others))
         return
     names = [Text(f"{output.printable(dead.name)}\n  ") + output.cell(where(dead), "dim") for dead in page]
-    width = min(_WIDEST_ID, max(len(line) for text in names for line in text.plain.split("\n")))
-    rest = max(20, console.width - width - _AGE_WIDTH - 2 * GAP)
-    table = two_lines()
-    table.add_column("LETTER", width=width, overflow="fold")
-    table.add_column("AGE", width=_AGE_WIDTH, justify="right")
-    table.add_column("REASON", width=rest, no_wrap=True, overflow="ellipsis")
+    columns = (Column("LETTER", least=LEAST_NAME), Column("AGE", is_number=True), Column("REASON", least=LEAST_CAUSE))
+    rows = []
     for dead, text in zip(page, names, strict=True):
         attempts = output.things(dead.letter.attempts, "attempt")
-        cause = Text(f"{dead.letter.reason}, {attempts}\n") + output.cell(error(dead), "red")
-        table.add_row(text, output.since(dead.dead_lettered_ms, now_ms), cause)
-    console.print(table)
+        cause = Text(f"{dead.letter.reason}, {attempts}\n") + short(error(dead))
+        rows.append((text, output.since(dead.dead_lettered_ms, now_ms), cause))
+    console.print(tables.table(columns, rows, console.width))
 
 
 def _none(others: int) -> str:
@@ -50,6 +42,12 @@ def _none(others: int) -> str:
 def where(dead: StoredLetter) -> str:
     """Group and type."""
     return f"{dead.group} · {dead.letter.type}"
+
+
+def short(text: str) -> Text:
+    """The beginning of an error."""
+    line = output.line(text)
+    return Text(line if len(line) <= MOST_ERROR else f"{line[: MOST_ERROR - 1]}…", "red")
 
 
 def error(dead: StoredLetter) -> str:
@@ -63,23 +61,18 @@ def summaries(rows: Sequence[Summary], now_ms: int, others: int = 0) -> None:
     if not rows:
         console.print(_none(others))
         return
-    count = max(len("COUNT"), *(len(line) for summary in rows for line in _count(summary).split("\n")))
-    table = two_lines()
-    table.add_column("COUNT", width=count, justify="right")
-    table.add_column("FINGERPRINT", no_wrap=True)
-    rest = console.width - count - len("FINGERPRINT") - 2 * (_AGE_WIDTH + 1) - 4 * GAP
-    table.add_column("CAUSE", width=max(20, rest), overflow="ellipsis", no_wrap=True)
-    table.add_column("FIRST", justify="right")
-    table.add_column("LAST", justify="right")
+    columns = (Column("COUNT", is_number=True), Column("FINGERPRINT"), Column("CAUSE", least=LEAST_CAUSE))
+    lines = []
     for summary in rows:
         kind = summary.kind
-        cause = output.cell(": ".join(filter(None, (kind.error_class, kind.message))), "red")
+        cause = short(": ".join(filter(None, (kind.error_class, kind.message))))
         place = " · ".join(filter(None, (summary.group, kind.type)))
         reason = " · ".join(filter(None, (kind.reason, kind.frame)))
         what = cause + Text("\n") + output.cell(place, "dim") + Text("\n") + output.cell(reason, "dim")
-        ages = (output.since(summary.first_ms, now_ms), output.since(summary.last_ms, now_ms))
-        table.add_row(_count(summary), summary.fingerprint, what, *ages)
-    console.print(table)
+        first, last = output.since(summary.first_ms, now_ms), output.since(summary.last_ms, now_ms)
+        ages = Text(f"\nfirst {first}\nlast {last}", "dim")
+        lines.append((_count(summary), Text(summary.fingerprint) + ages, what))
+    console.print(tables.table(columns, lines, console.width))
 
 
 def _count(summary: Summary) -> str:
@@ -91,10 +84,7 @@ def _count(summary: Summary) -> str:
 def letter(dead: StoredLetter, now_ms: int) -> None:
     """Print everything about one letter."""
     record = dead.letter
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, GAP, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in (
+    rows = (
         ("letter", dead.name),
         ("webhook-id", record.webhook_id),
         ("type", record.type),
@@ -111,11 +101,8 @@ def letter(dead: StoredLetter, now_ms: int) -> None:
         ("frame", record.frame),
         ("fingerprint", record.fingerprint),
         ("traceparent", record.traceparent),
-    ):
-        if text:
-            table.add_row(name, Text(output.printable(text)))
-    console = output.console()
-    console.print(table)
+    )
+    output.console().print(tables.pairs((name, output.printable(text)) for name, text in rows))
     history(record.history)
     block("traceback", record.traceback.rstrip())
     block(f"body, {len(record.body):,} bytes", body_text(record.body))
@@ -125,19 +112,22 @@ def history(failures: Sequence[Failure]) -> None:
     """Print the attempts of a delivery."""
     if not failures:
         return
-    table = two_lines()
-    table.add_column("ATTEMPT", justify="right")
-    table.add_column("ENDED", no_wrap=True)
-    table.add_column("TOOK", justify="right", no_wrap=True)
-    table.add_column("ERROR / CONSUMER", overflow="fold")
+    columns = (
+        Column("ATTEMPT", is_number=True),
+        Column("ENDED", least=13, goes=1),  # a date above a time
+        Column("TOOK", is_number=True, goes=2),
+        Column("ERROR / CONSUMER", least=LEAST_CAUSE),
+    )
+    rows = []
     for failure in failures:
         what = output.cell(failure.error, "red") + Text("\n") + output.cell(failure.consumer, "dim")
         attempt = str(failure.attempt)
         if failure.times > 1:
-            attempt += f" (×{failure.times:,} in {output.since(failure.since_ms, failure.at_ms)})"
-        table.add_row(attempt, output.moment(failure.at_ms), output.took(failure.duration_ms), what)
-    output.console().print(Text("\nhistory", "bold"))
-    output.console().print(table)
+            attempt += f"\n×{failure.times:,} in {output.since(failure.since_ms, failure.at_ms)}"
+        rows.append((attempt, output.moment(failure.at_ms), output.took(failure.duration_ms), what))
+    console = output.console()
+    console.print(Text("\nhistory", "bold"))
+    console.print(tables.table(columns, rows, console.width))
 
 
 def block(title: str, text: str) -> None:

@@ -7,7 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ...shared import output, shell
+from ...shared import output, shell, tables
+from ...shared.tables import Column
 from ..api.delivery import fields_of
 from ..find import words
 from ..find.life import Dead, Handled, InGroup, Life
@@ -20,6 +21,7 @@ STYLES: Final[Mapping[words.Tone, str]] = {
     "bad": "red",
     "quiet": "dim",
 }
+COLUMNS: Final = (Column("GROUP", least=8), Column("STATE", least=24))
 TRIMMED: Final = "whether a group received a trimmed event follows from its subscriptions of today"
 
 
@@ -27,7 +29,7 @@ def show(name: str, found: Found, now_ms: int) -> None:
     """Print the result."""
     console = output.console()
     for life in found.lives:
-        console.print(_life(life, now_ms))
+        console.print(_life(life, now_ms, console.width))
     if len(found.lives) == MOST_EVENTS:
         console.print(Text(f"the first {MOST_EVENTS} events of this id; there may be more"))
     if found.may_have_older:
@@ -41,14 +43,13 @@ def show(name: str, found: Found, now_ms: int) -> None:
         console.print(Text(output.line(f"unusable key {key}: {error}"), "bold red"), soft_wrap=True)
 
 
-def _life(life: Life, now_ms: int) -> Group:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("GROUP", overflow="fold")
-    table.add_column("STATE", overflow="fold", ratio=1)
-    for group, found in life.groups.items():
-        for i, text in enumerate(_states(life, group, found, now_ms)):
-            table.add_row("" if i else output.cell(group), text)
-    parts: list[Table | Text] = [_headline(life, now_ms), Text(), table]
+def _life(life: Life, now_ms: int, width: int) -> Group:
+    rows = [
+        ("" if i else output.cell(group), text)
+        for group, found in life.groups.items()
+        for i, text in enumerate(_states(life, group, found, now_ms))
+    ]
+    parts: list[Table | Text] = [_headline(life, now_ms), Text(), tables.table(COLUMNS, rows, width)]
     if not life.groups:
         parts.append(Text("there are no groups yet"))
     if any(isinstance(s, Handled) and s.is_trimmed for each in life.groups.values() for s in each.states):
@@ -58,9 +59,6 @@ def _life(life: Life, now_ms: int) -> Group:
 
 def _headline(life: Life, now_ms: int) -> Table:
     subject, entry, place = life.subject, life.subject.entry, life.subject.place
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
     event_id = fields_of(entry.body).id if entry else ""
     size = output.things(len(entry.body), "byte") if entry else ""
     rows = {
@@ -71,10 +69,7 @@ def _headline(life: Life, now_ms: int) -> Table:
         "stored": _when(place.stored_ms, now_ms) if place else ", ".join(filter(None, (subject.day, "trimmed since"))),
         "entry": f"{place.entry_id} of {place.key}" if place else "",
     }
-    for name, text in rows.items():
-        if text:
-            table.add_row(name, Text(output.one_line(text)))
-    return table
+    return tables.pairs((name, output.one_line(text)) for name, text in rows.items())
 
 
 def _when(unix_ms: int, now_ms: int) -> str:

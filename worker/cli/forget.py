@@ -3,14 +3,14 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
-from ...shared import output
+from ...shared import output, tables
 from ...shared.command import EXIT_FAILED, FailedError
 from ...shared.connection import Redis
+from ...shared.tables import Column
 from .. import audit
 from ..audit import Action
 from ..groups.forget import GroupDeletion, GroupFootprint, refusal
@@ -18,6 +18,14 @@ from ..groups.forget_type import TypeDeletion
 from . import options
 from .options import Config, Json
 from .recorded import Why, action, recorded
+
+COLUMNS: Final = (
+    Column("TYPE", least=14),
+    Column("BACKLOG", is_number=True),
+    Column("IN FLIGHT", is_number=True, goes=1),
+    Column("DELAYED", is_number=True),
+    Column("DEAD", is_number=True),
+)
 
 
 def forget(
@@ -81,15 +89,13 @@ async def _run(config: Path | None, group: str, event_type: str, started: Action
 
 
 def _show(footprint: GroupFootprint) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("TYPE", overflow="fold")
-    for title in ("BACKLOG", "IN FLIGHT", "DELAYED", "DEAD"):
-        table.add_column(title, justify="right", no_wrap=True)
+    rows = []
     for name, counts in footprint.types.items():
         figures = (counts.backlog, counts.in_flight, counts.delayed, counts.dead)
-        table.add_row(output.cell(name), *(f"{figure:,}" for figure in figures))
-    if footprint.types:
-        output.console().print(table)
+        rows.append((output.line(name), *(f"{figure:,}" for figure in figures)))
+    if rows:
+        console = output.console()
+        console.print(tables.table(COLUMNS, rows, console.width, style="dim"))
     else:
         print(f"group {footprint.group} has no deliveries and no dead letters")
 

@@ -1,14 +1,14 @@
 """`hookbus-worker replay`: delivers events to a group again."""
 
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
-from ...shared import output
+from ...shared import output, tables
 from ...shared.command import FailedError, Stopping
 from ...shared.connection import Redis
+from ...shared.tables import Column
 from ...shared.times import iso
 from .. import audit
 from ..audit import Action
@@ -26,6 +26,7 @@ from .recorded import Why, action, warn
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*' (repeatable, as --id).")]
 Since = Annotated[str, typer.Option(help="Only those stored since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
 Until = Annotated[str, typer.Option(help="Only those stored until then.")]
+COLUMNS: Final = (Column("TYPE", least=14), Column("EVENTS", is_number=True))
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this event, by its webhook-id.")]
 
 
@@ -117,12 +118,9 @@ class ReplayMove:
         if not plan.matching:
             print(f"no events match; those not delivered to {self._group} yet need no replay")
             return
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("TYPE", overflow="fold")
-        table.add_column("EVENTS", justify="right", no_wrap=True)
-        for name, count in sorted(plan.count.types.items()):
-            table.add_row(output.cell(name), f"{count:,}")
-        output.console().print(table)
+        rows = [(output.line(name), f"{count:,}") for name, count in sorted(plan.count.types.items())]
+        console = output.console()
+        console.print(tables.table(COLUMNS, rows, console.width, style="dim"))
         print(f"would replay {output.things(plan.matching, 'event')} to {self._group}{self._pause_note(plan)}")
 
     def result(self, plan: Plan, tally: Tally, *, is_interrupted: bool) -> dict[str, Any]:
