@@ -166,11 +166,16 @@ async def test_the_age_of_the_page_is_that_of_its_figures_though_the_clock_of_th
     async with console(redis_url) as url, browser(url) as page:
         for there in ("2001-02-03", "2061-02-03"):
             await page.clock.install(time=there)
-            await page.goto("/")
-            await page.clock.run_for(1_000)
-            seconds = int((await page.locator("#live b").inner_text()).partition(" ")[0])
-            assert seconds <= float(await page.locator("main").get_attribute("data-fresh"))
-            assert await page.locator(".old, .is-old").count() == 0
+            await until(lambda: _is_current(page))
+
+
+async def _is_current(page):
+    """Whether a page that was opened just now shows fresh figures; on a busy machine a look may be late in fact."""
+    await page.goto("/")
+    await page.clock.run_for(1_000)
+    seconds = int((await page.locator("#live b").inner_text()).partition(" ")[0])
+    fresh_s = float(await page.locator("main").get_attribute("data-fresh"))
+    return seconds <= fresh_s and await page.locator(".old, .is-old").count() == 0
 
 
 async def _any(requests):
