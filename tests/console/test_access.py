@@ -1,8 +1,21 @@
 """Every page for everybody: what axe finds, sizes from a phone to a desktop at 200 %, targets for fingers, and keys."""
 
+import itertools
+import json
+
 import pytest
 
+from hookbus.shared.keys import HOME
+from hookbus.shared.rejection import encode
+from hookbus.worker import audit
+from hookbus.worker.audit import Action
+from hookbus.worker.console import job_store
+from hookbus.worker.console.job_store import Confirmed, Numbers
+from hookbus.worker.inventory import pauses, suspensions
+from hookbus.worker.inventory.readers import register
+from hookbus.worker.inventory.suspensions import Opened
 from tests.console.browser import browser, console, sizes
+from tests.ingest.test_rejections import a_rejection
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -48,7 +61,31 @@ async def busy(client):
     await join(client)
     await store(client, "wh_1")
     await park(client, "wh_parked", error="x" * 300)
+    opened = Opened("f", "ConnectionError: " + "closed " * 20, 1, 2)
+    await client.execute_command("HSET", suspensions.KEY, suspensions.field(GROUP, TYPE), suspensions.encode(opened))
+    await pauses.write(client, [KEYS], GROUP, "response.*", "for " + "a long reason " * 10)
+    for name in ("host", "host.example.com"):
+        await client.execute_command("HSET", KEYS.consumers(GROUP), f"{name}.1.ab", register(1, [TYPE], ""))
+    await client.execute_command("XADD", HOME.rejections, "*", "rejection", encode(a_rejection(path="/a" * 90)))
     await store_letters(client, letter("wh_dead", message="x" * 300, frame="/srv/" + "very_long/" * 20))
+
+
+async def a_job(client):
+    """The path of a job whose console is gone."""
+    action = Action(verb="dlq redrive", who="ann@" + "host" * 20, via="console", matching=9, why="INC-7")
+    job_id = await audit.begin(client, action)
+    await job_store.create(client, job_id, Confirmed(action, {"verb": "redrive"}, 9, 1.0))
+    await job_store.beat(client, job_id, Numbers(1, moved=3))
+    return f"/jobs/{job_id}"
+
+
+async def plans(page):
+    """Open one plan of each kind after the other."""
+    for path, button in (("/dead", "Redrive these…"), ("/retries", "Hasten these…")):
+        await page.goto(path)
+        await page.get_by_role("button", name=button).click()
+        await page.wait_for_url("**/plan")
+        yield f"plan of {path}"
 
 
 async def violations(page):
@@ -61,24 +98,40 @@ async def violations(page):
 
 async def test_axe_finds_nothing_on_any_page_in_both_themes_and_all_fit(client, redis_url):
     await busy(client)
-    faults = []
+    faults, paths = [], (*PATHS, await a_job(client))
     async with console(redis_url, "--role", "operator") as url, browser(url) as page:
         for theme in ("light", "dark"):
             await page.emulate_media(color_scheme=theme)
             for width, height in (*sizes(), LAPTOP, ZOOMED):
                 await page.set_viewport_size({"width": width, "height": height})
-                for path in PATHS:
+                for path in paths:
                     await page.goto(path)
                     assert await page.evaluate("document.documentElement.scrollWidth") == width, (path, width)
                     assert await page.evaluate("document.scripts.length") == 1
                     assert width == 390 or await page.evaluate(HIDDEN_PX) == 0, (path, width)
                     if width in (390, 1440):
                         faults += [f"{path} {theme} {width} {each}" for each in await violations(page)]
-            for path, button in (("/dead", "Redrive these…"), ("/retries", "Hasten these…")):
-                await page.goto(path)
-                await page.get_by_role("button", name=button).click()
-                await page.wait_for_url("**/plan")
-                faults += [f"plan {theme} {each}" for each in await violations(page)]
+            async for plan in plans(page):
+                for width, height in (ZOOMED, *sizes()):
+                    await page.set_viewport_size({"width": width, "height": height})
+                    assert await page.evaluate("document.documentElement.scrollWidth") == width, (plan, width)
+                faults += [f"{plan} {theme} {each}" for each in await violations(page)]
+    assert faults == []
+
+
+async def test_axe_finds_nothing_on_the_page_that_asks_for_a_token_and_a_finger_hits_all_of_it(client, redis_url):
+    await create_groups(client, GROUP)
+    tokens = json.dumps({"viewer": ["t" * 32]})
+    environ = {"HOOKBUS_WORKER_CONSOLE_AUTH": "token", "HOOKBUS_WORKER_CONSOLE_TOKENS": tokens}
+    faults = []
+    async with console(redis_url, **environ) as url, browser(url) as page:
+        for theme, (width, height) in itertools.product(("light", "dark"), (*sizes(), ZOOMED)):
+            await page.emulate_media(color_scheme=theme)
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.goto("/")
+            assert await page.evaluate("document.documentElement.scrollWidth") == width
+            faults += [f"{theme} {width} {each}" for each in await violations(page)]
+            faults += await page.evaluate(SMALL_TARGETS, LEAST_PX) if width == 390 else []
     assert faults == []
 
 
@@ -87,9 +140,11 @@ async def test_a_finger_hits_everything_on_a_phone(client, redis_url):
     small = []
     options = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
     async with console(redis_url, "--role", "operator") as url, browser(url, **options) as page:
-        for path in PATHS:
+        for path in (*PATHS, await a_job(client)):
             await page.goto(path)
             small += [f"{path} {each}" for each in await page.evaluate(SMALL_TARGETS, LEAST_PX)]
+        async for plan in plans(page):
+            small += [f"{plan} {each}" for each in await page.evaluate(SMALL_TARGETS, LEAST_PX)]
     assert small == []
 
 

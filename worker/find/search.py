@@ -209,7 +209,8 @@ class _Search:
         before = self.found.entries
 
         def progressed(entries: int, reached_ms: int) -> None:
-            self.found.entries, self.found.reached_ms = before + entries, reached_ms
+            self.found.entries = before + entries
+            self.found.reached_ms = min(reached_ms, self._now_ms)  # ahead of it: some streams were not read
             self._progress(self.found)
 
         scanned = await scan.scan(

@@ -9,7 +9,7 @@ from hookbus.shared.clock import now_ms
 from hookbus.shared.dedupe import DAY_MS, digest_of
 from hookbus.shared.ingest_record import IngestRecord
 from hookbus.shared.keys import Keys, shard_of
-from hookbus.worker.find import search
+from hookbus.worker.find import scan, search
 from hookbus.worker.find.life import Dead, Handled, NotReached, Trimmed
 from hookbus.worker.find.search import EVERYTHING, Limits
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
@@ -41,6 +41,15 @@ async def test_an_event_is_found_by_its_webhook_id_on_the_day_that_the_dedupe_wi
     found = await find(client, "wh_1")
     assert [life.subject.place.stored_ms for life in found.lives] == [at_ms]
     assert found.entries < 50, "later days are not read"
+
+
+async def test_it_reached_no_time_ahead_of_now_though_some_streams_were_not_read(client):
+    await create_groups(client, GROUP)
+    for i in range(scan.STREAMS + 1):
+        await store(client, f"wh_{i}", event_type=f"a.{i:02}")
+    found = await find(client, "wh_1")
+    assert (len(found.lives), found.entries <= scan.STREAMS) == (1, True)
+    assert found.reached_ms <= now_ms()
 
 
 async def test_one_that_is_no_longer_stored_is_trimmed_and_its_day_is_known(client):

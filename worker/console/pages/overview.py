@@ -37,6 +37,7 @@ async def page(context: Context, _: Asked) -> View:
         "figures": list(_figures(look, context.looker.history)),
         "matrix_html": context.templates.once("matrix.html", look.number, lambda: _matrix(look, names)),
         "groups": [(name, groups[name], worst.oldest_s(groups[name])) for name in names],
+        "worked": {name: _worked(look, name) for name in names},
         "history": context.looker.history,
         "causes": causes[:MAX_CAUSES],
         "cause_count": len(causes),
@@ -50,6 +51,14 @@ def _matrix(look: Look, names: list[str]) -> dict[str, Any]:
     groups = look.bus.status.groups
     alive = {name: f"{groups[name].consumers_alive}/{groups[name].consumers}" for name in names}
     return {"matrix": matrix.of_look(look, names), "alive": alive}
+
+
+def _worked(look: Look, group: str) -> tuple[str, str, str]:
+    """What a group handled in a second, and how long half of its attempts took at most, and nearly all."""
+    minutes, now_ms = look.beside.minutes, look.bus.now_ms
+    recent = work.recent(minutes, now_ms, group)
+    handled = f"{draw.rate(work.rate(minutes, now_ms, work.handled, group))} /s" if minutes else "–"
+    return handled, draw.bound(recent.bound_s(0.5)), draw.bound(recent.bound_s(0.99))
 
 
 def _figures(look: Look, history: History) -> Iterator[Figure]:

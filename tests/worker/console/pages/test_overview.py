@@ -1,5 +1,7 @@
 """What the overview and the page of a group tell beyond counts: work, what runs, settings, and what is not known."""
 
+import re
+
 import pytest
 
 from hookbus.shared import scripts
@@ -10,7 +12,7 @@ from hookbus.worker.inventory import registry, running, statistics, suspensions
 from hookbus.worker.inventory.readers import Options, register
 from hookbus.worker.inventory.running import Running, RunningDelivery
 from hookbus.worker.inventory.statistics import Figures
-from hookbus.worker.inventory.suspensions import Opened
+from hookbus.worker.inventory.suspensions import Held, Opened
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.console.serving import read, serving
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -48,12 +50,34 @@ async def test_the_overview_tells_what_groups_did_what_runs_and_who_did_what(bus
         _, page = await read(session, "/")
     assert "<dt>Handled</dt><dd>–" not in page
     assert "<dt>p50 · p99 of attempts</dt><dd>≤ 25 ms <small>· ≤ 100 ms</small>" in page
+    assert re.search(
+        r'<td class="num wide dim nowrap">[\d.]+ /s</td><td [^>]*>≤ 25 ms</td><td [^>]*>≤ 100 ms</td>', page
+    )
+    assert 'action="/plan"' not in page
     for text in ("wh_slow", "1 m 30 s", CONSUMER, "INC-7", "ann@host", '<span class="env">production</span>'):
         assert text in page, text
     assert f"{GROUP} has stopped working on {TYPE}: ConnectionError: the desk is closed" in page
     assert "breaker open for 6 m, tries in 2 m" in page
     assert ", 1 to be retried" in page
     assert "HookbusBreakerOpen" in page
+
+
+async def test_an_operator_counts_a_redrive_of_a_cause_from_the_overview(bus):
+    async with serving(bus, console_role="operator") as session:
+        _, page = await read(session, "/")
+    assert re.search(r'action="/plan"><input [^>]*name="group" value="billing">', page)
+
+
+async def test_of_many_troubles_of_a_group_some_are_told_and_the_others_counted(client, bus):
+    for i in range(9):
+        held = suspensions.encode(Held("quota", 1, 2**42))
+        await client.execute_command("HSET", suspensions.KEY, suspensions.field(GROUP, f"a{i}"), held)
+    async with serving(bus) as session:
+        _, page = await read(session, "/")
+    needs = page.partition("Groups × event types")[0]
+    told = needs.count("<br>also: ")
+    more = re.search(r"<br>and (\d+) more", needs)
+    assert (told, more is not None and int(more[1]) + told >= 9) == (3, True)
 
 
 async def test_troubles_lead_to_the_runbook_where_one_is_configured(bus):

@@ -155,11 +155,11 @@ async def test_actions_are_listed_newest_first_a_page_at_a_time(client, bus, mon
         await audit.begin(client, Action(verb=verb, who="ann@host", why="<b>INC-1</b>"))
     async with serving(bus) as session:
         _, page = await read(session, "/actions")
-        assert re.findall(r"<td><b>(\w+)</b>", page) == ["redrive", "resume"]
+        assert re.findall(r'<td class="name"><b>(\w+)</b>', page) == ["redrive", "resume"]
         assert "&lt;b&gt;INC-1" in page
         older = re.findall(r'href="(/actions\?before=[^"]+)"', page)
         _, page = await read(session, older[0])
-        assert re.findall(r"<td><b>(\w+)</b>", page) == ["pause"]
+        assert re.findall(r'<td class="name"><b>(\w+)</b>', page) == ["pause"]
         assert (await read(session, "/actions?before=%3Cb%3E"))[0] == 400
 
 
