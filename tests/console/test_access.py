@@ -11,6 +11,7 @@ from hookbus.worker import audit
 from hookbus.worker.audit import Action
 from hookbus.worker.console import job_store
 from hookbus.worker.console.job_store import Confirmed, Numbers
+from hookbus.worker.console.routes import ROUTES
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.readers import register
 from hookbus.worker.inventory.suspensions import Opened
@@ -51,6 +52,13 @@ SMALL_TARGETS = """least => [...document.querySelectorAll("a, button, input:not(
   .map(node => [node.outerHTML.slice(0, 120), node.getBoundingClientRect()])
   .filter(([, {width, height}]) => height < least || width < least)
   .map(([text, {width, height}]) => `${Math.round(width)}x${Math.round(height)} ${text}`)"""
+
+
+def test_no_page_is_left_out():
+    patterns = [route.path for route in ROUTES if route.method == "GET" and route.page.__name__ == "page"]
+    paths = [path.partition("?")[0] for path in PATHS]
+    left_out = {each.pattern for each in patterns if not any(map(each.fullmatch, paths))}
+    assert left_out <= {"/export", *(each.pattern for each in patterns if each.fullmatch("/jobs/1-1"))}
 
 
 async def busy(client):
