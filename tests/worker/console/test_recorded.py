@@ -21,6 +21,8 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 DISCARD = {"verb": "discard", "group": GROUP, "type": TYPE, "counted": "1", "why": "INC-7"}
 READING = {"/plan", "/jobs/ID/stop"}
 """Forms that change no letter: a plan, and the end of what is recorded already."""
+FILES = {"/import"}
+"""Forms with a file; `test_imports` tries them."""
 CHANGING = {"/run": DISCARD, "/jobs/ID/go-on": {}}
 """Form → fields with which it does something in `bus`."""
 
@@ -33,7 +35,7 @@ def forms() -> set[str]:
 
 
 def test_every_form_is_known_to_change_something_or_not():
-    assert forms() == READING | set(CHANGING)
+    assert forms() == READING | FILES | set(CHANGING)
 
 
 @pytest.fixture
