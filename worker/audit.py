@@ -61,6 +61,8 @@ class Record(Action, frozen=True, omit_defaults=True, kw_only=True):
     gone: int | None = None
     result: Result = ""
     error: str = ""
+    told: str = ""
+    """What it has done, in lines as its person read them; "" where the numbers tell all."""
 
 
 class Entry(Record, frozen=True, omit_defaults=False, kw_only=True):
@@ -79,6 +81,9 @@ class Progress:
         self.gone: int | None = None
         self.is_stopped = False
         """The person stopped it before its end."""
+        self.told = ""
+        self.record = ""
+        """Id of the record: of its beginning, then of its end."""
 
     def set(self, moved: int, gone: int = 0, *, is_stopped: bool = False) -> None:
         """What it has moved in all, and what was gone before it came."""
@@ -112,8 +117,8 @@ def _text(text: str) -> str:
 async def recorded(client: Redis, action: Action, warn: Callable[[str], None]) -> AsyncIterator[Progress]:
     """Record an action that the body does, and how it ended. Raises as `begin` does, before the body; `warn` gets a
     sentence when only its end can't be recorded."""
-    begun = await begin(client, action)
     progress, failure = Progress(), None
+    progress.record = begun = await begin(client, action)
     try:
         yield progress
     except BaseException as error:
@@ -121,7 +126,7 @@ async def recorded(client: Redis, action: Action, warn: Callable[[str], None]) -
         raise
     finally:
         try:
-            await end(client, action, begun, progress, failure)
+            progress.record = await end(client, action, begun, progress, failure)
         except FAULTS as fault:
             warn(f"the end of this action could not be recorded: {fault_of(fault).detail}")
 
@@ -150,8 +155,9 @@ async def require(client: Redis) -> None:
 
 async def end(
     client: Redis, action: Action, begun: str, progress: Progress, failure: BaseException | None = None
-) -> None:
-    """Record how an action ended; `begun` is the id of its record. Raises RedisError, OSError."""
+) -> str:
+    """Record how an action ended; `begun` is the id of its record. Returns that of the new one. Raises RedisError,
+    OSError."""
     is_stopped = progress.is_stopped or not isinstance(failure, Exception | None)
     record = Record(
         **structs.asdict(_clean(action)),
@@ -160,8 +166,9 @@ async def end(
         gone=progress.gone,
         result="stopped" if is_stopped else "failed" if failure else "done",
         error=_text(str(failure)) if isinstance(failure, Exception) else "",
+        told=_text(progress.told),
     )
-    await _write(client, record)
+    return await _write(client, record)
 
 
 def _clean(action: Action) -> Action:
@@ -180,6 +187,12 @@ async def fetch(client: Redis, limit: int, since_ms: int = 0, before: str = "") 
     last = f"({before}" if before else "+"
     found = await client.execute_command("XREVRANGE", HOME.audit, last, since_ms, "COUNT", limit)
     return [_entry(entry_id.decode(), fields) for entry_id, fields in found]
+
+
+async def find(client: Redis, record: str) -> Entry | None:
+    """The action of a record; None where there is none, or no longer. Raises RedisError, OSError."""
+    found = await client.execute_command("XRANGE", HOME.audit, record, record)
+    return _entry(record, found[0][1]) if found else None
 
 
 def _entry(entry_id: str, fields: list[bytes]) -> Entry:

@@ -38,8 +38,8 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     """URL of your copy of `deploy/RUNBOOK.md`, which the console links to where something needs somebody, with the
     name of a section behind a `#`. None: it names the section."""
     console_role: Literal["viewer", "operator"] = "viewer"
-    """What the pages of the console allow those whose role nothing else tells: to look, or to redrive and discard dead
-    letters, too. With `console_auth` `none` that is whoever reaches its port, any user of this machine among them."""
+    """What the pages of the console allow those whose role nothing else tells: to look, or to change something, too.
+    With `console_auth` `none` that is whoever reaches its port, any user of this machine among them."""
     console_auth: Literal["none", "token", "header"] = "none"
     """How the console knows who asks. `token`: a page asks for one of `console_tokens`. `header`: one of
     `console_trusted_proxies` has asked, and names the person in `X-Forwarded-User` and groups in `X-Forwarded-Groups`.

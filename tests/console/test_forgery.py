@@ -27,7 +27,7 @@ pytestmark = pytest.mark.needs("chromium")
 NAME = "console.example.com"
 """Of the console on plain http: browsers send no Sec-Fetch-Site there."""
 RULES = f"MAP {NAME} 127.0.0.1, MAP evil.example 127.0.0.1"
-FORM = {"verb": "discard", "group": GROUP, "counted": "1", "until_ms": "9" * 13}
+FORM = {"verb": "discard", "group": GROUP, "counted": "1", "until_ms": "9" * 13, "pattern": "*", "confirmed": "1"}
 BY_FETCH = """([url, form]) => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',
     body: new URLSearchParams(form)}).then(() => 'answered', () => 'blocked')"""
 BY_FORM = """([url, form]) => {
@@ -78,7 +78,9 @@ async def tab() -> AsyncIterator["Page"]:
 
 def posts(job: str) -> list[str]:
     """A path of each form."""
-    return [re.sub(r"\(\?P<id>.*?\)", job, route.path.pattern) for route in ROUTES if route.method == "POST"]
+    examples = {"id": job, "group": GROUP}
+    patterns = [route.path.pattern for route in ROUTES if route.method == "POST"]
+    return [re.sub(r"\(\?P<(\w+)>.*?\)", lambda match: examples[match[1]], pattern) for pattern in patterns]
 
 
 async def test_no_page_of_another_origin_posts_a_form_or_frames(client, redis_url):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow, pytest.mark.timeout(240)]
 LETTERS = [*map(hostile_bus.name_of, CORPUS), "wh_deep", "wh_line", "wh_surrogate"]
-FORM: Final = {"verb": "redrive", "group": GROUP, "counted": "0"}
+FORM: Final = {"verb": "redrive", "group": GROUP, "counted": "0", "pattern": "*"}
 SOME: Final = 2
 SURROGATE: Final = "%ED%A0%80"
 POST: Final = """([url, fields]) => {

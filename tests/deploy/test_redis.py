@@ -50,6 +50,9 @@ FORBIDDEN = {
     "HSET hookbus:meta shards 2": ("ingest", *UNLIKE_TOOLS),
     f"XADD {STREAM} * id 1": UNLIKE_TOOLS,
     f"XDEL {STREAM} 1-1": ("ingest", *UNLIKE_TOOLS),
+    "HSETNX hookbus:{0}:paused billing|* {}": ("ingest", *READERS),
+    "HDEL hookbus:{0}:paused billing|*": ("ingest", *READERS),
+    "HDEL hookbus:{0}:suspended billing|*": ("ingest", *READERS),
     "EVAL return 0": ("ingest", *UNLIKE_TOOLS),
 }
 

@@ -13,7 +13,7 @@ from .options import Config
 def console(
     config: Config = None,
     listen: Annotated[str | None, typer.Option(help="host:port of the pages.")] = None,
-    role: Annotated[str | None, typer.Option(help="viewer, or operator: may redrive and discard.")] = None,
+    role: Annotated[str | None, typer.Option(help="viewer, or operator: may change something.")] = None,
 ) -> None:
     """Serve pages about the whole bus to browsers on this machine until SIGTERM or Ctrl-C."""
     try:

@@ -11,7 +11,7 @@ import typer
 
 from ...shared import clock, times
 from ...shared.connection import Redis, connect
-from ...shared.keys import is_name
+from ...shared.patterns import is_pattern
 from ..settings import load_settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def pattern(text: str) -> str:
     """Validate a pattern. Raises typer.BadParameter."""
-    if text != "*" and not is_name(text.removesuffix(".*")):
+    if not is_pattern(text):
         raise typer.BadParameter(f"{text!r} is neither a type nor 'prefix.*' nor '*'")
     return text
 

@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
-from ..audit import ID
+from ..audit import ID, Action
 from .jobs import Jobs
 from .look import Look
 from .looker import Looker
@@ -17,6 +18,8 @@ from .tail import Tail
 from .templates import Templates
 from .upload import Upload
 from .view import Download, Redirect, View
+
+WHY_CHARS: Final = 200
 
 _DIGITS = re.compile("[0-9]{1,16}")
 """Beyond that Redis' scores, which are doubles, are not exact, and Python reads numbers of 4,300 digits at most."""
@@ -74,6 +77,23 @@ class Asked:
     form: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
     """The file of a form that has one, not yet read."""
+
+    @property
+    def why(self) -> str:
+        """The reason that a form gives, for the audit."""
+        return self.form.get("why", "").strip()[:WHY_CHARS]
+
+    def action(self, verb: str, criteria: Mapping[str, list[str]], matching: int | None = None) -> Action:
+        """What this form asks for, as the audit has it."""
+        return Action(
+            verb=verb,
+            who=self.person.name,
+            role=self.person.role,
+            via="console",
+            criteria=dict(criteria),
+            matching=matching,
+            why=self.why,
+        )
 
     def require_bodies(self) -> None:
         """Raise ForbiddenError unless the person may see bodies."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from ...shared.finding import Finding
 from ...shared.memory import NEARLY_FULL
 from .. import bus_findings
+from ..inspect.group_status import GroupStatus
 from ..inventory.suspensions import Opened
 from .draw import age, count
 from .look import Look
@@ -38,6 +39,13 @@ SURGE: Final = 3
 """Deaths in an hour are many when they are this many times those of the hour before (a guess)."""
 
 
+class Resume(NamedTuple):
+    """A button that leads to a resume of a pattern."""
+
+    label: str
+    pattern: str
+
+
 class Trouble(NamedTuple):
     """One line. `group` is "" for the whole bus."""
 
@@ -48,6 +56,8 @@ class Trouble(NamedTuple):
     action: str
     also: tuple[str, ...] = ()
     """Further problems of the same group, less grave."""
+    help: Resume | None = None
+    """What ends it, where that is one thing."""
 
     @property
     def section(self) -> str:
@@ -68,7 +78,7 @@ def folded(troubles: Iterable[Trouble]) -> list[Trouble]:
         key = f"group {trouble.group}" if trouble.group else f"bus {i}"
         first = lines.setdefault(key, trouble)
         if first is not trouble:
-            lines[key] = first._replace(also=(*first.also, trouble.problem))
+            lines[key] = first._replace(also=(*first.also, trouble.problem), help=first.help or trouble.help)
     return list(lines.values())
 
 
@@ -91,12 +101,20 @@ def _trouble(group: str, found: Finding) -> Trouble:
 
 def _of_groups(look: Look) -> Iterator[Trouble]:
     for each in _of_findings(look):
-        if each.code not in UNCOUNTED and each.code != "breaker_open":  # that is told with its times, below
-            yield each
+        if each.code in UNCOUNTED or each.code == "breaker_open":  # that is told with its times, below
+            continue
+        yield each._replace(help=_resume(each.code, look.bus.status.groups[each.group])) if each.group else each
     for name, group in look.bus.status.groups.items():
         for pattern, opened in group.breakers.items():
             problem = f"{name} has stopped working on {pattern}: {opened.error}"
-            yield Trouble("breaker_open", True, name, problem, f"{breaker(opened, look.bus.now_ms)}; fix the handler")
+            action = f"{breaker(opened, look.bus.now_ms)}; fix the handler"
+            yield Trouble("breaker_open", True, name, problem, action, help=Resume("Reset breaker", pattern))
+
+
+def _resume(code: str, group: GroupStatus) -> Resume | None:
+    """Several pauses are ended on the page of their group."""
+    standing = {"paused": [*group.paused], "held": [*group.held]}.get(code, [])
+    return Resume("Resume", standing[0]) if len(standing) == 1 else None
 
 
 def breaker(opened: Opened, now_ms: int) -> str:

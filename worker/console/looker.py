@@ -14,6 +14,7 @@ from ...shared import log
 from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of
 from ...shared.memory import NEARLY_FULL
+from ...shared.pause import pause
 from ...shared.settings import ConfigError
 from .. import audit
 from ..inspect import processes
@@ -47,6 +48,8 @@ class Looker:
         """When the look under way began, None between two looks; the first begins at once."""
         self._is_idle = False
         self._wake = asyncio.Event()
+        self._hurried = asyncio.Event()
+        """Somebody has changed something, and waits for a look that has it."""
         self._looked = asyncio.Condition()
         self._reading = asyncio.Lock()
         self._processes: tuple[int, Processes] | None = None
@@ -58,6 +61,7 @@ class Looker:
     async def run(self) -> None:
         """Look for ever. Raises ConfigError when the first look finds another layout, or a user who may not write."""
         while True:
+            self._hurried.clear()
             self._began_s = began_s = time.monotonic()
             await self._look()
             self._began_s = None
@@ -65,7 +69,7 @@ class Looker:
                 await self._rest()
             else:
                 took_s = 0 if self.problem else time.monotonic() - began_s
-                await asyncio.sleep(pace.pause_s(took_s))
+                await pause(self._hurried, pace.pause_s(took_s))
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a minute at most."""
@@ -85,6 +89,15 @@ class Looker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s), self._looked:
                     await self._looked.wait()
+        return self.last
+
+    async def renew(self) -> Look | None:
+        """The look that begins now: it has what its caller has changed. An older one where that takes too long."""
+        now_s = time.monotonic()
+        self._hurried.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S), self._looked:
+                await self._looked.wait_for(lambda: self.last is not None and self.last.began_s >= now_s)
         return self.last
 
     def _wait_s(self) -> float:

@@ -20,6 +20,7 @@ from .pages import (
     job,
     letter,
     overview,
+    pausing,
     plan,
     processes,
     rejected,
@@ -43,7 +44,7 @@ def _get(path: str, page: Page) -> Route:
 
 
 def _post(path: str, page: Page) -> Route:
-    """For operators; `/plan` changes nothing, but is as private as what follows."""
+    """For operators; a plan changes nothing, but is as private as what follows."""
     return Route("POST", re.compile(path), page)
 
 
@@ -64,6 +65,8 @@ ROUTES: Final = (
     _get(rf"/jobs/(?P<id>{ID})", job.page),
     _get(r"/health", health.page),
     _post(upload.PATH, imports.page),
+    _post(rf"/groups/(?P<group>{NAME})/pause", pausing.pause),
+    _post(rf"/groups/(?P<group>{NAME})/resume", pausing.resume),
     _post(r"/plan", plan.page),
     _post(r"/run", job.run),
     _post(rf"/jobs/(?P<id>{ID})/stop", job.stop),

@@ -1,1 +1,1 @@
-"""Operations on a whole group: replay retained events to it, or remove it."""
+"""Operations on a whole group: pause it, replay retained events to it, or remove it."""

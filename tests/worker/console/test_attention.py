@@ -55,3 +55,13 @@ def test_each_trouble_of_the_runbook_has_a_section_there():
     sections = re.findall(r"^## (\w+)$", (ROOT / "deploy/RUNBOOK.md").read_text(), re.MULTILINE)
     assert set(attention.RUNBOOK.values()) <= set(sections)
     assert set(attention.GRAVE) <= set(attention.RUNBOOK)
+
+
+def test_a_trouble_has_a_button_where_one_resume_ends_it_and_a_line_has_that_of_its_first_such():
+    groups = {
+        "audit": GroupStatus(consumers_alive=1, consumers=1, paused={"*": Paused()}),
+        "billing": GroupStatus(consumers_alive=0, consumers=1, abandoned_s=900.0, breakers={"a.b": OPENED}),
+        "many": GroupStatus(consumers_alive=1, consumers=1, paused={"a": Paused(), "b": Paused()}),
+    }
+    found = {each.group: each.help for each in attention.folded(attention.of_look(a_look(groups)))}
+    assert found == {"audit": ("Resume", "*"), "billing": ("Reset breaker", "a.b"), "many": None}

@@ -122,3 +122,14 @@ async def test_a_stop_at_the_moment_of_a_request_is_a_stop(client):
     task.cancel()
     await asyncio.wait([task, asking], timeout=5)
     assert task.cancelled()
+
+
+async def test_who_has_changed_something_gets_a_look_of_after_that_though_none_is_due(client, monkeypatch):
+    monkeypatch.setattr(pace, "pause_s", lambda _: 60.0)
+    await create_groups(client, GROUP)
+    async with looking(client) as console:
+        await console.current()
+        await create_groups(client, "audit")
+        found = await console.renew()
+        assert found is not None
+        assert set(found.bus.status.groups) == {GROUP, "audit"}

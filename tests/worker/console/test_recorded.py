@@ -23,7 +23,13 @@ READING = {"/plan", "/jobs/ID/stop"}
 """Forms that change no letter: a plan, and the end of what is recorded already."""
 FILES = {"/import"}
 """Forms with a file; `test_imports` tries them."""
-CHANGING = {"/run": DISCARD, "/jobs/ID/go-on": {}}
+PAUSE = {"pattern": TYPE, "confirmed": "1", "why": "INC-7"}
+CHANGING = {
+    "/run": DISCARD,
+    "/jobs/ID/go-on": {},
+    f"/groups/{GROUP}/pause": PAUSE,
+    f"/groups/{GROUP}/resume": PAUSE,
+}
 """Form → fields with which it does something in `bus`."""
 
 
@@ -78,7 +84,7 @@ async def test_what_each_form_and_a_command_did_stands_in_the_list_with_person_f
     by_command, *by_form = [" ".join(row) for row in rows]
     assert re.search(rf"bob@\S+ tool pause --group {GROUP} --type {TYPE} INC-8 1 done$", by_command)
     assert len(by_form) == len(CHANGING) + 1
-    did = rf"console@\S+ console dlq discard --group {GROUP} --type {TYPE} (--until \S+ )?INC-7 1 done$"
+    did = rf"console@\S+ console (dlq discard|pause|resume) --group {GROUP} --type {TYPE} (--until \S+ )?INC-7 1 done$"
     assert len([row for row in by_form if re.search(did, row)]) == len(CHANGING)
 
 

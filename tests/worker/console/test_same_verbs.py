@@ -39,13 +39,13 @@ SAME = {
     "retries now": Does("/plan", "/run", {"verb": "now", "type": TYPE}),
     "retries dead-letter": Does("/plan", "/run", {"verb": "dead-letter", "type": TYPE}),
     "replay": Does("/plan", "/run", {"verb": "replay", "group": GROUP, "type": TYPE}),
+    "pause": Does("/groups/{group}/pause", "/groups/{group}/pause", {"pattern": TYPE}),
+    "resume": Does("/groups/{group}/resume", "/groups/{group}/resume", {"pattern": TYPE}),
 }
 """Command → what the console does in its place. Each has something to do in `busy`."""
 UPLOADS = {"dlq import": "/import"}
 """Its file is beside the tool, or in the form; `test_imports` compares what they do."""
 TOOLS_ONLY = {
-    "pause": "the console has no form for it",
-    "resume": "the console has no form for it",
     "forget": "the console has no form for it",
 }
 CONSOLE_ONLY = {

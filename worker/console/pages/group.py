@@ -2,16 +2,22 @@
 and why attempts failed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ....shared.command import FailedError
+from ....shared.patterns import matches
+from ... import audit
+from ...audit import Entry
+from ...dlq import unsubscribed
 from ...dlq.query import DeadLetters
+from ...inspect.group_status import GroupStatus
 from ...inspect.processes import WorkerProcess
 from ...inventory.readers import Options
 from ...retries.query import Retries
 from ...retries.waiting import Filter, Waiting
 from .. import attention, draw, parts, work, worst
-from ..asked import Asked, Context, WrongQueryError
+from ..asked import Asked, Context, WrongQueryError, entry_id
 from ..history import MINUTES
 from ..look import Look
 from ..view import View
@@ -22,6 +28,7 @@ MAX_RETRIES: Final = 8
 """Those due first; their own page has the others."""
 CONSUMERS: Final = "its consumers"
 RETRIES: Final = "its retries"
+CHANGES: Final = ("pause", "resume")
 
 
 class Subscription(NamedTuple):
@@ -32,13 +39,39 @@ class Subscription(NamedTuple):
 
 
 async def page(context: Context, asked: Asked) -> View:
-    """The page of a path."""
-    return await show(context, asked.path["group"], asked.query.get("type", ""))
+    """The page of a path. `done` is the record of an action whose person is led here."""
+    record = entry_id(asked.query.get("done", ""), "action")
+    return await show(context, asked.path["group"], asked.query.get("type", ""), record=record)
 
 
-async def show(context: Context, name: str, chosen: str = "", *, refused: FailedError | None = None) -> View:
+async def unpaused(context: Context, name: str, error: FailedError) -> View:
+    """The page of a group as it is now: why nothing was paused or resumed, and who was the last to do so."""
+    look = await context.looker.renew() or context.look
+    last = next((each for each in look.beside.actions if _is_change(each, name) and each.result == "done"), None)
+    return await show(replace(context, look=look), name, refused=error, last=last)
+
+
+def _is_change(entry: Entry, name: str) -> bool:
+    return entry.verb in CHANGES and entry.criteria.get("group") == [name]
+
+
+async def _told(context: Context, name: str, record: str, unasked: dict[str, str]) -> list[str]:
+    """What a change of this group has told its person, in lines; none for any other record."""
+    done = await parts.read("what was done", audit.find(context.client, record), unasked) if record else None
+    return done.told.splitlines() if done is not None and _is_change(done, name) else []
+
+
+async def show(
+    context: Context,
+    name: str,
+    chosen: str = "",
+    *,
+    record: str = "",
+    refused: FailedError | None = None,
+    last: Entry | None = None,
+) -> View:
     """Draws from the last look, and reads processes and the retries due first, without which it is a page, too.
-    `refused` is why an action on it did not happen."""
+    `refused` is why an action on it did not happen, `last` the last one like it."""
     look = context.look
     if (group := look.bus.status.groups.get(name)) is None:
         raise refused or FailedError(f"no group {name}")
@@ -62,6 +95,10 @@ async def show(context: Context, name: str, chosen: str = "", *, refused: Failed
         "dead": sum(each.count for each in causes),
         "troubles": [each for each in attention.of_look(look) if each.group == name],
         "breaker": attention.breaker,
+        "standing": len(group.paused) + len(group.breakers) + len(group.held),
+        "pausable": _pausable(look, name, group),
+        "told": await _told(context, name, record, unasked),
+        "last": last,
         "retries": await parts.read(RETRIES, _retries(context, name, chosen), unasked) or (),
         "waiting": context.looker.history.series("waiting", name),
         "waiting_day": context.looker.history.series("waiting", name, MINUTES),
@@ -72,6 +109,16 @@ async def show(context: Context, name: str, chosen: str = "", *, refused: Failed
     }
     status = 200 if refused is None else 400 if isinstance(refused, WrongQueryError) else 409
     return View("group.html", values, name, "/", status, is_live=refused is None)
+
+
+def _pausable(look: Look, name: str, group: GroupStatus) -> list[str]:
+    """What of a group can be paused, beside all of it: its subscriptions and its types, but for what is paused."""
+    if group.is_foreign is True:
+        return []
+    patterns = look.bus.patterns
+    types = {kind for kind in group.types if not unsubscribed.is_unsubscribed(patterns, name, kind)}
+    names = {*types, *patterns.get(name, ())}
+    return sorted(each for each in names if not any(matches(paused, each) for paused in group.paused))
 
 
 def _subscriptions(name: str, patterns: Iterable[str], members: Sequence[WorkerProcess]) -> list[Subscription]:

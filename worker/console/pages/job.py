@@ -9,7 +9,7 @@ from typing import Any, Final
 from ....shared.command import FailedError
 from ....shared.times import iso
 from ... import audit
-from ...audit import Action, Entry, Progress
+from ...audit import Entry, Progress
 from .. import chosen, job_store
 from ..asked import Asked, Context, is_number
 from ..job_store import Confirmed
@@ -21,7 +21,6 @@ from . import plan as planning
 
 SEARCHED: Final = 1000
 """Actions looked through for a job that Redis no longer holds."""
-WHY_CHARS: Final = 200
 CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *dict.fromkeys((*chosen.FIELDS, *waits.FIELDS)))
 """Fields that make two forms the same: one plan, of one page. Another page with the same filter is another plan: there
 may be some again that match it."""
@@ -64,15 +63,7 @@ async def _begin(context: Context, asked: Asked, *, same: Hashable = None, after
         return await planning.refused(context, asked, error)
     if problem := _problem(form, plan, is_rest=bool(after)):
         return planning.show(form, plan, problem)
-    action = Action(
-        verb=plan.verb.action,
-        who=asked.person.name,
-        role=asked.person.role,
-        via="console",
-        criteria=plan.criteria,
-        matching=plan.move.moving,
-        why=form.get("why", "").strip()[:WHY_CHARS],
-    )
+    action = asked.action(plan.verb.action, plan.criteria, plan.move.moving)
     kept = {name: text for name, text in form.items() if name in CONFIRMED}
     confirmed = Confirmed(action, kept, plan.move.moving, _rate(form))
     try:

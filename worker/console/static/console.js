@@ -100,7 +100,16 @@ document.addEventListener("click", (event) => event.target.closest("#help") && h
 function isInUse(node) {
   const selection = getSelection();
   if (selection && !selection.isCollapsed && selection.containsNode(node, true)) return node.nodeType !== 1 || isLeaf(node);
-  return node.nodeType === 1 && (node.matches("dialog[open], details[open]") || (node === document.activeElement && node.matches("input, textarea, select")));
+  return node.nodeType === 1 && (node.matches("dialog[open], details[open]") || isBegun(node) || (node === document.activeElement && node.matches("input, textarea, select")));
+}
+
+// Whether somebody has begun to fill in a form: what is chosen must stay what was read, where a list grows meanwhile.
+function isBegun(node) {
+  return node.nodeName === "FORM" && [...node.elements].some((field) => {
+    if (!field.options) return "defaultValue" in field && field.value !== field.defaultValue;
+    const given = [...field.options].findIndex((option) => option.defaultSelected);
+    return field.selectedIndex !== Math.max(0, given);
+  });
 }
 
 function isLeaf(node) {
