@@ -70,12 +70,18 @@ async def show(context: Context, asked: Asked, query: Mapping[str, str], *, refu
     return View("dead.html", values, "Dead letters", "/dead", status, is_live=refused is None)
 
 
+async def asked_for(context: Context, store: DeadLetters, query: Mapping[str, str]) -> Filter:
+    """The filter of a query. Raises FailedError for one that can match nothing."""
+    criteria = chosen.criteria(query, context.look.now_ms())
+    for group in criteria.groups:
+        store.require(group)
+    await possible.require(context.client, store, criteria.types)
+    return criteria
+
+
 async def _find(context: Context, store: DeadLetters, query: Mapping[str, str]) -> _Found:
     try:
-        criteria = chosen.criteria(query, context.look.now_ms())
-        for group in criteria.groups:
-            store.require(group)
-        await possible.require(context.client, store, criteria.types)
+        criteria = await asked_for(context, store, query)
         found = await store.page(criteria, MAX_LETTERS, place(query.get(BEFORE, "")))
     except FailedError as error:
         return _Found(problem=str(error), status=400 if isinstance(error, WrongQueryError) else 404)

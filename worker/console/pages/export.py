@@ -3,7 +3,7 @@
 from typing import Final
 
 from ....shared.command import FailedError
-from ...dlq import jsonl, possible
+from ...dlq import jsonl
 from ...dlq.bulk import BATCH
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters
@@ -32,9 +32,8 @@ async def page(context: Context, asked: Asked) -> Download | View:
 
 
 async def _lines(context: Context, asked: Asked) -> bytes:
-    criteria = chosen.criteria(asked.query, context.look.now_ms())
     store = await DeadLetters.open(context.client, context.shards)
-    await possible.require(context.client, store, criteria.types)
+    criteria = await dead.asked_for(context, store, asked.query)
     if (count := await store.count(criteria)) > MAX_LETTERS:
         raise FailedError(f"{count:,} are more than the {MAX_LETTERS:,} of a download{_instead(asked, criteria)}")
     lines, size = [], 0

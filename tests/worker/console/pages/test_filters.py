@@ -86,3 +86,13 @@ async def test_a_discard_takes_what_its_filter_says_and_as_many_as_its_button(cl
 async def store_letters_anew(client) -> None:
     there = await left(client)
     await store_letters(client, *(each for each in LETTERS if each.webhook_id not in there))
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"), [("group=nix", "no group nix"), ("type=respones.failed", "respones.failed")]
+)
+async def test_what_can_match_nothing_is_refused_by_the_list_and_by_the_download(session, query, problem):
+    for path in ("/dead", "/export"):
+        async with session.get(f"{path}?{query}", headers={"Sec-Fetch-Site": "none"}) as response:
+            assert response.status in (404, 409)
+            assert problem in html.unescape(await response.text())
