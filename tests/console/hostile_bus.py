@@ -38,6 +38,8 @@ _FIELDS: Final = (
     "stored type", "stored webhook-id",
 )  # fmt: skip
 """Their texts are shown by some page each."""
+VISIT_MS: Final = 600_000
+"""Longer than the visit of all pages takes: they say less of a process that has ended."""
 
 
 def text_of(name: str, text: str) -> str:
@@ -85,13 +87,13 @@ async def _processes(client: Redis, text: str, i: int) -> None:
     consumer = f"{text_of('consumer', text)}.{i}.ab"
     told = register(1, [text_of("pattern", text)], "")
     await client.execute_command("HSET", KEYS.consumers(GROUP), consumer, told)
-    await client.execute_command("SET", KEYS.alive(consumer), 1, "PX", 600_000)
+    await client.execute_command("SET", KEYS.alive(consumer), 1, "PX", VISIT_MS)
     names = text_of("running type", text), text_of("running webhook-id", text)
     runs = RunningDelivery(GROUP, text, *names, now_ms - 90_000, 1)
     await client.execute_command("SET", HOME.running(consumer), running.encode(Running(now_ms, longest=(runs,))))
     for state, reason in (("ready", ""), ("waiting", text_of("not ready", text))):
         record = IngestRecord(
-            now_ms,
+            now_ms + VISIT_MS,
             1,
             text_of("release", text),
             (text_of("listen", text),),
