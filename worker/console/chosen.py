@@ -55,14 +55,18 @@ def window(given: Mapping[str, str], now_ms: int) -> tuple[int, int]:
     return since_ms, min(until_ms, milliseconds(given.get(UNTIL) or str(LAST_MS)))
 
 
+def frozen(given: Mapping[str, str], since_ms: int) -> dict[str, str]:
+    """Fields with a time that stays in place of an age; the end of a plan is its moment."""
+    fields = {name: text for name, text in given.items() if name not in ("since", "until")}
+    return fields | ({"since": iso(since_ms)} if since_ms else {})
+
+
 def command(verb: str, given: Mapping[str, str], criteria: Filter) -> str:
     """The command that does the same; its times are those of the filter, whenever it is run."""
     words = ["hookbus-worker", "dlq", verb]
-    options = {name: text for name, text in fields(given).items() if name not in ("since", "until")}
+    options = frozen(fields(given), criteria.since_ms)
     if verb in MOVES and criteria == Filter():
         words.append("--all")
-    if criteria.since_ms:
-        options["since"] = iso(criteria.since_ms)
     if criteria.until_ms < LAST_MS:
         options["until"] = iso(criteria.until_ms)
     return shell.command(words + as_options(options))

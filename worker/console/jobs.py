@@ -19,7 +19,7 @@ from .. import audit
 from ..audit import Progress
 from ..dlq.bulk import Tally
 from ..inventory import registry
-from . import job_store
+from . import job_store, unended
 from .job_store import Confirmed, Numbers, Seen, State
 from .plans.planned import Move
 
@@ -180,6 +180,6 @@ class Jobs:
         try:
             await audit.end(self._client, action, job.id, progress, failure)
         except FAULTS as fault:
-            self._log.warning("action_unended", action=action.verb, reason=fault_of(fault).detail)
+            unended.warn(action.verb, fault_of(fault).detail)
         if job.is_stored:
             await self._tell(job)

@@ -5,11 +5,11 @@ breakers and holds of its pattern, with `ALL` all of the group; where none stand
 follow within two seconds.
 """
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
+from ...shared import shell
 from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.nearest import did_you_mean
@@ -49,7 +49,7 @@ class Change:
         """The command that does the same."""
         words = ["hookbus-worker", self.verb, self.group]
         words += [self.pattern] if self.pattern != ALL else []
-        return shlex.join([*words, *(["--why", self.why] if self.why else [])])
+        return shell.command([*words, *(["--why", self.why] if self.why else [])])
 
 
 @dataclass(frozen=True, slots=True)

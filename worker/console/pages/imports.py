@@ -1,22 +1,23 @@
 """`POST /import`: puts dead letters of a file back, as `hookbus-worker dlq import` does, and says what came of it."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from ....shared import log, output
+from ....shared import output
 from ....shared.command import FailedError
 from ....shared.connection import FAULTS
 from ....shared.fault import fault_of
 from ... import audit
-from ...audit import Action, Progress
+from ...audit import Progress
 from ...dlq.bulk import Tally
 from ...dlq.importing import Importing
 from ...dlq.jsonl import LineError
 from ...dlq.query import DeadLetters
+from .. import unended
 from ..asked import Asked, Context
 from ..upload import Upload, UploadError
 from ..view import View
-
-_log = log.get("worker.console")
 
 
 async def page(context: Context, asked: Asked) -> View:
@@ -49,20 +50,9 @@ async def _alone(context: Context, asked: Asked, upload: Upload, tally: Tally) -
 
 
 async def _recorded(context: Context, asked: Asked, upload: Upload, tally: Tally) -> None:
-    action = Action(
-        verb="dlq import",
-        who=asked.person.name,
-        role=asked.person.role,
-        via="console",
-        criteria=audit.options(file=upload.name),
-        why=upload.fields.get("why", "").strip(),
-    )
-
-    def warn(text: str) -> None:
-        _log.warning("action_unended", action=action.verb, reason=text)
-
+    action = replace(asked, form=upload.fields).action("dlq import", audit.options(file=upload.name))
     store = await DeadLetters.open(context.client, context.shards)
-    async with audit.recorded(context.client, action, warn) as progress:
+    async with audit.recorded(context.client, action, partial(unended.warn, action.verb)) as progress:
         await _import(Importing(context.client, store, tally), upload, tally, progress)
 
 

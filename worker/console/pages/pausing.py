@@ -1,16 +1,16 @@
 """`POST /groups/{group}/pause` and `/resume`: what that would do, with its command; confirmed, it is done, and the
 page of the group says what was done. Where it can't be done, that page says why, and who was first."""
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
-from ....shared import log
 from ....shared.command import FailedError
 from ....shared.patterns import is_pattern, matches
 from ...dlq.query import DeadLetters
 from ...groups import pausing
 from ...groups.pausing import Change, Plan
-from .. import attention
+from .. import attention, unended
 from ..asked import Asked, Context, WrongQueryError
 from ..view import Redirect, View
 from . import group
@@ -42,7 +42,7 @@ async def _answer(context: Context, change: Change, asked: Asked) -> View | Redi
         if not asked.form.get("confirmed"):
             return _show(context, await pausing.plan(context.client, store, change))
         action = asked.action(change.verb, change.criteria)
-        done = await pausing.run(context.client, store, change, action, lambda text: _warn(change.verb, text))
+        done = await pausing.run(context.client, store, change, action, partial(unended.warn, change.verb))
     except FailedError as error:
         return await group.unpaused(context, change.group, error)
     await context.looker.renew()
@@ -64,7 +64,3 @@ def _show(context: Context, plan: Plan) -> View:
         "now_ms": look.now_ms(),
     }
     return View("pausing.html", values, f"{VERBS[change.verb]} {change.group}", "/", is_live=False)
-
-
-def _warn(verb: str, text: str) -> None:
-    log.get("worker.console").warning("action_unended", action=verb, reason=text)

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
-from ....shared.times import iso
 from ...dlq import plan as planning
 from ...dlq.causes import Summary
 from ...dlq.query import DeadLetters
@@ -24,11 +23,9 @@ async def plan(context: Context, verb: str, form: Mapping[str, str]) -> Planned:
     criteria = chosen.criteria(form, await registry.now_ms(context.client))
     found = await _PLANS[verb](context.client, store, criteria)
     given = chosen.fields(form)
-    fields = {name: text for name, text in given.items() if name not in ("since", "until")}
-    since_ms = found.criteria.since_ms
     return Planned(
         verb=VERBS[verb],
-        fields=fields | ({"since": iso(since_ms)} if since_ms else {}),
+        fields=chosen.frozen(given, found.criteria.since_ms),
         until_ms=found.criteria.until_ms,
         move=Move(found.moving, partial(planning.run, context.client, store, found)),
         criteria=found.criteria.options(),

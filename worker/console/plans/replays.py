@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ....shared import log, shell
-from ....shared.keys import is_name
+from ....shared.patterns import is_pattern
 from ....shared.times import iso
 from ...dlq.query import DeadLetters
 from ...groups import replay_plan as planning
@@ -24,14 +24,13 @@ async def plan(context: Context, verb: str, form: Mapping[str, str]) -> Planned:
     """The plan of a form. Raises FailedError."""
     given = {name: text for name in FIELDS if (text := form.get(name, "").strip())}
     group, event_type, name = (given.get(each, "") for each in ("group", "type", "id"))
-    if event_type not in ("", "*") and not is_name(event_type.removesuffix(".*")):
+    if event_type and not is_pattern(event_type):
         raise WrongQueryError(f"{event_type} is neither a type nor prefix.*")
     since_ms, until_ms = chosen.window(form, await registry.now_ms(context.client))
     criteria = EventFilter(chosen.listed(event_type), chosen.listed(name), since_ms, until_ms)
     store = await DeadLetters.open(context.client, context.shards)
     found = await planning.plan(context.client, store, group, criteria)
-    fields = {name: text for name, text in given.items() if name not in ("since", "until")}
-    frozen = fields | ({"since": iso(since_ms)} if since_ms else {})
+    frozen = chosen.frozen(given, since_ms)
     options = {name: text for name, text in frozen.items() if name != "group"}
     options |= {"until": iso(found.criteria.until_ms)} if found.matching else {}
     report = partial(log.get("worker.console").warning, "replay_waits", group=group)
