@@ -13,7 +13,7 @@ import prometheus_client
 from aiohttp import web
 
 from . import metrics
-from .http_server import Limits, Server, open_port
+from .http_server import FINISH_S, Limits, Server, open_port
 from .settings import Listen
 
 Page = Callable[[], Awaitable[bytes]]
@@ -48,7 +48,7 @@ async def serve(
     server = Server(answer, Limits(OPS_CONNECTIONS))
     if passed is None:
         return await open_port(server, listen, default, "ops_listen")
-    runner = web.ServerRunner(server, shutdown_timeout=1)
+    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     await web.SockSite(runner, passed).start()
     return runner

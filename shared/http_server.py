@@ -30,6 +30,8 @@ SETTLE_S: Final = 0.2
 SETTLE_POLLS: Final = 20
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and dropped, so that the client gets the response and not a reset."""
+FINISH_S: Final = 0.5
+"""How long a request may go on after the port closed; aiohttp waits as long again for the end of one it cancels."""
 NAMELESS: Final[Mapping[str, str]] = {"Server": "hookbus"}
 """In place of aiohttp's name and version, which tell an attacker what to try."""
 
@@ -114,7 +116,7 @@ class Server(web.Server):
 async def open_port(server: Server, listen: Listen, default: bool, setting: str) -> web.BaseRunner:
     """Serve on a port. If `default` is true (the port is not configured) and the port is taken, as by a second process
     on a laptop, a free one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses."""
-    runner = web.ServerRunner(server, shutdown_timeout=1)
+    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     for port in (listen.port, 0) if default else (listen.port,):
         try:

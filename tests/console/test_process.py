@@ -1,17 +1,26 @@
 """The process: how it starts, what keeps it from starting, how it ends."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import pytest
 
+from hookbus.shared.connection import connect
 from hookbus.shared.valkey import Valkey
+from hookbus.worker.console import job_store
 from hookbus.worker.settings import DEFAULT_CONSOLE_LISTEN
-from tests.console.browser import console
+from tests.console.browser import console, contexts
 from tests.programs import Program
-from tests.worker.builders import GROUP
-from tests.worker.dead_letters import create_groups
+from tests.worker.builders import GROUP, KEYS
+from tests.worker.console.pages.test_plan import form_of, post
+from tests.worker.console.serving import read
+from tests.worker.dead_letters import create_groups, letter, store_letters
 
 
 async def test_it_answers_on_loopback_with_probes_and_metrics_as_the_other_programs(client, redis_url):
@@ -28,8 +37,8 @@ async def test_it_answers_on_loopback_with_probes_and_metrics_as_the_other_progr
                 assert text in await response.text()
 
 
-BUSY_S = 3.0
-"""Until a busy machine has ended a process that has stopped."""
+STOP_S = 2.0
+TRIES = 3
 ANYWHERE = {"HOOKBUS_WORKER_CONSOLE_LISTEN": "0.0.0.0:0"}
 TOKEN = {"HOOKBUS_WORKER_CONSOLE_AUTH": "token"}
 HEADER = {"HOOKBUS_WORKER_CONSOLE_AUTH": "header"}
@@ -83,25 +92,66 @@ async def test_it_starts_while_redis_is_away_and_says_so(tmp_path):
         assert "Redis does not answer" in await response.text()
 
 
-async def test_it_ends_within_two_seconds_while_a_browser_polls(client, redis_url):
-    await create_groups(client, GROUP)
-    options = ("--listen", "127.0.0.1:0")
+async def ends_after_s(redis_url: str, meanwhile: Callable[[str], AbstractAsyncContextManager[None]]) -> float:
+    """How long a console takes to end on SIGTERM while somebody does something with its pages."""
+    options = ("--listen", "127.0.0.1:0", "--role", "operator")
     with Program("hookbus-worker", "console", *options, redis_url=redis_url) as program:
-        url = (await program.until_logged("serving"))["url"]
-        async with aiohttp.ClientSession(url) as session:
-            polling = asyncio.create_task(_poll(session))
-            await program.until_logged("redis_connected")
+        url = (await program.until_logged("serving"))["url"].rstrip("/")
+        await program.until_logged("redis_connected")
+        async with meanwhile(url):
             began_s = time.monotonic()
             assert await program.end() == 0
-            assert time.monotonic() - began_s < 2 + BUSY_S
-            polling.cancel()
-            await asyncio.gather(polling, return_exceptions=True)
+            took_s = time.monotonic() - began_s
+        assert program.tracebacks() == []
+        return took_s
 
 
-async def _poll(session: aiohttp.ClientSession) -> None:
-    while True:
-        async with session.get("/part/"):
-            pass
+async def assert_ends_in_time(redis_url: str, meanwhile: Callable[[str], AbstractAsyncContextManager[None]]) -> None:
+    """The best of up to three: a busy machine may take long to end a process that has stopped."""
+    took_s: list[float] = []
+    while len(took_s) < TRIES and min(took_s, default=STOP_S) >= STOP_S:
+        took_s.append(await ends_after_s(redis_url, meanwhile))
+    assert min(took_s) < STOP_S, took_s
+
+
+@pytest.mark.needs("chromium")
+async def test_it_ends_within_two_seconds_while_a_browser_polls(client, redis_url):
+    await create_groups(client, GROUP)
+
+    @contextlib.asynccontextmanager
+    async def polls(url: str) -> AsyncIterator[None]:
+        async with contexts(url, "net::ERR_") as new:
+            page = await new()
+            async with page.expect_request("**/part/**"):
+                await page.goto("/")
+            yield
+
+    await assert_ends_in_time(redis_url, polls)
+
+
+async def test_it_ends_within_two_seconds_while_redis_hangs_pages_wait_and_letters_are_moved(own_server: Valkey):
+    async with connect(own_server.url, "tests") as client:
+        await create_groups(client, GROUP)
+        await client.execute_command("HSET", KEYS.patterns, GROUP, "*")
+        await store_letters(client, *(letter(f"wh_{i}") for i in range(1000)))
+
+    @contextlib.asynccontextmanager
+    async def moves(url: str) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession(url) as session:
+            _, plan = await post(session, "/plan", verb="redrive")
+            status, _ = await post(session, "/run", **form_of(plan), rate="50")
+            assert status == 303
+            os.kill(own_server.pid, signal.SIGSTOP)
+            waiting = asyncio.create_task(read(session, "/dead"))
+            try:
+                await asyncio.wait([waiting], timeout=job_store.BEAT_S)
+                assert not waiting.done()
+                yield
+            finally:
+                os.kill(own_server.pid, signal.SIGCONT)
+                await asyncio.gather(waiting, return_exceptions=True)
+
+    await assert_ends_in_time(own_server.url, moves)
 
 
 def test_the_default_port_is_its_own_and_on_loopback():

@@ -5,9 +5,9 @@ When a console dies, any other goes on with its jobs: each move is atomic, so no
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ...shared import log
 from ...shared.command import FailedError
@@ -27,6 +27,9 @@ MAX_RUNNING: Final = 2
 """More would compete for Redis with the deliveries themselves."""
 KEPT: Final = 100
 """Ended jobs whose numbers stay in memory; older ones are in the audit."""
+
+STOP_S: Final = 1.0
+"""How long a console that is stopped waits for its jobs: one whose Redis hangs must end, too."""
 
 BUG: Final = "the console has failed; its log says why"
 
@@ -107,10 +110,15 @@ class Jobs:
                 raise FailedError("somebody else went on with it")
             await self._create(job)
             self._keep(job)
-            task = asyncio.create_task(self._run(job))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._run(job))
             return job
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that `stop` waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _create(self, job: Job) -> None:
         """Show it to the others. Its action is recorded: that they don't see it is no reason to refuse it."""
@@ -128,18 +136,26 @@ class Jobs:
             del self._jobs[job_id]
 
     async def stop(self) -> None:
-        """Begin none any more, stop all between two batches, and wait until their ends are recorded."""
+        """Begin none any more, stop all between two batches, and wait until their ends are recorded. Those that Redis
+        does not let end within `STOP_S` are interrupted, as by a death of this process."""
         self._is_stopping = True
-        async with self._starting:
+        try:
+            async with asyncio.timeout(STOP_S):
+                async with self._starting:
+                    for job in self.running:
+                        job.stopping.set()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
             for job in self.running:
-                job.stopping.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+                self._log.warning("job_interrupted", action=job.confirmed.action.verb, job=job.id)
+            for task in self._tasks:
+                task.cancel()
 
     async def _run(self, job: Job) -> None:
         failure: Exception | None = None
         ended = asyncio.Event()
-        beating = asyncio.create_task(self._beat(job, ended))
+        beating = self._begin(self._beat(job, ended))
 
         def progressed(tally: Tally) -> None:
             job.tally = replace(tally)

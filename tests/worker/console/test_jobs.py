@@ -79,3 +79,16 @@ async def test_a_console_that_stops_begins_no_job_and_leaves_none_running(client
     assert found[0].state == "stopped"
     assert "is being stopped" in str(found[2])
     assert not here.running
+
+
+async def test_a_stop_waits_for_no_move_that_hangs(client, begin, monkeypatch):
+    async def hangs(*_arguments, **_keywords):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(jobs, "STOP_S", 0.05)
+    with capture_logs() as logs:
+        here = Jobs(client, lambda: True)
+        job = await begin(here, move=Move(9, hangs))
+        await here.stop()
+    assert [(log["event"], log["job"]) for log in logs] == [("job_interrupted", job.id)]
+    await until(lambda: not here._tasks)
