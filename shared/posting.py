@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,9 +18,14 @@ from .header_names import WEBHOOK, HeaderNames
 from .secret import sign
 
 POST_TIMEOUT_S: Final = 30.0
+ANSWER_TIMEOUT_S: Final = 10.0
+"""For who waits for the answer: ingest answers within 5 s by default, whatever Redis does
+(`ingest.enqueue_timeout_s`)."""
 NO_ANSWER: Final = 0
 """Status of a post without a response; its code is `no_answer`, or `no_connection` if it was never sent."""
 
+REDIRECT: Final = 300
+"""Stands for each redirect, which senders do not follow."""
 TRANSIENT: Final = frozenset({NO_ANSWER, 408, 425, 429})
 """Statuses after which the same post may succeed, beside all from 500 on. 408: the body came too slowly."""
 BASE_S: Final = 0.1
@@ -81,6 +87,16 @@ class Answer:
     def is_unknown(self) -> bool:
         """Whether the fate of the post is unknown: the receiver may have it, and may yet store it."""
         return self.status == NO_ANSWER and self.code != "no_connection"
+
+    def refusal(self, remedies: Mapping[int, str]) -> str:
+        """Describe an answer that is no acceptance, with its remedy by status, `REDIRECT` for all redirects."""
+        if self.detail:
+            return self.detail
+        text = f"{self.status} {self.code}".strip()
+        remedy = remedies.get(REDIRECT if 300 <= self.status < 400 else self.status, "")
+        if self.code.startswith("timestamp_"):
+            remedy = "the clocks of this machine and of ingest's differ too much"
+        return f"{text}: {remedy}" if remedy else text
 
 
 def new_id(prefix: str) -> str:

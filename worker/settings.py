@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -55,6 +56,12 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     Without any, everybody whom the proxy names has `console_role`."""
     console_bodies: Literal["all", "operator", "none"] = "all"
     """Whom the console shows bodies and tracebacks of dead letters, and lets download them. Some events name people."""
+    console_send_url: str = ""
+    """Where the console posts the test events that operators send: the URL of a source of ingest with OpenAI's types.
+    None: it sends none."""
+    console_send_secret: Secret = Secret("")
+    """What it signs them with, the first secret of that source: text, `file:PATH` or `credential:NAME`, read for each.
+    Whoever reads it can sign as that source: give test events one of their own."""
     handler_timeout_s: Positive = 30.0
     """Default timeout of subscriptions without a `timeout`."""
     grace_period_s: Positive = 40.0
@@ -82,12 +89,15 @@ class WorkerSettings(Common, frozen=True, kw_only=True):
     oldest are forgotten. Each takes some 400 bytes. 0: none."""
 
     def secrets(self) -> list[str]:
-        return [*super().secrets(), *(token for tokens in self.console_tokens.values() for token in tokens)]
+        tokens = [token for tokens in self.console_tokens.values() for token in tokens]
+        return [*super().secrets(), *tokens, self.console_send_secret]
 
     def problems(self) -> list[str]:
         problems = super().problems()
         if self.console_runbook and (problem := _runbook_problem(self.console_runbook)):
             problems.append(f"worker.console_runbook: {self.console_runbook!r}: {problem}")
+        if problem := _sending_problem(self.console_send_url, self.console_send_secret):
+            problems.append(problem)
         if self.grace_period_s <= self.handler_timeout_s:
             problems.append(
                 f"worker.grace_period_s: {self.grace_period_s:g} is not above worker.handler_timeout_s"
@@ -100,6 +110,18 @@ def _runbook_problem(url: str) -> str:
     if "#" in url:
         return "has a '#': the console adds it, with the name of a section"
     return http_url.problem(url)
+
+
+def _sending_problem(url: str, secret: str) -> str:
+    """Never quotes either."""
+    if bool(url) != bool(secret):
+        return f"worker.console_send_{'secret' if url else 'url'}: missing, so the console could send no test event"
+    if not url:
+        return ""
+    problem = http_url.problem(url)
+    if not problem and "@" in urlsplit(url).netloc:
+        problem = "has a name or password, which its pages would show"
+    return problem and f"worker.console_send_url: {problem}"
 
 
 def embedded_settings(table: Mapping[str, Any] | None) -> tuple[WorkerSettings, set[str]]:

@@ -15,9 +15,12 @@ from typing import Final
 
 from deploy.local.processes import BIN
 from hookbus.shared.raw_sources import SECRET_VARIABLE
+from hookbus.shared.secret_refs import FILE
 
 REDIS_VARIABLE: Final = "HOOKBUS_REDIS_URL"
 LISTEN_VARIABLE: Final = "HOOKBUS_INGEST_LISTEN"
+SEND_URL_VARIABLE: Final = "HOOKBUS_WORKER_CONSOLE_SEND_URL"
+SEND_SECRET_VARIABLE: Final = "HOOKBUS_WORKER_CONSOLE_SEND_SECRET"  # noqa: S105 - the variable's name
 SECRET_BYTES: Final = 32
 """As long as the digest that it keys; the scheme requires 24 to 64."""
 
@@ -42,6 +45,11 @@ class Home:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         _write_private(self._secret, secret + "\n")
         return secret
+
+    @property
+    def secret_reference(self) -> str:
+        """The development secret as a setting names it."""
+        return f"{FILE}{self._secret}"
 
     def write_env(self, environ: Mapping[str, str], *, has_own_secret: bool) -> None:
         """Write the lines that connect another terminal to this stack, which runs with `environ`."""

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from deploy.local import terminal
-from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, Home
+from deploy.local.home import LISTEN_VARIABLE, REDIS_VARIABLE, SEND_SECRET_VARIABLE, SEND_URL_VARIABLE, Home
 from deploy.local.processes import Child, ending, gentle_signal
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
 from hookbus.shared.command_line import unread
+from hookbus.shared.destination import destination
 from hookbus.shared.raw_sources import SECRET_VARIABLE
 from hookbus.shared.settings import Listen
 from hookbus.shared.valkey import Valkey
@@ -75,7 +76,7 @@ class Stack:
             for listen in settings.listen:
                 check_free(listen)
             self._environ[REDIS_VARIABLE] = valkey.url
-            await self._start()
+            await self._start(settings)
             await self._until_the_end(valkey)
         finally:
             await self._end()
@@ -96,16 +97,24 @@ class Stack:
             settings = load_settings(None, self._environ)
         return settings
 
-    async def _start(self) -> None:
+    async def _start(self, settings: IngestSettings) -> None:
         level = {"HOOKBUS_LOG_LEVEL": "debug"} | self._environ  # so that each stored event shows
         programs = [
             ("ingest", ["hookbus-ingest", "serve"], level),
             ("worker", ["hookbus-worker", "run", *HANDLERS], self._environ),
         ]
         if has_console():
-            programs.append(("console", ["hookbus-worker", "console", "--role", "operator"], self._environ))
+            console = ["hookbus-worker", "console", "--role", "operator"]
+            programs.append(("console", console, self._sending(settings) | self._environ))
         for name, command, environ in programs:
             self._children.append(await Child.start(name, command, environ, self._see))
+
+    def _sending(self, settings: IngestSettings) -> dict[str, str]:
+        """What the console needs to send test events. With sources of the user's own that is the user's to set; where
+        ingest takes any port, nobody knows the URL yet."""
+        if not self._has_own_secret or settings.listen[0].port == 0:
+            return {}
+        return {SEND_URL_VARIABLE: destination(settings).url, SEND_SECRET_VARIABLE: self._home.secret_reference}
 
     async def _until_the_end(self, valkey: Valkey) -> None:
         """Return at a signal to stop. Raises StackError when a part of the stack ends."""

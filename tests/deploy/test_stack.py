@@ -13,8 +13,9 @@ import pytest
 
 from deploy.local.stack_life import StackError, check_free, has_console
 from hookbus.shared.settings import Listen
+from hookbus.worker.console.sending import fresh_id
 from tests.deploy.processes import children_of, is_running
-from tests.programs import ROOT, SECRET, Ingest, Program
+from tests.programs import ROOT, SECRET, Ingest, Program, free_port
 from tests.wait import until
 
 pytestmark = pytest.mark.needs("linux", "proc")  # children end with their parents; /proc lists processes
@@ -88,13 +89,18 @@ async def test_the_failing_example_becomes_a_dead_letter(tmp_path):
         assert await stack.end(signal.SIGTERM) == 0
 
 
-async def test_the_address_of_the_console_is_printed_and_something_listens_there(tmp_path):
-    with Stack(tmp_path) as stack:
+async def test_the_address_of_the_console_is_printed_and_it_sends_a_test_event_from_there(tmp_path):
+    with Stack(tmp_path, HOOKBUS_INGEST_LISTEN=f"127.0.0.1:{free_port()}") as stack:
         await stack.until_up()
         await stack.until_printed("Its console", "http://127.0.0.1:")
         (address,) = (re.search(r"http://\S+", line)[0] for line in stack.raw if line.startswith("Its console"))
-        async with aiohttp.ClientSession() as session, session.get(address, timeout=TIMEOUT) as response:
-            assert (response.status, "Overview · hookbus" in await response.text()) == (200, True)
+        async with aiohttp.ClientSession(address, timeout=TIMEOUT) as session:
+            async with session.get("/events") as response:
+                assert (response.status, 'action="/events/send"' in await response.text()) == (200, True)
+            form = {"type": "response.completed", "id": fresh_id(), "confirmed": "1"}
+            async with session.post("/events/send", data=form, headers={"Sec-Fetch-Site": "same-origin"}) as response:
+                assert "Test event, sent by console@" in await response.text()
+        await stack.until_printed("worker", "billing: charge for resp_")
         assert await stack.end(signal.SIGINT) == 0
 
 

@@ -26,8 +26,10 @@ path = "/webhooks/openai"
 secrets = ["file:{0}/secret"]
 [worker]
 console_tokens = {{viewer = ["file:{0}/viewers"], operator = ["file:{0}/operators", "file:{0}/gone"]}}
+console_send_url = "http://127.0.0.1:8080/webhooks/openai"
+console_send_secret = "file:{0}/secret"
 """
-OF = {"ingest": {"url", "secret"}, "worker": {"url", "viewers", "operators"}}
+OF = {"ingest": {"url", "secret"}, "worker": {"url", "viewers", "operators", "secret"}}
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_the_key_to_redis_is_a_secret_under_either_name():
 def test_no_setting_of_secrets_is_forgotten(settings):
     """A new setting that holds secrets fails here until `secrets` returns them."""
     given = {name: kind for name, kind in typing.get_type_hints(settings).items() if "Secret" in repr(kind)}
-    values = {"console_tokens": {"viewer": (Secret("token"),)}}
+    values = {"console_tokens": {"viewer": (Secret("token"),)}, "console_send_secret": Secret("token")}
     assert given.keys() <= values.keys()
     assert all("token" in settings(**{name: values[name]}).secrets() for name in given)
     if settings is IngestSettings:

@@ -54,6 +54,22 @@ def test_a_runbook_that_no_page_can_link_to_is_refused(tmp_path, url, problem):
     assert loaded(tmp_path, "", console_runbook="https://wiki.example/R").console_runbook == "https://wiki.example/R"
 
 
+@pytest.mark.parametrize(
+    ("url", "secret", "problem"),
+    [
+        ("http://127.0.0.1:8080/x", "", "secret: missing, so the console could send no test event"),
+        ("", "whsec_hidden", "url: missing, so the console could send no test event"),
+        ("127.0.0.1:8080", "whsec_hidden", "url: http://HOST… or https://HOST… is needed"),
+        ("http://me:hidden@127.0.0.1/x", "whsec_hidden", "url: has a name or password, which its pages would show"),
+    ],
+)
+def test_test_events_need_a_url_that_may_be_shown_and_a_secret(tmp_path, url, secret, problem):
+    environ = {"HOOKBUS_WORKER_CONSOLE_SEND_URL": url, "HOOKBUS_WORKER_CONSOLE_SEND_SECRET": secret}
+    assert problems(tmp_path, "", environ) == [f"worker.console_send_{problem}"]
+    settings = loaded(tmp_path, "", console_send_url="http://127.0.0.1:8080/x", console_send_secret="whsec_hidden")
+    assert "hidden" not in repr(settings)
+
+
 @pytest.mark.parametrize(("grace_s", "timeout_s"), [(10, 10), (10, 11)])
 def test_a_grace_period_that_would_interrupt_handlers_is_refused(tmp_path, grace_s, timeout_s):
     (problem,) = problems(tmp_path, f"[worker]\ngrace_period_s = {grace_s}\nhandler_timeout_s = {timeout_s}\n")

@@ -22,6 +22,7 @@ from .look import Look
 from .looker import Looker
 from .person import Bodies, Person
 from .searches import Searches
+from .sending import sending
 from .tail import Tail
 from .templates import Templates
 from .upload import Upload
@@ -48,6 +49,7 @@ class App:
         self._searches = Searches()
         self._tail = Tail(client, settings.shards)
         self._importing = asyncio.Lock()
+        self._sending = sending(settings)
         self.jobs = Jobs(client, lambda: looker.has_room)
         assets = static.load()
         self._assets = static.by_path(assets)
@@ -123,6 +125,7 @@ class App:
                     self._searches,
                     self._tail,
                     self._importing,
+                    self._sending,
                     look,
                 )
                 return await page(context, replace(asked, path=parts))

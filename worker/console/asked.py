@@ -14,6 +14,7 @@ from .look import Look
 from .looker import Looker
 from .person import Person
 from .searches import Searches
+from .sending import Sending
 from .tail import Tail
 from .templates import Templates
 from .upload import Upload
@@ -114,6 +115,8 @@ class Context:
     tail: Tail
     importing: asyncio.Lock
     """Held by the import that runs."""
+    sending: Sending | None
+    """None where no test events are sent."""
     look: Look
 
 

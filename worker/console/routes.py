@@ -25,6 +25,7 @@ from .pages import (
     processes,
     rejected,
     retries,
+    sending,
 )
 
 NAME: Final = r"[A-Za-z0-9_.-]{1,128}"
@@ -67,6 +68,7 @@ ROUTES: Final = (
     _post(upload.PATH, imports.page),
     _post(rf"/groups/(?P<group>{NAME})/pause", pausing.pause),
     _post(rf"/groups/(?P<group>{NAME})/resume", pausing.resume),
+    _post(r"/events/send", sending.page),
     _post(r"/plan", plan.page),
     _post(r"/run", job.run),
     _post(rf"/jobs/(?P<id>{ID})/stop", job.stop),

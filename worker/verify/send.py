@@ -17,17 +17,16 @@ from ...shared import clock
 from ...shared.command import FailedError
 from ...shared.destination import Destination
 from ...shared.pause import pause
-from ...shared.posting import Answer, post, signed_request
+from ...shared.posting import ANSWER_TIMEOUT_S, REDIRECT, Answer, post, signed_request
 from ...shared.type_place import with_type
 from .ledger import Ledger, is_accepted
 
-ANSWER_TIMEOUT_S: Final = 10.0
-"""Ingest answers within 5 s by default, whatever Redis does (`ingest.enqueue_timeout_s`)."""
 REMEDIES: Final = {
     200: "the server that answers is not hookbus-ingest",
     401: "the secret is not one of that source; see --secret and --source",
     403: "this run is not registered where ingest stores, so that is another Redis or database; compare redis_url",
     404: "ingest has no source with this path, or the server is not ingest",
+    REDIRECT: "a redirect, which senders do not follow; pass its target as --url",
 }
 
 
@@ -57,7 +56,7 @@ class Sender:
         """Post the first event, alone. Raises FailedError with the reason when it is not accepted."""
         answer = await self._until_accepted(0)
         if not is_accepted(answer) and not self._stopping.is_set():
-            raise FailedError(f"{self._plan.to.url}: {refusal(answer)}")
+            raise FailedError(f"{self._plan.to.url}: {answer.refusal(REMEDIES)}")
 
     async def others(self) -> None:
         """Post the other events on schedule."""
@@ -105,16 +104,3 @@ class Sender:
         event = {"id": f"evt_{name}_{number}", "object": "event", "created_at": clock.now_s()}
         event |= {"data": {"id": f"{name}_{number}"}}
         return json.dumps(with_type(event, self._plan.to.type_at, name)).encode()
-
-
-def refusal(answer: Answer) -> str:
-    """Describe an answer that is no acceptance, with its remedy."""
-    if answer.detail:
-        return answer.detail
-    text = f"{answer.status} {answer.code}".strip()
-    remedy = REMEDIES.get(answer.status, "")
-    if answer.code.startswith("timestamp_"):
-        remedy = "the clocks of this machine and of ingest's differ too much"
-    elif 300 <= answer.status < 400:
-        remedy = "a redirect, which senders do not follow; pass its target as --url"
-    return f"{text}: {remedy}" if remedy else text

@@ -10,10 +10,12 @@ from hookbus.worker.audit import Action
 from hookbus.worker.console import job_store
 from hookbus.worker.console.job_store import Confirmed, Numbers
 from hookbus.worker.console.routes import ROUTES
+from hookbus.worker.console.sending import fresh_id
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.commands import succeeded
 from tests.worker.console.pages.test_plan import post
+from tests.worker.console.receiving import receiving
 from tests.worker.console.serving import read, serving
 from tests.worker.console.test_app import dumps
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -24,8 +26,10 @@ READING = {"/plan", "/jobs/ID/stop"}
 FILES = {"/import"}
 """Forms with a file; `test_imports` tries them."""
 PAUSE = {"pattern": TYPE, "confirmed": "1", "why": "INC-7"}
+SEND = {"type": TYPE, "id": fresh_id(), "confirmed": "1", "why": "INC-7"}
 CHANGING = {
     "/run": DISCARD,
+    "/events/send": SEND,
     "/jobs/ID/go-on": {},
     f"/groups/{GROUP}/pause": PAUSE,
     f"/groups/{GROUP}/resume": PAUSE,
@@ -61,17 +65,18 @@ async def bus(client, redis_url) -> str:
 async def test_a_form_that_cannot_record_its_action_changes_nothing(client, redis_url, bus):
     await client.execute_command("SET", HOME.audit, "of another type")
     before = await dumps(client)
-    async with serving(redis_url, console_role="operator") as session:
+    async with receiving() as receiver, serving(redis_url, **receiver.settings) as session:
         for path, form in CHANGING.items():
             status, page = await post(session, path.replace("ID", bus), **form)
             assert (status, "Nothing was changed" in page) == (409, True), path
             assert await dumps(client) == before, path
+        assert receiver.posts == []
 
 
 async def test_what_each_form_and_a_command_did_stands_in_the_list_with_person_filter_numbers_and_reason(
     client, redis_url, bus
 ):
-    async with serving(redis_url, console_role="operator") as session:
+    async with receiving() as receiver, serving(redis_url, **receiver.settings) as session:
         for path, form in CHANGING.items():
             if not await client.execute_command("ZCARD", KEYS.dead(GROUP)):
                 await store_letters(client, letter("wh_1"))
@@ -84,7 +89,10 @@ async def test_what_each_form_and_a_command_did_stands_in_the_list_with_person_f
     by_command, *by_form = [" ".join(row) for row in rows]
     assert re.search(rf"bob@\S+ tool pause --group {GROUP} --type {TYPE} INC-8 1 done$", by_command)
     assert len(by_form) == len(CHANGING) + 1
-    did = rf"console@\S+ console (dlq discard|pause|resume) --group {GROUP} --type {TYPE} (--until \S+ )?INC-7 1 done$"
+    which = (
+        rf"(dlq discard|pause|resume) --group {GROUP} --type {TYPE}( --until \S+)?|send --type {TYPE} --id {SEND['id']}"
+    )
+    did = rf"console@\S+ console ({which}) INC-7 1 done$"
     assert len([row for row in by_form if re.search(did, row)]) == len(CHANGING)
 
 

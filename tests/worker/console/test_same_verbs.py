@@ -48,6 +48,8 @@ UPLOADS = {"dlq import": "/import"}
 TOOLS_ONLY = {
     "forget": "the console has no form for it",
 }
+OTHER_PROGRAM = {"hookbus-ingest send": "/events/send"}
+"""`test_sending` holds what they do against each other: the tool is no action, as it is for load and for hands."""
 CONSOLE_ONLY = {
     "/jobs/{id}/stop": "Ctrl-C stops a tool",
     "/jobs/{id}/go-on": "a tool is called again",
@@ -64,7 +66,8 @@ def test_each_command_that_changes_something_has_a_form_and_each_form_a_command(
     assert SAME.keys() | TOOLS_ONLY.keys() | UPLOADS.keys() == CHANGING.keys()
     assert SAME.keys().isdisjoint(TOOLS_ONLY)
     assert {path for does in SAME.values() for path in (does.plan, does.run)} | CONSOLE_ONLY.keys() | {
-        *UPLOADS.values()
+        *UPLOADS.values(),
+        *OTHER_PROGRAM.values(),
     } == paths()
 
 

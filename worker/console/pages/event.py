@@ -1,18 +1,22 @@
 """`/event?id=`: where an event is, in every group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from ....shared import shell
 from ....shared.command import FailedError
+from ... import audit
+from ...audit import Entry
 from ...find import words
 from ...find.life import Dead, InGroup, Life, NotReached, NotSubscribed, StoredBeforeGroup
-from .. import json_view
+from .. import json_view, parts
 from ..asked import Asked, Context, ForbiddenError
 from ..json_view import Shown
 from ..searches import BusyError
+from ..sending import VERB, is_test
 from ..view import Download, View
+from .gone import ACTIONS
 
 SIGNS: Final = {"good": "✓", "unsure": "?", "waits": "◷", "bad": "✕", "quiet": "·"}
 COLOURS: Final = {"good": "ok", "unsure": "warn", "waits": "warn", "bad": "bad", "quiet": "dimmer"}
@@ -41,13 +45,25 @@ async def page(context: Context, asked: Asked) -> View:
     lives = [_shown(asked, name, life, now_ms, is_raw=is_raw) for life in found.lives] if found else []
     if len(lives) > MAX_BODIES:
         lives = [(life, rows, None, {}) for life, rows, _, _ in lives]
+    unasked = dict(context.look.beside.unasked)
+    senders = await _senders(context, found.lives if found else (), unasked)
     values: dict[str, Any] = {"name": name, "found": found, "lives": lives, "now_ms": now_ms, "is_raw": is_raw}
-    values |= {"problem": problem, "words": words, "replayable": _replayable}
+    values |= {"senders": senders, "unasked": unasked, "problem": problem, "words": words, "replayable": _replayable}
     values["further"] = shell.command(["hookbus-worker", "find", name, "--all"])
     status = 503 if problem else 404 if found is not None and not lives else 200
     return View(
         "event.html", values, f"Event {name}" if name else "Where is my event?", "/events", status, is_live=False
     )
+
+
+async def _senders(context: Context, lives: Sequence[Life], unasked: dict[str, str]) -> Mapping[str, Entry]:
+    """The actions by which operators sent those that are test events, by webhook-id."""
+    ids = {life.subject.webhook_id for life in lives if is_test(life.subject.webhook_id)}
+    if not ids:
+        return {}
+    entries = await parts.read("who sent test events", audit.fetch(context.client, ACTIONS), unasked)
+    sent = [each for each in entries or () if each.verb == VERB]
+    return {name: each for each in sent for name in ids.intersection(each.criteria.get("id", ()))}
 
 
 def _shown(

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from ....shared import patterns
 from ....shared.nearest import did_you_mean
+from ....shared.samples import samples
 from ...find import newest
 from ...find.newest import Chosen, Page, Place
 from ..asked import Asked, Context, WrongQueryError
@@ -36,6 +37,8 @@ async def page(context: Context, asked: Asked) -> View:
         "is_followed": is_live,
         "problem": _problem(chosen, found),
         "now_ms": context.look.now_ms(),
+        "sends": context.sending is not None,
+        "samples": samples(),
         **_links(fields, found, after, is_live=is_live),
     }
     top = found.events[0].place if found.events else ""
