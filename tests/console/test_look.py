@@ -4,7 +4,7 @@ import pytest
 
 from tests.console.browser import browser, console
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, join, store
+from tests.worker.builders import GROUP, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 pytestmark = pytest.mark.needs("chromium")
@@ -80,33 +80,6 @@ async def test_events_are_followed_until_a_pause_which_keeps_what_is_there(clien
         await page.get_by_role("link", name="Follow").click()
         await page.get_by_role("link", name="wh_3").click()
         await page.wait_for_url("**/event?id=wh_3")
-
-
-async def test_an_event_is_found_from_any_page_by_the_keyboard_alone(client, redis_url):
-    await create_groups(client, GROUP, "audit", "other")
-    for group in (GROUP, "audit"):
-        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
-        await join(client, group=group)
-    await client.execute_command("HSET", KEYS.patterns, "other", "batch.completed")
-    [entry_id] = await store(client, "wh_7")
-    for group in (GROUP, "audit"):
-        stream = KEYS.stream(TYPE)
-        await client.execute_command("XREADGROUP", "GROUP", group, "c", "COUNT", 1, "STREAMS", stream, ">")
-        await client.execute_command("XACK", stream, group, entry_id)
-    await store_letters(client, letter("wh_7", received_at_ms=int(entry_id.partition(b"-")[0])))
-    async with console(redis_url) as url, browser(url) as page:
-        await page.goto("/health")
-        await page.keyboard.press("/")
-        await page.keyboard.type("wh_7")
-        await page.keyboard.press("Enter")
-        await page.wait_for_url("**/event?id=wh_7")
-        rows = [(await row.inner_text()).split("\n") for row in await page.locator(".life li").all()]
-        states = {name: text for _, name, text, *_ in rows}
-        assert states["ingest"].startswith("stored ")
-        assert states[GROUP].startswith("dead for ")
-        assert (states["audit"], states["other"]) == ("handled", "not subscribed")
-        await page.get_by_role("link", name="Letter", exact=True).click()
-        await page.wait_for_url("**/dead/billing/wh_7")
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])
