@@ -1,19 +1,19 @@
 """Fixtures of the tests of `deploy`."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.deploy import manifests
 from tests.deploy.installed import installed  # noqa: F401 - a fixture
-from tests.deploy.manifests import FOLDER, Object, rendered
+from tests.deploy.manifests import Object
 
 
 @pytest.fixture
 def with_gateway(tmp_path: Path) -> list[Object]:
     """The production overlay with the gateway component, changed as its comment says."""
-    shutil.copytree(FOLDER, tmp_path / "kubernetes")
-    file = tmp_path / "kubernetes/overlays/production/kustomization.yaml"
+    folder = manifests.copy(tmp_path)
+    file = folder / "overlays/production/kustomization.yaml"
     [line] = [line for line in file.read_text().splitlines() if "# or ../../components/gateway" in line]
     file.write_text(file.read_text().replace(line, "  - ../../components/gateway"))
-    return rendered("production", tmp_path / "kubernetes")
+    return manifests.rendered("production", folder)

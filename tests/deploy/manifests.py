@@ -3,6 +3,7 @@
 import base64
 import functools
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,20 @@ def load(file: Path) -> list[Object]:
 def rendered(overlay: str, folder: Path = FOLDER) -> list[Object]:
     """All objects of an overlay."""
     return list(yaml.safe_load_all(run(BIN / "kubectl", "kustomize", folder / "overlays" / overlay)))
+
+
+def copy(folder: Path) -> Path:
+    """A copy of deploy/kubernetes, to be changed."""
+    return Path(shutil.copytree(FOLDER, folder / "kubernetes"))
+
+
+def with_component(name: str, folder: Path) -> list[Object]:
+    """The production overlay of a copy with one more component, listed last."""
+    file = folder / "overlays/production/kustomization.yaml"
+    last = "  - ../../components/prometheus\n"
+    assert last in file.read_text()
+    file.write_text(file.read_text().replace(last, f"{last}  - ../../components/{name}\n"))
+    return rendered("production", folder)
 
 
 def of_kind(objects: list[Object], *kinds: str) -> list[Object]:

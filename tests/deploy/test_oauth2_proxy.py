@@ -6,7 +6,6 @@ oauth2-proxy itself is not here: `Proxy` sets and removes the headers that it do
 import json
 import re
 import shlex
-import shutil
 import tomllib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -51,12 +50,7 @@ def block(language: str) -> str:
 @pytest.fixture
 def objects(tmp_path) -> list[Object]:
     """The production overlay with the component, added as the page says."""
-    shutil.copytree(FOLDER, tmp_path / "kubernetes")
-    file = tmp_path / "kubernetes/overlays/production/kustomization.yaml"
-    last = "  - ../../components/prometheus\n"
-    assert last in file.read_text()
-    file.write_text(file.read_text().replace(last, f"{last}  - ../../components/oauth2-proxy\n"))
-    return manifests.rendered("production", tmp_path / "kubernetes")
+    return manifests.with_component("oauth2-proxy", manifests.copy(tmp_path))
 
 
 def containers(objects: list[Object]) -> dict[str, Object]:

@@ -125,13 +125,13 @@ def test_the_install_script_creates_every_path_that_a_unit_names(name):
     assert f"u {user} " in (FOLDER / "sysusers.conf").read_text()
 
 
-def test_the_tokens_of_the_console_are_credentials_that_may_be_missing():
+def test_the_secrets_of_the_console_are_credentials_that_may_be_missing():
     """Without the default of SetCredential= systemd would not start the unit before both files exist."""
     console, readme = Unit("hookbus-console.service"), (FOLDER / "README.md").read_text()
     passed = dict(each.split(":") for each in console["LoadCredential"])
-    [tokens] = re.findall(r"^console_tokens = .*$", readme, re.MULTILINE)
-    named = re.findall(r'"credential:(\w+)"', tokens)
-    assert sorted(named) == ["console_operators", "console_viewers"]
+    settings = "\n".join(re.findall(r"^console_.* = .*$", readme, re.MULTILINE))
+    named = re.findall(r'"credential:(\w+)"', settings)
+    assert sorted(named) == ["console_operators", "console_send", "console_viewers"]
     assert console["SetCredential"] == [rf"{name}:\n" for name in passed if name != "redis_url"]
     assert {f"/etc/hookbus/credentials/{name}" for name in named} < set(passed.values())
     assert all(f"/etc/hookbus/credentials/{name}" in readme for name in named)
