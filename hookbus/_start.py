@@ -3,7 +3,6 @@
 They prepare the process before any other module of hookbus or of a library is imported.
 """
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -43,8 +42,10 @@ def _start(program: str) -> None:
     _open_missing_streams()
     _keep_own_metrics()
     _require_links(program)
+    from .shared.importing import imported
+
     try:
-        importlib.import_module(f"hookbus.{program}.__main__").main()
+        imported(f"hookbus.{program}.__main__").main()
     except KeyboardInterrupt:  # during the import; later the programs handle it themselves
         sys.exit(EXIT_INTERRUPTED)
 
@@ -58,7 +59,9 @@ def quarantine() -> None:
     """A quarantine process: a child of a worker."""
     _open_missing_streams()
     _keep_own_metrics()
-    importlib.import_module("hookbus.worker.quarantine_process").main(sys.argv[2:])
+    from .shared.importing import imported
+
+    imported("hookbus.worker.quarantine_process").main(sys.argv[2:])
 
 
 def worker() -> None:

@@ -1,13 +1,13 @@
 """Commands that are imported when they run: help, completion and a misspelt name need no more than a table of them."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from .command_line import typer_app
+from .importing import imported
 
 
 class Lazy(NamedTuple):
@@ -39,7 +39,7 @@ def _stub() -> None:
 
 def _load(name: str, package: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    found = getattr(import_module(f"{package}.{module}"), attribute)
+    found = getattr(imported(f"{package}.{module}"), attribute)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     app = typer_app(name, "")

@@ -9,7 +9,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 from redis.exceptions import NoScriptError
@@ -17,6 +17,8 @@ from redis.exceptions import NoScriptError
 from .connection import Execute, Redis
 from .pipelined import execute_all
 from .raw_connection import RawConnection
+
+_FOLDER: Final = Path(__file__).with_name("lua")
 
 Argument = str | bytes | int
 
@@ -32,7 +34,7 @@ class Script:
     @classmethod
     def load(cls, name: str) -> "Script":
         """Read `lua/<name>.lua`."""
-        return cls.of(name, resources.files("hookbus.shared").joinpath("lua", f"{name}.lua").read_text("utf-8"))
+        return cls.of(name, (_FOLDER / f"{name}.lua").read_text("utf-8"))
 
     @classmethod
     def of(cls, name: str, source: str) -> "Script":

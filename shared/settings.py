@@ -11,7 +11,6 @@ problems, since a misspelt one would silently mean the default.
 
 import os
 import re
-import tomllib
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -191,6 +190,8 @@ def _from_file(
     path = file or Path(DEFAULT_FILE)
     if file is None and not path.exists():
         return {}
+    import tomllib
+
     try:
         table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:

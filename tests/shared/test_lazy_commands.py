@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
-HEAVY = ("aiohttp", "asyncio", "msgspec", "prometheus_client", "pydantic", "redis", "rich", "structlog", "uvloop")
+LIBRARIES = {"aiohttp", "asyncio", "msgspec", "prometheus_client", "pydantic", "redis", "rich", "structlog", "uvloop"}
+HEAVY = LIBRARIES | {"hookbus.worker.api.app", "importlib.readers", "tomllib"}
 PROGRAM = """
-import sys
+import gc, sys
 from hookbus import _start
 try:
     _start.{program}()
 finally:
+    assert gc.get_freeze_count(), "Python would look for garbage in each module at its end"
     print(*[name for name in {heavy} if name in sys.modules], file=sys.stderr)
 """
 
@@ -52,6 +54,15 @@ def test_status_imports_only_what_reads_redis_and_prints(redis_url):
     text, imported = run("worker", "status", HOOKBUS_REDIS_URL=redis_url)
     assert "unused" in text
     assert imported == {"asyncio", "msgspec", "redis", "rich"}
+
+
+LOOKING = {"dlq list": set(), "retries list": set(), "processes": set(), "find evt_1": {"uvloop"}}
+
+
+@pytest.mark.parametrize(("words", "more"), LOOKING.items())
+def test_what_looks_at_deliveries_imports_nothing_that_runs_them(words, more, redis_url):
+    _, imported = run("worker", *words.split(), HOOKBUS_REDIS_URL=redis_url)
+    assert imported == {"asyncio", "msgspec", "redis", "rich"} | more
 
 
 def test_status_in_json_prints_without_what_draws_tables(redis_url):

@@ -4,13 +4,16 @@ A misspelt `source=` is no error for a worker: it would ack every event unrun, a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...shared import ingest_record
 from ...shared.connection import Redis
 from ...shared.keys import HOME
 from ...shared.nearest import did_you_mean
-from ..pipeline.routes import Route
 from .lag import pairs
+
+if TYPE_CHECKING:
+    from ..pipeline.routes import Route
 
 Taken = Iterable[tuple[str, Iterable[str]]]
 """Patterns of subscriptions, each with the sources that it is narrowed to."""
@@ -27,7 +30,7 @@ def read(flat: Sequence[bytes]) -> frozenset[str]:
     return frozenset(name for record in records for name in record.sources)
 
 
-def taken(routes: Iterable[Route]) -> Taken:
+def taken(routes: Iterable["Route"]) -> Taken:
     """What the subscriptions of a group take."""
     return ((route.pattern, route.sources or ()) for route in routes)
 
