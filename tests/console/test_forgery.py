@@ -14,9 +14,13 @@ from aiohttp import web
 from hookbus.worker import audit
 from hookbus.worker.audit import Action
 from hookbus.worker.console.routes import ROUTES
+from hookbus.worker.console.sending import fresh_id
 from tests import tools
 from tests.console.browser import console
-from tests.worker.builders import GROUP, join, store
+from tests.console.test_actions import OPERATOR
+from tests.console.test_sending import sending
+from tests.worker.builders import GROUP, TYPE, join, store
+from tests.worker.console.receiving import receiving
 from tests.worker.console.test_app import dumps
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
@@ -28,6 +32,7 @@ NAME = "console.example.com"
 """Of the console on plain http: browsers send no Sec-Fetch-Site there."""
 RULES = f"MAP {NAME} 127.0.0.1, MAP evil.example 127.0.0.1"
 FORM = {"verb": "discard", "group": GROUP, "counted": "1", "until_ms": "9" * 13, "pattern": "*", "confirmed": "1"}
+FORM |= {"type": TYPE, "id": fresh_id()}
 BY_FETCH = """([url, form]) => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',
     body: new URLSearchParams(form)}).then(() => 'answered', () => 'blocked')"""
 BY_FORM = """([url, form]) => {
@@ -92,7 +97,8 @@ async def test_no_page_of_another_origin_posts_a_form_or_frames(client, redis_ur
     before = await dumps(client)
     hosts = json.dumps([NAME])
     async with (
-        console(redis_url, "--role", "operator", HOOKBUS_WORKER_CONSOLE_HOSTS=hosts) as url,
+        receiving() as receiver,
+        console(redis_url, *OPERATOR, HOOKBUS_WORKER_CONSOLE_HOSTS=hosts, **sending(receiver.url)) as url,
         others() as port,
         tab() as page,
     ):
@@ -111,6 +117,7 @@ async def test_no_page_of_another_origin_posts_a_form_or_frames(client, redis_ur
         assert len(by_form) >= 3 * 2 * 2 * len(posts(job))
         assert set(by_form) == {403}
         assert await dumps(client) == before
+        assert receiver.posts == []
         await page.goto(f"http://evil.example:{port}/")
         answers.clear()
         async with page.expect_event("response", lambda each: each.url == f"{url}/"):

@@ -13,14 +13,17 @@ from hookbus.worker.console.verbs import VERBS
 from tests.console import hostile_bus, visited
 from tests.console.browser import browser, console
 from tests.console.hostile import CORPUS
-from tests.worker.builders import GROUP
+from tests.console.test_actions import OPERATOR
+from tests.console.test_sending import sending
+from tests.programs import free_port
+from tests.worker.builders import GROUP, TYPE
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow, pytest.mark.timeout(240)]
 LETTERS = [*map(hostile_bus.name_of, CORPUS), "wh_deep", "wh_line", "wh_surrogate"]
-FORM: Final = {"verb": "redrive", "group": GROUP, "counted": "0", "pattern": "*"}
+FORM: Final = {"verb": "redrive", "group": GROUP, "counted": "0", "pattern": "*", "type": TYPE}
 SOME: Final = 2
 SURROGATE: Final = "%ED%A0%80"
 POST: Final = """([url, fields]) => {
@@ -84,7 +87,7 @@ async def test_no_page_runs_or_loads_what_it_shows_and_shows_each_text_of_each_f
     addresses = [(path, name) for (method, path), names in read.items() for name in sorted(names) if method == "GET"]
     asked = [f"{path}?{name}={SURROGATE}" for path, name in addresses]
     asked += [f"{path}?{name}={quote(text, safe='')}" for path, name in addresses for text in some()]
-    async with console(redis_url, "--role", "operator") as url, browser(url) as page:
+    async with console(redis_url, *OPERATOR) as url, browser(url) as page:
         found = [f"/event?id={quote(hostile_bus.text_of('stored webhook-id', text), safe='')}" for text in CORPUS]
         paths = [*plain, *named, *found, *asked, "/%3Cscript%3Ealert(1)%3C/script%3E", f"/{SURROGATE}"]
         shown = "\n".join([await visit(page, path) for path in dict.fromkeys(paths)])
@@ -98,7 +101,9 @@ async def test_no_answer_to_a_form_does_either(redis_url, bus, monkeypatch, verb
     read = await visited.names(redis_url, bus, given, monkeypatch)
     forms = [(path, name) for (method, path), names in read.items() for name in sorted(names) if method == "POST"]
     assert len(forms) > len(given)
-    async with console(redis_url, "--role", "operator") as url, browser(url) as page:
+    assert ("/events/send", "why") in forms
+    nobody = sending(f"http://127.0.0.1:{free_port()}/")
+    async with console(redis_url, *OPERATOR, **nobody) as url, browser(url) as page:
         await page.goto("/health")
         for (path, name), text in zip(forms, itertools.cycle(CORPUS), strict=False):
             async with page.expect_navigation():

@@ -11,6 +11,7 @@ import pytest
 from hookbus.worker.console import app
 from hookbus.worker.console.asked import Asked
 from hookbus.worker.console.routes import ROUTES
+from tests.worker.console.receiving import receiving
 from tests.worker.console.serving import serving
 
 OURS: Final = {"Sec-Fetch-Site": "same-origin"}
@@ -53,7 +54,7 @@ async def names(
     found = {}
     with monkeypatch.context() as patched:
         patched.setattr(app, "Asked", asked)
-        async with serving(redis_url, console_role="operator") as session:
+        async with receiving() as receiver, serving(redis_url, **receiver.settings) as session:
             for method in ("GET", "POST"):
                 for path in paths(parts, method):
                     noted.clear()

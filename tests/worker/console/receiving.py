@@ -13,17 +13,19 @@ ACCEPTED = '{"status": "accepted"}'
 
 
 class Receiver:
-    """Answers each post with `answer`, such as {"status": 401, "text": …}; `posts` are the headers of each."""
+    """Answers each post with `answer`, such as {"status": 401, "text": …}; `posts` are the headers of each, `bodies`
+    what came with them."""
 
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {"text": ACCEPTED}
         self.posts: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.url = ""
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """The answer to a post."""
         self.posts.append({name.lower(): text for name, text in request.headers.items()})
-        await request.read()
+        self.bodies.append(await request.read())
         return web.Response(**self.answer)
 
     @property

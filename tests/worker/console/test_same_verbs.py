@@ -49,7 +49,7 @@ TOOLS_ONLY = {
     "forget": "the console has no form for it",
 }
 OTHER_PROGRAM = {"hookbus-ingest send": "/events/send"}
-"""`test_sending` holds what they do against each other: the tool is no action, as it is for load and for hands."""
+"""`test_sending` compares what they send: the tool posts as any sender does, and its events are no actions."""
 CONSOLE_ONLY = {
     "/jobs/{id}/stop": "Ctrl-C stops a tool",
     "/jobs/{id}/go-on": "a tool is called again",

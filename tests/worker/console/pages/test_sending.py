@@ -1,11 +1,15 @@
 """Test events of an operator: planned, sent once however often the form is, shown as such; refused in words."""
 
 import html
+import json
 import re
+import shlex
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from hookbus.ingest.signature import Verifier
 from hookbus.shared.keys import HOME
 from hookbus.shared.samples import samples
 from hookbus.worker import audit
@@ -193,7 +197,25 @@ async def test_the_secret_is_read_for_each_and_its_file_may_be_gone_for_a_while(
             file.unlink()
             status, page = await post(session, SEND, **form)
             assert (status, f"worker.console_send_secret: file:{file}: No such file" in page) == (409, True)
-            file.write_text(f"{SECRET}")
+            file.write_text(SECRET)
             assert (await post(session, SEND, **form))[0] == 303
     assert len(receiver.posts) == 1
     assert [each.result for each in await recorded(client)] == ["done", "failed"]
+
+
+async def test_the_command_of_the_form_sends_the_same_event_in_a_shell(client, bus, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    async with receiving() as receiver:
+        async with serving(bus, **receiver.settings | {"console_send_secret": f"file:{file}"}) as session:
+            page = await planned(session)
+            assert (await post(session, SEND, **fields(page)))[0] == 303
+        [command] = re.findall(r"<code>hookbus-ingest (send [^<]+)</code>", html.unescape(page))
+        code, printed, error = await ingest.command(*shlex.split(command))
+    assert (code, "200 accepted" in printed) == (0, True), error
+    for headers, body in zip(receiver.posts, receiver.bodies, strict=True):
+        Verifier([SECRET]).verify(headers, body, time.time())
+    by_form, by_command = map(json.loads, receiver.bodies)
+    assert by_form.pop("id") != by_command.pop("id")
+    assert by_command.pop("created_at") - by_form.pop("created_at") in range(120)
+    assert by_command == by_form
