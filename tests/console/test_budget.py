@@ -10,7 +10,9 @@ import pytest
 from hookbus.worker.console import pace
 from tests.console.browser import console
 from tests.wait import until
+from tests.worker.builders import GROUP, commandstats
 from tests.worker.console import large
+from tests.worker.dead_letters import create_groups
 
 pytestmark = pytest.mark.slow
 PAGES = 50
@@ -20,6 +22,9 @@ WIRE_BYTES = 40_000
 BROWSERS = 20
 LOOKS = 3
 """That the browsers wait for."""
+NOBODY_S = 60.0
+HEARD_S = 20.0
+"""The end of that time."""
 
 
 async def test_the_overview_of_fifty_groups_and_forty_types_stays_within_its_budget(client, redis_url):
@@ -35,6 +40,19 @@ async def test_the_overview_of_fifty_groups_and_forty_types_stays_within_its_bud
         await asyncio.gather(*(_poll(session, first + LOOKS) for _ in range(BROWSERS)))
         looks = await _number(session) - first
         assert LOOKS <= looks <= (time.monotonic() - began_s) / pace.INTERVAL_S + 1
+
+
+@pytest.mark.timeout(120)
+async def test_a_minute_after_the_last_request_redis_hears_nothing(client, redis_url):
+    """But for the look a minute of the plots, which is not due yet: `test_looker` has that."""
+    await create_groups(client, GROUP)
+    async with console(redis_url) as url, aiohttp.ClientSession(url) as session:
+        await _poll(session, await _number(session) + LOOKS)
+        await asyncio.sleep(NOBODY_S - HEARD_S)
+        await client.execute_command("CONFIG", "RESETSTAT")
+        await asyncio.sleep(HEARD_S)
+        heard = await commandstats(client)
+    assert set(heard) <= {"config|resetstat", "info"}
 
 
 async def _get(session: aiohttp.ClientSession, path: str, encoding: str = "gzip, deflate") -> bytes:

@@ -11,6 +11,7 @@ from hookbus.worker.console import job_store
 from hookbus.worker.console.job_store import Confirmed, Numbers
 from hookbus.worker.console.routes import ROUTES
 from hookbus.worker.console.sending import fresh_id
+from hookbus.worker.console.verbs import VERBS
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.commands import succeeded
@@ -18,6 +19,7 @@ from tests.worker.console.pages.test_plan import post
 from tests.worker.console.receiving import receiving
 from tests.worker.console.serving import read, serving
 from tests.worker.console.test_app import dumps
+from tests.worker.console.test_same_verbs import SAME, busy, confirmed
 from tests.worker.dead_letters import create_groups, letter, store_letters
 
 DISCARD = {"verb": "discard", "group": GROUP, "type": TYPE, "counted": "1", "why": "INC-7"}
@@ -100,3 +102,25 @@ async def _ended(client, known):
     """Whether an action has begun and ended since."""
     entries = await audit.fetch(client, 1)
     return await client.execute_command("XLEN", HOME.audit) > known and entries[0].result == "done"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_move_of_each_verb_is_recorded_as_it_was_confirmed_or_does_not_happen(client, redis_url, verb):
+    action = VERBS[verb].action
+    does, why = SAME[action], {"why": "INC-7"}
+    await busy(client)
+    async with serving(redis_url, console_role="operator") as session:
+        form = confirmed((await post(session, does.plan, **does.form))[1], does.run)
+        await client.execute_command("SET", HOME.audit, "of another type")
+        before = await dumps(client)
+        status, page = await post(session, does.run, **form, **why)
+        assert (status, "Nothing was changed" in page) == (409, True)
+        assert await dumps(client) == before
+        await client.execute_command("DEL", HOME.audit)
+        assert (await post(session, does.run, **form, **why))[0] == 303
+        await until(lambda: _ended(client, 0))
+        page = (await read(session, "/actions"))[1]
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
+    filtered = " ".join(f"--{name} {value}" for name, value in does.form.items() if name != "verb")
+    [told] = [" ".join(row) for row in rows]
+    assert re.search(rf"console@\S+ console {action} {filtered} (--\S+ \S+ )*--until \S+ INC-7 1 done$", told)
