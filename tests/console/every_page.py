@@ -19,7 +19,7 @@ from hookbus.worker.inventory.suspensions import Opened
 from tests.ingest.test_rejections import a_rejection
 from tests.programs import SECRET
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
 from tests.worker.parked import park
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def fill(client: Redis) -> str:
     """Write something for each page, with names that are long. Returns the path of a job whose console is gone."""
     await create_groups(client, GROUP, "audit")
     for group in (GROUP, "audit"):
-        await client.execute_command("HSET", KEYS.patterns, group, TYPE)
+        await subscribe(client, TYPE, group=group)
     await join(client)
     await store(client, "wh_1")
     await park(client, "wh_parked", error="x" * 300)

@@ -8,7 +8,7 @@ import pytest
 from tests.console.browser import browser, console, contexts
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
 
 pytestmark = pytest.mark.needs("chromium")
 OPERATOR = ("--role", "operator")
@@ -24,8 +24,7 @@ COVERED = """node => {
 
 
 async def dying(client, count):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
+    await subscribe(client, "response.*")
     await store_letters(client, *(letter(f"wh_{i}") for i in range(count)))
 
 

@@ -9,15 +9,14 @@ from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
 from tests.worker.console.pages.test_plan import ended, form_of, post
 from tests.worker.console.serving import read
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 
 LETTERS = 20_000
 
 
 @pytest.mark.slow
 async def test_a_killed_console_leaves_an_interrupted_job_and_the_next_one_ends_it(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
+    await subscribe(client, "response.*")
     await store_letters(client, *(letter(f"wh_{i}") for i in range(LETTERS)))
     with Program(
         "hookbus-worker", "console", "--listen", "127.0.0.1:0", "--role", "operator", redis_url=redis_url

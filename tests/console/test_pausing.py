@@ -11,7 +11,7 @@ from tests.console.test_actions import OPERATOR, tab_to
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.console.pages.test_pausing import suspend
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import subscribe
 
 pytestmark = pytest.mark.needs("chromium")
 OTHER = "batch.failed"
@@ -19,8 +19,7 @@ OTHER = "batch.failed"
 
 async def bus(client):
     """A group with an open breaker, which subscribes to two types."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, f"{TYPE} {OTHER}")
+    await subscribe(client, TYPE, OTHER)
     await join(client, TYPE, OTHER)
     await store(client, "wh_1")
     await suspend(client, OTHER, Opened("f", "ConnectionError: the desk is closed", 1, 2))

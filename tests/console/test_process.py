@@ -17,10 +17,10 @@ from hookbus.worker.console import job_store
 from hookbus.worker.settings import DEFAULT_CONSOLE_LISTEN
 from tests.console.browser import console, contexts
 from tests.programs import Program
-from tests.worker.builders import GROUP, KEYS
+from tests.worker.builders import GROUP
 from tests.worker.console.pages.test_plan import form_of, post
 from tests.worker.console.serving import read
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
 
 
 async def test_it_answers_on_loopback_with_probes_and_metrics_as_the_other_programs(client, redis_url):
@@ -131,8 +131,7 @@ async def test_it_ends_within_two_seconds_while_a_browser_polls(client, redis_ur
 
 async def test_it_ends_within_two_seconds_while_redis_hangs_pages_wait_and_letters_are_moved(own_server: Valkey):
     async with connect(own_server.url, "tests") as client:
-        await create_groups(client, GROUP)
-        await client.execute_command("HSET", KEYS.patterns, GROUP, "*")
+        await subscribe(client, "*")
         await store_letters(client, *(letter(f"wh_{i}") for i in range(1000)))
 
     @contextlib.asynccontextmanager

@@ -7,7 +7,8 @@ from hookbus.worker import audit
 from tests.console.browser import browser, console
 from tests.wait import until
 from tests.worker.builders import GROUP, OWN_STREAM
-from tests.worker.retained_events import hand_out, retain, subscribe
+from tests.worker.dead_letters import subscribe
+from tests.worker.retained_events import hand_out, retain
 
 pytestmark = pytest.mark.needs("chromium")
 

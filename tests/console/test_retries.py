@@ -7,7 +7,7 @@ from hookbus.worker import audit
 from tests.console.browser import browser, console
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
-from tests.worker.dead_letters import create_groups, start_workers
+from tests.worker.dead_letters import start_workers, subscribe
 from tests.worker.parked import park, queue
 
 pytestmark = pytest.mark.needs("chromium")
@@ -17,9 +17,8 @@ DELAYED = KEYS.delayed(GROUP)
 @pytest.fixture
 async def bus(client, redis_url):
     """Twelve parked deliveries and a queued one."""
-    await create_groups(client, GROUP)
+    await subscribe(client, "response.*")
     await start_workers(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
     await park(client, *(f"wh_{i:02}" for i in range(12)))
     await queue(client, "wh_queued")
     return redis_url

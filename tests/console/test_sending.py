@@ -8,8 +8,8 @@ from tests.console.test_access import LEAST_PX, SMALL_TARGETS, violations
 from tests.console.test_actions import OPERATOR, tab_to
 from tests.programs import SECRET, Ingest
 from tests.wait import until
-from tests.worker.builders import GROUP, KEYS, TYPE, join
-from tests.worker.dead_letters import create_groups
+from tests.worker.builders import KEYS, TYPE, join
+from tests.worker.dead_letters import subscribe
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -20,8 +20,7 @@ def sending(url: str) -> dict[str, str]:
 
 
 async def bus(client):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await join(client, TYPE)
 
 

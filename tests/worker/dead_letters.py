@@ -45,6 +45,13 @@ async def create_groups(client: Redis, *groups: str, shards: int = 1) -> None:
             await client.execute_command("HSET", Keys(shard).groups, group, "0")
 
 
+async def subscribe(client: Redis, *patterns: str, group: str = "billing", shards: int = 1) -> None:
+    """Create a group with its published patterns."""
+    await create_groups(client, group, shards=shards)
+    for shard in range(shards):
+        await client.execute_command("HSET", Keys(shard).patterns, group, " ".join(patterns or ("*",)))
+
+
 async def start_workers(client: Redis, *groups: str) -> None:
     """Make each group one that has a live worker."""
     for group in groups:

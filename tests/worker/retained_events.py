@@ -8,17 +8,9 @@ from redis.asyncio import Redis
 from hookbus.shared.keys import Keys, shard_of
 from tests.programs import event_body
 from tests.worker.builders import GROUP, TYPE
-from tests.worker.dead_letters import create_groups
 
 AT_MS = 1_700_000_000_000
 """The time at which Redis stored the first event."""
-
-
-async def subscribe(client: Redis, *patterns: str, group: str = GROUP, shards: int = 1) -> None:
-    """Create a group with its published patterns."""
-    await create_groups(client, group, shards=shards)
-    for shard in range(shards):
-        await client.execute_command("HSET", Keys(shard).patterns, group, " ".join(patterns or ("*",)))
 
 
 async def retain(

@@ -14,9 +14,9 @@ from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import TYPE
 from tests.worker.commands import objects, succeeded, worker
-from tests.worker.dead_letters import letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.parked import park
-from tests.worker.retained_events import hand_out, retain, subscribe
+from tests.worker.retained_events import hand_out, retain
 
 KEYS = Keys(0)
 READING = {

@@ -7,9 +7,9 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from tests.programs import ROOT
-from tests.worker.builders import GROUP, KEYS, TYPE
+from tests.worker.builders import TYPE
 from tests.worker.commands import environment
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.parked import park
 
 MINUTE_MS = 60_000
@@ -35,8 +35,7 @@ def off(redis_url: str, minutes: int, *args: str, program: str = "worker") -> st
 
 @pytest.mark.parametrize("minutes", [-45, 45])
 async def test_relative_times_and_ages_are_by_the_clock_of_redis(client, redis_url, minutes):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     now = now_ms()
     letters = {"wh_5m": now - 5 * MINUTE_MS, "wh_30m": now - 30 * MINUTE_MS}
     await store_letters(client, *(letter(name, dead_lettered_at_ms=at_ms) for name, at_ms in letters.items()))

@@ -12,8 +12,8 @@ from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import KEYS, OWN_STREAM, STREAM, TYPE
 from tests.worker.commands import answered, objects, succeeded, until_alone, worker
-from tests.worker.dead_letters import letter, store_letters
-from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
+from tests.worker.dead_letters import letter, store_letters, subscribe
+from tests.worker.retained_events import AT_MS, hand_out, retain
 
 TIMES = {"since": "2023-11-14T22:13:20.003Z", "until": "2023-11-14T22:13:20.005Z"}
 """Three of the events, 1 ms apart."""

@@ -10,7 +10,7 @@ from hookbus.worker.inventory.readers import register
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.commands import answered, objects, succeeded, worker
-from tests.worker.dead_letters import DEAD_MS, create_groups, letter, start_workers, store_letters
+from tests.worker.dead_letters import DEAD_MS, create_groups, letter, start_workers, store_letters, subscribe
 from tests.worker.parked import park, queue
 
 KEYS = Keys(0)
@@ -20,10 +20,9 @@ STREAM = KEYS.redelivery(GONE, "billing")
 
 async def three_letters(client) -> None:
     """One letter of a type that billing subscribes to, two of a type that it does not."""
-    await create_groups(client, "billing")
     await start_workers(client, "billing")
     subscribed = ["batch.*", "response.completed"]
-    await client.execute_command("HSET", KEYS.patterns, "billing", " ".join(subscribed))
+    await subscribe(client, *subscribed)
     await client.execute_command("HSET", KEYS.consumers("billing"), "billing.1", register(1, subscribed, ""))
     letters = [letter(f"wh_{i}", type=GONE, dead_lettered_at_ms=DEAD_MS + i) for i in (2, 3)]
     await store_letters(client, letter("wh_1"), *letters)

@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.programs import Program
-from tests.worker.builders import GROUP, KEYS
+from tests.worker.builders import GROUP
 from tests.worker.console import million
 from tests.worker.console.serving import read
-from tests.worker.dead_letters import DEAD_MS, create_groups
+from tests.worker.dead_letters import DEAD_MS, subscribe
 
 LETTERS = 1_000_000
 FINGERPRINTS = 200
@@ -33,8 +33,7 @@ def peak_mb(pid: int) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_page_of_a_million_letters_is_cheap_for_the_console_and_for_redis(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "*")
+    await subscribe(client, "*")
     await million.store(client, LETTERS, FINGERPRINTS)
     command = ("hookbus-worker", "console", "--listen", "127.0.0.1:0")
     with Program(*command, redis_url=redis_url) as program:

@@ -15,7 +15,7 @@ from tests.worker.builders import GROUP, KEYS, TYPE, commandstats, join, store
 from tests.worker.commands import worker
 from tests.worker.console.pages.test_plan import ended, form_of, post
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
 
 PARTS = {"group": GROUP, "name": "wh_1", "id": "1-1"}
 LETTERS = 3000
@@ -44,8 +44,7 @@ def _getting():
 
 
 async def test_a_group_without_workers_needs_somebody(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await join(client)
     await store(client, "wh_1")
     await client.execute_command("DEL", KEYS.consumers(GROUP))
@@ -65,8 +64,7 @@ async def test_a_newer_layout_ends_the_start_with_its_number(client, redis_url):
 
 
 async def test_two_consoles_and_a_tool_redrive_the_same_letters_once_each(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await store_letters(client, *(letter(f"wh_{i}") for i in range(LETTERS)))
     operator = {"console_role": "operator"}
     async with serving(redis_url, **operator) as first, serving(redis_url, **operator) as second:

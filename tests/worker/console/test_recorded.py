@@ -20,7 +20,7 @@ from tests.worker.console.receiving import receiving
 from tests.worker.console.serving import read, serving
 from tests.worker.console.test_app import dumps
 from tests.worker.console.test_same_verbs import SAME, busy, confirmed
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 
 DISCARD = {"verb": "discard", "group": GROUP, "type": TYPE, "counted": "1", "why": "INC-7"}
 READING = {"/plan", "/jobs/ID/stop"}
@@ -53,8 +53,7 @@ def test_every_form_is_known_to_change_something_or_not():
 @pytest.fixture
 async def bus(client, redis_url) -> str:
     """The id of a job whose console is gone, in a Redis where each form has something to do."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await store_letters(client, letter("wh_1"))
     job = Action(verb="dlq discard", who="ann@host", via="console", matching=1, why="INC-7")
     job_id = await audit.begin(client, job)

@@ -20,9 +20,9 @@ from tests.worker.cli.test_actions import CHANGING, commands
 from tests.worker.commands import environment
 from tests.worker.console.pages.test_plan import post
 from tests.worker.console.serving import serving
-from tests.worker.dead_letters import letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.parked import park
-from tests.worker.retained_events import hand_out, retain, subscribe
+from tests.worker.retained_events import hand_out, retain
 
 
 class Does(NamedTuple):

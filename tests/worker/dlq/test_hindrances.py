@@ -5,7 +5,7 @@ from hookbus.shared.keys import Keys
 from hookbus.worker.dlq import hindrances
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.suspensions import Held, Opened
-from tests.worker.dead_letters import create_groups, start_workers
+from tests.worker.dead_letters import create_groups, start_workers, subscribe
 
 KEYS = Keys(0)
 TYPE = "response.completed"
@@ -19,9 +19,8 @@ async def whys(client, **counts: int) -> list[tuple[str, int]]:
 
 
 async def ready(client, *patterns: str) -> None:
-    await create_groups(client, "billing")
+    await subscribe(client, *patterns)
     await start_workers(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", " ".join(patterns))
 
 
 async def suspend(client, pattern: str, suspension=OPENED) -> None:

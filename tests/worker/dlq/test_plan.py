@@ -11,7 +11,7 @@ from hookbus.worker.dlq.filter import Filter
 from hookbus.worker.dlq.query import DeadLetters
 from hookbus.worker.inventory import registry
 from tests.wait import until
-from tests.worker.dead_letters import create_groups, letter, opened, start_workers, store_letters
+from tests.worker.dead_letters import letter, opened, start_workers, store_letters, subscribe
 
 KEYS = Keys(0)
 GONE = "eval.run.failed"
@@ -22,9 +22,8 @@ AGAIN_MS = 4_000_000_000_000
 
 async def ready(client) -> DeadLetters:
     """Three letters of a type that billing subscribes to, two of one that it does not."""
-    await create_groups(client, "billing")
+    await subscribe(client, "response.*")
     await start_workers(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "response.*")
     gone = [letter(f"wh_g{i}", type=GONE) for i in (1, 2)]
     await store_letters(client, *(letter(f"wh_{i}") for i in range(3)), *gone)
     return await opened(client)
@@ -114,7 +113,7 @@ async def test_a_run_refuses_when_more_match_than_were_counted(client, make):
 async def test_a_run_refuses_when_a_handler_was_removed_since_the_plan(client):
     store = await ready(client)
     plan = await planning.redrive(client, store, Filter())
-    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.*")
+    await subscribe(client, "batch.*")
     with pytest.raises(FailedError, match=r"billing does not subscribe to response\.completed any more"):
         await run(client, store, plan)
     assert len(await dead(store)) == 5

@@ -3,7 +3,7 @@ import pytest
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
 from hookbus.worker.dlq import possible
-from tests.worker.dead_letters import create_groups, letter, opened, store_letters
+from tests.worker.dead_letters import create_groups, letter, opened, store_letters, subscribe
 
 KEYS = Keys(0)
 
@@ -13,9 +13,8 @@ async def require(client, *types: str) -> None:
 
 
 async def test_types_that_are_documented_stored_subscribed_to_or_dead_are_possible(client):
-    await create_groups(client, "billing")
     await client.execute_command("SADD", KEYS.types, "shop.stored")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "shop.subscribed crm.*")
+    await subscribe(client, "shop.subscribed", "crm.*")
     await store_letters(client, letter("wh_1", type="shop.dead"))
     await require(client)
     await require(client, "response.completed", "batch.*", "*", "untyped", "shop.*")

@@ -17,7 +17,7 @@ from hookbus.worker.pipeline.outcome import Park, failed
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, TYPE, join, store
 from tests.worker.commands import objects, succeeded
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import subscribe
 from tests.worker.process_of_one import FIELD, Process, stored
 from tests.worker.running import running
 
@@ -123,8 +123,7 @@ async def test_a_hold_that_comes_while_a_pause_is_stored_is_not_lost(client, now
 
 
 async def test_status_shows_a_hold_and_a_handlers_pause_and_resume_ends_both(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, f"{TYPE} batch.*")
+    await subscribe(client, TYPE, "batch.*")
     now_ms = clock.now_ms()
     held = Held("Hold: for 90 s", now_ms, now_ms + 90_000)
     await client.execute_command("HSET", KEY, FIELD, encode(held))

@@ -8,7 +8,7 @@ from hookbus.worker.inventory import pauses
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, Handler, a_context, join, pending, redeliver, settled, store
 from tests.worker.commands import objects, succeeded, worker
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import create_groups, subscribe
 from tests.worker.lookouts import looked
 from tests.worker.subscriptions import runtime
 
@@ -141,8 +141,7 @@ async def test_a_resume_of_what_is_not_paused_is_an_error_that_names_what_is(cli
     [("batch.*", "batch.*, batch.failed"), ("batch.completed", "batch.*"), ("mine.own", "mine.own")],
 )
 async def test_a_pause_names_the_subscriptions_that_it_holds(client, redis_url, pattern, held):
-    await create_groups(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* batch.failed mine.own")
+    await subscribe(client, "batch.*", "batch.failed", "mine.own")
     assert succeeded(redis_url, "pause", "billing", pattern).endswith(f"\nbilling: it holds {held}\n")
 
 
@@ -167,8 +166,7 @@ async def test_an_unknown_group_is_an_error_that_names_the_existing_groups(clien
 async def test_a_pause_of_a_type_that_the_group_does_not_receive_is_refused_with_the_nearest_name(
     client, redis_url, pattern, near
 ):
-    await create_groups(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    await subscribe(client, "batch.*", "mine.own")
     found = worker(redis_url, "pause", "billing", pattern)
     assert found.returncode == 1
     assert f"{pattern} matches no type that billing receives, so nothing was paused" in found.stderr.decode()
@@ -180,8 +178,7 @@ async def test_a_pause_of_a_type_that_the_group_does_not_receive_is_refused_with
 
 @pytest.mark.parametrize("pattern", ["mine.own", "batch.*", "batch.completed", "batch.seen", "*"])
 async def test_a_pause_of_a_documented_stored_or_subscribed_type_is_accepted(client, redis_url, pattern):
-    await create_groups(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "batch.* mine.own")
+    await subscribe(client, "batch.*", "mine.own")
     await client.execute_command("SADD", KEYS.types, "batch.seen")
     succeeded(redis_url, "pause", "billing", pattern)
 

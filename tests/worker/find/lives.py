@@ -9,7 +9,7 @@ from hookbus.shared.entry import Entry, Failure, parse, redelivery_fields
 from hookbus.worker.find import bus, lives
 from hookbus.worker.find.life import InGroup, Life, Place, State, Subject
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import subscribe
 
 NAME = "wh_1"
 FAILED = Failure(1, 1_700_000_000_000, 12, "host.1.abcd", "ValueError: no such customer")
@@ -17,8 +17,7 @@ FAILED = Failure(1, 1_700_000_000_000, 12, "host.1.abcd", "ValueError: no such c
 
 async def stored(client: Redis, *names: str) -> None:
     """Store events of a type that the group subscribes to, and has joined."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await join(client)
     await store(client, *(names or (NAME,)))
 

@@ -11,7 +11,7 @@ from hookbus.worker.dlq.moves import Moves
 from hookbus.worker.find import discards
 from hookbus.worker.find.life import Discarded, Doubt, Handled, Place, Subject
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, join, store, take
-from tests.worker.dead_letters import create_groups, letter, opened, store_letters
+from tests.worker.dead_letters import letter, opened, store_letters, subscribe
 from tests.worker.find.lives import NAME, an_entry, state
 
 SUBJECT = Subject(KEYS, NAME, "openai", TYPE, an_entry(), Place(STREAM, "1-0"))
@@ -29,8 +29,7 @@ async def discarded(client, moved: int | None = 1, verb: str = "dlq discard", **
 
 
 async def test_a_discarded_letter_is_counted_and_named(client):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await join(client)
     await store(client, NAME, "wh_2")
     for delivery in await take(client, "me"):

@@ -26,7 +26,7 @@ from hookbus.worker.pipeline.outcome import ACK
 from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, redeliver, register, take
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.find.lives import FAILED, NAME, in_group, life, park, promote, state, stored, taken
 
 LATER_MS = now_ms() + 3_600_000
@@ -34,15 +34,14 @@ LATER_MS = now_ms() + 3_600_000
 
 async def test_a_group_that_does_not_subscribe_to_the_type(client):
     await stored(client)
-    await create_groups(client, "mail")
-    await client.execute_command("HSET", KEYS.patterns, "mail", "batch.*")
+    await subscribe(client, "batch.*", group="mail")
     assert await state(client, group="mail") == NotSubscribed()
 
 
 async def test_an_event_that_is_older_than_the_first_that_the_group_takes(client):
     await stored(client)
+    await subscribe(client, "*", group="late")
     await client.execute_command("HSET", KEYS.groups, "late", LATER_MS, GROUP, LATER_MS)
-    await client.execute_command("HSET", KEYS.patterns, "late", "*")
     await client.execute_command("XGROUP", "CREATE", STREAM, "late", LATER_MS)
     assert await state(client, group="late") == StoredBeforeGroup()
     await client.execute_command("XGROUP", "DESTROY", STREAM, "late")
@@ -79,7 +78,7 @@ async def test_not_reached_says_that_the_live_workers_read_other_types(client):
 
 async def test_a_group_that_left_the_type_still_has_its_events(client):
     await stored(client)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "batch.*")
+    await subscribe(client, "batch.*")
     assert isinstance(await state(client), NotReached)
 
 

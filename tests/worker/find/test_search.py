@@ -13,8 +13,8 @@ from hookbus.worker.find import scan, search
 from hookbus.worker.find.life import Dead, Handled, NotReached, Trimmed
 from hookbus.worker.find.search import EVERYTHING, Limits
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, store
-from tests.worker.dead_letters import create_groups, letter, store_letters
-from tests.worker.retained_events import hand_out, retain, subscribe
+from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
+from tests.worker.retained_events import hand_out, retain
 
 HOUR_MS = 3_600_000
 
@@ -63,9 +63,8 @@ async def test_one_that_is_no_longer_stored_is_trimmed_and_its_day_is_known(clie
 
 
 async def test_a_trimmed_one_of_which_a_dead_letter_is_left_has_its_type(client):
-    await create_groups(client, GROUP, "audit", "mail")
-    for group, patterns in ((GROUP, "*"), ("audit", "*"), ("mail", "batch.*")):
-        await client.execute_command("HSET", KEYS.patterns, group, patterns)
+    for group, pattern in ((GROUP, "*"), ("audit", "*"), ("mail", "batch.*")):
+        await subscribe(client, pattern, group=group)
     await retain(client, "wh_other")
     await store_letters(client, letter("wh_1"))
     await remember(client, "wh_1", now_ms())

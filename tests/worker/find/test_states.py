@@ -5,6 +5,7 @@ import pytest
 from hookbus.shared.clock import now_ms
 from hookbus.worker.find.life import Doubt, Handled, StoredBeforeGroup, Subject, Trimmed, Unknown
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE
+from tests.worker.dead_letters import subscribe
 from tests.worker.find.lives import NAME, an_entry, life_of, state, stored, taken
 
 LATER_MS = now_ms() + 3_600_000
@@ -29,8 +30,8 @@ async def test_a_trimmed_event_is_handled_only_by_groups_that_began_before_it(cl
     ):
         received_ms = LATER_MS + hours * 3_600_000
         start = f"{LATER_MS - 1}-{2**64 - 1}"
+        await subscribe(client, "*", group="late")
         await client.execute_command("HSET", KEYS.groups, "late", start)
-        await client.execute_command("HSET", KEYS.patterns, "late", "*")
         entry = an_entry(received_at_ms=received_ms)
         found = await life_of(client, Subject(KEYS, NAME, "openai", TYPE, entry))
         assert found.groups["late"].states == (expected,), hours

@@ -13,7 +13,8 @@ from hookbus.worker.pipeline.pending_outcome import PendingOutcome
 from hookbus.worker.pipeline.slots import Slots
 from tests.programs import event_body
 from tests.worker.builders import GROUP, KEYS, STREAM, TYPE, take
-from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
+from tests.worker.dead_letters import subscribe
+from tests.worker.retained_events import AT_MS, hand_out, retain
 
 
 async def fetch(client, *, group: str = GROUP, **criteria) -> History:

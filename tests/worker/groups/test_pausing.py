@@ -12,7 +12,7 @@ from hookbus.worker.groups.pausing import Change
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.suspensions import Opened
 from tests.worker.builders import GROUP
-from tests.worker.retained_events import subscribe
+from tests.worker.dead_letters import subscribe
 
 SHARDS = [Keys(0)]
 OPENED = Opened("f", "E", 1, 2)

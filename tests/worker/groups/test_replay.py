@@ -26,9 +26,10 @@ from hookbus.worker.pipeline.slots import Slots
 from tests.programs import event_body
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, OWN_STREAM, STREAM, TYPE, a_context, register, take
+from tests.worker.dead_letters import subscribe
 from tests.worker.duties.test_trim_bounds import trimmer
 from tests.worker.lookouts import a_lookout, ignore
-from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
+from tests.worker.retained_events import AT_MS, hand_out, retain
 from tests.worker.takeovers import take_over
 
 pytestmark = pytest.mark.both_loops

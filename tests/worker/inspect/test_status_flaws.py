@@ -6,7 +6,7 @@ from hookbus.shared.keys import listed_as
 from hookbus.worker.inspect import status
 from hookbus.worker.inventory.readers import register
 from tests.worker.builders import a_membership
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import create_groups, subscribe
 from tests.worker.inspect.stored import KEYS, MAIN, TYPE, add
 
 pytestmark = pytest.mark.both_loops
@@ -38,7 +38,7 @@ async def test_waiting_deliveries_of_a_type_that_neither_patterns_nor_a_live_con
     await member.join([TYPE, "batch.failed"])
     await add(client, MAIN, 2)
     await add(client, KEYS.stream("batch.failed"), 3, event_type="batch.failed")
-    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)  # the last worker to start dropped the other
+    await subscribe(client, TYPE)  # the last worker to start dropped the other
     found = (await status.fetch(client, 1)).groups["billing"]
     assert (found.unsubscribed, found.unread) == ({"batch.failed": 3}, {})  # with workers or without
     await add_live_consumer(client, "new", TYPE)
@@ -51,7 +51,7 @@ async def test_waiting_deliveries_of_a_type_that_neither_patterns_nor_a_live_con
 async def test_redeliveries_of_an_unsubscribed_type_are_reported_too(client):
     await create_groups(client)
     await a_membership(client, KEYS, "billing", "earliest").join([TYPE])
-    await client.execute_command("HSET", KEYS.patterns, "billing", TYPE)
+    await subscribe(client, TYPE)
     await add(client, KEYS.redelivery("batch.failed", "billing"), event_type="batch.failed")
     assert (await status.fetch(client, 1)).groups["billing"].unsubscribed == {"batch.failed": 1}
 

@@ -9,7 +9,7 @@ from hookbus.worker.retries import plan as planning
 from hookbus.worker.retries.query import Retries
 from hookbus.worker.retries.waiting import Filter
 from tests.wait import until
-from tests.worker.dead_letters import create_groups, start_workers
+from tests.worker.dead_letters import start_workers, subscribe
 from tests.worker.parked import PACK, an_entry, park, queue
 
 KEYS = Keys(0)
@@ -18,9 +18,8 @@ DELAYED = KEYS.delayed("billing")
 
 async def ready(client) -> Retries:
     """Five parked deliveries with two errors, and two that are queued."""
-    await create_groups(client, "billing")
+    await subscribe(client, "response.*")
     await start_workers(client, "billing")
-    await client.execute_command("HSET", KEYS.patterns, "billing", "response.*")
     await park(client, "wh_0", "wh_1", "wh_2")
     await park(client, "wh_3", "wh_4", error="KeyError: 'id'", due_ms=now_ms() + 90_000, is_snooze=True)
     await queue(client, "wh_q0", "wh_q1")

@@ -14,13 +14,12 @@ from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
 from tests.worker.console.pages.test_plan import ended, form_of, post
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 
 
 @pytest.fixture
 async def bus(client, redis_url):
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
+    await subscribe(client, "response.*")
     await store_letters(client, *(letter(f"wh_{i}") for i in range(50)))
     return redis_url
 

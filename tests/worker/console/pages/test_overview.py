@@ -15,7 +15,7 @@ from hookbus.worker.inventory.statistics import Figures
 from hookbus.worker.inventory.suspensions import Held, Opened
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.parked import park
 
 CONSUMER = "host-a.7.ab"
@@ -26,8 +26,7 @@ FAILED_TYPE = "response.failed"
 @pytest.fixture
 async def bus(client, redis_url):
     """A group at work: a live consumer with a running delivery, retries, an open breaker, and figures."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, TYPE)
+    await subscribe(client, TYPE)
     await join(client)
     await store(client, "wh_1")
     now_ms = await registry.now_ms(client)

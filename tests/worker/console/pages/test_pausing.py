@@ -13,7 +13,7 @@ from hookbus.worker.inventory.suspensions import Held, Opened
 from tests.worker.builders import GROUP, TYPE, join, store
 from tests.worker.console.pages.test_plan import post
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import create_groups, subscribe
 
 SHARDS = [Keys(0)]
 PAUSE, RESUME = f"/groups/{GROUP}/pause", f"/groups/{GROUP}/resume"
@@ -24,8 +24,7 @@ SURE = {"confirmed": "1"}
 @pytest.fixture
 async def bus(client, redis_url):
     """A group without pauses, which subscribes to two patterns."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", Keys(0).patterns, GROUP, f"{TYPE} batch.*")
+    await subscribe(client, TYPE, "batch.*")
     await join(client, TYPE, "batch.failed")
     await store(client, "wh_1", event_type="batch.failed")
     return redis_url

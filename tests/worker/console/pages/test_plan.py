@@ -11,7 +11,7 @@ from hookbus.worker.console.pages import plan
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups, letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -45,8 +45,7 @@ async def names_left(client) -> set[str]:
 @pytest.fixture
 async def bus(client, redis_url):
     """Letters of two types; the group subscribes to one of them."""
-    await create_groups(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.completed")
+    await subscribe(client, "response.completed")
     letters = [letter(f"a_{i}", type="response.completed") for i in range(3)]
     await store_letters(client, *letters, *(letter(f"b_{i}", type="batch.failed") for i in range(2)))
     return redis_url

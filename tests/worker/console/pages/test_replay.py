@@ -12,7 +12,8 @@ from tests.wait import until
 from tests.worker.builders import GROUP, OWN_STREAM, TYPE
 from tests.worker.console.pages.test_plan import ended, form_of, post
 from tests.worker.console.serving import read, serving
-from tests.worker.retained_events import AT_MS, hand_out, retain, subscribe
+from tests.worker.dead_letters import subscribe
+from tests.worker.retained_events import AT_MS, hand_out, retain
 
 COUNT = 60
 

@@ -16,7 +16,7 @@ from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.commands import objects
 from tests.worker.console.pages.test_plan import ended, form_of, names_left, post
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups, start_workers
+from tests.worker.dead_letters import start_workers, subscribe
 from tests.worker.parked import PACK, an_entry, park, queue
 
 DELAYED = KEYS.delayed(GROUP)
@@ -25,9 +25,8 @@ DELAYED = KEYS.delayed(GROUP)
 @pytest.fixture
 async def bus(client, redis_url):
     """Three parked deliveries of a group with a worker, one of a type that it does not subscribe to, and one queued."""
-    await create_groups(client, GROUP)
+    await subscribe(client, "response.*")
     await start_workers(client, GROUP)
-    await client.execute_command("HSET", KEYS.patterns, GROUP, "response.*")
     await park(client, "wh_0", "wh_1", "wh_2")
     await park(client, "wh_gone", event_type="batch.failed", error="KeyError: 'id'")
     await queue(client, "wh_q")

@@ -16,11 +16,11 @@ from hookbus.worker import audit
 from hookbus.worker.console import sending
 from tests.ingest import serving as ingest
 from tests.programs import free_port
-from tests.worker.builders import GROUP, KEYS, TYPE, join
+from tests.worker.builders import TYPE, join
 from tests.worker.console.pages.test_plan import post
 from tests.worker.console.receiving import SECRET, receiving
 from tests.worker.console.serving import read, serving
-from tests.worker.dead_letters import create_groups
+from tests.worker.dead_letters import subscribe
 
 SEND = "/events/send"
 OTHER = "batch.failed"
@@ -29,8 +29,8 @@ OTHER = "batch.failed"
 @pytest.fixture
 async def bus(client, redis_url):
     """Two groups, of which one subscribes to the type."""
-    await create_groups(client, GROUP, "audit")
-    await client.execute_command("HSET", KEYS.patterns, GROUP, f"{TYPE} response.*", "audit", OTHER)
+    await subscribe(client, TYPE, "response.*")
+    await subscribe(client, OTHER, group="audit")
     await join(client, TYPE)
     return redis_url
 
