@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def lazy_task(run: Coroutine[Any, Any, T], name: str | None = None) -> "asyncio.Task[T]":
-    """A task of the running loop, for creators that note it afterwards."""
-    return asyncio.Task(run, loop=asyncio.get_running_loop(), name=name)
+def lazy_task(
+    run: Coroutine[Any, Any, T], name: str | None = None, loop: asyncio.AbstractEventLoop | None = None
+) -> "asyncio.Task[T]":
+    """A task of the running loop, for creators that note it afterwards.
+
+    Who creates many gives the loop: before Python 3.12 to ask for it is a system call.
+    """
+    return asyncio.Task(run, loop=loop or asyncio.get_running_loop(), name=name)

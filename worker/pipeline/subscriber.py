@@ -126,7 +126,7 @@ class Subscriber:
         """Run a delivery in a task of its own."""
         self.slots.take(in_flight)
         self.slots.begin()
-        self._attempts[lazy_task(self._attempt(in_flight))] = in_flight
+        self._attempts[lazy_task(self._attempt(in_flight), loop=self._loop)] = in_flight
 
     def settle(self, in_flight: InFlight, outcome: Outcome, duration_s: float = 0.0) -> None:
         """Count the outcome of a delivery and pass it on to be written."""
