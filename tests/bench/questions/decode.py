@@ -42,7 +42,8 @@ async def decode(stage: Stage) -> Sequence[Answer]:
     async def sdk() -> float:
         return rate(unwrap, bodies)
 
-    return [compared("decode_vs_sdk", *await stage.rounds_of(hookbus=hookbus, sdk=sdk), "events/s")]
+    ours, other = await stage.rounds_of(hookbus=hookbus, sdk=sdk)
+    return [compared("decode_vs_sdk", ours, other, "events/s")]
 
 
 def rate(decoder: Callable[[bytes], Any], bodies: Sequence[bytes]) -> float:

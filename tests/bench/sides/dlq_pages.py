@@ -35,7 +35,7 @@ async def main(group: str, rounds: int) -> None:
     some = Filter(groups=(group,), types=("response.*",))
     figures: dict[str, list[float]] = {"list": [], "groups": []}
     for _ in range(rounds + 1):
-        figures["list"].append(await took_ms(dlq_look.show_list(None, some, LIMIT, False)))
+        figures["list"].append(await took_ms(dlq_look.show_list(None, some, LIMIT, "", False)))
         figures["groups"].append(await took_ms(dlq_look.show_groups(None, Filter(), LIMIT, False)))
     print(json.dumps({"event": "measured"} | {name: values[1:] for name, values in figures.items()}), flush=True)
 
