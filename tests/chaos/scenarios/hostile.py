@@ -153,7 +153,7 @@ def honest(sender: Sender, took_s: list[float]) -> "asyncio.Future[None]":
 
 def port_of(ingest: Supervised) -> int:
     """The port that it listens on."""
-    return int(ingest.program.port)  # type: ignore[attr-defined]  # its program is an Ingest
+    return int(ingest.program.port)
 
 
 def check_answers(answers: Counter[str], sender: Sender) -> None:
