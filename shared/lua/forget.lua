@@ -20,8 +20,8 @@ end
 local whole = tonumber(ARGV[count + 2])
 for i = 1, whole do redis.call('UNLINK', KEYS[1 + count + i]) end
 for i = count + whole + 2, #KEYS do
-  -- One of the two is refused, as the key has the other type.
-  redis.pcall('HDEL', KEYS[i], ARGV[i - whole + 1])
-  redis.pcall('SREM', KEYS[i], ARGV[i - whole + 1])
+  local done = redis.pcall('HDEL', KEYS[i], ARGV[i - whole + 1])
+  -- Refused for a set, which has the other type; what both refuse is an error.
+  if type(done) == 'table' then redis.call('SREM', KEYS[i], ARGV[i - whole + 1]) end
 end
 return 1

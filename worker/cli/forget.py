@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from ...shared import output, tables
-from ...shared.command import EXIT_FAILED, FailedError
-from ...shared.connection import Redis
+from ...shared.command import EXIT_FAILED
 from ...shared.tables import Column
-from .. import audit
 from ..audit import Action
-from ..groups.forget import GroupDeletion, GroupFootprint, refusal
-from ..groups.forget_type import TypeDeletion
+from ..dlq.bulk import Tally
+from ..groups import forget_plan as planning
+from ..groups.forget import GroupFootprint
+from ..groups.forget_plan import Plan
 from . import options
 from .options import Config, Json
 from .recorded import Why, action, recorded
@@ -45,47 +45,41 @@ def forget(
     if not yes and not dry_run and not output.can_ask():
         raise typer.BadParameter(f"no terminal to ask on: add --yes to forget {group} without asking")
     # Asking blocks, so it comes between two event loops.
-    footprint = asyncio.run(_poll(config, group, event_type, dry_run, as_json))
+    plan = asyncio.run(_poll(config, group, event_type, dry_run, as_json))
     if dry_run:
         return
+    footprint, target = plan.footprint, output.line(plan.target)
     count = f"{output.things(footprint.unhandled, 'unhandled event')}, {output.things(footprint.dead, 'dead letter')}"
-    target = f"{event_type} of {group}" if event_type else group
-    if not yes and not output.confirmed(f"forget {output.line(target)}, with {count}, for good?"):
+    if not yes and not output.confirmed(f"forget {target}, with {count}, for good?"):
         print("nothing was forgotten", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
-    matching = footprint.unhandled + footprint.dead
-    started = action("forget", audit.options(group=group, type=event_type), why, matching)
-    asyncio.run(_run(config, group, event_type, started))
+    asyncio.run(_run(config, plan, action("forget", plan.options(), why, plan.matching)))
     if as_json:
         output.print_json(_result(footprint, is_dry_run=False))
     else:
-        print(f"forgot {output.line(target)}, with {count}")
+        print(f"forgot {target}, with {count}")
 
 
-async def _open(client: Redis, shards: int, group: str, event_type: str) -> GroupDeletion | TypeDeletion:
-    if event_type:
-        return await TypeDeletion.open(client, shards, group, event_type)
-    return await GroupDeletion.open(client, shards, group)
-
-
-async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> GroupFootprint:
-    """Query the footprint and print it. Raises FailedError when a consumer is alive."""
+async def _poll(config: Path | None, group: str, event_type: str, is_dry_run: bool, as_json: bool) -> Plan:
+    """Count what would go and print it. Raises FailedError when a consumer is alive."""
     async with options.connected(config, "forget") as (client, shards):
-        footprint = await (await _open(client, shards, group, event_type)).fetch()
+        plan = await planning.plan(client, shards, group, event_type)
     if not as_json:
-        _show(footprint)
+        _show(plan.footprint)
     elif is_dry_run:
-        output.print_json(_result(footprint, is_dry_run=True))
-    if footprint.alive and not is_dry_run:
-        raise FailedError(refusal(group, footprint.alive))
-    return footprint
+        output.print_json(_result(plan.footprint, is_dry_run=True))
+    if not is_dry_run:
+        planning.require(plan)
+    return plan
 
 
-async def _run(config: Path | None, group: str, event_type: str, started: Action) -> None:
-    async with options.connected(config, "forget") as (client, shards):
-        deletion = await _open(client, shards, group, event_type)
-        async with recorded(client, started):
-            await deletion.run()
+async def _run(config: Path | None, plan: Plan, started: Action) -> None:
+    async with options.connected(config, "forget") as (client, shards), recorded(client, started) as progress:
+
+        def progressed(tally: Tally) -> None:
+            progress.set(tally.moved, tally.gone)
+
+        await planning.run(client, shards, plan, stopping=asyncio.Event(), progressed=progressed)
 
 
 def _show(footprint: GroupFootprint) -> None:

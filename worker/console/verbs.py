@@ -21,13 +21,15 @@ class Things(NamedTuple):
 class Verb(NamedTuple):
     """A move. `action` is its name in the audit and of its command, `name` stands before what it moves.
 
-    `is_final`: it cannot be undone, so a large number is typed before it runs."""
+    `is_final`: it cannot be undone, so a large number is typed before it runs. `is_whole`: it takes all of something,
+    also what arrives until then, with no rate, and though that holds nothing."""
 
     action: str
     name: str
     things: Things
     note: str = ""
     is_final: bool = False
+    is_whole: bool = False
 
 
 LETTERS: Final = Things(
@@ -48,6 +50,15 @@ EVENTS: Final = Things(
     "are not replayed",
     "/events",
 )
+HELD: Final = Things(
+    ("delivery or dead letter", "deliveries and dead letters"),
+    (
+        "were there at",
+        "later events go, too; if more is in flight, delayed or dead by then, it refuses",
+    ),
+    "go when it is forgotten again",
+    "/",
+)
 VERBS: Final[Mapping[str, Verb]] = {
     "redrive": Verb("dlq redrive", "Redrive", LETTERS),
     "discard": Verb(
@@ -58,6 +69,14 @@ VERBS: Final[Mapping[str, Verb]] = {
         "retries dead-letter", "Dead-letter", WAITING, "No attempt follows; a redrive begins with attempt 1 again."
     ),
     "replay": Verb("replay", "Replay", EVENTS, "The group gets them again, handled or not, marked as replays."),
+    "forget": Verb(
+        "forget",
+        "Forget",
+        HELD,
+        "All of this is gone for good, with the bodies of its dead letters. Events themselves stay for other groups.",
+        is_final=True,
+        is_whole=True,
+    ),
 }
 """By the value that a form has."""
 BY_ACTION: Final = {verb.action: verb for verb in VERBS.values()}

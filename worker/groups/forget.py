@@ -5,6 +5,7 @@ last look. The last step removes the group's name: after a kill before that, ano
 Until then the streams that the group subscribes to stay as they are.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
@@ -54,6 +55,11 @@ class GroupFootprint(msgspec.Struct):
         """The number of its dead letters."""
         return sum(counts.dead for counts in self.types.values())
 
+    @property
+    def received(self) -> int:
+        """What it holds beside its backlog: a new event alone adds nothing to it."""
+        return self.dead + sum(counts.in_flight + counts.delayed for counts in self.types.values())
+
 
 class GroupDeletion:
     """Removes one group in all shards. `spared` consumers may be alive: nothing that they read is removed."""
@@ -99,11 +105,14 @@ class GroupDeletion:
         consumers = [pairs(flat) for reply in replies if not isinstance(reply, Exception) for flat in reply]
         return [info["name"].decode() for info in consumers if info["idle"] < status.ABANDONED_S * 1000]
 
-    async def run(self) -> None:
-        """Remove the group. Raises FailedError when a consumer is alive, RedisError, OSError."""
+    async def run(self, stopping: asyncio.Event | None = None) -> bool:
+        """Remove the group. Returns whether it is gone: `stopping` ends it between two steps. Raises FailedError when a
+        consumer is alive, RedisError, OSError."""
         for keys in self._shards:
             consumers = await self.consumers(keys)
             async for stream in self._streams(keys):
+                if stopping is not None and stopping.is_set():
+                    return False
                 await self.leave(keys, consumers, stream)
             while fingerprints := await self._some_fingerprints(keys):
                 letters = [keys.dead_fingerprint(self._group, each) for each in fingerprints]
@@ -118,6 +127,7 @@ class GroupDeletion:
             await self.drop(keys, await self.consumers(keys), whole, fields)
             await self._client.execute_command("ZREM", keys.due, self._group)
             await self._client.execute_command("ZREM", keys.expiries, expiries.handover(self._group))
+        return True
 
     def _whole(self, keys: Keys) -> list[str]:
         group = self._group

@@ -4,6 +4,7 @@ The group's workers may keep running as long as none of them reads the type; oth
 `forget` does: after a kill, run it again.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 from ...shared.command import FailedError
@@ -54,9 +55,12 @@ class TypeDeletion:
         types = {name: counts for name, counts in footprint.types.items() if name == self._type}
         return GroupFootprint(self._group, footprint.alive, types)
 
-    async def run(self) -> None:
-        """Remove it. Raises FailedError when a consumer that may read the type is alive, RedisError, OSError."""
+    async def run(self, stopping: asyncio.Event | None = None) -> bool:
+        """Remove it. Returns whether it is gone: `stopping` ends it between two steps. Raises FailedError when a
+        consumer that may read the type is alive, RedisError, OSError."""
         for keys in self._shards:
+            if stopping is not None and stopping.is_set():
+                return False
             consumers = await self._deletion.consumers(keys)
             await self._deletion.leave(keys, consumers, keys.stream(self._type))
             own = keys.redelivery(self._type, self._group)
@@ -66,9 +70,12 @@ class TypeDeletion:
         store = DeadLetters(self._client, self._shards, [self._group])
         moves = Moves(self._client, self._shards)
         async for letters in store.walk(Filter(groups=(self._group,), types=(self._type,)), BATCH):
+            if stopping is not None and stopping.is_set():
+                return False
             for result in await moves.discard(letters):
                 if isinstance(result, Exception):
                     raise result
+        return True
 
     async def _drop_parked(self, keys: Keys) -> None:
         """Delete index and data of each retry together: one promoted meanwhile is delivered whole, or is gone."""

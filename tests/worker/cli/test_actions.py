@@ -97,7 +97,7 @@ async def test_each_command_records_who_did_what_and_why(client, redis_url, chan
     assert figures == {
         "retries now": (1, 1), "retries dead-letter": (1, 1),
         "dlq redrive": (2, 2), "dlq discard": (1, 1), "dlq import": (None, 2),
-        "pause": (None, 1), "resume": (None, 2), "replay": (1, 1), "forget": (6, None),
+        "pause": (None, 1), "resume": (None, 2), "replay": (1, 1), "forget": (6, 6),
     }  # fmt: skip
     text = succeeded(redis_url, "actions", "--limit", "1")
     assert "replay" not in text

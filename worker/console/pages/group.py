@@ -21,6 +21,7 @@ from ..asked import Asked, Context, WrongQueryError, entry_id
 from ..history import MINUTES
 from ..look import Look
 from ..view import View
+from . import forgotten
 
 MAX_CAUSES: Final = 50
 """Rows of the page, of most letters; the page of dead letters has the others by filter."""
@@ -74,12 +75,13 @@ async def show(
     `refused` is why an action on it did not happen, `last` the last one like it."""
     look = context.look
     if (group := look.bus.status.groups.get(name)) is None:
-        raise refused or FailedError(f"no group {name}")
+        return await forgotten.show(context, name, refused)
     unasked = dict(look.beside.unasked)
     found = await parts.read(CONSUMERS, context.looker.processes(), unasked)
     members = [each for each in found.workers if name in each.groups] if found else []
     patterns = look.bus.patterns.get(name, frozenset())
-    causes = [each for each in look.beside.causes if each.group == name and chosen in ("", each.kind.type)]
+    own = [each for each in look.beside.causes if each.group == name]
+    causes = [each for each in own if chosen in ("", each.kind.type)]
     types = sorted(group.types.items(), key=lambda item: (-item[1].backlog - item[1].in_flight, item[0]))
     values: dict[str, Any] = {
         "look": look,
@@ -97,6 +99,7 @@ async def show(
         "breaker": attention.breaker,
         "standing": len(group.paused) + len(group.breakers) + len(group.held),
         "pausable": _pausable(look, name, group),
+        "unsubscribed": _unsubscribed(look, name, {*group.types, *(each.kind.type for each in own)}),
         "told": await _told(context, name, record, unasked),
         "last": last,
         "retries": await parts.read(RETRIES, _retries(context, name, chosen), unasked) or (),
@@ -116,9 +119,14 @@ def _pausable(look: Look, name: str, group: GroupStatus) -> list[str]:
     if group.is_foreign is True:
         return []
     patterns = look.bus.patterns
-    types = {kind for kind in group.types if not unsubscribed.is_unsubscribed(patterns, name, kind)}
+    types = {*group.types}.difference(_unsubscribed(look, name, group.types))
     names = {*types, *patterns.get(name, ())}
     return sorted(each for each in names if not any(matches(paused, each) for paused in group.paused))
+
+
+def _unsubscribed(look: Look, name: str, types: Iterable[str]) -> list[str]:
+    """Those of some types that the group does not subscribe to."""
+    return sorted(each for each in types if unsubscribed.is_unsubscribed(look.bus.patterns, name, each))
 
 
 def _subscriptions(name: str, patterns: Iterable[str], members: Sequence[WorkerProcess]) -> list[Subscription]:

@@ -13,7 +13,7 @@ from ...audit import Entry, Progress
 from .. import chosen, job_store
 from ..asked import Asked, Context, is_number
 from ..job_store import Confirmed
-from ..plans import waits
+from ..plans import forgets, waits
 from ..plans.planned import Planned
 from ..verbs import BY_ACTION
 from ..view import Redirect, View
@@ -21,7 +21,8 @@ from . import plan as planning
 
 SEARCHED: Final = 1000
 """Actions looked through for a job that Redis no longer holds."""
-CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *dict.fromkeys((*chosen.FIELDS, *waits.FIELDS)))
+FIELDS: Final = dict.fromkeys((*chosen.FIELDS, *waits.FIELDS, *forgets.FIELDS))
+CONFIRMED: Final = ("plan", "verb", "counted", chosen.UNTIL, *FIELDS)
 """Fields that make two forms the same: one plan, of one page. Another page with the same filter is another plan: there
 may be some again that match it."""
 
@@ -99,12 +100,13 @@ async def stop(context: Context, asked: Asked) -> Redirect:
 def _problem(form: Mapping[str, str], plan: Planned, *, is_rest: bool) -> str:
     """Why a plan does not run, "" if it does. The rest of a job may be nothing: its console died at the very end."""
     moving = plan.move.moving
-    if not moving and not is_rest:
+    if not plan.has_work and not is_rest:
         return "nothing is left to move: it was moved meanwhile, or nobody would handle it"
     counted = form.get("counted", "")
     if not is_number(counted):
         return "it was not counted before"
-    if moving > (confirmed := int(counted)) and not (is_rest and plan.is_by_time):
+    may_grow = plan.verb.is_whole or (is_rest and plan.is_by_time)
+    if moving > (confirmed := int(counted)) and not may_grow:
         return f"{moving - confirmed:,} more came meanwhile that belong to it; {moving:,} are they now"
     if planning.is_typed(plan) and form.get("typed", "").replace(",", "") != counted:
         return f"type {moving} to {plan.verb.name.lower()} so many"

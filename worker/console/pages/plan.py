@@ -9,7 +9,7 @@ from ....shared import shell
 from ....shared.command import FailedError
 from .. import chosen
 from ..asked import Asked, Context, WrongQueryError
-from ..plans import letters, replays, waits
+from ..plans import forgets, letters, replays, waits
 from ..plans.planned import Planned
 from ..view import View
 from . import dead, gone, group, retries
@@ -70,19 +70,21 @@ async def _group(context: Context, asked: Asked, error: FailedError) -> View:
 LETTERS: Final = Kind(letters.plan, _letters)
 WAITS: Final = Kind(waits.plan, _waits)
 REPLAYS: Final = Kind(replays.plan, _group)
+FORGETS: Final = Kind(forgets.plan, _group)
 KINDS: Final[Mapping[str, Kind]] = {
     "redrive": LETTERS,
     "discard": LETTERS,
     "now": WAITS,
     "dead-letter": WAITS,
     "replay": REPLAYS,
+    "forget": FORGETS,
 }
 """By the name of a verb."""
 
 
 def show(form: Mapping[str, str], planned: Planned, problem: str = "") -> View:
     """A plan; `problem` is why it did not run."""
-    rate, why = form.get("rate", ""), form.get("why", "")
+    rate, why = "" if planned.verb.is_whole else form.get("rate", ""), form.get("why", "")
     options = {name: text for name, text in {"rate": rate, "why": why.strip()}.items() if text not in ("", "0")}
     values: dict[str, Any] = {
         "plan": planned,

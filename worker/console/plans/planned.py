@@ -57,10 +57,18 @@ class Planned:
     """What becomes of those that their group does not subscribe to."""
     is_by_time: bool = False
     """It moves the oldest first, and what it has moved stays where it was."""
+    target: str = ""
+    """What is taken as a whole."""
     leave: str
     """The address of the page that it came from."""
 
     @property
     def title(self) -> str:
         """What it does, with its number."""
-        return f"{self.verb.name} {self.verb.things.counted(self.move.moving)}"
+        counted = self.verb.things.counted(self.move.moving)
+        return f"{self.verb.name} {self.target}, with {counted}" if self.target else f"{self.verb.name} {counted}"
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would change anything."""
+        return self.verb.is_whole or self.move.moving > 0
