@@ -36,6 +36,7 @@ PATHS: Final = (
     "/event",
     "/event?id=wh_1",
     f"/groups/{GROUP}",
+    "/groups/forgotten",
     "/retries",
     "/processes",
     "/rejected",
@@ -71,6 +72,7 @@ FORMS: Final = (
     Form("/plan", "/dead", (("", "Discard these…"),)),
     Form("/plan", "/retries", (("", "Hasten these…"),)),
     Form("/plan", f"/groups/{GROUP}", (("", "Replay these…"),)),
+    Form("/plan", f"/groups/{GROUP}", (("", "Forget…"),)),
     Form("/run", "/dead", (("", "Redrive these…"), (_UNCOUNTED, "Redrive 1"))),
     Form("/import", "/dead", ((_file(jsonl.write_line("wh_dead", letter("wh_dead")).decode()), "Import"),)),
     Form("/import", "/dead", ((_file("no letter\n"), "Import"),)),
@@ -99,7 +101,9 @@ async def fill(client: Redis) -> str:
         await client.execute_command("HSET", KEYS.consumers(GROUP), f"{name}.1.ab", register(1, [TYPE], ""))
     await client.execute_command("XADD", HOME.rejections, "*", "rejection", encode(a_rejection(path="/a" * 90)))
     await store_letters(client, letter("wh_dead", message="x" * 300, frame="/srv/" + "very_long/" * 20))
-    action = Action(verb="dlq redrive", who="ann@" + "host" * 20, via="console", matching=9, why="INC-7")
+    who = "ann@" + "host" * 20
+    await audit.begin(client, Action(verb="forget", who=who, criteria={"group": ["forgotten"]}, why="INC-7 " * 20))
+    action = Action(verb="dlq redrive", who=who, via="console", matching=9, why="INC-7")
     job_id = await audit.begin(client, action)
     await job_store.create(client, job_id, Confirmed(action, {"verb": "redrive"}, 9, 1.0))
     await job_store.beat(client, job_id, Numbers(1, moved=3))

@@ -122,4 +122,6 @@ async def test_a_move_of_each_verb_is_recorded_as_it_was_confirmed_or_does_not_h
     rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
     filtered = " ".join(f"--{name} {value}" for name, value in does.form.items() if name != "verb")
     [told] = [" ".join(row) for row in rows]
-    assert re.search(rf"console@\S+ console {action} {filtered} (--\S+ \S+ )*--until \S+ INC-7 1 done$", told)
+    until_when = "" if VERBS[verb].is_whole else r"--until \S+ "
+    did = rf"{action} {filtered} (--\S+ \S+ )*{until_when}INC-7 {form['counted']} done$"
+    assert re.search(rf"console@\S+ console {did}", told)
