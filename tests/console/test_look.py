@@ -10,6 +10,36 @@ from tests.worker.dead_letters import create_groups, letter, store_letters
 pytestmark = pytest.mark.needs("chromium")
 NOTHING_KEPT = "Object.defineProperty(window, 'localStorage', {get: () => { throw new Error('refused') }})"
 
+IN_FIELD = """() => {
+    document.querySelector("#keys").show()  // a modal one takes the focus
+    const field = document.querySelector("#find")
+    field.value = "wh_4711"; field.focus(); field.setSelectionRange(3, 5)
+    scrollTo(0, 200)
+}"""
+IN_TEXT = """() => {
+    document.querySelector("#keys").show()
+    document.activeElement.blur()
+    const headings = [...document.querySelectorAll("h2")]
+    getSelection().selectAllChildren(headings.find(node => node.innerText.includes("types")))
+    scrollTo(0, 200)
+}"""
+IN_DIALOG = """() => {
+    scrollTo(0, 200)
+    document.querySelector("#help").click()
+}"""
+STATE = """() => ({
+    open: document.querySelector("#keys").open, y: scrollY, focus: document.activeElement.id,
+    typed: document.querySelector("#find").value, selected: getSelection().toString(),
+    from: document.querySelector("#find").selectionStart,
+})"""
+USES = {
+    IN_FIELD: {"focus": "find", "typed": "wh_4711", "selected": "47", "from": 3},
+    IN_TEXT: {"focus": "", "typed": "", "selected": "Groups × event types", "from": 0},
+    IN_DIALOG: {"focus": "keys", "typed": "", "selected": "", "from": 0},
+}
+"""A page in use in every way at once: a browser has one selection, in a field or in its text, and none beside a modal
+dialog."""
+
 
 async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody_though_the_browser_keeps_nothing(
     client, redis_url
@@ -37,18 +67,21 @@ async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody_tho
 
 
 @pytest.mark.slow
-async def test_a_field_and_a_dialog_stay_over_five_refreshes(client, redis_url):
+@pytest.mark.parametrize("use", USES, ids=["field", "text", "dialog"])
+async def test_what_is_selected_typed_open_and_scrolled_to_stays_over_five_refreshes(client, redis_url, use):
     await create_groups(client, GROUP)
-    async with console(redis_url) as url, browser(url) as page:
-        await page.goto("/health")
-        await page.locator("#find").focus()
-        await page.keyboard.type("wh_4")
+    await join(client)
+    async with console(redis_url) as url, browser(url, viewport={"width": 1000, "height": 400}) as page:
+        await page.goto("/")
+        await page.evaluate(use)
+        before = await page.evaluate(STATE)
+        assert before == {"open": True, "y": 200} | USES[use]
         version = int(await page.evaluate("document.querySelector('main').dataset.version"))
+        await store(client, "wh_1")
         await until(lambda: _version(page, version + 5))
-        assert await page.evaluate("[document.activeElement.id, document.activeElement.value]") == ["find", "wh_4"]
-        await page.locator("#help").click()
-        await until(lambda: _version(page, version + 10))
-        assert await page.get_by_role("dialog", name="Keys").is_visible()
+        assert await page.evaluate(STATE) == before
+        backlog = page.locator(".figure", has_text="Backlog").locator("dd")
+        assert await _text_is(backlog, "1")
 
 
 async def _text_is(locator, text):
