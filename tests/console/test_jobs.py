@@ -13,9 +13,9 @@ from tests.worker.builders import GROUP, KEYS, OWN_STREAM
 from tests.worker.console.pages.test_plan import ended, form_of, post
 from tests.worker.console.serving import read
 from tests.worker.console.test_same_verbs import SAME
-from tests.worker.dead_letters import letter, store_letters
+from tests.worker.dead_letters import letter, store_letters, subscribe
 from tests.worker.parked import park
-from tests.worker.retained_events import hand_out, retain, subscribe
+from tests.worker.retained_events import hand_out, retain
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow]
 LETTERS = 20_000
@@ -119,14 +119,15 @@ MOVED = {
     "dead-letter": (_parked, _dead),
     "replay": (_events, _queued),
 }
-"""Verb → what writes the things that it moves, and what counts those that it has moved."""
+"""Verb → what writes the things that it moves, and what counts those that it has moved. A verb that takes
+all there is has no rate at which it could be caught."""
 
 
 async def _left(client, count):
     return SOME - await count(client)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if not verb.is_whole])
 async def test_a_killed_console_leaves_an_interrupted_job_of_each_verb_and_the_next_one_ends_it(
     client, redis_url, verb
 ):
