@@ -123,8 +123,8 @@ def _minutes() -> Series:
 
 def _asides() -> Asides:
     running = [
-        ("billing", "response.completed", "wh_68f1c2a01e", 28.4),
-        ("video-render", "video.completed", "wh_68f1b977c2", 9.1),
+        ("billing", "response.completed", "wh_68f1c2a01e", 28.4, 30.0),
+        ("video-render", "video.completed", "wh_68f1b977c2", 9.1, 600.0),
     ]
     redrive = Action(verb="dlq redrive", who="bob@ops-2", matching=812, why="INC-482")
     pause = Action(verb="pause", who="alice@ops-1", why="new schema")
@@ -135,8 +135,8 @@ def _asides() -> Asides:
         retries=Counter({("billing", "response.completed"): 61, ("voice", "realtime.call.incoming"): 3}),
         minutes=_minutes(),
         running=[
-            Runs(RunningDelivery(group, kind, kind, webhook_id, _ago(seconds), 1), f"{group}-7f9c.1.ab12")
-            for group, kind, webhook_id, seconds in running
+            Runs(RunningDelivery(group, kind, kind, webhook_id, _ago(seconds), 1), f"{group}-7f9c.1.ab12", timeout_s)
+            for group, kind, webhook_id, seconds, timeout_s in running
         ],
         actions=[_done(redrive, 700, moved=812), _done(pause, 5_000)],
     )

@@ -3,6 +3,7 @@
 One of these that Redis refuses, such as a key of another type, leaves the others as they are, and the page names it.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from ..dlq.filter import Filter
 from ..dlq.query import DeadLetters
 from ..inspect.snapshot import Bus
 from ..inventory import running
+from ..inventory.readers import registration
 from ..inventory.running import RunningDelivery
 from ..inventory.statistics import Series
 from .work import Work
@@ -36,10 +38,11 @@ CAUSES: Final = "dead letters by cause"
 
 
 class Runs(NamedTuple):
-    """A delivery that runs now, and the process that it runs in."""
+    """A delivery that runs now, and the process that it runs in. `timeout_s` is None where that does not publish it."""
 
     delivery: RunningDelivery
     consumer: str
+    timeout_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -121,7 +124,20 @@ class Reader:
             stored = await self._client.execute_command("MGET", *map(HOME.running, consumers))
             shown = zip(consumers, map(running.decode, stored), strict=True)
             found = [Runs(each, name) for name, runs in shown if runs for each in runs.longest]
-            self._asides.running = sorted(found, key=lambda each: each.delivery.since_ms)[:LONGEST]
+            longest = sorted(found, key=lambda each: each.delivery.since_ms)[:LONGEST]
+            self._asides.running = await self._with_timeouts(longest)
+
+    async def _with_timeouts(self, longest: Sequence[Runs]) -> list[Runs]:
+        """Costs a command for each of the `LONGEST` and shard: some shards may not know the process yet."""
+        shards = self._store.shards
+        commands = [("HGET", keys.consumers(runs.delivery.group), runs.consumer) for runs in longest for keys in shards]
+        replies = iter(await execute_all(self._client, commands))
+        found: list[Runs] = []
+        for runs in longest:
+            published = [registration(info) for info in itertools.islice(replies, len(shards)) if info]
+            limits = (each.timeout_s(runs.delivery.pattern) for each in published)
+            found.append(runs._replace(timeout_s=next((limit for limit in limits if limit is not None), None)))
+        return found
 
     async def _actions(self) -> None:
         self._asides.actions = await audit.fetch(self._client, ACTIONS)

@@ -62,6 +62,11 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
         """Its patterns, each with the sources that it is narrowed to, as far as it publishes them."""
         return ((pattern, options.sources) for pattern, options in zip(self.patterns, self.options, strict=False))
 
+    def timeout_s(self, pattern: str) -> float | None:
+        """The timeout of a subscription; None where it is not published."""
+        published = zip(self.patterns, self.options, strict=False)
+        return next((options.timeout_s for name, options in published if name == pattern), None)
+
     def sources_of(self, event_type: str) -> tuple[str, ...]:
         """The sources to which the subscription of a type is narrowed; none for all, and where it is not published."""
         sources = dict(self.taken())

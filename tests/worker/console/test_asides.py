@@ -5,6 +5,7 @@ from hookbus.worker.console import asides, look
 from hookbus.worker.console.asides import CAUSES
 from hookbus.worker.console.work import Work
 from hookbus.worker.inventory import running
+from hookbus.worker.inventory.readers import Options, register
 from hookbus.worker.inventory.running import Running, RunningDelivery
 from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -30,6 +31,16 @@ async def test_what_runs_longest_comes_first_whichever_process_runs_it(client, m
     await client.execute_command("HSET", KEYS.consumers(GROUP), "c.3.d", "{}")
     found = (await beside(client)).running
     assert [(each.delivery.since_ms, each.consumer) for each in found] == [(10, "a.1.b"), (20, "b.2.c"), (30, "b.2.c")]
+
+
+async def test_what_runs_has_the_timeout_that_its_process_publishes(client):
+    await create_groups(client, GROUP)
+    await publish(client, "a.1.b", 10)
+    await publish(client, "b.2.c", 20)
+    options = [Options(1, timeout_s, None, 20, 1, 2, 60, 60) for timeout_s in (5, 30)]
+    info = register(1, ["*", TYPE], "", options=options)
+    await client.execute_command("HSET", KEYS.consumers(GROUP), "a.1.b", info)
+    assert [each.timeout_s for each in (await beside(client)).running] == [30, None]
 
 
 async def test_retries_are_counted_by_type_among_those_due_first(client, monkeypatch):
