@@ -120,6 +120,7 @@ async def _records(client: Redis, text: str, i: int) -> None:
     await client.execute_command("XADD", HOME.rejections, "*", "rejection", encode_rejection(refused))
     filtered = {text: [text_of("filter", text)]}
     names = {"verb": text_of("verb", text), "who": text_of("person", text), "why": text_of("reason", text)}
+    await audit.begin(client, Action(**names | {"verb": "forget"}, criteria={"group": [f"gone{i}"]}))
     await audit.begin(client, Action(**names, criteria=filtered))
     opened, held = Opened("f", text_of("breaker", text), 1, 2, 1, text), Held(text, 1, 2**42)
     await client.execute_command("HSET", KEY, field(GROUP, f"a{i}"), encode(opened))

@@ -81,8 +81,9 @@ async def test_no_page_runs_or_loads_what_it_shows_and_shows_each_text_of_each_f
 ):
     read = await visited.names(redis_url, bus, FORM, monkeypatch)
     plain = [path for method, path in read if method == "GET"]
-    records = [entry.id for entry in await audit.fetch(client, 50)]
+    records = [entry.id for entry in await audit.fetch(client, 2 * len(CORPUS))]
     named = [path for name in LETTERS for path in visited.paths(bus | {"name": quoted(name)}, "GET")]
+    named += [f"/groups/gone{i}" for i in range(len(CORPUS))]
     named += [path for record in records for path in visited.paths(bus | {"id": record}, "GET")]
     addresses = [(path, name) for (method, path), names in read.items() for name in sorted(names) if method == "GET"]
     asked = [f"{path}?{name}={SURROGATE}" for path, name in addresses]

@@ -95,6 +95,15 @@ async def test_nothing_is_forgotten_beside_a_live_worker_or_when_more_is_dead_th
     assert await dumps(client) == before
 
 
+async def test_a_foreign_consumer_group_that_reads_our_events_is_not_forgotten(client, as_console):
+    await store(client, "wh_1")
+    await client.execute_command("XGROUP", "CREATE", KEYS.stream(TYPE), "theirs", "0")
+    await client.execute_command("XREADGROUP", "GROUP", "theirs", "reader-1", "STREAMS", KEYS.stream(TYPE), ">")
+    async with serving(as_console, **OPERATOR) as session:
+        status, page = await post(session, "/plan", verb="forget", group="theirs")
+    assert (status, "group theirs has live consumers: reader-1" in page) == (409, True)
+
+
 async def test_the_number_of_a_large_group_is_typed_and_what_holds_nothing_can_be_forgotten(client, as_console):
     await create_groups(client, GROUP)
     async with serving(as_console, **OPERATOR) as session:
