@@ -36,13 +36,15 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("jobs", ["0", "2"])
-def test_skips_are_counted_by_reason_at_the_end(run, jobs):
-    done = run("-n", jobs)
+def test_skips_are_counted_by_reason_at_the_end_and_the_environment_names_the_required_tools(run, jobs, tmp_path):
+    with (tmp_path / "test_it.py").open("a") as file:
+        file.write("def test_required(): assert tools._required == {'linux', 'proc'}\n")
+    done = run("-n", jobs, HOOKBUS_TESTS_REQUIRE="linux, proc")
     assert done.returncode == 0, done.stdout
     *_, section, line, closing = filter(None, done.stdout.splitlines())
     assert "skipped, by reason" in section
     assert line == "    2 no moon (wait for the night)"
-    assert "1 passed, 2 skipped" in closing
+    assert "2 passed, 2 skipped" in closing
 
 
 @pytest.mark.parametrize("jobs", ["0", "2"])
@@ -53,15 +55,6 @@ def test_a_required_tool_that_is_missing_fails_the_run(run, jobs, tmp_path):
     assert done.returncode == 1
     assert "no moon (wait for the night), and HOOKBUS_TESTS_REQUIRE names it" in done.stdout
     assert "skipped" not in done.stdout.splitlines()[-1]
-
-
-@pytest.mark.parametrize("jobs", ["0", "2"])
-def test_the_environment_names_the_required_tools(run, jobs, tmp_path):
-    (tmp_path / "test_it.py").write_text(
-        "from tests import tools\ndef test_it(): assert tools._required == {'linux', 'proc'}\n"
-    )
-    done = run("-n", jobs, HOOKBUS_TESTS_REQUIRE="linux, proc")
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_required_tool_has_to_be_in_the_list(run):
