@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from . import http_url, secret_refs, type_place
 from .header_names import NAMES, WEBHOOK, HeaderNames
+from .nearest import did_you_mean
 from .secret import Encoding, key_bytes
 from .settings import Listen
 from .sources import Endpoints, secrets_of
@@ -29,7 +30,8 @@ def destination(endpoints: Endpoints | None, source_name: str = "", url: str = "
         with_secret = (name for name, source in endpoints.sources.items() if source.secrets)
         name = source_name or next(with_secret, next(iter(endpoints.sources)))
         if name not in endpoints.sources:
-            raise ValueError(f"no source {name!r}; there are {', '.join(endpoints.sources)}")
+            there = ", ".join(endpoints.sources)
+            raise ValueError(f"no source {name!r}; there are {there}{did_you_mean(name, endpoints.sources)}")
         source = endpoints.sources[name]
         encoding, names, type_at = source.key_encoding, NAMES[source.headers], source.type_at
         if not source.secrets:

@@ -8,7 +8,7 @@ from redis.exceptions import AskError, AuthenticationError, NoPermissionError, R
 from .connection import refusal_code
 from .server import Server
 
-ACCESS: Final = "check user and password in redis_url, and the user's ACL"
+ACCESS: Final = "check user and password in redis_url, and load the ACL of this release (deploy/redis)"
 """The remedy when Redis refuses a user or its command."""
 
 ONE_SERVER: Final = "point redis_url at one server that holds all keys; Cluster is not supported yet"

@@ -20,7 +20,7 @@ import msgspec
 
 from . import secret_refs
 from .address import Address, RedisUrl, url_problem
-from .nearest import did_you_mean
+from .nearest import did_you_mean, nearest
 from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
 DEFAULT_FILE: Final = "hookbus.toml"
@@ -214,9 +214,14 @@ def _from_table(
         return {}
     common = set(Common.__struct_fields__)
     valid = {key: value for key, value in own.items() if key in cls.__struct_fields__ and key not in common}
-    problems += [f"{key}: unknown key in {where}" for key in shared if key not in common]
+    problems += [
+        f"{key}: unknown key in {where}{did_you_mean(key, [*common, *SECTIONS])}" for key in shared if key not in common
+    ]
     if not is_partial:
-        problems += [f"{section}.{key}: unknown key in {where}" for key in own if key not in valid]
+        known = set(cls.__struct_fields__) - common
+        problems += [
+            f"{section}.{key}: unknown key in {where}{did_you_mean(key, known)}" for key in own if key not in valid
+        ]
     return shared | valid
 
 
@@ -237,7 +242,9 @@ def _from_environment(
             if text.strip():  # `docker compose` and templates set missing variables to ""
                 values[key] = _text_value(text)
         elif not (own and is_partial):
-            problems.append(f"{variable}: unknown variable")
+            named = nearest(key, cls.__struct_fields__)
+            meant = f"{'HOOKBUS_' if named in common else prefix}{named.upper()}" if named else ""
+            problems.append(f"{variable}: unknown variable{meant and f'; did you mean {meant}?'}")
     return values
 
 

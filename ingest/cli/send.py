@@ -36,7 +36,7 @@ def types_of(text: str) -> list[str]:
         return [text]
     types = fnmatch.filter(sorted(samples()), text)
     if not types:
-        raise ValueError(f"no known type matches {text!r}")
+        raise ValueError(f"no known type matches {text!r}{did_you_mean(text, samples())}")
     return types
 
 

@@ -165,7 +165,7 @@ def test_the_default_user_is_off(tmp_path):
     assert first == "user default off resetchannels ~* &* +@all"
 
 
-ADVICE = "check user and password in redis_url, and the user's ACL"
+ADVICE = "check user and password in redis_url, and load the ACL of this release (deploy/redis)"
 
 
 async def test_a_tool_with_the_wrong_user_reports_it_in_one_line(server, redis_url):

@@ -68,6 +68,8 @@ def test_patterns_match_known_types_only():
     assert send_command.types_of("new.thing") == ["new.thing"]
     with pytest.raises(ValueError, match="no known type matches"):
         send_command.types_of("nothing.*")
+    with pytest.raises(ValueError, match=r"did you mean response\.\*\?"):
+        send_command.types_of("respnse.*")
 
 
 @pytest.mark.parametrize(

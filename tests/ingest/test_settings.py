@@ -86,7 +86,9 @@ def test_an_empty_variable_counts_as_unset_and_an_unknown_one_as_unknown(tmp_pat
     }
     found = load(tmp_path, toml, empty)
     assert (found.shards, found.batch_size, list(found.sources)) == (2, 7, ["a"])
-    assert problems(tmp_path, toml, {"HOOKBUS_INGEST_BATCHSIZE": ""}) == ["HOOKBUS_INGEST_BATCHSIZE: unknown variable"]
+    assert problems(tmp_path, toml, {"HOOKBUS_INGEST_BATCHSIZE": ""}) == [
+        "HOOKBUS_INGEST_BATCHSIZE: unknown variable; did you mean HOOKBUS_INGEST_BATCH_SIZE?"
+    ]
 
 
 def test_an_empty_openai_variable_counts_as_unset(tmp_path):

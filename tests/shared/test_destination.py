@@ -24,8 +24,8 @@ def test_the_destination_is_the_first_source_by_default():
     assert destination(configured, "b") == Destination("http://127.0.0.1:8080/b", b"ABC" * 8)
     assert destination(configured, "b", "https://x/y") == Destination("https://x/y", b"ABC" * 8)
     assert destination(None, url="http://x/", secret=SECRET) == Destination("http://x/", KEY)
-    with pytest.raises(ValueError, match="no source 'c'; there are a, b"):
-        destination(configured, "c")
+    with pytest.raises(ValueError, match=r"no source 'A'; there are a, b; did you mean a\?"):
+        destination(configured, "A")
     with pytest.raises(ValueError, match="http://"):
         destination(configured, "a", "ftp://x")
     with pytest.raises(ValueError, match=r"the URL 'http://:8080/': http://HOST"):

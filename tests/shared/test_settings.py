@@ -94,11 +94,16 @@ def test_kubernetes_service_links_are_ignored(tmp_path):
     assert loaded(tmp_path, environ=SERVICE_LINKS | own | {"PATH": "/bin"}) == Example()
 
 
-@pytest.mark.parametrize(
-    "name", ["HOOKBUS_NONSENSE", "HOOKBUS_WORKER_NONSENSE", "HOOKBUS_LEAST", "HOOKBUS_WORKER_SHARDS", "HOOKBUS_"]
-)
-def test_an_unknown_variable_is_a_problem(tmp_path, name):
-    assert problems(tmp_path, environ={name: "1"}) == [f"{name}: unknown variable"]
+@pytest.mark.parametrize(("name", "meant"), [
+    ("HOOKBUS_NONSENSE", ""),
+    ("HOOKBUS_WORKER_NONSENSE", ""),
+    ("HOOKBUS_LEAST", "; did you mean HOOKBUS_WORKER_LEAST?"),
+    ("HOOKBUS_WORKER_LESAT", "; did you mean HOOKBUS_WORKER_LEAST?"),
+    ("HOOKBUS_WORKER_SHARDS", "; did you mean HOOKBUS_SHARDS?"),
+    ("HOOKBUS_", ""),
+])  # fmt: skip
+def test_an_unknown_variable_is_a_problem_and_the_nearest_is_named(tmp_path, name, meant):
+    assert problems(tmp_path, environ={name: "1"}) == [f"{name}: unknown variable{meant}"]
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,11 @@ async def test_health_and_metrics_are_served_if_their_address_is_set(client, red
         (App("alone"), {}, "a list of Apps is needed"),
         (["module:app"], {}, "run_worker(['module:app']): a list of Apps is needed"),
         ([App("empty")], {}, ": no subscriptions; decorate a handler"),
-        (None, {"redis": "x", "worker": {"grace": 1}}, "redis: unknown key in settings; worker.grace: unknown key"),
+        (
+            None,
+            {"redis": "x", "worker": {"grace": 1}},
+            "redis: unknown key in settings; did you mean redis_url?; worker.grace: unknown key",
+        ),
         (None, {"worker": 5}, "settings: [worker] must be a table"),
         (None, {"worker": {"grace_period_s": "soon"}}, "worker.grace_period_s: Expected `float`"),
         (None, {"worker": {"grace_period_s": 1.0}}, "worker.grace_period_s: 1 is not above worker.handler_timeout_s"),

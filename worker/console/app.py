@@ -10,7 +10,7 @@ from aiohttp import web
 from ...shared import log
 from ...shared.command import FailedError
 from ...shared.connection import FAULTS, Redis
-from ...shared.fault import fault_of
+from ...shared.fault import fault_of, is_access_refused
 from ...shared.http_connection import prove
 from ...shared.settings import ConfigError
 from ..settings import WorkerSettings
@@ -145,7 +145,8 @@ class App:
         if isinstance(error, ConfigError):
             return _failed(503, "Not with this configuration", str(error))
         if isinstance(error, (*FAULTS, TimeoutError)):
-            return _failed(503, "Redis did not answer", fault_of(error).detail)
+            title = "Redis refused it" if is_access_refused(error) else "Redis did not answer"
+            return _failed(503, title, fault_of(error).detail)
         self._log.error("page_failed", path=path, exc_info=error)
         return _failed(500, *BUG)
 

@@ -56,11 +56,16 @@ EVERYTHING: Final = Limits(0, ALL)
 class Found:
     """The result. `entries` were read of the event streams, back to `reached_ms` (Unix ms); `records` of the dead
     letters, retries and redeliveries, but for `left_out`. `may_have_older`: it ended with the newest events that hold
-    the id. `unusable`: key that Redis refused → why."""
+    the id. `until_ms`: the last read began at this time, Unix ms, None for the present; `is_partial`: it ended before
+    it came to every stream. `sources`: those that the dedupe window was asked for. `unusable`: key that Redis refused
+    → why."""
 
     lives: list[Life] = field(default_factory=list)
     entries: int = 0
     reached_ms: int | None = None
+    until_ms: int | None = None
+    is_partial: bool = False
+    sources: frozenset[str] = frozenset()
     records: int = 0
     left_out: int = 0
     is_stopped: bool = False
@@ -143,6 +148,7 @@ class _Search:
         streams = [(keys, name) for name in self._bus.shards[keys].types]
         unusable = self.found.unusable
         sources = await stored_days.sources(self._client, streams, unusable) | self._bus.sources
+        self.found.sources = frozenset(sources)
         days = await stored_days.fetch(self._client, keys, self._name, sources, self._now_ms, unusable)
         found = [await self._of_day(keys, streams, source, day) for source, day in days]
         return [subject for subject in found if subject]
@@ -207,10 +213,12 @@ class _Search:
         enough: int = 1,
     ) -> list[Match]:
         before = self.found.entries
+        self.found.until_ms = bounds.until_ms if bounds.until_ms < self._now_ms else None
 
         def progressed(entries: int, reached_ms: int) -> None:
             self.found.entries = before + entries
-            self.found.reached_ms = min(reached_ms, self._now_ms)  # ahead of it: some streams were not read
+            self.found.reached_ms = min(reached_ms, self._now_ms)
+            self.found.is_partial = reached_ms == LAST_MS
             self._progress(self.found)
 
         scanned = await scan.scan(

@@ -57,10 +57,15 @@ def not_found(found: Found) -> str:
 def searched(found: Found) -> str:
     """What was searched, in one line."""
     events = output.things(found.entries, "event")
-    if found.reached_ms:
-        events += f" back to {output.moment(found.reached_ms)}"
+    if found.is_partial:
+        events += ", not of every type"
+    elif found.reached_ms:
+        since = f" from {output.moment(found.until_ms)}" if found.until_ms else ""
+        events += f"{since} back to {output.moment(found.reached_ms)}"
     left_out = f" ({found.left_out:,} left out)" if found.left_out else ""
-    return f"{events}; {found.records:,} dead letters, retries and redeliveries{left_out}"
+    records = f"{found.records:,} dead letters, retries and redeliveries{left_out}"
+    days = f"the dedupe window of {output.line(', '.join(sorted(found.sources)))}" if found.sources else ""
+    return "; ".join(filter(None, (events, records, days)))
 
 
 def left_out(found: InGroup) -> str:

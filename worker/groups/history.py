@@ -16,6 +16,7 @@ from ...shared.command import FailedError
 from ...shared.connection import Redis
 from ...shared.entry import Entry, parse
 from ...shared.keys import Keys, shard_of
+from ...shared.nearest import did_you_mean
 from ...shared.patterns import matches, patterns_of
 from ...shared.pipelined import execute_all
 from ...shared.times import LAST_MS
@@ -204,8 +205,9 @@ def _require_subscribed(group: str, patterns: set[str], types: Sequence[str]) ->
     ]
     if unsubscribed:
         subscribed = ", ".join(sorted(patterns)) or "nothing yet"
+        meant = did_you_mean(unsubscribed[0], patterns) if len(unsubscribed) == 1 else ""
         raise FailedError(
-            f"group {group} does not subscribe to {', '.join(unsubscribed)}; it subscribes to: {subscribed}"
+            f"group {group} does not subscribe to {', '.join(unsubscribed)}; it subscribes to: {subscribed}{meant}"
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
 from hookbus.shared import keys
 from hookbus.shared.valkey import Valkey
@@ -222,6 +223,20 @@ async def test_a_console_for_operators_starts_with_the_users_that_are_shipped(ow
     url = own_server.url.replace("unix://", "unix://console:console@")
     async with serving(url, console_role="operator") as session:
         await until(lambda: _has(session, "Groups × event types"))
+
+
+async def test_a_user_of_an_older_release_is_told_to_load_the_acl(client, redis_url, monkeypatch):
+    await create_groups(client, GROUP)
+
+    async def refused(*_: object) -> None:
+        raise NoPermissionError("this user has no permissions to run the 'xinfo' command")
+
+    (route,) = [each for each in ROUTES if each.page is health.page]
+    monkeypatch.setattr("hookbus.worker.console.routes.ROUTES", (route._replace(page=refused),))
+    async with serving(redis_url) as session:
+        status, page = await read(session, "/health")
+        assert (status, "Redis refused it" in page, "did not answer" in page) == (503, True, False)
+        assert "load the ACL of this release (deploy/redis)" in page
 
 
 async def test_a_page_with_a_bug_is_answered_500_and_the_log_has_the_reason(client, redis_url, monkeypatch):

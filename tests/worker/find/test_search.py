@@ -50,6 +50,7 @@ async def test_it_reached_no_time_ahead_of_now_though_some_streams_were_not_read
     found = await find(client, "wh_1")
     assert (len(found.lives), found.entries <= scan.STREAMS) == (1, True)
     assert found.reached_ms <= now_ms()
+    assert (found.is_partial, found.sources) == (True, {"openai"})
 
 
 async def test_one_that_is_no_longer_stored_is_trimmed_and_its_day_is_known(client):
@@ -144,7 +145,7 @@ async def test_the_time_in_an_id_is_looked_at_first_however_long_ago(client):
     await retain(client, *(f"wh_later_{i}" for i in range(500)), at_ms=now_ms() - 1000)
     found = await find(client, name)
     assert [life.subject.webhook_id for life in found.lives] == ["wh_1"]
-    assert found.entries == 1
+    assert (found.entries, found.until_ms) == (1, 1_700_000_000_000 + search.AFTER_MS)
 
 
 async def test_every_shard_is_searched_and_a_webhook_id_in_its_own(client):

@@ -105,6 +105,17 @@ def test_every_state_has_words():
 
 
 @pytest.mark.parametrize(("found", "text"), [
+    (Found(), "0 events; "),
+    (Found(entries=7, reached_ms=NOW_MS), f"7 events back to {NOW}; "),
+    (Found(entries=7, reached_ms=NOW_MS, until_ms=NOW_MS), f"7 events from {NOW} back to {NOW}; "),
+    (Found(entries=7, reached_ms=NOW_MS, is_partial=True), "7 events, not of every type; "),
+    (Found(sources=frozenset({"shop", "openai"})), "; the dedupe window of openai, shop"),
+])  # fmt: skip
+def test_what_was_searched_is_said_as_it_was(found, text):
+    assert text in f"{words.searched(found)}; "
+
+
+@pytest.mark.parametrize(("found", "text"), [
     (Found(), "is not in Redis: never stored here, or trimmed"),
     (Found(reached_ms=NOW_MS), f"is not in Redis: never stored here, or trimmed, or older than {NOW}"),
     (Found(left_out=800_000), "was not found in what was searched"),

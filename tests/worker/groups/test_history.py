@@ -142,15 +142,20 @@ async def test_only_types_that_the_group_subscribes_to_are_in_it(client, subscri
     assert {stream_range.type for stream_range in (await fetch(client, types=selected)).stream_ranges} == expected
 
 
-@pytest.mark.parametrize("types", ["batch.failed", "batch.*", "responses.*", "response"])
-async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(client, types):
+@pytest.mark.parametrize(("types", "meant"), [
+    ("batch.failed", ""),
+    ("batch.*", ""),
+    ("responses.*", "; did you mean response.*?"),
+    ("response", "; did you mean response.*?"),
+])  # fmt: skip
+async def test_types_that_the_group_does_not_subscribe_to_are_refused_by_name(client, types, meant):
     await subscribe(client, "response.*", "fine.tuning")
     await retain(client, "wh_1", event_type="batch.failed")
     await hand_out(client, "batch.failed")
     with pytest.raises(FailedError) as refused:
         await fetch(client, types=("response.failed", types))
     assert str(refused.value) == (
-        f"group billing does not subscribe to {types}; it subscribes to: fine.tuning, response.*"
+        f"group billing does not subscribe to {types}; it subscribes to: fine.tuning, response.*{meant}"
     )
 
 
