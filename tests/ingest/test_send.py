@@ -69,7 +69,7 @@ def test_patterns_match_known_types_only():
     with pytest.raises(ValueError, match="no known type matches"):
         send_command.types_of("nothing.*")
     with pytest.raises(ValueError, match=r"did you mean response\.\*\?"):
-        send_command.types_of("respnse.*")
+        send_command.types_of("responses.*")
 
 
 @pytest.mark.parametrize(
