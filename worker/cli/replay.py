@@ -62,6 +62,7 @@ class ReplayMove:
         self._criteria = criteria
         self._terms = terms
         self._reached_ms = 0
+        self._has_waited = False
         """Every event that Redis stored before it was delivered."""
 
     @property
@@ -97,9 +98,12 @@ class ReplayMove:
         async def move(progressed: Progressed) -> Tally:
             def reached(tally: Tally) -> None:
                 self._reached_ms = tally.reached_ms
+                if tally.waits and not self._has_waited:
+                    self._has_waited = True
+                    warn(tally.waits)
                 progressed(tally)
 
-            return await planning.run(client, plan, rate=rate, stopping=stopping, progressed=reached, report=warn)
+            return await planning.run(client, plan, rate=rate, stopping=stopping, progressed=reached)
 
         def title() -> str:
             return f"replay, up to {output.moment(self._reached_ms)}" if self._reached_ms else "replay"

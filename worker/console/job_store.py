@@ -38,7 +38,7 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """How far it is at `at_ms`, by Redis' clock; `reached_ms` as of `Tally`."""
+    """How far it is at `at_ms`, by Redis' clock; `reached_ms` and `waits` as of `Tally`."""
 
     at_ms: int
     state: State = "runs"
@@ -46,6 +46,7 @@ class Numbers(msgspec.Struct, frozen=True):
     gone: int = 0
     error: str = ""
     reached_ms: int = 0
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

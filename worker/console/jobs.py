@@ -52,7 +52,8 @@ class Job:
 
     def numbers(self, at_ms: int) -> Numbers:
         """How far it is now."""
-        return Numbers(at_ms, self.state, self.tally.moved, self.tally.gone, self.error, self.tally.reached_ms)
+        tally = self.tally
+        return Numbers(at_ms, self.state, tally.moved, tally.gone, self.error, tally.reached_ms, tally.waits)
 
 
 class Jobs:

@@ -21,11 +21,13 @@ Item = TypeVar("Item")
 @dataclass(slots=True)
 class Tally:
     """Counts of a bulk move. `gone`: another tool moved it first, it was dead-lettered again, or it already existed.
-    `reached_ms` of a move in the order of time: all that is older is done, Unix ms; else 0."""
+    `reached_ms` of a move in the order of time: all that is older is done, Unix ms; else 0. `waits`: why it waits now.
+    """
 
     moved: int = 0
     gone: int = 0
     reached_ms: int = 0
+    waits: str = ""
 
     @property
     def done(self) -> int:

@@ -34,7 +34,7 @@ Part = tuple[scripts.Call, int]
 
 
 class Replay:
-    """One replay to one group. `report` is called once, with a message, when it has to wait. `reached_ms` (Unix ms):
+    """One replay to one group. `report` is called with a message when it begins to wait. `reached_ms` (Unix ms):
     every event that Redis stored before it was delivered."""
 
     def __init__(self, client: Redis, group: str, stopping: asyncio.Event, report: Callable[[str], None]) -> None:
@@ -61,6 +61,7 @@ class Replay:
                     break
         else:
             self.reached_ms = events[-1].stored_ms
+        self._is_reported = False
         return [1] * (len(events) - sum(count for _, count in undelivered))
 
     def _parts(self, events: Sequence[StoredEvent]) -> list[Part]:

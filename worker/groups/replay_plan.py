@@ -80,16 +80,22 @@ async def run(
     rate: float = 0.0,
     stopping: asyncio.Event,
     progressed: Callable[[Tally], None],
-    report: Callable[[str], None],
 ) -> Tally:
     """Deliver the events of the plan, until none is left or `stopping` is set; `progressed` hears of each batch, with
-    the time that it has reached, and `report` when it waits for memory. `rate` is events per second, 0 for no limit.
+    the time that it has reached, and of each wait for memory. `rate` is events per second, 0 for no limit.
     Raises FailedError."""
     events = History(client, plan.stream_ranges, plan.criteria, plan.now_ms)
-    delivery = Replay(client, plan.group, stopping, report)
+    so_far = Tally()
+
+    def waits(why: str) -> None:
+        progressed(replace(so_far, waits=why))
+
+    delivery = Replay(client, plan.group, stopping, waits)
 
     def told(tally: Tally) -> None:
+        nonlocal so_far
         tally.reached_ms = 0 if plan.has_future else delivery.reached_ms
+        so_far = replace(tally)
         progressed(tally)
 
     batches = events.batches(batch_for(rate))

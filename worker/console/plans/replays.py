@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from ....shared import log, shell
+from ....shared import shell
 from ....shared.patterns import is_pattern
 from ....shared.times import iso
 from ...dlq.query import DeadLetters
@@ -33,12 +33,11 @@ async def plan(context: Context, verb: str, form: Mapping[str, str]) -> Planned:
     frozen = chosen.frozen(given, since_ms)
     options = {name: text for name, text in frozen.items() if name != "group"}
     options |= {"until": iso(found.criteria.until_ms)} if found.matching else {}
-    report = partial(log.get("worker.console").warning, "replay_waits", group=group)
     return Planned(
         verb=VERBS[verb],
         fields=frozen,
         until_ms=found.criteria.until_ms,
-        move=Move(found.moving, partial(planning.run, context.client, found, report=lambda why: report(reason=why))),
+        move=Move(found.moving, partial(planning.run, context.client, found)),
         criteria=found.options(),
         command=shell.command(["hookbus-worker", "replay", group, *chosen.as_options(options)]),
         rows=[Row(count, name, "", group) for name, count in sorted(found.count.types.items())],

@@ -138,3 +138,19 @@ async def test_what_cannot_be_recorded_does_not_happen_and_a_viewer_replays_noth
             assert 'method="post"' not in (await read(session, path))[1]
         assert (await post(session, "/plan", verb="replay", group=GROUP))[0] == 403
     assert await replayed(client) == []
+
+
+async def test_a_replay_that_waits_for_memory_says_so_on_its_page_until_there_is_room(client, bus):
+    why = f"Redis is more than 80% full: waiting until the workers of {GROUP} make room"
+    async with serving(bus, console_role="operator") as session:
+        _, page = await post(session, "/plan", verb="replay", group=GROUP)
+        await client.execute_command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            _, place = await post(session, "/run", **form_of(page))
+            await until(lambda: shows(session, place, why))
+            assert await replayed(client) == []
+        finally:
+            await client.execute_command("CONFIG", "SET", "maxmemory", "0")
+        await ended(client, place)
+        assert not await shows(session, place, why)
+    assert await replayed(client) == names(0, COUNT)
