@@ -63,6 +63,13 @@ async def bus(client, redis_url) -> str:
     return job_id
 
 
+def rows_of(page: str) -> list[str]:
+    """The rows of the page of actions as on a wide screen, in words."""
+    page = re.sub(r'<span class="slim.*?</span></span>', "", page)
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
+    return [" ".join(row) for row in rows]
+
+
 async def test_a_form_that_cannot_record_its_action_changes_nothing(client, redis_url, bus):
     await client.execute_command("SET", HOME.audit, "of another type")
     before = await dumps(client)
@@ -86,8 +93,7 @@ async def test_what_each_form_and_a_command_did_stands_in_the_list_with_person_f
             await until(lambda known=answered: _ended(client, known))
         succeeded(redis_url, "pause", GROUP, TYPE, "--why", "INC-8", SUDO_USER="bob")
         page = (await read(session, "/actions"))[1]
-    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
-    by_command, *by_form = [" ".join(row) for row in rows]
+    by_command, *by_form = rows_of(page)
     assert re.search(rf"bob@\S+ tool pause --group {GROUP} --type {TYPE} INC-8 1 done$", by_command)
     assert len(by_form) == len(CHANGING) + 1
     which = (
@@ -119,9 +125,8 @@ async def test_a_move_of_each_verb_is_recorded_as_it_was_confirmed_or_does_not_h
         assert (await post(session, does.run, **form, **why))[0] == 303
         await until(lambda: _ended(client, 0))
         page = (await read(session, "/actions"))[1]
-    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in re.findall(r"<tr><td.*?</tr>", page)]
     filtered = " ".join(f"--{name} {value}" for name, value in does.form.items() if name != "verb")
-    [told] = [" ".join(row) for row in rows]
+    [told] = rows_of(page)
     until_when = "" if VERBS[verb].is_whole else r"--until \S+ "
     did = rf"{action} {filtered} (--\S+ \S+ )*{until_when}INC-7 {form['counted']} done$"
     assert re.search(rf"console@\S+ console {did}", told)
