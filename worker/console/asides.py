@@ -5,7 +5,7 @@ One of these that Redis refuses, such as a key of another type, leaves the other
 
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -35,6 +35,10 @@ ACTIONS: Final = 8
 RETRIES: Final = 100
 """Retries of a group whose types are read, those due first: names alone, some six kilobytes."""
 CAUSES: Final = "dead letters by cause"
+DRAWN: Final = 8
+"""Causes whose deaths of the last hour are drawn, those with the most letters."""
+SPANS: Final = 12
+"""Of that hour: `DRAWN` × `SPANS` counts per shard and look."""
 
 
 class Runs(NamedTuple):
@@ -60,6 +64,8 @@ class Asides:
     """The longest first."""
     actions: Sequence[Entry] = ()
     """The newest first."""
+    courses: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict[tuple[str, str], Sequence[int]])
+    """Group and fingerprint of the `DRAWN` first causes → deaths in each of the `SPANS` parts of the last hour."""
     unasked: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -103,6 +109,11 @@ class Reader:
         self._asides.died_hour_before = await self._store.count(
             Filter(since_ms=hour_ms - HOUR_MS, until_ms=hour_ms - 1)
         )
+        edges = [hour_ms + i * HOUR_MS // SPANS for i in range(SPANS + 1)]
+        drawn = causes[:DRAWN]
+        courses = await self._store.deaths_of(drawn, edges)
+        places = [(each.group, each.fingerprint) for each in drawn]
+        self._asides.courses = dict(zip(places, courses, strict=True))
         self._asides.causes = causes
 
     async def _retries(self) -> None:

@@ -96,6 +96,14 @@ class DeadLetters:
         counts = await execute_all(self._client, commands)
         return [sum(counts[i : i + len(indexes)]) for i in range(0, len(counts), max(1, len(indexes)))]
 
+    async def deaths_of(self, summaries: Sequence[Summary], edges: Sequence[int]) -> list[list[int]]:
+        """Count the letters of each summary's fingerprint and group, as `deaths` does: one count per span and shard."""
+        keys = [[shard.dead_fingerprint(each.group, each.fingerprint) for shard in self.shards] for each in summaries]
+        spans = [(since, f"({until}") for since, until in itertools.pairwise(edges)]
+        commands = [("ZCOUNT", key, *span) for of_one in keys for span in spans for key in of_one]
+        counts = iter(await execute_all(self._client, commands))
+        return [[sum(itertools.islice(counts, len(of_one))) for _ in spans] for of_one in keys]
+
     async def named(self, beginning: str, criteria: Filter, most: int) -> list[str]:
         """Return at most `most` names of letters that begin so. Reads all names of the groups, but no record."""
         scan = MergedScan(self._client, await self._indexes(criteria), criteria.since_ms, criteria.until_ms, NAMES)

@@ -4,6 +4,7 @@ from hookbus.shared.keys import HANDOVER, HOME
 from hookbus.worker.console import asides, look
 from hookbus.worker.console.asides import CAUSES
 from hookbus.worker.console.work import Work
+from hookbus.worker.dlq.causes import HOUR_MS
 from hookbus.worker.inventory import running
 from hookbus.worker.inventory.readers import Options, register
 from hookbus.worker.inventory.running import Running, RunningDelivery
@@ -41,6 +42,19 @@ async def test_what_runs_has_the_timeout_that_its_process_publishes(client):
     info = register(1, ["*", TYPE], "", options=options)
     await client.execute_command("HSET", KEYS.consumers(GROUP), "a.1.b", info)
     assert [each.timeout_s for each in (await beside(client)).running] == [30, None]
+
+
+async def test_the_deaths_of_the_last_hour_are_drawn_of_those_causes_alone_that_have_most_letters(client, monkeypatch):
+    monkeypatch.setattr(asides, "DRAWN", 1)
+    await create_groups(client, GROUP)
+    seconds, _ = await client.execute_command("TIME")
+    now_ms = int(seconds) * 1000
+    died = (now_ms - 150_000, now_ms - 150_000, now_ms - HOUR_MS + 150_000, now_ms - 2 * HOUR_MS)
+    letters = [letter(f"wh_{i}", dead_lettered_at_ms=at) for i, at in enumerate(died)]
+    await store_letters(client, *letters, letter("wh_9", dead_lettered_at_ms=now_ms - 150_000, reason="rejected"))
+    [(group, fingerprint)] = (found := await beside(client)).courses
+    assert (group, fingerprint) == (found.causes[0].group, found.causes[0].fingerprint)
+    assert [*found.courses[group, fingerprint]] == [1, *[0] * (asides.SPANS - 2), 2]
 
 
 async def test_retries_are_counted_by_type_among_those_due_first(client, monkeypatch):

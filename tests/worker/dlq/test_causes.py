@@ -30,3 +30,14 @@ async def test_the_deaths_of_the_last_hour_are_counted_by_redis_clock(client):
     await store_letters(client, *(letter(f"wh_{at}", dead_lettered_at_ms=at) for at in times))
     [found] = await (await opened(client)).summaries(Filter())
     assert (found.count, found.last_hour) == (2, 1)
+
+
+async def test_the_deaths_of_causes_are_counted_from_each_time_to_the_next_in_all_shards(client):
+    await create_groups(client, "billing", "audit", shards=3)
+    times = (0, 1, 1, 2, 3, 4, 5)
+    letters = [letter(f"wh_{i}", dead_lettered_at_ms=DEAD_MS + at) for i, at in enumerate(times)]
+    await store_letters(client, *letters, letter("wh_9", dead_lettered_at_ms=DEAD_MS + 1, reason="rejected"), shards=3)
+    store = await opened(client)
+    exhausted, rejected = await store.summaries(Filter())
+    edges = [DEAD_MS, DEAD_MS + 1, DEAD_MS + 2, DEAD_MS + 5]
+    assert await store.deaths_of([rejected, exhausted], edges) == [[0, 1, 0], [1, 2, 3]]

@@ -55,6 +55,17 @@ async def _gone(session):
     return page if status == 404 else None
 
 
+async def test_the_overview_offers_operators_to_forget_an_abandoned_group(client, as_console):
+    await everything(client)
+    await client.execute_command("HSET", KEYS.worked, GROUP, 1)
+    offer = f'<input type="hidden" name="group" value="{GROUP}"><button class="btn small" name="verb" value="forget">'
+    for settings in (OPERATOR, {}):
+        async with serving(as_console, **settings) as session:
+            _, page = await read(session, "/")
+            assert "has had no worker for" in page
+            assert (offer in page) == bool(settings), settings
+
+
 async def test_a_type_is_forgotten_beside_a_worker_that_does_not_read_it(client, as_console):
     await dropped(client)
     async with serving(as_console, **OPERATOR) as session:
