@@ -2,9 +2,10 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ...shared import command_line
 from ..dlq.filter import Filter
@@ -12,7 +13,18 @@ from . import filters
 from .options import All, Config, DryRun, Json, Limit, Rate, Yes
 from .recorded import Why
 
-app = command_line.typer_app("dlq", "List, show, redrive, discard, export and import dead letters.")
+
+class Commands(TyperGroup):
+    """Names the command that other tools call `retry`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """As its base; a UsageError says which name was meant."""
+        if args[:1] == ["retry"]:
+            ctx.fail("No such command 'retry'. Did you mean 'redrive'?")
+        return super().resolve_command(ctx, args)
+
+
+app = command_line.typer_app("dlq", "List, show, redrive, discard, export and import dead letters.", cls=Commands)
 
 
 @app.command("list")

@@ -176,6 +176,7 @@ async def test_show_requires_a_group_when_several_have_the_letter(client, redis_
         (["list", "--since", "2999-01-01"], 2, "has not come yet"),
         (["list", "--before", "wh_1"], 2, "not a value that a list has named"),
         (["list", "--since", "yesterday"], 2, "neither an age like 15m"),
+        (["retry"], 2, "No such command 'retry'. Did you mean 'redrive'?"),
         (["redrive"], 2, "--all"),
         (["discard", "--yes"], 2, "--all"),
         (["redrive", "--all", "--rate", "nan"], 2, "--rate"),
