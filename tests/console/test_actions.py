@@ -28,6 +28,15 @@ async def dying(client, count):
     await store_letters(client, *(letter(f"wh_{i}") for i in range(count)))
 
 
+def redrive_steps(page):
+    """What to press from the overview to the redrive of twelve letters of one cause, and the address of what follows."""
+    return (
+        (page.locator(".cause").first, "**/dead?*"),
+        (page.get_by_role("button", name="Redrive these…"), "**/plan"),
+        (page.get_by_role("button", name="Redrive 12"), "**/jobs/*"),
+    )
+
+
 async def tab_to(page, target):
     """Press Tab until it has the focus."""
     for _ in range(MOST_TABS):
@@ -44,11 +53,7 @@ async def test_from_the_overview_to_a_redriven_cause_by_the_keyboard_in_four_ste
         page, beside = await new(java_script_enabled=has_scripts), await new()
         await beside.goto("/")
         await page.goto("/")
-        for step, path in (
-            (page.locator(".cause").first, "**/dead?*"),
-            (page.get_by_role("button", name="Redrive these…"), "**/plan"),
-            (page.get_by_role("button", name="Redrive 12"), "**/jobs/*"),
-        ):
+        for step, path in redrive_steps(page):
             await tab_to(page, step)
             await page.keyboard.press("Enter")
             await page.wait_for_url(path)

@@ -9,7 +9,7 @@ import pytest
 
 from hookbus.shared.keys import HOME
 from tests.console.browser import browser, console, contexts
-from tests.console.test_actions import NO_LETTERS, tab_to
+from tests.console.test_actions import NO_LETTERS, redrive_steps, tab_to
 from tests.programs import Ingest, Worker, event_body, post
 from tests.wait import until
 from tests.worker.commands import succeeded
@@ -147,11 +147,7 @@ async def test_from_the_overview_to_handled_letters_by_the_keyboard_and_their_nu
             await store_letters(client, *(letter(f"wh_{i}", group=GROUP, type=FAILS) for i in range(12)))
             await beside.goto("/")
             await page.goto("/")
-            for step, path in (
-                (page.locator(".cause").first, "**/dead?*"),
-                (page.get_by_role("button", name="Redrive these…"), "**/plan"),
-                (page.get_by_role("button", name="Redrive 12"), "**/jobs/*"),
-            ):
+            for step, path in redrive_steps(page):
                 await tab_to(page, step)
                 began_s = time.monotonic()
                 await page.keyboard.press("Enter")

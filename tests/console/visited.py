@@ -63,6 +63,16 @@ async def names(
     return found
 
 
+async def form_fields(
+    redis_url: str, parts: Mapping[str, str], form: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[str, str]]:
+    """Path and name of each field of a form that a page reads, given these fields."""
+    read = await names(redis_url, parts, form, monkeypatch)
+    found = [(path, name) for (method, path), fields in read.items() for name in sorted(fields) if method == "POST"]
+    assert len(found) > len(form)
+    return found
+
+
 async def _ask(session: aiohttp.ClientSession, method: str, path: str, form: Mapping[str, str]) -> None:
     data = form if method == "POST" else None
     async with session.request(method, path, data=data, headers=OURS, allow_redirects=False) as response:

@@ -88,17 +88,19 @@ class DeadLetters:
     async def deaths(self, criteria: Filter, edges: Sequence[int]) -> list[int] | None:
         """Count the letters that match from each of some times, Unix ms, to the next; None where that would ask Redis
         for more than `MAX_COUNTS`."""
-        indexes = await self._indexes(criteria)
-        spans = [(since, f"({until}") for since, until in itertools.pairwise(edges)]
-        if len(indexes) * len(spans) > MAX_COUNTS:
+        keys = [index.key for index in await self._indexes(criteria)]
+        if len(keys) * (len(edges) - 1) > MAX_COUNTS:
             return None
-        commands = [("ZCOUNT", index.key, *span) for span in spans for index in indexes]
-        counts = await execute_all(self._client, commands)
-        return [sum(counts[i : i + len(indexes)]) for i in range(0, len(counts), max(1, len(indexes)))]
+        [counts] = await self._deaths([keys], edges)
+        return counts if keys else []
 
     async def deaths_of(self, summaries: Sequence[Summary], edges: Sequence[int]) -> list[list[int]]:
         """Count the letters of each summary's fingerprint and group, as `deaths` does: one count per span and shard."""
         keys = [[shard.dead_fingerprint(each.group, each.fingerprint) for shard in self.shards] for each in summaries]
+        return await self._deaths(keys, edges)
+
+    async def _deaths(self, keys: Sequence[Sequence[str]], edges: Sequence[int]) -> list[list[int]]:
+        """Count the members of some sorted sets together, of each list of them, from each time to the next."""
         spans = [(since, f"({until}") for since, until in itertools.pairwise(edges)]
         commands = [("ZCOUNT", key, *span) for of_one in keys for span in spans for key in of_one]
         counts = iter(await execute_all(self._client, commands))

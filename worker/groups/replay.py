@@ -43,7 +43,6 @@ class Replay:
         self._group = group
         self._stopping = stopping
         self._report = report
-        self._is_reported = False
 
     async def deliver(self, events: Sequence[StoredEvent]) -> list[int]:
         """Deliver a batch; returns a 1 for each delivered event: all, unless it was stopped.
@@ -52,16 +51,17 @@ class Replay:
         """
         undelivered: list[Part] = self._parts(events)
         give_up_at = time.monotonic() + PATIENCE_S
+        is_waiting = False
         while undelivered:
             if await memory.share_used(self._client) < ROOM:
                 undelivered = await self._try(undelivered)
             if undelivered:
-                await self._wait(give_up_at)
+                await self._wait(give_up_at, is_first=not is_waiting)
+                is_waiting = True
                 if self._stopping.is_set():
                     break
         else:
             self.reached_ms = events[-1].stored_ms
-        self._is_reported = False
         return [1] * (len(events) - sum(count for _, count in undelivered))
 
     def _parts(self, events: Sequence[StoredEvent]) -> list[Part]:
@@ -83,11 +83,10 @@ class Replay:
                 raise FailedError(f"group {self._group} no longer exists")
         return refused
 
-    async def _wait(self, give_up_at: float) -> None:
+    async def _wait(self, give_up_at: float, *, is_first: bool) -> None:
         if time.monotonic() > give_up_at:
             raise FailedError(f"Redis is more than {ROOM:.0%} full, and nothing made room for {PATIENCE_S:g} s")
-        if not self._is_reported:
-            self._is_reported = True
+        if is_first:
             self._report(f"Redis is more than {ROOM:.0%} full: waiting until the workers of {self._group} make room")
         await pause(self._stopping, POLL_S)
 

@@ -95,7 +95,7 @@ async def run(
     def told(tally: Tally) -> None:
         nonlocal so_far
         tally.reached_ms = 0 if plan.has_future else delivery.reached_ms
-        so_far = replace(tally)
+        so_far = tally
         progressed(tally)
 
     batches = events.batches(batch_for(rate))

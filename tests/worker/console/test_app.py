@@ -225,14 +225,19 @@ async def test_a_console_for_operators_starts_with_the_users_that_are_shipped(ow
         await until(lambda: _has(session, "Groups × event types"))
 
 
-async def test_a_user_of_an_older_release_is_told_to_load_the_acl(client, redis_url, monkeypatch):
-    await create_groups(client, GROUP)
+def health_raises(monkeypatch, error):
+    """Let the page of health raise, and be the only one."""
 
-    async def refused(*_: object) -> None:
-        raise NoPermissionError("this user has no permissions to run the 'xinfo' command")
+    async def broken(*_: object) -> None:
+        raise error
 
     (route,) = [each for each in ROUTES if each.page is health.page]
-    monkeypatch.setattr("hookbus.worker.console.routes.ROUTES", (route._replace(page=refused),))
+    monkeypatch.setattr("hookbus.worker.console.routes.ROUTES", (route._replace(page=broken),))
+
+
+async def test_a_user_of_an_older_release_is_told_to_load_the_acl(client, redis_url, monkeypatch):
+    await create_groups(client, GROUP)
+    health_raises(monkeypatch, NoPermissionError("this user has no permissions to run the 'xinfo' command"))
     async with serving(redis_url) as session:
         status, page = await read(session, "/health")
         assert (status, "Redis refused it" in page, "did not answer" in page) == (503, True, False)
@@ -241,12 +246,7 @@ async def test_a_user_of_an_older_release_is_told_to_load_the_acl(client, redis_
 
 async def test_a_page_with_a_bug_is_answered_500_and_the_log_has_the_reason(client, redis_url, monkeypatch):
     await create_groups(client, GROUP)
-
-    async def broken(*_: object) -> None:
-        raise ValueError("secret of the page")
-
-    (route,) = [each for each in ROUTES if each.page is health.page]
-    monkeypatch.setattr("hookbus.worker.console.routes.ROUTES", (route._replace(page=broken),))
+    health_raises(monkeypatch, ValueError("secret of the page"))
     async with serving(redis_url, "page_failed") as session:
         status, page = await read(session, "/health")
         assert status == 500

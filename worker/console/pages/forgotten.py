@@ -1,15 +1,11 @@
 """The page of a group that was forgotten: by whom, when and why, as far as the actions tell."""
 
-from typing import Final
-
 from ....shared.command import FailedError
 from ... import audit
 from .. import parts
 from ..asked import Context
 from ..view import View
-
-ACTIONS: Final = 1000
-"""The last ones, among which the removal is looked for: half a megabyte."""
+from .gone import ACTIONS
 
 
 async def show(context: Context, name: str, refused: FailedError | None) -> View:

@@ -9,7 +9,7 @@ from ..asked import Context
 from ..view import View
 
 ACTIONS: Final = 1000
-"""The last ones, of which one may have moved it: half a megabyte."""
+"""The last ones, among which the one is looked for that moved, forgot or sent something: half a megabyte."""
 
 
 async def show(context: Context, group: str, name: str, *, problem: str = "") -> View:
