@@ -29,7 +29,7 @@ async def dying(client, count):
 
 
 def redrive_steps(page):
-    """What to press from the overview to the redrive of twelve letters of one cause, and the address of what follows."""
+    """What to press from the overview to the redrive of twelve letters of one cause, and where each leads."""
     return (
         (page.locator(".cause").first, "**/dead?*"),
         (page.get_by_role("button", name="Redrive these…"), "**/plan"),
