@@ -173,9 +173,13 @@ class Ingest(Program):
         options = {"redis_url": redis_url, "listening": listening, "cwd": cwd}
         super().__init__(command, "serve", *args, **options, **defaults | environ)
 
+    async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
+        """Wait for a log line, and until it listens: it looks at Redis before it opens its port."""
+        await super().until_logged("listening", timeout_s)
+        return await super().until_logged(event, timeout_s, **fields)
+
     async def until_healthy(self) -> "Ingest":
         """Wait until it listens and Redis is healthy: it returns 200."""
-        await self.until_logged("listening")
         await self.until_logged("redis_healthy")
         return self
 
