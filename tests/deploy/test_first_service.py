@@ -75,6 +75,7 @@ async def test_the_commands_of_the_page_handle_an_event(python, service, redis_u
         return Program(str(python.with_name(program)), *arguments, redis_url=redis_url, cwd=service, **environ)
 
     with start("hookbus-ingest serve") as ingest, start("hookbus-worker run") as worker:
+        await ingest.until_logged("redis_healthy")
         await ingest.until_logged("listening")
         await worker.until_logged("working")
         with start("hookbus-ingest send") as send:

@@ -98,6 +98,7 @@ async def test_an_event_passes_through_the_programs_and_the_console_with_a_read_
             Program(f"{BIN}/hookbus-ingest", "serve", **options) as ingest,
             Program(f"{BIN}/hookbus-worker", "run", handlers, **options) as worker,
         ):
+            await ingest.until_logged("redis_healthy")
             await ingest.until_logged("listening")
             await worker.until_logged("working")
             answer = await post(f"http://127.0.0.1:{port}/webhooks/openai", "wh_1", event_body())
