@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from collections import deque
 from typing import Final
 
 from ...shared import log
@@ -42,6 +43,7 @@ class Looker:
         """Whether the user of Redis must be allowed to record actions."""
         self._work = Work()
         self._numbers = itertools.count(1)
+        self._took_s: deque[float] = deque(maxlen=pace.USUAL_OF)
         self._created_s = time.monotonic()
         self._asked_s = -ASKED_S
         self._began_s: float | None = time.monotonic()
@@ -68,8 +70,7 @@ class Looker:
             if began_s - self._asked_s > ASKED_S:
                 await self._rest()
             else:
-                took_s = 0 if self.problem else time.monotonic() - began_s
-                await pause(self._hurried, pace.pause_s(took_s))
+                await pause(self._hurried, pace.pause_s(0 if self.problem else self._usual_s))
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a minute at most."""
@@ -125,7 +126,12 @@ class Looker:
     @property
     def fresh_s(self) -> float:
         """The age at which the last look is old."""
-        return pace.fresh_s(self.last.took_s) if self.last is not None else 0.0
+        return pace.fresh_s(self.last.took_s, self._usual_s) if self.last is not None else 0.0
+
+    @property
+    def _usual_s(self) -> float:
+        """How long a look takes."""
+        return min(self._took_s)
 
     @property
     def is_fresh(self) -> bool:
@@ -149,7 +155,7 @@ class Looker:
 
     async def _look(self) -> None:
         is_first = self.last is None and not self.problem
-        limit_s = pace.limit_s(self.last.took_s if self.last and not self.problem else None)
+        limit_s = pace.limit_s(self._usual_s if self.last and not self.problem else None)
         try:
             async with asyncio.timeout(limit_s):
                 if self._writes and self.last is None:
@@ -171,6 +177,7 @@ class Looker:
             if self.problem or is_first:
                 self._log.info("redis_connected")
             self.problem, self.last = "", found
+            self._took_s.append(found.took_s)
             self.history.add(int(found.began_s * 1000), looks.figures(found))
         async with self._looked:
             self._looked.notify_all()

@@ -1,12 +1,14 @@
 import asyncio
 import contextlib
+import dataclasses
 import time
 
 import pytest
 
 from hookbus.shared import keys
 from hookbus.shared.settings import ConfigError
-from hookbus.worker.console import look, looker, pace
+from hookbus.worker.console import look as looks
+from hookbus.worker.console import looker, pace
 from hookbus.worker.console.looker import Looker
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, commandstats
@@ -37,7 +39,7 @@ async def test_however_many_ask_there_is_one_look_for_each_interval(client):
 
 async def test_when_nobody_asks_there_is_a_look_a_minute_and_the_first_page_gets_a_new_one(client, monkeypatch):
     monkeypatch.setattr(looker, "ASKED_S", 0.0)
-    monkeypatch.setattr(pace, "fresh_s", lambda _: 0.0)
+    monkeypatch.setattr(pace, "fresh_s", lambda *_: 0.0)
     await create_groups(client, GROUP)
     async with looking(client) as console:
         await until(lambda: console._is_idle)  # until somebody asks, or a minute has passed
@@ -46,7 +48,7 @@ async def test_when_nobody_asks_there_is_a_look_a_minute_and_the_first_page_gets
 
 
 async def test_no_page_waits_for_a_look_that_is_not_due(client, monkeypatch):
-    monkeypatch.setattr(pace, "fresh_s", lambda _: 0.0)
+    monkeypatch.setattr(pace, "fresh_s", lambda *_: 0.0)
     monkeypatch.setattr(pace, "pause_s", lambda _: 60.0)
     await create_groups(client, GROUP)
     async with looking(client) as console:
@@ -57,7 +59,7 @@ async def test_no_page_waits_for_a_look_that_is_not_due(client, monkeypatch):
 
 
 async def test_pages_wait_for_a_look_that_hangs_once_and_no_longer(client, monkeypatch):
-    monkeypatch.setattr(pace, "fresh_s", lambda _: 0.0)
+    monkeypatch.setattr(pace, "fresh_s", lambda *_: 0.0)
     monkeypatch.setattr(pace, "pause_s", lambda _: 0.01)
     await create_groups(client, GROUP)
     async with looking(client) as console:
@@ -68,7 +70,7 @@ async def test_pages_wait_for_a_look_that_hangs_once_and_no_longer(client, monke
             hanging.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(look, "fetch", hang)
+        monkeypatch.setattr(looks, "fetch", hang)
         await hanging.wait()
         monkeypatch.setattr(looker, "WAIT_S", 0.2)
         await console.current()
@@ -76,6 +78,24 @@ async def test_pages_wait_for_a_look_that_hangs_once_and_no_longer(client, monke
         for _ in range(20):
             assert (await console.current()).number
         assert time.monotonic() - began_s < 1
+
+
+async def test_a_look_that_met_a_hang_makes_no_later_one_slow(client, monkeypatch):
+    monkeypatch.setattr(pace, "INTERVAL_S", 0.01)
+    await create_groups(client, GROUP)
+    async with looking(client) as console:
+        await until(lambda: _number(console, 2))
+        found = looks.fetch
+
+        async def late(*args):
+            return dataclasses.replace(await found(*args), took_s=4.0)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(looks, "fetch", late)
+            await until(lambda: console.last.took_s == 4.0)
+            patched.undo()
+        assert console.fresh_s - 4.0 < pace.GRACE_TIMES * 4.0
+        await until(lambda: console.last.took_s < 4.0)
 
 
 async def test_a_key_that_cannot_be_read_is_a_problem_that_pages_tell_and_no_end(client, monkeypatch):
