@@ -18,6 +18,8 @@ from ...shared.raw_connection import Command
 
 MIN_AHEAD: Final = 10
 """The least number of names read ahead per set, so that many small sets do not cost a round trip per letter."""
+MAX_TIES: Final = 1000
+"""Letters of one millisecond and set that are told apart by name: some 40 KB."""
 
 
 class Index(NamedTuple):
@@ -139,3 +141,17 @@ async def newest_before(
                 del counts[index]
         offset += limit
     return newest
+
+
+async def count_newer(client: Redis, indexes: Sequence[Index], place: tuple[int, str]) -> int | None:
+    """How many letters of several sets are newer than a place, the time and name of a letter, in the order of
+    `newest_before`; None where more than `MAX_TIES` of one set died in its very millisecond."""
+    died_ms, name = place
+    commands: list[Command] = [("ZCOUNT", each.key, f"({died_ms}", "+inf") for each in indexes]
+    commands += [("ZRANGEBYSCORE", each.key, died_ms, died_ms, "LIMIT", 0, MAX_TIES + 1) for each in indexes]
+    replies = await execute_all(client, commands)
+    ties: list[list[bytes]] = replies[len(indexes) :]
+    if any(len(names) > MAX_TIES for names in ties):
+        return None
+    later: list[int] = replies[: len(indexes)]
+    return sum(later) + sum(each.decode() > name for names in ties for each in names)

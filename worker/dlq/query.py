@@ -21,7 +21,7 @@ from ..pipeline import dead_letter
 from ..pipeline.dead_letter import DeadLetterRecord
 from . import causes
 from .causes import IndexOfKind, Summary
-from .cursor import MIN_AHEAD, Index, MergedScan, Position, newest_before, positions
+from .cursor import MIN_AHEAD, Index, MergedScan, Position, count_newer, newest_before, positions
 from .filter import Filter
 
 NAMES: Final = 5_000
@@ -84,6 +84,10 @@ class DeadLetters:
             if later := [each for each in batch if each[:2] > after]:
                 return min(later, key=lambda each: each[:2])
         return None
+
+    async def newer_count(self, criteria: Filter, after: tuple[int, str]) -> int | None:
+        """Count the letters that match and are newer than a place; None where too many share its millisecond."""
+        return await count_newer(self._client, await self._indexes(criteria), after)
 
     async def deaths(self, criteria: Filter, edges: Sequence[int]) -> list[int] | None:
         """Count the letters that match from each of some times, Unix ms, to the next; None where that would ask Redis

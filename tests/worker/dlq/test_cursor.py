@@ -5,7 +5,8 @@ import random
 import pytest
 
 from hookbus.shared.keys import Keys
-from hookbus.worker.dlq.cursor import Index, MergedScan, newest_before
+from hookbus.worker.dlq import cursor
+from hookbus.worker.dlq.cursor import Index, MergedScan, count_newer, newest_before
 
 END_MS = 2**50
 
@@ -85,3 +86,21 @@ async def test_pages_before_a_place_have_no_gap_and_no_repeat_newest_first(clien
     assert found == sorted(found, reverse=True)
     assert [name for _, name in found if "newer" not in name] == [name for _, name in found]
     assert len(set(found)) == 40
+
+
+@pytest.mark.parametrize("step_ms", [0, 1, 10])
+async def test_a_letter_has_as_many_newer_ones_as_stand_before_it(client, step_ms):
+    indexes = [index_of(str(i)) for i in range(3)]
+    for i in range(40):
+        await client.execute_command("ZADD", indexes[i % 3].key, 1000 + (i // 4) * step_ms, f"wh_{i:02}")
+    order = [each[:2] for each in await newest_before(client, indexes, 0, 5000, None, 50)]
+    assert [await count_newer(client, indexes, place) for place in order] == list(range(40))
+
+
+async def test_too_many_letters_of_one_millisecond_and_set_are_not_counted(client, monkeypatch):
+    monkeypatch.setattr(cursor, "MAX_TIES", 3)
+    await fill(client, "a", {f"wh_{i}": 7 for i in range(3)} | {"wh_newer": 8})
+    assert await count_newer(client, [index_of("a")], (7, "wh_1")) == 2
+    await fill(client, "a", {"wh_3": 7})
+    assert await count_newer(client, [index_of("a")], (7, "wh_1")) is None
+    assert await count_newer(client, [index_of("a")], (8, "wh_newer")) == 0

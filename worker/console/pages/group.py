@@ -1,9 +1,9 @@
 """`/groups/{group}`: one group, or with `?type=` one type of it: what waits, who handles it and how, what suspends it,
 and why attempts failed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ....shared.command import FailedError
 from ....shared.patterns import matches
@@ -12,11 +12,9 @@ from ...audit import Entry
 from ...dlq import unsubscribed
 from ...dlq.query import DeadLetters
 from ...inspect.group_status import GroupStatus
-from ...inspect.processes import WorkerProcess
-from ...inventory.readers import Options
 from ...retries.query import Retries
 from ...retries.waiting import Filter, Waiting
-from .. import attention, draw, parts, work, worst
+from .. import attention, draw, parts, subscriptions, work, worst
 from ..asked import Asked, Context, WrongQueryError, entry_id
 from ..history import MINUTES
 from ..look import Look
@@ -30,13 +28,6 @@ MAX_RETRIES: Final = 8
 CONSUMERS: Final = "its consumers"
 RETRIES: Final = "its retries"
 CHANGES: Final = ("pause", "resume")
-
-
-class Subscription(NamedTuple):
-    """A pattern, and the options that live consumers have for it: several during a rollout, none where unknown."""
-
-    pattern: str
-    options: Sequence[Options]
 
 
 async def page(context: Context, asked: Asked) -> View:
@@ -89,7 +80,7 @@ async def show(
         "group": group,
         "chosen": chosen,
         "oldest_s": worst.oldest_s(group),
-        "subscriptions": _subscriptions(name, patterns, members),
+        "subscriptions": subscriptions.of_group(name, patterns, members),
         "members": sorted(members, key=lambda each: (not each.is_alive, each.name)),
         "types": [(kind, status) for kind, status in types if chosen in ("", kind)],
         "causes": causes[:MAX_CAUSES],
@@ -127,14 +118,6 @@ def _pausable(look: Look, name: str, group: GroupStatus) -> list[str]:
 def _unsubscribed(look: Look, name: str, types: Iterable[str]) -> list[str]:
     """Those of some types that the group does not subscribe to."""
     return sorted(each for each in types if unsubscribed.is_unsubscribed(look.bus.patterns, name, each))
-
-
-def _subscriptions(name: str, patterns: Iterable[str], members: Sequence[WorkerProcess]) -> list[Subscription]:
-    found: dict[str, set[Options]] = {pattern: set() for pattern in patterns}
-    for member in members:
-        for pattern, options in member.groups[name].subscriptions.items() if member.is_alive else ():
-            found.setdefault(pattern, set()).update([options] if options else [])
-    return [Subscription(pattern, sorted(options, key=str)) for pattern, options in sorted(found.items())]
 
 
 def _rates(look: Look, name: str) -> dict[str, tuple[str, list[float], str]]:

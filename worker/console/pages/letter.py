@@ -1,26 +1,47 @@
 """`/dead/{group}/{name}`: why a delivery died, its attempts, and its body as it was signed."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
+
+import msgspec
 
 from ....shared import shell
 from ....shared.command import FailedError
+from ....shared.undecodable import UNDECODABLE
 from ...dlq.cursor import Position
 from ...dlq.filter import Filter
 from ...dlq.query import DeadLetters, Page, StoredLetter
 from ...find import of_copy
-from .. import json_view, parts, timeline
+from .. import json_view, parts, subscriptions, timeline
 from ..asked import Asked, Context
+from ..subscriptions import Subscription
 from ..view import Download, View
 from . import gone
-from .event import FILE, Row, groups_of
+from .event import FILE, MAX_ID, Row, groups_of
 
 OLDER: Final = 8
 """Letters of the same cause that are named: enough to see whether they came in a row."""
 SAME: Final = "others of its cause"
 LIFE: Final = "its event in other groups"
+HANDLER: Final = "its handler's options"
 LIBRARY: Final = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
 """Parts of the paths of files that are none of the application."""
+
+
+class Beside(NamedTuple):
+    """The letters of the same cause: the older ones, the next newer, and how many are newer, None for too many of one
+    millisecond."""
+
+    older: Page
+    newer: Position | None
+    newer_count: int | None
+
+
+class _Envelope(msgspec.Struct):
+    """Of a body, as far as it has them."""
+
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 async def page(context: Context, asked: Asked) -> View:
@@ -34,13 +55,15 @@ async def page(context: Context, asked: Asked) -> View:
     place = dead.dead_lettered_ms, dead.name
     unasked = dict(context.look.beside.unasked)
     beside = await parts.read(SAME, _beside(store, same, place), unasked)
-    older, newer = beside or (Page([], 0), None)
+    older, newer, newer_count = beside or Beside(Page([], 0), None, None)
     now_ms = context.look.now_ms()
     is_raw = asked.query.get("body") == "raw"
     values: dict[str, Any] = {
         "dead": dead,
         "letter": letter,
         "frames": _frames(letter.traceback) if asked.sees_bodies else [],
+        "ids": _ids(letter.body) if asked.sees_bodies else {},
+        "handler": await parts.read(HANDLER, _handler(context, dead.group, letter.type), unasked),
         "marks": timeline.marks(letter),
         "attempts": list(zip(letter.history, timeline.waits(letter), strict=True)),
         "life": await parts.read(LIFE, _life(context, asked, dead, now_ms), unasked),
@@ -49,6 +72,7 @@ async def page(context: Context, asked: Asked) -> View:
         "older": older.letters,
         "newer": newer,
         "same_count": older.total,
+        "number": None if newer_count is None else newer_count + 1,
         "send": shell.command(["hookbus-ingest", "send", "--body", FILE, "--source", letter.source]),
         "file": FILE,
         "same": "/dead?" + urlencode({"group": dead.group, "fingerprint": letter.fingerprint}),
@@ -59,9 +83,27 @@ async def page(context: Context, asked: Asked) -> View:
     return View("letter.html", values, f"{letter.type} {dead.name}", "/dead", is_live=False)
 
 
-async def _beside(store: DeadLetters, same: Filter, place: tuple[int, str]) -> tuple[Page, Position | None]:
-    """Those of the same cause: the older ones, and the next newer."""
-    return await store.page(same, OLDER, place), await store.newer(same, place)
+async def _beside(store: DeadLetters, same: Filter, place: tuple[int, str]) -> Beside:
+    older, newer = await store.page(same, OLDER, place), await store.newer(same, place)
+    return Beside(older, newer, await store.newer_count(same, place))
+
+
+async def _handler(context: Context, group: str, event_type: str) -> Subscription | None:
+    """What runs the type in its group now; None where nothing does, or it is not known."""
+    members = (await context.looker.processes()).workers
+    patterns = context.look.bus.patterns.get(group, frozenset())
+    return subscriptions.of_type(subscriptions.of_group(group, patterns, members), event_type)
+
+
+def _ids(body: bytes) -> dict[str, str]:
+    """The ids of the event and of the object that it tells of, as a body has them."""
+    try:
+        event = msgspec.json.decode(body, type=_Envelope)
+        about = msgspec.json.decode(event.data, type=_Envelope)
+        found = {"event": msgspec.json.decode(event.id), "object": msgspec.json.decode(about.id)}
+    except UNDECODABLE:
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str) and 0 < len(text) <= MAX_ID}
 
 
 async def _life(context: Context, asked: Asked, dead: StoredLetter, now_ms: int) -> list[Row] | None:

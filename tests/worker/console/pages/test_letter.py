@@ -7,6 +7,8 @@ import re
 import pytest
 
 from hookbus.worker.console.pages import export
+from hookbus.worker.dlq import cursor
+from hookbus.worker.inventory.readers import Options, register
 from tests.worker.builders import GROUP, KEYS, TYPE
 from tests.worker.console.pages.test_plan import form_of, post
 from tests.worker.console.serving import read, serving
@@ -48,6 +50,9 @@ async def test_letters_of_the_same_cause_are_next_and_before(bus):
         for rel in ("next", "next", "next", "prev", "prev", "prev"):
             _, page = await read(session, path)
             assert "4 letters" in page
+            number = 4 - int(path[-1])
+            assert f">{number} of 4<" in page
+            assert ('rel="prev"' in page, 'rel="next"' in page) == (number > 1, number < 4)
             [path] = re.findall(rf'rel="{rel}" href="([^"]+)"', page)
             seen.append(path.rpartition("/")[2])
         assert seen == ["wh_2", "wh_1", "wh_0", "wh_1", "wh_2", "wh_3"]
@@ -56,6 +61,31 @@ async def test_letters_of_the_same_cause_are_next_and_before(bus):
             "wh_1",
             "wh_0",
         ]
+
+
+async def test_many_letters_of_one_millisecond_have_no_number(bus, monkeypatch):
+    monkeypatch.setattr(cursor, "MAX_TIES", 0)
+    async with serving(bus) as session:
+        _, page = await read(session, f"/dead/{GROUP}/wh_1")
+    assert ">one of 4<" in page
+
+
+async def test_a_letter_tells_the_ids_in_its_body_and_how_live_workers_run_its_type(client, bus):
+    ids = b'{"id": "evt_<7>", "data": {"id": "resp_7", "more": [1]}}'
+    await store_letters(client, letter("wh_7", body=ids), letter("wh_8", body=b'{"id": 7, "data": "resp_8"}'))
+    async with serving(bus) as session:
+        _, page = await read(session, f"/dead/{GROUP}/wh_7")
+        assert '<dt>event</dt><dd class="mono">evt_&lt;7&gt;</dd>' in page
+        assert '<dt>object</dt><dd class="mono">resp_7</dd>' in page
+        assert "no live worker tells its options" in page
+        _, page = await read(session, f"/dead/{GROUP}/wh_8")
+        assert "<dt>object</dt>" not in page
+    options = Options(4, 30.0, None, 3, 0.5, 2.0, 300.0, 86_400.0)
+    await client.execute_command("HSET", KEYS.consumers(GROUP), "a.1.ab", register(1, [TYPE], "", options=[options]))
+    await client.execute_command("SET", KEYS.alive("a.1.ab"), 1, "PX", 60_000)
+    async with serving(bus) as session:
+        _, page = await read(session, f"/dead/{GROUP}/wh_7")
+        assert "3 attempts, waits 0.5 s × 2 up to 5 m, timeout 30 s" in page
 
 
 async def test_a_body_is_shown_by_its_values_or_as_it_came(bus):
@@ -108,8 +138,10 @@ async def test_deaths_are_drawn_over_time(bus):
     ]  # fmt: skip
 
 
-async def test_bodies_that_are_not_for_everybody_are_neither_exported_nor_offered(bus):
+async def test_bodies_that_are_not_for_everybody_are_neither_exported_nor_offered(client, bus):
+    await store_letters(client, letter("wh_plain"))
     async with serving(bus, console_bodies="operator") as session:
+        assert "evt_1" not in (await read(session, f"/dead/{GROUP}/wh_plain"))[1]
         for path, expected in (("/export", 403), ("/dead", 200), (f"/dead/{GROUP}/wh_1?body=raw", 200)):
             status, page = await read(session, path)
             assert status == expected, path
