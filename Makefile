@@ -48,7 +48,7 @@ format: .venv/ready-dev ## format the code with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-test: .venv/ready-dev ## all tests that take less than 20 s each; ARGS="-k name" selects
+test: .venv/ready-dev ## all tests but the slow ones; ARGS="-k name" selects
 	@$(BIN)/pytest -n $(JOBS) -m "not slow" --durations=10 --durations-min=20 $(ARGS)
 
 ##@ Proofs that take longer
@@ -59,8 +59,8 @@ coverage: .venv/ready-dev ## measure the coverage of the tests; ARGS selects tes
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -40
 
-test-slow: .venv/ready-dev ## the tests that take longer; ARGS="-k name" selects
-	@$(BIN)/pytest -n $(JOBS) -m slow --durations=0 --durations-min=1 $(ARGS)
+test-slow: .venv/ready-dev ## the tests that take 20 s and more; ARGS="-k name" selects
+	@$(BIN)/pytest -n $(JOBS) -m slow --ignore=tests/console --ignore=tests/worker/console --durations=0 --durations-min=1 $(ARGS)
 
 test-console: .venv/ready-browser ## the console's pages in Debian's Chromium; ARGS="-k name" selects
 	@$(BIN)/pytest -n $(JOBS) --durations=5 --durations-min=10 tests/console tests/worker/console $(ARGS)

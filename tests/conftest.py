@@ -32,7 +32,7 @@ for _name in [name for name in os.environ if name.startswith(("HOOKBUS_", "OPENA
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; an unknown tool or a server that is not installed is a usage error."""
     config.addinivalue_line("markers", "needs(*names): tools of tests.tools that a test requires")
-    config.addinivalue_line("markers", "slow: takes some 20 s; `make test-slow` runs it, `make test` does not")
+    config.addinivalue_line("markers", "slow: left out of `make test`; `make test-slow` or `make test-console` runs it")
     config.addinivalue_line("markers", "both_loops: runs on asyncio's own loop too, which the tools use")
     try:
         tools.require(os.environ.get("TESTS_REQUIRE", "").replace(",", " ").split())

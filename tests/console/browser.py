@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests import tools
 from tests.programs import Program
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 CONTEXT = {"viewport": {"width": 1440, "height": 900}}
+
+with_and_without_scripts = pytest.mark.parametrize("has_scripts", [pytest.param(True, marks=pytest.mark.slow), False])
+"""Each action works without scripts (criterion 16), which is the half that `make test` runs."""
 
 
 @contextlib.asynccontextmanager

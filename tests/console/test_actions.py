@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.console.browser import browser, console, contexts
+from tests.console.browser import browser, console, contexts, with_and_without_scripts
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
 from tests.worker.dead_letters import create_groups, letter, store_letters, subscribe
@@ -46,7 +46,7 @@ async def tab_to(page, target):
     raise AssertionError(f"{target} is not reached by the keyboard")
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_from_the_overview_to_a_redriven_cause_by_the_keyboard_in_four_steps(client, redis_url, has_scripts):
     await dying(client, 12)
     async with console(redis_url, *OPERATOR) as url, contexts(url) as new:
@@ -73,6 +73,7 @@ async def _says_after_a_reload(page, text):
     return text in await page.locator("main").inner_text()
 
 
+@pytest.mark.slow
 async def test_others_see_the_progress_and_it_can_be_stopped(client, redis_url):
     await dying(client, 500)
     async with console(redis_url, *OPERATOR) as url, contexts(url) as new:
@@ -97,7 +98,7 @@ async def _has_moved(page, least):
     return int(await page.locator("#moved").inner_text()) >= least
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_letter_whose_name_holds_what_no_form_can_is_moved_from_its_page(client, redis_url, has_scripts):
     await create_groups(client, GROUP)
     await store_letters(client, letter(HIDDEN), letter(HIDDEN.strip("\x1b")))
@@ -119,7 +120,7 @@ async def _are_left(client, count):
     return await client.execute_command("ZCARD", KEYS.dead(GROUP)) == count
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_download_is_imported_again(client, redis_url, has_scripts, tmp_path):
     await dying(client, 3)
     async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
@@ -135,6 +136,7 @@ async def test_a_download_is_imported_again(client, redis_url, has_scripts, tmp_
         assert "already there\n0" in await page.locator("main").inner_text()
 
 
+@pytest.mark.slow
 async def test_on_a_phone_every_action_of_a_letter_can_be_reached(client, redis_url):
     await dying(client, 1)
     async with console(redis_url, *OPERATOR) as url, browser(url, viewport={"width": 390, "height": 844}) as page:

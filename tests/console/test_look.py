@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.console.browser import browser, console
+from tests.console.browser import browser, console, with_and_without_scripts
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, join, store
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -41,6 +41,7 @@ USES = {
 dialog."""
 
 
+@pytest.mark.slow
 async def test_the_page_follows_the_bus_without_a_reload_and_disturbs_nobody_though_the_browser_keeps_nothing(
     client, redis_url
 ):
@@ -92,6 +93,7 @@ async def _version(page, least):
     return int(await page.evaluate("document.querySelector('main').dataset.version")) >= least
 
 
+@pytest.mark.slow
 async def test_events_are_followed_until_a_pause_which_keeps_what_is_there(client, redis_url):
     await create_groups(client, GROUP)
     await store(client, "wh_1")
@@ -115,7 +117,7 @@ async def test_events_are_followed_until_a_pause_which_keeps_what_is_there(clien
         await page.wait_for_url("**/event?id=wh_3")
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_body_a_traceback_and_a_command_are_copied_by_a_button_that_needs_scripts(
     client, redis_url, has_scripts
 ):
@@ -151,6 +153,7 @@ async def _is_copied(page, text):
     return (await page.evaluate("navigator.clipboard.readText()")).rstrip() == text.rstrip()
 
 
+@pytest.mark.slow
 async def test_a_hidden_tab_asks_nothing_for_half_a_minute(client, redis_url):
     await create_groups(client, GROUP)
     async with console(redis_url) as url, browser(url) as page:
@@ -167,6 +170,7 @@ async def test_a_hidden_tab_asks_nothing_for_half_a_minute(client, redis_url):
         assert requests == []
 
 
+@pytest.mark.slow
 async def test_the_age_of_the_page_is_that_of_its_figures_though_the_clock_of_the_browser_is_wrong(client, redis_url):
     await create_groups(client, GROUP)
     async with console(redis_url) as url, browser(url) as page:

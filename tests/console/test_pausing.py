@@ -5,7 +5,7 @@ import pytest
 from hookbus.worker import audit
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.suspensions import Opened
-from tests.console.browser import browser, console, contexts
+from tests.console.browser import browser, console, contexts, with_and_without_scripts
 from tests.console.test_access import LEAST_PX, SMALL_TARGETS, violations
 from tests.console.test_actions import OPERATOR, tab_to
 from tests.wait import until
@@ -29,7 +29,7 @@ async def paused(client):
     return {pattern: each.reason for pattern, each in (await pauses.fetch(client, [KEYS], GROUP)).items()}
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_group_is_paused_and_resumed_by_the_keyboard_alone(client, redis_url, has_scripts):
     await bus(client)
     async with console(redis_url, *OPERATOR) as url, browser(url, java_script_enabled=has_scripts) as page:
@@ -57,6 +57,7 @@ async def test_a_group_is_paused_and_resumed_by_the_keyboard_alone(client, redis
     assert [each.verb for each in await audit.fetch(client, 9)] == ["resume", "pause"], "the reload did nothing"
 
 
+@pytest.mark.slow
 async def test_two_who_reset_the_same_breaker_from_the_overview_and_one_who_may_only_look(client, redis_url):
     await bus(client)
     async with (
@@ -81,6 +82,7 @@ async def test_two_who_reset_the_same_breaker_from_the_overview_and_one_who_may_
         await pages[0].get_by_text(f"{GROUP} has stopped working on").wait_for(state="detached")
 
 
+@pytest.mark.slow
 async def test_what_somebody_has_begun_to_fill_in_stays_while_the_list_grows(client, redis_url):
     await bus(client)
     async with console(redis_url, *OPERATOR) as url, browser(url) as page:
@@ -93,6 +95,7 @@ async def test_what_somebody_has_begun_to_fill_in_stays_while_the_list_grows(cli
         await page.get_by_role("heading", name=f"Pause {TYPE} of {GROUP}").wait_for()
 
 
+@pytest.mark.slow
 async def test_the_forms_fit_a_phone_and_axe_finds_nothing_in_them(client, redis_url):
     await bus(client)
     await pauses.write(client, [KEYS], GROUP, TYPE, "x" * 190)

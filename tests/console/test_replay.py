@@ -4,7 +4,7 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from hookbus.worker import audit
-from tests.console.browser import browser, console
+from tests.console.browser import browser, console, with_and_without_scripts
 from tests.wait import until
 from tests.worker.builders import GROUP, OWN_STREAM
 from tests.worker.dead_letters import subscribe
@@ -13,7 +13,7 @@ from tests.worker.retained_events import hand_out, retain
 pytestmark = pytest.mark.needs("chromium")
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_window_and_an_event_are_replayed_to_a_group(client, redis_url, has_scripts):
     await subscribe(client, "response.*")
     await retain(client, *(f"wh_{i}" for i in range(12)))

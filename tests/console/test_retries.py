@@ -4,7 +4,7 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from hookbus.worker import audit
-from tests.console.browser import browser, console
+from tests.console.browser import browser, console, with_and_without_scripts
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS
 from tests.worker.dead_letters import start_workers, subscribe
@@ -24,7 +24,7 @@ async def bus(client, redis_url):
     return redis_url
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_what_waits_is_hastened_by_filter_and_dead_lettered_one_by_one(client, bus, has_scripts):
     async with console(bus, "--role", "operator") as url, browser(url, java_script_enabled=has_scripts) as page:
         for name, left in (("wh_03", 12), ("wh_queued", 11)):

@@ -3,7 +3,7 @@
 import pytest
 
 from hookbus.worker import audit
-from tests.console.browser import browser, console
+from tests.console.browser import browser, console, with_and_without_scripts
 from tests.console.test_access import LEAST_PX, SMALL_TARGETS, violations
 from tests.console.test_actions import OPERATOR, tab_to
 from tests.programs import SECRET, Ingest
@@ -24,7 +24,7 @@ async def bus(client):
     await join(client, TYPE)
 
 
-@pytest.mark.parametrize("has_scripts", [True, False])
+@with_and_without_scripts
 async def test_a_test_event_is_sent_by_the_keyboard_alone_and_its_page_says_so(client, redis_url, has_scripts):
     await bus(client)
     with Ingest(redis_url) as ingest:
@@ -52,6 +52,7 @@ async def test_a_test_event_is_sent_by_the_keyboard_alone_and_its_page_says_so(c
     assert [(each.verb, each.result, each.why) for each in await audit.fetch(client, 9)] == [("send", "done", "INC-7")]
 
 
+@pytest.mark.slow
 async def test_the_form_and_its_refusal_fit_a_phone_and_axe_finds_nothing_in_them(client, redis_url):
     await bus(client)
     faults = []
