@@ -6,9 +6,10 @@ from types import ModuleType
 
 
 def imported(name: str) -> ModuleType:
-    """Import a module, without looking for garbage meanwhile: modules stay, and there are many."""
+    """Import a module, and look for garbage in it neither meanwhile nor later: modules stay, and there are many."""
     gc.disable()
     try:
         return import_module(name)
     finally:
+        gc.freeze()
         gc.enable()
