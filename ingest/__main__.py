@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..shared import command_line
+from ..shared import choices, command_line
 
 if TYPE_CHECKING:
     from .settings import IngestSettings
@@ -56,10 +56,19 @@ def serve(
     command.run_service(lambda stopping: serve_until(settings, stopping, read_settings))
 
 
+def _types() -> list[str]:
+    from ..shared.samples import samples
+
+    return sorted(samples())
+
+
 @app.command()
 def send(
     event_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="Event type, or a pattern of known types such as 'response.*'.")
+        str,
+        typer.Argument(
+            metavar="TYPE", help="Event type, or a pattern of known types such as 'response.*'.", autocompletion=_types
+        ),
     ] = "",
     list_types: Annotated[bool, typer.Option("--list", help="Print the known types and exit.")] = False,
     count: Annotated[int, typer.Option(min=1, help="Events of each type.")] = 1,
@@ -72,18 +81,19 @@ def send(
     body: Annotated[Path | None, typer.Option(help="Send these bytes exactly; - reads standard input.")] = None,
     url: Annotated[str, typer.Option(help="URL to post to; default: the source's path.")] = "",
     secret: Annotated[str, typer.Option(help="Secret to sign with; default: the source's first one.")] = "",
-    source: Annotated[str, typer.Option(help="Source whose path, secret and scheme are used.")] = "",
+    source: Annotated[
+        str, typer.Option(help="Source whose path, secret and scheme are used.", autocompletion=choices.source_names)
+    ] = "",
     config: Config = None,
 ) -> None:
     """Post signed test events; exit 0 only if every answer is the expected one."""
     from ..shared.destination import destination
-    from ..shared.samples import samples
     from .cli import send as send_command
     from .send import Plan
     from .settings import load_settings
 
     if list_types:
-        print("\n".join(sorted(samples())))
+        print("\n".join(_types()))
         return
     if not event_type and body is None:
         raise typer.BadParameter("no event given: pass a TYPE (--list shows them) or --body FILE")
@@ -100,9 +110,17 @@ def send(
     raise typer.Exit(send_command.run(plan, types))
 
 
+def _codes() -> tuple[str, ...]:
+    from .refusal import CODES
+
+    return CODES
+
+
 @app.command()
 def rejections(
-    code: Annotated[list[str] | None, typer.Option(help="Only rejections with this code (repeatable).")] = None,
+    code: Annotated[
+        list[str] | None, choices.repeatable("--code", _codes, "Only rejections with this code (repeatable).")
+    ] = None,
     since: Annotated[str, typer.Option(help="Only since: 15m, 2h, 3d ago, or an ISO time (UTC).")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest to show.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", help="Print new ones as they arrive, until Ctrl-C.")] = False,
@@ -115,10 +133,6 @@ def rejections(
     from .settings import load_settings
 
     moment("--since", since, 0)  # a mistake is told before Redis is asked
-    unknown = [name for name in code or () if name not in rejections_command.CODES]
-    if unknown:
-        codes = ", ".join(sorted(rejections_command.CODES))
-        raise typer.BadParameter(f"{unknown[0]!r} is not one of {codes}", param_hint="--code")
     criteria = rejections_command.RejectionFilter(code or [], since, limit)
     rejections_command.run(load_settings(config), criteria, follow=follow, as_json=as_json)
 

@@ -21,6 +21,8 @@ STATUSES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("queue_unavailable", "overloaded", "draining", "not_durable"), 503),
 }
 """Code → status, for metrics, which get only the code."""
+CODES: Final = tuple(sorted(code for code, status in STATUSES.items() if status != 200))
+"""Of refusals only."""
 
 
 class Refusal(Exception):  # noqa: N818 - a response, not an error of ours

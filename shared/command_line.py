@@ -16,6 +16,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from . import completion
 from .release import VERSION
 
 EXIT_INTERRUPTED: Final = 130
@@ -27,6 +28,8 @@ def typer_app(
     name: str, about: str, *, cls: type[TyperGroup] = TyperGroup, add_completion: bool = False
 ) -> typer.Typer:
     """A typer app as both programs have it. Its help is plain text, which fits into any width."""
+    if add_completion:
+        completion.mend()
     return typer.Typer(
         name=name,
         help=about,

@@ -7,7 +7,6 @@ from importlib import resources
 from typing import Any
 
 from . import clock, type_place
-from .posting import new_id
 from .type_place import with_field, with_type
 
 
@@ -25,6 +24,8 @@ def event_body(event_type: str, data: Mapping[str, Any] | None = None, type_at: 
     `data` sets fields of the event's `data`; a dot in a key descends. `type_at` is where the source has its types.
     Raises ValueError when a parent is no object.
     """
+    from .posting import new_id  # a command that only names the types starts without the HTTP client
+
     example = samples().get(event_type, {"object": "event", "type": event_type, "data": {"id": new_id("obj")}})
     event = example | {"id": new_id("evt"), "created_at": clock.now_s()}
     for key, value in (data or {}).items():

@@ -12,11 +12,9 @@ from ...shared.connection import connect
 from ...shared.pause import pause
 from ...shared.rejection import Rejection, read
 from ...shared.times import moment
-from ..refusal import STATUSES
 from ..settings import IngestSettings
 
 INTERVAL_S: Final = 1.0
-CODES: Final = tuple(code for code, status in STATUSES.items() if status != 200)
 
 
 @dataclass(frozen=True, slots=True)

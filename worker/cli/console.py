@@ -1,11 +1,12 @@
 """`hookbus-worker console`."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from ...shared import command
 from ...shared.settings import ConfigError
+from ..console.person import Role
 from ..settings import load_settings
 from .options import Config
 
@@ -13,7 +14,10 @@ from .options import Config
 def console(
     config: Config = None,
     listen: Annotated[str | None, typer.Option(help="host:port of the pages.")] = None,
-    role: Annotated[str | None, typer.Option(help="viewer, or operator: may change something.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="viewer, or operator: may change something.", autocompletion=lambda: get_args(Role)),
+    ] = None,
 ) -> None:
     """Serve pages about the whole bus to browsers on this machine until SIGTERM or Ctrl-C."""
     try:

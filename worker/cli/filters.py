@@ -9,9 +9,8 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_a
 
 import typer
 
-from ...shared import shell
+from ...shared import choices, shell
 from ...shared.clock import now_ms
-from ...shared.nearest import did_you_mean
 from ...shared.times import LAST_MS
 from ..dlq.filter import Filter
 from ..pipeline.outcome import Reason
@@ -25,14 +24,18 @@ _FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{10}")
 
 Groups = Annotated[list[str] | None, typer.Option("--group", help="Only this group (repeatable, as all filters).")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Only this type, or 'prefix.*'.")]
-Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only this reason: {', '.join(REASONS)}.")]
+Reasons = Annotated[
+    list[str] | None, choices.repeatable("--reason", lambda: REASONS, f"Only this reason: {', '.join(REASONS)}.")
+]
 Fingerprints = Annotated[list[str] | None, typer.Option("--fingerprint", help="Only this fingerprint; see dlq groups.")]
 Since = Annotated[str, typer.Option(help="Only those dead-lettered since: 15m, 2h, 3d ago, or an ISO time (UTC).")]
 Until = Annotated[str, typer.Option(help="Only those dead-lettered until then.")]
 Names = Annotated[list[str] | None, typer.Option("--id", help="Only this one, by its webhook-id.")]
 States = Annotated[
     list[str] | None,
-    typer.Option("--state", help="Only what is parked, snoozed by its handler, or queued for a worker."),
+    choices.repeatable(
+        "--state", lambda: waiting.STATES, "Only what is parked, snoozed by its handler, or queued for a worker."
+    ),
 ]
 Errors = Annotated[list[str] | None, typer.Option("--error", help="Only this class of the last error.")]
 AttemptSince = Annotated[str, typer.Option(help="Only those whose last attempt ended since: 15m ago, or an ISO time.")]
@@ -81,13 +84,6 @@ def window(since: str, until: str, config: Path | None) -> tuple[int, int]:
     return since_ms, until_ms
 
 
-def _require(option: str, given: Sequence[str] | None, known: Sequence[str]) -> None:
-    for text in given or ():
-        if text not in known:
-            problem = f"{text!r} is none of {', '.join(known)}{did_you_mean(text, known)}"
-            raise typer.BadParameter(problem, param_hint=option)
-
-
 def letters(
     group: Groups = None,
     type_: Types = None,
@@ -99,7 +95,6 @@ def letters(
     config: Config = None,
 ) -> Filter:
     """The filter that these options describe. Raises typer.BadParameter."""
-    _require("--reason", reason, REASONS)
     for text in fingerprint or ():
         if not _FINGERPRINT.fullmatch(text):
             problem = f"{text!r} is no fingerprint: 10 hex digits, as dlq groups has them"
@@ -127,7 +122,6 @@ def retries(
     config: Config = None,
 ) -> waiting.Filter:
     """The filter of waiting deliveries that these options describe. Raises typer.BadParameter."""
-    _require("--state", state, waiting.STATES)
     since_ms, until_ms = window(since, until, config)
     return waiting.Filter(
         groups=tuple(group or ()),

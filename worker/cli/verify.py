@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ...shared import log
+from ...shared import choices, log
 from ...shared.destination import Destination, destination
 from ...shared.sources import load_endpoints
 from ..settings import load_settings
@@ -27,7 +27,9 @@ def verify(
             min=0, max=3600, help="Seconds after which an accepted event that is not handled counts as missing."
         ),
     ] = 30,
-    source: Annotated[str, typer.Option(help="The source whose path, secret and scheme to use.")] = "",
+    source: Annotated[
+        str, typer.Option(help="The source whose path, secret and scheme to use.", autocompletion=choices.source_names)
+    ] = "",
     secret: Annotated[str, typer.Option(help="Secret to sign with; the source's first one by default.")] = "",
     as_json: Json = False,
     config: Config = None,

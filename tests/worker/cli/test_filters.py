@@ -56,8 +56,6 @@ def test_a_command_takes_the_options_of_its_filter_and_gets_the_filter():
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"reason": ["bored"]}, "'bored' is none of attempts_exhausted"),
-        ({"reason": ["withdrawm"]}, "did you mean withdrawn?"),
         ({"fingerprint": ["0123456789", "012345678"]}, "'012345678' is no fingerprint"),
         ({"since": "1h", "until": "2h"}, "later than --until"),
         ({"since": "2999-01-01"}, "has not come yet"),
