@@ -4,9 +4,11 @@ Beside it stands a digest of all that it was made from, so that a test can tell 
 """
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
 from aiohttp import web
@@ -17,6 +19,9 @@ from hookbus.worker.console.app import App
 from hookbus.worker.console.looker import Looker
 from hookbus.worker.settings import WorkerSettings
 from tests.console import sample
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 PICTURE: Final = Path(__file__).with_name("overview.png")
 DIGEST: Final = PICTURE.with_suffix(".digest")
@@ -41,8 +46,9 @@ class Sample:
         nowhere = cast("Any", None)
         settings = WorkerSettings(redis_url="redis://nowhere", console_role="operator", console_name="production")
         looker = Looker(nowhere, settings.shards)
-        looker.last = sample.look()
-        looker.history = sample.history(looker.last)
+        last = sample.look()
+        looker.keep(last)
+        looker.history = sample.history(last)
         with mock.patch("socket.gethostname", return_value="ops-1"):
             self._app = App(nowhere, settings, looker, guard.allowed(settings.console_listen, (HOST,)))
 
@@ -54,8 +60,9 @@ class Sample:
         return answer
 
 
-async def shoot() -> bytes:
-    """The overview as Chromium draws it. Without its script, since that tells the age of the page by the real clock."""
+@contextlib.asynccontextmanager
+async def overview() -> "AsyncIterator[Page]":
+    """The overview in Chromium. Without its script, since that tells the age of the page by the real clock."""
     from playwright.async_api import Route, async_playwright
 
     from tests import tools
@@ -72,6 +79,13 @@ async def shoot() -> bytes:
         page = await browser.new_page(viewport=VIEWPORT, java_script_enabled=False, color_scheme="light")
         await page.route("**/*", answer)
         await page.goto(f"http://{HOST}/")
+        yield page
+        await browser.close()
+
+
+async def shoot() -> bytes:
+    """The overview as an image."""
+    async with overview() as page:
         return await page.screenshot(full_page=True)
 
 

@@ -140,6 +140,7 @@ def _asides() -> Asides:
     pause = Action(verb="pause", who="alice@ops-1", why="new schema")
     return Asides(
         causes=_causes(),
+        rejected=9,
         died_last_hour=412,
         died_hour_before=3,
         retries=Counter({("billing", "response.completed"): 61, ("voice", "realtime.call.incoming"): 3}),
@@ -171,7 +172,7 @@ def look() -> Look:
     """The last look."""
     redis = RedisReport("9.1.0", "master", 1, "noeviction", "yes", "always", True, 1_900_000_000, 8_000_000_000, 2)
     patterns = {name: frozenset(each) for name, each in PATTERNS.items()}
-    status = Status(groups=_groups(), shards=2, sources=["openai"])
+    status = Status(groups=_groups(), shards=2, sources=["openai"], processes=13)
     bus = Bus(redis, status, patterns, dict.fromkeys(TYPES, _ago(2)), dict.fromkeys(TYPES, 400_000), NOW_MS)
     return Look(7, bus, _asides(), NOW_MS, time.monotonic(), time.monotonic(), 0.1)
 

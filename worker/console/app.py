@@ -13,6 +13,7 @@ from ...shared.connection import FAULTS, Redis
 from ...shared.fault import fault_of, is_access_refused
 from ...shared.http_connection import prove
 from ...shared.settings import ConfigError
+from ..inspect.status import Status
 from ..settings import WorkerSettings
 from . import attention, doors, form, guard, routes, static, upload
 from .asked import Asked, Context, ForbiddenError, WrongQueryError
@@ -180,18 +181,17 @@ class App:
 
 def _navigation(look: Look | None) -> list[tuple[str, str, int, str]]:
     """Path, name, number and its tone of each page in the navigation."""
-    troubles = len(attention.of_look(look)) if look else 0
-    dead = sum(group.dead for group in look.bus.status.groups.values()) if look else 0
-    delayed = sum(group.delayed for group in look.bus.status.groups.values()) if look else 0
+    status = look.bus.status if look else Status()
+    groups = status.groups.values()
     return [
         ("/", "Overview", 0, ""),
-        ("/dead", "Dead letters", dead, "bad"),
-        ("/retries", "Retries", delayed, "warn"),
+        ("/dead", "Dead letters", sum(group.dead for group in groups), "bad"),
+        ("/retries", "Retries", sum(group.delayed for group in groups), "warn"),
         ("/events", "Events", 0, ""),
-        ("/processes", "Processes", 0, ""),
-        ("/rejected", "Rejected", 0, ""),
+        ("/processes", "Processes", status.processes, ""),
+        ("/rejected", "Rejected", look.beside.rejected if look else 0, ""),
         ("/actions", "Actions", 0, ""),
-        ("/health", "Health", troubles, "warn"),
+        ("/health", "Health", len(attention.of_look(look)) if look else 0, "warn"),
     ]
 
 

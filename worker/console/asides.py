@@ -66,6 +66,8 @@ class Asides:
     """The newest first."""
     courses: Mapping[tuple[str, str], Sequence[int]] = field(default_factory=dict[tuple[str, str], Sequence[int]])
     """Group and fingerprint of the `DRAWN` first causes → deaths in each of the `SPANS` parts of the last hour."""
+    rejected: int = 0
+    """Refused requests that Redis holds."""
     unasked: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -92,6 +94,7 @@ class Reader:
             "what groups did": self._minutes,
             "what runs now": self._running,
             "the last actions": self._actions,
+            "refused requests": self._rejected,
         }
         for name, read in parts.items():
             try:
@@ -152,3 +155,6 @@ class Reader:
 
     async def _actions(self) -> None:
         self._asides.actions = await audit.fetch(self._client, ACTIONS)
+
+    async def _rejected(self) -> None:
+        self._asides.rejected = await self._client.execute_command("XLEN", HOME.rejections)

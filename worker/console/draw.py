@@ -120,6 +120,13 @@ def bound(seconds: float | None) -> str:
     return f"≤ {age(seconds)}" if seconds >= 1 else f"≤ {seconds * 1000:g} ms"
 
 
+STEPS: Final = (
+    "An upper bound: attempts are counted by steps of duration, which end at "
+    f"{', '.join(bound(end_s).removeprefix('≤ ') for end_s in BOUNDS_S)}."
+)
+"""What `bound` tells, for people."""
+
+
 def size(amount: int) -> str:
     """Bytes: 318 bytes, 64 KiB, 1.2 MiB."""
     if amount < 1024:

@@ -176,11 +176,16 @@ class Looker:
         else:
             if self.problem or is_first:
                 self._log.info("redis_connected")
-            self.problem, self.last = "", found
-            self._took_s.append(found.took_s)
-            self.history.add(int(found.began_s * 1000), looks.figures(found))
+            self.problem = ""
+            self.keep(found)
         async with self._looked:
             self._looked.notify_all()
+
+    def keep(self, found: Look) -> None:
+        """Pages show this look from now on."""
+        self.last = found
+        self._took_s.append(found.took_s)
+        self.history.add(int(found.began_s * 1000), looks.figures(found))
 
     def _failed(self, problem: str) -> None:
         if not self.problem:

@@ -42,6 +42,8 @@ class Status(msgspec.Struct):
     """Living ingest processes that receive nothing, or answer 503 → the reason."""
     faults: list[str] = msgspec.field(default_factory=list)
     """Why Redis refuses writes, or soon will."""
+    processes: int = 0
+    """Living ingest processes and workers; a quarantine process counts with its worker."""
 
 
 async def fetch(client: Redis, configured_shards: int) -> Status:
@@ -54,7 +56,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     asked.append(("HGETALL", HOME.ingests))
     *replies, ingests = [reply or () for reply in await registry.execute_usable(client, asked, status.unusable)]
     status.sources = sorted(known_sources.read(ingests))
-    status.not_ready = _not_ready(pairs(ingests), now_ms)
+    living = {name: each for name, each in ingest_record.read(pairs(ingests)).items() if not each.is_silent(now_ms)}
+    status.not_ready = {name: each.reason for name, each in sorted(living.items()) if each.reason}
     status.faults = redis_faults.of(parse_info(await client.execute_command("INFO")))
     names = list(_commands(Keys(0)))
     fields = {name: replies[i :: len(names)] for i, name in enumerate(names)}
@@ -67,6 +70,7 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
                 entry = status.groups[group]
                 setattr(entry, what, getattr(entry, what) + int(count))
     registrations = await group_status.query(client, shards, status.groups, status.unusable, now_ms)
+    status.processes = len(living) + len(set[str]().union(*registrations.values()))
     subscribed = [pairs(flat) for flat in fields["patterns"]]
     streams = _streams(shards, stored, fields["redeliveries"])
     lags = await _query_streams(client, streams, status, stored, now_ms, list(zip(starts, subscribed, strict=True)))
@@ -91,11 +95,6 @@ def _commands(shard: Keys) -> dict[str, tuple[str, str]]:
         "worked": ("HGETALL", shard.worked),
         "patterns": ("HGETALL", shard.patterns),
     }
-
-
-def _not_ready(ingests: Mapping[str, bytes], now_ms: int) -> dict[str, str]:
-    records = sorted(ingest_record.read(ingests).items())
-    return {name: each.reason for name, each in records if each.reason and not each.is_silent(now_ms)}
 
 
 def _find_abandoned(status: Status, worked: Sequence[Mapping[str, bytes]], now_ms: int) -> None:

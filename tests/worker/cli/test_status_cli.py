@@ -65,6 +65,7 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
         "sources": [],
         "not_ready": {},
         "faults": [],
+        "processes": 0,
     }
 
 
@@ -95,6 +96,7 @@ async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
         "sources": [],
         "not_ready": {},
         "faults": [],
+        "processes": 0,
     }
     assert await client.execute_command("DBSIZE") == 0
 

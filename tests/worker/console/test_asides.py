@@ -88,3 +88,11 @@ async def test_a_name_that_is_no_text_leaves_one_part_out(client):
     await store_letters(client, letter("wh_1"))
     await client.execute_command("HSET", KEYS.dead_fingerprints(GROUP), b"\xff", "{}")
     assert "can't read" in (await beside(client)).unasked[CAUSES]
+
+
+async def test_refused_requests_are_counted(client):
+    await create_groups(client, GROUP)
+    assert (await beside(client)).rejected == 0
+    for _ in range(2):
+        await client.execute_command("XADD", HOME.rejections, "*", "rejection", "{}")
+    assert (await beside(client)).rejected == 2

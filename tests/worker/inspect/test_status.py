@@ -3,10 +3,13 @@ import time
 import pytest
 from msgspec import UNSET
 
-from hookbus.shared.keys import HANDOVER, Keys
+from hookbus.shared import ingest_record
+from hookbus.shared.ingest_record import IngestRecord
+from hookbus.shared.keys import HANDOVER, HOME, QUARANTINED, Keys
 from hookbus.worker.inspect import status
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
+from hookbus.worker.inventory import registry
 from hookbus.worker.inventory.lag import MAX_COUNTED
 from tests.worker.builders import a_membership
 from tests.worker.dead_letters import create_groups, letter, store_letters
@@ -212,3 +215,16 @@ async def test_a_consumer_group_not_created_by_hookbus_is_marked_foreign(client)
     await client.execute_command("XGROUP", "CREATE", MAIN, "audit", "0")
     found = (await status.fetch(client, 1)).groups
     assert (found["audit"].is_foreign, found["billing"].is_foreign) == (True, UNSET)
+
+
+async def test_living_processes_are_counted_once_whatever_groups_they_work_for(client):
+    await create_groups(client, "billing", "phone")
+    now_ms = await registry.now_ms(client)
+    for name, is_alive in {"a.1.b": True, "b.1.c": False, f"a.2.d{QUARANTINED}": True}.items():
+        for group in ("billing", "phone"):
+            await client.execute_command("HSET", KEYS.consumers(group), name, "{}")
+        if is_alive:
+            await client.execute_command("SET", KEYS.alive(name), 1)
+    for name, at_ms in {"i.1.a": now_ms, "i.2.b": 1}.items():
+        await client.execute_command("HSET", HOME.ingests, name, ingest_record.encode(IngestRecord(at_ms, 1)))
+    assert (await status.fetch(client, 1)).processes == 2

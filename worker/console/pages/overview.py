@@ -21,6 +21,7 @@ class Figure(NamedTuple):
     beside: str
     series: list[float]
     colour: str
+    title: str = ""
 
 
 async def page(context: Context, _: Asked) -> View:
@@ -36,6 +37,7 @@ async def page(context: Context, _: Asked) -> View:
         "more_troubles": len(troubles) - MAX_TROUBLES,
         "figures": list(_figures(look, context.looker.history)),
         "matrix_html": context.templates.once("matrix.html", look.number, lambda: _matrix(look, names)),
+        "steps": f"{draw.STEPS} Of the last {work.RECENT} minutes.",
         "groups": [(name, groups[name], worst.oldest_s(groups[name])) for name in names],
         "worked": {name: _worked(look, name) for name in names},
         "history": context.looker.history,
@@ -90,4 +92,5 @@ def _durations(look: Look) -> Figure:
     recent = work.recent(look.beside.minutes, look.bus.now_ms)
     half, most = (draw.bound(recent.bound_s(share)) for share in (0.5, 0.99))
     counts = [float(count) for count in recent.latencies]
-    return Figure("p50 · p99 of attempts", half, f"· {most}" if any(counts) else "", counts, "c-dim")
+    title = f"{draw.STEPS} The plot has those of each step, of the last {work.RECENT} minutes."
+    return Figure("p50 · p99 of attempts", half, f"· {most}" if any(counts) else "", counts, "c-dim", title)

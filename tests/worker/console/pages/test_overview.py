@@ -41,6 +41,7 @@ async def bus(client, redis_url):
     await park(client, "wh_later", due_ms=now_ms + 600_000)
     await store_letters(client, letter("wh_dead", type=FAILED_TYPE))
     await audit.begin(client, Action(verb="pause", who="ann@host", why="INC-7"))
+    await client.execute_command("XADD", HOME.rejections, "*", "rejection", "{}")
     return redis_url
 
 
@@ -53,11 +54,29 @@ async def test_the_overview_tells_what_groups_did_what_runs_and_who_did_what(bus
         r'<td class="num wide dim nowrap">[\d.]+ /s</td><td [^>]*>≤ 25 ms</td><td [^>]*>≤ 100 ms</td>', page
     )
     assert 'action="/plan"' not in page
-    for text in ("wh_slow", "1 m 30 s", CONSUMER, "INC-7", "ann@host", '<span class="env">production</span>'):
+    for text in (
+        "wh_slow",
+        "1 m 30 s",
+        CONSUMER,
+        "INC-7",
+        "ann@host",
+        '<span class="env" title="production">production</span>',
+    ):
         assert text in page, text
     assert f"{GROUP} has stopped working on {TYPE}: ConnectionError: the desk is closed" in page
     assert "breaker open for 6 m, tries in 2 m" in page
     assert ", 1 to be retried" in page
+    assert (
+        page.count('title="An upper bound: attempts are counted by steps of duration, which end at 5 ms, 25 ms,') == 3
+    )
+    counts = dict(re.findall(r'>([A-Z][a-z ]+)<span class="count [a-z]*">(\d+)', page))
+    assert counts == {
+        "Dead letters": "1",
+        "Retries": "1",
+        "Processes": "1",
+        "Rejected": "1",
+        "Health": counts["Health"],
+    }
     assert "HookbusBreakerOpen" in page
 
 
