@@ -104,8 +104,8 @@ def redis_url(server: Valkey) -> str:
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Redis]:
-    """A client like that of the programs: raw replies, no retries."""
-    client = connect(redis_url, "tests")
+    """A client like that of the programs: raw replies, no retries. It waits longer, as a busy machine may take."""
+    client = connect(redis_url, "tests", reply_timeout_s=30)
     yield client
     await client.aclose()
 

@@ -88,8 +88,8 @@ class Ingest:
                 assert int(response.headers["Retry-After"]) > 0
             return response.status, await response.json()
 
-    async def raw(self, data: bytes, patience_s: float = 0.3) -> bytes:
-        """Send bytes and return the answer; empty without one, as to half a request."""
+    async def raw(self, data: bytes, patience_s: float = 20) -> bytes:
+        """Send bytes and return the answer; empty without one within `patience_s`, as to half a request."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)

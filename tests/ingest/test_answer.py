@@ -20,7 +20,7 @@ BODY = b'{"status": "accepted"}'
 async def raw(ingest: Ingest, *lines: str, version: str = "1.1") -> bytes:
     request = signed()
     start = head(request, f"Content-Length: {len(request.body)}", *lines)
-    return await ingest.raw(start.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1) + request.body, patience_s=5)
+    return await ingest.raw(start.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1) + request.body)
 
 
 def names(answer: bytes) -> list[bytes]:

@@ -83,7 +83,7 @@ async def test_g8_slow_bodies_do_not_keep_out_bodies_that_arrive_whole(redis_url
         await until_inflight(ingest, "arriving", 19_800)
         for _ in range(20):
             request = sized(1000)
-            answer = await ingest.raw(head(request, "Content-Length: 1000") + request.body, 5)
+            answer = await ingest.raw(head(request, "Content-Length: 1000") + request.body)
             assert answer.startswith(b"HTTP/1.1 200 ")
         assert await inflight(ingest, "arriving") == 19_800
         for _, writer in slow:

@@ -36,7 +36,7 @@ def is_refusal(answer: bytes) -> bool:
 
 @pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
 async def test_g8_bytes_that_are_not_http_are_refused_without_a_traceback(ingest: Ingest, client, data):
-    answer = await ingest.raw(data)
+    answer = await ingest.raw(data, 0.3)
     assert is_refusal(answer), answer
     assert await client.execute_command("KEYS", "*stream*") == []
 

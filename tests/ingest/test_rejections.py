@@ -5,6 +5,7 @@ import time
 
 import pytest
 from multidict import CIMultiDict
+from structlog.testing import capture_logs
 
 from hookbus.ingest import rejections
 from hookbus.ingest.rejections import Rejections
@@ -170,7 +171,8 @@ async def test_g9_while_redis_is_unreachable_rejections_are_dropped_and_later_on
     for _ in range(10 * rejections.MAX_WAITING):
         recorder.record(a_rejection(code="not_durable"))
     assert len(recorder._waiting) == rejections.MAX_WAITING
-    await until(lambda: not recorder._waiting)
+    with capture_logs() as logs:
+        await until(lambda: [log["count"] for log in logs if log["event"] == "rejections_dropped"])
     own_server.start()
     await until(lambda: _kept_after_another(recorder, client))
     assert {rejection.code for rejection in await stored_rejections(client)} == {"signature_mismatch"}

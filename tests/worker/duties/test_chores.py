@@ -59,7 +59,7 @@ async def test_a_dead_holder_is_replaced_when_its_lease_ends_and_a_live_one_keep
     await asyncio.sleep(1.5)  # three times as long as a lease lasts
     assert (first.has(KEYS), second.has(KEYS)) == (True, False)
     tasks[0].cancel()
-    await until(lambda: second.has(KEYS), 5)
+    await until(lambda: second.has(KEYS))
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 

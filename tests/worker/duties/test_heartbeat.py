@@ -102,9 +102,9 @@ async def test_a_loop_blocked_beyond_the_hard_limit_is_not_renewed_until_it_runs
     age = [0.0]
     with living(redis_url, lambda: age[0], hard_limit_s=40):
         age[0] = 41
-        await until(lambda: _is_gone(client), timeout_s=3)
+        await until(lambda: _is_gone(client))
         age[0] = 0
-        await until(lambda: _is_there(client), timeout_s=3)
+        await until(lambda: _is_there(client))
 
 
 async def _is_there(client) -> bool:
@@ -227,7 +227,7 @@ async def test_liveness_is_not_steady_right_after_a_reconnect(own_server, monkey
         await asyncio.to_thread(own_server.start)
         await until(lambda: liveness._steady_since is not None)
         assert not liveness.is_steady()
-        await until(liveness.is_steady, timeout_s=3)
+        await until(liveness.is_steady)
 
 
 @pytest.mark.usefixtures("quick")
@@ -236,7 +236,7 @@ async def test_g4_liveness_is_not_steady_after_a_step_of_redis_clock_that_expire
         await until(liveness.is_steady)
         monkeypatch.setattr(liveness._client, "time", lambda: (int(time.time()) + 3600, 0))
         await until(lambda: not liveness.is_steady())
-        await until(liveness.is_steady, timeout_s=3)
+        await until(liveness.is_steady)
 
 
 @pytest.mark.usefixtures("quick")
