@@ -20,6 +20,7 @@ import aiohttp
 
 from hookbus.shared.secret import key_bytes, sign
 from tests import users
+from tests.wait import PATIENCE_S
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
@@ -101,22 +102,24 @@ class Program:
         lines = [line for line in self.raw if "Traceback (most recent call" in line]
         return [line for line in lines if not any(f'"event": "{name}"' in line for name in (*OF_HANDLERS, *expected))]
 
-    async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
-        """Wait for a log line."""
+    async def until_logged(self, event: str, timeout_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
+        """Wait for a log line; no longer than until the program has ended and its output is read completely."""
         deadline = time.monotonic() + timeout_s
+        is_over = False
         while not (found := self.logged(event, **fields)):
-            if time.monotonic() > deadline or self.process.poll() is not None:
+            if is_over:
                 raise AssertionError(f"{self.command} logged no {event} {fields}; its output:\n" + "\n".join(self.raw))
             await asyncio.sleep(0.01)
+            is_over = time.monotonic() > deadline or not self._reader.is_alive()
         return found[0]
 
-    async def end(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
+    async def end(self, number: int = signal.SIGTERM, timeout_s: float = PATIENCE_S) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return await self.until_ended(timeout_s)
 
-    async def until_ended(self, timeout_s: float = 20) -> int:
+    async def until_ended(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until it ends by itself and its output is read completely; returns the exit code."""
         code = await asyncio.to_thread(self.process.wait, timeout_s)
         self._reader.join(timeout_s)
@@ -173,7 +176,7 @@ class Ingest(Program):
         options = {"redis_url": redis_url, "listening": listening, "cwd": cwd}
         super().__init__(command, "serve", *args, **options, **defaults | environ)
 
-    async def until_logged(self, event: str, timeout_s: float = 20, **fields: Any) -> dict[str, Any]:
+    async def until_logged(self, event: str, timeout_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         """Wait for a log line, and until it listens: it looks at Redis before it opens its port."""
         await super().until_logged("listening", timeout_s)
         return await super().until_logged(event, timeout_s, **fields)

@@ -7,12 +7,15 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_S: Final = 60.0
+"""How long a condition may take on a busy machine. No bound of hookbus, and within the time limit of a test."""
+
 TIMER_EARLY_S: Final = 0.002
 """How much earlier than set a wait may end: uvloop counts whole milliseconds at both of its ends. Lower bounds in tests
 are reduced by it, once for each wait in a row."""
 
 
-async def until(condition: Callable[[], Awaitable[T] | T], timeout_s: float = 20, what: str = "") -> T:
+async def until(condition: Callable[[], Awaitable[T] | T], timeout_s: float = PATIENCE_S, what: str = "") -> T:
     """Return the first truthy result of `condition`, polled every 10 ms; fails after `timeout_s` with the last one."""
     deadline = time.monotonic() + timeout_s
     while True:

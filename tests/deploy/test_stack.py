@@ -16,7 +16,7 @@ from hookbus.shared.settings import Listen
 from hookbus.worker.console.sending import fresh_id
 from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program, free_port
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 pytestmark = pytest.mark.needs("linux", "proc")  # children end with their parents; /proc lists processes
 
@@ -56,7 +56,7 @@ class Stack(Program):
             env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -255,7 +255,7 @@ async def test_the_stack_ends_when_the_reader_of_its_pipe_leaves(tmp_path):
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # each post makes the stack print a line
     sender = subprocess.Popen(["/bin/bash", "-c", posts, str(stack.process.pid)], cwd=tmp_path, **nowhere)
     assert await stack.ends(0) == 1
-    sender.wait(30)
+    sender.wait(PATIENCE_S)
 
 
 async def test_the_demo_ends_with_all_its_processes_when_the_reader_of_its_pipe_leaves(tmp_path):

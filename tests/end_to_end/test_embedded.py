@@ -11,7 +11,7 @@ import pytest
 from hookbus.shared.keys import Keys
 from tests import users
 from tests.programs import ROOT
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 from tests.worker.builders import store
 
 KEYS = Keys(0)
@@ -53,7 +53,7 @@ async def test_a_worker_in_a_program_handles_events_and_prints_nothing(redis_url
     await store(client, "wh_1")
     with host(tmp_path, redis_url, "wait") as program:
         await until(lambda: handled("plain") == ["wh_1"])
-        out, err = program.communicate("\n", timeout=20)
+        out, err = program.communicate("\n", timeout=PATIENCE_S)
     assert (program.returncode, out, err) == (0, "started\nits own work goes on\n", "")
     assert await client.execute_command("HKEYS", KEYS.consumers("plain")) == [], "it left its group"
 
@@ -64,7 +64,7 @@ async def test_signals_do_what_the_program_lets_them_do(redis_url, handled, clie
     with host(tmp_path, redis_url) as program:
         await until(lambda: handled("plain") == ["wh_1"])
         program.send_signal(number)
-        _, err = program.communicate(timeout=20)
+        _, err = program.communicate(timeout=PATIENCE_S)
     assert program.returncode == -number
     assert err.rstrip().endswith("KeyboardInterrupt" if drains else "")
     assert (await client.execute_command("HKEYS", KEYS.consumers("plain")) == []) is drains

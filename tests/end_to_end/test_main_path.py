@@ -136,5 +136,5 @@ async def test_g6_the_retry_schedule_survives_a_restart_of_the_worker(redis_url,
             await worker.end(9)
         with Worker(redis_url, "flaky") as worker:
             await until(lambda: handled("flaky") == ["wh_1"])
-            assert worker.logged("parked", attempt=2)
+            await worker.until_logged("parked", attempt=2)
             assert not worker.logged("parked", attempt=1)

@@ -50,7 +50,7 @@ async def test_an_unsubscribed_type_keeps_its_events_no_longer_than_orphans(redi
     with Worker(redis_url, f"{APPS}:after", **limits) as worker:
         await worker.until_logged("orphans_trimmed", type=DROPPED, events=1)
         assert worker.logged("type_unsubscribed", type=DROPPED)
-        assert handled(GROUP) == ["wh_2"]
+        await until(lambda: handled(GROUP) == ["wh_2"])
         assert await worker.end() == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hookbus.shared.command import FailedError, cannot_listen
 from hookbus.shared.settings import ConfigError
+from tests.wait import PATIENCE_S
 
 TRANSIENT = {
     "an address that is not configured yet": OSError(errno.EADDRNOTAVAIL, "no such address"),
@@ -61,7 +62,9 @@ EXITS = {
 
 
 def _run(program: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.mark.parametrize("end", EXITS.values(), ids=EXITS)

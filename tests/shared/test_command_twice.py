@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.wait import PATIENCE_S
+
 PROGRAM = """
 import asyncio, sys, time
 from hookbus.shared.command import run_service
@@ -37,7 +39,7 @@ def test_a_second_ctrl_c_ends_the_program(does):
             with pytest.raises(subprocess.TimeoutExpired):
                 program.wait(0.3)
             program.send_signal(signal.SIGINT)
-            assert program.wait(20) == 130
+            assert program.wait(PATIENCE_S) == 130
         finally:
             program.kill()
 
@@ -47,4 +49,4 @@ def test_one_ctrl_c_is_a_stop():
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
         program.send_signal(signal.SIGINT)
-        assert program.wait(20) == 0
+        assert program.wait(PATIENCE_S) == 0

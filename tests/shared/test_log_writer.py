@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hookbus.shared.log_writer import MAX_WAITING_BYTES, Writer
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 LINE = "x" * 999 + "\n"
 
@@ -137,7 +137,9 @@ for number in range(50):
     log.get("test").info("stored", number=number, group=str(number))
 {end}
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.stderr.count('"event": "stored"') == 50
     assert done.stderr.count('"event": "forked"') == ("fork" in end)
 

@@ -8,6 +8,7 @@ import pytest
 
 from hookbus.shared import output
 from tests.programs import ROOT
+from tests.wait import PATIENCE_S
 
 CONTROL_CHARACTERS = [
     "\x1b[2J",
@@ -49,7 +50,7 @@ def printed(code: str, *, on_terminal: bool) -> str:
         data = b""
         while not data.endswith(b"\n"):
             data += os.read(terminal, 10_000)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     os.close(terminal)
     return data.decode().replace("\r\n", "\n")
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookbus.shared import shell
+from tests.wait import PATIENCE_S
 
 NO_NUL = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
@@ -19,5 +20,5 @@ def test_plain_words_are_quoted_as_everybody_does_and_hidden_characters_are_esca
 def test_bash_reads_the_words_again(words):
     text = shell.command(["printf", r"%s\0", *words])
     assert text.isprintable()
-    printed = subprocess.run(["bash", "-c", text], capture_output=True, check=True, timeout=30).stdout
+    printed = subprocess.run(["bash", "-c", text], capture_output=True, check=True, timeout=PATIENCE_S).stdout
     assert printed == b"".join(word.encode() + b"\0" for word in words or [""])

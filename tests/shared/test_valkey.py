@@ -11,7 +11,7 @@ import pytest
 from hookbus.shared.valkey import InUseError, Valkey
 from tests.deploy.processes import is_running
 from tests.programs import ROOT
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 STARTED_BY_ANOTHER = """
 import sys
@@ -48,7 +48,7 @@ def test_the_server_ends_when_its_parent_ends_normally(tmp_path):
     with started_by_another(tmp_path) as parent:
         pid = int(parent.stdout.readline())
         parent.stdin.close()
-        assert parent.wait(10) == 0
+        assert parent.wait(PATIENCE_S) == 0
     assert not is_running(pid)
 
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from tests import users
 from tests.programs import BIN, ROOT
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 
 def environment(redis_url: str, **environ: str) -> dict[str, str]:
@@ -26,7 +26,9 @@ def worker(redis_url: str, *args: str, stdin: bytes = b"", **environ: str) -> "s
     """`hookbus-worker` with these arguments, without a terminal."""
     command = [str(BIN / "hookbus-worker"), *args]
     env = environment(redis_url, **environ)
-    found = subprocess.run(command, cwd=ROOT, env=env, input=stdin, capture_output=True, timeout=30, check=False)
+    found = subprocess.run(
+        command, cwd=ROOT, env=env, input=stdin, capture_output=True, timeout=PATIENCE_S, check=False
+    )
     assert b"Traceback (most" not in found.stderr, found.stderr.decode()
     return found
 
@@ -42,7 +44,7 @@ def answered(redis_url: str, *args: str, question: bytes, answer: bytes) -> int:
             process.send_signal(signal.SIGINT)
         else:
             os.write(terminal, answer)
-        return process.wait(20)
+        return process.wait(PATIENCE_S)
 
 
 def typed(redis_url: str, *args: str) -> bytes:
@@ -51,7 +53,7 @@ def typed(redis_url: str, *args: str) -> bytes:
     with _on_terminal(redis_url, args) as (process, terminal):
         while chunk := _read(terminal):
             output += chunk
-        assert process.wait(20) == 0, output
+        assert process.wait(PATIENCE_S) == 0, output
     return output
 
 

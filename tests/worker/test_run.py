@@ -16,7 +16,7 @@ from hookbus.worker.pipeline.routes import build
 from hookbus.worker.run import _idle, _may_match
 from tests.end_to_end.conftest import records_of
 from tests.programs import BIN, Worker
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 from tests.worker.builders import store
 
 GOOD = """
@@ -46,7 +46,7 @@ def run(project, *args: str, redis_url: str = "unix:///nowhere.sock", **environ:
     defaults = {"HOOKBUS_REDIS_URL": redis_url, "HOOKBUS_WORKER_OPS_LISTEN": "127.0.0.1:0"}
     done = subprocess.run(
         [BIN / "hookbus-worker", "run", *args],
-        cwd=project, env=clean | defaults | environ, capture_output=True, text=True, timeout=30, check=False,
+        cwd=project, env=clean | defaults | environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     output = (done.stdout + done.stderr).splitlines(keepends=True)
     return done.returncode, "".join(line for line in output if '"event": "starting"' not in line)

@@ -130,8 +130,8 @@ class Looker:
 
     @property
     def _usual_s(self) -> float:
-        """How long a look takes."""
-        return min(self._took_s)
+        """How long a look takes; 0 before the first."""
+        return min(self._took_s, default=0.0)
 
     @property
     def is_fresh(self) -> bool:

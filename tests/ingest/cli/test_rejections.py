@@ -10,7 +10,7 @@ from hookbus.shared.rejection import encode
 from tests.ingest.serving import SECRET, command
 from tests.ingest.test_rejections import a_rejection
 from tests.programs import ROOT, Program
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 from tests.worker.commands import environment
 
 KEY = Keys(0).rejections
@@ -104,6 +104,6 @@ async def test_since_is_by_the_clock_of_redis(client, redis_url):
     script += "from hookbus.ingest.__main__ import main; main()"
     words = [sys.executable, "-c", script, "rejections", "--since", "15m"]
     env = environment(redis_url) | {"HOOKBUS_REDIS_URL": redis_url, "OPENAI_WEBHOOK_SECRET": SECRET}
-    found = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=True)
+    found = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert "5 minutes ago" in found.stdout
     assert "30 minutes ago" not in found.stdout

@@ -8,6 +8,7 @@ import pytest
 from hookbus.shared.clock import now_ms
 from hookbus.shared.entry import Failure
 from tests.programs import BIN, ROOT
+from tests.wait import PATIENCE_S
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.dead_letters import DEAD_MS, create_groups, letter, store_letters
 
@@ -242,5 +243,5 @@ async def test_a_closed_pipe_ends_the_export_without_a_traceback(client, redis_u
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b'{"letter":"wh_')
         process.stdout.close()
-        assert process.wait(20) == 1
+        assert process.wait(PATIENCE_S) == 1
         assert b"Traceback" not in process.stderr.read()

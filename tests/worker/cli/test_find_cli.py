@@ -11,7 +11,7 @@ from hookbus import App, Reject
 from hookbus.shared.clock import now_ms
 from hookbus.worker.find import search
 from tests.programs import ROOT
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 from tests.worker.builders import TYPE, store
 from tests.worker.commands import environment, objects, succeeded, worker
 from tests.worker.running import running
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_a_search_and_says_how_far_it_came(redis_url, option):
         assert process.stdout is not None
         assert process.stdout.readline() == "searching\n"
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     if option:
         assert json.loads(output)["searched"]["interrupted"] is True

@@ -7,6 +7,7 @@ import pytest
 
 from hookbus.shared.clock import now_ms
 from tests.programs import ROOT
+from tests.wait import PATIENCE_S
 from tests.worker.builders import TYPE
 from tests.worker.commands import environment
 from tests.worker.dead_letters import letter, store_letters, subscribe
@@ -27,7 +28,7 @@ def off(redis_url: str, minutes: int, *args: str, program: str = "worker") -> st
     script = OFF.replace("hookbus.worker", f"hookbus.{program}")
     command = [sys.executable, "-c", script, str(minutes), *args]
     found = subprocess.run(
-        command, cwd=ROOT, env=environment(redis_url), capture_output=True, text=True, timeout=30, check=False
+        command, cwd=ROOT, env=environment(redis_url), capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert found.returncode == 0, found.stderr
     return found.stdout
@@ -53,6 +54,6 @@ async def test_relative_times_and_ages_are_by_the_clock_of_redis(client, redis_u
 def test_a_mistake_in_a_time_is_told_without_redis(tmp_path):
     env = environment(f"unix://{tmp_path}/nowhere")
     command = [sys.executable, "-m", "hookbus.worker", "dlq", "list", "--since", "yesterdayish"]
-    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=False)
+    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert found.returncode == 2
     assert "is neither an age" in found.stderr

@@ -67,7 +67,8 @@ async def test_g7_a_burst_of_many_types_is_shared_by_idle_workers(client, redis_
     assert Counter(name for handler in handlers for name in handler.began) == Counter(f"wh_{name}" for name in TYPES)
 
 
-async def test_quick_handlers_take_what_was_read_and_nothing_is_given_back(client, redis_url):
+async def test_quick_handlers_take_what_was_read_and_nothing_is_given_back(client, redis_url, monkeypatch):
+    monkeypatch.setattr(give_back, "GRACE_S", 3.0)  # on a busy machine they are not that quick
     handler = Handler(is_open=True)
     async with four_workers(redis_url, client, [handler]):
         await commit(client, *TYPES)
