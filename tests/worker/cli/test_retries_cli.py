@@ -96,7 +96,7 @@ async def test_a_list_shows_what_waits_in_what_way_and_why_in_80_columns(client,
 async def test_tables_fit_the_terminal_and_keep_whole_ids(client, redis_url, columns):
     await create_groups(client, "billing")
     name, error = "wh_" + "0123456789abcdef" * 2, "ConnectionError: the refund desk is closed until tomorrow at nine"
-    await park(client, name, error=error)
+    await park(client, name, error=error, due_ms=now_ms() + 59 * 60_000)
     for args in (("list",), ("groups",)):
         text = succeeded(redis_url, "retries", *args, COLUMNS=columns)
         assert max(map(len, text.splitlines())) <= int(columns)
