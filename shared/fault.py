@@ -1,8 +1,8 @@
 """Reasons not to trust a Redis, as values: from its state and configuration, and from the errors that it returns."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 from redis.exceptions import AskError, AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from .connection import refusal_code
@@ -28,8 +28,7 @@ _FSYNC_NEEDS: Final = {"appendonly": "yes", "appendfsync": "always", "no-appendf
 Code = Literal["queue_unavailable", "overloaded", "not_durable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Why ingest cannot return 200 now, and the remedy if it is known."""
 
     code: Code

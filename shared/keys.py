@@ -6,8 +6,9 @@ over its nodes (https://valkey.io/topics/cluster-spec/, "Hash tags").
 
 import re
 import zlib
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 PREFIX: Final = "hookbus:"
 META: Final = f"{PREFIX}meta"
@@ -58,8 +59,7 @@ def shard_of(webhook_id: str, shards: int) -> int:
     return zlib.crc32(webhook_id.encode()) % shards
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """The keys of one shard."""
 
     shard: int

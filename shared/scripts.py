@@ -8,10 +8,10 @@ Nothing else is retried here: only the caller can decide whether to repeat a cal
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from redis.exceptions import NoScriptError
 
 from .connection import Execute, Redis
@@ -23,13 +23,15 @@ _FOLDER: Final = Path(__file__).with_name("lua")
 Argument = str | bytes | int
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """One `.lua` file. Its header documents KEYS, ARGV and the result."""
 
     name: str
-    source: str = field(repr=False)
-    sha: str = field(repr=False)
+    source: str
+    sha: str
+
+    def __repr__(self) -> str:
+        return f"Script({self.name!r})"
 
     @classmethod
     def load(cls, name: str) -> "Script":
@@ -111,8 +113,7 @@ RECORD: Final = past_the_limit(Script.load("record"))
 REPLACE: Final = past_the_limit(Script.load("replace"))
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A script with its keys and arguments, ready to be sent."""
 
     script: Script

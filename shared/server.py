@@ -1,9 +1,10 @@
 """Inspects a Redis before the programs trust it: its version, its role, and the layout of its data."""
 
 import contextlib
-from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from . import layout
@@ -17,8 +18,7 @@ SETTINGS: Final = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "ma
 """The settings that the guarantees depend on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """The state and configuration of a server. `config` is empty if CONFIG is refused, as by managed services."""
 
     info: dict[str, str]

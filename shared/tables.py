@@ -2,9 +2,9 @@
 of these is left."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
@@ -13,8 +13,7 @@ GAP: Final = 2
 """Blanks between columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column. `goes`: the one with the highest number goes first where the table is too wide; 0 stays.
 
     `least`: a column of prose is wrapped at words down to this width; 0 for what is not wrapped. What is left of the

@@ -1,10 +1,10 @@
 """`dlq list`, `groups` and `show`: queries that change nothing."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import typer
+from msgspec.structs import replace
 
 from ...shared import output, shell
 from ...shared.clock import now_ms

@@ -1,8 +1,10 @@
 """Dead letters by cause: those of one fingerprint in one group are one line, with the number of the last hour."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from ...shared.raw_connection import Command
 from ..pipeline.dead_letter import DeadLetterRecord, Kind
@@ -11,8 +13,7 @@ from .cursor import Index
 HOUR_MS: Final = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """The letters of one fingerprint in one group. Times in Unix ms; `last_hour` of them died in the last hour."""
 
     group: str

@@ -8,8 +8,9 @@ ends. Holds a bounded part of each set in memory.
 import heapq
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ...shared.connection import Redis
 from ...shared.keys import Keys
@@ -45,14 +46,13 @@ def positions(index: Index, flat: Sequence[bytes]) -> list[Position]:
     ]
 
 
-@dataclass(slots=True)
-class _Cursor:
+class _Cursor(msgspec.Struct):
     """The position reached in one set. `returned` are the names already read at `after_ms`."""
 
     index: Index
     after_ms: int
-    returned: set[str] = field(default_factory=set)
-    ahead: deque[Position] = field(default_factory=deque)
+    returned: set[str] = msgspec.field(default_factory=set)
+    ahead: deque[Position] = msgspec.field(default_factory=deque)
     is_done: bool = False
 
     def command(self, until_ms: int, count: int) -> Command:

@@ -1,6 +1,6 @@
 """Which dead letters a command or a page is about."""
 
-from dataclasses import dataclass
+import msgspec
 
 from ...shared.patterns import matches
 from ...shared.times import LAST_MS
@@ -8,8 +8,7 @@ from .. import audit
 from ..pipeline.dead_letter import DeadLetterRecord, Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Selects letters that match any value of every given field. `types` are patterns; times in Unix ms, inclusive."""
 
     groups: tuple[str, ...] = ()

@@ -8,8 +8,10 @@ that moment can come later, by an import. It may be stopped between batches, and
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from msgspec.structs import replace
 
 from ...shared import output
 from ...shared.command import FailedError

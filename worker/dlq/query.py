@@ -6,10 +6,10 @@ only. A fingerprint determines type and reason, so filters select fingerprints, 
 
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis

@@ -1,8 +1,9 @@
 """The lag of consumer groups: one value per group and stream, from replies of Redis. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from ...shared.patterns import patterns_of
 from ...shared.raw_connection import Command
@@ -11,8 +12,7 @@ MAX_COUNTED: Final = 1000
 """Entries counted one by one where Redis reports no lag; with small events about a megabyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupLag:
+class GroupLag(msgspec.Struct, frozen=True):
     """A group's position on one stream. `lag` is None where Redis reports none. `is_own`: it is a redelivery stream."""
 
     stream: str

@@ -7,10 +7,11 @@ import functools
 import os
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
+
+import msgspec
 
 from ...shared.traced import OURS, attribute, name_of, storable, text_of, trace_of
 
@@ -23,8 +24,7 @@ _own_packages: set[str] = set()
 _LIBRARIES = ("site-packages", "dist-packages", str(Path(traceback.__file__).parent))
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """What went wrong. `frame` is the innermost frame of the application, `file:function`, which stays the same when
     lines move; `place` is its line, `path:line`. Both are "" where there is none."""
 

@@ -5,8 +5,9 @@ Park        failed, or snoozed by the handler; another attempt follows
 DeadLetter  no further attempt
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from ...shared.traced import storable
 from ..api.decision import Hold, Pause, Reject, deciding
@@ -23,8 +24,7 @@ FREE_SNOOZES_S: Final = 60.0
 """How long after the first attempt the minimum does not apply: a handler may poll often at first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(msgspec.Struct, frozen=True):
     """Handled, or left to others: `is_skipped` if the subscription does not take events of that source."""
 
     is_skipped: bool = False
@@ -35,8 +35,7 @@ SKIP: Final = Ack(is_skipped=True)
 """The shared instances: there are no others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True):
     """Failed, or snoozed (`is_snooze`: uses up no attempt); the next attempt is due in `wait_s` seconds.
 
     With `hold_s` or `is_pause` the handler asked for its whole subscription to be suspended, or its pattern paused.
@@ -49,8 +48,7 @@ class Park:
     is_pause: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """No attempt will handle the delivery."""
 
     reason: Reason

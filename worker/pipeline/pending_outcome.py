@@ -1,9 +1,9 @@
 """An outcome with everything needed to write it, and the script call that writes it."""
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ...shared import entry, memory, scripts
 from ...shared.entry import Failure
@@ -78,10 +78,8 @@ class PendingOutcome(msgspec.Struct, frozen=True, eq=False):
         """A dead letter in place of an outcome that cannot be encoded, without the fields that may be at fault."""
         reason = self.outcome.reason if isinstance(self.outcome, DeadLetter) else "attempts_exhausted"
         cause = Cause("UnwritableOutcome", f"the outcome of the last attempt cannot be written: {why}")
-        in_flight = msgspec.structs.replace(
-            self.in_flight, entry=msgspec.structs.replace(self.in_flight.entry, history=())
-        )
-        return msgspec.structs.replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
+        in_flight = replace(self.in_flight, entry=replace(self.in_flight.entry, history=()))
+        return replace(self, in_flight=in_flight, outcome=DeadLetter(reason, cause), duration_s=0.0)
 
     def call(self, consumer: str, term: str = "", recovered_most: int = 0) -> scripts.Call:
         """The script call that writes the outcome; the ack of an event in the same term needs none.

@@ -8,10 +8,11 @@ the time of its last attempt, by the clock of Redis, which workers follow. No ru
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ...shared import scripts
 from ...shared.connection import Redis

@@ -4,10 +4,10 @@ It is `parked` until its next attempt is due, or `snoozed` by its handler until 
 stream, where it waits until a worker reads it. What a worker has in hand waits no more.
 """
 
-from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from ...shared.entry import Entry, Failure, parse
 from ...shared.keys import Keys
@@ -52,8 +52,7 @@ class Waiting(NamedTuple):
         return self.last.error.partition(":")[0] if self.last else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Selects waiting deliveries that match any value of every given field. `types` are patterns; `names` webhook-ids;
     times are those at which the last attempt ended, Unix ms, inclusive."""
 

@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hookbus.shared import scripts
 from hookbus.shared.command import FailedError
