@@ -6,8 +6,10 @@ When a console dies, any other goes on with its jobs: each move is atomic, so no
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from ...shared import log
 from ...shared.command import FailedError

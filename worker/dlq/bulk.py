@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import msgspec
 from redis.exceptions import OutOfMemoryError
 
 from ...shared.command import FailedError
@@ -18,8 +18,7 @@ BATCH: Final = 200
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Counts of a bulk move. `gone`: another tool moved it first, it was dead-lettered again, or it already existed.
     `reached_ms` of a move in the order of time: all that is older is done, Unix ms; else 0. `waits`: why it waits now.
     """

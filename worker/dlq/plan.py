@@ -8,9 +8,9 @@ that moment can come later, by an import. It may be stopped between batches, and
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
+import msgspec
 from msgspec.structs import replace
 
 from ...shared import output
@@ -29,8 +29,7 @@ Verb = Literal["redrive", "discard"]
 DONE: Final[Mapping[Verb, str]] = {"redrive": "redriven", "discard": "discarded"}
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a move would do. `criteria` is the filter, bounded by the moment of counting; `matching` letters match it.
 
     `causes` counts them by fingerprint, most first. `hindrances` name what would not be handled after a redrive, and
@@ -42,7 +41,7 @@ class Plan:
     matching: int
     causes: Sequence[Summary]
     hindrances: Sequence[Hindrance] = ()
-    left_out: Counter[Place] = field(default_factory=Counter)
+    left_out: Counter[Place] = msgspec.field(default_factory=Counter)
 
     @property
     def moving(self) -> int:

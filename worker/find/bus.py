@@ -1,8 +1,9 @@
 """What a search has to know of all groups: one pipeline, which holds no event."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ...shared.connection import Redis
 from ...shared.keys import HOME, Keys
@@ -17,8 +18,7 @@ from ..inventory.suspensions import Held, Suspension
 PER_SHARD: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(msgspec.Struct, frozen=True):
     """What one shard holds. `starts`: group → the stream id that it starts after; `patterns`: group → the patterns of
     its last worker to start; `redeliveries`: group → types of its redelivery streams; `dropped`,
     `discarded`: group → how many dead letters its retention dropped, and people discarded; `losses`: group → how often
@@ -33,8 +33,7 @@ class Shard:
     losses: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Bus:
+class Bus(msgspec.Struct, frozen=True):
     """All shards, the sources of the ingest processes, and what suspends subscriptions: group → pattern."""
 
     shards: Mapping[Keys, Shard]

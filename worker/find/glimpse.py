@@ -7,7 +7,6 @@ more if nothing was found.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,19 +30,18 @@ class Pending(NamedTuple):
     times_delivered: int
 
 
-@dataclass(slots=True)
-class Glimpse:
+class Glimpse(msgspec.Struct):
     """What was found. `recovered`: how it was handled after failures, if that is remembered. `position`: id of the last
     event of its stream that the group received, None if the group is not on it. `left_out`: how much was not looked
     through; `is_decided`: there can be no delivery of the event that nothing else tells of."""
 
-    held: list[Held] = field(default_factory=list)
+    held: list[Held] = msgspec.field(default_factory=list)
     recovered: Recovered | None = None
     pending: Pending | None = None
     position: str | None = None
     left_out: int = 0
     is_decided: bool = True
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = msgspec.field(default_factory=dict)
     was_at_once: bool = True
 
     @property

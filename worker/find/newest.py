@@ -7,8 +7,9 @@ stream is read first, and more of those that the page is taken from: each reply 
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
+
+import msgspec
 
 from ...shared.connection import Redis
 from ...shared.entry import parse
@@ -84,17 +85,16 @@ class Chosen(NamedTuple):
     source: str = ""
 
 
-@dataclass(slots=True)
-class Page:
+class Page(msgspec.Struct):
     """Some events, newest first. `more`: where to go on, None at the end. `read`: how many were looked through;
     `unreadable` of them are none that this release can read. `types`: all event types that are stored."""
 
-    events: list[Stored] = field(default_factory=list)
+    events: list[Stored] = msgspec.field(default_factory=list)
     more: Place | None = None
     read: int = 0
     unreadable: int = 0
     types: frozenset[str] = frozenset()
-    unusable: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 async def older(client: Redis, configured_shards: int, chosen: Chosen, before: Place | None = None) -> Page:
@@ -109,8 +109,7 @@ async def newer(client: Redis, configured_shards: int, chosen: Chosen, after: Pl
     return page
 
 
-@dataclass(slots=True)
-class _Cursor:
+class _Cursor(msgspec.Struct):
     """The position reached in one stream: `ahead` are the events read and not yet taken, None for an unreadable one."""
 
     keys: Keys
@@ -118,7 +117,7 @@ class _Cursor:
     is_back: bool
     at: str
     """The id of Redis' range where the next reply begins."""
-    ahead: deque[tuple[Place, Stored | None]] = field(default_factory=deque)
+    ahead: deque[tuple[Place, Stored | None]] = msgspec.field(default_factory=deque)
     count: int = 1
     is_done: bool = False
 

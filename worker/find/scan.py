@@ -7,9 +7,9 @@ with small events, a thousand entries take it 0.5 ms, and this process 0.9 ms.
 import asyncio
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from redis.exceptions import ResponseError
 
 from ...shared.connection import Redis
@@ -53,18 +53,16 @@ class Bounds(NamedTuple):
     most: int | None = None
 
 
-@dataclass(slots=True)
-class Scanned:
+class Scanned(msgspec.Struct):
     """The result. `reached_ms`: every stream was read back to this time, Unix ms."""
 
-    matches: list[Match] = field(default_factory=list)
+    matches: list[Match] = msgspec.field(default_factory=list)
     entries: int = 0
     reached_ms: int = LAST_MS
-    unusable: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Cursor:
+class _Cursor(msgspec.Struct):
     """The position reached in one stream."""
 
     keys: Keys

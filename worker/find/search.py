@@ -11,8 +11,9 @@ Redis serves others between two steps, of half a millisecond with small events. 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ...shared.connection import Redis
 from ...shared.dedupe import DAY_MS
@@ -52,15 +53,14 @@ class Limits(NamedTuple):
 EVERYTHING: Final = Limits(0, ALL)
 
 
-@dataclass(slots=True)
-class Found:
+class Found(msgspec.Struct):
     """The result. `entries` were read of the event streams, back to `reached_ms` (Unix ms); `records` of the dead
     letters, retries and redeliveries, but for `left_out`. `may_have_older`: it ended with the newest events that hold
     the id. `until_ms`: the last read began at this time, Unix ms, None for the present; `is_partial`: it ended before
     it came to every stream. `sources`: those that the dedupe window was asked for. `unusable`: key that Redis refused
     → why."""
 
-    lives: list[Life] = field(default_factory=list)
+    lives: list[Life] = msgspec.field(default_factory=list)
     entries: int = 0
     reached_ms: int | None = None
     until_ms: int | None = None
@@ -70,7 +70,7 @@ class Found:
     left_out: int = 0
     is_stopped: bool = False
     may_have_older: bool = False
-    unusable: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:

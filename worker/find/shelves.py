@@ -2,8 +2,9 @@
 redelivery streams. Each is read in parts: a command, then what its reply holds of an event."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
 
 from ...shared.connection import Redis
 from ...shared.entry import Entry, parse
@@ -109,8 +110,7 @@ class Shelf(Protocol):
     def take(self, reply: Any) -> list[Held]: ...
 
 
-@dataclass(slots=True)
-class Records:
+class Records(msgspec.Struct):
     """A hash of records, read in parts. With `matching`, only the records of matching names leave Redis."""
 
     key: str
@@ -147,8 +147,7 @@ class Records:
         return found
 
 
-@dataclass(slots=True)
-class Named:
+class Named(msgspec.Struct):
     """The dead letter that has the webhook-id as its name: nearly every one, found without a search."""
 
     key: str
@@ -172,8 +171,7 @@ class Named:
             return []
 
 
-@dataclass(slots=True)
-class Redeliveries:
+class Redeliveries(msgspec.Struct):
     """The redelivery stream of a group for one type."""
 
     keys: Keys

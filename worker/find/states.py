@@ -6,8 +6,9 @@ deliveries of which no other trace is left: that is said beside it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
+
+import msgspec
 
 from ...shared.entry import Entry
 from ...shared.keys import HANDOVER, is_quarantined
@@ -38,24 +39,22 @@ from .life import (
 from .shelves import Letter, Parked, Redelivered
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(msgspec.Struct, frozen=True):
     """What a second question told of a group. `due_ms`: parked delivery → Unix ms; `pending`: entry id of a redelivery
     → who holds it; `deaths`: name of a suspect → the processes that died of it."""
 
     now_ms: int
-    due_ms: Mapping[str, int] = field(default_factory=dict)
+    due_ms: Mapping[str, int] = msgspec.field(default_factory=dict)
     snoozed: Collection[str] = ()
-    pending: Mapping[str, Pending] = field(default_factory=dict)
-    deaths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pending: Mapping[str, Pending] = msgspec.field(default_factory=dict)
+    deaths: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 Run = tuple[str, str, int]
 """A group, a consumer of it, and the attempt that it runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """All that was read of an event and a group. `alive`: the living consumers; `running`: which attempts run, and
     since when (Unix ms); `because`: what keeps deliveries of the type waiting; `discards`: which name the event;
     `narrowed`: the sources to which each worker narrows the type, none for all."""
@@ -66,7 +65,7 @@ class Seen:
     glimpse: Glimpse
     details: Details
     alive: Collection[str] = ()
-    running: Mapping[Run, int] = field(default_factory=dict)
+    running: Mapping[Run, int] = msgspec.field(default_factory=dict)
     because: tuple[str, ...] = ()
     discards: Sequence[Discard] = ()
     narrowed: Sequence[tuple[str, ...]] = ()

@@ -9,8 +9,9 @@ does not contain that time; the time at which ingest received the event is used 
 import heapq
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ...shared.command import FailedError
 from ...shared.connection import Redis
@@ -35,8 +36,7 @@ Id = tuple[int, int]
 """A stream id: Unix ms, and a sequence number within that millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Selects events that match any value of every given field. `types` are patterns; times in Unix ms, inclusive."""
 
     types: tuple[str, ...] = ()
@@ -64,12 +64,11 @@ class StoredEvent(NamedTuple):
     stored_ms: int
 
 
-@dataclass(slots=True)
-class EventCount:
+class EventCount(msgspec.Struct):
     """Events by type. `newest_ms`: when the newest was stored; `unreadable`: entries not written by hookbus."""
 
-    types: Counter[str] = field(default_factory=Counter)
-    names: set[str] = field(default_factory=set)
+    types: Counter[str] = msgspec.field(default_factory=Counter)
+    names: set[str] = msgspec.field(default_factory=set)
     newest_ms: int = 0
     unreadable: int = 0
 

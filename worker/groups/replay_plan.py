@@ -8,7 +8,9 @@ once more.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from ...shared import output
 from ...shared.command import FailedError

@@ -8,7 +8,6 @@ the time of its last attempt, by the clock of Redis, which workers follow. No ru
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
@@ -42,8 +41,7 @@ class Cause(msgspec.Struct, kw_only=True):
     next_due_ms: int = 0
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """What a move would do: `matching` deliveries that waited at `taken_ms`, counted at `now_ms` (Unix ms).
 
     `criteria` is the filter, bounded by that moment. `causes` counts them, most first; of those that are made due,
@@ -56,7 +54,7 @@ class Plan:
     now_ms: int
     matching: int = 0
     causes: Sequence[Cause] = ()
-    hindrances: Sequence[Hindrance] = field(default_factory=list)
+    hindrances: Sequence[Hindrance] = msgspec.field(default_factory=list)
 
     @property
     def moving(self) -> int:

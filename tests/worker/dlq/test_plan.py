@@ -1,7 +1,7 @@
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from hookbus.shared.command import FailedError
 from hookbus.shared.keys import Keys
