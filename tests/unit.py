@@ -10,7 +10,18 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-STARTERS: Final = {"Front", "Ingest", "Program", "Stack", "Valkey", "Worker", "as_shipped", "command", "guarded"} | {
+STARTERS: Final = {
+    "Front",
+    "forked",
+    "Ingest",
+    "Program",
+    "Stack",
+    "Valkey",
+    "Worker",
+    "as_shipped",
+    "command",
+    "guarded",
+} | {
     "Launch",
     "moving",
     "multiprocessing",

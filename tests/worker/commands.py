@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from tests import users
+from tests import forked, users
 from tests.programs import BIN, ROOT
 from tests.wait import PATIENCE_S, until
 
@@ -26,9 +26,12 @@ def worker(redis_url: str, *args: str, stdin: bytes = b"", **environ: str) -> "s
     """`hookbus-worker` with these arguments, without a terminal."""
     command = [str(BIN / "hookbus-worker"), *args]
     env = environment(redis_url, **environ)
-    found = subprocess.run(
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, timeout=PATIENCE_S, check=False
-    )
+    if forked.can_run(environ):
+        found = forked.run(command, cwd=ROOT, env=env, stdin=stdin, timeout_s=PATIENCE_S)
+    else:
+        found = subprocess.run(
+            command, cwd=ROOT, env=env, input=stdin, capture_output=True, timeout=PATIENCE_S, check=False
+        )
     assert b"Traceback (most" not in found.stderr, found.stderr.decode()
     return found
 
