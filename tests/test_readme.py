@@ -111,7 +111,7 @@ async def test_the_tables_of_metrics_name_every_metric_and_no_other(redis_url, c
     await watch.fetch()
     looker = Looker(client, 1)
     looker.keep(await look.fetch(client, 1, 1, Work()))
-    own = ConsoleCollector(looker, Jobs(client, lambda: True))
+    own = ConsoleCollector(looker, Jobs(client, lambda: True, lambda: None))
     families = [*prometheus_client.REGISTRY.collect(), *watch.collect(), *own.collect()]
     exported = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     named = re.findall(r"`([a-z_]+)`", " ".join(rows))

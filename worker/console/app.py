@@ -51,7 +51,7 @@ class App:
         self._tail = Tail(client, settings.shards)
         self._importing = asyncio.Lock()
         self._sending = sending(settings)
-        self.jobs = Jobs(client, lambda: looker.has_room)
+        self.jobs = Jobs(client, lambda: looker.has_room, looker.changed)
         assets = static.load()
         self._assets = static.by_path(assets)
         self._templates = Templates(assets, bus=settings.console_name, runbook=settings.console_runbook)

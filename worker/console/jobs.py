@@ -61,8 +61,10 @@ class Job:
 class Jobs:
     """The jobs of this process."""
 
-    def __init__(self, client: Redis, has_room: Callable[[], bool]) -> None:
+    def __init__(self, client: Redis, has_room: Callable[[], bool], changed: Callable[[], None]) -> None:
         self._client = client
+        self._changed = changed
+        """Hears that a job has ended: no page shows that beside older figures."""
         self._has_room = has_room
         """Whether Redis has memory for more than what an action needs."""
         self._jobs: dict[str, Job] = {}
@@ -194,6 +196,7 @@ class Jobs:
         progress = Progress()
         is_stopped = job.stopping.is_set() and job.tally.done < job.move.moving
         progress.set(job.tally.moved, job.tally.gone, is_stopped=is_stopped and failure is None)
+        self._changed()
         job.state = "failed" if failure else "stopped" if is_stopped else "done"
         action = job.confirmed.action
         try:

@@ -7,6 +7,7 @@ does not answer, the last look stays, and says since when it is old: a page neve
 import asyncio
 import contextlib
 import itertools
+import math
 import time
 from collections import deque
 from typing import Final
@@ -52,7 +53,11 @@ class Looker:
         self._wake = asyncio.Event()
         self._hurried = asyncio.Event()
         """Somebody has changed something, and waits for a look that has it."""
+        self._changed_s = -math.inf
+        """When somebody last changed something here: pages wait for a look that has it."""
         self._looked = asyncio.Condition()
+        self._looks = 0
+        """Ended, with success or without."""
         self._reading = asyncio.Lock()
         self._processes: tuple[int, Processes] | None = None
         self._log = log.get("worker.console")
@@ -83,33 +88,42 @@ class Looker:
         self._is_idle = False
 
     async def current(self) -> Look | None:
-        """The last look; a new one if that is old and one is under way, or begins now. None before the first."""
+        """The last look; a new one if that is old, or lacks a change of this console, and one is under way, or begins
+        now. None before the first."""
         self._asked_s = time.monotonic()
         self._wake.set()
         if (wait_s := self._wait_s()) > 0:
+            seen = self._looks
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s), self._looked:
-                    await self._looked.wait()
+                    await self._looked.wait_for(lambda: self._looks != seen and (self._has_changes or self.problem))
         return self.last
+
+    def changed(self) -> None:
+        """Somebody has changed something here: the next look begins at once."""
+        self._changed_s = time.monotonic()
+        self._hurried.set()
 
     async def renew(self) -> Look | None:
         """The look that begins now: it has what its caller has changed. An older one where that takes too long."""
-        now_s = time.monotonic()
-        self._hurried.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_S), self._looked:
-                await self._looked.wait_for(lambda: self.last is not None and self.last.began_s >= now_s)
-        return self.last
+        self.changed()
+        return await self.current()
+
+    @property
+    def _has_changes(self) -> bool:
+        """Whether the last look began after the last change."""
+        return self.last is None or self.last.began_s >= self._changed_s
 
     def _wait_s(self) -> float:
         """How long a page waits for a newer look: not at all for one that isn't due, or hangs."""
-        if self.is_fresh:
+        if self.is_fresh and self._has_changes:
             return 0
         if self._is_idle:
             return WAIT_S
-        if self._began_s is None or self.problem:
+        since_s = self._began_s if self._has_changes else self._changed_s
+        if since_s is None or self.problem:
             return 0
-        return WAIT_S - (time.monotonic() - self._began_s)
+        return WAIT_S - (time.monotonic() - since_s)
 
     async def processes(self) -> Processes:
         """Who is there: read once for each look. Raises ConfigError, RedisError, OSError."""
@@ -178,6 +192,7 @@ class Looker:
                 self._log.info("redis_connected")
             self.problem = ""
             self.keep(found)
+        self._looks += 1
         async with self._looked:
             self._looked.notify_all()
 

@@ -7,7 +7,7 @@ Until then the streams that the group subscribes to stay as they are.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -27,6 +27,12 @@ from ..inventory.lag import pairs
 
 BATCH: Final = 1000
 """Items per step: some milliseconds of Redis' time."""
+Stepped = Callable[[str, int], None]
+"""Hears after a step: the type that one shard holds no more, "" for none, and the number of dead letters that went."""
+
+
+def ignored(event_type: str, letters: int) -> None:
+    """Nobody wants to hear of a step."""
 
 
 class TypeFootprint(msgspec.Struct):
@@ -105,7 +111,7 @@ class GroupDeletion:
         consumers = [pairs(flat) for reply in replies if not isinstance(reply, Exception) for flat in reply]
         return [info["name"].decode() for info in consumers if info["idle"] < status.ABANDONED_S * 1000]
 
-    async def run(self, stopping: asyncio.Event | None = None) -> bool:
+    async def run(self, stopping: asyncio.Event | None = None, stepped: Stepped = ignored) -> bool:
         """Remove the group. Returns whether it is gone: `stopping` ends it between two steps. Raises FailedError when a
         consumer is alive, RedisError, OSError."""
         for keys in self._shards:
@@ -114,10 +120,13 @@ class GroupDeletion:
                 if stopping is not None and stopping.is_set():
                     return False
                 await self.leave(keys, consumers, stream)
+                stepped(stream.removeprefix(keys.stream("")), 0)
             while fingerprints := await self._some_fingerprints(keys):
                 letters = [keys.dead_fingerprint(self._group, each) for each in fingerprints]
                 fields = [(keys.dead_fingerprints(self._group), each) for each in fingerprints]
+                counts = await execute_all(self._client, [("ZCARD", each) for each in letters])
                 await self.drop(keys, consumers, letters, fields)
+                stepped("", sum(counts))
         for keys in self._shards:
             # A concurrent replay or redrive may have written since the first pass; this step removes that too.
             own = await self._redelivered(keys)

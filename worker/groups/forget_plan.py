@@ -16,7 +16,7 @@ from ...shared.connection import Redis
 from .. import audit
 from ..dlq.bulk import Tally
 from ..inventory import registry
-from .forget import GroupDeletion, GroupFootprint, refusal
+from .forget import GroupDeletion, GroupFootprint, TypeFootprint, refusal
 from .forget_type import TypeDeletion
 
 
@@ -68,18 +68,40 @@ def require(plan: Plan) -> None:
 async def run(
     client: Redis, shards: int, plan: Plan, *, stopping: asyncio.Event, progressed: Callable[[Tally], None]
 ) -> Tally:
-    """Look again, then remove it in steps until it is gone, or `stopping` is set; `progressed` hears what went, at its
-    end. A run that was stopped, or killed, is completed by another. Raises FailedError; nothing has changed when it
+    """Look again, then remove it in steps until it is gone, or `stopping` is set; `progressed` hears what went, of each
+    type as if all shards held as much of it, and exactly at the end. A run that was stopped, or killed, is completed by another. Raises FailedError; nothing has changed when it
     begins with "nothing"; RedisError, OSError."""
     deletion = await _open(client, shards, plan.group, plan.event_type)
     found = replace(plan, footprint=await deletion.fetch())
     require(found)
-    left = 0
-    if not await deletion.run(stopping):
+    left, before = 0, max(0, plan.matching - found.matching)
+    going = _Going(found, len(await registry.shards(client, shards)))
+
+    def stepped(event_type: str, letters: int) -> None:
+        progressed(Tally(going.stepped(event_type, letters), before))
+
+    if not await deletion.run(stopping, stepped):
         left = replace(plan, footprint=await deletion.fetch()).matching
-    tally = Tally(max(0, found.matching - left), max(0, plan.matching - found.matching))
+    tally = Tally(max(0, found.matching - left), before)
     progressed(tally)
     return tally
+
+
+class _Going:
+    """How much of a plan is gone, as its steps tell."""
+
+    def __init__(self, plan: Plan, shards: int) -> None:
+        self._plan = plan
+        self._shards = shards
+        self._gone = 0.0
+
+    def stepped(self, event_type: str, letters: int) -> int:
+        """The number that is gone after a step."""
+        held = self._plan.footprint.types.get(event_type, TypeFootprint())
+        # Of a whole group, what is delayed goes in the last step.
+        waiting = held.backlog + held.in_flight + (held.delayed if self._plan.event_type else 0)
+        self._gone += waiting / self._shards + letters
+        return min(round(self._gone), self._plan.matching)
 
 
 async def _open(client: Redis, shards: int, group: str, event_type: str) -> GroupDeletion | TypeDeletion:

@@ -20,7 +20,7 @@ from ..dlq.query import DeadLetters
 from ..inventory import registry
 from ..inventory.lag import pairs
 from ..inventory.readers import registration
-from .forget import GroupDeletion, GroupFootprint
+from .forget import GroupDeletion, GroupFootprint, Stepped, ignored
 
 
 class TypeDeletion:
@@ -55,7 +55,7 @@ class TypeDeletion:
         types = {name: counts for name, counts in footprint.types.items() if name == self._type}
         return GroupFootprint(self._group, footprint.alive, types)
 
-    async def run(self, stopping: asyncio.Event | None = None) -> bool:
+    async def run(self, stopping: asyncio.Event | None = None, stepped: Stepped = ignored) -> bool:
         """Remove it. Returns whether it is gone: `stopping` ends it between two steps. Raises FailedError when a
         consumer that may read the type is alive, RedisError, OSError."""
         for keys in self._shards:
@@ -67,6 +67,7 @@ class TypeDeletion:
             listed = (keys.redeliveries, listed_as(self._type, self._group))
             await self._deletion.drop(keys, consumers, [own], [listed, (keys.left, f"{self._type}|{self._group}")])
             await self._drop_parked(keys)
+            stepped(self._type, 0)
         store = DeadLetters(self._client, self._shards, [self._group])
         moves = Moves(self._client, self._shards)
         async for letters in store.walk(Filter(groups=(self._group,), types=(self._type,)), BATCH):
@@ -75,6 +76,7 @@ class TypeDeletion:
             for result in await moves.discard(letters):
                 if isinstance(result, Exception):
                     raise result
+            stepped("", len(letters))
         return True
 
     async def _drop_parked(self, keys: Keys) -> None:

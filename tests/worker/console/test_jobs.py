@@ -40,7 +40,7 @@ async def test_a_move_that_fails_frees_its_place_and_has_an_end_in_the_audit(cli
     async def fails(*_arguments, **_keywords):
         raise error
 
-    here = Jobs(client, lambda: True)
+    here = Jobs(client, lambda: True, lambda: None)
     with capture_logs() as logs:
         for _ in range(MAX_RUNNING + 1):
             job = await begin(here, move=Move(9, fails))
@@ -55,7 +55,7 @@ async def _results(client, expected):
 
 
 async def test_forms_at_once_begin_no_more_jobs_than_may_run(client, begin):
-    here = Jobs(client, lambda: True)
+    here = Jobs(client, lambda: True, lambda: None)
     found = await asyncio.gather(*(begin(here) for _ in range(MAX_RUNNING + 2)), return_exceptions=True)
     assert [type(each) for each in found].count(FailedError) == 2
     assert len(here.running) == MAX_RUNNING
@@ -63,7 +63,7 @@ async def test_forms_at_once_begin_no_more_jobs_than_may_run(client, begin):
 
 
 async def test_a_double_click_is_one_job_even_when_the_first_is_done(client, begin, monkeypatch):
-    here = Jobs(client, lambda: True)
+    here = Jobs(client, lambda: True, lambda: None)
     first, second = await asyncio.gather(begin(here, "a form"), begin(here, "a form"))
     assert first is second
     first.stopping.set()
@@ -74,7 +74,7 @@ async def test_a_double_click_is_one_job_even_when_the_first_is_done(client, beg
 
 
 async def test_a_console_that_stops_begins_no_job_and_leaves_none_running(client, begin):
-    here = Jobs(client, lambda: True)
+    here = Jobs(client, lambda: True, lambda: None)
     found = await asyncio.gather(begin(here), here.stop(), begin(here), return_exceptions=True)
     assert found[0].state == "stopped"
     assert "is being stopped" in str(found[2])
@@ -87,7 +87,7 @@ async def test_a_stop_waits_for_no_move_that_hangs(client, begin, monkeypatch):
 
     monkeypatch.setattr(jobs, "STOP_S", 0.05)
     with capture_logs() as logs:
-        here = Jobs(client, lambda: True)
+        here = Jobs(client, lambda: True, lambda: None)
         job = await begin(here, move=Move(9, hangs))
         await here.stop()
     assert [(log["event"], log["job"]) for log in logs] == [("job_interrupted", job.id)]

@@ -153,3 +153,20 @@ async def test_who_has_changed_something_gets_a_look_of_after_that_though_none_i
         found = await console.renew()
         assert found is not None
         assert set(found.bus.status.groups) == {GROUP, "audit"}
+
+
+async def test_after_a_change_every_page_waits_for_a_look_that_has_it_but_not_for_a_redis_that_hangs(
+    client, monkeypatch
+):
+    monkeypatch.setattr(pace, "pause_s", lambda _: 60.0)
+    monkeypatch.setattr(looker, "WAIT_S", 0.5)
+    await create_groups(client, GROUP)
+    async with looking(client) as console:
+        await console.current()
+        await create_groups(client, "audit")
+        console.changed()
+        for found in await asyncio.gather(*(console.current() for _ in range(3))):
+            assert set(found.bus.status.groups) == {GROUP, "audit"}
+        monkeypatch.setattr(looks, "fetch", lambda *_: asyncio.Event().wait())
+        console.changed()
+        assert await asyncio.wait_for(console.current(), 5) is found

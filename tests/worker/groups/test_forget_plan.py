@@ -18,7 +18,10 @@ async def run(client, plan, *, is_stopping=False):
     if is_stopping:
         stopping.set()
     tally = await forget_plan.run(client, 1, plan, stopping=stopping, progressed=told.append)
-    assert told == [tally]
+    assert told[-1] == tally
+    moved = [each.moved for each in told]
+    assert moved == sorted(moved), "it goes forward"
+    assert is_stopping or len({*moved}) > 2, "and in steps"
     return tally
 
 
