@@ -18,7 +18,7 @@ async def test_a_group_is_forgotten_without_scripts(client, redis_url):
         await page.goto(f"/groups/{GROUP}")
         await page.get_by_role("button", name="Forget…").click()
         await page.get_by_label("Why, for the record").fill("INC-7")
-        await page.get_by_label("Type 101 to forget so many").fill("101")
+        await page.get_by_label("Type 101 to confirm").fill("101")
         await page.get_by_role("button", name=f"Forget {GROUP}").click()
         await page.wait_for_url("**/jobs/*")
         place = page.url

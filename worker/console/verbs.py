@@ -6,16 +6,20 @@ from typing import Final, NamedTuple
 
 class Things(NamedTuple):
     """What is moved. `names`: one, and several; `bound`: which of them a plan has, before its moment, and which not;
-    `left`: what becomes of those that a job has not come to; `page` shows them."""
+    `left`: what becomes of one that a job has not come to, and of several; `page` shows them."""
 
     names: tuple[str, str]
     bound: tuple[str, str]
-    left: str
+    left: tuple[str, str]
     page: str
 
     def counted(self, number: int) -> str:
         """A number of them."""
         return f"{number:,} {self.names[number != 1]}"
+
+    def rest(self, number: int) -> str:
+        """What becomes of a number of them that a job has not come to."""
+        return f"{number:,} {'is' if number == 1 else 'are'} left, and {self.left[number != 1]}"
 
 
 class Verb(NamedTuple):
@@ -35,19 +39,19 @@ class Verb(NamedTuple):
 LETTERS: Final = Things(
     ("dead letter", "dead letters"),
     ("were dead at", "what dies later is not taken along"),
-    "stay dead letters",
+    ("stays a dead letter", "stay dead letters"),
     "/dead",
 )
 WAITING: Final = Things(
     ("delivery", "deliveries"),
     ("waited at", "what fails later is not taken along"),
-    "wait as before",
+    ("waits as before", "wait as before"),
     "/retries",
 )
 EVENTS: Final = Things(
     ("event", "events"),
     ("its group had received, stored up to", "later ones are not taken along"),
-    "are not replayed",
+    ("is not replayed", "are not replayed"),
     "/events",
 )
 HELD: Final = Things(
@@ -56,7 +60,7 @@ HELD: Final = Things(
         "were there at",
         "later events go, too; if more is in flight, delayed or dead by then, it refuses",
     ),
-    "go when it is forgotten again",
+    ("goes when it is forgotten again", "go when it is forgotten again"),
     "/",
 )
 VERBS: Final[Mapping[str, Verb]] = {

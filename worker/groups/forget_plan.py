@@ -68,9 +68,9 @@ def require(plan: Plan) -> None:
 async def run(
     client: Redis, shards: int, plan: Plan, *, stopping: asyncio.Event, progressed: Callable[[Tally], None]
 ) -> Tally:
-    """Look again, then remove it in steps until it is gone, or `stopping` is set; `progressed` hears what went, of each
-    type as if all shards held as much of it, and exactly at the end. A run that was stopped, or killed, is completed by another. Raises FailedError; nothing has changed when it
-    begins with "nothing"; RedisError, OSError."""
+    """Look again, then remove it in steps until it is gone, or `stopping` is set. `progressed` hears what went: of each
+    type as if all shards held as much of it, and exactly at the end. A run that was stopped, or killed, is completed by
+    another. Raises FailedError; nothing has changed when it begins with "nothing"; RedisError, OSError."""
     deletion = await _open(client, shards, plan.group, plan.event_type)
     found = replace(plan, footprint=await deletion.fetch())
     require(found)

@@ -9,7 +9,6 @@ async def page(context: Context, _: Asked) -> View:
     """Draws from the last look alone."""
     look = context.look
     redis = look.bus.redis
-    ahead = "ahead of" if redis.clock_skew_ms > 0 else "behind"
     limit = draw.size(redis.maxmemory_bytes) if redis.maxmemory_bytes > 0 else "no limit"
     facts = {
         "version": redis.version,
@@ -21,7 +20,14 @@ async def page(context: Context, _: Asked) -> View:
         "appendonly": redis.appendonly or "unknown",
         "appendfsync": redis.appendfsync or "unknown",
         "last save": "succeeded" if redis.can_save else "failed",
-        "clock": f"{draw.duration(abs(redis.clock_skew_ms))} {ahead} ours",
+        "clock": _clock(redis.clock_skew_ms),
     }
     values = {"troubles": attention.of_look(look), "others": attention.uncounted(look), "facts": facts, "look": look}
     return View("health.html", values, "Health", "/health")
+
+
+def _clock(skew_ms: float) -> str:
+    """Redis' clock beside that of this console."""
+    if abs(skew_ms) < 1:
+        return "as ours"
+    return f"{draw.duration(abs(skew_ms))} {'ahead of' if skew_ms > 0 else 'behind'} ours"

@@ -107,9 +107,9 @@ def _problem(form: Mapping[str, str], plan: Planned, *, is_rest: bool) -> str:
         return "it was not counted before"
     may_grow = plan.verb.is_whole or (is_rest and plan.is_by_time)
     if moving > (confirmed := int(counted)) and not may_grow:
-        return f"{moving - confirmed:,} more came meanwhile that belong to it; {moving:,} are they now"
+        return f"{moving - confirmed:,} more came meanwhile: {moving:,} now"
     if planning.is_typed(plan) and form.get("typed", "").replace(",", "") != counted:
-        return f"type {moving} to {plan.verb.name.lower()} so many"
+        return f"type {moving} to confirm"
     rate = _rate(form)
     return "" if math.isfinite(rate) and rate >= 0 else "the rate must be a number, 0 for no limit"
 

@@ -38,7 +38,8 @@ async def plan(context: Context, verb: str, form: Mapping[str, str]) -> Planned:
     options = chosen.as_options({"type": event_type} if event_type else {})
     return Planned(
         verb=VERBS[verb],
-        fields=given | {"received": str(found.most_received)},
+        fields=given,
+        bounds={"received": str(found.most_received)},
         until_ms=found.now_ms,
         move=Move(found.matching, run),
         criteria=found.options(),
@@ -56,4 +57,4 @@ def _figures(counts: TypeFootprint) -> tuple[int, int, int, int]:
 def _row(name: str, counts: TypeFootprint, group: str) -> Row:
     figures = _figures(counts)
     words = zip(figures, ("backlog", "in flight", "delayed", "dead"), strict=True)
-    return Row(sum(figures), name, ", ".join(f"{number:,} {word}" for number, word in words), group)
+    return Row(sum(figures), name, ", ".join(f"{number:,} {word}" for number, word in words if number), group)

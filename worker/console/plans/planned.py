@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ...dlq.bulk import Tally
@@ -53,14 +53,16 @@ class Planned:
     """That does the same, for a shell."""
     rows: Sequence[Row]
     hindrances: Sequence[Hindrance] = ()
-    unsubscribed: str = ""
-    """What becomes of those that their group does not subscribe to."""
+    unsubscribed: tuple[str, str] | None = None
+    """What becomes of one, and of several of those that their group does not subscribe to."""
     is_by_time: bool = False
     """It moves the oldest first, and what it has moved stays where it was."""
     target: str = ""
     """What is taken as a whole."""
     leave: str
     """The address of the page that it came from."""
+    bounds: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Fields of its form that are no filter, and that nobody reads."""
 
     @property
     def title(self) -> str:

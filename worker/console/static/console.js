@@ -230,6 +230,9 @@ document.addEventListener("visibilitychange", () => {
   poll();
 });
 
+// On a phone the navigation is wider than the screen.
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 show();
 setInterval(show, SHOW_MS);
 next = setTimeout(poll, everyMs());

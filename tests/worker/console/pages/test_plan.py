@@ -156,7 +156,7 @@ async def test_a_big_discard_wants_its_number_typed(client, bus, monkeypatch):
     monkeypatch.setattr(plan, "TYPE_ABOVE", 2)
     async with serving(bus, console_role="operator") as session:
         _, page = await post(session, "/plan", verb="discard")
-        assert "Type 5 to discard so many" in page
+        assert "Type 5 to confirm" in page
         for typed in ("", "4", "all"):
             status, again = await post(session, "/run", **form_of(page), typed=typed)
             assert (status, "Nothing was changed: type 5" in again) == (409, True)

@@ -73,7 +73,7 @@ async def test_what_is_hastened_is_due_and_recorded_and_going_on_counts_it_no_se
             "retries now", "console", "operator", 3, "INC-7", "stopped",
         )  # fmt: skip
         assert entry.criteria["type"] == ["response.*"]
-        await until(lambda: _shows(session, place, "are left, and wait as before"))
+        await until(lambda: _shows(session, place, " left, and wait"))
         _, following = await post(session, f"{place}/go-on")
         rest = await ended(client, following)
     assert (rest.result, rest.moved) == ("done", 3 - entry.moved)
