@@ -16,6 +16,8 @@ class Finding(msgspec.Struct, frozen=True):
     code: str
     problem: str
     action: str
+    runbook: str = ""
+    """Section of deploy/RUNBOOK.md, "" for none."""
 
 
 def gravest(findings: Iterable[Finding]) -> int:
@@ -32,6 +34,7 @@ def lines(findings: Sequence[Finding]) -> list[str]:
             "",
             output.line(f"{'ERROR' if finding.exit_code else 'warning'} {finding.code}: {finding.problem}"),
             f"  -> {output.line(finding.action)}",
+            *([f"  -> runbook: {finding.runbook}"] if finding.runbook else ()),
         )
     ]
 

@@ -9,7 +9,7 @@ from .fault import ACCESS, ONE_SERVER, Fault, fault_of, faults_of, is_access_ref
 from .finding import Finding
 from .fsync import UNOBSERVED
 from .headroom import Headroom
-from .redis_report import RedisReport
+from .redis_report import SAVE_FAILED, RedisReport
 from .server import Server
 from .settings import EXIT_CONFIG
 from .stream_report import SeenStream
@@ -85,9 +85,7 @@ def warnings(redis: RedisReport) -> list[Finding]:
         action = "set maxmemory, so that Redis refuses writes (503, the sender retries) before the kernel kills it"
         findings.append(Finding(0, "maxmemory_unlimited", "Redis may take all memory of its machine", action))
     if not redis.can_save:
-        action = "check Redis' disk and log; it may refuse writes until a save succeeds"
-        problem = "Redis' last write of its append-only file or snapshot failed"
-        findings.append(Finding(0, "last_save_failed", problem, action))
+        findings.append(Finding(0, "last_save_failed", *SAVE_FAILED))
     if abs(redis.clock_skew_ms) > MAX_SKEW_S * 1000:
         problem = f"Redis' clock and ours differ by {abs(redis.clock_skew_ms) / 1000:.0f} s"
         action = "synchronize both by NTP: with a wrong clock here, ingest refuses fresh signatures as stale"

@@ -1,11 +1,19 @@
 """The state of a Redis, for people and Prometheus."""
 
 import time
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from .connection import Execute
 from .server import Server
+
+SAVE_FAILED: Final = (
+    "Redis' last write of its append-only file or snapshot failed",
+    "check Redis' disk and log; it may refuse writes until a save succeeds",
+)
+"""The problem when it can't save, and what to do."""
 
 
 class RedisReport(msgspec.Struct, frozen=True):
@@ -35,7 +43,6 @@ class RedisReport(msgspec.Struct, frozen=True):
 def report(server: Server, skew_s: float) -> RedisReport:
     """The report of a server."""
     info = server.info
-    saves = (info.get("aof_last_write_status", "ok"), info.get("rdb_last_bgsave_status", "ok"))
     return RedisReport(
         version=info.get("valkey_version") or info["redis_version"],
         role=info.get("role", ""),
@@ -43,11 +50,16 @@ def report(server: Server, skew_s: float) -> RedisReport:
         eviction_policy=server.eviction_policy,
         appendonly=server.setting("appendonly") or _appendonly(info),
         appendfsync=server.setting("appendfsync"),
-        can_save=saves == ("ok", "ok"),
+        can_save=can_save(info),
         used_memory_bytes=int(info.get("used_memory", -1)),
         maxmemory_bytes=int(info.get("maxmemory", -1)),
         clock_skew_ms=round(skew_s * 1000),
     )
+
+
+def can_save(info: Mapping[str, str]) -> bool:
+    """Whether the last write of the append-only file and the last snapshot succeeded, from the reply of INFO."""
+    return {info.get("aof_last_write_status", "ok"), info.get("rdb_last_bgsave_status", "ok")} == {"ok"}
 
 
 def _appendonly(info: dict[str, str]) -> str:

@@ -1,9 +1,9 @@
 """`hookbus-worker check`: whether workers could run with these apps and this Redis, and the state of each group.
 
-`examine` asks Redis; what the answers give reason to tell is in `bus_findings`.
+`examine` asks Redis. What is wrong with the bus is what `status` shows; what apps add to it is in `app_findings`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 import msgspec
@@ -15,9 +15,10 @@ from ..shared.headroom import Headroom
 from ..shared.redis_diagnostics import Diagnosis
 from ..shared.redis_report import RedisReport
 from ..shared.settings import EXIT_CONFIG, ConfigError
-from . import bus_findings, run
-from .inspect import differences, processes, snapshot, unknown_sources
+from . import app_findings, run
+from .inspect import differences, processes, snapshot, troubles
 from .inspect.snapshot import Bus
+from .inspect.trouble import Trouble
 from .pipeline.routes import Group
 from .rehearsal import rehearse
 from .settings import WorkerSettings
@@ -75,13 +76,7 @@ async def examine(
         await client.aclose()
     findings += [*examined.findings, *_persistence(examined.redis), *finding.exposed(settings.secrets())]
     if bus is not None:
-        findings += [each for name, group in bus.status.groups.items() for each in bus_findings.of_group(name, group)]
-        findings += bus_findings.of_unusable(bus)
-        findings += unknown_sources.findings(bus.status, groups, configured)
-        findings += [
-            *bus_findings.of_orphans(bus),
-            *(each for group in groups for each in bus_findings.of_app(group, bus)),
-        ]
+        findings += of_bus(bus, groups, configured, {each.code for each in examined.findings})
     report = Report(
         is_healthy=not finding.gravest(findings),
         apps={group.name: [route.pattern for route in group.routes] for group in groups},
@@ -105,12 +100,24 @@ async def _query(
     try:
         bus = await snapshot.fetch(client, settings.shards)
         findings += differences.findings(await processes.fetch(client, settings.shards))
-        findings += bus_findings.of_connections(
+        findings += app_findings.of_connections(
             groups, bus, parse_info(await client.execute_command("INFO", "clients"))
         )
     except FAULTS as error:
         findings.append(redis_findings.refusal(error, url))
     return bus, findings
+
+
+def of_bus(bus: Bus, groups: Sequence[Group], configured: frozenset[str], told: Container[str] = ()) -> list[Finding]:
+    """The troubles of the bus, but for codes that Redis' own diagnosis has `told`, and what apps add to them."""
+    found = [each for each in troubles.of_status(bus.status, bus.now_ms) if each.kind.code not in told]
+    found += [each for group in groups for each in app_findings.of_sources(group, bus.status, configured)]
+    return [*map(_finding, found), *(each for group in groups for each in app_findings.of_app(group, bus))]
+
+
+def _finding(trouble: Trouble) -> Finding:
+    """A warning: however grave it is, workers could run."""
+    return Finding(0, trouble.kind.code, trouble.sentence, trouble.action, trouble.kind.section)
 
 
 def _apps(settings: WorkerSettings, targets: Sequence[str]) -> tuple[list[Finding], list[Group]]:

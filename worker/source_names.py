@@ -24,6 +24,6 @@ async def warn(client: Redis, groups: Sequence[Group], launch: Launch | None) ->
         known = source_names.configured(launch.config, launch.environment)
     for group in groups:
         unknown = known_sources.unknown(known_sources.taken(group.routes), known)
-        for problem in known_sources.problems(group.name, unknown, known):
+        for problem in known_sources.problems(unknown, known):
             effect = "their events are acked unrun, and counted as skipped"
             log.get("worker").warning("unknown_source", group=group.name, problem=problem, effect=effect)

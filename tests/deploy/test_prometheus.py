@@ -3,27 +3,20 @@ runbook, and queries only metrics that the programs export. The cases are in `al
 """
 
 import re
-import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-import hookbus.ingest.__main__
-import hookbus.worker.__main__
 from tests import tools
-from tests.command_tree import leaves
+from tests.command_tree import require_command
 from tests.exported import RULES, exported, fenced, matched, named, recorded, rules
 from tests.programs import ROOT
 
 RUNBOOK = ROOT / "deploy/RUNBOOK.md"
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
-COMMANDS = {
-    "hookbus-ingest": leaves(hookbus.ingest.__main__.app),
-    "hookbus-worker": leaves(hookbus.worker.__main__.app),
-}
 
 
 def promtool(*args: str | Path) -> str:
@@ -73,11 +66,7 @@ def test_each_section_has_meaning_diagnosis_and_mitigation(name):
 
 @pytest.mark.parametrize("line", [line for line in fenced(RUNBOOK) if line.startswith("hookbus-")])
 def test_each_command_of_the_runbook_exists_with_its_options(line):
-    program, *args = shlex.split(line.partition(" > ")[0], comments=True)
-    words = args.pop(0)
-    while words not in COMMANDS[program]:
-        words = f"{words} {args.pop(0)}"
-    COMMANDS[program][words].make_context(line, args)  # raises the usage error of the command
+    require_command(line)
 
 
 def test_links_inside_the_runbook_have_a_target():

@@ -191,7 +191,7 @@ async def test_check_tells_that_suspects_wait_as_long_as_no_worker_has_a_target(
     await suspect(client, wh_1="ok", wh_2="ok")
     async with running(redis_url, embedded):
         found = await asyncio.to_thread(succeeded, redis_url, "check")
-        assert f"warning waiting_suspects: 2 suspects of {TYPE} in {GROUP} wait: no live worker" in found
+        assert f"warning waiting_suspects: {GROUP}: 2 suspects of {TYPE} wait for a worker with a quarantine" in found
         assert f"2 suspects of {TYPE} wait" in " ".join(
             (await asyncio.to_thread(succeeded, redis_url, "status")).split()
         )

@@ -95,7 +95,8 @@ async def test_dead_letters_of_a_group_are_reported_with_the_command_that_shows_
     found = worker(redis_url, "check")
     assert found.returncode == 0
     out = found.stdout.decode()
-    assert "warning dead_letters: 1 dead letter of billing\n  -> hookbus-worker dlq groups --group billing" in out
+    assert "warning dead_letters: billing: 1 dead letter\n" in out
+    assert "hookbus-worker dlq groups --group billing\n  -> runbook: HookbusDeadLettersGrowing\n" in out
 
 
 async def test_g7_a_stream_whose_ids_are_used_up_and_a_key_of_another_type_are_named(client, redis_url):
@@ -105,6 +106,8 @@ async def test_g7_a_stream_whose_ids_are_used_up_and_a_key_of_another_type_are_n
     for key in (KEYS.dead(GROUP), KEYS.redeliveries):
         await client.execute_command("SET", key, "a slip")
     findings = (await examined(redis_url)).findings
-    named = {each.problem.split(": ")[0] for each in findings if each.code == "unusable_key"}
+    named = {
+        each.problem.removeprefix("Redis refuses ").split(": ")[0] for each in findings if each.code == "unusable_key"
+    }
     assert named == {KEYS.dead(GROUP), KEYS.redeliveries, KEYS.stream("a.full")}
     assert not any("WRONGTYPE" in each.problem for each in findings if each.code != "unusable_key")

@@ -34,7 +34,7 @@ async def warned(client, group: Group, launch: Launch | None = None) -> list[str
 async def test_a_source_that_ingest_does_not_have_is_a_warning(client, narrowed):
     await registered(client, i1=("openai",))
     [problem] = await warned(client, a_group(**narrowed))
-    assert "billing takes events of source 'opnai' (*)" in problem
+    assert "takes events of source 'opnai' (*)" in problem
     assert await warned(client, a_group("openai")) == []
 
 

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from ...shared import output
 from ...shared.tables import Column, table
-from ..inspect import troubles
+from ..inspect import headline, troubles
 from ..inspect.group_status import GroupStatus, TypeStatus
 from ..inspect.status import Status
-from ..inspect.troubles import Grade, Trouble
+from ..inspect.trouble import Grade, Kind, Trouble
 
 UNUSED: Final = "unused: neither hookbus-ingest nor hookbus-worker run has used this Redis yet"
 INDENT: Final = 2
@@ -60,7 +60,7 @@ def screenful(current: Status, now_ms: int, console: Console, *, is_all: bool) -
 
 
 def _parts(current: Status, now_ms: int, console: Console, *, is_all: bool) -> tuple[list[Line], list[Block]]:
-    found = {name: troubles.of_group(group, now_ms) for name, group in current.groups.items()}
+    found, of_bus = troubles.by_group(current, now_ms), troubles.of_bus(current)
 
     def lines(*parts: RenderableType) -> list[Line]:
         return console.render_lines(Group(*parts), pad=False)
@@ -68,16 +68,16 @@ def _parts(current: Status, now_ms: int, console: Console, *, is_all: bool) -> t
     width = console.width - INDENT
     of_groups = [
         Block(name, troubles.grade(found[name]), lines(*_group(name, current.groups[name], found[name], width, is_all)))
-        for name in troubles.worst_first(current.groups, found)
+        for name in troubles.groups_worst_first(current.groups, found)
     ]
     others = []
-    if of_bus := troubles.of_bus(current):
-        told = [Text(each.text, STYLES[each.grade]) for each in of_bus]
-        others.append(Block("the whole bus", troubles.grade(of_bus), lines(*told), is_group=False))
+    if single := [each for each in of_bus if each.kind is not Kind.ORPHAN]:
+        others.append(Block("the whole bus", troubles.grade(single), lines(*map(_text, single)), is_group=False))
     if current.orphans:
         others.append(Block("orphans", Grade.WAITS, lines(*_orphans(current.orphans, width)), is_group=False))
     blocks = sorted([*others, *of_groups], key=lambda block: -block.grade)
-    return lines(_spoken(troubles.headline(current, found))), blocks
+    whole = headline.of(current, (*of_bus, *(each for of_group in found.values() for each in of_group)))
+    return lines(Text(" · ").join(Text(each.problem, STYLES[each.grade] or "bold") for each in whole)), blocks
 
 
 def _group(
@@ -88,7 +88,7 @@ def _group(
     busy = {name: entry for name, entry in group.types.items() if entry.backlog or entry.in_flight}
     idle = "" if is_all else _idle(len(group.types) - len(busy))
     head = Text(output.line(name), "bold") + Text("  ") + Text(alive, "green" if group.consumers_alive else "bold red")
-    beside = [Text(each.text, STYLES[each.grade]) for each in found if each.is_brief]
+    beside = [_text(each) for each in found if each.is_brief]
     if idle and not busy:
         beside.append(Text(idle, "dim"))
     said = Text(" · ").join(beside)
@@ -98,7 +98,7 @@ def _group(
         yield _indented(said)
     for each in found:
         if not each.is_brief:
-            yield _indented(Text(each.text, STYLES[each.grade]))
+            yield _indented(_text(each))
     shown = group.types if is_all else busy
     if shown:
         yield _indented(_types(shown, width))
@@ -136,8 +136,9 @@ def _oldest(entry: TypeStatus) -> str:
     return "–" if entry.oldest_age_s is None else output.age(entry.oldest_age_s)
 
 
-def _spoken(parts: Iterable[Trouble]) -> Text:
-    return Text(" · ").join(Text(each.text, STYLES[each.grade] or "bold") for each in parts)
+def _text(trouble: Trouble) -> Text:
+    """Below the name of its group, so without it."""
+    return output.cell(trouble.problem, STYLES[trouble.grade])
 
 
 def _joined(parts: Sequence[list[Line]]) -> list[Line]:

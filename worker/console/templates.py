@@ -7,14 +7,15 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from . import draw
+from ..inspect import troubles
+from . import attention, draw
 from .static import Asset
 from .view import View
 
 FOLDER: Final = Path(__file__).with_name("templates")
 FILTERS: Final = (
     draw.age, draw.bound, draw.clock, draw.compact, draw.count, draw.duration, draw.hidden, draw.marked, draw.moment,
-    draw.path, draw.rate, draw.size, draw.spark,
+    draw.path, draw.rate, draw.size, draw.spark, attention.place, troubles.trial,
 )  # fmt: skip
 
 

@@ -1,14 +1,13 @@
 """The order of groups: who needs somebody first; and how long each has waited. Pure."""
 
-from collections.abc import Mapping
-
 from ..inspect import troubles
 from ..inspect.group_status import GroupStatus
+from ..inspect.status import Status
 
 
-def first(groups: Mapping[str, GroupStatus], now_ms: int) -> list[str]:
+def first(status: Status, now_ms: int) -> list[str]:
     """The names of groups, worst first, as `hookbus-worker status` has them."""
-    return troubles.worst_first(groups, {name: troubles.of_group(group, now_ms) for name, group in groups.items()})
+    return troubles.groups_worst_first(status.groups, troubles.by_group(status, now_ms))
 
 
 def oldest_s(group: GroupStatus) -> float | None:

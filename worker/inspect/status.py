@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from ...shared import ingest_record
+from ...shared import ingest_record, memory, redis_report
 from ...shared.connection import Redis, parse_info
 from ...shared.events import BY_TYPE
 from ...shared.keys import HOME, UNTYPED, Keys
@@ -21,7 +21,7 @@ from ..inventory import known_sources, lag, readers, redeliveries, registry
 from ..inventory.lag import MAX_COUNTED, GroupLag, pairs
 from ..inventory.readers import Registration
 from ..pipeline.unusable_keys import is_of_one_key
-from . import group_status, redis_faults, waiting_suspects
+from . import group_status, waiting_suspects
 from .group_status import GroupStatus, TypeStatus
 
 ABANDONED_S: Final = 300.0
@@ -40,10 +40,12 @@ class Status(msgspec.Struct):
     """Those of the ingest processes that have registered."""
     not_ready: dict[str, str] = msgspec.field(default_factory=dict)
     """Living ingest processes that receive nothing, or answer 503 → the reason."""
-    faults: list[str] = msgspec.field(default_factory=list)
-    """Why Redis refuses writes, or soon will."""
     processes: int = 0
     """Living ingest processes and workers; a quarantine process counts with its worker."""
+    memory_share: float = 0.0
+    """Memory that Redis has used, as a share of `maxmemory`; 0.0 without a limit."""
+    can_save: bool = True
+    """Whether Redis' last write of its append-only file and its last snapshot succeeded."""
 
 
 async def fetch(client: Redis, configured_shards: int) -> Status:
@@ -58,7 +60,8 @@ async def fetch(client: Redis, configured_shards: int) -> Status:
     status.sources = sorted(known_sources.read(ingests))
     living = {name: each for name, each in ingest_record.read(pairs(ingests)).items() if not each.is_silent(now_ms)}
     status.not_ready = {name: each.reason for name, each in sorted(living.items()) if each.reason}
-    status.faults = redis_faults.of(parse_info(await client.execute_command("INFO")))
+    info = parse_info(await client.execute_command("INFO"))
+    status.memory_share, status.can_save = round(memory.share_of(info), 4), redis_report.can_save(info)
     names = list(_commands(Keys(0)))
     fields = {name: replies[i :: len(names)] for i, name in enumerate(names)}
     starts = [pairs(flat) for flat in fields["groups"]]

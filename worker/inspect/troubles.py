@@ -1,150 +1,44 @@
-"""What there is to say about a group, worst first: for the tools and for whoever else shows a status.
+"""What is wrong with a bus, for `status`, `check` and the console.
 
-Pure: a status goes in, words come out, free of control characters.
+Pure: a status goes in, words come out. Names and errors in them come from outside: who shows them escapes them.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from enum import Enum, IntEnum
-from typing import NamedTuple
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...shared import output
+from ...shared.memory import NEARLY_FULL
+from ...shared.redis_report import SAVE_FAILED
+from ..inventory import known_sources, pauses
+from ..inventory.suspensions import Opened
 from .group_status import GroupStatus
 from .status import Status
+from .trouble import Grade, Kind, Remedy, Trouble
 
 
-class Grade(IntEnum):
-    """How much a group needs somebody."""
-
-    FINE = 0
-    """Ordinary work, retries among it."""
-    WAITS = 1
-    """Somebody decided so, or it ends by itself."""
-    DEAD = 2
-    """Deliveries or events are lost to the handlers until somebody acts."""
-    STOPPED = 3
-    """Events wait, and nothing will handle them."""
-
-
-class Kind(Enum):
-    """What can be wrong, worst first: its grade, and its words in the headline, after the count."""
-
-    REDIS = Grade.STOPPED, "fault of Redis", "faults of Redis"
-    NOT_READY = Grade.STOPPED, "ingest not ready", "ingests not ready"
-    UNUSABLE = Grade.STOPPED, "unusable key", "unusable keys"
-    NO_WORKER = Grade.STOPPED, "group without a worker", "groups without a worker"
-    BREAKER = Grade.STOPPED, "breaker open", "breakers open"
-    NOBODY = Grade.STOPPED, "read by nobody", "read by nobody"
-    UNKNOWN_SOURCE = Grade.STOPPED, "unknown source", "unknown sources"
-    SUSPECT = Grade.STOPPED, "suspect without a quarantine", "suspects without a quarantine"
-    LOSS = Grade.DEAD, "data loss", "data losses"
-    DEAD = Grade.DEAD, "dead", "dead"
-    DROPPED = Grade.DEAD, "dropped", "dropped"
-    PAUSED = Grade.WAITS, "pause", "pauses"
-    HELD = Grade.WAITS, "hold", "holds"
-    ORPHAN = Grade.WAITS, "orphan", "orphans"
-    FOREIGN = Grade.WAITS, "group not of hookbus", "groups not of hookbus"
-    DISPUTED = Grade.WAITS, "pattern disputed", "patterns disputed"
-    BACKLOG = Grade.FINE, "backlog", "backlog"
-    IN_FLIGHT = Grade.FINE, "in flight", "in flight"
-    DELAYED = Grade.FINE, "delayed", "delayed"
-
-    def __init__(self, grade: Grade, one: str, many: str) -> None:
-        self.grade = grade
-        self.one = one
-        self.many = many
-
-
-class Trouble(NamedTuple):
-    """One thing to say. `is_brief`: a few words that fit beside others. `counted`: what it adds to the headline."""
-
-    kind: Kind
-    text: str
-    counted: int = 1
-    is_brief: bool = False
-
-    @property
-    def grade(self) -> Grade:
-        """How grave it is."""
-        return self.kind.grade
-
-
-def grade(troubles: list[Trouble]) -> Grade:
+def grade(troubles: Iterable[Trouble]) -> Grade:
     """The gravest."""
     return max((each.grade for each in troubles), default=Grade.FINE)
 
 
-def of_group(group: GroupStatus, now_ms: int) -> list[Trouble]:
-    """Everything about one group, the gravest first."""
-    found = [*_stopped(group, now_ms), *_dead(group), *_waiting(group, now_ms), *_retries(group, now_ms)]
-    return sorted(found, key=lambda each: -each.grade)
+def worst_first(troubles: Iterable[Trouble]) -> list[Trouble]:
+    """In the order of their kinds."""
+    return sorted(troubles, key=lambda each: each.kind.rank)
 
 
-def _stopped(group: GroupStatus, now_ms: int) -> Iterator[Trouble]:
-    if group.abandoned_s is not None:
-        text = f"abandoned for {output.age(group.abandoned_s)}, holds up trimming"
-        yield Trouble(Kind.NO_WORKER, text, is_brief=True)
-    elif group.unhandled and not group.consumers_alive and group.is_foreign is not True:
-        yield Trouble(Kind.NO_WORKER, "no worker", is_brief=True)
-    for event_type, count in group.unsubscribed.items():
-        text = f"{count:,} of {event_type} wait, and the group does not subscribe to it"
-        yield Trouble(Kind.NOBODY, output.line(text), count)
-    for event_type, count in group.unread.items():
-        yield Trouble(Kind.NOBODY, output.line(f"no live consumer reads {event_type}: {count:,} wait"), count)
-    for source, patterns in group.unknown_sources.items():
-        text = f"{', '.join(patterns)} takes source {source}, which no ingest has"
-        yield Trouble(Kind.UNKNOWN_SOURCE, output.line(text))
-    for pattern, opened in group.breakers.items():
-        due_s = (opened.until_ms - now_ms) / 1000
-        tries = f"tries in {output.age(due_s)}" if due_s > 0 else "tries now"
-        text = f"breaker of {pattern} open, {tries} ({opened.fingerprint}: {opened.error})"
-        yield Trouble(Kind.BREAKER, output.line(text))
-    for event_type, count in group.waiting_suspects.items():
-        text = f"{output.things(count, 'suspect')} of {event_type} wait for a worker with a quarantine"
-        yield Trouble(Kind.SUSPECT, output.line(text), count)
+def of_status(status: Status, now_ms: int) -> list[Trouble]:
+    """All that is wrong, worst first."""
+    of_groups = [each for found in by_group(status, now_ms).values() for each in found]
+    return worst_first(each for each in (*of_bus(status), *of_groups) if each.grade)
 
 
-def _dead(group: GroupStatus) -> Iterator[Trouble]:
-    if group.dead:
-        yield Trouble(Kind.DEAD, f"{group.dead:,} dead", group.dead, is_brief=True)
-    if group.dropped:
-        yield Trouble(Kind.DROPPED, f"{group.dropped:,} dead letters dropped by retention", group.dropped)
-    if group.losses:
-        yield Trouble(Kind.LOSS, f"data loss seen {output.things(group.losses, 'time')}", group.losses)
+def by_group(status: Status, now_ms: int) -> dict[str, list[Trouble]]:
+    """Group → everything about it, its retries too, worst first."""
+    known = frozenset(status.sources)
+    return {name: worst_first(_of_group(name, group, known, now_ms)) for name, group in status.groups.items()}
 
 
-def _waiting(group: GroupStatus, now_ms: int) -> Iterator[Trouble]:
-    for pattern, paused in group.paused.items():
-        yield Trouble(Kind.PAUSED, output.line(f"paused: {pattern}{f' ({paused.reason})' if paused.reason else ''}"))
-    for pattern, held in group.held.items():
-        text = f"{pattern} held for {output.age((held.until_ms - now_ms) / 1000)} more ({held.error})"
-        yield Trouble(Kind.HELD, output.line(text))
-    if group.is_foreign is True:
-        yield Trouble(Kind.FOREIGN, "not created by hookbus, holds up trimming")
-    if group.disputed:
-        text = f"consumers disagree about {', '.join(group.disputed)}"
-        yield Trouble(Kind.DISPUTED, output.line(text), len(group.disputed))
-
-
-def _retries(group: GroupStatus, now_ms: int) -> Iterator[Trouble]:
-    if group.delayed:
-        due_s = ((group.next_due_ms or now_ms) - now_ms) / 1000
-        due = f"in {output.age(due_s)}" if due_s > 0 else "due"
-        yield Trouble(Kind.DELAYED, f"{group.delayed:,} delayed, next {due}", group.delayed, is_brief=True)
-    if group.snoozed:
-        yield Trouble(Kind.DELAYED, _snoozed(group, now_ms), 0)  # they are among the delayed
-
-
-def _snoozed(group: GroupStatus, now_ms: int) -> str:
-    text = f"{group.snoozed:,} of them snoozed by their handler"
-    if group.snoozed_since_ms is None or group.snoozed_until_ms is None:
-        return text
-    until_s = (group.snoozed_until_ms - now_ms) / 1000
-    since = output.since(group.snoozed_since_ms, now_ms)
-    return f"{text}, the longest since {since}, {'for ' + output.age(until_s) + ' more' if until_s > 0 else 'now due'}"
-
-
-def worst_first(groups: Mapping[str, GroupStatus], found: Mapping[str, list[Trouble]]) -> list[str]:
+def groups_worst_first(groups: Mapping[str, GroupStatus], found: Mapping[str, list[Trouble]]) -> list[str]:
     """The names of groups: the gravest trouble first, then most dead letters, then most that waits, then by name."""
 
     def rank(name: str) -> tuple[int, int, int, str]:
@@ -154,28 +48,154 @@ def worst_first(groups: Mapping[str, GroupStatus], found: Mapping[str, list[Trou
 
 
 def of_bus(status: Status) -> list[Trouble]:
-    """What belongs to no group, the gravest first, but for the orphans, which have a table."""
-    found = [Trouble(Kind.REDIS, fault) for fault in status.faults]
+    """What belongs to no group, worst first."""
+    found = [*_of_redis(status.memory_share, can_save=status.can_save)]
     for name, reason in status.not_ready.items():
-        found.append(Trouble(Kind.NOT_READY, output.line(f"ingest {name} is not ready: {reason}")))
+        action = "see its log, or run on its machine: hookbus-ingest check"
+        found.append(Trouble(Kind.NOT_READY, f"ingest {name} is not ready: {reason}", action))
     for key, reason in status.unusable.items():
-        found.append(Trouble(Kind.UNUSABLE, output.line(f"unusable key {key}: {reason}")))
+        action = "inspect it, then remove or rename it: workers and ingest use the key again by themselves"
+        found.append(Trouble(Kind.UNUSABLE, f"Redis refuses {key}: {reason}", action))
+    for event_type, count in status.orphans.items():
+        problem = f"{output.things(count, 'event')} of type {event_type}, to which no group subscribes"
+        action = "subscribe to it, or do nothing: they are trimmed after worker.orphan_retention_s"
+        found.append(Trouble(Kind.ORPHAN, problem, action, counted=count))
     return found
 
 
-def headline(status: Status, found: Mapping[str, list[Trouble]]) -> list[Trouble]:
-    """The whole bus in a few words: groups, what is wrong, what waits. `found`: group → its troubles."""
-    counts = Counter[Kind]()
-    for each in (*of_bus(status), *(each for troubles in found.values() for each in troubles)):
-        counts[each.kind] += each.counted
-    entries = [entry for group in status.groups.values() for entry in group.types.values()]
-    counts[Kind.ORPHAN] = sum(status.orphans.values())
-    counts[Kind.BACKLOG] = sum(entry.backlog for entry in entries)
-    counts[Kind.IN_FLIGHT] = sum(entry.in_flight for entry in entries)
-    parts = [Trouble(kind, _counted(counts[kind], kind), is_brief=True) for kind in Kind if counts[kind]]
-    waits = parts or [Trouble(Kind.BACKLOG, "nothing waits", is_brief=True)]
-    return [Trouble(Kind.BACKLOG, output.things(len(status.groups), "group"), is_brief=True), *waits]
+def _of_redis(memory_share: float, *, can_save: bool) -> Iterator[Trouble]:
+    action = "raise maxmemory, or let groups catch up"
+    if memory_share >= 1:
+        yield Trouble(Kind.REDIS_FULL, "Redis is full: it refuses every event", action)
+    if not can_save:
+        yield Trouble(Kind.SAVE_FAILED, *SAVE_FAILED)
+    if NEARLY_FULL < memory_share < 1:
+        problem = f"Redis has used {memory_share:.0%} of its memory: when it is full it refuses events"
+        yield Trouble(Kind.NEARLY_FULL, problem, action)
 
 
-def _counted(count: int, kind: Kind) -> str:
-    return f"{count:,} {kind.one if count == 1 else kind.many}"
+def _of_group(name: str, group: GroupStatus, known: frozenset[str], now_ms: int) -> Iterator[Trouble]:
+    found = (
+        *_of_workers(name, group),
+        *_unhandled(group, name),
+        *of_sources(name, group.unknown_sources, known),
+        *_suspended(name, group, now_ms),
+        *_lost(name, group),
+        *_retries(group, now_ms),
+    )
+    return (each._replace(group=name) for each in found)
+
+
+def _of_workers(name: str, group: GroupStatus) -> Iterator[Trouble]:
+    things = output.things
+    waiting = f"{things(group.unhandled, 'event')} wait"
+    if group.abandoned_s is not None:
+        forget = Remedy("forget", "Forget", name)
+        problem = f"abandoned for {output.age(group.abandoned_s)}, {waiting} and hold up trimming"
+        action = f"start its workers, or remove it: {forget.command}"
+        yield Trouble(Kind.ABANDONED, problem, action, is_brief=True, remedy=forget)
+    elif group.unhandled and not group.consumers_alive and group.is_foreign is not True:
+        yield Trouble(Kind.NO_WORKER, f"no live worker, {waiting}", "start its workers", is_brief=True)
+    if dead := group.consumers - group.consumers_alive:
+        action = "nothing while others are alive: they take over within 15 s; otherwise start workers"
+        yield Trouble(Kind.DEAD_CONSUMER, things(dead, "dead consumer"), action, counted=dead, is_brief=True)
+    if group.missing and group.consumers_alive:
+        problem = f"missing on {things(group.missing, 'stream')} with events for it, though workers are alive"
+        action = "search their logs for data_loss and read_failed; restart one worker"
+        yield Trouble(Kind.MISSING, problem, action, counted=group.missing)
+    if group.disputed:
+        problem = f"only some consumers subscribe to {', '.join(group.disputed)}"
+        action = "nothing during a rollout; otherwise restart those of the old release"
+        yield Trouble(Kind.DISPUTED, problem, action, counted=len(group.disputed))
+    if group.is_foreign is True:
+        action = "have its owner remove it (XGROUP DESTROY), or ack the entries that it reads"
+        yield Trouble(Kind.FOREIGN, "not created by hookbus, holds up trimming", action)
+
+
+def _unhandled(group: GroupStatus, name: str) -> Iterator[Trouble]:
+    """What waits though workers are alive."""
+    for event_type, count in group.unsubscribed.items():
+        chosen = shlex.join((name, "--type", event_type))
+        problem = f"{output.things(count, 'event')} of {event_type} wait, and the group does not subscribe to it"
+        action = (
+            f"subscribe to it; or make redeliveries dead letters again: hookbus-worker retries dead-letter --group"
+            f" {chosen}; or remove them: hookbus-worker forget {chosen}"
+        )
+        yield Trouble(Kind.UNSUBSCRIBED, problem, action, counted=count)
+    for event_type, count in group.unread.items():
+        problem = f"no live consumer reads {event_type}: {output.things(count, 'event')} wait, and hold up trimming"
+        action = (
+            "start a worker that subscribes to it; or to remove them, deploy the group without its handler, then:"
+            f" hookbus-worker forget {shlex.join((name, '--type', event_type))}"
+        )
+        yield Trouble(Kind.UNREAD, problem, action, counted=count)
+    for event_type, count in group.waiting_suspects.items():
+        problem = f"{output.things(count, 'suspect')} of {event_type} wait for a worker with a quarantine"
+        action = "a worker inside another program has none; start one by target: hookbus-worker run MODULE:APP"
+        yield Trouble(Kind.SUSPECT, problem, action, counted=count)
+
+
+def of_sources(name: str, unknown: Mapping[str, Sequence[str]], known: frozenset[str]) -> Iterator[Trouble]:
+    """Those of subscriptions of a group to sources that no ingest has: source → patterns."""
+    action = "correct source= of the app or the handler, or configure the source; until then its events are acked unrun"
+    for problem in known_sources.problems(unknown, known):
+        yield Trouble(Kind.UNKNOWN_SOURCE, problem, action, name)
+
+
+def _suspended(name: str, group: GroupStatus, now_ms: int) -> Iterator[Trouble]:
+    for pattern, opened in group.breakers.items():
+        reset = _resume("Reset breaker", name, pattern)
+        problem = f"breaker of {pattern} {trial(opened, now_ms)} ({opened.fingerprint}: {opened.error})"
+        yield Trouble(Kind.BREAKER, problem, f"fix the handler; to try at once: {reset.command}", remedy=reset)
+    for pattern, paused in group.paused.items():
+        resume = _resume("Resume", name, pattern)
+        problem = f"paused: {pattern}{f' ({paused.reason})' if paused.reason else ''}"
+        yield Trouble(Kind.PAUSED, problem, f"to resume: {resume.command}", remedy=resume)
+    for pattern, held in group.held.items():
+        resume = _resume("Resume", name, pattern)
+        problem = f"{pattern} held for {output.age((held.until_ms - now_ms) / 1000)} more ({held.error})"
+        yield Trouble(Kind.HELD, problem, f"nothing: it ends by itself; at once: {resume.command}", remedy=resume)
+
+
+def _resume(label: str, group: str, pattern: str) -> Remedy:
+    return Remedy("resume", label, group, "" if pattern == pauses.ALL else pattern)
+
+
+def trial(opened: Opened, now_ms: int) -> str:
+    """Since when a breaker is open, and when it lets a delivery try."""
+    due_s = (opened.until_ms - now_ms) / 1000
+    tries = f"tries in {output.age(due_s)}" if due_s > 0 else "tries now"
+    return f"open for {output.since(opened.since_ms, now_ms)}, {tries}"
+
+
+def _lost(name: str, group: GroupStatus) -> Iterator[Trouble]:
+    if group.losses:
+        problem = f"data loss: its streams vanished {output.things(group.losses, 'time')} and were created again"
+        action = "find out what flushed or evicted them; their events are lost"
+        yield Trouble(Kind.LOSS, problem, action, counted=group.losses)
+    if group.dead:
+        action = f"find the causes, then redrive or discard them: hookbus-worker dlq groups --group {name}"
+        problem = output.things(group.dead, "dead letter")
+        yield Trouble(Kind.DEAD, problem, action, counted=group.dead, is_brief=True)
+    if group.dropped:
+        problem = f"{output.things(group.dropped, 'dead letter')} dropped by retention"
+        action = "nothing if intended; otherwise raise worker.dead_retention_s or worker.dead_retention_events"
+        yield Trouble(Kind.DROPPED, problem, action, counted=group.dropped)
+
+
+def _retries(group: GroupStatus, now_ms: int) -> Iterator[Trouble]:
+    if group.delayed:
+        due_s = ((group.next_due_ms or now_ms) - now_ms) / 1000
+        due = f"in {output.age(due_s)}" if due_s > 0 else "due"
+        yield Trouble(Kind.DELAYED, f"{group.delayed:,} delayed, next {due}", counted=group.delayed, is_brief=True)
+    if group.snoozed:
+        yield Trouble(Kind.DELAYED, _snoozed(group, now_ms), counted=0)  # they are among the delayed
+
+
+def _snoozed(group: GroupStatus, now_ms: int) -> str:
+    text = f"{group.snoozed:,} of them snoozed by their handler"
+    if group.snoozed_since_ms is None or group.snoozed_until_ms is None:
+        return text
+    until_s = (group.snoozed_until_ms - now_ms) / 1000
+    since = output.since(group.snoozed_since_ms, now_ms)
+    return f"{text}, the longest since {since}, {'for ' + output.age(until_s) + ' more' if until_s > 0 else 'now due'}"

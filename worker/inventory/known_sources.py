@@ -44,11 +44,11 @@ def unknown(taken: Taken, known: frozenset[str]) -> dict[str, list[str]]:
     return {name: sorted(patterns) for name, patterns in sorted(found.items())}
 
 
-def problems(group: str, unknown: Mapping[str, Sequence[str]], known: frozenset[str]) -> list[str]:
-    """A line for each unknown source of a group."""
+def problems(unknown: Mapping[str, Sequence[str]], known: frozenset[str]) -> list[str]:
+    """A line for each unknown source of a group, which is not named."""
     there = ", ".join(sorted(known))
     return [
-        f"{group} takes events of source {name!r} ({', '.join(patterns)}), which is none of ingest's: {there}"
+        f"takes events of source {name!r} ({', '.join(patterns)}), which is none of ingest's: {there}"
         f"{did_you_mean(name, known)}"
         for name, patterns in unknown.items()
     ]

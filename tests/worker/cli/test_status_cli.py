@@ -64,8 +64,9 @@ async def test_json_is_one_object_with_stable_keys(client, redis_url):
         "unusable": {},
         "sources": [],
         "not_ready": {},
-        "faults": [],
         "processes": 0,
+        "memory_share": 0.0,
+        "can_save": True,
     }
 
 
@@ -78,8 +79,8 @@ async def test_the_table_has_one_line_per_group_and_type_within_80_columns(clien
     lines = succeeded(redis_url, "status").splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[:2] == ["1 group · 2 data losses · 1 dead · 1 orphan · 3 backlog · 1 delayed", ""]
-    assert lines[2].startswith("billing  1 of 1 consumer alive · 1 dead · 1 delayed, next in ")
-    assert lines[3] == "  data loss seen 2 times"
+    assert lines[2].startswith("billing  1 of 1 consumer alive · 1 dead letter · 1 delayed, next in ")
+    assert lines[3] == "  data loss: its streams vanished 2 times and were created again"
     (row,) = [line.split() for line in lines if "response.completed" in line]
     assert row[:3] == ["response.completed", "3", "0"]
     assert [line.split() for line in lines if "odd.type" in line] == [["odd.type", "1"]]
@@ -95,8 +96,9 @@ async def test_an_unused_redis_is_reported_and_is_no_failure(client, redis_url):
         "unusable": {},
         "sources": [],
         "not_ready": {},
-        "faults": [],
         "processes": 0,
+        "memory_share": 0.0,
+        "can_save": True,
     }
     assert await client.execute_command("DBSIZE") == 0
 

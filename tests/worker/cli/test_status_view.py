@@ -8,16 +8,18 @@ from hookbus.worker.cli import status_view
 from hookbus.worker.cli.status_view import Block, fit
 from hookbus.worker.inspect.group_status import GroupStatus, TypeStatus
 from hookbus.worker.inspect.status import Status
-from hookbus.worker.inspect.troubles import Grade
+from hookbus.worker.inspect.trouble import Grade
 from hookbus.worker.inventory.suspensions import Opened
 
 NOW_MS = 1_000_000
-OPENED = Opened("a1b2c3", "TimeoutError: the refund desk did not answer within 30 seconds", NOW_MS, NOW_MS + 25_000)
+OPENED = Opened(
+    "a1b2c3", "TimeoutError: the refund desk did not answer within 30 seconds", NOW_MS - 360_000, NOW_MS + 25_000
+)
 IDLE = {f"type.number_{number}": TypeStatus() for number in range(31)}
 
 
 def group(**fields) -> GroupStatus:
-    return GroupStatus(**{"consumers": 2, "consumers_alive": 1, **fields})
+    return GroupStatus(**{"consumers": 2, "consumers_alive": 2, **fields})
 
 
 def bus(in_order: int = 2) -> Status:
@@ -43,16 +45,16 @@ def test_a_headline_comes_first_and_the_worst_group_next():
     assert shown(bus()) == [
         "4 groups · 1 breaker open · 8 dead · 15 backlog · 1 in flight",
         "",
-        "stuck  1 of 2 consumers alive",
-        "  breaker of response.* open, tries in 25s (a1b2c3: TimeoutError: the refund",
-        "  desk did not answer within 30 seconds)",
+        "stuck  2 of 2 consumers alive",
+        "  breaker of response.* open for 6m, tries in 25s (a1b2c3: TimeoutError: the",
+        "  refund desk did not answer within 30 seconds)",
         "  TYPE                BACKLOG  IN FLIGHT  OLDEST",
         "  response.completed       15          1     12m",
         "  31 types idle",
         "",
-        "late  1 of 2 consumers alive · 8 dead",
-        "audit-0  1 of 2 consumers alive · 31 types idle",
-        "audit-1  1 of 2 consumers alive · 31 types idle",
+        "late  2 of 2 consumers alive · 8 dead letters",
+        "audit-0  2 of 2 consumers alive · 31 types idle",
+        "audit-1  2 of 2 consumers alive · 31 types idle",
     ]
 
 
@@ -89,7 +91,7 @@ def test_what_belongs_to_no_group_stands_where_its_gravity_puts_it():
     current = bus()
     current.orphans, current.unusable = {"odd.type": 5}, {"hookbus:x": "WRONGTYPE"}
     firsts = [line.split()[0] for line in shown(current, width=120) if line and not line.startswith(" ")]
-    assert firsts == ["4", "unusable", "stuck", "late", "orphans", "audit-0", "audit-1"]
+    assert firsts == ["4", "Redis", "stuck", "late", "orphans", "audit-0", "audit-1"]
 
 
 def test_a_screen_of_80_by_24_shows_the_trouble_and_counts_what_does_not_fit():

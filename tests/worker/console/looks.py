@@ -14,13 +14,13 @@ from hookbus.worker.pipeline.dead_letter import Kind
 OPENED = Opened("f", "ConnectionError: closed", 1, 2)
 
 
-def a_look(groups=None, causes=(), patterns=None, died=(0, 0), retries=None, **redis) -> Look:
-    """A look that found these."""
+def a_look(groups=None, causes=(), patterns=None, died=(0, 0), retries=None, **status) -> Look:
+    """A look that found these; `status`: further fields of it."""
     report = {"version": "9.1", "role": "master", "replicas": 0, "eviction_policy": "noeviction", "appendonly": "yes"}
     report |= {"appendfsync": "always", "can_save": True, "used_memory_bytes": 1, "maxmemory_bytes": 100}
     bus = Bus(
-        RedisReport(**report | {"clock_skew_ms": 0} | redis),
-        Status(groups=groups or {}, shards=1),
+        RedisReport(**report | {"clock_skew_ms": 0}),
+        Status(groups=groups or {}, shards=1, **status),
         {name: frozenset(each) for name, each in (patterns or {}).items()},
         {},
         {},

@@ -52,7 +52,7 @@ async def test_a_group_without_workers_needs_somebody(client, redis_url):
         _, page = await read(session, "/")
         needs, _, rest = page.partition("Groups × event types")
         assert rest
-        assert f"{GROUP} has no live worker, and 1 event" in needs
+        assert f"{GROUP}: no live worker, 1 event" in needs
 
 
 async def test_a_newer_layout_ends_the_start_with_its_number(client, redis_url):

@@ -23,9 +23,8 @@ def test_an_unknown_source_is_named_with_its_patterns():
     taken = [("batch.*", ("opnai",)), ("*", ("opnai", "openai")), ("response.*", ())]
     unknown = known_sources.unknown(taken, KNOWN)
     assert unknown == {"opnai": ["*", "batch.*"]}
-    assert known_sources.problems("billing", unknown, KNOWN) == [
-        "billing takes events of source 'opnai' (*, batch.*), which is none of ingest's: openai, partner;"
-        " did you mean openai?"
+    assert known_sources.problems(unknown, KNOWN) == [
+        "takes events of source 'opnai' (*, batch.*), which is none of ingest's: openai, partner; did you mean openai?"
     ]
 
 

@@ -22,7 +22,12 @@ async def page(context: Context, _: Asked) -> View:
         "last save": "succeeded" if redis.can_save else "failed",
         "clock": _clock(redis.clock_skew_ms),
     }
-    values = {"troubles": attention.of_look(look), "others": attention.uncounted(look), "facts": facts, "look": look}
+    values = {
+        "troubles": [[each] for each in attention.of_look(look)],
+        "others": [[each] for each in attention.told_only(look)],
+        "facts": facts,
+        "look": look,
+    }
     return View("health.html", values, "Health", "/health")
 
 

@@ -28,7 +28,7 @@ async def page(context: Context, _: Asked) -> View:
     """Draws from the last look alone."""
     look = context.look
     groups = look.bus.status.groups
-    names = worst.first(groups, look.bus.now_ms)
+    names = worst.first(look.bus.status, look.bus.now_ms)
     troubles = attention.folded(attention.of_look(look))
     causes = look.beside.causes
     values: dict[str, Any] = {
@@ -44,7 +44,6 @@ async def page(context: Context, _: Asked) -> View:
         "causes": causes[:MAX_CAUSES],
         "cause_count": len(causes),
         "dead": sum(cause.count for cause in causes),
-        "breaker": attention.breaker,
     }
     return View("overview.html", values, "Overview", "/")
 

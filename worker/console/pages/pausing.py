@@ -10,7 +10,7 @@ from ....shared.patterns import is_pattern, matches
 from ...dlq.query import DeadLetters
 from ...groups import pausing
 from ...groups.pausing import Change, Plan
-from .. import attention, unended
+from .. import unended
 from ..asked import Asked, Context, WrongQueryError
 from ..view import Redirect, View
 from . import group
@@ -60,7 +60,6 @@ def _show(context: Context, plan: Plan) -> View:
         "verb": VERBS[change.verb],
         "types": concerned[:MAX_TYPES],
         "more_types": len(concerned) - MAX_TYPES,
-        "breaker": attention.breaker,
         "now_ms": look.now_ms(),
     }
     return View("pausing.html", values, f"{VERBS[change.verb]} {change.group}", "/", is_live=False)

@@ -95,17 +95,18 @@ async def test_a_resume_names_what_ends_and_all_ends_breakers_and_holds_too(clie
     assert (await paused(client), await suspensions.fetch(client)) == ({}, {})
 
 
-async def test_the_overview_offers_what_helps_beside_each_trouble_of_one_pattern(client, bus):
+async def test_a_line_offers_what_helps_against_the_first_of_its_troubles(client, bus):
     await suspend(client, TYPE, Opened("f", "ConnectionError: closed", 1, 2))
     await create_groups(client, GROUP, "audit", "many")
     await pauses.write(client, SHARDS, "audit", "*")
     for pattern in ("a.b", "c.d"):
         await pauses.write(client, SHARDS, "many", pattern)
     async with serving(bus, **OPERATOR) as session:
-        for path in ("/", "/health"):
+        for path, others in (("/", ["a.b"]), ("/health", ["a.b", "c.d"])):
             _, page = await read(session, path)
             offered = re.findall(r'action="(/groups/\w+/resume)"><[^>]+value="([^"]+)"><button[^>]+>([^<]+)…', page)
-            assert offered == [(RESUME, TYPE, "Reset breaker"), ("/groups/audit/resume", "*", "Resume")], path
+            many = [("/groups/many/resume", each, "Resume") for each in others]
+            assert offered == [(RESUME, TYPE, "Reset breaker"), ("/groups/audit/resume", "*", "Resume"), *many], path
 
 
 async def test_a_resume_that_somebody_was_first_to_do_says_who_and_changes_nothing(client, bus):
