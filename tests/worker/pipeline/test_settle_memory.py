@@ -5,7 +5,7 @@ import structlog
 
 from hookbus.shared.connection import parse_info
 from hookbus.worker.api.retry import Retry
-from hookbus.worker.pipeline import pending_outcome, read, settle
+from hookbus.worker.pipeline import pending_outcome, plan, read, settle
 from hookbus.worker.pipeline.outcome import Ack, Cause, DeadLetter, Park
 from hookbus.worker.pipeline.slots import Slots
 from tests.wait import until
@@ -104,6 +104,7 @@ async def test_g3_refusals_are_logged_periodically_and_not_per_outcome(client):
 async def test_g3_a_delivery_that_cannot_be_parked_runs_again_when_it_is_due(client, redis_url, monkeypatch):
     """The backlog fills all memory and every handler fails: no outcome can be written until handlers succeed."""
     monkeypatch.setattr(read, "RECHECK_S", 0.1)
+    monkeypatch.setattr(plan, "BLOCK_MS", 100)  # it looks for its own pending entries between two reads
     await join(client)
     names = {f"wh_{i}" for i in range(20)}
     await store(client, *names)
