@@ -186,6 +186,7 @@ def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyn
         "crashed", reason=f"{name_of(type(error))}: {text_of(error, REASON_CHARS)}", exc_info=error
     )
     end = CrashExit()
+    runner.get_loop().set_exception_handler(_other_than(error))
     with contextlib.suppress(BaseException):  # the next task may raise it again
         for task in started:
             task.cancel()
@@ -193,3 +194,13 @@ def _crash(error: BaseException, runner: asyncio.Runner, started: Sequence["asyn
     with contextlib.suppress(BaseException):
         runner.close()
     raise end
+
+
+def _other_than(error: BaseException) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """A handler of a loop that reports all but this error: a task that nobody awaited tells of it when it is freed."""
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("exception") is not error:
+            loop.default_exception_handler(context)
+
+    return handle

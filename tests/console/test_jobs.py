@@ -52,8 +52,8 @@ async def test_twenty_thousand_letters_are_watched_by_all_stopped_interrupted_an
             page = await new()
             await page.goto(place)
             await page.get_by_role("heading", name="dlq redrive: interrupted").wait_for()
+            # At once: a busy browser has no time for more until the rest has moved.
             await page.get_by_role("button", name="Go on").click()
-            await until(lambda: _moves(page))
             await page.get_by_role("button", name="Stop").click()
             await page.get_by_text("are left, and stay dead letters").wait_for()
             left = await client.execute_command("ZCARD", KEYS.dead(HANDLES))

@@ -78,6 +78,13 @@ def test_an_unexpected_exit_is_logged_with_a_traceback_and_exits_with_1(end):
     assert line["exception"]
 
 
+def test_a_crash_is_logged_once_whenever_its_task_is_freed():
+    survives = "try: command.run_service(main)\nexcept command.CrashExit as end: end.survive()\nimport gc; gc.collect()"
+    done = _run(PROGRAM.replace("command.run_service(main)", survives).format(end="sys.exit(0)"))
+    assert done.returncode == 0
+    assert [line["event"] for line in map(json.loads, done.stderr.splitlines())] == ["crashed"]
+
+
 def test_a_crash_ends_the_program_although_its_cleanup_hangs():
     body = PROGRAM.replace("command.run_service", "command.CRASH_S = 0.2\ncommand.run_service")
     hanging = body.replace('print("cleaned up", flush=True)', "await asyncio.Event().wait()").format(end="sys.exit(0)")
