@@ -139,9 +139,10 @@ class Valkey:
         self._wait_until_ready()
         return self
 
-    def client(self) -> "redis.Redis":
+    def client(self, reply_timeout_s: float = 5.0) -> "redis.Redis":
         """A blocking client."""
-        return redis.Redis.from_url(f"unix://{self._login}{self.socket}", protocol=2)
+        url = f"unix://{self._login}{self.socket}"
+        return redis.Redis.from_url(url, protocol=2, socket_timeout=reply_timeout_s)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop the server, by SIGTERM unless given another signal, and wait for its end. The data stay."""

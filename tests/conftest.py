@@ -14,6 +14,7 @@ from hookbus.shared.connection import connect
 from hookbus.shared.valkey import Valkey
 from tests import servers, tools, unit, users
 from tests.loops import StrictLoop
+from tests.wait import PATIENCE_S
 
 # No deadline per example: the machine may be busy, and each test has a time limit as a whole.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -91,7 +92,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture
 def redis_url(server: Valkey) -> str:
     """URL of an empty database."""
-    with server.client() as client:
+    with server.client(PATIENCE_S) as client:
         # Never flush the server of another program.
         assert client.info("server")["process_id"] == server.pid
         client.config_resetstat()
@@ -105,7 +106,7 @@ def redis_url(server: Valkey) -> str:
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Redis]:
     """A client like that of the programs: raw replies, no retries. It waits longer, as a busy machine may take."""
-    client = connect(redis_url, "tests", reply_timeout_s=30)
+    client = connect(redis_url, "tests", reply_timeout_s=PATIENCE_S)
     yield client
     await client.aclose()
 
