@@ -6,7 +6,7 @@ from hookbus.worker import audit
 from hookbus.worker.inventory import pauses, suspensions
 from hookbus.worker.inventory.suspensions import Opened
 from tests.console.browser import browser, console, contexts, with_and_without_scripts
-from tests.console.test_access import LEAST_PX, SMALL_TARGETS, violations
+from tests.console.test_access import FINGER_PX, SMALL_TARGETS, violations
 from tests.console.test_actions import OPERATOR, tab_to
 from tests.wait import until
 from tests.worker.builders import GROUP, KEYS, TYPE, join, store
@@ -109,7 +109,7 @@ async def test_the_forms_fit_a_phone_and_axe_finds_nothing_in_them(client, redis
             for theme in ("light", "dark"):
                 await page.emulate_media(color_scheme=theme)
                 faults += [f"{button} {theme} {each}" for each in await violations(page)]
-            faults += await page.evaluate(SMALL_TARGETS, LEAST_PX)
+            faults += await page.evaluate(SMALL_TARGETS, FINGER_PX)
             assert await page.evaluate("document.documentElement.scrollWidth") == 390, button
     assert faults == []
 
