@@ -43,10 +43,15 @@ def serve(
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C."""
     from ..shared import command
+    from ..shared.settings import Option
     from .app import serve as serve_until
     from .settings import load_settings
 
-    overrides = {"listen": listen, "ops_listen": ops_listen, "unsafe_redis": unsafe_redis or None}
+    overrides = {
+        "listen": Option("--listen", listen),
+        "ops_listen": Option("--ops-listen", ops_listen),
+        "unsafe_redis": Option("--unsafe-redis", unsafe_redis or None),
+    }
 
     def read_settings() -> "IngestSettings":
         return load_settings(config, overrides=overrides).required()

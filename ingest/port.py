@@ -61,7 +61,7 @@ async def open_port(
         try:
             await site.start()
         except (OSError, UnicodeError) as error:
-            raise cannot_listen(f"ingest.listen: can't listen on {address}", error) from None
+            raise cannot_listen(f"{address.setting}: can't listen on {address}", error) from None
         sites.append(site)
     return sites
 

@@ -4,19 +4,19 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ..shared import paths, public_key
 from ..shared.raw_sources import complete
-from ..shared.settings import Count, Listen, Positive, load
+from ..shared.settings import Count, Listen, Option, Positive, load
 from ..shared.sources import Endpoints
 
 OPENAI_RETRIES_H: Final = 72
 """OpenAI retries a delivery for up to 72 h: https://platform.openai.com/docs/guides/webhooks."""
 
-DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9464)
+DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9464, "ingest.ops_listen")
 
 
 class IngestSettings(Endpoints, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class IngestSettings(Endpoints, frozen=True, kw_only=True):
 
 
 def load_settings(
-    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Option] | None = None
 ) -> IngestSettings:
     """The settings of hookbus-ingest. Raises ConfigError with every problem found."""
     return load(IngestSettings, "ingest", file, environ, overrides, lambda raw: complete(raw, environ))

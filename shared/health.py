@@ -47,7 +47,7 @@ async def serve(
 
     server = Server(answer, Limits(OPS_CONNECTIONS))
     if passed is None:
-        return await open_port(server, listen, default, "ops_listen")
+        return await open_port(server, listen, default)
     runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     await web.SockSite(runner, passed).start()

@@ -113,7 +113,7 @@ class Server(web.Server):
         self._sweep = self._loop.call_later(SWEEP_S, self._sweep_connections)
 
 
-async def open_port(server: Server, listen: Listen, default: bool, setting: str) -> web.BaseRunner:
+async def open_port(server: Server, listen: Listen, default: bool) -> web.BaseRunner:
     """Serve on a port. If `default` is true (the port is not configured) and the port is taken, as by a second process
     on a laptop, a free one is used. Raises ConfigError or FailedError, as `cannot_listen` chooses."""
     runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
@@ -124,7 +124,7 @@ async def open_port(server: Server, listen: Listen, default: bool, setting: str)
         except (OSError, UnicodeError) as error:
             if port == 0 or not default:
                 await runner.cleanup()
-                raise cannot_listen(f"{setting}: can't listen on {listen}", error) from None
+                raise cannot_listen(f"{listen.setting}: can't listen on {listen}", error) from None
         else:
             break
     return runner

@@ -1,7 +1,7 @@
 """Settings: one frozen msgspec struct per program, from defaults, TOML, environment and command line, in that order.
 
-Reports all problems together, each with its key; with any problem the program does not start. Unknown keys are
-problems, since a misspelt one would silently mean the default.
+Reports all problems together, each with its key, or with the variable or option that gave the value; with any problem
+the program does not start. Unknown keys are problems, since a misspelt one would silently mean the default.
 
     hookbus.toml                        environment
     redis_url = "redis://…"             HOOKBUS_REDIS_URL
@@ -14,7 +14,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ EXIT_CONFIG: Final = 78
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
 
+_KEY = re.compile(r"[a-z_]+(?:\.[a-z_]+)?(?=[:.\[])")
+"""The key that a problem begins with; what follows names an entry of it."""
 _UNKNOWN_FIELD = re.compile("Object contains unknown field `(.*)`")
 """msgspec's error for a key that a struct does not have."""
 
@@ -50,13 +52,17 @@ class ConfigError(Exception):
 
 
 class Listen:
-    """An address to listen on. Port 0 takes a free one. Not a struct: msgspec would require an object, not text."""
+    """An address to listen on. Port 0 takes a free one. `setting`: the key, variable or option that gave it.
 
-    __slots__ = ("host", "port")
+    Not a struct: msgspec would require an object, not text.
+    """
 
-    def __init__(self, host: str, port: int) -> None:
+    __slots__ = ("host", "port", "setting")
+
+    def __init__(self, host: str, port: int, setting: str = "listen") -> None:
         self.host = host
         self.port = port
+        self.setting = setting
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -77,6 +83,13 @@ class Listen:
         if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise ValueError(f"expected host:port, got {text!r}")
         return cls(host or "0.0.0.0", int(port))  # noqa: S104 - an omitted host means all interfaces
+
+
+class Option(NamedTuple):
+    """An option of the command line and its value, None if it is not given."""
+
+    name: str
+    value: Any
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +148,7 @@ def load(
     section: str,
     file: Path | None,
     environ: Mapping[str, str] = os.environ,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Option] | None = None,
     extend: Callable[[dict[str, Any]], None] | None = None,
     *,
     table: Mapping[str, Any] | None = None,
@@ -144,20 +157,26 @@ def load(
     """Build the settings of one program.
 
     `section` is its table in the file and the word in its variables. `file`, or else the file that `HOOKBUS_CONFIG`
-    names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line; None
-    means not given. A `table`, with the keys of the file, takes the place of file and environment. `extend` may
-    complete the raw values before they are checked. `is_partial`: the class has only some of the section's keys, and
+    names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line. A
+    `table`, with the keys of the file, takes the place of file and environment. `extend` may complete the raw values
+    before they are checked. `is_partial`: the class has only some of the section's keys, and
     ignores the others. Raises ConfigError.
     """
     problems: list[str] = []
+    given: dict[str, str] = {}
+    """Key → the variable or option that gave its value."""
     if table is not None:
         raw = _from_table(cls, section, table, "settings", problems, is_partial)
     else:
         if file is None and (named := environ.get(FILE_VARIABLE)):
             file = Path(named)
         raw = _from_file(cls, section, file, problems, is_partial)
-        raw |= _from_environment(cls, section, environ, problems, is_partial)
-    raw |= {key: value for key, value in (overrides or {}).items() if value is not None}
+        given = _from_environment(cls, section, environ, problems, is_partial)
+        raw |= {field: _text_value(environ[variable]) for field, variable in given.items()}
+    for field, option in (overrides or {}).items():
+        if option.value is not None:
+            raw[field], given[field] = option.value, option.name
+    given = {_key(section, field): name for field, name in given.items()}
     _read_url_file(raw, problems)
     if extend is not None:
         try:
@@ -165,12 +184,32 @@ def load(
         except ConfigError as error:
             problems += error.problems
     values = _converted(cls, section, raw, problems)
+    _name_addresses(values, section, given)
     if not problems:
         settings = cls(**values)
         problems = settings.problems()
         if not problems:
             return settings
-    raise ConfigError(problems)
+    raise ConfigError([_as_given(problem, given) for problem in problems])
+
+
+def _key(section: str, field: str) -> str:
+    """The key of a field in the file."""
+    return field if field in Common.__struct_fields__ else f"{section}.{field}"
+
+
+def _as_given(problem: str, given: Mapping[str, str]) -> str:
+    """A problem that begins with a key begins with what gave its value."""
+    key = _KEY.match(problem)
+    return problem if key is None or key[0] not in given else given[key[0]] + problem[key.end() :]
+
+
+def _name_addresses(values: Mapping[str, Any], section: str, given: Mapping[str, str]) -> None:
+    """Tell addresses to listen on what gave them: whether they can be had shows only later."""
+    for field, value in values.items():
+        for address in value if isinstance(value, tuple) else (value,):
+            if isinstance(address, Listen):
+                address.setting = given.get(_key(section, field), _key(section, field))
 
 
 def _read_url_file(raw: dict[str, Any], problems: list[str]) -> None:
@@ -227,11 +266,12 @@ def _from_table(
 
 def _from_environment(
     cls: type[Common], section: str, environ: Mapping[str, str], problems: list[str], is_partial: bool
-) -> dict[str, Any]:
+) -> dict[str, str]:
     others = tuple(f"HOOKBUS_{name.upper()}_" for name in SECTIONS if name != section)
     prefix = f"HOOKBUS_{section.upper()}_"
+    """Field → the variable that gives its value."""
     common = set(Common.__struct_fields__)
-    values: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for variable, text in environ.items():
         is_ours = variable.startswith("HOOKBUS_") and not variable.startswith(others) and variable != FILE_VARIABLE
         if not is_ours or _SERVICE_LINK.search(variable):
@@ -240,12 +280,12 @@ def _from_environment(
         key = variable.removeprefix(prefix if own else "HOOKBUS_").lower()
         if key in cls.__struct_fields__ and (key not in common) == own:
             if text.strip():  # `docker compose` and templates set missing variables to ""
-                values[key] = _text_value(text)
+                found[key] = variable
         elif not (own and is_partial):
             named = nearest(key, cls.__struct_fields__)
             meant = f"{'HOOKBUS_' if named in common else prefix}{named.upper()}" if named else ""
             problems.append(f"{variable}: unknown variable{meant and f'; did you mean {meant}?'}")
-    return values
+    return found
 
 
 def _text_value(text: str) -> Any:
@@ -259,14 +299,11 @@ def _text_value(text: str) -> Any:
 
 
 def _converted(cls: type[Common], section: str, raw: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    values = {}
-    common = set(Common.__struct_fields__)
-    for field in msgspec.structs.fields(cls):
-        if field.name not in raw:
-            continue
-        name = field.name if field.name in common else f"{section}.{field.name}"
-        values[field.name] = _value(name, field.type, raw[field.name], problems)
-    return values
+    return {
+        field.name: _value(_key(section, field.name), field.type, raw[field.name], problems)
+        for field in msgspec.structs.fields(cls)
+        if field.name in raw
+    }
 
 
 def _value(name: str, kind: Any, value: Any, problems: list[str]) -> Any:

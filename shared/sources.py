@@ -20,7 +20,7 @@ from .secret_refs import SecretValue
 from .settings import Common, ConfigError, Listen, load
 from .signing_keys import Use
 
-DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080),)
+DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080, "ingest.listen"),)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,11 +10,11 @@ import msgspec
 
 from ..shared import http_url
 from ..shared.secret import Secret
-from ..shared.settings import Common, Count, Listen, Positive, load
+from ..shared.settings import Common, Count, Listen, Option, Positive, load
 
-DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465)
-DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466)
-DEFAULT_CONSOLE_LISTEN: Final = Listen("127.0.0.1", 9467)
+DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465, "worker.ops_listen")
+DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466, "worker.exporter_listen")
+DEFAULT_CONSOLE_LISTEN: Final = Listen("127.0.0.1", 9467, "worker.console_listen")
 DAY_S: Final = 86_400.0
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -132,7 +132,7 @@ def embedded_settings(table: Mapping[str, Any] | None) -> tuple[WorkerSettings, 
 
 
 def load_settings(
-    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+    file: Path | None, environ: Mapping[str, str] = os.environ, overrides: Mapping[str, Option] | None = None
 ) -> WorkerSettings:
     """The settings of hookbus-worker. Raises ConfigError with all problems."""
     return load(WorkerSettings, "worker", file, environ, overrides)

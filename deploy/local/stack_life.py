@@ -200,7 +200,7 @@ def check_free(listen: Listen) -> None:
         except OSError as error:
             another = Listen(listen.host, listen.port + 1 if listen.port < 65535 else 0)
             raise StackError(
-                f"ingest.listen: can't listen on {listen}: {error.strerror}."
+                f"{listen.setting}: can't listen on {listen}: {error.strerror}."
                 f" For another port: HOOKBUS_INGEST_LISTEN={another} make up"
             ) from None
 

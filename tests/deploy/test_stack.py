@@ -164,7 +164,7 @@ async def test_a_port_in_use_is_reported_with_a_remedy_also_when_another_hookbus
         with Stack(tmp_path, HOOKBUS_INGEST_LISTEN=f"127.0.0.1:{ingest.port}") as stack:
             assert await stack.end(0) == 1
             assert stack.has_printed(
-                f"make up: ingest.listen: can't listen on 127.0.0.1:{ingest.port}: Address already in use",
+                f"make up: HOOKBUS_INGEST_LISTEN: can't listen on 127.0.0.1:{ingest.port}: Address already in use",
                 f"HOOKBUS_INGEST_LISTEN=127.0.0.1:{ingest.port + 1} make up",
             )
 
@@ -190,10 +190,10 @@ async def test_a_program_that_dies_ends_the_stack_with_a_line_that_names_it(tmp_
 async def test_an_invalid_configuration_is_reported_before_anything_starts(tmp_path):
     with Stack(tmp_path, HOOKBUS_INGEST_LISTEN="nowhere") as stack:
         assert await stack.end(0) == 78
-        assert stack.has_printed("make up: ingest.listen: expected host:port, got 'nowhere'")
+        assert stack.has_printed("make up: HOOKBUS_INGEST_LISTEN: expected host:port, got 'nowhere'")
     with Stack(tmp_path, HOOKBUS_WORKER_GRACE_PERIOD_S="1") as stack:
         assert await stack.end(0) == 1
-        assert stack.has_printed("worker.grace_period_s")
+        assert stack.has_printed("HOOKBUS_WORKER_GRACE_PERIOD_S")
         assert stack.has_printed("make up:", "ended with exit code 78, so everything stops")  # worker or console
 
 

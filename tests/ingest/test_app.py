@@ -106,20 +106,20 @@ async def test_a_port_in_use_is_a_transient_failure(redis_url):
         port = occupied.getsockname()[1]
         for name in ("listen", "ops_listen"):
             with pytest.raises(FailedError, match=f"{name}: can't listen on 127.0.0.1:{port}: .*in use"):
-                await app.serve(settings(redis_url, **at(name, Listen("127.0.0.1", port))), Stopping())
+                await app.serve(settings(redis_url, **at(name, Listen("127.0.0.1", port, name))), Stopping())
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
 async def test_an_address_that_this_machine_lacks_is_a_transient_failure(redis_url, name):
     with pytest.raises(FailedError, match=f"{name}: can't listen on 192.0.2.1:8080"):
-        await app.serve(settings(redis_url, **at(name, Listen("192.0.2.1", 8080))), Stopping())
+        await app.serve(settings(redis_url, **at(name, Listen("192.0.2.1", 8080, name))), Stopping())
 
 
 @pytest.mark.parametrize("name", ["listen", "ops_listen"])
 @pytest.mark.parametrize("host", ["no.such.name.invalid", "127.0..1"])
 async def test_an_invalid_host_name_is_a_configuration_error(redis_url, name, host):
     with pytest.raises(ConfigError, match=f"{name}: can't listen on {host}:8080: "):
-        await app.serve(settings(redis_url, **at(name, Listen(host, 8080))), Stopping())
+        await app.serve(settings(redis_url, **at(name, Listen(host, 8080, name))), Stopping())
 
 
 async def test_ready_means_listening_however_long_the_port_takes_to_open(redis_url, unused_port, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared import paths, public_key
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.settings import ConfigError, Listen, Option
 from hookbus.shared.sources import secrets_of
 from tests.shared.test_public_key import KEY
 
@@ -17,7 +17,7 @@ OTHER = "whsec_" + "REVG" * 8
 def load(tmp_path, toml="", environ=None, **overrides) -> IngestSettings:
     file = tmp_path / "hookbus.toml"
     file.write_text(toml)
-    return load_settings(file, environ or {}, overrides)
+    return load_settings(file, environ or {}, {key: Option("--x", value) for key, value in overrides.items()})
 
 
 def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
@@ -231,14 +231,12 @@ def test_secrets_and_passwords_never_show(tmp_path):
 
 @pytest.mark.parametrize("path", ["health", "/a b", "/health?x", "/é", "http://x/"])
 def test_a_health_path_that_is_no_path_is_refused(tmp_path, path):
-    assert problems(tmp_path, source(), health_path=path) == [f"ingest.health_path: {paths.RULE}"]
+    assert problems(tmp_path, source(), health_path=path) == [f"--x: {paths.RULE}"]
 
 
 @pytest.mark.parametrize("path", ["/a", "/a/", "//a"])
 def test_a_health_path_that_is_served_as_a_sources_path_is_refused(tmp_path, path):
-    assert problems(tmp_path, source(), health_path=path) == [
-        f"ingest.health_path: {path} is the path of ingest.sources.a"
-    ]
+    assert problems(tmp_path, source(), health_path=path) == [f"--x: {path} is the path of ingest.sources.a"]
     assert load(tmp_path, source(), health_path="").health_path == ""
     assert load(tmp_path, source(), health_path="/health").health_path == "/health"
 

@@ -54,7 +54,7 @@ async def test_anything_else_is_404():
 
 async def test_a_port_in_use_stops_the_start_unless_it_is_the_default():
     async with served() as first:
-        in_use = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]))
+        in_use = Listen("127.0.0.1", int(first.rsplit(":", 1)[1]), "ops_listen")
         with pytest.raises(FailedError, match="ops_listen: can't listen on 127"):
             await health.serve(in_use, False, lambda: health.READY)
         async with served(listen=in_use, default=True) as second:

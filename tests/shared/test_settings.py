@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hookbus.shared.address import RedisUrl
-from hookbus.shared.settings import Common, ConfigError, Count, Listen, load
+from hookbus.shared.settings import Common, ConfigError, Count, Listen, Option, load
 from tests.programs import ROOT
 
 SERVICE_LINKS = {
@@ -43,7 +43,7 @@ class Example(Common, frozen=True, kw_only=True):
 def loaded(tmp_path, toml="", environ=None, **overrides) -> Example:
     file = tmp_path / "some.toml"
     file.write_bytes(toml if isinstance(toml, bytes) else toml.encode())
-    return load(Example, "worker", file, environ or {}, overrides)
+    return load(Example, "worker", file, environ or {}, {key: Option("--x", value) for key, value in overrides.items()})
 
 
 def problems(tmp_path, toml="", environ=None, **overrides) -> list[str]:
@@ -193,7 +193,7 @@ def test_a_valid_redis_url_is_accepted(tmp_path, url):
 )
 def test_a_bad_redis_url_is_refused_without_its_password(tmp_path, url, message):
     (problem,) = problems(tmp_path, environ={"HOOKBUS_REDIS_URL": url})
-    assert problem.startswith("redis_url: ")
+    assert problem.startswith("HOOKBUS_REDIS_URL: ")
     assert message in problem
     assert "hun" not in problem
 

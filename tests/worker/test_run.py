@@ -59,10 +59,10 @@ REFUSED = {
     "annotation": (["annotation:app"], {}, "can't decode an event into str"),
     "grace period in code": (["long:app"], {}, "worker.grace_period_s: 40 is not above the timeout of group bad, 'a'"),
     "only": (["good:app", "--only", "batch.*"], {}, "--only 'batch.*': group good subscribes to no type that matches"),
-    "settings": (["good:app"], {"HOOKBUS_WORKER_GRACE_PERIOD_S": "5"}, "worker.grace_period_s: 5 is not above"),
+    "settings": (["good:app"], {"HOOKBUS_WORKER_GRACE_PERIOD_S": "5"}, "HOOKBUS_WORKER_GRACE_PERIOD_S: 5 is not above"),
     "variable": (["good:app"], {"HOOKBUS_WORKER_GRACE": "5"}, "HOOKBUS_WORKER_GRACE: unknown variable"),
     "no file": (["good:app", "--config", "none.toml"], {}, "none.toml: No such file"),
-    "port": (["good:app", "--ops-listen", "here"], {}, "worker.ops_listen: expected host:port, got 'here'"),
+    "port": (["good:app", "--ops-listen", "here"], {}, "--ops-listen: expected host:port, got 'here'"),
 }
 
 
@@ -92,7 +92,7 @@ def test_a_taken_port_ends_with_1_so_that_a_supervisor_tries_again(project):
         code, output = run(project, "good:app", "--ops-listen", listen)
     assert code == 1
     (line,) = output.splitlines()
-    assert line.startswith(f"hookbus-worker: ops_listen: can't listen on {listen}: ")
+    assert line.startswith(f"hookbus-worker: --ops-listen: can't listen on {listen}: ")
 
 
 def test_another_shard_count_than_that_in_redis_ends_with_78(project, redis_url, server):

@@ -1,13 +1,13 @@
 import pytest
 
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.settings import ConfigError, Listen, Option
 from hookbus.worker.settings import DAY_S, WorkerSettings, embedded_settings, load_settings
 
 
 def loaded(tmp_path, toml: str = "", environ: dict[str, str] | None = None, **overrides) -> WorkerSettings:
     file = tmp_path / "hookbus.toml"
     file.write_text(toml)
-    return load_settings(file, environ or {}, overrides)
+    return load_settings(file, environ or {}, {key: Option("--x", value) for key, value in overrides.items()})
 
 
 def problems(tmp_path, *args, **overrides) -> list[str]:
@@ -49,7 +49,7 @@ def test_an_invalid_duration_is_refused_with_its_key(tmp_path, name, value):
 )
 def test_a_runbook_that_no_page_can_link_to_is_refused(tmp_path, url, problem):
     assert problems(tmp_path, "", {"HOOKBUS_WORKER_CONSOLE_RUNBOOK": url}) == [
-        f"worker.console_runbook: {url!r}: {problem}"
+        f"HOOKBUS_WORKER_CONSOLE_RUNBOOK: {url!r}: {problem}"
     ]
     assert loaded(tmp_path, "", console_runbook="https://wiki.example/R").console_runbook == "https://wiki.example/R"
 
@@ -65,7 +65,9 @@ def test_a_runbook_that_no_page_can_link_to_is_refused(tmp_path, url, problem):
 )
 def test_test_events_need_a_url_that_may_be_shown_and_a_secret(tmp_path, url, secret, problem):
     environ = {"HOOKBUS_WORKER_CONSOLE_SEND_URL": url, "HOOKBUS_WORKER_CONSOLE_SEND_SECRET": secret}
-    assert problems(tmp_path, "", environ) == [f"worker.console_send_{problem}"]
+    key, _, why = problem.partition(": ")
+    told = f"worker.console_send_{key}" if "missing" in why else f"HOOKBUS_WORKER_CONSOLE_SEND_{key.upper()}"
+    assert problems(tmp_path, "", environ) == [f"{told}: {why}"]
     settings = loaded(tmp_path, "", console_send_url="http://127.0.0.1:8080/x", console_send_secret="whsec_hidden")
     assert "hidden" not in repr(settings)
 

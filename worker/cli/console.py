@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 import typer
 
 from ...shared import command
-from ...shared.settings import ConfigError
+from ...shared.settings import ConfigError, Option
 from ..console.person import Role
 from ..settings import load_settings
 from .options import Config
@@ -26,6 +26,7 @@ def console(
         if error.name not in ("jinja2", "markupsafe"):
             raise
         raise ConfigError([f"console: {error.name} is missing: pip install 'hookbus[console]'"]) from None
-    settings = load_settings(config, overrides={"console_listen": listen, "console_role": role})
+    overrides = {"console_listen": Option("--listen", listen), "console_role": Option("--role", role)}
+    settings = load_settings(config, overrides=overrides)
     command.start_log("hookbus-worker console", settings.log_level)
     command.run_service(lambda stopping: Console(settings, stopping).run())

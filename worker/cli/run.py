@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ...shared import command
+from ...shared.settings import Option
 from ..quarantine.launch import Launch
 from ..run import run as run_until
 from ..run import run_reloading
@@ -21,6 +22,6 @@ def run(
 ) -> None:
     """Run handlers until SIGTERM or Ctrl-C."""
     launch = Launch.now(targets, only, config)
-    settings = load_settings(config, overrides={"ops_listen": ops_listen})
+    settings = load_settings(config, overrides={"ops_listen": Option("--ops-listen", ops_listen)})
     command.start_log("hookbus-worker", settings.log_level)
     (run_reloading if reload else run_until)(settings, launch)

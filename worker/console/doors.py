@@ -67,7 +67,7 @@ def door(settings: WorkerSettings, templates: Templates) -> Door:
     if auth == "none":
         if not is_loopback(listen.host):
             raise ConfigError(
-                [f"worker.console_listen: {listen} can be reached from other machines, and the console asks nobody who"
+                [f"{listen.setting}: {listen} can be reached from other machines, and the console asks nobody who"
                  " they are: set worker.console_auth, or listen on 127.0.0.1 and reach it through ssh -L"]
             )  # fmt: skip
         return Open(settings.console_role)

@@ -50,7 +50,7 @@ class Console:
         """Serve pages until `stopping` is set. Raises ConfigError, FailedError."""
         listen = self._settings.console_listen
         server = Server(self._answer, Limits(CONNECTIONS), headers=guard.HEADERS)
-        port = await open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN, "worker.console_listen")
+        port = await open_port(server, listen, listen == DEFAULT_CONSOLE_LISTEN)
         try:
             async with task_group(ConfigError) as duties:
                 looking = duties.create_task(self._looker.run())

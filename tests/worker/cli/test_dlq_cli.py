@@ -200,9 +200,9 @@ def test_an_unreachable_redis_is_reported_in_one_line():
         assert found.stderr.count(b"\n") == 1
 
 
-def test_a_wrong_configuration_is_reported_with_its_key():
+def test_a_wrong_configuration_is_reported_with_what_gave_it():
     found = worker("http://nowhere", "dlq", "list")
-    assert (found.returncode, found.stderr[:27]) == (78, b"hookbus-worker: redis_url: ")
+    assert (found.returncode, found.stderr[:35]) == (78, b"hookbus-worker: HOOKBUS_REDIS_URL: ")
 
 
 async def test_without_dead_letters_a_sentence_is_printed(client, redis_url):

@@ -19,6 +19,7 @@ from hookbus.worker.settings import WorkerSettings
 from tests.programs import Program
 from tests.wait import until
 from tests.worker.builders import GROUP, TYPE, commandstats, join, store
+from tests.worker.commands import worker
 from tests.worker.dead_letters import create_groups
 
 
@@ -133,3 +134,14 @@ async def test_the_command_serves_health_and_metrics_and_ends_with_0(redis_url):
                 async with session.get(base + path) as response:
                     assert response.status == 200
         assert await program.end() == 0
+
+
+@pytest.mark.parametrize("address", ["here", "127.0..1:80"])
+@pytest.mark.parametrize("command", ["exporter", "console"])
+def test_an_address_that_is_none_is_told_under_the_option_or_the_variable_that_gave_it(redis_url, command, address):
+    variable = f"HOOKBUS_WORKER_{command.upper()}_LISTEN"
+    by_option = worker(redis_url, command, "--listen", address, **{variable: "127.0.0.1:0"})
+    by_variable = worker(redis_url, command, **{variable: address})
+    assert (by_option.returncode, by_variable.returncode) == (78, 78)
+    assert b"--listen: " in by_option.stderr
+    assert f"{variable}: ".encode() in by_variable.stderr
