@@ -48,7 +48,7 @@ class Plan:
 
 async def plan(client: Redis, shards: int, group: str, event_type: str = "", most_received: int | None = None) -> Plan:
     """Count what would go; `shards` is their number in the settings, `most_received` the bound of an earlier plan.
-    Raises FailedError for an unknown group and a subscribed type; ConfigError, RedisError, OSError."""
+    Raises FailedError for an unknown group or type and a subscribed type; ConfigError, RedisError, OSError."""
     footprint = await (await _open(client, shards, group, event_type)).fetch()
     bound = footprint.received if most_received is None else most_received
     return Plan(group, event_type, footprint, await registry.now_ms(client), bound)

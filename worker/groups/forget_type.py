@@ -13,6 +13,7 @@ from ...shared.keys import HANDOVER, Keys, listed_as
 from ...shared.patterns import patterns_of
 from ...shared.pipelined import execute_all
 from ..api.delivery import type_of_member
+from ..dlq import possible
 from ..dlq.bulk import BATCH
 from ..dlq.filter import Filter
 from ..dlq.moves import Moves
@@ -37,9 +38,10 @@ class TypeDeletion:
 
     @classmethod
     async def open(cls, client: Redis, configured_shards: int, group: str, event_type: str) -> "TypeDeletion":
-        """Raises FailedError for an unknown group or a subscribed type, ConfigError, RedisError, OSError."""
+        """Raises FailedError for an unknown group or type or a subscribed type, ConfigError, RedisError, OSError."""
         store = await DeadLetters.open(client, configured_shards)
         store.require(group)
+        await possible.require(client, store, [event_type])
         subscribed = (await registry.patterns(client, store.shards)).get(group, frozenset())
         if not subscribed or not subscribed.isdisjoint(patterns_of(event_type)):
             reason = f"subscribes to {event_type}" if subscribed else "has not published its subscriptions"

@@ -101,6 +101,12 @@ async def test_a_type_that_the_group_subscribes_to_is_not_forgotten(client):
         await TypeDeletion.open(client, 2, "billing", TYPE)
 
 
+async def test_a_misspelt_type_is_not_counted_as_none_but_answered_with_the_nearest(client):
+    await dropped(client)
+    with pytest.raises(FailedError, match=f"matches no event type that is known here; did you mean {GONE}"):
+        await TypeDeletion.open(client, 2, "billing", "batch.fail")
+
+
 async def test_the_command_shows_the_type_and_then_removes_it(client, redis_url):
     await dropped(client)
     args = ("forget", "billing", "--type", GONE, "--json")
