@@ -269,9 +269,9 @@ def _from_environment(
 ) -> dict[str, str]:
     others = tuple(f"HOOKBUS_{name.upper()}_" for name in SECTIONS if name != section)
     prefix = f"HOOKBUS_{section.upper()}_"
-    """Field → the variable that gives its value."""
     common = set(Common.__struct_fields__)
     found: dict[str, str] = {}
+    """Field → the variable that gives its value."""
     for variable, text in environ.items():
         is_ours = variable.startswith("HOOKBUS_") and not variable.startswith(others) and variable != FILE_VARIABLE
         if not is_ours or _SERVICE_LINK.search(variable):

@@ -46,8 +46,6 @@ async def _exit() -> NoReturn:
 
 async def _beside(coroutine: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(coroutine)
-    # Else asyncio reports it too if the task happens to be freed before the process ends.
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     await _forever()
     del task  # the loop itself holds only weak references
 

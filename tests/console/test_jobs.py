@@ -36,7 +36,7 @@ async def test_twenty_thousand_letters_are_watched_by_all_stopped_interrupted_an
                 first, second = await new(), await new()
                 await first.goto(f"/dead?group={HANDLES}")
                 await first.get_by_role("button", name="Redrive these…").click()
-                await first.get_by_label("How many a second").fill("1000")
+                await first.get_by_label("How many a second").fill("2000")
                 await first.get_by_role("button", name="Redrive 20,000").click()
                 await first.wait_for_url("**/jobs/*")
                 place = first.url.removeprefix(url)

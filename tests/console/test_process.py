@@ -47,24 +47,24 @@ PROXIES = "HOOKBUS_WORKER_CONSOLE_TRUSTED_PROXIES"
 
 
 @pytest.mark.parametrize(
-    ("environ", "key", "advice"),
+    ("environ", "setting", "advice"),
     [
-        (ANYWHERE, "console_listen", "set worker.console_auth, or listen on 127.0.0.1"),
-        (ANYWHERE | TOKEN, "console_tokens", 'viewer = ["file:PATH"], operator = ["file:PATH"]'),
-        (TOKEN | {TOKENS: '{"viewer": ["short"]}'}, "console_tokens.viewer", "shorter than 20 characters"),
-        (TOKEN | {TOKENS: '{"viewer": ["file:/none"]}'}, "console_tokens.viewer", "/none"),
-        (TOKEN | {TOKENS: '{"admin": []}'}, "console_tokens", "viewer or operator"),
-        (HEADER, "console_trusted_proxies", "the addresses of the proxy"),
-        (HEADER | {PROXIES: '["proxy.internal"]'}, "console_trusted_proxies", "proxy.internal"),
-        ({"HOOKBUS_WORKER_CONSOLE_AUTH": "basic"}, "console_auth", "none, token, header"),
+        (ANYWHERE, "HOOKBUS_WORKER_CONSOLE_LISTEN", "set worker.console_auth, or listen on 127.0.0.1"),
+        (ANYWHERE | TOKEN, "worker.console_tokens", 'viewer = ["file:PATH"], operator = ["file:PATH"]'),
+        (TOKEN | {TOKENS: '{"viewer": ["short"]}'}, "worker.console_tokens.viewer", "shorter than 20 characters"),
+        (TOKEN | {TOKENS: '{"viewer": ["file:/none"]}'}, "worker.console_tokens.viewer", "/none"),
+        (TOKEN | {TOKENS: '{"admin": []}'}, "worker.console_tokens", "viewer or operator"),
+        (HEADER, "worker.console_trusted_proxies", "the addresses of the proxy"),
+        (HEADER | {PROXIES: '["proxy.internal"]'}, "worker.console_trusted_proxies", "proxy.internal"),
+        ({"HOOKBUS_WORKER_CONSOLE_AUTH": "basic"}, "HOOKBUS_WORKER_CONSOLE_AUTH", "none, token, header"),
     ],
 )
 async def test_with_settings_that_let_nobody_or_everybody_in_it_does_not_start_and_says_what_to_write(
-    redis_url, environ, key, advice
+    redis_url, environ, setting, advice
 ):
     with Program("hookbus-worker", "console", redis_url=redis_url, **environ) as program:
         assert await program.until_ended() == 78
-        told = [line for line in program.raw if f"worker.{key}: " in line]
+        told = [line for line in program.raw if f"{setting}: " in line]
         assert [line for line in told if advice in line], program.raw
         assert not any("Traceback" in line for line in program.raw)
 

@@ -49,7 +49,7 @@ async def test_a_port_in_use_among_them_is_named_and_ends_the_start_with_1(redis
         with Ingest(redis_url, "--listen", ",".join(addresses[::-1] if taken_first else addresses)) as ingest:
             assert await ingest.until_ended() == 1
         output = "\n".join(ingest.raw)
-    assert f"ingest.listen: can't listen on 127.0.0.2:{port}: " in output
+    assert f"--listen: can't listen on 127.0.0.2:{port}: " in output
     assert "Traceback" not in output
 
 

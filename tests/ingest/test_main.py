@@ -23,7 +23,7 @@ async def test_every_problem_of_the_configuration_gets_a_line():
     assert code == 78
     assert err.splitlines() == [
         "hookbus-ingest: HOOKBUS_INGEST_X: unknown variable",
-        "hookbus-ingest: shards: Expected `int` >= 1",
+        "hookbus-ingest: HOOKBUS_SHARDS: Expected `int` >= 1",
     ]
 
 

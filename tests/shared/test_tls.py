@@ -35,7 +35,7 @@ def files(folder: Path, **changes: str) -> dict[str, str]:
 async def test_replaced_certificates_are_followed_without_a_restart(server, tmp_path):
     tls.make(tmp_path, "first")
     front = await Front(tmp_path, server.socket).start()
-    settings = load(Common, "worker", None, {}, {"redis_url": f"rediss://127.0.0.1:{front.port}/0"} | files(tmp_path))
+    settings = load(Common, "worker", None, table={"redis_url": f"rediss://127.0.0.1:{front.port}/0"} | files(tmp_path))
     address = settings.address()
     client = connect(address, "tests", connections=1)
     blocking = connect_blocking(address, "tests", reply_timeout_s=5)
@@ -57,7 +57,7 @@ async def test_a_certificate_for_another_host_is_refused_unless_its_name_is_conf
     front = await Front(certificates, server.socket).start()
     url = f"rediss://localhost:{front.port}/0"
     for name, is_right in (("", False), ("other.test", False), ("redis.test", True)):
-        settings = load(Common, "worker", None, {}, {"redis_url": url} | files(certificates, redis_server_name=name))
+        settings = load(Common, "worker", None, table={"redis_url": url} | files(certificates, redis_server_name=name))
         client = connect(settings.address(), "tests")
         if is_right:
             assert await client.execute_command("PING")
@@ -70,7 +70,7 @@ async def test_a_certificate_for_another_host_is_refused_unless_its_name_is_conf
 
 def problems(**settings: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(Common, "worker", None, {}, {"redis_url": URL} | settings)
+        load(Common, "worker", None, table={"redis_url": URL} | settings)
     return caught.value.problems
 
 
@@ -158,7 +158,7 @@ async def test_both_kinds_of_client_follow_a_changed_password_file(own_server, t
 
     set_password("one")
     write("one")
-    settings = load(Common, "worker", None, {}, {"redis_url": f"file:{file}"})
+    settings = load(Common, "worker", None, table={"redis_url": f"file:{file}"})
     address = settings.address()
     assert settings.redis_url.reference == f"file:{file}"
     client = connect(address, "tests", connections=1)

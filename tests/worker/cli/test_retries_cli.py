@@ -59,7 +59,7 @@ async def test_g2_what_is_redriven_to_nobody_is_reported_and_can_be_taken_back(c
     assert found.stderr.decode().endswith(f"they wait until it does; to undo: hookbus-worker {' '.join(undo)}\n")
     assert await dead_names(client) == ["wh_1"]
     text = worker(redis_url, "check").stdout.decode()
-    assert f"waits_for_nobody: 2 events of {GONE} wait in billing, which does not subscribe to it" in text
+    assert f"billing: 2 events of {GONE} wait, and the group does not subscribe to it" in text
     assert " ".join(undo) in " ".join(text.split())
     assert [each["state"] for each in objects(redis_url, "retries", "list", "--json")] == ["queued", "queued"]
     text = succeeded(redis_url, *undo, "--dry-run")

@@ -235,6 +235,6 @@ async def test_status_shows_the_breaker_and_resume_closes_it(client, redis_url):
     breaker = Opened("abc123", "E: down", now_ms, now_ms + 5000)
     await client.execute_command("HSET", KEY, field(GROUP, "batch.*"), encode(breaker))
     text = " ".join(succeeded(redis_url, "status").split())
-    assert re.search(r"breaker of batch\.\* open, tries in \d\S* \(abc123: E: down\)", text)
+    assert re.search(r"breaker of batch\.\* open for \S+, tries in \d\S* \(abc123: E: down\)", text)
     assert "breaker or hold of batch.* ended" in succeeded(redis_url, "resume", GROUP, "batch.*")
     assert "breaker" not in succeeded(redis_url, "status")
