@@ -159,8 +159,8 @@ def load(
     `section` is its table in the file and the word in its variables. `file`, or else the file that `HOOKBUS_CONFIG`
     names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line. A
     `table`, with the keys of the file, takes the place of file and environment. `extend` may complete the raw values
-    before they are checked. `is_partial`: the class has only some of the section's keys, and
-    ignores the others. Raises ConfigError.
+    before they are checked. `is_partial`: the class has only some of the section's keys, and ignores the others. Raises
+    ConfigError.
     """
     problems: list[str] = []
     given: dict[str, str] = {}
