@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from hookbus.ingest.settings import IngestSettings
-from hookbus.shared.settings import Common, Listen
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import Common
 from hookbus.shared.sources import Source
 from hookbus.worker.settings import WorkerSettings
 

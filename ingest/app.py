@@ -16,8 +16,9 @@ from ..shared.address import redacted
 from ..shared.command import FailedError, Stopping
 from ..shared.connection import connect
 from ..shared.http_server import Limits, Server
+from ..shared.listen import Listen
 from ..shared.raw_connection import RawConnection
-from ..shared.settings import ConfigError, Listen
+from ..shared.settings import ConfigError
 from ..shared.systemd import Health, SystemdNotifier, passed_sockets
 from ..shared.task_group import task_group
 from . import metrics

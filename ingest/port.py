@@ -23,7 +23,7 @@ from aiohttp import web
 
 from ..shared.command import cannot_listen
 from ..shared.http_server import Server
-from ..shared.settings import Listen
+from ..shared.listen import Listen
 from .redis_health import RedisHealth
 
 BACKLOG: Final = 1024

@@ -9,8 +9,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ..shared import paths, public_key
+from ..shared.listen import Listen
 from ..shared.raw_sources import complete
-from ..shared.settings import Count, Listen, Option, Positive, load
+from ..shared.settings import Count, Option, Positive, load
 from ..shared.sources import Endpoints
 
 OPENAI_RETRIES_H: Final = 72

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from . import http_url, secret_refs, type_place
 from .header_names import NAMES, WEBHOOK, HeaderNames
+from .listen import Listen
 from .nearest import did_you_mean
 from .secret import Encoding, key_bytes
-from .settings import Listen
 from .sources import Endpoints, secrets_of
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from . import metrics
 from .http_server import FINISH_S, Limits, Server, open_port
-from .settings import Listen
+from .listen import Listen
 
 Page = Callable[[], Awaitable[bytes]]
 """Renders the body of `/metrics`."""

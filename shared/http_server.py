@@ -21,7 +21,7 @@ from aiohttp.web_protocol import RequestHandler
 from . import log
 from .command import cannot_listen
 from .http_connection import Connection, is_fresh
-from .settings import Listen
+from .listen import Listen
 from .throttle import Throttle
 
 SWEEP_S: Final = 1.0

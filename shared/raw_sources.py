@@ -8,8 +8,9 @@ from typing import Any, Final, get_args
 
 from . import secret_refs
 from .header_names import Headers
+from .listen import Listen
 from .secret import Encoding, Scheme, Secret, key_problem
-from .settings import ConfigError, Listen
+from .settings import ConfigError
 
 SECRET_VARIABLE: Final = "OPENAI_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 """A complete configuration by itself: source `openai` at `/webhooks/openai`. The OpenAI SDKs read it too."""

@@ -20,6 +20,7 @@ import msgspec
 
 from . import secret_refs
 from .address import Address, RedisUrl, url_problem
+from .listen import Listen
 from .nearest import did_you_mean, nearest
 from .tls import CA_FILE, CERT_FILE, KEY_FILE, SERVER_NAME, Tls, TlsError
 
@@ -49,40 +50,6 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-class Listen:
-    """An address to listen on. Port 0 takes a free one. `setting`: the key, variable or option that gave it.
-
-    Not a struct: msgspec would require an object, not text.
-    """
-
-    __slots__ = ("host", "port", "setting")
-
-    def __init__(self, host: str, port: int, setting: str = "listen") -> None:
-        self.host = host
-        self.port = port
-        self.setting = setting
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    __repr__ = __str__
-
-    def __eq__(self, other: object) -> bool:
-        return str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    @classmethod
-    def parse(cls, text: str) -> "Listen":
-        """Read "host:port", "[ipv6]:port" or ":port" (all interfaces). Raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise ValueError(f"expected host:port, got {text!r}")
-        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - an omitted host means all interfaces
 
 
 class Option(NamedTuple):
@@ -159,8 +126,7 @@ def load(
     `section` is its table in the file and the word in its variables. `file`, or else the file that `HOOKBUS_CONFIG`
     names, must exist; without either `hookbus.toml` is read if it exists. `overrides` come from the command line. A
     `table`, with the keys of the file, takes the place of file and environment. `extend` may complete the raw values
-    before they are checked. `is_partial`: the class has only some of the section's keys, and ignores the others. Raises
-    ConfigError.
+    before they are checked. `is_partial`: the class has only some of the section's keys. Raises ConfigError.
     """
     problems: list[str] = []
     given: dict[str, str] = {}

@@ -12,12 +12,13 @@ import msgspec
 
 from . import keys, paths, prefixes, public_key, secret_refs, signing_keys, type_place
 from .header_names import Headers
+from .listen import Listen
 from .patterns import is_pattern
 from .prefixes import Owner
 from .raw_sources import SECRET_VARIABLE, complete
 from .secret import ENCODINGS, Encoding, Scheme, Secret, key_bytes, key_problem
 from .secret_refs import SecretValue
-from .settings import Common, ConfigError, Listen, load
+from .settings import Common, ConfigError, load
 from .signing_keys import Use
 
 DEFAULT_LISTEN: Final = (Listen("127.0.0.1", 8080, "ingest.listen"),)

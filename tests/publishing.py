@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from hookbus.client import Publisher
+from hookbus.shared.listen import Listen
 from hookbus.shared.secret import Secret
-from hookbus.shared.settings import Listen
 from hookbus.shared.sources import Source
 from tests.ingest import serving as receivers
 from tests.ingest.serving import serving

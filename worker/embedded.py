@@ -11,7 +11,8 @@ from typing import Any
 from ..shared import health, log
 from ..shared.command import Stopping
 from ..shared.lazy_task import lazy_task
-from ..shared.settings import ConfigError, Listen
+from ..shared.listen import Listen
+from ..shared.settings import ConfigError
 from ..shared.traced import repr_of
 from .api.app import App
 from .run import checked

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..shared import http_url
+from ..shared.listen import Listen
 from ..shared.secret import Secret
-from ..shared.settings import Common, Count, Listen, Option, Positive, load
+from ..shared.settings import Common, Count, Option, Positive, load
 
 DEFAULT_OPS_LISTEN: Final = Listen("127.0.0.1", 9465, "worker.ops_listen")
 DEFAULT_EXPORTER_LISTEN: Final = Listen("127.0.0.1", 9466, "worker.exporter_listen")

@@ -18,8 +18,8 @@ from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared.command import EXIT_FAILED, EXIT_INTERRUPTED
 from hookbus.shared.command_line import unread
 from hookbus.shared.destination import destination
+from hookbus.shared.listen import Listen
 from hookbus.shared.raw_sources import SECRET_VARIABLE
-from hookbus.shared.settings import Listen
 from hookbus.shared.valkey import Valkey
 
 HANDLERS: Final = ("deploy.local.handlers:billing", "deploy.local.handlers:audit")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from deploy.local.stack_life import StackError, check_free, has_console
-from hookbus.shared.settings import Listen
+from hookbus.shared.listen import Listen
 from hookbus.worker.console.sending import fresh_id
 from tests.deploy.processes import children_of, is_running
 from tests.programs import ROOT, SECRET, Ingest, Program, free_port

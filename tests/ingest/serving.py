@@ -17,9 +17,9 @@ from hookbus.ingest import app
 from hookbus.ingest.settings import IngestSettings
 from hookbus.shared import keys, posting
 from hookbus.shared.command import Stopping
+from hookbus.shared.listen import Listen
 from hookbus.shared.samples import event_body
 from hookbus.shared.secret import Secret, key_bytes
-from hookbus.shared.settings import Listen
 from hookbus.shared.sources import Source
 from tests import users
 from tests.wait import until

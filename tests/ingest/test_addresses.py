@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from hookbus.shared.settings import Listen
+from hookbus.shared.listen import Listen
 from tests.ingest.serving import entries, hang_up, serving
 from tests.programs import Ingest, event_body, free_port, post
 

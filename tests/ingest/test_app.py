@@ -13,7 +13,8 @@ import pytest
 
 from hookbus.ingest import app
 from hookbus.shared.command import FailedError, Stopping
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import ConfigError
 from tests.ingest.serving import PATH, SECRET, entries, hang_up, head, serving, settings, signed
 from tests.programs import free_port
 from tests.wait import until

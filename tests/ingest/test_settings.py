@@ -6,7 +6,8 @@ import pytest
 
 from hookbus.ingest.settings import IngestSettings, load_settings
 from hookbus.shared import paths, public_key
-from hookbus.shared.settings import ConfigError, Listen, Option
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import ConfigError, Option
 from hookbus.shared.sources import secrets_of
 from tests.shared.test_public_key import KEY
 

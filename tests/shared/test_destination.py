@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from hookbus.shared.destination import Destination, destination
+from hookbus.shared.listen import Listen
 from hookbus.shared.secret import Secret, key_bytes
-from hookbus.shared.settings import Listen
 from hookbus.shared.sources import Endpoints, Source
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

@@ -7,7 +7,7 @@ import pytest
 
 from hookbus.shared import health, metrics
 from hookbus.shared.command import FailedError
-from hookbus.shared.settings import Listen
+from hookbus.shared.listen import Listen
 from tests.wait import until
 
 ANY_PORT = Listen("127.0.0.1", 0)

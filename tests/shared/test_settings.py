@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from hookbus.shared.address import RedisUrl
-from hookbus.shared.settings import Common, ConfigError, Count, Listen, Option, load
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import Common, ConfigError, Count, Option, load
 from tests.programs import ROOT
 
 SERVICE_LINKS = {

@@ -4,8 +4,9 @@ import base64
 
 import pytest
 
+from hookbus.shared.listen import Listen
 from hookbus.shared.secret import Secret
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.settings import ConfigError
 from hookbus.shared.sources import Endpoints, Source, load_endpoints
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()

@@ -1,6 +1,7 @@
 import pytest
 
-from hookbus.shared.settings import ConfigError, Listen, Option
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import ConfigError, Option
 from hookbus.worker.settings import DAY_S, WorkerSettings, embedded_settings, load_settings
 
 

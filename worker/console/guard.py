@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from ...shared.settings import Listen
+from ...shared.listen import Listen
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 METRICS: Final = "/metrics"

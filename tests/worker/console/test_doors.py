@@ -5,7 +5,8 @@ import re
 import aiohttp
 import pytest
 
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import ConfigError
 from hookbus.worker import audit
 from hookbus.worker.console import doors
 from hookbus.worker.console.templates import Templates

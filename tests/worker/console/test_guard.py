@@ -1,6 +1,6 @@
 import pytest
 
-from hookbus.shared.settings import Listen
+from hookbus.shared.listen import Listen
 from hookbus.worker.console import guard
 from hookbus.worker.console.guard import allowed, host_of, is_loopback
 

@@ -4,7 +4,7 @@ import socket
 from structlog.testing import capture_logs
 
 from hookbus.shared.command import Stopping
-from hookbus.shared.settings import Listen
+from hookbus.shared.listen import Listen
 from hookbus.worker.console import run
 from hookbus.worker.console.run import Console
 from hookbus.worker.settings import WorkerSettings

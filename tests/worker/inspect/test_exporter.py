@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from hookbus.shared import keys
 from hookbus.shared.command import Stopping
 from hookbus.shared.connection import connect
-from hookbus.shared.settings import ConfigError, Listen
+from hookbus.shared.listen import Listen
+from hookbus.shared.settings import ConfigError
 from hookbus.shared.valkey import Valkey
 from hookbus.worker.inspect import exporter
 from hookbus.worker.inspect.exporter import BusCollector
