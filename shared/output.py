@@ -144,6 +144,11 @@ def things(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def does(count: int, verb: str) -> str:
+    """What so many things do: 1 waits, 2 wait."""
+    return f"{verb}{'s' if count == 1 else ''}"
+
+
 def note(text: str, *, as_json: bool = False) -> None:
     """Print a line beside the result, on standard error; not for a program that reads JSON, which has the result."""
     if not as_json or (sys.stdout is not None and sys.stdout.isatty()):

@@ -87,14 +87,14 @@ def _of_group(name: str, group: GroupStatus, known: frozenset[str], now_ms: int)
 
 
 def _of_workers(name: str, group: GroupStatus) -> Iterator[Trouble]:
-    things = output.things
-    waiting = f"{things(group.unhandled, 'event')} wait"
+    things, does, unhandled = output.things, output.does, group.unhandled
+    waiting = f"{things(unhandled, 'event')} {does(unhandled, 'wait')}"
     if group.abandoned_s is not None:
         forget = Remedy("forget", "Forget", name)
-        problem = f"abandoned for {output.age(group.abandoned_s)}, {waiting} and hold up trimming"
+        problem = f"abandoned for {output.age(group.abandoned_s)}, {waiting} and {does(unhandled, 'hold')} up trimming"
         action = f"start its workers, or remove it: {forget.command}"
         yield Trouble(Kind.ABANDONED, problem, action, is_brief=True, remedy=forget)
-    elif group.unhandled and not group.consumers_alive and group.is_foreign is not True:
+    elif unhandled and not group.consumers_alive and group.is_foreign is not True:
         yield Trouble(Kind.NO_WORKER, f"no live worker, {waiting}", "start its workers", is_brief=True)
     if dead := group.consumers - group.consumers_alive:
         action = "nothing while others are alive: they take over within 15 s; otherwise start workers"
@@ -116,21 +116,24 @@ def _unhandled(group: GroupStatus, name: str) -> Iterator[Trouble]:
     """What waits though workers are alive."""
     for event_type, count in group.unsubscribed.items():
         chosen = shlex.join((name, "--type", event_type))
-        problem = f"{output.things(count, 'event')} of {event_type} wait, and the group does not subscribe to it"
+        events = f"{output.things(count, 'event')} of {event_type} {output.does(count, 'wait')}"
+        problem = f"{events}, and the group does not subscribe to it"
         action = (
             f"subscribe to it; or make redeliveries dead letters again: hookbus-worker retries dead-letter --group"
             f" {chosen}; or remove them: hookbus-worker forget {chosen}"
         )
         yield Trouble(Kind.UNSUBSCRIBED, problem, action, counted=count)
     for event_type, count in group.unread.items():
-        problem = f"no live consumer reads {event_type}: {output.things(count, 'event')} wait, and hold up trimming"
+        events = f"{output.things(count, 'event')} {output.does(count, 'wait')}, and {output.does(count, 'hold')}"
+        problem = f"no live consumer reads {event_type}: {events} up trimming"
         action = (
             "start a worker that subscribes to it; or to remove them, deploy the group without its handler, then:"
             f" hookbus-worker forget {shlex.join((name, '--type', event_type))}"
         )
         yield Trouble(Kind.UNREAD, problem, action, counted=count)
     for event_type, count in group.waiting_suspects.items():
-        problem = f"{output.things(count, 'suspect')} of {event_type} wait for a worker with a quarantine"
+        suspects = f"{output.things(count, 'suspect')} of {event_type} {output.does(count, 'wait')}"
+        problem = f"{suspects} for a worker with a quarantine"
         action = "a worker inside another program has none; start one by target: hookbus-worker run MODULE:APP"
         yield Trouble(Kind.SUSPECT, problem, action, counted=count)
 

@@ -61,8 +61,9 @@ SAYINGS = [
         Grade.STOPPED,
         [f"takes events of source 'partnr' ({TYPE}), which is none of ingest's: partner; did you mean partner?"],
     ),
-    ({"waiting_suspects": {TYPE: 1}}, Grade.STOPPED, [f"1 suspect of {TYPE} wait for a worker with a quarantine"]),
+    ({"waiting_suspects": {TYPE: 1}}, Grade.STOPPED, [f"1 suspect of {TYPE} waits for a worker with a quarantine"]),
     ({"consumers": 0, "consumers_alive": 0, "types": BACKLOG}, Grade.STOPPED, ["no live worker, 4 events wait"]),
+    ({"unread": {TYPE: 1}}, Grade.STOPPED, [f"no live consumer reads {TYPE}: 1 event waits, and holds up trimming"]),
     (
         {"consumers": 0, "consumers_alive": 0, "types": BACKLOG, "abandoned_s": 3_600.0},
         Grade.STOPPED,
