@@ -77,17 +77,16 @@ class DeadLetters:
         last = newest[limit - 1][:2] if len(newest) > limit else None
         return Page(await self._letters(newest[:limit]), await self._count(indexes, criteria), last)
 
-    async def newer(self, criteria: Filter, after: tuple[int, str]) -> Position | None:
-        """Return the place of the next newer letter that matches, after a place: the time and name of a letter."""
-        scan = MergedScan(self._client, await self._indexes(criteria), after[0], criteria.until_ms, MIN_AHEAD)
+    async def newer(self, criteria: Filter, after: tuple[int, str]) -> tuple[Position | None, int | None]:
+        """Return the place of the next newer letter that matches, after a place: the time and name of a letter; and
+        how many are newer, None where too many share its millisecond."""
+        indexes = await self._indexes(criteria)
+        count = await count_newer(self._client, indexes, after)
+        scan = MergedScan(self._client, indexes, after[0], criteria.until_ms, MIN_AHEAD)
         while batch := await scan.next():
             if later := [each for each in batch if each[:2] > after]:
-                return min(later, key=lambda each: each[:2])
-        return None
-
-    async def newer_count(self, criteria: Filter, after: tuple[int, str]) -> int | None:
-        """Count the letters that match and are newer than a place; None where too many share its millisecond."""
-        return await count_newer(self._client, await self._indexes(criteria), after)
+                return min(later, key=lambda each: each[:2]), count
+        return None, count
 
     async def deaths(self, criteria: Filter, edges: Sequence[int]) -> list[int] | None:
         """Count the letters that match from each of some times, Unix ms, to the next; None where that would ask Redis

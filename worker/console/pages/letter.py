@@ -84,8 +84,7 @@ async def page(context: Context, asked: Asked) -> View:
 
 
 async def _beside(store: DeadLetters, same: Filter, place: tuple[int, str]) -> Beside:
-    older, newer = await store.page(same, OLDER, place), await store.newer(same, place)
-    return Beside(older, newer, await store.newer_count(same, place))
+    return Beside(await store.page(same, OLDER, place), *await store.newer(same, place))
 
 
 async def _handler(context: Context, group: str, event_type: str) -> Subscription | None:
